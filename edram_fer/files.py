@@ -1,0 +1,34 @@
+"""Write a file whole or not at all."""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def replace(path):
+    """Yield a temporary path beside `path` that takes its place once the block succeeds.
+
+    A reader sees either the old file or the complete new one, never a half. The temporary file lies in the same folder (a rename
+    is atomic only within one file system) and keeps the suffix of `path`, by which many writers choose their format. It is flushed
+    to disk before the rename and removed when the block raises; `path` is then as it was. Missing parent folders are made.
+
+        with files.replace("run/metrics.json") as temporary:
+            temporary.write_text(json.dumps(metrics))
+
+    Raises FileNotFoundError when the block wrote nothing at the temporary path.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    temporary.unlink()  # only the name is wanted: some writers refuse a file that exists
+    try:
+        yield temporary
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
