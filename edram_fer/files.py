@@ -11,7 +11,7 @@ def replace(path):
     """Yield a temporary path beside `path` that takes its place once the block succeeds.
 
     A reader sees either the old file or the complete new one, never a half. The temporary file lies in the same folder (a rename
-    is atomic only within one file system) and keeps the suffix of `path`, by which many writers choose their format. It is flushed
+    is atomic only within one file system) and ends in the name of `path`, by which many writers choose their format. It is flushed
     to disk before the rename and removed when the block raises; `path` is then as it was. Missing parent folders are made.
 
         with files.replace("run/metrics.json") as temporary:
@@ -21,7 +21,7 @@ def replace(path):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=".", suffix=f".{path.name}", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     temporary.unlink()  # only the name is wanted: some writers refuse a file that exists
