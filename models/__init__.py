@@ -1,0 +1,35 @@
+"""The models. `build` makes any of them by name; all share one contract, from {"image"} to {"emotion", "affect", "windows", "weights"}."""
+
+import inspect
+
+from models.baseline import CNN
+from models.edram import EDRAM
+
+MODELS = {"edram": EDRAM, "cnn": CNN}
+
+
+def build(name, *, image_size=(100, 100), channels=1, classes=7, **options):
+    """Make a model by name, its weights drawn.
+
+    Args:
+        name: "edram" (glimpses) or "cnn" (the same CNN on the whole image, equal parameters: the yardstick).
+        image_size: (height, width) in pixels.
+        channels: 1 for grey, 3 for colour.
+        classes: number of emotions K.
+        **options: the arguments of the model's class, e.g. glimpses=3; also `dtype`, a Keras policy such as
+            "mixed_bfloat16" (coordinates, logits and affect stay float32).
+
+    Returns:
+        keras.Model, built, from {"image": [B, H, W, C] in [0, 1]} to {"emotion": logits [B, T, K], "affect": [B, T, 2],
+        "windows": [B, N, 2, 3], "weights": [B, N]}; T = 1 where the model is not recurrent.
+
+    Raises:
+        ValueError: an unknown name or option, or one out of its range.
+    """
+    if name not in MODELS:
+        raise ValueError(f"model: expected one of {', '.join(MODELS)}, got {name!r}")
+    known = [*inspect.signature(MODELS[name]).parameters][:-1] + ["dtype"]
+    for option in options:
+        if option not in known:
+            raise ValueError(f"{name}: unknown option {option!r}; known are {', '.join(known)}")
+    return MODELS[name](image_size=image_size, channels=channels, classes=classes, **options)

@@ -1,0 +1,121 @@
+"""The yardstick that attention has to beat: the glimpse CNN on the whole image, with as many parameters."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from models.contract import check_image_and_classes, whole_number
+from models.edram.batch_norm import StepBatchNormalization
+from models.edram.context import area_average_matrix
+from models.edram.glimpse import FILTERS, GlimpseCNN
+from models.edram.head import Head
+from models.spatial_transformer import IDENTITY
+
+POOLED_SIDE = 4  # of the trunk's output on a 26x26 glimpse
+
+
+@keras.saving.register_keras_serializable(package="edram_fer")
+class CNN(keras.Model):
+    """Glimpse CNN on the whole image -> 4x4 area average -> what-path -> one hidden layer -> the heads of EDRAM.
+
+    The hidden layer takes the place of both LSTMs, the where-path, the context and the emission network, and is as wide
+    as it takes to have the parameters of the EDRAM with the same widths (within 1 % for the default sizes).
+
+    Args:
+        image_size, channels, classes, affect, glimpse_units, head_units, glimpse_filters, dropout, seed,
+        batch_norm_momentum: as in EDRAM.
+        hidden_units: width of the hidden layer; None: equal parameters, see above.
+
+    Call arguments: inputs {"image": [B, H, W, C] in [0, 1]}.
+
+    Returns:
+        {"emotion": logits [B, 1, K], "affect": [B, 1, 2] (absent without the head), "windows": [B, 1, 2, 3] the
+        identity, "weights": [B, 1] of 1}, all float32.
+    """
+
+    def __init__(
+        self,
+        image_size=(100, 100),
+        channels=1,
+        classes=7,
+        affect=True,
+        batch_norm_momentum=0.9,
+        glimpse_units=1024,
+        hidden_units=None,
+        head_units=1024,
+        glimpse_filters=FILTERS,
+        dropout=0.0,
+        seed=0,
+        **kwargs,
+    ):
+        super().__init__(autocast=False, **kwargs)
+        check_image_and_classes(image_size, channels, classes, smallest_side=26)
+        if hidden_units is None:
+            hidden_units = _equal_width(glimpse_units, head_units, channels, 1 + bool(affect))
+        for name, value in (("glimpse_units", glimpse_units), ("hidden_units", hidden_units)):
+            whole_number(name, value, 1)
+        self.arguments = {
+            "image_size": image_size,
+            "channels": channels,
+            "classes": classes,
+            "affect": affect,
+            "batch_norm_momentum": batch_norm_momentum,
+            "glimpse_units": glimpse_units,
+            "hidden_units": hidden_units,
+            "head_units": head_units,
+            "glimpse_filters": glimpse_filters,
+            "dropout": dropout,
+            "seed": seed,
+        }
+        policy = self.dtype_policy
+        self.cnn = GlimpseCNN(glimpse_filters, momentum=batch_norm_momentum, dtype=policy)
+        self.flatten = keras.layers.Flatten(dtype=policy)
+        widths = (glimpse_units, hidden_units)
+        self.dense = [
+            keras.layers.Dense(n, use_bias=False, kernel_initializer="he_normal", dtype=policy) for n in widths
+        ]
+        self.norms = [StepBatchNormalization(1, momentum=batch_norm_momentum, dtype=policy) for _ in widths]
+        head = {"units": head_units, "momentum": batch_norm_momentum, "dropout": dropout, "dtype": policy}
+        self.emotion_head = Head(classes, seed=seed, **head)
+        self.affect_head = Head(2, activation="tanh", seed=seed + 1, **head) if affect else None
+        self.build({"image": (None, *image_size, channels)})
+
+    def build(self, input_shape):
+        if not self.built:
+            image = keras.KerasTensor(input_shape["image"], dtype="float32")
+            self.compute_output_spec({"image": image})
+            self.built = True
+
+    def call(self, inputs, training=False):
+        image = ops.cast(inputs["image"], self.compute_dtype)
+        x = self.flatten(_area_average(self.cnn(image, training=training), POOLED_SIDE))
+        for dense, norm in zip(self.dense, self.norms):
+            x = ops.relu(norm(dense(x), step=0, training=training))
+        identity = ops.convert_to_tensor(np.array(IDENTITY, "float32"))
+        outputs = {
+            "emotion": self.emotion_head(x, training=training)[:, None],
+            "windows": ops.tile(identity[None, None], (ops.shape(image)[0], 1, 1, 1)),
+            "weights": ops.ones((ops.shape(image)[0], 1), dtype="float32"),
+        }
+        if self.affect_head is not None:
+            outputs["affect"] = self.affect_head(x, training=training)[:, None]
+        return outputs
+
+    def get_config(self):
+        return {**super().get_config(), **self.arguments}
+
+
+def _area_average(x, side):
+    """[B, h, w, C] -> [B, side, side, C], each cell the exact average of the area that it covers."""
+    down = ops.convert_to_tensor(area_average_matrix(x.shape[1], side), dtype=x.dtype)
+    across = ops.convert_to_tensor(area_average_matrix(x.shape[2], side), dtype=x.dtype)
+    return ops.einsum("xj,byjc->byxc", across, ops.einsum("yi,bijc->byjc", down, x))
+
+
+def _equal_width(glimpse_units, head_units, channels, heads, lstm=512):
+    """Hidden units n with n * (glimpse_units + heads * head_units) = what EDRAM has instead of that layer."""
+    context = 25 * channels * 16 + 9 * 16 * 16 + 9 * 16 * 32
+    recurrent = 4 * lstm * (glimpse_units + lstm) + 4 * lstm * 2 * lstm
+    head_inputs = heads * lstm * head_units
+    where_and_emission = 6 * glimpse_units + 6 * lstm
+    return round((context + recurrent + head_inputs + where_and_emission) / (glimpse_units + heads * head_units))

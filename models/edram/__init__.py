@@ -1,0 +1,5 @@
+"""EDRAM: context, glimpse, emission, cell and heads, one file each; `edram.py` wires them."""
+
+from models.edram.edram import EDRAM
+
+__all__ = ["EDRAM"]

@@ -1,0 +1,93 @@
+"""One step of the EDRAM: a glimpse through both LSTMs to the next matrix."""
+
+import keras
+from keras import ops
+
+from models.edram.emission import EmissionNetwork
+from models.edram.glimpse import FILTERS, GlimpseNetwork
+from models.spatial_transformer import sample
+
+
+@keras.saving.register_keras_serializable(package="edram_fer")
+class EDRAMCell(keras.layers.Layer):
+    """glimpse(A_t) -> what * where -> LSTM 1 -> LSTM 2 -> A_{t+1} (Ablavatski et al. 2017, equations 1 to 6).
+
+    The LSTMs are Keras' own: no peepholes, which the 2017 model has (an option of little effect).
+
+    Args:
+        glimpse_size: sample points on a side of the glimpse.
+        classification_units, location_units: of LSTM 1 and LSTM 2.
+        glimpse_units, filters, steps, batch_norm, momentum: see GlimpseNetwork (its `units` is `glimpse_units`).
+        zoom_limit, zoom_mode, zoom_measure, rotation: see EmissionNetwork.
+        sensor: "gather" or "separable", see spatial_transformer.sample.
+
+    Call arguments:
+        image: float32 [B, H, W, C].
+        states: [h1, c1, h2, c2], each [B, units]; their sizes are `state_size`.
+        matrix: float32 [B, 2, 3], the matrix of this glimpse as emitted.
+        step: Python int; training: bool.
+
+    Returns:
+        h1 [B, classification_units], the next emitted matrix [B, 2, 3], and the new states.
+    """
+
+    def __init__(
+        self,
+        glimpse_size=26,
+        classification_units=512,
+        location_units=512,
+        glimpse_units=1024,
+        filters=FILTERS,
+        steps=1,
+        batch_norm="per_step",
+        momentum=0.9,
+        zoom_limit=None,
+        zoom_mode="squash",
+        zoom_measure="entries",
+        rotation=True,
+        sensor="gather",
+        **kwargs,
+    ):
+        # Without autocast, image and matrix stay float32 under mixed precision.
+        super().__init__(autocast=False, **kwargs)
+        policy = self.dtype_policy
+        self.glimpse_size, self.sensor, self.steps = glimpse_size, sensor, steps
+        self.glimpse = GlimpseNetwork(glimpse_units, filters, steps, batch_norm, momentum, dtype=policy)
+        self.lstm1 = keras.layers.LSTMCell(classification_units, dtype=policy)
+        self.lstm2 = keras.layers.LSTMCell(location_units, dtype=policy)
+        self.emission = EmissionNetwork(zoom_limit, zoom_mode, zoom_measure, rotation)
+        self.state_size = [classification_units, classification_units, location_units, location_units]
+
+    def build(self, image_shape):
+        pass
+
+    def get_initial_state(self, context):
+        """States before the first glimpse: the context vector [B, location_units] in h2, all others 0."""
+        dtype = self.compute_dtype
+        zeros = [ops.zeros((ops.shape(context)[0], units), dtype=dtype) for units in self.state_size]
+        return [zeros[0], zeros[1], ops.cast(context, dtype), zeros[3]]
+
+    def call(self, image, states, matrix, step=0, training=False):
+        h1, c1, h2, c2 = states
+        window = self.emission.restrict(matrix)
+        glimpse = sample(image, window[:, None], self.glimpse_size, self.sensor)[:, 0]
+        merged = self.glimpse(glimpse, matrix, step=step, training=training)
+        h1, (h1, c1) = self.lstm1(merged, [h1, c1], training=training)
+        h2, (h2, c2) = self.lstm2(h1, [h2, c2], training=training)
+        return h1, self.emission(h2), [h1, c1, h2, c2]
+
+    def get_config(self):
+        cnn, emission = self.glimpse.cnn, self.emission.get_config()
+        return {
+            **super().get_config(),
+            "glimpse_size": self.glimpse_size,
+            "classification_units": self.lstm1.units,
+            "location_units": self.lstm2.units,
+            "glimpse_units": self.glimpse.units,
+            "filters": cnn.filters,
+            "steps": self.steps,
+            "batch_norm": cnn.batch_norm,
+            "momentum": cnn.momentum,
+            **{key: emission[key] for key in ("zoom_limit", "zoom_mode", "zoom_measure", "rotation")},
+            "sensor": self.sensor,
+        }

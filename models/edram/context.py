@@ -1,0 +1,69 @@
+"""Context network: the coarse look at the whole image that decides the first glimpse (Ablavatski et al. 2017, section 3.1)."""
+
+import keras
+import numpy as np
+from keras import ops
+
+CONTEXT_SIDE = 12
+
+
+def area_average_matrix(source, target):
+    """Weights that average `source` pixels into `target` cells by exact overlap, NumPy float32 [target, source]."""
+    edges = np.linspace(0.0, source, target + 1)
+    pixels = np.arange(source)
+    overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+    return (np.clip(overlap, 0.0, None) * target / source).astype("float32")
+
+
+@keras.saving.register_keras_serializable(package="edram_fer")
+class ContextNetwork(keras.layers.Layer):
+    """Whole image, area-averaged to 12x12 -> three convolutions with BN and no activation -> vector.
+
+    The vector is the first hidden state of LSTM 2. With the published filters it has 4 * 4 * 32 = 512 entries; for
+    another `units` a dense layer brings it to that length.
+
+    Args:
+        units: length of the vector = units of LSTM 2.
+        filters: of the convolutions 5x5, 3x3, 3x3 (all valid).
+        activation: on the vector. None is published; "tanh" bounds what the emission network sees at t = 0, which
+            diverges at learning rates about 1e-3 otherwise.
+        momentum: of the batch normalisation.
+
+    Call arguments: image [B, H, W, C] in [0, 1]; training. Returns [B, units].
+    """
+
+    def __init__(self, units=512, filters=(16, 16, 32), activation=None, momentum=0.9, **kwargs):
+        super().__init__(**kwargs)
+        self.units, self.filters, self.momentum = units, tuple(filters), momentum
+        self.activation = keras.activations.get(activation)
+        policy = self.dtype_policy
+        self.convolutions = [
+            keras.layers.Conv2D(n, side, use_bias=False, dtype=policy)
+            for n, side in zip(self.filters, (5, 3, 3), strict=True)
+        ]
+        self.norms = [keras.layers.BatchNormalization(momentum=momentum, dtype=policy) for _ in self.filters]
+        self.flatten = keras.layers.Flatten(dtype=policy)
+        flat = (CONTEXT_SIDE - 8) ** 2 * self.filters[-1]
+        self.projection = None if flat == units else keras.layers.Dense(units, dtype=policy)
+
+    def build(self, image_shape):
+        _, height, width, _ = image_shape
+        self.down = area_average_matrix(height, CONTEXT_SIDE)
+        self.across = area_average_matrix(width, CONTEXT_SIDE)
+
+    def call(self, image, training=False):
+        x = ops.einsum("yi,bijc->byjc", ops.convert_to_tensor(self.down, dtype=image.dtype), image)
+        x = ops.einsum("xj,byjc->byxc", ops.convert_to_tensor(self.across, dtype=image.dtype), x)
+        for convolution, norm in zip(self.convolutions, self.norms):
+            x = norm(convolution(x), training=training)
+        x = self.flatten(x)
+        return self.activation(x if self.projection is None else self.projection(x))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "filters": self.filters,
+            "activation": keras.activations.serialize(self.activation),
+            "momentum": self.momentum,
+        }

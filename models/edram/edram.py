@@ -1,0 +1,178 @@
+"""The Enriched Deep Recurrent Visual Attention Model for facial expressions.
+
+Sources: Ablavatski, Lu, Cai, "Enriched Deep Recurrent Visual Attention Model", WACV 2017 (arXiv 1706.03581); Forch,
+Vitay, Hamker, "Recurrent Spatial Attention for Facial Emotion Recognition", 2019.
+"""
+
+import keras
+from keras import ops
+
+from models.contract import check_image_and_classes, whole_number
+from models.edram.batch_norm import CHOICES
+from models.edram.cell import EDRAMCell
+from models.edram.context import ContextNetwork
+from models.edram.glimpse import FILTERS, SMALLEST_GLIMPSE
+from models.edram.head import Head
+from models.spatial_transformer import IDENTITY
+
+FIRST_GLIMPSES = ("context", "whole")
+
+
+@keras.saving.register_keras_serializable(package="edram_fer")
+class EDRAM(keras.Model):
+    """T glimpses of an image, emotion and affect after each.
+
+    The defaults are the published model. Differences: Keras' LSTM has no peepholes, and a convolution has one bias per
+    channel (its BN's beta) where the 2017 model has one per position.
+
+    Args:
+        image_size: (H, W) in pixels, each at least 12.
+        channels: C of the image.
+        classes: K emotions.
+        glimpses: T, at least 1.
+        glimpse_size: sample points on a side, at least 14.
+        batch_norm: "per_step" (Forch), "shared_affine" (Ablavatski) or "shared" (breaks evaluation).
+        batch_norm_momentum: of the moving statistics.
+        zoom_limit, zoom_mode, zoom_measure, rotation: see EmissionNetwork.
+        first_glimpse: "context" (emitted from the context vector) or "whole" (the whole image, or under a zoom limit
+            c its centre of side c).
+        affect: with the valence and arousal head.
+        context_activation: None (published) or "tanh", see ContextNetwork.
+        classification_units, location_units: of LSTM 1 and 2.
+        glimpse_units: of the what- and the where-path.
+        head_units: of the hidden layers of the heads.
+        glimpse_filters: of the six convolutions of the glimpse CNN.
+        context_filters: of the three convolutions of the context network.
+        dropout: in the heads, while training; seed: of its random numbers.
+        sensor: "gather", or with rotation=False also "separable".
+
+    Call arguments:
+        inputs: {"image": [B, H, W, C] in [0, 1]}, and as an option "windows" [B, T, 2, 3], which take the place of the
+            emissions: sensor and where-path then see these, the states go on as ever.
+
+    Returns:
+        A dict, all float32: "emotion" logits [B, T, K]; "affect" [B, T, 2] = valence, arousal in [-1, 1] (absent
+        without the head); "windows" [B, T, 2, 3], what the sensor used; "weights" [B, T] = 1 / T; "emitted"
+        [B, T + 1, 2, 3], the matrices of the location loss, A_0 to A_T.
+
+    Raises:
+        ValueError: an argument out of its range, by name.
+    """
+
+    def __init__(
+        self,
+        image_size=(100, 100),
+        channels=1,
+        classes=7,
+        glimpses=6,
+        glimpse_size=26,
+        batch_norm="per_step",
+        batch_norm_momentum=0.9,
+        zoom_limit=None,
+        zoom_mode="squash",
+        zoom_measure="entries",
+        first_glimpse="context",
+        affect=True,
+        rotation=True,
+        context_activation=None,
+        classification_units=512,
+        location_units=512,
+        glimpse_units=1024,
+        head_units=1024,
+        glimpse_filters=FILTERS,
+        context_filters=(16, 16, 32),
+        dropout=0.0,
+        seed=0,
+        sensor="gather",
+        **kwargs,
+    ):
+        super().__init__(autocast=False, **kwargs)
+        given = {**locals()}
+        self.arguments = {name: given[name] for name in _ARGUMENTS}
+        _check(**self.arguments)
+        steps = {"steps": glimpses, "batch_norm": batch_norm, "momentum": batch_norm_momentum}
+        policy = self.dtype_policy
+        self.context = ContextNetwork(
+            location_units, context_filters, context_activation, batch_norm_momentum, dtype=policy
+        )
+        self.cell = EDRAMCell(
+            glimpse_size,
+            classification_units,
+            location_units,
+            glimpse_units,
+            glimpse_filters,
+            **steps,
+            zoom_limit=zoom_limit,
+            zoom_mode=zoom_mode,
+            zoom_measure=zoom_measure,
+            rotation=rotation,
+            sensor=sensor,
+            dtype=policy,
+        )
+        head = {"units": head_units, **steps, "dropout": dropout, "dtype": policy}
+        self.emotion_head = Head(classes, seed=seed, **head)
+        self.affect_head = Head(2, activation="tanh", seed=seed + 1, **head) if affect else None
+        self.build({"image": (None, *image_size, channels)})
+
+    def build(self, input_shape):
+        if not self.built:
+            image = keras.KerasTensor(input_shape["image"], dtype="float32")
+            self.compute_output_spec({"image": image})
+            self.built = True
+
+    def call(self, inputs, training=False):
+        image = ops.cast(inputs["image"], "float32")
+        given = inputs.get("windows")
+        context = self.context(image, training=training)
+        states = self.cell.get_initial_state(context)
+        emitted = [self._first_matrix(image, context)]
+        used, emotions, affects = [], [], []
+        for step in range(self.arguments["glimpses"]):
+            matrix = emitted[step] if given is None else ops.cast(given[:, step], "float32")
+            used.append(self.cell.emission.restrict(matrix))
+            h1, next_matrix, states = self.cell(image, states, matrix, step=step, training=training)
+            emitted.append(next_matrix)
+            emotions.append(self.emotion_head(h1, step=step, training=training))
+            if self.affect_head is not None:
+                affects.append(self.affect_head(h1, step=step, training=training))
+        windows = ops.stack(used, axis=1)
+        outputs = {
+            "emotion": ops.stack(emotions, axis=1),
+            "windows": windows,
+            "weights": ops.ones_like(windows[:, :, 0, 0]) / len(used),
+            "emitted": ops.stack(emitted, axis=1),
+        }
+        return {**outputs, "affect": ops.stack(affects, axis=1)} if affects else outputs
+
+    def _first_matrix(self, image, context):
+        if self.arguments["first_glimpse"] == "context":
+            return self.cell.emission(context)
+        zoom = self.arguments["zoom_limit"] or 1.0
+        centred = zoom * ops.convert_to_tensor(IDENTITY, dtype="float32")
+        return ops.tile(centred[None], (ops.shape(image)[0], 1, 1))
+
+    def get_config(self):
+        return {**super().get_config(), **self.arguments}
+
+
+_ARGUMENTS = (
+    *("image_size", "channels", "classes", "glimpses", "glimpse_size", "batch_norm", "batch_norm_momentum"),
+    *("zoom_limit", "zoom_mode", "zoom_measure", "first_glimpse", "affect", "rotation", "context_activation"),
+    *("classification_units", "location_units", "glimpse_units", "head_units", "glimpse_filters", "context_filters"),
+    *("dropout", "seed", "sensor"),
+)
+
+
+def _check(*, image_size, channels, classes, batch_norm, first_glimpse, rotation, sensor, dropout, **arguments):
+    check_image_and_classes(image_size, channels, classes, smallest_side=12)
+    whole_number("glimpse_size", arguments["glimpse_size"], SMALLEST_GLIMPSE)
+    for name in ("glimpses", "classification_units", "location_units", "glimpse_units", "head_units"):
+        whole_number(name, arguments[name], 1)
+    if batch_norm not in CHOICES:
+        raise ValueError(f"batch_norm: expected one of {', '.join(CHOICES)}, got {batch_norm!r}")
+    if first_glimpse not in FIRST_GLIMPSES:
+        raise ValueError(f"first_glimpse: expected one of {', '.join(FIRST_GLIMPSES)}, got {first_glimpse!r}")
+    if sensor not in ("gather", "separable") or (sensor == "separable" and rotation):
+        raise ValueError(f"sensor: expected 'gather', or with rotation=False 'separable', got {sensor!r}")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout: expected a share in [0, 1), got {dropout!r}")

@@ -1,0 +1,110 @@
+"""Emission network: from the state of LSTM 2 to the matrix of the next glimpse, and the zoom restriction."""
+
+import keras
+import numpy as np
+from keras import ops
+
+ZOOM_MODES = ("squash", "clip")
+ZOOM_MEASURES = ("entries", "extent")
+
+
+@keras.saving.register_keras_serializable(package="edram_fer")
+class EmissionNetwork(keras.layers.Layer):
+    """Dense -> A = [[a0, a1, a2], [a3, a4, a5]], always in float32.
+
+    Published (Ablavatski et al. 2017): six tanh units, kernel 0 and bias (1, 0, 0, 0, 1, 0) at the start, the zooms a0
+    and a4 limited to [0, 1]; a new net so looks at the centre with zoom tanh(1) = .76.
+
+    A restriction `zoom_limit = c` (Forch et al. 2019) acts on the zoom entries, or with `zoom_measure="extent"` on the
+    extents |a0| + |a1| and |a3| + |a4|, the half sides of the window's bounding box, which no rotation evades:
+        clip: the sensor's window is cut to the limit by `restrict`; what this layer emits, and so what the where-path
+            and the location loss see, is not (as published: no gradient above c).
+        squash: zoom = c * sigmoid(pre-activation) is emitted, the sensor uses it as it is: gradient everywhere. With
+            "extent" that value is the row's extent, and zoom and shear share it in the proportion of
+            sigmoid(a) to |tanh(shear)|; without shear the two measures agree.
+
+    Args:
+        zoom_limit: None, or 0 < c <= 1: the largest share of the image's side that a glimpse covers.
+        zoom_mode: "squash" or "clip"; without effect where there is no limit.
+        zoom_measure: "entries" (as published) or "extent".
+        rotation: False emits zoom and translation only (a1 = a3 = 0).
+
+    Call arguments: hidden [B, units]. Returns float32 [B, 2, 3].
+
+    Raises:
+        ValueError: an argument out of its range.
+    """
+
+    def __init__(self, zoom_limit=None, zoom_mode="squash", zoom_measure="entries", rotation=True, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        if zoom_limit is not None and not 0 < zoom_limit <= 1:
+            raise ValueError(f"zoom_limit: expected None or a number in (0, 1], got {zoom_limit!r}")
+        if zoom_mode not in ZOOM_MODES:
+            raise ValueError(f"zoom_mode: expected one of {', '.join(ZOOM_MODES)}, got {zoom_mode!r}")
+        if zoom_measure not in ZOOM_MEASURES:
+            raise ValueError(f"zoom_measure: expected one of {', '.join(ZOOM_MEASURES)}, got {zoom_measure!r}")
+        self.zoom_limit, self.zoom_mode, self.zoom_measure = zoom_limit, zoom_mode, zoom_measure
+        self.rotation = rotation
+        bias = np.array([1.0, 0, 0, 0, 1, 0] if rotation else [1.0, 0, 1, 0], "float32")
+        self.dense = keras.layers.Dense(
+            len(bias), kernel_initializer="zeros", bias_initializer=_Constant(bias), dtype="float32"
+        )
+
+    def call(self, hidden):
+        raw = self.dense(ops.cast(hidden, "float32"))
+        if self.rotation:
+            zoom, shear, shift = raw[:, 0::4], raw[:, 1:4:2], raw[:, 2::3]  # each (x row, y row)
+            shear = ops.tanh(shear)
+        else:
+            zoom, shift = raw[:, 0::2], raw[:, 1::2]
+            shear = ops.zeros_like(zoom)
+        shift = ops.tanh(shift)
+        if self.zoom_limit is None or self.zoom_mode == "clip":
+            zoom = ops.clip(ops.tanh(zoom), 0.0, 1.0)
+        else:
+            open_zoom = ops.sigmoid(zoom)
+            zoom = self.zoom_limit * open_zoom
+            if self.zoom_measure == "extent":
+                scale = zoom / (open_zoom + ops.abs(shear))
+                zoom, shear = open_zoom * scale, shear * scale
+        return _matrix(zoom, shear, shift)
+
+    def restrict(self, emitted):
+        """The window that the sensor uses, [B, 2, 3]: in mode "clip" within the limit, else what was emitted."""
+        if self.zoom_limit is None or self.zoom_mode == "squash":
+            return emitted
+        zoom = ops.stack([emitted[:, 0, 0], emitted[:, 1, 1]], axis=-1)
+        shear = ops.stack([emitted[:, 0, 1], emitted[:, 1, 0]], axis=-1)
+        if self.zoom_measure == "entries":
+            zoom = ops.minimum(zoom, self.zoom_limit)
+        else:
+            extent = ops.abs(zoom) + ops.abs(shear)
+            scale = self.zoom_limit / ops.maximum(extent, self.zoom_limit)
+            zoom, shear = zoom * scale, shear * scale
+        return _matrix(zoom, shear, emitted[:, :, 2])
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "zoom_limit": self.zoom_limit,
+            "zoom_mode": self.zoom_mode,
+            "zoom_measure": self.zoom_measure,
+            "rotation": self.rotation,
+        }
+
+
+def _matrix(zoom, shear, shift):
+    """[B, 2] each, (x row, y row) -> [B, 2, 3]."""
+    x_row = ops.stack([zoom[:, 0], shear[:, 0], shift[:, 0]], axis=-1)
+    y_row = ops.stack([shear[:, 1], zoom[:, 1], shift[:, 1]], axis=-1)
+    return ops.stack([x_row, y_row], axis=1)
+
+
+class _Constant(keras.initializers.Initializer):
+    """A fixed vector; never saved, since the layer makes it anew."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __call__(self, shape, dtype=None):
+        return ops.convert_to_tensor(self.values, dtype=dtype)

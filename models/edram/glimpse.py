@@ -1,0 +1,101 @@
+"""Glimpse network: what was seen, where, and their product (Ablavatski et al. 2017, section 3.1, table 1)."""
+
+import keras
+from keras import ops
+
+from models.edram.batch_norm import StepBatchNormalization
+
+FILTERS = (64, 64, 128, 128, 160, 192)
+_PADDING = ("same", "valid", "same", "same", "same", "valid")
+_POOLED = (1, 3)  # a 2x2 max-pool follows these convolutions
+SMALLEST_GLIMPSE = 14
+
+
+@keras.saving.register_keras_serializable(package="edram_fer")
+class GlimpseCNN(keras.layers.Layer):
+    """Six 3x3 convolutions with BN and ReLU; 26x26xC -> 4x4x192.
+
+    The 2017 model gives each convolution one bias per position; here the BN that follows has the only bias.
+
+    Args:
+        filters: of the six convolutions.
+        steps, batch_norm, momentum: see StepBatchNormalization.
+
+    Call arguments: glimpse [B, h, w, C]; step; training. Returns [B, h', w', filters[-1]].
+    """
+
+    def __init__(self, filters=FILTERS, steps=1, batch_norm="per_step", momentum=0.9, **kwargs):
+        super().__init__(**kwargs)
+        self.filters, self.steps, self.batch_norm, self.momentum = tuple(filters), steps, batch_norm, momentum
+        policy = self.dtype_policy
+        self.convolutions = [
+            keras.layers.Conv2D(n, 3, padding=padding, use_bias=False, kernel_initializer="he_normal", dtype=policy)
+            for n, padding in zip(self.filters, _PADDING, strict=True)
+        ]
+        self.norms = [StepBatchNormalization(steps, batch_norm, momentum, dtype=policy) for _ in self.filters]
+        self.pool = keras.layers.MaxPooling2D(2, dtype=policy)
+
+    def build(self, glimpse_shape):
+        pass
+
+    def call(self, x, step=0, training=False):
+        for i, (convolution, norm) in enumerate(zip(self.convolutions, self.norms)):
+            x = ops.relu(norm(convolution(x), step=step, training=training))
+            x = self.pool(x) if i in _POOLED else x
+        return x
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "steps": self.steps,
+            "batch_norm": self.batch_norm,
+            "momentum": self.momentum,
+        }
+
+
+@keras.saving.register_keras_serializable(package="edram_fer")
+class GlimpseNetwork(keras.layers.Layer):
+    """what(glimpse) * where(matrix): the merged vector that LSTM 1 reads.
+
+    While all matrices of a batch are equal (a new net) the BN of the where-path gives its beta; at 0 the ReLU would
+    kill the product and its gradient, so that beta starts at 1. The where-path computes in float32.
+
+    Args:
+        units: length of the merged vector.
+        filters, steps, batch_norm, momentum: see GlimpseCNN.
+
+    Call arguments: glimpse [B, h, w, C]; matrix [B, 2, 3]; step; training. Returns [B, units].
+    """
+
+    def __init__(self, units=1024, filters=FILTERS, steps=1, batch_norm="per_step", momentum=0.9, **kwargs):
+        super().__init__(**kwargs)
+        self.units, self.filters, self.steps = units, tuple(filters), steps
+        self.batch_norm, self.momentum = batch_norm, momentum
+        policy = self.dtype_policy
+        self.cnn = GlimpseCNN(filters, steps, batch_norm, momentum, dtype=policy)
+        self.flatten = keras.layers.Flatten(dtype=policy)
+        self.what = keras.layers.Dense(units, use_bias=False, kernel_initializer="he_normal", dtype=policy)
+        self.what_norm = StepBatchNormalization(steps, batch_norm, momentum, dtype=policy)
+        self.where = keras.layers.Dense(units, use_bias=False, kernel_initializer="he_normal", dtype="float32")
+        self.where_norm = StepBatchNormalization(steps, batch_norm, momentum, beta_initializer="ones", dtype="float32")
+
+    def build(self, glimpse_shape, matrix_shape=None):
+        pass
+
+    def call(self, glimpse, matrix, step=0, training=False):
+        what = self.what(self.flatten(self.cnn(glimpse, step=step, training=training)))
+        what = ops.relu(self.what_norm(what, step=step, training=training))
+        where = self.where(ops.reshape(ops.cast(matrix, "float32"), (-1, 6)))
+        where = ops.relu(self.where_norm(where, step=step, training=training))
+        return what * ops.cast(where, what.dtype)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "filters": self.filters,
+            "steps": self.steps,
+            "batch_norm": self.batch_norm,
+            "momentum": self.momentum,
+        }

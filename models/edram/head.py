@@ -1,0 +1,68 @@
+"""Output heads on the state of LSTM 1, at every step (Ablavatski et al. 2017; the affect head: Forch et al. 2019)."""
+
+import keras
+from keras import ops
+
+from models.edram.batch_norm import StepBatchNormalization
+
+
+@keras.saving.register_keras_serializable(package="edram_fer")
+class Head(keras.layers.Layer):
+    """Dense -> BN -> ReLU, twice, then a dense layer in float32: emotion logits, or (valence, arousal) through tanh.
+
+    Args:
+        outputs: K for emotions, 2 for affect.
+        units: of the two hidden layers.
+        activation: of the output: None for logits, "tanh" for affect.
+        steps, batch_norm, momentum: see StepBatchNormalization.
+        dropout: share of the inputs of each dense layer set to 0 while training.
+        seed: of the dropout.
+
+    Call arguments: x [B, units]; step; training. Returns float32 [B, outputs].
+    """
+
+    def __init__(
+        self,
+        outputs,
+        units=1024,
+        activation=None,
+        steps=1,
+        batch_norm="per_step",
+        momentum=0.9,
+        dropout=0.0,
+        seed=0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.outputs, self.units, self.steps, self.batch_norm = outputs, units, steps, batch_norm
+        self.momentum, self.dropout, self.seed = momentum, dropout, seed
+        self.activation = keras.activations.get(activation)
+        policy = self.dtype_policy
+        self.hidden = [
+            keras.layers.Dense(units, use_bias=False, kernel_initializer="he_normal", dtype=policy) for _ in range(2)
+        ]
+        self.norms = [StepBatchNormalization(steps, batch_norm, momentum, dtype=policy) for _ in range(2)]
+        self.drop = keras.layers.Dropout(dropout, seed=seed, dtype=policy)
+        self.output_layer = keras.layers.Dense(outputs, activation=self.activation, dtype="float32")
+
+    def build(self, input_shape):
+        pass
+
+    def call(self, x, step=0, training=False):
+        for dense, norm in zip(self.hidden, self.norms):
+            x = dense(self.drop(x, training=training))
+            x = ops.relu(norm(x, step=step, training=training))
+        return self.output_layer(ops.cast(self.drop(x, training=training), "float32"))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "outputs": self.outputs,
+            "units": self.units,
+            "activation": keras.activations.serialize(self.activation),
+            "steps": self.steps,
+            "batch_norm": self.batch_norm,
+            "momentum": self.momentum,
+            "dropout": self.dropout,
+            "seed": self.seed,
+        }
