@@ -10,9 +10,10 @@ from pathlib import Path
 def replace(path):
     """Yield a temporary path beside `path` that takes its place once the block succeeds.
 
-    A reader sees either the old file or the complete new one, never a half. The temporary file lies in the same folder (a rename
-    is atomic only within one file system) and ends in the name of `path`, by which many writers choose their format. It is flushed
-    to disk before the rename and removed when the block raises; `path` is then as it was. Missing parent folders are made.
+    A reader sees either the old file or the complete new one, never a half. The temporary file lies in the same
+    folder (a rename is atomic only within one file system) and ends in the name of `path`, by which many writers
+    choose their format. It is flushed to disk before the rename and removed when the block raises; `path` is then as
+    it was. Missing parent folders are made.
 
         with files.replace("run/metrics.json") as temporary:
             temporary.write_text(json.dumps(metrics))

@@ -1,0 +1,146 @@
+"""Window geometry against polygon clipping, heavy sampling and closed forms."""
+
+import numpy as np
+import pytest
+
+from edram_fer import attention
+
+SHAPE = (7, 9)
+
+
+def rotated(zoom, degrees, x=0.0, y=0.0):
+    c, s = zoom * np.cos(np.radians(degrees)), zoom * np.sin(np.radians(degrees))
+    return np.array([[c, -s, x], [s, c, y]])
+
+
+def random_windows(*shape, seed=0, scale=0.6):
+    return np.random.default_rng(seed).normal(0, scale, (*shape, 2, 3))
+
+
+def clip(polygon, axis, bound, sign):
+    """Sutherland-Hodgman: the part of a polygon (list of points) with sign * (p[axis] - bound) >= 0."""
+    kept = []
+    for p, q in zip(polygon, polygon[1:] + polygon[:1]):
+        inside_p, inside_q = sign * (p[axis] - bound) >= 0, sign * (q[axis] - bound) >= 0
+        if inside_p:
+            kept.append(p)
+        if inside_p != inside_q:
+            kept.append(p + (q - p) * (bound - p[axis]) / (q[axis] - p[axis]))
+    return kept
+
+
+def clipped_area(polygon, row, column):
+    for axis, middle in ((0, column), (1, row)):
+        for sign in (1, -1):
+            polygon = clip(polygon, axis, middle - sign * 0.5, sign)
+    if len(polygon) < 3:
+        return 0.0
+    x, y = np.transpose(polygon)
+    return abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
+
+
+@pytest.mark.parametrize("scale", [0.2, 0.6, 3.0])
+def test_coverage_is_the_clipped_polygon(scale):
+    windows = random_windows(12, scale=scale)
+    maps = attention.coverage(windows, SHAPE)
+    for window, found in zip(windows, maps):
+        polygon = list(attention.corner_pixels(window, SHAPE))
+        expected = [[clipped_area(polygon, r, c) for c in range(SHAPE[1])] for r in range(SHAPE[0])]
+        np.testing.assert_allclose(found, expected, atol=1e-10)
+
+
+def test_coverage_is_the_share_of_points_that_map_into_the_window():
+    side = 50
+    rows, columns = ((np.arange(n * side) + 0.5) / side - 0.5 for n in SHAPE)
+    x, y = np.meshgrid(columns / (SHAPE[1] - 1) * 2 - 1, rows / (SHAPE[0] - 1) * 2 - 1)
+    for window in random_windows(5, seed=1):
+        own = np.linalg.solve(window[:, :2], np.stack([x.ravel() - window[0, 2], y.ravel() - window[1, 2]]))
+        inside = (np.abs(own) <= 1).all(axis=0).reshape(SHAPE[0], side, SHAPE[1], side).mean(axis=(1, 3))
+        np.testing.assert_allclose(attention.coverage(window, SHAPE), inside, atol=0.02)
+
+
+def test_special_windows():
+    whole = attention.coverage(np.eye(2, 3), (3, 3))  # the corners of the window are centres of pixels
+    np.testing.assert_allclose(whole, [[0.25, 0.5, 0.25], [0.5, 1, 0.5], [0.25, 0.5, 0.25]])
+    np.testing.assert_allclose(attention.coverage(2 * np.eye(2, 3), (3, 4)), 1)
+    assert attention.coverage(np.zeros((2, 3)), SHAPE).sum() == 0
+    assert attention.coverage(rotated(0.2, 0, x=3), SHAPE).sum() == 0
+    assert attention.coverage(rotated(0.2, 0, x=-3), SHAPE).sum() == pytest.approx(0, abs=1e-12)
+    mirror = np.array([[-0.3, 0.1, 0.2], [0.2, 0.5, -0.1]])
+    np.testing.assert_allclose(
+        attention.coverage(mirror, SHAPE), attention.coverage(mirror * [[-1, 1, 1], [-1, 1, 1]], SHAPE), atol=1e-12
+    )
+
+
+def test_a_rotation_hides_nothing():
+    turned = rotated(0.5, 90)
+    assert abs(turned[0, 0]) < 1e-12  # the entry says nothing
+    assert attention.area(turned) == pytest.approx(0.25) and attention.zoom(turned) == pytest.approx(0.5)
+    np.testing.assert_allclose(attention.extents(rotated(0.5, 45)), 0.5 * np.sqrt(2))
+    escape = np.array([[0.35, 0.79, 0], [-0.82, 0.35, 0]])
+    assert attention.area(escape) == pytest.approx(0.77, abs=0.01)
+    np.testing.assert_allclose(attention.extents(escape), [1.14, 1.17])
+
+
+def test_corners_and_pixels():
+    window = np.array([[0.5, 0, 0.25], [0, 0.25, -0.5]])
+    expected = [[-0.25, -0.75], [0.75, -0.75], [0.75, -0.25], [-0.25, -0.25]]
+    np.testing.assert_allclose(attention.corners(window), expected)
+    np.testing.assert_allclose(attention.pixels([[-1, -1], [1, 1], [0, 0]], (11, 21)), [[0, 0], [20, 10], [10, 5]])
+    assert attention.corners(random_windows(2, 3)).shape == (2, 3, 4, 2)
+    assert attention.centres(random_windows(2, 3)).shape == (2, 3, 2)
+
+
+def test_density_is_the_normalised_sum_of_weighted_coverages():
+    windows, weights = random_windows(40, 3), np.random.default_rng(2).random((40, 3))
+    total = (attention.coverage(windows, SHAPE) * weights[..., None, None]).sum(axis=(0, 1))
+    np.testing.assert_allclose(attention.weighted_coverage(windows, weights, SHAPE), total, atol=1e-10)
+    density = attention.density(windows, weights, SHAPE)
+    np.testing.assert_allclose(density, total / total.sum(), atol=1e-12)
+    assert density.sum() == pytest.approx(1)
+
+
+def test_density_does_not_depend_on_the_chunks(monkeypatch):
+    windows = random_windows(50, 2)
+    whole = attention.density(windows, 0.5, SHAPE)
+    monkeypatch.setattr("edram_fer.attention.windows._CHUNK", 500)
+    np.testing.assert_allclose(attention.density(windows, 0.5, SHAPE), whole, atol=1e-14)
+    assert attention.coverage(windows, SHAPE).shape == (50, 2, *SHAPE)
+
+
+def test_path():
+    path = np.stack([rotated(0.3, 0, 0, 0), rotated(0.3, 0, 0.2, 0), rotated(0.3, 0, 0.2, 0.4)])
+    np.testing.assert_allclose(attention.moves(path), [0.2, 0.4])
+    assert attention.saccades(path).tolist() == [False, True]
+
+
+def test_spread_splits_into_within_and_between_classes():
+    rng = np.random.default_rng(3)
+    windows, classes = random_windows(60, 2), rng.choice(["sad", "happy", "fear"], 60)
+    windows[:, 1, :, 2] = [0.1, 0.2] + rng.normal(0, 0.005, (60, 2))
+    spread = attention.spread(windows, classes)
+    np.testing.assert_allclose(spread["within"] + spread["between"], spread["overall"])
+    np.testing.assert_allclose(spread["overall"], windows[..., 2].var(axis=0))
+    inside = sum(windows[classes == c, 0, 0, 2].var() * (classes == c).mean() for c in ("sad", "happy", "fear"))
+    assert spread["within"][0, 0] == pytest.approx(inside)
+    assert spread["collapsed"].tolist() == [False, True]
+    assert "within" not in attention.spread(windows)
+
+
+def test_glimpse_statistics():
+    windows = np.stack([rotated(0.5, 30, 0.1, 0.3), rotated(0.3, 80, 0.3, -0.1)])[:, None]
+    found = attention.glimpse_statistics(windows)
+    assert found == pytest.approx(
+        {"x_1": 0.2, "x_1_sd": 0.1, "y_1": 0.1, "y_1_sd": 0.2, "zoom_1": 0.4, "zoom_1_sd": 0.1}
+    )
+
+
+def test_bad_windows_are_refused():
+    with pytest.raises(ValueError, match=r"\[\.\.\., 2, 3\], not \[4, 6\]"):
+        attention.area(np.zeros((4, 6)))
+    with pytest.raises(ValueError, match="1 windows have entries that are not finite"):
+        attention.coverage(np.array([np.eye(2, 3), np.full((2, 3), np.nan)]), SHAPE)
+    with pytest.raises(ValueError, match="none of 2 does"):
+        attention.density(np.zeros((2, 1, 2, 3)), 1, SHAPE)
+    with pytest.raises(ValueError, match="non-negative"):
+        attention.density(random_windows(2), [-1, 1], SHAPE)
