@@ -1,0 +1,4 @@
+"""Figures as for a paper: pure functions from arrays to Matplotlib figures, one file for each kind.
+
+`style` holds what they share, `run` draws all figures of an evaluated run.
+"""

@@ -1,0 +1,53 @@
+"""Accuracy by the number of glimpses: what each further look brings."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from edram_fer.figures.style import BLUE, INK, MUTED, styled
+
+
+@styled
+def accuracy_by_glimpse(accuracy, interval=None, recalls=None):
+    """Draw accuracy after 1 .. T glimpses.
+
+    Args:
+        accuracy: [T], shares.
+        interval: optional [T, 2], drawn as a band.
+        recalls: optional {emotion: [T]}, drawn as thin lines with their names at the right.
+
+    Returns: Figure.
+    """
+    steps = 1 + np.arange(len(accuracy))
+    figure = Figure(figsize=(4.6, 3.1), layout="constrained")
+    axes = figure.subplots()
+    for values in (recalls or {}).values():
+        axes.plot(steps, values, color=MUTED, linewidth=0.8, alpha=0.8)
+    if interval is not None:
+        axes.fill_between(steps, *np.transpose(interval), color=BLUE, alpha=0.2, linewidth=0)
+    axes.plot(steps, accuracy, color=BLUE, linewidth=2.2, marker="o", markersize=4)
+    ends = {**{name: values[-1] for name, values in (recalls or {}).items()}, "all pictures": accuracy[-1]}
+    low, high = axes.get_ylim()
+    for name, (value, y) in _apart(ends, (high - low) * 0.045).items():
+        mark = {"color": BLUE, "fontweight": "bold"} if name == "all pictures" else {"color": INK}
+        axes.annotate(
+            f"{name} {value:.0%}", (steps[-1], y), (7, 0), textcoords="offset points", va="center", fontsize=7,
+            annotation_clip=False, **mark,
+        )
+    axes.set_xticks(steps)
+    axes.set(xlabel="glimpses", ylabel="accuracy (recall of an emotion)", ylim=(low, high))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    return figure
+
+
+def _apart(ends, gap):
+    """{name: (value, height of its label)}: labels in the order of their values, at least `gap` apart."""
+    names = sorted((name for name in ends if np.isfinite(ends[name])), key=ends.get)
+    heights = np.array([ends[name] for name in names], float)
+    for _ in range(200):  # neighbours that are too near push each other away by half of what is lacking
+        lack = np.maximum(gap - np.diff(heights), 0) / 2
+        if not (lack > gap / 1000).any():
+            break
+        heights[:-1] -= lack
+        heights[1:] += lack
+    return {name: (ends[name], height) for name, height in zip(names, heights, strict=True)}

@@ -1,0 +1,46 @@
+"""The confusion matrix: row shares in colour, counts beside them."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from edram_fer.figures.style import FAINT, INK, SHARES, styled
+from edram_fer.scores import row_shares
+
+
+@styled
+def confusion(counts, emotions):
+    """Draw a confusion matrix.
+
+    Args:
+        counts: int [K, K], rows truth, columns prediction.
+        emotions: K names.
+
+    Returns: Figure. Each cell holds the share of its row in percent and below it the count; a class without pictures
+    has an empty row.
+    """
+    counts = np.asarray(counts)
+    shares, size = row_shares(counts), len(emotions)
+    figure = Figure(figsize=(0.62 * size + 1.5, 0.5 * size + 0.9), layout="constrained")
+    axes = figure.subplots()
+    axes.grid(False)
+    picture = axes.imshow(np.nan_to_num(shares), cmap=SHARES, vmin=0, vmax=1, aspect="auto")
+    for row, column in np.ndindex(size, size):
+        share = shares[row, column]
+        if np.isfinite(share):
+            ink = "white" if share > 0.45 else INK
+            axes.text(column, row - 0.03, f"{100 * share:.0f}", ha="center", va="bottom", color=ink, fontsize=9)
+            axes.text(column, row + 0.1, f"{counts[row, column]:,}", ha="center", va="top", color=ink, fontsize=6.5, alpha=0.8)
+    axes.set_xticks(range(size), emotions, rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(size), [f"{name} ({n:,})" for name, n in zip(emotions, counts.sum(axis=1), strict=True)])
+    axes.set(xlabel="prediction", ylabel="truth (pictures)")
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    edges = np.arange(size + 1) - 0.5
+    axes.hlines(edges, -0.5, size - 0.5, color=FAINT, linewidth=0.6)
+    axes.vlines(edges, -0.5, size - 0.5, color=FAINT, linewidth=0.6)
+    bar = figure.colorbar(picture, ax=axes, aspect=28, pad=0.02)
+    bar.outline.set_visible(False)
+    bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    bar.set_label("share of the row")
+    return figure

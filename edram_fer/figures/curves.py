@@ -1,0 +1,127 @@
+"""Training curves from history.csv."""
+
+import csv
+import re
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from edram_fer.attention.windows import COLLAPSED
+from edram_fer.figures.style import BLUE, MUTED, ORANGE, step_colours, styled
+
+ACCURACIES = ("emotion_accuracy", "accuracy")
+
+
+def read_history(path):
+    """history.csv as {column: float [epochs]}, nan where a cell is empty.
+
+    Raises FileNotFoundError when missing, ValueError when empty or damaged; both name the file.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8") as source:
+            reader = csv.DictReader(source)
+            rows = list(reader)
+        if not rows:
+            raise ValueError("no epochs")
+        return {name: np.array([float(row[name] or "nan") for row in rows]) for name in reader.fieldnames}
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} is missing: the run has no training history") from None
+    except (ValueError, TypeError, KeyError, csv.Error) as error:
+        raise ValueError(f"{path} is not a readable training history: {error}") from error
+
+
+@styled
+def curves(history):
+    """Loss, accuracy and learning rate by epoch, and of a model that glimpses their zoom, place and spread.
+
+    Args:
+        history: {column: [epochs]}, columns named as in Keras' logs ("loss", "val_emotion_accuracy", "learning_rate")
+        and
+            as `attention.glimpse_statistics` names them, with or without "val_" ("val_zoom_1", "val_zoom_1_sd").
+
+    Returns: Figure of one or two rows; a panel without its columns is left out.
+    """
+    epochs = 1 + np.arange(len(next(iter(history.values()))))
+    steps = sorted({int(found[1]) for name in history if (found := re.fullmatch(r"(?:val_)?zoom_(\d+)", name))})
+    panels = [_loss, _accuracy, _rate] if "learning_rate" in history else [_loss, _accuracy]
+    rows = [panels, [_zoom, _place, _spread][: len(panels)]] if steps else [panels]
+    figure = Figure(figsize=(3.1 * len(panels), 2.35 * len(rows)), layout="constrained")
+    grid = figure.subplots(len(rows), len(panels), squeeze=False, sharex=True)
+    best = int(np.nanargmin(history["val_loss"])) if np.isfinite(history.get("val_loss", [np.nan])).any() else None
+    for axes, panel in zip(grid.flat, [panel for row in rows for panel in row], strict=True):
+        panel(axes, history, epochs, steps)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if best is not None:
+            axes.axvline(epochs[best], color=MUTED, linewidth=0.8, linestyle=":", zorder=0)
+    if best is not None:
+        text = {"xytext": (3, -2), "textcoords": "offset points", "va": "top", "fontsize": 7, "color": MUTED}
+        grid[0, 0].annotate("best", (epochs[best], 1), xycoords=("data", "axes fraction"), **text)
+    for axes in grid[-1]:
+        axes.set_xlabel("epoch")
+    return figure
+
+
+def _pair(axes, history, epochs, name):
+    """A quantity in training and in validation."""
+    for column, label, colour in ((name, "training", ORANGE), (f"val_{name}", "validation", BLUE)):
+        if column in history:
+            axes.plot(epochs, history[column], color=colour, label=label)
+    axes.legend(loc="best")
+
+
+def _loss(axes, history, epochs, steps):
+    axes.set_title("Loss")
+    _pair(axes, history, epochs, "loss")
+
+
+def _accuracy(axes, history, epochs, steps):
+    axes.set_title("Accuracy")
+    present = [name for name in ACCURACIES if name in history or f"val_{name}" in history]
+    _pair(axes, history, epochs, present[0] if present else ACCURACIES[0])
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+
+
+def _rate(axes, history, epochs, steps):
+    axes.set_title("Learning rate")
+    axes.plot(epochs, history["learning_rate"], color=MUTED, drawstyle="steps-mid")
+    axes.set_yscale("log")
+
+
+def _column(history, name):
+    """The validation column of a glimpse statistic, or else the training column."""
+    return history.get(f"val_{name}", history.get(name))
+
+
+def _zoom(axes, history, epochs, steps):
+    axes.set_title("Zoom of each glimpse, ± sd")
+    for step, colour in zip(steps, step_colours(len(steps)), strict=True):
+        mean, sd = _column(history, f"zoom_{step}"), _column(history, f"zoom_{step}_sd")
+        axes.plot(epochs, mean, color=colour, label=str(step))
+        if sd is not None:
+            axes.fill_between(epochs, mean - sd, mean + sd, color=colour, alpha=0.15, linewidth=0)
+    axes.set_ylabel("√area, share of the side")
+    axes.set_ylim(bottom=0)
+    axes.legend(ncols=3, title="glimpse", title_fontsize=7.5, columnspacing=1, handlelength=1.2)
+
+
+def _place(axes, history, epochs, steps):
+    axes.set_title("Mean place: x solid, y dashed")
+    for step, colour in zip(steps, step_colours(len(steps)), strict=True):
+        for axis, style in (("x", "-"), ("y", "--")):
+            if (values := _column(history, f"{axis}_{step}")) is not None:
+                axes.plot(epochs, values, color=colour, linestyle=style, linewidth=1.3)
+    axes.set_ylabel("-1 left, top; 1 right, bottom")
+
+
+def _spread(axes, history, epochs, steps):
+    axes.set_title("Spread of the centres")
+    for step, colour in zip(steps, step_colours(len(steps)), strict=True):
+        sds = [_column(history, f"{axis}_{step}_sd") for axis in ("x", "y")]
+        if all(sd is not None for sd in sds):
+            axes.plot(epochs, np.sqrt(np.mean(np.square(sds), axis=0)), color=colour)
+    axes.axhspan(0, COLLAPSED, color=MUTED, alpha=0.25, linewidth=0)
+    axes.annotate("collapsed", (1, COLLAPSED), (-2, 1), xycoords=("axes fraction", "data"), textcoords="offset points",
+                  ha="right", va="bottom", fontsize=7, color=MUTED)
+    axes.set_ylabel("sd over the pictures")
+    axes.set_ylim(bottom=0)

@@ -1,0 +1,110 @@
+"""Heat maps of the glimpse areas over mean faces, per emotion and step (as in Forch et al. 2019, with true areas)."""
+
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from edram_fer import attention
+from edram_fer.figures.style import HEAT, MUTED, picture_axes, styled
+
+OPACITY = 0.6  # of the heat at the top of the scale
+TILE, GAP = 1.05, 0.03  # inches; share of a tile
+
+
+@styled
+def heatmaps(images, windows, weights, groups, order, *, by_step=True, what="glimpse"):
+    """Where the model looked, over the mean face of each group of pictures.
+
+    Args:
+        images: uint8 [n, H, W, C].
+        windows, weights: [n, N, 2, 3] and [n, N].
+        groups: [n] names, for instance the true or the predicted emotions.
+        order: names of the rows, from the top; those without pictures are left out.
+        by_step: a column for each window (in time order) beside the one for all.
+        what: name of a window in titles.
+
+    Returns: Figure of rows (of several groups: all, then each) and columns (steps and their mean), one scale for all.
+
+    Raises ValueError when no group has a picture.
+    """
+    members = {name: np.flatnonzero(groups == name) for name in order}
+    members = {name: rows for name, rows in members.items() if len(rows)}
+    if not members:
+        raise ValueError(f"no picture belongs to any of {', '.join(order)}")
+    maps = [shares(windows[rows], weights[rows], images.shape[1:3], by_step) for rows in members.values()]
+    faces = [mean_face(images[rows]) for rows in members.values()]
+    labels = [(name, len(rows)) for name, rows in members.items()]
+    if len(members) > 1:
+        every, sizes = np.concatenate(list(members.values())), [len(rows) for rows in members.values()]
+        maps.insert(0, np.average(maps, axis=0, weights=sizes))
+        faces.insert(0, mean_face(images[every]))
+        labels.insert(0, ("all", len(every)))
+    steps = [f"{what} {step + 1}" for step in range(len(maps[0]) - 1)]
+    return _mosaic(faces, np.stack(maps), labels, [*steps, "mean"] if steps else [])
+
+
+def shares(windows, weights, shape, by_step=True):
+    """Share of the pictures in which each pixel of the map is looked at.
+
+    Args:
+        windows, weights: [n, N, 2, 3] and [n, N].
+        shape: (H, W).
+        by_step: one map for each of N > 1 windows and then their mean, by the mean weights; False: only the mean, by
+            the weights of each picture.
+
+    Returns: [maps, H, W] in [0, 1].
+    """
+    if not by_step or windows.shape[1] == 1:
+        return attention.weighted_coverage(windows, weights / len(windows), shape)[None]
+    maps = [attention.weighted_coverage(windows[:, t], 1 / len(windows), shape) for t in range(windows.shape[1])]
+    return np.stack([*maps, np.average(maps, axis=0, weights=weights.mean(axis=0))])
+
+
+def mean_face(images):
+    """Mean of uint8 [n, H, W, C] as [H, W, C] in [0, 1], its contrast stretched: averaging has taken most of it."""
+    face = images.mean(axis=0)
+    low, high = np.percentile(face, (1, 99))
+    return np.clip(0.1 + 0.8 * (face - low) / max(high - low, 1), 0, 1)
+
+
+def blend(face, share, top):
+    """Colour picture [H, W, 3] of a map (0 to `top`) over a grey or colour face in [0, 1]; hotter is more opaque."""
+    face = np.broadcast_to(face.reshape(*share.shape, -1), (*share.shape, 3))
+    level = np.clip(share / top, 0, 1)
+    opacity = OPACITY * np.sqrt(level)[..., None]
+    return (1 - opacity) * face + opacity * HEAT(0.12 + 0.85 * level)[..., :3]
+
+
+def _mosaic(faces, maps, labels, titles):
+    """All tiles in one pair of axes: a pair for each of 56 tiles would take most of the time."""
+    rows, columns = maps.shape[:2]
+    height = TILE * maps.shape[2] / maps.shape[3]
+    top = max(0.1, np.ceil(maps.max() * 10 - 1e-6) / 10)  # the next tenth
+    figure = Figure(figsize=(TILE * columns + 2.0, height * rows + 0.45), layout="constrained")
+    axes = figure.subplots()
+    picture_axes(axes)
+    for row, face in enumerate(faces):
+        for column, share in enumerate(maps[row]):
+            extent = (column, column + 1 - GAP, row + 1 - GAP, row)
+            axes.imshow(blend(face, share, top), interpolation="bicubic", extent=extent)
+        name, count = labels[row]
+        style = {"xytext": (-6, 0), "textcoords": "offset points", "ha": "right", "annotation_clip": False}
+        axes.annotate(name, (0, row + 0.46), va="bottom", fontweight="bold", **style)
+        axes.annotate(f"{count:,}", (0, row + 0.54), va="top", color=MUTED, fontsize=7, **style)
+    for column, title in enumerate(titles):
+        axes.text(column + 0.5 - GAP / 2, -0.06, title, ha="center", va="bottom", fontweight="bold")
+    axes.set(xlim=(0, columns - GAP), ylim=(rows - GAP, 0), aspect=height / TILE)
+    _colour_bar(figure, axes, top, min(1, 3 / rows))
+    return figure
+
+
+def _colour_bar(figure, axes, top, shrink):
+    """A colour bar of the blended colours over a middle grey, as they appear on the faces."""
+    levels = np.linspace(0, top, 256)[None]
+    colours = ListedColormap(blend(np.full(levels.shape, 0.55), levels, top)[0])
+    bar = figure.colorbar(ScalarMappable(Normalize(0, top), colours), ax=axes, shrink=shrink, aspect=24, pad=0.02)
+    bar.outline.set_visible(False)
+    bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    bar.set_label("share of pictures in which\nthe pixel is looked at")
