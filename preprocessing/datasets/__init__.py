@@ -10,12 +10,12 @@ import errno
 import hashlib
 import importlib
 import io
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 NAMES = ("fer2013", "drawn_faces")
+_UNFINISHED = "incomplete."
 
 
 def builder(name: str, data_dir):
@@ -25,8 +25,8 @@ def builder(name: str, data_dir):
     """
     opened = _make(name, data_dir, {})
     if not _is_prepared(opened):
-        raise FileNotFoundError(f"data set {name} is not prepared in {Path(data_dir)}: no complete {opened.data_dir}. "
-                                f"Prepare it first (preprocessing.datasets.prepare)")
+        raise FileNotFoundError(f"data set {name} is not prepared in {data_dir}: no complete {opened.data_dir}; "
+                                f"prepare it first")
     return opened
 
 
@@ -41,6 +41,7 @@ def prepare(name: str, source, data_dir, *, force: bool = False, report: Callabl
     Raises ValueError and FileNotFoundError for a bad name or source, OSError naming the place for a full disk or
     a folder that cannot be written.
     """
+    data_dir = Path(data_dir).expanduser().absolute()
     old = _make(name, data_dir, options)
     if old.MANUAL_DOWNLOAD_INSTRUCTIONS:
         if source is None:
@@ -53,6 +54,8 @@ def prepare(name: str, source, data_dir, *, force: bool = False, report: Callabl
         report(f"{name} is already prepared in {target}: reused")
         return old
     report(f"preparing {name} in {target}" + (f" from {source}" if source is not None else ""))
+    for left in sorted(data_dir.glob(f"{_UNFINISHED}*")):
+        report(f"{left} was left by an interrupted run; delete it, unless another one is at work")
     with _workplace(name, data_dir) as folder:
         made = _make(name, folder, options)
         _download_and_prepare(made)
@@ -84,7 +87,7 @@ def _make(name: str, data_dir, options: dict):
     configs = [known.name for known in module.Builder.BUILDER_CONFIGS]
     if config and config not in configs:
         raise ValueError(f"data set {dataset} has no configuration {config!r}; known: {', '.join(configs) or 'none'}")
-    return module.Builder(data_dir=str(data_dir), **({"config": config} if config else {}), **options)
+    return module.Builder(data_dir=Path(data_dir).expanduser(), **({"config": config} if config else {}), **options)
 
 
 def _is_prepared(opened) -> bool:
@@ -104,20 +107,30 @@ def _differs(old, source, report: Callable[[str], None]) -> bool:
 
 
 @contextlib.contextmanager
-def _workplace(name: str, data_dir) -> Iterator[Path]:
-    """A temporary folder in `data_dir`, gone afterwards. OSErrors inside, and TensorFlow's of files, name the place."""
-    from tensorflow.errors import OpError
-    data_dir = Path(data_dir)
+def _workplace(name: str, data_dir: Path) -> Iterator[Path]:
+    """A temporary folder in `data_dir`, gone afterwards. What cannot be written there raises OSError naming the place."""
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="incomplete.", dir=data_dir, ignore_cleanup_errors=True) as folder:
+        with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=data_dir, ignore_cleanup_errors=True) as folder:
             yield Path(folder)
-    except FileNotFoundError:
-        raise  # the source, not the place
-    except (OSError, OpError) as error:
-        number = getattr(error, "errno", None) or (errno.ENOSPC if "No space left" in str(error) else errno.EIO)
-        free = f" ({shutil.disk_usage(data_dir).free / 1e6:.0f} MB free there)" if number == errno.ENOSPC else ""
-        raise OSError(number, f"cannot write data set {name} to {data_dir}{free}, nothing was kept: {error}") from error
+    except Exception as error:
+        number = _write_error(error, data_dir)
+        if number is None:
+            raise
+        raise OSError(number, f"cannot write data set {name} to {data_dir}, nothing was kept: {error}") from error
+
+
+def _write_error(error: BaseException | None, data_dir: Path) -> int | None:
+    """The errno of a failure to write in `data_dir`, found in `error` or what caused it; None for any other error."""
+    from tensorflow.errors import OpError, ResourceExhaustedError
+    while error is not None and not isinstance(error, (OSError, OpError)):
+        error = error.__cause__  # TFDS wraps what TensorFlow raises
+    if isinstance(error, OpError):
+        return errno.ENOSPC if isinstance(error, ResourceExhaustedError) else errno.EIO
+    if error is None or isinstance(error, FileNotFoundError):
+        return None
+    elsewhere = error.filename is not None and data_dir not in (Path(error.filename), *Path(error.filename).parents)
+    return None if elsewhere else error.errno or errno.EIO
 
 
 def _download_and_prepare(made) -> None:

@@ -13,7 +13,6 @@ and names it in `Faces.rejected`.
 import dataclasses
 import hashlib
 import re
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -171,15 +170,12 @@ def read(source) -> Faces:
     found = source if isinstance(source, Source) else find(source)
     rows = _picture_rows(found) if found.layout in (USAGE_FOLDERS, NUMBER_FOLDERS) else _csv_rows(found)
     pixels, good, rejected = bytearray(), [], []
-    with warnings.catch_warnings():
-        # numpy warns where a number ends too early; `_pixels` notices it by the count and says where.
-        warnings.filterwarnings("ignore", "string or file could not be read", DeprecationWarning)
-        for row in rows:
-            if isinstance(row, Rejected):
-                rejected.append(row)
-            else:
-                good.append((row.id, row.usage, row.emotion))
-                pixels += row.pixels
+    for row in rows:
+        if isinstance(row, Rejected):
+            rejected.append(row)
+        else:
+            good.append((row.id, row.usage, row.emotion))
+            pixels += row.pixels
     ids, usages, names = zip(*good) if good else ((), (), ())
     table = np.frombuffer(pixels, np.uint8).reshape(-1, SIZE, SIZE)
     faces = Faces(found, table, np.array(names, str), np.array(usages, str), list(ids), rejected)
@@ -225,7 +221,10 @@ def _csv_row(line: str, columns: list[str], number: int, *, kaggle: bool) -> Fac
 
 
 def _pixels(text: str) -> bytes:
-    values = np.fromstring(text, np.int64, sep=" ")
+    try:
+        values = np.fromstring(text, np.int64, sep=" ")     # five times as fast as int() on every word
+    except ValueError:
+        values = np.empty(0)
     if values.size == SIZE * SIZE and values.min() >= 0 and values.max() <= 255:
         return values.astype(np.uint8).tobytes()
     words = text.split()

@@ -1,0 +1,214 @@
+"""Preparing data sets through TFDS: FER2013 from its dummy data, failures of the disk, and the genuine file."""
+import collections
+import csv
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from preprocessing import datasets, emotions
+from preprocessing.datasets.fer2013 import layouts, published
+
+tfds = pytest.importorskip("tensorflow_datasets")
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = Path(os.environ.get("EDRAM_FER_SHARED", ROOT.parent / "shared"))
+GENUINE = SHARED / "data" / "fer2013"
+DUMMY = ROOT / "preprocessing" / "datasets" / "fer2013" / "dummy_data"
+SPLITS = {"train": 7, "validation": 3, "test": 3, "test_clean": 2}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_progress_bar():
+    tfds.disable_progress_bar()
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """The dummy data, prepared, and what was reported."""
+    lines = []
+    return datasets.prepare("fer2013", DUMMY, tmp_path_factory.mktemp("data"), report=lines.append), lines
+
+
+def rows_of(builder, split) -> list[dict]:
+    return list(tfds.as_numpy(builder.as_dataset(split=split)))
+
+
+def test_round_trip(prepared):
+    builder, _ = prepared
+    faces = layouts.read(DUMMY)
+    assert {name: part.num_examples for name, part in builder.info.splits.items()} == SPLITS
+    assert builder.info.features["emotion"].names == list(emotions.SEVEN)
+    for split, rows in published.splits(faces).items():
+        examples = rows_of(builder, split)
+        assert [example["id"].decode() for example in examples] == [faces.ids[row] for row in rows]
+        for example, row in zip(examples, rows):
+            assert example["image"].dtype == np.uint8 and example["image"].shape == (48, 48, 1)
+            np.testing.assert_array_equal(example["image"][..., 0], faces.pixels[row])
+            assert emotions.SEVEN[example["emotion"]] == faces.emotions[row]
+            assert example["affect"].dtype == np.float32 and example["affect"].tolist() == [-2, -2]
+            assert example["duplicate"] == (row in (9, 10))
+
+
+def test_metadata_citation_and_report(prepared):
+    builder, lines = prepared
+    assert "Goodfellow" in builder.info.citation and "34,034" in builder.info.description
+    assert "kaggle.com" in builder.MANUAL_DOWNLOAD_INSTRUCTIONS
+    metadata = builder.info.metadata
+    assert metadata["layout"] == layouts.FER2013_CSV and metadata["distinct"] == 11
+    assert metadata["splits"]["test_clean"]["rows"] == 2
+    assert datasets.fingerprint(builder) == metadata["fingerprint"] == layouts.fingerprint(DUMMY / "fer2013.csv")
+    assert any("counts differ from the published" in line for line in lines)
+    assert str(builder.version) == "1.0.0"
+
+
+def test_open_and_reuse(prepared):
+    data_dir = Path(prepared[0].data_dir).parent.parent
+    assert rows_of(datasets.builder("fer2013", data_dir), "test")
+    lines = []
+    datasets.prepare("fer2013", DUMMY / "fer2013.csv", data_dir, report=lines.append)
+    assert len(lines) == 1 and "reused" in lines[0]
+    assert os.listdir(data_dir) == ["fer2013"]
+
+
+def test_tfds_alone_prepares_from_a_manual_folder(tmp_path):
+    from preprocessing.datasets.fer2013.fer2013_dataset_builder import Builder
+    builder = Builder(data_dir=tmp_path)
+    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=DUMMY, try_download_gcs=False))
+    assert len(rows_of(builder, "train")) == SPLITS["train"]
+
+
+def test_another_source_and_force_prepare_again(tmp_path):
+    source = tmp_path / "mine.csv"
+    lines = (DUMMY / "fer2013.csv").read_text().splitlines()
+    source.write_text("\n".join([*lines[:-1], "9" + lines[-1][1:]]))
+    said = []
+    first = datasets.prepare("fer2013", DUMMY, tmp_path / "data", report=said.append)
+    second = datasets.prepare("fer2013", source, tmp_path / "data", report=said.append)
+    assert any("another source" in line for line in said) and any("1 FAULTY ROWS" in line for line in said)
+    assert datasets.fingerprint(first) != datasets.fingerprint(second)
+    assert second.info.splits["test_clean"].num_examples == 1
+    with open(Path(second.data_dir) / "rejected.csv", newline="") as file:
+        rejected = list(csv.DictReader(file))
+    assert [(row["source"], row["row"]) for row in rejected] == [(str(source), "12")]
+    assert "unknown emotion code '9'" in rejected[0]["status"]
+    before = os.stat(second.data_dir).st_ino
+    datasets.prepare("fer2013", source, tmp_path / "data", force=True, report=said.append)
+    assert os.stat(second.data_dir).st_ino != before
+    assert os.listdir(tmp_path / "data") == ["fer2013"] and os.listdir(tmp_path / "data" / "fer2013") == ["1.0.0"]
+
+
+def test_a_bad_source_leaves_the_old_one_and_no_litter(tmp_path):
+    good = datasets.prepare("fer2013", DUMMY, tmp_path / "data", report=lambda line: None)
+    (tmp_path / "empty.csv").write_text("")
+    with pytest.raises(ValueError, match="empty.csv is empty"):
+        datasets.prepare("fer2013", tmp_path / "empty.csv", tmp_path / "data", force=True, report=lambda line: None)
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        datasets.prepare("fer2013", tmp_path / "nowhere", tmp_path / "data", force=True, report=lambda line: None)
+    assert os.listdir(tmp_path / "data") == ["fer2013"]
+    assert datasets.fingerprint(datasets.builder("fer2013", tmp_path / "data")) == datasets.fingerprint(good)
+
+
+def test_names_and_sources(tmp_path):
+    with pytest.raises(ValueError, match="unknown data set 'fer2014'; known: fer2013"):
+        datasets.prepare("fer2014", None, tmp_path)
+    with pytest.raises(ValueError, match="fer2013 has no configuration 'big'"):
+        datasets.builder("fer2013/big", tmp_path)
+    with pytest.raises(ValueError, match="needs a source.*kaggle"):
+        datasets.prepare("fer2013", None, tmp_path)
+    with pytest.raises(FileNotFoundError, match="not prepared in"):
+        datasets.builder("fer2013", tmp_path)
+    assert not os.listdir(tmp_path)
+
+
+def test_an_unfinished_folder_is_named(tmp_path):
+    (tmp_path / "incomplete.abc").mkdir()
+    lines = []
+    datasets.prepare("fer2013", DUMMY, tmp_path, report=lines.append)
+    assert any("incomplete.abc" in line and "interrupted" in line for line in lines)
+
+
+@pytest.fixture
+def mounted(tmp_path):
+    """mount(options) -> an empty folder on its own small file system in memory, unmounted afterwards."""
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+
+    def mount(options: str) -> Path:
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            pytest.skip("no mount command here")
+        if done.returncode:
+            pytest.skip(f"mounting a small disk is not allowed here: {done.stderr.strip()}")
+        return folder
+    yield mount
+    if os.path.ismount(folder):
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_full_disk(mounted):
+    # The dummy data takes 48 kB: the first sizes fail while examples are written, the last at the files after them.
+    for size in (4, 12, 20, 28, 36):
+        place = mounted(f"size={size}k")
+        with pytest.raises(OSError, match="cannot write data set fer2013 to .*mounted.*[Nn]o space left") as error:
+            datasets.prepare("fer2013", DUMMY, place, report=lambda line: None)
+        assert error.value.errno == errno.ENOSPC
+        assert os.listdir(place) == []
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def test_no_write_permission(mounted):
+    place = mounted("ro")
+    with pytest.raises(OSError, match="cannot write data set fer2013 to .*mounted.*Read-only") as error:
+        datasets.prepare("fer2013", DUMMY, place, report=lambda line: None)
+    assert error.value.errno == errno.EROFS
+
+
+def test_a_file_where_the_folder_should_be(tmp_path):
+    (tmp_path / "data").write_text("")
+    with pytest.raises(OSError, match="cannot write data set fer2013 to .*data"):
+        datasets.prepare("fer2013", DUMMY, tmp_path / "data", report=lambda line: None)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (GENUINE / "unpack.py").exists(), reason=f"no genuine FER2013 in {GENUINE} (EDRAM_FER_SHARED)")
+def test_genuine_csv(tmp_path):
+    subprocess.run([sys.executable, GENUINE / "unpack.py", tmp_path], check=True, capture_output=True)
+    lines = []
+    builder = datasets.prepare("fer2013", tmp_path / "fer2013.csv", tmp_path / "data", report=lines.append)
+    (tmp_path / "fer2013.csv").unlink()
+    assert "all counts as published" in lines
+    found = builder.info.metadata
+    assert found["status"] == published.AS_PUBLISHED and found["faults"] == 0
+    assert (found["distinct"], found["conflicting"], found["blank"]) == (34034, 57, 12)
+    assert found["duplicates"] == {"PublicTest": 280, "PrivateTest": 288}
+    assert {name: part.num_examples for name, part in builder.info.splits.items()} == {
+        "train": 28709, "validation": 3589, "test": 3589, "test_clean": 3301}
+    _check_against_the_index(builder)
+
+
+def _check_against_the_index(builder):
+    """Labels, order, counts and duplicates of the prepared data set against index.npz, which numbers equal pictures."""
+    index = np.load(GENUINE / "index.npz")
+    tile, emotion, usage = index["tile"], index["emotion"], index["usage"]
+    names = np.array([emotions.from_code("FER2013", code) for code in emotion.tolist()])
+    repeated = np.isin(tile, tile[usage == 0])
+    expected = {"train": usage == 0, "validation": usage == 1, "test": usage == 2, "test_clean": (usage == 2) & ~repeated}
+    skip = {"image": tfds.decode.SkipDecoding()}
+    for split, chosen in expected.items():
+        data = builder.as_dataset(split=split, decoders=skip, batch_size=4096)
+        got = collections.defaultdict(list)
+        for batch in tfds.as_numpy(data):
+            for key in ("id", "emotion", "duplicate"):
+                got[key].extend(batch[key].tolist())
+        assert got["id"] == [b"fer2013-%05d" % row for row in np.flatnonzero(chosen)]
+        assert [emotions.SEVEN[label] for label in got["emotion"]] == names[chosen].tolist()
+        assert got["duplicate"] == (repeated & (usage > 0))[chosen].tolist()
+        for image in tfds.as_numpy(builder.as_dataset(split=split).take(1)):
+            assert image["image"].shape == (48, 48, 1)
