@@ -88,5 +88,6 @@ def test_index_is_the_place_of_the_name():
 
 
 def test_needs_no_tensorflow():
-    code = "import sys, preprocessing.emotions; sys.exit(any(m in sys.modules for m in ('tensorflow', 'keras', 'numpy')))"
+    code = ("import sys, preprocessing.emotions; "
+            "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras', 'numpy')))")
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from preprocessing import emotions
-from preprocessing.datasets.fer2013 import layouts, published
+from preprocessing.datasets.fer2013 import layouts, published, table
 
 ROOT = Path(__file__).resolve().parent.parent
 DUMMY = ROOT / "preprocessing" / "datasets" / "fer2013" / "dummy_data"
@@ -85,7 +85,7 @@ def test_layout_is_recognised_and_every_row_read(tmp_path, layout, depth):
     inside.mkdir(parents=True, exist_ok=True)
     (inside / "example_submission.csv").write_text("emotion\n")
     LAYOUTS[layout](inside)
-    faces = layouts.read(tmp_path)
+    faces = table.read(tmp_path)
     assert faces.source.layout == layout and not faces.faults
     expected = [row for row in ROWS if layout != layouts.KAGGLE_CSV or row[0] == "Training"]
     if layout == layouts.NUMBER_FOLDERS:
@@ -97,13 +97,13 @@ def test_layout_is_recognised_and_every_row_read(tmp_path, layout, depth):
 
 
 def test_rows_keep_the_order_of_the_file(tmp_path):
-    faces = layouts.read(write_csv(tmp_path / "any_name.csv"))
+    faces = table.read(write_csv(tmp_path / "any_name.csv"))
     assert faces.ids == [f"fer2013-{row:05d}" for row in range(len(ROWS))]
     assert faces.emotions.tolist() == [name for _, name, _ in ROWS]
 
 
 def test_splits_and_duplicates(tmp_path):
-    faces = layouts.read(write_csv(tmp_path / "fer2013.csv"))
+    faces = table.read(write_csv(tmp_path / "fer2013.csv"))
     found = {name: rows.tolist() for name, rows in published.splits(faces).items()}
     assert found == {"train": list(range(7)), "validation": [7, 8, 10], "test": [9, 11, 12], "test_clean": [11, 12]}
     assert np.flatnonzero(published.duplicates(faces)).tolist() == [9, 10]
@@ -117,7 +117,7 @@ def test_kaggle_counts_rows_without_a_label_and_sets_training_pictures_aside(tmp
     lines = [f'"3","{pixels(number)}"' for _, _, number in rows]
     (tmp_path / "train.csv").write_bytes("\r\n".join(['"emotion","pixels"', *lines, ""]).encode())
     (tmp_path / "test.csv").write_bytes(f'"pixels"\r\n"{pixels(1)}"\r\n'.encode())
-    faces = layouts.read(tmp_path)
+    faces = table.read(tmp_path)
     assert faces.unlabelled == 1 and not faces.faults and faces.rejected[0].status == "no label"
     parts = published.splits(faces)
     assert set(parts) == {"train", "validation"} and 1 <= len(parts["validation"]) <= 30
@@ -127,7 +127,7 @@ def test_kaggle_counts_rows_without_a_label_and_sets_training_pictures_aside(tmp
 
 
 def test_folders_that_mix_the_tests_say_so(tmp_path):
-    faces = layouts.read(write_pictures(tmp_path, numbered=True))
+    faces = table.read(write_pictures(tmp_path, numbered=True))
     assert any("mixes PublicTest and PrivateTest" in note for note in published.summary(faces)["notes"])
     parts = published.splits(faces)
     assert len(parts["test"]) == 6 and len(parts["test_clean"]) == 4
@@ -158,7 +158,7 @@ def test_a_faulty_row_is_named_and_the_rest_read(tmp_path, fault):
     path = write_csv(tmp_path / "fer2013.csv")
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines[:3], spoil(lines[3]), *lines[4:]]), errors="surrogateescape")
-    faces = layouts.read(path)
+    faces = table.read(path)
     assert len(faces.ids) == len(ROWS) - 1 and "fer2013-00002" not in faces.ids
     assert [(row.source, row.row) for row in faces.rejected] == [(str(path), "2")]
     assert status in faces.rejected[0].status
@@ -169,7 +169,7 @@ def test_a_faulty_row_is_named_and_the_rest_read(tmp_path, fault):
 def test_a_file_that_breaks_off(tmp_path, cut, status):
     path = write_csv(tmp_path / "fer2013.csv")
     path.write_bytes(path.read_bytes()[:-cut])
-    faces = layouts.read(path)
+    faces = table.read(path)
     assert len(faces.ids) == len(ROWS) - 1 and status in faces.faults[0].status
     assert published.summary(faces)["status"] != published.AS_PUBLISHED
 
@@ -189,7 +189,7 @@ def test_a_file_that_is_none(tmp_path, name, content, message):
     path = tmp_path / name
     path.write_text(content)
     with pytest.raises(ValueError, match=message) as error:
-        layouts.read(path)
+        table.read(path)
     assert str(path) in str(error.value)
 
 
@@ -211,24 +211,29 @@ def test_source_not_found_or_ambiguous(tmp_path):
 def test_faulty_pictures(tmp_path):
     write_pictures(tmp_path, numbered=False)
     whole = cv2.imencode(".png", drawn(3))[1].tobytes()
+    large = cv2.imencode(".jpg", np.zeros((64, 60)))[1].tobytes()
     faults = {
         "train/happy/Training_100.jpg": (b"no picture", "not a whole JPEG or PNG"),
         "train/happy/Training_101.jpg": (b"", "not a whole"),
         "train/happy/Training_102.jpg": (whole[:len(whole) // 2], "not a whole"),
-        "train/sad/Training_103.jpg": (cv2.imencode(".jpg", np.zeros((64, 60)))[1].tobytes(), "60x64 pixels instead of 48x48"),
+        "train/sad/Training_103.jpg": (large, "60x64 pixels instead of 48x48"),
         "train/sad/PublicTest_104.jpg": (whole, "a PublicTest picture in the folder train"),
         "test/sad/Thumbs.db": (b"", "not named"),
+        "test/contempt/PrivateTest_105.jpg": (whole, "the folder contempt is none of neutral, happy"),
+        "test/bored/PrivateTest_106.jpg": (whole, "the folder bored is none of"),
+        "validation/sad/PublicTest_107.jpg": (whole, "in the folder validation, expected train or test"),
     }
     for name, (content, _) in faults.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(content)
-    faces = layouts.read(tmp_path)
+    faces = table.read(tmp_path)
     assert len(faces.ids) == len(ROWS)
     assert {Path(row.source).relative_to(tmp_path).as_posix() for row in faces.rejected} == set(faults)
     for row in faces.rejected:
         assert faults[Path(row.source).relative_to(tmp_path).as_posix()][1] in row.status
     (tmp_path / "train/sad/im7.png").write_bytes(whole)
     with pytest.raises(ValueError, match="not both; found"):
-        layouts.read(tmp_path)
+        table.read(tmp_path)
 
 
 def test_reader_needs_no_tensorflow():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from preprocessing import datasets, emotions
-from preprocessing.datasets.fer2013 import layouts, published
+from preprocessing.datasets.fer2013 import layouts, published, table
 
 tfds = pytest.importorskip("tensorflow_datasets")
 
@@ -40,7 +40,7 @@ def rows_of(builder, split) -> list[dict]:
 
 def test_round_trip(prepared):
     builder, _ = prepared
-    faces = layouts.read(DUMMY)
+    faces = table.read(DUMMY)
     assert {name: part.num_examples for name, part in builder.info.splits.items()} == SPLITS
     assert builder.info.features["emotion"].names == list(emotions.SEVEN)
     for split, rows in published.splits(faces).items():
@@ -199,7 +199,8 @@ def _check_against_the_index(builder):
     tile, emotion, usage = index["tile"], index["emotion"], index["usage"]
     names = np.array([emotions.from_code("FER2013", code) for code in emotion.tolist()])
     repeated = np.isin(tile, tile[usage == 0])
-    expected = {"train": usage == 0, "validation": usage == 1, "test": usage == 2, "test_clean": (usage == 2) & ~repeated}
+    expected = {"train": usage == 0, "validation": usage == 1, "test": usage == 2,
+                "test_clean": (usage == 2) & ~repeated}
     skip = {"image": tfds.decode.SkipDecoding()}
     for split, chosen in expected.items():
         data = builder.as_dataset(split=split, decoders=skip, batch_size=4096)

@@ -108,7 +108,7 @@ def _differs(old, source, report: Callable[[str], None]) -> bool:
 
 @contextlib.contextmanager
 def _workplace(name: str, data_dir: Path) -> Iterator[Path]:
-    """A temporary folder in `data_dir`, gone afterwards. What cannot be written there raises OSError naming the place."""
+    """A temporary folder in `data_dir`, gone afterwards. A failure to write there raises OSError naming it."""
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=data_dir, ignore_cleanup_errors=True) as folder:

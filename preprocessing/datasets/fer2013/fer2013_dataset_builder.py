@@ -1,4 +1,4 @@
-"""FER2013 as a TFDS builder; `layouts` reads the files, `published` splits and counts them."""
+"""FER2013 as a TFDS builder: `layouts` finds the files, `table` reads them, `published` splits and counts them."""
 import csv
 import io
 from collections.abc import Iterator
@@ -9,7 +9,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from preprocessing import emotions
-from preprocessing.datasets.fer2013 import layouts, published
+from preprocessing.datasets.fer2013 import layouts, published, table
+
+HOMEPAGE = "https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge"
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
@@ -22,9 +24,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First release."}
-    MANUAL_DOWNLOAD_INSTRUCTIONS = """\
+    MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
     FER2013 is not downloaded for you: its licence is unclear and Kaggle asks for an account. Get it from
-    https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge/data,
+    {HOMEPAGE}/data,
     unpack it, and name as source (manual_dir) the folder with one of: fer2013.csv (inside fer2013.tar.gz),
     icml_face_data.csv, train.csv, or the folders train/ and test/ with one folder per emotion.
     The original download holds several of them: then name the one file.
@@ -38,14 +40,14 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
             features=tfds.features.FeaturesDict({
-                "image": tfds.features.Image(shape=(layouts.SIZE, layouts.SIZE, 1), encoding_format="png"),
+                "image": tfds.features.Image(shape=(table.SIZE, table.SIZE, 1), encoding_format="png"),
                 "emotion": tfds.features.ClassLabel(names=list(emotions.SEVEN)),
                 "affect": tfds.features.Tensor(shape=(2,), dtype=np.float32),
                 "id": tfds.features.Text(),
                 "duplicate": np.bool_,
             }),
             supervised_keys=("image", "emotion"),
-            homepage="https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge",
+            homepage=HOMEPAGE,
             disable_shuffling=True,
             metadata=tfds.core.MetadataDict(),
         )
@@ -56,7 +58,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         return layouts.fingerprint(source)
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
-        faces = layouts.read(self.source or dl_manager.manual_dir)
+        faces = table.read(self.source or dl_manager.manual_dir)
         found = published.summary(faces)
         self.info.metadata.update(found, fingerprint=layouts.fingerprint(faces.source), report=published.report(found))
         _write_rejected(faces.rejected, self.data_path)
@@ -64,7 +66,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         return {split: self._generate_examples(faces, duplicate, rows)
                 for split, rows in published.splits(faces).items()}
 
-    def _generate_examples(self, faces: layouts.Faces, duplicate: np.ndarray, rows: np.ndarray) -> Iterator:
+    def _generate_examples(self, faces: table.Faces, duplicate: np.ndarray, rows: np.ndarray) -> Iterator:
         """`rows` int [m] of the table, as (row number, example)."""
         for row in rows.tolist():
             yield row, {
@@ -76,9 +78,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             }
 
 
-def _write_rejected(rejected: list[layouts.Rejected], folder: Path) -> None:
+def _write_rejected(rejected: list[table.Rejected], folder: Path) -> None:
     """rejected.csv, one line per row left out; the folder is a temporary one until the whole data set is written."""
     with open(folder / "rejected.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(layouts.Rejected._fields)
+        writer.writerow(table.Rejected._fields)
         writer.writerows(rejected)

@@ -9,7 +9,7 @@ import hashlib
 
 import numpy as np
 
-from preprocessing.datasets.fer2013 import layouts
+from preprocessing.datasets.fer2013 import layouts, table
 from preprocessing.emotions import SEVEN
 
 _ORDER = ("anger", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -29,19 +29,19 @@ AS_PUBLISHED = "as published"
 _DERIVED = (layouts.KAGGLE_CSV, layouts.NUMBER_FOLDERS)
 
 
-def digests(faces: layouts.Faces) -> list[bytes]:
+def digests(faces: table.Faces) -> list[bytes]:
     """One digest per picture; equal exactly where all 48 * 48 pixels are."""
     return [hashlib.blake2b(picture.tobytes(), digest_size=16).digest() for picture in faces.pixels]
 
 
-def duplicates(faces: layouts.Faces) -> np.ndarray:
+def duplicates(faces: table.Faces) -> np.ndarray:
     """bool [n]: the row is not a Training row, and a Training row has exactly its pixels."""
     keys = digests(faces)
     training = {key for key, usage in zip(keys, faces.usages) if usage == "Training"}
     return np.array([usage != "Training" and key in training for key, usage in zip(keys, faces.usages)], bool)
 
 
-def splits(faces: layouts.Faces) -> dict[str, np.ndarray]:
+def splits(faces: table.Faces) -> dict[str, np.ndarray]:
     """Split name -> row numbers int [m] in source order; empty splits are left out.
 
     train, validation, test are Training, PublicTest, PrivateTest; test_clean is test without `duplicates`. Where the
@@ -58,8 +58,8 @@ def splits(faces: layouts.Faces) -> dict[str, np.ndarray]:
     return {name: np.flatnonzero(chosen) for name, chosen in parts.items() if chosen.any()}
 
 
-def summary(faces: layouts.Faces) -> dict:
-    """Everything known about a copy, ready for JSON: counts, notes on its splits, and differences from the published."""
+def summary(faces: table.Faces) -> dict:
+    """Everything known about a copy, ready for JSON: counts, notes on its splits, differences from the published."""
     usages = list(dict.fromkeys(faces.usages.tolist()))
     duplicate = duplicates(faces)
     found = {
@@ -84,7 +84,7 @@ def _classes(names: np.ndarray) -> dict[str, int]:
     return {name: counts[name] for name in SEVEN}
 
 
-def _sameness(faces: layouts.Faces) -> dict[str, int]:
+def _sameness(faces: table.Faces) -> dict[str, int]:
     labels = collections.defaultdict(set)
     for key, name in zip(digests(faces), faces.emotions.tolist()):
         labels[key].add(name)
@@ -93,7 +93,7 @@ def _sameness(faces: layouts.Faces) -> dict[str, int]:
             "blank": int((flat.min(axis=1) == flat.max(axis=1)).sum())}
 
 
-def _notes(faces: layouts.Faces) -> list[str]:
+def _notes(faces: table.Faces) -> list[str]:
     notes = []
     if faces.source.layout in _DERIVED:
         notes.append("this layout has no validation split: an eighth of its training pictures was set aside as one, "
@@ -113,7 +113,7 @@ def _differences(found: dict) -> list[str]:
     pairs = []
     mixed = "Test" in found["usages"]
     kaggle = found["layout"] == layouts.KAGGLE_CSV
-    for usage in ("Training",) if kaggle else ("Training", "Test") if mixed else layouts.USAGES:
+    for usage in ("Training",) if kaggle else ("Training", "Test") if mixed else table.USAGES:
         classes = found["usages"].get(usage, dict.fromkeys(SEVEN, 0))
         pairs += [(f"{usage} {name}", classes[name], CLASSES[usage][name]) for name in SEVEN]
         if usage != "Training":
