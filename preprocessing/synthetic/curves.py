@@ -1,0 +1,99 @@
+"""Smooth outlines through the points of a face: Catmull-Rom splines.
+
+Splines, further points and projection are all linear in the landmarks, so that every outline of a picture is one sparse matrix
+times the landmarks plus a constant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from preprocessing.synthetic.geometry import EXTRA_WEIGHTS, LANDMARKS, POINTS, SIDED
+
+SHIFT = 4  # OpenCV's drawing takes whole numbers; these carry 4 binary places
+
+_UPPER_LIDS = {"L": [36, 37, 38, 39], "R": [42, 43, 44, 45]}
+_LOWER_LIDS = {"L": [39, 40, 41, 36], "R": [45, 46, 47, 42]}
+_SOFT = ("socketL", "socketR", "nose_sideL", "nose_sideR", "nose_light", "under_nose", "under_lip", "chin_light", "hollowL", "hollowR",
+         "cheekL", "cheekR", "beard")
+
+# Each outline is a chain of open splines, so that it is sharp where two of them meet: at corners of eyes and mouth.
+SHARP_CHAINS = {
+    "face": [[*range(17), POINTS["skull"][0]], POINTS["skull"]],
+    "lips": [[*range(48, 55)], [*range(54, 60), 48]],
+    "mouth": [[60, 61, 62, 63, 64], [64, 65, 66, 67, 60]],
+    "lip_line": [[60, 67, 66, 65, 64]],
+    "upper_lip": [[*range(48, 55)], [64, 63, 62, 61, 60]],
+    "teeth_upper": [[60, 61, 62, 63, 64], POINTS["teeth_upper"][::-1]],
+    "teeth_lower": [[60, 67, 66, 65, 64], POINTS["teeth_lower"]],
+    "nose_base": [[31, 32, 33, 34, 35]],
+    "browL": [[*range(17, 22)], POINTS["brow_edgeL"][::-1]],
+    "browR": [[*range(22, 27)], POINTS["brow_edgeR"][::-1]],
+    "irises": [[point] for point in POINTS["irises"]],
+    **{f"eye{side}": [_UPPER_LIDS[side], _LOWER_LIDS[side]] for side in "LR"},
+    **{f"upper_lid{side}": [_UPPER_LIDS[side]] for side in "LR"},
+    **{f"lower_lid{side}": [_LOWER_LIDS[side]] for side in "LR"},
+    **{name: [POINTS[name]] for name in ("tongue", "moustache", "goatee", "beard")},
+    **{name + side: [POINTS[name + side]] for name in SIDED if name + "L" not in _SOFT for side in "LR"},
+}
+SOFT_CHAINS = {name: [POINTS[name]] for name in _SOFT}
+
+
+def spline(count: int, steps: int = 3) -> np.ndarray:
+    """Matrix [(count - 1) * steps + 1, count] from `count` points to an open Catmull-Rom spline through them."""
+    rows = np.zeros(((count - 1) * steps + 1, count))
+    for place in range(len(rows) - 1):
+        segment, t = place // steps, place % steps / steps
+        ends = [max(segment - 1, 0), segment, segment + 1, min(segment + 2, count - 1)]
+        np.add.at(rows[place], ends, 0.5 * np.array([-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2]))
+    rows[-1, -1] = 1
+    return rows
+
+
+def fixed(points: np.ndarray) -> np.ndarray:
+    """Points [n, 2] in pixels -> int32 with SHIFT binary places, as OpenCV's drawing takes them."""
+    return np.rint(points * (1 << SHIFT)).astype(np.int32)
+
+
+class Outlines:
+    """A set of outlines by name: `chains[name]` lists open splines by the numbers of the points [68 + X] that they run through."""
+
+    def __init__(self, chains: dict[str, list[list[int]]]):
+        blocks, start = [], 0
+        self.places: dict[str, slice] = {}
+        for name, parts in chains.items():
+            for part in parts:
+                block = np.zeros((3 * len(part) - 2, LANDMARKS + len(EXTRA_WEIGHTS)))
+                block[:, part] = spline(len(part))
+                blocks.append(block)
+            self.places[name] = slice(start, start := start + sum(3 * len(part) - 2 for part in parts))
+        every = np.concatenate(blocks)
+        self.from_points = sparse.csr_array(every)
+        self.from_landmarks = sparse.csr_array(every[:, :LANDMARKS] + every[:, LANDMARKS:] @ EXTRA_WEIGHTS)
+
+    def place(self, camera, offsets: np.ndarray, depths: np.ndarray) -> Tracing:
+        """Fix all that the expression does not move: camera, offsets [X, 2] of the further points, depths [68 + X] of all points."""
+        still = np.zeros((len(depths), 3))
+        still[LANDMARKS:, :2], still[:, 2] = offsets, depths
+        scale = 1 << SHIFT
+        return Tracing(self, camera.matrix[:2] * scale, self.from_points @ camera.project(still) * scale + 0.5)
+
+
+@dataclass(frozen=True)
+class Tracing:
+    """Outlines in one picture, waiting for the landmarks."""
+
+    outlines: Outlines
+    matrix: np.ndarray
+    still: np.ndarray
+
+    def trace(self, landmarks: np.ndarray) -> dict[str, np.ndarray]:
+        """Landmarks [68, 2] in face coordinates -> every outline as `fixed` points [n, 2]."""
+        curves = np.floor(self.outlines.from_landmarks @ (landmarks @ self.matrix) + self.still).astype(np.int32)
+        return {name: curves[place] for name, place in self.outlines.places.items()}
+
+
+SHARP, SOFT = Outlines(SHARP_CHAINS), Outlines(SOFT_CHAINS)
