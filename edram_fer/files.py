@@ -1,6 +1,7 @@
-"""Write a file whole or not at all."""
+"""Write a file whole or not at all; read one or say which is damaged."""
 
 import contextlib
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -33,3 +34,20 @@ def replace(path):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_json(path, value):
+    """Save `value` as indented JSON. Raises ValueError for nan and infinity, which JSON does not know."""
+    text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
+    with replace(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path):
+    """Read a JSON file. Raises FileNotFoundError when missing and ValueError when damaged; both name the file."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} is missing") from None
+    except ValueError as error:
+        raise ValueError(f"{path} is not readable as JSON: {error}") from error

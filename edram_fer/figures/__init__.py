@@ -2,3 +2,8 @@
 
 `style` holds what they share, `run` draws all figures of an evaluated run.
 """
+
+FILES = (
+    *("heatmaps.png", "samples_right.png", "samples_wrong.png"),  # need the pictures
+    *("by_glimpse.svg", "confusion.svg", "curves.svg"),
+)

@@ -28,7 +28,7 @@ def accuracy_by_glimpse(accuracy, interval=None, recalls=None):
     axes.plot(steps, accuracy, color=BLUE, linewidth=2.2, marker="o", markersize=4)
     ends = {**{name: values[-1] for name, values in (recalls or {}).items()}, "all pictures": accuracy[-1]}
     low, high = axes.get_ylim()
-    for name, (value, y) in _apart(ends, (high - low) * 0.045).items():
+    for name, (value, y) in _apart(ends, (high - low) * 0.05).items():
         mark = {"color": BLUE, "fontweight": "bold"} if name == "all pictures" else {"color": INK}
         axes.annotate(
             f"{name} {value:.0%}", (steps[-1], y), (7, 0), textcoords="offset points", va="center", fontsize=7,

@@ -75,9 +75,8 @@ def samples(images, windows, labels, probabilities, truths, *, glimpse_size=26, 
             _tile(axes, left, top, glimpse(images[row], windows[row, step], glimpse_size), colours[step])
             said = (labels[row][step], probabilities[row][step]) if len(labels[row]) == steps else None
             _answer(axes, left + 0.5, line, said, truths[row], weights, (row, step))
-    axes.text(0.5, -0.06, "truth", ha="center", va="bottom", fontweight="bold")
-    for step in range(steps):
-        axes.text((step + 1) * (1 + GAP) + 0.5, -0.06, f"{what} {step + 1}", ha="center", va="bottom", fontweight="bold")
+    for column, title in enumerate(["truth", *(f"{what} {step + 1}" for step in range(steps))]):
+        axes.text(column * (1 + GAP) + 0.5, -0.06, title, ha="center", va="bottom", fontweight="bold")
     axes.set(xlim=(-0.02, (steps + 1) * (1 + GAP) - GAP + 0.02), ylim=(count * pitch - GAP, -0.02), aspect="equal")
     return figure
 

@@ -1,0 +1,242 @@
+"""From a run folder and pictures to predictions.parquet and metrics.json.
+
+The steps can be used alone: `predict` (model and pictures to arrays), `table` (arrays to rows), `scores` (rows to
+numbers).
+"""
+
+import datetime
+import importlib.metadata
+import logging
+import shlex
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from edram_fer import attention, files, predictions
+from edram_fer import scores as measures
+from edram_fer.figures import FILES as FIGURES
+from edram_fer.predictions import table
+from preprocessing.emotions import EMOTIONS
+
+__all__ = ["evaluate", "predict", "read_metrics", "scores", "table"]
+
+log = logging.getLogger(__name__)
+PACKAGES = ("edram-fer", "keras", "tensorflow", "jax", "numpy", "scipy", "scikit-learn", "pyarrow")
+
+
+def evaluate(run, *, splits=("test",), data=None, data_dir=None, batch_size=128, figures=True, flip=False):
+    """Write predictions.parquet and metrics.json (and figures/) of a run.
+
+    Args:
+        run: the run folder.
+        splits: names of splits of the data set. Where a split marks duplicates of training pictures and its
+            `<split>_clean` is not asked for, metrics also hold "<split>_clean": the rows that are no duplicates.
+        data: a source that `edram_fer.data` reads; None: the one that the run was trained on.
+        data_dir: where prepared data sets lie.
+        batch_size: pictures at a time.
+        figures: also draw them, of the first split.
+        flip: predict the mirror images too; the average of both is scored beside the plain prediction, under its own
+            name "<split>_flip".
+
+    Returns: the content of metrics.json: {"run": what was evaluated and how, "splits": {name: `scores`}}.
+
+    Raises ValueError for a split without a picture whose emotion the model knows, or pictures of a wrong size.
+    """
+    from edram_fer import checkpoints  # Keras and the data only here: scores can be counted without them
+    from edram_fer import data as prepared
+
+    run, begin = Path(run), time.monotonic()
+    splits = (splits,) if isinstance(splits, str) else tuple(splits)
+    recipe = files.read_json(run / "recipe.json")
+    source = data if data is not None else recipe["data"]
+    data_dir = data_dir if data_dir is not None else recipe.get("data_dir")
+    model, names = checkpoints.load(run), prepared.emotions(source, data_dir=data_dir)
+    tables, first = [], None
+    for split in splits:
+        pictures = prepared.arrays(source, split, data_dir=data_dir)
+        first = pictures["image"] if first is None else first
+        for name, outputs in _predictions(model, split, pictures["image"], batch_size, flip):
+            tables.append(table(name, pictures, outputs, names, model.emotions))
+    rows = pa.concat_tables(tables, promote_options="default")
+    metrics = {"run": _identification(recipe, source, model), "splits": {}}
+    for name, part in _parts(rows, splits):
+        metrics["splits"][name] = _named(scores, part, name)
+        log.info("%s: accuracy %.4f of %d pictures", name, metrics["splits"][name]["accuracy"], len(part))
+    metrics["run"]["seconds"] = round(time.monotonic() - begin, 1)
+    metrics = _plain(metrics)
+    _save(run, rows, metrics)
+    if figures:
+        from edram_fer.figures.run import draw  # Matplotlib only where something is drawn
+
+        draw(run, images=first)
+    return metrics
+
+
+def predict(model, images, batch_size=128, *, windows=None):
+    """Run a model over pictures.
+
+    Args:
+        model: maps {"image"} to the outputs that all models share.
+        images: uint8 [n, H, W, C].
+        windows: optional [n, T, 2, 3] to look at in place of the model's own (EDRAM).
+
+    Returns: dict of float32 arrays: "probabilities" [n, T, K], "windows" [n, N, 2, 3], "weights" [n, N] and, of a
+    model with that head, "affect" [n, T, 2].
+
+    Raises ValueError when pictures have another size than the model's or an output is not finite.
+    """
+    _check_size(model, images)
+    size, parts = min(batch_size, len(images)), []
+    for start in range(0, len(images), size):
+        # The last batch starts earlier, so that all are of one size and the model is compiled once.
+        begin = min(start, len(images) - size)
+        inputs = {"image": np.asarray(images[begin : begin + size], np.float32) / 255}
+        if windows is not None:
+            inputs["windows"] = np.asarray(windows[begin : begin + size], np.float32)
+        outputs = model.predict_on_batch(inputs)
+        wanted = [key for key in ("emotion", "affect", "windows", "weights") if key in outputs]
+        parts.append({key: np.asarray(outputs[key]).astype(np.float32)[start - begin :] for key in wanted})
+    result = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    for key, values in result.items():
+        if not np.isfinite(values).all():
+            bad = np.sum(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+            raise ValueError(f"the model's output `{key}` is not finite for {bad} of {len(values)} pictures")
+    result["probabilities"] = _softmax(result.pop("emotion"))
+    return result
+
+
+def scores(rows, *, repeats=1000, seed=0):
+    """All numbers of one split's predictions table.
+
+    Pictures whose emotion the model does not know are left out of all of them and counted.
+
+    Returns: dict of "pictures" (scored), "left_out" ({emotion or "unknown": count}), everything of
+    `edram_fer.scores.classification` with the classes in canonical order, "valence" and "arousal" of
+    `edram_fer.scores.affect` where known, and "glimpses": for each window the `attention.glimpse_statistics`, spread
+    and its shares (see `attention.spread`).
+
+    Raises ValueError when no picture is left.
+    """
+    found = predictions.unpack(rows)
+    emotions = sorted(found["emotions"], key=lambda name: EMOTIONS.index(name) if name in EMOTIONS else len(EMOTIONS))
+    order = [found["emotions"].index(name) for name in emotions]
+    known = np.isin(found["truth"].astype(str), emotions)
+    left_out, counts = np.unique([name or "unknown" for name in found["truth"][~known]], return_counts=True)
+    if not known.any():
+        raise ValueError(f"no picture has an emotion that the model knows ({', '.join(emotions)})")
+    truth = np.array([emotions.index(name) for name in found["truth"][known]])
+    options = {"repeats": repeats, "seed": seed}
+    options["subjects"] = None if found["subjects"] is None else found["subjects"][known]
+    result = {
+        "pictures": int(known.sum()),
+        "left_out": dict(zip(left_out.tolist(), counts.tolist(), strict=True)),
+        **measures.classification(truth, found["probabilities"][known][:, :, order], emotions, **options),
+    }
+    if np.isfinite(found["affect"]).all():
+        result |= measures.affect(found["true_affect"][known], found["affect"][known], **options)
+    return {**result, "glimpses": _glimpses(found["windows"][known], truth)}
+
+
+def read_metrics(path):
+    """Read metrics.json. FileNotFoundError when missing, ValueError when damaged; both name the file."""
+    metrics = files.read_json(path)
+    if not isinstance(metrics, dict) or not metrics.get("splits") or "run" not in metrics:
+        raise ValueError(f"{path} holds no metrics: expected `run` and `splits` with at least one split")
+    return metrics
+
+
+def _predictions(model, split, images, batch_size, flip):
+    """(name, outputs) of a split and, with `flip`, of the average with its mirror images.
+
+    Of the average the probabilities and affect are means; the windows stay those of the picture.
+    """
+    own = predict(model, images, batch_size)
+    yield split, own
+    if flip:
+        mirrored = predict(model, images[:, :, ::-1], batch_size)
+        means = {key: (own[key] + mirrored[key]) / 2 for key in ("probabilities", "affect") if key in own}
+        yield f"{split}_flip", {**own, **means}
+
+
+def _save(run, rows, metrics):
+    predictions.write(rows, run / "predictions.parquet")
+    files.write_json(run / "metrics.json", metrics)
+    for name in FIGURES:  # they show the evaluation that was just replaced
+        (run / "figures" / name).unlink(missing_ok=True)
+
+
+def _glimpses(windows, classes):
+    spread = attention.spread(windows, classes)
+    moves, jumps = attention.moves(windows), attention.saccades(windows)
+    return {
+        "statistics": attention.glimpse_statistics(windows),
+        "area": attention.area(windows).mean(axis=0),
+        "extents": attention.extents(windows).mean(axis=0),
+        "moves": moves.mean(axis=0),
+        "saccades": jumps.mean(axis=0),
+        **spread,
+    }
+
+
+def _parts(rows, splits):
+    """(name, rows) of each split in the table, and of the clean part of those that mark duplicates."""
+    for name in pc.unique(rows["split"]).to_pylist():
+        part = rows.filter(pc.equal(rows["split"], name))
+        yield name, part
+        marked = "duplicate" in rows.column_names and part["duplicate"].null_count == 0
+        if marked and f"{name.removesuffix('_flip')}_clean" not in splits:
+            yield f"{name}_clean", part.filter(pc.invert(part["duplicate"]))
+
+
+def _named(function, part, split):
+    try:
+        return function(part)
+    except ValueError as error:
+        raise ValueError(f"split {split}: {error}") from error
+
+
+def _softmax(logits):
+    values = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    return (values / values.sum(axis=-1, keepdims=True)).astype(np.float32)
+
+
+def _check_size(model, images):
+    if images.ndim != 4 or not len(images):
+        raise ValueError(f"pictures must be [n > 0, H, W, C], not {list(images.shape)}")
+    config = model.get_config()
+    expected = (*config["image_size"], config["channels"])
+    if images.shape[1:] != tuple(expected):
+        raise ValueError(f"the model takes pictures of H x W x C = {expected}, these have {images.shape[1:]}")
+
+
+def _identification(recipe, source, model):
+    versions = {"python": sys.version.split()[0]}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # a backend that is not installed
+    return {
+        "recipe": recipe.get("name"),
+        "model": recipe.get("model", type(model).__name__),
+        "emotions": list(model.emotions),
+        "data": str(source),
+        "command": shlex.join(sys.argv),
+        "versions": versions,
+        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _plain(value):
+    """NumPy values as lists and numbers, nan as None, all that JSON can hold."""
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _plain(value.tolist())
+    return None if isinstance(value, float) and not np.isfinite(value) else value
