@@ -7,3 +7,4 @@ FILES = (
     *("heatmaps.png", "samples_right.png", "samples_wrong.png"),  # need the pictures
     *("by_glimpse.svg", "confusion.svg", "curves.svg"),
 )
+DPI = 200  # of the pictures among them: two pixels of the file for one of a page

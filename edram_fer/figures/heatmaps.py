@@ -78,25 +78,30 @@ def blend(face, share, top):
 
 
 def _mosaic(faces, maps, labels, titles):
-    """All tiles in one pair of axes: a pair for each of 56 tiles would take most of the time."""
-    rows, columns = maps.shape[:2]
+    """All tiles in one pair of axes (a pair for each of 56 tiles would take most of the time), a row for each face;
+    a single column is laid out as a row."""
+    across = maps.shape[1] == 1
+    rows, columns = (1, len(maps)) if across else maps.shape[:2]
     height = TILE * maps.shape[2] / maps.shape[3]
     top = max(0.1, np.ceil(maps.max() * 10 - 1e-6) / 10)  # the next tenth
-    figure = Figure(figsize=(TILE * columns + 2.0, height * rows + 0.45), layout="constrained")
+    figure = Figure(figsize=(TILE * columns + (1.2 if across else 2.0), height * rows + 0.5), layout="constrained")
     axes = figure.subplots()
     picture_axes(axes)
-    for row, face in enumerate(faces):
-        for column, share in enumerate(maps[row]):
-            extent = (column, column + 1 - GAP, row + 1 - GAP, row)
-            axes.imshow(blend(face, share, top), interpolation="bicubic", extent=extent)
-        name, count = labels[row]
+    for index, share in enumerate(maps.reshape(-1, *maps.shape[2:])):
+        row, column = divmod(index, columns)
+        extent = (column, column + 1 - GAP, row + 1 - GAP, row)
+        axes.imshow(blend(faces[index // maps.shape[1]], share, top), interpolation="bicubic", extent=extent)
+    for index, (name, count) in enumerate(labels):
+        if across:
+            axes.text(index + 0.5 - GAP / 2, -0.04, f"{name} ({count:,})", ha="center", va="bottom", fontsize=7)
+            continue
         style = {"xytext": (-6, 0), "textcoords": "offset points", "ha": "right", "annotation_clip": False}
-        axes.annotate(name, (0, row + 0.46), va="bottom", fontweight="bold", **style)
-        axes.annotate(f"{count:,}", (0, row + 0.54), va="top", color=MUTED, fontsize=7, **style)
+        axes.annotate(name, (0, index + 0.46), va="bottom", fontweight="bold", **style)
+        axes.annotate(f"{count:,}", (0, index + 0.54), va="top", color=MUTED, fontsize=7, **style)
     for column, title in enumerate(titles):
         axes.text(column + 0.5 - GAP / 2, -0.06, title, ha="center", va="bottom", fontweight="bold")
     axes.set(xlim=(0, columns - GAP), ylim=(rows - GAP, 0), aspect=height / TILE)
-    _colour_bar(figure, axes, top, min(1, 3 / rows))
+    _colour_bar(figure, axes, top, shrink=min(1, 3 / rows))
     return figure
 
 
@@ -104,7 +109,7 @@ def _colour_bar(figure, axes, top, shrink):
     """A colour bar of the blended colours over a middle grey, as they appear on the faces."""
     levels = np.linspace(0, top, 256)[None]
     colours = ListedColormap(blend(np.full(levels.shape, 0.55), levels, top)[0])
-    bar = figure.colorbar(ScalarMappable(Normalize(0, top), colours), ax=axes, shrink=shrink, aspect=24, pad=0.02)
+    bar = figure.colorbar(ScalarMappable(Normalize(0, top), colours), ax=axes, shrink=shrink, pad=0.02)
     bar.outline.set_visible(False)
     bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    bar.set_label("share of pictures in which\nthe pixel is looked at")
+    bar.set_label("share of pictures looked at here")

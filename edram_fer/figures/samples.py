@@ -60,21 +60,25 @@ def samples(images, windows, labels, probabilities, truths, *, glimpse_size=26, 
     Returns: Figure. A right answer is green with a tick, a wrong one red with a cross.
     """
     count, steps = windows.shape[:2]
+    each = len(labels[0]) == steps  # an answer after each window, or one for the picture
+    text = TEXT if each else 1.7 * TEXT
+    pitch = max(1, images.shape[1] / images.shape[2]) + text + GAP
     colours = step_colours(steps)
-    pitch = max(1, images.shape[1] / images.shape[2]) + TEXT + GAP
     figure = Figure(figsize=(TILE * (steps + 1) * (1 + GAP) + 0.1, TILE * (count * pitch + 0.2)), layout="constrained")
     axes = figure.subplots()
     picture_axes(axes)
     for row in range(count):
-        top = row * pitch
+        top, line = row * pitch, (row + 1) * pitch - text - GAP + 0.05
         _face(axes, top, images[row], windows[row], colours)
-        line = top + pitch - TEXT - GAP + 0.05
         axes.text(0.5, line, truths[row], ha="center", va="top", fontweight="bold")
-        for step in range(steps):
+        answers = [_answer(*said, truths[row]) for said in zip(labels[row], probabilities[row], strict=True)]
+        if not each:
+            _caption(axes, 0.5, line + 0.75 * TEXT, *answers[-1])
+            answers = [("" if weights is None else f"weight {weights[row, step]:.2f}", MUTED) for step in range(steps)]
+        for step, answer in enumerate(answers):
             left = (step + 1) * (1 + GAP)
             _tile(axes, left, top, glimpse(images[row], windows[row, step], glimpse_size), colours[step])
-            said = (labels[row][step], probabilities[row][step]) if len(labels[row]) == steps else None
-            _answer(axes, left + 0.5, line, said, truths[row], weights, (row, step))
+            _caption(axes, left + 0.5, line, *answer)
     for column, title in enumerate(["truth", *(f"{what} {step + 1}" for step in range(steps))]):
         axes.text(column * (1 + GAP) + 0.5, -0.06, title, ha="center", va="bottom", fontweight="bold")
     axes.set(xlim=(-0.02, (steps + 1) * (1 + GAP) - GAP + 0.02), ylim=(count * pitch - GAP, -0.02), aspect="equal")
@@ -105,11 +109,11 @@ def _tile(axes, left, top, image, colour="none"):
     return axes.add_patch(frame)
 
 
-def _answer(axes, x, y, said, truth, weights, index):
-    """What the model said after a step, marked; or the weight of the window."""
-    if said is None:
-        text, colour = "" if weights is None else f"weight {weights[index]:.2f}", MUTED
-    else:
-        right = said[0] == truth
-        text, colour = f"{'✓' if right else '✗'} {said[0]} {said[1]:.0%}", GREEN if right else RED
+def _answer(label, probability, truth):
+    """Text and colour of what the model said."""
+    mark, colour = ("✓", GREEN) if label == truth else ("✗", RED)
+    return f"{mark} {label} {probability:.0%}", colour
+
+
+def _caption(axes, x, y, text, colour):
     axes.text(x, y, text, color=colour, ha="center", va="top", fontsize=7.5)

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
 from edram_fer import files
+from edram_fer.figures import DPI
 
 INK, MUTED, FAINT = "#1d2733", "#66717e", "#d9dee4"
 BLUE, ORANGE, GREEN, RED = "#2563a8", "#d9711c", "#1a7f4b", "#b3261e"
@@ -83,7 +84,7 @@ def show_picture(axes, image):
 
 
 @styled
-def save(figure, path, dpi=200):
+def save(figure, path, dpi=DPI):
     """Save a figure whole or not at all, in the format of the path's suffix: vectors in .svg, `dpi` pixels an inch in
     .png."""
     metadata = {"Date": None} if str(path).endswith(".svg") else None

@@ -3,6 +3,7 @@
 import base64
 import importlib.resources
 import io
+import re
 from pathlib import Path
 
 import jinja2
@@ -10,13 +11,15 @@ from PIL import Image
 
 from edram_fer import files, predictions
 from edram_fer.evaluation import read_metrics
+from edram_fer.figures import DPI
 
 SCORES = {
     "accuracy": ("Accuracy", "share of pictures whose emotion is named right"),
-    "mean_class_accuracy": ("Mean class accuracy", "mean recall over the emotions present: every emotion counts the same"),
+    "mean_class_accuracy": ("Mean class accuracy", "mean recall of the emotions present: each counts the same"),
     "macro_f1": ("Macro F1", "mean F1 over the emotions"),
     "ece": ("Calibration error", "how far confidence is from accuracy, 15 bins; 0 is best"),
 }
+PIXELS_PER_INCH = 112
 AFFECT = {"rmse": "RMSE", "pcc": "correlation", "ccc": "concordance (CCC)", "sagr": "sign agreement"}
 
 
@@ -72,7 +75,7 @@ def _context(run, metrics):
         "glimpses": _glimpse_rows(first["glimpses"]),
         "recurrent": steps > 1,
         "confusions": _confusions(first["confusion"]),
-        "figures": {path.stem: _data_uri(path) for path in sorted((run / "figures").glob("*.*"))},
+        "figures": {path.stem: _embedded(path) for path in sorted((run / "figures").glob("*.*"))},
         "recipe": _flat(files.read_json(run / "recipe.json")),
         "environment": _flat(_optional(run / "environment.json")),
     }
@@ -109,16 +112,25 @@ def _confusions(matrix, count=3):
     return sorted(pairs, key=lambda pair: -pair[2])[:count]
 
 
-def _data_uri(path):
-    """A figure as a data address. Pictures are stored as WebP: a tenth of the PNG's bytes, and no visible loss."""
+def _embedded(path):
+    """A figure as {"uri": data address, "width": CSS pixels at which its letters are as large as the page's small
+    print}.
+
+    Pictures are stored as WebP: a tenth of the bytes of a PNG, and no visible loss.
+    """
+    content = path.read_bytes()
     if path.suffix == ".svg":
-        return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"
-    try:
-        picture, packed = Image.open(path).convert("RGB"), io.BytesIO()
-    except OSError as error:
-        raise ValueError(f"{path} is not a readable picture: {error}") from error
-    picture.save(packed, "WEBP", quality=90)
-    return f"data:image/webp;base64,{base64.b64encode(packed.getvalue()).decode()}"
+        kind, points = "svg+xml", re.search(rb'<svg[^>]* width="([\d.]+)pt"', content)
+        inches = float(points[1]) / 72 if points else 6
+    else:
+        try:
+            picture, packed = Image.open(path).convert("RGB"), io.BytesIO()
+        except OSError as error:
+            raise ValueError(f"{path} is not a readable picture: {error}") from error
+        picture.save(packed, "WEBP", quality=90)
+        kind, inches, content = "webp", picture.width / DPI, packed.getvalue()
+    uri = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    return {"uri": uri, "width": round(inches * PIXELS_PER_INCH)}
 
 
 def _optional(path):

@@ -1,0 +1,221 @@
+"""Evaluation with a made-up model: the table, the scores, clean splits, flips, and what is refused."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import edram_fer
+from edram_fer import evaluation, files, predictions
+
+EMOTIONS = ["happy", "neutral", "sad"]  # not the canonical order, as an old file might have it
+NAMES = ("neutral", "happy", "sad", "contempt")
+SIZE, STEPS = 12, 2
+
+
+class Brightness:
+    """Reads the answer in the picture's left upper pixel (255: happy, 128: neutral, 0: sad); unsure at first."""
+
+    emotions = EMOTIONS
+
+    def __init__(self):
+        self.batches = []
+
+    def get_config(self):
+        return {"image_size": (SIZE, SIZE), "channels": 1}
+
+    def predict_on_batch(self, inputs):
+        images = inputs["image"]
+        assert images.dtype == np.float32 and images.max() <= 1
+        self.batches.append(len(images))
+        distance = np.abs(images[:, 0, 0, :] - np.array([1, 0.5, 0], np.float32))
+        windows = np.tile(np.eye(2, 3, dtype=np.float32) / 2, (len(images), STEPS, 1, 1))
+        windows[:, 1, 0, 2] = images[:, 0, 0, 0]
+        return {
+            "emotion": np.stack([-0.1 * distance, -20 * distance], axis=1),
+            "affect": np.tile(images[:, None, 0, 0, :] * 2 - 1, (1, STEPS, 2)),
+            "windows": windows,
+            "weights": np.full((len(images), STEPS), 1 / STEPS),
+            "emitted": np.zeros((len(images), STEPS + 1, 2, 3)),
+        }
+
+
+def pictures(n=50, seed=0, **optional):
+    rng = np.random.default_rng(seed)
+    emotion = rng.integers(0, 3, n)
+    images = rng.integers(0, 256, (n, SIZE, SIZE, 1), dtype=np.uint8)
+    images[:, 0, 0, 0] = np.array([128, 255, 0])[emotion]
+    wrong = rng.random(n) < 0.2
+    images[wrong, 0, 0, 0] = rng.choice([0, 128, 255], wrong.sum())
+    images[:, 0, -1] = images[:, 0, 0]  # the mirror image says the same
+    affect = rng.uniform(-1, 1, (n, 2)).astype(np.float32)
+    affect[::7] = -2
+    names = np.array([f"p{i}" for i in range(n)])
+    return {"image": images, "emotion": emotion, "affect": affect, "id": names, **optional}
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A run folder, a model and a data source in place of the real ones; the split `test` marks duplicates."""
+    files.write_json(tmp_path / "recipe.json", {"name": "made_up", "model": "edram", "data": "drawn"})
+    test = pictures(duplicate=np.arange(50) % 5 == 0, subject=np.array([f"s{i % 10}" for i in range(50)]))
+    odd = pictures(30, seed=1)
+    odd["emotion"][:4] = 3
+    odd["emotion"][4] = -1
+    splits = {"test": test, "test_clean": pictures(20, seed=2), "odd": odd}
+    model = Brightness()
+    monkeypatch.setattr(edram_fer, "checkpoints", SimpleNamespace(load=lambda folder: model), raising=False)
+    source = SimpleNamespace(
+        arrays=lambda source, split, data_dir=None: splits[split], emotions=lambda source, data_dir=None: NAMES
+    )
+    monkeypatch.setattr(edram_fer, "data", source, raising=False)
+    return SimpleNamespace(folder=tmp_path, splits=splits, model=model)
+
+
+def test_predict_pads_no_batch_and_mixes_none_up():
+    images = pictures(10)["image"]
+    model = Brightness()
+    found = evaluation.predict(model, images, batch_size=4)
+    assert model.batches == [4, 4, 4]  # one size, so that the model is compiled once
+    whole = evaluation.predict(model, images, batch_size=100)
+    assert set(found) == {"probabilities", "affect", "windows", "weights"}
+    for key, values in found.items():
+        assert values.dtype == np.float32
+        np.testing.assert_array_equal(values, whole[key])
+    np.testing.assert_allclose(found["probabilities"].sum(axis=-1), 1, atol=1e-6)
+    assert found["probabilities"].shape == (10, STEPS, 3)
+
+
+def test_predict_refuses_other_sizes_and_outputs_that_are_not_finite():
+    with pytest.raises(ValueError, match=r"\(12, 12, 1\), these have \(10, 12, 1\)"):
+        evaluation.predict(Brightness(), np.zeros((3, 10, 12, 1), np.uint8))
+    with pytest.raises(ValueError, match="n > 0"):
+        evaluation.predict(Brightness(), np.zeros((0, 12, 12, 1), np.uint8))
+    broken = Brightness()
+    good = broken.predict_on_batch
+    broken.predict_on_batch = lambda inputs: {**good(inputs), "emotion": np.full((len(inputs["image"]), 2, 3), np.nan)}
+    with pytest.raises(ValueError, match="`emotion` is not finite for 5 of 5 pictures"):
+        evaluation.predict(broken, pictures(5)["image"])
+
+
+def test_table_holds_names_and_comes_back(tmp_path):
+    given = pictures(20, subject=np.array(["a"] * 20), duplicate=np.arange(20) < 3)
+    outputs = evaluation.predict(Brightness(), given["image"])
+    rows = evaluation.table("test", given, outputs, NAMES, EMOTIONS)
+    predictions.write(rows, tmp_path / "p.parquet")
+    read = predictions.read(tmp_path / "p.parquet")
+    assert read.equals(rows) and json.loads(read.schema.metadata[b"emotions"]) == EMOTIONS
+    first = read.to_pylist()[1]
+    assert first["truth"] == NAMES[given["emotion"][1]]
+    assert first["prediction"] == EMOTIONS[outputs["probabilities"][1, -1].argmax()] == first["step_predictions"][-1]
+    assert len(first["windows"]) == STEPS * 6 and len(first["step_probabilities"]) == STEPS * 3
+    assert read["true_valence"][0].as_py() is None and first["true_valence"] == pytest.approx(given["affect"][1, 0])
+    back = predictions.unpack(read.slice(5))
+    np.testing.assert_array_equal(back["windows"], outputs["windows"][5:])
+    np.testing.assert_array_equal(back["probabilities"], outputs["probabilities"][5:])
+    assert back["duplicate"].sum() == 0 and np.isnan(back["true_affect"][2]).all()
+
+
+def test_a_model_without_affect_head_gives_nulls():
+    given = pictures(5)
+    outputs = evaluation.predict(Brightness(), given["image"])
+    del outputs["affect"]
+    rows = evaluation.table("test", given, outputs, NAMES, EMOTIONS)
+    assert rows["valence"].null_count == 5
+    assert "valence" not in evaluation.scores(rows, repeats=5)
+
+
+def test_scores_are_in_canonical_order_whatever_the_model_has():
+    given = pictures(60)
+    outputs = evaluation.predict(Brightness(), given["image"])
+    found = evaluation.scores(evaluation.table("t", given, outputs, NAMES, EMOTIONS), repeats=10)
+    assert found["confusion"]["emotions"] == ["neutral", "happy", "sad"] == list(found["per_class"])
+    said = np.array(EMOTIONS)[outputs["probabilities"][:, -1].argmax(axis=1)]
+    truth = np.array(NAMES)[given["emotion"]]
+    assert found["accuracy"] == np.mean(said == truth)
+    assert found["confusion"]["counts"][1, 2] == np.sum((truth == "happy") & (said == "sad"))
+    assert found["valence"]["pictures"] == np.sum(given["affect"][:, 0] > -2)
+    assert found["glimpses"]["statistics"]["zoom_1"] == pytest.approx(0.5)
+    assert found["glimpses"]["collapsed"].tolist() == [True, False]
+
+
+def test_evaluate_writes_table_and_metrics_with_a_clean_split(run):
+    metrics = evaluation.evaluate(run.folder, figures=False, batch_size=16)
+    assert metrics == json.loads((run.folder / "metrics.json").read_text()) == evaluation.read_metrics(
+        run.folder / "metrics.json"
+    )
+    assert list(metrics["splits"]) == ["test", "test_clean"]
+    rows = pq.read_table(run.folder / "predictions.parquet")
+    assert rows["split"].unique().to_pylist() == ["test"] and len(rows) == 50
+    right = np.array(rows["truth"]) == np.array(rows["prediction"])
+    clean = ~np.array(rows["duplicate"])
+    assert metrics["splits"]["test"]["accuracy"] == right.mean() and metrics["splits"]["test"]["pictures"] == 50
+    assert metrics["splits"]["test_clean"]["accuracy"] == right[clean].mean()
+    assert len(metrics["splits"]["test"]["accuracy_after_glimpse"]) == STEPS
+    low, high = metrics["splits"]["test"]["intervals"]["accuracy"]
+    assert low <= right.mean() <= high
+    assert metrics["run"]["recipe"] == "made_up" and metrics["run"]["data"] == "drawn" and metrics["run"]["command"]
+    assert not list(run.folder.glob(".*"))
+
+
+def test_an_explicit_clean_split_is_read_from_the_data(run):
+    metrics = evaluation.evaluate(run.folder, splits=("test", "test_clean"), figures=False)
+    assert {name: found["pictures"] for name, found in metrics["splits"].items()} == {"test": 50, "test_clean": 20}
+
+
+def test_unknown_emotions_are_rows_but_left_out_of_scores(run):
+    metrics = evaluation.evaluate(run.folder, splits="odd", figures=False)
+    assert metrics["splits"]["odd"]["pictures"] == 25
+    assert metrics["splits"]["odd"]["left_out"] == {"contempt": 4, "unknown": 1}
+    assert len(predictions.read(run.folder / "predictions.parquet")) == 30
+    run.splits["odd"]["emotion"][:] = 3
+    with pytest.raises(ValueError, match=r"split odd: no picture has an emotion .* \(neutral, happy, sad\)"):
+        evaluation.evaluate(run.folder, splits="odd", figures=False)
+
+
+def test_the_flip_average_has_its_own_name(run):
+    run.splits["test"]["image"][:, 0, -1] = 128
+    metrics = evaluation.evaluate(run.folder, figures=False, flip=True)
+    assert list(metrics["splits"]) == ["test", "test_clean", "test_flip", "test_flip_clean"]
+    rows = predictions.read(run.folder / "predictions.parquet")
+    assert rows["split"].to_pylist() == ["test"] * 50 + ["test_flip"] * 50
+    images = run.splits["test"]["image"]
+    own, mirrored = (evaluation.predict(run.model, view)["probabilities"] for view in (images, images[:, :, ::-1]))
+    both = predictions.unpack(rows.slice(50))["probabilities"]
+    np.testing.assert_allclose(both, (own + mirrored) / 2, atol=1e-6)
+
+
+def test_damaged_files_are_named(run):
+    with pytest.raises(FileNotFoundError, match="predictions.parquet is missing: evaluate the run first"):
+        predictions.read(run.folder / "predictions.parquet")
+    (run.folder / "predictions.parquet").write_bytes(b"PAR1 and then nothing")
+    with pytest.raises(ValueError, match="predictions.parquet is not a readable predictions table"):
+        predictions.read(run.folder / "predictions.parquet")
+    pq.write_table(pa.table({"id": ["a"]}), run.folder / "predictions.parquet")
+    with pytest.raises(ValueError, match="predictions.parquet is not a complete predictions table: it lacks split"):
+        predictions.read(run.folder / "predictions.parquet")
+    (run.folder / "metrics.json").write_text('{"run": ')
+    with pytest.raises(ValueError, match="metrics.json is not readable as JSON"):
+        evaluation.read_metrics(run.folder / "metrics.json")
+    (run.folder / "recipe.json").unlink()
+    with pytest.raises(FileNotFoundError, match="recipe.json is missing"):
+        evaluation.evaluate(run.folder)
+
+
+def test_files_are_replaced_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "new" / "a.weights.h5"
+    with files.replace(path) as temporary:
+        temporary.write_text("first")
+        assert temporary.parent == path.parent and temporary.name.endswith(".weights.h5")
+    with pytest.raises(KeyError), files.replace(path) as temporary:
+        temporary.write_text("half of the sec")
+        raise KeyError
+    assert path.read_text() == "first" and [entry.name for entry in path.parent.iterdir()] == ["a.weights.h5"]
+    with pytest.raises(FileNotFoundError), files.replace(path):
+        pass
+    with pytest.raises(ValueError):
+        files.write_json(tmp_path / "a.json", float("nan"))
+    assert not (tmp_path / "a.json").exists()
