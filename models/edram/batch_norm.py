@@ -53,7 +53,7 @@ class StepBatchNormalization(keras.layers.Layer):
         self.moving_variance = weights("moving_variance", "ones", population, False)
 
     def call(self, x, step=0, training=False):
-        gamma, beta = (ops.convert_to_tensor(w[step % len(w)]) for w in (self.gamma, self.beta))
+        gamma, beta = (w[step % len(w)] + 0.0 for w in (self.gamma, self.beta))  # tensors, not variables
         moving_mean, moving_variance = (w[step % len(w)] for w in (self.moving_mean, self.moving_variance))
         if not training:
             scale = gamma * ops.rsqrt(moving_variance + self.epsilon)
