@@ -1,0 +1,110 @@
+"""The losses of Forch et al. 2019: emotion, affect and location, each averaged over the steps."""
+
+import keras
+import numpy as np
+from keras import ops
+
+UNKNOWN = -2.0  # AffectNet's mark for a missing valence or arousal
+ZOOM_ENTRIES = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
+ALL_ENTRIES = ((1.0, 0.5, 1.0), (0.5, 1.0, 1.0))
+
+
+def class_weights(counts):
+    """w_i = sqrt(N / (N_i * K)) from the pictures per class of the training split in use; 0 for an empty class.
+
+    Args:
+        counts: pictures per class, K numbers.
+
+    Returns: NumPy float32 [K].
+
+    Raises ValueError when there is no picture at all.
+    """
+    counts = np.asarray(counts, "float64")
+    if counts.sum() <= 0:
+        raise ValueError("class weights: the training split holds no picture of any class")
+    present = counts > 0
+    return np.sqrt(counts.sum() / (np.where(present, counts, 1) * len(counts)) * present).astype("float32")
+
+
+@keras.saving.register_keras_serializable(package="edram_fer")
+class EmotionLoss(keras.losses.Loss):
+    """Cross-entropy at every step, averaged over the steps, times the weight of the picture's true class.
+
+    Args:
+        weights: K class weights; None: 1.
+        label_smoothing: share of the target spread evenly over the classes.
+
+    Call: y_true int [B]; y_pred logits [B, T, K] -> [B], then the mean over the batch.
+    """
+
+    def __init__(self, weights=None, label_smoothing=0.0, name="emotion", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.weights = None if weights is None else [float(w) for w in weights]
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true, y_pred):
+        logits = ops.cast(y_pred, "float32")
+        labels = ops.cast(ops.reshape(y_true, (-1,)), "int32")
+        classes = logits.shape[-1]
+        target = ops.one_hot(labels, classes, dtype="float32")
+        target = target * (1 - self.label_smoothing) + self.label_smoothing / classes
+        loss = -ops.mean(ops.sum(target[:, None] * ops.log_softmax(logits, axis=-1), axis=-1), axis=-1)
+        if self.weights is None:
+            return loss
+        return loss * ops.take(ops.convert_to_tensor(np.array(self.weights, "float32")), labels, axis=0)
+
+    def get_config(self):
+        return {**super().get_config(), "weights": self.weights, "label_smoothing": self.label_smoothing}
+
+
+@keras.saving.register_keras_serializable(package="edram_fer")
+class AffectLoss(keras.losses.Loss):
+    """Squared error of valence and arousal, summed over the two, mean over the steps, over the pictures that have both.
+
+    A picture with an UNKNOWN value counts neither in the sum nor in the number. Call: y_true [B, 2]; y_pred [B, T, 2].
+    """
+
+    def __init__(self, name="affect", **kwargs):
+        super().__init__(name=name, **kwargs)
+
+    def call(self, y_true, y_pred):
+        y_true, y_pred = ops.cast(y_true, "float32"), ops.cast(y_pred, "float32")
+        known = ops.cast(ops.all(y_true >= -1.0, axis=-1), "float32")
+        error = ops.mean(ops.sum(ops.square(y_pred - y_true[:, None]), axis=-1), axis=-1)
+        # Keras averages over the batch: scale so that the result is the mean over the known ones.
+        share = ops.mean(known)
+        return ops.where(known > 0, error, 0.0) / ops.maximum(share, 1e-7)
+
+
+@keras.saving.register_keras_serializable(package="edram_fer")
+class LocationLoss(keras.losses.Loss):
+    """Squared error of the emitted matrices, mean over all of them, A_0 to A_T.
+
+    Args:
+        weights: of the six entries, [2][3]. ZOOM_ENTRIES (faces: shear and translation are free) or ALL_ENTRIES
+            (digits of known position). A weighted sum over the entries, as published.
+        measure: "entries": a0 and a4 as they are; "extent": the extents |a0| + |a1| and |a3| + |a4| take their place,
+            so that no rotation evades the loss.
+
+    Call: y_true target matrices [B, 2, 3]; y_pred emitted [B, T + 1, 2, 3] -> [B].
+    """
+
+    def __init__(self, weights=ZOOM_ENTRIES, measure="entries", name="location", **kwargs):
+        super().__init__(name=name, **kwargs)
+        if measure not in ("entries", "extent"):
+            raise ValueError(f"measure: expected 'entries' or 'extent', got {measure!r}")
+        self.weights, self.measure = [[float(w) for w in row] for row in weights], measure
+
+    def call(self, y_true, y_pred):
+        emitted = ops.cast(y_pred, "float32")
+        if self.measure == "extent":
+            extent = ops.sum(ops.abs(emitted[..., :2]), axis=-1)
+            x_row = ops.stack([extent[..., 0], emitted[..., 0, 1], emitted[..., 0, 2]], axis=-1)
+            y_row = ops.stack([emitted[..., 1, 0], extent[..., 1], emitted[..., 1, 2]], axis=-1)
+            emitted = ops.stack([x_row, y_row], axis=-2)
+        weights = ops.convert_to_tensor(np.array(self.weights, "float32"))
+        error = ops.square(emitted - ops.cast(y_true, "float32")[:, None]) * weights
+        return ops.mean(ops.sum(error, axis=(-2, -1)), axis=-1)
+
+    def get_config(self):
+        return {**super().get_config(), "weights": self.weights, "measure": self.measure}
