@@ -67,7 +67,8 @@ def _pair(axes, history, epochs, name):
     for column, label, colour in ((name, "training", ORANGE), (f"val_{name}", "validation", BLUE)):
         if column in history:
             axes.plot(epochs, history[column], color=colour, label=label)
-    axes.legend(loc="best")
+    if axes.lines:
+        axes.legend(loc="best")
 
 
 def _loss(axes, history, epochs, steps):
