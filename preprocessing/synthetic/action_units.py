@@ -1,9 +1,10 @@
 """Emotions as action units, with intensity, and the valence and arousal that follow.
 
-An action unit (AU) is one visible movement of the face in the Facial Action Coding System. The combinations are prototypes and
-common variants from Ekman, Friesen and Hager, "FACS Investigator's Guide" (2002), table of emotion predictions, written in its
-notation: `1+4C+15` is AU1 with AU4 at no more than level C and AU15, and a leading `U` marks a unit on one side of the face only
-(either side). A trailing `?` (ours) marks a unit that is left out half of the time.
+An action unit (AU) is one visible movement of the face in the Facial Action Coding System. The combinations are
+prototypes and common variants from Ekman, Friesen and Hager, "FACS Investigator's Guide" (2002), table of emotion
+predictions, written in its notation: `1+4C+15` is AU1 with AU4 at no more than level C and AU15, and a leading `U`
+marks a unit on one side of the face only (either side). A trailing `?` (ours) marks a unit that is left out half of
+the time.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ VARIANTS = {
     "contempt": ("U12C+U14", "U12B+U14", "U14", "U10B?+U12C+U14"),
 }
 
-# Where the full expression lies on Russell's circumplex ("A circumplex model of affect", 1980): the quadrants are his, the numbers
-# are this project's choice. A weaker expression lies on the straight line to the neutral origin.
+# Where the full expression lies on the circumplex of Russell ("A circumplex model of affect", 1980): the quadrants are
+# his, the numbers this project's choice. A weaker expression lies on the straight line to neutral, the origin.
 CIRCUMPLEX = {
     "neutral": (0.0, 0.0), "happy": (0.85, 0.45), "sad": (-0.75, -0.45), "surprise": (0.2, 0.85),
     "fear": (-0.6, 0.8), "disgust": (-0.7, 0.35), "anger": (-0.65, 0.7), "contempt": (-0.55, 0.25),
@@ -65,9 +66,9 @@ CHANCES = 2 + 2 * max(len(terms) for variants in _PARSED.values() for terms in v
 def express(chances: Sequence[float], emotion: str, intensity: float) -> dict[str, float]:
     """The action units of one showing of an emotion.
 
-    chances: CHANCES numbers in [0, 1), drawn at random; emotion: a key of VARIANTS; intensity: [0, 1]. Returns intensities in (0, 1]
-    by name: "AU12" for both sides, "AU12L" and "AU12R" for one, where left and right are the drawn person's own, as in FACS.
-    Every unit is jittered by itself.
+    chances: CHANCES numbers in [0, 1), drawn at random; emotion: a key of VARIANTS; intensity: [0, 1]. Returns
+    intensities in (0, 1] by name: "AU12" for both sides, "AU12L" and "AU12R" for one, where left and right are the
+    drawn person's own, as in FACS. Every unit is jittered by itself.
     """
     which, side, *rest = chances
     variants = _PARSED[emotion]

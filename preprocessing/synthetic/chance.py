@@ -13,7 +13,8 @@ T = TypeVar("T")
 class Dice:
     """Draws from the stream that the whole numbers of `key` (each at least 0) name: the same key, the same draws.
 
-    Uniform numbers are drawn in blocks, since a call of NumPy's generator costs more than most of the geometry that it feeds.
+    Uniform numbers are drawn in blocks, since a call of NumPy's generator costs more than most of the geometry that
+    it feeds.
     """
 
     def __init__(self, *key: int):

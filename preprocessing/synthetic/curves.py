@@ -1,7 +1,7 @@
 """Smooth outlines through the points of a face: Catmull-Rom splines.
 
-Splines, further points and projection are all linear in the landmarks, so that every outline of a picture is one sparse matrix
-times the landmarks plus a constant.
+Splines, further points and projection are all linear in the landmarks, so that every outline of a picture is one
+sparse matrix times the landmarks plus a constant.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from preprocessing.synthetic.geometry import EXTRA_WEIGHTS, LANDMARKS, POINTS, SIDED
+from preprocessing.synthetic.points import EXTRA_WEIGHTS, LANDMARKS, POINTS, SIDED
 
 SHIFT = 4  # OpenCV's drawing takes whole numbers; these carry 4 binary places
 
 _UPPER_LIDS = {"L": [36, 37, 38, 39], "R": [42, 43, 44, 45]}
 _LOWER_LIDS = {"L": [39, 40, 41, 36], "R": [45, 46, 47, 42]}
-_SOFT = ("socketL", "socketR", "nose_sideL", "nose_sideR", "nose_light", "under_nose", "under_lip", "chin_light", "hollowL", "hollowR",
-         "cheekL", "cheekR", "beard")
+_SOFT = ("socketL", "socketR", "nose_sideL", "nose_sideR", "nose_light", "under_nose", "under_lip", "chin_light",
+         "hollowL", "hollowR", "cheekL", "cheekR", "beard")
 
 # Each outline is a chain of open splines, so that it is sharp where two of them meet: at corners of eyes and mouth.
 SHARP_CHAINS = {
@@ -48,7 +48,8 @@ def spline(count: int, steps: int = 3) -> np.ndarray:
     for place in range(len(rows) - 1):
         segment, t = place // steps, place % steps / steps
         ends = [max(segment - 1, 0), segment, segment + 1, min(segment + 2, count - 1)]
-        np.add.at(rows[place], ends, 0.5 * np.array([-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2]))
+        blend = -t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2
+        np.add.at(rows[place], ends, 0.5 * np.array(blend))
     rows[-1, -1] = 1
     return rows
 
@@ -59,7 +60,9 @@ def fixed(points: np.ndarray) -> np.ndarray:
 
 
 class Outlines:
-    """A set of outlines by name: `chains[name]` lists open splines by the numbers of the points [68 + X] that they run through."""
+    """A set of outlines by name: `chains[name]` lists open splines by the numbers of the points [68 + X] that they
+    run through.
+    """
 
     def __init__(self, chains: dict[str, list[list[int]]]):
         blocks, start = [], 0
@@ -75,7 +78,9 @@ class Outlines:
         self.from_landmarks = sparse.csr_array(every[:, :LANDMARKS] + every[:, LANDMARKS:] @ EXTRA_WEIGHTS)
 
     def place(self, camera, offsets: np.ndarray, depths: np.ndarray) -> Tracing:
-        """Fix all that the expression does not move: camera, offsets [X, 2] of the further points, depths [68 + X] of all points."""
+        """Fix all that the expression does not move: camera, offsets [X, 2] of the further points, depths [68 + X] of
+        all points.
+        """
         still = np.zeros((len(depths), 3))
         still[LANDMARKS:, :2], still[:, 2] = offsets, depths
         scale = 1 << SHIFT

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -15,18 +15,19 @@ from preprocessing.synthetic.person import meet
 from preprocessing.synthetic.scene import Scene, arrange
 
 WEAKEST = 0.35  # the least intensity that is drawn unasked: below it not even people agree
-CHANGE = 10  # grey levels that a pixel must differ by to count as changed
-_PERSON, _PICTURE, _ORDER = range(3)  # independent random streams
+CHANGE = 8  # grey levels that a pixel must differ by to count as changed
+_PERSON, _PICTURE, _EXPRESSION, _ORDER = range(4)  # independent random streams
 
 
 @dataclass(frozen=True)
 class DrawnFace:
     """A drawn face and all that is known about it.
 
-    image: uint8 [size, size, C], C = 1 (grey) or 3 (RGB); emotion: name; intensity: [0, 1], 0 for neutral; action_units: intensities
-    in (0, 1] by name ("AU12", or "AU12L" and "AU12R" for one side, the person's own); valence, arousal: [-1, 1]; landmarks: float32
-    [68, 2] in pixels, (x, y), iBUG order; mask: uint8 [size, size, 1], 1 where the expression changed the picture, which is nowhere
-    for a neutral face and nowhere behind an occluder; pose: yaw, pitch, roll in degrees; occluder: its name or "".
+    image: uint8 [size, size, C], C = 1 (grey) or 3 (RGB); emotion: name; intensity: [0, 1], 0 for neutral;
+    action_units: intensities in (0, 1] by name ("AU12", or "AU12L" and "AU12R" for one side, the person's own);
+    valence, arousal: [-1, 1]; landmarks: float32 [68, 2] in pixels, (x, y), iBUG order; mask: uint8 [size, size, 1],
+    1 where the expression changed the picture, which is nowhere for a neutral face and nowhere behind an occluder;
+    pose: yaw, pitch, roll in degrees; occluder: its name or "".
     """
 
     seed: int
@@ -64,18 +65,23 @@ def _number(name: str, value, low: float, high: float) -> None:
 
 
 def emotion_of(seed: int, index: int, classes: int = 7) -> str:
-    """The emotion that falls to a picture: every `classes` pictures in a row hold each class once, in an order of their own.
+    """The emotion that falls to a picture: every `classes` pictures in a row hold each class once, in an order of
+    their own.
 
     classes: 7, or 8 with contempt.
     """
+    _whole("seed", seed, 0)
+    _whole("index", index, 0)
     _check("classes", classes, "7 or 8", classes in (7, 8))
-    order = Dice(seed, _ORDER, index // classes).generator.permutation(classes)
-    return EMOTIONS[order[index % classes]]
+    places = Dice(seed, _ORDER, index // classes).rolls(classes)
+    return EMOTIONS[sorted(range(classes), key=places.__getitem__)[index % classes]]
 
 
-def scene(seed: int, index: int, *, identity: int | None = None, size: int = 100, colour: bool = False, occlusion: float = 0.12,
-          pose: float = 1.0, noise: float = 1.0) -> Scene:
-    """All of picture (seed, index) but its expression; `Scene.show(action_units)` paints it with any. Options as in `draw`."""
+def scene(seed: int, index: int, *, identity: int | None = None, size: int = 100, colour: bool = False,
+          occlusion: float = 0.12, pose: float = 1.0, noise: float = 1.0) -> Scene:
+    """All of picture (seed, index) but its expression; `Scene.show(action_units)` paints it with any. Options as in
+    `draw`.
+    """
     _whole("seed", seed, 0)
     _whole("index", index, 0)
     _whole("size", size, 16)
@@ -85,19 +91,19 @@ def scene(seed: int, index: int, *, identity: int | None = None, size: int = 100
     _number("pose", pose, 0, 1)
     _number("noise", noise, 0, 2)
     who = Dice(seed, _PERSON, index if identity is None else identity)
-    picture = Dice(seed, _PICTURE, index)
-    picture.rolls(facs.CHANCES + 1)  # the expression's share of the stream, see `draw`
-    return arrange(meet(who), who, picture, size=size, colour=colour, occlusion=occlusion, pose=pose, noise=noise)
+    return arrange(meet(who), who, Dice(seed, _PICTURE, index), size=size, colour=colour, occlusion=occlusion,
+                   pose=pose, noise=noise)
 
 
 def draw(seed: int, index: int, *, emotion: str | None = None, intensity: float | None = None, classes: int = 7,
          **options) -> DrawnFace:
     """Draw picture `index` of the endless series `seed`.
 
-    emotion: a name of EMOTIONS, by default the one that falls to the picture among `classes` = 7 or 8; intensity: [0, 1], by default
-    drawn from [0.35, 1]; a neutral face has none. Options: size=100 pixels of a side, at least 16; colour=False; identity: the number
-    of the person, by default the index, so that every picture shows another one; occlusion=0.12, the chance that something hides a
-    part; pose=1, noise=1: factors on the angles of the head, and on blur and noise.
+    emotion: a name of EMOTIONS, by default the one that falls to the picture among `classes` = 7 or 8; intensity: [0,
+    1], by default drawn from [0.35, 1]; a neutral face has none. Options: size=100 pixels of a side, at least 16;
+    colour=False; identity: the number of the person, by default the index, so that every picture shows another one;
+    occlusion=0.12, the chance that something hides a part; pose=1, noise=1: factors on the angles of the head, and on
+    blur and noise.
 
     The mask compares the picture with the same scene at rest. Raises ValueError naming an argument out of range.
     """
@@ -105,7 +111,7 @@ def draw(seed: int, index: int, *, emotion: str | None = None, intensity: float 
     if emotion is None:
         emotion = emotion_of(seed, index, classes)
     _check("emotion", emotion, f"one of {', '.join(EMOTIONS)}", emotion in EMOTIONS)
-    chances = Dice(seed, _PICTURE, index).rolls(facs.CHANCES + 1)
+    chances = Dice(seed, _EXPRESSION, index).rolls(facs.CHANCES + 1)
     if intensity is None:
         intensity = WEAKEST + (1 - WEAKEST) * chances[-1]
     _number("intensity", intensity, 0, 1)
@@ -118,12 +124,13 @@ def draw(seed: int, index: int, *, emotion: str | None = None, intensity: float 
         change = cv2.absdiff(image, setting.show({})[0])
         mask[..., 0] = change.reshape(image.shape).max(axis=2) >= CHANGE
     valence, arousal = facs.affect(emotion, intensity)
-    return DrawnFace(seed=seed, index=index, image=image, emotion=emotion, intensity=float(intensity), action_units=units, valence=valence,
-                     arousal=arousal, landmarks=landmarks, mask=mask, pose=setting.pose, occluder=setting.occluder)
+    return DrawnFace(seed=seed, index=index, image=image, emotion=emotion, intensity=float(intensity),
+                     action_units=units, valence=valence, arousal=arousal, landmarks=landmarks, mask=mask,
+                     pose=setting.pose, occluder=setting.occluder)
 
 
 def generate(count: int, seed: int, *, start: int = 0, **options) -> Iterator[DrawnFace]:
-    """Draw the pictures `start` to `start + count - 1` of a seed, classes balanced and shuffled. Options as in `draw`."""
+    """Draw pictures `start` to `start + count - 1` of a seed, classes balanced and shuffled; options as in `draw`."""
     _whole("count", count, 0)
     _whole("start", start, 0)
     if count:
@@ -132,10 +139,11 @@ def generate(count: int, seed: int, *, start: int = 0, **options) -> Iterator[Dr
 
 
 def arrays(count: int, seed: int, *, start: int = 0, **options) -> dict[str, np.ndarray]:
-    """The same pictures as arrays with a leading axis of `count`, under the names of a prepared data set: image, emotion (int64 index
-    into EMOTIONS), affect float32 [2], intensity, landmarks, mask, id."""
+    """The same pictures as arrays with a leading axis of `count`, under the names of a prepared data set: image,
+    emotion (int64 index into EMOTIONS), affect float32 [2], intensity, landmarks, mask, id.
+    """
+    _whole("count", count, 1)
     faces = list(generate(count, seed, start=start, **options))
-    _check("count", count, "at least 1 for arrays", count > 0)
     return {
         "image": np.stack([face.image for face in faces]),
         "emotion": np.array([EMOTIONS.index(face.emotion) for face in faces], np.int64),

@@ -36,10 +36,12 @@ def hand(person: Person, dice: Dice) -> list[Stroke]:
     up = np.array([np.sin(lean), -np.cos(lean)])
     across, reach = np.array([-up[1], up[0]]), dice.roll(0.55, 0.8)
     bases = [middle + 0.2 * finger * across for finger in (-1.5, -0.5, 0.5, 1.5)]
-    fingers = [at_depth(np.array([base, base + reach * length * up]), 1.0) for base, length in zip(bases, (0.85, 1.0, 0.95, 0.75))]
+    tips = [base + reach * length * up for base, length in zip(bases, (0.85, 1.0, 0.95, 0.75))]
+    fingers = [at_depth(np.array(ends), 1.0) for ends in zip(bases, tips)]
     ring = ellipse(0, 0, 0.42, 0.34)
     palm = at_depth(middle + ring[:, :1] * across + ring[:, 1:] * up, 1.0)
-    arm = at_depth(middle + np.array([0.3 * across, -0.3 * across, -0.28 * across - 2.5 * up, 0.28 * across - 2.5 * up]), 1.0)
+    wrist, elbow = 0.3 * across, -2.5 * up
+    arm = at_depth(middle + np.array([wrist, -wrist, elbow - wrist, elbow + wrist]), 1.0)
     skin = darker(person.skin, 0.95)
     return [Stroke(fingers, darker(person.skin, 0.6), 0.25), *(Stroke([finger], skin, 0.2) for finger in fingers),
             Stroke([arm], skin), Stroke([palm], skin)]

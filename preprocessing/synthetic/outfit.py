@@ -16,7 +16,9 @@ from preprocessing.synthetic.person import Colour, Person, darker
 
 
 class Stroke(NamedTuple):
-    """Polygons [n, 3] in face coordinates, filled (even-odd) in one colour, or drawn as open lines of a width above 0."""
+    """Polygons [n, 3] in face coordinates, filled (even-odd) in one colour, or drawn as open lines of a width above
+    0.
+    """
 
     polygons: list[np.ndarray]
     colour: Colour
@@ -45,7 +47,7 @@ def on_head(points: np.ndarray, lift: float = 0.0) -> np.ndarray:
 
 
 def arc(start: int, stop: int) -> np.ndarray:
-    """Points [n, 2] on the unit circle every 5 degrees, over the head from the picture's right (0) to its left (180)."""
+    """Points [n, 2] on the unit circle every 5 degrees, from the picture's right (0) over the top to its left (180)."""
     return _ARC[(start + 40) // 5:(stop + 40) // 5 + 1]
 
 
@@ -59,8 +61,8 @@ def shoulders(person: Person) -> list[Stroke]:
     t = person.traits
     wide, top = t["neck"], t["chin"] + 0.3
     neck = np.array([(-wide, 0.8), (-wide, top + 0.1), (wide, top + 0.1), (wide, 0.8)])
-    cloth = np.array([(-2.6, top + 0.5), (-wide - 0.1, top - 0.1), (0, top + 0.25), (wide + 0.1, top - 0.1), (2.6, top + 0.5), (2.6, 4),
-                      (-2.6, 4)])
+    cloth = np.array([(-2.6, top + 0.5), (-wide - 0.1, top - 0.1), (0, top + 0.25), (wide + 0.1, top - 0.1),
+                      (2.6, top + 0.5), (2.6, 4), (-2.6, 4)])
     ears = [at_depth(ellipse(x, 0.2, 0.11, t["ear"]), -0.1) for x in (-1.02, 1.02)]
     return [Stroke([at_depth(neck, -0.1)], darker(person.skin, 0.66)), Stroke([at_depth(cloth, -0.1)], person.cloth),
             Stroke(ears, darker(person.skin, 0.82))]
@@ -98,13 +100,16 @@ def _hairline(person: Person, dice: Dice) -> np.ndarray:
 def _headscarf(person: Person, dice: Dice) -> list[Stroke]:
     opening = ellipse(0, 0.42, 0.93, person.traits["chin"] - dice.roll(0.2, 0.3))
     outside = np.concatenate([arc(-10, 190) * (1.22, 1.22 * person.traits["crown"]), [(-1.35, 2.6), (1.35, 2.6)]])
-    return [Stroke([at_depth(outside), at_depth(opening)], person.cloth), Stroke([at_depth(opening)], darker(person.cloth, 0.7), 0.03)]
+    return [Stroke([at_depth(outside), at_depth(opening)], person.cloth),
+            Stroke([at_depth(opening)], darker(person.cloth, 0.7), 0.03)]
 
 
 def _hat(person: Person, dice: Dice) -> list[Stroke]:
     brim = dice.roll(-0.68, -0.52)
-    cap = np.concatenate([arc(20, 160) * (1.15, 1.4 * person.traits["crown"]), [(-1.06, brim), (0.0, brim - 0.1), (1.06, brim)]])
-    peak = np.array([(-1.1, brim), (-0.6, brim + 0.06), (0, brim + 0.08), (0.6, brim + 0.06), (1.1, brim), (0, brim - 0.12)])
+    edge = [(-1.06, brim), (0.0, brim - 0.1), (1.06, brim)]
+    cap = np.concatenate([arc(20, 160) * (1.15, 1.4 * person.traits["crown"]), edge])
+    peak = np.array([(-1.1, brim), (-0.6, brim + 0.06), (0, brim + 0.08), (0.6, brim + 0.06), (1.1, brim),
+                     (0, brim - 0.12)])
     return [Stroke([at_depth(cap, 0.2)], person.cloth), Stroke([at_depth(peak, 0.9)], darker(person.cloth, 0.6))]
 
 
@@ -125,7 +130,8 @@ def hair_before(person: Person, dice: Dice) -> list[Stroke]:
         strokes.append(Stroke([at_depth(lock, 0.2)], darker(person.hair, dice.choose((0.82, 1.2))), 0.025))
     if style == "long" and dice.roll() < 0.7:
         for side in (-1, 1):
-            fall = _FALL @ ([(1.12, -0.6), (0.9, -0.5), (dice.roll(0.82, 0.95), 0.3), (0.95, 1.4), (1.25, 1.5)] * np.array((side, 1)))
+            fall = np.array([(1.12, -0.6), (0.9, -0.5), (dice.roll(0.82, 0.95), 0.3), (0.95, 1.4), (1.25, 1.5)])
+            fall = _FALL @ fall * (side, 1)
             strokes.append(Stroke([at_depth(fall, 0.1)], person.hair))
     return strokes
 

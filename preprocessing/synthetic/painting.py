@@ -13,13 +13,16 @@ from preprocessing.synthetic.geometry import FURROWS
 from preprocessing.synthetic.person import Colour, Person, darker, mix
 
 Curves = dict[str, np.ndarray]
+WHITE = (250.0, 250.0, 250.0)
 
 # Soft shadows (below 0) and lights of a face at rest, as shares of the light, painted in this order and blurred.
-SHADOWS = ((("socketL", "socketR"), -0.11), (("nose_sideL", "nose_sideR"), -0.12), (("nose_light",), 0.11), (("under_nose",), -0.17),
-           (("under_lip",), -0.19), (("chin_light",), 0.06))
-CREASES = ((("creaseL", "creaseR"), 165, 0.022), (("lower_lidL", "lower_lidR"), 155, 0.02), (("wingL", "wingR"), 172, 0.03),
-           (("nose_base",), 180, 0.025))
-AGED = {"nasolabial": 0.9, "crow_high": 0.4, "forehead_low": 0.5, "pouch": 0.5}  # furrows that age leaves in a resting face
+SHADOWS = ((("socketL", "socketR"), -0.11), (("nose_sideL", "nose_sideR"), -0.12), (("nose_light",), 0.11),
+           (("under_nose",), -0.17), (("under_lip",), -0.19), (("chin_light",), 0.06))
+# Lines of every face: how much light they leave, of 255, and their width in face units.
+CREASES = ((("creaseL", "creaseR"), 165, 0.022), (("lower_lidL", "lower_lidR"), 155, 0.02),
+           (("wingL", "wingR"), 172, 0.03), (("nose_base",), 180, 0.025))
+# Furrows that age leaves in a resting face.
+AGED = {"nasolabial": 0.9, "crow_high": 0.4, "forehead_low": 0.5, "pouch": 0.5}
 
 
 def ink(canvas: np.ndarray, colour: Colour) -> Colour:
@@ -40,10 +43,13 @@ def line(canvas: np.ndarray, curves: list[np.ndarray], colour: Colour, width: fl
 
 
 def shading(curves: Curves, light: np.ndarray, person: Person, cheek: float) -> np.ndarray:
-    """Brightness of the skin, float32 [s, s], 1 = as the palette has it: `light` [s, s] on the bare head with the soft shadows of its
-    features, whose outlines are in pixels of this field. `cheek` in [0, 1] is how far the cheeks are raised."""
+    """Brightness of the skin, float32 [s, s], 1 = as the palette has it: `light` [s, s] on the bare head with the
+    soft shadows of its features, whose outlines are in pixels of this field. `cheek` in [0, 1] is how far the cheeks
+    are raised.
+    """
     soft = np.zeros_like(light)
-    for names, level in (*SHADOWS, (("hollowL", "hollowR"), -0.12 * person.traits["cheek_shade"]), (("cheekL", "cheekR"), 0.14 * cheek)):
+    cheeks = (("hollowL", "hollowR"), -0.12 * person.traits["cheek_shade"]), (("cheekL", "cheekR"), 0.14 * cheek)
+    for names, level in (*SHADOWS, *cheeks):
         cv2.fillPoly(soft, [curves[name] for name in names], level, cv2.LINE_8, SHIFT)
     if person.beard == "stubble":
         cv2.fillPoly(soft, [curves["beard"]], -0.22, cv2.LINE_8, SHIFT)
@@ -51,8 +57,9 @@ def shading(curves: Curves, light: np.ndarray, person: Person, cheek: float) -> 
 
 
 def creases(canvas: np.ndarray, curves: Curves, strengths: list[float], person: Person, unit: float) -> np.ndarray:
-    """How much light the lines of the skin leave, like the canvas, 255 = all: furrows as dark as they are deep, of which age leaves
-    some in a resting face, lids, and the wings and base of the nose. `unit`: pixels per face unit."""
+    """How much light the lines of the skin leave, like the canvas, 255 = all: furrows as dark as they are deep, of
+    which age leaves some in a resting face, lids, and the wings and base of the nose. `unit`: pixels per face unit.
+    """
     left = np.full_like(canvas, 255)
     old = max(0.0, person.traits["age"] - 0.5)
     for name, strength in zip(FURROWS, strengths):
@@ -65,10 +72,11 @@ def creases(canvas: np.ndarray, curves: Curves, strengths: list[float], person: 
 
 
 def paint_skin(canvas: np.ndarray, curves: Curves, shade: np.ndarray, lines: np.ndarray, person: Person) -> None:
-    """Cover the face with skin under the shading [s, s], which is enlarged to the canvas, and the lines of `creases`."""
+    """Cover the face with skin under the shading [s, s], enlarged to the canvas, and the lines of `creases`."""
     colour = ink(canvas, person.skin)
     skin = cv2.merge([cv2.convertScaleAbs(shade, alpha=value) for value in colour])
-    skin = cv2.resize(skin, canvas.shape[1::-1], interpolation=cv2.INTER_NEAREST)  # one shade for each pixel of the picture to be
+    # Nearest: the shades of the canvas are then one for each pixel of the picture that it will become.
+    skin = cv2.resize(skin, canvas.shape[1::-1], interpolation=cv2.INTER_NEAREST)
     face = np.zeros(canvas.shape[:2], np.uint8)
     cv2.fillPoly(face, [curves["face"]], (255,), cv2.LINE_8, SHIFT)
     cv2.copyTo(cv2.multiply(skin, lines, scale=1 / 255), face, canvas)
@@ -94,7 +102,8 @@ def _paint_eyeballs(layer: np.ndarray, curves: Curves, person: Person, unit: flo
     for x, y in curves["irises"].tolist():
         cv2.circle(layer, (x, y), int(radius * one), ink(layer, person.iris), -1, cv2.LINE_8, SHIFT)
         cv2.circle(layer, (x, y), int(0.45 * radius * one), ink(layer, (10.0, 10.0, 12.0)), -1, cv2.LINE_8, SHIFT)
-        cv2.circle(layer, (x - glint, y - glint), int(0.22 * radius * one) + 4, ink(layer, (250.0,) * 3), -1, cv2.LINE_8, SHIFT)
+        spot = int(0.22 * radius * one) + 4
+        cv2.circle(layer, (x - glint, y - glint), spot, ink(layer, WHITE), -1, cv2.LINE_8, SHIFT)
     line(layer, [curves["upper_lidL"], curves["upper_lidR"]], (150.0, 140.0, 138.0), 0.05 * unit)
 
 
@@ -108,7 +117,8 @@ def _paint_mouth_inside(layer: np.ndarray, curves: Curves, unit: float) -> None:
 
 def paint_lashes(canvas: np.ndarray, curves: Curves, person: Person, unit: float) -> None:
     """The edges of the upper lids with their lashes, over the eyeballs."""
-    line(canvas, [curves["upper_lidL"], curves["upper_lidR"]], darker(person.skin, 0.2), (0.02 + person.traits["lashes"]) * unit)
+    width = (0.02 + person.traits["lashes"]) * unit
+    line(canvas, [curves["upper_lidL"], curves["upper_lidR"]], darker(person.skin, 0.2), width)
 
 
 def paint_brows(canvas: np.ndarray, curves: Curves, person: Person) -> None:
@@ -117,23 +127,24 @@ def paint_brows(canvas: np.ndarray, curves: Curves, person: Person) -> None:
     fill(canvas, [curves["browL"], curves["browR"]], colour)
 
 
-def paint_lips(canvas: np.ndarray, curves: Curves, person: Person, unit: float) -> None:
-    """Both lips, the upper one in shadow, and the line between them."""
+def paint_lips(canvas: np.ndarray, curves: Curves, person: Person) -> None:
+    """Both lips, the upper one in shadow."""
     fill(canvas, [curves["lips"]], person.lips)
     fill(canvas, [curves["upper_lip"]], darker(person.lips, 0.82))
-    line(canvas, [curves["lip_line"]], darker(person.lips, 0.42), 0.028 * unit)
 
 
-def paint_face(canvas: np.ndarray, curves: Curves, shade: np.ndarray, strengths: list[float], person: Person, unit: float) -> None:
+def paint_face(canvas: np.ndarray, curves: Curves, shade: np.ndarray, strengths: list[float], person: Person,
+               unit: float) -> None:
     """Paint the whole face over a canvas that holds what lies behind it."""
     paint_skin(canvas, curves, shade, creases(canvas, curves, strengths, person, unit), person)
     paint_beard(canvas, curves, person)
     paint_nostrils(canvas, curves, person)
-    paint_lips(canvas, curves, person, unit)
+    paint_lips(canvas, curves, person)
     inside, opening = np.empty_like(canvas), np.zeros(canvas.shape[:2], np.uint8)
     _paint_eyeballs(inside, curves, person, unit)
     _paint_mouth_inside(inside, curves, unit)
     cv2.fillPoly(opening, [curves[name] for name in ("eyeL", "eyeR", "mouth")], (255,), cv2.LINE_8, SHIFT)
     cv2.copyTo(inside, opening, canvas)
+    line(canvas, [curves["lip_line"]], darker(person.lips, 0.42), 0.028 * unit)
     paint_lashes(canvas, curves, person, unit)
     paint_brows(canvas, curves, person)

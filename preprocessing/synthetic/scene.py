@@ -15,14 +15,17 @@ from preprocessing.synthetic.curves import SHARP, SOFT, Tracing, fixed
 from preprocessing.synthetic.occluders import OCCLUDERS
 from preprocessing.synthetic.outfit import Stroke
 from preprocessing.synthetic.painting import fill, line, paint_face, shading
-from preprocessing.synthetic.person import Person, meet
+from preprocessing.synthetic.person import Person
+from preprocessing.synthetic.points import EXTRA_WEIGHTS
 
 YAW, PITCH, ROLL = 28.0, 14.0, 14.0  # greatest angles in degrees at pose = 1
 
 
 @dataclass(frozen=True)
 class Camera:
-    """Parallel projection: pixel = point @ matrix + shift, with matrix [3, 2] and shift [2]; `unit` pixels per face unit."""
+    """Parallel projection: pixel = point @ matrix + shift, with matrix [3, 2] and shift [2]; `unit` pixels per face
+    unit.
+    """
 
     matrix: np.ndarray
     shift: np.ndarray
@@ -38,8 +41,8 @@ class Camera:
 
 
 def turn(yaw: float, pitch: float, roll: float) -> np.ndarray:
-    """Matrix [3, 2] of a head turned by angles in degrees: yaw to the picture's right, pitch upwards, roll clockwise."""
-    (cy, sy), (cp, sp), (cr, sr) = ((math.cos(math.radians(angle)), math.sin(math.radians(angle))) for angle in (yaw, pitch, roll))
+    """Matrix [3, 2] of a head turned by degrees: yaw to the picture's right, pitch upwards, roll clockwise."""
+    (cy, sy), (cp, sp), (cr, sr) = ((math.cos(a), math.sin(a)) for a in map(math.radians, (yaw, pitch, roll)))
     x, y = np.array([cy, 0, sy]), np.array([sp * sy, cp, -sp * cy])
     return np.stack([cr * x - sr * y, sr * x + cr * y], axis=1)
 
@@ -67,18 +70,24 @@ def _grid(size: int) -> tuple[np.ndarray, np.ndarray]:
     return along[None], along[:, None]
 
 
-_GROUNDS = (((1, 1), cv2.INTER_NEAREST), ((2, 2), cv2.INTER_LINEAR), ((1, 7), cv2.INTER_NEAREST), ((2, 3), cv2.INTER_NEAREST),
-            ((5, 5), cv2.INTER_CUBIC), ((14, 14), cv2.INTER_CUBIC))
+_GROUNDS = (((1, 1), cv2.INTER_NEAREST), ((2, 2), cv2.INTER_LINEAR), ((1, 7), cv2.INTER_NEAREST),
+            ((2, 3), cv2.INTER_NEAREST), ((5, 5), cv2.INTER_CUBIC), ((14, 14), cv2.INTER_CUBIC))
 
 
-def _background(dice: Dice, side: int, colour: bool) -> np.ndarray:
-    """A canvas [side, side(, 3)]: plain, a gradient, stripes, blocks, blobs or a texture, each a small array made larger."""
-    shape, way = dice.choose(_GROUNDS)
-    small = dice.roll(20, 235) + dice.roll(5, 45) * dice.generator.standard_normal(shape)
-    tint = dice.rolls(3, -40, 40)
-    if colour:
-        small = small[..., None] + tint + 10 * dice.generator.standard_normal((*shape, 3))
-    return cv2.resize(np.clip(small, 0, 255).astype(np.uint8), (side, side), interpolation=way)
+class _Ground:
+    """A background: plain, a gradient, stripes, blocks, blobs or a texture, each a small array made larger."""
+
+    def __init__(self, dice: Dice):
+        self.shape, self.way = dice.choose(_GROUNDS)
+        self.level, self.contrast, self.tint = dice.roll(20, 235), dice.roll(5, 45), dice.rolls(3, -40, 40)
+
+    def canvas(self, generator: np.random.Generator, side: int, colour: bool) -> np.ndarray:
+        """uint8 [side, side(, 3)]."""
+        small = self.level + self.contrast * generator.standard_normal(self.shape)
+        if colour:
+            small = small[..., None] + self.tint + 10 * generator.standard_normal((*self.shape, 3))
+        small = np.clip(small, 0, 255).astype(np.uint8)
+        return cv2.resize(small, (side, side), interpolation=self.way)
 
 
 def _bare_head(camera: Camera, size: int, way: np.ndarray, contrast: float) -> np.ndarray:
@@ -126,9 +135,11 @@ class Scene:
     _blur: float
 
     def show(self, action_units: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
-        """Paint the face with action units, names such as "AU12" or "AU14L" with intensities in [0, 1]; {} is the face at rest.
+        """Paint the face with action units, names such as "AU12" or "AU14L" with intensities in [0, 1]; {} is the
+        face at rest.
 
-        Returns the image uint8 [size, size, C] and the landmarks float32 [68, 2] in pixels. Raises ValueError for unknown units.
+        Returns the image uint8 [size, size, C] and the landmarks float32 [68, 2] in pixels. Raises ValueError for
+        unknown units.
         """
         active = geometry.activation(action_units, self.person.traits["asymmetry"])
         strengths = geometry.furrows(active)
@@ -150,34 +161,41 @@ class Scene:
         return cv2.add(image, self._noise, dtype=cv2.CV_8U).reshape(self.size, self.size, -1)
 
 
-def arrange(person: Person, person_dice: Dice, dice: Dice, *, size: int, colour: bool, occlusion: float, pose: float,
-            noise: float) -> Scene:
+def arrange(person: Person, person_dice: Dice, dice: Dice, *, size: int, colour: bool, occlusion: float,
+            pose: float, noise: float) -> Scene:
     """Draw how a person is seen; their hair and glasses come from `person_dice`, all else from `dice`.
 
-    size: pixels of a side; occlusion: the chance of an occluder; pose, noise: factors on the angles and on blur and noise, 0 for none.
+    size: pixels of a side; occlusion: the chance of an occluder; pose, noise: factors on the angles and on blur and
+    noise, 0 for none.
     """
+    # Single draws first, the occluder last among them, fields of noise after all: so a picture with an occluder, or of
+    # another size or colour, is the same picture otherwise.
     traits, factor = person.traits, 3 if size <= 112 else 2
-    gaze, blur, sigma = (dice.bell(0.035), dice.bell(0.03)), noise * 0.9 * dice.roll() ** 2 * size / 48, noise * dice.roll(0, 7)
     angles = dice.bell(YAW) * pose, dice.bell(PITCH) * pose, dice.bell(ROLL) * pose
+    gaze = dice.bell(0.035), dice.bell(0.03)
     resting, offsets = geometry.rest(traits), geometry.offsets(traits, gaze)
-    depths = geometry.depths(resting, geometry.EXTRA_WEIGHTS @ resting + offsets, traits["nose_tip"])
+    depths = geometry.depths(resting, EXTRA_WEIGHTS @ resting + offsets, traits["nose_tip"])
     camera = _frame(dice, turn(*angles), resting, depths, size)
+    large = camera.enlarged(factor)
     gain, head = _light(dice, camera, size, colour)
-    behind = _background(dice, size * factor, colour)
-    grain = dice.generator.standard_normal((size, size, 3) if colour else (size, size), np.float32)
-    grain = grain * np.float32(sigma) + np.float32(dice.roll(-12, 20))
-    # The occluder is drawn last, so that a picture with one is the same picture otherwise.
+    blur = noise * 0.9 * dice.roll() ** 2 * size / 48
+    sigma, offset = noise * dice.roll(0, 7), dice.roll(-8, 24)
+    ground = _Ground(dice)
     kind = dice.choose(tuple(OCCLUDERS)) if dice.roll() < occlusion else ""
     back = [*outfit.hair_behind(person, person_dice), *outfit.shoulders(person)]
     front = outfit.glasses(person, person_dice) if person.glasses != "none" else []
     front += outfit.hair_before(person, person_dice)
     if kind:
         front += OCCLUDERS[kind](person, dice)
-    large = camera.enlarged(factor)
+    behind = ground.canvas(dice.generator, size * factor, colour)
     _paint(behind, _stage(back, large))
-    return Scene(person=person, pose=angles, occluder=kind, size=size, colour=colour, _camera=camera, _unit=large.unit, _resting=resting,
-                 _depths=depths, _sharp=SHARP.place(large, offsets, depths), _soft=SOFT.place(camera, offsets, depths), _behind=behind,
-                 _before=_stage(front, large), _head=head, _gain=gain, _noise=grain, _blur=blur)
+    grain = dice.generator.standard_normal((size, size, 3) if colour else (size, size), np.float32)
+    return Scene(
+        person=person, pose=angles, occluder=kind, size=size, colour=colour, _camera=camera, _unit=large.unit,
+        _resting=resting, _depths=depths, _sharp=SHARP.place(large, offsets, depths),
+        _soft=SOFT.place(camera, offsets, depths), _behind=behind, _before=_stage(front, large), _head=head, _gain=gain,
+        _noise=grain * np.float32(sigma) + np.float32(offset), _blur=blur,
+    )
 
 
 def _stage(strokes: list[Stroke], camera: Camera) -> list[tuple[list[np.ndarray], tuple, float]]:
@@ -197,6 +215,6 @@ def _light(dice: Dice, camera: Camera, size: int, colour: bool) -> tuple[np.ndar
     angle, height, slope = dice.roll(-math.pi, math.pi), dice.roll(0.3, 1.2), dice.roll(0, 0.3)
     way = np.array([math.cos(angle), 0.7 * math.sin(angle), height], np.float32)
     x, y = _grid(size)
-    gain = np.float32(dice.roll(0.7, 1.08)) * (1 + np.float32(slope) * (way[0] * x + way[1] * y))
+    gain = np.float32(dice.roll(0.75, 1.12)) * (1 + np.float32(slope) * (way[0] * x + way[1] * y))
     gain = cv2.merge([gain] * 3) if colour else gain
     return gain, _bare_head(camera, size, way / np.sqrt(way @ way), np.float32(dice.roll(0.3, 1.0)))
