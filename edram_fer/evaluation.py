@@ -5,7 +5,6 @@ numbers).
 """
 
 import datetime
-import importlib.metadata
 import logging
 import shlex
 import sys
@@ -25,7 +24,6 @@ from preprocessing.emotions import EMOTIONS
 __all__ = ["evaluate", "predict", "read_metrics", "scores", "table"]
 
 log = logging.getLogger(__name__)
-PACKAGES = ("edram-fer", "keras", "tensorflow", "jax", "numpy", "scipy", "scikit-learn", "pyarrow")
 
 
 def evaluate(run, *, splits=("test",), data=None, data_dir=None, batch_size=128, figures=True, flip=False):
@@ -33,10 +31,10 @@ def evaluate(run, *, splits=("test",), data=None, data_dir=None, batch_size=128,
 
     Args:
         run: the run folder.
-        splits: names of splits of the data set. Where a split marks duplicates of training pictures and its
-            `<split>_clean` is not asked for, metrics also hold "<split>_clean": the rows that are no duplicates.
+        splits: names of splits of the data set. Where a split marks some rows as duplicates of training pictures and
+            its `<split>_clean` is not asked for, metrics also hold "<split>_clean": the other rows.
         data: a source that `edram_fer.data` reads; None: the one that the run was trained on.
-        data_dir: where prepared data sets lie.
+        data_dir: where prepared data sets lie; None: where they lay for training.
         batch_size: pictures at a time.
         figures: also draw them, of the first split.
         flip: predict the mirror images too; the average of both is scored beside the plain prediction, under its own
@@ -46,14 +44,13 @@ def evaluate(run, *, splits=("test",), data=None, data_dir=None, batch_size=128,
 
     Raises ValueError for a split without a picture whose emotion the model knows, or pictures of a wrong size.
     """
-    from edram_fer import checkpoints  # Keras and the data only here: scores can be counted without them
+    from edram_fer import checkpoints, environment  # Keras and the data only here: scores are counted without them
     from edram_fer import data as prepared
 
     run, begin = Path(run), time.monotonic()
     splits = (splits,) if isinstance(splits, str) else tuple(splits)
     recipe = files.read_json(run / "recipe.json")
-    source = data if data is not None else recipe["data"]
-    data_dir = data_dir if data_dir is not None else recipe.get("data_dir")
+    source, data_dir = _source(run, recipe, data, data_dir)
     model, names = checkpoints.load(run), prepared.emotions(source, data_dir=data_dir)
     tables, first = [], None
     for split in splits:
@@ -62,7 +59,8 @@ def evaluate(run, *, splits=("test",), data=None, data_dir=None, batch_size=128,
         for name, outputs in _predictions(model, split, pictures["image"], batch_size, flip):
             tables.append(table(name, pictures, outputs, names, model.emotions))
     rows = pa.concat_tables(tables, promote_options="default")
-    metrics = {"run": _identification(recipe, source, model), "splits": {}}
+    identity = _identification(recipe, source, model)
+    metrics = {"run": {**identity, "versions": environment.versions()}, "splits": {}}
     for name, part in _parts(rows, splits):
         metrics["splits"][name] = _named(scores, part, name)
         log.info("%s: accuracy %.4f of %d pictures", name, metrics["splits"][name]["accuracy"], len(part))
@@ -187,9 +185,10 @@ def _parts(rows, splits):
     for name in pc.unique(rows["split"]).to_pylist():
         part = rows.filter(pc.equal(rows["split"], name))
         yield name, part
-        marked = "duplicate" in rows.column_names and part["duplicate"].null_count == 0
-        if marked and f"{name.removesuffix('_flip')}_clean" not in splits:
-            yield f"{name}_clean", part.filter(pc.invert(part["duplicate"]))
+        if "duplicate" in rows.column_names and f"{name.removesuffix('_flip')}_clean" not in splits:
+            clean = part.filter(pc.equal(part["duplicate"], False))
+            if 0 < len(clean) < len(part) - part["duplicate"].null_count:
+                yield f"{name}_clean", clean
 
 
 def _named(function, part, split):
@@ -213,20 +212,21 @@ def _check_size(model, images):
         raise ValueError(f"the model takes pictures of H x W x C = {expected}, these have {images.shape[1:]}")
 
 
+def _source(run, recipe, data, data_dir):
+    """The data set and its folder: what is asked for, or else what the run was trained on."""
+    trained = run / "environment.json"
+    if data_dir is None and trained.exists():
+        data_dir = files.read_json(trained).get("data_dir")
+    return recipe["data"] if data is None else data, data_dir
+
+
 def _identification(recipe, source, model):
-    versions = {"python": sys.version.split()[0]}
-    for name in PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue  # a backend that is not installed
     return {
         "recipe": recipe.get("name"),
         "model": recipe.get("model", type(model).__name__),
         "emotions": list(model.emotions),
         "data": str(source),
         "command": shlex.join(sys.argv),
-        "versions": versions,
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
 

@@ -68,6 +68,7 @@ def run(tmp_path, monkeypatch):
     splits = {"test": test, "test_clean": pictures(20, seed=2), "odd": odd}
     model = Brightness()
     monkeypatch.setattr(edram_fer, "checkpoints", SimpleNamespace(load=lambda folder: model), raising=False)
+    monkeypatch.setattr(edram_fer, "environment", SimpleNamespace(versions=lambda: {"keras": "3"}), raising=False)
     source = SimpleNamespace(
         arrays=lambda source, split, data_dir=None: splits[split], emotions=lambda source, data_dir=None: NAMES
     )
@@ -164,6 +165,17 @@ def test_evaluate_writes_table_and_metrics_with_a_clean_split(run):
 def test_an_explicit_clean_split_is_read_from_the_data(run):
     metrics = evaluation.evaluate(run.folder, splits=("test", "test_clean"), figures=False)
     assert {name: found["pictures"] for name, found in metrics["splits"].items()} == {"test": 50, "test_clean": 20}
+    run.splits["test_clean"]["duplicate"] = np.zeros(20, bool)
+    assert list(evaluation.evaluate(run.folder, splits="test_clean", figures=False)["splits"]) == ["test_clean"]
+
+
+def test_the_data_of_training_are_the_default(run, monkeypatch):
+    files.write_json(run.folder / "environment.json", {"data_dir": "/prepared"})
+    asked, found = [], run.splits["test"]
+    monkeypatch.setattr(edram_fer.data, "arrays", lambda s, split, data_dir: asked.append((s, data_dir)) or found)
+    evaluation.evaluate(run.folder, figures=False)
+    evaluation.evaluate(run.folder, figures=False, data="other.npz", data_dir="/elsewhere")
+    assert asked == [("drawn", "/prepared"), ("other.npz", "/elsewhere")]
 
 
 def test_unknown_emotions_are_rows_but_left_out_of_scores(run):

@@ -170,6 +170,8 @@ def test_history_is_read_or_refused(tmp_path):
     found = curves.read_history(path)
     assert found["loss"].tolist() == np.linspace(2, 1, 4).tolist()
     assert len(curves.curves(found).axes) == 6
+    assert curves._best(found, "val_loss") == 3 and curves._best(found, "val_emotion_accuracy") == 3
+    assert curves._best({"val_loss": [1, 0.5, np.nan, 0.6]}, "val_loss") == 1 and curves._best(found, "none") is None
     few = {name: found[name] for name in ("epoch", "loss", "emotion_accuracy")}
     assert len(curves.curves(few).axes) == 2
     path.write_text("epoch,loss\n0,1.5\n1,\n")

@@ -32,13 +32,15 @@ def read_history(path):
 
 
 @styled
-def curves(history):
+def curves(history, monitor="val_loss"):
     """Loss, accuracy and learning rate by epoch, and of a model that glimpses their zoom, place and spread.
 
     Args:
         history: {column: [epochs]}, columns named as in Keras' logs ("loss", "val_emotion_accuracy", "learning_rate")
         and
             as `attention.glimpse_statistics` names them, with or without "val_" ("val_zoom_1", "val_zoom_1_sd").
+
+        monitor: the column by which the best epoch was chosen; one that ends in "accuracy" is better high.
 
     Returns: Figure of one or two rows; a panel without its columns is left out.
     """
@@ -48,7 +50,7 @@ def curves(history):
     rows = [panels, [_zoom, _place, _spread][: len(panels)]] if steps else [panels]
     figure = Figure(figsize=(3.1 * len(panels), 2.35 * len(rows)), layout="constrained")
     grid = figure.subplots(len(rows), len(panels), squeeze=False, sharex=True)
-    best = int(np.nanargmin(history["val_loss"])) if np.isfinite(history.get("val_loss", [np.nan])).any() else None
+    best = _best(history, monitor)
     for axes, panel in zip(grid.flat, [panel for row in rows for panel in row], strict=True):
         panel(axes, history, epochs, steps)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -60,6 +62,14 @@ def curves(history):
     for axes in grid[-1]:
         axes.set_xlabel("epoch")
     return figure
+
+
+def _best(history, monitor):
+    """Index of the first best epoch, None where the column is absent or empty."""
+    values = np.asarray(history.get(monitor, []), float)
+    if not np.isfinite(values).any():
+        return None
+    return int(np.nanargmax(values) if monitor.endswith("accuracy") else np.nanargmin(values))
 
 
 def _pair(axes, history, epochs, name):

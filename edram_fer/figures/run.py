@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 
-from edram_fer import predictions
+from edram_fer import files, predictions
 from edram_fer.evaluation import read_metrics
 from edram_fer.figures.by_glimpse import accuracy_by_glimpse
 from edram_fer.figures.confusion import confusion
@@ -35,7 +35,8 @@ def draw(run, images=None):
     found = predictions.unpack(rows.filter(pc.equal(rows["split"], split)))
     drawn = _from_numbers(found, metrics["splits"][split])
     if (run / "history.csv").exists():
-        drawn["curves.svg"] = curves(read_history(run / "history.csv"))
+        monitor = files.read_json(run / "recipe.json").get("monitor", "val_loss")
+        drawn["curves.svg"] = curves(read_history(run / "history.csv"), monitor)
     if images is not None:
         if len(images) != len(found["id"]):
             raise ValueError(f"split {split} has {len(found['id'])} predictions, but {len(images)} images were given")

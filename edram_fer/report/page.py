@@ -60,7 +60,7 @@ def _template():
 
 def _context(run, metrics):
     name, first = next(iter(metrics["splits"].items()))
-    steps = len(first["accuracy_after_glimpse"])
+    recipe, steps = files.read_json(run / "recipe.json"), len(first["accuracy_after_glimpse"])
     support = {emotion: row["support"] for emotion, row in first["per_class"].items()}
     common = max(support, key=support.get)
     return {
@@ -73,10 +73,12 @@ def _context(run, metrics):
         "scores": SCORES,
         "affect": AFFECT,
         "glimpses": _glimpse_rows(first["glimpses"]),
+        "collapsed": _collapsed(first["glimpses"]["collapsed"], recipe),
         "recurrent": steps > 1,
         "confusions": _confusions(first["confusion"]),
         "figures": {path.stem: _embedded(path) for path in sorted((run / "figures").glob("*.*"))},
-        "recipe": _flat(files.read_json(run / "recipe.json")),
+        "recipe": _flat(recipe),
+        "monitor": recipe.get("monitor", "val_loss"),
         "environment": _flat(_optional(run / "environment.json")),
     }
 
@@ -99,6 +101,12 @@ def _glimpse_rows(glimpses):
             "saccades": glimpses["saccades"][step - 1] if step else None,
         })
     return rows
+
+
+def _collapsed(collapsed, recipe):
+    """Numbers of the glimpses that look at the same place of every picture, but are not made to."""
+    fixed = 1 if recipe.get("options", {}).get("first_glimpse") == "whole" else 0
+    return [step + 1 for step, found in enumerate(collapsed) if found and step >= fixed]
 
 
 def _confusions(matrix, count=3):
