@@ -1,0 +1,101 @@
+"""Drawn faces as a TFDS builder: `preprocessing.synthetic` draws them, README.md describes them."""
+import dataclasses
+import io
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import tensorflow_datasets as tfds
+
+from preprocessing import emotions, synthetic
+
+# The first number of each split and of the end: disjoint, and independent of how many pictures a split has.
+STARTS = {"train": 0, "validation": 800_000, "test": 900_000}
+_ENDS = {"train": 800_000, "validation": 900_000, "test": 1_000_000}
+
+
+@dataclasses.dataclass
+class DrawnFacesConfig(tfds.core.BuilderConfig):
+    """Which faces to draw: size in pixels (at least 16), colour or grey, 7 or 8 classes, pictures per split, seed.
+
+    Without a name it gets one that tells all of these, so that two configurations never share a folder. Raises
+    ValueError naming a field out of range.
+    """
+
+    name: str = ""
+    size: int = 48
+    colour: bool = False
+    classes: int = 7
+    train: int = 6000
+    validation: int = 1000
+    test: int = 1000
+    seed: int = 0
+
+    def __post_init__(self):
+        synthetic.scene(self.seed, 0, size=self.size)  # says what is wrong with seed and size
+        synthetic.emotion_of(self.seed, 0, self.classes)
+        for split, start in STARTS.items():
+            count, most = getattr(self, split), _ENDS[split] - start
+            if not isinstance(count, int) or not 0 <= count <= most:
+                raise ValueError(f"{split}: expected a number of pictures from 0 to {most}, got {count!r}")
+        if not self.name:
+            tone = "colour" if self.colour else "grey"
+            self.name = f"{tone}{self.size}_{self.classes}_{self.train}_{self.validation}_{self.test}_{self.seed}"
+
+
+class Builder(tfds.core.GeneratorBasedBuilder):
+    """Drawn faces with splits train, validation and test, examples in the order of their numbers.
+
+    `image` uint8 [size, size, 1 or 3]; `emotion` in the order of `emotions.EMOTIONS`; `affect` float32 [2]; `intensity`
+    float32; `id` text; `landmarks` float32 [68, 2] in pixels; `mask` uint8 [size, size, 1].
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First release."}
+    BUILDER_CONFIGS = [
+        DrawnFacesConfig(name="grey48", size=48, description="48x48 grey, as FER2013."),
+        DrawnFacesConfig(name="grey100", size=100, description="100x100 grey."),
+        DrawnFacesConfig(name="colour100", size=100, colour=True, description="100x100 colour."),
+    ]
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        config = self.builder_config
+        size, channels = config.size, 3 if config.colour else 1
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict({
+                "image": tfds.features.Image(shape=(size, size, channels), encoding_format="png"),
+                "emotion": tfds.features.ClassLabel(names=list(emotions.EMOTIONS[:config.classes])),
+                "affect": tfds.features.Tensor(shape=(2,), dtype=np.float32),
+                "intensity": np.float32,
+                "id": tfds.features.Text(),
+                "landmarks": tfds.features.Tensor(shape=(68, 2), dtype=np.float32),
+                "mask": tfds.features.Image(shape=(size, size, 1), encoding_format="png"),
+            }),
+            supervised_keys=("image", "emotion"),
+            disable_shuffling=True,  # the classes are shuffled already, and the order is the same in every run
+        )
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
+        config = self.builder_config
+        return {split: self._generate_examples(getattr(config, split), start)
+                for split, start in STARTS.items() if getattr(config, split)}
+
+    def _generate_examples(self, count: int, start: int) -> Iterator:
+        """`count` faces from number `start` on, as (number, example)."""
+        config = self.builder_config
+        for face in synthetic.generate(count, config.seed, start=start, classes=config.classes, size=config.size,
+                                       colour=config.colour):
+            yield face.index, {
+                "image": _png(face.image),
+                "emotion": face.emotion,
+                "affect": np.array([face.valence, face.arousal], np.float32),
+                "intensity": face.intensity,
+                "id": face.id,
+                "landmarks": face.landmarks,
+                "mask": _png(face.mask),
+            }
+
+
+def _png(image: np.ndarray) -> io.BytesIO:
+    """uint8 [H, W, 1 or 3 (RGB)] as a PNG file; OpenCV writes it without waiting for TensorFlow to start."""
+    return io.BytesIO(cv2.imencode(".png", image[..., ::-1])[1].tobytes())
