@@ -260,8 +260,7 @@ def test_builder_configs(builder_module):
 
 @pytest.mark.parametrize("options, words", [
     (dict(size=3), "size"), (dict(classes=9), "classes"), (dict(train=-1), "train"),
-    (dict(test=100_001), "test.*100000"),
-    (dict(seed=-1), "seed")])
+    (dict(test=100_001), "test.*100000"), (dict(seed=-1), "seed")])
 def test_bad_configs_are_named(builder_module, options, words):
     with pytest.raises(ValueError, match=words):
         builder_module.DrawnFacesConfig(**options)

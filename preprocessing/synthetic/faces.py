@@ -65,10 +65,10 @@ def _number(name: str, value, low: float, high: float) -> None:
 
 
 def emotion_of(seed: int, index: int, classes: int = 7) -> str:
-    """The emotion that falls to a picture: every `classes` pictures in a row hold each class once, in an order of
-    their own.
+    """The emotion that falls to a picture.
 
-    classes: 7, or 8 with contempt.
+    Pictures 0 to `classes` - 1 hold each class once, in an order drawn for them, and so do the next ones. classes: 7,
+    or 8 with contempt.
     """
     _whole("seed", seed, 0)
     _whole("index", index, 0)
@@ -79,9 +79,7 @@ def emotion_of(seed: int, index: int, classes: int = 7) -> str:
 
 def scene(seed: int, index: int, *, identity: int | None = None, size: int = 100, colour: bool = False,
           occlusion: float = 0.12, pose: float = 1.0, noise: float = 1.0) -> Scene:
-    """All of picture (seed, index) but its expression; `Scene.show(action_units)` paints it with any. Options as in
-    `draw`.
-    """
+    """All of picture (seed, index) but its expression; `Scene.show` paints it with any. Options as in `draw`."""
     _whole("seed", seed, 0)
     _whole("index", index, 0)
     _whole("size", size, 16)

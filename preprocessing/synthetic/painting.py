@@ -107,7 +107,7 @@ def _paint_eyeballs(layer: np.ndarray, curves: Curves, person: Person, unit: flo
     line(layer, [curves["upper_lidL"], curves["upper_lidR"]], (150.0, 140.0, 138.0), 0.05 * unit)
 
 
-def _paint_mouth_inside(layer: np.ndarray, curves: Curves, unit: float) -> None:
+def _paint_mouth_inside(layer: np.ndarray, curves: Curves) -> None:
     """The open mouth: tongue, lower and upper teeth in the dark."""
     fill(layer, [curves["lips"]], (52.0, 18.0, 22.0))
     fill(layer, [curves["tongue"]], (158.0, 74.0, 80.0))
@@ -142,7 +142,7 @@ def paint_face(canvas: np.ndarray, curves: Curves, shade: np.ndarray, strengths:
     paint_lips(canvas, curves, person)
     inside, opening = np.empty_like(canvas), np.zeros(canvas.shape[:2], np.uint8)
     _paint_eyeballs(inside, curves, person, unit)
-    _paint_mouth_inside(inside, curves, unit)
+    _paint_mouth_inside(inside, curves)
     cv2.fillPoly(opening, [curves[name] for name in ("eyeL", "eyeR", "mouth")], (255,), cv2.LINE_8, SHIFT)
     cv2.copyTo(inside, opening, canvas)
     line(canvas, [curves["lip_line"]], darker(person.lips, 0.42), 0.028 * unit)

@@ -105,15 +105,19 @@ def _bare_head(camera: Camera, size: int, way: np.ndarray, contrast: float) -> n
 
 
 def _paint(canvas: np.ndarray, strokes: list[tuple[list[np.ndarray], tuple, float]]) -> None:
+    """Paint strokes that `_stage` has laid out."""
     for polygons, colour, width in strokes:
-        (line(canvas, polygons, colour, width) if width else fill(canvas, polygons, colour))
+        if width:
+            line(canvas, polygons, colour, width)
+        else:
+            fill(canvas, polygons, colour)
 
 
 @dataclass(frozen=True)
 class Scene:
     """Everything of a picture but its expression. `show` paints it with any action units.
 
-    pose: (yaw, pitch, roll) in degrees; occluder: a name of `outfit.OCCLUDERS` or "" for none; size: pixels of a side.
+    pose: (yaw, pitch, roll) in degrees; occluder: a name of OCCLUDERS or "" for none; size: pixels of a side.
     """
 
     person: Person
