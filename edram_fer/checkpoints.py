@@ -1,0 +1,168 @@
+"""The files of a run that hold weights: checkpoints/latest.npz (to go on exactly) and model.keras (the best)."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import models  # registers the classes that a .keras file names
+from edram_fer import files
+from edram_fer.recipe import Recipe
+
+LATEST = Path("checkpoints/latest.npz")
+_CALLBACK_STATE = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter", "current_epoch")
+
+
+def load(source):
+    """Load a trained model.
+
+    Args:
+        source: a run folder (its model.keras, the best on validation) or a .keras file.
+
+    Returns: keras.Model with `model.emotions`, the class names in order.
+
+    Raises FileNotFoundError where there is none, ValueError naming a damaged file.
+    """
+    source = Path(source)
+    path = source / "model.keras" if source.is_dir() else source
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing; expected a run folder with model.keras, or a .keras file")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            emotions = json.loads(archive.read("emotions.json"))
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except KeyError:
+        raise ValueError(f"{path} holds no emotions.json: expected a model saved by edram-fer") from None
+    except Exception as error:  # whatever a damaged archive makes zipfile, h5py, json or Keras raise
+        raise ValueError(f"{path} is damaged or no .keras file: {error}") from error
+    model.emotions = tuple(emotions)
+    return model
+
+
+def save(model, path, emotions):
+    """Write a .keras file that also names the classes, whole or not at all."""
+    with files.replace(path) as temporary:
+        model.save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr("emotions.json", json.dumps(list(emotions)))
+
+
+class Interrupted(Exception):
+    """Training was asked to stop and has saved where it was."""
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Writes the whole state of a training run, and puts it back.
+
+    The state: every variable of model (seed generators included), optimizer and metrics; epoch and step; the numbers
+    that the other callbacks keep; the history. Put it LAST in the list of callbacks, so that it restores the others
+    after they reset themselves at the beginning of `fit`.
+
+    Args:
+        run: run folder.
+        callbacks: the others, in the order of `fit`.
+        every: training steps between two checkpoints.
+        history: list of rows, one dict per epoch, that the log callback fills.
+        interrupted: function that says, after each step, whether to save and raise Interrupted.
+    """
+
+    def __init__(self, run, callbacks, every, history, interrupted):
+        super().__init__()
+        self.path, self.others, self.every = Path(run) / LATEST, callbacks, every
+        self.history, self.interrupted = history, interrupted
+        self.epoch = self.step = self.first_step = 0
+        self.state = None
+
+    def read(self, model):
+        """Put back variables, epoch, step and history. Raises as `read_state`, and ValueError for another model."""
+        arrays, meta = read_state(self.path)
+        variables = _variables(model)
+        described = [[variable.path, list(variable.shape)] for variable in variables]
+        if described != meta["variables"]:
+            raise ValueError(
+                f"{self.path} holds the state of another model or optimizer: expected {len(described)} variables as "
+                f"the recipe makes them, found {len(meta['variables'])} of other names or shapes"
+            )
+        for variable, value in zip(variables, arrays, strict=True):
+            variable.assign(value)
+        self.epoch, self.step, self.first_step = meta["epoch"], meta["step"], meta["step"]
+        self.history[:] = meta["history"]
+        self.metrics = arrays[len(variables) :]
+        self.state = meta
+
+    def write(self):
+        if keras.backend.backend() == "jax" and hasattr(self.model, "jax_state_sync"):
+            self.model.jax_state_sync()
+        variables, metrics = _variables(self.model), self.model.metrics_variables
+        self.state = {
+            "epoch": self.epoch,
+            "step": self.step,
+            "history": self.history,
+            "variables": [[variable.path, list(variable.shape)] for variable in variables],
+            "callbacks": [_numbers_of(callback) for callback in self.others],
+        }
+        values = [np.asarray(keras.ops.convert_to_numpy(variable)) for variable in [*variables, *metrics]]
+        with files.replace(self.path) as temporary:
+            arrays = {f"v{i:05d}": value for i, value in enumerate(values)}
+            np.savez(temporary, meta=np.array(json.dumps(self.state)), count=len(variables), **arrays)
+
+    def on_train_begin(self, logs=None):
+        for callback, numbers in zip(self.others, (self.state or {}).get("callbacks", []), strict=False):
+            for name, value in numbers.items():
+                setattr(callback, name, value)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+        if self.first_step:  # `fit` has just reset the metrics, which were in the middle of the epoch
+            for variable, value in zip(self.model.metrics_variables, self.metrics, strict=True):
+                variable.assign(value)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step = self.first_step + batch + 1
+        stop = self.interrupted()
+        if stop or self.step % self.every == 0:
+            self.write()
+        if stop:
+            raise Interrupted
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epoch, self.step, self.first_step = epoch + 1, 0, 0
+        self.write()
+        if self.interrupted():
+            raise Interrupted
+
+
+def read_state(path):
+    """(list of arrays, meta) of a checkpoint. FileNotFoundError when missing, ValueError when damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            meta = json.loads(str(content["meta"]))
+            arrays = [content[name] for name in sorted(content.files) if name.startswith("v")]
+            return arrays, meta
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} is missing: this run has no checkpoint to go on from") from None
+    except (KeyError, EOFError, OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def read_recipe(run):
+    """The recipe that a run was made with. Raises FileNotFoundError or ValueError naming the file."""
+    path = Path(run) / "recipe.json"
+    try:
+        return Recipe.from_json(files.read_json(path))
+    except (TypeError, KeyError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _variables(model):
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _numbers_of(callback):
+    return {name: _plain(getattr(callback, name)) for name in _CALLBACK_STATE if hasattr(callback, name)}
+
+
+def _plain(value):
+    return value if value is None else float(value) if isinstance(value, (float, np.floating)) else int(value)

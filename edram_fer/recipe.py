@@ -1,0 +1,193 @@
+"""A recipe: everything that decides what a training run does. It is saved in the run as it was resolved."""
+
+import ast
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+
+import models
+from edram_fer import recipes
+from edram_fer.augment import Augmentation
+from preprocessing.emotions import EIGHT, SEVEN
+
+EMOTION_SETS = {"seven": SEVEN, "eight": EIGHT}
+_CHOICES = {
+    "model": tuple(models.MODELS),
+    "emotions": tuple(EMOTION_SETS),
+    "dtype": ("float32", "mixed_bfloat16"),
+    "optimizer": ("adam", "adamw"),
+    "schedule": ("constant", "plateau", "cosine"),
+    "class_weights": ("sqrt", "none"),
+}
+_LEAST = {"epochs": 1, "batch_size": 2, "seed": 0, "patience": 1, "checkpoint_steps": 1}
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """The defaults are Forch et al. 2019.
+
+    Attributes:
+        name: of the recipe.
+        data: source, see edram_fer.data.
+        train_split, validation_split: trained on; chosen on.
+        emotions: "seven" or "eight".
+        model: a name of models.build; options: its options.
+        dtype: "float32", or "mixed_bfloat16" (about twice as fast on processors with avx512_bf16; coordinates, losses
+            and batch statistics stay float32).
+        seed: of weights, dropout, order and augmentation.
+        epochs, batch_size: as they say.
+        optimizer: "adam" or "adamw".
+        learning_rate: at the start, or the peak of "cosine".
+        schedule: "constant"; "plateau": divided by `plateau_divisor` when the validation loss stalls for one epoch,
+            down to `min_learning_rate`; "cosine": linear warm-up over `warmup_epochs`, then cosine down to it.
+        weight_decay: of "adamw", on kernels only, never on the emission network (it pulls glimpses to the centre).
+        clip_norm: of the global gradient.
+        patience: epochs without a better validation loss after which training ends.
+        monitor: of patience and of the best weights: a column of history.csv; one that ends in "accuracy" is better high.
+        class_weights: "sqrt", see losses.class_weights, or "none".
+        label_smoothing: share in [0, 1).
+        emotion_weight, affect_weight, location_weight: of the three losses.
+        zoom_target: of the location loss, min(zoom_target, zoom limit) in mode "squash".
+        augmentation: see augment.Augmentation.
+        checkpoint_steps: training steps between two checkpoints; one is also written after each epoch.
+    """
+
+    name: str = "forch2019"
+    data: str = "fer2013"
+    train_split: str = "train"
+    validation_split: str = "validation"
+    emotions: str = "seven"
+    model: str = "edram"
+    options: dict = dataclasses.field(default_factory=dict)
+    dtype: str = "float32"
+    seed: int = 0
+    epochs: int = 25
+    batch_size: int = 192
+    optimizer: str = "adam"
+    learning_rate: float = 1e-4
+    schedule: str = "plateau"
+    plateau_divisor: float = 3.0
+    warmup_epochs: float = 1.0
+    min_learning_rate: float = 1e-5
+    weight_decay: float = 0.0
+    clip_norm: float = 10.0
+    patience: int = 1000
+    monitor: str = "val_loss"
+    class_weights: str = "sqrt"
+    label_smoothing: float = 0.0
+    emotion_weight: float = 1.0
+    affect_weight: float = 1.0
+    location_weight: float = 1.0
+    zoom_target: float = 0.35
+    augmentation: Augmentation = Augmentation()
+    checkpoint_steps: int = 500
+
+    def __post_init__(self):
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}")
+        for field in dataclasses.fields(self):
+            value, kind = getattr(self, field.name), type(field.default)
+            if kind is float and isinstance(value, int) and not isinstance(value, bool):
+                object.__setattr__(self, field.name, float(value))
+            elif kind in (int, float, str) and (not isinstance(value, kind) or isinstance(value, bool)):
+                raise ValueError(f"{field.name}: expected {_WORDS[kind]}, got {value!r}")
+            if kind is float and not 0 <= value < float("inf"):
+                raise ValueError(f"{field.name}: expected a number of at least 0, got {value!r}")
+            if field.name in _LEAST and value < _LEAST[field.name]:
+                raise ValueError(f"{field.name}: expected at least {_LEAST[field.name]}, got {value!r}")
+        if self.learning_rate == 0 or self.clip_norm == 0 or self.plateau_divisor <= 1:
+            raise ValueError(
+                "expected learning_rate > 0, clip_norm > 0 and plateau_divisor > 1, got "
+                f"{self.learning_rate!r}, {self.clip_norm!r} and {self.plateau_divisor!r}"
+            )
+        if not self.label_smoothing < 1:
+            raise ValueError(f"label_smoothing: expected a share in [0, 1), got {self.label_smoothing!r}")
+        if not 0 < self.zoom_target <= 1:
+            raise ValueError(f"zoom_target: expected a share of the side in (0, 1], got {self.zoom_target!r}")
+        known = model_options(self.model)
+        for option in self.options:
+            if option not in known:
+                raise ValueError(f"options.{option}: unknown to {self.model}; known are {', '.join(known)}")
+
+    @property
+    def classes(self):
+        """Names of the emotions, in the model's order."""
+        return EMOTION_SETS[self.emotions]
+
+    def to_json(self):
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, content):
+        """Raises ValueError for unknown keys or values out of range."""
+        unknown = set(content) - {field.name for field in dataclasses.fields(cls)}
+        if unknown:
+            raise ValueError(f"recipe: unknown keys {', '.join(sorted(unknown))}")
+        return cls(**{**content, "augmentation": Augmentation(**content["augmentation"])})
+
+
+_WORDS = {int: "a whole number", float: "a number", str: "text"}
+
+
+def model_options(model):
+    """Names of a model's options; size, channels, classes and dtype come from data and recipe."""
+    given = {"image_size", "channels", "classes", "dtype", "kwargs"}
+    return [name for name in inspect.signature(models.MODELS[model]).parameters if name not in given]
+
+
+def names():
+    """The recipes that come with the package."""
+    return sorted(module.name for module in pkgutil.iter_modules(recipes.__path__))
+
+
+def get(name):
+    """A recipe by name. Raises ValueError for an unknown one."""
+    if name not in names():
+        raise ValueError(f"recipe: expected one of {', '.join(names())}, got {name!r}")
+    return importlib.import_module(f"edram_fer.recipes.{name}").RECIPE
+
+
+def override(recipe, settings):
+    """Change a recipe by "key=value" settings.
+
+    A key is a field ("epochs"), a model option ("glimpses" or "options.glimpses") or "augmentation.flip". A value is a
+    Python literal, a word (none, true, false in any case), or text.
+
+    Raises ValueError naming the key, what was expected and what came.
+    """
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise ValueError(f"--set: expected key=value, got {setting!r}")
+        recipe = _with(recipe, key.strip(), _value(text.strip()))
+    return recipe
+
+
+def _with(recipe, key, value):
+    fields = [field.name for field in dataclasses.fields(Recipe) if field.name not in ("options", "augmentation")]
+    factors = [field.name for field in dataclasses.fields(Augmentation)]
+    options = model_options(recipe.model)
+    group, _, name = key.rpartition(".")
+    if group == "augmentation" and name in factors:
+        return dataclasses.replace(recipe, augmentation=dataclasses.replace(recipe.augmentation, **{name: value}))
+    if group == "" and key in fields:
+        if key == "model" and value in models.MODELS:
+            kept = {k: v for k, v in recipe.options.items() if k in model_options(value)}
+            return dataclasses.replace(recipe, model=value, options=kept)
+        return dataclasses.replace(recipe, **{key: value})
+    if group in ("", "options") and name in options:
+        return dataclasses.replace(recipe, options={**recipe.options, name: value})
+    known = [*fields, *(f"options.{name}" for name in options), *(f"augmentation.{name}" for name in factors)]
+    raise ValueError(f"--set: unknown key {key!r}; known are {', '.join(known)}")
+
+
+def _value(text):
+    words = {"none": None, "true": True, "false": False}
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
