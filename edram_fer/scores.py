@@ -5,6 +5,8 @@ metrics) are wrong by large amounts. Truth and predictions are indices into the 
 recall of a class without pictures, the correlation of a constant) is nan, never 0.
 """
 
+import warnings
+
 import numpy as np
 from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_fscore_support
@@ -199,8 +201,6 @@ def _groups(subjects, count):
 
 
 def _quantiles(samples, ends):
-    samples = np.asarray(samples, float)
-    found = np.full((*samples.shape[1:], len(ends)), np.nan)
-    defined = np.isfinite(samples).any(axis=0)
-    found[defined] = np.moveaxis(np.nanquantile(samples[:, defined], ends, axis=0), 0, -1)
-    return found
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of a statistic that is nan in all samples, and stays nan
+        return np.moveaxis(np.nanquantile(np.asarray(samples, float), ends, axis=0), 0, -1)

@@ -200,6 +200,31 @@ def test_the_flip_average_has_its_own_name(run):
     np.testing.assert_allclose(both, (own + mirrored) / 2, atol=1e-6)
 
 
+def test_a_real_model_and_an_arrays_file(tmp_path):
+    import models
+    from edram_fer import checkpoints, report
+
+    small = {"classification_units": 8, "location_units": 8, "glimpse_units": 8, "head_units": 8}
+    model = models.build(
+        "edram", image_size=(26, 26), classes=3, glimpses=2, glimpse_size=14, glimpse_filters=(2,) * 6, **small
+    )
+    checkpoints.save(model, tmp_path / "model.keras", EMOTIONS)
+    rng = np.random.default_rng(0)
+    images, emotion = rng.integers(0, 256, (12, 26, 26, 1), dtype=np.uint8), np.arange(12) % 4
+    test = {"image": images, "emotion": emotion, "id": np.arange(12).astype(str)}
+    test["affect"] = np.zeros((12, 2), np.float32)
+    named = {"emotions": NAMES, "source": "drawn", "version": "1", "fingerprint": "f"}
+    np.savez(tmp_path / "drawn.npz", **named, **{f"test/{key}": values for key, values in test.items()})
+    files.write_json(tmp_path / "recipe.json", {"name": "made_up", "data": str(tmp_path / "drawn.npz")})
+    metrics = evaluation.evaluate(tmp_path, batch_size=8)
+    assert metrics["splits"]["test"]["left_out"] == {"contempt": 3} and metrics["splits"]["test"]["pictures"] == 9
+    said = predictions.unpack(predictions.read(tmp_path / "predictions.parquet"))
+    outputs = model.predict_on_batch({"image": images / np.float32(255)})
+    np.testing.assert_allclose(said["windows"], outputs["windows"], atol=1e-5)
+    assert said["prediction"].tolist() == [EMOTIONS[k] for k in outputs["emotion"][:, -1].argmax(axis=-1)]
+    assert "made_up" in report.write(tmp_path).read_text()
+
+
 def test_damaged_files_are_named(run):
     with pytest.raises(FileNotFoundError, match="predictions.parquet is missing: evaluate the run first"):
         predictions.read(run.folder / "predictions.parquet")

@@ -12,6 +12,7 @@ from edram_fer.figures import FILES, curves, heatmaps, samples, style
 from edram_fer.figures.by_glimpse import _apart, accuracy_by_glimpse
 from edram_fer.figures.confusion import confusion
 from edram_fer.figures.run import draw
+from edram_fer.report import page
 
 EMOTIONS = ["neutral", "happy", "sad"]
 NASTY = '<script>alert("x")</script> & <b>bold</b>'
@@ -195,19 +196,19 @@ def test_all_figures_of_a_run_are_drawn(complete):
 
 def test_report_is_one_complete_page(complete):
     path = complete / "report.html"
-    page = Page(path)
-    for _, attrs in page.tags:
+    found = Page(path)
+    for _, attrs in found.tags:
         for name in ("src", "href", "srcset", "action", "data"):
             assert attrs.get(name, "#").startswith(("#", "data:image/"))
     assert "url(" not in path.read_text() and "@import" not in path.read_text()
-    assert not page.all("script") and not page.all("link") and not page.all("iframe")
-    pictures = {image["id"]: image for image in page.all("img")}
+    assert not found.all("script") and not found.all("link") and not found.all("iframe")
+    pictures = {image["id"]: image for image in found.all("img")}
     assert set(pictures) == {f"figure-{name.split('.')[0]}" for name in FILES}
     assert all(len(image["alt"]) > 30 for image in pictures.values())
-    ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+    ids = [attrs["id"] for _, attrs in found.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
-    assert all(link["href"].removeprefix("#") in ids for link in page.all("a"))
-    assert path.stat().st_size < 3_000_000 and page.all("html")[0]["lang"] == "en"
+    assert all(link["href"].removeprefix("#") in ids for link in found.all("a"))
+    assert path.stat().st_size < 3_000_000 and found.all("html")[0]["lang"] == "en"
 
 
 def test_report_escapes_names_and_tells_the_scores(complete):
@@ -220,6 +221,12 @@ def test_report_escapes_names_and_tells_the_scores(complete):
         assert f"{100 * scores[name]:.1f} %" in words
         assert "{:.1f} % to {:.1f} %".format(*(100 * end for end in scores["intervals"][name])) in words
     assert f"{scores['arousal']['ccc']:.3f}" in words and "model_options.size" in words
+
+
+def test_settings_are_told_by_dotted_names():
+    nested = {"a": {"b": [1, 2], "c": None}, "starts": [{"command": "x"}, {"command": "y"}]}
+    expected = [("a.b", "1, 2"), ("a.c", "none"), ("starts.1.command", "x"), ("starts.2.command", "y")]
+    assert page._flat(nested) == expected
 
 
 @pytest.mark.parametrize("windows", [1, 5])
@@ -238,9 +245,9 @@ def test_report_of_a_model_that_is_not_recurrent(tmp_path, windows):
 
 def test_report_without_pictures_draws_what_the_numbers_allow(tmp_path):
     evaluated(tmp_path, *made_up())
-    page = Page(report.write(tmp_path))
-    assert {image["id"] for image in page.all("img")} == {"figure-by_glimpse", "figure-confusion"}
-    assert "evaluate the run with figures" in " ".join(page.words)
+    found = Page(report.write(tmp_path))
+    assert {image["id"] for image in found.all("img")} == {"figure-by_glimpse", "figure-confusion"}
+    assert "evaluate the run with figures" in " ".join(found.words)
 
 
 def test_report_names_what_is_missing_or_damaged(complete, tmp_path):

@@ -89,6 +89,8 @@ def test_affect_leaves_out_what_is_unknown():
     found = scores.affect(true, np.array([[0.4, 0], [-0.6, 0], [9, 9], [0.1, 0]]), **FEW)
     assert set(found) == {"valence"} and found["valence"]["pictures"] == 3
     assert found["valence"]["rmse"] == pytest.approx(np.sqrt(0.02 / 3)) and found["valence"]["sagr"] == 1
+    constant = scores.affect(np.full((5, 2), 0.3), np.linspace(-1, 1, 10).reshape(5, 2), **FEW)["arousal"]
+    assert np.isnan(constant["pcc"]) and np.isnan(constant["intervals"]["pcc"]).all()
 
 
 def test_bootstrap_interval_is_that_of_the_binomial():

@@ -146,11 +146,14 @@ def _optional(path):
 
 
 def _flat(value, prefix=""):
-    """Nested dicts as [(dotted name, text)]."""
-    if not isinstance(value, dict):
-        listed = isinstance(value, list) and all(not isinstance(entry, (dict, list)) for entry in value)
-        return [(prefix, ", ".join(map(str, value)) if listed else "none" if value is None else str(value))]
-    return [pair for key, entry in value.items() for pair in _flat(entry, f"{prefix}.{key}" if prefix else str(key))]
+    """Nested dicts, and lists of them (counted from 1), as [(dotted name, text)]."""
+    if isinstance(value, list) and any(isinstance(entry, (dict, list)) for entry in value):
+        value = {number: entry for number, entry in enumerate(value, 1)}
+    if isinstance(value, dict):
+        parts = [_flat(entry, f"{prefix}.{key}" if prefix else str(key)) for key, entry in value.items()]
+        return [pair for part in parts for pair in part]
+    text = ", ".join(map(str, value)) if isinstance(value, list) else "none" if value is None else str(value)
+    return [(prefix, text)]
 
 
 def _percent(value, digits=1):
