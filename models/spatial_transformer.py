@@ -7,6 +7,7 @@ A window is a matrix A = [[a0, a1, a2], [a3, a4, a5]] that maps the window's own
 [-1, 1], onto the image's: x = a0 u + a1 v + a2 and y = a3 u + a4 v + a5.
 """
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -49,7 +50,8 @@ def sample(images, windows, size, method="gather"):
     h, w = (size, size) if isinstance(size, int) else size
     if h < 1 or w < 1:
         raise ValueError(f"size: expected at least 1 x 1 sample points, got {size!r}")
-    dtype = "float64" if str(getattr(windows, "dtype", "")).endswith("float64") else "float32"
+    dtype = keras.backend.standardize_dtype(getattr(windows, "dtype", "float32"))
+    dtype = dtype if dtype == "float64" else "float32"
     images, windows = ops.cast(images, dtype), ops.cast(windows, dtype)
     if method == "gather":
         return _sample_gather(images, windows, h, w)
