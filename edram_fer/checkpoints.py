@@ -125,13 +125,13 @@ class Checkpoint(keras.callbacks.Callback):
         if stop or self.step % self.every == 0:
             self.write()
         if stop:
-            raise Interrupted
+            raise Interrupted(f"in epoch {self.epoch + 1}, after step {self.step}")
 
     def on_epoch_end(self, epoch, logs=None):
         self.epoch, self.step, self.first_step = epoch + 1, 0, 0
         self.write()
         if self.interrupted():
-            raise Interrupted
+            raise Interrupted(f"after epoch {self.epoch}")
 
 
 def read_state(path):

@@ -48,6 +48,13 @@ def describe(source, *, data_dir=None):
     }
 
 
+def class_counts(source, split, *, data_dir=None):
+    """{emotion: number of pictures} of a split."""
+    opened = _open(source, data_dir)
+    counts = np.bincount(opened.labels(split), minlength=len(opened.emotions))
+    return dict(zip(opened.emotions, counts.tolist(), strict=True))
+
+
 def arrays(source, split, *, data_dir=None):
     """One split in memory.
 

@@ -4,12 +4,14 @@ import datetime
 import importlib.metadata
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import keras
+from packaging.requirements import Requirement
 
 from edram_fer import files
 
@@ -35,6 +37,26 @@ def machine():
         "system": platform.platform(),
         "devices": keras.distribution.list_devices(),
     }
+
+
+def missing_extras():
+    """{extra: names of its packages that are not installed or too old}, after the installed metadata of edram-fer."""
+    missing = {}
+    for text in importlib.metadata.requires("edram-fer") or []:
+        requirement = Requirement(text)
+        extras = re.findall(r"extra == ['\"]([\w-]+)['\"]", str(requirement.marker))
+        for extra in extras:
+            missing.setdefault(extra, [])
+            if requirement.name != "edram-fer" and not _is_installed(requirement):
+                missing[extra].append(requirement.name)
+    return missing
+
+
+def _is_installed(requirement):
+    try:
+        return requirement.specifier.contains(importlib.metadata.version(requirement.name), prereleases=True)
+    except importlib.metadata.PackageNotFoundError:
+        return False
 
 
 def record(run, recipe, described, data_dir):

@@ -1,6 +1,7 @@
 """Batch normalisation over the steps of a recurrent glimpse model."""
 
 import keras
+import numpy as np
 from keras import ops
 
 CHOICES = ("per_step", "shared_affine", "shared")
@@ -41,27 +42,31 @@ class StepBatchNormalization(keras.layers.Layer):
         self.beta_initializer = keras.initializers.get(beta_initializer)
 
     def build(self, input_shape):
-        def weights(name, initializer, count, trainable):
-            settings = {"shape": input_shape[-1:], "initializer": initializer, "trainable": trainable}
-            return [self.add_weight(name=f"{name}_{i}", autocast=False, **settings) for i in range(count)]
-
-        affine = self.steps if self.choice == "per_step" else 1
-        population = 1 if self.choice == "shared" else self.steps
-        self.gamma = weights("gamma", "ones", affine, True)
-        self.beta = weights("beta", self.beta_initializer, affine, True)
-        self.moving_mean = weights("moving_mean", "zeros", population, False)
-        self.moving_variance = weights("moving_variance", "ones", population, False)
+        affine = (self.steps if self.choice == "per_step" else 1, input_shape[-1])
+        population = (1 if self.choice == "shared" else self.steps, input_shape[-1])
+        # One variable for all steps, not one per step: the graph and the optimizer's work do not grow with them.
+        self.gamma = self.add_weight(name="gamma", shape=affine, initializer="ones", autocast=False)
+        self.beta = self.add_weight(name="beta", shape=affine, initializer=self.beta_initializer, autocast=False)
+        fixed = {"shape": population, "trainable": False, "autocast": False}
+        self.moving_mean = self.add_weight(name="moving_mean", initializer="zeros", **fixed)
+        self.moving_variance = self.add_weight(name="moving_variance", initializer="ones", **fixed)
 
     def call(self, x, step=0, training=False):
-        gamma, beta = (w[step % len(w)] + 0.0 for w in (self.gamma, self.beta))  # tensors, not variables
-        moving_mean, moving_variance = (w[step % len(w)] for w in (self.moving_mean, self.moving_variance))
+        gamma, beta = (w[step % w.shape[0]] for w in (self.gamma, self.beta))
+        row = step % self.moving_mean.shape[0]
         if not training:
-            scale = gamma * ops.rsqrt(moving_variance + self.epsilon)
-            return ops.cast(ops.cast(x, "float32") * scale + (beta - moving_mean * scale), self.compute_dtype)
+            scale = gamma * ops.rsqrt(self.moving_variance[row] + self.epsilon)
+            shift = beta - self.moving_mean[row] * scale
+            return ops.cast(ops.cast(x, "float32") * scale + shift, self.compute_dtype)
         mean, variance = _moments(ops.stop_gradient(x))
-        moving_mean.assign(moving_mean * self.momentum + mean * (1.0 - self.momentum))
-        moving_variance.assign(moving_variance * self.momentum + variance * (1.0 - self.momentum))
+        self._move(self.moving_mean, row, mean)
+        self._move(self.moving_variance, row, variance)
         return _normalise(x, gamma, beta, mean, ops.rsqrt(variance + self.epsilon))
+
+    def _move(self, statistic, row, value):
+        change = (1.0 - self.momentum) * (value - statistic[row])
+        here = np.eye(statistic.shape[0], dtype="float32")[row]
+        statistic.assign_add(ops.convert_to_tensor(here)[:, None] * change)
 
     def compute_output_shape(self, input_shape, step=None):
         return input_shape

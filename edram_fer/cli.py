@@ -1,0 +1,190 @@
+"""The command line: prepare, arrays, train, evaluate, report, inspect, doctor."""
+
+import datetime
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+# Set before TensorFlow loads: its start-up notes drown what a command has to say.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import typer
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Train and compare FER models that choose where to look, and study what they look at.",
+)
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Where prepared data sets lie [default: $EDRAM_FER_DATA or ./data]."),
+]
+Run = Annotated[Path, typer.Argument(help="Run folder.")]
+
+
+@app.command()
+def prepare(
+    dataset: Annotated[str, typer.Argument(help="fer2013, drawn_faces/grey48, ...")],
+    source: Annotated[Path | None, typer.Argument(help="File or folder of the original files.")] = None,
+    data_dir: DataDir = None,
+    force: Annotated[bool, typer.Option("--force", help="Prepare again what is there.")] = False,
+):
+    """Original files to a prepared data set (TFDS)."""
+    from edram_fer import data
+    from preprocessing import datasets
+
+    datasets.prepare(dataset, source, data_dir or data.default_data_dir(), force=force, report=typer.echo)
+
+
+@app.command()
+def arrays(
+    source: Annotated[str, typer.Argument(help="A prepared data set.")],
+    out: Annotated[Path, typer.Argument(help="The .npz file to write.")],
+    data_dir: DataDir = None,
+):
+    """A prepared data set to one file, for environments without TensorFlow."""
+    from edram_fer import data
+
+    described = data.write_arrays(source, out, data_dir=data_dir)
+    counts = ", ".join(f"{split} {count}" for split, count in described["splits"].items())
+    typer.echo(f"{out}: {counts} pictures, {out.stat().st_size / 1e6:.1f} MB")
+
+
+@app.command()
+def train(
+    recipe: Annotated[str | None, typer.Argument(help="A recipe: forch2019, fer2013, demo.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe; may be repeated.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Run folder [default: runs/RECIPE-MODEL-TIME].")] = None,
+    resume: Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with this run.")] = None,
+    data_dir: DataDir = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="One line per epoch, no progress bar.")] = False,
+):
+    """Train by a recipe, or go on with a run that was stopped."""
+    from edram_fer import checkpoints, training
+    from edram_fer import recipe as recipes
+
+    if (recipe is None) == (resume is None):
+        raise typer.BadParameter(f"expected a recipe ({', '.join(recipes.names())}) or --resume RUN, not both or none")
+    verbose = 2 if quiet else "auto"
+    try:
+        if resume is not None:
+            if settings or out:
+                raise typer.BadParameter("--resume goes on with the run's own recipe; --set and --out do not go with it")
+            out = resume
+            training.resume(resume, data_dir=data_dir, verbose=verbose)
+        else:
+            resolved = recipes.override(recipes.get(recipe), settings or [])
+            stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+            out = out or Path("runs") / f"{resolved.name}-{resolved.model}-{stamp}"
+            training.train(resolved, out, data_dir=data_dir, verbose=verbose)
+    except checkpoints.Interrupted as stop:
+        typer.echo(f"Stopped and saved {stop}. Go on with: python train.py --resume {out}", err=True)
+        raise typer.Exit(128 + signal.SIGTERM) from None
+    typer.echo(f"Trained: {out}. Next: python evaluate.py {out}")
+
+
+@app.command()
+def evaluate(
+    run: Run,
+    split: Annotated[list[str] | None, typer.Option("--split", help="May be repeated [default: test].")] = None,
+    source: Annotated[str | None, typer.Option("--data", help="Another data set than the run's own.")] = None,
+    data_dir: DataDir = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 128,
+    flip: Annotated[bool, typer.Option("--flip", help="Also the average with the mirror images.")] = False,
+    figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw figures and the report.")] = True,
+):
+    """Predictions, scores, figures and the report of a run."""
+    from edram_fer import evaluation
+
+    metrics = evaluation.evaluate(
+        run,
+        splits=tuple(split or ("test",)),
+        data=source,
+        data_dir=data_dir,
+        batch_size=batch_size,
+        figures=figures,
+        flip=flip,
+    )
+    for name, scores in metrics["splits"].items():
+        typer.echo(
+            f"{name}: accuracy {scores['accuracy']:.2%}, mean class accuracy {scores['mean_class_accuracy']:.2%}, "
+            f"{scores['pictures']} pictures"
+        )
+    if figures:
+        report(run)
+
+
+@app.command()
+def report(run: Run):
+    """Write report.html of an evaluated run."""
+    from edram_fer.report import write
+
+    typer.echo(f"Report: {write(run)}")
+
+
+@app.command()
+def inspect(
+    source: Annotated[str, typer.Argument(help="A prepared data set, an arrays file, or a run folder.")],
+    data_dir: DataDir = None,
+):
+    """What a data set or a run holds."""
+    from rich.console import Console
+    from rich.pretty import pprint
+
+    from edram_fer import data, environment
+    from edram_fer import checkpoints
+
+    console = Console()
+    if (Path(source) / "recipe.json").exists():
+        pprint(checkpoints.read_recipe(source).to_json(), console=console, expand_all=True)
+        pprint(environment.read(source), console=console, expand_all=True)
+        return
+    described = data.describe(source, data_dir=data_dir)
+    pprint(described, console=console, expand_all=True)
+    for split in described["splits"]:
+        counts = data.class_counts(source, split, data_dir=data_dir)
+        typer.echo(f"{split}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+
+
+@app.command()
+def doctor():
+    """Versions, backend, devices, and which extras are missing."""
+    from edram_fer import environment
+
+    for name, version in environment.versions().items():
+        typer.echo(f"{name:24}{version or 'not installed'}")
+    for name, value in environment.machine().items():
+        typer.echo(f"{name:24}{', '.join(value) if isinstance(value, list) else value}")
+    for extra, missing in environment.missing_extras().items():
+        hint = f"missing {', '.join(missing)}: pip install 'edram-fer[{extra}]'" if missing else "complete"
+        typer.echo(f"{'extra ' + extra:24}{hint}")
+
+
+def main(arguments=None):
+    """Run a command; errors end in one sentence and exit status 1, with a traceback only where EDRAM_FER_TRACEBACK is set."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    try:
+        app(arguments, prog_name="edram-fer")
+    except KeyboardInterrupt:
+        sys.exit("stopped")
+    except Exception as error:
+        if os.environ.get("EDRAM_FER_TRACEBACK"):
+            raise
+        known = isinstance(error, (ValueError, OSError, FloatingPointError, ImportError))
+        kind = "" if known else f"{type(error).__name__}: "
+        hint = "" if known else " (set EDRAM_FER_TRACEBACK=1 to see where)"
+        sys.exit(f"error: {kind}{_text(error)}{hint}")
+
+
+def _text(error):
+    """An OSError's own words name the place; others speak for themselves."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
