@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from models.contract import check_image_and_classes, whole_number
+from models.contract import check_image_and_classes, filter_counts, share, whole_number
 from models.edram.batch_norm import StepBatchNormalization
 from models.edram.context import area_average_matrix
 from models.edram.glimpse import FILTERS, GlimpseCNN
@@ -50,10 +50,14 @@ class CNN(keras.Model):
     ):
         super().__init__(autocast=False, **kwargs)
         check_image_and_classes(image_size, channels, classes, smallest_side=26)
+        for name, value in (("glimpse_units", glimpse_units), ("head_units", head_units)):
+            whole_number(name, value, 1)
+        filter_counts("glimpse_filters", glimpse_filters, 6)
+        for name, value in (("batch_norm_momentum", batch_norm_momentum), ("dropout", dropout)):
+            share(name, value)
         if hidden_units is None:
             hidden_units = _equal_width(glimpse_units, head_units, channels, 1 + bool(affect))
-        for name, value in (("glimpse_units", glimpse_units), ("hidden_units", hidden_units)):
-            whole_number(name, value, 1)
+        whole_number("hidden_units", hidden_units, 1)
         self.arguments = {
             "image_size": image_size,
             "channels": channels,

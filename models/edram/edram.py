@@ -7,7 +7,7 @@ Vitay, Hamker, "Recurrent Spatial Attention for Facial Emotion Recognition", 201
 import keras
 from keras import ops
 
-from models.contract import check_image_and_classes, whole_number
+from models.contract import check_image_and_classes, filter_counts, share, whole_number
 from models.edram.batch_norm import CHOICES
 from models.edram.cell import EDRAMCell
 from models.edram.context import ContextNetwork
@@ -163,16 +163,18 @@ _ARGUMENTS = (
 )
 
 
-def _check(*, image_size, channels, classes, batch_norm, first_glimpse, rotation, sensor, dropout, **arguments):
+def _check(*, image_size, channels, classes, batch_norm, first_glimpse, rotation, sensor, **arguments):
     check_image_and_classes(image_size, channels, classes, smallest_side=12)
     whole_number("glimpse_size", arguments["glimpse_size"], SMALLEST_GLIMPSE)
     for name in ("glimpses", "classification_units", "location_units", "glimpse_units", "head_units"):
         whole_number(name, arguments[name], 1)
+    filter_counts("glimpse_filters", arguments["glimpse_filters"], 6)
+    filter_counts("context_filters", arguments["context_filters"], 3)
+    for name in ("batch_norm_momentum", "dropout"):
+        share(name, arguments[name])
     if batch_norm not in CHOICES:
         raise ValueError(f"batch_norm: expected one of {', '.join(CHOICES)}, got {batch_norm!r}")
     if first_glimpse not in FIRST_GLIMPSES:
         raise ValueError(f"first_glimpse: expected one of {', '.join(FIRST_GLIMPSES)}, got {first_glimpse!r}")
     if sensor not in ("gather", "separable") or (sensor == "separable" and rotation):
         raise ValueError(f"sensor: expected 'gather', or with rotation=False 'separable', got {sensor!r}")
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout: expected a share in [0, 1), got {dropout!r}")

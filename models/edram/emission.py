@@ -1,5 +1,7 @@
 """Emission network: from the state of LSTM 2 to the matrix of the next glimpse, and the zoom restriction."""
 
+import numbers
+
 import keras
 import numpy as np
 from keras import ops
@@ -37,7 +39,7 @@ class EmissionNetwork(keras.layers.Layer):
 
     def __init__(self, zoom_limit=None, zoom_mode="squash", zoom_measure="entries", rotation=True, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
-        if zoom_limit is not None and not 0 < zoom_limit <= 1:
+        if zoom_limit is not None and not (isinstance(zoom_limit, numbers.Real) and 0 < zoom_limit <= 1):
             raise ValueError(f"zoom_limit: expected None or a number in (0, 1], got {zoom_limit!r}")
         if zoom_mode not in ZOOM_MODES:
             raise ValueError(f"zoom_mode: expected one of {', '.join(ZOOM_MODES)}, got {zoom_mode!r}")
