@@ -1,0 +1,38 @@
+"""A small EDRAM on drawn faces: the first thing to run, about four minutes on two cores.
+
+    make demo
+
+Three glimpses of 16x16 points: the whole face, then two windows of about half its side. Scores that were measured
+stand in docs/results.md.
+"""
+
+from edram_fer.augment import Augmentation
+from edram_fer.recipe import Recipe
+
+RECIPE = Recipe(
+    name="demo",
+    data="drawn_faces/grey48",
+    options={
+        "glimpses": 3,
+        "glimpse_size": 18,
+        "first_glimpse": "whole",
+        "rotation": False,
+        "zoom_measure": "extent",
+        "context_activation": "tanh",
+        "affect": True,
+        "glimpse_filters": (16, 24, 32, 48, 64, 96),
+        "glimpse_units": 256,
+        "classification_units": 128,
+        "location_units": 128,
+        "head_units": 128,
+    },
+    epochs=12,
+    batch_size=64,
+    optimizer="adamw",
+    learning_rate=2e-3,
+    schedule="cosine",
+    weight_decay=1e-3,
+    monitor="val_emotion_accuracy",
+    zoom_target=0.4,
+    augmentation=Augmentation(rotation=5, shift=0.04, zoom=0.05, shear=0, flip=0.5),
+)
