@@ -100,10 +100,8 @@ def array(weight):
 
 def _norm(x, layer, step):
     """Inference of a StepBatchNormalization, or of a Keras BatchNormalization (step None)."""
-    weights = [layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance]
-    if step is not None:
-        weights = [w[min(step, len(w) - 1)] for w in weights]
-    return normalised(x, *map(array, weights))
+    weights = [array(w) for w in (layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)]
+    return normalised(x, *(weights if step is None else [w[min(step, len(w) - 1)] for w in weights]))
 
 
 def _context(model, image):
@@ -165,7 +163,11 @@ def gradients(loss, values):
     if keras.backend.backend() == "jax":
         import jax
 
-        return [np.asarray(g) for g in jax.grad(loss, argnums=tuple(range(len(values))))(*values)]
+        def stateless(*values):
+            with keras.StatelessScope():
+                return loss(*values)
+
+        return [np.asarray(g) for g in jax.grad(stateless, argnums=tuple(range(len(values))))(*values)]
     import tensorflow as tf
 
     values = [tf.convert_to_tensor(value) for value in values]
@@ -179,11 +181,11 @@ def weight_gradients(loss, weights):
     """d loss() / d weights for variables of a model, as NumPy arrays; 0 where a weight has no influence."""
     if keras.backend.backend() == "jax":
 
-        def stateless(*values):
+        def of_values(*values):
             with keras.StatelessScope(state_mapping=list(zip(weights, values))):
                 return loss()
 
-        return gradients(stateless, [w.value for w in weights])
+        return gradients(of_values, [w.value for w in weights])
     import tensorflow as tf
 
     with tf.GradientTape() as tape:

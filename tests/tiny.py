@@ -1,0 +1,35 @@
+"""An EDRAM small enough for a test, pictures for it, and weights that hide nothing."""
+
+import numpy as np
+
+TINY = {
+    "image_size": (32, 33),
+    "classes": 4,
+    "glimpses": 2,
+    "glimpse_size": 14,
+    "glimpse_units": 6,
+    "head_units": 5,
+    "classification_units": 8,
+    "location_units": 7,
+    "glimpse_filters": (2, 3, 4, 3, 4, 5),
+    "context_filters": (2, 3, 4),
+}
+
+
+def pictures(count, *shape, seed=0):
+    """Noise in [0, 1], each picture with a brightness of its own."""
+    rng = np.random.default_rng(seed)
+    return (rng.random((count, *shape)) * rng.random((count, 1, 1, 1))).astype("float32")
+
+
+def draw_weights(layer, seed=0):
+    """Random weights everywhere, so that no part is hidden by a zero; the activations keep their size."""
+    rng = np.random.default_rng(seed)
+    for weight in layer.weights:
+        if weight.path.endswith("kernel"):
+            weight.assign(rng.normal(0, np.sqrt(3 / np.prod(weight.shape[:-1])), weight.shape))
+        elif weight.path.endswith(("gamma", "variance")):
+            weight.assign(rng.uniform(0.5, 1.5, weight.shape))
+        elif "seed" not in weight.path:
+            weight.assign(rng.normal(0, 0.3, weight.shape))
+    return layer
