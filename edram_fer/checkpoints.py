@@ -73,7 +73,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.path, self.others, self.every = Path(run) / LATEST, callbacks, every
         self.history, self.interrupted = history, interrupted
         self.epoch = self.step = self.first_step = 0
-        self.state = None
+        self.ended, self.state = False, {}
 
     def read(self, model):
         """Put back variables, epoch, step and history. Raises as `read_state`, and ValueError for another model."""
@@ -90,26 +90,37 @@ class Checkpoint(keras.callbacks.Callback):
         self.epoch, self.step, self.first_step = meta["epoch"], meta["step"], meta["step"]
         self.history[:] = meta["history"]
         self.metrics = arrays[len(variables) :]
-        self.state = meta
+        self.ended, self.state = meta.get("ended", False), meta
+        self._restore_callbacks()
 
     def write(self):
-        if keras.backend.backend() == "jax" and hasattr(self.model, "jax_state_sync"):
-            self.model.jax_state_sync()
+        if keras.backend.backend() == "jax":
+            self.model.jax_state_sync()  # inside `fit` the variables of the model lie elsewhere
         variables, metrics = _variables(self.model), self.model.metrics_variables
         self.state = {
             "epoch": self.epoch,
             "step": self.step,
+            "ended": self.ended,
             "history": self.history,
             "variables": [[variable.path, list(variable.shape)] for variable in variables],
             "callbacks": [_numbers_of(callback) for callback in self.others],
         }
         values = [np.asarray(keras.ops.convert_to_numpy(variable)) for variable in [*variables, *metrics]]
+        for variable, value in zip(variables, values, strict=False):
+            if not np.isfinite(value).all():
+                raise FloatingPointError(
+                    f"{variable.path} is nan or infinite {self._place()}, so that no checkpoint was written; a smaller "
+                    f"learning rate or context_activation=tanh often cures it"
+                )
         with files.replace(self.path) as temporary:
             arrays = {f"v{i:05d}": value for i, value in enumerate(values)}
             np.savez(temporary, meta=np.array(json.dumps(self.state)), count=len(variables), **arrays)
 
     def on_train_begin(self, logs=None):
-        for callback, numbers in zip(self.others, (self.state or {}).get("callbacks", []), strict=False):
+        self._restore_callbacks()
+
+    def _restore_callbacks(self):
+        for callback, numbers in zip(self.others, self.state.get("callbacks", []), strict=False):
             for name, value in numbers.items():
                 setattr(callback, name, value)
 
@@ -121,17 +132,23 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.step = self.first_step + batch + 1
+        if batch + 1 == self.params["steps"]:
+            return  # validation belongs to the epoch: its end is saved, not its last step
         stop = self.interrupted()
         if stop or self.step % self.every == 0:
             self.write()
         if stop:
-            raise Interrupted(f"in epoch {self.epoch + 1}, after step {self.step}")
+            raise Interrupted(self._place())
 
     def on_epoch_end(self, epoch, logs=None):
         self.epoch, self.step, self.first_step = epoch + 1, 0, 0
+        self.ended = self.model.stop_training
         self.write()
         if self.interrupted():
-            raise Interrupted(f"after epoch {self.epoch}")
+            raise Interrupted(self._place())
+
+    def _place(self):
+        return f"in epoch {self.epoch + 1}, after step {self.step}" if self.step else f"after epoch {self.epoch}"
 
 
 def read_state(path):

@@ -145,31 +145,33 @@ class Batches:
 
 
 class _ArrayBatches(keras.utils.PyDataset):
-    """Batches in NumPy; the pictures of the split stay in memory as uint8."""
+    """Batches in NumPy; the pictures of the split stay in memory as uint8.
+
+    In training the index counts on through the epochs: Keras calls `on_epoch_end` before the first epoch too, so the
+    epoch cannot be told from that.
+    """
 
     def __init__(self, batches, epoch, step):
         super().__init__()
-        self.batches, self.epoch, self.first = batches, epoch, step
+        self.batches, self.epoch = batches, None
+        self.first = epoch * batches.steps + step if batches.augmentation else 0
         self.pictures = batches.opened.arrays(batches.split)
-        self._begin_epoch()
 
-    def _begin_epoch(self):
-        batches = self.batches
-        self.indices = batches.order(self.epoch)
-        if batches.augmentation:
-            self.numbers = augment.draw(batches.seed, self.epoch, len(self.pictures["image"]))
+    @property
+    def num_batches(self):
+        return None if self.batches.augmentation else self.batches.steps
 
-    def __len__(self):
-        return self.batches.steps - self.first
-
-    def on_epoch_end(self):
+    def _begin_epoch(self, epoch):
+        self.epoch, self.indices = epoch, self.batches.order(epoch)
         if self.batches.augmentation:
-            self.epoch, self.first = self.epoch + 1, 0
-            self._begin_epoch()
+            self.numbers = augment.draw(self.batches.seed, epoch, len(self.pictures["image"]))
 
-    def __getitem__(self, step):
+    def __getitem__(self, index):
         batches, size = self.batches, self.batches.batch_size
-        chosen = self.indices[(self.first + step) * size : (self.first + step + 1) * size]
+        epoch, step = divmod(self.first + index, batches.steps)
+        if epoch != self.epoch:
+            self._begin_epoch(epoch)
+        chosen = self.indices[step * size : (step + 1) * size]
         images = self.pictures["image"][chosen].astype("float32") / 255
         if batches.augmentation:
             images = keras.ops.convert_to_numpy(augment.apply(batches.augmentation, images, self.numbers[chosen]))

@@ -40,9 +40,16 @@ def machine():
 
 
 def missing_extras():
-    """{extra: names of its packages that are not installed or too old}, after the installed metadata of edram-fer."""
+    """{extra: names of its packages that are not installed or too old}, after the installed metadata of edram-fer.
+
+    Without them (a checkout that was not installed) nothing is known of the extras: {}.
+    """
     missing = {}
-    for text in importlib.metadata.requires("edram-fer") or []:
+    try:
+        requirements = importlib.metadata.requires("edram-fer") or []
+    except importlib.metadata.PackageNotFoundError:
+        return missing
+    for text in requirements:
         requirement = Requirement(text)
         extras = re.findall(r"extra == ['\"]([\w-]+)['\"]", str(requirement.marker))
         for extra in extras:
@@ -62,8 +69,8 @@ def _is_installed(requirement):
 def record(run, recipe, described, data_dir):
     """Write environment.json at the start of a run, or add a resumption to it."""
     path = Path(run) / "environment.json"
-    content = read(run) if path.exists() else {"versions": versions(), "machine": machine(), "seed": recipe.seed}
-    content |= {"data": described, "data_dir": None if data_dir is None else str(Path(data_dir).absolute())}
+    content = read(run) if path.exists() else {"versions": versions(), "machine": machine()}
+    content |= {"seed": recipe.seed, "data": described, "data_dir": None if data_dir is None else str(Path(data_dir).absolute())}
     start = {"time": _now(), "command": shlex.join(sys.argv), "git_revision": _git_revision()}
     content["starts"] = [*content.get("starts", []), start]
     files.write_json(path, content)

@@ -125,7 +125,9 @@ class Recipe:
         unknown = set(content) - {field.name for field in dataclasses.fields(cls)}
         if unknown:
             raise ValueError(f"recipe: unknown keys {', '.join(sorted(unknown))}")
-        return cls(**{**content, "augmentation": Augmentation(**content["augmentation"])})
+        # JSON knows no tuples; the options of a model that are several numbers are tuples
+        options = {k: tuple(v) if isinstance(v, list) else v for k, v in content["options"].items()}
+        return cls(**{**content, "options": options, "augmentation": Augmentation(**content["augmentation"])})
 
 
 _WORDS = {int: "a whole number", float: "a number", str: "text"}
@@ -177,6 +179,8 @@ def _with(recipe, key, value):
             kept = {k: v for k, v in recipe.options.items() if k in model_options(value)}
             return dataclasses.replace(recipe, model=value, options=kept)
         return dataclasses.replace(recipe, **{key: value})
+    if group == "" and name in options and name in factors:
+        raise ValueError(f"--set: {key!r} may mean options.{name} or augmentation.{name}: name one of the two")
     if group in ("", "options") and name in options:
         return dataclasses.replace(recipe, options={**recipe.options, name: value})
     known = [*fields, *(f"options.{name}" for name in options), *(f"augmentation.{name}" for name in factors)]

@@ -37,8 +37,8 @@ def train(recipe, run, *, data_dir=None, verbose="auto"):
         raise FileExistsError(f"{run} already holds a run: go on with --resume {run}, or name another folder")
     described = data.describe(recipe.data, data_dir=data_dir)
     setting = _Setting(recipe, run, described, data_dir)  # before the folder: a bad recipe leaves no run behind
-    files.write_json(run / "recipe.json", recipe.to_json())
     environment.record(run, recipe, described, data_dir)
+    files.write_json(run / "recipe.json", recipe.to_json())  # from here on it can be resumed
     _fit(setting, verbose)
 
 
@@ -80,7 +80,7 @@ class _Setting:
         monitor = {"monitor": recipe.monitor, "mode": "max" if recipe.monitor.endswith("accuracy") else "min"}
         self.best = Best(run, recipe.classes, **monitor)
         others = [
-            NanGuard(),
+            NanGuard(self.training.steps),
             *_schedule_callbacks(recipe),
             keras.callbacks.EarlyStopping(patience=recipe.patience, **monitor),
             Log(run, self.history, fixed_first=recipe.options.get("first_glimpse") == "whole"),
@@ -202,12 +202,13 @@ def _fit(setting, verbose):
         ]
     with setting.stop.installed():
         for epoch, step, end in pieces:
-            if epoch < end and not setting.model.stop_training and step < setting.training.steps:
+            if epoch < end and not checkpoint.ended:
                 setting.model.fit(
                     setting.training.start(epoch, step),
                     steps_per_epoch=setting.training.steps - step,
                     initial_epoch=epoch,
                     epochs=end,
+                    shuffle=False,  # the order is the data's own
                     validation_data=setting.validation.start(),
                     callbacks=setting.callbacks,
                     verbose=verbose,
@@ -229,7 +230,7 @@ class _StopRequest:
     @contextlib.contextmanager
     def installed(self):
         def note(number, frame):
-            if self.signal is not None:
+            if self.signal is not None and number == signal.SIGINT:
                 raise KeyboardInterrupt
             self.signal = number
             log.warning("stopping at the next step")
@@ -245,15 +246,20 @@ class _StopRequest:
 class NanGuard(keras.callbacks.Callback):
     """Ends training at the first loss that is not finite, before it reaches a checkpoint."""
 
+    def __init__(self, steps):
+        super().__init__()
+        self.steps = steps  # of a whole epoch: `fit` may have begun in the middle of one
+
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        if not np.isfinite(float(logs["loss"])):
+        loss = float(logs["loss"])
+        if not np.isfinite(loss):
             raise FloatingPointError(
-                f"the loss became {float(logs['loss'])} in epoch {self.epoch + 1}, step {batch + 1} "
-                f"(optimizer step {int(self.model.optimizer.iterations)}); a smaller learning rate or "
-                f"context_activation=tanh often cures it"
+                f"the loss became {loss} in epoch {self.epoch + 1}, step "
+                f"{self.steps - self.params['steps'] + batch + 1}; a smaller learning rate or context_activation=tanh "
+                f"often cures it"
             )
 
 
