@@ -1,0 +1,109 @@
+"""Augmentation against NumPy and scikit-image; the same numbers eagerly and inside tf.data."""
+
+import keras
+import numpy as np
+import pytest
+from skimage.transform import AffineTransform
+
+from edram_fer import augment
+from edram_fer.augment import NONE, Augmentation
+
+OFF = {"rotation": 0, "shift": 0, "zoom": 0, "shear": 0, "flip": 0}
+EVERYTHING = Augmentation(contrast=0.5, brightness=0.3, erase=0.4)
+IMAGES = np.random.default_rng(0).random((6, 20, 23, 3)).astype("float32")
+NUMBERS = augment.draw(seed=3, epoch=1, count=6)
+
+
+def applied(augmentation, images=IMAGES, numbers=NUMBERS):
+    return keras.ops.convert_to_numpy(augment.apply(augmentation, images, numbers))
+
+
+def test_draw_is_a_function_of_seed_and_epoch():
+    drawn = augment.draw(7, 2, 1000)
+    assert drawn.shape == (1000, augment.NUMBERS) and drawn.dtype == np.float32
+    assert drawn.min() >= -1 and drawn.max() < 1 and abs(drawn.mean()) < 0.05
+    np.testing.assert_array_equal(drawn, augment.draw(7, 2, 1000))
+    assert not np.array_equal(drawn, augment.draw(8, 2, 1000)) and not np.array_equal(drawn, augment.draw(7, 3, 1000))
+
+
+def test_matrices_are_rotation_zoom_shear_mirror_and_shift():
+    augmentation = Augmentation(rotation=30, shift=0.2, zoom=0.4, shear=12, flip=0.5)
+    found = keras.ops.convert_to_numpy(augment.matrices(augmentation, NUMBERS))
+    mirrored = 0
+    for matrix, n in zip(found, NUMBERS, strict=True):
+        turn = AffineTransform(rotation=np.radians(30 * n[0])).params
+        slant = np.array([[1, np.tan(np.radians(12 * n[1])), 0], [0, 1, 0], [0, 0, 1]])
+        zoom = AffineTransform(scale=1 + 0.4 * n[2]).params
+        mirror = np.diag([-1 if n[7] < 0 else 1, 1, 1])
+        shift = AffineTransform(translation=2 * 0.2 * n[3:5]).params
+        np.testing.assert_allclose(matrix, (shift @ turn @ slant @ zoom @ mirror)[:2], atol=1e-5)
+        mirrored += n[7] < 0
+    assert 0 < mirrored < len(NUMBERS)
+
+
+def test_none_changes_nothing():
+    np.testing.assert_allclose(applied(NONE), IMAGES, atol=1e-5)
+
+
+def test_a_flip_is_the_exact_mirror_image():
+    always = Augmentation(**{**OFF, "flip": 1})
+    np.testing.assert_allclose(applied(always), IMAGES[:, :, ::-1], atol=1e-5)
+    half = applied(Augmentation(**{**OFF, "flip": 0.5}))
+    for image, before, n in zip(half, IMAGES, NUMBERS, strict=True):
+        np.testing.assert_allclose(image, before[:, ::-1] if n[7] < 0 else before, atol=1e-5)
+
+
+def test_a_shift_moves_whole_pixels_and_repeats_the_border():
+    numbers = np.zeros_like(NUMBERS)
+    numbers[:, 3] = 1.0  # the window moves right by a quarter of the picture's 17 - 1 intervals: 4 pixels
+    images = IMAGES[:, :, :17]
+    found = applied(Augmentation(**{**OFF, "shift": 0.25}), images, numbers)
+    np.testing.assert_allclose(found[:, :, :13], images[:, :, 4:], atol=1e-5)
+    np.testing.assert_allclose(found[:, :, 13:], np.repeat(images[:, :, 16:], 4, axis=2), atol=1e-5)
+
+
+def test_contrast_and_brightness_change_tones_about_the_mean():
+    images = 0.4 + 0.2 * IMAGES  # nothing is clipped
+    found = applied(Augmentation(**OFF, contrast=0.5, brightness=0.1), images)
+    mean = images.mean(axis=(1, 2, 3), keepdims=True)
+    factor, added = (NUMBERS[:, i, None, None, None] for i in (5, 6))
+    np.testing.assert_allclose(found, (images - mean) * (1 + 0.5 * factor) + mean + 0.1 * added, atol=1e-5)
+
+
+def test_erase_sets_a_square_to_the_mean():
+    found = applied(Augmentation(**OFF, erase=0.5))
+    for image, before, n in zip(found, IMAGES, NUMBERS, strict=True):
+        half = 0.5 * (n[10] + 1) / 2
+        rows = np.abs(np.linspace(-1, 1, 20) - n[8]) < half
+        columns = np.abs(np.linspace(-1, 1, 23) - n[9]) < half
+        inside = rows[:, None] & columns
+        np.testing.assert_allclose(image[inside], before.mean(), atol=1e-5)
+        np.testing.assert_allclose(image[~inside], before[~inside], atol=1e-5)
+
+
+def test_values_stay_in_range_and_each_picture_has_its_own_change():
+    found = applied(EVERYTHING)
+    assert found.shape == IMAGES.shape and found.min() >= 0 and found.max() <= 1
+    same = applied(EVERYTHING, np.repeat(IMAGES[:1], 6, axis=0))
+    assert all(not np.allclose(same[0], other) for other in same[1:])
+
+
+def test_a_picture_does_not_depend_on_its_batch():
+    np.testing.assert_allclose(applied(EVERYTHING, IMAGES[2:3], NUMBERS[2:3])[0], applied(EVERYTHING)[2], atol=1e-5)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.data runs the TensorFlow backend's operations")
+def test_the_same_inside_tf_data():
+    tf = pytest.importorskip("tensorflow")
+    dataset = tf.data.Dataset.from_tensor_slices((IMAGES, NUMBERS)).batch(6)
+    [found] = dataset.map(lambda images, numbers: augment.apply(EVERYTHING, images, numbers)).as_numpy_iterator()
+    np.testing.assert_allclose(found, applied(EVERYTHING), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("rotation", 181), ("rotation", -1), ("shear", 61), ("flip", 1.5), ("zoom", "much"), ("erase", float("nan"))],
+)
+def test_values_out_of_range_are_named(name, value):
+    with pytest.raises(ValueError, match=f"augmentation.{name}: expected a number in .*, got {value!r}"):
+        Augmentation(**{name: value})

@@ -1,0 +1,132 @@
+"""Recipes: the shipped ones build and survive JSON; overriding them; what is refused and how it is said."""
+
+import dataclasses
+import json
+
+import pytest
+
+import models
+from edram_fer import recipe as recipes
+from edram_fer.augment import Augmentation
+from edram_fer.recipe import Recipe, get, override
+from edram_fer.training import build
+
+SMALL = {  # keeps a shipped recipe's structure and makes its building quick
+    "edram": {"glimpse_units": 8, "head_units": 8, "classification_units": 8, "location_units": 8},
+    "cnn": {"glimpse_units": 8, "head_units": 8, "hidden_units": 8},
+}
+
+
+def through_json(recipe):
+    return Recipe.from_json(json.loads(json.dumps(recipe.to_json())))
+
+
+def test_the_defaults_are_forch_2019():
+    recipe = get("forch2019")
+    assert recipe.model == "edram" and recipe.options == {"glimpses": 6}
+    assert (recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.clip_norm) == (25, 192, 1e-4, 10)
+    assert (recipe.schedule, recipe.plateau_divisor, recipe.min_learning_rate) == ("plateau", 3, 1e-5)
+    assert (recipe.class_weights, recipe.zoom_target, recipe.monitor) == ("sqrt", 0.35, "val_loss")
+    assert (recipe.emotion_weight, recipe.affect_weight, recipe.location_weight) == (1, 1, 1)
+    assert (recipe.augmentation.rotation, recipe.augmentation.shift, recipe.augmentation.zoom) == (20, 0.15, 0.2)
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_shipped_recipes_survive_json_and_build(name):
+    recipe = get(name)
+    assert recipe.name == name
+    again = through_json(recipe)
+    assert again == recipe
+    small = dataclasses.replace(again, options={**again.options, "glimpses": 1, **SMALL[recipe.model]})
+    model = build(small, {"image_size": [48, 48], "channels": 1})
+    assert model.arguments["classes"] == len(recipe.classes)
+
+
+def test_tuples_come_back_as_tuples_and_lists_build_too():
+    recipe = override(Recipe(), ["glimpse_filters=[2, 2, 4, 4, 4, 4]", "context_filters=(4, 4, 8)"])
+    assert through_json(recipe).options == {"glimpse_filters": (2, 2, 4, 4, 4, 4), "context_filters": (4, 4, 8)}
+    small = dataclasses.replace(recipe, options={**recipe.options, "glimpses": 1, **SMALL["edram"]})
+    assert build(small, {"image_size": [48, 48], "channels": 1}).arguments["glimpses"] == 1
+
+
+def test_override_fields_options_and_augmentation():
+    settings = ["epochs=3", "learning_rate=1", "options.glimpses=2", "zoom_limit=NONE", "affect=false", "data=a=b.npz"]
+    recipe = override(Recipe(), [*settings, "augmentation.flip=0", " seed = 7 ", "augmentation.rotation=4"])
+    assert recipe.epochs == 3 and recipe.seed == 7 and recipe.data == "a=b.npz"
+    assert recipe.learning_rate == 1.0 and isinstance(recipe.learning_rate, float)
+    assert recipe.options == {"glimpses": 2, "zoom_limit": None, "affect": False}
+    assert recipe.augmentation == Augmentation(flip=0, rotation=4)
+    assert Recipe().options == {}  # the original is as it was
+
+
+def test_another_model_keeps_the_options_that_it_knows():
+    recipe = override(get("fer2013"), ["model=cnn"])
+    assert recipe.options == {"affect": False, "glimpse_filters": (32, 48, 96, 96, 128, 192), "dropout": 0.3}
+    assert models.build("cnn", image_size=(48, 48), **{**recipe.options, **SMALL["cnn"]}).arguments["dropout"] == 0.3
+    with pytest.raises(ValueError, match="unknown key 'glimpses'"):
+        override(recipe, ["glimpses=3"])
+
+
+def test_a_bare_rotation_could_be_two_things():
+    with pytest.raises(ValueError, match="'rotation' may mean options.rotation or augmentation.rotation"):
+        override(Recipe(), ["rotation=false"])
+    assert override(Recipe(), ["options.rotation=false"]).options == {"rotation": False}
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("epochs", "expected key=value, got 'epochs'"),
+        ("epoch=3", "unknown key 'epoch'; known are name, data,.*options.glimpses.*augmentation.flip"),
+        ("options.epochs=3", "unknown key 'options.epochs'"),
+        ("augmentation=none", "unknown key 'augmentation'"),
+        ("augmentation.flips=1", "unknown key 'augmentation.flips'"),
+        ("augmentation.flip=2", r"augmentation.flip: expected a number in \[0, 1\], got 2"),
+        ("epochs=0", "epochs: expected at least 1, got 0"),
+        ("epochs=2.5", "epochs: expected a whole number, got 2.5"),
+        ("epochs=true", "epochs: expected a whole number, got True"),
+        ("learning_rate=fast", "learning_rate: expected a number, got 'fast'"),
+        ("learning_rate=-1", "learning_rate: expected a number of at least 0, got -1"),
+        ("learning_rate=1e999", "learning_rate: expected a number of at least 0, got inf"),
+        ("learning_rate=0", "expected learning_rate > 0"),
+        ("plateau_divisor=1", "plateau_divisor > 1"),
+        ("label_smoothing=1", r"label_smoothing: expected a share in \[0, 1\)"),
+        ("zoom_target=0", "zoom_target: expected a share of the side"),
+        ("name=3", "name: expected text, got 3"),
+        ("model=vgg", "model: expected one of edram, cnn.*, got 'vgg'"),
+        ("schedule=step", "schedule: expected one of constant, plateau, cosine, got 'step'"),
+        ("emotions=six", "emotions: expected one of seven, eight"),
+    ],
+)
+def test_bad_settings_are_named(setting, message):
+    with pytest.raises(ValueError, match=message):
+        override(Recipe(), [setting])
+
+
+def test_bad_files_and_names_are_named():
+    with pytest.raises(ValueError, match="recipe: expected one of .*forch2019.*, got 'resnet'"):
+        get("resnet")
+    with pytest.raises(ValueError, match="unknown keys epoch, lr"):
+        Recipe.from_json({**Recipe().to_json(), "lr": 1, "epoch": 2})
+    with pytest.raises(ValueError, match="options.glimpse: unknown to edram"):
+        Recipe(options={"glimpse": 3})
+
+
+def test_a_limit_changes_the_zoom_target_only_where_it_squashes():
+    from edram_fer.training import batches  # the targets are made with the batches
+
+    found = {}
+
+    def fake(*args, constants, **kwargs):
+        found["zoom"] = float(constants["emitted"][0, 0])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edram_fer.training.data.Batches", fake)
+        for options, zoom in (
+            ({}, 0.35),
+            ({"zoom_limit": 0.3}, 0.3),
+            ({"zoom_limit": 0.3, "zoom_mode": "clip"}, 0.35),
+            ({"zoom_limit": 0.5}, 0.35),
+        ):
+            batches(Recipe(options=options), {"emitted": (None, 7, 2, 3)}, None)
+            assert found["zoom"] == pytest.approx(zoom), options
