@@ -1,6 +1,7 @@
 """The files of a run that hold weights: checkpoints/latest.npz (to go on exactly) and model.keras (the best)."""
 
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -80,7 +81,7 @@ class Checkpoint(keras.callbacks.Callback):
         arrays, meta = read_state(self.path)
         variables = _variables(model)
         described = [[variable.path, list(variable.shape)] for variable in variables]
-        if described != meta["variables"]:
+        if _unnumbered(described) != _unnumbered(meta["variables"]):
             raise ValueError(
                 f"{self.path} holds the state of another model or optimizer: expected {len(described)} variables as "
                 f"the recipe makes them, found {len(meta['variables'])} of other names or shapes"
@@ -175,6 +176,11 @@ def read_recipe(run):
 
 def _variables(model):
     return [*model.variables, *model.optimizer.variables]
+
+
+def _unnumbered(described):
+    """Without the numbers that Keras adds to names, which count all layers that a process has made so far."""
+    return [[re.sub(r"_\d+(?=/|$)", "", path), shape] for path, shape in described]
 
 
 def _numbers_of(callback):

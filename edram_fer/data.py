@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import os
 import zipfile
+import zlib
 from pathlib import Path
 
 import keras
@@ -51,7 +52,8 @@ def describe(source, *, data_dir=None):
 def class_counts(source, split, *, data_dir=None):
     """{emotion: number of pictures} of a split."""
     opened = _open(source, data_dir)
-    counts = np.bincount(opened.labels(split), minlength=len(opened.emotions))
+    labels = opened.labels(split)
+    counts = np.bincount(labels[labels >= 0], minlength=len(opened.emotions))
     return dict(zip(opened.emotions, counts.tolist(), strict=True))
 
 
@@ -112,7 +114,8 @@ class Batches:
     def __post_init__(self):
         opened = _open(self.source, self.data_dir)
         labels = opened.labels(self.split)
-        lookup = np.array([self.classes.index(n) if n in self.classes else -1 for n in opened.emotions], "int32")
+        lookup = [self.classes.index(name) if name in self.classes else -1 for name in opened.emotions]
+        lookup = np.array([*lookup, -1], "int32")  # the last is where a picture without label (-1) looks
         object.__setattr__(self, "opened", opened)
         object.__setattr__(self, "lookup", lookup)
         object.__setattr__(self, "kept", np.flatnonzero(lookup[labels] >= 0))
@@ -229,6 +232,9 @@ def _open(source, data_dir):
     return _Prepared(str(source), Path(data_dir or default_data_dir()))
 
 
+_DAMAGED = (KeyError, EOFError, OSError, ValueError, zipfile.BadZipFile, zlib.error)
+
+
 class _ArraysFile:
     """An arrays file, each part of it read when asked for."""
 
@@ -242,8 +248,12 @@ class _ArraysFile:
             self.splits = {n.split("/")[0]: len(self.content[n]) for n in names if n.endswith("/emotion")}
         except FileNotFoundError:
             raise FileNotFoundError(f"{path} is missing; expected an arrays file") from None
-        except (KeyError, EOFError, OSError, ValueError, zipfile.BadZipFile) as error:
+        except (*_DAMAGED, AttributeError) as error:  # an .npy under a false name has no `files`
             raise ValueError(f"{path} is no whole arrays file: {error}") from error
+        missing = {f"{s}/{f}" for s in self.splits for f in ("image", "affect", "id")} - set(names)
+        if missing or not self.splits:
+            lacking = ", ".join(sorted(missing)) or "any <split>/emotion"
+            raise ValueError(f"{path} is no whole arrays file: it lacks {lacking}")
 
     @functools.cached_property
     def shape(self):
@@ -256,7 +266,7 @@ class _ArraysFile:
         prefix = f"{_known(split, self)}/"
         try:
             return {n.removeprefix(prefix): self.content[n] for n in self.content.files if n.startswith(prefix)}
-        except (EOFError, OSError, ValueError, zipfile.BadZipFile) as error:
+        except _DAMAGED as error:
             raise ValueError(f"{self.path}, split {split}: not readable: {error}") from error
 
     def encoded(self, split):

@@ -1,0 +1,59 @@
+"""A small arrays file, and a small EDRAM trained on it, for all tests that need one."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+EMOTIONS = ("sad", "happy", "contempt", "neutral", "fear", "anger", "disgust", "surprise")  # in an order of its own
+COUNTS = {"train": 80, "validation": 40, "test": 24}
+
+
+def pictures(count, seed, size=28):
+    """Noise whose brightness tells a part of the emotion, every feature of an arrays file."""
+    rng = np.random.default_rng(seed)
+    emotion = np.arange(count) % len(EMOTIONS)
+    image = rng.integers(0, 100, (count, size, size, 1)) + 15 * emotion[:, None, None, None]
+    affect = rng.uniform(-1, 1, (count, 2)).astype("float32")
+    affect[::3] = -2
+    return {
+        "image": image.astype("uint8"),
+        "emotion": emotion,
+        "affect": affect,
+        "id": np.array([f"{seed}-{i}" for i in range(count)]),
+        "subject": np.array([f"s{i % 4}" for i in range(count)]),
+    }
+
+
+@pytest.fixture(scope="session")
+def contents():
+    """{split: features} of `arrays_file`."""
+    return {split: pictures(count, seed) for seed, (split, count) in enumerate(COUNTS.items())}
+
+
+@pytest.fixture(scope="session")
+def arrays_file(tmp_path_factory, contents):
+    """Path of an arrays file with the eight emotions in an order of its own."""
+    path = tmp_path_factory.mktemp("arrays") / "noise.npz"
+    about = {"source": "noise", "version": "1.0.0", "fingerprint": "abc", "emotions": np.array(EMOTIONS)}
+    parts = {f"{split}/{name}": value for split, content in contents.items() for name, value in content.items()}
+    np.savez_compressed(path, **about, **parts)
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, arrays_file):
+    """A run of a small EDRAM that nothing stopped: three epochs of five steps. `settings` are those of train.py."""
+    from edram_fer import recipe, training
+
+    settings = [
+        *("batch_size=14", "epochs=3", "checkpoint_steps=2", "learning_rate=0.01", "min_learning_rate=1e-4"),
+        *("glimpses=1", "glimpse_size=14", "affect=false", "dropout=0.4", "glimpse_filters=(2, 2, 4, 4, 4, 4)"),
+        *("glimpse_units=8", "head_units=8", "classification_units=8", "location_units=8", "context_filters=(4, 4, 8)"),
+        f"data={arrays_file}",
+    ]
+    resolved = recipe.override(recipe.get("forch2019"), settings)
+    run = tmp_path_factory.mktemp("trained") / "run"
+    training.train(resolved, run, verbose=0)
+    options = [part for setting in settings for part in ("--set", setting)]
+    return SimpleNamespace(run=run, recipe=resolved, settings=options)
