@@ -86,7 +86,7 @@ class Checkpoint(keras.callbacks.Callback):
                 f"{self.path} holds the state of another model or optimizer: expected {len(described)} variables as "
                 f"the recipe makes them, found {len(meta['variables'])} of other names or shapes"
             )
-        for variable, value in zip(variables, arrays, strict=True):
+        for variable, value in zip(variables, arrays[: len(variables)], strict=True):
             variable.assign(value)
         self.epoch, self.step, self.first_step = meta["epoch"], meta["step"], meta["step"]
         self.history[:] = meta["history"]
@@ -180,7 +180,7 @@ def _variables(model):
 
 def _unnumbered(described):
     """Without the numbers that Keras adds to names, which count all layers that a process has made so far."""
-    return [[re.sub(r"_\d+(?=/|$)", "", path), shape] for path, shape in described]
+    return [[re.sub(r"_\d+(?=[_/]|$)", "", path), shape] for path, shape in described]
 
 
 def _numbers_of(callback):

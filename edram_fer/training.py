@@ -62,6 +62,8 @@ def resume(run, *, data_dir=None, verbose="auto"):
     setting = _Setting(recipe, run, described, data_dir)
     if (run / checkpoints.LATEST).exists():
         setting.checkpoint.read(setting.model)
+        if setting.checkpoint.step:  # Keras makes the metrics, whose sums come back too, at the first batch
+            setting.model.evaluate(setting.validation.start(), steps=1, verbose=0)
     environment.record(run, recipe, described, data_dir)
     _fit(setting, verbose)
 
