@@ -58,15 +58,17 @@ class StepBatchNormalization(keras.layers.Layer):
             scale = gamma * ops.rsqrt(self.moving_variance[row] + self.epsilon)
             shift = beta - self.moving_mean[row] * scale
             return ops.cast(ops.cast(x, "float32") * scale + shift, self.compute_dtype)
-        mean, variance = _moments(ops.stop_gradient(x))
-        self._move(self.moving_mean, row, mean)
-        self._move(self.moving_variance, row, variance)
-        return _normalise(x, gamma, beta, mean, ops.rsqrt(variance + self.epsilon))
-
-    def _move(self, statistic, row, value):
-        change = (1.0 - self.momentum) * (value - statistic[row])
-        here = np.eye(statistic.shape[0], dtype="float32")[row]
-        statistic.assign_add(ops.convert_to_tensor(here)[:, None] * change)
+        rows = ops.cast(ops.reshape(x, (-1, x.shape[-1])), "float32")
+        count = ops.shape(rows)[0]
+        mean_of = ops.ones((1, count), dtype="float32") / ops.cast(count, "float32")
+        fixed = ops.stop_gradient(rows)
+        mean = ops.matmul(mean_of, fixed)
+        variance = ops.maximum(ops.matmul(mean_of, ops.square(fixed)) - ops.square(mean), 0.0)
+        here = np.eye(self.moving_mean.shape[0], dtype="float32")[row][:, None] * (1.0 - self.momentum)
+        self.moving_mean.assign_add((mean - self.moving_mean) * here)
+        self.moving_variance.assign_add((variance - self.moving_variance) * here)
+        y = _normalise(rows, gamma, beta, mean[0], ops.rsqrt(variance[0] + self.epsilon), mean_of)
+        return ops.cast(ops.reshape(y, ops.shape(x)), self.compute_dtype)
 
     def compute_output_shape(self, input_shape, step=None):
         return input_shape
@@ -82,39 +84,28 @@ class StepBatchNormalization(keras.layers.Layer):
         }
 
 
-def _rows(x):
-    """[B, ..., C] -> float32 [n, C], and the [1, n] row of 1 / n whose product with it is the mean over all but C."""
-    rows = ops.cast(ops.reshape(x, (-1, x.shape[-1])), "float32")
-    count = ops.cast(ops.shape(rows)[0], "float32")
-    return rows, ops.ones((1, ops.shape(rows)[0]), dtype="float32") / count
-
-
-def _moments(x):
-    rows, mean_of = _rows(x)
-    mean = ops.matmul(mean_of, rows)[0]
-    return mean, ops.maximum(ops.matmul(mean_of, rows * rows)[0] - mean * mean, 0.0)
-
-
 @ops.custom_gradient
-def _normalise(x, gamma, beta, mean, inverse):
+def _normalise(rows, gamma, beta, mean, inverse, mean_of):
     """gamma * (x - mean) * inverse + beta, with the gradient through mean and inverse = 1 / sd folded into that of x.
 
     Ioffe, Szegedy 2015 (arXiv 1502.03167), section 3: with z = (x - mean) * inverse,
     dx = gamma * inverse * (dy - mean(dy) - z * mean(dy * z)).
+
+    Args:
+        rows: x, float32 [n, C].
+        gamma, beta, mean, inverse: float32 [C].
+        mean_of: float32 [1, n] of 1 / n, whose product with rows is their mean: faster than a reduction.
     """
-    rows, mean_of = _rows(x)
     scale = gamma * inverse
-    y = ops.cast(rows * scale + (beta - mean * scale), x.dtype)
 
     def gradient(*args, upstream=None):
-        upstream = args[0] if upstream is None else upstream
-        dy, _ = _rows(upstream)
-        count = ops.cast(ops.shape(dy)[0], "float32")
+        dy = args[0] if upstream is None else upstream
         dbeta = ops.matmul(mean_of, dy)[0]
         dgamma = (ops.matmul(mean_of, dy * rows)[0] - dbeta * mean) * inverse
         slope = scale * inverse * dgamma
         dx = dy * scale - rows * slope + (mean * slope - scale * dbeta)
-        dx = ops.reshape(ops.cast(dx, x.dtype), ops.shape(x))
-        return dx, dgamma * count, dbeta * count, ops.zeros_like(mean), ops.zeros_like(inverse)
+        count = ops.cast(ops.shape(rows)[0], "float32")
+        nothing = (ops.zeros_like(fixed) for fixed in (mean, inverse, mean_of))
+        return dx, dgamma * count, dbeta * count, *nothing
 
-    return ops.reshape(y, ops.shape(x)), gradient
+    return rows * scale + (beta - mean * scale), gradient
