@@ -5,7 +5,7 @@
 
 Every contender lives in a process of its own; rounds of a few steps go in turn from one to the next, so that a noisy
 machine is noisy for all. A step is forward, backward, global norm clipping and Adam on one batch of random pictures.
-First it is shown that both nets compute the same: the Keras weights go into the PyTorch net and the logits are compared.
+First it is shown that both nets compute the same: the Keras weights go into the PyTorch net, the outputs are compared.
 
 Goal: the faster of our two precisions at least 1.2 times faster, on CPU, than the faster of PyTorch's two (its bfloat16
 is autocast). With the defaults, on two cores: about five minutes.
@@ -236,7 +236,9 @@ def main():
 
         sizes = {name: getattr(options, name) for name in ("batch", "glimpses", "image_size")}
         machine = {"processor": platform.processor() or platform.machine(), "cores": len(os.sched_getaffinity(0))}
-        files.write_json(options.out, {**sizes, **machine, "difference": difference, "ratio": ratio, "contenders": results})
+        files.write_json(
+            options.out, {**sizes, **machine, "difference": difference, "ratio": ratio, "contenders": results}
+        )
 
 
 if __name__ == "__main__":
