@@ -1,4 +1,4 @@
-"""The models once more in plain NumPy (float64), written from the papers' equations, and gradients on either backend."""
+"""The models once more in plain NumPy (float64), from the papers' equations, and gradients on either backend."""
 
 import keras
 import numpy as np
@@ -28,7 +28,7 @@ def sample(images, windows, size):
 
 
 def area_average(images, side):
-    """[B, H, W, C] -> [B, side, side, C]: every pixel becomes side x side small ones, of which whole blocks are averaged."""
+    """[B, H, W, C] -> [B, side, side, C]: each pixel becomes side x side small ones, and whole blocks are averaged."""
     batch, height, width, channels = images.shape
     fine = images.astype(float).repeat(side, axis=1).repeat(side, axis=2)
     return fine.reshape(batch, side, height, side, width, channels).mean(axis=(2, 4))
@@ -136,7 +136,9 @@ def edram(model, image):
     dense = model.cell.emission.dense
 
     def emit(hidden):
-        return emission(hidden @ array(dense.kernel) + array(dense.bias), **options, rotation=model.arguments["rotation"])
+        return emission(
+            hidden @ array(dense.kernel) + array(dense.bias), **options, rotation=model.arguments["rotation"]
+        )
 
     context = _context(model, image)
     state1 = (np.zeros((len(image), model.arguments["classification_units"])),) * 2

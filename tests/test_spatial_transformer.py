@@ -63,7 +63,9 @@ def test_gradients_equal_finite_differences(method):
     for i, (value, step) in enumerate(((images, 1e-3), (windows, 1e-6))):
         # Each entry in turn a little larger, then a little smaller: one batch of pictures and windows.
         changes = step * np.concatenate([np.eye(value.size), -np.eye(value.size)]).reshape(-1, *value.shape[1:])
-        batch = [np.repeat(v, len(changes), axis=0) + (changes if i == j else 0) for j, v in enumerate((images, windows))]
+        batch = [
+            np.repeat(v, len(changes), axis=0) + (changes if i == j else 0) for j, v in enumerate((images, windows))
+        ]
         glimpses = ops.convert_to_numpy(sample(*batch, (3, 4), method))
         plus, minus = (glimpses * direction).sum(axis=(1, 2, 3, 4)).reshape(2, *value.shape)
         np.testing.assert_allclose(found[i], (plus - minus) / (2 * step), atol=1e-7)
@@ -158,7 +160,8 @@ def test_coordinates_are_float32_whatever_the_images_are():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "named"), [({"size": 0}, "size"), ({"size": (3, 0)}, "size"), ({"size": 3, "method": "cubic"}, "method")]
+    ("arguments", "named"),
+    [({"size": 0}, "size"), ({"size": (3, 0)}, "size"), ({"size": 3, "method": "cubic"}, "method")],
 )
 def test_errors_name_the_argument(arguments, named):
     with pytest.raises(ValueError, match=named):
