@@ -17,6 +17,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain text: an error ends in a sentence, not in the rim of a box
     help="Train and compare FER models that choose where to look, and study what they look at.",
 )
 DataDir = Annotated[
