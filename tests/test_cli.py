@@ -1,0 +1,160 @@
+"""The command line: bad input ends in one clear sentence and a status, never a traceback; doctor and inspect."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edram_fer import cli, data, files
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def run(capfd, monkeypatch):
+    """run(*arguments) -> (exit status, output, the last line of what went to stderr)."""
+    monkeypatch.delenv("EDRAM_FER_TRACEBACK", raising=False)
+
+    def call(*arguments):
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli.main([str(argument) for argument in arguments])
+        if isinstance(end.value.code, str):  # the interpreter would print it and exit with 1
+            print(end.value.code, file=sys.stderr)
+        out, err = capfd.readouterr()
+        assert "Traceback" not in out + err
+        code = 1 if isinstance(end.value.code, str) else end.value.code or 0
+        return code, out, (err.strip().splitlines() or [""])[-1]
+
+    return call
+
+
+@pytest.fixture
+def copied(trained, tmp_path):
+    """A copy of a run that may be broken."""
+    shutil.copytree(trained.run, tmp_path / "run")
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["resnet"], "error: recipe: expected one of demo, fer2013, forch2019, got 'resnet'"),
+        (["forch2019", "--set", "epoch=3"], "error: --set: unknown key 'epoch'; known are"),
+        (["forch2019", "--set", "epochs"], "error: --set: expected key=value, got 'epochs'"),
+        (["forch2019", "--set", "epochs=0"], "error: epochs: expected at least 1, got 0"),
+        (["forch2019", "--set", "rotation=5"], "may mean options.rotation or augmentation.rotation"),
+        ([], "expected a recipe (demo, fer2013, forch2019) or --resume RUN, not both or none"),
+        (["forch2019", "--resume", "runs/a"], "expected a recipe (demo, fer2013, forch2019) or --resume RUN"),
+        (["--resume", "runs/a", "--set", "epochs=3"], "--set and --out do not go with it"),
+        (["--resume", "runs/no such run"], "error: runs/no such run/recipe.json is missing"),
+        (["forch2019", "--sett", "epochs=3"], "No such option: --sett"),
+    ],
+)
+def test_bad_arguments_of_train(run, arguments, message):
+    code, _, line = run("train", *arguments)
+    assert code != 0 and message in line
+
+
+def test_options_out_of_range_name_the_argument(run, arrays_file, tmp_path):
+    settings = ["--set", f"data={arrays_file}", "--set", "batch_size=8", "--out", tmp_path / "run"]
+    code, _, line = run("train", "forch2019", *settings, "--set", "glimpses=0")
+    assert code == 1 and line == "error: glimpses: expected a whole number of at least 1, got 0"
+    code, _, line = run("train", "forch2019", *settings, "--set", "glimpse_filters=3")
+    assert code == 1 and line == "error: glimpse_filters: expected 6 numbers of filters, got 3"
+    code, _, line = run("train", "forch2019", *settings, "--set", "train_split=all", "--set", "model=cnn")
+    assert code == 1 and "split: expected one of train, validation, test, got 'all'" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_data_that_is_not_there(run, tmp_path):
+    code, _, line = run("train", "fer2013", "--data-dir", tmp_path, "--out", tmp_path / "run")
+    assert code == 1 and f"error: data set fer2013 is not prepared in {tmp_path}" in line and "prepare it first" in line
+    code, _, line = run("train", "fer2013", "--set", f"data={tmp_path}/faces.npz")
+    assert code == 1 and line == f"error: {tmp_path}/faces.npz is missing; expected an arrays file"
+    code, _, line = run("inspect", tmp_path / "faces.npz")
+    assert code == 1 and "faces.npz is missing" in line
+    code, _, line = run("arrays", "faces", tmp_path / "faces.npz")
+    assert code == 1 and "error: unknown data set 'faces'; known: " in line
+    code, _, line = run("prepare", "fer2013", "--data-dir", tmp_path)
+    assert code == 1 and "error: data set fer2013 needs a source" in line
+
+
+def test_places_that_cannot_be_written(run, trained, arrays_file, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    code, _, line = run("train", "forch2019", *trained.settings, "--out", tmp_path / "file" / "run")
+    assert code == 1 and line.startswith(f"error: {tmp_path}/file") and "Not a directory" in line
+    code, _, line = run("arrays", arrays_file, tmp_path / "file" / "a.npz")
+    assert code == 1 and line.startswith(f"error: {tmp_path}/file")
+    code, _, line = run("arrays", arrays_file, tmp_path / "a.zip")
+    assert code == 1 and line == f"error: {tmp_path}/a.zip: an arrays file ends in .npz"
+
+
+def test_folders_that_are_no_runs_or_damaged_ones(run, copied, tmp_path):
+    for command in (["evaluate", tmp_path], ["train", "--resume", tmp_path]):
+        code, _, line = run(*command)
+        assert code == 1 and line == f"error: {tmp_path}/recipe.json is missing"
+    code, _, line = run("train", "forch2019", "--out", copied, "--set", "data=none")
+    assert code == 1 and line.startswith("error: ")
+    model = copied / "model.keras"
+    model.write_bytes(model.read_bytes()[:3000])
+    code, _, line = run("evaluate", copied, "--no-figures")
+    assert code == 1 and line.startswith(f"error: {model} is damaged or no .keras file: ")
+    model.unlink()
+    code, _, line = run("evaluate", copied, "--no-figures")
+    assert code == 1 and line.startswith(f"error: {model} is missing; expected a run folder with model.keras")
+    (copied / "recipe.json").write_text('{"name": ')
+    code, _, line = run("train", "--resume", copied)
+    assert code == 1 and line.startswith(f"error: {copied}/recipe.json") and "not readable as JSON" in line
+
+
+def test_a_run_of_another_model(run, copied, trained):
+    recipe = {**trained.recipe.to_json(), "options": {**trained.recipe.options, "head_units": 9}}
+    files.write_json(copied / "recipe.json", recipe)
+    noted = files.read_json(copied / "environment.json")
+    files.write_json(copied / "environment.json", {k: v for k, v in noted.items() if k != "finished"})
+    code, _, line = run("train", "--resume", copied)
+    assert code == 1
+    assert line.startswith(f"error: {copied}/checkpoints/latest.npz holds the state of another model or optimizer")
+
+
+def test_an_unknown_error_is_one_line_too(run, monkeypatch):
+    monkeypatch.setattr(data, "describe", lambda *args, **kwargs: {}["surprise"])
+    code, _, line = run("inspect", "fer2013")
+    assert code == 1 and line == "error: KeyError: 'surprise' (set EDRAM_FER_TRACEBACK=1 to see where)"
+
+
+def test_the_scripts_end_in_the_same_sentence():
+    call = [sys.executable, "train.py", "resnet"]
+    process = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "EDRAM_FER_TRACEBACK": ""})
+    assert process.returncode == 1 and "Traceback" not in process.stderr
+    assert process.stderr.strip().splitlines()[-1].startswith("error: recipe: expected one of")
+
+
+def test_doctor(run):
+    code, out, _ = run("doctor")
+    assert code == 0
+    found = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert found["python"].startswith("3.") and found["keras"].startswith("3.")
+    assert found["backend"] in ("tensorflow", "jax") and int(found["cores"]) > 0 and ":0" in found["devices"]
+
+
+def test_doctor_of_a_checkout_that_is_not_installed(run, monkeypatch):
+    from importlib import metadata
+
+    def missing(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "requires", missing)
+    code, out, _ = run("doctor")
+    assert code == 0 and "extra" not in out
+
+
+def test_inspect_data_and_run(run, arrays_file, trained):
+    code, out, _ = run("inspect", arrays_file)
+    assert code == 0 and "'fingerprint': 'abc'" in out and "test: sad 3, happy 3, contempt 3" in out
+    code, out, _ = run("inspect", trained.run)
+    assert code == 0 and "'batch_size': 14" in out and "'starts'" in out
