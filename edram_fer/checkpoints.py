@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-import models  # registers the classes that a .keras file names
+import models  # noqa: F401  (registers the classes that a .keras file names)
 from edram_fer import files
 from edram_fer.recipe import Recipe
 

@@ -76,7 +76,7 @@ def train(
     try:
         if resume is not None:
             if settings or out:
-                raise typer.BadParameter("--resume goes on with the run's own recipe; --set and --out do not go with it")
+                raise typer.BadParameter("--resume takes the run's own recipe: it goes without --set and --out")
             out = resume
             training.resume(resume, data_dir=data_dir, verbose=verbose)
         else:
@@ -138,8 +138,7 @@ def inspect(
     from rich.console import Console
     from rich.pretty import pprint
 
-    from edram_fer import data, environment
-    from edram_fer import checkpoints
+    from edram_fer import checkpoints, data, environment
 
     console = Console()
     if (Path(source) / "recipe.json").exists():
@@ -168,7 +167,7 @@ def doctor():
 
 
 def main(arguments=None):
-    """Run a command; errors end in one sentence and exit status 1, with a traceback only where EDRAM_FER_TRACEBACK is set."""
+    """Run a command. Errors end in one sentence and status 1; EDRAM_FER_TRACEBACK=1 shows their traceback instead."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("absl").setLevel(logging.ERROR)
     try:

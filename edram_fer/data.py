@@ -16,7 +16,6 @@ import keras
 import numpy as np
 
 from edram_fer import augment, files
-from edram_fer.losses import UNKNOWN
 
 
 def default_data_dir():
@@ -219,7 +218,8 @@ def _tf_dataset(batches, first_epoch, first_step):
         )
         numbers = tf.ensure_shape(numbers, (total, augment.NUMBERS))
         done = tf.where(epoch == first_epoch, first_step * size, 0)
-        indices = tf.data.Dataset.from_tensor_slices(tf.ensure_shape(order, (None,))[done:]).batch(size, drop_remainder=True)
+        order = tf.ensure_shape(order, (None,))[done:]
+        indices = tf.data.Dataset.from_tensor_slices(order).batch(size, drop_remainder=True)
         return indices.map(lambda chosen: batch(chosen, numbers), num_parallel_calls=tf.data.AUTOTUNE)
 
     epochs = tf.data.Dataset.counter(start=first_epoch, dtype=tf.int64)
@@ -285,6 +285,7 @@ class _Prepared:
         self.version, self.fingerprint = str(info.version), datasets.fingerprint(self.builder)
         self.splits = {split: part.num_examples for split, part in info.splits.items()}
         self.shape = info.features["image"].shape
+        self.read = {}
 
     def labels(self, split):
         return self.encoded(split)[0]["emotion"]
@@ -300,7 +301,6 @@ class _Prepared:
                 content[key] = np.array([value.decode() for value in values])
         return content
 
-    @functools.cache
     def encoded(self, split):
         """({"image": bytes [N], "emotion", "affect"} in file order, what decodes one picture).
 
@@ -308,12 +308,15 @@ class _Prepared:
         """
         import tensorflow_datasets as tfds
 
+        if split in self.read:
+            return self.read[split]
         wanted = {"image": True, "emotion": True, "affect": True}
         decoders = tfds.decode.PartialDecoding(wanted, decoders={"image": tfds.decode.SkipDecoding()})
         dataset = self.builder.as_dataset(split=_known(split, self), shuffle_files=False, decoders=decoders)
         parts = [*tfds.as_numpy(dataset.batch(1024))]
         content = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-        return content, self.builder.info.features["image"].decode_example
+        self.read[split] = content, self.builder.info.features["image"].decode_example
+        return self.read[split]
 
 
 def _known(split, opened):

@@ -70,7 +70,8 @@ def record(run, recipe, described, data_dir):
     """Write environment.json at the start of a run, or add a resumption to it."""
     path = Path(run) / "environment.json"
     content = read(run) if path.exists() else {"versions": versions(), "machine": machine()}
-    content |= {"seed": recipe.seed, "data": described, "data_dir": None if data_dir is None else str(Path(data_dir).absolute())}
+    place = None if data_dir is None else str(Path(data_dir).absolute())
+    content |= {"seed": recipe.seed, "data": described, "data_dir": place}
     start = {"time": _now(), "command": shlex.join(sys.argv), "git_revision": _git_revision()}
     content["starts"] = [*content.get("starts", []), start]
     files.write_json(path, content)

@@ -29,7 +29,7 @@ def train(recipe, run, *, data_dir=None, verbose="auto"):
         verbose: of Keras' progress bar.
 
     Raises:
-        ValueError: a bad recipe or data set; FileExistsError: `run` holds a run; FloatingPointError: the loss became nan.
+        ValueError: a bad recipe or data set; FileExistsError: `run` holds a run; FloatingPointError: the loss is nan.
         checkpoints.Interrupted: SIGTERM or Ctrl-C came; the state is saved.
     """
     run = Path(run)

@@ -1,4 +1,4 @@
-"""The models. `build` makes any of them by name; all share one contract, from {"image"} to {"emotion", "affect", "windows", "weights"}."""
+"""The models by name; all share one contract, from {"image"} to {"emotion", "affect", "windows", "weights"}."""
 
 import inspect
 

@@ -4,26 +4,26 @@ import keras
 import numpy as np
 from keras import ops
 
-from models.contract import check_image_and_classes, filter_counts, share, whole_number
+from models.contract import FERModel, check_image_and_classes, filter_counts, share, whole_number
 from models.edram.batch_norm import StepBatchNormalization
 from models.edram.context import area_average_matrix
-from models.edram.glimpse import FILTERS, GlimpseCNN
+from models.edram.glimpse import FILTERS, SMALLEST_GLIMPSE, GlimpseCNN
 from models.edram.head import Head
 from models.spatial_transformer import IDENTITY
 
-POOLED_SIDE = 4  # of the trunk's output on a 26x26 glimpse
-
 
 @keras.saving.register_keras_serializable(package="edram_fer")
-class CNN(keras.Model):
-    """Glimpse CNN on the whole image -> 4x4 area average -> what-path -> one hidden layer -> the heads of EDRAM.
+class CNN(FERModel):
+    """Glimpse CNN on the whole image -> area average -> what-path -> one hidden layer -> the heads of EDRAM.
 
-    The hidden layer takes the place of both LSTMs, the where-path, the context and the emission network, and is as wide
-    as it takes to have the parameters of the EDRAM with the same widths (within 1 % for the default sizes).
+    The area average brings the trunk's output to the size that it has on one glimpse (4x4 for 26x26 points). The hidden
+    layer takes the place of both LSTMs, the where-path, the context and the emission network, and is so wide as
+    to have the parameters of the EDRAM with the same options (within 1 % for the default sizes).
 
     Args:
-        image_size, channels, classes, affect, glimpse_units, head_units, glimpse_filters, dropout, seed,
-        batch_norm_momentum: as in EDRAM.
+        image_size, channels, classes, affect, batch_norm_momentum, glimpse_units, head_units, glimpse_filters, dropout,
+        seed: as in EDRAM.
+        glimpse_size, classification_units, location_units: of the EDRAM that it is compared with.
         hidden_units: width of the hidden layer; None: equal parameters, see above.
 
     Call arguments: inputs {"image": [B, H, W, C] in [0, 1]}.
@@ -40,6 +40,9 @@ class CNN(keras.Model):
         classes=7,
         affect=True,
         batch_norm_momentum=0.9,
+        glimpse_size=26,
+        classification_units=512,
+        location_units=512,
         glimpse_units=1024,
         hidden_units=None,
         head_units=1024,
@@ -50,13 +53,15 @@ class CNN(keras.Model):
     ):
         super().__init__(autocast=False, **kwargs)
         check_image_and_classes(image_size, channels, classes, smallest_side=26)
-        for name, value in (("glimpse_units", glimpse_units), ("head_units", head_units)):
+        whole_number("glimpse_size", glimpse_size, SMALLEST_GLIMPSE)
+        lstms = {"classification_units": classification_units, "location_units": location_units}
+        for name, value in {"glimpse_units": glimpse_units, "head_units": head_units, **lstms}.items():
             whole_number(name, value, 1)
         filter_counts("glimpse_filters", glimpse_filters, 6)
         for name, value in (("batch_norm_momentum", batch_norm_momentum), ("dropout", dropout)):
             share(name, value)
         if hidden_units is None:
-            hidden_units = _equal_width(glimpse_units, head_units, channels, 1 + bool(affect))
+            hidden_units = _equal_width(glimpse_units, head_units, channels, 1 + bool(affect), **lstms)
         whole_number("hidden_units", hidden_units, 1)
         self.arguments = {
             "image_size": image_size,
@@ -64,6 +69,8 @@ class CNN(keras.Model):
             "classes": classes,
             "affect": affect,
             "batch_norm_momentum": batch_norm_momentum,
+            "glimpse_size": glimpse_size,
+            **lstms,
             "glimpse_units": glimpse_units,
             "hidden_units": hidden_units,
             "head_units": head_units,
@@ -73,6 +80,7 @@ class CNN(keras.Model):
         }
         policy = self.dtype_policy
         self.cnn = GlimpseCNN(glimpse_filters, momentum=batch_norm_momentum, dtype=policy)
+        self.pooled_side = (glimpse_size - 2) // 2 // 2 - 2
         self.flatten = keras.layers.Flatten(dtype=policy)
         widths = (glimpse_units, hidden_units)
         self.dense = [
@@ -82,17 +90,11 @@ class CNN(keras.Model):
         head = {"units": head_units, "momentum": batch_norm_momentum, "dropout": dropout, "dtype": policy}
         self.emotion_head = Head(classes, seed=seed, **head)
         self.affect_head = Head(2, activation="tanh", seed=seed + 1, **head) if affect else None
-        self.build({"image": (None, *image_size, channels)})
-
-    def build(self, input_shape):
-        if not self.built:
-            image = keras.KerasTensor(input_shape["image"], dtype="float32")
-            self.compute_output_spec({"image": image})
-            self.built = True
+        self.build_for_image()
 
     def call(self, inputs, training=False):
         image = ops.cast(inputs["image"], self.compute_dtype)
-        x = self.flatten(_area_average(self.cnn(image, training=training), POOLED_SIDE))
+        x = self.flatten(_area_average(self.cnn(image, training=training), self.pooled_side))
         for dense, norm in zip(self.dense, self.norms):
             x = ops.relu(norm(dense(x), step=0, training=training))
         identity = ops.convert_to_tensor(np.array(IDENTITY, "float32"))
@@ -105,9 +107,6 @@ class CNN(keras.Model):
             outputs["affect"] = self.affect_head(x, training=training)[:, None]
         return outputs
 
-    def get_config(self):
-        return {**super().get_config(), **self.arguments}
-
 
 def _area_average(x, side):
     """[B, h, w, C] -> [B, side, side, C], each cell the exact average of the area that it covers."""
@@ -116,10 +115,12 @@ def _area_average(x, side):
     return ops.einsum("xj,byjc->byxc", across, ops.einsum("yi,bijc->byjc", down, x))
 
 
-def _equal_width(glimpse_units, head_units, channels, heads, lstm=512):
+def _equal_width(glimpse_units, head_units, channels, heads, classification_units, location_units):
     """Hidden units n with n * (glimpse_units + heads * head_units) = what EDRAM has instead of that layer."""
-    context = 25 * channels * 16 + 9 * 16 * 16 + 9 * 16 * 32
-    recurrent = 4 * lstm * (glimpse_units + lstm) + 4 * lstm * 2 * lstm
-    head_inputs = heads * lstm * head_units
-    where_and_emission = 6 * glimpse_units + 6 * lstm
-    return round((context + recurrent + head_inputs + where_and_emission) / (glimpse_units + heads * head_units))
+    context = 25 * channels * 16 + 9 * 16 * 16 + 9 * 16 * 32 + (512 * location_units if location_units != 512 else 0)
+    lstm1 = 4 * classification_units * (glimpse_units + classification_units + 1)
+    lstm2 = 4 * location_units * (classification_units + location_units + 1)
+    where_and_emission = 6 * glimpse_units + 6 * location_units
+    head_inputs = heads * classification_units * head_units
+    total = context + lstm1 + lstm2 + where_and_emission + head_inputs
+    return max(round(total / (glimpse_units + heads * head_units)), 1)

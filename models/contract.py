@@ -1,6 +1,28 @@
-"""Checks of the arguments that every model shares."""
+"""What every model shares: how it is built and saved, and the checks of its arguments."""
 
 import numbers
+
+import keras
+
+
+class FERModel(keras.Model):
+    """A model from {"image": [B, H, W, C]} to the outputs of the contract, built as soon as it is made.
+
+    A subclass keeps the arguments of its __init__, by name, in `self.arguments` ("image_size" and "channels" among
+    them) and ends its __init__ with `self.build_for_image()`.
+    """
+
+    def build_for_image(self):
+        self.build({"image": (None, *self.arguments["image_size"], self.arguments["channels"])})
+
+    def build(self, input_shape):
+        if not self.built:
+            image = keras.KerasTensor(input_shape["image"], dtype="float32")
+            self.compute_output_spec({"image": image})
+            self.built = True
+
+    def get_config(self):
+        return {**super().get_config(), **self.arguments}
 
 
 def whole_number(name, value, smallest):

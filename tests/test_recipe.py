@@ -61,7 +61,8 @@ def test_override_fields_options_and_augmentation():
 
 def test_another_model_keeps_the_options_that_it_knows():
     recipe = override(get("fer2013"), ["model=cnn"])
-    assert recipe.options == {"affect": False, "glimpse_filters": (32, 48, 96, 96, 128, 192), "dropout": 0.3}
+    kept = {"glimpse_size": 22, "affect": False, "glimpse_filters": (32, 48, 96, 96, 128, 192), "dropout": 0.3}
+    assert recipe.options == kept
     assert models.build("cnn", image_size=(48, 48), **{**recipe.options, **SMALL["cnn"]}).arguments["dropout"] == 0.3
     with pytest.raises(ValueError, match="unknown key 'glimpses'"):
         override(recipe, ["glimpses=3"])

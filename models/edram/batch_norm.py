@@ -24,7 +24,7 @@ class StepBatchNormalization(keras.layers.Layer):
     Args:
         steps: number of steps T, at least 1.
         choice: one of the above.
-        momentum: of the moving statistics. Keras' .99 leaves validation far behind training for many epochs; .9 follows.
+        momentum: of the moving statistics. With Keras' .99 validation lags behind training for many epochs.
         epsilon: added to the variance.
         beta_initializer: start of beta.
 

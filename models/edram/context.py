@@ -1,4 +1,4 @@
-"""Context network: the coarse look at the whole image that decides the first glimpse (Ablavatski et al. 2017, section 3.1)."""
+"""Context network: the coarse look at the whole image that decides the first glimpse (Ablavatski et al. 2017)."""
 
 import keras
 import numpy as np

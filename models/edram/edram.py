@@ -7,7 +7,7 @@ Vitay, Hamker, "Recurrent Spatial Attention for Facial Emotion Recognition", 201
 import keras
 from keras import ops
 
-from models.contract import check_image_and_classes, filter_counts, share, whole_number
+from models.contract import FERModel, check_image_and_classes, filter_counts, share, whole_number
 from models.edram.batch_norm import CHOICES
 from models.edram.cell import EDRAMCell
 from models.edram.context import ContextNetwork
@@ -19,7 +19,7 @@ FIRST_GLIMPSES = ("context", "whole")
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
-class EDRAM(keras.Model):
+class EDRAM(FERModel):
     """T glimpses of an image, emotion and affect after each.
 
     The defaults are the published model. Differences: Keras' LSTM has no peepholes, and a convolution has one bias per
@@ -112,13 +112,7 @@ class EDRAM(keras.Model):
         head = {"units": head_units, **steps, "dropout": dropout, "dtype": policy}
         self.emotion_head = Head(classes, seed=seed, **head)
         self.affect_head = Head(2, activation="tanh", seed=seed + 1, **head) if affect else None
-        self.build({"image": (None, *image_size, channels)})
-
-    def build(self, input_shape):
-        if not self.built:
-            image = keras.KerasTensor(input_shape["image"], dtype="float32")
-            self.compute_output_spec({"image": image})
-            self.built = True
+        self.build_for_image()
 
     def call(self, inputs, training=False):
         image = ops.cast(inputs["image"], "float32")
@@ -150,9 +144,6 @@ class EDRAM(keras.Model):
         zoom = self.arguments["zoom_limit"] or 1.0
         centred = zoom * ops.convert_to_tensor(IDENTITY, dtype="float32")
         return ops.tile(centred[None], (ops.shape(image)[0], 1, 1))
-
-    def get_config(self):
-        return {**super().get_config(), **self.arguments}
 
 
 _ARGUMENTS = (
