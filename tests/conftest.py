@@ -1,5 +1,6 @@
-"""A small arrays file, and a small EDRAM trained on it, for all tests that need one."""
+"""A small arrays file, a small EDRAM trained on it, and the recipe of a model that trains in seconds."""
 
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -61,3 +62,25 @@ def trained(tmp_path_factory, arrays_file):
     training.train(resolved, run, verbose=0)
     options = [part for setting in settings for part in ("--set", setting)]
     return SimpleNamespace(run=run, recipe=resolved, settings=options)
+
+
+@pytest.fixture
+def copied(trained, tmp_path):
+    """A copy of a run that may be broken."""
+    shutil.copytree(trained.run, tmp_path / "run")
+    return tmp_path / "run"
+
+
+@pytest.fixture(scope="module")
+def toy_recipe(arrays_file):
+    """A recipe that trains the toy: three epochs of five steps, checkpoints after steps 2 and 4 and each epoch."""
+    import toy
+
+    import models
+    from edram_fer import recipe as recipes
+
+    settings = {"learning_rate": 0.05, "min_learning_rate": 1e-4, "batch_size": 14, "epochs": 3, "checkpoint_steps": 2}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(models.MODELS, "toy", toy.Toy)
+        patch.setitem(recipes._CHOICES, "model", ("toy",))
+        yield recipes.Recipe(data=str(arrays_file), model="toy", **settings)

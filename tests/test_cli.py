@@ -1,7 +1,6 @@
 """The command line: bad input ends in one clear sentence and a status, never a traceback; doctor and inspect."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,13 +31,6 @@ def run(capfd, monkeypatch):
     return call
 
 
-@pytest.fixture
-def copied(trained, tmp_path):
-    """A copy of a run that may be broken."""
-    shutil.copytree(trained.run, tmp_path / "run")
-    return tmp_path / "run"
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -49,7 +41,7 @@ def copied(trained, tmp_path):
         (["forch2019", "--set", "rotation=5"], "may mean options.rotation or augmentation.rotation"),
         ([], "expected a recipe (demo, fer2013, forch2019) or --resume RUN, not both or none"),
         (["forch2019", "--resume", "runs/a"], "expected a recipe (demo, fer2013, forch2019) or --resume RUN"),
-        (["--resume", "runs/a", "--set", "epochs=3"], "--set and --out do not go with it"),
+        (["--resume", "runs/a", "--set", "epochs=3"], "it goes without --set and --out"),
         (["--resume", "runs/no such run"], "error: runs/no such run/recipe.json is missing"),
         (["forch2019", "--sett", "epochs=3"], "No such option: --sett"),
     ],
@@ -129,7 +121,8 @@ def test_an_unknown_error_is_one_line_too(run, monkeypatch):
 
 def test_the_scripts_end_in_the_same_sentence():
     call = [sys.executable, "train.py", "resnet"]
-    process = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "EDRAM_FER_TRACEBACK": ""})
+    settings = {**os.environ, "EDRAM_FER_TRACEBACK": ""}
+    process = subprocess.run(call, cwd=ROOT, env=settings, capture_output=True, text=True)
     assert process.returncode == 1 and "Traceback" not in process.stderr
     assert process.stderr.strip().splitlines()[-1].startswith("error: recipe: expected one of")
 

@@ -85,7 +85,8 @@ def test_location_loss_of_the_entries_leaves_shear_and_translation_free():
 def test_location_loss_of_the_extents_cannot_be_evaded_by_rotation():
     extents = np.abs(EMITTED[..., :2]).sum(axis=-1)
     loss = losses.LocationLoss(measure="extent")
-    np.testing.assert_allclose(loss.call(target(), EMITTED), ((extents - 0.35) ** 2).sum(axis=-1).mean(axis=1), rtol=1e-5)
+    expected = ((extents - 0.35) ** 2).sum(axis=-1).mean(axis=1)
+    np.testing.assert_allclose(loss.call(target(), EMITTED), expected, rtol=1e-5)
     turned = np.tile(np.array([[0.35, 0.79, 0], [-0.82, 0.35, 0]], "float32"), (B, T + 1, 1, 1))
     assert float(losses.LocationLoss()(target(), turned)) == pytest.approx(0, abs=1e-9)
     assert float(loss(target(), turned)) == pytest.approx(0.79**2 + 0.82**2, rel=1e-5)

@@ -52,7 +52,7 @@ codes += [run("train", "--resume", f"{folder}/cnn", "--quiet"), run("evaluate", 
 # Exactness with a model that is quick to compile: stopped in the second epoch against never stopped.
 import models
 from edram_fer import recipe
-from test_training import Toy, assert_same_run
+from toy import Toy, assert_same_run
 models.MODELS["toy"], recipe._CHOICES["model"] = Toy, ("toy",)
 toy = Recipe(model="toy", data=source, batch_size=14, epochs=3, learning_rate=0.05, checkpoint_steps=2)
 training.train(toy, folder / "whole", verbose=0)
