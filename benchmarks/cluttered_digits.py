@@ -110,7 +110,7 @@ def main():
     parser.add_argument("--steps", type=int, default=6000, help="of training")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--glimpses", type=int, default=6)
-    parser.add_argument("--learning-rate", type=float, default=3e-4, help="the highest, after the warm-up")
+    parser.add_argument("--learning-rate", type=float, default=1e-3, help="the highest, after the warm-up")
     parser.add_argument("--location", choices=LOCATION, default="all", help="which entries of the windows have targets")
     parser.add_argument("--dtype", default="float32", help="or mixed_bfloat16, faster where the processor knows it")
     parser.add_argument("--test", type=int, default=5000, help="pictures of the test set")

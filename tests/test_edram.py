@@ -234,8 +234,8 @@ def test_emission_of_a_new_net():
 def test_where_path_is_alive_and_the_emission_moves_at_the_start():
     """All matrices are equal at first: a where-path whose BN started at beta 0 would silence all that follows."""
     keras.utils.set_random_seed(0)
-    model = models.build("edram", **TINY)
-    image, target = {"image": pictures(4, *TINY["image_size"], 1)}, np.random.default_rng(1).normal(size=(4, 2, 4))
+    model = models.build("edram", **TINY | {"glimpses": 1})
+    image, target = {"image": pictures(4, *TINY["image_size"], 1)}, np.random.default_rng(1).normal(size=(4, 1, 4))
     network, emission = model.cell.glimpse, model.cell.emission.dense
 
     def loss():

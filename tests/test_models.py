@@ -12,7 +12,8 @@ from tiny import TINY, draw_weights, pictures
 import models
 
 CLASSES, (HEIGHT, WIDTH) = TINY["classes"], TINY["image_size"]
-SMALL_CNN = {name: TINY[name] for name in ("image_size", "classes", "glimpse_units", "head_units", "glimpse_filters")}
+ONLY_EDRAM = {"glimpses", "context_filters"}
+SMALL_CNN = {name: value for name, value in TINY.items() if name not in ONLY_EDRAM}
 TABLE = {
     "published": ("edram", {}),
     "one glimpse, colour, grey heads": ("edram", {"glimpses": 1, "channels": 3, "affect": False}),
@@ -128,11 +129,18 @@ def test_first_window_of_a_new_net():
     np.testing.assert_array_equal(half["windows"][:, 0], np.tile(np.eye(2, 3) * 0.5, (2, 1, 1)))
 
 
+NARROW = {"glimpse_units": 128, "head_units": 96, "glimpse_filters": (8, 16, 16, 24, 24, 32)}
+
+
 @pytest.mark.parametrize(
     "options",
-    [{}, {"affect": False, "image_size": (48, 48)}, {"channels": 3, "classes": 8}]
-    + [{"glimpse_units": 128, "head_units": 96, "glimpse_filters": (8, 16, 16, 24, 24, 32), "image_size": (48, 48)}],
-    ids=str,
+    [
+        {},
+        {"affect": False, "image_size": (48, 48), "glimpse_size": 22},
+        {"channels": 3, **NARROW},
+        {"classification_units": 64, "location_units": 48, "image_size": (48, 48), **NARROW},
+    ],
+    ids=["published", "48x48 without affect", "colour, narrow", "small LSTMs"],
 )
 def test_the_yardstick_has_the_parameters_of_edram(options):
     edram = models.build("edram", glimpses=1, **options).count_params()
