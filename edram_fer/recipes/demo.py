@@ -1,8 +1,8 @@
-"""A small EDRAM on drawn faces: the first thing to run, about four minutes on two cores.
+"""A small EDRAM on drawn faces: the first thing to run, about five minutes on two cores.
 
     make demo
 
-Three glimpses of 16x16 points: the whole face, then two windows of about half its side. Scores that were measured
+Three glimpses of 18x18 points: the whole face, then two windows of about a third of its side. Scores that were measured
 stand in docs/results.md.
 """
 
