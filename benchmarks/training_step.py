@@ -27,7 +27,7 @@ import numpy as np
 
 CONTENDERS = ("keras-float32", "keras-bfloat16", "torch-float32", "torch-bfloat16")
 COMPARED = ("emotion", "affect", "emitted")
-TOLERANCE = 1e-3  # of the logits, which are about 1
+TOLERANCE = 1e-2  # of the logits, about 1: rounding of 1e-5 after one glimpse grows tenfold in two or three more
 
 
 def batch_of(options, seed=0):
