@@ -96,15 +96,16 @@ class CNN(FERModel):
         image = ops.cast(inputs["image"], self.compute_dtype)
         x = self.flatten(_area_average(self.cnn(image, training=training), self.pooled_side))
         for dense, norm in zip(self.dense, self.norms):
-            x = ops.relu(norm(dense(x), step=0, training=training))
+            x = ops.relu(norm(dense(x), training=training))
+        x = x[:, None]  # the only step
         identity = ops.convert_to_tensor(np.array(IDENTITY, "float32"))
         outputs = {
-            "emotion": self.emotion_head(x, training=training)[:, None],
+            "emotion": self.emotion_head(x, training=training),
             "windows": ops.tile(identity[None, None], (ops.shape(image)[0], 1, 1, 1)),
             "weights": ops.ones((ops.shape(image)[0], 1), dtype="float32"),
         }
         if self.affect_head is not None:
-            outputs["affect"] = self.affect_head(x, training=training)[:, None]
+            outputs["affect"] = self.affect_head(x, training=training)
         return outputs
 
 

@@ -105,7 +105,7 @@ def test_output_shapes_of_the_published_layers(published, monkeypatch):
     glimpse += [("Conv2D", (12, 12, 128)), ("Conv2D", (12, 12, 128)), ("MaxPooling2D", (6, 6, 128))]
     glimpse += [("Conv2D", (6, 6, 160)), ("Conv2D", (4, 4, 192)), ("Dense", (1024,)), ("Dense", (1024,))]
     recurrent = [("LSTMCell", (512,)), ("LSTMCell", (512,)), ("Dense", (6,))]
-    heads = [("Dense", (n,)) for n in (1024, 1024, 7, 1024, 1024, 2)]
+    heads = [("Dense", (1, n)) for n in (1024, 1024, 7, 1024, 1024, 2)]  # one step
     assert shapes == context + glimpse + recurrent + heads
 
 

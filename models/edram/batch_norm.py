@@ -1,5 +1,7 @@
 """Batch normalisation over the steps of a recurrent glimpse model."""
 
+import math
+
 import keras
 import numpy as np
 from keras import ops
@@ -17,9 +19,10 @@ class StepBatchNormalization(keras.layers.Layer):
         shared: one of everything. Averaging the statistics over the steps is known to break evaluation; it is here to
             show that.
 
-    Statistics and arithmetic are float32 under mixed precision. The layer is not a set of Keras' BatchNormalization
-    because those took a large part of an EDRAM's training step on a CPU: here the sums are matrix products and the
-    gradient is the closed form, which took about half of the processor time for a batch of 128 26x26x64 maps.
+    Under mixed precision inference is float32 inside; training reads and writes maps [B, h, w, C] in the compute dtype,
+    sums over one picture included, and keeps mean, variance and all else in float32. The layer is not a set of Keras'
+    BatchNormalization because those took a large part of an EDRAM's training step on a CPU, where the passes over the
+    memory count: here the sums are matrix products and the gradient is the closed form.
 
     Args:
         steps: number of steps T, at least 1.
@@ -58,17 +61,16 @@ class StepBatchNormalization(keras.layers.Layer):
             scale = gamma * ops.rsqrt(self.moving_variance[row] + self.epsilon)
             shift = beta - self.moving_mean[row] * scale
             return ops.cast(ops.cast(x, "float32") * scale + shift, self.compute_dtype)
-        rows = ops.cast(ops.reshape(x, (-1, x.shape[-1])), "float32")
-        count = ops.shape(rows)[0]
-        mean_of = ops.ones((1, count), dtype="float32") / ops.cast(count, "float32")
-        fixed = ops.stop_gradient(rows)
-        mean = ops.matmul(mean_of, fixed)
-        variance = ops.maximum(ops.matmul(mean_of, ops.square(fixed)) - ops.square(mean), 0.0)
+        if len(x.shape) == 2:
+            x = ops.cast(x, "float32")  # few numbers: no reason to round sums
+        fixed = ops.stop_gradient(x)
+        mean = _mean(fixed)
+        variance = ops.maximum(_mean(ops.square(fixed)) - ops.square(mean), 0.0)
         here = np.eye(self.moving_mean.shape[0], dtype="float32")[row][:, None] * (1.0 - self.momentum)
         self.moving_mean.assign_add((mean - self.moving_mean) * here)
         self.moving_variance.assign_add((variance - self.moving_variance) * here)
-        y = _normalise(rows, gamma, beta, mean[0], ops.rsqrt(variance[0] + self.epsilon), mean_of)
-        return ops.cast(ops.reshape(y, ops.shape(x)), self.compute_dtype)
+        y = _normalise(x, gamma, beta, mean, ops.rsqrt(variance + self.epsilon))
+        return ops.cast(y, self.compute_dtype)
 
     def compute_output_shape(self, input_shape, step=None):
         return input_shape
@@ -85,27 +87,51 @@ class StepBatchNormalization(keras.layers.Layer):
 
 
 @ops.custom_gradient
-def _normalise(rows, gamma, beta, mean, inverse, mean_of):
+def _normalise(x, gamma, beta, mean, inverse):
     """gamma * (x - mean) * inverse + beta, with the gradient through mean and inverse = 1 / sd folded into that of x.
 
     Ioffe, Szegedy 2015 (arXiv 1502.03167), section 3: with z = (x - mean) * inverse,
     dx = gamma * inverse * (dy - mean(dy) - z * mean(dy * z)).
 
     Args:
-        rows: x, float32 [n, C].
+        x: [B, ..., C].
         gamma, beta, mean, inverse: float32 [C].
-        mean_of: float32 [1, n] of 1 / n, whose product with rows is their mean: faster than a reduction.
     """
     scale = gamma * inverse
 
     def gradient(*args, upstream=None):
         dy = args[0] if upstream is None else upstream
-        dbeta = ops.matmul(mean_of, dy)[0]
-        dgamma = (ops.matmul(mean_of, dy * rows)[0] - dbeta * mean) * inverse
+        dbeta = _mean(dy)
+        dgamma = (_mean(dy * x) - dbeta * mean) * inverse
         slope = scale * inverse * dgamma
-        dx = dy * scale - rows * slope + (mean * slope - scale * dbeta)
-        count = ops.cast(ops.shape(rows)[0], "float32")
-        nothing = (ops.zeros_like(fixed) for fixed in (mean, inverse, mean_of))
-        return dx, dgamma * count, dbeta * count, *nothing
+        dx = _affine(dy, scale, mean * slope - scale * dbeta) - _affine(x, slope)
+        count = ops.cast(ops.prod(ops.shape(x)[:-1]), "float32")
+        return dx, dgamma * count, dbeta * count, ops.zeros_like(mean), ops.zeros_like(inverse)
 
-    return rows * scale + (beta - mean * scale), gradient
+    return _affine(x, scale, beta - mean * scale), gradient
+
+
+def _mean(x):
+    """Mean over all axes but the last, float32 [C].
+
+    Sums over a picture are matrix products, which are faster than reductions, in the dtype of x; their mean over the
+    pictures is float32, so that the rounding of bfloat16 averages out.
+    """
+    pictures = x[None] if len(x.shape) == 2 else ops.reshape(x, (-1, math.prod(x.shape[1:-1]), x.shape[-1]))
+    points = ops.shape(pictures)[1]
+    sums = ops.matmul(ops.ones((1, points), dtype=x.dtype), pictures)
+    return ops.mean(ops.cast(sums, "float32"), axis=(0, 1)) / ops.cast(points, "float32")
+
+
+def _affine(x, scale, shift=None):
+    """x * scale + shift per channel, in the dtype of x.
+
+    TensorFlow makes a depthwise convolution, the sum and a ReLU behind it one pass over the memory, and product and sum
+    two; XLA makes them one by itself.
+    """
+    scale = ops.cast(scale, x.dtype)
+    if keras.backend.backend() == "tensorflow" and len(x.shape) == 4:
+        y = ops.depthwise_conv(x, scale[None, None, :, None], data_format="channels_last")
+    else:
+        y = x * scale
+    return y if shift is None else y + ops.cast(shift, x.dtype)

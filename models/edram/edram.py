@@ -120,23 +120,23 @@ class EDRAM(FERModel):
         context = self.context(image, training=training)
         states = self.cell.get_initial_state(context)
         emitted = [self._first_matrix(image, context)]
-        used, emotions, affects = [], [], []
+        used, hidden = [], []
         for step in range(self.arguments["glimpses"]):
             matrix = emitted[step] if given is None else ops.cast(given[:, step], "float32")
             used.append(self.cell.emission.restrict(matrix))
             h1, next_matrix, states = self.cell(image, states, matrix, step=step, training=training)
             emitted.append(next_matrix)
-            emotions.append(self.emotion_head(h1, step=step, training=training))
-            if self.affect_head is not None:
-                affects.append(self.affect_head(h1, step=step, training=training))
-        windows = ops.stack(used, axis=1)
+            hidden.append(h1)
+        windows, hidden = ops.stack(used, axis=1), ops.stack(hidden, axis=1)
         outputs = {
-            "emotion": ops.stack(emotions, axis=1),
+            "emotion": self.emotion_head(hidden, training=training),
             "windows": windows,
             "weights": ops.ones_like(windows[:, :, 0, 0]) / len(used),
             "emitted": ops.stack(emitted, axis=1),
         }
-        return {**outputs, "affect": ops.stack(affects, axis=1)} if affects else outputs
+        if self.affect_head is not None:
+            outputs["affect"] = self.affect_head(hidden, training=training)
+        return outputs
 
     def _first_matrix(self, image, context):
         if self.arguments["first_glimpse"] == "context":

@@ -10,6 +10,8 @@ from models.edram.batch_norm import StepBatchNormalization
 class Head(keras.layers.Layer):
     """Dense -> BN -> ReLU, twice, then a dense layer in float32: emotion logits, or (valence, arousal) through tanh.
 
+    All steps go through a dense layer at once; each has its own normalisation.
+
     Args:
         outputs: K for emotions, 2 for affect.
         units: of the two hidden layers.
@@ -18,7 +20,7 @@ class Head(keras.layers.Layer):
         dropout: share of the inputs of each dense layer set to 0 while training.
         seed: of the dropout.
 
-    Call arguments: x [B, units]; step; training. Returns float32 [B, outputs].
+    Call arguments: x [B, T, units], the steps in order; training. Returns float32 [B, T, outputs].
     """
 
     def __init__(
@@ -48,10 +50,11 @@ class Head(keras.layers.Layer):
     def build(self, input_shape):
         pass
 
-    def call(self, x, step=0, training=False):
+    def call(self, x, training=False):
         for dense, norm in zip(self.hidden, self.norms):
             x = dense(self.drop(x, training=training))
-            x = ops.relu(norm(x, step=step, training=training))
+            steps = [norm(x[:, step], step=step, training=training) for step in range(self.steps)]
+            x = ops.relu(ops.stack(steps, axis=1))
         return self.output_layer(ops.cast(self.drop(x, training=training), "float32"))
 
     def get_config(self):
