@@ -36,6 +36,12 @@ def replace(path):
         temporary.unlink(missing_ok=True)
 
 
+def remove_leftovers(folder):
+    """Delete, at any depth, the temporary files of `replace` that a killed process left. No other may be at work there."""
+    for left in Path(folder).rglob(".????????.*"):
+        left.unlink()
+
+
 def write_json(path, value):
     """Save `value` as indented JSON. Raises ValueError for nan and infinity, which JSON does not know."""
     text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)

@@ -44,7 +44,7 @@ class Recipe:
         weight_decay: of "adamw", on kernels only, never on the emission network (it pulls glimpses to the centre).
         clip_norm: of the global gradient.
         patience: epochs without a better validation loss after which training ends.
-        monitor: of patience and best weights: a column of history.csv; one that ends in "accuracy" is better high.
+        monitor: of patience and best weights: a "val_" column of history.csv; one that ends in "accuracy" is better high.
         class_weights: "sqrt", see losses.class_weights, or "none".
         label_smoothing: share in [0, 1).
         emotion_weight, affect_weight, location_weight: of the three losses.

@@ -59,6 +59,7 @@ def resume(run, *, data_dir=None, verbose="auto"):
             f"{recipe.data} has changed since the run began: expected fingerprint {before['data']['fingerprint']}, "
             f"found {described['fingerprint']}"
         )
+    files.remove_leftovers(run)
     setting = _Setting(recipe, run, described, data_dir)
     if (run / checkpoints.LATEST).exists():
         setting.checkpoint.read(setting.model)
@@ -77,7 +78,9 @@ class _Setting:
         self.model = build(recipe, described)
         outputs = _output_shapes(self.model)
         self.training, self.validation = batches(recipe, outputs, data_dir)
-        compile_model(self.model, recipe, outputs, self.training)
+        logged = compile_model(self.model, recipe, outputs, self.training)
+        if recipe.monitor not in logged:
+            raise ValueError(f"monitor: expected one of {', '.join(logged)}, got {recipe.monitor!r}")
         self.history, self.stop = [], _StopRequest()
         monitor = {"monitor": recipe.monitor, "mode": "max" if recipe.monitor.endswith("accuracy") else "min"}
         self.best = Best(run, recipe.classes, **monitor)
@@ -141,7 +144,10 @@ def _output_shapes(model):
 
 
 def compile_model(model, recipe, outputs, training):
-    """Losses of Forch et al. 2019 for the outputs that the model has, optimizer and metrics."""
+    """Losses of Forch et al. 2019 for the outputs that the model has, optimizer and metrics.
+
+    Returns: the names of what `fit` will log of the validation split.
+    """
     weights = losses.class_weights(training.counts) if recipe.class_weights == "sqrt" else None
     measure = recipe.options.get("zoom_measure", "entries")
     terms = {
@@ -150,13 +156,17 @@ def compile_model(model, recipe, outputs, training):
         "emitted": (losses.LocationLoss(measure=measure), recipe.location_weight),
     }
     terms = {name: term for name, term in terms.items() if name in outputs}
+    windows = WindowStatistics(outputs["windows"][1])
     model.compile(
         optimizer=_optimizer(recipe, training.steps),
         loss={name: loss for name, (loss, _) in terms.items()},
         loss_weights={name: weight for name, (_, weight) in terms.items()},
-        metrics={"emotion": [FinalAccuracy()], "windows": [WindowStatistics(outputs["windows"][1])]},
+        metrics={"emotion": [FinalAccuracy()], "windows": [windows]},
     )
     model.optimizer.build(model.trainable_variables)
+    parts = [f"{name}_loss" for name in terms] if len(terms) > 1 else []
+    names = ("loss", *parts, "emotion_accuracy", *windows.result())
+    return [f"val_{name}" for name in names]
 
 
 def _optimizer(recipe, steps):
@@ -275,8 +285,6 @@ class Best(keras.callbacks.Callback):
         self.best = -self.sign * np.inf
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.monitor not in logs:
-            raise ValueError(f"monitor: expected one of {', '.join(logs)}, got {self.monitor!r}")
         if self.sign * (logs[self.monitor] - self.best) > 0:
             self.best = float(logs[self.monitor])
             checkpoints.save(self.model, self.path, self.emotions)

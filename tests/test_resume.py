@@ -103,6 +103,7 @@ def test_killed_while_it_writes_a_checkpoint_and_resumed(trained, tmp_path):
     code, lines = command("--resume", run, "--quiet")
     assert code == 0, lines
     assert not any("UserWarning" in line for line in lines)
+    assert not half.exists()
     assert_same_run(run, trained.run)
     assert len({row["learning_rate"] for row in history(run)}) > 1  # the plateau schedule has acted
     assert len(environment.read(run)["starts"]) == 2

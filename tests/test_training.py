@@ -100,7 +100,10 @@ def test_collapsed_glimpses_are_told_in_the_log(tmp_path, caplog):
     assert "glimpse 1 has collapsed" in caplog.text
 
 
-@pytest.mark.filterwarnings("ignore:Early stopping conditioned")
-def test_an_unknown_monitor_is_named(toy_recipe, tmp_path):
-    with pytest.raises(ValueError, match="monitor: expected one of .*val_loss.*, got 'val_accurracy'"):
+def test_an_unknown_monitor_is_named_before_training(toy_recipe, tmp_path):
+    with pytest.raises(ValueError, match="monitor: expected one of val_loss, .*, got 'val_accurracy'") as raised:
         training.train(dataclasses.replace(toy_recipe, monitor="val_accurracy"), tmp_path / "run", verbose=0)
+    assert not (tmp_path / "run").exists()
+    named = str(raised.value).removeprefix("monitor: expected one of ").split(", got")[0].split(", ")
+    training.train(dataclasses.replace(toy_recipe, epochs=1), tmp_path / "run", verbose=0)
+    assert set(named) == {name for name in history(tmp_path / "run")[0] if name.startswith("val_")}
