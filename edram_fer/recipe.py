@@ -44,7 +44,8 @@ class Recipe:
         weight_decay: of "adamw", on kernels only, never on the emission network (it pulls glimpses to the centre).
         clip_norm: of the global gradient.
         patience: epochs without a better validation loss after which training ends.
-        monitor: of patience and best weights: a "val_" column of history.csv; one that ends in "accuracy" is better high.
+        monitor: of patience and best weights: a "val_" column of history.csv; one that ends in "accuracy" is better
+            high.
         class_weights: "sqrt", see losses.class_weights, or "none".
         label_smoothing: share in [0, 1).
         emotion_weight, affect_weight, location_weight: of the three losses.
@@ -163,7 +164,7 @@ def override(recipe, settings):
         key, equals, text = setting.partition("=")
         if not equals:
             raise ValueError(f"--set: expected key=value, got {setting!r}")
-        recipe = _with(recipe, key.strip(), _value(text.strip()))
+        recipe = _with(recipe, key.strip(), value_of(text.strip()))
     return recipe
 
 
@@ -187,7 +188,8 @@ def _with(recipe, key, value):
     raise ValueError(f"--set: unknown key {key!r}; known are {', '.join(known)}")
 
 
-def _value(text):
+def value_of(text):
+    """A setting's text as a Python literal, one of the words none, true and false in any case, or else as text."""
     words = {"none": None, "true": True, "false": False}
     if text.lower() in words:
         return words[text.lower()]

@@ -1,6 +1,6 @@
 """EDRAM on FER2013: the whole face first, then two glimpses without rotation at half of its size.
 
-    edram-fer prepare fer2013 SOURCE
+    edram-fer prepare fer2013 --source SOURCE
     python train.py fer2013
 
 Ours, for a CPU with two cores: against the published glimpse CNN thinner where its maps are large and wider where they

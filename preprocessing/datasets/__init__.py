@@ -6,25 +6,33 @@ have `source_fingerprint(source)`, by which `prepare` notices that the source is
 only when a builder is asked for.
 """
 import contextlib
-import errno
 import hashlib
 import importlib
-import io
+import importlib.util
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-NAMES = ("fer2013", "drawn_faces")
+from preprocessing.datasets.writing import download_and_prepare, is_prepared, move, write_errors_named
+
+NAMES = ("fer2013", "ferplus", "affectnet", "raf_db", "ck_plus", "jaffe", "ferg", "kdef", "sfew", "expw", "folder",
+         "drawn_faces")
 _UNFINISHED = "incomplete."
 
 
 def builder(name: str, data_dir):
     """Open the data set `name` ("fer2013", "drawn_faces/grey48") that lies prepared under `data_dir`.
 
+    The name of a data set of annotated faces may lack its configuration where only one is prepared.
+
     Returns its TFDS builder. Raises ValueError for an unknown name, FileNotFoundError where it is not prepared.
     """
+    dataset, _, config = name.partition("/")
+    if _has_annotations(dataset):
+        from preprocessing.datasets import annotated
+        return annotated.open_prepared(dataset, config, Path(data_dir).expanduser())
     opened = _make(name, data_dir, {})
-    if not _is_prepared(opened):
+    if not is_prepared(opened):
         raise FileNotFoundError(f"data set {name} is not prepared in {data_dir}: no complete {opened.data_dir}; "
                                 f"prepare it first")
     return opened
@@ -34,23 +42,29 @@ def prepare(name: str, source, data_dir, *, force: bool = False, report: Callabl
     """Make the data set `name` from `source` under `data_dir`/<name>/[<config>/]<version> and return its TFDS builder.
 
     `source`: file or folder of the original files, None where the data set draws its own. A complete one is reused
-    unless its source was another one or `force` is given. `report` is told in lines what happens; `options` go to the
-    builder. All is written into a temporary folder first, so that a failure leaves neither half a data set nor litter,
-    and an older one in place.
+    unless its source was another one or `force` is given. `report` is told in lines what happens; `options` of a data
+    set of annotated photos are those of `annotated.prepare`. All is written into a temporary folder first, so that a
+    failure leaves no half a data set, and an older one in place.
 
     Raises ValueError and FileNotFoundError for a bad name or source, OSError naming the place for a full disk or
     a folder that cannot be written.
     """
     data_dir = Path(data_dir).expanduser().absolute()
-    old = _make(name, data_dir, options)
+    if _has_annotations(name):
+        from preprocessing.datasets import annotated
+        return annotated.prepare(name, _module(name).Builder, source, data_dir, force=force,
+                                 report=report, **options)
+    if options:
+        raise ValueError(f"data set {name} is not made from annotated photos; no use for {', '.join(options)}")
+    old = _make(name, data_dir, {})
     if old.MANUAL_DOWNLOAD_INSTRUCTIONS:
         if source is None:
             raise ValueError(f"data set {name} needs a source. {_one_line(old.MANUAL_DOWNLOAD_INSTRUCTIONS)}")
-        options = {**options, "source": source}
+        options = {"source": source}
     elif source is not None:
         raise ValueError(f"data set {name} is made without original files; source {str(source)!r} has no use")
     target = Path(old.data_dir)
-    if _is_prepared(old) and not force and not _differs(old, source, report):
+    if is_prepared(old) and not force and not _differs(old, source, report):
         report(f"{name} is already prepared in {target}: reused")
         return old
     report(f"preparing {name} in {target}" + (f" from {source}" if source is not None else ""))
@@ -58,8 +72,8 @@ def prepare(name: str, source, data_dir, *, force: bool = False, report: Callabl
         report(f"{left} was left by an interrupted run; delete it, unless another one is at work")
     with _workplace(name, data_dir) as folder:
         made = _make(name, folder, options)
-        _download_and_prepare(made)
-        _move(folder, Path(made.data_dir), target)
+        download_and_prepare(made)
+        move(folder, Path(made.data_dir), target)
     done = builder(name, data_dir)
     for line in (done.info.metadata or {}).get("report", []):
         report(line)
@@ -81,18 +95,23 @@ def fingerprint(opened) -> str:
 def _make(name: str, data_dir, options: dict):
     """The TFDS builder of `name`, prepared or not."""
     dataset, _, config = name.partition("/")
-    if dataset not in NAMES:
-        raise ValueError(f"unknown data set {name!r}; known: {', '.join(NAMES)}")
-    module = importlib.import_module(f"{__name__}.{dataset}.{dataset}_dataset_builder")
+    module = _module(dataset)
     configs = [known.name for known in module.Builder.BUILDER_CONFIGS]
     if config and config not in configs:
         raise ValueError(f"data set {dataset} has no configuration {config!r}; known: {', '.join(configs) or 'none'}")
     return module.Builder(data_dir=Path(data_dir).expanduser(), **({"config": config} if config else {}), **options)
 
 
-def _is_prepared(opened) -> bool:
-    # TFDS alone would warn that nothing is there, which is the usual case before preparing.
-    return (Path(opened.data_dir) / "dataset_info.json").exists() and opened.is_prepared()
+def _module(dataset: str):
+    """The module with the builder of a data set."""
+    if dataset not in NAMES:
+        raise ValueError(f"unknown data set {dataset!r}; known: {', '.join(NAMES)}")
+    return importlib.import_module(f"{__name__}.{dataset}.{dataset}_dataset_builder")
+
+
+def _has_annotations(dataset: str) -> bool:
+    """Whether a data set is made of annotated photos."""
+    return importlib.util.find_spec(f"{__name__}.{dataset}.annotations") is not None if dataset in NAMES else False
 
 
 def _one_line(text: str) -> str:
@@ -109,41 +128,7 @@ def _differs(old, source, report: Callable[[str], None]) -> bool:
 @contextlib.contextmanager
 def _workplace(name: str, data_dir: Path) -> Iterator[Path]:
     """A temporary folder in `data_dir`, gone afterwards. A failure to write there raises OSError naming it."""
-    try:
+    with write_errors_named(name, data_dir, "nothing was kept"):
         data_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=data_dir, ignore_cleanup_errors=True) as folder:
             yield Path(folder)
-    except Exception as error:
-        number = _write_error(error, data_dir)
-        if number is None:
-            raise
-        raise OSError(number, f"cannot write data set {name} to {data_dir}, nothing was kept: {error}") from error
-
-
-def _write_error(error: BaseException | None, data_dir: Path) -> int | None:
-    """The errno of a failure to write in `data_dir`, found in `error` or what caused it; None for any other error."""
-    from tensorflow.errors import OpError, ResourceExhaustedError
-    while error is not None and not isinstance(error, (OSError, OpError)):
-        error = error.__cause__  # TFDS wraps what TensorFlow raises
-    if isinstance(error, OpError):
-        return errno.ENOSPC if isinstance(error, ResourceExhaustedError) else errno.EIO
-    if error is None or isinstance(error, FileNotFoundError):
-        return None
-    elsewhere = error.filename is not None and data_dir not in (Path(error.filename), *Path(error.filename).parents)
-    return None if elsewhere else error.errno or errno.EIO
-
-
-def _download_and_prepare(made) -> None:
-    import tensorflow_datasets as tfds
-    # GCS would be asked for a ready-made copy of data that must not be handed around.
-    config = tfds.download.DownloadConfig(try_download_gcs=False)
-    with contextlib.redirect_stdout(io.StringIO()):  # TFDS would name the temporary folder as the place of the data
-        made.download_and_prepare(download_config=config)
-
-
-def _move(folder: Path, made: Path, target: Path) -> None:
-    """The finished data set to its place, in one rename; an older one leaves with the temporary folder."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.exists():
-        target.rename(folder / "old")
-    made.rename(target)

@@ -1,0 +1,83 @@
+"""AffectNet of 2017: csv lists with a row per picture; paths, boxes and landmarks are those of whole photos."""
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from preprocessing import sources
+from preprocessing.datasets.affectnet import values
+from preprocessing.records import FaceRecord, checked_affect
+
+COLUMNS = ("subdirectory_filepath", "face_x", "face_y", "face_width", "face_height", "facial_landmarks", "expression",
+           "valence", "arousal")
+_BOX = COLUMNS[1:5]
+
+
+class Layout(NamedTuple):
+    """The columns of a list, in lower case, and whether its first line names them."""
+    columns: tuple[str, ...]
+    header: bool
+
+
+def layout(path: Path) -> Layout:
+    """The columns of a list by its header, or the published ones where it has none.
+
+    Raises ValueError naming the file where its first lines are neither.
+    """
+    first = [_fields(line) for _, line in itertools.islice(sources.lines(path), 10)] or [[""]]
+    names = tuple(name.casefold() for name in first[0])
+    if set(COLUMNS) <= set(names):
+        return Layout(names, True)
+    if any(len(row) == len(COLUMNS) and "/" in row[0] for row in first):    # the very first row may be malformed
+        return Layout(COLUMNS, False)
+    raise ValueError(f"{path}: expected the header of an AffectNet list, subDirectory_filePath,face_x,...,arousal, or "
+                     f"rows of {len(COLUMNS)} columns; found {','.join(first[0])[:80]!r}")
+
+
+def first_pictures(path: Path, count: int = 20) -> list[str]:
+    """The paths of the pictures in the first rows of a list."""
+    columns, header = layout(path)
+    rows = (_fields(line) for _, line in sources.lines(path, header=header))
+    place = columns.index(COLUMNS[0])
+    return [row[place] for row in itertools.islice(rows, count) if len(row) == len(columns)]
+
+
+def records(lists: Mapping[str, Path], pictures: str, classes: Sequence[str]) -> Iterator[FaceRecord]:
+    """All rows of the lists {split: path}, one at a time; `pictures`: folder that their paths start from."""
+    for split, path in lists.items():
+        columns, header = layout(path)
+        for number, line in sources.lines(path, header=header):
+            yield _record(_fields(line), columns, f"{path.name}:{number}", split, pictures, classes)
+
+
+def _fields(line: str) -> list[str]:
+    # No value holds a comma, a quote or a line break, so a line is a row; a stray quote spoils its own row only.
+    return [field.strip().strip('"').strip() for field in line.split(",")]
+
+
+def _record(fields: list[str], columns: Sequence[str], row: str, split: str, pictures: str,
+            classes: Sequence[str]) -> FaceRecord:
+    if len(fields) != len(columns):
+        return FaceRecord(id=row, row=row, picture="", split=split,
+                          status=f"{len(fields)} columns instead of {len(columns)}")
+    named = dict(zip(columns, fields))
+    path = named[COLUMNS[0]]
+    known = {"id": path or row, "row": row, "picture": f"{pictures}/{path}", "split": split}
+    try:
+        if not path:
+            raise ValueError("no picture path")
+        known["emotion"] = values.emotion(named["expression"], classes)
+        known["box"] = _box(named)
+        known["landmarks"] = values.landmarks(named["facial_landmarks"].split(";") if named["facial_landmarks"] else ())
+        known["valence"], known["arousal"] = checked_affect(named["valence"], named["arousal"])
+    except ValueError as fault:
+        known["status"] = str(fault)
+    return FaceRecord(**known)
+
+
+def _box(named: Mapping[str, str]) -> tuple[float, float, float, float]:
+    """A box without area is a fault; one that crosses the border is not, the face is cut from what lies inside."""
+    left, top, width, height = (values.number(name, named[name]) for name in _BOX)
+    if width <= 0 or height <= 0:
+        raise ValueError(f"box {width:g}x{height:g}")
+    return left, top, width, height

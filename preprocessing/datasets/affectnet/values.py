@@ -1,0 +1,69 @@
+"""The values of AffectNet's annotations, checked, whichever file they stand in. ValueError is the status of the row."""
+import math
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from preprocessing import emotions
+from preprocessing.records import LANDMARKS, no_label
+
+
+def emotion(code, classes: Sequence[str]) -> str:
+    """The name behind one of AffectNet's codes, which must be one of `classes`."""
+    name = emotions.from_code("AffectNet", code)
+    if not emotions.is_emotion(name):
+        raise ValueError(no_label(name))
+    if name not in classes:
+        raise ValueError(f"label {name}, not among the seven classes")
+    return name
+
+
+def number(name: str, value) -> float:
+    """A finite number; text that is one counts."""
+    try:
+        found = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        found = math.nan
+    if not math.isfinite(found):
+        raise ValueError(f"{name} {str(value)[:20]!r} is not a number")
+    return found
+
+
+def landmarks(values: Iterable) -> tuple[tuple[float, float], ...] | None:
+    """136 numbers x, y, x, y, ... as 68 points; none at all: None."""
+    values = [number("landmark", value) for value in values]
+    if not values:
+        return None
+    if len(values) != 2 * LANDMARKS:
+        raise ValueError(f"{len(values)} landmark numbers instead of {2 * LANDMARKS}")
+    return tuple(zip(values[::2], values[1::2]))
+
+
+def index(folder: Path, annotation: str) -> dict[str, str]:
+    """All rows of `folder`/images and `folder`/annotations: name without ending -> ending of the picture.
+
+    Args:
+        folder: train_set or the like.
+        annotation: ending of the annotation files that stand for a row, "_exp.npy".
+
+    The order is that of the numbers in the names. A row without a picture gets the ending ".jpg".
+    """
+    found = {name.removesuffix(annotation): ".jpg" for name in _names(folder / "annotations")
+             if name.endswith(annotation)}
+    endings = {}    # of a million equal endings one is kept
+    for name in _names(folder / "images"):
+        stem, ending = os.path.splitext(name)
+        found[stem] = endings.setdefault(ending, ending)
+    return {stem: found[stem] for stem in sorted(found, key=_by_number)}
+
+
+def _names(folder: Path) -> Iterable[str]:
+    try:
+        with os.scandir(folder) as entries:
+            yield from (entry.name for entry in entries if not entry.name.startswith("."))
+    except FileNotFoundError:
+        return
+
+
+def _by_number(name: str) -> tuple[float, str]:
+    return (int(name) if name.isascii() and name.isdigit() else math.inf, name)

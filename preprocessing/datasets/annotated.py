@@ -1,0 +1,234 @@
+"""What the data sets of annotated photos share: from `Annotations` to a prepared TFDS data set.
+
+    records -> chunk files of faces (preprocessing.faces, resumable) -> splits and duplicates -> TFDS, rows, sheets
+
+The builder of a data set names its versions and texts; the module `annotations` beside it finds the files.
+"""
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import inspect
+import io
+import itertools
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow_datasets as tfds
+from tqdm.auto import tqdm
+
+from preprocessing import contact_sheet, face_table, faces
+from preprocessing.datasets.writing import download_and_prepare, move, write_errors_named
+from preprocessing.emotions import EIGHT, SEVEN
+from preprocessing.face_table import Division, FaceTable
+from preprocessing.records import LANDMARKS, OK, Annotations, fingerprint
+
+CLASSES = {"seven": SEVEN, "eight": EIGHT}
+ROWS, FACES_SHEET, FAILURES_SHEET = "rows.parquet", "faces.png", "failures.png"
+
+
+@dataclasses.dataclass
+class FacesConfig(tfds.core.BuilderConfig):
+    """One form of prepared faces: side in pixels, RGB or grey, labels in canonical order, and optional features."""
+    size: int = 100
+    colour: bool = False
+    classes: Sequence[str] = SEVEN
+    landmarks: bool = False
+    soft_label: bool = False
+
+
+class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Prepared faces of one data set, in the order of its annotations.
+
+    `image` uint8 [size, size, 1 or 3]; `emotion` in canonical order; `affect` float32 [2] = (valence, arousal), -2
+    where not annotated; `id`, `subject` text; `duplicate` bool, a face outside training that equals one of it; where
+    the data set has them `landmarks` float32 [68, 2] in pixels of the face (nan where missing) and `soft_label`
+    float32 [8] in the order of `emotions.EIGHT`.
+    """
+
+    def __init__(self, *, table: FaceTable | None = None, about: dict | None = None, **options):
+        """`table`: the faces to write; `about`: metadata. Without them the builder only describes the data set."""
+        super().__init__(**options)
+        self.table, self.about = table, about or {}
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        config, features = self.builder_config, tfds.features
+        kinds = {
+            "image": features.Image(shape=(config.size, config.size, 3 if config.colour else 1), encoding_format="png"),
+            "emotion": features.ClassLabel(names=list(config.classes)),
+            "affect": features.Tensor(shape=(2,), dtype=np.float32),
+            "id": features.Text(),
+            "subject": features.Text(),
+            "duplicate": np.bool_,
+        }
+        if config.landmarks:
+            kinds["landmarks"] = features.Tensor(shape=(LANDMARKS, 2), dtype=np.float32)
+        if config.soft_label:
+            kinds["soft_label"] = features.Tensor(shape=(len(EIGHT),), dtype=np.float32)
+        return self.dataset_info_from_configs(
+            features=features.FeaturesDict(kinds),
+            supervised_keys=("image", "emotion"),
+            disable_shuffling=True,
+            metadata=tfds.core.MetadataDict(),
+        )
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
+        self.info.metadata.update(self.about)
+        parts = {split: self._generate_examples(split) for split in self.table.splits}
+        if self.table.duplicates["test"]:
+            parts["test_clean"] = self._generate_examples("test", clean=True)
+        return parts
+
+    def _generate_examples(self, split: str, clean: bool = False) -> Iterator:
+        for number, row in enumerate(self.table.rows()):
+            if row["status"] == OK and row["split"] == split and not (clean and row["duplicate"]):
+                yield number, self._example(row)
+
+    def _example(self, row: dict) -> dict:
+        example = {
+            "image": io.BytesIO(row["face"]),
+            "emotion": row["emotion"],
+            "affect": np.array([row["valence"], row["arousal"]], np.float32),
+            "id": row["id"],
+            "subject": row["subject"],
+            "duplicate": row["duplicate"],
+        }
+        if self.builder_config.landmarks:
+            points = row["landmarks"] or np.full(2 * LANDMARKS, np.nan)
+            example["landmarks"] = np.reshape(np.array(points, np.float32), (LANDMARKS, 2))
+        if self.builder_config.soft_label:
+            label = row["soft_label"] or np.eye(len(EIGHT))[EIGHT.index(row["emotion"])]
+            example["soft_label"] = np.array(label, np.float32)
+        return example
+
+
+def open_prepared(name: str, config: str, data_dir: Path):
+    """The TFDS builder of prepared faces; without a `config` the only one. FileNotFoundError where there is none."""
+    found = sorted(path.parent for path in data_dir.glob(f"{name}/{config or '*'}/*/dataset_info.json"))
+    if not found:
+        place = data_dir / name / config
+        raise FileNotFoundError(f"data set {name} is not prepared in {data_dir}: nothing complete in {place}; "
+                                f"prepare it first")
+    if len({path.parent for path in found}) > 1:
+        known = ", ".join(f"{name}/{path.parent.name}" for path in found)
+        raise ValueError(f"data set {name} is prepared in several forms, name one: {known}")
+    return tfds.builder_from_directory(found[-1])
+
+
+def prepare(name: str, builder_class: type[Builder], source, data_dir: Path, *, classes: str | None = None,
+            workers: int | None = None, force: bool = False, report: Callable[[str], None] = print, **options):
+    """Make, or go on making, the faces of a data set under `data_dir`/<name>/<config>/<version>.
+
+    What a killed run leaves lies in `data_dir`/unfinished.<name>.<config> and is gone on with where annotations and
+    settings are the same, otherwise it is begun anew. A finished data set of the same is reused unless `force`.
+
+    Args:
+        source: file or folder of the original files.
+        classes: "seven" or "eight" emotions; None: all that the data set has.
+        workers: processes, None: one per core.
+        options: fields of faces.Settings and of Division, and options of the data set's own `find`.
+
+    Returns: the TFDS builder.
+
+    Raises ValueError for bad annotations or options, OSError for a full disk or where another process is at work.
+    """
+    if source is None:
+        text = " ".join(builder_class.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
+        raise ValueError(f"data set {name} needs a source. {text}")
+    of_find = [parameter for parameter in inspect.signature(builder_class.find).parameters if parameter != "source"]
+    of_settings, of_division = ([f.name for f in dataclasses.fields(kind)] for kind in (faces.Settings, Division))
+    if unknown := sorted(set(options) - {*of_find, *of_settings, *of_division}):
+        known = ", ".join(dict.fromkeys([*of_settings, *of_division, *of_find]))
+        raise ValueError(f"unknown option {unknown[0]!r} for data set {name}; known: {known}")
+    found = builder_class.find(source, **_those(options, of_find))
+    how = faces.Settings(**{"detectors": found.detectors, **_those(options, of_settings)})
+    division = Division(**_those(options, of_division))
+    config = _config(found, how, classes)
+    about = {"name": found.name, "form": found.form, "annotations": fingerprint(found), "classes": list(config.classes),
+             "settings": dataclasses.asdict(how), "division": dataclasses.asdict(division)}
+    about["fingerprint"] = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+    target = Path(builder_class(data_dir=data_dir, config=config).data_dir)
+    if not force and _fingerprint_of(target) == about["fingerprint"]:
+        report(f"{name} is already prepared in {target}: reused")
+        return tfds.builder_from_directory(target)
+    report(f"preparing {name} in {target} from {found.root}: {found.form}")
+    with (_workplace(data_dir / f"unfinished.{name}.{config.name}", about, report) as work,
+          write_errors_named(name, data_dir, "go on with the same command when there is room")):
+        table = FaceTable(_chunks(found, work / "chunks", how, workers), config.classes, division)
+        if not table.splits:
+            raise ValueError(f"{found.root}: no usable face in its rows: {face_table.listed(table)}")
+        about["report"] = face_table.summary(found, table)
+        made = _written(builder_class, work, config, table, about, found)
+        move(work, made, target)
+        shutil.rmtree(work)
+    for line in about["report"]:
+        report(line)
+    return tfds.builder_from_directory(target)
+
+
+def _those(options: Mapping, names: Sequence[str]) -> dict:
+    return {name: value for name, value in options.items() if name in names}
+
+
+def _written(builder_class: type[Builder], work: Path, config: FacesConfig, table: FaceTable, about: dict,
+             found: Annotations) -> Path:
+    """The folder with the whole data set, not yet in its place."""
+    shutil.rmtree(work / "tfds", ignore_errors=True)
+    made = builder_class(data_dir=work / "tfds", config=config, table=table, about=about)
+    download_and_prepare(made)
+    folder = Path(made.data_dir)
+    face_table.write_rows(table, folder / ROWS)
+    contact_sheet.sheet(face_table.some_faces(table)).save(folder / FACES_SHEET)
+    contact_sheet.sheet(face_table.some_failures(table, found)).save(folder / FAILURES_SHEET)
+    return folder
+
+
+def _config(found: Annotations, settings: faces.Settings, classes: str | None) -> FacesConfig:
+    if classes is not None and classes not in CLASSES:
+        raise ValueError(f"classes: expected one of {', '.join(CLASSES)}, got {classes!r}")
+    first = list(itertools.islice(found.records(), 1000))
+    chosen = found.classes if classes is None else tuple(name for name in CLASSES[classes] if name in found.classes)
+    return FacesConfig(
+        name=f"{'colour' if settings.colour else 'grey'}{settings.size}" + (f"-{classes}" if classes else ""),
+        size=settings.size,
+        colour=settings.colour,
+        classes=chosen,
+        landmarks=settings.landmarks or any(record.landmarks for record in first),
+        soft_label=any(record.soft_label for record in first),
+    )
+
+
+def _fingerprint_of(target: Path) -> str | None:
+    """Of the data set that lies complete in `target`."""
+    if not (target / "dataset_info.json").exists():
+        return None
+    return (tfds.builder_from_directory(target).info.metadata or {}).get("fingerprint")
+
+
+@contextlib.contextmanager
+def _workplace(work: Path, about: dict, report: Callable[[str], None]) -> Iterator[Path]:
+    """The folder of an unfinished preparation, locked; emptied where it belongs to other annotations or settings."""
+    work.mkdir(parents=True, exist_ok=True)
+    with open(work / "lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OSError(f"another process is preparing in {work}") from None
+        state = work / "fingerprint"
+        if (work / "chunks").exists():
+            if state.exists() and state.read_text() == about["fingerprint"]:
+                report(f"going on with what lies in {work}")
+            else:
+                report(f"{work} was of other annotations or settings: begun anew")
+                shutil.rmtree(work / "chunks")
+        state.write_text(about["fingerprint"])
+        yield work
+
+
+def _chunks(found: Annotations, folder: Path, settings: faces.Settings, workers: int | None) -> list[Path]:
+    total = sum(1 for _ in found.records())
+    with tqdm(total=total, unit=" rows", desc="faces", disable=None) as bar:
+        return faces.process(found, folder, settings, workers=workers, progress=bar.update)

@@ -1,0 +1,17 @@
+"""CK+, posed sequences of 123 subjects with eight expressions, in folds of subjects."""
+import tensorflow_datasets as tfds
+
+from preprocessing.datasets import annotated
+from preprocessing.datasets.ck_plus import annotations
+
+
+class Builder(annotated.Builder):
+    """CK+ as a TFDS data set; examples as `annotated.Builder` tells."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First release."}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = """\
+    CK+ is given to researchers on request: http://www.jeffcohn.net/Resources/. Name as source the folder with
+    cohn-kanade-images and Emotion, the folder CK+48, or ckextended.csv.
+    """
+    find = staticmethod(annotations.find)

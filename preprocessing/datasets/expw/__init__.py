@@ -1,0 +1,1 @@
+"""ExpW (Expression in the Wild): 91,793 faces in photos from the web, with boxes and seven expressions."""

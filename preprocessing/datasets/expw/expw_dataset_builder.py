@@ -1,0 +1,17 @@
+"""ExpW, photos from the web with face boxes and seven expressions."""
+import tensorflow_datasets as tfds
+
+from preprocessing.datasets import annotated
+from preprocessing.datasets.expw import annotations
+
+
+class Builder(annotated.Builder):
+    """ExpW as a TFDS data set; examples as `annotated.Builder` tells."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First release."}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = """\
+    ExpW: http://mmlab.ie.cuhk.edu.hk/projects/socialrelation/index.html. Name as source the folder with
+    label/label.lst.
+    """
+    find = staticmethod(annotations.find)

@@ -1,0 +1,17 @@
+"""FERG-DB, six drawn characters with seven expressions."""
+import tensorflow_datasets as tfds
+
+from preprocessing.datasets import annotated
+from preprocessing.datasets.ferg import annotations
+
+
+class Builder(annotated.Builder):
+    """FERG as a TFDS data set; examples as `annotated.Builder` tells."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First release."}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = """\
+    FERG-DB is given to researchers on request: http://grail.cs.washington.edu/projects/deepexpr/ferg-2d-db.html.
+    Name as source the folder with the characters.
+    """
+    find = staticmethod(annotations.find)

@@ -1,0 +1,98 @@
+"""FERPlus as a TFDS builder: `joined` finds, reads and counts, `labels` turns votes into labels."""
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tensorflow_datasets as tfds
+
+from preprocessing import emotions
+from preprocessing.datasets.fer2013 import published, table
+from preprocessing.datasets.ferplus import joined, labels
+
+HOMEPAGE = "https://github.com/microsoft/FERPlus"
+
+
+class Builder(tfds.core.GeneratorBasedBuilder):
+    """FERPlus in one of four label modes, splits as in README.md, examples in the order of the source.
+
+    `image` uint8 [48, 48, 1]; `emotion` in the order of `emotions.EIGHT`; `soft_label` float32 [8] in the same order,
+    sums to 1; `affect` float32 [2] = -2 (not annotated); `id` text, FER2013's; `duplicate` bool, the picture occurs
+    among FER2013's Training pictures as well. `info.metadata` holds the counts of `joined.summary`, `fingerprint`
+    (SHA-256 of the sources) and `report` (lines).
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First release."}
+    BUILDER_CONFIGS = [
+        tfds.core.BuilderConfig(name="majority", description="More than half of the votes agree."),
+        tfds.core.BuilderConfig(name="probability", description="The shares of up to three emotions."),
+        tfds.core.BuilderConfig(name="multi_target", description="All emotions with at least 0.3 of the votes."),
+        tfds.core.BuilderConfig(name=labels.ARGMAX, description="The most voted category of every row."),
+    ]
+    MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
+    FERPlus is not downloaded for you. Name as source (manual_dir) a folder that holds, up to two levels down,
+    fer2013new.csv from {HOMEPAGE},
+    the pixels fer2013.csv (or icml_face_data.csv) from
+    https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge/data,
+    and, for the test subsets, jianfei_occlusion_list.txt, pose_30_ferplus_list.txt and pose_45_ferplus_list.txt from
+    https://github.com/kaiwang960112/Challenge-condition-FER-dataset.
+    """
+
+    def __init__(self, *, source=None, **options):
+        """`source`: the folder to read; without it the manual_dir of TFDS."""
+        super().__init__(**options)
+        self.source = source
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict({
+                "image": tfds.features.Image(shape=(table.SIZE, table.SIZE, 1), encoding_format="png"),
+                "emotion": tfds.features.ClassLabel(names=list(emotions.EIGHT)),
+                "soft_label": tfds.features.Tensor(shape=(len(emotions.EIGHT),), dtype=np.float32),
+                "affect": tfds.features.Tensor(shape=(2,), dtype=np.float32),
+                "id": tfds.features.Text(),
+                "duplicate": np.bool_,
+            }),
+            supervised_keys=("image", "emotion"),
+            homepage=HOMEPAGE,
+            disable_shuffling=True,
+            metadata=tfds.core.MetadataDict(),
+        )
+
+    @staticmethod
+    def source_fingerprint(source) -> str:
+        """What `fingerprint` in the metadata of a data set prepared from `source` would be."""
+        return joined.fingerprint(source)
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
+        data = joined.read(self.source or dl_manager.manual_dir, self.builder_config.name)
+        found = joined.summary(data)
+        self.info.metadata.update(found, fingerprint=joined.fingerprint(data.source), report=joined.report(found))
+        _write_rejected(data.rejected, self.data_path)
+        duplicate = published.duplicates(data.faces)
+        return {split: self._generate_examples(data, duplicate, places)
+                for split, places in joined.splits(data).items()}
+
+    def _generate_examples(self, data: joined.Joined, duplicate: np.ndarray, places: np.ndarray) -> Iterator:
+        """`places` int [m] of the faces, as (place, example)."""
+        names = data.emotions
+        for place in places.tolist():
+            yield place, {
+                "image": io.BytesIO(cv2.imencode(".png", data.faces.pixels[place])[1].tobytes()),
+                "emotion": str(names[place]),
+                "soft_label": data.labels.soft[data.rows[place]],
+                "affect": np.full(2, -2, np.float32),
+                "id": data.faces.ids[place],
+                "duplicate": bool(duplicate[place]),
+            }
+
+
+def _write_rejected(rejected: list[table.Rejected], folder: Path) -> None:
+    """rejected.csv, one line per row left out; the folder is a temporary one until the whole data set is written."""
+    with open(folder / "rejected.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(table.Rejected._fields)
+        writer.writerows(rejected)

@@ -1,0 +1,51 @@
+"""Three lists of harder pictures of FERPlus' test split: occluded faces, and poses over 30 and over 45 degrees.
+
+Wang, Peng, Yang, Meng, Qiao, "Region Attention Networks for Pose and Occlusion Robust Facial Expression Recognition",
+2020. A list has one picture per line, `1_fer0034656.png 8 0` or `0/fer0032226.jpg`: a class, which is left unread, and
+the name, whose ending may differ from that in fer2013new.csv. Needs no TensorFlow.
+"""
+import collections
+import re
+from pathlib import Path
+
+import numpy as np
+
+from preprocessing.datasets.ferplus.labels import Votes
+
+LISTS = {
+    "test_occlusion": "jianfei_occlusion_list.txt",
+    "test_pose30": "pose_30_ferplus_list.txt",
+    "test_pose45": "pose_45_ferplus_list.txt",
+}
+_LINE = re.compile(r"\d+[_/](\w+)\.(?:png|jpg)(?:\s+\d+)*")
+
+
+def read(path, votes: Votes) -> np.ndarray:
+    """The rows of fer2013new.csv whose pictures a list names, int [m], ascending; a name counts once.
+
+    Raises ValueError naming file, line and name for a line of another form, and for a name that not exactly one
+    PrivateTest row bears.
+    """
+    path, known = Path(path), _test_rows(votes)
+    rows = set()
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
+        if not line.strip():
+            continue
+        match = _LINE.fullmatch(line.strip())
+        if not match:
+            raise ValueError(f"{path}, line {number}: expected a line such as 1_fer0034656.png 8 0 or "
+                             f"0/fer0032226.jpg, got {line[:60]!r}")
+        found = known.get(match[1], [])
+        if len(found) != 1:
+            raise ValueError(f"{path}, line {number}: {match[1]} is the name of {len(found)} PrivateTest rows of "
+                             f"{votes.path.name}, expected one")
+        rows.add(found[0])
+    return np.array(sorted(rows), int)
+
+
+def _test_rows(votes: Votes) -> dict[str, list[int]]:
+    """Name without its ending -> the PrivateTest rows that bear it."""
+    rows = collections.defaultdict(list)
+    for row in np.flatnonzero((votes.usages == "PrivateTest") & (votes.names != "")).tolist():
+        rows[str(votes.names[row]).rpartition(".")[0]].append(row)
+    return rows

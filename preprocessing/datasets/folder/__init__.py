@@ -1,0 +1,1 @@
+"""Your own pictures in folders named after emotions."""

@@ -1,0 +1,1 @@
+"""JAFFE: 213 pictures of ten Japanese women with seven posed expressions."""

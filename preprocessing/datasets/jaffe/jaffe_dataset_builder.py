@@ -1,0 +1,17 @@
+"""JAFFE, ten women with seven expressions, a split per subject."""
+import tensorflow_datasets as tfds
+
+from preprocessing.datasets import annotated
+from preprocessing.datasets.jaffe import annotations
+
+
+class Builder(annotated.Builder):
+    """JAFFE as a TFDS data set; examples as `annotated.Builder` tells."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First release."}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = """\
+    JAFFE is given to researchers on request: https://zenodo.org/records/3451524. Name as source the folder with
+    its pictures.
+    """
+    find = staticmethod(annotations.find)

@@ -1,0 +1,56 @@
+"""KDEF: pictures named `AF01ANS.JPG` = session (A, B), sex and number of the subject, emotion, angle of the camera.
+
+They lie in a folder per subject and session (`AF01`), or all in one.
+"""
+import functools
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from preprocessing import emotions, records, sources, splits
+from preprocessing.records import Annotations
+
+ANGLES = {"FL": "full left", "HL": "half left", "S": "straight", "HR": "half right", "FR": "full right"}
+NAME = re.compile(rf"[AB]([FM]\d\d)([A-Z]{{2}})({'|'.join(ANGLES)})", re.IGNORECASE)
+FOLDER = re.compile(r"[AB][FM]\d\d", re.IGNORECASE)
+PICTURES = 4900     # published: 70 subjects, 7 emotions, 5 angles, 2 sessions
+
+
+def find(source, angles: Sequence[str] = ("S",), folds: int = 10) -> Annotations:
+    """KDEF in `source`: the folder of its subjects or of all its pictures, or one above it.
+
+    Splits are "fold_0", "fold_1", ... with disjoint subjects; a subject is the same person in both sessions.
+
+    Args:
+        angles: those taken, of "FL", "HL", "S", "HR", "FR" (full left to full right).
+        folds: number of splits.
+    """
+    if not angles or not set(angles) <= set(ANGLES):
+        raise ValueError(f"angles: expected some of {', '.join(ANGLES)}, got {angles!r}")
+    place = sources.find(source, _forms, dataset="KDEF", looked_for="pictures named like AF01ANS.JPG")
+    files, notes = sources.only_pictures(records.pictures(place.root))
+    notes += sources.difference("pictures of all angles", len(files), PICTURES)
+    named = {path: match for path in files if (match := NAME.fullmatch(path.stem))}
+    others = [path for path, match in named.items() if match[3].upper() not in angles]
+    if others:
+        notes += (f"pictures of other angles than {', '.join(angles)}, left out: {len(others):,}",)
+    read = functools.partial(_picture, splits.folds((match[1].upper() for match in named.values()), folds))
+    taken = sorted(set(files) - set(others))
+    return Annotations("KDEF", f"angles {', '.join(angles)}", place.root, (), emotions.SEVEN,
+                       functools.partial(sources.from_pictures, place.root, taken, read),
+                       detectors=sources.PHOTOS, notes=notes)
+
+
+def _forms(folder: Path) -> Iterator[sources.Place]:
+    folders = [folder, *(below for below in sources.subfolders(folder) if FOLDER.fullmatch(below.name))]
+    if any(NAME.fullmatch(path.stem) for below in folders for path in below.iterdir()):
+        yield sources.Place("pictures", folder)
+
+
+def _picture(fold: dict[str, str], path: PurePosixPath) -> dict:
+    match = NAME.fullmatch(path.stem)
+    if not match:
+        raise ValueError("expected a name like AF01ANS.JPG")
+    subject = match[1].upper()
+    return {"id": path.stem.upper(), "split": fold[subject], "emotion": emotions.from_code("KDEF", match[2]),
+            "subject": subject}

@@ -1,0 +1,115 @@
+"""RAF-DB's seven basic expressions, in its two forms.
+
+    EmoLabel/list_patition_label.txt (so spelled, or list_partition_label.txt), lines `train_00001.jpg 5`; pictures
+        Image/aligned/train_00001_aligned.jpg and Image/original/train_00001.jpg
+    train|test/<1 to 7>/train_00001_aligned.jpg; train_labels.csv and test_labels.csv (`image,label`) beside or above,
+        if they lie there, must agree with the folders
+"""
+import collections
+import csv
+import functools
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+from preprocessing import emotions, records, sources
+from preprocessing.records import Annotations, FaceRecord
+
+LIST, FOLDERS = "list of labels", "a folder per label"
+LISTS = ("list_patition_label.txt", "list_partition_label.txt")
+PICTURES = ("aligned", "original")
+NAME = re.compile(r"((train|test)_\d+)(_aligned)?")
+COMPOUND = {"8", "9", "10", "11"}   # labels that only the list of the compound expressions has
+_ORDER = ("surprise", "fear", "disgust", "happy", "sad", "anger", "neutral")
+PUBLISHED = {"train": dict(zip(_ORDER, (1290, 281, 717, 4772, 1982, 705, 2524))),
+             "test": dict(zip(_ORDER, (329, 74, 160, 1185, 478, 162, 680)))}
+
+
+def find(source, pictures: str = "aligned") -> Annotations:
+    """RAF-DB in `source`: the folder `basic` or `DATASET`, one above it, or the list.
+
+    Args:
+        pictures: "aligned" (100x100 faces) or "original" (the photos; only beside the list).
+    """
+    if pictures not in PICTURES:
+        raise ValueError(f"pictures: expected one of {', '.join(PICTURES)}, got {pictures!r}")
+    place = sources.find(source, _forms, dataset="RAF-DB", looked_for=f"EmoLabel/{LISTS[0]}, or folders train and test "
+                         "with folders 1 to 7")
+    if place.form == LIST:
+        rows, notes = _listed(place, pictures), ()
+    elif pictures == "original":
+        raise ValueError(f"{place.root} holds aligned pictures only; the original ones come with EmoLabel")
+    else:
+        rows, notes = _in_folders(place.root)
+    counts = collections.Counter(record.split for record in rows())
+    for split, classes in PUBLISHED.items():
+        notes += sources.difference(f"rows of {split}", counts[split], sum(classes.values()))
+    return Annotations("RAF-DB", f"{place.form}, {pictures}", place.root, place.files, emotions.SEVEN, rows, PUBLISHED,
+                       ("none",) if pictures == "aligned" else sources.PHOTOS, notes)
+
+
+def _forms(folder: Path) -> Iterator[sources.Place]:
+    # Beside `basic` lies `compound` with lists of the same names and other labels.
+    if folder.name.casefold() != "compound":
+        lists = (sources.child(folder, "EmoLabel", name) for name in LISTS)
+        yield from (sources.Place(LIST, folder, (path,)) for path in lists if path)
+    codes = {str(code) for code in emotions.codes("RAF-DB")}
+    splits = (sources.child(folder, split) for split in PUBLISHED)
+    if any(codes & {below.name for below in sources.subfolders(split)} for split in splits if split):
+        yield sources.Place(FOLDERS, folder)
+
+
+def _listed(place: sources.Place, pictures: str) -> Callable[[], Iterator[FaceRecord]]:
+    path = place.files[0]
+    if COMPOUND <= {line.split()[-1] for _, line in sources.lines(path)}:
+        raise ValueError(f"{path} is RAF-DB's list of the compound expressions (labels up to 11), not of the basic")
+    folder = sources.child(place.root, "Image", pictures)
+    if folder is None:
+        there = [below.name for below in sources.subfolders(sources.child(place.root, "Image") or place.root)]
+        raise ValueError(f"no pictures for {path}: expected the folder {place.root / 'Image' / pictures}, there were "
+                         f"the folders {sources.some(there) or 'none'}")
+    ending = "_aligned" if pictures == "aligned" else ""
+    folder = folder.relative_to(place.root)
+    return functools.partial(sources.from_lines, path, functools.partial(_line, folder, ending))
+
+
+def _line(folder: Path, ending: str, number: int, line: str) -> dict:
+    words = line.split()
+    picture = Path(words[0])
+    match = NAME.fullmatch(picture.stem)
+    if len(words) != 2 or not match:
+        raise ValueError(f"expected a line like `train_00001.jpg 5`, got {line.strip()[:60]!r}")
+    return {"id": match[1], "split": match[2], "emotion": emotions.from_code("RAF-DB", words[1]),
+            "picture": (folder / f"{match[1]}{ending}{picture.suffix}").as_posix()}
+
+
+def _in_folders(root: Path) -> tuple[Callable[[], Iterator[FaceRecord]], tuple[str, ...]]:
+    folders = [folder for split in PUBLISHED if (folder := sources.child(root, split))]
+    files, notes = sources.only_pictures(path for folder in folders for path in records.pictures(folder))
+    labels = {}
+    for split in PUBLISHED:
+        path = sources.child(root, f"{split}_labels.csv") or sources.child(root.parent, f"{split}_labels.csv")
+        labels |= _csv_labels(path) if path else {}
+    missing = sorted(labels.keys() - {path.name for path in files})
+    if missing:
+        notes += (f"pictures that the csv names and that are not there: {len(missing):,} ({sources.some(missing)})",)
+    return functools.partial(sources.from_pictures, root, files, functools.partial(_picture, labels)), notes
+
+
+def _csv_labels(path: Path) -> dict[str, str]:
+    with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
+        rows = csv.DictReader(file)
+        if not {"image", "label"} <= set(rows.fieldnames or ()):
+            raise ValueError(f"{path}: expected the columns image, label; found {rows.fieldnames}")
+        return {row["image"]: row["label"] for row in rows}
+
+
+def _picture(labels: dict[str, str], path: PurePosixPath) -> dict:
+    match = NAME.fullmatch(path.stem)
+    if not match or len(path.parts) != 3 or path.parts[0].casefold() != match[2]:
+        raise ValueError("expected a place like train/5/train_00001_aligned.jpg")
+    emotion = emotions.from_code("RAF-DB", path.parts[1])
+    label = labels.get(path.name, path.parts[1])
+    if label != path.parts[1]:
+        raise ValueError(f"in the folder {path.parts[1]}, but the csv says {label}")
+    return {"id": match[1], "split": match[2], "emotion": emotion}

@@ -1,0 +1,17 @@
+"""RAF-DB's basic set, faces from the web with seven expressions."""
+import tensorflow_datasets as tfds
+
+from preprocessing.datasets import annotated
+from preprocessing.datasets.raf_db import annotations
+
+
+class Builder(annotated.Builder):
+    """RAF-DB as a TFDS data set; examples as `annotated.Builder` tells."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First release."}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = """\
+    RAF-DB is given to researchers on request: http://www.whdeng.cn/RAF/model1.html. Unpack it and name as source
+    the folder with EmoLabel and Image, or the one with train and test.
+    """
+    find = staticmethod(annotations.find)

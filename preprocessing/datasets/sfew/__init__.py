@@ -1,0 +1,1 @@
+"""SFEW 2.0: frames of films with seven expressions."""

@@ -1,0 +1,40 @@
+"""SFEW 2.0, frames of films: `Train|Val/<Emotion>/<name>.png`, and `Test` without labels."""
+import functools
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from preprocessing import emotions, records, sources
+from preprocessing.records import Annotations
+
+SPLITS = {"train": "train", "val": "validation"}
+PUBLISHED = {"train": 958, "validation": 436}       # aligned faces exist of 891 and 431 of them
+
+
+def find(source) -> Annotations:
+    """SFEW in `source`: the folder that holds Train and Val, or one above it."""
+    place = sources.find(source, _forms, dataset="SFEW", looked_for="folders like Train/Angry and Val/Angry")
+    folders = [folder for name in SPLITS if (folder := sources.child(place.root, name))]
+    files, notes = sources.only_pictures(path for folder in folders for path in records.pictures(folder))
+    rows = functools.partial(sources.from_pictures, place.root, files, _picture)
+    counts = Counter(record.split for record in rows())
+    for split, known in PUBLISHED.items():
+        notes += sources.difference(f"pictures of {split}", counts[split], known)
+    test = sources.child(place.root, "Test")
+    if test:
+        unlabelled, _ = sources.only_pictures(records.pictures(test))
+        notes += (f"pictures of Test, left out because their labels are not public: {len(unlabelled):,}",)
+    return Annotations("SFEW", place.form, place.root, (), emotions.SEVEN, rows, detectors=sources.PHOTOS, notes=notes)
+
+
+def _forms(folder: Path) -> Iterator[sources.Place]:
+    splits = [split for name in SPLITS if (split := sources.child(folder, name))]
+    if any(sources.child(split, name) for split in splits for name in emotions.codes("SFEW")):
+        yield sources.Place("a folder per split and emotion", folder)
+
+
+def _picture(path: PurePosixPath) -> dict:
+    if len(path.parts) != 3:
+        raise ValueError("expected a place like Train/Angry/name.png")
+    split, emotion, _ = path.parts
+    return {"id": path.as_posix(), "split": SPLITS[split.casefold()], "emotion": emotions.from_code("SFEW", emotion)}

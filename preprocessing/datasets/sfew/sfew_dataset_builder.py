@@ -1,0 +1,17 @@
+"""SFEW, frames of films with seven expressions."""
+import tensorflow_datasets as tfds
+
+from preprocessing.datasets import annotated
+from preprocessing.datasets.sfew import annotations
+
+
+class Builder(annotated.Builder):
+    """SFEW as a TFDS data set; examples as `annotated.Builder` tells."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First release."}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = """\
+    SFEW is given to researchers on request: https://users.cecs.anu.edu.au/~few_group/AFEW.html. Name as source
+    the folder with Train and Val.
+    """
+    find = staticmethod(annotations.find)

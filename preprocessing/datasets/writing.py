@@ -1,0 +1,69 @@
+"""The last stage of preparing: a TFDS builder writes, and the finished data set takes its place in one rename."""
+import contextlib
+import errno
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def is_prepared(opened) -> bool:
+    """Whether a TFDS builder's data set lies complete in its place."""
+    # TFDS alone would warn that nothing is there, which is the usual case before preparing.
+    return (Path(opened.data_dir) / "dataset_info.json").exists() and opened.is_prepared()
+
+
+@contextlib.contextmanager
+def write_errors_named(name: str, data_dir: Path, kept: str) -> Iterator[None]:
+    """A failure to write in `data_dir` becomes an OSError that names data set and place, and what of it was kept."""
+    try:
+        yield
+    except Exception as error:
+        number = _write_error(error, data_dir)
+        if number is None:
+            raise
+        raise OSError(number, f"cannot write data set {name} to {data_dir}, {kept}: {error}") from error
+
+
+def _write_error(error: BaseException | None, data_dir: Path) -> int | None:
+    """The errno of a failure to write in `data_dir`, found in `error` or what caused it; None for any other error."""
+    from tensorflow.errors import OpError, ResourceExhaustedError
+    while error is not None and not isinstance(error, (OSError, OpError)):
+        error = error.__cause__  # TFDS wraps what TensorFlow raises
+    if isinstance(error, OpError):
+        return errno.ENOSPC if isinstance(error, ResourceExhaustedError) else errno.EIO
+    if error is None or isinstance(error, FileNotFoundError):
+        return None
+    elsewhere = error.filename is not None and data_dir not in (Path(error.filename), *Path(error.filename).parents)
+    return None if elsewhere else error.errno or errno.EIO
+
+
+def download_and_prepare(made) -> None:
+    """Let a TFDS builder write its data set, without its own words about where."""
+    import tensorflow_datasets as tfds
+    # GCS would be asked for a ready-made copy of data that must not be handed around.
+    config = tfds.download.DownloadConfig(try_download_gcs=False)
+    with contextlib.redirect_stdout(io.StringIO()):  # TFDS would name the temporary folder as the place of the data
+        made.download_and_prepare(download_config=config)
+    _order_features(Path(made.data_dir))
+
+
+def _order_features(folder: Path) -> None:
+    """Write each example of a data set again with its features in the order of their names.
+
+    Protobuf writes them in an order that differs from process to process; so the same examples give the same bytes.
+    """
+    import tensorflow as tf
+    for path in sorted(folder.glob("*.tfrecord-*")):
+        temporary = path.with_name(f"{path.name}.incomplete")
+        with tf.io.TFRecordWriter(str(temporary)) as writer:
+            for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+                writer.write(tf.train.Example.FromString(record).SerializeToString(deterministic=True))
+        temporary.replace(path)
+
+
+def move(folder: Path, made: Path, target: Path) -> None:
+    """The finished data set to its place, in one rename; an older one leaves with the temporary folder."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        target.rename(folder / "old")
+    made.rename(target)

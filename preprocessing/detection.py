@@ -1,0 +1,202 @@
+"""Face detectors behind one interface, and the cascade of Forch et al. 2019 that asks one after the other.
+
+A detector is called with a picture, uint8 [H, W, 3] RGB, and returns its faces, the surest first. Models are loaded
+at the first call, so a detector can be sent to another process before. "given" and "none" need no detector: the box
+of the annotation, and a picture that is a face already.
+"""
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from preprocessing import model_files
+
+NO_FACE = "no_face"
+CHOICES = ("largest", "centre", "all")
+
+
+@dataclasses.dataclass(frozen=True)
+class Face:
+    """A detected face.
+
+    Attributes:
+        box: (left, top, width, height) in pixels of the picture; may cross its border.
+        score: sureness; YuNet and SSD in [0, 1], dlib's distance from its decision plane, about -1 to 3.
+        points: [n, 2] landmarks (x, y) in pixels that the detector itself gives (YuNet: right eye, left eye, nose,
+            right and left corner of the mouth, "right" as the person's), or None.
+    """
+    box: tuple[float, float, float, float]
+    score: float
+    points: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class YuNet:
+    """OpenCV's current face detector (cv2.FaceDetectorYN, 2023mar weights).
+
+    Args:
+        size: the picture's longer side is brought to this many pixels; faces below a thirtieth of it are missed.
+        threshold: lowest score.
+        folder: of the model file; None: the package that carries it.
+    """
+    size: int = 640
+    threshold: float = 0.7
+    folder: Path | None = None
+    name = "yunet"
+    margin = 0.0
+
+    def __call__(self, picture: np.ndarray) -> list[Face]:
+        small, scale = _shrunk(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), self.size)
+        net = _yunet(str(model_files.find("yunet", self.folder)))
+        net.setScoreThreshold(self.threshold)
+        net.setInputSize(small.shape[1::-1])
+        _, rows = net.detect(small)
+        rows = np.empty((0, 15)) if rows is None else rows
+        faces = [Face(tuple((row[:4] / scale).tolist()), float(row[14]), row[4:14].reshape(5, 2) / scale)
+                 for row in rows]
+        return _surest_first(faces)
+
+
+@dataclasses.dataclass(frozen=True)
+class SSD:
+    """The 300x300 single-shot detector of the paper (res10, Caffe), mean (104, 177, 123) in BGR.
+
+    Args:
+        threshold: lowest confidence; the paper took .20. It is sure of many things that are no faces.
+        folder: of its two files; None: the package that carries them.
+    """
+    threshold: float = 0.2
+    folder: Path | None = None
+    name = "ssd"
+    margin = 0.0
+
+    def __call__(self, picture: np.ndarray) -> list[Face]:
+        height, width = picture.shape[:2]
+        net = _ssd(*(str(model_files.find(name, self.folder)) for name in ("ssd layers", "ssd")))
+        bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+        net.setInput(cv2.dnn.blobFromImage(cv2.resize(bgr, (300, 300)), 1.0, (300, 300), (104, 177, 123)))
+        rows = net.forward()[0, 0]      # [n, 7]: image, class, confidence, left, top, right, bottom in shares
+        faces = []
+        for confidence, *corners in rows[rows[:, 2] >= self.threshold][:, 2:].tolist():
+            left, top, right, bottom = np.multiply(corners, (width, height, width, height)).tolist()
+            if right > left and bottom > top:
+                faces.append(Face((left, top, right - left, bottom - top), confidence))
+        return _surest_first(faces)
+
+
+@dataclasses.dataclass(frozen=True)
+class Dlib:
+    """dlib's frontal face detector (HOG and a linear SVM).
+
+    Args:
+        upsample: how many times the picture is doubled first; without it faces below 80 pixels are missed.
+        threshold: lowest score.
+    """
+    upsample: int = 1
+    threshold: float = 0.0
+    name = "dlib"
+    margin = 0.1        # its boxes are tighter than the others' (Forch et al. 2019)
+
+    def __call__(self, picture: np.ndarray) -> list[Face]:
+        boxes, scores, _ = _dlib_detector().run(np.ascontiguousarray(picture), self.upsample, self.threshold)
+        faces = [Face((box.left(), box.top(), box.width(), box.height()), score) for box, score in zip(boxes, scores)]
+        return _surest_first(faces)
+
+
+DETECTORS = {"yunet": YuNet, "ssd": SSD, "dlib": Dlib}
+
+
+def cascade(picture: np.ndarray, detectors: Sequence[Callable]) -> tuple[list[Face], str]:
+    """Ask each detector about the picture and then about the contrast-equalised picture, until one finds a face.
+
+    Returns: the faces, and who found them ("ssd", "ssd equalised"), or ([], NO_FACE).
+    """
+    bright = None
+    for detector in detectors:
+        if faces := detector(picture):
+            return faces, detector.name
+        bright = equalised(picture) if bright is None else bright
+        if faces := detector(bright):
+            return faces, f"{detector.name} equalised"
+    return [], NO_FACE
+
+
+def equalised(picture: np.ndarray) -> np.ndarray:
+    """Histogram equalisation of the luma of uint8 [H, W, 3] RGB."""
+    luma = cv2.cvtColor(picture, cv2.COLOR_RGB2YCrCb)
+    luma[:, :, 0] = cv2.equalizeHist(np.ascontiguousarray(luma[:, :, 0]))
+    return cv2.cvtColor(luma, cv2.COLOR_YCrCb2RGB)
+
+
+def choose(faces: Sequence[Face], which: str, image_size) -> list[Face]:
+    """Of several faces the "largest", the one nearest to the "centre" of a picture (H, W), or "all" from left to right.
+
+    Raises ValueError for another word.
+    """
+    if which not in CHOICES:
+        raise ValueError(f"faces: expected one of {', '.join(CHOICES)}, got {which!r}")
+    if which == "all":
+        return sorted(faces, key=lambda face: face.box[:2])
+    if which == "largest":
+        return sorted(faces, key=lambda face: -face.box[2] * face.box[3])[:1]
+    y, x = (side / 2 for side in image_size)
+    return sorted(faces, key=lambda face: np.hypot(face.box[0] + face.box[2] / 2 - x,
+                                                   face.box[1] + face.box[3] / 2 - y))[:1]
+
+
+def landmarks(picture: np.ndarray, box, count: int = 68, folder: Path | None = None) -> np.ndarray:
+    """dlib's 68 or 5 landmarks of the face in a box, float32 [count, 2] (x, y) in pixels of the picture."""
+    import dlib
+    left, top, width, height = (round(value) for value in box)
+    predictor = _dlib_predictor(str(model_files.find(f"landmarks {count}", folder)))
+    shape = predictor(np.ascontiguousarray(picture), dlib.rectangle(left, top, left + width - 1, top + height - 1))
+    return np.array([(point.x, point.y) for point in shape.parts()], np.float32)
+
+
+def intersection_over_union(a, b) -> float:
+    """Of two boxes (left, top, width, height): the area that both cover over the area that either does."""
+    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
+    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
+    both = max(width, 0) * max(height, 0)
+    return both / (a[2] * a[3] + b[2] * b[3] - both)
+
+
+def _shrunk(picture: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
+    """The picture with its longer side at `longest`, and the factor; small pictures stay, they gain nothing."""
+    scale = min(longest / max(picture.shape[:2]), 1.0)
+    if scale == 1.0:
+        return picture, 1.0
+    size = [max(round(side * scale), 1) for side in picture.shape[1::-1]]
+    return cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR), scale
+
+
+def _surest_first(faces: list[Face]) -> list[Face]:
+    return sorted(faces, key=lambda face: -face.score)
+
+
+@functools.cache
+def _yunet(path: str):
+    return cv2.FaceDetectorYN.create(path, "", (320, 320), top_k=500)
+
+
+@functools.cache
+def _ssd(layers: str, weights: str):
+    return cv2.dnn.readNetFromCaffe(layers, weights)
+
+
+@functools.cache
+def _dlib_detector():
+    try:
+        import dlib
+    except ImportError:
+        raise ImportError("the detector dlib needs dlib: pip install 'edram-fer[faces]'") from None
+    return dlib.get_frontal_face_detector()
+
+
+@functools.cache
+def _dlib_predictor(path: str):
+    import dlib
+    return dlib.shape_predictor(path)

@@ -1,0 +1,245 @@
+"""Annotated photos to faces, on all cores, at any moment resumable: records -> chunk files with one row per face.
+
+The records of a data set are cut into chunks of CHUNK rows in their order. A chunk is one Parquet file, written whole
+or not at all, and a function of its records, the pictures and the settings alone; so a run that was killed goes on
+with the first missing chunk, and any number of processes gives the same bytes. Memory holds a few chunks per process.
+"""
+import concurrent.futures
+import dataclasses
+import hashlib
+import itertools
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+
+from preprocessing import crop, detection, photos
+from preprocessing.records import OK, Annotations, FaceRecord
+
+CHUNK = 500
+GIVEN, NONE = "given", "none"
+_POINTS = pyarrow.list_(pyarrow.float32())
+SCHEMA = pyarrow.schema({
+    "id": pyarrow.string(), "row": pyarrow.string(), "picture": pyarrow.string(), "split": pyarrow.string(),
+    "subject": pyarrow.string(), "emotion": pyarrow.string(), "valence": pyarrow.float32(),
+    "arousal": pyarrow.float32(), "soft_label": _POINTS,
+    "status": pyarrow.string(),     # OK, why the row has no face, or why it has no label
+    "detector": pyarrow.string(), "score": pyarrow.float32(),   # who found the face, how sure
+    "box": _POINTS,                 # left, top, width, height in pixels of the picture
+    "square": pyarrow.list_(pyarrow.int32()),                   # left, top, side of the cut
+    "landmarks": _POINTS,           # x, y, x, y, ... in pixels of the face
+    "given_iou": pyarrow.float32(),     # of the annotation's box with the nearest that a detector finds
+    "digest": pyarrow.binary(16),   # of the face's pixels: equal for equal faces
+    "face": pyarrow.binary(),       # PNG
+})
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How a face is made from a photo. The defaults are Forch et al. 2019's, but for the detector.
+
+    Attributes:
+        size: of the face's side in pixels.
+        colour: RGB, or grey.
+        detectors: asked in turn: names of `detection.DETECTORS`, "given" (the annotation's box), "none" (the whole
+            picture is the face).
+        detector_size: longer side of the picture that YuNet sees.
+        faces: which of several: "largest", "centre", "all".
+        margin: share by which the square is larger than the box, beside the detector's own.
+        chin: let the square grow downward until the chin is in, where landmarks are annotated or dlib's file is asked
+            for by `landmarks`.
+        landmarks: find dlib's 68 landmarks where none are annotated.
+        clahe: clip limit of the contrast equalisation, 0 for none.
+        check: name of a detector that looks at every picture with a given box; the overlap is noted.
+    """
+    size: int = 100
+    colour: bool = False
+    detectors: tuple[str, ...] = ("yunet", "dlib")
+    detector_size: int = 320
+    faces: str = "largest"
+    margin: float = 0.0
+    chin: bool = True
+    landmarks: bool = False
+    clahe: float = 1.0
+    check: str | None = None
+
+    def __post_init__(self):
+        known = (*detection.DETECTORS, GIVEN, NONE)
+        for name in self.detectors:
+            if name not in known:
+                raise ValueError(f"detectors: expected some of {', '.join(known)}, got {name!r}")
+        if not self.detectors:
+            raise ValueError(f"detectors: expected at least one of {', '.join(known)}")
+        if self.check is not None and self.check not in detection.DETECTORS:
+            raise ValueError(f"check: expected one of {', '.join(detection.DETECTORS)}, got {self.check!r}")
+        if self.faces not in detection.CHOICES:
+            raise ValueError(f"faces: expected one of {', '.join(detection.CHOICES)}, got {self.faces!r}")
+        if not 8 <= self.size <= 2048:
+            raise ValueError(f"size: expected 8 to 2048 pixels, got {self.size!r}")
+        for name in ("margin", "clahe"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name}: expected at least 0, got {getattr(self, name)!r}")
+
+    def detector(self, name: str) -> Callable:
+        return detection.YuNet(self.detector_size) if name == "yunet" else detection.DETECTORS[name]()
+
+
+def rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[dict]:
+    """One record -> its faces as rows of SCHEMA; a record that gives no face -> one row with its status."""
+    row = {"id": record.id, "row": record.row, "picture": record.picture, "split": record.split,
+           "subject": record.subject, "emotion": record.emotion, "valence": record.valence,
+           "arousal": record.arousal, "soft_label": record.soft_label, "status": record.status}
+    if record.status != OK:
+        yield row
+        return
+    try:
+        picture = picture_of(record, root)
+        found, who, margin = _find(picture, record, settings)
+        if not found:
+            yield {**row, "status": detection.NO_FACE}
+        for number, face in enumerate(found):
+            own = {"id": f"{record.id}#{number}"} if settings.faces == "all" else {}
+            made = _make(picture, face, record, margin + settings.margin, settings)
+            yield {**row, **own, "detector": who, **made}
+    except (ValueError, RuntimeError, cv2.error) as fault:  # RuntimeError: dlib
+        yield {**row, "status": " ".join(str(fault).split())[:200]}
+
+
+def picture_of(record: FaceRecord, root: Path) -> np.ndarray:
+    """The picture of a record, uint8 [H, W, 3] RGB. ValueError says why it cannot be had."""
+    if record.pixels is None:
+        return photos.read(photos.inside(root, record.picture))
+    return record.pixels if record.pixels.ndim == 3 else cv2.cvtColor(record.pixels, cv2.COLOR_GRAY2RGB)
+
+
+def _find(picture: np.ndarray, record: FaceRecord, settings: Settings) -> tuple[list[detection.Face], str, float]:
+    """The chosen faces of a picture, who found them, and the margin that these boxes need; ([], "no_face", 0)."""
+    size = picture.shape[:2]
+    for name in settings.detectors:
+        if name == NONE:
+            return [detection.Face((0, 0, *size[::-1]), 1.0)], NONE, 0.0
+        if name == GIVEN:
+            if record.box is not None:
+                return [detection.Face(record.box, 1.0)], GIVEN, 0.0
+        else:
+            detector = settings.detector(name)
+            found, who = detection.cascade(picture, [detector])
+            if found:
+                return detection.choose(found, settings.faces, size), who, detector.margin
+    return [], detection.NO_FACE, 0.0
+
+
+def _make(picture: np.ndarray, face: detection.Face, record: FaceRecord, margin: float, settings: Settings) -> dict:
+    """The columns of SCHEMA that come from the pixels. ValueError for a box that gives no square."""
+    landmarks = record.landmarks
+    if landmarks is None and settings.landmarks:
+        landmarks = detection.landmarks(picture, face.box)
+    place = crop.square(face.box, picture.shape[:2], margin, landmarks if settings.chin else None)
+    image = crop.cut(picture, place, settings.size)
+    image = crop.equalised(image, settings.clahe)
+    image = image if settings.colour else crop.grey(image)
+    columns = {
+        "score": face.score,
+        "box": [float(value) for value in face.box],
+        "square": list(place),
+        "digest": hashlib.blake2b(image.tobytes(), digest_size=16).digest(),
+        "face": _png(image),
+    }
+    if landmarks is not None:
+        columns["landmarks"] = crop.to_square(landmarks, place, settings.size).ravel().tolist()
+    if settings.check is not None and record.box is not None:
+        others = settings.detector(settings.check)(picture)
+        overlaps = [detection.intersection_over_union(record.box, other.box) for other in others]
+        columns["given_iou"] = max(overlaps, default=0.0)
+    return columns
+
+
+def _png(image: np.ndarray) -> bytes:
+    image = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".png", image)[1].tobytes()
+
+
+def process(found: Annotations, folder: Path, settings: Settings, *, workers: int | None = None,
+            progress: Callable[[int], None] = lambda done: None) -> list[Path]:
+    """Make all faces of a data set as chunk files in `folder`; what is there already stays.
+
+    Args:
+        found: the data set.
+        folder: of the chunk files, made where missing. It must belong to these annotations and settings alone.
+        settings: how a face is made.
+        workers: processes; None: one per core.
+        progress: told the number of records done, chunk by chunk.
+
+    Returns: the chunk files in the order of the records.
+
+    Raises OSError where a chunk cannot be written; FileNotFoundError and ImportError where a detector is missing.
+    """
+    _try(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    workers = workers or len(os.sched_getaffinity(0))
+    paths, pending = [], set()
+    context = multiprocessing.get_context("spawn")  # a fork would copy TensorFlow's threads in an unusable state
+    pool = concurrent.futures.ProcessPoolExecutor(workers, context, initializer=cv2.setNumThreads, initargs=(1,))
+    try:
+        for number, records in enumerate(_chunks(found.records())):
+            path = folder / f"{number:06d}.parquet"
+            paths.append(path)
+            if path.exists():
+                progress(len(records))
+                continue
+            pending.add(pool.submit(write_chunk, path, records, found.root, settings))
+            if len(pending) >= 2 * workers:
+                pending = _wait(pending, progress)
+        while pending:
+            pending = _wait(pending, progress)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    return paths
+
+
+def _try(settings: Settings) -> None:
+    """Let each detector see an empty picture: a missing file ends the run before its first photo."""
+    empty = np.zeros((64, 64, 3), np.uint8)
+    for name in {*settings.detectors, settings.check} - {GIVEN, NONE, None}:
+        settings.detector(name)(empty)
+    if settings.landmarks:
+        detection.landmarks(empty, (8, 8, 48, 48))
+
+
+def _chunks(records: Iterator[FaceRecord]) -> Iterator[list[FaceRecord]]:
+    records = iter(records)
+    while chunk := list(itertools.islice(records, CHUNK)):
+        yield chunk
+
+
+def _wait(pending: set, progress: Callable[[int], None]) -> set:
+    done, pending = concurrent.futures.wait(pending, return_when=concurrent.futures.FIRST_COMPLETED)
+    for future in done:
+        progress(future.result())
+    return pending
+
+
+def write_chunk(path: Path, records: Sequence[FaceRecord], root: Path, settings: Settings) -> int:
+    """Make the faces of some records and write them as one chunk file, whole or not at all; how many records."""
+    made = [row for record in records for row in rows(record, root, settings)]
+    table = pyarrow.Table.from_pylist(made, schema=SCHEMA)
+    temporary = path.with_suffix(".incomplete")
+    try:
+        pyarrow.parquet.write_table(table, temporary, compression="zstd")
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return len(records)
+
+
+def read_chunks(paths: Sequence[Path], columns: Sequence[str] | None = None) -> Iterator[dict]:
+    """The rows of chunk files in their order, all columns or some."""
+    for path in paths:
+        yield from pyarrow.parquet.read_table(path, columns=None if columns is None else list(columns)).to_pylist()

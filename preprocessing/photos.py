@@ -1,0 +1,77 @@
+"""Any picture file to an upright 8-bit RGB array, by its content and not by its name, and only from inside the tree."""
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+MAX_PIXELS = 100_000_000    # decoded that is 300 MB; a 20,000 x 20,000 picture would need 1.2 GB
+MIN_SIDE = 8                # pixels: less is no photo of a face
+
+
+def read(path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Decode a picture.
+
+    EXIF orientation is applied, transparency is laid on white, 16 bits become 8, palettes and CMYK become RGB; of an
+    animation the first frame is taken.
+
+    Returns: uint8 [H, W, 3], RGB.
+
+    Raises ValueError saying what is wrong: missing, empty, not a picture, truncated, too large or too small. The size
+    is looked at before anything is decoded.
+    """
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+    if size == 0:
+        raise ValueError("empty file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")     # Pillow warns of large pictures; here they are refused
+            with Image.open(path) as image:
+                width, height = image.size
+                if width * height > max_pixels:
+                    raise _Refused(f"{width}x{height} pixels, more than {max_pixels}")
+                if min(width, height) < MIN_SIDE:
+                    raise _Refused(f"{width}x{height} pixels, expected at least {MIN_SIDE} on a side")
+                return np.asarray(_rgb(ImageOps.exif_transpose(image)))
+    except _Refused as refused:
+        raise ValueError(str(refused)) from None
+    except Image.DecompressionBombError:    # Pillow's own limit came first
+        raise ValueError(f"more than {max_pixels} pixels") from None
+    except Image.UnidentifiedImageError:
+        raise ValueError("not a picture") from None
+    except Exception as error:  # whatever the decoders of damaged files raise: OSError, SyntaxError, struct.error, ...
+        raise ValueError(f"cannot be decoded: {str(error)[:100] or type(error).__name__}") from None
+
+
+class _Refused(Exception):
+    pass
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):   # 16 and 32 bits, which `convert` would clip at 255
+        values = np.asarray(image, np.float64)
+        scale = 255 / 65535 if values.max() > 255 else 1.0
+        return Image.fromarray(np.clip(values * scale, 0, 255).round().astype(np.uint8)).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def inside(root: Path, relative: str) -> Path:
+    """The path of a picture that an annotation names, which must lie in the data set's own folder.
+
+    Raises ValueError for an absolute path, one with "..", and a link that leads out of `root`.
+    """
+    given = Path(relative)
+    if given.is_absolute() or ".." in given.parts or "\\" in relative:
+        raise ValueError(f"path {relative[:100]!r} leads out of the data set")
+    path = root / given
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise ValueError(f"path {relative[:100]!r} is a link that leads out of the data set")
+    return path

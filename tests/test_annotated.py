@@ -1,0 +1,150 @@
+"""Annotated photos to a prepared data set: one command, stopped and gone on with, and what is said about the rows."""
+
+import fcntl
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pyarrow.parquet
+import pytest
+
+from edram_fer import data
+from preprocessing import datasets
+from preprocessing.records import OK
+
+ROOT = Path(__file__).resolve().parent.parent
+EMOTIONS = ("neutral", "happy", "sad")
+
+
+def quiet(line):
+    pass
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """Folders train and test with three emotions; two pictures of test are also in train, one file is broken."""
+    root = tmp_path_factory.mktemp("source")
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 60), ("test", 8)):
+        for emotion in EMOTIONS:
+            folder = root / split / emotion
+            folder.mkdir(parents=True)
+            for number in range(count):
+                cv2.imwrite(str(folder / f"{number:03d}.png"), rng.integers(0, 255, (24, 24, 3), np.uint8))
+    for name in ("000.png", "001.png"):
+        (root / "test" / "happy" / name).write_bytes((root / "train" / "happy" / name).read_bytes())
+    (root / "train" / "sad" / "059.png").write_bytes(b"not a picture")
+    return root
+
+
+def files_of(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def prepared(source, tmp_path_factory):
+    """(data folder, lines said)."""
+    out, said = tmp_path_factory.mktemp("data"), []
+    datasets.prepare("folder", source, out, size=20, validation=0.2, workers=1, report=said.append)
+    return out, said
+
+
+def test_the_data_set_can_be_trained_on(prepared):
+    described = data.describe("folder", data_dir=prepared[0])
+    assert described["image_size"] == [20, 20] and described["channels"] == 1
+    assert described["emotions"] == list(EMOTIONS)
+    splits = described["splits"]
+    assert splits["train"] + splits["validation"] == 179 and 20 <= splits["validation"] <= 55
+    assert splits["test"] == 24 and splits["test_clean"] == 22
+    arrays = data.arrays("folder/grey20", "test", data_dir=prepared[0])
+    assert arrays["image"].shape == (24, 20, 20, 1) and arrays["duplicate"].sum() == 2
+    assert sorted(np.bincount(arrays["emotion"])) == [8, 8, 8]
+
+
+def test_every_row_is_told_of(prepared):
+    out, said = prepared
+    text = "\n".join(said)
+    assert "204 rows read, 203 faces written" in text and "left out: not a picture 1" in text
+    assert "test 24: neutral 8, happy 8, sad 8" in text and "test: 2 faces equal one of training" in text
+    [folder] = (out / "folder" / "grey20").iterdir()
+    rows = pyarrow.parquet.read_table(folder / "rows.parquet").to_pylist()
+    assert len(rows) == 204 and sum(row["status"] == OK for row in rows) == 203
+    [bad] = [row for row in rows if row["status"] != OK]
+    assert bad["picture"] == "train/sad/059.png" and bad["status"] == "not a picture"
+    for name in ("faces.png", "failures.png"):
+        assert cv2.imread(str(folder / name)).std() > 5
+    assert not list(out.glob("unfinished*"))
+
+
+def test_a_second_start_does_nothing(source, prepared):
+    before, said = files_of(prepared[0]), []
+    datasets.prepare("folder", source, prepared[0], size=20, validation=0.2, workers=1, report=said.append)
+    assert len(said) == 1 and said[0].endswith("reused") and files_of(prepared[0]) == before
+
+
+def test_killed_while_it_writes_and_started_again_gives_the_same_bytes(source, prepared, tmp_path):
+    call = [sys.executable, "-c", "from edram_fer.cli import main; main()", "prepare", "folder", "--source", source]
+    call += ["--out", tmp_path, "--size", "20", "--validation", "0.2", "--workers", "1"]
+    work = tmp_path / "unfinished.folder.grey20"
+    process = subprocess.Popen(call, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not list(work.glob("tfds/**/*record*")):
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    assert work.is_dir() and not (tmp_path / "folder").exists()
+    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and "going on with what lies in" in done.stdout
+    assert files_of(tmp_path / "folder") == files_of(prepared[0] / "folder")
+
+
+def test_other_settings_begin_anew(source, prepared, tmp_path):
+    said = []
+    work = tmp_path / "unfinished.folder.grey20"
+    (work / "chunks").mkdir(parents=True)
+    (work / "chunks" / "000000.parquet").write_bytes(b"of another run")
+    (work / "fingerprint").write_text("other")
+    datasets.prepare("folder", source, tmp_path, size=20, clahe=0.0, workers=1, report=said.append)
+    assert any(line.endswith("begun anew") for line in said)
+    names = [datasets.fingerprint(datasets.builder("folder", place)) for place in (tmp_path, prepared[0])]
+    assert names[0] != names[1]
+
+
+def test_two_at_once_in_one_place(source, tmp_path):
+    work = tmp_path / "unfinished.folder.grey20"
+    work.mkdir()
+    with open(work / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(OSError, match=f"another process is preparing in {work}"):
+            datasets.prepare("folder", source, tmp_path, size=20, workers=1, report=quiet)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"zoom": 3}, "unknown option 'zoom' for data set folder; known: size, colour, "),
+        ({"classes": "nine"}, "classes: expected one of seven, eight, got 'nine'"),
+        ({"detectors": ("haar",)}, "detectors: expected some of"),
+        ({"validation": 1.5}, "validation: expected a share"),
+        ({"detectors": ("given",)}, "no usable face in its rows: no_face 203, not a picture 1"),
+    ],
+)
+def test_bad_options(source, tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        datasets.prepare("folder", source, tmp_path, workers=1, report=quiet, **options)
+
+
+def test_what_is_not_prepared_or_ambiguous(source, prepared, tmp_path):
+    with pytest.raises(FileNotFoundError, match="data set raf_db is not prepared in"):
+        datasets.builder("raf_db", tmp_path)
+    with pytest.raises(ValueError, match="data set raf_db needs a source. RAF-DB is given to researchers"):
+        datasets.prepare("raf_db", None, tmp_path)
+    with pytest.raises(ValueError, match="fer2013 is not made from annotated photos; no use for size"):
+        datasets.prepare("fer2013", source, tmp_path, size=10)
+    for size in (20, 24):
+        (tmp_path / "folder" / f"grey{size}" / "1.0.0").mkdir(parents=True)
+        (tmp_path / "folder" / f"grey{size}" / "1.0.0" / "dataset_info.json").touch()
+    with pytest.raises(ValueError, match="several forms, name one: folder/grey20, folder/grey24"):
+        datasets.builder("folder", tmp_path)

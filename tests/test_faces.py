@@ -1,0 +1,226 @@
+"""Records to chunk files of faces: what each row holds, what goes wrong, kills and resumption."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pyarrow.parquet
+import pytest
+
+from preprocessing import crop, detection, face_table, faces
+from preprocessing.face_table import Division, FaceTable
+from preprocessing.records import OK, Annotations, FaceRecord
+
+ROOT = Path(__file__).resolve().parent.parent
+PHOTOS = ROOT.parent / "shared" / "data" / "photos"
+EMOTIONS = ("neutral", "happy")
+
+
+def picture(path, seed=0, shape=(60, 80, 3)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = np.random.default_rng(seed).integers(0, 255, shape, np.uint8)
+    cv2.imwrite(str(path), image[:, :, ::-1])
+    return image
+
+
+def record(name="a.png", **fields):
+    known = {"id": name, "row": "list.csv:1", "picture": name, "split": "train", "emotion": "happy"}
+    return FaceRecord(**known | fields)
+
+
+def annotations(root, records):
+    return Annotations("made", "made", root, (), EMOTIONS, lambda: iter(records))
+
+
+def only(found):
+    [row] = found
+    return row
+
+
+def decoded(row):
+    return cv2.imdecode(np.frombuffer(row["face"], np.uint8), cv2.IMREAD_UNCHANGED)
+
+
+def test_a_face_from_the_box_of_the_annotation(tmp_path):
+    image = picture(tmp_path / "a.png")
+    settings = faces.Settings(size=24, detectors=("given",), margin=0.2)
+    points = tuple((30.0 + i / 10, 20.0) for i in range(68))
+    row = only(faces.rows(record(box=(20, 10, 20, 16), landmarks=points, subject="s1"), tmp_path, settings))
+    assert (row["status"], row["detector"], row["subject"]) == (OK, "given", "s1")
+    assert row["square"] == [18, 6, 24] and row["box"] == [20, 10, 20, 16]
+    expected = crop.grey(crop.equalised(np.ascontiguousarray(image[6:30, 18:42])))
+    np.testing.assert_array_equal(decoded(row), expected)
+    assert row["digest"] == hashlib.blake2b(expected.tobytes(), digest_size=16).digest()
+    np.testing.assert_allclose(np.reshape(row["landmarks"], (68, 2)), np.array(points) - (18, 6), atol=1e-4)
+
+
+def test_a_picture_that_is_a_face_in_colour(tmp_path):
+    image = picture(tmp_path / "a.png", shape=(40, 40, 3))
+    settings = faces.Settings(size=40, colour=True, detectors=("none",), clahe=0)
+    row = only(faces.rows(record(), tmp_path, settings))
+    np.testing.assert_array_equal(decoded(row)[:, :, ::-1], image)
+
+
+@pytest.mark.skipif(not PHOTOS.is_dir(), reason=f"no genuine photos in {PHOTOS}")
+def test_faces_of_photos():
+    several = record("multi_face.jpg", box=(0, 0, 30, 30))
+    found = list(faces.rows(several, PHOTOS, faces.Settings(faces="all", check="ssd")))
+    assert len(found) == 5 and {row["detector"] for row in found} == {"yunet"}
+    assert [row["id"] for row in found] == [f"multi_face.jpg#{i}" for i in range(5)]
+    assert [row["square"][0] for row in found] == sorted(row["square"][0] for row in found)
+    assert {row["given_iou"] for row in found} == {0.0}
+    largest = only(faces.rows(several, PHOTOS, faces.Settings()))
+    assert largest["square"][2] == max(row["square"][2] for row in found)
+    nothing = only(faces.rows(record("free-mountain-vector-01.jpg"), PHOTOS, faces.Settings(detectors=("yunet",))))
+    assert nothing["status"] == detection.NO_FACE and "face" not in nothing
+    chin = only(faces.rows(record("single_face.jpg"), PHOTOS, faces.Settings(landmarks=True)))
+    points = np.reshape(chin["landmarks"], (68, 2))
+    assert (points > 0).all() and (points[crop.CHIN, 1] < 100).all()
+
+
+def test_what_cannot_be_used_is_a_row_with_its_status(tmp_path):
+    picture(tmp_path / "a.png")
+    (tmp_path / "broken.jpg").write_bytes((tmp_path / "a.png").read_bytes()[:500])
+    settings = faces.Settings(detectors=("given",))
+    statuses = {
+        "label uncertain": record(emotion=None, status="label uncertain"),
+        "cannot be decoded: ": record("broken.jpg", box=(1, 1, 9, 9)),
+        "cannot be read: No such file": record("gone.png", box=(1, 1, 9, 9)),
+        "leads out of the data set": record("../secret.png", box=(1, 1, 9, 9)),
+        "box -5x9 without area": record(box=(1, 1, -5, 9)),
+        "lies outside the 80x60 picture": record(box=(300, 1, 5, 9)),
+        "no_face": record(),
+    }
+    for status, given in statuses.items():
+        row = only(faces.rows(given, tmp_path, settings))
+        assert status in row["status"] and "face" not in row and row["row"] == "list.csv:1"
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"detectors": ("haar",)}, "detectors: expected some of yunet, ssd, dlib, given, none, got 'haar'"),
+        ({"detectors": ()}, "detectors: expected at least one"),
+        ({"faces": "first"}, "faces: expected one of largest, centre, all, got 'first'"),
+        ({"size": 4}, "size: expected 8 to 2048 pixels, got 4"),
+        ({"margin": -1.0}, "margin: expected at least 0, got -1.0"),
+        ({"check": "given"}, "check: expected one of yunet, ssd, dlib, got 'given'"),
+    ],
+)
+def test_settings_out_of_range(fields, message):
+    with pytest.raises(ValueError, match=message):
+        faces.Settings(**fields)
+
+
+# Makes 1,600 faces in a process of its own; argument: the folder of the chunks.
+MAKER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, "tests")
+from test_faces import many
+from preprocessing import faces
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    faces.process(many(folder.parent / "pictures"), folder, faces.Settings(size=16, detectors=("none",)), workers=2)
+"""
+
+
+def many(root, count=1600):
+    """Rows that share ten pictures; every 100th has none."""
+    records = (record(f"{i % 10}.png" if i % 100 else "gone.png", id=str(i)) for i in range(count))
+    return Annotations("made", "made", root, (), EMOTIONS, lambda: records)
+
+
+def test_killed_and_gone_on_with_gives_the_same_bytes(tmp_path):
+    for number in range(10):
+        picture(tmp_path / "pictures" / f"{number}.png", number, (20, 20, 3))
+    folder = tmp_path / "killed"
+    script = tmp_path / "maker.py"
+    script.write_text(MAKER)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    maker = subprocess.Popen([sys.executable, script, folder], cwd=ROOT, env=environment, start_new_session=True)
+    while not list(folder.glob("*.parquet")) and maker.poll() is None:
+        time.sleep(0.005)
+    os.killpg(maker.pid, signal.SIGKILL)
+    maker.wait()
+    before = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.parquet")}
+    assert 1 <= len(before) < 4  # it was killed between the first chunk and the last
+    settings = faces.Settings(size=16, detectors=("none",))
+    done = []
+    made = faces.process(many(tmp_path / "pictures"), folder, settings, workers=1, progress=done.append)
+    assert sum(done) == 1600 and len(made) == 4
+    assert all((folder / name).stat().st_mtime_ns == time for name, time in before.items())
+    straight = faces.process(many(tmp_path / "pictures"), tmp_path / "straight", settings, workers=2)
+    assert [path.read_bytes() for path in made] == [path.read_bytes() for path in straight]
+    assert sorted(path.name for path in folder.iterdir()) == [f"{i:06d}.parquet" for i in range(4)]
+    rows = list(faces.read_chunks(made))
+    assert [row["id"] for row in rows] == [str(i) for i in range(1600)]
+    assert sum(row["status"] != OK for row in rows) == 16
+
+
+def test_a_missing_detector_ends_the_run_at_its_start(tmp_path, monkeypatch):
+    monkeypatch.setattr(detection.model_files, "find", lambda *_: (_ for _ in ()).throw(FileNotFoundError("yunet")))
+    with pytest.raises(FileNotFoundError, match="yunet"):
+        faces.process(annotations(tmp_path, [record()]), tmp_path / "chunks", faces.Settings(detectors=("yunet",)))
+    assert not (tmp_path / "chunks").exists()
+
+
+# The table
+
+
+def chunk(path, *rows):
+    faces.write_chunk(path, [], Path(), faces.Settings())
+    full = [{"id": str(i), "split": "train", "emotion": "happy", "status": OK} | row for i, row in enumerate(rows)]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(full, schema=faces.SCHEMA), path)
+    return [path]
+
+
+def digest(number):
+    return number.to_bytes(16)
+
+
+def test_validation_is_drawn_by_the_pixels(tmp_path):
+    made = [{"digest": digest(i // 2), "face": b"x"} for i in range(4000)]  # every face twice
+    chunks = chunk(tmp_path / "a.parquet", *made)
+    table = FaceTable(chunks, EMOTIONS, Division(0.25, seed=1))
+    rows = list(table.rows())
+    sides = {}
+    for row in rows:
+        sides.setdefault(row["digest"], set()).add(row["split"])
+    assert all(len(side) == 1 for side in sides.values())  # equal faces are on one side
+    assert table.counts["validation"]["happy"] == pytest.approx(1000, abs=100)
+    assert table.splits == ["train", "validation"] and table.drawn
+    other = FaceTable(chunks, EMOTIONS, Division(0.25, seed=2))
+    assert [row["split"] for row in other.rows()] != [row["split"] for row in rows]
+    assert FaceTable(chunks, EMOTIONS, Division(0)).splits == ["train"]
+
+
+def test_duplicates_and_labels_outside_the_classes(tmp_path):
+    chunks = chunk(
+        tmp_path / "a.parquet",
+        {"digest": digest(1)},
+        {"digest": digest(2), "split": "validation"},
+        {"digest": digest(1), "split": "validation"},
+        {"digest": digest(1), "split": "test"},
+        {"digest": digest(2), "split": "test"},
+        {"digest": digest(3), "split": "test", "emotion": "contempt"},
+        {"split": "test", "status": "no_face"},
+    )
+    table = FaceTable(chunks, EMOTIONS, Division())
+    assert not table.drawn  # the data set has a validation split
+    assert table.duplicates == {"train": 0, "validation": 1, "test": 1}
+    assert table.statuses == {OK: 5, "label contempt, not among the 2 classes": 1, "no_face": 1}
+    lines = "\n".join(face_table.summary(annotations(tmp_path, []), table))
+    assert "7 rows read, 5 faces written" in lines and "no_face 1" in lines
+    assert "test 2: neutral 0, happy 2" in lines and "test: 1 faces equal one of training" in lines
+
+
+def test_division_out_of_range():
+    with pytest.raises(ValueError, match=r"validation: expected a share in \[0, 1\), got 1"):
+        Division(1)
