@@ -51,6 +51,10 @@ def prepare(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of that choice [default: 0].")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes [default: one per core].")] = None,
+    beam: Annotated[
+        list[str] | None,
+        typer.Option("--beam", metavar="FLAG", help="A flag of an Apache Beam pipeline that makes the faces instead."),
+    ] = None,
     reading: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of this data set's reader.")
     ] = None,
@@ -73,6 +77,7 @@ def prepare(
         "validation": validation,
         "seed": seed,
         "workers": workers,
+        "beam": beam,
     }
     options = {name: value for name, value in options.items() if value is not None}
     for setting in reading or []:
@@ -173,7 +178,9 @@ def report(run: Run):
 
 @app.command()
 def inspect(
-    source: Annotated[str, typer.Argument(help="A prepared data set, an arrays file, or a run folder.")],
+    source: Annotated[
+        str, typer.Argument(help="A prepared data set, an arrays file, a run folder, or a folder of original files.")
+    ],
     data_dir: DataDir = None,
 ):
     """What a data set or a run holds."""
@@ -186,6 +193,12 @@ def inspect(
     if (Path(source) / "recipe.json").exists():
         pprint(checkpoints.read_recipe(source).to_json(), console=console, expand_all=True)
         pprint(environment.read(source), console=console, expand_all=True)
+        return
+    if Path(source).is_dir() or Path(source).suffix == ".csv":
+        from preprocessing.datasets import inspection
+
+        for line in inspection.inspect(source):
+            typer.echo(line)
         return
     described = data.describe(source, data_dir=data_dir)
     pprint(described, console=console, expand_all=True)

@@ -179,14 +179,14 @@ def process(found: Annotations, folder: Path, settings: Settings, *, workers: in
 
     Raises OSError where a chunk cannot be written; FileNotFoundError and ImportError where a detector is missing.
     """
-    _try(settings)
+    check_detectors(settings)
     folder.mkdir(parents=True, exist_ok=True)
     workers = workers or len(os.sched_getaffinity(0))
     paths, pending = [], set()
     context = multiprocessing.get_context("spawn")  # a fork would copy TensorFlow's threads in an unusable state
     pool = concurrent.futures.ProcessPoolExecutor(workers, context, initializer=cv2.setNumThreads, initargs=(1,))
     try:
-        for number, records in enumerate(_chunks(found.records())):
+        for number, records in enumerate(chunks_of(found.records())):
             path = folder / f"{number:06d}.parquet"
             paths.append(path)
             if path.exists():
@@ -202,7 +202,7 @@ def process(found: Annotations, folder: Path, settings: Settings, *, workers: in
     return paths
 
 
-def _try(settings: Settings) -> None:
+def check_detectors(settings: Settings) -> None:
     """Let each detector see an empty picture: a missing file ends the run before its first photo."""
     empty = np.zeros((64, 64, 3), np.uint8)
     for name in {*settings.detectors, settings.check} - {GIVEN, NONE, None}:
@@ -211,7 +211,8 @@ def _try(settings: Settings) -> None:
         detection.landmarks(empty, (8, 8, 48, 48))
 
 
-def _chunks(records: Iterator[FaceRecord]) -> Iterator[list[FaceRecord]]:
+def chunks_of(records: Iterator[FaceRecord]) -> Iterator[list[FaceRecord]]:
+    """The records in lists of CHUNK, the last one shorter."""
     records = iter(records)
     while chunk := list(itertools.islice(records, CHUNK)):
         yield chunk

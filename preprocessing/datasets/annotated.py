@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tqdm.auto import tqdm
 
-from preprocessing import contact_sheet, face_table, faces
+from preprocessing import contact_sheet, face_table, faces, faces_beam
 from preprocessing.datasets.writing import download_and_prepare, move, write_errors_named
 from preprocessing.emotions import EIGHT, SEVEN
 from preprocessing.face_table import Division, FaceTable
@@ -119,7 +119,8 @@ def open_prepared(name: str, config: str, data_dir: Path):
 
 
 def prepare(name: str, builder_class: type[Builder], source, data_dir: Path, *, classes: str | None = None,
-            workers: int | None = None, force: bool = False, report: Callable[[str], None] = print, **options):
+            workers: int | None = None, beam: Sequence[str] = (), force: bool = False,
+            report: Callable[[str], None] = print, **options):
     """Make, or go on making, the faces of a data set under `data_dir`/<name>/<config>/<version>.
 
     What a killed run leaves lies in `data_dir`/unfinished.<name>.<config> and is gone on with where annotations and
@@ -129,6 +130,7 @@ def prepare(name: str, builder_class: type[Builder], source, data_dir: Path, *, 
         source: file or folder of the original files.
         classes: "seven" or "eight" emotions; None: all that the data set has.
         workers: processes, None: one per core.
+        beam: options of an Apache Beam pipeline, which then makes the faces in the place of local processes.
         options: fields of faces.Settings and of Division, and options of the data set's own `find`.
 
     Returns: the TFDS builder.
@@ -157,7 +159,7 @@ def prepare(name: str, builder_class: type[Builder], source, data_dir: Path, *, 
     report(f"preparing {name} in {target} from {found.root}: {found.form}")
     with (_workplace(data_dir / f"unfinished.{name}.{config.name}", about, report) as work,
           write_errors_named(name, data_dir, "go on with the same command when there is room")):
-        table = FaceTable(_chunks(found, work / "chunks", how, workers), config.classes, division)
+        table = FaceTable(_chunks(found, work / "chunks", how, workers, beam), config.classes, division)
         if not table.splits:
             raise ValueError(f"{found.root}: no usable face in its rows: {face_table.listed(table)}")
         about["report"] = face_table.summary(found, table)
@@ -228,7 +230,10 @@ def _workplace(work: Path, about: dict, report: Callable[[str], None]) -> Iterat
         yield work
 
 
-def _chunks(found: Annotations, folder: Path, settings: faces.Settings, workers: int | None) -> list[Path]:
+def _chunks(found: Annotations, folder: Path, settings: faces.Settings, workers: int | None,
+            beam: Sequence[str]) -> list[Path]:
     total = sum(1 for _ in found.records())
     with tqdm(total=total, unit=" rows", desc="faces", disable=None) as bar:
+        if beam:
+            return faces_beam.process(found, folder, settings, beam, progress=bar.update)
         return faces.process(found, folder, settings, workers=workers, progress=bar.update)

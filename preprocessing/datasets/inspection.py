@@ -1,0 +1,97 @@
+"""Which data set lies in a folder, in which form, and what its annotations hold. Nothing is prepared; no TensorFlow."""
+import importlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from preprocessing.datasets.fer2013 import published, table
+from preprocessing.datasets.ferplus import joined
+from preprocessing.records import OK, UNKNOWN_AFFECT, Annotations
+
+# `folder` last, and only where nothing else fits: it would take the folders of several of the others for its own.
+_ANNOTATED = ("affectnet", "raf_db", "ck_plus", "jaffe", "ferg", "kdef", "sfew", "expw")
+_OWN_FOLDERS = "folder"
+
+
+def inspect(source) -> list[str]:
+    """Lines for people on every data set that `source`, a file or a folder, is recognised as.
+
+    Raises FileNotFoundError where it does not exist, ValueError with every reader's reason where none knows it.
+    """
+    source = Path(source).expanduser()
+    if not source.exists():
+        raise FileNotFoundError(f"{source} does not exist")
+    readers = {"FERPlus": _ferplus, "FER2013": _fer2013}
+    readers |= {name: _annotated(name) for name in _ANNOTATED}
+    lines, reasons = _tried(source, readers)
+    if not lines:
+        lines, more = _tried(source, {_OWN_FOLDERS: _annotated(_OWN_FOLDERS)})
+        reasons |= more
+    if not lines:
+        listing = "".join(f"\n  {name}: {reason}" for name, reason in reasons.items())
+        raise ValueError(f"{source} holds no data set that is known here{listing}")
+    return lines
+
+
+def _tried(source: Path, readers: Mapping[str, Callable[[Path], list[str]]]) -> tuple[list[str], dict[str, str]]:
+    """Lines of those that know the source; the reasons of the others."""
+    lines, reasons = [], {}
+    for name, read in readers.items():
+        try:
+            lines += read(source)
+        except (ValueError, FileNotFoundError) as reason:
+            reasons[name] = str(reason).splitlines()[0]
+    return lines, reasons
+
+
+def _fer2013(source: Path) -> list[str]:
+    return published.report(published.summary(table.read(source)))
+
+
+def _ferplus(source: Path) -> list[str]:
+    return joined.report(joined.summary(joined.read(source, "majority")))
+
+
+def _annotated(name: str) -> Callable[[Path], list[str]]:
+    module = importlib.import_module(f"preprocessing.datasets.{name}.annotations")
+    return lambda source: list(lines_of(module.find(source)))
+
+
+def lines_of(found: Annotations) -> Iterator[str]:
+    """What the annotations of a data set hold: rows per split and class, affect, boxes, landmarks, what is wrong."""
+    classes, statuses, held = defaultdict(Counter), Counter(), Counter()
+    ranges = {}
+    for record in found.records():
+        statuses[record.status] += 1
+        if record.status == OK:
+            classes[record.split][record.emotion] += 1
+            held.update(_held(record))
+            for name in ("valence", "arousal"):
+                value = getattr(record, name)
+                if value != UNKNOWN_AFFECT:
+                    low, high = ranges.get(name, (value, value))
+                    ranges[name] = min(low, value), max(high, value)
+    yield f"{found.name}, {found.form}, in {found.root}: {statuses.total():,} rows, {statuses[OK]:,} of them usable"
+    for split, counts in classes.items():
+        listing = ", ".join(f"{name} {counts[name]:,}" for name in found.classes)
+        yield f"{split} {counts.total():,}: {listing}"
+        known = found.published.get(split)
+        if known and any(counts[name] != number for name, number in known.items()):
+            yield f"published {split}: {', '.join(f'{name} {number:,}' for name, number in known.items())}"
+    if held:
+        yield "annotated: " + ", ".join(f"{name} {count:,}" for name, count in held.items())
+    for name, (low, high) in ranges.items():
+        yield f"{name} from {low:.3g} to {high:.3g}"
+    for status, count in statuses.most_common():
+        if status != OK:
+            yield f"not usable: {status}, {count:,}"
+    yield from (f"note: {note}" for note in found.notes)
+
+
+def _held(record) -> Iterator[str]:
+    """What a usable row has beside its label."""
+    if record.valence != UNKNOWN_AFFECT:
+        yield "valence and arousal"
+    for name in ("box", "landmarks", "soft_label", "subject"):
+        if getattr(record, name):
+            yield name.replace("_", " ")

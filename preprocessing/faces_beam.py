@@ -1,0 +1,64 @@
+"""`faces.process` beyond one machine: the same chunk files, made by the workers of an Apache Beam pipeline.
+
+The records are written as one small file per chunk, and each worker turns such files into chunk files of faces, so the
+folder and the photos must lie where all workers see them: a shared file system.
+"""
+import pickle
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+
+from preprocessing import faces
+from preprocessing.records import Annotations
+
+INSTALL = "pip install 'edram-fer[beam]'"
+
+
+def process(found: Annotations, folder: Path, settings: faces.Settings, flags: Sequence[str],
+            progress: Callable[[int], None] = lambda done: None) -> list[Path]:
+    """Make all faces of a data set as chunk files in `folder`, equal to those of `faces.process`.
+
+    Args:
+        flags: options of the Beam pipeline, such as "--runner=DirectRunner", "--direct_num_workers=2".
+        progress: told the number of records of each chunk that is there already, and of all others at the end.
+
+    Returns: the chunk files in the order of the records. Raises ImportError without Beam, and what a worker raised.
+    """
+    try:
+        import apache_beam as beam
+        from apache_beam.options.pipeline_options import PipelineOptions
+    except ImportError:
+        raise ImportError(f"a Beam pipeline needs Apache Beam: {INSTALL}") from None
+    faces.check_detectors(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths, missing, left = [], [], 0
+    for number, records in enumerate(faces.chunks_of(found.records())):
+        path = folder / f"{number:06d}.parquet"
+        paths.append(path)
+        if path.exists():
+            progress(len(records))
+        else:
+            _records_file(path).write_bytes(pickle.dumps(records))
+            missing.append(str(path))
+            left += len(records)
+    if missing:
+        with beam.Pipeline(options=PipelineOptions(list(flags))) as pipeline:
+            chunks = pipeline | "chunks" >> beam.Create(missing) | beam.Reshuffle()
+            chunks | "faces" >> beam.Map(_write, str(found.root), settings)
+        progress(left)
+    return paths
+
+
+def _records_file(path: Path) -> Path:
+    return path.with_suffix(".records")
+
+
+def _write(name: str, root: str, settings: faces.Settings) -> int:
+    cv2.setNumThreads(1)    # the workers share the cores already
+    path = Path(name)
+    records = pickle.loads(_records_file(path).read_bytes())
+    if not path.exists():   # a runner may give the same work twice
+        faces.write_chunk(path, records, Path(root), settings)
+    _records_file(path).unlink(missing_ok=True)
+    return len(records)

@@ -1,0 +1,65 @@
+"""`inspect`: which data set lies in a folder, and what is wrong with it."""
+
+import cv2
+import numpy as np
+import pytest
+
+from edram_fer import cli
+from preprocessing.datasets import inspection
+
+HEADER = "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal"
+
+
+def affectnet(root):
+    """Three rows of AffectNet's lists of 2017: one good, one uncertain, one with a wrong valence."""
+    points = ";".join(f"{i}.0" for i in range(136))
+    rows = [f"1/a.jpg,10,12,60,60,{points},1,0.5,0.25", f"1/b.jpg,1,2,6,6,{points},9,-2,-2",
+            f"1/c.jpg,1,2,6,6,{points},0,7,0.5"]  # fmt: skip
+    lists = root / "Manually_Annotated_file_lists"
+    lists.mkdir(parents=True)
+    (lists / "training.csv").write_text("\n".join([HEADER, *rows]) + "\n")
+    (lists / "validation.csv").write_text("\n".join([HEADER, rows[0]]) + "\n")
+    (root / "Manually_Annotated_Images" / "1").mkdir(parents=True)
+    return root
+
+
+def test_affectnet(tmp_path):
+    lines = inspection.inspect(affectnet(tmp_path))
+    assert "AffectNet, 2017: csv lists, whole photos" in lines[0] and "4 rows, 2 of them usable" in lines[0]
+    text = "\n".join(lines)
+    assert "train 1: neutral 0, happy 1, " in text and "published train: neutral 74,874, happy 134,415" in text
+    assert "annotated: valence and arousal 2, box 2, landmarks 2" in text
+    assert "valence from 0.5 to 0.5" in text and "arousal from 0.25 to 0.25" in text
+    assert "not usable: label uncertain, 1" in text and "not usable: valence 7 outside [-1, 1], 1" in text
+
+
+def test_folders_of_ones_own(tmp_path):
+    for split in ("train", "val"):
+        for emotion in ("Angry", "joy"):
+            (tmp_path / split / emotion).mkdir(parents=True)
+            cv2.imwrite(str(tmp_path / split / emotion / "a.png"), np.zeros((9, 9), np.uint8))
+    text = "\n".join(inspection.inspect(tmp_path))
+    assert "4 rows, 4 of them usable" in text
+    assert "train 2: happy 1, anger 1" in text and "validation 2: happy 1, anger 1" in text
+
+
+def test_fer2013_is_told_by_its_own_report(tmp_path):
+    pixels = " ".join(["7"] * 2304)
+    rows = [f"{code},{pixels},Training" for code in range(7)]
+    (tmp_path / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]) + "\n")
+    text = "\n".join(inspection.inspect(tmp_path))
+    assert "FER2013 from fer2013.csv: train 7" in text and "counts differ from the published ones" in text
+
+
+def test_what_is_no_data_set(tmp_path):
+    (tmp_path / "notes.txt").write_text("nothing")
+    with pytest.raises(ValueError, match=f"(?s){tmp_path} holds no data set that is known.*affectnet: .*folder: "):
+        inspection.inspect(tmp_path)
+    with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
+        inspection.inspect(tmp_path / "nowhere")
+
+
+def test_the_command(tmp_path, capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(["inspect", str(affectnet(tmp_path))])
+    assert end.value.code == 0 and "AffectNet, 2017" in capsys.readouterr().out
