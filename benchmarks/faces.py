@@ -76,7 +76,7 @@ def resident(pid):
 
 
 def run_prepare(options, until=None):
-    """The preparation in a process of its own, killed once `until` chunks are there: seconds, largest resident bytes."""
+    """The preparation in a process of its own, killed once `until` chunks are there: (seconds, largest bytes)."""
     command = [sys.executable, "-m", "benchmarks.faces", "--part", "prepare", "--out", str(options.out)]
     command += ["--rows", str(options.rows), "--distinct", str(options.distinct)]
     start, largest = time.perf_counter(), 0
