@@ -85,8 +85,8 @@ def test_from_the_lists_to_scores(affectnet, tmp_path):
     table = pyarrow.parquet.read_table(folder / "rows.parquet").to_pylist()
     assert len(table) == len(rows) and {row["detector"] for row in table if row["status"] == OK} == {"given"}
     assert {row["status"] for row in table} == {OK, "label contempt, not among the 7 classes"}
-    own = [row["given_iou"] for row in table if row["picture"].startswith("1/")]
-    assert np.median(own) > 0.9  # these boxes are YuNet's
+    own = [row["given_iou"] for row in table if "/1/" in row["picture"]]
+    assert np.median(own) > 0.8  # these boxes are YuNet's, of the larger picture
     arrays = data.arrays("affectnet", "train", data_dir=out)
     unknown = (arrays["affect"] == -2).all(axis=1)
     assert 0.1 < unknown.mean() < 0.35 and np.abs(arrays["affect"][~unknown]).max() <= 1

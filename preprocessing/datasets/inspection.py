@@ -8,9 +8,9 @@ from preprocessing.datasets.fer2013 import published, table
 from preprocessing.datasets.ferplus import joined
 from preprocessing.records import OK, UNKNOWN_AFFECT, Annotations
 
-# `folder` last, and only where nothing else fits: it would take the folders of several of the others for its own.
-_ANNOTATED = ("affectnet", "raf_db", "ck_plus", "jaffe", "ferg", "kdef", "sfew", "expw")
-_OWN_FOLDERS = "folder"
+_ANNOTATED = ("affectnet", "raf_db", "ck_plus", "jaffe", "ferg", "kdef", "expw")
+# Only where nothing else fits: folders named after emotions, which several of the others have too.
+_FOLDERS = ("sfew", "folder")
 
 
 def inspect(source) -> list[str]:
@@ -25,7 +25,7 @@ def inspect(source) -> list[str]:
     readers |= {name: _annotated(name) for name in _ANNOTATED}
     lines, reasons = _tried(source, readers)
     if not lines:
-        lines, more = _tried(source, {_OWN_FOLDERS: _annotated(_OWN_FOLDERS)})
+        lines, more = _tried(source, {name: _annotated(name) for name in _FOLDERS})
         reasons |= more
     if not lines:
         listing = "".join(f"\n  {name}: {reason}" for name, reason in reasons.items())
