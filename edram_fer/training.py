@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 import models
-from edram_fer import checkpoints, data, environment, files, losses, optimizers
+from edram_fer import checkpoints, data, environment, files, losses
 from edram_fer.attention.windows import COLLAPSED
 from edram_fer.metrics import FinalAccuracy, WindowStatistics
 
@@ -181,8 +181,8 @@ def _optimizer(recipe, steps):
             warmup_steps=warmup,
         )
     if recipe.optimizer == "adam":
-        return optimizers.Adam(rate, global_clipnorm=recipe.clip_norm)
-    optimizer = optimizers.AdamW(rate, weight_decay=recipe.weight_decay, global_clipnorm=recipe.clip_norm)
+        return keras.optimizers.Adam(rate, global_clipnorm=recipe.clip_norm)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, global_clipnorm=recipe.clip_norm)
     optimizer.exclude_from_weight_decay(var_names=UNDECAYED)
     return optimizer
 
