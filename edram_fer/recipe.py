@@ -33,8 +33,8 @@ class Recipe:
         train_split, validation_split: trained on; chosen on.
         emotions: "seven" or "eight".
         model: a name of models.build; options: its options.
-        dtype: "float32", or "mixed_bfloat16" (faster on processors with avx512_bf16; coordinates, losses
-            and batch statistics stay float32).
+        dtype: "float32", or "mixed_bfloat16" (faster on processors with avx512_bf16; coordinates and
+            losses stay float32).
         seed: of weights, dropout, order and augmentation.
         epochs, batch_size: as they say.
         optimizer: "adam" or "adamw".

@@ -101,7 +101,7 @@ def _same_code(known, code) -> bool:
         return False
     try:
         return float(code) == known
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
 
 

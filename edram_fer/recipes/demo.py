@@ -1,4 +1,4 @@
-"""A small EDRAM on drawn faces: the first thing to run, about five minutes on two cores.
+"""A small EDRAM on drawn faces: the first thing to run, three to five minutes on two cores.
 
     make demo
 
