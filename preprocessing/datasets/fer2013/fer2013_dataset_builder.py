@@ -24,6 +24,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First release."}
+    CLASSES, SITE = emotions.SEVEN, HOMEPAGE
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
     FER2013 is not downloaded for you: its licence is unclear and Kaggle asks for an account. Get it from
     {HOMEPAGE}/data,
@@ -37,17 +38,20 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         super().__init__(**options)
         self.source = source
 
+    def _features(self) -> dict:
+        return {
+            "image": tfds.features.Image(shape=(table.SIZE, table.SIZE, 1), encoding_format="png"),
+            "emotion": tfds.features.ClassLabel(names=list(self.CLASSES)),
+            "affect": tfds.features.Tensor(shape=(2,), dtype=np.float32),
+            "id": tfds.features.Text(),
+            "duplicate": np.bool_,
+        }
+
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict({
-                "image": tfds.features.Image(shape=(table.SIZE, table.SIZE, 1), encoding_format="png"),
-                "emotion": tfds.features.ClassLabel(names=list(emotions.SEVEN)),
-                "affect": tfds.features.Tensor(shape=(2,), dtype=np.float32),
-                "id": tfds.features.Text(),
-                "duplicate": np.bool_,
-            }),
+            features=tfds.features.FeaturesDict(self._features()),
             supervised_keys=("image", "emotion"),
-            homepage=HOMEPAGE,
+            homepage=self.SITE,
             disable_shuffling=True,
             metadata=tfds.core.MetadataDict(),
         )
@@ -61,7 +65,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         faces = table.read(self.source or dl_manager.manual_dir)
         found = published.summary(faces)
         self.info.metadata.update(found, fingerprint=layouts.fingerprint(faces.source), report=published.report(found))
-        _write_rejected(faces.rejected, self.data_path)
+        write_rejected(faces.rejected, self.data_path)
         duplicate = published.duplicates(faces)
         return {split: self._generate_examples(faces, duplicate, rows)
                 for split, rows in published.splits(faces).items()}
@@ -69,16 +73,21 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, faces: table.Faces, duplicate: np.ndarray, rows: np.ndarray) -> Iterator:
         """`rows` int [m] of the table, as (row number, example)."""
         for row in rows.tolist():
-            yield row, {
-                "image": io.BytesIO(cv2.imencode(".png", faces.pixels[row])[1].tobytes()),
-                "emotion": str(faces.emotions[row]),
-                "affect": np.full(2, -2, np.float32),
-                "id": faces.ids[row],
-                "duplicate": bool(duplicate[row]),
-            }
+            yield row, example(faces, row, str(faces.emotions[row]), duplicate)
 
 
-def _write_rejected(rejected: list[table.Rejected], folder: Path) -> None:
+def example(faces: table.Faces, row: int, emotion: str, duplicate: np.ndarray) -> dict:
+    """The example of one row of the table."""
+    return {
+        "image": io.BytesIO(cv2.imencode(".png", faces.pixels[row])[1].tobytes()),
+        "emotion": emotion,
+        "affect": np.full(2, -2, np.float32),
+        "id": faces.ids[row],
+        "duplicate": bool(duplicate[row]),
+    }
+
+
+def write_rejected(rejected: list[table.Rejected], folder: Path) -> None:
     """rejected.csv, one line per row left out; the folder is a temporary one until the whole data set is written."""
     with open(folder / "rejected.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

@@ -1,21 +1,17 @@
 """FERPlus as a TFDS builder: `joined` finds, reads and counts, `labels` turns votes into labels."""
-import csv
-import io
 from collections.abc import Iterator
-from pathlib import Path
 
-import cv2
 import numpy as np
 import tensorflow_datasets as tfds
 
 from preprocessing import emotions
-from preprocessing.datasets.fer2013 import published, table
+from preprocessing.datasets.fer2013 import fer2013_dataset_builder, published
 from preprocessing.datasets.ferplus import joined, labels
 
 HOMEPAGE = "https://github.com/microsoft/FERPlus"
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+class Builder(fer2013_dataset_builder.Builder):
     """FERPlus in one of four label modes, splits as in README.md, examples in the order of the source.
 
     `image` uint8 [48, 48, 1]; `emotion` in the order of `emotions.EIGHT`; `soft_label` float32 [8] in the same order,
@@ -41,26 +37,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     https://github.com/kaiwang960112/Challenge-condition-FER-dataset.
     """
 
-    def __init__(self, *, source=None, **options):
-        """`source`: the folder to read; without it the manual_dir of TFDS."""
-        super().__init__(**options)
-        self.source = source
+    CLASSES, SITE = emotions.EIGHT, HOMEPAGE
 
-    def _info(self) -> tfds.core.DatasetInfo:
-        return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict({
-                "image": tfds.features.Image(shape=(table.SIZE, table.SIZE, 1), encoding_format="png"),
-                "emotion": tfds.features.ClassLabel(names=list(emotions.EIGHT)),
-                "soft_label": tfds.features.Tensor(shape=(len(emotions.EIGHT),), dtype=np.float32),
-                "affect": tfds.features.Tensor(shape=(2,), dtype=np.float32),
-                "id": tfds.features.Text(),
-                "duplicate": np.bool_,
-            }),
-            supervised_keys=("image", "emotion"),
-            homepage=HOMEPAGE,
-            disable_shuffling=True,
-            metadata=tfds.core.MetadataDict(),
-        )
+    def _features(self) -> dict:
+        soft_label = tfds.features.Tensor(shape=(len(emotions.EIGHT),), dtype=np.float32)
+        return {**super()._features(), "soft_label": soft_label}
 
     @staticmethod
     def source_fingerprint(source) -> str:
@@ -71,7 +52,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         data = joined.read(self.source or dl_manager.manual_dir, self.builder_config.name)
         found = joined.summary(data)
         self.info.metadata.update(found, fingerprint=joined.fingerprint(data.source), report=joined.report(found))
-        _write_rejected(data.rejected, self.data_path)
+        fer2013_dataset_builder.write_rejected(data.rejected, self.data_path)
         duplicate = published.duplicates(data.faces)
         return {split: self._generate_examples(data, duplicate, places)
                 for split, places in joined.splits(data).items()}
@@ -80,19 +61,5 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         """`places` int [m] of the faces, as (place, example)."""
         names = data.emotions
         for place in places.tolist():
-            yield place, {
-                "image": io.BytesIO(cv2.imencode(".png", data.faces.pixels[place])[1].tobytes()),
-                "emotion": str(names[place]),
-                "soft_label": data.labels.soft[data.rows[place]],
-                "affect": np.full(2, -2, np.float32),
-                "id": data.faces.ids[place],
-                "duplicate": bool(duplicate[place]),
-            }
-
-
-def _write_rejected(rejected: list[table.Rejected], folder: Path) -> None:
-    """rejected.csv, one line per row left out; the folder is a temporary one until the whole data set is written."""
-    with open(folder / "rejected.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(table.Rejected._fields)
-        writer.writerows(rejected)
+            example = fer2013_dataset_builder.example(data.faces, place, str(names[place]), duplicate)
+            yield place, {**example, "soft_label": data.labels.soft[data.rows[place]]}
