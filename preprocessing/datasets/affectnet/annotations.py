@@ -9,12 +9,12 @@ Wild", 2019. The labels of the test split were never published; everyone tests o
 """
 import functools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from preprocessing.datasets.affectnet import csv2017, json2024, npy2021
-from preprocessing.emotions import EIGHT, SEVEN
+from preprocessing.emotions import EIGHT
 from preprocessing.records import Annotations
 
 CSV = "2017: csv lists, whole photos"
@@ -41,20 +41,17 @@ class Folder(NamedTuple):
     files: list[str]
 
 
-def find(source, classes: Sequence[str] = EIGHT, automatic: bool = False) -> Annotations:
+def find(source, automatic: bool = False) -> Annotations:
     """AffectNet in the folder `source`, in any of its forms, up to three levels down.
 
     Args:
         source: the folder.
-        classes: `emotions.EIGHT` or `emotions.SEVEN`; with seven, contempt is a row with a status.
         automatic: take the list of 2017 that a network labelled, instead of the ones that people did.
 
     Raises FileNotFoundError where `source` is no folder or the pictures of a list are not there, ValueError where
     nothing or more than one thing was found, or where a list is not what its name promises.
     """
-    source, classes = Path(source).expanduser().absolute(), tuple(classes)
-    if classes not in (EIGHT, SEVEN):
-        raise ValueError(f"classes: expected the eight emotions {', '.join(EIGHT)}, or the first seven, got {classes}")
+    source = Path(source).expanduser().absolute()
     if not source.is_dir():
         raise FileNotFoundError(f"AffectNet source {source} is not a folder")
     folders = list(_walk(source))
@@ -63,8 +60,8 @@ def find(source, classes: Sequence[str] = EIGHT, automatic: bool = False) -> Ann
     if bool(lists) == bool(sets):
         raise ValueError(_not_one(source, folders, lists, sets, automatic))
     if sets:
-        return _of_sets(sets, classes)
-    return _of_lists(lists, folders, classes, automatic)
+        return _of_sets(sets)
+    return _of_lists(lists, folders, automatic)
 
 
 def _walk(source: Path) -> Iterator[Folder]:
@@ -111,16 +108,16 @@ def _not_one(source: Path, folders: list[Folder], lists: dict, sets: dict, autom
             + (f"; {other[0]} is the automatic list, which has to be asked for" if other else ""))
 
 
-def _of_lists(lists: dict[str, Path], folders: list[Folder], classes: tuple[str, ...], automatic: bool) -> Annotations:
+def _of_lists(lists: dict[str, Path], folders: list[Folder], automatic: bool) -> Annotations:
     notes = [] if automatic else [_TEST_NOTE, *_missing(lists, LISTS)]
     for path in lists.values():
         if not csv2017.layout(path).header:
             notes.append(f"{path.name} has no header: the columns are taken to be in the published order")
     pictures = _pictures(folders, lists, AUTOMATIC_PICTURES if automatic else PICTURES)
-    rows = functools.partial(csv2017.records, lists, pictures.name, classes)
-    published = {} if automatic else _published({"train": TRAIN, "test": TEST}, lists, classes)
+    rows = functools.partial(csv2017.records, lists, pictures.name)
+    published = {} if automatic else _published({"train": TRAIN, "test": TEST}, lists)
     return Annotations("AffectNet", AUTOMATIC_CSV if automatic else CSV, pictures.parent, tuple(lists.values()),
-                       classes, rows, published, ("given",), tuple(notes))
+                       EIGHT, rows, published, ("given",), tuple(notes))
 
 
 def _pictures(folders: list[Folder], lists: dict[str, Path], usual: str) -> Path:
@@ -135,7 +132,7 @@ def _pictures(folders: list[Folder], lists: dict[str, Path], usual: str) -> Path
     return (holding or named)[0]
 
 
-def _of_sets(sets: dict[str, Path], classes: tuple[str, ...]) -> Annotations:
+def _of_sets(sets: dict[str, Path]) -> Annotations:
     """The forms of 2021 and 2024: a file or more per picture."""
     plus = {_is_json(path / "annotations") for path in sets.values()}
     if len(plus) > 1:
@@ -143,10 +140,10 @@ def _of_sets(sets: dict[str, Path], classes: tuple[str, ...]) -> Annotations:
     form, module = (JSON, json2024) if plus.pop() else (NPY, npy2021)
     root = Path(os.path.commonpath([path.parent for path in sets.values()]))
     # One picture is missing from the validation split of 2021; of which class is not published.
-    published = _published({"train": TRAIN} | ({"test": TEST} if form == JSON else {}), sets, classes)
+    published = _published({"train": TRAIN} | ({"test": TEST} if form == JSON else {}), sets)
     note = ("the pictures are taken to be crops; name detectors where they are whole photos" if form == JSON else
             "the validation split is published with 3,999 pictures of eight classes")
-    return Annotations("AffectNet", form, root, (), classes, functools.partial(module.records, root, sets, classes),
+    return Annotations("AffectNet", form, root, (), EIGHT, functools.partial(module.records, root, sets),
                        published, ("none",), (_TEST_NOTE, *_missing(sets, SETS), note))
 
 
@@ -164,6 +161,5 @@ def _missing(found: dict[str, Path], names: dict[str, str]) -> list[str]:
             for split in ("train", "test") if split not in found]
 
 
-def _published(counts: dict[str, dict], found: dict[str, Path], classes: tuple[str, ...]) -> dict[str, dict[str, int]]:
-    return {split: {name: number for name, number in classes_of.items() if name in classes}
-            for split, classes_of in counts.items() if split in found}
+def _published(counts: dict[str, dict], found: dict[str, Path]) -> dict[str, dict[str, int]]:
+    return {split: classes for split, classes in counts.items() if split in found}

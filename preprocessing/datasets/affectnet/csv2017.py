@@ -42,12 +42,12 @@ def first_pictures(path: Path, count: int = 20) -> list[str]:
     return [row[place] for row in itertools.islice(rows, count) if len(row) == len(columns)]
 
 
-def records(lists: Mapping[str, Path], pictures: str, classes: Sequence[str]) -> Iterator[FaceRecord]:
+def records(lists: Mapping[str, Path], pictures: str) -> Iterator[FaceRecord]:
     """All rows of the lists {split: path}, one at a time; `pictures`: folder that their paths start from."""
     for split, path in lists.items():
         columns, header = layout(path)
         for number, line in sources.lines(path, header=header):
-            yield _record(_fields(line), columns, f"{path.name}:{number}", split, pictures, classes)
+            yield _record(_fields(line), columns, f"{path.name}:{number}", split, pictures)
 
 
 def _fields(line: str) -> list[str]:
@@ -55,8 +55,7 @@ def _fields(line: str) -> list[str]:
     return [field.strip().strip('"').strip() for field in line.split(",")]
 
 
-def _record(fields: list[str], columns: Sequence[str], row: str, split: str, pictures: str,
-            classes: Sequence[str]) -> FaceRecord:
+def _record(fields: list[str], columns: Sequence[str], row: str, split: str, pictures: str) -> FaceRecord:
     if len(fields) != len(columns):
         return FaceRecord(id=row, row=row, picture="", split=split,
                           status=f"{len(fields)} columns instead of {len(columns)}")
@@ -66,7 +65,7 @@ def _record(fields: list[str], columns: Sequence[str], row: str, split: str, pic
     try:
         if not path:
             raise ValueError("no picture path")
-        known["emotion"] = values.emotion(named["expression"], classes)
+        known["emotion"] = values.emotion(named["expression"])
         known["box"] = _box(named)
         known["landmarks"] = values.landmarks(named["facial_landmarks"].split(";") if named["facial_landmarks"] else ())
         known["valence"], known["arousal"] = checked_affect(named["valence"], named["arousal"])

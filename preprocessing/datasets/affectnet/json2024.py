@@ -4,7 +4,7 @@ The form is known from the data set's paper and from programs that read it. Keys
 ("human-label", "Human_Label"), on top or inside "meta-data"; values are checked.
 """
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from preprocessing import emotions
@@ -16,20 +16,20 @@ TOTALS = (1.0, 100.0)   # of a soft label: shares, or per cent
 TOLERANCE = 0.05        # of the total: the numbers are rounded
 
 
-def records(root: Path, sets: Mapping[str, Path], classes: Sequence[str]) -> Iterator[FaceRecord]:
+def records(root: Path, sets: Mapping[str, Path]) -> Iterator[FaceRecord]:
     """All rows of the folders {split: train_set, ...}, one at a time, by the number of the picture."""
     for split, folder in sets.items():
         place = folder.relative_to(root).as_posix()
         for name, ending in values.index(folder, ".json").items():
             picture = f"{place}/images/{name}{ending}"
-            yield _record(folder / "annotations" / f"{name}.json", f"{split}/{name}", split, picture, classes)
+            yield _record(folder / "annotations" / f"{name}.json", f"{split}/{name}", split, picture)
 
 
-def _record(path: Path, row_id: str, split: str, picture: str, classes: Sequence[str]) -> FaceRecord:
+def _record(path: Path, row_id: str, split: str, picture: str) -> FaceRecord:
     known = {"id": row_id, "row": picture, "picture": picture, "split": split}
     try:
         content = _content(path)
-        known["emotion"] = values.emotion(values.number("human-label", content.get("humanlabel")), classes)
+        known["emotion"] = values.emotion(values.number("human-label", content.get("humanlabel")))
         known["soft_label"] = _soft_label(content.get("softlabel"))
         known["landmarks"] = values.landmarks(_flat(content.get("landmark68")))
         known["valence"], known["arousal"] = _affect(content)

@@ -1,5 +1,5 @@
 """AffectNet of March 2021: crops of 224x224 pixels, and four npy files per crop."""
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,19 +8,19 @@ from preprocessing.datasets.affectnet import values
 from preprocessing.records import FaceRecord, checked_affect
 
 
-def records(root: Path, sets: Mapping[str, Path], classes: Sequence[str]) -> Iterator[FaceRecord]:
+def records(root: Path, sets: Mapping[str, Path]) -> Iterator[FaceRecord]:
     """All rows of the folders {split: train_set, ...}, one at a time, by the number of the picture."""
     for split, folder in sets.items():
         place = folder.relative_to(root).as_posix()
         for name, ending in values.index(folder, "_exp.npy").items():
-            yield _record(folder / "annotations", name, split, f"{place}/images/{name}{ending}", classes)
+            yield _record(folder / "annotations", name, split, f"{place}/images/{name}{ending}")
 
 
-def _record(folder: Path, name: str, split: str, picture: str, classes: Sequence[str]) -> FaceRecord:
+def _record(folder: Path, name: str, split: str, picture: str) -> FaceRecord:
     # Both splits have pictures of the same number.
     known = {"id": f"{split}/{name}", "row": picture, "picture": picture, "split": split}
     try:
-        known["emotion"] = values.emotion(_scalar(folder, name, "exp"), classes)
+        known["emotion"] = values.emotion(_scalar(folder, name, "exp"))
         known["landmarks"] = values.landmarks(_array(folder, name, "lnd").ravel().tolist())
         known["valence"], known["arousal"] = checked_affect(_scalar(folder, name, "val"), _scalar(folder, name, "aro"))
     except ValueError as fault:
