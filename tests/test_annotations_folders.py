@@ -128,14 +128,3 @@ def test_folder_that_is_no_emotion_is_an_error(tmp_path):
         folder.find(tmp_path / "plain")
     with pytest.raises(ValueError, match=r"test.sadd: unknown emotion 'sadd'"):
         folder.find(tmp_path / "split")
-
-
-def test_folder_classes(tmp_path):
-    touch(tmp_path, "happy/a.jpg", "sad/b.jpg", "contempt/c.jpg")
-    found = folder.find(tmp_path, classes=("sad", "joy", "neutral"))
-    assert found.classes == ("neutral", "happy", "sad")
-    assert bad(found) == {"contempt/c.jpg": "label contempt, not among the classes neutral, happy, sad"}
-    with pytest.raises(ValueError, match="bored"):
-        folder.find(tmp_path, classes=("sad", "bored"))
-    with pytest.raises(ValueError, match="classes: expected some of"):
-        folder.find(tmp_path, classes=())

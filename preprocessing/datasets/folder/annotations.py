@@ -1,6 +1,6 @@
 """Your own pictures in folders named after emotions: `<split>/<emotion>/*`, or `<emotion>/*`, which is all "train"."""
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from preprocessing import emotions, records, sources
@@ -12,24 +12,18 @@ SPLITS = {"training": "train", "val": "validation", "valid": "validation", "test
 SPLITS |= {split: split for split in ("train", "validation", "test")}
 
 
-def find(source, classes: Iterable[str] | None = None) -> Annotations:
+def find(source) -> Annotations:
     """The folders in `source`, or up to two levels below.
 
     Emotions may be written in any usual way ("happy", "Happiness", "joy"); a folder that is none raises ValueError.
-
-    Args:
-        classes: the emotions to learn; pictures of others are rows with a status. None: those that have a folder.
     """
     place = sources.find(source, _forms, dataset="folder of emotions",
                          looked_for="folders named after emotions, such as happy or train/happy")
-    found = {folder: _emotion(folder) for folder in _folders(place)}
-    named = found.values() if classes is None else [sources.emotion_named(name) for name in classes]
+    named = {_emotion(folder) for folder in _folders(place)}
     known = tuple(emotion for emotion in emotions.EIGHT if emotion in named)
-    if not known:
-        raise ValueError(f"classes: expected some of {', '.join(emotions.EIGHT)}, got {classes!r}")
     files, notes = sources.only_pictures(records.pictures(place.root))
     order = ", ".join(f"{label} {emotion}" for label, emotion in enumerate(known))
-    rows = functools.partial(sources.from_pictures, place.root, files, functools.partial(_picture, place.form, known))
+    rows = functools.partial(sources.from_pictures, place.root, files, functools.partial(_picture, place.form))
     return Annotations("folder", place.form, place.root, (), known, rows, notes=(
         f"labels: {order}", "the pictures are taken as faces; where they show more, ask for a detector", *notes))
 
@@ -54,12 +48,10 @@ def _emotion(folder: Path) -> str:
         raise ValueError(f"{folder}: {fault}") from None
 
 
-def _picture(form: str, classes: tuple[str, ...], path: PurePosixPath) -> dict:
+def _picture(form: str, path: PurePosixPath) -> dict:
     *split, name, _ = path.parts if len(path.parts) > 1 else ("", "", "")
     if len(split) != (form == SPLIT):
         raise ValueError("expected in " + ("<split>/<emotion>/" if form == SPLIT else "<emotion>/"))
     emotion = sources.emotion_named(name)
-    if emotion not in classes:
-        raise ValueError(f"label {emotion}, not among the classes {', '.join(classes)}")
     split = split[0] if split else "train"
     return {"id": path.as_posix(), "split": SPLITS.get(split.casefold(), split), "emotion": emotion}
