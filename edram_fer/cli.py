@@ -8,10 +8,9 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-# Set before TensorFlow loads: its start-up notes drown what a command has to say.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
 import typer
+
+from edram_fer import startup
 
 app = typer.Typer(
     add_completion=False,
@@ -60,6 +59,7 @@ def prepare(
     ] = None,
 ):
     """Original files to a prepared data set (TFDS); a run that was stopped is gone on with by the same command."""
+    startup.load_keras()
     from edram_fer import data
     from edram_fer.recipe import value_of
     from preprocessing import datasets
@@ -95,6 +95,7 @@ def arrays(
     data_dir: DataDir = None,
 ):
     """A prepared data set to one file, for environments without TensorFlow."""
+    startup.load_keras()
     from edram_fer import data
 
     described = data.write_arrays(source, out, data_dir=data_dir)
@@ -114,6 +115,7 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", help="One line per epoch, no progress bar.")] = False,
 ):
     """Train by a recipe, or go on with a run that was stopped."""
+    startup.load_keras()
     from edram_fer import checkpoints, training
     from edram_fer import recipe as recipes
 
@@ -148,6 +150,7 @@ def evaluate(
     figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw figures and the report.")] = True,
 ):
     """Predictions, scores, figures and the report of a run."""
+    startup.load_keras()
     from edram_fer import evaluation
 
     metrics = evaluation.evaluate(
@@ -184,6 +187,7 @@ def inspect(
     data_dir: DataDir = None,
 ):
     """What a data set or a run holds."""
+    startup.load_keras()
     from rich.console import Console
     from rich.pretty import pprint
 

@@ -206,6 +206,7 @@ def _tensorboard(run):
 def _fit(setting, verbose):
     """The rest of a begun epoch, then whole epochs: two calls of `fit` at most."""
     recipe, checkpoint = setting.recipe, setting.checkpoint
+    log.info("training on %s with %s", ", ".join(keras.distribution.list_devices()), keras.backend.backend())
     pieces = [(checkpoint.epoch, 0, recipe.epochs)]
     if checkpoint.step:
         pieces = [
