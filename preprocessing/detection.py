@@ -164,6 +164,21 @@ def intersection_over_union(a, b) -> float:
     return both / (a[2] * a[3] + b[2] * b[3] - both)
 
 
+def matches(faces: Sequence[Face], boxes: Sequence, least: float = 0.3) -> list[float]:
+    """Overlaps of true boxes with the faces that found them: the surest face first, each with its best free box.
+
+    `boxes`: (left, top, width, height) each; `least`: smallest overlap that counts as found. The length of the result
+    is the number of boxes that were found; faces beyond it are false.
+    """
+    left, overlaps = list(boxes), []
+    for face in faces:
+        best = max(left, key=lambda box: intersection_over_union(face.box, box), default=None)
+        if best is not None and (overlap := intersection_over_union(face.box, best)) >= least:
+            overlaps.append(overlap)
+            left.remove(best)
+    return overlaps
+
+
 def _shrunk(picture: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
     """The picture with its longer side at `longest`, and the factor; small pictures stay, they gain nothing."""
     scale = min(longest / max(picture.shape[:2]), 1.0)

@@ -24,17 +24,6 @@ def portrait():
     return photos.read(PHOTOS / "single_face.jpg")
 
 
-def matched(faces, boxes):
-    """Greedily from the surest face: the overlap of each true box that is found, at least .3."""
-    left, overlaps = list(boxes), []
-    for face in faces:
-        best = max(left, key=lambda box: detection.intersection_over_union(face.box, box), default=None)
-        if best is not None and detection.intersection_over_union(face.box, best) >= 0.3:
-            overlaps.append(detection.intersection_over_union(face.box, best))
-            left.remove(best)
-    return overlaps
-
-
 @genuine
 @pytest.mark.parametrize("name", ALL)
 def test_the_annotated_faces_are_found(truth, name):
@@ -42,7 +31,7 @@ def test_the_annotated_faces_are_found(truth, name):
     for photo, boxes in truth.items():
         if isinstance(boxes, list):
             faces = ALL[name](photos.read(PHOTOS / photo))
-            overlaps = matched(faces, boxes)
+            overlaps = detection.matches(faces, boxes)
             found, total, wrong = found + len(overlaps), total + len(boxes), wrong + len(faces) - len(overlaps)
     assert (found, total) == (24, 24)
     assert wrong <= {"yunet": 1, "ssd": 2, "dlib": 0}[name]
@@ -76,6 +65,14 @@ def test_the_boxes_are_those_of_the_whole_picture():
     [face] = detection.YuNet(size=160)(picture)
     [other] = detection.YuNet(size=10_000)(picture)
     assert detection.intersection_over_union(face.box, other.box) > 0.75
+
+
+def test_matches_take_each_box_once_and_the_surest_face_first():
+    boxes = [(0, 0, 10, 10), (20, 0, 10, 10)]
+    faces = [detection.Face(box, 1.0) for box in ((0, 0, 10, 5), (0, 0, 10, 10), (20, 0, 10, 8), (50, 50, 5, 5))]
+    assert detection.matches(faces, boxes) == pytest.approx([0.5, 0.8])
+    assert detection.matches(faces[::-1], boxes) == pytest.approx([0.8, 1.0])
+    assert detection.matches(faces, []) == [] and detection.matches([], boxes) == []
 
 
 class Seen:
