@@ -31,6 +31,13 @@ from edram_fer.losses import ALL_ENTRIES, ZOOM_ENTRIES, EmotionLoss, LocationLos
 CANVAS = 100
 TEST_STEP = 2**31  # of the stream of pictures: never reached in training
 LOCATION = {"all": ALL_ENTRIES, "zoom": ZOOM_ENTRIES, "none": None}
+SIZES = {
+    "glimpse_filters": (64, 64, 128, 128, 160, 192),
+    "glimpse_units": 1024,
+    "classification_units": 512,
+    "location_units": 512,
+    "head_units": 1024,
+}
 NAMES = np.array([str(digit) for digit in range(10)])
 
 
@@ -38,7 +45,7 @@ def build(name, options):
     """The model, compiled: Adam, its rate up to --learning-rate and down a cosine, the global norm clipped at 10."""
     # tanh bounds what the first emission sees, which otherwise diverges at such learning rates.
     own = {"glimpses": options.glimpses, "context_activation": "tanh"} if name == "edram" else {}
-    shared = {"classes": 10, "affect": False, "dtype": options.dtype, "seed": options.seed}
+    shared = {"classes": 10, "affect": False, "dtype": options.dtype, "seed": options.seed, **sizes(options.width)}
     model = models.build(name, image_size=(CANVAS, CANVAS), **shared, **own)
     terms = {"emotion": EmotionLoss()}
     if located(name, options):
@@ -49,6 +56,12 @@ def build(name, options):
     )
     model.compile(keras.optimizers.Adam(rate, global_clipnorm=10.0), loss=terms)
     return model
+
+
+def sizes(width):
+    """Every number of units and filters of the published model, times `width`."""
+    scaled = {name: np.rint(width * np.array(value)).astype(int).tolist() for name, value in SIZES.items()}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in scaled.items()}
 
 
 def located(name, options):
@@ -110,6 +123,7 @@ def main():
     parser.add_argument("--steps", type=int, default=6000, help="of training")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--glimpses", type=int, default=6)
+    parser.add_argument("--width", type=float, default=1.0, help="units and filters as a share of the published ones")
     parser.add_argument("--learning-rate", type=float, default=1e-3, help="the highest, after the warm-up")
     parser.add_argument("--location", choices=LOCATION, default="all", help="which entries of the windows have targets")
     parser.add_argument("--dtype", default="float32", help="or mixed_bfloat16, faster where the processor knows it")
