@@ -22,7 +22,8 @@ def test_densities_are_those_of_each_class_and_step():
     for k, name in enumerate(NAMES[:2]):
         rows = groups == name
         for t in range(3):
-            np.testing.assert_allclose(maps[k, t], attention.density(windows[rows, t], weights[rows, t], SHAPE), atol=1e-12)
+            expected = attention.density(windows[rows, t], weights[rows, t], SHAPE)
+            np.testing.assert_allclose(maps[k, t], expected, atol=1e-12)
         np.testing.assert_allclose(pooled[k], attention.density(windows[rows], weights[rows], SHAPE), atol=1e-12)
 
 
