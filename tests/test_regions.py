@@ -1,4 +1,4 @@
-"""Regions of the face: the transform against the published equations, masks and shares against loops over pixels and pictures."""
+"""Regions of the face: the transform against the paper's equations, masks and shares against loops over pixels."""
 
 import numpy as np
 import pytest
