@@ -104,6 +104,8 @@ def test_maps_that_cannot_be():
         fixations.fixation_map([], (20, 30), 2)
     with pytest.raises(ValueError, match="weight above 0"):
         fixations.fixation_map([[1, 1]], (20, 30), 2, weights=[0])
+    with pytest.raises(ValueError, match=r"expected 1 weights of at least 0, got \[-1.0\]"):
+        fixations.fixation_map([[1, 1]], (20, 30), 2, weights=[-1])
     with pytest.raises(ValueError, match="above 0 pixels"):
         fixations.fixation_map([[1, 1]], (20, 30), 0)
     assert fixations.fixation_map([[4, 5]], (20, 30), 2).argmax() == 5 * 30 + 4

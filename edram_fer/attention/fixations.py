@@ -108,13 +108,16 @@ def fixation_map(points, shape, sigma, weights=None):
         sigma: standard deviation in pixels, or (x, y) of both. One degree of the visual field is usual.
         weights: [F], for instance durations; None: all count the same.
 
-    Raises ValueError without fixations (or weights above 0) near the map, and for a sigma that is not positive.
+    Raises ValueError without fixations (or weights above 0) near the map, for negative weights, and for a sigma that is
+    not positive.
     """
     points = np.asarray(points, float).reshape(-1, 2)
     sigma = np.broadcast_to(np.asarray(sigma, float), 2)
     if not (sigma > 0).all():
         raise ValueError(f"sigma must be above 0 pixels, got {sigma.tolist()}")
     weights = np.ones(len(points)) if weights is None else np.asarray(weights, float)
+    if weights.shape != (len(points),) or not (weights >= 0).all():
+        raise ValueError(f"expected {len(points)} weights of at least 0, got {weights.tolist()}")
     columns, rows = (
         np.exp(-(((np.arange(size) - points[:, axis, None]) / sigma[axis]) ** 2) / 2)
         for axis, size in ((0, shape[1]), (1, shape[0]))
