@@ -1,5 +1,9 @@
-"""Attention measured on windows: the same maps, paths and spreads for every model (see `windows`)."""
+"""Attention measured on windows: the same maps, paths and spreads for every model (see `windows`, `maps`).
 
+Imported by name: `agreement` and `baselines` of maps with `fixations`, `scan_paths`, `regions`, `early_exit`.
+"""
+
+from edram_fer.attention.maps import against_the_rest, between_steps, densities, difference, moved
 from edram_fer.attention.windows import (
     area,
     centres,
@@ -9,6 +13,7 @@ from edram_fer.attention.windows import (
     density,
     extents,
     glimpse_statistics,
+    grouped_coverage,
     moves,
     pixels,
     saccades,
@@ -18,14 +23,20 @@ from edram_fer.attention.windows import (
 )
 
 __all__ = [
+    "against_the_rest",
     "area",
+    "between_steps",
     "centres",
     "corner_pixels",
     "corners",
     "coverage",
+    "densities",
     "density",
+    "difference",
     "extents",
     "glimpse_statistics",
+    "grouped_coverage",
+    "moved",
     "moves",
     "pixels",
     "saccades",

@@ -70,7 +70,8 @@ def coverage(windows, shape):
     flat = windows.reshape(-1, 2, 3)
     maps = np.empty((len(flat), *shape))
     for part in _chunks(len(flat), shape):
-        maps[part] = _rasterise(flat[part], shape)
+        count = len(flat[part])
+        maps[part] = _rasterise(flat[part], shape, np.arange(count), count)
     return np.clip(maps, 0, 1, out=maps).reshape(*windows.shape[:-2], *shape)
 
 
@@ -87,13 +88,34 @@ def weighted_coverage(windows, weights, shape):
 
     Raises ValueError for windows that are not [..., 2, 3] or not finite, and for negative or not finite weights.
     """
+    return grouped_coverage(windows, weights, 0, 1, shape)[0]
+
+
+def grouped_coverage(windows, weights, group, groups, shape):
+    """`weighted_coverage` of each of several groups of windows in one pass, [groups, H, W].
+
+    Args:
+        windows: [..., 2, 3].
+        weights: non-negative, broadcast against [...].
+        group: int, broadcast against [...]: the number of each window's group, 0 to `groups` - 1; negative: in none.
+        groups: how many there are; one without windows is 0 everywhere.
+        shape: (H, W).
+
+    Raises ValueError as `weighted_coverage` and for a group number that is too large.
+    """
     windows = _checked(windows)
-    weights = np.broadcast_to(np.asarray(weights, float), windows.shape[:-2]).reshape(-1)
+    weights, group = (np.broadcast_to(values, windows.shape[:-2]).ravel() for values in (weights, group))
     if not np.all(np.isfinite(weights) & (weights >= 0)):
         raise ValueError("weights of windows must be finite and non-negative")
-    flat, total = windows.reshape(-1, 2, 3), np.zeros(shape)
+    if group.max(initial=-1) >= groups:
+        raise ValueError(f"expected group numbers below {groups}, got {group.max()}")
+    order = np.argsort(group, kind="stable")  # then a chunk holds few groups, and few maps are held at once
+    order = order[group[order] >= 0]
+    flat, weights, group = windows.reshape(-1, 2, 3)[order], weights[order], group[order]
+    total = np.zeros((groups, *shape))
     for part in _chunks(len(flat), shape):
-        total += _rasterise(flat[part], shape, weights[part])
+        first, last = group[part][0], group[part][-1] + 1
+        total[first:last] += _rasterise(flat[part], shape, group[part] - first, last - first, weights[part])
     return np.maximum(total, 0, out=total)
 
 
@@ -186,8 +208,8 @@ def _chunks(count, shape):
     return [slice(start, start + size) for start in range(0, count, size)]
 
 
-def _rasterise(windows, shape, weights=None):
-    """Exact coverage [n, H, W] of `windows` [n, 2, 3], or with `weights` [n] their weighted sum [H, W].
+def _rasterise(windows, shape, index, maps, weights=None):
+    """Exact coverage of `windows` [n, 2, 3], times `weights` [n], summed by `index` [n] into [maps, H, W].
 
     Each edge is cut where it crosses a grid line, so that every piece lies in one pixel. A piece of height dy at mean
     column x covers, to its right, dy * (1 - fraction of x) of its own pixel and dy of every later pixel in the row:
@@ -206,16 +228,12 @@ def _rasterise(windows, shape, weights=None):
     middle = (x[..., 1:] + x[..., :-1]) / 2
     column = np.minimum(middle.astype(np.intp), width)
     row = np.minimum(((y[..., 1:] + y[..., :-1]) / 2).astype(np.intp), height - 1)
-    cell = row * (width + 2) + column
-    maps, count = 1, height * (width + 2)
-    if weights is None:
-        maps = len(windows)
-        cell += np.arange(maps)[:, None, None] * count
+    count = height * (width + 2)
+    cell = index[:, None, None] * count + row * (width + 2) + column
     fraction = middle - column
     buffer = np.bincount(cell.ravel(), (rise * (1 - fraction)).ravel(), minlength=maps * count)
     buffer += np.bincount(cell.ravel() + 1, (rise * fraction).ravel(), minlength=maps * count)
-    covered = buffer.reshape(maps, height, width + 2).cumsum(axis=-1)[..., :width]
-    return covered if weights is None else covered[0]
+    return buffer.reshape(maps, height, width + 2).cumsum(axis=-1)[..., :width]
 
 
 def _pieces(start, step, height, width):

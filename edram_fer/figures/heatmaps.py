@@ -3,14 +3,13 @@
 import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
-from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from edram_fer import attention
-from edram_fer.figures.style import HEAT, MUTED, picture_axes, styled
+from edram_fer.figures.mosaic import mosaic
+from edram_fer.figures.style import HEAT, styled
 
 OPACITY = 0.6  # of the heat at the top of the scale
-TILE, GAP = 1.05, 0.03  # inches; share of a tile
 
 
 @styled
@@ -78,30 +77,10 @@ def blend(face, share, top):
 
 
 def _mosaic(faces, maps, labels, titles):
-    """All tiles in one pair of axes (a pair for each of 56 tiles would take most of the time), a row for each face;
-    a single column is laid out as a row."""
-    across = maps.shape[1] == 1
-    rows, columns = (1, len(maps)) if across else maps.shape[:2]
-    height = TILE * maps.shape[2] / maps.shape[3]
     top = max(0.1, np.ceil(maps.max() * 10 - 1e-6) / 10)  # the next tenth
-    figure = Figure(figsize=(TILE * columns + (1.2 if across else 2.0), height * rows + 0.5), layout="constrained")
-    axes = figure.subplots()
-    picture_axes(axes)
-    for index, share in enumerate(maps.reshape(-1, *maps.shape[2:])):
-        row, column = divmod(index, columns)
-        extent = (column, column + 1 - GAP, row + 1 - GAP, row)
-        axes.imshow(blend(faces[index // maps.shape[1]], share, top), interpolation="bicubic", extent=extent)
-    for index, (name, count) in enumerate(labels):
-        if across:
-            axes.text(index + 0.5 - GAP / 2, -0.04, f"{name} ({count:,})", ha="center", va="bottom", fontsize=7)
-            continue
-        style = {"xytext": (-6, 0), "textcoords": "offset points", "ha": "right", "annotation_clip": False}
-        axes.annotate(name, (0, index + 0.46), va="bottom", fontweight="bold", **style)
-        axes.annotate(f"{count:,}", (0, index + 0.54), va="top", color=MUTED, fontsize=7, **style)
-    for column, title in enumerate(titles):
-        axes.text(column + 0.5 - GAP / 2, -0.06, title, ha="center", va="bottom", fontweight="bold")
-    axes.set(xlim=(0, columns - GAP), ylim=(rows - GAP, 0), aspect=height / TILE)
-    _colour_bar(figure, axes, top, shrink=min(1, 3 / rows))
+    tiles = [[blend(face, share, top) for share in row] for face, row in zip(faces, maps, strict=True)]
+    figure, axes = mosaic(np.array(tiles), labels, titles)
+    _colour_bar(figure, axes, top, shrink=min(1, 3 / (1 if len(tiles[0]) == 1 else len(tiles))))
     return figure
 
 

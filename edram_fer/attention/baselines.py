@@ -1,0 +1,133 @@
+"""What a map of attention must be held against: maps that know nothing of the picture, and other people.
+
+`beside` tells the measures of `agreement` for a model and for
+
+- the centre bias: a blob in the middle;
+- the mean landmarks: where eyes, nose and mouth of the average face lie;
+- the model's maps of other pictures, shuffled;
+- the ceiling: half of the people against the other half, where there are several on a picture.
+"""
+
+import numpy as np
+
+from edram_fer.attention.agreement import all_measures
+from edram_fer.attention.fixations import fixation_map
+from edram_fer.scores import bootstrap
+
+INNER = slice(17, 68)  # of the 68 landmarks, without the jaw
+
+
+def centre_bias(shape, sigma=0.5):
+    """A Gaussian in the middle of an image of `shape` (H, W), [H, W], summing to 1.
+
+    sigma: standard deviation in the image's [-1, 1], so that it takes the image's proportions; 0.5 is a quarter of
+    the side.
+    """
+    middle, scale = (np.array(shape[::-1]) - 1) / 2, (np.array(shape[::-1]) - 1) / 2
+    return fixation_map([middle], shape, sigma * np.maximum(scale, 0.5))
+
+
+def landmark_map(landmarks, shape, sigma):
+    """A Gaussian around each of the mean landmarks of brows, eyes, nose and mouth, [H, W], summing to 1.
+
+    Args:
+        landmarks: [n, 68, 2] as (x, y) in pixels; faces with a landmark that is nan are left out.
+        shape: (H, W); sigma: standard deviation in pixels.
+
+    Raises ValueError when no face has all its landmarks.
+    """
+    landmarks = np.asarray(landmarks, float)
+    known = np.isfinite(landmarks).all(axis=(1, 2))
+    if not known.any():
+        raise ValueError(f"none of {len(landmarks)} faces has all 68 landmarks")
+    return fixation_map(landmarks[known].mean(axis=0)[INNER], shape, sigma)
+
+
+def other_pictures(count, seed=0):
+    """For each of `count` pictures the number of another one, int [count]: a random cyclic order, none its own.
+
+    Raises ValueError for fewer than 2 pictures.
+    """
+    if count < 2:
+        raise ValueError(f"shuffling needs at least 2 pictures, got {count}")
+    order = np.random.default_rng(seed).permutation(count)
+    result = np.empty(count, int)
+    result[order] = np.roll(order, 1)
+    return result
+
+
+def split_half(points, subjects, shape, sigma, others=None, *, repeats=10, seed=0):
+    """How well half of the people predict the other half on one picture: the ceiling for any map.
+
+    Args:
+        points: [F, 2] as (x, y) in pixels; subjects: [F] names.
+        shape: (H, W); sigma: of the Gaussians, in pixels.
+        others: [G, 2] fixations on other pictures, for the shuffled AUC.
+        repeats: random halvings; both directions of each are averaged.
+
+    Returns: dict of `agreement.all_measures`; nan with fewer than 2 people.
+    """
+    points, subjects = np.asarray(points, float), np.asarray(subjects, dtype=object)
+    people, random, found = sorted(set(subjects)), np.random.default_rng(seed), []
+    for _ in range(repeats if len(people) > 1 else 0):
+        chosen = random.permutation(len(people))[: len(people) // 2]
+        first = np.isin(subjects, [people[index] for index in chosen])
+        halves = [(points[part], fixation_map(points[part], shape, sigma)) for part in (first, ~first)]
+        for (_, said), (seen, human) in (halves, halves[::-1]):
+            found.append(all_measures(said, seen, human, others))
+    if not found:
+        return dict.fromkeys(all_measures(np.ones((1, 1)), [], np.ones((1, 1))), np.nan)
+    return {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+
+
+def beside(maps, fixations, shape, sigma, *, landmarks=None, repeats=1000, seed=0):
+    """The model and all baselines against people.
+
+    Args:
+        maps: {image: [H, W]} of the model; images without fixations are not used.
+        fixations: `fixations.Fixations`, in pixels of the maps.
+        shape: (H, W) of the maps; sigma: of the people's Gaussians, in pixels.
+        landmarks: optional [n, 68, 2] in pixels, of any faces, for the map of the mean landmarks.
+        repeats: of the bootstrap over pictures.
+        seed: of the shuffling, the halving and the bootstrap.
+
+    Returns: {"model", "centre", "landmarks", "shuffled", "ceiling"} -> {measure: {"mean", "interval", "images"}}: the
+    mean over the images where it is defined, its 95 % interval, and their number. Absent: "landmarks" without
+    landmarks, "shuffled" with a single image.
+
+    Raises ValueError when no image has both a map and fixations.
+    """
+    images = [image for image in maps if (fixations.image == image).any()]
+    if not images:
+        raise ValueError(f"none of {len(maps)} maps has fixations")
+    candidates = {"model": maps, "centre": dict.fromkeys(images, centre_bias(shape))}
+    if landmarks is not None:
+        candidates["landmarks"] = dict.fromkeys(images, landmark_map(landmarks, shape, sigma))
+    if len(images) > 1:
+        turns = other_pictures(len(images), seed)
+        candidates["shuffled"] = {image: maps[images[turn]] for image, turn in zip(images, turns)}
+    found = {name: [] for name in (*candidates, "ceiling")}
+    for number, image in enumerate(images):
+        own = fixations.image == image
+        seen, others = fixations.points[own], fixations.points[~own]
+        human = fixation_map(seen, shape, sigma)
+        for name, candidate in candidates.items():
+            found[name].append(all_measures(candidate[image], seen, human, others))
+        halves = {"seed": [seed, number]}
+        found["ceiling"].append(split_half(seen, fixations.subject[own], shape, sigma, others, **halves))
+    return {name: _summary(rows, repeats, seed) for name, rows in found.items()}
+
+
+def _summary(rows, repeats, seed):
+    """{measure: mean, interval and number} of dicts of measures, one for each image."""
+    result = {}
+    for name in rows[0]:
+        values = np.array([row[name] for row in rows])
+        values = values[np.isfinite(values)]
+        mean, interval = np.nan, np.full(2, np.nan)
+        if len(values):
+            draw = {"repeats": repeats, "seed": seed}
+            interval = bootstrap(lambda chosen, v=values: {"mean": v[chosen].mean()}, len(values), **draw)["mean"]
+            mean = float(values.mean())
+        result[name] = {"mean": mean, "interval": interval, "images": len(values)}
+    return result

@@ -1,0 +1,98 @@
+"""Where the attention of each class lay at each step, and how two such maps differ.
+
+A density is [H, W], non-negative, and sums to 1 (see `windows.density`); one that is not defined, of a class without
+pictures or a step whose windows all miss the image, is nan.
+"""
+
+import numpy as np
+
+from edram_fer.attention.windows import grouped_coverage
+
+_NOTHING = 1e-12
+
+
+def densities(windows, weights, groups, order, shape, *, by_step=True):
+    """Density of each group of pictures, by default at each step.
+
+    Args:
+        windows, weights: [B, N, 2, 3] and [B, N].
+        groups: names [B], for instance the true or the predicted emotions; other names than those of `order`, and
+            None, are left out.
+        order: the G names wanted, each once.
+        shape: (H, W) of the image.
+        by_step: a map for each of the N windows; False: one for all, by their weights.
+
+    Returns: [G, N, H, W], or [G, H, W] without `by_step`.
+
+    Raises ValueError when the shapes do not agree and for windows or weights that `windows.weighted_coverage` refuses.
+    """
+    windows, weights, groups = np.asarray(windows), np.asarray(weights), np.asarray(groups, dtype=object)
+    count, steps = windows.shape[:2]
+    if weights.shape != (count, steps) or groups.shape != (count,):
+        raise ValueError(
+            f"expected weights [{count}, {steps}] and {count} groups for windows {list(windows.shape)}, "
+            f"got {list(weights.shape)} and {list(groups.shape)}"
+        )
+    numbers = {name: number for number, name in enumerate(order)}
+    row = np.array([numbers.get(name, -1) for name in groups], int)[:, None]
+    steps = steps if by_step else 1
+    cell = np.where(row < 0, -1, row * steps + np.arange(steps))
+    total = grouped_coverage(windows, weights, cell, len(order) * steps, shape)
+    total[total < _NOTHING * weights.max(initial=0)] = 0  # what rounding leaves of windows beside the image
+    maps = normalised(total).reshape(len(order), steps, *shape)
+    return maps if by_step else maps[:, 0]
+
+
+def normalised(maps):
+    """Maps [..., H, W] divided by their sums; nan where the sum is 0."""
+    maps = np.asarray(maps, float)
+    total = maps.sum(axis=(-2, -1), keepdims=True)
+    return np.divide(maps, total, out=np.full_like(maps, np.nan), where=total > 0)
+
+
+def difference(maps, reference):
+    """`maps` minus `reference`, [..., H, W]: where one class, step, model or labelling looks more than another.
+
+    Both are densities of the same image shape, so that each difference sums to 0 and half the sum of its absolute
+    values is the share of the attention that would have to move (total variation). Leading axes are broadcast: all
+    steps against one, [G, N, H, W] and [G, 1, H, W]; true against predicted label, the `densities` by either.
+
+    Raises ValueError when the maps are of different images or do not sum to 1.
+    """
+    maps, reference = _densities(maps), _densities(reference)
+    if maps.shape[-2:] != reference.shape[-2:]:
+        raise ValueError(f"maps of {list(maps.shape[-2:])} and {list(reference.shape[-2:])} pixels cannot be compared")
+    return maps - reference
+
+
+def against_the_rest(maps, sizes):
+    """Each class minus all others together: what sets it apart, [G, ..., H, W].
+
+    Args:
+        maps: densities [G, ..., H, W] of the classes; nan where there are none.
+        sizes: [G] pictures of each class, the weights in the mean of the others; a class without pictures has none.
+
+    Returns: `difference` of each class to the weighted mean of the others; nan where there are no others.
+    """
+    maps, sizes = _densities(maps), np.asarray(sizes, float)
+    weighted = np.nan_to_num(maps) * sizes.reshape(-1, *[1] * (maps.ndim - 1))
+    return difference(maps, normalised(weighted.sum(axis=0) - weighted))
+
+
+def between_steps(maps):
+    """Each step minus the one before, [..., N - 1, H, W] of densities [..., N, H, W]."""
+    maps = _densities(maps)
+    return maps[..., 1:, :, :] - maps[..., :-1, :, :]
+
+
+def moved(differences):
+    """Share of the attention that differs, [...] in [0, 1]: half the sum of |difference| over [..., H, W]."""
+    return np.abs(differences).sum(axis=(-2, -1)) / 2
+
+
+def _densities(maps):
+    maps = np.asarray(maps, float)
+    total = maps.sum(axis=(-2, -1))
+    if not np.all(np.isnan(total) | np.isclose(total, 1)):
+        raise ValueError(f"expected densities, which sum to 1, got sums from {np.nanmin(total)} to {np.nanmax(total)}")
+    return maps

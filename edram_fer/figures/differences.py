@@ -1,0 +1,62 @@
+"""Difference maps over mean faces: where one class, step, model or labelling looks more than another."""
+
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, ListedColormap, Normalize
+
+from edram_fer.figures.mosaic import mosaic
+from edram_fer.figures.style import styled
+
+OPACITY = 0.85  # at the ends of the scale
+# Blue to orange, which all common kinds of colour blindness tell apart; light in the middle, as on a face it is unseen.
+SIDES = LinearSegmentedColormap.from_list("sides", ["#0b4a9e", "#5aa0e0", "#e8e8e8", "#f2a052", "#b84700"])
+
+
+@styled
+def difference_maps(faces, differences, labels, titles=(), *, meaning="more or less looked at"):
+    """Draw differences of densities over faces: orange where there is more, blue where there is less.
+
+    Args:
+        faces: [R, H, W, C] in [0, 1], one for each row, as `heatmaps.mean_face` makes them.
+        differences: [R, C, H, W], as `attention.difference` makes them; one that is nan shows the face alone.
+        labels: (name, number of pictures or None) of the rows.
+        titles: of the columns.
+        meaning: of the colours, told at the bar.
+
+    Returns: Figure with one scale, symmetric about 0, in units of an even density: +1 is as much more as an even
+    density has in all.
+
+    Raises ValueError when the numbers of faces, maps and labels differ.
+    """
+    differences = np.asarray(differences, float)
+    if not len(faces) == len(differences) == len(labels):
+        raise ValueError(f"{len(faces)} faces, {len(differences)} rows of maps and {len(labels)} labels do not match")
+    values = np.nan_to_num(differences * differences.shape[-2] * differences.shape[-1])
+    top = _round_up(np.abs(values).max(initial=0))
+    tiles = [[tinted(face, value, top) for value in row] for face, row in zip(faces, values)]
+    figure, axes = mosaic(np.array(tiles), labels, titles)
+    levels = np.linspace(-top, top, 256)[None]
+    colours = ListedColormap(tinted(np.full(levels.shape, 0.55), levels, top)[0])
+    shrink = min(1, 3 / (1 if differences.shape[1] == 1 else len(tiles)))
+    bar = figure.colorbar(ScalarMappable(Normalize(-top, top), colours), ax=axes, shrink=shrink, pad=0.02)
+    bar.outline.set_visible(False)
+    bar.set_ticks(np.linspace(-top, top, 5), labels=[f"{value:+.3g}" if value else "0" for value in
+                                                     np.linspace(-top, top, 5)])
+    bar.set_label(f"{meaning}\n(1: an even density)")
+    return figure
+
+
+def tinted(face, values, top):
+    """Colour picture [H, W, 3] of values in [-top, top] over a face in [0, 1]; larger ones are more opaque."""
+    face = np.broadcast_to(np.asarray(face).reshape(*values.shape, -1), (*values.shape, 3))
+    level = np.clip(values / top, -1, 1)
+    opacity = OPACITY * np.sqrt(np.abs(level))[..., None]
+    return (1 - opacity) * face + opacity * SIDES((level + 1) / 2)[..., :3]
+
+
+def _round_up(value):
+    """The next of 1, 2, 5, 10, ... times a power of ten; 1 for 0."""
+    if not value:
+        return 1.0
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(next(step for step in (1, 2, 5, 10) if step * power >= value * (1 - 1e-9)) * power)

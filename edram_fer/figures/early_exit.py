@@ -1,0 +1,50 @@
+"""The early-exit curve: accuracy against the mean number of glimpses when the model stops as soon as it is sure."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from edram_fer.figures.style import BLUE, INK, ORANGE, styled
+
+TOLD = (0.5, 0.7, 0.8, 0.9, 0.95)  # thresholds written at the curve
+
+
+@styled
+def early_exit(found, told=TOLD):
+    """Draw the curve beside the accuracies after a fixed number of glimpses.
+
+    Args:
+        found: what `attention.early_exit.curve` gives.
+        told: thresholds to be named at the curve, where it has them and they do not crowd.
+
+    Returns: Figure; bands and bars are the 95 % intervals.
+    """
+    figure = Figure(figsize=(4.6, 3.1), layout="constrained")
+    axes, steps = figure.subplots(), 1 + np.arange(len(found["accuracy_after"]))
+    low, high = found["accuracy_after_interval"].T
+    axes.vlines(steps, low, high, color=ORANGE, linewidth=1, alpha=0.8)
+    axes.plot(steps, found["accuracy_after"], color=ORANGE, marker="s", markersize=4.5, linestyle="none",
+              label="all stop after this glimpse")
+    order = np.argsort(found["thresholds"])
+    glimpses, accuracy = found["glimpses"][order], found["accuracy"][order]
+    axes.fill_between(glimpses, *found["accuracy_interval"][order].T, color=BLUE, alpha=0.2, linewidth=0)
+    axes.plot(glimpses, accuracy, color=BLUE, linewidth=2.2, label="each stops when sure enough")
+    _thresholds(axes, found["thresholds"][order], glimpses, accuracy, told, 0.12 * max(steps[-1] - 1, 1))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.set(xlabel="mean number of glimpses", ylabel="accuracy")
+    axes.legend(loc="lower right")
+    return figure
+
+
+def _thresholds(axes, thresholds, glimpses, accuracy, told, apart):
+    """Name some thresholds above the curve, at least `apart` glimpses from each other."""
+    last = -np.inf
+    for wanted in told:
+        index = int(np.argmin(np.abs(thresholds - wanted)))
+        if not np.isclose(thresholds[index], wanted) or glimpses[index] - last < apart:
+            continue
+        last = glimpses[index]
+        axes.plot(last, accuracy[index], marker="o", markersize=4, color=BLUE, markeredgecolor="white")
+        axes.annotate(f"{wanted:.0%} sure", (last, accuracy[index]), (-3, 7), textcoords="offset points", fontsize=6.5,
+                      ha="right", color=INK)

@@ -1,0 +1,50 @@
+"""Small pictures in rows and columns, with names at the left and above."""
+
+from matplotlib.figure import Figure
+
+from edram_fer.figures.style import MUTED, picture_axes
+
+TILE, GAP = 1.05, 0.03  # inches; share of a tile
+
+
+def mosaic(tiles, labels, titles):
+    """Draw all tiles in one pair of axes: a pair for each of 56 tiles would take most of the time.
+
+    Args:
+        tiles: [rows, columns, H, W, 3] in [0, 1]; a single column is laid out as a row.
+        labels: (name, number of pictures or None) of each row.
+        titles: of the columns.
+
+    Returns: (Figure, Axes); the figure has room for a colour bar at the right.
+    """
+    across = tiles.shape[1] == 1
+    rows, columns = (1, len(tiles)) if across else tiles.shape[:2]
+    height = TILE * tiles.shape[2] / tiles.shape[3]
+    figure = Figure(figsize=(TILE * columns + (1.2 if across else 2.0), height * rows + 0.5), layout="constrained")
+    axes = figure.subplots()
+    picture_axes(axes)
+    for index, tile in enumerate(tiles.reshape(-1, *tiles.shape[2:])):
+        row, column = divmod(index, columns)
+        extent = (column, column + 1 - GAP, row + 1 - GAP, row)
+        axes.imshow(tile, interpolation="bicubic", extent=extent)
+    (_names_above if across else _names_at_the_left)(axes, labels)
+    for column, title in enumerate(titles):
+        axes.text(column + 0.5 - GAP / 2, -0.06, title, ha="center", va="bottom", fontweight="bold")
+    axes.set(xlim=(0, columns - GAP), ylim=(rows - GAP, 0), aspect=height / TILE)
+    return figure, axes
+
+
+def _names_above(axes, labels):
+    for index, (name, count) in enumerate(labels):
+        text = name if count is None else f"{name} ({count:,})"
+        axes.text(index + 0.5 - GAP / 2, -0.04, text, ha="center", va="bottom", fontsize=7)
+
+
+def _names_at_the_left(axes, labels):
+    style = {"xytext": (-6, 0), "textcoords": "offset points", "ha": "right", "annotation_clip": False}
+    for index, (name, count) in enumerate(labels):
+        if count is None:
+            axes.annotate(name, (0, index + 0.5), va="center", fontweight="bold", **style)
+            continue
+        axes.annotate(name, (0, index + 0.46), va="bottom", fontweight="bold", **style)
+        axes.annotate(f"{count:,}", (0, index + 0.54), va="top", color=MUTED, fontsize=7, **style)

@@ -1,0 +1,90 @@
+"""Scan paths over faces: the places of the glimpses in their order."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+
+from edram_fer import attention
+from edram_fer.figures.style import picture_axes, step_colours, styled
+
+TILE, GAP, TEXT = 1.7, 0.06, 0.16  # inches; shares of a tile: between tiles, above them for a line of text
+DOT = 0.065  # diameter, share of a tile
+_NUMBER = {"fontsize": 6, "fontweight": "bold", "zorder": 5}
+_EDGE = [withStroke(linewidth=2.6, foreground="#000000a0")]
+
+
+@styled
+def scan_paths(images, windows, titles, *, others=None, columns=4):
+    """Draw a path over each face: numbered dots from early (violet) to late (yellow); where several lie on one
+    another, all their numbers stand beside them.
+
+    A line to the next dot is solid for a jump, longer than the half width of the window that it leaves, and dotted
+    for a shift (`attention.saccades`).
+
+    Args:
+        images: [n, H, W, C], uint8 or float in [0, 1].
+        windows: [n, N, 2, 3] in time order; for a class the mean windows over its mean face.
+        titles: text above each face.
+        others: optional, for each face a list of further paths [M, 2] in [-1, 1], drawn thin below: people's, or
+            those of single pictures of the class.
+        columns: faces in a row.
+
+    Returns: Figure.
+    """
+    images, windows = np.asarray(images), np.asarray(windows, float)
+    across, down = min(columns, len(images)), -(-len(images) // columns)
+    pitch = images.shape[1] / images.shape[2] + TEXT + GAP
+    figure = Figure(figsize=(TILE * across * (1 + GAP) + 0.1, TILE * down * pitch + 0.1), layout="constrained")
+    axes = figure.subplots()
+    picture_axes(axes)
+    for index, image in enumerate(images):
+        row, column = divmod(index, columns)
+        corner = np.array([column * (1 + GAP), row * pitch + TEXT])
+        frame = _face(axes, corner, image)
+        axes.text(corner[0] + 0.5, corner[1] - 0.03, titles[index], ha="center", va="bottom", fontweight="bold")
+        for path in [] if others is None else others[index]:
+            place = _on_tile(path, image.shape, corner)
+            axes.plot(*place.T, color="white", linewidth=0.7, alpha=0.45, zorder=2)[0].set_clip_path(frame)
+        _path(axes, _on_tile(attention.centres(windows[index]), image.shape, corner), windows[index])
+    axes.set(xlim=(-0.02, across * (1 + GAP) - GAP + 0.02), ylim=(down * pitch - GAP + 0.02, -0.02), aspect="equal")
+    return figure
+
+
+def _face(axes, corner, image):
+    """The picture as a tile of width 1; returns its frame, which clips what is drawn on it."""
+    height, top = image.shape[0] / image.shape[1], 255 if image.dtype == np.uint8 else 1
+    extent = (corner[0], corner[0] + 1, corner[1] + height, corner[1])
+    axes.imshow(np.squeeze(image), cmap="gray", vmin=0, vmax=top, interpolation="bicubic", extent=extent, zorder=1)
+    return axes.add_patch(Rectangle(corner, 1, height, fill=False, edgecolor="none"))
+
+
+def _on_tile(points, shape, corner):
+    """Points in [-1, 1] on a tile of width 1."""
+    return (attention.pixels(points, shape[:2]) + 0.5) / shape[1] + corner
+
+
+def _path(axes, place, windows):
+    colours, jumps = step_colours(len(place)), attention.saccades(windows)
+    for step, jump in enumerate(jumps):
+        axes.plot(
+            *place[step : step + 2].T, color=colours[step + 1], linewidth=1.6, linestyle="-" if jump else (0, (1, 1)),
+            path_effects=_EDGE if jump else None, zorder=3,
+        )
+    axes.scatter(*place.T, s=58, c=colours, edgecolors="black", linewidths=0.7, zorder=4)
+    for steps in _together(place, DOT):
+        text, (x, y) = ", ".join(str(step + 1) for step in steps), place[steps[-1]]
+        if len(steps) == 1:
+            bright = colours[steps[0], :3] @ (0.3, 0.59, 0.11) > 0.5
+            axes.text(x, y, text, ha="center", va="center_baseline", color="black" if bright else "white", **_NUMBER)
+        else:  # the last dot hides the others: their numbers stand beside it
+            axes.text(x + 0.6 * DOT, y, text, va="center_baseline", color="white", path_effects=_EDGE, **_NUMBER)
+
+
+def _together(place, distance):
+    """Steps in groups: lists of those that lie within `distance` of the first of them."""
+    groups = []
+    for step, point in enumerate(place):
+        near = [group for group in groups if np.linalg.norm(place[group[0]] - point) < distance]
+        near[0].append(step) if near else groups.append([step])
+    return groups

@@ -1,0 +1,113 @@
+"""Figures of the attention measures show the numbers that they are given."""
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+
+from edram_fer.attention import early_exit as exits
+from edram_fer.attention import regions
+from edram_fer.figures import differences, region_shares, scan_paths, style
+from edram_fer.figures.early_exit import early_exit
+
+RNG = np.random.default_rng(0)
+REGIONS = list(regions.REGIONS)
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))]
+
+
+def shares(groups=3, steps=2):
+    preference = RNG.uniform(0, 3, (groups, steps + 1, 5))
+    interval = np.stack([preference - 0.2, preference + 0.3], axis=-1)
+    names = ["happy", "sad", "fear", "anger", "neutral"][:groups]
+    return {
+        "groups": names, "regions": REGIONS, "pictures": np.arange(1, groups + 1) * 1000,
+        "preference": preference, "preference_interval": interval,
+    }
+
+
+def test_difference_maps_are_symmetric_about_no_difference():
+    values = np.zeros((2, 3, 4, 5))
+    values[0, 1, 2, 3], values[1, 2, 0, 0] = 0.1, -0.03
+    figure = differences.difference_maps(np.full((2, 4, 5, 1), 0.5), values, [("happy", 1200), ("sad", None)], "abc")
+    bar = figure.axes[1]
+    assert bar.get_ylim() == (-2, 2)  # 0.1 * 20 pixels
+    assert {"happy", "1,200", "sad", "a", "+2", "-2", "0"} <= set(texts(figure))
+    pictures = [image.get_array() for image in figure.axes[0].images]
+    assert len(pictures) == 6 and np.ptp(pictures[0]) == 0
+    more, less = pictures[1][2, 3], pictures[5][0, 0]
+    assert more[0] > more[2] and less[2] > less[0]  # orange is more, blue is less
+
+
+def test_a_difference_of_nothing_is_the_face_alone():
+    face = RNG.random((4, 5, 3))
+    np.testing.assert_allclose(differences.tinted(face, np.zeros((4, 5)), 1.0), face)
+    figure = differences.difference_maps(face[None], np.full((1, 1, 4, 5), np.nan), [("happy", 3)])
+    np.testing.assert_allclose(figure.axes[0].images[0].get_array(), face)
+    assert [differences._round_up(value) for value in (0, 0.3, 1, 1.2, 7, 30)] == [1, 0.5, 1, 2, 10, 50]
+    with pytest.raises(ValueError, match="1 faces, 2 rows of maps and 1 labels"):
+        differences.difference_maps(face[None], np.zeros((2, 1, 4, 5)), [("happy", 3)])
+
+
+def test_scan_paths_stand_where_the_model_looked():
+    windows = 0.2 * np.tile(np.eye(2, 3), (2, 3, 1, 1))
+    windows[0, :, :, 2] = [(-1, -1), (1, 1), (0.9, 1)]  # a jump, then a shift
+    images = RNG.integers(0, 255, (2, 11, 11, 1), dtype=np.uint8)
+    figure = scan_paths.scan_paths(images, windows, ["a", "b"], others=[[np.zeros((4, 2))], []], columns=1)
+    axes = figure.axes[0]
+    dots = axes.collections[0].get_offsets()
+    np.testing.assert_allclose(dots[:2], [[0.5 / 11, 0.5 / 11 + 0.16], [10.5 / 11, 10.5 / 11 + 0.16]])
+    thin, jump, shift = axes.lines[:3]
+    assert len(thin.get_xdata()) == 4 and jump.get_linestyle() == "-" and shift.get_linestyle() != "-"
+    assert {"a", "b", "1", "2, 3", "1, 2, 3"} <= set(texts(figure))  # the second model never moves
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+def test_scan_paths_of_any_length_and_colour(tmp_path, steps):
+    windows = np.tile(0.5 * np.eye(2, 3), (3, steps, 1, 1))
+    path = style.save(scan_paths.scan_paths(RNG.random((3, 8, 6, 3)), windows, "abc"), tmp_path / "paths.png", dpi=40)
+    assert path.stat().st_size > 1000
+
+
+def test_region_preference_shows_all_steps_together():
+    found = shares()
+    figure = region_shares.region_preference(found)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == REGIONS
+    for index, axes in enumerate(figure.axes):
+        rule, dots = axes.collections
+        np.testing.assert_allclose(dots.get_offsets(), np.stack([found["preference"][:, -1, index], range(3)], axis=1))
+        ends = np.array([segment[:, 0] for segment in rule.get_segments()])
+        np.testing.assert_allclose(ends, found["preference_interval"][:, -1, index])
+    assert "sad (2,000)" in texts(figure)
+
+
+@pytest.mark.parametrize(("groups", "steps"), [(1, 1), (3, 2), (5, 6)])
+def test_region_steps_shows_each_step(groups, steps):
+    found = shares(groups, steps)
+    figure = region_shares.region_steps(found)
+    visible = [axes for axes in figure.axes if axes.get_visible()]
+    assert len(visible) == groups
+    for group, axes in enumerate(visible):
+        for index, line in enumerate(axes.lines[1:]):
+            np.testing.assert_allclose(line.get_ydata(), found["preference"][group, :-1, index])
+    looks = {(to_hex(line.get_color()), line.get_marker(), line.get_linestyle()) for line in visible[0].lines[1:]}
+    assert len({mark for _, mark, _ in looks}) == 5  # not by colour alone
+
+
+def test_classes_without_pictures_are_drawn_empty():
+    found = shares()
+    found["preference"][1], found["preference_interval"][1] = np.nan, np.nan
+    assert region_shares.region_preference(found) and region_shares.region_steps(found)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_the_early_exit_curve(steps):
+    probabilities = RNG.dirichlet(np.ones(4), (30, steps))
+    found = exits.curve(RNG.integers(0, 4, 30), probabilities, repeats=10)
+    figure = early_exit(found, told=(0.5, 0.505))
+    fixed, curve = figure.axes[0].lines[:2]
+    np.testing.assert_allclose(fixed.get_ydata(), found["accuracy_after"])
+    np.testing.assert_allclose(curve.get_xdata(), found["glimpses"])
+    np.testing.assert_allclose(curve.get_ydata(), found["accuracy"])
+    assert "50% sure" in texts(figure) and len(figure.axes[0].lines) == 3
