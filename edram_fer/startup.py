@@ -1,4 +1,4 @@
-"""The start of Keras and its backend, without the notes that TensorFlow's libraries write past Python onto the screen."""
+"""The start of Keras and its backend, without the notes that TensorFlow's libraries write past Python to the screen."""
 
 import contextlib
 import os

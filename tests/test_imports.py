@@ -80,5 +80,7 @@ def test_no_circles_at_import_time():
 
 
 def test_the_command_line_starts_without_keras():
-    tops = {name.split(".")[0] for name in imports(ROOT / "edram_fer" / "cli.py", "edram_fer", lazy=False)}
-    assert not tops & {"keras", "tensorflow", "models", "preprocessing", "edram_fer"}
+    for file in ("cli.py", "startup.py"):
+        names = set(imports(ROOT / "edram_fer" / file, "edram_fer", lazy=False)) - {"edram_fer", "edram_fer.startup"}
+        heavy = {"keras", "tensorflow", "models", "preprocessing", "edram_fer"}
+        assert not {name.split(".")[0] for name in names} & heavy

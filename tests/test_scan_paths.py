@@ -1,7 +1,6 @@
 """Scan paths against alignments found by trying all of them, and MultiMatch as it is called."""
 
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -79,29 +78,15 @@ def test_multi_match_without_its_package(monkeypatch):
         scan_paths.multi_match(np.zeros((3, 2)), np.zeros((3, 2)), (10, 10))
 
 
-def test_multi_match_hands_over_what_the_package_expects(monkeypatch):
-    calls = []
-
-    def docomparison(*paths, screensize):
-        calls.append((paths, screensize))
-        return [0.9, 0.8, np.array([0.7]), 0.6, 0.5]
-
-    monkeypatch.setitem(sys.modules, "multimatch_gaze", SimpleNamespace(docomparison=docomparison))
-    path = np.arange(8.0).reshape(4, 2)
-    found = scan_paths.multi_match(path, path[:3], (20, 30))
-    assert found == {"shape": 0.9, "direction": 0.8, "length": 0.7, "position": 0.6}
-    (first, second), screen = calls[0]
-    assert first["start_y"].tolist() == [1, 3, 5, 7] and len(second) == 3 and screen == [30, 20]
-    assert (first[:-1]["duration"] > 0).all()  # the package divides by them
-    short = scan_paths.multi_match(path, path[:2], (20, 30))
-    assert np.isnan(list(short.values())).all() and len(calls) == 1
-
-
 def test_multi_match_of_the_package():
-    pytest.importorskip("multimatch_gaze", reason="the extra scanpaths")
     rng = np.random.default_rng(3)
     path, diagonal = rng.uniform(0, 20, (4, 2)), np.hypot(30, 20)
     same = scan_paths.multi_match(path, path, (20, 30))
     assert list(same.values()) == pytest.approx([1] * 4)
     shifted = scan_paths.multi_match(path, path + (3, 4), (20, 30))
     assert shifted["position"] == pytest.approx(1 - 5 / diagonal) and shifted["shape"] == pytest.approx(1)
+
+
+def test_multi_match_of_paths_too_short_is_nan():
+    path = np.arange(8.0).reshape(4, 2)
+    assert np.isnan(list(scan_paths.multi_match(path, path[:2], (20, 30)).values())).all()
