@@ -12,7 +12,7 @@ from edram_fer import data
 from preprocessing import datasets, detection, splits
 from preprocessing.datasets import inspection
 from preprocessing.datasets.expw import annotations as expw
-from preprocessing.emotions import EIGHT
+from preprocessing.emotions import EIGHT, SEVEN
 from preprocessing.face_table import Division
 
 PICTURES = {".bmp", ".jpg", ".png", ".tiff"}    # their bytes may differ with OpenCV's version
@@ -122,6 +122,16 @@ def test_boxes_of_affectnet_are_held_against_a_detector(tmp_path, monkeypatch):
     np.testing.assert_allclose(arrays["affect"][~unknown, 1], -0.25)
     inside = (arrays["landmarks"] > -3) & (arrays["landmarks"] < 27)   # of a face of 24 pixels
     assert arrays["landmarks"].shape == (8, 68, 2) and inside.mean() > 0.95
+
+
+def test_affectnet_with_seven_classes_leaves_contempt_out(tmp_path):
+    said = []
+    datasets.prepare("affectnet", form_of("affectnet", "npy2021").folder, tmp_path, size=24, classes="seven", workers=1,
+                     validation=0, report=said.append)
+    assert data.emotions("affectnet", data_dir=tmp_path) == SEVEN
+    assert data.splits("affectnet/grey24-seven", data_dir=tmp_path) == {"train": 7, "test": 7}
+    assert "left out: label contempt, not among the 7 classes 2, label none 1" in said
+    assert any("contempt 1 (3,750)" in line for line in said)   # what is published counts them all the same
 
 
 def test_one_seed_for_reader_and_division(tmp_path):
