@@ -186,7 +186,7 @@ def inspect(
     ],
     data_dir: DataDir = None,
 ):
-    """What a data set or a run holds."""
+    """What a data set or a run holds. A name is that of a prepared data set; a folder of the same name is ./NAME."""
     startup.load_keras()
     from rich.console import Console
     from rich.pretty import pprint
@@ -194,11 +194,14 @@ def inspect(
     from edram_fer import checkpoints, data, environment
 
     console = Console()
-    if (Path(source) / "recipe.json").exists():
+    named = _names_a_data_set(source)
+    if named and Path(source).exists():
+        typer.echo(f"{source} is taken for the prepared data set; the folder of that name is ./{source}", err=True)
+    if not named and (Path(source) / "recipe.json").exists():
         pprint(checkpoints.read_recipe(source).to_json(), console=console, expand_all=True)
         pprint(environment.read(source), console=console, expand_all=True)
         return
-    if Path(source).is_dir() or Path(source).suffix == ".csv":
+    if not named and (Path(source).is_dir() or Path(source).suffix == ".csv"):
         from preprocessing.datasets import inspection
 
         for line in inspection.inspect(source):
@@ -209,6 +212,14 @@ def inspect(
     for split in described["splits"]:
         counts = data.class_counts(source, split, data_dir=data_dir)
         typer.echo(f"{split}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+
+
+def _names_a_data_set(source: str) -> bool:
+    """Whether a text is a name such as "fer2013" or "drawn_faces/grey48", whatever else lies in the current folder."""
+    from preprocessing import datasets
+
+    name, *config = source.split("/")
+    return name in datasets.NAMES and len(config) <= 1 and config != [""]
 
 
 @app.command()

@@ -1,8 +1,10 @@
 """From a prepared data set to batches: tf.data on the TensorFlow backend, NumPy arrays on the others.
 
 A source is the name of a prepared TFDS data set ("fer2013", "drawn_faces/grey48") or the path of an arrays file
-(".npz", made by `write_arrays`), which needs no TensorFlow. The order of a training epoch and the random numbers of
-each picture's augmentation are functions of (seed, epoch), so any step of any epoch can be started from.
+(".npz", made by `write_arrays`), which needs no TensorFlow. Wherever a split is asked for, several may be, as a sum:
+"fold_0+fold_1" is the one followed by the other, for data sets that are split by subjects. The order of a training
+epoch and the random numbers of each picture's augmentation are functions of (seed, epoch), so any step of any epoch can
+be started from.
 """
 
 import dataclasses
@@ -260,10 +262,13 @@ class _ArraysFile:
         return self.arrays(next(iter(self.splits)))["image"].shape[1:]
 
     def labels(self, split):
-        return self.content[f"{_known(split, self)}/emotion"]
+        return np.concatenate([self.content[f"{part}/emotion"] for part in _parts(split, self)])
 
     def arrays(self, split):
-        prefix = f"{_known(split, self)}/"
+        return _joined([self._part(part) for part in _parts(split, self)])
+
+    def _part(self, split):
+        prefix = f"{split}/"
         try:
             return {n.removeprefix(prefix): self.content[n] for n in self.content.files if n.startswith(prefix)}
         except _DAMAGED as error:
@@ -291,11 +296,13 @@ class _Prepared:
         return self.encoded(split)[0]["emotion"]
 
     def arrays(self, split):
+        return _joined([self._part(part) for part in _parts(split, self)])
+
+    def _part(self, split):
         import tensorflow_datasets as tfds
 
-        dataset = self.builder.as_dataset(split=_known(split, self), shuffle_files=False)
-        parts = [*tfds.as_numpy(dataset.batch(1024))]
-        content = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+        dataset = self.builder.as_dataset(split=split, shuffle_files=False)
+        content = _joined([*tfds.as_numpy(dataset.batch(1024))])
         for key, values in content.items():
             if values.dtype == object:
                 content[key] = np.array([value.decode() for value in values])
@@ -306,20 +313,36 @@ class _Prepared:
 
         The pictures stay in memory as they lie on disk (PNG), a fraction of their pixels: any order can be read.
         """
+        content = _joined([self._encoded_part(part) for part in _parts(split, self)])
+        return content, self.builder.info.features["image"].decode_example
+
+    def _encoded_part(self, split):
         import tensorflow_datasets as tfds
 
         if split in self.read:
             return self.read[split]
         wanted = {"image": True, "emotion": True, "affect": True}
         decoders = tfds.decode.PartialDecoding(wanted, decoders={"image": tfds.decode.SkipDecoding()})
-        dataset = self.builder.as_dataset(split=_known(split, self), shuffle_files=False, decoders=decoders)
-        parts = [*tfds.as_numpy(dataset.batch(1024))]
-        content = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-        self.read[split] = content, self.builder.info.features["image"].decode_example
+        dataset = self.builder.as_dataset(split=split, shuffle_files=False, decoders=decoders)
+        self.read[split] = _joined([*tfds.as_numpy(dataset.batch(1024))])
         return self.read[split]
 
 
-def _known(split, opened):
-    if split not in opened.splits:
-        raise ValueError(f"split: expected one of {', '.join(opened.splits)}, got {split!r}")
-    return split
+def _parts(split, opened):
+    """The names in a sum of splits. ValueError for one that is not there or stands there twice."""
+    names = split.split("+")
+    for name in names:
+        if name not in opened.splits:
+            whole = f" in {split!r}" if len(names) > 1 else ""
+            raise ValueError(f"split: expected one of {', '.join(opened.splits)}, got {name!r}{whole}")
+        if names.count(name) > 1:
+            raise ValueError(f"split: {name!r} stands in {split!r} more than once")
+    return names
+
+
+def _joined(parts):
+    """Dicts of arrays one after the other, with the features that all of them have."""
+    if len(parts) == 1:
+        return parts[0]
+    shared = [key for key in parts[0] if all(key in part for part in parts)]
+    return {key: np.concatenate([part[key] for part in parts]) for key in shared}

@@ -4,8 +4,8 @@ import hashlib
 import heapq
 import io
 import itertools
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +13,13 @@ import pyarrow
 import pyarrow.parquet
 from PIL import Image
 
-from preprocessing import faces, photos
+from preprocessing import counts, faces, photos
 from preprocessing.records import OK, Annotations
 
 _LIGHT = ("split", "emotion", "status", "digest")
-_SHOWN = (*_LIGHT, "id", "picture", "face")
+_SHOWN = ("picture", "face")
+_ANNOTATED = (*_LIGHT, "row")
+_AGREED = 0.5   # overlap from which a detector and an annotation mean the same face
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +49,8 @@ class FaceTable:
     """All rows of the chunk files with their final split and status. Holds the digests of the training faces only.
 
     Attributes: `splits`; `counts` {split: {emotion: faces}}; `statuses` {status: rows}; `duplicates` {split: faces that
-    equal one of training}; `drawn`, whether validation was drawn from training.
+    equal one of training}; `drawn`, whether validation was drawn from training; `annotated` {split: {emotion or None:
+    rows}} of all annotations, usable or not, in the splits that they name.
 
     Args:
         chunks: files of `faces.process`.
@@ -57,10 +60,15 @@ class FaceTable:
 
     def __init__(self, chunks: Sequence[Path], classes: Sequence[str], division: Division):
         self.chunks, self.classes, self.division = chunks, classes, division
-        light = [(row["split"], row["digest"]) for row in faces.read_chunks(chunks, _LIGHT) if self._status(row) == OK]
-        named = {split for split, _ in light}
+        named, self._training, self.annotated, last = set(), set(), defaultdict(Counter), object()
+        for row in faces.read_chunks(chunks, _ANNOTATED):
+            if row["row"] != last:      # several faces of one annotation stand together
+                self.annotated[row["split"]][row["emotion"]] += 1
+            last = row["row"]
+            if self._status(row) == OK:
+                named.add(row["split"])
+                self._training.update([row["digest"]] if row["split"] == "train" else [])
         self.drawn = "train" in named and "validation" not in named and division.validation > 0
-        self._training = frozenset(digest for split, digest in light if split == "train")
         self.counts: dict[str, Counter] = {}
         self.statuses, self.duplicates = Counter(), Counter()
         for row in self.rows(_LIGHT):
@@ -98,18 +106,24 @@ def summary(found: Annotations, table: FaceTable) -> list[str]:
     if rows > good:
         lines.append(f"left out: {', '.join(f'{s} {n}' for s, n in table.statuses.most_common() if s != OK)}")
     for split in table.splits:
-        counts = table.counts[split]
-        per_class = ", ".join(f"{name} {counts[name]}" for name in table.classes)
-        lines.append(f"{split} {counts.total()}: {per_class}")
+        classes = table.counts[split]
+        per_class = ", ".join(f"{name} {classes[name]}" for name in table.classes)
+        lines.append(f"{split} {classes.total()}: {per_class}")
         if table.duplicates[split]:
             lines.append(f"{split}: {table.duplicates[split]} faces equal one of training"
                          + (", test_clean is without them" if split == "test" else ""))
-    for split, published in found.published.items():
-        drawn = ("validation",) if split == "train" and table.drawn else ()
-        counts = sum((table.counts.get(part, Counter()) for part in (split, *drawn)), Counter())
-        if any(counts[name] != number for name, number in published.items() if name in table.classes):
-            lines.append(f"published {split}: {', '.join(f'{name} {number}' for name, number in published.items())}")
-    return [*lines, *found.notes]
+    lines += _check(table)
+    return [*lines, *counts.compared(found, table.annotated), *found.notes]
+
+
+def _check(table: FaceTable) -> Iterator[str]:
+    """How the boxes of the annotations agree with those of the detector that was asked to check them."""
+    overlaps = np.array([row["given_iou"] for row in faces.read_chunks(table.chunks, ["given_iou"])
+                         if row["given_iou"] is not None], np.float32)
+    if len(overlaps):
+        low = int((overlaps < _AGREED).sum())
+        yield (f"given boxes against the detector's in {len(overlaps):,} pictures: median overlap (IoU) "
+               f"{np.median(overlaps):.2f}, below {_AGREED:g} in {low:,}, none in {int((overlaps == 0).sum()):,}")
 
 
 def write_rows(table: FaceTable, path: Path) -> None:
@@ -122,26 +136,46 @@ def write_rows(table: FaceTable, path: Path) -> None:
             writer.write_table(pyarrow.Table.from_pylist(part, schema=schema))
 
 
-def _drawn_lots(rows: Iterator[dict], count: int = 12) -> list[dict]:
-    """Some rows, by a digest of their ids: random, and the same in every run."""
-    return heapq.nsmallest(count, rows, key=lambda row: hashlib.blake2b(row["id"].encode(), digest_size=8).digest())
+def _drawn_lots(table: FaceTable, key: Callable[[dict], str | None], most: int = 12) -> dict[str, list[dict]]:
+    """Some rows for each value of `key` but None, by a digest of their ids: random, and the same in every run.
+
+    One pass over the light columns; pictures are read of the chosen rows only.
+    """
+    lots = defaultdict(list)    # heaps with the greatest digest on top
+    for place, row in enumerate(table.rows((*_LIGHT, "id"))):
+        if (name := key(row)) is not None:
+            digest = int.from_bytes(hashlib.blake2b(row["id"].encode(), digest_size=8).digest())
+            push = heapq.heappush if len(lots[name]) < most else heapq.heappushpop
+            push(lots[name], (-digest, place))
+    rows = dict(_rows_at(table.chunks, {place for heap in lots.values() for _, place in heap}))
+    return {name: [rows[place] for _, place in sorted(heap, reverse=True)] for name, heap in lots.items()}
+
+
+def _rows_at(chunks: Sequence[Path], places: set[int]) -> Iterator[tuple[int, dict]]:
+    """The rows at some places of all chunk files, counted through, with what people look at."""
+    start = 0
+    for path in chunks:
+        end = start + pyarrow.parquet.read_metadata(path).num_rows
+        here = [place for place in range(start, end) if place in places]
+        if here:
+            part = pyarrow.parquet.read_table(path, columns=list(_SHOWN)).take([place - start for place in here])
+            yield from zip(here, part.to_pylist())
+        start = end
 
 
 def some_faces(table: FaceTable) -> dict[str, list[np.ndarray]]:
     """Some faces of each emotion, for a contact sheet."""
-    chosen = {name: _drawn_lots(row for row in table.rows(_SHOWN) if row["status"] == OK and row["emotion"] == name)
-              for name in table.classes}
-    return {name: [np.asarray(Image.open(io.BytesIO(row["face"]))) for row in rows] for name, rows in chosen.items()}
+    chosen = _drawn_lots(table, lambda row: row["emotion"] if row["status"] == OK else None)
+    return {name: [np.asarray(Image.open(io.BytesIO(row["face"]))) for row in chosen.get(name, [])]
+            for name in table.classes}
 
 
 def some_failures(table: FaceTable, found: Annotations) -> dict[str, list[np.ndarray]]:
     """Some pictures of each status that is not OK, for a contact sheet."""
-    sheets = {}
-    for status, count in table.statuses.most_common(12):
-        if status != OK:
-            rows = _drawn_lots(row for row in table.rows(_SHOWN) if row["status"] == status)
-            sheets[f"{status}: {count}"] = [_thumbnail(found.root, row["picture"]) for row in rows]
-    return sheets or {"no failures": []}
+    frequent = [status for status, _ in table.statuses.most_common(12) if status != OK]
+    chosen = _drawn_lots(table, lambda row: row["status"] if row["status"] in frequent else None)
+    return {f"{status}: {table.statuses[status]}": [_thumbnail(found.root, row["picture"]) for row in chosen[status]]
+            for status in frequent} or {"no failures": []}
 
 
 def _thumbnail(root: Path, picture: str) -> np.ndarray:

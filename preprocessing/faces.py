@@ -172,7 +172,7 @@ def process(found: Annotations, folder: Path, settings: Settings, *, workers: in
         found: the data set.
         folder: of the chunk files, made where missing. It must belong to these annotations and settings alone.
         settings: how a face is made.
-        workers: processes; None: one per core.
+        workers: processes; None: one per core; 1: this one, no other is started.
         progress: told the number of records done, chunk by chunk.
 
     Returns: the chunk files in the order of the records.
@@ -182,12 +182,13 @@ def process(found: Annotations, folder: Path, settings: Settings, *, workers: in
     check_detectors(settings)
     folder.mkdir(parents=True, exist_ok=True)
     workers = workers or len(os.sched_getaffinity(0))
+    if workers == 1:
+        return [_here(*chunk, found.root, settings, progress) for chunk in numbered_chunks(found, folder)]
     paths, pending = [], set()
     context = multiprocessing.get_context("spawn")  # a fork would copy TensorFlow's threads in an unusable state
     pool = concurrent.futures.ProcessPoolExecutor(workers, context, initializer=cv2.setNumThreads, initargs=(1,))
     try:
-        for number, records in enumerate(chunks_of(found.records())):
-            path = folder / f"{number:06d}.parquet"
+        for path, records in numbered_chunks(found, folder):
             paths.append(path)
             if path.exists():
                 progress(len(records))
@@ -202,6 +203,30 @@ def process(found: Annotations, folder: Path, settings: Settings, *, workers: in
     return paths
 
 
+def numbered_chunks(found: Annotations, folder: Path) -> Iterator[tuple[Path, list[FaceRecord]]]:
+    """The records in lists of CHUNK, the last one shorter, each with its chunk file in `folder`."""
+    records = iter(found.records())
+    for number in itertools.count():
+        chunk = list(itertools.islice(records, CHUNK))
+        if not chunk:
+            return
+        yield folder / f"{number:06d}.parquet", chunk
+
+
+def _here(path: Path, records: list[FaceRecord], root: Path, settings: Settings,
+          progress: Callable[[int], None]) -> Path:
+    """One chunk in this process, on one thread like the others."""
+    if not path.exists():
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+        try:
+            write_chunk(path, records, root, settings)
+        finally:
+            cv2.setNumThreads(threads)
+    progress(len(records))
+    return path
+
+
 def check_detectors(settings: Settings) -> None:
     """Let each detector see an empty picture: a missing file ends the run before its first photo."""
     empty = np.zeros((64, 64, 3), np.uint8)
@@ -209,13 +234,6 @@ def check_detectors(settings: Settings) -> None:
         settings.detector(name)(empty)
     if settings.landmarks:
         detection.landmarks(empty, (8, 8, 48, 48))
-
-
-def chunks_of(records: Iterator[FaceRecord]) -> Iterator[list[FaceRecord]]:
-    """The records in lists of CHUNK, the last one shorter."""
-    records = iter(records)
-    while chunk := list(itertools.islice(records, CHUNK)):
-        yield chunk
 
 
 def _wait(pending: set, progress: Callable[[int], None]) -> set:

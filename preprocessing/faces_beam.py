@@ -1,7 +1,9 @@
 """`faces.process` beyond one machine: the same chunk files, made by the workers of an Apache Beam pipeline.
 
-The records are written as one small file per chunk, and each worker turns such files into chunk files of faces, so the
-folder and the photos must lie where all workers see them: a shared file system.
+The records are written as one small file per chunk, and each worker turns such files into chunk files of faces. On a
+cluster all workers therefore need the folder and the photos under the same paths, on a shared file system, the right to
+write into the folder, and the same versions of Python, this package, its extra `faces` and Beam. Which options name a
+runner (FlinkRunner, SparkRunner, PortableRunner), and examples: docs/beam.md.
 """
 import pickle
 from collections.abc import Callable, Sequence
@@ -33,8 +35,7 @@ def process(found: Annotations, folder: Path, settings: faces.Settings, flags: S
     faces.check_detectors(settings)
     folder.mkdir(parents=True, exist_ok=True)
     paths, missing, left = [], [], 0
-    for number, records in enumerate(faces.chunks_of(found.records())):
-        path = folder / f"{number:06d}.parquet"
+    for path, records in faces.numbered_chunks(found, folder):
         paths.append(path)
         if path.exists():
             progress(len(records))

@@ -69,9 +69,12 @@ class Annotations:
         files: annotation files, in reading order; for data sets that are only folders of pictures, ().
         classes: the emotions that it can have, in canonical order.
         records: gives all rows anew in the order of the source, lazily; the same rows each time.
-        published: split -> {emotion: pictures}, {} where no counts are known. Splits are those of the records.
+        published: split -> {emotion: rows with this label}, usable or not; {} where nothing is known. The split is
+            one of the records, or "" for all of them.
+        published_rows: split, or "", -> rows with and without a label.
         detectors: of the face pipeline by default: ("none",) where the pictures are crops, ("given",) for boxes.
         notes: what is worth saying about what lies there.
+        count: how many rows `records` gives, where that is told faster than by going through them.
     """
 
     name: str
@@ -81,8 +84,10 @@ class Annotations:
     classes: tuple[str, ...]
     records: Callable[[], Iterator[FaceRecord]]
     published: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)
+    published_rows: Mapping[str, int] = dataclasses.field(default_factory=dict)
     detectors: tuple[str, ...] = ("none",)
     notes: tuple[str, ...] = ()
+    count: Callable[[], int] | None = None
 
 
 def checked_affect(valence, arousal) -> tuple[float, float]:

@@ -136,11 +136,6 @@ def is_emotion(name: str) -> bool:
         return False
 
 
-def difference(what: str, found: int, published: int) -> tuple[str, ...]:
-    """A note where a number is not the published one."""
-    return () if found == published else (f"{what}: {found:,}, published {published:,}",)
-
-
 def some(names: Sequence[str], most: int = 20) -> str:
     """The first of some names, for a message."""
     return ", ".join([*names[:most], "..."] if len(names) > most else names)

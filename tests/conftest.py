@@ -1,6 +1,9 @@
-"""A small arrays file, a small EDRAM trained on it, and the recipe of a model that trains in seconds."""
+"""A small arrays file, a small EDRAM trained on it, the recipe of a model that trains in seconds, and a small disk."""
 
+import os
 import shutil
+import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -84,3 +87,24 @@ def toy_recipe(arrays_file):
         patch.setitem(models.MODELS, "toy", toy.Toy)
         patch.setitem(recipes._CHOICES, "model", ("toy",))
         yield recipes.Recipe(data=str(arrays_file), model="toy", **settings)
+
+
+@pytest.fixture
+def mounted(tmp_path):
+    """mount(options) -> an empty folder on its own small file system in memory, unmounted afterwards."""
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+
+    def mount(options: str) -> Path:
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            pytest.skip("no mount command here")
+        if done.returncode:
+            pytest.skip(f"mounting a small disk is not allowed here: {done.stderr.strip()}")
+        return folder
+    yield mount
+    if os.path.ismount(folder):
+        # Lazily: what failed to be written may still be open until its traceback is gone.
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -96,6 +96,7 @@ FAULTS = {
     "no face": (line(code="10", affect="-2,-2"), "label no face"),
     "code 11": (line(code="11"), "unknown emotion code '11'"),
     "no code": (line(code=""), "unknown emotion code ''"),
+    "negative width": (line(box="10,20,-120,3"), "box -120x3"),
     "negative height": (line(box="10,20,120,-3"), "box 120x-3"),
     "no width": (line(box="10,20,0,50"), "box 0x50"),
     "width of text": (line(box="10,20,wide,50"), "face_width 'wide' is not a number"),
@@ -128,6 +129,26 @@ def test_boxes_past_the_border_and_odd_paths_are_given_on(tmp_path):
     assert {record.status for record in records} == {OK}
     assert records[0].box == (-5, -7, 10000, 130.5) and records[2].landmarks is None
     assert records[1].picture == "Manually_Annotated_Images/../../etc/passwd"
+
+
+def test_rows_are_counted_without_being_read(tmp_path):
+    write_lists(tmp_path, ["not a row", line("1/a.jpg"), "", line("1/b.jpg")], [line()])
+    found = annotations.find(tmp_path)
+    assert found.count() == len(list(found.records())) == 4
+    write_lists(tmp_path, [line("1/a.jpg")], [line()], header=False)
+    assert annotations.find(tmp_path).count() == 2
+
+
+def test_blanks_and_quotes_around_values(tmp_path):
+    record, = rows(write_lists(tmp_path, [" , ".join(f'"{value}"' for value in line(code="4").split(","))]))
+    assert (record.id, record.emotion, record.box, record.arousal) == ("1/a.jpg", "fear", (10, 20, 120, 130), -0.25)
+
+
+def test_published_rows_of_each_form(tmp_path):
+    write_lists(tmp_path / "a", [line()], [line()])
+    assert annotations.find(tmp_path / "a").published_rows == {"train": 414_799, "test": 5_500}
+    write_npy(tmp_path / "b" / "val_set", 1)
+    assert annotations.find(tmp_path / "b").published_rows == {"test": 3_999}
 
 
 def test_lists_without_a_header_with_a_mark_and_windows_ends(tmp_path):
@@ -220,6 +241,16 @@ def test_npy_files_of_2021(tmp_path):
         assert (record.valence, record.arousal) == (0.5, -0.25)
     assert records[-1].picture == "val_set/images/10.jpg" and records[-1].valence == UNKNOWN_AFFECT
     assert fingerprint(found) == fingerprint(annotations.find(tmp_path))
+
+
+def test_a_million_small_files_are_listed_once(tmp_path, monkeypatch):
+    for number in range(3):
+        write_npy(tmp_path / "train_set", number)
+    found = annotations.find(tmp_path)
+    listed, scandir = [], os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: listed.append(Path(path).name) or scandir(path))
+    assert len(list(found.records())) == 3 and sorted(listed) == ["annotations", "images"]
+    assert found.count() == 3
 
 
 NPY_FAULTS = {
@@ -319,6 +350,7 @@ JSON_FAULTS = {
     "valence 5": (content(valence=5), "valence 5 outside [-1, 1]"),
     "valence alone": (content(arousal=None), "arousal 'None' is not a number"),
     "landmark table": (content(landmarks={"0": [1, 2]}), "landmarks are dict, not a list"),
+    "landmark true": (content(landmarks=[True, *POINTS[1:].tolist()]), "a landmark is true or false, not a number"),
     "67 landmarks": (content(landmarks=[[1, 2]] * 67), "134 landmark numbers instead of 136"),
     "not json": ("human-label: 1", "json cannot be read"),
     "empty": ("", "json cannot be read"),
@@ -341,6 +373,7 @@ def test_a_picture_without_json(tmp_path):
     write_json(tmp_path / "train_set", 1, content())
     (tmp_path / "train_set" / "images" / "2.jpg").write_bytes(b"")
     assert [record.status for record in rows(tmp_path)] == [OK, "no json file"]
+    assert annotations.find(tmp_path).count() == 2
 
 
 # --- which form

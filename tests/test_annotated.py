@@ -1,5 +1,6 @@
 """Annotated photos to a prepared data set: one command, stopped and gone on with, and what is said about the rows."""
 
+import errno
 import fcntl
 import subprocess
 import sys
@@ -98,6 +99,27 @@ def test_killed_while_it_writes_and_started_again_gives_the_same_bytes(source, p
     done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and "going on with what lies in" in done.stdout
     assert files_of(tmp_path / "folder") == files_of(prepared[0] / "folder")
+
+
+# The unfinished folder grows to about 0.4 MB: a little room for each stage of the work, in kB.
+@pytest.mark.parametrize(("room", "stage", "workers"), [(4, "chunks", 1), (40, "chunks", 2), (160, "tfds", 1),
+                                                        (250, "tfds", 1), (4, "nothing", 1)])  # fmt: skip
+def test_a_full_disk_stops_with_a_sentence_and_is_gone_on_with(source, prepared, mounted, room, stage, workers):
+    place = mounted(f"size={room}k")
+    if stage == "nothing":
+        (place / "filled").write_bytes(bytes(4096))
+    options = {"size": 20, "validation": 0.2, "workers": workers}
+    expected = f"cannot write data set folder to {place}, go on with the same command when there is room: .*[Nn]o space"
+    with pytest.raises(OSError, match=expected) as error:
+        datasets.prepare("folder", source, place, report=quiet, **options)
+    assert error.value.errno == errno.ENOSPC and not (place / "folder").exists()
+    chunks = list((place / "unfinished.folder.grey20").glob("chunks/*"))
+    assert [path.name for path in chunks] == (["000000.parquet"] if stage == "tfds" else [])
+    subprocess.run(["mount", "-o", "remount,size=64m", str(place)], check=True)
+    said = []
+    datasets.prepare("folder", source, place, report=said.append, **options)
+    assert any("going on with" in line for line in said) == (stage != "nothing")
+    assert files_of(place / "folder") == files_of(prepared[0] / "folder")
 
 
 def test_other_settings_begin_anew(source, prepared, tmp_path):

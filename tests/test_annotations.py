@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from preprocessing import splits
+from preprocessing.datasets import inspection
 from preprocessing.datasets.ck_plus import annotations as ck_plus
 from preprocessing.datasets.expw import annotations as expw
 from preprocessing.datasets.ferg import annotations as ferg
@@ -42,6 +43,11 @@ def good(found) -> dict:
 def bad(found) -> dict:
     """The other rows: picture or row -> status."""
     return {record.picture or record.row: record.status for record in found.records() if record.status != OK}
+
+
+def told(found) -> set[str]:
+    """All that is said beside the rows: counts and notes."""
+    return {line.removeprefix("note: ") for line in inspection.lines_of(found)}
 
 
 def raf_list(root: Path, lines: str, name: str = "list_patition_label.txt") -> Path:
@@ -98,7 +104,9 @@ def test_raf_db_bad_lines_are_rows_with_a_status_and_wrong_counts_a_note(tmp_pat
     assert "holiday.jpg 1" in statuses["3"] and "train_3.jpg" in statuses["4"]
     assert statuses["6"] == "its id train_1 is also that of list_patition_label.txt:1"
     assert len({record.id for record in found.records()}) == 5
-    assert "rows of train: 2, published 12,271" in found.notes and "rows of test: 0, published 3,068" in found.notes
+    assert {"WARNING: train rows: 2, published 12,271", "WARNING: test rows: 0, published 3,068"} <= told(found)
+    assert any(line.startswith("WARNING: labels of train, the published") and "sad 1 (1,982)" in line
+               for line in told(found))
 
 
 def test_raf_db_compound_list_is_passed_by_or_refused(tmp_path):
@@ -167,8 +175,9 @@ def test_ck_plus_sequences(tmp_path, images, labels):
     assert {row.subject: row.split for row in rows.values()} == {"S005": "fold_0", "S010": "fold_1"}
     assert len(rows) == 8 and len(found.files) == 3 and found.classes[-1] == "contempt"
     assert set(bad(found).values()) == {"a sequence of 3 frames, expected more than the 3 of the emotion"}
-    assert {"sequences without a label, left out: 1", "sequences: 4, published 593",
-            "labelled sequences: 3, published 327"} == set(found.notes)
+    assert {"sequences without a label, left out: 1", "WARNING: sequences: 4, published 593",
+            "WARNING: subjects: 4, published 123", "WARNING: labelled sequences: 3, published 327"} == set(found.notes)
+    assert found.published_rows == {"": 4 * 327} and found.published[""]["contempt"] == 3 * 18
 
 
 def test_ck_plus_last_frames_and_folds(tmp_path):
@@ -209,7 +218,7 @@ def test_ck_plus_48(tmp_path):
     assert statuses["uncertain/S010_004_00000019.png"] == "label uncertain"
     assert "unknown emotion 'bored'" in statuses["bored/S010_004_00000018.png"]
     assert "expected a place" in statuses["happiness/face.png"]
-    assert found.detectors == ("none",) and "pictures: 7, published 981" in found.notes
+    assert found.detectors == ("none",) and "WARNING: all rows: 7, published 981" in told(found)
 
 
 def test_ck_plus_csv_has_codes_of_its_own_and_pixels(tmp_path):
@@ -226,7 +235,7 @@ def test_ck_plus_csv_has_codes_of_its_own_and_pixels(tmp_path):
     assert statuses["ckextended.csv:4"] == "3 pixels instead of 2304"
     assert "unknown emotion code '8'" in statuses["ckextended.csv:5"] and "Holiday" in statuses["ckextended.csv:6"]
     assert any("subjects are unknown" in note for note in found.notes)
-    assert "rows of contempt: 1, published 18" in found.notes
+    assert any("contempt 1 (18)" in line for line in told(found)) and found.published_rows == {"": 920}
     face = good(found)["2"].pixels
     assert face.dtype == np.uint8 and face.shape == (48, 48)
     assert (face.ravel()[:3] == [1, 2, 3]).all() and face[1, 0] == 49
@@ -254,7 +263,7 @@ def test_expw(tmp_path, pictures):
     assert [row.emotion for row in rows.values()] == ["anger", "neutral", "happy"]
     assert rows["wide smile.jpg#0"].picture == f"{pictures}/wide smile.jpg"
     assert rows["angry_1.jpg#0"].split == rows["angry_1.jpg#1"].split
-    assert found.detectors == ("given",) and found.notes == ("faces: 3, published 91,793",)
+    assert found.detectors == ("given",) and "WARNING: all rows: 3, published 91,793" in told(found)
     assert list(expw.find(path).records()) == list(found.records())
     assert fingerprint(found) != fingerprint(expw.find(tmp_path, seed=1))
 

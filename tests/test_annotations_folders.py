@@ -1,6 +1,6 @@
 """The readers of data sets that are only folders of pictures, on tiny trees in their layouts."""
 import pytest
-from test_annotations import bad, good, touch
+from test_annotations import bad, good, told, touch
 
 from preprocessing.datasets.ferg import annotations as ferg
 from preprocessing.datasets.folder import annotations as folder
@@ -22,8 +22,8 @@ def test_jaffe(tmp_path):
     assert statuses["face.tiff"] == "expected a name like KA.AN1.39.tiff"
     assert statuses["KA.AN1.39.tiff"] == "its id KA.AN1.39 is also that of KA.AN1.39.jpg"
     assert len(statuses) == 3 and found.files == ()
-    assert found.notes == ("left out, no pictures by their names: 1 (README)", "pictures: 6, published 213",
-                           "subjects: 3, published 10")
+    assert found.notes == ("left out, no pictures by their names: 1 (README)", "WARNING: subjects: 3, published 10")
+    assert "WARNING: all rows: 6, published 213" in told(found)
 
 
 def test_an_archive_of_macos_is_found_once(tmp_path):
@@ -41,7 +41,7 @@ def test_ferg_strict_split_is_the_character(tmp_path):
     assert "unknown emotion code 'bored'" in statuses["ray/ray_bored/ray_bored_1.png"]
     for name in ("ray/ray_joy/aia_joy_3.png", "bob/bob_joy/bob_joy_1.png", "cover.png"):
         assert "expected a place" in statuses[name]
-    assert found.classes == SEVEN and "pictures: 6, published 55,767" in found.notes
+    assert found.classes == SEVEN and "WARNING: all rows: 6, published 55,767" in told(found)
 
 
 def test_ferg_published_split_is_random_by_name_in_its_shares(tmp_path):
@@ -71,7 +71,8 @@ def test_kdef(tmp_path, layout):
     statuses = {name.rpartition("/")[2]: status for name, status in bad(found).items()}
     assert statuses["AF31V.JPG"] == "expected a name like AF01ANS.JPG"
     assert "unknown emotion code 'XX'" in statuses["AF03XXS.JPG"]
-    assert found.notes == ("pictures of all angles: 7, published 4,900",
+    assert found.notes == ("WARNING: pictures of all angles: 7, published 4,900",
+                           "WARNING: subjects: 3, published 70",
                            "pictures of other angles than S, left out: 2")
 
 
@@ -97,7 +98,7 @@ def test_sfew(tmp_path, train, val):
     assert "unknown emotion code 'Bored'" in statuses[f"{train}/Bored/Film_0002_01.png"]
     assert "expected a place" in statuses[f"{train}/loose.png"]
     assert "pictures of Test, left out because their labels are not public: 2" in found.notes
-    assert "pictures of train: 1, published 958" in found.notes
+    assert {"WARNING: train rows: 1, published 958", "WARNING: validation rows: 1, published 436"} <= told(found)
 
 
 def test_folder_without_splits_is_all_train(tmp_path):

@@ -164,6 +164,27 @@ def test_describe_and_class_counts(arrays_file, data_dir):
     assert sum(data.class_counts("fer2013", "train", data_dir=data_dir).values()) == 26
 
 
+def test_a_sum_of_splits_is_one_after_the_other(source):
+    name, data_dir = source
+    parts = [data.arrays(name, split, data_dir=data_dir) for split in ("validation", "train")]
+    whole = data.arrays(name, "validation+train", data_dir=data_dir)
+    for feature, values in whole.items():
+        np.testing.assert_array_equal(values, np.concatenate([part[feature] for part in parts]))
+    counts = [data.class_counts(name, split, data_dir=data_dir) for split in ("validation", "train")]
+    assert data.class_counts(name, "train+validation", data_dir=data_dir) == {
+        emotion: count + counts[1][emotion] for emotion, count in counts[0].items()}  # fmt: skip
+    batches = Batches(name, "validation+train", SEVEN, 4, data_dir=data_dir)
+    pictures = np.concatenate([x["image"] for x, _ in in_numpy(batches)])
+    np.testing.assert_allclose(pictures, whole["image"][batches.kept] / 255, atol=1e-6)
+    if keras.backend.backend() == "tensorflow":
+        for found, expected in zip(batches.start().as_numpy_iterator(), in_numpy(batches), strict=True):
+            same(found, expected)
+    with pytest.raises(ValueError, match="got 'dev' in 'train.dev'"):
+        data.arrays(name, "train+dev", data_dir=data_dir)
+    with pytest.raises(ValueError, match="'train' stands in 'train.train' more than once"):
+        data.arrays(name, "train+train", data_dir=data_dir)
+
+
 def test_unknown_splits_and_sources(source, tmp_path):
     name, data_dir = source
     with pytest.raises(ValueError, match="split: expected one of train, validation, test.*, got 'dev'"):

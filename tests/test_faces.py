@@ -84,6 +84,20 @@ def test_faces_of_photos():
     assert (points > 0).all() and (points[crop.CHIN, 1] < 100).all()
 
 
+def test_given_boxes_are_held_against_a_detector(tmp_path, monkeypatch):
+    picture(tmp_path / "a.png")
+    monkeypatch.setitem(detection.DETECTORS, "dlib", lambda: lambda picture: [detection.Face((10, 20, 20, 20), 1.0)])
+    boxes = {(10, 20, 20, 20): 1, (20, 20, 20, 20): 200 / 600, (50, 20, 20, 20): 0}
+    found = annotations(tmp_path, [record(id=str(box), row=str(box), box=box) for box in boxes])
+    settings = faces.Settings(size=16, detectors=("given",), check="dlib")
+    chunks = faces.process(found, tmp_path / "chunks", settings, workers=1)
+    assert [row["given_iou"] for row in faces.read_chunks(chunks)] == pytest.approx(list(boxes.values()))
+    assert {row["detector"] for row in faces.read_chunks(chunks)} == {"given"}  # the detector only checks
+    lines = face_table.summary(found, FaceTable(chunks, EMOTIONS, Division()))
+    expected = "given boxes against the detector's in 3 pictures: median overlap (IoU) 0.33, below 0.5 in 2, none in 1"
+    assert expected in lines
+
+
 def test_what_cannot_be_used_is_a_row_with_its_status(tmp_path):
     picture(tmp_path / "a.png")
     (tmp_path / "broken.jpg").write_bytes((tmp_path / "a.png").read_bytes()[:500])

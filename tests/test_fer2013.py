@@ -1,4 +1,4 @@
-"""FER2013: its five layouts on drawn faces, and bad input; `write_csv` also made the dummy data of the builder."""
+"""FER2013: its five layouts on drawn faces, and bad input."""
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +11,6 @@ from preprocessing import emotions
 from preprocessing.datasets.fer2013 import layouts, published, table
 
 ROOT = Path(__file__).resolve().parent.parent
-DUMMY = ROOT / "preprocessing" / "datasets" / "fer2013" / "dummy_data"
 CODES = {"anger": 0, "disgust": 1, "fear": 2, "happy": 3, "sad": 4, "surprise": 5, "neutral": 6}
 FOLDERS = {"anger": "angry", "surprise": "surprise"}            # the layout with Training_<n>.jpg
 LONG_FOLDERS = {"anger": "angry", "disgust": "disgusted", "fear": "fearful", "surprise": "surprised"}

@@ -1,8 +1,11 @@
 """`inspect`: which data set lies in a folder, and what is wrong with it."""
 
+import shutil
+
 import cv2
 import numpy as np
 import pytest
+from dummy_data import DATASETS
 
 from edram_fer import cli
 from preprocessing.datasets import inspection
@@ -27,7 +30,8 @@ def test_affectnet(tmp_path):
     lines = inspection.inspect(affectnet(tmp_path))
     assert "AffectNet, 2017: csv lists, whole photos" in lines[0] and "4 rows, 2 of them usable" in lines[0]
     text = "\n".join(lines)
-    assert "train 1: neutral 0, happy 1, " in text and "published train: neutral 74,874, happy 134,415" in text
+    assert "train 1: neutral 0, happy 1, " in text and "neutral 1 (74,874), happy 1 (134,415)" in text
+    assert "WARNING: train rows: 3, published 414,799" in text
     assert "annotated: valence and arousal 2, box 2, landmarks 2" in text
     assert "valence from 0.5 to 0.5" in text and "arousal from 0.25 to 0.25" in text
     assert "not usable: label uncertain, 1" in text and "not usable: valence 7 outside [-1, 1], 1" in text
@@ -57,6 +61,26 @@ def test_what_is_no_data_set(tmp_path):
         inspection.inspect(tmp_path)
     with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
         inspection.inspect(tmp_path / "nowhere")
+
+
+def test_a_name_is_a_prepared_data_set_and_a_folder_has_a_slash(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(DATASETS / "folder" / "dummy_data" / "emotions", "folder")
+    told = "folder is taken for the prepared data set; the folder of that name is ./folder"
+    for name in ("folder", "folder/happy"):
+        with pytest.raises(SystemExit, match=f"error: data set folder is not prepared in {tmp_path}/data"):
+            cli.main(["inspect", name, "--data-dir", str(tmp_path / "data")])
+    assert capsys.readouterr().err.startswith(told)
+    monkeypatch.setattr("edram_fer.data.describe", lambda source, **_: {"source": source, "splits": {}})
+    with pytest.raises(SystemExit):
+        cli.main(["inspect", "folder"])
+    out, err = capsys.readouterr()
+    assert "'source': 'folder'" in out and told in err
+    for path in ("./folder", "folder/", str(tmp_path / "folder")):
+        with pytest.raises(SystemExit) as end:
+            cli.main(["inspect", path])
+        out, err = capsys.readouterr()
+        assert end.value.code == 0 and "folder, a folder per emotion" in out and not err
 
 
 def test_the_command(tmp_path, capsys):

@@ -18,7 +18,7 @@ tfds = pytest.importorskip("tensorflow_datasets")
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("EDRAM_FER_SHARED", ROOT.parent / "shared"))
 GENUINE = SHARED / "data" / "fer2013"
-DUMMY = ROOT / "preprocessing" / "datasets" / "fer2013" / "dummy_data"
+DUMMY = ROOT / "preprocessing" / "datasets" / "fer2013" / "dummy_data" / "csv"
 SPLITS = {"train": 7, "validation": 3, "test": 3, "test_clean": 2}
 
 
@@ -130,26 +130,6 @@ def test_an_unfinished_folder_is_named(tmp_path):
     lines = []
     datasets.prepare("fer2013", DUMMY, tmp_path, report=lines.append)
     assert any("incomplete.abc" in line and "interrupted" in line for line in lines)
-
-
-@pytest.fixture
-def mounted(tmp_path):
-    """mount(options) -> an empty folder on its own small file system in memory, unmounted afterwards."""
-    folder = tmp_path / "mounted"
-    folder.mkdir()
-
-    def mount(options: str) -> Path:
-        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-        except FileNotFoundError:
-            pytest.skip("no mount command here")
-        if done.returncode:
-            pytest.skip(f"mounting a small disk is not allowed here: {done.stderr.strip()}")
-        return folder
-    yield mount
-    if os.path.ismount(folder):
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_full_disk(mounted):

@@ -7,6 +7,7 @@ The builder of a data set names its versions and texts; the module `annotations`
 import contextlib
 import dataclasses
 import fcntl
+import functools
 import hashlib
 import inspect
 import io
@@ -131,7 +132,9 @@ def prepare(name: str, builder_class: type[Builder], source, data_dir: Path, *, 
         classes: "seven" or "eight" emotions; None: all that the data set has.
         workers: processes, None: one per core.
         beam: options of an Apache Beam pipeline, which then makes the faces in the place of local processes.
-        options: fields of faces.Settings and of Division, and options of the data set's own `find`.
+        options: fields of faces.Settings and of Division, and options of the data set's own `find`. One that several
+            have goes to all: ExpW's `seed` chooses its three splits by the photos' names, Division's would draw
+            validation by the faces' pixels where there is none; the two draws tell nothing of each other.
 
     Returns: the TFDS builder.
 
@@ -157,8 +160,7 @@ def prepare(name: str, builder_class: type[Builder], source, data_dir: Path, *, 
         report(f"{name} is already prepared in {target}: reused")
         return tfds.builder_from_directory(target)
     report(f"preparing {name} in {target} from {found.root}: {found.form}")
-    with (_workplace(data_dir / f"unfinished.{name}.{config.name}", about, report) as work,
-          write_errors_named(name, data_dir, "go on with the same command when there is room")):
+    with _workplace(name, data_dir / f"unfinished.{name}.{config.name}", about, report) as work:
         table = FaceTable(_chunks(found, work / "chunks", how, workers, beam), config.classes, division)
         if not table.splits:
             raise ValueError(f"{found.root}: no usable face in its rows: {face_table.listed(table)}")
@@ -211,28 +213,36 @@ def _fingerprint_of(target: Path) -> str | None:
 
 
 @contextlib.contextmanager
-def _workplace(work: Path, about: dict, report: Callable[[str], None]) -> Iterator[Path]:
+def _workplace(name: str, work: Path, about: dict, report: Callable[[str], None]) -> Iterator[Path]:
     """The folder of an unfinished preparation, locked; emptied where it belongs to other annotations or settings."""
-    work.mkdir(parents=True, exist_ok=True)
-    with open(work / "lock", "w") as lock:
+    writing = functools.partial(write_errors_named, name, work.parent, "go on with the same command when there is room")
+    with writing():
+        work.mkdir(parents=True, exist_ok=True)
+        lock = open(work / "lock", "w")
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise OSError(f"another process is preparing in {work}") from None
-        state = work / "fingerprint"
-        if (work / "chunks").exists():
-            if state.exists() and state.read_text() == about["fingerprint"]:
-                report(f"going on with what lies in {work}")
-            else:
-                report(f"{work} was of other annotations or settings: begun anew")
-                shutil.rmtree(work / "chunks")
-        state.write_text(about["fingerprint"])
-        yield work
+        with writing():
+            _begin(work, about, report)
+            yield work
+
+
+def _begin(work: Path, about: dict, report: Callable[[str], None]) -> None:
+    state = work / "fingerprint"
+    if (work / "chunks").exists():
+        if state.exists() and state.read_text() == about["fingerprint"]:
+            report(f"going on with what lies in {work}")
+            return      # written again on a full disk, the file would lose what it says
+        report(f"{work} was of other annotations or settings: begun anew")
+        shutil.rmtree(work / "chunks")
+    state.write_text(about["fingerprint"])
 
 
 def _chunks(found: Annotations, folder: Path, settings: faces.Settings, workers: int | None,
             beam: Sequence[str]) -> list[Path]:
-    total = sum(1 for _ in found.records())
+    total = found.count() if found.count else sum(1 for _ in found.records())
     with tqdm(total=total, unit=" rows", desc="faces", disable=None) as bar:
         if beam:
             return faces_beam.process(found, folder, settings, beam, progress=bar.update)

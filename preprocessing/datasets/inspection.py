@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from preprocessing import counts
 from preprocessing.datasets.fer2013 import published, table
 from preprocessing.datasets.ferplus import joined
 from preprocessing.records import OK, UNKNOWN_AFFECT, Annotations
@@ -59,10 +60,11 @@ def _annotated(name: str) -> Callable[[Path], list[str]]:
 
 def lines_of(found: Annotations) -> Iterator[str]:
     """What the annotations of a data set hold: rows per split and class, affect, boxes, landmarks, what is wrong."""
-    classes, statuses, held = defaultdict(Counter), Counter(), Counter()
+    classes, annotated, statuses, held = defaultdict(Counter), defaultdict(Counter), Counter(), Counter()
     ranges = {}
     for record in found.records():
         statuses[record.status] += 1
+        annotated[record.split][record.emotion] += 1
         if record.status == OK:
             classes[record.split][record.emotion] += 1
             held.update(_held(record))
@@ -72,12 +74,9 @@ def lines_of(found: Annotations) -> Iterator[str]:
                     low, high = ranges.get(name, (value, value))
                     ranges[name] = min(low, value), max(high, value)
     yield f"{found.name}, {found.form}, in {found.root}: {statuses.total():,} rows, {statuses[OK]:,} of them usable"
-    for split, counts in classes.items():
-        listing = ", ".join(f"{name} {counts[name]:,}" for name in found.classes)
-        yield f"{split} {counts.total():,}: {listing}"
-        known = found.published.get(split)
-        if known and any(counts[name] != number for name, number in known.items()):
-            yield f"published {split}: {', '.join(f'{name} {number:,}' for name, number in known.items())}"
+    for split, rows in classes.items():
+        yield f"{split} {rows.total():,}: {', '.join(f'{name} {rows[name]:,}' for name in found.classes)}"
+    yield from counts.compared(found, annotated)
     if held:
         yield "annotated: " + ", ".join(f"{name} {count:,}" for name, count in held.items())
     for name, (low, high) in ranges.items():

@@ -31,6 +31,7 @@ _LARGE = (PICTURES, AUTOMATIC_PICTURES, "images", "annotations")    # hold nothi
 
 TRAIN = dict(zip(EIGHT, (74874, 134415, 25459, 14090, 6378, 3803, 24882, 3750)))
 TEST = dict.fromkeys(EIGHT, 500)
+ROWS = {CSV: {"train": 414_799, "test": 5_500}, NPY: {"train": sum(TRAIN.values()), "test": 3_999}}
 _TEST_NOTE = "the validation split is the test split here, as in all publications; choose models on a part of training"
 
 
@@ -115,9 +116,11 @@ def _of_lists(lists: dict[str, Path], folders: list[Folder], automatic: bool) ->
             notes.append(f"{path.name} has no header: the columns are taken to be in the published order")
     pictures = _pictures(folders, lists, AUTOMATIC_PICTURES if automatic else PICTURES)
     rows = functools.partial(csv2017.records, lists, pictures.name)
+    form = AUTOMATIC_CSV if automatic else CSV
     published = {} if automatic else _published({"train": TRAIN, "test": TEST}, lists)
-    return Annotations("AffectNet", AUTOMATIC_CSV if automatic else CSV, pictures.parent, tuple(lists.values()),
-                       EIGHT, rows, published, ("given",), tuple(notes))
+    return Annotations("AffectNet", form, pictures.parent, tuple(lists.values()), EIGHT, rows, published,
+                       _published(ROWS.get(form, {}), lists), ("given",), tuple(notes),
+                       functools.partial(csv2017.count, lists))
 
 
 def _pictures(folders: list[Folder], lists: dict[str, Path], usual: str) -> Path:
@@ -141,10 +144,11 @@ def _of_sets(sets: dict[str, Path]) -> Annotations:
     root = Path(os.path.commonpath([path.parent for path in sets.values()]))
     # One picture is missing from the validation split of 2021; of which class is not published.
     published = _published({"train": TRAIN} | ({"test": TEST} if form == JSON else {}), sets)
-    note = ("the pictures are taken to be crops; name detectors where they are whole photos" if form == JSON else
-            "the validation split is published with 3,999 pictures of eight classes")
-    return Annotations("AffectNet", form, root, (), EIGHT, functools.partial(module.records, root, sets),
-                       published, ("none",), (_TEST_NOTE, *_missing(sets, SETS), note))
+    note = "the pictures are taken to be crops; name detectors where they are whole photos"
+    return Annotations("AffectNet", form, root, (), EIGHT, functools.partial(module.records, root, sets), published,
+                       _published(ROWS.get(form, {}), sets), ("none",),
+                       (_TEST_NOTE, *_missing(sets, SETS), *([note] if form == JSON else [])),
+                       functools.partial(module.count, sets))
 
 
 def _is_json(folder: Path) -> bool:
@@ -161,5 +165,6 @@ def _missing(found: dict[str, Path], names: dict[str, str]) -> list[str]:
             for split in ("train", "test") if split not in found]
 
 
-def _published(counts: dict[str, dict], found: dict[str, Path]) -> dict[str, dict[str, int]]:
-    return {split: classes for split, classes in counts.items() if split in found}
+def _published(counts: dict, found: dict[str, Path]) -> dict:
+    """Those of the splits that are there."""
+    return {split: numbers for split, numbers in counts.items() if split in found}

@@ -42,6 +42,11 @@ def first_pictures(path: Path, count: int = 20) -> list[str]:
     return [row[place] for row in itertools.islice(rows, count) if len(row) == len(columns)]
 
 
+def count(lists: Mapping[str, Path]) -> int:
+    """How many rows the lists have."""
+    return sum(1 for path in lists.values() for _ in sources.lines(path, header=layout(path).header))
+
+
 def records(lists: Mapping[str, Path], pictures: str) -> Iterator[FaceRecord]:
     """All rows of the lists {split: path}, one at a time; `pictures`: folder that their paths start from."""
     for split, path in lists.items():
@@ -52,7 +57,11 @@ def records(lists: Mapping[str, Path], pictures: str) -> Iterator[FaceRecord]:
 
 def _fields(line: str) -> list[str]:
     # No value holds a comma, a quote or a line break, so a line is a row; a stray quote spoils its own row only.
-    return [field.strip().strip('"').strip() for field in line.split(",")]
+    fields = line.split(",")
+    if '"' in line or " " in line or "\t" in line:
+        return [field.strip().strip('"').strip() for field in fields]
+    fields[-1] = fields[-1].rstrip()
+    return fields
 
 
 def _record(fields: list[str], columns: Sequence[str], row: str, split: str, pictures: str) -> FaceRecord:
@@ -60,14 +69,14 @@ def _record(fields: list[str], columns: Sequence[str], row: str, split: str, pic
         return FaceRecord(id=row, row=row, picture="", split=split,
                           status=f"{len(fields)} columns instead of {len(columns)}")
     named = dict(zip(columns, fields))
-    path = named[COLUMNS[0]]
+    path, points = named[COLUMNS[0]], named[COLUMNS[5]]
     known = {"id": path or row, "row": row, "picture": f"{pictures}/{path}", "split": split}
     try:
         if not path:
             raise ValueError("no picture path")
         known["emotion"] = values.emotion(named["expression"])
         known["box"] = _box(named)
-        known["landmarks"] = values.landmarks(named["facial_landmarks"].split(";") if named["facial_landmarks"] else ())
+        known["landmarks"] = values.landmarks(points.split(";") if points else ())
         known["valence"], known["arousal"] = checked_affect(named["valence"], named["arousal"])
     except ValueError as fault:
         known["status"] = str(fault)

@@ -16,6 +16,11 @@ TOTALS = (1.0, 100.0)   # of a soft label: shares, or per cent
 TOLERANCE = 0.05        # of the total: the numbers are rounded
 
 
+def count(sets: Mapping[str, Path]) -> int:
+    """How many rows the folders have."""
+    return sum(len(values.index(folder, ".json")) for folder in sets.values())
+
+
 def records(root: Path, sets: Mapping[str, Path]) -> Iterator[FaceRecord]:
     """All rows of the folders {split: train_set, ...}, one at a time, by the number of the picture."""
     for split, folder in sets.items():
@@ -61,7 +66,10 @@ def _flat(points) -> list:
     """Landmarks as a flat list or as pairs; none where they are missing."""
     if not isinstance(points, list | None):
         raise ValueError(f"landmarks are {type(points).__name__}, not a list")
-    return [value for point in points or () for value in (point if isinstance(point, list) else [point])]
+    flat = [value for point in points or () for value in (point if isinstance(point, list) else [point])]
+    if bool in set(map(type, flat)):
+        raise ValueError("a landmark is true or false, not a number")
+    return flat
 
 
 def _affect(content: Mapping) -> tuple[float, float]:

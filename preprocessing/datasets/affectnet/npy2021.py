@@ -8,6 +8,11 @@ from preprocessing.datasets.affectnet import values
 from preprocessing.records import FaceRecord, checked_affect
 
 
+def count(sets: Mapping[str, Path]) -> int:
+    """How many rows the folders have."""
+    return sum(len(values.index(folder, "_exp.npy")) for folder in sets.values())
+
+
 def records(root: Path, sets: Mapping[str, Path]) -> Iterator[FaceRecord]:
     """All rows of the folders {split: train_set, ...}, one at a time, by the number of the picture."""
     for split, folder in sets.items():

@@ -1,4 +1,5 @@
 """The values of AffectNet's annotations, checked, whichever file they stand in. ValueError is the status of the row."""
+import functools
 import math
 import os
 from collections.abc import Iterable
@@ -8,6 +9,7 @@ from preprocessing import emotions
 from preprocessing.records import LANDMARKS, no_label
 
 
+@functools.lru_cache(maxsize=1000, typed=True)      # a million rows have eleven codes
 def emotion(code) -> str:
     """The name behind one of AffectNet's codes, which must be an emotion."""
     name = emotions.from_code("AffectNet", code)
@@ -28,13 +30,19 @@ def number(name: str, value) -> float:
 
 
 def landmarks(values: Iterable) -> tuple[tuple[float, float], ...] | None:
-    """136 numbers x, y, x, y, ... as 68 points; none at all: None."""
-    values = [number("landmark", value) for value in values]
+    """136 numbers x, y, x, y, ... as 68 points; none at all: None. No value may be a bool, which counts as a number."""
+    values = list(values)
     if not values:
         return None
-    if len(values) != 2 * LANDMARKS:
-        raise ValueError(f"{len(values)} landmark numbers instead of {2 * LANDMARKS}")
-    return tuple(zip(values[::2], values[1::2]))
+    try:
+        found = list(map(float, values))
+    except (TypeError, ValueError, OverflowError):
+        found = []
+    if not found or not math.isfinite(sum(found)):      # one by one is slow, but names the one that is none
+        found = [number("landmark", value) for value in values]
+    if len(found) != 2 * LANDMARKS:
+        raise ValueError(f"{len(found)} landmark numbers instead of {2 * LANDMARKS}")
+    return tuple(zip(found[::2], found[1::2]))
 
 
 def index(folder: Path, annotation: str) -> dict[str, str]:

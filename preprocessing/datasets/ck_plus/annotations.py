@@ -15,7 +15,7 @@ from preprocessing.datasets.ck_plus import ckextended, sequences
 from preprocessing.records import Annotations
 
 FOLDERS = "CK+48"
-PUBLISHED = 981     # pictures of CK+48
+FRAMES = 3      # of each labelled sequence in CK+48: 981 pictures
 NAME = re.compile(r"(S\d{3})_\d{3}_\d{8}", re.IGNORECASE)
 
 
@@ -40,7 +40,7 @@ def find(source, last_frames: int = 3, folds: int = 10) -> Annotations:
     read = functools.partial(_picture, splits.folds(subjects, folds))
     return Annotations("CK+", place.form, place.root, (), emotions.EIGHT,
                        functools.partial(sources.from_pictures, place.root, files, read),
-                       notes=notes + sources.difference("pictures", len(files), PUBLISHED))
+                       *sequences.published(FRAMES), notes=notes)
 
 
 def _forms(folder: Path) -> Iterator[sources.Place]:

@@ -9,13 +9,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from preprocessing import emotions, records, sources, splits
+from preprocessing import counts, emotions, records, sources, splits
 from preprocessing.records import Annotations, FaceRecord
 
 FORM = "sequences"
 IMAGES, LABELS = "cohn-kanade-images", "Emotion"
 NAME = re.compile(r"(S\d{3})_(\d{3})_\d{8}", re.IGNORECASE)
-PUBLISHED_SEQUENCES, PUBLISHED_LABELS = 593, 327
+PUBLISHED_SEQUENCES, PUBLISHED_SUBJECTS = 593, 123
+PUBLISHED = {"anger": 45, "contempt": 18, "disgust": 59, "fear": 25, "happy": 69, "sad": 28, "surprise": 83}    # labels
 
 
 # The publisher's archives unpack into folders of their own.
@@ -50,7 +51,7 @@ def annotations(place: sources.Place, last_frames: int, folds: int) -> Annotatio
 
     form = f"{FORM}, last {last_frames} frames, {folds} folds"
     return Annotations("CK+", form, place.root, tuple(itertools.chain(*label_files.values())), emotions.EIGHT, rows,
-                       detectors=sources.PHOTOS, notes=notes + _notes(frames, label_files))
+                       *published(last_frames, neutral=True), sources.PHOTOS, notes + _notes(frames, label_files))
 
 
 def _by(key: Callable[[Path], str], paths: Iterable[Path]) -> dict[str, list[Path]]:
@@ -90,9 +91,18 @@ def _odd(path: PurePosixPath) -> dict:
     raise ValueError("expected a place like S005/001/S005_001_00000011.png")
 
 
+def published(frames: int, neutral: bool = False) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
+    """Labels and rows where so many frames of each sequence show its emotion, and perhaps another a neutral face."""
+    labels = {emotion: frames * number for emotion, number in PUBLISHED.items()}
+    labels |= {"neutral": sum(PUBLISHED.values())} if neutral else {}
+    return {"": labels}, {"": sum(labels.values())}
+
+
 def _notes(frames: dict[str, list[Path]], label_files: dict[str, list[Path]]) -> tuple[str, ...]:
-    notes = sources.difference("sequences", len(frames), PUBLISHED_SEQUENCES)
-    notes += sources.difference("labelled sequences", len(label_files), PUBLISHED_LABELS)
+    subjects = {key.partition("/")[0] for key in frames}
+    notes = (counts.beside("sequences", len(frames), PUBLISHED_SEQUENCES),
+             counts.beside("subjects", len(subjects), PUBLISHED_SUBJECTS),
+             counts.beside("labelled sequences", len(label_files), sum(PUBLISHED.values())))
     if unlabelled := frames.keys() - label_files.keys():
         notes += (f"sequences without a label, left out: {len(unlabelled)}",)
     if lost := sorted(label_files.keys() - frames.keys()):

@@ -25,7 +25,7 @@ def find(source, split: str = STRICT) -> Annotations:
     files, notes = sources.only_pictures(records.pictures(place.root))
     rows = functools.partial(sources.from_pictures, place.root, files, functools.partial(_picture, split))
     return Annotations("FERG", f"{place.form}, {split} split", place.root, (), emotions.SEVEN, rows,
-                       notes=notes + sources.difference("pictures", len(files), PICTURES))
+                       published_rows={"": PICTURES}, notes=notes)
 
 
 def _forms(folder: Path) -> Iterator[sources.Place]:

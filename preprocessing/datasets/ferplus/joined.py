@@ -23,6 +23,10 @@ ROWS = {    # labelled rows of train, validation and test in the published files
     "multi_target": (27671, 3472, 3472),
     "argmax": (28389, 3553, 3546),
 }
+# Of test in the mode majority, and rows that each list names.
+MAJORITY = dict(zip(("neutral", "happy", "surprise", "sad", "anger", "disgust", "fear", "contempt"),
+                    (1090, 893, 396, 384, 273, 18, 83, 16)))
+LISTS = {"test_occlusion": 605, "test_pose30": 1170, "test_pose45": 633}
 
 
 class Source(NamedTuple):
@@ -138,10 +142,20 @@ def summary(joined: Joined) -> dict:
                    for name, places in splits(joined).items()},
         "agreement": float(np.mean((names == joined.faces.emotions)[labelled])) if labelled.any() else 0.0,
     }
-    counts = {name: found["splits"].get(name, {"rows": 0})["rows"] for name in ("train", "validation", "test")}
-    found["differences"] = [f"{name}: {count:,}, published {known:,}"
-                            for (name, count), known in zip(counts.items(), ROWS[joined.mode]) if count != known]
+    found["differences"] = _differences(joined, found["splits"])
     return found
+
+
+def _differences(joined: Joined, parts: Mapping[str, dict]) -> list[str]:
+    """What deviates from the published counts, each as "place: found, published ..."."""
+    empty = {"rows": 0, "classes": dict.fromkeys(emotions.EIGHT, 0)}
+    pairs = [(name, parts.get(name, empty)["rows"], known)
+             for name, known in zip(("train", "validation", "test"), ROWS[joined.mode])]
+    if joined.mode == "majority":
+        classes = parts.get("test", empty)["classes"]
+        pairs += [(f"test {name}", classes[name], known) for name, known in MAJORITY.items()]
+    pairs += [(f"rows in the list of {name}", len(rows), LISTS[name]) for name, rows in joined.lists.items()]
+    return [f"{place}: {count:,}, published {known:,}" for place, count, known in pairs if count != known]
 
 
 def _classes(names: np.ndarray) -> dict[str, int]:

@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from preprocessing import emotions, records, sources
+from preprocessing import counts, emotions, records, sources
 from preprocessing.records import Annotations
 
 NAME = re.compile(r"([A-Z]{2})\.([A-Z]{2})\d+\.\d+", re.IGNORECASE)
-PICTURES, SUBJECTS = 213, 10    # published
+SUBJECTS = 10   # published, as are these 213 pictures
+PUBLISHED = dict(zip(emotions.SEVEN, (30, 31, 31, 30, 32, 29, 30)))
 
 
 def find(source) -> Annotations:
@@ -16,11 +17,10 @@ def find(source) -> Annotations:
     place = sources.find(source, _forms, dataset="JAFFE", looked_for="pictures named like KA.AN1.39.tiff")
     files, notes = sources.only_pictures(records.pictures(place.root))
     subjects = {match[1].upper() for path in files if (match := NAME.fullmatch(path.stem))}
-    notes += sources.difference("pictures", len(files), PICTURES)
-    notes += sources.difference("subjects", len(subjects), SUBJECTS)
+    notes += (counts.beside("subjects", len(subjects), SUBJECTS),)
     return Annotations("JAFFE", place.form, place.root, (), emotions.SEVEN,
-                       functools.partial(sources.from_pictures, place.root, files, _picture),
-                       detectors=sources.PHOTOS, notes=notes)
+                       functools.partial(sources.from_pictures, place.root, files, _picture), {"": PUBLISHED},
+                       {"": sum(PUBLISHED.values())}, sources.PHOTOS, notes)
 
 
 def _forms(folder: Path) -> Iterator[sources.Place]:

@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from preprocessing import emotions, records, sources, splits
+from preprocessing import counts, emotions, records, sources, splits
 from preprocessing.records import Annotations
 
 ANGLES = {"FL": "full left", "HL": "half left", "S": "straight", "HR": "half right", "FR": "full right"}
 NAME = re.compile(rf"[AB]([FM]\d\d)([A-Z]{{2}})({'|'.join(ANGLES)})", re.IGNORECASE)
 FOLDER = re.compile(r"[AB][FM]\d\d", re.IGNORECASE)
-PICTURES = 4900     # published: 70 subjects, 7 emotions, 5 angles, 2 sessions
+PICTURES, SUBJECTS = 4900, 70   # published: each subject with 7 emotions, from 5 angles, in 2 sessions
 
 
 def find(source, angles: Sequence[str] = ("S",), folds: int = 10) -> Annotations:
@@ -29,8 +29,9 @@ def find(source, angles: Sequence[str] = ("S",), folds: int = 10) -> Annotations
         raise ValueError(f"angles: expected some of {', '.join(ANGLES)}, got {angles!r}")
     place = sources.find(source, _forms, dataset="KDEF", looked_for="pictures named like AF01ANS.JPG")
     files, notes = sources.only_pictures(records.pictures(place.root))
-    notes += sources.difference("pictures of all angles", len(files), PICTURES)
     named = {path: match for path in files if (match := NAME.fullmatch(path.stem))}
+    notes += (counts.beside("pictures of all angles", len(files), PICTURES),
+              counts.beside("subjects", len({match[1].upper() for match in named.values()}), SUBJECTS))
     others = [path for path, match in named.items() if match[3].upper() not in angles]
     if others:
         notes += (f"pictures of other angles than {', '.join(angles)}, left out: {len(others):,}",)

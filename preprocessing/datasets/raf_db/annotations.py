@@ -5,7 +5,6 @@
     train|test/<1 to 7>/train_00001_aligned.jpg; train_labels.csv and test_labels.csv (`image,label`) beside or above,
         if they lie there, must agree with the folders
 """
-import collections
 import csv
 import functools
 import re
@@ -41,11 +40,9 @@ def find(source, pictures: str = "aligned") -> Annotations:
         raise ValueError(f"{place.root} holds aligned pictures only; the original ones come with EmoLabel")
     else:
         rows, notes = _in_folders(place.root)
-    counts = collections.Counter(record.split for record in rows())
-    for split, classes in PUBLISHED.items():
-        notes += sources.difference(f"rows of {split}", counts[split], sum(classes.values()))
+    rows_of = {split: sum(classes.values()) for split, classes in PUBLISHED.items()}
     return Annotations("RAF-DB", f"{place.form}, {pictures}", place.root, place.files, emotions.SEVEN, rows, PUBLISHED,
-                       ("none",) if pictures == "aligned" else sources.PHOTOS, notes)
+                       rows_of, ("none",) if pictures == "aligned" else sources.PHOTOS, notes)
 
 
 def _forms(folder: Path) -> Iterator[sources.Place]:

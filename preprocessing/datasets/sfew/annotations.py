@@ -1,6 +1,5 @@
 """SFEW 2.0, frames of films: `Train|Val/<Emotion>/<name>.png`, and `Test` without labels."""
 import functools
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -17,14 +16,12 @@ def find(source) -> Annotations:
     folders = [folder for name in SPLITS if (folder := sources.child(place.root, name))]
     files, notes = sources.only_pictures(path for folder in folders for path in records.pictures(folder))
     rows = functools.partial(sources.from_pictures, place.root, files, _picture)
-    counts = Counter(record.split for record in rows())
-    for split, known in PUBLISHED.items():
-        notes += sources.difference(f"pictures of {split}", counts[split], known)
     test = sources.child(place.root, "Test")
     if test:
         unlabelled, _ = sources.only_pictures(records.pictures(test))
         notes += (f"pictures of Test, left out because their labels are not public: {len(unlabelled):,}",)
-    return Annotations("SFEW", place.form, place.root, (), emotions.SEVEN, rows, detectors=sources.PHOTOS, notes=notes)
+    return Annotations("SFEW", place.form, place.root, (), emotions.SEVEN, rows, published_rows=PUBLISHED,
+                       detectors=sources.PHOTOS, notes=notes)
 
 
 def _forms(folder: Path) -> Iterator[sources.Place]:
