@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 ROWS = {
     "edram": ("edram", TINY | {"zoom_limit": 0.8, "zoom_measure": "extent"}),
     "mixed": ("edram", TINY | {"glimpses": 1, "affect": False, "dtype": "mixed_bfloat16"}),
-    "deep_emotion": ("deep_emotion", TINIES["deep_emotion"] | {"variant": "plus"}),
+    "deep_emotion": ("deep_emotion", TINIES["deep_emotion"] | {"variant": "plus", "localisation_rate": 0.5}),
     "ran": ("ran", TINIES["ran"] | {"crops": "landmarks"}),
 }
 TRAINED = TINY | {"affect": False, "rotation": False, "sensor": "separable"}
