@@ -1,5 +1,7 @@
 """The region attention network: crops against the published fractions, attention against its equations, sizes."""
 
+import functools
+
 import keras
 import numpy as np
 import oracles
@@ -28,7 +30,9 @@ FRACTIONS = {  # x0, y0, x1, y1, the whole face first
 }
 
 
+@functools.cache
 def build(**options):
+    """A small network, made once; tests that care draw its weights."""
     return models.build("ran", **TINIES["ran"] | options)
 
 
@@ -189,6 +193,7 @@ def test_what_is_classified_and_with_which_weights(which):
         pooled = np.concatenate([pooled, summary], axis=-1)
     logits = pooled @ oracles.array(model.emotion_head.kernel) + oracles.array(model.emotion_head.bias)
     np.testing.assert_allclose(found["emotion"][:, 0], logits, atol=1e-4)
+    assert found["weights"].max() < 0.9 and np.std(logits, axis=0).max() > 1e-3
     if which == "self":
         mu = found["attention"]
         np.testing.assert_allclose(found["weights"], mu / mu.sum(axis=1, keepdims=True), atol=1e-6)
@@ -276,7 +281,8 @@ def test_blocks_equal_numpy():
 
 
 def test_folding_the_crops_changes_training_only():
-    one, other = draw_weights(build()), draw_weights(build(fold_crops=False))
+    few = {"crops": "random", "crop_count": 1}  # one seed: both draw the same
+    one, other = draw_weights(build(**few)), draw_weights(build(**few, fold_crops=False))
     given = inputs(one, 4)
     for name, value in one(given).items():
         np.testing.assert_allclose(oracles.array(value), oracles.array(other(given)[name]), atol=1e-5)

@@ -47,7 +47,8 @@ def draw_weights(layer, seed=0):
     rng = np.random.default_rng(seed)
     for weight in layer.weights:
         if weight.path.endswith("kernel"):
-            weight.assign(rng.normal(0, np.sqrt(3 / np.prod(weight.shape[:-1])), weight.shape))
+            gain = 0.75 if "res_net" in weight.path else 3.0  # the sums of residual blocks grow
+            weight.assign(rng.normal(0, np.sqrt(gain / np.prod(weight.shape[:-1])), weight.shape))
         elif weight.path.endswith(("gamma", "variance")):
             weight.assign(rng.uniform(0.5, 1.5, weight.shape))
         elif "seed" not in weight.path:

@@ -59,7 +59,7 @@ class FixedCrops(keras.layers.Layer):
     """
 
     def __init__(self, scheme="fixed5", **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**{**kwargs, "dtype": "float32"})
         self.scheme = scheme
         self.windows = np.stack([np.array(IDENTITY, "float32"), *map(matrix, FIXED[scheme])])
 
@@ -94,7 +94,7 @@ class RandomCrops(keras.layers.Layer):
     """
 
     def __init__(self, count=5, smallest=0.7, largest=0.95, seed=0, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**{**kwargs, "dtype": "float32"})
         whole_number("crop_count", count, 1)
         self.count, self.smallest, self.largest, self.seed = count, smallest, largest, seed
         self.generator = keras.random.SeedGenerator(seed)
@@ -142,7 +142,7 @@ class LandmarkCrops(keras.layers.Layer):
     """
 
     def __init__(self, image_size, radius=0.25, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**{**kwargs, "dtype": "float32"})
         if not isinstance(radius, numbers.Real) or not 0 < radius <= 0.5:
             raise ValueError(f"landmark_radius: expected a share of the face's side in (0, .5], got {radius!r}")
         self.image_size, self.radius = tuple(image_size), radius
