@@ -7,6 +7,8 @@ import pytest
 from toy import history
 
 from edram_fer import evaluation, recipe, training
+from models.region_attention.iresnet import IResNet
+from models.region_attention.ran import BACKBONES
 
 SMALL = {
     "deep_emotion_fer2013": ["penalty=0.1"],
@@ -22,8 +24,9 @@ def run(request, arrays_file, tmp_path_factory):
     resolved = recipe.override(recipe.get(request.param), settings)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("edram_fer.training._tensorboard", lambda run: [])
+        patch.setitem(BACKBONES, "iresnet18", (IResNet, (1, 0, 0, 0)))  # one block: tracing eight takes long
         training.train(resolved, folder, verbose=0)
-    return request.param, folder
+        yield request.param, folder
 
 
 def test_a_recipe_trains_with_its_losses_and_evaluates(run):
