@@ -105,7 +105,7 @@ def arrays(
 
 @app.command()
 def train(
-    recipe: Annotated[str | None, typer.Argument(help="A recipe: forch2019, fer2013, demo.")] = None,
+    recipe: Annotated[str | None, typer.Argument(help="A recipe: fer2013, ran_ferplus, demo, ...")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe; may be repeated.")
     ] = None,

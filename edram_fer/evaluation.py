@@ -80,7 +80,7 @@ def predict(model, images, batch_size=128, *, windows=None):
     Args:
         model: maps {"image"} to the outputs that all models share.
         images: uint8 [n, H, W, C].
-        windows: optional [n, T, 2, 3] to look at in place of the model's own (EDRAM).
+        windows: optional [n, N, 2, 3] to look at in place of the model's own (all models but the yardstick).
 
     Returns: dict of float32 arrays: "probabilities" [n, T, K], "windows" [n, N, 2, 3], "weights" [n, N] and, of a
     model with that head, "affect" [n, T, 2].

@@ -1,4 +1,4 @@
-"""The losses of Forch et al. 2019: emotion, affect and location, each averaged over the steps."""
+"""Losses: emotion, affect and location (Forch et al. 2019), averaged over the steps; regions (Wang et al. 2020)."""
 
 import keras
 import numpy as np
@@ -108,3 +108,27 @@ class LocationLoss(keras.losses.Loss):
 
     def get_config(self):
         return {**super().get_config(), "weights": self.weights, "measure": self.measure}
+
+
+@keras.saving.register_keras_serializable(package="edram_fer")
+class RegionBiasedLoss(keras.losses.Loss):
+    """max(0, margin - (mu_max - mu_0)): some crop shall weigh more than the whole face (Wang et al. 2020).
+
+    mu_max is the maximum over the crops only.
+
+    Args:
+        margin: by how much.
+
+    Call: y_true is not looked at; y_pred self-attention weights mu [B, k + 1], the whole face first -> [B].
+    """
+
+    def __init__(self, margin=0.1, name="region", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.margin = float(margin)
+
+    def call(self, y_true, y_pred):
+        mu = ops.cast(y_pred, "float32")
+        return ops.relu(self.margin - (ops.max(mu[:, 1:], axis=1) - mu[:, 0]))
+
+    def get_config(self):
+        return {**super().get_config(), "margin": self.margin}

@@ -48,7 +48,8 @@ class Recipe:
             high.
         class_weights: "sqrt", see losses.class_weights, or "none".
         label_smoothing: share in [0, 1).
-        emotion_weight, affect_weight, location_weight: of the three losses.
+        emotion_weight, affect_weight, location_weight, region_weight: of the losses, where the model has their output.
+            The margin of the region-biased loss is RAN's option `margin`.
         zoom_target: of the location loss, min(zoom_target, zoom limit) in mode "squash".
         augmentation: see augment.Augmentation.
         checkpoint_steps: training steps between two checkpoints; one is also written after each epoch.
@@ -80,6 +81,7 @@ class Recipe:
     emotion_weight: float = 1.0
     affect_weight: float = 1.0
     location_weight: float = 1.0
+    region_weight: float = 1.0
     zoom_target: float = 0.35
     augmentation: Augmentation = Augmentation()
     checkpoint_steps: int = 500

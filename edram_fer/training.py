@@ -16,7 +16,7 @@ from edram_fer.attention.windows import COLLAPSED
 from edram_fer.metrics import FinalAccuracy, WindowStatistics
 
 log = logging.getLogger(__name__)
-UNDECAYED = ["bias", "beta", "gamma", "emission"]
+UNDECAYED = ["bias", "beta", "gamma", "alpha", "emission"]
 
 
 def train(recipe, run, *, data_dir=None, verbose="auto"):
@@ -88,7 +88,13 @@ class _Setting:
             NanGuard(self.training.steps),
             *_schedule_callbacks(recipe),
             keras.callbacks.EarlyStopping(patience=recipe.patience, **monitor),
-            Log(run, self.history, fixed_first=recipe.options.get("first_glimpse") == "whole"),
+            Log(
+                run,
+                self.history,
+                fixed_first=recipe.options.get("first_glimpse") == "whole",
+                given="emitted" not in outputs,
+                majority=self.validation.counts.max() / self.validation.counts.sum(),
+            ),
             self.best,
         ]
         self.checkpoint = checkpoints.Checkpoint(run, others, recipe.checkpoint_steps, self.history, self.stop)
@@ -121,7 +127,7 @@ def batches(recipe, outputs, data_dir):
     limit = recipe.options.get("zoom_limit")
     squashed = limit is not None and recipe.options.get("zoom_mode", "squash") == "squash"
     zoom = min(recipe.zoom_target, limit) if squashed else recipe.zoom_target
-    # Keras wants a target for every output; but for the emitted matrices nothing looks at these.
+    # Keras wants a target for every output; but for the emitted matrices nothing looks at these constants.
     constants = {name: np.zeros((), "float32") for name in outputs if name not in ("emotion", "affect")}
     if "emitted" in outputs:
         constants["emitted"] = np.array([[zoom, 0, 0], [0, zoom, 0]], "float32")
@@ -144,7 +150,7 @@ def _output_shapes(model):
 
 
 def compile_model(model, recipe, outputs, training):
-    """Losses of Forch et al. 2019 for the outputs that the model has, optimizer and metrics.
+    """The losses for the outputs that the model has, optimizer and metrics.
 
     Returns: the names of what `fit` will log of the validation split.
     """
@@ -154,6 +160,7 @@ def compile_model(model, recipe, outputs, training):
         "emotion": (losses.EmotionLoss(weights, recipe.label_smoothing), recipe.emotion_weight),
         "affect": (losses.AffectLoss(), recipe.affect_weight),
         "emitted": (losses.LocationLoss(measure=measure), recipe.location_weight),
+        "attention": (losses.RegionBiasedLoss(model.arguments.get("margin", 0.0)), recipe.region_weight),
     }
     terms = {name: term for name, term in terms.items() if name in outputs}
     windows = WindowStatistics(outputs["windows"][1])
@@ -292,11 +299,18 @@ class Best(keras.callbacks.Callback):
 
 
 class Log(keras.callbacks.Callback):
-    """Writes history.csv after each epoch and warns when the glimpses collapse."""
+    """Writes history.csv after each epoch and warns when the glimpses collapse or the model knows one class only.
 
-    def __init__(self, run, history, fixed_first):
+    Args:
+        run, history: the folder; the rows so far.
+        fixed_first: the first window is the same for all pictures; given: all may be, and nothing is wrong with that.
+        majority: share of the most frequent class of the validation split.
+    """
+
+    def __init__(self, run, history, fixed_first, given=False, majority=np.nan):
         super().__init__()
-        self.path, self.history, self.fixed_first = Path(run) / "history.csv", history, fixed_first
+        self.path, self.history = Path(run) / "history.csv", history
+        self.fixed_first, self.given, self.majority = fixed_first, given, majority
         self.begin = time.monotonic()
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -312,10 +326,20 @@ class Log(keras.callbacks.Callback):
             writer.writeheader()
             writer.writerows(self.history)
         self._warn(logs)
+        self._warn_of_majority()
+
+    def _warn_of_majority(self):
+        accuracies = [row.get("val_emotion_accuracy", np.nan) for row in self.history[-2:]]
+        if len(accuracies) == 2 and np.allclose(accuracies, self.majority, rtol=0, atol=1e-6):
+            log.warning(
+                "the validation accuracy of the last two epochs, %.4f, is the share of the most frequent class: the "
+                "model seems to call every picture that; a smaller learning rate often cures it",
+                self.majority,
+            )
 
     def _warn(self, logs):
         steps = [int(name.removeprefix("val_x_")) for name in logs if name.startswith("val_x_") and name[6:].isdigit()]
-        if len(steps) < 2:
+        if len(steps) < 2 or self.given:
             return  # one fixed window, or a model that does not glimpse again
         for step in steps[1 if self.fixed_first else 0 :]:
             spread = np.sqrt((logs[f"val_x_{step}_sd"] ** 2 + logs[f"val_y_{step}_sd"] ** 2) / 2)

@@ -3,16 +3,19 @@
 import inspect
 
 from models.baseline import CNN
+from models.deep_emotion import DeepEmotion
 from models.edram import EDRAM
+from models.region_attention import RAN
 
-MODELS = {"edram": EDRAM, "cnn": CNN}
+MODELS = {"edram": EDRAM, "cnn": CNN, "deep_emotion": DeepEmotion, "ran": RAN}
 
 
 def build(name, *, image_size=(100, 100), channels=1, classes=7, **options):
     """Make a model by name, its weights drawn.
 
     Args:
-        name: "edram" (glimpses) or "cnn" (the same CNN on the whole image, equal parameters: the yardstick).
+        name: "edram" (glimpses), "deep_emotion" (one spatial transformer), "ran" (weighed crops), or "cnn" (EDRAM's
+            CNN on the whole image, equal parameters: the yardstick).
         image_size: (height, width) in pixels.
         channels: 1 for grey, 3 for colour.
         classes: number of emotions K.
@@ -21,7 +24,8 @@ def build(name, *, image_size=(100, 100), channels=1, classes=7, **options):
 
     Returns:
         keras.Model, built, from {"image": [B, H, W, C] in [0, 1]} to {"emotion": logits [B, T, K], "affect": [B, T, 2],
-        "windows": [B, N, 2, 3], "weights": [B, N]}; T = 1 where the model is not recurrent.
+        "windows": [B, N, 2, 3], "weights": [B, N]}; T = 1 where the model is not recurrent. With
+        crops="landmarks" RAN also takes {"landmarks": [B, 68, 2]}.
 
     Raises:
         ValueError: an unknown name or option, or one out of its range.

@@ -9,16 +9,21 @@ class FERModel(keras.Model):
     """A model from {"image": [B, H, W, C]} to the outputs of the contract, built as soon as it is made.
 
     A subclass keeps the arguments of its __init__, by name, in `self.arguments` ("image_size" and "channels" among
-    them) and ends its __init__ with `self.build_for_image()`.
+    them) and ends its __init__ with `self.build_for_image()`. One that needs more than the image says so in
+    `input_shapes`.
     """
 
+    def input_shapes(self):
+        """{name: shape} of what the model must be given."""
+        return {"image": (None, *self.arguments["image_size"], self.arguments["channels"])}
+
     def build_for_image(self):
-        self.build({"image": (None, *self.arguments["image_size"], self.arguments["channels"])})
+        self.build(self.input_shapes())
 
     def build(self, input_shape):
         if not self.built:
-            image = keras.KerasTensor(input_shape["image"], dtype="float32")
-            self.compute_output_spec({"image": image})
+            inputs = {name: keras.KerasTensor(shape, dtype="float32") for name, shape in input_shape.items()}
+            self.compute_output_spec(inputs)
             self.built = True
 
     def get_config(self):

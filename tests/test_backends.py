@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from tiny import TINY, draw_weights, pictures
+from tiny import TINIES, TINY, draw_weights, inputs, pictures
 
 import models
 
@@ -21,6 +21,8 @@ ROOT = Path(__file__).parent.parent
 ROWS = {
     "edram": ("edram", TINY | {"zoom_limit": 0.8, "zoom_measure": "extent"}),
     "mixed": ("edram", TINY | {"glimpses": 1, "affect": False, "dtype": "mixed_bfloat16"}),
+    "deep_emotion": ("deep_emotion", TINIES["deep_emotion"] | {"variant": "plus", "localisation_rate": 0.5}),
+    "ran": ("ran", TINIES["ran"] | {"crops": "landmarks"}),
 }
 TRAINED = TINY | {"affect": False, "rotation": False, "sensor": "separable"}
 
@@ -52,7 +54,7 @@ def write_outputs(folder):
     image = np.load(folder / "image.npy")
     for name in ROWS:
         model = keras.saving.load_model(folder / f"{name}.keras")
-        np.savez(folder / f"{name}.npz", **model.predict({"image": image}, verbose=0))
+        np.savez(folder / f"{name}.npz", **model.predict(inputs(model, 4), verbose=0))
     np.savez(folder / "trained.npz", **train(keras.saving.load_model(folder / "trained.keras"), image))
 
 
@@ -80,9 +82,11 @@ def outputs_there(models_here, tmp_path_factory):
     return lambda name: dict(np.load(folder / f"{name}.npz"))
 
 
-@pytest.mark.parametrize(("name", "tolerance"), [("edram", 1e-4), ("mixed", 0.1)])
+@pytest.mark.parametrize(
+    ("name", "tolerance"), [("edram", 1e-4), ("mixed", 0.1), ("deep_emotion", 1e-4), ("ran", 1e-4)]
+)
 def test_outputs_are_equal_on_both_backends(name, tolerance, models_here, outputs_there):
-    here = models_here[name]({"image": pictures(4, *TINY["image_size"], 1)})
+    here = models_here[name](inputs(models_here[name], 4))
     there = outputs_there(name)
     assert here.keys() == there.keys()
     for key in here:

@@ -10,6 +10,7 @@ import pytest
 from edram_fer import cli, data, files
 
 ROOT = Path(__file__).resolve().parent.parent
+RECIPES = "deep_emotion_fer2013, demo, fer2013, forch2019, ran_ferplus"
 
 
 @pytest.fixture
@@ -34,13 +35,13 @@ def run(capfd, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["resnet"], "error: recipe: expected one of demo, fer2013, forch2019, got 'resnet'"),
+        (["resnet"], f"error: recipe: expected one of {RECIPES}, got 'resnet'"),
         (["forch2019", "--set", "epoch=3"], "error: --set: unknown key 'epoch'; known are"),
         (["forch2019", "--set", "epochs"], "error: --set: expected key=value, got 'epochs'"),
         (["forch2019", "--set", "epochs=0"], "error: epochs: expected at least 1, got 0"),
         (["forch2019", "--set", "rotation=5"], "may mean options.rotation or augmentation.rotation"),
-        ([], "expected a recipe (demo, fer2013, forch2019) or --resume RUN, not both or none"),
-        (["forch2019", "--resume", "runs/a"], "expected a recipe (demo, fer2013, forch2019) or --resume RUN"),
+        ([], f"expected a recipe ({RECIPES}) or --resume RUN, not both or none"),
+        (["forch2019", "--resume", "runs/a"], f"expected a recipe ({RECIPES}) or --resume RUN"),
         (["--resume", "runs/a", "--set", "epochs=3"], "it goes without --set and --out"),
         (["--resume", "runs/no such run"], "error: runs/no such run/recipe.json is missing"),
         (["forch2019", "--sett", "epochs=3"], "No such option: --sett"),

@@ -102,9 +102,21 @@ def test_location_loss_of_all_six_entries():
         losses.LocationLoss(measure="area")
 
 
+def test_region_biased_loss_compares_the_best_crop_with_the_whole_face():
+    mu = np.float32([[0.5, 0.3, 0.4], [0.5, 0.55, 0.2], [0.5, 0.9, 0.1], [0.9, 0.1, 0.2]])
+    found = losses.RegionBiasedLoss(0.1).call(np.zeros(4), mu)
+    np.testing.assert_allclose(found, [0.2, 0.05, 0, 0.8], atol=1e-6)
+    assert float(losses.RegionBiasedLoss(0.1)(np.zeros(4), mu)) == pytest.approx(1.05 / 4, rel=1e-5)
+
+
 @pytest.mark.parametrize(
     "thing",
-    [losses.EmotionLoss([1, 2, 3, 4], 0.1), losses.AffectLoss(), losses.LocationLoss(losses.ALL_ENTRIES, "extent")],
+    [
+        losses.EmotionLoss([1, 2, 3, 4], 0.1),
+        losses.AffectLoss(),
+        losses.LocationLoss(losses.ALL_ENTRIES, "extent"),
+        losses.RegionBiasedLoss(0.02),
+    ],
 )
 def test_config_holds_every_argument(thing):
     again = keras.losses.deserialize(keras.losses.serialize(thing))

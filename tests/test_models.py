@@ -7,13 +7,11 @@ import keras
 import numpy as np
 import oracles
 import pytest
-from tiny import TINY, draw_weights, pictures
+from tiny import TINIES, TINY, draw_weights, inputs, pictures
 
 import models
 
 CLASSES, (HEIGHT, WIDTH) = TINY["classes"], TINY["image_size"]
-ONLY_EDRAM = {"glimpses", "context_filters"}
-SMALL_CNN = {name: value for name, value in TINY.items() if name not in ONLY_EDRAM}
 TABLE = {
     "published": ("edram", {}),
     "one glimpse, colour, grey heads": ("edram", {"glimpses": 1, "channels": 3, "affect": False}),
@@ -24,11 +22,20 @@ TABLE = {
     "mixed": ("edram", {"dtype": "mixed_bfloat16"}),
     "cnn": ("cnn", {}),
     "cnn, mixed, colour": ("cnn", {"channels": 3, "affect": False, "dtype": "mixed_bfloat16", "hidden_units": 9}),
+    "deep emotion": ("deep_emotion", {}),
+    "deep emotion, image": ("deep_emotion", {"variant": "image", "channels": 3, "affect": True, "penalty": 0.01}),
+    "deep emotion, plus": ("deep_emotion", {"variant": "plus", "dtype": "mixed_bfloat16", "affect": True}),
+    "no transformer": ("deep_emotion", {"transformer": False, "localisation": "wide"}),
+    "ran": ("ran", {}),
+    "ran, random": ("ran", {"crops": "random", "crop_count": 2, "attention_norm": "softmax", "fold_crops": False}),
+    "ran, landmarks": ("ran", {"crops": "landmarks", "channels": 3, "affect": True, "dtype": "mixed_bfloat16"}),
+    "ran, mean": ("ran", {"crops": "fixed7", "attention": "mean", "backbone": "resnet18", "stem": "small"}),
 }
+WINDOWS = {"ran": 6, "ran, random": 3, "ran, landmarks": 6, "ran, mean": 8}
 
 
 def build(name, **options):
-    return models.build(name, **(TINY if name == "edram" else SMALL_CNN) | options)
+    return models.build(name, **TINIES[name] | options)
 
 
 @pytest.fixture(scope="module")
@@ -45,46 +52,55 @@ def drawn():
     return get
 
 
-def outputs_of(model, image):
-    return {name: oracles.array(value) for name, value in model({"image": image}).items()}
+def outputs_of(model, given):
+    return {name: oracles.array(value) for name, value in model(given).items()}
 
 
 @pytest.mark.parametrize("row", TABLE)
 def test_outputs(row, drawn):
     name, options = TABLE[row]
     steps = {**TINY, **options}["glimpses"] if name == "edram" else 1
+    windows = WINDOWS.get(row, steps)
     model = drawn(row)
     assert model.built
-    found = model({"image": pictures(3, HEIGHT, WIDTH, options.get("channels", 1))})
-    shapes = {"emotion": (3, steps, CLASSES), "windows": (3, steps, 2, 3), "weights": (3, steps)}
-    shapes |= {"affect": (3, steps, 2)} if options.get("affect", True) else {}
+    found = model(inputs(model, 3))
+    shapes = {"emotion": (3, steps, CLASSES), "windows": (3, windows, 2, 3), "weights": (3, windows)}
+    shapes |= {"affect": (3, steps, 2)} if options.get("affect", name in ("edram", "cnn")) else {}
     shapes |= {"emitted": (3, steps + 1, 2, 3)} if name == "edram" else {}
+    shapes |= {"attention": (3, windows)} if row in ("ran", "ran, random", "ran, landmarks") else {}
     assert {key: tuple(value.shape) for key, value in found.items()} == shapes
     assert {keras.backend.standardize_dtype(value.dtype) for value in found.values()} == {"float32"}
     found = {key: oracles.array(value) for key, value in found.items()}
     assert all(np.isfinite(value).all() for value in found.values())
     np.testing.assert_allclose(found["weights"].sum(axis=1), 1, atol=1e-6)
     assert np.abs(found.get("affect", np.zeros(1))).max() <= 1
-    if name == "cnn" or row == "whole first":
+    assert found["weights"].min() >= 0
+    if name in ("cnn", "ran") or row in ("whole first", "no transformer"):
         np.testing.assert_array_equal(found["windows"][:, 0], np.tile(np.eye(2, 3), (3, 1, 1)))
 
 
-@pytest.mark.parametrize("row", ["published", "no rotation", "mixed", "cnn"])
+ALONE = ["published", "no rotation", "mixed", "cnn", "deep emotion", "deep emotion, image", "ran", "ran, random"]
+
+
+@pytest.mark.parametrize("row", ALONE)
 def test_a_picture_does_not_see_the_rest_of_its_batch(row, drawn):
-    image = pictures(4, HEIGHT, WIDTH, 1)
-    together = outputs_of(drawn(row), image)
-    alone = outputs_of(drawn(row), image[2:3])
+    given = inputs(drawn(row), 4)
+    together = outputs_of(drawn(row), given)
+    alone = outputs_of(drawn(row), {name: value[2:3] for name, value in given.items()})
     for name in together:
         # The products of another batch size may be summed in another order.
         tolerance = 0.05 if row == "mixed" else 1e-5
         np.testing.assert_allclose(alone[name][0], together[name][2], rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("row", ["clipped", "mixed", "cnn, mixed, colour"])
+SAVED = ["clipped", "mixed", "cnn, mixed, colour", "deep emotion, image", "deep emotion, plus", "ran, landmarks"]
+
+
+@pytest.mark.parametrize("row", [*SAVED, "ran, random", "ran, mean"])
 def test_saved_and_loaded(row, drawn, tmp_path):
     """Equal outputs and the same precision, and Keras has nothing to warn of (such as layers without weights)."""
     model = drawn(row)
-    image = pictures(2, HEIGHT, WIDTH, model.arguments["channels"])
+    given = inputs(model, 2)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         model.save(tmp_path / "model.keras")
@@ -92,7 +108,7 @@ def test_saved_and_loaded(row, drawn, tmp_path):
     assert json.dumps(loaded.get_config()) == json.dumps(model.get_config())
     policies = [[layer.dtype_policy.name for layer in one._flatten_layers()] for one in (model, loaded)]
     assert policies[0] == policies[1]
-    before, after = outputs_of(model, image), outputs_of(loaded, image)
+    before, after = outputs_of(model, given), outputs_of(loaded, given)
     for name in before:
         np.testing.assert_array_equal(after[name], before[name])
 
@@ -114,18 +130,18 @@ def test_mixed_precision_leaves_the_coordinates_in_float32(drawn, monkeypatch):
 
 
 def test_mixed_precision_is_close_to_float32(drawn):
-    image = pictures(4, HEIGHT, WIDTH, 1)
-    one, other = (outputs_of(drawn(row), image) for row in ("published", "mixed"))  # of equal weights
+    given = {"image": pictures(4, HEIGHT, WIDTH, 1)}
+    one, other = (outputs_of(drawn(row), given) for row in ("published", "mixed"))  # of equal weights
     for name in one:
         np.testing.assert_allclose(one[name], other[name], atol=0.1)
     np.testing.assert_allclose(one["windows"][:, 0], other["windows"][:, 0], atol=0.02)
 
 
 def test_first_window_of_a_new_net():
-    image = pictures(2, HEIGHT, WIDTH, 1)
-    free = outputs_of(build("edram", glimpses=1), image)
+    given = {"image": pictures(2, HEIGHT, WIDTH, 1)}
+    free = outputs_of(build("edram", glimpses=1), given)
     np.testing.assert_allclose(free["windows"][:, 0], np.tile(np.eye(2, 3) * np.tanh(1), (2, 1, 1)), atol=1e-6)
-    half = outputs_of(build("edram", glimpses=1, first_glimpse="whole", zoom_limit=0.5), image)
+    half = outputs_of(build("edram", glimpses=1, first_glimpse="whole", zoom_limit=0.5), given)
     np.testing.assert_array_equal(half["windows"][:, 0], np.tile(np.eye(2, 3) * 0.5, (2, 1, 1)))
 
 
@@ -179,6 +195,33 @@ def test_the_yardstick_has_the_parameters_of_edram(options):
         ("cnn", {"hidden_units": 0}, "hidden_units"),
         ("cnn", {"head_units": 0}, "head_units"),
         ("cnn", {"dropout": -0.1}, "dropout"),
+        ("deep_emotion", {"variant": "wide"}, "variant: expected one of paper, image, plus, got 'wide'"),
+        ("deep_emotion", {"image_size": (48, 15)}, "image_size: expected a whole number of at least 16, got 15"),
+        ("deep_emotion", {"image_size": (17, 48), "variant": "image"}, "image_size: .* at least 18, got 17"),
+        ("deep_emotion", {"localisation": "published"}, "localisation: expected one of narrow, wide, public"),
+        ("deep_emotion", {"initializer": "ones"}, "initializer"),
+        ("deep_emotion", {"bound": 0}, "bound"),
+        ("deep_emotion", {"localisation_rate": 2}, "localisation_rate"),
+        ("deep_emotion", {"penalty": -1}, "penalty: expected a number of at least 0, got -1"),
+        ("deep_emotion", {"trunk_filters": (64, 128)}, "trunk_filters"),
+        ("deep_emotion", {"trunk_filters": (64, 128, 0)}, "trunk_filters"),
+        ("deep_emotion", {"units": 0}, "units"),
+        ("deep_emotion", {"dropout": 1}, "dropout"),
+        ("deep_emotion", {"classes": 1}, "classes"),
+        ("ran", {"backbone": "vgg16"}, "backbone: expected one of resnet18, iresnet18, .*, got 'vgg16'"),
+        ("ran", {"crops": "fixed6"}, "crops: expected one of fixed5, fixed7, landmarks, random, got 'fixed6'"),
+        ("ran", {"crops": "random", "crop_count": 0}, "crop_count: expected a whole number of at least 1, got 0"),
+        ("ran", {"crops": "landmarks", "landmark_radius": 0.6}, "landmark_radius"),
+        ("ran", {"attention": "relation"}, "attention: expected one of both, self, mean"),
+        ("ran", {"attention_norm": "relu"}, "attention_norm: expected one of sigmoid, softmax"),
+        ("ran", {"margin": 1}, "margin"),
+        ("ran", {"stem": "large"}, "stem: expected one of published, small"),
+        ("ran", {"image_size": (31, 40)}, "image_size: expected a whole number of at least 32, got 31"),
+        ("ran", {"image_size": (7, 40), "stem": "small"}, "image_size: .* at least 8, got 7"),
+        ("ran", {"backbone": "iresnet50", "image_size": (15, 40)}, "image_size: .* at least 16, got 15"),
+        ("ran", {"crop_size": 24}, "crop_size: expected a whole number of at least 32, got 24"),
+        ("ran", {"backbone_filters": (8, 8)}, "backbone_filters"),
+        ("ran", {"channels": 0}, "channels"),
     ],
 )
 def test_errors_name_the_argument(name, options, named):

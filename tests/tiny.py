@@ -1,4 +1,4 @@
-"""An EDRAM small enough for a test, pictures for it, and weights that hide nothing."""
+"""Models small enough for a test, pictures for them, and weights that hide nothing."""
 
 import numpy as np
 
@@ -14,6 +14,26 @@ TINY = {
     "glimpse_filters": (2, 3, 4, 3, 4, 5),
     "context_filters": (2, 3, 4),
 }
+TINY_RAN = {"backbone": "iresnet18", "backbone_filters": (2, 3, 4, 5), "crop_size": 16}
+# Options of models.build by model.
+TINIES = {
+    "edram": TINY,
+    "cnn": {name: value for name, value in TINY.items() if name not in ("glimpses", "context_filters")},
+    "deep_emotion": {"image_size": TINY["image_size"], "classes": TINY["classes"], "trunk_filters": (3, 4, 5)},
+    "ran": {"image_size": TINY["image_size"], "classes": TINY["classes"], **TINY_RAN},
+}
+
+
+def inputs(model, count, seed=0):
+    """What a model is called with: pictures and, where it wants them, landmarks, those of the first face unknown."""
+    rng, given = np.random.default_rng(seed), {}
+    shapes = model.input_shapes()
+    given["image"] = pictures(count, *shapes["image"][1:], seed=seed)
+    if "landmarks" in shapes:
+        height, width = shapes["image"][1:3]
+        given["landmarks"] = rng.uniform(0, (width - 1, height - 1), (count, 68, 2)).astype("float32")
+        given["landmarks"][0] = np.nan
+    return given
 
 
 def pictures(count, *shape, seed=0):
@@ -27,7 +47,8 @@ def draw_weights(layer, seed=0):
     rng = np.random.default_rng(seed)
     for weight in layer.weights:
         if weight.path.endswith("kernel"):
-            weight.assign(rng.normal(0, np.sqrt(3 / np.prod(weight.shape[:-1])), weight.shape))
+            gain = 0.75 if "res_net" in weight.path else 3.0  # the sums of residual blocks grow
+            weight.assign(rng.normal(0, np.sqrt(gain / np.prod(weight.shape[:-1])), weight.shape))
         elif weight.path.endswith(("gamma", "variance")):
             weight.assign(rng.uniform(0.5, 1.5, weight.shape))
         elif "seed" not in weight.path:

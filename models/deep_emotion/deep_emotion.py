@@ -1,0 +1,187 @@
+"""Deep-Emotion: a small CNN with one spatial transformer.
+
+Source: Minaee, Abdolrashidi, "Deep-Emotion: Facial Expression Recognition Using Attentional Convolutional Network",
+2019 (arXiv 1902.01019); Sensors 2021, 21(9), 3046.
+"""
+
+import numbers
+
+import keras
+import numpy as np
+from keras import ops
+
+from models.contract import FERModel, check_image_and_classes, share, whole_number
+from models.deep_emotion.features import FeatureExtractor, Trunk
+from models.deep_emotion.localisation import READINGS, LocalisationNetwork
+from models.deep_emotion.slow import drawn
+from models.spatial_transformer import IDENTITY, sample
+
+VARIANTS = {  # what None stands for
+    "paper": {"localisation": "narrow", "bound": None, "localisation_rate": 1.0, "initializer": "normal", "units": 50},
+    "image": {"localisation": "public", "bound": None, "localisation_rate": 1.0, "initializer": "he", "units": 50},
+    "plus": {"localisation": "narrow", "bound": 0.4, "localisation_rate": 0.1, "initializer": "he", "units": 256},
+}
+SMALLEST_IMAGE = 16  # leaves the feature extractor one point
+
+
+@keras.saving.register_keras_serializable(package="edram_fer")
+class DeepEmotion(FERModel):
+    """One look at the image or at its feature map through an affine window, then two dense layers.
+
+    Variants:
+        paper: two parallel branches on the image. Theta of the localisation network samples the 9x9x10 map of the
+            feature extractor. 47,657 parameters at 48x48x1 and K = 7. There is a ReLU between the two dense layers, of
+            which the paper says nothing.
+        image: as most public code has it: theta samples the image, and the feature extractor, with a batch
+            normalisation, sees what comes out. 66,877 trainable parameters.
+        plus: ours: a `Trunk` of 64-128-256 filters; bounded theta samples the map after its second stage; the
+            localisation network learns at a tenth of the rate.
+
+    The window in the outputs is theta as it is for the image. In `paper` and `plus` the same matrix samples the feature
+    map, corners aligned on both: the same place up to the border that valid convolutions take off (`paper`), and
+    up to the half pixels by which pooling moves it.
+
+    Args:
+        image_size: (H, W) in pixels, each at least 16, with the "public" localisation 18.
+        channels, classes: of the image; emotions K.
+        variant: "paper", "image" or "plus".
+        transformer: False leaves localisation network and sampling out: the same net without attention.
+        affect: with a dense layer for valence and arousal beside the last one (not published).
+        localisation: "narrow", "wide" or "public", see LocalisationNetwork; None: "public" in `image`, else "narrow".
+        bound: of theta, see LocalisationNetwork: None, or in (0, 1]; None in `plus`: .4.
+        localisation_rate: share of the learning rate, in (0, 1], see models.deep_emotion.slow; None: 1, in `plus` .1.
+        initializer: of the kernels, "normal", N(0, .05) as published, or "he"; None: "normal" in `paper`, else "he".
+        dropout: share of the features set to 0 while training (the paper's is not known); seed: of its random numbers.
+        penalty: lambda of the paper's loss, lambda * squared norm of the kernels of the last two dense layers (the
+            affect layer stays free); it is part of model.losses, so that `fit` adds it.
+        units: of the first dense layer; None: 50, in `plus` 256.
+        trunk_filters: of the three or four stages of `plus`.
+        batch_norm_momentum: of the moving statistics of `image` and `plus`.
+
+    Call arguments:
+        inputs: {"image": [B, H, W, C] in [0, 1]}, and as an option "windows" [B, 1, 2, 3] in place of theta.
+
+    Returns:
+        A dict, all float32: "emotion" logits [B, 1, K]; "affect" [B, 1, 2] in [-1, 1] (absent without that layer);
+        "windows" [B, 1, 2, 3]; "weights" [B, 1] of 1.
+
+    Raises:
+        ValueError: an argument out of its range, by name.
+    """
+
+    def __init__(
+        self,
+        image_size=(48, 48),
+        channels=1,
+        classes=7,
+        variant="paper",
+        transformer=True,
+        affect=False,
+        localisation=None,
+        bound=None,
+        localisation_rate=None,
+        initializer=None,
+        dropout=0.5,
+        penalty=0.0,
+        units=None,
+        trunk_filters=(64, 128, 256),
+        batch_norm_momentum=0.9,
+        seed=0,
+        **kwargs,
+    ):
+        super().__init__(autocast=False, **kwargs)
+        given = {**locals()}
+        self.arguments = {name: given[name] for name in _ARGUMENTS}
+        _one_of("variant", variant, VARIANTS)
+        resolved = {k: own if given[k] is None else given[k] for k, own in VARIANTS[variant].items()}
+        self.arguments |= resolved
+        _check(**self.arguments)
+        policy = self.dtype_policy
+        self.localisation = None
+        if transformer:
+            reading, bound, rate, start, _ = resolved.values()
+            self.localisation = LocalisationNetwork(reading, bound, rate, start)
+        self._make_features(policy)
+        self.flatten = keras.layers.Flatten(dtype=policy)
+        self.drop = keras.layers.Dropout(dropout, seed=seed, dtype=policy)
+        self.hidden = self._dense(self.arguments["units"], penalty, activation="relu", dtype=policy)
+        self.emotion_head = self._dense(classes, penalty, dtype="float32")
+        self.affect_head = self._dense(2, 0.0, activation="tanh", dtype="float32") if affect else None
+        self.build_for_image()
+
+    def _make_features(self, policy):
+        """`before` and `after` the sampling."""
+        variant, start = self.arguments["variant"], self.arguments["initializer"]
+        options = {"initializer": start, "momentum": self.arguments["batch_norm_momentum"], "dtype": policy}
+        self.before = self.after = None
+        if variant == "paper":
+            self.before = FeatureExtractor(**options)
+        elif variant == "image":
+            self.after = FeatureExtractor(batch_norm=True, **options)
+        else:
+            filters = self.arguments["trunk_filters"]
+            self.before, self.after = Trunk(filters[:2], **options), Trunk(filters[2:], **options)
+
+    def _dense(self, units, penalty, **options):
+        regularizer = keras.regularizers.L2(penalty) if penalty else None
+        start = drawn(self.arguments["initializer"])
+        return keras.layers.Dense(units, kernel_initializer=start, kernel_regularizer=regularizer, **options)
+
+    def call(self, inputs, training=False):
+        image = inputs["image"]
+        theta = self._theta(inputs)
+        x = ops.cast(image, self.compute_dtype) if self.before is None else self.before(image, training=training)
+        if self.after is None:
+            x = self.drop(x, training=training)  # in the features' branch, so before the sampling
+        if self.localisation is not None:
+            x = ops.cast(sample(x, theta[:, None], (x.shape[1], x.shape[2]))[:, 0], self.compute_dtype)
+        if self.after is not None:
+            x = self.drop(self.after(x, training=training), training=training)
+        hidden = self.hidden(self.flatten(x))
+        outputs = {
+            "emotion": self.emotion_head(hidden)[:, None],
+            "windows": theta[:, None],
+            "weights": ops.ones_like(theta[:, :1, 0]),
+        }
+        if self.affect_head is not None:
+            outputs["affect"] = self.affect_head(hidden)[:, None]
+        return outputs
+
+    def _theta(self, inputs):
+        if self.localisation is None:
+            identity = ops.convert_to_tensor(np.array(IDENTITY, "float32"))
+            return ops.tile(identity[None], (ops.shape(inputs["image"])[0], 1, 1))
+        if "windows" in inputs:
+            return ops.cast(inputs["windows"], "float32")[:, 0]
+        return self.localisation(inputs["image"])
+
+
+_ARGUMENTS = (
+    *("image_size", "channels", "classes", "variant", "transformer", "affect", "localisation", "bound", "penalty"),
+    *("localisation_rate", "initializer", "dropout", "units", "trunk_filters", "batch_norm_momentum", "seed"),
+)
+
+
+def _check(*, image_size, channels, classes, transformer, localisation, bound, localisation_rate, **arguments):
+    _one_of("localisation", localisation, READINGS)
+    _one_of("initializer", arguments["initializer"], ("normal", "he"))
+    smallest = max(SMALLEST_IMAGE, READINGS[localisation][-1] if transformer else 0)
+    check_image_and_classes(image_size, channels, classes, smallest)
+    for name in ("dropout", "batch_norm_momentum"):
+        share(name, arguments[name])
+    whole_number("units", arguments["units"], 1)
+    for name, value in {"localisation_rate": localisation_rate, "bound": bound}.items():
+        if not (name == "bound" and value is None) and not (isinstance(value, numbers.Real) and 0 < value <= 1):
+            raise ValueError(f"{name}: expected a number in (0, 1], got {value!r}")
+    penalty, filters = arguments["penalty"], arguments["trunk_filters"]
+    if not isinstance(penalty, numbers.Real) or not 0 <= penalty < float("inf"):
+        raise ValueError(f"penalty: expected a number of at least 0, got {penalty!r}")
+    if not isinstance(filters, (tuple, list)) or len(filters) not in (3, 4):
+        raise ValueError(f"trunk_filters: expected three or four numbers of filters, got {filters!r}")
+    for count in filters:
+        whole_number("trunk_filters", count, 1)
+
+
+def _one_of(name, value, choices):
+    if value not in choices:
+        raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")

@@ -1,0 +1,93 @@
+"""Feature extractors: the ten-channel net of the paper and the wider trunk of ours."""
+
+import keras
+from keras import ops
+
+from models.deep_emotion.slow import drawn
+from models.edram.batch_norm import StepBatchNormalization
+
+FILTERS = 10
+
+
+@keras.saving.register_keras_serializable(package="edram_fer")
+class FeatureExtractor(keras.layers.Layer):
+    """Twice: conv 3x3, ReLU; conv 3x3, max-pool 2, ReLU; all valid, ten filters. 48x48xC -> 9x9x10.
+
+    Args:
+        batch_norm: with batch normalisation after the fourth convolution, as in public code; the paper has none.
+        initializer: of the kernels, "normal" or "he"; momentum: of the normalisation.
+
+    Call arguments: x [B, H, W, C]; training. Returns [B, h, w, 10].
+    """
+
+    def __init__(self, batch_norm=False, initializer="normal", momentum=0.9, **kwargs):
+        super().__init__(**kwargs)
+        self.batch_norm, self.initializer, self.momentum = batch_norm, initializer, momentum
+        policy = self.dtype_policy
+        self.convolutions = [
+            keras.layers.Conv2D(FILTERS, 3, kernel_initializer=drawn(initializer), dtype=policy) for _ in range(4)
+        ]
+        self.norm = StepBatchNormalization(momentum=momentum, dtype=policy) if batch_norm else None
+        self.pool = keras.layers.MaxPooling2D(2, dtype=policy)
+
+    def build(self, input_shape):
+        pass
+
+    def call(self, x, training=False):
+        first, second, third, fourth = self.convolutions
+        x = ops.relu(self.pool(second(ops.relu(first(x)))))
+        x = fourth(ops.relu(third(x)))
+        if self.norm is not None:
+            x = self.norm(x, training=training)
+        return ops.relu(self.pool(x))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "batch_norm": self.batch_norm,
+            "initializer": self.initializer,
+            "momentum": self.momentum,
+        }
+
+
+@keras.saving.register_keras_serializable(package="edram_fer")
+class Trunk(keras.layers.Layer):
+    """Stages of two 3x3 `same` convolutions, each with BN and ReLU, and a 2x2 max-pool.
+
+    Args:
+        filters: of each stage.
+        initializer: of the kernels, "normal" or "he"; momentum: of the normalisation.
+
+    Call arguments: x [B, H, W, C]; training. Returns [B, H / 2^stages, W / 2^stages, filters[-1]], rounded down.
+    """
+
+    def __init__(self, filters=(64, 128), initializer="he", momentum=0.9, **kwargs):
+        super().__init__(**kwargs)
+        self.filters, self.initializer, self.momentum = tuple(filters), initializer, momentum
+        policy = self.dtype_policy
+        widths = [n for n in self.filters for _ in range(2)]
+        self.convolutions = [
+            keras.layers.Conv2D(
+                n, 3, padding="same", use_bias=False, kernel_initializer=drawn(initializer), dtype=policy
+            )
+            for n in widths
+        ]
+        self.norms = [StepBatchNormalization(momentum=momentum, dtype=policy) for _ in widths]
+        self.pool = keras.layers.MaxPooling2D(2, dtype=policy)
+
+    def build(self, input_shape):
+        pass
+
+    def call(self, x, training=False):
+        for i, (convolution, norm) in enumerate(zip(self.convolutions, self.norms)):
+            x = ops.relu(norm(convolution(x), training=training))
+            x = self.pool(x) if i % 2 else x
+        return x
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "initializer": self.initializer,
+            "momentum": self.momentum,
+        }

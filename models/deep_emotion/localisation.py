@@ -1,0 +1,75 @@
+"""Localisation network: from the image to theta, the matrix of the one window (Jaderberg et al. 2015, section 3.1)."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from models.deep_emotion.slow import SlowConv2D, SlowDense, drawn
+from models.spatial_transformer import IDENTITY
+
+READINGS = {  # sides of the two kernels, padding, pool, smallest image that leaves one point
+    "narrow": ((3, 3), "same", 4, 16),
+    "wide": ((3, 3), "valid", 2, 10),
+    "public": ((7, 5), "valid", 2, 18),
+}
+FILTERS = (8, 10)
+UNITS = 32
+
+
+@keras.saving.register_keras_serializable(package="edram_fer")
+class LocalisationNetwork(keras.layers.Layer):
+    """Conv 8, max-pool, ReLU; conv 10, max-pool, ReLU; dense 32, ReLU; dense 6 = theta. Always in float32.
+
+    Readings of the paper, whose 90 = 10 x 3 x 3 inputs of the dense layer do not follow from 2x2 pools at 48 pixels:
+        narrow: 3x3 `same` convolutions and 4x4 pools give the 90.
+        wide: 3x3 `valid` convolutions and 2x2 pools as drawn give 1,000.
+        public: 7x7 and 5x5 `valid` convolutions, 2x2 pools, 640: what most public code has.
+
+    A new network gives the identity for every image: the last kernel starts at 0, and without a bound the last bias at
+    (1, 0, 0, 0, 1, 0). With one the bias starts at 0 and theta = identity + bound * tanh(last layer); below .5 no
+    window is mirrored or flat.
+
+    Args:
+        reading: "narrow", "wide" or "public".
+        bound: None, or the largest distance of theta's entries from those of the identity.
+        rate: share of the learning rate that this network has, see models.deep_emotion.slow.
+        initializer: of the other kernels, "normal" or "he".
+
+    Call arguments: image [B, H, W, C]. Returns theta float32 [B, 2, 3].
+    """
+
+    def __init__(self, reading="narrow", bound=None, rate=1.0, initializer="normal", **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.reading, self.bound, self.rate, self.initializer = reading, bound, rate, initializer
+        sides, padding, pool, _ = READINGS[reading]
+        options = {"rate": rate, "dtype": "float32"}
+        self.convolutions = [
+            SlowConv2D(n, side, padding=padding, kernel_initializer=drawn(initializer, rate), **options)
+            for n, side in zip(FILTERS, sides, strict=True)
+        ]
+        self.pool = keras.layers.MaxPooling2D(pool, dtype="float32")
+        self.flatten = keras.layers.Flatten(dtype="float32")
+        self.hidden = SlowDense(UNITS, "relu", kernel_initializer=drawn(initializer, rate), **options)
+        start = np.ravel(IDENTITY).astype("float32") / rate if bound is None else np.zeros(6, "float32")
+        self.theta = SlowDense(6, kernel_initializer="zeros", bias_initializer=start, **options)
+
+    def build(self, image_shape):
+        pass
+
+    def call(self, image):
+        x = ops.cast(image, "float32")
+        for convolution in self.convolutions:
+            x = ops.relu(self.pool(convolution(x)))
+        theta = ops.reshape(self.theta(self.hidden(self.flatten(x))), (-1, 2, 3))
+        if self.bound is None:
+            return theta
+        return ops.convert_to_tensor(np.array(IDENTITY, "float32")) + self.bound * ops.tanh(theta)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "reading": self.reading,
+            "bound": self.bound,
+            "rate": self.rate,
+            "initializer": self.initializer,
+        }

@@ -1,0 +1,5 @@
+"""Region attention network: crops, backbones and attention, one file each; `ran.py` wires them."""
+
+from models.region_attention.ran import RAN
+
+__all__ = ["RAN"]

@@ -1,0 +1,83 @@
+"""Self-attention and relation-attention over the regions of a face (Wang et al. 2020)."""
+
+import keras
+from keras import ops
+
+NORMS = ("sigmoid", "softmax")
+
+
+def log_attention(scores, norm):
+    """Logarithm of the attention weights of N regions, float32 [B, N] -> [B, N].
+
+    sigmoid: the paper's; softmax: of these sigmoids over the regions, as in the released code, which keeps the weights
+    of six regions within [.069, .352]. In logarithms no sum of weights is ever 0.
+    """
+    if norm == "sigmoid":
+        return ops.log_sigmoid(scores)
+    return ops.log_softmax(ops.sigmoid(scores), axis=1)
+
+
+def weighted_mean(features, log_weights):
+    """(sum_i w_i F_i / sum_i w_i [B, D], w_i / sum_i w_i [B, N]) of features [B, N, D] and log w [B, N]."""
+    weights = ops.softmax(log_weights, axis=1)
+    return ops.einsum("bn,bnd->bd", weights, features), weights
+
+
+@keras.saving.register_keras_serializable(package="edram_fer")
+class SelfAttention(keras.layers.Layer):
+    """mu_i = sigmoid(F_i . q0 + b0); F_m = sum(mu_i F_i) / sum(mu_i).
+
+    Always in float32.
+
+    Args:
+        norm: "sigmoid" or "softmax", see log_attention.
+
+    Call arguments: features F [B, N, D]. Returns F_m [B, D], log mu [B, N], mu / sum(mu) [B, N].
+    """
+
+    def __init__(self, norm="sigmoid", **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.norm = norm
+        self.score = keras.layers.Dense(1, dtype="float32")
+
+    def build(self, features_shape):
+        pass
+
+    def call(self, features):
+        log_mu = log_attention(self.score(features)[..., 0], self.norm)
+        summary, weights = weighted_mean(features, log_mu)
+        return summary, log_mu, weights
+
+    def get_config(self):
+        return {**super().get_config(), "norm": self.norm}
+
+
+@keras.saving.register_keras_serializable(package="edram_fer")
+class RelationAttention(keras.layers.Layer):
+    """nu_i = sigmoid([F_i : F_m] . q1 + b1); P_RAN = sum(mu_i nu_i [F_i : F_m]) / sum(mu_i nu_i).
+
+    Always in float32.
+
+    Args:
+        norm: "sigmoid" or "softmax", see log_attention.
+
+    Call arguments: features F [B, N, D]; summary F_m [B, D]; log_mu [B, N]. Returns P_RAN [B, 2 D] and the weights
+    mu nu / sum(mu nu) [B, N].
+    """
+
+    def __init__(self, norm="sigmoid", **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.norm = norm
+        self.score = keras.layers.Dense(1, dtype="float32")
+
+    def build(self, features_shape, summary_shape=None, log_mu_shape=None):
+        pass
+
+    def call(self, features, summary, log_mu):
+        repeated = ops.broadcast_to(summary[:, None], ops.shape(features))
+        related = ops.concatenate([features, repeated], axis=-1)
+        log_nu = log_attention(self.score(related)[..., 0], self.norm)
+        return weighted_mean(related, log_mu + log_nu)
+
+    def get_config(self):
+        return {**super().get_config(), "norm": self.norm}

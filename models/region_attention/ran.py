@@ -1,0 +1,174 @@
+"""Region attention network: a face and crops of it through one backbone, weighed by two attentions.
+
+Source: Wang, Peng, Yang, Meng, Qiao, "Region Attention Networks for Pose and Occlusion Robust Facial Expression
+Recognition", IEEE TIP 2020 (arXiv 1905.04075).
+"""
+
+import keras
+from keras import ops
+
+from models.contract import FERModel, check_image_and_classes, share, whole_number
+from models.region_attention.attention import NORMS, RelationAttention, SelfAttention
+from models.region_attention.crops import crops as make_crops
+from models.region_attention.iresnet import IResNet
+from models.region_attention.resnet import FILTERS, STEMS, ResNet
+from models.spatial_transformer import sample
+
+BACKBONES = {  # class, blocks of the four stages
+    "resnet18": (ResNet, (2, 2, 2, 2)),
+    "iresnet18": (IResNet, (2, 2, 2, 2)),
+    "iresnet34": (IResNet, (3, 4, 6, 3)),
+    "iresnet50": (IResNet, (3, 4, 14, 3)),
+    "iresnet100": (IResNet, (3, 13, 30, 3)),
+}
+ATTENTIONS = ("both", "self", "mean")
+
+
+@keras.saving.register_keras_serializable(package="edram_fer")
+class RAN(FERModel):
+    """The whole face and k crops -> features F_0 to F_k -> self-attention -> relation-attention -> emotion.
+
+    Args:
+        image_size: (H, W) in pixels.
+        channels, classes: of the image; emotions K.
+        backbone: "resnet18", "iresnet18", "iresnet34", "iresnet50" or "iresnet100", its weights shared by all regions.
+        crops: "fixed5", "fixed7", "landmarks" or "random", see models.region_attention.crops.
+        attention: "both" (published), "self" (F_m alone is classified) or "mean" (the mean of all F_i): what each of
+            the two attentions brings.
+        attention_norm: "sigmoid" (the paper's equations) or "softmax" (over the regions, the released code).
+        margin: of the region-biased loss, in [0, 1). The model does not use it; training reads it here.
+        crop_size: (h, w) sample points of each region, or one number for both; None: image_size.
+        crop_count: k of "random"; landmark_radius: of "landmarks", see LandmarkCrops.
+        stem: "published" or "small" (for faces below about 112 pixels), see ResNet.
+        fold_crops: True sends all regions through the backbone as one batch: faster, and its batch normalisation sees
+            the statistics of all regions together. False is one call per region as in the released code: each
+            region is normalised by itself while training. Without training both give the same.
+        backbone_filters: of the four stages.
+        affect: with a dense layer for valence and arousal beside the last one (not published).
+        dropout: share of the inputs of the last layer set to 0 while training.
+        batch_norm_momentum: of the moving statistics; seed: of dropout and random crops.
+
+    Call arguments:
+        inputs: {"image": [B, H, W, C] in [0, 1]}; with crops="landmarks" also "landmarks" [B, 68, 2] = (x, y) in pixels
+            of the face, nan where unknown (that crop is then the whole face); as an option "windows"
+            [B, k + 1, 2, 3], the whole face first, in place of the crops.
+
+    Returns:
+        A dict, all float32: "emotion" logits [B, 1, K]; "affect" [B, 1, 2] in [-1, 1] (absent without that layer);
+        "windows" [B, k + 1, 2, 3], the whole face first; "weights" [B, k + 1] = mu nu / sum(mu nu) (of "self" mu,
+        of "mean" all equal); "attention" [B, k + 1] = mu, for the region-biased loss (absent for "mean").
+
+    Raises:
+        ValueError: an argument out of its range, by name; landmarks that are missing from the inputs.
+    """
+
+    def __init__(
+        self,
+        image_size=(100, 100),
+        channels=1,
+        classes=7,
+        backbone="resnet18",
+        crops="fixed5",
+        attention="both",
+        attention_norm="sigmoid",
+        margin=0.1,
+        crop_size=None,
+        crop_count=5,
+        landmark_radius=0.25,
+        stem="published",
+        fold_crops=True,
+        backbone_filters=FILTERS,
+        affect=False,
+        dropout=0.0,
+        batch_norm_momentum=0.9,
+        seed=0,
+        **kwargs,
+    ):
+        super().__init__(autocast=False, **kwargs)
+        given = {**locals()}
+        self.arguments = {name: given[name] for name in _ARGUMENTS}
+        _check(**self.arguments)
+        policy = self.dtype_policy
+        points = image_size if crop_size is None else crop_size
+        self.points = (points, points) if isinstance(points, int) else tuple(points)
+        options = {"count": crop_count, "radius": landmark_radius, "seed": seed + 1}
+        self.crops = make_crops(crops, image_size=image_size, **options)
+        made, blocks = BACKBONES[backbone]
+        self.backbone = made(blocks, backbone_filters, stem, batch_norm_momentum, dtype=policy)
+        self.self_attention = None if attention == "mean" else SelfAttention(attention_norm)
+        self.relation_attention = RelationAttention(attention_norm) if attention == "both" else None
+        self.drop = keras.layers.Dropout(dropout, seed=seed, dtype="float32")
+        self.emotion_head = keras.layers.Dense(classes, dtype="float32")
+        self.affect_head = keras.layers.Dense(2, "tanh", dtype="float32") if affect else None
+        self.build_for_image()
+
+    def input_shapes(self):
+        landmarks = {"landmarks": (None, 68, 2)} if self.arguments["crops"] == "landmarks" else {}
+        return {**super().input_shapes(), **landmarks}
+
+    def call(self, inputs, training=False):
+        windows = self._windows(inputs, training)
+        features = self._features(inputs["image"], windows, training)
+        pooled, outputs = self._attend(features)
+        pooled = self.drop(pooled, training=training)
+        outputs |= {"emotion": self.emotion_head(pooled)[:, None], "windows": windows}
+        if self.affect_head is not None:
+            outputs["affect"] = self.affect_head(pooled)[:, None]
+        return outputs
+
+    def _windows(self, inputs, training):
+        if "windows" in inputs:
+            return ops.cast(inputs["windows"], "float32")
+        if self.arguments["crops"] != "landmarks":
+            return self.crops(inputs["image"], training=training)
+        if "landmarks" not in inputs:
+            raise ValueError(
+                "inputs: expected `landmarks` [B, 68, 2] in pixels beside `image`, which crops='landmarks' needs, got "
+                f"{', '.join(inputs)}"
+            )
+        return self.crops(inputs["image"], inputs["landmarks"], training=training)
+
+    def _features(self, image, windows, training):
+        """F [B, k + 1, D] in float32."""
+        regions = ops.cast(sample(image, windows, self.points), self.compute_dtype)
+        count, shape = self.crops.regions, (*self.points, image.shape[-1])
+        if self.arguments["fold_crops"]:
+            features = self.backbone(ops.reshape(regions, (-1, *shape)), training=training)
+            features = ops.reshape(features, (-1, count, features.shape[-1]))
+        else:
+            each = [self.backbone(regions[:, i], training=training) for i in range(count)]
+            features = ops.stack(each, axis=1)
+        return ops.cast(features, "float32")
+
+    def _attend(self, features):
+        """What is classified, [B, D] or [B, 2 D], and {"weights", "attention"}."""
+        if self.self_attention is None:
+            weights = ops.ones_like(features[:, :, 0]) / self.crops.regions
+            return ops.mean(features, axis=1), {"weights": weights}
+        pooled, log_mu, weights = self.self_attention(features)
+        if self.relation_attention is not None:
+            pooled, weights = self.relation_attention(features, pooled, log_mu)
+        return pooled, {"weights": weights, "attention": ops.exp(log_mu)}
+
+
+_ARGUMENTS = (
+    *("image_size", "channels", "classes", "backbone", "crops", "attention", "attention_norm", "margin", "crop_size"),
+    *("crop_count", "landmark_radius", "stem", "fold_crops", "backbone_filters", "affect", "dropout"),
+    *("batch_norm_momentum", "seed"),
+)
+
+
+def _check(*, image_size, channels, classes, crop_size, **arguments):
+    """What the parts do not check themselves."""
+    choices = {"backbone": BACKBONES, "attention": ATTENTIONS, "attention_norm": NORMS, "stem": STEMS}
+    for name, known in choices.items():
+        if arguments[name] not in known:
+            raise ValueError(f"{name}: expected one of {', '.join(known)}, got {arguments[name]!r}")
+    smallest = BACKBONES[arguments["backbone"]][0].smallest_side(arguments["stem"])
+    check_image_and_classes(image_size, channels, classes, 2 if crop_size is not None else smallest)
+    if crop_size is not None:
+        pair = isinstance(crop_size, (tuple, list)) and len(crop_size) == 2
+        for side in crop_size if pair else (crop_size,):
+            whole_number("crop_size", side, smallest)
+    for name in ("margin", "dropout", "batch_norm_momentum"):
+        share(name, arguments[name])
