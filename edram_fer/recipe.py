@@ -41,7 +41,7 @@ class Recipe:
         learning_rate: at the start, or the peak of "cosine".
         schedule: "constant"; "plateau": divided by `plateau_divisor` when the validation loss stalls for one epoch,
             down to `min_learning_rate`; "cosine": linear warm-up over `warmup_epochs`, then cosine down to it.
-        weight_decay: of "adamw", on kernels only, never on the emission network (it pulls glimpses to the centre).
+        weight_decay: of "adamw", on kernels only, never on the emission network (it would pull glimpses to the centre).
         clip_norm: of the global gradient.
         patience: epochs without a better validation loss after which training ends.
         monitor: of patience and best weights: a "val_" column of history.csv; one that ends in "accuracy" is better

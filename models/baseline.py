@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from models.batch_norm import StepBatchNormalization
 from models.contract import FERModel, check_image_and_classes, filter_counts, share, whole_number
-from models.edram.batch_norm import StepBatchNormalization
 from models.edram.context import area_average_matrix
 from models.edram.glimpse import FILTERS, SMALLEST_GLIMPSE, GlimpseCNN
 from models.edram.head import Head

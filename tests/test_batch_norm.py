@@ -6,7 +6,7 @@ import oracles
 import pytest
 from keras import ops
 
-from models.edram.batch_norm import CHOICES, StepBatchNormalization
+from models.batch_norm import CHOICES, StepBatchNormalization
 
 SHAPES = ((16, 5), (4, 3, 3, 5))
 STEPS = 2

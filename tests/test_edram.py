@@ -13,8 +13,8 @@ from tiny import TINY, draw_weights, pictures
 
 import models
 from models.baseline import CNN
+from models.batch_norm import StepBatchNormalization
 from models.edram import EDRAM
-from models.edram.batch_norm import StepBatchNormalization
 from models.edram.cell import EDRAMCell
 from models.edram.context import ContextNetwork, area_average_matrix
 from models.edram.emission import ZOOM_MEASURES, ZOOM_MODES, EmissionNetwork

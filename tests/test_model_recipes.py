@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from toy import history
 
-from edram_fer import evaluation, recipe, training
+from edram_fer import callbacks, evaluation, recipe, training
 from models.region_attention.iresnet import IResNet
 from models.region_attention.ran import BACKBONES
 
@@ -58,7 +58,7 @@ def test_another_model_takes_the_options_that_it_knows():
 
 def test_falling_into_the_most_frequent_class_is_told_in_the_log(tmp_path, caplog):
     rows = []
-    log = training.Log(tmp_path, rows, fixed_first=False, given=True, majority=0.2494)
+    log = callbacks.Log(tmp_path, rows, fixed_first=False, given=True, majority=0.2494)
     with caplog.at_level(logging.WARNING):
         for accuracy in (0.2494, 0.31, 0.2494):
             rows.append({"val_emotion_accuracy": accuracy})
@@ -71,5 +71,5 @@ def test_falling_into_the_most_frequent_class_is_told_in_the_log(tmp_path, caplo
 
 def test_crops_that_never_move_have_not_collapsed(tmp_path, caplog):
     logs = {f"val_{name}_{t}{sd}": 0.0 for t in (1, 2, 3) for name in ("x", "y") for sd in ("", "_sd")}
-    training.Log(tmp_path, [], fixed_first=False, given=True)._warn(logs)
+    callbacks.Log(tmp_path, [], fixed_first=False, given=True)._warn(logs)
     assert not caplog.text

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from toy import STEPS, assert_same_run, history
 
-from edram_fer import checkpoints, environment, files, training
+from edram_fer import callbacks, checkpoints, environment, files, training
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -50,14 +50,14 @@ def at_step(monkeypatch):
     """at_step(n, deed): call `deed` in the n-th training step from now on."""
 
     def install(number, deed):
-        count, inner = iter(range(1, 1000)), training.NanGuard.on_train_batch_end
+        count, inner = iter(range(1, 1000)), callbacks.NanGuard.on_train_batch_end
 
         def step(self, batch, logs=None):
             inner(self, batch, logs)
             if next(count) == number:
                 deed()
 
-        monkeypatch.setattr(training.NanGuard, "on_train_batch_end", step)
+        monkeypatch.setattr(callbacks.NanGuard, "on_train_batch_end", step)
 
     return install
 

@@ -8,7 +8,7 @@ import pytest
 from toy import history
 
 import edram_fer
-from edram_fer import checkpoints, data, environment, training
+from edram_fer import callbacks, checkpoints, data, environment, training
 from preprocessing.emotions import SEVEN
 
 
@@ -93,10 +93,10 @@ def test_damaged_models_are_named(copied, tmp_path):
 def test_collapsed_glimpses_are_told_in_the_log(tmp_path, caplog):
     logs = {f"val_{name}_{t}_sd": sd for t, sd in ((1, 0.0), (2, 0.3), (3, 0.01)) for name in ("x", "y")}
     logs |= {f"val_x_{t}": 0.0 for t in (1, 2, 3)}
-    training.Log(tmp_path, [], fixed_first=True)._warn(logs)
+    callbacks.Log(tmp_path, [], fixed_first=True)._warn(logs)
     assert "glimpse 3 has collapsed: its centre scatters by 0.0100" in caplog.text
     assert caplog.text.count("collapsed") == 1
-    training.Log(tmp_path, [], fixed_first=False)._warn(logs)
+    callbacks.Log(tmp_path, [], fixed_first=False)._warn(logs)
     assert "glimpse 1 has collapsed" in caplog.text
 
 

@@ -21,7 +21,7 @@ class Blocked:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Blocked())
-from edram_fer import checkpoints, cli, training
+from edram_fer import callbacks, checkpoints, cli, training
 from edram_fer.recipe import Recipe
 
 def run(*arguments):
@@ -36,16 +36,16 @@ def stop_at(step):
         inner(self, batch, logs)
         if next(count) == step:
             os.kill(os.getpid(), signal.SIGTERM)
-    training.NanGuard.on_train_batch_end = on_train_batch_end
+    callbacks.NanGuard.on_train_batch_end = on_train_batch_end
 
 folder, source = Path(sys.argv[1]), sys.argv[2]
-inner = training.NanGuard.on_train_batch_end
+inner = callbacks.NanGuard.on_train_batch_end
 small = ("glimpse_units=8", "head_units=8", "hidden_units=8", "glimpse_filters=(2, 2, 4, 4, 4, 4)", "dropout=0.3")
 settings = ("model=cnn", f"data={source}", "batch_size=14", "epochs=1", *small)
 options = [part for setting in settings for part in ("--set", setting)]
 stop_at(3)
 codes = [run("train", "forch2019", *options, "--out", f"{folder}/cnn", "--quiet")]
-training.NanGuard.on_train_batch_end = inner
+callbacks.NanGuard.on_train_batch_end = inner
 step = checkpoints.read_state(folder / "cnn" / checkpoints.LATEST)[1]["step"]
 codes += [run("train", "--resume", f"{folder}/cnn", "--quiet"), run("evaluate", f"{folder}/cnn", "--no-figures")]
 
@@ -61,7 +61,7 @@ try:
     training.train(toy, folder / "stopped", verbose=0)
 except checkpoints.Interrupted as stop:
     place = str(stop)
-training.NanGuard.on_train_batch_end = inner
+callbacks.NanGuard.on_train_batch_end = inner
 training.resume(folder / "stopped", verbose=0)
 assert_same_run(folder / "stopped", folder / "whole")
 assert "tensorflow" not in sys.modules

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+from models.batch_norm import StepBatchNormalization
 from models.deep_emotion.slow import drawn
-from models.edram.batch_norm import StepBatchNormalization
 
 FILTERS = 10
 

@@ -7,8 +7,8 @@ Vitay, Hamker, "Recurrent Spatial Attention for Facial Emotion Recognition", 201
 import keras
 from keras import ops
 
+from models.batch_norm import CHOICES
 from models.contract import FERModel, check_image_and_classes, filter_counts, share, whole_number
-from models.edram.batch_norm import CHOICES
 from models.edram.cell import EDRAMCell
 from models.edram.context import ContextNetwork
 from models.edram.glimpse import FILTERS, SMALLEST_GLIMPSE

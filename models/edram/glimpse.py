@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from models.edram.batch_norm import StepBatchNormalization
+from models.batch_norm import StepBatchNormalization
 
 FILTERS = (64, 64, 128, 128, 160, 192)
 _PADDING = ("same", "valid", "same", "same", "same", "valid")

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+from models.batch_norm import StepBatchNormalization
 from models.contract import filter_counts
-from models.edram.batch_norm import StepBatchNormalization
 
 FILTERS = (64, 128, 256, 512)
 STEMS = ("published", "small")

@@ -1,0 +1,102 @@
+"""What training does beside the steps: it stops at a loss that is not finite, keeps the best model, logs and warns."""
+
+import csv
+import logging
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from edram_fer import checkpoints, files
+from edram_fer.attention.windows import COLLAPSED
+
+log = logging.getLogger(__name__)
+
+
+class NanGuard(keras.callbacks.Callback):
+    """Ends training at the first loss that is not finite, before it reaches a checkpoint."""
+
+    def __init__(self, steps):
+        super().__init__()
+        self.steps = steps  # of a whole epoch: `fit` may have begun in the middle of one
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        loss = float(logs["loss"])
+        if not np.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss became {loss} in epoch {self.epoch + 1}, step "
+                f"{self.steps - self.params['steps'] + batch + 1}; a smaller learning rate or context_activation=tanh "
+                f"often cures it"
+            )
+
+
+class Best(keras.callbacks.Callback):
+    """Keeps model.keras: the weights of the best epoch so far."""
+
+    def __init__(self, run, emotions, monitor, mode):
+        super().__init__()
+        self.path, self.emotions, self.monitor = Path(run) / "model.keras", emotions, monitor
+        self.sign = 1 if mode == "max" else -1
+        self.best = -self.sign * np.inf
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.sign * (logs[self.monitor] - self.best) > 0:
+            self.best = float(logs[self.monitor])
+            checkpoints.save(self.model, self.path, self.emotions)
+
+
+class Log(keras.callbacks.Callback):
+    """Writes history.csv after each epoch and warns when the glimpses collapse or the model knows one class only.
+
+    Args:
+        run, history: the folder; the rows so far.
+        fixed_first: the first window is the same for all pictures; given: all may be, and nothing is wrong with that.
+        majority: share of the most frequent class of the validation split.
+    """
+
+    def __init__(self, run, history, fixed_first, given=False, majority=np.nan):
+        super().__init__()
+        self.path, self.history = Path(run) / "history.csv", history
+        self.fixed_first, self.given, self.majority = fixed_first, given, majority
+        self.begin = time.monotonic()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.begin = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        row = {"epoch": epoch + 1, "seconds": round(time.monotonic() - self.begin, 2)}
+        row["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        self.history.append({**row, **{name: float(value) for name, value in logs.items()}})
+        columns = list(dict.fromkeys(name for row in self.history for name in row))
+        with files.replace(self.path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as target:
+            writer = csv.DictWriter(target, columns)
+            writer.writeheader()
+            writer.writerows(self.history)
+        self._warn(logs)
+        self._warn_of_majority()
+
+    def _warn_of_majority(self):
+        accuracies = [row.get("val_emotion_accuracy", np.nan) for row in self.history[-2:]]
+        if len(accuracies) == 2 and np.allclose(accuracies, self.majority, rtol=0, atol=1e-6):
+            log.warning(
+                "the validation accuracy of the last two epochs, %.4f, is the share of the most frequent class: the "
+                "model seems to call every picture that; a smaller learning rate often cures it",
+                self.majority,
+            )
+
+    def _warn(self, logs):
+        steps = [int(name.removeprefix("val_x_")) for name in logs if name.startswith("val_x_") and name[6:].isdigit()]
+        if len(steps) < 2 or self.given:
+            return  # one fixed window, or a model that does not glimpse again
+        for step in steps[1 if self.fixed_first else 0 :]:
+            spread = np.sqrt((logs[f"val_x_{step}_sd"] ** 2 + logs[f"val_y_{step}_sd"] ** 2) / 2)
+            if spread < COLLAPSED:
+                log.warning(
+                    "glimpse %d has collapsed: its centre scatters by %.4f (of [-1, 1]) over the validation pictures, "
+                    "less than %.2f: it looks at the same place on every face",
+                    *(step, spread, COLLAPSED),
+                )

@@ -1,0 +1,33 @@
+"""What the optimizer of a recipe decays, and its schedule."""
+
+import keras
+import numpy as np
+import pytest
+from tiny import TINY
+
+import models
+from edram_fer import optimizer, recipe
+
+
+def test_decay_is_of_kernels_but_not_of_the_emission_network():
+    model = models.build("edram", **TINY)
+    adamw = optimizer.make(
+        recipe.Recipe(optimizer="adamw", learning_rate=0.1, weight_decay=0.5, schedule="constant"),
+        steps=10,
+        variables=model.trainable_variables,
+    )
+    before = [np.array(v.value) for v in model.trainable_variables]
+    adamw.apply([keras.ops.zeros(v.shape) for v in model.trainable_variables], model.trainable_variables)
+    for variable, old in zip(model.trainable_variables, before, strict=True):
+        kernel = variable.path.endswith("kernel") and "emission" not in variable.path
+        expected = old * (1 - 0.1 * 0.5) if kernel else old
+        np.testing.assert_allclose(np.array(variable.value), expected, rtol=1e-6, err_msg=variable.path)
+    assert any("emission" in v.path and v.path.endswith("kernel") for v in model.trainable_variables)
+
+
+def test_warm_up_and_cosine():
+    made = recipe.Recipe(learning_rate=0.1, min_learning_rate=0.01, schedule="cosine", warmup_epochs=2, epochs=12)
+    rate = optimizer.make(made, steps=5, variables=[])._learning_rate
+    assert float(rate(0)) == 0 and float(rate(5)) == pytest.approx(0.05) and float(rate(10)) == pytest.approx(0.1)
+    halfway = 0.01 + (0.1 - 0.01) * 0.5  # of 50 steps of cosine
+    assert float(rate(35)) == pytest.approx(halfway, rel=1e-5) and float(rate(60)) == pytest.approx(0.01)
