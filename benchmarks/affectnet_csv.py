@@ -1,6 +1,6 @@
 """Speed and memory of preparing AffectNet's csv lists, all but the pictures: find, fingerprint, count, records, table.
 
-    python benchmarks/affectnet_csv.py [ROWS [records]]
+    python -m benchmarks.affectnet_csv [ROWS [records]]
 
 Makes a training.csv of 200,000 rows (or ROWS) like the published one, 1.1 kB each with 68 landmarks, in a temporary
 folder; "records" ends after reading. Times are the process' own, not the clock's; memory is its peak.
@@ -16,9 +16,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow
 import pyarrow.parquet
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
 
 from preprocessing import face_table, faces
 from preprocessing.datasets.affectnet import annotations
