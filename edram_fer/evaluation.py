@@ -21,7 +21,7 @@ from edram_fer.figures import FILES as FIGURES
 from edram_fer.predictions import table
 from preprocessing.emotions import EMOTIONS
 
-__all__ = ["evaluate", "predict", "read_metrics", "scores", "table"]
+__all__ = ["evaluate", "labelled", "predict", "read_metrics", "scores", "table"]
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +105,27 @@ def predict(model, images, batch_size=128, *, windows=None):
             raise ValueError(f"the model's output `{key}` is not finite for {bad} of {len(values)} pictures")
     result["probabilities"] = _softmax(result.pop("emotion"))
     return result
+
+
+def labelled(run, model, split, *, data=None, data_dir=None):
+    """The pictures of a split whose emotion a model knows.
+
+    Args: as of `evaluate`; `model` as `edram_fer.load` gives it.
+
+    Returns: (features of `edram_fer.data.arrays`, labels int [n] in the order of `model.emotions`).
+
+    Raises ValueError where there is no such picture.
+    """
+    from edram_fer import data as prepared
+
+    source, data_dir = _source(run, files.read_json(run / "recipe.json"), data, data_dir)
+    pictures, names = prepared.arrays(source, split, data_dir=data_dir), prepared.emotions(source, data_dir=data_dir)
+    order = [model.emotions.index(name) if name in model.emotions else -1 for name in names]
+    labels = np.array([order[label] if label >= 0 else -1 for label in pictures["emotion"]], int)
+    known = labels >= 0
+    if not known.any():
+        raise ValueError(f"split {split}: no picture has an emotion that the model knows ({', '.join(model.emotions)})")
+    return {name: values[known] for name, values in pictures.items()}, labels[known]
 
 
 def scores(rows, *, repeats=1000, seed=0):

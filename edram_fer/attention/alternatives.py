@@ -1,0 +1,45 @@
+"""Windows to look at in place of a model's own: does it matter where it looks?
+
+The question is answered by the accuracy with each: own minus mean is what adapting to the picture brings, mean minus
+random what the learned habit brings.
+"""
+
+import numpy as np
+
+from edram_fer.attention.windows import extents
+
+KINDS = ("mean", "shuffled", "random", "whole")
+
+
+def alternative(kind, windows, seed=0):
+    """Windows [B, N, 2, 3] in place of a model's own `windows` [B, N, 2, 3].
+
+    Args:
+        kind: "mean": of each step, over all pictures; "shuffled": those of another picture, all steps of it together;
+            "random": of the own size and turn, at a place drawn evenly from those where the window lies inside the
+            picture (a larger one is in the middle); "whole": the whole picture at every step.
+        seed: of "shuffled" and "random".
+
+    Raises ValueError for another kind, and where one picture cannot be given the windows of another.
+    """
+    windows, rng = np.asarray(windows, float), np.random.default_rng(seed)
+    if kind == "mean":
+        return np.broadcast_to(windows.mean(axis=0), windows.shape).copy()
+    if kind == "shuffled":
+        return windows[_others(len(windows), rng)]
+    if kind == "random":
+        room = np.maximum(1 - extents(windows), 0)
+        centres = rng.uniform(-1, 1, room.shape) * room
+        return np.concatenate([windows[..., :2], centres[..., None]], axis=-1)
+    if kind == "whole":
+        return np.broadcast_to(np.eye(2, 3), windows.shape).copy()
+    raise ValueError(f"windows: expected one of {', '.join(KINDS)}, got {kind!r}")
+
+
+def _others(count, rng):
+    """For each of `count` pictures another one: a random cycle through all of them."""
+    if count < 2:
+        raise ValueError("shuffled windows need at least two pictures")
+    order, others = rng.permutation(count), np.empty(count, int)
+    others[order] = np.roll(order, 1)
+    return others

@@ -1,0 +1,77 @@
+"""Does looking matter? The accuracy of a run with its own windows and with others in their place."""
+
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from edram_fer import files, scores
+from edram_fer.attention.alternatives import KINDS, alternative
+
+CONTRASTS = (("own", "mean"), ("mean", "random"), ("own", "shuffled"), ("own", "random"), ("own", "whole"))
+FILE, FIGURE = "looking.json", "looking.svg"
+
+
+def look(run, *, split="test", data=None, data_dir=None, draws=3, seed=0, batch_size=128):
+    """Predict a split with each kind of windows; write looking.json and figures/looking.svg of the run.
+
+    Args:
+        run: the run folder; split, data, data_dir, batch_size: as in `evaluation.evaluate`.
+        draws: how often random and shuffled windows are drawn anew; a picture's result is the mean.
+        seed: of these and of the intervals.
+
+    Returns: the content of looking.json, see `compared`, and "split", "pictures", "draws", "seed".
+
+    Raises ValueError for a model without windows of its own, or a split without a picture that it knows.
+    """
+    from edram_fer import checkpoints, evaluation  # Keras only where a model runs
+    from edram_fer.figures.looking import looking
+    from edram_fer.figures.style import save
+
+    run = Path(run)
+    model = checkpoints.load(run)
+    pictures, labels = evaluation.labelled(run, model, split, data=data, data_dir=data_dir)
+    own = evaluation.predict(model, pictures["image"], batch_size)
+    if np.allclose(own["windows"], np.eye(2, 3)):
+        raise ValueError(f"{run}: the model sees the whole of every picture, there are no windows to exchange")
+    right = {"own": _right(own, labels)}
+    jobs = [(kind, seed + i) for kind in KINDS for i in range(draws if kind in ("shuffled", "random") else 1)]
+    for kind, number in tqdm(jobs, desc="windows", disable=None):
+        windows = alternative(kind, own["windows"], number)
+        found = _right(evaluation.predict(model, pictures["image"], batch_size, windows=windows), labels)
+        right[kind] = right.get(kind, 0) + found / sum(kind == other for other, _ in jobs)
+    about = {"split": split, "pictures": len(labels), "draws": draws, "seed": seed}
+    result = {**about, **compared(right, subjects=pictures.get("subject"), seed=seed)}
+    files.write_json(run / FILE, result)
+    save(looking(result), run / "figures" / FIGURE)
+    return result
+
+
+def compared(right, *, subjects=None, repeats=1000, seed=0):
+    """Accuracies and their differences.
+
+    Args:
+        right: kind of windows -> [n], the share of draws in which each picture was named right.
+        subjects: optional [n] names, resampled together.
+
+    Returns: {"accuracy": {kind: {"value", "interval"}}, "contrasts": {"own - mean": {"value", "interval"}, ...}}; the
+    intervals are paired bootstraps over the pictures, 95 %.
+    """
+    pairs = {f"{a} - {b}": right[a] - right[b] for a, b in CONTRASTS if a in right and b in right}
+    values = {**right, **pairs}
+    intervals = scores.bootstrap(
+        lambda rows: {name: each[rows].mean() for name, each in values.items()},
+        len(next(iter(right.values()))),
+        subjects=subjects,
+        repeats=repeats,
+        seed=seed,
+    )
+    rows = {name: {"value": float(each.mean()), "interval": intervals[name].tolist()} for name, each in values.items()}
+    return {
+        "accuracy": {name: rows[name] for name in right},
+        "contrasts": {name: rows[name] for name in pairs},
+    }
+
+
+def _right(outputs, labels):
+    return (outputs["probabilities"][:, -1].argmax(axis=-1) == labels).astype(float)
