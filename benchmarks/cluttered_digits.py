@@ -44,9 +44,9 @@ NAMES = np.array([str(digit) for digit in range(10)])
 def build(name, options):
     """The model, compiled: Adam, its rate up to --learning-rate and down a cosine, the global norm clipped at 10."""
     # tanh bounds what the first emission sees, which otherwise diverges at such learning rates.
-    own = {"glimpses": options.glimpses, "context_activation": "tanh"} if name == "edram" else {}
+    own = {"glimpses": options.glimpses, "context_activation": "tanh", "emission_rate": options.emission_rate}
     shared = {"classes": 10, "affect": False, "dtype": options.dtype, "seed": options.seed, **sizes(options.width)}
-    model = models.build(name, image_size=(CANVAS, CANVAS), **shared, **own)
+    model = models.build(name, image_size=(CANVAS, CANVAS), **shared, **(own if name == "edram" else {}))
     terms = {"emotion": EmotionLoss()}
     if located(name, options):
         terms["emitted"] = LocationLoss(LOCATION[options.location])
@@ -125,6 +125,7 @@ def main():
     parser.add_argument("--glimpses", type=int, default=6)
     parser.add_argument("--width", type=float, default=1.0, help="units and filters as a share of the published ones")
     parser.add_argument("--learning-rate", type=float, default=1e-3, help="the highest, after the warm-up")
+    parser.add_argument("--emission-rate", type=float, default=0.05, help="share of it at which the emission learns")
     parser.add_argument("--location", choices=LOCATION, default="all", help="which entries of the windows have targets")
     parser.add_argument("--dtype", default="float32", help="or mixed_bfloat16, faster where the processor knows it")
     parser.add_argument("--test", type=int, default=5000, help="pictures of the test set")

@@ -36,7 +36,8 @@ def read(path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
                     raise _Refused(f"{width}x{height} pixels, more than {max_pixels}")
                 if min(width, height) < MIN_SIDE:
                     raise _Refused(f"{width}x{height} pixels, expected at least {MIN_SIDE} on a side")
-                return np.asarray(_rgb(ImageOps.exif_transpose(image)))
+                ImageOps.exif_transpose(image, in_place=True)
+                return np.asarray(image if image.mode == "RGB" else _rgb(image))
     except _Refused as refused:
         raise ValueError(str(refused)) from None
     except Image.DecompressionBombError:    # Pillow's own limit came first

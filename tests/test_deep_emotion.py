@@ -12,7 +12,7 @@ from tiny import draw_weights, pictures
 import models
 from models.deep_emotion.features import FeatureExtractor, Trunk
 from models.deep_emotion.localisation import LocalisationNetwork
-from models.deep_emotion.slow import SlowConv2D, SlowDense
+from models.slow import SlowConv2D, SlowDense
 
 IDENTITY = np.eye(2, 3)
 SIZE = (20, 22)

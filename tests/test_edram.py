@@ -266,3 +266,17 @@ def test_given_windows_take_the_place_of_the_emissions():
     np.testing.assert_array_equal(guided["windows"], windows)
     np.testing.assert_allclose(guided["emitted"][:, 0], free["emitted"][:, 0], atol=1e-6)
     assert np.abs(oracles.array(guided["emotion"]) - oracles.array(free["emotion"])).max() > 1e-3
+
+
+def test_a_slow_emission_starts_alike_and_moves_by_its_share():
+    hidden = np.random.default_rng(0).normal(size=(5, 8)).astype("float32")
+    plain, slow = EmissionNetwork(), EmissionNetwork(rate=0.1)
+    np.testing.assert_allclose(slow(hidden), plain(hidden), atol=1e-6)
+    moved = {}
+    for layer in (plain, slow):
+        adam = keras.optimizers.Adam(0.01)
+        adam.build(layer.trainable_variables)
+        adam.apply([keras.ops.ones(v.shape) for v in layer.trainable_variables], layer.trainable_variables)
+        moved[layer.rate] = [np.array(w.value) for w in (layer.dense.kernel, layer.dense.bias)]
+    np.testing.assert_allclose(0.1 * moved[0.1][0], 0.1 * moved[1.0][0], atol=1e-6)  # W = rate * V
+    np.testing.assert_allclose(moved[0.1][1], moved[1.0][1], atol=1e-6)  # the bias is not slow

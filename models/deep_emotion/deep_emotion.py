@@ -13,7 +13,7 @@ from keras import ops
 from models.contract import FERModel, check_image_and_classes, share, whole_number
 from models.deep_emotion.features import FeatureExtractor, Trunk
 from models.deep_emotion.localisation import READINGS, LocalisationNetwork
-from models.deep_emotion.slow import drawn
+from models.slow import drawn
 from models.spatial_transformer import IDENTITY, sample
 
 VARIANTS = {  # what None stands for
@@ -49,7 +49,7 @@ class DeepEmotion(FERModel):
         affect: with a dense layer for valence and arousal beside the last one (not published).
         localisation: "narrow", "wide" or "public", see LocalisationNetwork; None: "public" in `image`, else "narrow".
         bound: of theta, see LocalisationNetwork: None, or in (0, 1]; None in `plus`: .4.
-        localisation_rate: share of the learning rate, in (0, 1], see models.deep_emotion.slow; None: 1, in `plus` .1.
+        localisation_rate: share of the learning rate, in (0, 1], see models.slow; None: 1, in `plus` .1.
         initializer: of the kernels, "normal", N(0, .05) as published, or "he"; None: "normal" in `paper`, else "he".
         dropout: share of the features set to 0 while training (the paper's is not known); seed: of its random numbers.
         penalty: lambda of the paper's loss, lambda * squared norm of the kernels of the last two dense layers (the

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from models.batch_norm import StepBatchNormalization
-from models.deep_emotion.slow import drawn
+from models.slow import drawn
 
 FILTERS = 10
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from models.deep_emotion.slow import SlowConv2D, SlowDense, drawn
+from models.slow import SlowConv2D, SlowDense, drawn
 from models.spatial_transformer import IDENTITY
 
 READINGS = {  # sides of the two kernels, padding, pool, smallest image that leaves one point
@@ -32,7 +32,7 @@ class LocalisationNetwork(keras.layers.Layer):
     Args:
         reading: "narrow", "wide" or "public".
         bound: None, or the largest distance of theta's entries from those of the identity.
-        rate: share of the learning rate that this network has, see models.deep_emotion.slow.
+        rate: share of the learning rate that this network has, see models.slow.
         initializer: of the other kernels, "normal" or "he".
 
     Call arguments: image [B, H, W, C]. Returns theta float32 [B, 2, 3].

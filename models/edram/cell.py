@@ -18,7 +18,7 @@ class EDRAMCell(keras.layers.Layer):
         glimpse_size: sample points on a side of the glimpse.
         classification_units, location_units: of LSTM 1 and LSTM 2.
         glimpse_units, filters, steps, batch_norm, momentum: see GlimpseNetwork (its `units` is `glimpse_units`).
-        zoom_limit, zoom_mode, zoom_measure, rotation: see EmissionNetwork.
+        zoom_limit, zoom_mode, zoom_measure, rotation, emission_rate (its `rate`): see EmissionNetwork.
         sensor: "gather" or "separable", see spatial_transformer.sample.
 
     Call arguments:
@@ -45,6 +45,7 @@ class EDRAMCell(keras.layers.Layer):
         zoom_mode="squash",
         zoom_measure="entries",
         rotation=True,
+        emission_rate=1.0,
         sensor="gather",
         **kwargs,
     ):
@@ -55,7 +56,7 @@ class EDRAMCell(keras.layers.Layer):
         self.glimpse = GlimpseNetwork(glimpse_units, filters, steps, batch_norm, momentum, dtype=policy)
         self.lstm1 = keras.layers.LSTMCell(classification_units, dtype=policy)
         self.lstm2 = keras.layers.LSTMCell(location_units, dtype=policy)
-        self.emission = EmissionNetwork(zoom_limit, zoom_mode, zoom_measure, rotation)
+        self.emission = EmissionNetwork(zoom_limit, zoom_mode, zoom_measure, rotation, emission_rate)
         self.state_size = [classification_units, classification_units, location_units, location_units]
 
     @property
@@ -94,5 +95,6 @@ class EDRAMCell(keras.layers.Layer):
             "batch_norm": cnn.batch_norm,
             "momentum": cnn.momentum,
             **{key: emission[key] for key in ("zoom_limit", "zoom_mode", "zoom_measure", "rotation")},
+            "emission_rate": self.emission.rate,
             "sensor": self.sensor,
         }

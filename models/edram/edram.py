@@ -34,7 +34,7 @@ class EDRAM(FERModel):
         glimpse_size: sample points on a side, at least 14.
         batch_norm: "per_step" (Forch), "shared_affine" (Ablavatski) or "shared" (breaks evaluation).
         batch_norm_momentum: of the moving statistics.
-        zoom_limit, zoom_mode, zoom_measure, rotation: see EmissionNetwork.
+        zoom_limit, zoom_mode, zoom_measure, rotation, emission_rate (its `rate`): see EmissionNetwork.
         first_glimpse: "context" (emitted from the context vector) or "whole" (the whole image, or under a zoom limit
             c its centre of side c).
         affect: with the valence and arousal head.
@@ -75,6 +75,7 @@ class EDRAM(FERModel):
         first_glimpse="context",
         affect=True,
         rotation=True,
+        emission_rate=1.0,
         context_activation=None,
         classification_units=512,
         location_units=512,
@@ -107,6 +108,7 @@ class EDRAM(FERModel):
             zoom_mode=zoom_mode,
             zoom_measure=zoom_measure,
             rotation=rotation,
+            emission_rate=emission_rate,
             sensor=sensor,
             dtype=policy,
         )
@@ -150,9 +152,9 @@ class EDRAM(FERModel):
 
 _ARGUMENTS = (
     *("image_size", "channels", "classes", "glimpses", "glimpse_size", "batch_norm", "batch_norm_momentum"),
-    *("zoom_limit", "zoom_mode", "zoom_measure", "first_glimpse", "affect", "rotation", "context_activation"),
+    *("zoom_limit", "zoom_mode", "zoom_measure", "first_glimpse", "affect", "rotation", "emission_rate"),
     *("classification_units", "location_units", "glimpse_units", "head_units", "glimpse_filters", "context_filters"),
-    *("dropout", "seed", "sensor"),
+    *("context_activation", "dropout", "seed", "sensor"),
 )
 
 

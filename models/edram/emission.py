@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from models.slow import SlowDense
+
 ZOOM_MODES = ("squash", "clip")
 ZOOM_MEASURES = ("entries", "extent")
 
@@ -30,6 +32,9 @@ class EmissionNetwork(keras.layers.Layer):
         zoom_mode: "squash" or "clip"; without effect where there is no limit.
         zoom_measure: "entries" (as published) or "extent".
         rotation: False emits zoom and translation only (a1 = a3 = 0).
+        rate: in (0, 1], the share of the learning rate at which the kernel learns. Adam moves each weight by about the
+            learning rate, and what the units of a state bring about together moves the window by far more: at 1e-3 the
+            first steps can throw it into a corner, where tanh has no slope.
 
     Call arguments: hidden [B, units]. Returns float32 [B, 2, 3].
 
@@ -37,7 +42,7 @@ class EmissionNetwork(keras.layers.Layer):
         ValueError: an argument out of its range.
     """
 
-    def __init__(self, zoom_limit=None, zoom_mode="squash", zoom_measure="entries", rotation=True, **kwargs):
+    def __init__(self, zoom_limit=None, zoom_mode="squash", zoom_measure="entries", rotation=True, rate=1.0, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
         if zoom_limit is not None and not (isinstance(zoom_limit, numbers.Real) and 0 < zoom_limit <= 1):
             raise ValueError(f"zoom_limit: expected None or a number in (0, 1], got {zoom_limit!r}")
@@ -45,12 +50,13 @@ class EmissionNetwork(keras.layers.Layer):
             raise ValueError(f"zoom_mode: expected one of {', '.join(ZOOM_MODES)}, got {zoom_mode!r}")
         if zoom_measure not in ZOOM_MEASURES:
             raise ValueError(f"zoom_measure: expected one of {', '.join(ZOOM_MEASURES)}, got {zoom_measure!r}")
+        if not isinstance(rate, numbers.Real) or not 0 < rate <= 1:
+            raise ValueError(f"emission_rate: expected a number in (0, 1], got {rate!r}")
         self.zoom_limit, self.zoom_mode, self.zoom_measure = zoom_limit, zoom_mode, zoom_measure
-        self.rotation = rotation
+        self.rotation, self.rate = rotation, rate
         bias = np.array([1.0, 0, 0, 0, 1, 0] if rotation else [1.0, 0, 1, 0], "float32")
-        self.dense = keras.layers.Dense(
-            len(bias), kernel_initializer="zeros", bias_initializer=_Constant(bias), dtype="float32"
-        )
+        start = {"kernel_initializer": "zeros", "bias_initializer": _Constant(bias)}
+        self.dense = SlowDense(len(bias), rate=rate, bias_rate=1.0, dtype="float32", **start)
 
     def call(self, hidden):
         raw = self.dense(ops.cast(hidden, "float32"))
@@ -92,6 +98,7 @@ class EmissionNetwork(keras.layers.Layer):
             "zoom_mode": self.zoom_mode,
             "zoom_measure": self.zoom_measure,
             "rotation": self.rotation,
+            "rate": self.rate,
         }
 
 

@@ -45,14 +45,15 @@ class SlowConv2D(keras.layers.Conv2D):
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class SlowDense(keras.layers.Dense):
-    """Dense whose kernel and bias are `slowed` by `rate`; its `kernel` and `bias` are the variables V."""
+    """Dense whose kernel is `slowed` by `rate` and whose bias by `bias_rate` (None: the same); its `kernel` and `bias`
+    are the variables V."""
 
-    def __init__(self, *args, rate=1.0, **kwargs):
+    def __init__(self, *args, rate=1.0, bias_rate=None, **kwargs):
         super().__init__(*args, **kwargs)
-        self.rate = rate
+        self.rate, self.bias_rate = rate, rate if bias_rate is None else bias_rate
 
     def call(self, x, training=None):
-        return self.activation(ops.matmul(x, slowed(self.kernel, self.rate)) + slowed(self.bias, self.rate))
+        return self.activation(ops.matmul(x, slowed(self.kernel, self.rate)) + slowed(self.bias, self.bias_rate))
 
     def get_config(self):
-        return {**super().get_config(), "rate": self.rate}
+        return {**super().get_config(), "rate": self.rate, "bias_rate": self.bias_rate}
