@@ -20,6 +20,7 @@ from models.edram.context import ContextNetwork, area_average_matrix
 from models.edram.emission import ZOOM_MEASURES, ZOOM_MODES, EmissionNetwork
 from models.edram.glimpse import GlimpseCNN, GlimpseNetwork
 from models.edram.head import Head
+from models.slow import SlowDense
 
 LIMITS = [(None, "squash"), *itertools.product((0.3, 1.0), ZOOM_MODES)]
 RESTRICTIONS = [(*limit, measure) for limit, measure in itertools.product(LIMITS, ZOOM_MEASURES)]
@@ -97,14 +98,15 @@ def test_output_shapes_of_the_published_layers(published, monkeypatch):
 
         monkeypatch.setattr(layer_class, "call", call)
 
-    for layer_class in (keras.layers.Conv2D, keras.layers.MaxPooling2D, keras.layers.Dense, keras.layers.LSTMCell):
+    layers = keras.layers
+    for layer_class in (layers.Conv2D, layers.MaxPooling2D, layers.Dense, SlowDense, layers.LSTMCell):
         spy(layer_class)
     published({"image": pictures(1, 100, 100, 1)})
-    context = [("Conv2D", (8, 8, 16)), ("Conv2D", (6, 6, 16)), ("Conv2D", (4, 4, 32)), ("Dense", (6,))]
+    context = [("Conv2D", (8, 8, 16)), ("Conv2D", (6, 6, 16)), ("Conv2D", (4, 4, 32)), ("SlowDense", (6,))]
     glimpse = [("Conv2D", (26, 26, 64)), ("Conv2D", (24, 24, 64)), ("MaxPooling2D", (12, 12, 64))]
     glimpse += [("Conv2D", (12, 12, 128)), ("Conv2D", (12, 12, 128)), ("MaxPooling2D", (6, 6, 128))]
     glimpse += [("Conv2D", (6, 6, 160)), ("Conv2D", (4, 4, 192)), ("Dense", (1024,)), ("Dense", (1024,))]
-    recurrent = [("LSTMCell", (512,)), ("LSTMCell", (512,)), ("Dense", (6,))]
+    recurrent = [("LSTMCell", (512,)), ("LSTMCell", (512,)), ("SlowDense", (6,))]
     heads = [("Dense", (1, n)) for n in (1024, 1024, 7, 1024, 1024, 2)]  # one step
     assert shapes == context + glimpse + recurrent + heads
 

@@ -45,8 +45,8 @@ class EDRAMCell(keras.layers.Layer):
         zoom_mode="squash",
         zoom_measure="entries",
         rotation=True,
-        emission_rate=1.0,
         sensor="gather",
+        emission_rate=1.0,
         **kwargs,
     ):
         # Without autocast, image and matrix stay float32 under mixed precision.
