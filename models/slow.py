@@ -3,8 +3,6 @@
 import keras
 from keras import ops
 
-PUBLISHED_SD = 0.05  # Minaee, Abdolrashidi 2019: weights drawn from N(0, .05)
-
 
 def slowed(weight, rate):
     """rate * weight, with the gradient as if it were `weight` itself.
@@ -15,16 +13,6 @@ def slowed(weight, rate):
     rate * lr * dL/dW, too. The norm of the gradient, by which it may be clipped, is that of dL/dW.
     """
     return weight if rate == 1 else weight + ops.stop_gradient((rate - 1.0) * weight)
-
-
-def drawn(initializer, rate=1.0):
-    """Keras initializer of a kernel W = rate * V: for V, so that W is N(0, .05) ("normal") or He et al. 2015 ("he").
-
-    A new object for every kernel: one object gives the same numbers each time.
-    """
-    if initializer == "normal":
-        return keras.initializers.RandomNormal(stddev=PUBLISHED_SD / rate)
-    return keras.initializers.VarianceScaling(2.0 / rate**2, "fan_in", "truncated_normal")
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")

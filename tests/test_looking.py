@@ -38,7 +38,7 @@ def test_a_window_larger_than_the_picture_stays_in_the_middle():
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="expected one of mean, shuffled, random, whole, got 'own'"):
         alternative("own", windows())
-    with pytest.raises(ValueError, match="at least two pictures"):
+    with pytest.raises(ValueError, match="at least 2 pictures, got 1"):
         alternative("shuffled", windows(1))
 
 

@@ -6,6 +6,7 @@ random what the learned habit brings.
 
 import numpy as np
 
+from edram_fer.attention.baselines import other_pictures
 from edram_fer.attention.windows import extents
 
 KINDS = ("mean", "shuffled", "random", "whole")
@@ -22,24 +23,15 @@ def alternative(kind, windows, seed=0):
 
     Raises ValueError for another kind, and where one picture cannot be given the windows of another.
     """
-    windows, rng = np.asarray(windows, float), np.random.default_rng(seed)
+    windows = np.asarray(windows, float)
     if kind == "mean":
         return np.broadcast_to(windows.mean(axis=0), windows.shape).copy()
     if kind == "shuffled":
-        return windows[_others(len(windows), rng)]
+        return windows[other_pictures(len(windows), seed)]
     if kind == "random":
         room = np.maximum(1 - extents(windows), 0)
-        centres = rng.uniform(-1, 1, room.shape) * room
+        centres = np.random.default_rng(seed).uniform(-1, 1, room.shape) * room
         return np.concatenate([windows[..., :2], centres[..., None]], axis=-1)
     if kind == "whole":
         return np.broadcast_to(np.eye(2, 3), windows.shape).copy()
     raise ValueError(f"windows: expected one of {', '.join(KINDS)}, got {kind!r}")
-
-
-def _others(count, rng):
-    """For each of `count` pictures another one: a random cycle through all of them."""
-    if count < 2:
-        raise ValueError("shuffled windows need at least two pictures")
-    order, others = rng.permutation(count), np.empty(count, int)
-    others[order] = np.roll(order, 1)
-    return others

@@ -12,8 +12,8 @@ from keras import ops
 
 from models.contract import FERModel, check_image_and_classes, share, whole_number
 from models.deep_emotion.features import FeatureExtractor, Trunk
+from models.deep_emotion.initializers import drawn
 from models.deep_emotion.localisation import READINGS, LocalisationNetwork
-from models.slow import drawn
 from models.spatial_transformer import IDENTITY, sample
 
 VARIANTS = {  # what None stands for

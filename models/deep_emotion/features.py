@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from models.batch_norm import StepBatchNormalization
-from models.slow import drawn
+from models.deep_emotion.initializers import drawn
 
 FILTERS = 10
 

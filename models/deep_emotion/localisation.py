@@ -4,7 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from models.slow import SlowConv2D, SlowDense, drawn
+from models.deep_emotion.initializers import drawn
+from models.slow import SlowConv2D, SlowDense
 from models.spatial_transformer import IDENTITY
 
 READINGS = {  # sides of the two kernels, padding, pool, smallest image that leaves one point
