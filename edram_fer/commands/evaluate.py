@@ -1,0 +1,46 @@
+"""Run folders to scores, figures and pages."""
+
+from typing import Annotated
+
+import typer
+
+from edram_fer import startup
+from edram_fer.commands.options import DataDir, Run
+
+
+def evaluate(
+    run: Run,
+    split: Annotated[list[str] | None, typer.Option("--split", help="May be repeated [default: test].")] = None,
+    source: Annotated[str | None, typer.Option("--data", help="Another data set than the run's own.")] = None,
+    data_dir: DataDir = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 128,
+    flip: Annotated[bool, typer.Option("--flip", help="Also the average with the mirror images.")] = False,
+    figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw figures and the report.")] = True,
+):
+    """Predictions, scores, figures and the report of a run."""
+    startup.load_keras()
+    from edram_fer import evaluation
+
+    metrics = evaluation.evaluate(
+        run,
+        splits=tuple(split or ("test",)),
+        data=source,
+        data_dir=data_dir,
+        batch_size=batch_size,
+        figures=figures,
+        flip=flip,
+    )
+    for name, scores in metrics["splits"].items():
+        typer.echo(
+            f"{name}: accuracy {scores['accuracy']:.2%}, mean class accuracy {scores['mean_class_accuracy']:.2%}, "
+            f"{scores['pictures']} pictures"
+        )
+    if figures:
+        report(run)
+
+
+def report(run: Run):
+    """Write report.html of an evaluated run."""
+    from edram_fer.report import write
+
+    typer.echo(f"Report: {write(run)}")

@@ -1,0 +1,12 @@
+"""What several commands take."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Where prepared data sets lie [default: $EDRAM_FER_DATA or ./data]."),
+]
+Run = Annotated[Path, typer.Argument(help="Run folder.")]

@@ -1,0 +1,84 @@
+"""Original files to data sets that models train on."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edram_fer import startup
+from edram_fer.commands.options import DataDir
+
+
+def prepare(
+    dataset: Annotated[str, typer.Argument(help="fer2013, affectnet, drawn_faces/grey48, ...")],
+    source: Annotated[Path | None, typer.Option("--source", help="File or folder of the original files.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "--data-dir", help="Where to [default: $EDRAM_FER_DATA or ./data].")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Prepare again what is there.")] = False,
+    size: Annotated[int | None, typer.Option(help="Side of a face in pixels [default: 100].")] = None,
+    colour: Annotated[bool | None, typer.Option("--colour/--grey", help="RGB or grey [default: grey].")] = None,
+    detectors: Annotated[
+        str | None, typer.Option(help="Asked in turn: some of yunet,ssd,dlib,given,none [default: the data set's].")
+    ] = None,
+    detector_size: Annotated[int | None, typer.Option(help="Longer side that YuNet sees [default: 320].")] = None,
+    faces: Annotated[str | None, typer.Option(help="Of several: largest, centre, all [default: largest].")] = None,
+    margin: Annotated[float | None, typer.Option(help="Share by which a crop is larger [default: 0].")] = None,
+    landmarks: Annotated[bool | None, typer.Option("--landmarks", help="Find 68 landmarks with dlib.")] = None,
+    check: Annotated[str | None, typer.Option(help="A detector to compare given boxes with.")] = None,
+    classes: Annotated[str | None, typer.Option(help="seven or eight [default: all that there are].")] = None,
+    validation: Annotated[
+        float | None, typer.Option(help="Share drawn from training where there is no validation [default: 0.05].")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of that choice [default: 0].")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes [default: one per core].")] = None,
+    beam: Annotated[
+        list[str] | None,
+        typer.Option("--beam", metavar="FLAG", help="A flag of an Apache Beam pipeline that makes the faces instead."),
+    ] = None,
+    reading: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of this data set's reader.")
+    ] = None,
+):
+    """Original files to a prepared data set (TFDS); a run that was stopped is gone on with by the same command."""
+    startup.load_keras()
+    from edram_fer import data
+    from edram_fer.recipe import value_of
+    from preprocessing import datasets
+
+    options = {
+        "size": size,
+        "colour": colour,
+        "detectors": None if detectors is None else tuple(detectors.split(",")),
+        "detector_size": detector_size,
+        "faces": faces,
+        "margin": margin,
+        "landmarks": landmarks,
+        "check": check,
+        "classes": classes,
+        "validation": validation,
+        "seed": seed,
+        "workers": workers,
+        "beam": beam,
+    }
+    options = {name: value for name, value in options.items() if value is not None}
+    for setting in reading or []:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise ValueError(f"--set: expected key=value, got {setting!r}")
+        options[key] = value_of(text)
+    datasets.prepare(dataset, source, out or data.default_data_dir(), force=force, report=typer.echo, **options)
+
+
+def arrays(
+    source: Annotated[str, typer.Argument(help="A prepared data set.")],
+    out: Annotated[Path, typer.Argument(help="The .npz file to write.")],
+    data_dir: DataDir = None,
+):
+    """A prepared data set to one file, for environments without TensorFlow."""
+    startup.load_keras()
+    from edram_fer import data
+
+    described = data.write_arrays(source, out, data_dir=data_dir)
+    counts = ", ".join(f"{split} {count}" for split, count in described["splits"].items())
+    typer.echo(f"{out}: {counts} pictures, {out.stat().st_size / 1e6:.1f} MB")

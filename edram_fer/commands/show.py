@@ -1,0 +1,64 @@
+"""What lies here: data sets, runs, and the installation itself."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edram_fer import startup
+from edram_fer.commands.options import DataDir
+
+
+def inspect(
+    source: Annotated[
+        str, typer.Argument(help="A prepared data set, an arrays file, a run folder, or a folder of original files.")
+    ],
+    data_dir: DataDir = None,
+):
+    """What a data set or a run holds. A name is that of a prepared data set; a folder of the same name is ./NAME."""
+    startup.load_keras()
+    from rich.console import Console
+    from rich.pretty import pprint
+
+    from edram_fer import checkpoints, data, environment
+
+    console = Console()
+    named = _names_a_data_set(source)
+    if named and Path(source).exists():
+        typer.echo(f"{source} is taken for the prepared data set; the folder of that name is ./{source}", err=True)
+    if not named and (Path(source) / "recipe.json").exists():
+        pprint(checkpoints.read_recipe(source).to_json(), console=console, expand_all=True)
+        pprint(environment.read(source), console=console, expand_all=True)
+        return
+    if not named and (Path(source).is_dir() or Path(source).suffix == ".csv"):
+        from preprocessing.datasets import inspection
+
+        for line in inspection.inspect(source):
+            typer.echo(line)
+        return
+    described = data.describe(source, data_dir=data_dir)
+    pprint(described, console=console, expand_all=True)
+    for split in described["splits"]:
+        counts = data.class_counts(source, split, data_dir=data_dir)
+        typer.echo(f"{split}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+
+
+def _names_a_data_set(source: str) -> bool:
+    """Whether a text is a name such as "fer2013" or "drawn_faces/grey48", whatever else lies in the current folder."""
+    from preprocessing import datasets
+
+    name, *config = source.split("/")
+    return name in datasets.NAMES and len(config) <= 1 and config != [""]
+
+
+def doctor():
+    """Versions, backend, devices, and which extras are missing."""
+    from edram_fer import environment
+
+    for name, version in environment.versions().items():
+        typer.echo(f"{name:24}{version or 'not installed'}")
+    for name, value in environment.machine().items():
+        typer.echo(f"{name:24}{', '.join(value) if isinstance(value, list) else value}")
+    for extra, missing in environment.missing_extras().items():
+        hint = f"missing {', '.join(missing)}: pip install 'edram-fer[{extra}]'" if missing else "complete"
+        typer.echo(f"{'extra ' + extra:24}{hint}")
