@@ -10,7 +10,7 @@ from edram_fer.commands.evaluate import evaluate, report
 from edram_fer.commands.prepare import arrays, prepare
 from edram_fer.commands.show import doctor, inspect
 from edram_fer.commands.study import looking
-from edram_fer.commands.train import train
+from edram_fer.commands.train import sweep, train
 
 app = typer.Typer(
     add_completion=False,
@@ -19,7 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain text: an error ends in a sentence, not in the rim of a box
     help="Train and compare FER models that choose where to look, and study what they look at.",
 )
-for command in (prepare, arrays, train, evaluate, looking, report, inspect, doctor):
+for command in (prepare, arrays, train, sweep, evaluate, looking, report, inspect, doctor):
     app.command()(command)
 
 

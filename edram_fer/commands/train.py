@@ -44,3 +44,59 @@ def train(
         typer.echo(f"Stopped and saved {stop}. Go on with: python train.py --resume {out}", err=True)
         raise typer.Exit(128 + signal.SIGTERM) from None
     typer.echo(f"Trained: {out}. Next: python evaluate.py {out}")
+
+
+def sweep(
+    recipe: Annotated[str, typer.Argument(help="A recipe: zoom_free, ...")],
+    zoom_limit: Annotated[
+        str | None, typer.Option("--zoom-limit", metavar="V,V", help="Limits, as none,.5,.3: short for --vary.")
+    ] = None,
+    vary: Annotated[
+        list[str] | None, typer.Option("--vary", metavar="KEY=V,V", help="Values of a setting; may be repeated.")
+    ] = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs of each combination.")] = 1,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe of all runs.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the runs [default: runs/RECIPE].")] = None,
+    split: Annotated[list[str] | None, typer.Option("--split", help="Evaluated on [default: test].")] = None,
+    data_dir: DataDir = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="One line per epoch, no progress bar.")] = False,
+):
+    """Train and evaluate a recipe with all combinations of some settings; go on where it was stopped."""
+    startup.load_keras()
+    from rich.console import Console
+    from rich.table import Table
+
+    from edram_fer import checkpoints
+    from edram_fer import sweep as sweeps
+
+    varied = {}
+    for setting in [*(vary or []), *([f"zoom_limit={zoom_limit}"] if zoom_limit else [])]:
+        key, equals, values = setting.partition("=")
+        if not equals or not all(values.split(",")):
+            raise ValueError(f"--vary: expected KEY=VALUE,VALUE, got {setting!r}")
+        varied[key] = values.split(",")
+    out = out or Path("runs") / recipe
+    runs = sweeps.grid(recipe, varied, seeds, settings or [])
+    try:
+        rows = sweeps.sweep(
+            runs, out, splits=tuple(split or ("test",)), data_dir=data_dir, verbose=2 if quiet else "auto"
+        )
+    except checkpoints.Interrupted as stop:
+        typer.echo(f"Stopped and saved {stop}. The same command goes on.", err=True)
+        raise typer.Exit(128 + signal.SIGTERM) from None
+    table = Table("combination", "runs", "accuracy, %", "mean class accuracy, %")
+    name = (split or ["test"])[0]
+    for line in sweeps.means(rows):
+        scores = [_mean(line, f"{name}_{score}") for score in ("accuracy", "mean_class_accuracy")]
+        table.add_row(line["combination"], str(line["runs"]), *scores)
+    Console().print(table)
+    typer.echo(f"Tables: {out / sweeps.TABLE}, {out / sweeps.MEANS}. Side by side: edram-fer compare RUN RUN ...")
+
+
+def _mean(line, score):
+    if line.get(score) is None:
+        return "–"
+    spread = line.get(f"{score}_sd")
+    return f"{100 * line[score]:.2f}" + ("" if spread is None else f" ± {100 * spread:.2f}")

@@ -59,11 +59,6 @@ class EDRAMCell(keras.layers.Layer):
         self.emission = EmissionNetwork(zoom_limit, zoom_mode, zoom_measure, rotation, emission_rate)
         self.state_size = [classification_units, classification_units, location_units, location_units]
 
-    @property
-    def mixed_layers(self):
-        """The layers whose products are in the compute dtype: nearly all of the weights."""
-        return [*self.glimpse.cnn.convolutions, self.glimpse.what, self.lstm1, self.lstm2]
-
     def build(self, image_shape):
         pass
 

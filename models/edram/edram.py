@@ -13,7 +13,6 @@ from models.edram.cell import EDRAMCell
 from models.edram.context import ContextNetwork
 from models.edram.glimpse import FILTERS, SMALLEST_GLIMPSE
 from models.edram.head import Head
-from models.edram.weight_casts import cast_once
 from models.spatial_transformer import IDENTITY
 
 FIRST_GLIMPSES = ("context", "whole")
@@ -124,13 +123,12 @@ class EDRAM(FERModel):
         states = self.cell.get_initial_state(context)
         emitted = [self._first_matrix(image, context)]
         used, hidden = [], []
-        with cast_once(self.cell, self.cell.mixed_layers):
-            for step in range(self.arguments["glimpses"]):
-                matrix = emitted[step] if given is None else ops.cast(given[:, step], "float32")
-                used.append(self.cell.emission.restrict(matrix))
-                h1, next_matrix, states = self.cell(image, states, matrix, step=step, training=training)
-                emitted.append(next_matrix)
-                hidden.append(h1)
+        for step in range(self.arguments["glimpses"]):
+            matrix = emitted[step] if given is None else ops.cast(given[:, step], "float32")
+            used.append(self.cell.emission.restrict(matrix))
+            h1, next_matrix, states = self.cell(image, states, matrix, step=step, training=training)
+            emitted.append(next_matrix)
+            hidden.append(h1)
         windows, hidden = ops.stack(used, axis=1), ops.stack(hidden, axis=1)
         outputs = {
             "emotion": self.emotion_head(hidden, training=training),
