@@ -1,4 +1,4 @@
-"""Augmentation: random numbers drawn once per picture, applied as one affine window and two tone changes.
+"""Augmentation: random numbers drawn once per picture, applied as one affine window, an erased box, two tone changes.
 
 The numbers of a picture are a function of (seed, epoch, index), so a resumed run draws the same, and so does another
 backend. The geometry is the models' own sensor: border pixels are repeated ("nearest fill").
@@ -9,6 +9,7 @@ import dataclasses
 import numpy as np
 from keras import ops
 
+from edram_fer import erasing
 from models.spatial_transformer import sample
 
 
@@ -24,7 +25,7 @@ class Augmentation:
         flip: probability of the mirror image.
         contrast: factor in [1 - contrast, 1 + contrast] about the picture's mean.
         brightness: added, in [-brightness, brightness] of the full range.
-        erase: side of a square set to the picture's mean, uniform in [0, erase] of the picture's side.
+        erase: probability that a random rectangle is set to the picture's mean, see edram_fer.erasing.
     """
 
     rotation: float = 20.0
@@ -45,21 +46,23 @@ class Augmentation:
 
 
 NONE = Augmentation(rotation=0, shift=0, zoom=0, shear=0, flip=0)
-NUMBERS = 11
+NUMBERS = 8
+_DRAWN = 11  # three more than there is use for: another number would change the pictures of every seed
 
 
 def draw(seed, epoch, count):
     """Random numbers of `count` pictures in one epoch: NumPy float32 [count, NUMBERS], uniform in [-1, 1)."""
-    return np.random.default_rng([seed, epoch, 1]).uniform(-1, 1, (count, NUMBERS)).astype("float32")
+    return np.random.default_rng([seed, epoch, 1]).uniform(-1, 1, (count, _DRAWN))[:, :NUMBERS].astype("float32")
 
 
-def apply(augmentation, images, numbers):
+def apply(augmentation, images, numbers, boxes=None):
     """Augment a batch with `keras.ops`, eagerly or inside tf.data.
 
     Args:
         augmentation: Augmentation.
         images: float32 [B, H, W, C] in [0, 1].
         numbers: float32 [B, NUMBERS] in [-1, 1), from `draw`.
+        boxes: float32 [B, 4] from `erasing.draw`, where the augmentation erases.
 
     Returns: float32 [B, H, W, C] in [0, 1].
     """
@@ -67,7 +70,7 @@ def apply(augmentation, images, numbers):
     images = sample(images, matrices(augmentation, numbers)[:, None], (height, width))[:, 0]
     mean = ops.mean(images, axis=(1, 2, 3), keepdims=True)
     if augmentation.erase:
-        images = ops.where(_erased(augmentation.erase, numbers, height, width), mean, images)
+        images = erasing.erase(images, boxes)
     if augmentation.contrast or augmentation.brightness:
         factor = 1 + augmentation.contrast * numbers[:, 5, None, None, None]
         images = (images - mean) * factor + mean + augmentation.brightness * numbers[:, 6, None, None, None]
@@ -87,12 +90,3 @@ def matrices(augmentation, numbers):
     x_row = ops.stack([cos * zoom * mirror, (cos * slant - sin) * zoom, shift[:, 0]], axis=-1)
     y_row = ops.stack([sin * zoom * mirror, (sin * slant + cos) * zoom, shift[:, 1]], axis=-1)
     return ops.stack([x_row, y_row], axis=1)
-
-
-def _erased(erase, numbers, height, width):
-    """Boolean [B, H, W, 1]: a square of a side uniform in [0, erase] anywhere in the picture."""
-    half = erase * (numbers[:, 10:11] + 1) / 2
-    y = ops.convert_to_tensor(np.linspace(-1, 1, height, dtype="float32"))[None]
-    x = ops.convert_to_tensor(np.linspace(-1, 1, width, dtype="float32"))[None]
-    rows, columns = ops.abs(y - numbers[:, 8:9]) < half, ops.abs(x - numbers[:, 9:10]) < half
-    return ops.logical_and(rows[:, :, None], columns[:, None, :])[..., None]

@@ -57,9 +57,9 @@ class Interrupted(Exception):
 class Checkpoint(keras.callbacks.Callback):
     """Writes the whole state of a training run, and puts it back.
 
-    The state: every variable of model (seed generators included), optimizer and metrics; epoch and step; the numbers
-    that the other callbacks keep; the history. Put it LAST in the list of callbacks, so that it restores the others
-    after they reset themselves at the beginning of `fit`.
+    The state: every variable of model (seed generators included), optimizer and metrics, and `more`; epoch and step;
+    the numbers that the other callbacks keep; the history. Put it LAST in the list of callbacks, so that it restores the
+    others after they reset themselves at the beginning of `fit`.
 
     Args:
         run: run folder.
@@ -67,10 +67,12 @@ class Checkpoint(keras.callbacks.Callback):
         every: training steps between two checkpoints.
         history: list of rows, one dict per epoch, that the log callback fills.
         interrupted: function that says, after each step, whether to save and raise Interrupted.
+        more: further variables, those of the moving average.
     """
 
-    def __init__(self, run, callbacks, every, history, interrupted):
+    def __init__(self, run, callbacks, every, history, interrupted, more=()):
         super().__init__()
+        self.more = more
         self.path, self.others, self.every = Path(run) / LATEST, callbacks, every
         self.history, self.interrupted = history, interrupted
         self.epoch = self.step = self.first_step = 0
@@ -79,7 +81,7 @@ class Checkpoint(keras.callbacks.Callback):
     def read(self, model):
         """Put back variables, epoch, step and history. Raises as `read_state`, and ValueError for another model."""
         arrays, meta = read_state(self.path)
-        variables = _variables(model)
+        variables = [*_variables(model), *self.more]
         described = [[variable.path, list(variable.shape)] for variable in variables]
         if _unnumbered(described) != _unnumbered(meta["variables"]):
             raise ValueError(
@@ -97,7 +99,7 @@ class Checkpoint(keras.callbacks.Callback):
     def write(self):
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()  # inside `fit` the variables of the model lie elsewhere
-        variables, metrics = _variables(self.model), self.model.metrics_variables
+        variables, metrics = [*_variables(self.model), *self.more], self.model.metrics_variables
         self.state = {
             "epoch": self.epoch,
             "step": self.step,

@@ -26,15 +26,23 @@ def class_weights(counts):
     return np.sqrt(counts.sum() / (np.where(present, counts, 1) * len(counts)) * present).astype("float32")
 
 
+def are_probabilities(y_true, classes):
+    """Whether the true emotion is given as probabilities [B, K], not as classes [B] or [B, 1]."""
+    return len(y_true.shape) == 2 and y_true.shape[-1] == classes
+
+
 @keras.saving.register_keras_serializable(package="edram_fer")
 class EmotionLoss(keras.losses.Loss):
     """Cross-entropy at every step, averaged over the steps, times the weight of the picture's true class.
+
+    Of probabilities p in the place of a class it is sum_k p_k times the loss of class k, its weight and smoothing
+    included: that of mixed labels is the mixture of their losses.
 
     Args:
         weights: K class weights; None: 1.
         label_smoothing: share of the target spread evenly over the classes.
 
-    Call: y_true int [B]; y_pred logits [B, T, K] -> [B], then the mean over the batch.
+    Call: y_true int [B], or probabilities [B, K]; y_pred logits [B, T, K] -> [B], then the mean over the batch.
     """
 
     def __init__(self, weights=None, label_smoothing=0.0, name="emotion", **kwargs):
@@ -44,14 +52,23 @@ class EmotionLoss(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         logits = ops.cast(y_pred, "float32")
-        labels = ops.cast(ops.reshape(y_true, (-1,)), "int32")
         classes = logits.shape[-1]
+        if are_probabilities(y_true, classes):
+            return self._of_probabilities(ops.cast(y_true, "float32"), logits)
+        labels = ops.cast(ops.reshape(y_true, (-1,)), "int32")
         target = ops.one_hot(labels, classes, dtype="float32")
         target = target * (1 - self.label_smoothing) + self.label_smoothing / classes
         loss = -ops.mean(ops.sum(target[:, None] * ops.log_softmax(logits, axis=-1), axis=-1), axis=-1)
         if self.weights is None:
             return loss
         return loss * ops.take(ops.convert_to_tensor(np.array(self.weights, "float32")), labels, axis=0)
+
+    def _of_probabilities(self, target, logits):
+        if self.weights is not None:
+            target = target * np.array(self.weights, "float32")
+        spread = ops.sum(target, axis=-1, keepdims=True) / logits.shape[-1]
+        target = target * (1 - self.label_smoothing) + self.label_smoothing * spread
+        return -ops.mean(ops.sum(target[:, None] * ops.log_softmax(logits, axis=-1), axis=-1), axis=-1)
 
     def get_config(self):
         return {**super().get_config(), "weights": self.weights, "label_smoothing": self.label_smoothing}

@@ -3,15 +3,22 @@
 import keras
 from keras import ops
 
+from edram_fer.losses import are_probabilities
+
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class FinalAccuracy(keras.metrics.Mean):
-    """Share of pictures whose class is the largest logit of the last step. y_true int [B]; y_pred [B, T, K]."""
+    """Share of pictures whose class is the largest logit of the last step.
+
+    y_true int [B], or probabilities [B, K], of which the class is the largest; y_pred [B, T, K].
+    """
 
     def __init__(self, name="accuracy", **kwargs):
         super().__init__(name=name, **kwargs)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
+        if are_probabilities(y_true, y_pred.shape[-1]):
+            y_true = ops.argmax(y_true, axis=-1)
         labels = ops.cast(ops.reshape(y_true, (-1,)), "int32")
         right = ops.equal(ops.cast(ops.argmax(y_pred[:, -1], axis=-1), "int32"), labels)
         super().update_state(ops.cast(right, "float32"), sample_weight)

@@ -1,13 +1,42 @@
 """The optimizer of a recipe."""
 
 import keras
+from keras import ops
 
 # Parts of the paths of variables that are not decayed; on the emission network decay pulls glimpses to the centre.
 UNDECAYED = ("bias", "beta", "gamma", "alpha", "emission")
 
 
+@keras.saving.register_keras_serializable(package="edram_fer")
+class SGD(keras.optimizers.SGD):
+    """Gradient descent with momentum whose weight decay is a part of the gradient: g + decay * w for each kernel w.
+
+    So the published settings mean it. Keras' `weight_decay` takes rate * decay * w from the weights beside the
+    momentum: the same number would decay 1 - momentum times as much.
+
+    Args:
+        decay: of kernels, see UNDECAYED; others: of keras.optimizers.SGD.
+    """
+
+    def __init__(self, learning_rate, *, decay=0.0, **kwargs):
+        super().__init__(learning_rate, **kwargs)
+        self.decay, self.decayed = decay, ()
+
+    def build(self, variables):
+        self.decayed = tuple(_is_decayed(variable) for variable in variables)
+        super().build(variables)
+
+    def update_step(self, gradient, variable, learning_rate):
+        if self.decay and self.decayed[self._get_variable_index(variable)]:
+            gradient = gradient + self.decay * ops.cast(variable, gradient.dtype)
+        super().update_step(gradient, variable, learning_rate)
+
+    def get_config(self):
+        return {**super().get_config(), "decay": self.decay}
+
+
 def make(recipe, steps, variables):
-    """Adam or AdamW with the recipe's schedule.
+    """Adam, AdamW or SGD with the recipe's schedule.
 
     Args:
         recipe: Recipe.
@@ -17,13 +46,24 @@ def make(recipe, steps, variables):
     rate = _learning_rate(recipe, steps)
     if recipe.optimizer == "adam":
         return keras.optimizers.Adam(rate, global_clipnorm=recipe.clip_norm)
+    if recipe.optimizer == "sgd":
+        options = {"momentum": recipe.momentum, "nesterov": recipe.nesterov, "decay": recipe.weight_decay}
+        return SGD(rate, global_clipnorm=recipe.clip_norm, **options)
     optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, global_clipnorm=recipe.clip_norm)
     # Keras holds names against a variable's own name ("kernel"), which does not tell whose it is: so the variables.
-    optimizer.exclude_from_weight_decay([v for v in variables if any(part in v.path for part in UNDECAYED)])
+    optimizer.exclude_from_weight_decay([variable for variable in variables if not _is_decayed(variable)])
     return optimizer
 
 
+def _is_decayed(variable):
+    return not any(part in variable.path for part in UNDECAYED)
+
+
 def _learning_rate(recipe, steps):
+    if recipe.schedule == "steps":
+        last = [round(epoch * steps) - 1 for epoch in recipe.step_epochs]  # Keras changes the rate after these steps
+        rates = [recipe.learning_rate / 10**i for i in range(len(last) + 1)]
+        return keras.optimizers.schedules.PiecewiseConstantDecay(last, rates)
     if recipe.schedule != "cosine":
         return recipe.learning_rate
     warmup = round(recipe.warmup_epochs * steps)

@@ -16,9 +16,10 @@ _CHOICES = {
     "model": tuple(models.MODELS),
     "emotions": tuple(EMOTION_SETS),
     "dtype": ("float32", "mixed_bfloat16"),
-    "optimizer": ("adam", "adamw"),
-    "schedule": ("constant", "plateau", "cosine"),
+    "optimizer": ("adam", "adamw", "sgd"),
+    "schedule": ("constant", "plateau", "cosine", "steps"),
     "class_weights": ("sqrt", "none"),
+    "labels": ("hard", "soft"),
 }
 _LEAST = {"epochs": 1, "batch_size": 2, "seed": 0, "patience": 1, "checkpoint_steps": 1}
 
@@ -37,17 +38,24 @@ class Recipe:
             losses stay float32).
         seed: of weights, dropout, order and augmentation.
         epochs, batch_size: as they say.
-        optimizer: "adam" or "adamw".
+        optimizer: "adam", "adamw" or "sgd".
+        momentum, nesterov: of "sgd".
         learning_rate: at the start, or the peak of "cosine".
         schedule: "constant"; "plateau": divided by `plateau_divisor` when the validation loss stalls for one epoch,
-            down to `min_learning_rate`; "cosine": linear warm-up over `warmup_epochs`, then cosine down to it.
-        weight_decay: of "adamw", on kernels only, never on the emission network (it would pull glimpses to the centre).
+            down to `min_learning_rate`; "cosine": linear warm-up over `warmup_epochs`, then cosine down to it;
+            "steps": divided by 10 after each of `step_epochs`.
+        weight_decay: of "adamw" and, as a part of the gradient, of "sgd"; on kernels only, never on the emission
+            network (it would pull glimpses to the centre).
         clip_norm: of the global gradient.
         patience: epochs without a better validation loss after which training ends.
         monitor: of patience and best weights: a "val_" column of history.csv; one that ends in "accuracy" is better
             high.
         class_weights: "sqrt", see losses.class_weights, or "none".
+        labels: "hard", the emotion, or "soft", the data set's probabilities; validation is with the emotion.
         label_smoothing: share in [0, 1).
+        mixup: alpha of edram_fer.mixup; 0: none.
+        ema: decay of the moving average of the weights, see edram_fer.averaging; 0: none. With it the average is
+            validated, and model.keras holds it.
         emotion_weight, affect_weight, location_weight, region_weight: of the losses, where the model has their output.
             The margin of the region-biased loss is RAN's option `margin`.
         zoom_target: of the location loss, min(zoom_target, zoom limit) in mode "squash".
@@ -67,17 +75,23 @@ class Recipe:
     epochs: int = 25
     batch_size: int = 192
     optimizer: str = "adam"
+    momentum: float = 0.9
+    nesterov: bool = True
     learning_rate: float = 1e-4
     schedule: str = "plateau"
     plateau_divisor: float = 3.0
     warmup_epochs: float = 1.0
     min_learning_rate: float = 1e-5
+    step_epochs: tuple = ()
     weight_decay: float = 0.0
     clip_norm: float = 10.0
     patience: int = 1000
     monitor: str = "val_loss"
     class_weights: str = "sqrt"
+    labels: str = "hard"
     label_smoothing: float = 0.0
+    mixup: float = 0.0
+    ema: float = 0.0
     emotion_weight: float = 1.0
     affect_weight: float = 1.0
     location_weight: float = 1.0
@@ -94,7 +108,7 @@ class Recipe:
             value, kind = getattr(self, field.name), type(field.default)
             if kind is float and isinstance(value, int) and not isinstance(value, bool):
                 object.__setattr__(self, field.name, float(value))
-            elif kind in (int, float, str) and (not isinstance(value, kind) or isinstance(value, bool)):
+            elif kind in _WORDS and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
                 raise ValueError(f"{field.name}: expected {_WORDS[kind]}, got {value!r}")
             if kind is float and not 0 <= value < float("inf"):
                 raise ValueError(f"{field.name}: expected a number of at least 0, got {value!r}")
@@ -105,14 +119,24 @@ class Recipe:
                 "expected learning_rate > 0, clip_norm > 0 and plateau_divisor > 1, got "
                 f"{self.learning_rate!r}, {self.clip_norm!r} and {self.plateau_divisor!r}"
             )
-        if not self.label_smoothing < 1:
-            raise ValueError(f"label_smoothing: expected a share in [0, 1), got {self.label_smoothing!r}")
+        for name in ("label_smoothing", "momentum", "ema"):
+            if not getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected a share in [0, 1), got {getattr(self, name)!r}")
+        self._check_steps()
         if not 0 < self.zoom_target <= 1:
             raise ValueError(f"zoom_target: expected a share of the side in (0, 1], got {self.zoom_target!r}")
         known = model_options(self.model)
         for option in self.options:
             if option not in known:
                 raise ValueError(f"options.{option}: unknown to {self.model}; known are {', '.join(known)}")
+
+    def _check_steps(self):
+        steps = self.step_epochs
+        steps = tuple(steps) if isinstance(steps, (list, tuple)) else (steps,)
+        numbers = all(isinstance(e, (int, float)) and not isinstance(e, bool) and e > 0 for e in steps)
+        if not numbers or list(steps) != sorted(set(steps)) or (self.schedule == "steps" and not steps):
+            raise ValueError(f"step_epochs: expected epochs in rising order, (18, 30, 48), got {self.step_epochs!r}")
+        object.__setattr__(self, "step_epochs", steps)
 
     @property
     def classes(self):
@@ -133,7 +157,7 @@ class Recipe:
         return cls(**{**content, "options": options, "augmentation": Augmentation(**content["augmentation"])})
 
 
-_WORDS = {int: "a whole number", float: "a number", str: "text"}
+_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
 def model_options(model):

@@ -10,6 +10,8 @@ import numpy as np
 
 import models
 from edram_fer import callbacks, checkpoints, data, environment, files, losses, optimizer
+from edram_fer.averaging import MovingAverage
+from edram_fer.batches import Batches
 from edram_fer.metrics import FinalAccuracy, WindowStatistics
 
 log = logging.getLogger(__name__)
@@ -73,7 +75,7 @@ class _Setting:
         self.recipe, self.run = recipe, run
         self.model = build(recipe, described)
         outputs = _output_shapes(self.model)
-        self.training, self.validation = batches(recipe, outputs, data_dir)
+        self.training, self.validation = batches(recipe, self.model.input_shapes(), outputs, data_dir)
         logged = compile_model(self.model, recipe, outputs, self.training)
         if recipe.monitor not in logged:
             raise ValueError(f"monitor: expected one of {', '.join(logged)}, got {recipe.monitor!r}")
@@ -93,8 +95,11 @@ class _Setting:
             ),
             self.best,
         ]
-        self.checkpoint = checkpoints.Checkpoint(run, others, recipe.checkpoint_steps, self.history, self.stop)
-        self.callbacks = [*others, *_tensorboard(run), self.checkpoint]
+        averages = [MovingAverage(self.model, recipe.ema)] if recipe.ema else []
+        saved = {"every": recipe.checkpoint_steps, "history": self.history, "interrupted": self.stop}
+        more = [variable for average in averages for variable in average.variables]
+        self.checkpoint = checkpoints.Checkpoint(run, others, more=more, **saved)
+        self.callbacks = [*others, *averages, *_tensorboard(run), self.checkpoint]
 
 
 def make_reproducible(seed):
@@ -118,8 +123,11 @@ def build(recipe, described):
     )
 
 
-def batches(recipe, outputs, data_dir):
-    """(training, validation) data.Batches of a recipe for a model with these `outputs`, name -> shape."""
+def batches(recipe, inputs, outputs, data_dir):
+    """(training, validation) Batches of a recipe for a model with these `inputs` and `outputs`, name -> shape.
+
+    Mixup and soft labels are for training; what validation counts are the data set's emotions, as in evaluation.
+    """
     limit = recipe.options.get("zoom_limit")
     squashed = limit is not None and recipe.options.get("zoom_mode", "squash") == "squash"
     zoom = min(recipe.zoom_target, limit) if squashed else recipe.zoom_target
@@ -132,17 +140,18 @@ def batches(recipe, outputs, data_dir):
         "batch_size": recipe.batch_size,
         "seed": recipe.seed,
         "affect": "affect" in outputs,
+        "landmarks": "landmarks" in inputs,
         "constants": constants,
         "data_dir": data_dir,
     }
-    training = data.Batches(recipe.data, recipe.train_split, augmentation=recipe.augmentation, **shared)
-    return training, data.Batches(recipe.data, recipe.validation_split, **shared)
+    learned = {"augmentation": recipe.augmentation, "mixup": recipe.mixup, "soft": recipe.labels == "soft"}
+    training = Batches(recipe.data, recipe.train_split, **learned, **shared)
+    return training, Batches(recipe.data, recipe.validation_split, **shared)
 
 
 def _output_shapes(model):
-    height, width = model.arguments["image_size"]
-    image = keras.KerasTensor((None, height, width, model.arguments["channels"]), dtype="float32")
-    return {name: output.shape for name, output in model.compute_output_spec({"image": image}).items()}
+    inputs = {name: keras.KerasTensor(shape, dtype="float32") for name, shape in model.input_shapes().items()}
+    return {name: output.shape for name, output in model.compute_output_spec(inputs).items()}
 
 
 def compile_model(model, recipe, outputs, training):

@@ -8,7 +8,8 @@ import pytest
 from test_fer2013 import write_csv
 
 from edram_fer import augment, data
-from edram_fer.data import Batches
+from edram_fer import batches as batching
+from edram_fer.batches import Batches
 from preprocessing import datasets
 from preprocessing.emotions import EIGHT, SEVEN
 
@@ -42,7 +43,7 @@ def training(source, **changes):
 
 def in_numpy(batches, epoch=0, step=0):
     """Batches of the backends without tf.data, endless in training."""
-    stream = data._ArrayBatches(batches, epoch, step)
+    stream = batching._ArrayBatches(batches, epoch, step)
     return map(stream.__getitem__, itertools.count() if stream.num_batches is None else range(stream.num_batches))
 
 

@@ -99,7 +99,7 @@ def test_a_bare_rotation_could_be_two_things():
         ("zoom_target=0", "zoom_target: expected a share of the side"),
         ("name=3", "name: expected text, got 3"),
         ("model=vgg", "model: expected one of edram, cnn.*, got 'vgg'"),
-        ("schedule=step", "schedule: expected one of constant, plateau, cosine, got 'step'"),
+        ("schedule=step", "schedule: expected one of constant, plateau, cosine, steps, got 'step'"),
         ("emotions=six", "emotions: expected one of seven, eight"),
     ],
 )
@@ -126,12 +126,12 @@ def test_a_limit_changes_the_zoom_target_only_where_it_squashes():
         found["zoom"] = float(constants["emitted"][0, 0])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("edram_fer.training.data.Batches", fake)
+        patch.setattr("edram_fer.training.Batches", fake)
         for options, zoom in (
             ({}, 0.35),
             ({"zoom_limit": 0.3}, 0.3),
             ({"zoom_limit": 0.3, "zoom_mode": "clip"}, 0.35),
             ({"zoom_limit": 0.5}, 0.35),
         ):
-            batches(Recipe(options=options), {"emitted": (None, 7, 2, 3)}, None)
+            batches(Recipe(options=options), {}, {"emitted": (None, 7, 2, 3)}, None)
             assert found["zoom"] == pytest.approx(zoom), options

@@ -26,6 +26,9 @@ class Toy(keras.Model):
         self.answer.build((None, size))
         self.built = True
 
+    def input_shapes(self):
+        return {"image": (None, *self.arguments["image_size"], self.arguments["channels"])}
+
     def call(self, inputs, training=False):
         x = self.drop(ops.reshape(inputs["image"], (-1, self.look.kernel.shape[0])), training=training)
         centres = ops.reshape(self.look(x), (-1, 2, 2, 1))

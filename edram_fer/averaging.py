@@ -1,0 +1,53 @@
+"""The moving average of a model's weights, by which it is validated and which model.keras holds."""
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class MovingAverage(keras.callbacks.Callback):
+    """Averages the weights after each training step: theta' <- d theta' + (1 - d) theta.
+
+    With d = min(decay, (1 + n) / (10 + n)) after n steps, as in tf.train.ExponentialMovingAverage, so that the drawn
+    weights are soon forgotten. Averages of weights: Polyak, Juditsky 1992 (SIAM J. Control Optim. 30:838). The moving
+    statistics of batch normalisation are averaged too: those of the last steps would not fit averaged kernels.
+
+    Keras' own `use_ema` will not do: it leaves these statistics out, puts the average in the place of the weights at the
+    end of each `fit`, of which a resumed run has two, and swaps the two by sums, which rounds.
+
+    Put it after the callbacks that look at the validated model (`Best`) and before Checkpoint, which saves `variables`.
+
+    Args:
+        model: built; decay: d, in (0, 1).
+    """
+
+    def __init__(self, model, decay):
+        super().__init__()
+        self.decay, self.own = decay, None
+        self.averaged = [weight for weight in model.weights if keras.backend.is_float_dtype(weight.dtype)]
+        start = _copies(self.averaged)
+        self.variables = [keras.Variable(value, trainable=False, name="average") for value in start]
+
+    def on_train_batch_end(self, batch, logs=None):
+        if keras.backend.backend() == "jax":
+            self.model.jax_state_sync()  # inside `fit` the variables of the model lie elsewhere
+        steps = int(self.model.optimizer.iterations)
+        rate = 1 - min(self.decay, (1 + steps) / (10 + steps))
+        for average, variable in zip(self.variables, self.averaged, strict=True):
+            average.assign_add(rate * (ops.convert_to_tensor(variable) - average))
+
+    def on_test_begin(self, logs=None):
+        self.own = _copies(self.averaged)
+        self._put(_copies(self.variables))
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._put(self.own)
+
+    def _put(self, values):
+        for variable, value in zip(self.averaged, values, strict=True):
+            variable.assign(value)
+
+
+def _copies(variables):
+    """In NumPy: on JAX a test step takes away the arrays that variables hold."""
+    return [np.array(ops.convert_to_numpy(variable)) for variable in variables]

@@ -1,0 +1,211 @@
+"""From a split to batches: tf.data on the TensorFlow backend, NumPy arrays on the others.
+
+The order of a training epoch and all random numbers of its pictures are drawn by NumPy as functions of (seed, epoch),
+so any step of any epoch can be started from, and all backends see the same.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+from edram_fer import augment, erasing, landmarks, mixup
+from edram_fer.data import open_source
+from preprocessing.emotions import EIGHT
+
+
+@dataclasses.dataclass(frozen=True)
+class Batches:
+    """Batches of one split for fit and evaluate: ({"image": float32 [B, H, W, C], ...}, targets).
+
+    The targets are "emotion", with `affect` also "affect" float32 [B, 2], and the `constants`, the same for every
+    picture. The emotion is int32 [B] (indices into `classes`); with `mixup` or `soft` it is probabilities float32
+    [B, K]. Pictures whose emotion is not in `classes` are left out.
+
+    Attributes:
+        source, split, data_dir: see edram_fer.data.
+        classes: the model's emotions, in its order; labels are converted by name.
+        batch_size: pictures in a batch.
+        seed: of order and augmentation.
+        augmentation: augment.Augmentation; with None the pictures come in their own order, unchanged, the last batch
+            as short as it must be: the way to evaluate. With one, incomplete batches are left out.
+        mixup: alpha of edram_fer.mixup, 0: none; only with an augmentation.
+        soft: the target is the data set's soft label, the share of `classes` in it.
+        affect: with valence and arousal among the targets.
+        landmarks: with "landmarks" float32 [B, 68, 2] in pixels among the inputs, moved along with the picture.
+        constants: further targets, name -> array of one picture.
+
+    Raises ValueError where the source lacks a split, soft labels or landmarks, or has too few pictures.
+    """
+
+    source: str
+    split: str
+    classes: tuple
+    batch_size: int
+    seed: int = 0
+    augmentation: augment.Augmentation | None = None
+    mixup: float = 0.0
+    soft: bool = False
+    affect: bool = True
+    landmarks: bool = False
+    constants: dict = dataclasses.field(default_factory=dict)
+    data_dir: Path | None = None
+
+    def __post_init__(self):
+        extra = [name for name, asked in (("landmarks", self.landmarks), ("soft_label", self.soft)) if asked]
+        opened = open_source(self.source, self.data_dir, extra)
+        labels = opened.labels(self.split)
+        lookup = [self.classes.index(name) if name in self.classes else -1 for name in opened.emotions]
+        lookup = np.array([*lookup, -1], "int32")  # the last is where a picture without label (-1) looks
+        object.__setattr__(self, "opened", opened)
+        object.__setattr__(self, "lookup", lookup)
+        object.__setattr__(self, "kept", np.flatnonzero(lookup[labels] >= 0))
+        object.__setattr__(self, "counts", np.bincount(lookup[labels[self.kept]], minlength=len(self.classes)))
+        if not len(self.kept) or (self.augmentation and len(self.kept) < self.batch_size):
+            need = self.batch_size if self.augmentation else 1
+            raise ValueError(
+                f"{self.source}, split {self.split}: expected at least {need} pictures of {', '.join(self.classes)}, "
+                f"found {len(self.kept)} among {len(labels)}"
+            )
+
+    @property
+    def steps(self):
+        """Batches in an epoch."""
+        whole, rest = divmod(len(self.kept), self.batch_size)
+        return whole if self.augmentation else whole + bool(rest)
+
+    def start(self, epoch=0, step=0):
+        """What `fit` reads from that step of that epoch on: an endless tf.data.Dataset or a PyDataset, to be given
+        `steps_per_epoch`. For evaluation (no augmentation): one pass."""
+        if keras.backend.backend() == "tensorflow":
+            return _tf_dataset(self, epoch, step)
+        return _ArrayBatches(self, epoch, step)
+
+    def order(self, epoch):
+        """Indices of the pictures in that epoch's order, the same on every backend."""
+        if not self.augmentation:
+            return self.kept
+        return np.random.default_rng([self.seed, epoch, 0]).permutation(self.kept)
+
+    def draw(self, epoch, count):
+        """Random numbers of that epoch for `count` pictures, those of the whole split: name -> float32 [count, ...]."""
+        numbers = {"augmentation": augment.draw(self.seed, epoch, count)}
+        if self.augmentation.erase:
+            size = self.opened.shape[:2]
+            numbers["boxes"] = erasing.draw(self.seed, epoch, count, self.augmentation.erase, size)
+        if self.mixup:
+            numbers["shares"] = mixup.draw(self.seed, epoch, count, self.mixup)
+        return numbers
+
+    def targets(self, pictures):
+        """The target of each picture of the split: int32 [N], or probabilities float32 [N, K]. With -1 or without
+        sense where it is not in `kept`.
+
+        Args:
+            pictures: features of the split, "emotion" int [N] and with `soft` also "soft_label" [N, 8].
+        """
+        labels = self.lookup[pictures["emotion"]]
+        if self.soft:
+            shares = np.asarray(pictures["soft_label"])[:, [EIGHT.index(name) for name in self.classes]]
+            return (shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-7)).astype("float32")
+        return np.eye(len(self.classes), dtype="float32")[labels] if self.mixup else labels
+
+    def batch(self, pictures, numbers=None):
+        """One batch, with `keras.ops`, eagerly or inside tf.data.
+
+        Args:
+            pictures: "image" float32 [B, H, W, C] in [0, 1], "emotion" as `targets` gives it, "affect", "landmarks".
+            numbers: of `draw` for these pictures; None: not augmented.
+
+        Returns: (inputs, targets).
+        """
+        inputs = {name: pictures[name] for name in ("image", "landmarks") if name in pictures}
+        targets = {name: pictures[name] for name in ("emotion", "affect") if name in pictures}
+        if numbers is not None:
+            drawn = numbers["augmentation"]
+            inputs["image"] = augment.apply(self.augmentation, inputs["image"], drawn, numbers.get("boxes"))
+            if self.landmarks:
+                windows = augment.matrices(self.augmentation, drawn)
+                inputs["landmarks"] = landmarks.moved(inputs["landmarks"], windows, self.opened.shape[:2])
+            if self.mixup:
+                inputs["image"], targets = mixup.mix(inputs["image"], targets, numbers["shares"])
+        count = ops.shape(inputs["image"])[0]
+        constants = {name: ops.repeat(value[None], count, axis=0) for name, value in self.constants.items()}
+        return inputs, {**targets, **constants}
+
+    def features(self):
+        """Names of what `batch` takes beside the image."""
+        return ["emotion", *["affect"] * self.affect, *["landmarks"] * self.landmarks]
+
+
+class _ArrayBatches(keras.utils.PyDataset):
+    """Batches in NumPy; the pictures of the split stay in memory as uint8.
+
+    In training the index counts on through the epochs: Keras calls `on_epoch_end` before the first epoch too, so the
+    epoch cannot be told from that.
+    """
+
+    def __init__(self, batches, epoch, step):
+        super().__init__()
+        self.batches, self.epoch, self.numbers = batches, None, None
+        self.first = epoch * batches.steps + step if batches.augmentation else 0
+        pictures = batches.opened.arrays(batches.split)
+        self.pictures = {**pictures, "emotion": batches.targets(pictures)}
+
+    @property
+    def num_batches(self):
+        return None if self.batches.augmentation else self.batches.steps
+
+    def _begin_epoch(self, epoch):
+        self.epoch, self.indices = epoch, self.batches.order(epoch)
+        if self.batches.augmentation:
+            self.numbers = self.batches.draw(epoch, len(self.pictures["image"]))
+
+    def __getitem__(self, index):
+        batches, size = self.batches, self.batches.batch_size
+        epoch, step = divmod(self.first + index, batches.steps)
+        if epoch != self.epoch:
+            self._begin_epoch(epoch)
+        chosen = self.indices[step * size : (step + 1) * size]
+        pictures = {name: self.pictures[name][chosen] for name in batches.features()}
+        pictures["image"] = self.pictures["image"][chosen].astype("float32") / 255
+        numbers = None if self.numbers is None else {name: drawn[chosen] for name, drawn in self.numbers.items()}
+        return keras.tree.map_structure(ops.convert_to_numpy, batches.batch(pictures, numbers))
+
+
+def _tf_dataset(batches, first_epoch, first_step):
+    import tensorflow as tf
+
+    pictures, decode = batches.opened.encoded(batches.split)
+    pictures = {**pictures, "emotion": batches.targets(pictures)}
+    pictures = {name: tf.constant(pictures[name]) for name in ("image", *batches.features())}
+    size, total, shape = batches.batch_size, len(pictures["emotion"]), batches.opened.shape
+
+    def batch(indices, numbers=None):
+        chosen = {name: tf.gather(values, indices) for name, values in pictures.items()}
+        if chosen["image"].dtype == tf.string:
+            chosen["image"] = tf.map_fn(decode, chosen["image"], fn_output_signature=tf.uint8)
+        chosen["image"] = tf.cast(tf.ensure_shape(chosen["image"], (None, *shape)), tf.float32) / 255
+        if numbers is not None:
+            numbers = {name: tf.gather(drawn, indices) for name, drawn in numbers.items()}
+        return batches.batch(chosen, numbers)
+
+    if not batches.augmentation:
+        return tf.data.Dataset.from_tensor_slices(batches.kept).batch(size).map(batch).prefetch(tf.data.AUTOTUNE)
+    shapes = {name: drawn.shape[1:] for name, drawn in batches.draw(0, 1).items()}
+
+    def one_epoch(epoch):
+        order = tf.numpy_function(lambda e: batches.order(int(e)), [epoch], tf.int64, stateful=False)
+        drawn = tf.numpy_function(
+            lambda e: [*batches.draw(int(e), total).values()], [epoch], [tf.float32] * len(shapes), stateful=False
+        )
+        numbers = {n: tf.ensure_shape(d, (total, *shape)) for (n, shape), d in zip(shapes.items(), drawn, strict=True)}
+        done = tf.where(epoch == first_epoch, first_step * size, 0)
+        order = tf.ensure_shape(order, (None,))[done:]
+        indices = tf.data.Dataset.from_tensor_slices(order).batch(size, drop_remainder=True)
+        return indices.map(lambda chosen: batch(chosen, numbers), num_parallel_calls=tf.data.AUTOTUNE)
+
+    epochs = tf.data.Dataset.counter(start=first_epoch, dtype=tf.int64)
+    return epochs.flat_map(one_epoch).prefetch(tf.data.AUTOTUNE)

@@ -1,0 +1,42 @@
+"""68 landmarks (iBUG 300-W order) that move along with their picture."""
+
+import numpy as np
+from keras import ops
+
+# The point that stands in each place of a mirror image: the jaw, brows, eyes and mouth change sides.
+MIRRORED = (
+    *reversed(range(17)),  # jaw
+    *reversed(range(17, 27)),  # brows
+    *range(27, 31),  # bridge of the nose
+    *reversed(range(31, 36)),  # its base
+    *(45, 44, 43, 42, 47, 46),  # the eye on the left of the picture: corner, lid, corner, lower lid
+    *(39, 38, 37, 36, 41, 40),
+    *reversed(range(48, 55)),  # mouth, outer upper lip
+    *reversed(range(55, 60)),
+    *reversed(range(60, 65)),  # inner upper lip
+    *reversed(range(65, 68)),
+)
+
+
+def moved(landmarks, windows, size):
+    """Where landmarks are in pictures that were sampled through affine windows.
+
+    A window A maps the new picture onto the old one, so a point p of the old is A^-1 p of the new. In a mirror image
+    (det A < 0) the points change places, so that each number keeps its meaning: 36 to 41 are the picture's left eye.
+
+    Args:
+        landmarks: float32 [B, 68, 2] = (x, y) in pixels, nan where unknown.
+        windows: float32 [B, 2, 3] in coordinates of [-1, 1], as of models.spatial_transformer.
+        size: (H, W) of the pictures, old and new.
+
+    Returns: float32 [B, 68, 2] in pixels; they may lie outside of the picture.
+    """
+    half = np.array([size[1] - 1, size[0] - 1], "float32") / 2
+    a, b, c, d = (windows[:, i, j, None] for i in (0, 1) for j in (0, 1))
+    offset = landmarks / half - 1 - windows[:, None, :, 2]
+    determinant = a * d - b * c
+    x = (d * offset[..., 0] - b * offset[..., 1]) / determinant
+    y = (a * offset[..., 1] - c * offset[..., 0]) / determinant
+    points = (ops.stack([x, y], axis=-1) + 1) * half
+    mirror = ops.take(points, np.array(MIRRORED), axis=1)
+    return ops.where(determinant[..., None] < 0, mirror, points)
