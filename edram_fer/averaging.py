@@ -12,8 +12,8 @@ class MovingAverage(keras.callbacks.Callback):
     weights are soon forgotten. Averages of weights: Polyak, Juditsky 1992 (SIAM J. Control Optim. 30:838). The moving
     statistics of batch normalisation are averaged too: those of the last steps would not fit averaged kernels.
 
-    Keras' own `use_ema` will not do: it leaves these statistics out, puts the average in the place of the weights at the
-    end of each `fit`, of which a resumed run has two, and swaps the two by sums, which rounds.
+    Keras' own `use_ema` will not do: it leaves these statistics out, puts the average in the place of the weights at
+    the end of each `fit`, of which a resumed run has two, and swaps the two by sums, which rounds.
 
     Put it after the callbacks that look at the validated model (`Best`) and before Checkpoint, which saves `variables`.
 

@@ -58,8 +58,8 @@ class Checkpoint(keras.callbacks.Callback):
     """Writes the whole state of a training run, and puts it back.
 
     The state: every variable of model (seed generators included), optimizer and metrics, and `more`; epoch and step;
-    the numbers that the other callbacks keep; the history. Put it LAST in the list of callbacks, so that it restores the
-    others after they reset themselves at the beginning of `fit`.
+    the numbers that the other callbacks keep; the history. Put it LAST in the list of callbacks, so that it restores
+    the others after they reset themselves at the beginning of `fit`.
 
     Args:
         run: run folder.

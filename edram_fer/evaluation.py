@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from tqdm.auto import tqdm
 
 from edram_fer import attention, files, predictions
 from edram_fer import scores as measures
@@ -21,12 +22,14 @@ from edram_fer.figures import FILES as FIGURES
 from edram_fer.predictions import table
 from preprocessing.emotions import EMOTIONS
 
-__all__ = ["evaluate", "labelled", "predict", "read_metrics", "scores", "table"]
+__all__ = ["evaluate", "inputs", "labelled", "predict", "read_metrics", "scores", "table"]
 
 log = logging.getLogger(__name__)
 
 
-def evaluate(run, *, splits=("test",), data=None, data_dir=None, batch_size=128, figures=True, flip=False):
+def evaluate(
+    run, *, splits=("test",), data=None, data_dir=None, batch_size=128, figures=True, flip=False, ten_crop=None
+):
     """Write predictions.parquet and metrics.json (and figures/) of a run.
 
     Args:
@@ -39,10 +42,13 @@ def evaluate(run, *, splits=("test",), data=None, data_dir=None, batch_size=128,
         figures: also draw them, of the first split.
         flip: predict the mirror images too; the average of both is scored beside the plain prediction, under its own
             name "<split>_flip".
+        ten_crop: share of the side of five crops; the average of these and their mirror images is scored as
+            "<split>_ten_crop". None: not.
 
     Returns: the content of metrics.json: {"run": what was evaluated and how, "splits": {name: `scores`}}.
 
-    Raises ValueError for a split without a picture whose emotion the model knows, or pictures of a wrong size.
+    Raises ValueError for a split without a picture whose emotion the model knows, pictures of a wrong size or without
+    the landmarks that the model needs, or a share out of (0, 1].
     """
     from edram_fer import checkpoints, environment  # Keras and the data only here: scores are counted without them
     from edram_fer import data as prepared
@@ -56,7 +62,8 @@ def evaluate(run, *, splits=("test",), data=None, data_dir=None, batch_size=128,
     for split in splits:
         pictures = prepared.arrays(source, split, data_dir=data_dir)
         first = pictures["image"] if first is None else first
-        for name, outputs in _predictions(model, split, pictures["image"], batch_size, flip):
+        given = _named(lambda found: inputs(model, found), pictures, split)
+        for name, outputs in _predictions(model, split, given, batch_size, flip, ten_crop):
             tables.append(table(name, pictures, outputs, names, model.emotions))
     rows = pa.concat_tables(tables, promote_options="default")
     identity = _identification(recipe, source, model)
@@ -74,13 +81,28 @@ def evaluate(run, *, splits=("test",), data=None, data_dir=None, batch_size=128,
     return metrics
 
 
-def predict(model, images, batch_size=128, *, windows=None):
+def inputs(model, pictures):
+    """What a model sees of the features of a split: {"image"}, and "landmarks" where it wants them.
+
+    Raises ValueError where it wants what the data set does not have.
+    """
+    wanted = model.input_shapes()
+    if missing := [name for name in wanted if name not in pictures]:
+        raise ValueError(
+            f"the model needs {', '.join(missing)}, which the data set does not have; landmarks come with "
+            f"`prepare ... --landmarks`"
+        )
+    return {name: pictures[name] for name in wanted}
+
+
+def predict(model, images, batch_size=128, *, windows=None, landmarks=None):
     """Run a model over pictures.
 
     Args:
         model: maps {"image"} to the outputs that all models share.
-        images: uint8 [n, H, W, C].
+        images: uint8 [n, H, W, C], or float in [0, 1].
         windows: optional [n, N, 2, 3] to look at in place of the model's own (all models but the yardstick).
+        landmarks: [n, 68, 2] in pixels for a model that looks for its crops by them.
 
     Returns: dict of float32 arrays: "probabilities" [n, T, K], "windows" [n, N, 2, 3], "weights" [n, N] and, of a
     model with that head, "affect" [n, T, 2].
@@ -89,13 +111,15 @@ def predict(model, images, batch_size=128, *, windows=None):
     """
     _check_size(model, images)
     size, parts = min(batch_size, len(images)), []
+    more = {"windows": windows, "landmarks": landmarks}
+    more = {name: np.asarray(values, np.float32) for name, values in more.items() if values is not None}
+    white = 255 if images.dtype == np.uint8 else 1
     for start in range(0, len(images), size):
         # The last batch starts earlier, so that all are of one size and the model is compiled once.
         begin = min(start, len(images) - size)
-        inputs = {"image": np.asarray(images[begin : begin + size], np.float32) / 255}
-        if windows is not None:
-            inputs["windows"] = np.asarray(windows[begin : begin + size], np.float32)
-        outputs = model.predict_on_batch(inputs)
+        batch = {"image": np.asarray(images[begin : begin + size], np.float32) / white}
+        batch |= {name: values[begin : begin + size] for name, values in more.items()}
+        outputs = model.predict_on_batch(batch)
         wanted = [key for key in ("emotion", "affect", "windows", "weights") if key in outputs]
         parts.append({key: np.asarray(outputs[key]).astype(np.float32)[start - begin :] for key in wanted})
     result = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
@@ -168,17 +192,29 @@ def read_metrics(path):
     return metrics
 
 
-def _predictions(model, split, images, batch_size, flip):
-    """(name, outputs) of a split and, with `flip`, of the average with its mirror images.
+def _predictions(model, split, given, batch_size, flip, ten_crop):
+    """(name, outputs) of a split and, where asked for, of the averages of its views.
 
-    Of the average the probabilities and affect are means; the windows stay those of the picture.
+    Of an average the probabilities and affect are means; the windows stay those of the picture.
     """
-    own = predict(model, images, batch_size)
+    from edram_fer import views
+
+    def seen(view):
+        return predict(model, view["image"], batch_size, landmarks=view.get("landmarks"))
+
+    def averaged(each):
+        return {
+            **own,
+            **{key: sum(one[key] for one in each) / len(each) for key in ("probabilities", "affect") if key in own},
+        }
+
+    own = seen(given)
     yield split, own
     if flip:
-        mirrored = predict(model, images[:, :, ::-1], batch_size)
-        means = {key: (own[key] + mirrored[key]) / 2 for key in ("probabilities", "affect") if key in own}
-        yield f"{split}_flip", {**own, **means}
+        yield f"{split}_flip", averaged([own, seen(views.mirrored(given))])
+    if ten_crop is not None:
+        crops = tqdm(views.ten_crops(given, ten_crop), f"{split}, ten crops", total=10, disable=None)
+        yield f"{split}_ten_crop", averaged([seen(view) for view in crops])
 
 
 def _save(run, rows, metrics):
@@ -206,7 +242,10 @@ def _parts(rows, splits):
     for name in pc.unique(rows["split"]).to_pylist():
         part = rows.filter(pc.equal(rows["split"], name))
         yield name, part
-        if "duplicate" in rows.column_names and f"{name.removesuffix('_flip')}_clean" not in splits:
+        if (
+            "duplicate" in rows.column_names
+            and f"{name.removesuffix('_flip').removesuffix('_ten_crop')}_clean" not in splits
+        ):
             clean = part.filter(pc.equal(part["duplicate"], False))
             if 0 < len(clean) < len(part) - part["duplicate"].null_count:
                 yield f"{name}_clean", clean

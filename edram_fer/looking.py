@@ -31,14 +31,17 @@ def look(run, *, split="test", data=None, data_dir=None, draws=3, seed=0, batch_
     run = Path(run)
     model = checkpoints.load(run)
     pictures, labels = evaluation.labelled(run, model, split, data=data, data_dir=data_dir)
-    own = evaluation.predict(model, pictures["image"], batch_size)
+    landmarks = evaluation.inputs(model, pictures).get("landmarks")
+    own = evaluation.predict(model, pictures["image"], batch_size, landmarks=landmarks)
     if np.allclose(own["windows"], np.eye(2, 3)):
         raise ValueError(f"{run}: the model sees the whole of every picture, there are no windows to exchange")
     right = {"own": _right(own, labels)}
     jobs = [(kind, seed + i) for kind in KINDS for i in range(draws if kind in ("shuffled", "random") else 1)]
     for kind, number in tqdm(jobs, desc="windows", disable=None):
         windows = alternative(kind, own["windows"], number)
-        found = _right(evaluation.predict(model, pictures["image"], batch_size, windows=windows), labels)
+        found = _right(
+            evaluation.predict(model, pictures["image"], batch_size, windows=windows, landmarks=landmarks), labels
+        )
         right[kind] = right.get(kind, 0) + found / sum(kind == other for other, _ in jobs)
     about = {"split": split, "pictures": len(labels), "draws": draws, "seed": seed}
     result = {**about, **compared(right, subjects=pictures.get("subject"), seed=seed)}

@@ -5,17 +5,18 @@ import numpy as np
 import pytest
 from skimage.transform import AffineTransform
 
-from edram_fer import augment
+from edram_fer import augment, erasing
 from edram_fer.augment import NONE, Augmentation
 
 OFF = {"rotation": 0, "shift": 0, "zoom": 0, "shear": 0, "flip": 0}
-EVERYTHING = Augmentation(contrast=0.5, brightness=0.3, erase=0.4)
+EVERYTHING = Augmentation(contrast=0.5, brightness=0.3, erase=0.7)
 IMAGES = np.random.default_rng(0).random((6, 20, 23, 3)).astype("float32")
 NUMBERS = augment.draw(seed=3, epoch=1, count=6)
+BOXES = erasing.draw(seed=3, epoch=1, count=6, probability=0.7, size=(20, 23))
 
 
-def applied(augmentation, images=IMAGES, numbers=NUMBERS):
-    return keras.ops.convert_to_numpy(augment.apply(augmentation, images, numbers))
+def applied(augmentation, images=IMAGES, numbers=NUMBERS, boxes=BOXES):
+    return keras.ops.convert_to_numpy(augment.apply(augmentation, images, numbers, boxes))
 
 
 def test_draw_is_a_function_of_seed_and_epoch():
@@ -70,15 +71,19 @@ def test_contrast_and_brightness_change_tones_about_the_mean():
     np.testing.assert_allclose(found, (images - mean) * (1 + 0.5 * factor) + mean + 0.1 * added, atol=1e-5)
 
 
-def test_erase_sets_a_square_to_the_mean():
-    found = applied(Augmentation(**OFF, erase=0.5))
-    for image, before, n in zip(found, IMAGES, NUMBERS, strict=True):
-        half = 0.5 * (n[10] + 1) / 2
-        rows = np.abs(np.linspace(-1, 1, 20) - n[8]) < half
-        columns = np.abs(np.linspace(-1, 1, 23) - n[9]) < half
-        inside = rows[:, None] & columns
-        np.testing.assert_allclose(image[inside], before.mean(), atol=1e-5)
-        np.testing.assert_allclose(image[~inside], before[~inside], atol=1e-5)
+def test_the_numbers_of_a_seed_are_those_of_older_runs():
+    drawn = np.random.default_rng([3, 1, 1]).uniform(-1, 1, (6, 11)).astype("float32")
+    np.testing.assert_array_equal(NUMBERS, drawn[:, : augment.NUMBERS])
+
+
+def test_a_box_is_erased_after_the_geometry_and_before_the_tones():
+    images = 0.4 + 0.2 * IMAGES
+    turned = applied(Augmentation(rotation=20, shift=0, zoom=0, shear=0, flip=0), images)
+    mean = turned.mean(axis=(1, 2, 3), keepdims=True)
+    erased = keras.ops.convert_to_numpy(erasing.erase(turned, BOXES))
+    assert (erased != turned).any()
+    found = applied(Augmentation(rotation=20, shift=0, zoom=0, shear=0, flip=0, erase=0.7, brightness=0.1), images)
+    np.testing.assert_allclose(found, erased - mean + mean + 0.1 * NUMBERS[:, 6, None, None, None], atol=1e-5)
 
 
 def test_values_stay_in_range_and_each_picture_has_its_own_change():
@@ -89,14 +94,15 @@ def test_values_stay_in_range_and_each_picture_has_its_own_change():
 
 
 def test_a_picture_does_not_depend_on_its_batch():
-    np.testing.assert_allclose(applied(EVERYTHING, IMAGES[2:3], NUMBERS[2:3])[0], applied(EVERYTHING)[2], atol=1e-5)
+    alone = applied(EVERYTHING, IMAGES[2:3], NUMBERS[2:3], BOXES[2:3])
+    np.testing.assert_allclose(alone[0], applied(EVERYTHING)[2], atol=1e-5)
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.data runs the TensorFlow backend's operations")
 def test_the_same_inside_tf_data():
     tf = pytest.importorskip("tensorflow")
-    dataset = tf.data.Dataset.from_tensor_slices((IMAGES, NUMBERS)).batch(6)
-    [found] = dataset.map(lambda images, numbers: augment.apply(EVERYTHING, images, numbers)).as_numpy_iterator()
+    dataset = tf.data.Dataset.from_tensor_slices((IMAGES, NUMBERS, BOXES)).batch(6)
+    [found] = dataset.map(lambda *given: augment.apply(EVERYTHING, *given)).as_numpy_iterator()
     np.testing.assert_allclose(found, applied(EVERYTHING), atol=1e-5)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy.ndimage import map_coordinates
 
 import edram_fer
 from edram_fer import evaluation, files, predictions
@@ -26,6 +27,9 @@ class Brightness:
 
     def get_config(self):
         return {"image_size": (SIZE, SIZE), "channels": 1}
+
+    def input_shapes(self):
+        return {"image": (None, SIZE, SIZE, 1)}
 
     def predict_on_batch(self, inputs):
         images = inputs["image"]
@@ -145,8 +149,10 @@ def test_scores_are_in_canonical_order_whatever_the_model_has():
 
 def test_evaluate_writes_table_and_metrics_with_a_clean_split(run):
     metrics = evaluation.evaluate(run.folder, figures=False, batch_size=16)
-    assert metrics == json.loads((run.folder / "metrics.json").read_text()) == evaluation.read_metrics(
-        run.folder / "metrics.json"
+    assert (
+        metrics
+        == json.loads((run.folder / "metrics.json").read_text())
+        == evaluation.read_metrics(run.folder / "metrics.json")
     )
     assert list(metrics["splits"]) == ["test", "test_clean"]
     rows = pq.read_table(run.folder / "predictions.parquet")
@@ -198,6 +204,37 @@ def test_the_flip_average_has_its_own_name(run):
     own, mirrored = (evaluation.predict(run.model, view)["probabilities"] for view in (images, images[:, :, ::-1]))
     both = predictions.unpack(rows.slice(50))["probabilities"]
     np.testing.assert_allclose(both, (own + mirrored) / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.75, 1])
+def test_ten_crops_have_their_own_name(run, share):
+    seen, model = [], run.model
+    answer = model.predict_on_batch
+    model.predict_on_batch = lambda inputs: seen.append(inputs["image"]) or answer(inputs)
+    metrics = evaluation.evaluate(run.folder, figures=False, ten_crop=share)
+    assert list(metrics["splits"]) == ["test", "test_clean", "test_ten_crop", "test_ten_crop_clean"]
+    images = run.splits["test"]["image"].astype("float32") / 255
+    far, crops = (1 - share) * (SIZE - 1), []
+    for left, top in ((0, 0), (far, 0), (0, far), (far, far), (far / 2, far / 2)):
+        rows, columns = (start + share * np.arange(SIZE) for start in (top, left))
+        places = np.meshgrid(rows, columns, indexing="ij")
+        crop = np.stack([map_coordinates(image[..., 0], places, order=1) for image in images])[..., None]
+        crops += [crop, crop[:, :, ::-1]]
+    assert len(seen) == 11
+    for found, expected in zip(seen[1:], crops, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    rows = predictions.read(run.folder / "predictions.parquet")
+    expected = np.mean([evaluation.predict(model, crop.astype("float32"))["probabilities"] for crop in crops], axis=0)
+    found = predictions.unpack(rows.slice(50))["probabilities"]
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    with pytest.raises(ValueError, match=r"ten_crop: expected a share of the picture's side in \(0, 1\], got 1.5"):
+        evaluation.evaluate(run.folder, figures=False, ten_crop=1.5)
+
+
+def test_a_model_that_needs_landmarks_says_so(run):
+    run.model.input_shapes = lambda: {"image": None, "landmarks": (None, 68, 2)}
+    with pytest.raises(ValueError, match="split test: the model needs landmarks, which the data set does not have"):
+        evaluation.evaluate(run.folder, figures=False)
 
 
 def test_a_real_model_and_an_arrays_file(tmp_path):

@@ -31,3 +31,32 @@ def test_warm_up_and_cosine():
     assert float(rate(0)) == 0 and float(rate(5)) == pytest.approx(0.05) and float(rate(10)) == pytest.approx(0.1)
     halfway = 0.01 + (0.1 - 0.01) * 0.5  # of 50 steps of cosine
     assert float(rate(35)) == pytest.approx(halfway, rel=1e-5) and float(rate(60)) == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("nesterov", [True, False])
+def test_sgd_is_momentum_with_the_decay_in_the_gradient(nesterov):
+    kernel, bias = (keras.Variable(np.ones(2, "float32"), name=name) for name in ("kernel", "bias"))
+    settings = {
+        "learning_rate": 0.1,
+        "momentum": 0.8,
+        "nesterov": nesterov,
+        "weight_decay": 0.5,
+        "schedule": "constant",
+    }
+    sgd = optimizer.make(recipe.Recipe(optimizer="sgd", clip_norm=100, **settings), 10, [kernel, bias])
+    sgd.build([kernel, bias])
+    gradients = np.random.default_rng(0).normal(0, 1, (4, 2, 2)).astype("float32")
+    weights, velocity = np.ones((2, 2)), np.zeros((2, 2))
+    for gradient in gradients:
+        sgd.apply([keras.ops.convert_to_tensor(part) for part in gradient], [kernel, bias])
+        full = gradient + 0.5 * weights * [[1], [0]]  # the bias is not decayed
+        velocity = 0.8 * velocity + full  # Sutskever et al. 2013 as PyTorch writes it
+        weights = weights - 0.1 * (full + 0.8 * velocity if nesterov else velocity)
+    np.testing.assert_allclose([np.array(kernel.value), np.array(bias.value)], weights, rtol=1e-5)
+
+
+def test_steps_divide_the_rate_by_ten():
+    made = recipe.Recipe(learning_rate=0.1, schedule="steps", step_epochs=(2, 4.5))
+    rate = optimizer.make(made, steps=10, variables=[])._learning_rate
+    for step, expected in ((0, 0.1), (19, 0.1), (20, 0.01), (44, 0.01), (45, 0.001), (90, 0.001)):
+        assert float(rate(step)) == pytest.approx(expected), step

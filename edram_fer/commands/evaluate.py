@@ -15,6 +15,9 @@ def evaluate(
     data_dir: DataDir = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 128,
     flip: Annotated[bool, typer.Option("--flip", help="Also the average with the mirror images.")] = False,
+    ten_crop: Annotated[
+        float | None, typer.Option("--ten-crop", metavar="SHARE", help="Also the average of ten crops, 0.9 of a side.")
+    ] = None,
     figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw figures and the report.")] = True,
 ):
     """Predictions, scores, figures and the report of a run."""
@@ -29,6 +32,7 @@ def evaluate(
         batch_size=batch_size,
         figures=figures,
         flip=flip,
+        ten_crop=ten_crop,
     )
     for name, scores in metrics["splits"].items():
         typer.echo(

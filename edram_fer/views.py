@@ -1,0 +1,60 @@
+"""Views of pictures whose predictions are averaged: the mirror image, and ten crops (Krizhevsky et al. 2012, 4.1)."""
+
+import numpy as np
+from keras import ops
+
+from edram_fer import landmarks
+from models.region_attention.crops import centre, matrix
+from models.spatial_transformer import sample
+
+_CHUNK = 1000  # pictures sampled at a time
+
+
+def mirrored(pictures):
+    """The mirror images of `pictures`: "image" [n, H, W, C], perhaps "landmarks" [n, 68, 2] in pixels; other features
+    are left out."""
+    view = {"image": pictures["image"][:, :, ::-1]}
+    return {**view, **_landmarks(pictures, np.array([[-1, 0, 0], [0, 1, 0]], "float32"))}
+
+
+def ten_crops(pictures, share):
+    """The four corners and the centre of `pictures`, each resized to the whole and followed by its mirror image.
+
+    Args:
+        pictures: "image" uint8 [n, H, W, C], perhaps "landmarks" [n, 68, 2] in pixels.
+        share: of both sides that a crop has, in (0, 1].
+
+    Returns: an iterator over ten dicts as `pictures`, the images float32 in [0, 1]. Crops are sampled bilinearly, 0 and
+    1 of a side at the centres of its outermost pixels.
+
+    Raises ValueError for a share out of its range.
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"ten_crop: expected a share of the picture's side in (0, 1], got {share!r}")
+    return _ten_crops(pictures, share)
+
+
+def _ten_crops(pictures, share):
+    far = 1 - share
+    corners = [(x, y, x + share, y + share) for y in (0, far) for x in (0, far)]
+    for window in map(matrix, [*corners, centre(share)]):
+        crop = {"image": _sampled(pictures["image"], window), **_landmarks(pictures, window)}
+        yield crop
+        yield mirrored(crop)
+
+
+def _sampled(images, window):
+    parts, size = [], images.shape[1:3]
+    for start in range(0, len(images), _CHUNK):
+        part = images[start : start + _CHUNK].astype("float32") / 255
+        windows = np.broadcast_to(window, (len(part), 1, 2, 3))
+        parts.append(ops.convert_to_numpy(sample(part, windows, size))[:, 0])
+    return np.concatenate(parts)
+
+
+def _landmarks(pictures, window):
+    if "landmarks" not in pictures:
+        return {}
+    points, size = np.asarray(pictures["landmarks"], "float32"), pictures["image"].shape[1:3]
+    windows = np.broadcast_to(window, (len(points), 2, 3))
+    return {"landmarks": ops.convert_to_numpy(landmarks.moved(points, windows, size))}

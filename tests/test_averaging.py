@@ -1,0 +1,90 @@
+"""The moving average of the weights: its numbers, what is validated and kept, and exact resume with all of this on."""
+
+import dataclasses
+import signal
+
+import keras
+import numpy as np
+import pytest
+from test_resume import SABOTEUR, command
+from toy import assert_same_run, history
+
+import edram_fer
+from edram_fer import checkpoints, data, training
+from edram_fer.augment import Augmentation
+from edram_fer.averaging import MovingAverage
+
+SCRATCH = {"optimizer": "sgd", "weight_decay": 1e-3, "label_smoothing": 0.1, "mixup": 0.3, "ema": 0.9}
+AUGMENTATION = Augmentation(erase=0.5)
+
+
+class Weights(keras.callbacks.Callback):
+    """The weights after each step."""
+
+    def on_train_begin(self, logs=None):
+        self.seen = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        if keras.backend.backend() == "jax":
+            self.model.jax_state_sync()
+        self.seen.append([np.array(keras.ops.convert_to_numpy(weight)) for weight in self.model.weights])
+
+
+@pytest.fixture
+def normalised():
+    """A model with kernels, biases and the moving statistics of a batch normalisation, compiled."""
+    model = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(4), keras.layers.BatchNormalization(), keras.layers.Dense(2)]
+    )
+    model.compile(optimizer=keras.optimizers.SGD(0.1), loss="mse")
+    return model
+
+
+def test_the_average_is_that_of_all_steps_and_what_is_validated(normalised):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(0, 1, (40, 3)), rng.normal(0, 1, (40, 2))
+    expected = [np.array(weight.value) for weight in normalised.weights]
+    average, seen = MovingAverage(normalised, 0.5), Weights()
+    log = normalised.fit(x, y, 8, 3, 0, [seen, average], validation_data=(x, y), shuffle=False).history
+    for step, weights in enumerate(seen.seen, 1):
+        decay = min(0.5, (1 + step) / (10 + step))
+        expected = [decay * old + (1 - decay) * new for old, new in zip(expected, weights, strict=True)]
+    assert len(expected) == len(average.variables) == 8  # two kernels, two biases, beta, gamma, mean and variance
+    for found, values in zip(average.variables, expected, strict=True):
+        np.testing.assert_allclose(found.value, values, rtol=1e-4, atol=1e-6)
+    for found, values in zip(normalised.weights, seen.seen[-1], strict=True):
+        np.testing.assert_array_equal(found.value, values)  # after validation the weights are their own again
+    normalised.set_weights(expected)
+    assert normalised.evaluate(x, y, verbose=0) == pytest.approx(log["val_loss"][-1], rel=1e-4)
+
+
+def test_the_best_model_holds_the_average(toy_recipe, tmp_path):
+    recipe = dataclasses.replace(toy_recipe, epochs=1, augmentation=AUGMENTATION, **SCRATCH)
+    run = tmp_path / "run"
+    training.train(recipe, run, verbose=0)
+    arrays, meta = checkpoints.read_state(run / checkpoints.LATEST)
+    averages = [array for array, (path, _) in zip(arrays, meta["variables"], strict=False) if path == "average"]
+    model = edram_fer.load(run)
+    assert len(averages) == len(model.weights)
+    for average, weight, own in zip(averages, model.weights, arrays, strict=False):
+        np.testing.assert_array_equal(np.array(weight.value), average)
+        assert not np.array_equal(own, average)
+    setting = training._Setting(recipe, run, data.describe(recipe.data), None)
+    setting.model.set_weights(averages)
+    found = setting.model.evaluate(setting.validation.start(), verbose=0, return_dict=True)
+    assert found["loss"] == pytest.approx(history(run)[0]["val_loss"], rel=1e-5)
+
+
+def test_killed_in_the_middle_of_an_epoch_and_resumed(arrays_file, tmp_path):
+    settings = [f"data={arrays_file}", "epochs=2", "batch_size=14", "checkpoint_steps=2", "learning_rate=0.05",
+                "variant=plus", "trunk_filters=(3, 4, 5)", "augmentation.erase=0.5",
+                *(f"{name}={value}" for name, value in SCRATCH.items())]  # fmt: skip
+    options = [part for setting in settings for part in ("--set", setting)]
+    # Number 5 is that of step 4 in epoch 2; number 4, of step 2, stays.
+    code, _ = command(5, "deep_emotion_fer2013", *options, "--out", tmp_path / "run", "--quiet", preamble=SABOTEUR)
+    assert code == -signal.SIGKILL
+    assert checkpoints.read_state(tmp_path / "run" / checkpoints.LATEST)[1]["step"] == 2
+    for arguments in (["--resume", tmp_path / "run"], ["deep_emotion_fer2013", *options, "--out", tmp_path / "whole"]):
+        code, lines = command(*arguments, "--quiet")
+        assert code == 0, lines
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
