@@ -242,10 +242,8 @@ def _parts(rows, splits):
     for name in pc.unique(rows["split"]).to_pylist():
         part = rows.filter(pc.equal(rows["split"], name))
         yield name, part
-        if (
-            "duplicate" in rows.column_names
-            and f"{name.removesuffix('_flip').removesuffix('_ten_crop')}_clean" not in splits
-        ):
+        split = name.removesuffix("_flip").removesuffix("_ten_crop")
+        if "duplicate" in rows.column_names and f"{split}_clean" not in splits:
             clean = part.filter(pc.equal(part["duplicate"], False))
             if 0 < len(clean) < len(part) - part["duplicate"].null_count:
                 yield f"{name}_clean", clean

@@ -74,6 +74,8 @@ class Annotations:
         published_rows: split, or "", -> rows with and without a label.
         detectors: of the face pipeline by default: ("none",) where the pictures are crops, ("given",) for boxes.
         notes: what is worth saying about what lies there.
+        variant: which of several ways to read the same files, where it is not the first; a part of the name under which
+            the data set lies prepared.
         count: how many rows `records` gives, where that is told faster than by going through them.
     """
 
@@ -87,6 +89,7 @@ class Annotations:
     published_rows: Mapping[str, int] = dataclasses.field(default_factory=dict)
     detectors: tuple[str, ...] = ("none",)
     notes: tuple[str, ...] = ()
+    variant: str = ""
     count: Callable[[], int] | None = None
 
 

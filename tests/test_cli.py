@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from edram_fer import cli, data, files
+from edram_fer import cli, data, files, recipe
 
 ROOT = Path(__file__).resolve().parent.parent
-RECIPES = "deep_emotion_fer2013, demo, fer2013, forch2019, ran_ferplus"
+RECIPES = ", ".join(recipe.names())
 
 
 @pytest.fixture

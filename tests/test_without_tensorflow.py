@@ -22,6 +22,7 @@ class Blocked:
 
 sys.meta_path.insert(0, Blocked())
 from edram_fer import callbacks, checkpoints, cli, training
+from edram_fer.augment import Augmentation
 from edram_fer.recipe import Recipe
 
 def run(*arguments):
@@ -54,7 +55,8 @@ import models
 from edram_fer import recipe
 from toy import Toy, assert_same_run
 models.MODELS["toy"], recipe._CHOICES["model"] = Toy, ("toy",)
-toy = Recipe(model="toy", data=source, batch_size=14, epochs=3, learning_rate=0.05, checkpoint_steps=2)
+toy = Recipe(model="toy", data=source, batch_size=14, epochs=3, learning_rate=0.05, checkpoint_steps=2,
+             optimizer="sgd", weight_decay=1e-3, mixup=0.3, ema=0.9, augmentation=Augmentation(erase=0.5))
 training.train(toy, folder / "whole", verbose=0)
 stop_at(8)
 try:

@@ -195,8 +195,9 @@ def _config(found: Annotations, settings: faces.Settings, classes: str | None) -
         raise ValueError(f"classes: expected one of {', '.join(CLASSES)}, got {classes!r}")
     first = list(itertools.islice(found.records(), 1000))
     chosen = found.classes if classes is None else tuple(name for name in CLASSES[classes] if name in found.classes)
+    tone = "colour" if settings.colour else "grey"
     return FacesConfig(
-        name=f"{'colour' if settings.colour else 'grey'}{settings.size}" + (f"-{classes}" if classes else ""),
+        name="-".join(part for part in (f"{tone}{settings.size}", classes, found.variant) if part),
         size=settings.size,
         colour=settings.colour,
         classes=chosen,

@@ -5,6 +5,7 @@
     ckextended.csv: pixels in lines; a picture is called `ckextended.csv#17`, and whoever makes faces of it takes them
         from `ckextended.pixels` instead of opening a file
 """
+import dataclasses
 import functools
 import re
 from collections.abc import Iterator
@@ -12,14 +13,15 @@ from pathlib import Path, PurePosixPath
 
 from preprocessing import emotions, records, sources, splits
 from preprocessing.datasets.ck_plus import ckextended, sequences
-from preprocessing.records import Annotations
+from preprocessing.records import Annotations, FaceRecord
 
 FOLDERS = "CK+48"
 FRAMES = 3      # of each labelled sequence in CK+48: 981 pictures
+SHARES = {"train": 70, "validation": 10, "test": 20}
 NAME = re.compile(r"(S\d{3})_\d{3}_\d{8}", re.IGNORECASE)
 
 
-def find(source, last_frames: int = 3, folds: int = 10) -> Annotations:
+def find(source, last_frames: int = 3, folds: int = 10, split: str = splits.STRICT) -> Annotations:
     """CK+ in `source`: the folder of one of its forms, one above it, or ckextended.csv.
 
     Splits are "fold_0", "fold_1", ... with disjoint subjects; ckextended.csv names no subjects and keeps its own three.
@@ -28,19 +30,38 @@ def find(source, last_frames: int = 3, folds: int = 10) -> Annotations:
         last_frames: how many pictures at the end of a labelled sequence show the emotion; the first is neutral.
             The other two forms have their pictures chosen already.
         folds: number of splits.
+        split: "strict", the folds; or "published": train, validation and test with 70, 10 and 20 % of the pictures, as
+            Minaee and Abdolrashidi 2019 had, at random: the frames of one sequence are on all sides.
     """
+    variant = splits.variant(split)
     place = sources.find(source, _forms, dataset="CK+", looked_for=f"{sequences.IMAGES} with {sequences.LABELS} beside "
                          f"it, folders of emotions with pictures like S010_004_00000017.png, or {ckextended.FILE}")
     if place.form == ckextended.FILE:
+        if variant:
+            raise ValueError(f"split: {ckextended.FILE} has three splits of its own, {split!r} is for the other forms")
         return ckextended.annotations(place)
     if place.form == sequences.FORM:
-        return sequences.annotations(place, last_frames, folds)
+        return _resplit(sequences.annotations(place, last_frames, folds), variant)
     files, notes = sources.only_pictures(records.pictures(place.root))
     subjects = (match[1].upper() for path in files if (match := NAME.fullmatch(path.stem)))
     read = functools.partial(_picture, splits.folds(subjects, folds))
-    return Annotations("CK+", place.form, place.root, (), emotions.EIGHT,
-                       functools.partial(sources.from_pictures, place.root, files, read),
-                       *sequences.published(FRAMES), notes=notes)
+    found = Annotations("CK+", place.form, place.root, (), emotions.EIGHT,
+                        functools.partial(sources.from_pictures, place.root, files, read),
+                        *sequences.published(FRAMES), notes=notes)
+    return _resplit(found, variant)
+
+
+def _resplit(found: Annotations, variant: str) -> Annotations:
+    """With the splits of published work where the variant says so."""
+    if not variant:
+        return found
+
+    def rows() -> Iterator[FaceRecord]:
+        for record in found.records():
+            split = splits.by_digest(record.id, SHARES, seed=0) if record.split else ""
+            yield dataclasses.replace(record, split=split)
+
+    return dataclasses.replace(found, form=f"{found.form}, {variant} split", records=rows, variant=variant)
 
 
 def _forms(folder: Path) -> Iterator[sources.Place]:

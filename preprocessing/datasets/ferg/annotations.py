@@ -8,24 +8,22 @@ from preprocessing.records import Annotations
 
 CHARACTERS = ("aia", "bonnie", "jules", "malcolm", "mery", "ray")
 PICTURES = 55_767   # published
-STRICT, PUBLISHED = "strict", "published"
 SHARES = {"train": 34, "validation": 14, "test": 7}     # thousands of pictures
 
 
-def find(source, split: str = STRICT) -> Annotations:
+def find(source, split: str = splits.STRICT) -> Annotations:
     """FERG-DB in `source`: the folder of its characters, such as FERG_DB_256, or one above it.
 
     Args:
         split: "strict", where a split is a character, or "published": train, validation and test as in published
             work, at random and with all characters in each, so that a score says nothing about a new character.
     """
-    if split not in (STRICT, PUBLISHED):
-        raise ValueError(f"split: expected {STRICT} or {PUBLISHED}, got {split!r}")
+    variant = splits.variant(split)
     place = sources.find(source, _forms, dataset="FERG", looked_for="folders like aia/aia_anger")
     files, notes = sources.only_pictures(records.pictures(place.root))
     rows = functools.partial(sources.from_pictures, place.root, files, functools.partial(_picture, split))
     return Annotations("FERG", f"{place.form}, {split} split", place.root, (), emotions.SEVEN, rows,
-                       published_rows={"": PICTURES}, notes=notes)
+                       published_rows={"": PICTURES}, notes=notes, variant=variant)
 
 
 def _forms(folder: Path) -> Iterator[sources.Place]:
@@ -39,5 +37,5 @@ def _picture(split: str, path: PurePosixPath) -> dict:
     if (len(path.parts) != 3 or character not in CHARACTERS or path.parts[0].casefold() != character
             or not path.name.casefold().startswith(f"{character}_{word}_")):
         raise ValueError("expected a place like aia/aia_anger/aia_anger_1.png")
-    return {"id": path.stem, "split": character if split == STRICT else splits.by_digest(path.name, SHARES, seed=0),
-            "emotion": emotions.from_code("FERG", word), "subject": character}
+    part = character if split == splits.STRICT else splits.by_digest(path.name, SHARES, seed=0)
+    return {"id": path.stem, "split": part, "emotion": emotions.from_code("FERG", word), "subject": character}

@@ -4,23 +4,34 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from preprocessing import counts, emotions, records, sources
+from preprocessing import counts, emotions, records, sources, splits
 from preprocessing.records import Annotations
 
 NAME = re.compile(r"([A-Z]{2})\.([A-Z]{2})\d+\.\d+", re.IGNORECASE)
 SUBJECTS = 10   # published, as are these 213 pictures
+DRAWN = {"test": 10, "validation": 23, "seed": 0}    # test: of each emotion
 PUBLISHED = dict(zip(emotions.SEVEN, (30, 31, 31, 30, 32, 29, 30)))
 
 
-def find(source) -> Annotations:
-    """JAFFE in `source`: its folder or one above it. A split is a subject: to leave one out is to choose splits."""
+def find(source, split: str = splits.STRICT) -> Annotations:
+    """JAFFE in `source`: its folder or one above it.
+
+    Args:
+        split: "strict", where a split is a subject: to leave one out is to choose splits; or "published": train,
+            validation and test of 120, 23 and 70 pictures, 10 of each emotion in test, as many as Minaee and
+            Abdolrashidi 2019 had, at random with all subjects in each.
+    """
+    variant = splits.variant(split)
     place = sources.find(source, _forms, dataset="JAFFE", looked_for="pictures named like KA.AN1.39.tiff")
     files, notes = sources.only_pictures(records.pictures(place.root))
-    subjects = {match[1].upper() for path in files if (match := NAME.fullmatch(path.stem))}
+    names = {path.stem: match for path in files if (match := NAME.fullmatch(path.stem))}
+    subjects = {match[1].upper() for match in names.values()}
+    drawn = splits.by_class({name: match[2].upper() for name, match in names.items()}, **DRAWN) if variant else {}
     notes += (counts.beside("subjects", len(subjects), SUBJECTS),)
-    return Annotations("JAFFE", place.form, place.root, (), emotions.SEVEN,
-                       functools.partial(sources.from_pictures, place.root, files, _picture), {"": PUBLISHED},
-                       {"": sum(PUBLISHED.values())}, sources.PHOTOS, notes)
+    form = f"{place.form}, {variant} split" if variant else place.form
+    return Annotations("JAFFE", form, place.root, (), emotions.SEVEN,
+                       functools.partial(sources.from_pictures, place.root, files, functools.partial(_picture, drawn)),
+                       {"": PUBLISHED}, {"": sum(PUBLISHED.values())}, sources.PHOTOS, notes, variant)
 
 
 def _forms(folder: Path) -> Iterator[sources.Place]:
@@ -28,9 +39,10 @@ def _forms(folder: Path) -> Iterator[sources.Place]:
         yield sources.Place("one folder", folder)
 
 
-def _picture(path: PurePosixPath) -> dict:
+def _picture(drawn: dict[str, str], path: PurePosixPath) -> dict:
     match = NAME.fullmatch(path.stem)
     if not match:
         raise ValueError("expected a name like KA.AN1.39.tiff")
     subject = match[1].upper()
-    return {"id": path.stem, "split": subject, "emotion": emotions.from_code("JAFFE", match[2]), "subject": subject}
+    return {"id": path.stem, "split": drawn.get(path.stem, subject),
+            "emotion": emotions.from_code("JAFFE", match[2]), "subject": subject}

@@ -1,0 +1,20 @@
+"""Deep-Emotion on FERG with no character on two sides: four for training, one for choosing, one for testing.
+
+    edram-fer prepare ferg --source SOURCE --size 48
+    python train.py deep_emotion_ferg_characters --out RUN
+    python evaluate.py RUN --split ray
+
+All else as `deep_emotion_ferg`.
+"""
+
+import dataclasses
+
+from edram_fer.recipes.deep_emotion_ferg import RECIPE as FERG
+
+RECIPE = dataclasses.replace(
+    FERG,
+    name="deep_emotion_ferg_characters",
+    data="ferg/grey48",
+    train_split="aia+bonnie+jules+malcolm",
+    validation_split="mery",
+)

@@ -1,0 +1,20 @@
+"""Deep-Emotion on JAFFE with nobody on two sides: eight women for training, one for choosing, one for testing.
+
+    edram-fer prepare jaffe --source SOURCE --size 48
+    python train.py deep_emotion_jaffe_subjects --out RUN
+    python evaluate.py RUN --split YM
+
+All else as `deep_emotion_jaffe`. To leave out each in turn, change `train_split` and `validation_split`.
+"""
+
+import dataclasses
+
+from edram_fer.recipes.deep_emotion_jaffe import RECIPE as JAFFE
+
+RECIPE = dataclasses.replace(
+    JAFFE,
+    name="deep_emotion_jaffe_subjects",
+    data="jaffe/grey48",
+    train_split="KA+KL+KM+KR+MK+NA+NM+TM",
+    validation_split="UY",
+)

@@ -1,0 +1,126 @@
+"""From prepared data to scores: RAN with landmark crops, FERPlus with its votes, Deep-Emotion on its splits."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import toy
+from dummy_data import FORMS
+from toy import history
+
+import edram_fer
+import models
+from edram_fer import data, evaluation, files, looking, predictions, recipe, training
+from models.region_attention.iresnet import IResNet
+from models.region_attention.ran import BACKBONES
+from preprocessing import datasets, synthetic
+
+tfds = pytest.importorskip("tensorflow_datasets")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small():
+    """A toy among the models, a backbone of one block, no TensorBoard, no progress bars."""
+    tfds.disable_progress_bar()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(models.MODELS, "toy", toy.Toy)
+        patch.setitem(recipe._CHOICES, "model", (*recipe._CHOICES["model"], "toy"))
+        patch.setitem(BACKBONES, "iresnet18", (IResNet, (1, 0, 0, 0)))
+        patch.setattr("edram_fer.training._tensorboard", lambda run: [])
+        yield
+
+
+def prepared(form, folder, **options):
+    report = {"report": lambda line: None}
+    return datasets.prepare(form.dataset, form.folder, folder, **options, **report)
+
+
+def form_of(dataset, place=""):
+    return next(form for form in FORMS if form.dataset == dataset and form.place == place)
+
+
+def test_ran_with_landmark_crops_learns_from_drawn_faces(tmp_path):
+    content = {"emotions": np.array(recipe.SEVEN), "source": "drawn", "version": "1", "fingerprint": "f"}
+    for split, count, start in (("train", 24, 0), ("validation", 14, 100), ("test", 10, 200)):
+        faces = [*synthetic.generate(count, 0, start=start, size=32)]
+        points = np.stack([face.landmarks for face in faces])
+        points[0] = np.nan  # the whole face then
+        content |= {
+            f"{split}/image": np.stack([face.image for face in faces]),
+            f"{split}/emotion": np.array([recipe.SEVEN.index(face.emotion) for face in faces]),
+            f"{split}/affect": np.array([(face.valence, face.arousal) for face in faces], "float32"),
+            f"{split}/id": np.array([face.id for face in faces]),
+            f"{split}/landmarks": points,
+        }
+    np.savez(tmp_path / "drawn.npz", **content)
+    settings = ["crops=landmarks", "backbone_filters=(4,4,4,4)", "crop_size=16", "emotions=seven", "epochs=1",
+                "batch_size=8", f"data={tmp_path}/drawn.npz", "landmark_radius=0.2"]  # fmt: skip
+    resolved = recipe.override(recipe.get("ran_ferplus_small"), settings)
+    training.train(resolved, tmp_path / "run", verbose=0)
+    (row,) = history(tmp_path / "run")
+    assert all(np.isfinite(value) for value in row.values()) and row["val_x_2_sd"] > 0  # crops follow the landmarks
+    metrics = evaluation.evaluate(tmp_path / "run", figures=False, flip=True, ten_crop=0.9)
+    assert list(metrics["splits"]) == ["test", "test_flip", "test_ten_crop"]
+    rows = predictions.read(tmp_path / "run" / "predictions.parquet")
+    windows = predictions.unpack(rows.slice(0, 10))["windows"]
+    eye = content["test/landmarks"][1, 36:42].mean(axis=0)
+    np.testing.assert_allclose(windows[1, 1, :, 2], np.clip(eye / 31 * 2 - 1, -0.6, 0.6), atol=1e-5)
+    np.testing.assert_allclose(windows[0], np.tile(np.eye(2, 3), (6, 1, 1)), atol=1e-6)
+    assert looking.look(tmp_path / "run", draws=1)["pictures"] == 10
+    lacking = {name: values for name, values in content.items() if not name.endswith("landmarks")}
+    np.savez(tmp_path / "lacking.npz", **lacking)
+    with pytest.raises(ValueError, match="lacking.npz holds no landmarks"):
+        training.train(dataclasses.replace(resolved, data=f"{tmp_path}/lacking.npz"), tmp_path / "other")
+    with pytest.raises(ValueError, match="split test: the model needs landmarks"):
+        evaluation.evaluate(tmp_path / "run", data=f"{tmp_path}/lacking.npz", figures=False)
+
+
+def test_landmarks_of_a_prepared_data_set_reach_training(tmp_path):
+    from edram_fer.batches import Batches
+
+    prepared(form_of("affectnet", "csv2017"), tmp_path, size=24, workers=1, validation=0)
+    made = Batches("affectnet", "test", recipe.EMOTION_SETS["eight"], 3, landmarks=True, data_dir=tmp_path)
+    found = np.concatenate([x["landmarks"] for x, _ in made.start().as_numpy_iterator()])
+    np.testing.assert_array_equal(found, data.arrays("affectnet", "test", data_dir=tmp_path)["landmarks"][made.kept])
+
+
+@pytest.mark.parametrize(("mode", "labels"), [("majority", "hard"), ("probability", "soft")])
+def test_ferplus_is_trained_on_labels_or_votes_and_evaluated_on_its_subsets(mode, labels, tmp_path):
+    prepared(form_of("ferplus"), tmp_path / "data") if mode == "majority" else datasets.prepare(
+        f"ferplus/{mode}", form_of("ferplus").folder, tmp_path / "data", report=lambda line: None)  # fmt: skip
+    name = f"ferplus/{mode}"
+    splits = data.splits(name, data_dir=tmp_path / "data")
+    shipped = recipe.get("ran_ferplus")
+    kept = {key: getattr(shipped, key) for key in ("optimizer", "weight_decay", "label_smoothing", "mixup", "ema")}
+    made = recipe.Recipe(
+        model="toy", data=name, labels=labels, emotions="eight", epochs=1, batch_size=3, learning_rate=0.01, **kept
+    )
+    training.train(made, tmp_path / "run", data_dir=tmp_path / "data", verbose=0)
+    assert np.isfinite(history(tmp_path / "run")[0]["val_loss"])
+    asked = [split for split in splits if split.startswith("test")]
+    assert {"test_occlusion", "test_pose30", "test_pose45"} <= set(asked)
+    metrics = evaluation.evaluate(tmp_path / "run", splits=asked, figures=False)
+    assert {split: found["pictures"] for split, found in metrics["splits"].items()} == {s: splits[s] for s in asked}
+
+
+PROTOCOLS = [("jaffe", "", 213), ("ck_plus", "sequences", None), ("ferg", "", None)]
+
+
+@pytest.mark.parametrize(("name", "place", "_"), PROTOCOLS)
+def test_published_splits_lie_beside_the_strict_ones(name, place, _, tmp_path):
+    form = form_of(name, place)
+    options = {"size": 48, "detectors": ("none",), "workers": 1}
+    for split in ("strict", "published"):
+        prepared(form, tmp_path, split=split, **options)
+    shared, both = recipe.get(f"deep_emotion_{name}"), ["subjects", "characters"]
+    [strict] = [recipe.get(n) for n in recipe.names() if n in [f"deep_emotion_{name}_{end}" for end in both]]
+    assert (shared.data, strict.data) == (f"{name}/grey48-published", f"{name}/grey48")
+    assert dataclasses.replace(strict, name="", data="", train_split="", validation_split="") == dataclasses.replace(
+        shared, name="", data="", train_split="", validation_split=""
+    )
+    every = [set(data.arrays(source, split, data_dir=tmp_path)["id"])
+             for source in (shared.data, strict.data) for split in [None]
+             for split in data.splits(source, data_dir=tmp_path)]  # fmt: skip
+    assert set(data.splits(shared.data, data_dir=tmp_path)) <= {"train", "validation", "test", "test_clean"}
+    assert sum(map(len, every)) >= 2 * len(set.union(*every))
+    assert edram_fer and files
