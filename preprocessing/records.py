@@ -74,9 +74,9 @@ class Annotations:
         published_rows: split, or "", -> rows with and without a label.
         detectors: of the face pipeline by default: ("none",) where the pictures are crops, ("given",) for boxes.
         notes: what is worth saying about what lies there.
+        count: how many rows `records` gives, where that is told faster than by going through them.
         variant: which of several ways to read the same files, where it is not the first; a part of the name under which
             the data set lies prepared.
-        count: how many rows `records` gives, where that is told faster than by going through them.
     """
 
     name: str
@@ -89,8 +89,8 @@ class Annotations:
     published_rows: Mapping[str, int] = dataclasses.field(default_factory=dict)
     detectors: tuple[str, ...] = ("none",)
     notes: tuple[str, ...] = ()
-    variant: str = ""
     count: Callable[[], int] | None = None
+    variant: str = ""
 
 
 def checked_affect(valence, arousal) -> tuple[float, float]:

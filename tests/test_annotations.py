@@ -221,6 +221,18 @@ def test_ck_plus_48(tmp_path):
     assert found.detectors == ("none",) and "WARNING: all rows: 7, published 981" in told(found)
 
 
+def test_ck_plus_published_split_is_random_by_picture(tmp_path):
+    names = (f"anger/S{number:03}_001_{frame:08}.png" for number in range(200) for frame in (1, 2, 3))
+    touch(tmp_path / "CK+48", *names)
+    found = ck_plus.find(tmp_path, split="published")
+    parts = [row.split for row in found.records()]
+    shares = [parts.count(split) / 600 for split in ("train", "validation", "test")]
+    assert sum(shares) == pytest.approx(1) and np.abs(np.array(shares) - [0.7, 0.1, 0.2]).max() < 0.06
+    assert found.variant == "published" and parts == [row.split for row in found.records()]
+    both = [[row.split for row in ck_plus.find(tmp_path, **how).records()] for how in ({}, {"split": "strict"})]
+    assert both[0] == both[1] and set(both[0]) == {f"fold_{i}" for i in range(10)}
+
+
 def test_ck_plus_csv_has_codes_of_its_own_and_pixels(tmp_path):
     grey = [" ".join(str((start + place) % 256) for place in range(48 * 48)) for start in range(4)]
     lines = ["emotion,pixels,Usage", f"0,{grey[0]},Training", f"7,{grey[1]},PublicTest", f"6,{grey[2]},PrivateTest",

@@ -1,4 +1,6 @@
 """The readers of data sets that are only folders of pictures, on tiny trees in their layouts."""
+import collections
+
 import pytest
 from test_annotations import bad, good, told, touch
 
@@ -24,6 +26,21 @@ def test_jaffe(tmp_path):
     assert len(statuses) == 3 and found.files == ()
     assert found.notes == ("left out, no pictures by their names: 1 (README)", "WARNING: subjects: 3, published 10")
     assert "WARNING: all rows: 6, published 213" in told(found)
+
+
+def test_jaffe_published_split_has_ten_of_each_emotion_for_testing(tmp_path):
+    codes = ("AN", "DI", "FE", "HA", "NE", "SA", "SU")
+    women = ("KA", "KL", "KM", "KR", "MK", "NA", "NM", "TM", "UY", "YM")
+    names = [f"{woman}.{code}{i}.{i}" for woman in women for code in codes for i in (1, 2, 3)]
+    touch(tmp_path, *(f"{name}.tiff" for name in names + ["KA.AN4.4", "KL.HA4.4", "KL.SA4.4"]))  # 213 as published
+    rows = good(jaffe.find(tmp_path, split="published"))
+    counts = collections.Counter((row.split, row.emotion) for row in rows.values())
+    assert {counts["test", emotion] for emotion in SEVEN} == {10}
+    assert collections.Counter(row.split for row in rows.values()) == {"train": 120, "validation": 23, "test": 70}
+    assert rows == good(jaffe.find(tmp_path, split="published"))
+    assert fingerprint(jaffe.find(tmp_path)) != fingerprint(jaffe.find(tmp_path, split="published"))
+    with pytest.raises(ValueError, match="strict or published, got 'random'"):
+        jaffe.find(tmp_path, split="random")
 
 
 def test_an_archive_of_macos_is_found_once(tmp_path):

@@ -31,7 +31,7 @@ def find(source, split: str = splits.STRICT) -> Annotations:
     form = f"{place.form}, {variant} split" if variant else place.form
     return Annotations("JAFFE", form, place.root, (), emotions.SEVEN,
                        functools.partial(sources.from_pictures, place.root, files, functools.partial(_picture, drawn)),
-                       {"": PUBLISHED}, {"": sum(PUBLISHED.values())}, sources.PHOTOS, notes, variant)
+                       {"": PUBLISHED}, {"": sum(PUBLISHED.values())}, sources.PHOTOS, notes, variant=variant)
 
 
 def _forms(folder: Path) -> Iterator[sources.Place]:
