@@ -97,7 +97,7 @@ def test_ferplus_is_trained_on_labels_or_votes_and_evaluated_on_its_subsets(mode
     asked = [split for split in splits if split.startswith("test")]
     assert {"test_occlusion", "test_pose30", "test_pose45"} <= set(asked)
     metrics = evaluation.evaluate(tmp_path / "run", splits=asked, figures=False)
-    assert {split: found["pictures"] for split, found in metrics["splits"].items()} == {s: splits[s] for s in asked}
+    assert {split: metrics["splits"][split]["pictures"] for split in asked} == {split: splits[split] for split in asked}
 
 
 @pytest.mark.parametrize(("name", "place", "end"), [
