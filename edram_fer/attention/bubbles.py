@@ -16,7 +16,8 @@ def apertures(centres, shape, sigma):
     Each is the sum of its Gaussians, 1 at their centres, cut off at 1.
 
     Args:
-        centres: [T, B, 2] as (x, y) in pixels, pixel centres at whole numbers; shape: (H, W).
+        centres: [T, B, 2] as (x, y) in pixels, pixel centres at whole numbers, infinite where there is none.
+        shape: (H, W).
         sigma: standard deviation in pixels.
 
     Raises ValueError for a sigma that is not positive.
@@ -31,8 +32,16 @@ def apertures(centres, shape, sigma):
 
 
 def scatter(trials, bubbles, shape, seed):
-    """Centres [trials, bubbles, 2] of apertures, drawn evenly from the picture's area; see `apertures`."""
-    return np.random.default_rng(seed).uniform(-0.5, np.array(shape[::-1]) - 0.5, (trials, bubbles, 2))
+    """Centres [trials, B, 2] of apertures as (x, y) in pixels, drawn evenly from the picture's area.
+
+    The number of a trial's apertures is drawn, too, from Poisson's distribution with mean `bubbles`; what it has fewer
+    than B are at infinity. With the same number in all trials, as in the paper, an aperture here would be one less
+    elsewhere, and what is good for nothing would correlate with wrong answers.
+    """
+    random = np.random.default_rng(seed)
+    counts = random.poisson(bubbles, trials)
+    centres = random.uniform(-0.5, np.array(shape[::-1]) - 0.5, (trials, counts.max(initial=0), 2))
+    return np.where((np.arange(centres.shape[1]) < counts[:, None])[..., None], centres, np.inf)
 
 
 def revealed(images, masks, fill):

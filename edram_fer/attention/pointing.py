@@ -66,8 +66,10 @@ def pointing(maps, masks, *, tolerance=0, seed=0, repeats=1000):
     }
     share = np.array([near(mask, tolerance).mean() for mask in masks])
     found["chance"] = {"pointing": share, "auc": np.full(count, 0.5)}
-    draw = {"seed": seed, "repeats": repeats}
-    scores = {name: {score: _mean(each, draw) for score, each in row.items()} for name, row in found.items()}
+    flat = np.stack([each for row in found.values() for each in row.values()])
+    ends = bootstrap(lambda rows: {"mean": flat[:, rows].mean(axis=1)}, count, seed=seed, repeats=repeats)["mean"]
+    each = ({"value": float(values.mean()), "interval": end.tolist()} for values, end in zip(flat, ends))
+    scores = {name: {score: next(each) for score in row} for name, row in found.items()}
     return {"pictures": count, "left_out": int((~kept).sum()), "tolerance": tolerance, "scores": scores}
 
 
@@ -78,8 +80,3 @@ def _check(maps, masks, tolerance):
         if np.shape(values) != masks.shape:
             raise ValueError(f"maps {name!r} and masks must be [n, H, W] of the same pictures, got "
                              f"{list(np.shape(values))} and {list(masks.shape)}")
-
-
-def _mean(values, draw):
-    interval = bootstrap(lambda rows: {"mean": values[rows].mean()}, len(values), **draw)["mean"]
-    return {"value": float(values.mean()), "interval": interval.tolist()}

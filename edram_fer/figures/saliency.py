@@ -63,7 +63,7 @@ def z_maps(faces, maps, labels):
     Returns: Figure, one scale for all. The line is Bonferroni's limit, two-sided.
     """
     values = np.nan_to_num(maps)
-    top, limit = round_up(np.abs(values).max()), norm.isf(0.025 / values[0].size)
+    top, limit = max(1.0, np.ceil(np.abs(values).max())), norm.isf(0.025 / values[0].size)
     tiles = np.array([[tinted(face, value, top)] for face, value in zip(faces, values, strict=True)])
     figure, axes = mosaic(tiles, labels, [])
     height, width = values.shape[1:]

@@ -23,13 +23,14 @@ PILOT = 2 * CHUNK  # trials for each number of bubbles that is tried
 def bubbles(observer, *, sigma=None, number=None, accuracy=None, trials=7000, fill="mean", tolerance=0, again=False):
     """Bubbles maps of each class (see `attention.bubbles`).
 
-    The pictures are shown in turns, so that the classes come up equally often, and the number of bubbles is the same in
-    all trials: were it changed between them, more open masks would go with more right answers everywhere.
+    The pictures are shown in turns, so that the classes come up equally often, and the mean number of bubbles is the
+    same in all trials: were it changed on the way, more open masks would go with more right answers everywhere.
 
     Args:
         observer: `edram_fer.observer.Observer`.
         sigma: of an aperture, in pixels; None: a sixteenth of the shorter side.
-        number: apertures in each trial; None: the least that reach the wanted `accuracy`, found in trials of their own.
+        number: mean number of apertures in a trial; None: the least that reach the wanted `accuracy`, found in trials
+            of their own.
         accuracy: wanted, in (0, 1); None: half way from 1 / K to that of the whole pictures.
         trials: in all.
         fill: grey level 0 to 255 where the picture is covered, or "mean", that of the pictures.
@@ -79,14 +80,13 @@ def bubbles(observer, *, sigma=None, number=None, accuracy=None, trials=7000, fi
 
 
 def _enough(observer, accuracy, sigma, level):
-    """Number of bubbles with which the accuracy is as wanted. All numbers are tried on the same pictures, with the same
-    first bubbles, so that more of them show more of each."""
+    """Number of bubbles with which the accuracy is as wanted, in trials that the map does not count."""
     shape, rows = observer.images.shape[1:3], np.arange(PILOT) % len(observer.images)
     most = int(np.ceil(np.prod(shape) / sigma**2))  # six apertures over each pixel: next to nothing is covered
-    centres = scatter(PILOT, most, shape, [observer.seed, 1])
 
     def reached(count):
-        return _right(observer, rows, apertures(centres[:, :count], shape, sigma), level).mean()
+        masks = apertures(scatter(PILOT, count, shape, [observer.seed, 1]), shape, sigma)
+        return _right(observer, rows, masks, level).mean()
 
     return enough_bubbles(reached, accuracy, most)
 
