@@ -10,6 +10,7 @@ from tqdm.auto import tqdm
 from edram_fer import files
 
 SETTINGS, DONE = "settings", "done"
+EVERY = 20.0  # seconds from one save to the next
 
 
 class Resumable:
@@ -27,13 +28,12 @@ class Resumable:
         settings: dict of JSON values that decide the result.
         begin: function that gives the arrays before the first step.
         again: begin again in place of what the file holds.
-        every: seconds from one save to the next.
 
     Raises ValueError, naming the file, where it is damaged or was made with other settings.
     """
 
-    def __init__(self, path, settings, begin, *, again=False, every=20.0):
-        self.path, self.settings, self.every = Path(path), json.loads(json.dumps(settings)), every
+    def __init__(self, path, settings, begin, *, again=False):
+        self.path, self.settings = Path(path), json.loads(json.dumps(settings))
         if again or not self.path.exists():
             self.arrays, self.done = begin(), 0
         else:
@@ -52,7 +52,7 @@ class Resumable:
                 yield step
                 self.done = step + 1
                 bar.update()
-                if time.monotonic() - saved > self.every:
+                if time.monotonic() - saved >= EVERY:
                     self.save()
                     saved = time.monotonic()
         self.save()

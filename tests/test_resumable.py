@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edram_fer import resumable
 from edram_fer.resumable import Resumable, read
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,8 +18,8 @@ def begin():
     return {"total": np.zeros(4), "each": np.full(7, np.nan)}
 
 
-def run(path, stop=None, **options):
-    state = Resumable(path, SETTINGS, begin, **options)
+def run(path, stop=None):
+    state = Resumable(path, SETTINGS, begin)
     for step in state.steps(7, "adding"):
         state.arrays["total"] += np.random.default_rng(step).random(4)  # half done where it is stopped
         if step == stop:
@@ -28,12 +29,13 @@ def run(path, stop=None, **options):
 
 
 @pytest.mark.parametrize("every", [0, 1000])
-def test_stopped_at_every_step_it_comes_to_the_same(tmp_path, every):
+def test_stopped_at_every_step_it_comes_to_the_same(tmp_path, monkeypatch, every):
+    monkeypatch.setattr(resumable, "EVERY", every)
     whole = run(tmp_path / "whole.npz").arrays
     for stop in range(7):
         with pytest.raises(KeyboardInterrupt):
-            run(tmp_path / "stopped.npz", stop, every=every)
-    found = run(tmp_path / "stopped.npz", every=every)
+            run(tmp_path / "stopped.npz", stop)
+    found = run(tmp_path / "stopped.npz")
     for name, values in whole.items():
         np.testing.assert_array_equal(found.arrays[name], values)
     assert (tmp_path / "stopped.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
@@ -43,9 +45,10 @@ def test_stopped_at_every_step_it_comes_to_the_same(tmp_path, every):
 def test_killed_without_a_word(tmp_path):
     code = (
         "import os, sys\n"
-        "from edram_fer.resumable import Resumable\n"
+        "from edram_fer import resumable\n"
+        "resumable.EVERY = 0\n"
         "import numpy as np\n"
-        "s = Resumable(sys.argv[1], {'seed': 3}, lambda: {'n': np.zeros(1)}, every=0)\n"
+        "s = resumable.Resumable(sys.argv[1], {'seed': 3}, lambda: {'n': np.zeros(1)})\n"
         "for step in s.steps(9, 'x'):\n"
         "    s.arrays['n'] += step\n"
         "    if step == int(sys.argv[2]): os._exit(9)\n"
@@ -59,10 +62,11 @@ def test_killed_without_a_word(tmp_path):
     assert float(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout) == 36
 
 
-def test_other_settings_are_refused_unless_it_begins_again(tmp_path):
+def test_other_settings_are_refused_unless_it_begins_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(resumable, "EVERY", 0)
     path = tmp_path / "a.npz"
     with pytest.raises(KeyboardInterrupt):
-        run(path, 4, every=0)
+        run(path, 4)
     message = r"a.npz was made with other settings \(seed 3 there, 5 asked for\): ask for its own .* --force"
     with pytest.raises(ValueError, match=message):
         Resumable(path, {**SETTINGS, "seed": 5}, begin)
