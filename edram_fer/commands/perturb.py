@@ -27,7 +27,7 @@ def saliency(
     accuracy: Annotated[
         float | None, typer.Option(help="To hold by the number of bubbles [default: half way to the whole picture].")
     ] = None,
-    trials: Annotated[int | None, typer.Option(help="Of bubbles [default: 7000].")] = None,
+    trials: Annotated[int | None, typer.Option(help="Of bubbles [default: 14000].")] = None,
     fill: Annotated[
         str | None, typer.Option(help="Of what is covered: 0 to 255, or mean [default: 0; bubbles: mean].")
     ] = None,

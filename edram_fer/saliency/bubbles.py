@@ -20,11 +20,11 @@ CHUNK = 256  # trials of a step
 PILOT = 2 * CHUNK  # trials for each number of bubbles that is tried
 
 
-def bubbles(observer, *, sigma=None, number=None, accuracy=None, trials=7000, fill="mean", tolerance=0, again=False):
+def bubbles(observer, *, sigma=None, number=None, accuracy=None, trials=14000, fill="mean", tolerance=0, again=False):
     """Bubbles maps of each class (see `attention.bubbles`).
 
-    The pictures are shown in turns, so that the classes come up equally often, and the mean number of bubbles is the
-    same in all trials: were it changed on the way, more open masks would go with more right answers everywhere.
+    The classes come up in turns, and in each its pictures. The mean number of bubbles is the same in all trials: were
+    it changed on the way, more open masks would go with more right answers everywhere.
 
     Args:
         observer: `edram_fer.observer.Observer`.
@@ -64,7 +64,7 @@ def bubbles(observer, *, sigma=None, number=None, accuracy=None, trials=7000, fi
     )
     count, sums = int(state.arrays["bubbles"]), {name: state.arrays[name] for name in SUMS}
     for step in state.steps(-(-trials // CHUNK), f"{count} bubbles, {CHUNK} trials a step"):
-        rows = np.arange(step * CHUNK, min((step + 1) * CHUNK, trials)) % len(observer.images)
+        rows = _in_turns(np.arange(step * CHUNK, min((step + 1) * CHUNK, trials)), observer.labels)
         masks = apertures(scatter(len(rows), count, shape, [observer.seed, 0, step]), shape, sigma)
         add_trials(sums, masks, _right(observer, rows, masks, level), observer.labels[rows])
     z, z_all = z_map(sums), z_map({name: values.sum(axis=0) for name, values in sums.items()})
@@ -81,7 +81,7 @@ def bubbles(observer, *, sigma=None, number=None, accuracy=None, trials=7000, fi
 
 def _enough(observer, accuracy, sigma, level):
     """Number of bubbles with which the accuracy is as wanted, in trials that the map does not count."""
-    shape, rows = observer.images.shape[1:3], np.arange(PILOT) % len(observer.images)
+    shape, rows = observer.images.shape[1:3], _in_turns(np.arange(PILOT), observer.labels)
     most = int(np.ceil(np.prod(shape) / sigma**2))  # six apertures over each pixel: next to nothing is covered
 
     def reached(count):
@@ -89,6 +89,13 @@ def _enough(observer, accuracy, sigma, level):
         return _right(observer, rows, masks, level).mean()
 
     return enough_bubbles(reached, accuracy, most)
+
+
+def _in_turns(trials, labels):
+    """Rows of the pictures of trials, int [m]: the classes in turns, and the pictures of each in turns."""
+    members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    turn, number = np.divmod(trials, len(members))
+    return np.array([members[k][t % len(members[k])] for k, t in zip(number, turn)])
 
 
 def _right(observer, rows, masks, level):
