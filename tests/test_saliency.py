@@ -36,7 +36,7 @@ def stop_after(model, questions, monkeypatch):
 
 
 def test_occlusion_finds_what_the_model_reads(run):
-    found = saliency.occlusion(Observer(run.folder, pictures=30, seed=1), **OCCLUSION)
+    found = saliency.occlusion(Observer(run.folder, pictures=30, seed=1), **OCCLUSION, fill=128)
     arrays = np.load(run.folder / "saliency_occlusion.npz")
     assert arrays["drop"].shape == (30, *patch.SHAPE) and list(arrays["emotions"]) == list(patch.EMOTIONS)
     assert np.bincount(arrays["label"]).tolist() == [10, 10, 10] and found["pictures"] == 30
@@ -46,17 +46,20 @@ def test_occlusion_finds_what_the_model_reads(run):
             expected = arrays[map_][own].astype(float).mean(axis=0)
             np.testing.assert_allclose(arrays[f"mean_{map_}"][k], expected, atol=1e-6)
             assert found["emotions"][name][map_] == pytest.approx(arrays[f"mean_{map_}"][k].mean())
-    happy, _, sad = arrays["mean_drop"]
+    happy, neutral, sad = arrays["mean_drop"]
     inside = np.zeros(patch.SHAPE, bool)
     inside[patch.PATCH] = True
-    assert inside.ravel()[happy.argmax()] and happy.max() > 0.5 and abs(sad).max() < 1e-3  # black hides no black
+    assert abs(neutral).max() < 0.01  # grey hides no grey
+    for drop in (happy, sad):
+        assert inside.ravel()[drop.argmax()] and drop.max() > 0.5 and not drop[:5].any()
     assert found == files.read_json(run.folder / "saliency_occlusion.json")
     for name in ("saliency_samples.png", "saliency_occlusion.png"):
         assert (run.folder / "figures" / name).stat().st_size > 5000
     scores = found["agreement"]["scores"]
     assert found["agreement"]["pictures"] == 20 and found["agreement"]["left_out"] == 10  # neutral has no mask
     assert scores["windows"] == {name: {"value": 1, "interval": [1, 1]} for name in ("pointing", "auc")}
-    assert scores["maps"]["auc"]["value"] > scores["centre"]["auc"]["value"] + 0.1
+    assert scores["maps"]["pointing"]["value"] > 0.9 > scores["centre"]["pointing"]["value"]
+    assert scores["maps"]["auc"]["value"] > scores["centre"]["auc"]["value"]
 
 
 def test_bubbles_find_what_the_model_reads(run):
@@ -77,7 +80,7 @@ def test_bubbles_find_what_the_model_reads(run):
     assert found["agreement"]["scores"]["maps"]["pointing"] == {"value": 1, "interval": [1, 1]}
 
 
-@pytest.mark.parametrize(("method", "options"), [("occlusion", OCCLUSION), ("bubbles", {**BUBBLES, "trials": 1200})])
+@pytest.mark.parametrize(("method", "options"), [("occlusion", OCCLUSION), ("bubbles", {**BUBBLES, "number": 8})])
 def test_stopped_it_goes_on_to_the_same_file(run, monkeypatch, method, options):
     def maps():
         return getattr(saliency, method)(Observer(run.folder, pictures=12), **options)
@@ -89,7 +92,7 @@ def test_stopped_it_goes_on_to_the_same_file(run, monkeypatch, method, options):
     questions, run.model.asked = run.model.asked, 0
     for share in (0.5, 0.8):
         with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-            stop_after(run.model, run.model.asked + share * questions, patched)
+            stop_after(run.model, share * questions, patched)
             maps()
     before = np.load(path)
     assert int(before["done"]) > 1 and "mean_drop" not in before and "z" not in before
@@ -173,12 +176,12 @@ def test_every_model_is_asked(name, tmp_path):
     np.savez(path, **about, **{f"test/{key}": values for key, values in content.items()})
     checkpoints.save(model, tmp_path / "model.keras", emotions)
     files.write_json(tmp_path / "recipe.json", {"data": str(path)})
-    observer = Observer(tmp_path, pictures=4)
+    observer = Observer(tmp_path, pictures=4, batch_size=4)
     saliency.occlusion(observer, window=16, stride=16, fill=30)
     drop = np.load(tmp_path / "saliency_occlusion.npz")["drop"]
     covered = occluded(observer.images[2], [[16, 0]], 16, 30)  # the only square over the lower left pixel
-    whole, said = (evaluation.predict(model, each)["probabilities"][0, -1] for each in (observer.images[2:3], covered))
-    assert drop[2, -1, 0] == pytest.approx((whole - said)[observer.labels[2]], abs=1e-5)
+    said = evaluation.predict(model, np.concatenate([covered, observer.images[1:]]))["probabilities"][:, -1]
+    assert drop[2, -1, 0] == pytest.approx((said[2] - said[0])[observer.labels[2]], abs=1e-5)
     assert saliency.bubbles(observer, sigma=4, number=5, trials=8)["trials"] == 8
     assert (observer.window_density() is None) == (name == "cnn")
 

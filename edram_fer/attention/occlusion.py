@@ -60,9 +60,9 @@ def occlusion_maps(answer, image, label, *, window, stride, fill=0):
     Raises ValueError as `corners`.
     """
     places = corners(image.shape[:2], window, stride)
-    whole = answer(image[None])[0]
     parts = [places[start : start + _AT_ONCE] for start in range(0, len(places), _AT_ONCE)]
-    found = np.concatenate([answer(occluded(image, part, window, fill)) for part in parts])
+    said = [answer(np.concatenate([image[None], occluded(image, part, window, fill)])) for part in parts]
+    whole, found = said[0][0], np.concatenate([rows[1:] for rows in said])
     wrong = (found.argmax(axis=1) != label).astype(float)
     if whole.argmax() != label:
         wrong[:] = np.nan
