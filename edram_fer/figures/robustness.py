@@ -26,8 +26,8 @@ def robustness(result):
         axes.axhline(result["most_frequent"], color=MUTED, linewidth=0.9, linestyle=":")
         axes.set_title(title)
     first, second = panels
-    first.annotate("always the most frequent class", (0.02, result["most_frequent"]), (0, 2),
-                   textcoords="offset points", xycoords=("axes fraction", "data"), fontsize=6.5, color=MUTED)
+    first.annotate("always the most frequent class", (0.02, result["most_frequent"]), (0, -3),
+                   textcoords="offset points", xycoords=("axes fraction", "data"), va="top", fontsize=6.5, color=MUTED)
     first.set(xlabel="its side, share of the picture's", ylabel="accuracy", ylim=(0, 1))
     first.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     first.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

@@ -55,9 +55,10 @@ def occlusion(observer, *, window=None, stride=None, fill=0, tolerance=0, again=
     state.arrays |= {"id": observer.ids, "label": observer.labels, "emotions": np.array(observer.emotions)}
     state.arrays |= {f"mean_{name}": values for name, values in means.items()}
     state.save()
-    emotions = {
-        name: {key: values[k].mean() for key, values in means.items()} for k, name in enumerate(observer.emotions)
-    }
+    emotions = {}
+    for k, name in enumerate(observer.emotions):
+        right = observer.whole_right()[observer.labels == k]
+        emotions[name] = {"pictures": len(right), "right": right.sum(), **{key: m[k].mean() for key, m in means.items()}}
     draw_occlusion(observer, state.arrays)
     return finish(observer, settings, {"squares": squares, "emotions": emotions}, state.arrays["drop"], tolerance)
 
