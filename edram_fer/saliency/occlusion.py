@@ -58,7 +58,8 @@ def occlusion(observer, *, window=None, stride=None, fill=0, tolerance=0, again=
     emotions = {}
     for k, name in enumerate(observer.emotions):
         right = observer.whole_right()[observer.labels == k]
-        emotions[name] = {"pictures": len(right), "right": right.sum(), **{key: m[k].mean() for key, m in means.items()}}
+        amounts = {key: values[k].mean() for key, values in means.items()}
+        emotions[name] = {"pictures": len(right), "right": right.sum(), **amounts}
     draw_occlusion(observer, state.arrays)
     return finish(observer, settings, {"squares": squares, "emotions": emotions}, state.arrays["drop"], tolerance)
 
