@@ -22,9 +22,17 @@ from edram_fer.figures import FILES as FIGURES
 from edram_fer.predictions import table
 from preprocessing.emotions import EMOTIONS
 
-__all__ = ["evaluate", "inputs", "labelled", "predict", "read_metrics", "scores", "table"]
+__all__ = ["NotFinite", "evaluate", "inputs", "labelled", "predict", "read_metrics", "scores", "table"]
 
 log = logging.getLogger(__name__)
+
+
+class NotFinite(ValueError):
+    """An output of a model is nan or infinite; `rows` int [m] are the numbers of these pictures."""
+
+    def __init__(self, message, rows):
+        super().__init__(message)
+        self.rows = rows
 
 
 def evaluate(
@@ -72,7 +80,7 @@ def evaluate(
         metrics["splits"][name] = _named(scores, part, name)
         log.info("%s: accuracy %.4f of %d pictures", name, metrics["splits"][name]["accuracy"], len(part))
     metrics["run"]["seconds"] = round(time.monotonic() - begin, 1)
-    metrics = _plain(metrics)
+    metrics = files.plain(metrics)
     _save(run, rows, metrics)
     if figures:
         from edram_fer.figures.run import draw  # Matplotlib only where something is drawn
@@ -107,7 +115,7 @@ def predict(model, images, batch_size=128, *, windows=None, landmarks=None):
     Returns: dict of float32 arrays: "probabilities" [n, T, K], "windows" [n, N, 2, 3], "weights" [n, N] and, of a
     model with that head, "affect" [n, T, 2].
 
-    Raises ValueError when pictures have another size than the model's or an output is not finite.
+    Raises ValueError when pictures have another size than the model's, and NotFinite, a ValueError, for such an output.
     """
     _check_size(model, images)
     size, parts = min(batch_size, len(images)), []
@@ -124,9 +132,10 @@ def predict(model, images, batch_size=128, *, windows=None, landmarks=None):
         parts.append({key: np.asarray(outputs[key]).astype(np.float32)[start - begin :] for key in wanted})
     result = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     for key, values in result.items():
-        if not np.isfinite(values).all():
-            bad = np.sum(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
-            raise ValueError(f"the model's output `{key}` is not finite for {bad} of {len(values)} pictures")
+        bad = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+        if bad.any():
+            raise NotFinite(f"the model's output `{key}` is not finite for {bad.sum()} of {len(values)} pictures",
+                            np.flatnonzero(bad))
     result["probabilities"] = _softmax(result.pop("emotion"))
     return result
 
@@ -287,14 +296,3 @@ def _identification(recipe, source, model):
         "command": shlex.join(sys.argv),
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
-
-
-def _plain(value):
-    """NumPy values as lists and numbers, nan as None, all that JSON can hold."""
-    if isinstance(value, dict):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, (np.ndarray, np.generic)):
-        return _plain(value.tolist())
-    return None if isinstance(value, float) and not np.isfinite(value) else value

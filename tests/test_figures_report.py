@@ -50,7 +50,7 @@ def evaluated(folder, pictures, outputs, recipe="made_up"):
         "versions": {"keras": "3.15"}, "time": "2024-05-06T07:08:09+00:00", "seconds": 1.5,
     }
     predictions.write(rows, folder / "predictions.parquet")
-    files.write_json(folder / "metrics.json", evaluation._plain({"run": identity, "splits": {"test": found}}))
+    files.write_json(folder / "metrics.json", files.plain({"run": identity, "splits": {"test": found}}))
     files.write_json(folder / "recipe.json", {"name": recipe, "model_options": {"size": SIZE}, "seed": None})
     files.write_json(folder / "environment.json", {"python": "3.11", "packages": {"keras": NASTY}})
     return folder

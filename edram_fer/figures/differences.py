@@ -32,17 +32,11 @@ def difference_maps(faces, differences, labels, titles=(), *, meaning="more or l
     if not len(faces) == len(differences) == len(labels):
         raise ValueError(f"{len(faces)} faces, {len(differences)} rows of maps and {len(labels)} labels do not match")
     values = np.nan_to_num(differences * differences.shape[-2] * differences.shape[-1])
-    top = _round_up(np.abs(values).max(initial=0))
+    top = round_up(np.abs(values).max(initial=0))
     tiles = [[tinted(face, value, top) for value in row] for face, row in zip(faces, values)]
     figure, axes = mosaic(np.array(tiles), labels, titles)
-    levels = np.linspace(-top, top, 256)[None]
-    colours = ListedColormap(tinted(np.full(levels.shape, 0.55), levels, top)[0])
     shrink = min(1, 3 / (1 if differences.shape[1] == 1 else len(tiles)))
-    bar = figure.colorbar(ScalarMappable(Normalize(-top, top), colours), ax=axes, shrink=shrink, pad=0.02)
-    bar.outline.set_visible(False)
-    bar.set_ticks(np.linspace(-top, top, 5), labels=[f"{value:+.3g}" if value else "0" for value in
-                                                     np.linspace(-top, top, 5)])
-    bar.set_label(f"{meaning}\n(1: an even density)")
+    signed_bar(figure, axes, top, f"{meaning}\n(1: an even density)", shrink)
     return figure
 
 
@@ -54,7 +48,18 @@ def tinted(face, values, top):
     return (1 - opacity) * face + opacity * SIDES((level + 1) / 2)[..., :3]
 
 
-def _round_up(value):
+def signed_bar(figure, axes, top, label, shrink=1.0, tell="{:+.3g}"):
+    """A colour bar from -top to top as `tinted` blends it with a middle grey; `tell` formats its five numbers."""
+    levels = np.linspace(-top, top, 256)[None]
+    colours = ListedColormap(tinted(np.full(levels.shape, 0.55), levels, top)[0])
+    bar = figure.colorbar(ScalarMappable(Normalize(-top, top), colours), ax=axes, shrink=shrink, pad=0.02)
+    bar.outline.set_visible(False)
+    ticks = np.linspace(-top, top, 5)
+    bar.set_ticks(ticks, labels=[tell.format(value) if value else "0" for value in ticks])
+    bar.set_label(label)
+
+
+def round_up(value):
     """The next of 1, 2, 5, 10, ... times a power of ten; 1 for 0."""
     if not value:
         return 1.0

@@ -1,0 +1,102 @@
+"""What in a picture a run's answers rest on, and how much change of it they bear."""
+
+from typing import Annotated
+
+import typer
+
+from edram_fer import startup
+from edram_fer.commands.options import DataDir, Run
+
+Split = Annotated[str, typer.Option("--split")]
+Source = Annotated[str | None, typer.Option("--data", help="Another data set than the run's own.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the choice of pictures and of all chance.")]
+
+
+def saliency(
+    run: Run,
+    method: Annotated[str, typer.Option("--method", help="occlusion or bubbles.")] = "occlusion",
+    split: Split = "test",
+    source: Source = None,
+    data_dir: DataDir = None,
+    pictures: Annotated[int, typer.Option(min=1, help="How many, balanced over the classes.")] = 140,
+    seed: Seed = 0,
+    window: Annotated[int | None, typer.Option(help="Side of the square in pixels [default: a sixth].")] = None,
+    stride: Annotated[int | None, typer.Option(help="From square to square [default: a quarter of it].")] = None,
+    sigma: Annotated[float | None, typer.Option(help="Of a bubble, in pixels [default: a sixteenth].")] = None,
+    bubbles: Annotated[int | None, typer.Option(help="In each trial [default: as --accuracy asks for].")] = None,
+    accuracy: Annotated[
+        float | None, typer.Option(help="To hold by the number of bubbles [default: half way to the whole picture].")
+    ] = None,
+    trials: Annotated[int | None, typer.Option(help="Of bubbles [default: 14000].")] = None,
+    fill: Annotated[
+        str | None, typer.Option(help="Of what is covered: 0 to 255, or mean [default: 0; bubbles: mean].")
+    ] = None,
+    tolerance: Annotated[float, typer.Option(help="Of the pointing game, in pixels.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Begin again in place of what is there.")] = False,
+):
+    """Which parts of the face the answers rest on; a calculation that was stopped is gone on with."""
+    own = {
+        "occlusion": {"window": window, "stride": stride},
+        "bubbles": {"sigma": sigma, "number": bubbles, "accuracy": accuracy, "trials": trials},
+    }
+    if method not in own:
+        raise typer.BadParameter(f"--method: expected one of {', '.join(own)}, got {method!r}")
+    for other in own.keys() - {method}:
+        for name, value in own[other].items():
+            if value is not None:
+                flag = "bubbles" if name == "number" else name
+                raise typer.BadParameter(f"--{flag} belongs to --method {other}, not to {method}")
+    if bubbles is not None and accuracy is not None:
+        raise typer.BadParameter("--bubbles sets the number that --accuracy would find: expected one of them")
+    startup.load_keras()
+    from edram_fer import saliency as maps
+    from edram_fer.observer import Observer
+
+    options = {name: value for name, value in {**own[method], "fill": fill}.items() if value is not None}
+    observer = Observer(run, split=split, pictures=pictures, seed=seed, data=source, data_dir=data_dir)
+    result = getattr(maps, method)(observer, **options, tolerance=tolerance, again=force)
+    typer.echo(f"{result['pictures']} pictures of {split}, {result['accuracy_whole']:.1%} of them named right")
+    if method == "bubbles":
+        typer.echo(f"{result['trials']} trials with {result['bubbles']} bubbles: {result['accuracy']:.1%} right")
+    _tell(result["agreement"])
+    typer.echo(f"Maps and figures: {run / f'saliency_{method}.npz'}, {run / 'figures'}")
+
+
+def _tell(agreement):
+    """The scores of maps against masks, a line for each; or the sentence in their place."""
+    if isinstance(agreement, str):
+        typer.echo(agreement)
+        return
+    typer.echo(f"{'against masks':30}{'pointing':>24}{'AUC':>24}   ({agreement['pictures']} pictures)")
+    for name, scores in agreement["scores"].items():
+        cells = (f"{found['value']:.3f} ({found['interval'][0]:.3f} to {found['interval'][1]:.3f})"
+                 for found in scores.values())
+        typer.echo(f"{name:30}" + "".join(f"{cell:>24}" for cell in cells))
+
+
+def robustness(
+    run: Run,
+    split: Split = "test",
+    source: Source = None,
+    data_dir: DataDir = None,
+    pictures: Annotated[int | None, typer.Option(min=1, help="How many, balanced [default: all].")] = None,
+    seed: Seed = 0,
+    side: Annotated[
+        list[float] | None, typer.Option("--side", help="Of the square, as a share of the picture's; may be repeated.")
+    ] = None,
+    angle: Annotated[list[float] | None, typer.Option("--angle", help="Degrees; may be repeated.")] = None,
+):
+    """How the accuracy falls under a growing black square at a random place, and under a growing turn."""
+    startup.load_keras()
+    from edram_fer import robustness as study
+    from edram_fer.observer import Observer
+
+    levels = {name: tuple(given) for name, given in (("sides", side), ("angles", angle)) if given}
+    observer = Observer(run, split=split, pictures=pictures, seed=seed, data=source, data_dir=data_dir)
+    result = study.robustness(observer, **levels)
+    for kind, unit in (("occluder", "side {:.0%}"), ("rotation", "{:g} degrees")):
+        for row in result[kind]:
+            low, high = row["interval"]
+            name = f"{kind}, {unit.format(row['level'])}"
+            typer.echo(f"{name:28}{row['accuracy']:7.2%}   ({low:.2%} to {high:.2%})")
+    typer.echo(f"Figure: {run / 'figures' / study.FIGURE}")

@@ -1,0 +1,80 @@
+"""Information maps: what was worth something to the model, in orange, and what misled it, in blue."""
+
+import numpy as np
+from scipy.stats import norm
+
+from edram_fer.figures.differences import round_up, signed_bar, tinted
+from edram_fer.figures.mosaic import GAP, mosaic
+from edram_fer.figures.style import INK, styled
+
+PERCENT = "{:+.0%}"
+
+
+@styled
+def sample_maps(images, maps, names):
+    """Faces and their occlusion maps, as the figure of Minaee and Abdolrashidi 2019: a row for each emotion.
+
+    Args:
+        images: uint8 [R, N, H, W, C], N pictures of each of R emotions.
+        maps: [R, N, H, W], fall of the true class's probability.
+        names: of the emotions.
+
+    Returns: Figure, one scale for all maps.
+    """
+    top = round_up(np.abs(maps).max())
+    faces = np.asarray(images) / 255
+    tiles = [
+        [tile for face, values in zip(*row) for tile in (tinted(face, 0 * values, top), tinted(face, values, top))]
+        for row in zip(faces, maps, strict=True)
+    ]
+    figure, axes = mosaic(np.array(tiles), [(name, None) for name in names], ["face", "map"] * faces.shape[1])
+    signed_bar(figure, axes, top, "fall of the true class's probability", _shrink(tiles), PERCENT)
+    return figure
+
+
+@styled
+def mean_maps(faces, drop, turned, labels):
+    """Mean occlusion maps over mean faces: a row for each emotion, fall of the probability beside wrong answers.
+
+    Args:
+        faces: [R, H, W, C] in [0, 1], as `heatmaps.mean_face` makes them.
+        drop, turned: [R, H, W]; one that is nan shows the face alone.
+        labels: (name, number of pictures) of the rows.
+
+    Returns: Figure, one scale for both.
+    """
+    values = np.nan_to_num(np.stack([drop, turned], axis=1))
+    top = round_up(np.abs(values).max())
+    tiles = [[tinted(face, value, top) for value in row] for face, row in zip(faces, values, strict=True)]
+    figure, axes = mosaic(np.array(tiles), labels, ["probability", "answer"])
+    label = "probability: fall of the true class's;\nanswer: share of squares that turn it wrong"
+    signed_bar(figure, axes, top, label, _shrink(tiles), PERCENT)
+    return figure
+
+
+@styled
+def z_maps(faces, maps, labels):
+    """Bubbles maps over mean faces, in a row. A line encloses what is beyond chance at 5 % over all pixels of the map.
+
+    Args:
+        faces: [R, H, W, C] in [0, 1]; maps: z scores [R, H, W]; one that is nan shows the face alone.
+        labels: (name, number of trials).
+
+    Returns: Figure, one scale for all. The line is Bonferroni's limit, two-sided.
+    """
+    values = np.nan_to_num(maps)
+    top, limit = max(1.0, np.ceil(np.abs(values).max())), norm.isf(0.025 / values[0].size)
+    tiles = np.array([[tinted(face, value, top)] for face, value in zip(faces, values, strict=True)])
+    figure, axes = mosaic(tiles, labels, [])
+    height, width = values.shape[1:]
+    x, y = (np.arange(width) + 0.5) / width * (1 - GAP), (np.arange(height) + 0.5) / height * (1 - GAP)
+    for index, value in enumerate(values):
+        for level, style in ((limit, "solid"), (-limit, "dashed")):
+            if (value > level).any() and (value < level).any():
+                axes.contour(index + x, y, value, [level], colors=INK, linewidths=0.7, linestyles=style)
+    signed_bar(figure, axes, top, f"z score\n(lines: ±{limit:.1f})")
+    return figure
+
+
+def _shrink(tiles):
+    return min(1, 3 / len(tiles))

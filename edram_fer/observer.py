@@ -1,0 +1,101 @@
+"""A run's model as an observer in an experiment: a balanced choice of pictures, and answers to changed ones."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from edram_fer import attention
+
+
+class Observer:
+    """The model of a run and the pictures that it is asked about.
+
+    Args:
+        run: the run folder.
+        split, data, data_dir, batch_size: as in `evaluation.evaluate`.
+        pictures: how many, see `balanced`; None: all.
+        seed: of the choice.
+
+    Attributes:
+        run, split, seed: as given; emotions: the K class names; landmarks: [n, 68, 2] of a model that needs them.
+        images: uint8 [n, H, W, C]; labels: int [n]; ids: [n]; subjects: [n] or None; masks: uint8 [n, H, W, 1], the
+            pixels that the expression changed, or None.
+        whole: what the model says of the unchanged pictures, see `evaluation.predict`.
+
+    Raises ValueError for fewer than 1 picture, a split without a picture that the model knows, a model whose answer is
+    not finite.
+    """
+
+    def __init__(self, run, *, split="test", pictures=None, seed=0, data=None, data_dir=None, batch_size=128):
+        from edram_fer import checkpoints, evaluation  # Keras only where a model runs
+
+        self.run, self.split, self.seed, self.batch_size = Path(run), split, seed, batch_size
+        self.model = checkpoints.load(run)
+        self.emotions = list(self.model.emotions)
+        found, labels = evaluation.labelled(self.run, self.model, split, data=data, data_dir=data_dir)
+        rows = balanced(labels, len(labels) if pictures is None else pictures, seed)
+        self.images, self.labels, self.ids = found["image"][rows], labels[rows], found["id"][rows].astype(str)
+        self.subjects = found["subject"][rows] if "subject" in found else None
+        self.masks = found["mask"][rows] if "mask" in found else None
+        self.landmarks = evaluation.inputs(self.model, found).get("landmarks")
+        self.landmarks = None if self.landmarks is None else self.landmarks[rows]
+        self.whole = self._predict(self.images, np.arange(len(rows)))
+
+    def answer(self, images, rows):
+        """Probabilities [m, K] of the last step for m changed pictures, [m, H, W, C] in grey levels 0 to 255.
+
+        rows: int [m] or one number, which of the `images` each was made from. Raises ValueError that names these where
+        the answer is not finite.
+        """
+        return self._predict(images, np.broadcast_to(rows, len(images)))["probabilities"][:, -1]
+
+    def right(self, images, rows):
+        """Whether each of m changed pictures is named right, bool [m]; arguments as of `answer`, `rows` int [m]."""
+        return self.answer(images, rows).argmax(axis=1) == self.labels[rows]
+
+    def whole_right(self):
+        """Whether each of the unchanged pictures is named right, bool [n]."""
+        return self.whole["probabilities"][:, -1].argmax(axis=1) == self.labels
+
+    def window_density(self):
+        """The share of each pixel in the windows of the model, [n, H, W]; None of one that sees the whole picture."""
+        windows, weights = self.whole["windows"], self.whole["weights"]
+        if np.allclose(windows, np.eye(2, 3)):
+            return None
+        shape = self.images.shape[1:3]
+        return np.stack([attention.weighted_coverage(*pair, shape) for pair in zip(windows, weights, strict=True)])
+
+    def settings(self):
+        """What decides the answers, as JSON values: the choice of pictures, digests of them and of the model."""
+        pictures = hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()
+        with open(self.run / "model.keras", "rb") as file:
+            model = hashlib.file_digest(file, "sha256").hexdigest()
+        return {"split": self.split, "pictures": len(self.images), "seed": self.seed,
+                "pictures_digest": pictures[:16], "model_digest": model[:16]}
+
+    def _predict(self, images, rows):
+        from edram_fer import evaluation
+
+        try:
+            images = images if images.dtype == np.uint8 else images / np.float32(255)
+            landmarks = None if self.landmarks is None else self.landmarks[rows]
+            return evaluation.predict(self.model, images, self.batch_size, landmarks=landmarks)
+        except evaluation.NotFinite as error:
+            names = list(dict.fromkeys(self.ids[rows[error.rows]]))
+            told = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+            raise ValueError(f"picture {told} of {self.split}: {error}") from None
+
+
+def balanced(labels, count, seed=0):
+    """Rows of `count` pictures, int [min(count, n)], as many of each class as there are: drawn at random and dealt out
+    in turns, so that any first part of them is balanced, too. Raises ValueError for a count below 1."""
+    if count < 1:
+        raise ValueError(f"pictures: expected at least 1, got {count}")
+    labels = np.asarray(labels)
+    order = np.random.default_rng(seed).permutation(len(labels))
+    turn = np.empty(len(labels), int)
+    for label in np.unique(labels):
+        members = order[labels[order] == label]
+        turn[members] = np.arange(len(members))
+    return np.lexsort((labels, turn))[:count]

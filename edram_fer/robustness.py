@@ -1,0 +1,109 @@
+"""How much change of a picture a run's answers bear: a growing occluder, a growing turn."""
+
+import cv2
+import numpy as np
+from tqdm.auto import tqdm
+
+from edram_fer import files, scores
+
+SIDES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+ANGLES = (0.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0)
+FILE, FIGURE = "robustness.json", "robustness.svg"
+
+
+def robustness(observer, *, sides=SIDES, angles=ANGLES):
+    """Accuracy under each size of the square and each angle; write robustness.json and figures/robustness.svg.
+
+    Args:
+        observer: `edram_fer.observer.Observer`; places and directions are drawn by its seed, once for each picture, so
+            that the square grows at its place and the turn goes on in its direction.
+        sides: of the black square, see `occluded`; angles: of the turn, in degrees, see `rotated`.
+
+    Returns: the content of robustness.json: "split", "pictures", "seed", "most_frequent" (the accuracy of always saying
+    the most frequent class), and "occluder" and "rotation", lists of {"level", "accuracy", "interval", "drop",
+    "drop_interval"}: the drop is from the unchanged pictures. Intervals are 95 % bootstraps over the pictures.
+
+    Raises ValueError for a side outside [0, 1], an angle outside [-180, 180], or an answer that is not finite.
+    """
+    from edram_fer.figures.robustness import robustness as draw  # Matplotlib only where something is drawn
+    from edram_fer.figures.style import save
+
+    for name, values, low, high in (("side", sides, 0, 1), ("angle", angles, -180, 180)):
+        for value in values:
+            if not low <= value <= high:
+                raise ValueError(f"{name}: expected {low} to {high}, got {value}")
+    count = len(observer.images)
+    random = np.random.default_rng(observer.seed)
+    places, ways = random.uniform(size=(count, 2)), random.choice((-1, 1), count)
+    jobs = [("occluder", side) for side in sorted(sides)] + [("rotation", angle) for angle in sorted(angles)]
+    right = {("whole", 0): observer.whole_right()}
+    for kind, level in tqdm(jobs, desc="changes", disable=None):
+        if kind == "occluder":
+            changed = occluded(observer.images, level, places)
+        else:
+            changed = rotated(observer.images, level * ways)
+        right[kind, level] = observer.right(changed, np.arange(count))
+    rows = _rows(right, observer)
+    result = {
+        "split": observer.split,
+        "pictures": count,
+        "seed": observer.seed,
+        "most_frequent": float(np.bincount(observer.labels).max() / count),
+        **{kind: [{"level": level, **rows[kind, level]} for k, level in jobs if k == kind]
+           for kind in ("occluder", "rotation")},
+    }
+    files.write_json(observer.run / FILE, result)
+    save(draw(result), observer.run / "figures" / FIGURE)
+    return result
+
+
+def occluded(images, share, places, fill=0):
+    """Pictures with a square in each.
+
+    Args:
+        images: uint8 [n, H, W, C].
+        share: side of the square as a share of the shorter side, in [0, 1]; rounded to whole pixels.
+        places: [n, 2] in [0, 1]: how far down and to the right of where it fits.
+        fill: grey level 0 to 255, or one for each channel.
+
+    Returns: uint8 [n, H, W, C].
+    """
+    side = round(share * min(images.shape[1:3]))
+    room = np.array(images.shape[1:3]) - side
+    changed = np.array(images)
+    for picture, (top, left) in zip(changed, np.rint(places * room).astype(int), strict=True):
+        picture[top : top + side, left : left + side] = fill
+    return changed
+
+
+def rotated(images, angles):
+    """Pictures uint8 [n, H, W, C], each turned about its middle by `angles` [n] in degrees, counter-clockwise:
+    bilinear, the border repeated outward."""
+    height, width = images.shape[1:3]
+    changed = np.empty_like(images)
+    for index, (image, angle) in enumerate(zip(images, angles, strict=True)):
+        matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), float(angle), 1)
+        turned = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        changed[index] = turned.reshape(image.shape)
+    return changed
+
+
+def _rows(right, observer):
+    """{key: accuracy, its fall from the whole pictures, and both intervals} of {key: bool [n]}."""
+    names, values = list(right), np.array(list(right.values()), float)
+
+    def statistic(rows):
+        accuracy = values[:, rows].mean(axis=1)
+        return {"accuracy": accuracy, "drop": accuracy[0] - accuracy}
+
+    found = statistic(slice(None))
+    ends = scores.bootstrap(statistic, values.shape[1], subjects=observer.subjects, seed=observer.seed)
+    return {
+        name: {
+            "accuracy": float(found["accuracy"][row]),
+            "interval": ends["accuracy"][row].tolist(),
+            "drop": float(found["drop"][row]),
+            "drop_interval": ends["drop"][row].tolist(),
+        }
+        for row, name in enumerate(names)
+    }

@@ -1,0 +1,43 @@
+"""The figures of a run's information maps, from their arrays and the pictures."""
+
+import numpy as np
+
+from edram_fer.figures.heatmaps import mean_face
+from edram_fer.figures.saliency import mean_maps, sample_maps, z_maps
+from edram_fer.figures.style import save
+
+SAMPLES = 3  # of each emotion
+
+
+def draw_occlusion(observer, arrays):
+    """Samples of each emotion, first those named right, as saliency_samples.png; means as saliency_occlusion.png."""
+    members = _members(observer)
+    wrong_last = np.argsort(~observer.whole_right(), kind="stable")
+    columns = min(SAMPLES, *map(len, members.values()))
+    chosen = [wrong_last[np.isin(wrong_last, rows)][:columns] for rows in members.values()]
+    names = [observer.emotions[k] for k in members]
+    figure = sample_maps(observer.images[chosen], arrays["drop"][chosen], names)
+    save(figure, observer.run / "figures" / "saliency_samples.png")
+    rows = list(members)
+    labels = [(observer.emotions[k], len(members[k])) for k in members]
+    figure = mean_maps(_faces(observer, members), arrays["mean_drop"][rows], arrays["mean_turned"][rows], labels)
+    save(figure, observer.run / "figures" / "saliency_occlusion.png")
+
+
+def draw_bubbles(observer, arrays):
+    """The z map of all trials and of each emotion: saliency_bubbles.png."""
+    members = _members(observer)
+    faces = [mean_face(observer.images), *_faces(observer, members)]
+    maps = np.stack([arrays["z_all"], *(arrays["z"][k] for k in members)])
+    labels = [("all", int(arrays["trials"].sum()))]
+    labels += [(observer.emotions[k], int(arrays["trials"][k])) for k in members]
+    save(z_maps(faces, maps, labels), observer.run / "figures" / "saliency_bubbles.png")
+
+
+def _members(observer):
+    """{class: its rows}, of the classes that have pictures."""
+    return {int(k): np.flatnonzero(observer.labels == k) for k in np.unique(observer.labels)}
+
+
+def _faces(observer, members):
+    return [mean_face(observer.images[rows]) for rows in members.values()]

@@ -1,0 +1,44 @@
+"""What both kinds of information maps end in: scores against the masks, and a JSON file."""
+
+import numpy as np
+
+from edram_fer import files
+from edram_fer.attention.pointing import pointing
+
+
+def level_of(fill, images):
+    """Grey level 0 to 255 of a covered pixel: `fill`, or "mean", the mean of `images` over all channels.
+
+    Raises ValueError for anything else.
+    """
+    if fill == "mean":
+        return round(float(np.mean(images)), 2)
+    try:
+        level = float(fill)
+    except ValueError:
+        level = np.nan
+    if not 0 <= level <= 255:
+        raise ValueError(f"fill: expected a grey level from 0 to 255 or mean, got {fill!r}")
+    return level
+
+
+def finish(observer, settings, found, maps, tolerance):
+    """Score the maps, [n, H, W] of the observer's pictures, and write saliency_<method>.json.
+
+    Returns: its content: the `settings`, the accuracy on the whole pictures, what was `found`, and "agreement", see
+    `attention.pointing`, with the density of the model's own windows as "windows" where it has them; a sentence in
+    its place where the data set has no masks.
+    """
+    whole = observer.whole_right().mean()
+    result = {**settings, "accuracy_whole": whole, **found, "agreement": _agreement(observer, maps, tolerance)}
+    result = files.plain(result)
+    files.write_json(observer.run / f"saliency_{settings['method']}.json", result)
+    return result
+
+
+def _agreement(observer, maps, tolerance):
+    if observer.masks is None:
+        return f"Not scored: split {observer.split} has no masks of the pixels that the expression changed."
+    windows = observer.window_density()
+    candidates = {"maps": maps} if windows is None else {"maps": maps, "windows": windows}
+    return pointing(candidates, observer.masks, tolerance=tolerance, seed=observer.seed)
