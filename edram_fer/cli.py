@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from edram_fer.commands.evaluate import evaluate, report
+from edram_fer.commands.evaluate import evaluate, figures, report
 from edram_fer.commands.prepare import arrays, prepare
 from edram_fer.commands.show import doctor, inspect
 from edram_fer.commands.study import looking
@@ -19,7 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain text: an error ends in a sentence, not in the rim of a box
     help="Train and compare FER models that choose where to look, and study what they look at.",
 )
-for command in (prepare, arrays, train, evaluate, looking, report, inspect, doctor):
+for command in (prepare, arrays, train, evaluate, looking, figures, report, inspect, doctor):
     app.command()(command)
 
 

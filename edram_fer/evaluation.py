@@ -5,6 +5,7 @@ numbers).
 """
 
 import datetime
+import functools
 import logging
 import shlex
 import sys
@@ -17,7 +18,7 @@ import pyarrow.compute as pc
 
 from edram_fer import attention, files, predictions
 from edram_fer import scores as measures
-from edram_fer.figures import FILES as FIGURES
+from edram_fer.figures import clear
 from edram_fer.predictions import table
 from preprocessing.emotions import EMOTIONS
 
@@ -36,7 +37,7 @@ def evaluate(run, *, splits=("test",), data=None, data_dir=None, batch_size=128,
         data: a source that `edram_fer.data` reads; None: the one that the run was trained on.
         data_dir: where prepared data sets lie; None: where they lay for training.
         batch_size: pictures at a time.
-        figures: also draw them, of the first split.
+        figures: also draw them, of each split.
         flip: predict the mirror images too; the average of both is scored beside the plain prediction, under its own
             name "<split>_flip".
 
@@ -52,25 +53,26 @@ def evaluate(run, *, splits=("test",), data=None, data_dir=None, batch_size=128,
     recipe = files.read_json(run / "recipe.json")
     source, data_dir = _source(run, recipe, data, data_dir)
     model, names = checkpoints.load(run), prepared.emotions(source, data_dir=data_dir)
-    tables, first = [], None
+    tables = []
     for split in splits:
         pictures = prepared.arrays(source, split, data_dir=data_dir)
-        first = pictures["image"] if first is None else first
         for name, outputs in _predictions(model, split, pictures["image"], batch_size, flip):
             tables.append(table(name, pictures, outputs, names, model.emotions))
     rows = pa.concat_tables(tables, promote_options="default")
     identity = _identification(recipe, source, model)
+    identity["seconds_per_picture"] = _speed(model, pictures["image"], batch_size)
     metrics = {"run": {**identity, "versions": environment.versions()}, "splits": {}}
     for name, part in _parts(rows, splits):
         metrics["splits"][name] = _named(scores, part, name)
         log.info("%s: accuracy %.4f of %d pictures", name, metrics["splits"][name]["accuracy"], len(part))
     metrics["run"]["seconds"] = round(time.monotonic() - begin, 1)
-    metrics = _plain(metrics)
+    metrics = files.plain(metrics)
     _save(run, rows, metrics)
     if figures:
-        from edram_fer.figures.run import draw  # Matplotlib only where something is drawn
+        from edram_fer.evaluated import Evaluated  # Matplotlib only where something is drawn
+        from edram_fer.figures.run import draw
 
-        draw(run, images=first)
+        draw(run, functools.partial(Evaluated(run).pictures, data=source, data_dir=data_dir))
     return metrics
 
 
@@ -181,11 +183,20 @@ def _predictions(model, split, images, batch_size, flip):
         yield f"{split}_flip", {**own, **means}
 
 
+def _speed(model, images, batch_size, repeats=3):
+    """Seconds for each picture, the median of some batches: the model is compiled already."""
+    images, seconds = images[:batch_size], []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        predict(model, images, batch_size)
+        seconds.append((time.perf_counter() - begin) / len(images))
+    return float(np.median(seconds))
+
+
 def _save(run, rows, metrics):
     predictions.write(rows, run / "predictions.parquet")
     files.write_json(run / "metrics.json", metrics)
-    for name in FIGURES:  # they show the evaluation that was just replaced
-        (run / "figures" / name).unlink(missing_ok=True)
+    clear(run / "figures")
 
 
 def _glimpses(windows, classes):
@@ -245,19 +256,9 @@ def _identification(recipe, source, model):
     return {
         "recipe": recipe.get("name"),
         "model": recipe.get("model", type(model).__name__),
+        "parameters": model.count_params(),
         "emotions": list(model.emotions),
         "data": str(source),
         "command": shlex.join(sys.argv),
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
-
-
-def _plain(value):
-    """NumPy values as lists and numbers, nan as None, all that JSON can hold."""
-    if isinstance(value, dict):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, (np.ndarray, np.generic)):
-        return _plain(value.tolist())
-    return None if isinstance(value, float) and not np.isfinite(value) else value

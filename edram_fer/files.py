@@ -6,6 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
 
 @contextlib.contextmanager
 def replace(path):
@@ -47,6 +49,17 @@ def write_json(path, value):
     text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
     with replace(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def plain(value):
+    """NumPy values, in dicts and lists of any depth, as lists and numbers, and nan as None: all that JSON can hold."""
+    if isinstance(value, dict):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return plain(value.tolist())
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def read_json(path):

@@ -27,6 +27,9 @@ class Brightness:
     def get_config(self):
         return {"image_size": (SIZE, SIZE), "channels": 1}
 
+    def count_params(self):
+        return 12
+
     def predict_on_batch(self, inputs):
         images = inputs["image"]
         assert images.dtype == np.float32 and images.max() <= 1
