@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from edram_fer.commands.compare import compare
 from edram_fer.commands.evaluate import evaluate, figures, report
 from edram_fer.commands.prepare import arrays, prepare
 from edram_fer.commands.show import doctor, inspect
@@ -19,7 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain text: an error ends in a sentence, not in the rim of a box
     help="Train and compare FER models that choose where to look, and study what they look at.",
 )
-for command in (prepare, arrays, train, evaluate, looking, figures, report, inspect, doctor):
+for command in (prepare, arrays, train, evaluate, looking, figures, report, compare, inspect, doctor):
     app.command()(command)
 
 
@@ -27,6 +28,7 @@ def main(arguments=None):
     """Run a command. Errors end in one sentence and status 1; EDRAM_FER_TRACEBACK=1 shows their traceback instead."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("absl").setLevel(logging.ERROR)
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells each letter of a PDF
     try:
         app(arguments, prog_name="edram-fer")
     except KeyboardInterrupt:

@@ -66,6 +66,14 @@ class Runs:
     def subjects(self):
         return self.runs[0].found["subjects"]
 
+    def pictures(self, *, data=None, data_dir=None):
+        """The features of the pictures, in the order of the rows; raises as `Evaluated.pictures`."""
+        first = self.runs[0].evaluated
+        features = first.pictures(self.split, data=data, data_dir=data_dir)
+        place = {name: row for row, name in enumerate(first.predictions(self.split)["id"])}
+        rows = np.array([place[name] for name in self.runs[0].found["id"]])
+        return {name: values[rows] for name, values in features.items()}
+
     @property
     def present(self):
         """The emotions that there are pictures of."""

@@ -32,7 +32,7 @@ def difference_maps(faces, differences, labels, titles=(), *, meaning="more or l
     if not len(faces) == len(differences) == len(labels):
         raise ValueError(f"{len(faces)} faces, {len(differences)} rows of maps and {len(labels)} labels do not match")
     values = np.nan_to_num(differences * differences.shape[-2] * differences.shape[-1])
-    top = _round_up(np.abs(values).max(initial=0))
+    top = round_up(np.abs(values).max(initial=0))
     tiles = [[tinted(face, value, top) for value in row] for face, row in zip(faces, values)]
     figure, axes = mosaic(np.array(tiles), labels, titles)
     levels = np.linspace(-top, top, 256)[None]
@@ -54,8 +54,8 @@ def tinted(face, values, top):
     return (1 - opacity) * face + opacity * SIDES((level + 1) / 2)[..., :3]
 
 
-def _round_up(value):
-    """The next of 1, 2, 5, 10, ... times a power of ten; 1 for 0."""
+def round_up(value):
+    """Top of a scale: the next of 1, 2, 5, 10, ... times a power of ten; 1 for 0."""
     if not value:
         return 1.0
     power = 10.0 ** np.floor(np.log10(value))

@@ -37,7 +37,7 @@ def dots(rows, names, groups, panels, *, group, value="value", panel=None, low="
     look, count = styles(names), len(names)
     height = 0.14 * count + 0.14
     figure = Figure(figsize=(max(4.6, 2.1 * len(panels) + 1.2), height * len(groups) + 0.95), layout="constrained")
-    grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    grid = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
     for axes, (key, title) in zip(grid, panels.items(), strict=True):
         if reference is not None:
             axes.axvline(reference, color=INK, linewidth=0.8, zorder=1)
@@ -54,10 +54,11 @@ def dots(rows, names, groups, panels, *, group, value="value", panel=None, low="
         axes.set_title(title)
         axes.grid(axis="y", visible=False)
         axes.set_yticks(range(len(groups)), list(groups.values()))
-        axes.hlines(np.arange(len(groups) - 1) + 0.5, *axes.get_xlim(), color=MUTED, linewidth=0.3, alpha=0.5)
+        for edge in np.arange(len(groups) - 1) + 0.5:
+            axes.axhline(edge, color=MUTED, linewidth=0.3, alpha=0.5)
         axes.set_ylim(len(groups) - 0.5, -0.5)
         if percent:
-            axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+            axes.xaxis.set_major_formatter(PercentFormatter(1))
     _legend(figure, grid[0], count)
     if label:
         figure.supxlabel(label, fontsize=8)
@@ -82,7 +83,7 @@ def accuracy_curves(rows, names):
         axes.fill_between(steps, low, high, color=colour, alpha=0.13, linewidth=0)
         axes.plot(steps, values, color=colour, marker=mark, linestyle=line, markersize=4.5, label=name)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.set(xlabel="glimpses", ylabel="accuracy")
     _legend(figure, axes, len(names))
     return figure
@@ -106,25 +107,29 @@ def exit_curves(curves, names):
         steps = 1 + np.arange(len(found["accuracy_after"]))
         axes.plot(steps, found["accuracy_after"], color=colour, marker=mark, markersize=4.5, linestyle="none")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.set(xlabel="mean number of glimpses", ylabel="accuracy")
     _legend(figure, axes, len(curves))
     return figure
 
 
 @styled
-def glimpse_steps(rows, names):
+def glimpse_steps(rows, names, face):
     """Zoom, mean place and scatter of the windows by step.
 
     Args:
         rows: of `comparison.looks.glimpse_rows`, those of all pictures; names: of all runs, for their colours.
+        face: [H, W, C] in [0, 1], below the places.
 
     Returns: Figure of three panels: zoom (mean, sd as a band), the path of the mean places with the sd as bars, and the
         scatter of the centres inside the emotions and between their means, as standard deviations.
     """
     figure = Figure(figsize=(9.2, 3.1), layout="constrained")
     zoom, place, scatter = figure.subplots(1, 3)
-    for name, (colour, mark, line) in styles(names).items():
+    edge = 1 + 1 / (np.array(face.shape[1::-1]) - 1)  # -1 and 1 are the centres of the outermost pixels
+    place.imshow(np.squeeze(face), cmap="gray", vmin=0, vmax=1, alpha=0.45,
+                 extent=(-edge[0], edge[0], edge[1], -edge[1]))
+    for index, (name, (colour, mark, line)) in enumerate(styles(names).items()):
         own = [row for row in rows if row["run"] == name]
         if not own:
             continue
@@ -135,16 +140,19 @@ def glimpse_steps(rows, names):
         bars = {"xerr": column["x_sd"], "yerr": column["y_sd"], "elinewidth": 0.8, "linestyle": line}
         place.errorbar(column["x"], column["y"], **bars, **marks)
         for step, x, y in zip(column["glimpse"], column["x"], column["y"], strict=True):
-            place.annotate(str(step), (x, y), (4, 4), textcoords="offset points", fontsize=6.5, color=colour)
+            aside = (5, 4) if index % 2 else (-5, -9)
+            place.annotate(str(step), (x, y), aside, textcoords="offset points", fontsize=7, color=colour,
+                           ha="left" if index % 2 else "right", fontweight="bold")
         for key, filled in (("within", colour), ("between", "white")):
             sds = [np.sqrt(max(row[key], 0)) for row in own]
             scatter.plot(column["glimpse"], sds, linestyle=line, markerfacecolor=filled, **marks)
     zoom.set(ylim=(0, None), ylabel="√area, share of the side", xlabel="glimpse")
     zoom.set_title("Zoom, ± sd")
     place.set(xlim=(-1, 1), ylim=(1, -1), aspect="equal", xlabel="x", ylabel="y, downwards")
+    place.grid(False)
     place.set_title("Mean place on the face, ± sd")
     scatter.set(ylim=(0, None), ylabel="sd of the centre", xlabel="glimpse")
-    scatter.set_title("Scatter: filled within, open between emotions", fontsize=8)
+    scatter.set_title("Scatter: within ●, between ○")
     for axes in (zoom, scatter):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _legend(figure, zoom, len(names))
