@@ -1,6 +1,7 @@
 """The page of a comparison: complete in itself, and leafed through in a real browser by mouse and by keyboard."""
 
 import csv
+import functools
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from made_runs import COUNT, EMOTIONS, NASTY, SIZE, answers, arrays_file, evaluated, landmarks, made_up
 
 from edram_fer import files
+from edram_fer.figures import comparison, style
 from edram_fer.report.comparison import compare
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -30,7 +32,9 @@ def page(tmp_path_factory):
     told = {"value": 0.1, "interval": [0.05, 0.15]}
     contrasts = {"own - mean": told, "mean - random": told}
     files.write_json(root / "a" / "looking.json", {"split": "test", "accuracy": {"own": told}, "contrasts": contrasts})
-    return compare([root / name for name in NAMES], root / "out", repeats=20)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparison, "save", functools.partial(style.save, dpi=40))  # small pictures are quickly made
+        return compare([root / name for name in NAMES], root / "out", repeats=20)
 
 
 def test_the_page_is_complete_and_says_what_is_left_out(page):
@@ -103,7 +107,7 @@ def test_slider_and_selector_change_the_pictures(opened):
     opened.locator("#emotion").select_option("sad")
     last = pictures(opened)
     assert last[1][1].startswith("short: sad, all glimpses;") and last[1][0] not in (first[1][0], third[0][0])
-    assert opened.locator("#step-name").input_value() == "all glimpses"
+    assert opened.locator("#step-name").inner_text() == "all glimpses"
     sizes = opened.eval_on_selector_all(".panel img", "all => all.map(one => one.naturalWidth)")
     assert sizes == [240] * 3  # they are pictures, not broken addresses
 

@@ -1,5 +1,6 @@
 """Figures hold the numbers that they claim; the report is one complete page that escapes what it is given."""
 
+import functools
 import html.parser
 import json
 import shutil
@@ -12,6 +13,7 @@ from made_runs import COUNT, EMOTIONS, NASTY, SIZE, STEPS, evaluated, landmarks,
 from edram_fer import attention, evaluation, files, predictions, report
 from edram_fer.evaluated import Evaluated
 from edram_fer.figures import OF_A_SPLIT, curves, heatmaps, samples, style
+from edram_fer.figures import run as figures_of_a_run
 from edram_fer.figures.by_glimpse import _apart, accuracy_by_glimpse
 from edram_fer.figures.confusion import confusion
 from edram_fer.figures.run import draw
@@ -158,7 +160,7 @@ def test_all_figures_of_a_run_are_drawn(complete):
         draw(complete, lambda split: {"image": np.zeros((3, SIZE, SIZE, 1), np.uint8)})
 
 
-def test_each_split_has_its_own_figures(tmp_path):
+def test_each_split_has_its_own_figures(tmp_path, monkeypatch):
     """Clean parts and further splits are drawn from their own pictures, averages with mirror images from numbers."""
     pictures, outputs = made_up()
     parts = {"test": (pictures, outputs), "test_flip": (pictures, outputs), "other": made_up(seed=3)}
@@ -182,6 +184,7 @@ def test_each_split_has_its_own_figures(tmp_path):
         keep = ~pictures["duplicate"] if split == "test_clean" else slice(None)
         return {"image": parts[run.data_split(split)][0]["image"][keep]}
 
+    monkeypatch.setattr(figures_of_a_run, "save", functools.partial(style.save, dpi=40))  # small ones are quickly made
     written = draw(tmp_path, given, pdf=True)
     assert asked == ["test", "test_clean", "other"]
     assert len(written) == len(set(written)) and all(path.with_suffix(".pdf") in written for path in written)

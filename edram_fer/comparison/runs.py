@@ -137,7 +137,7 @@ def _rows(run, split, emotions):
     found = run.predictions(split)
     names, times = np.unique(found["id"].astype(str), return_counts=True)
     if (times > 1).any():
-        raise ValueError(f"{run.folder}, split {split}: picture {names[times > 1][0]!r} has more than one row")
+        raise ValueError(f"{run.folder}, split {split}: picture {str(names[times > 1][0])!r} has more than one row")
     return _chosen(found, np.flatnonzero(np.isin(found["truth"].astype(str), found["emotions"])))
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from edram_fer.figures.style import INK, MUTED, styled
 
@@ -11,6 +11,7 @@ STYLES = [
     ("#0072b2", "o", "-"), ("#d55e00", "s", "--"), ("#009e73", "^", "-."), ("#cc79a7", "D", ":"),
     ("#56b4e9", "v", (0, (5, 1, 1, 1))), ("#e69f00", "P", (0, (1, 1))), ("#000000", "X", (0, (3, 1))),
 ]
+PERCENT = FuncFormatter(lambda share, _: f"{100 * share:.4g}%")
 
 
 def styles(names):
@@ -25,8 +26,9 @@ def dots(rows, names, groups, panels, *, group, value="value", panel=None, low="
 
     Args:
         rows: dicts with the key "run" and those named by the other arguments.
-        names: of the runs; groups: {value of the key `group`: name at the left}; panels: {value of the key `panel`:
-            title}, one panel of that title without the key.
+        names: of all runs, for their colours.
+        groups: {value of the key `group`: name at the left}.
+        panels: {value of the key `panel`: title}, from the left.
         group, panel, value, low, high: keys of the rows. Where `panel` is None and a key holds "{}", the panel's
             value takes its place: one row tells several quantities.
         reference: a line across all panels.
@@ -34,7 +36,8 @@ def dots(rows, names, groups, panels, *, group, value="value", panel=None, low="
 
     Returns: Figure.
     """
-    look, count = styles(names), len(names)
+    look, names = styles(names), [name for name in names if any(row["run"] == name for row in rows)]
+    count = len(names)
     height = 0.14 * count + 0.14
     figure = Figure(figsize=(max(4.6, 2.1 * len(panels) + 1.2), height * len(groups) + 0.95), layout="constrained")
     grid = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
@@ -58,7 +61,7 @@ def dots(rows, names, groups, panels, *, group, value="value", panel=None, low="
             axes.axhline(edge, color=MUTED, linewidth=0.3, alpha=0.5)
         axes.set_ylim(len(groups) - 0.5, -0.5)
         if percent:
-            axes.xaxis.set_major_formatter(PercentFormatter(1))
+            axes.xaxis.set_major_formatter(PERCENT)
     _legend(figure, grid[0], count)
     if label:
         figure.supxlabel(label, fontsize=8)
@@ -83,7 +86,7 @@ def accuracy_curves(rows, names):
         axes.fill_between(steps, low, high, color=colour, alpha=0.13, linewidth=0)
         axes.plot(steps, values, color=colour, marker=mark, linestyle=line, markersize=4.5, label=name)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.yaxis.set_major_formatter(PERCENT)
     axes.set(xlabel="glimpses", ylabel="accuracy")
     _legend(figure, axes, len(names))
     return figure
@@ -107,7 +110,7 @@ def exit_curves(curves, names):
         steps = 1 + np.arange(len(found["accuracy_after"]))
         axes.plot(steps, found["accuracy_after"], color=colour, marker=mark, markersize=4.5, linestyle="none")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.yaxis.set_major_formatter(PERCENT)
     axes.set(xlabel="mean number of glimpses", ylabel="accuracy")
     _legend(figure, axes, len(curves))
     return figure
@@ -127,7 +130,7 @@ def glimpse_steps(rows, names, face):
     figure = Figure(figsize=(9.2, 3.1), layout="constrained")
     zoom, place, scatter = figure.subplots(1, 3)
     edge = 1 + 1 / (np.array(face.shape[1::-1]) - 1)  # -1 and 1 are the centres of the outermost pixels
-    place.imshow(np.squeeze(face), cmap="gray", vmin=0, vmax=1, alpha=0.45,
+    place.imshow(np.squeeze(face), cmap="gray", vmin=0, vmax=1, alpha=0.45, interpolation="bicubic",
                  extent=(-edge[0], edge[0], edge[1], -edge[1]))
     for index, (name, (colour, mark, line)) in enumerate(styles(names).items()):
         own = [row for row in rows if row["run"] == name]
