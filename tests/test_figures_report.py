@@ -185,9 +185,8 @@ def test_each_split_has_its_own_figures(tmp_path, monkeypatch):
         return {"image": parts[run.data_split(split)][0]["image"][keep]}
 
     monkeypatch.setattr(figures_of_a_run, "save", functools.partial(style.save, dpi=40))  # small ones are quickly made
-    written = draw(tmp_path, given, pdf=True)
-    assert asked == ["test", "test_clean", "other"]
-    assert len(written) == len(set(written)) and all(path.with_suffix(".pdf") in written for path in written)
+    written = draw(tmp_path, given)
+    assert asked == ["test", "test_clean", "other"] and len(written) == len(set(written))
     heat = [(tmp_path / "figures" / name / "heatmaps.png").read_bytes() for name in asked]
     assert len(set(heat)) == 3 and not (tmp_path / "figures" / "test_flip" / "heatmaps.png").exists()
     assert (tmp_path / "figures" / "test_flip" / "confusion.svg").exists()
@@ -241,7 +240,9 @@ def test_report_of_a_model_that_is_not_recurrent(tmp_path, windows):
     if windows == 1:
         outputs["windows"][:] = np.eye(2, 3)
     evaluated(tmp_path, pictures, outputs)
-    drawn = {path.name for path in draw(tmp_path, lambda split: pictures)}
+    written = draw(tmp_path, lambda split: pictures, pdf=windows == 1)
+    assert windows > 1 or all(path.with_suffix(".pdf").read_bytes().startswith(b"%PDF") for path in written)
+    drawn = {path.name for path in written}
     assert ("heatmaps.png" in drawn) == (windows == 5)
     words = " ".join(Page(report.write(tmp_path)).words)
     assert ("looks at the whole of every picture" in words) == (windows == 1)
