@@ -6,7 +6,8 @@ import sys
 
 import typer
 
-from edram_fer.commands.evaluate import evaluate, report
+from edram_fer.commands.compare import compare
+from edram_fer.commands.evaluate import evaluate, figures, report
 from edram_fer.commands.perturb import robustness, saliency
 from edram_fer.commands.prepare import arrays, prepare
 from edram_fer.commands.show import doctor, inspect
@@ -21,7 +22,7 @@ app = typer.Typer(
     help="Train and compare FER models that choose where to look, and study what they look at.",
 )
 for command in (
-    *(prepare, arrays, train, sweep, evaluate, report),
+    *(prepare, arrays, train, sweep, evaluate, figures, report, compare),
     *(looking, saliency, robustness, inspect, doctor),
 ):
     app.command()(command)
@@ -31,6 +32,7 @@ def main(arguments=None):
     """Run a command. Errors end in one sentence and status 1; EDRAM_FER_TRACEBACK=1 shows their traceback instead."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("absl").setLevel(logging.ERROR)
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells each letter of a PDF
     try:
         app(arguments, prog_name="edram-fer")
     except KeyboardInterrupt:

@@ -5,6 +5,7 @@ numbers).
 """
 
 import datetime
+import functools
 import logging
 import shlex
 import sys
@@ -18,7 +19,7 @@ from tqdm.auto import tqdm
 
 from edram_fer import attention, files, predictions
 from edram_fer import scores as measures
-from edram_fer.figures import FILES as FIGURES
+from edram_fer.figures import clear
 from edram_fer.predictions import table
 from preprocessing.emotions import EMOTIONS
 
@@ -47,7 +48,7 @@ def evaluate(
         data: a source that `edram_fer.data` reads; None: the one that the run was trained on.
         data_dir: where prepared data sets lie; None: where they lay for training.
         batch_size: pictures at a time.
-        figures: also draw them, of the first split.
+        figures: also draw them, of each split.
         flip: predict the mirror images too; the average of both is scored beside the plain prediction, under its own
             name "<split>_flip".
         ten_crop: share of the side of five crops; the average of these and their mirror images is scored as
@@ -66,15 +67,15 @@ def evaluate(
     recipe = files.read_json(run / "recipe.json")
     source, data_dir = _source(run, recipe, data, data_dir)
     model, names = checkpoints.load(run), prepared.emotions(source, data_dir=data_dir)
-    tables, first = [], None
+    tables = []
     for split in splits:
         pictures = prepared.arrays(source, split, data_dir=data_dir)
-        first = pictures["image"] if first is None else first
         given = _named(lambda found: inputs(model, found), pictures, split)
         for name, outputs in _predictions(model, split, given, batch_size, flip, ten_crop):
             tables.append(table(name, pictures, outputs, names, model.emotions))
     rows = pa.concat_tables(tables, promote_options="default")
     identity = _identification(recipe, source, model)
+    identity["seconds_per_picture"] = _speed(model, given, batch_size)
     metrics = {"run": {**identity, "versions": environment.versions()}, "splits": {}}
     for name, part in _parts(rows, splits):
         metrics["splits"][name] = _named(scores, part, name)
@@ -83,9 +84,10 @@ def evaluate(
     metrics = files.plain(metrics)
     _save(run, rows, metrics)
     if figures:
-        from edram_fer.figures.run import draw  # Matplotlib only where something is drawn
+        from edram_fer.evaluated import Evaluated  # Matplotlib only where something is drawn
+        from edram_fer.figures.run import draw
 
-        draw(run, images=first)
+        draw(run, functools.partial(Evaluated(run).pictures, data=source, data_dir=data_dir))
     return metrics
 
 
@@ -208,8 +210,7 @@ def _predictions(model, split, given, batch_size, flip, ten_crop):
     """
     from edram_fer import views
 
-    def seen(view):
-        return predict(model, view["image"], batch_size, landmarks=view.get("landmarks"))
+    seen = functools.partial(_seen, model, batch_size=batch_size)
 
     def averaged(each):
         return {
@@ -226,11 +227,26 @@ def _predictions(model, split, given, batch_size, flip, ten_crop):
         yield f"{split}_ten_crop", averaged([seen(view) for view in crops])
 
 
+def _seen(model, view, batch_size):
+    """`predict` of what `inputs` or a view of it holds."""
+    return predict(model, view["image"], batch_size, landmarks=view.get("landmarks"))
+
+
+def _speed(model, given, batch_size, repeats=3):
+    """Seconds for each picture, of the quickest of some batches: the model is compiled already, and whatever else the
+    machine does only takes time."""
+    batch, seconds = {name: values[:batch_size] for name, values in given.items()}, []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        _seen(model, batch, batch_size)
+        seconds.append((time.perf_counter() - begin) / len(batch["image"]))
+    return min(seconds)
+
+
 def _save(run, rows, metrics):
     predictions.write(rows, run / "predictions.parquet")
     files.write_json(run / "metrics.json", metrics)
-    for name in FIGURES:  # they show the evaluation that was just replaced
-        (run / "figures" / name).unlink(missing_ok=True)
+    clear(run / "figures")
 
 
 def _glimpses(windows, classes):
@@ -291,6 +307,7 @@ def _identification(recipe, source, model):
     return {
         "recipe": recipe.get("name"),
         "model": recipe.get("model", type(model).__name__),
+        "parameters": model.count_params(),
         "emotions": list(model.emotions),
         "data": str(source),
         "command": shlex.join(sys.argv),

@@ -52,7 +52,7 @@ def write_json(path, value):
 
 
 def plain(value):
-    """A value with NumPy arrays as lists and numbers and nan as None, all that JSON can hold."""
+    """NumPy values, in dicts and lists of any depth, as lists and numbers, and nan as None: all that JSON can hold."""
     if isinstance(value, dict):
         return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):

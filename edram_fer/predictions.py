@@ -9,6 +9,7 @@ import json
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from edram_fer import files
@@ -81,6 +82,21 @@ def unpack(rows):
         "subjects": _objects(rows["subject"]) if "subject" in present else None,
         "duplicate": _objects(rows["duplicate"]).astype(bool) if "duplicate" in present else None,
     }
+
+
+def of_split(rows, split):
+    """The rows of one split of a table; "<split>_clean", where the table has none of that name, are the rows of
+    "<split>" that are no duplicates of training pictures.
+
+    Raises ValueError for a split that the table does not hold.
+    """
+    names = pc.unique(rows["split"]).to_pylist()
+    if split in names:
+        return rows.filter(pc.equal(rows["split"], split))
+    whole = split.removesuffix("_clean")
+    if whole not in names or "duplicate" not in rows.column_names:
+        raise ValueError(f"split: expected one of {', '.join(names)}, got {split!r}")
+    return rows.filter(pc.and_(pc.equal(rows["split"], whole), pc.equal(rows["duplicate"], False)))
 
 
 def write(rows, path):

@@ -31,6 +31,9 @@ class Brightness:
     def input_shapes(self):
         return {"image": (None, SIZE, SIZE, 1)}
 
+    def count_params(self):
+        return 12
+
     def predict_on_batch(self, inputs):
         images = inputs["image"]
         assert images.dtype == np.float32 and images.max() <= 1

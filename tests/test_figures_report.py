@@ -1,59 +1,23 @@
 """Figures hold the numbers that they claim; the report is one complete page that escapes what it is given."""
 
+import functools
 import html.parser
 import json
 import shutil
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from made_runs import COUNT, EMOTIONS, NASTY, SIZE, STEPS, evaluated, landmarks, made_up
 
 from edram_fer import attention, evaluation, files, predictions, report
-from edram_fer.figures import FILES, curves, heatmaps, samples, style
+from edram_fer.evaluated import Evaluated
+from edram_fer.figures import OF_A_SPLIT, curves, heatmaps, samples, style
+from edram_fer.figures import run as figures_of_a_run
 from edram_fer.figures.by_glimpse import _apart, accuracy_by_glimpse
 from edram_fer.figures.confusion import confusion
 from edram_fer.figures.run import draw
 from edram_fer.report import page
-
-EMOTIONS = ["neutral", "happy", "sad"]
-NASTY = '<script>alert("x")</script> & <b>bold</b>'
-SIZE, STEPS, COUNT = 16, 3, 40
-
-
-def made_up(windows=STEPS, steps=STEPS, seed=0):
-    """Pictures, and what a model might say about them."""
-    rng = np.random.default_rng(seed)
-    truth = rng.integers(0, 3, COUNT)
-    logits = rng.normal(0, 1, (COUNT, steps, 3))
-    logits[np.arange(COUNT), :, truth] += 1
-    matrices = np.eye(2, 3) * rng.uniform(0.3, 0.6, (COUNT, windows, 1, 1)) + rng.normal(0, 0.1, (COUNT, windows, 2, 3))
-    outputs = {
-        "probabilities": (np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)).astype(np.float32),
-        "affect": np.tanh(rng.normal(0, 1, (COUNT, steps, 2))),
-        "windows": matrices.astype(np.float32),
-        "weights": np.full((COUNT, windows), 1 / windows, np.float32),
-    }
-    pictures = {
-        "image": rng.integers(0, 256, (COUNT, SIZE, SIZE, 1), dtype=np.uint8),
-        "emotion": truth,
-        "affect": rng.uniform(-1, 1, (COUNT, 2)),
-        "id": np.arange(COUNT),
-    }
-    return pictures, outputs
-
-
-def evaluated(folder, pictures, outputs, recipe="made_up"):
-    """Write the files of an evaluated run."""
-    rows = evaluation.table("test", pictures, outputs, EMOTIONS, EMOTIONS)
-    found = evaluation.scores(rows, repeats=20)
-    identity = {
-        "recipe": recipe, "model": "edram", "emotions": EMOTIONS, "data": "drawn <faces>", "command": "evaluate run",
-        "versions": {"keras": "3.15"}, "time": "2024-05-06T07:08:09+00:00", "seconds": 1.5,
-    }
-    predictions.write(rows, folder / "predictions.parquet")
-    files.write_json(folder / "metrics.json", files.plain({"run": identity, "splits": {"test": found}}))
-    files.write_json(folder / "recipe.json", {"name": recipe, "model_options": {"size": SIZE}, "seed": None})
-    files.write_json(folder / "environment.json", {"python": "3.11", "packages": {"keras": NASTY}})
-    return folder
 
 
 def history(epochs=4):
@@ -76,9 +40,10 @@ def complete(tmp_path_factory):
     """A run with everything: three glimpses, a history, all figures, a nasty name, the report."""
     folder = tmp_path_factory.mktemp("run")
     pictures, outputs = made_up()
+    pictures["landmarks"] = np.tile(landmarks(SIZE), (COUNT, 1, 1))
     evaluated(folder, pictures, outputs, recipe=NASTY)
     write_history(folder / "history.csv", history())
-    draw(folder, images=pictures["image"])
+    draw(folder, lambda split: pictures)
     report.write(folder)
     return folder
 
@@ -189,9 +154,47 @@ def test_figures_are_the_same_files_every_time(tmp_path):
 
 
 def test_all_figures_of_a_run_are_drawn(complete):
-    assert sorted(path.name for path in (complete / "figures").iterdir()) == sorted(FILES)
+    drawn = {path.relative_to(complete / "figures").as_posix() for path in (complete / "figures").rglob("*.*")}
+    assert drawn == {"curves.svg", *(f"test/{name}" for name in OF_A_SPLIT)}
     with pytest.raises(ValueError, match="split test has 40 predictions, but 3 images were given"):
-        draw(complete, images=np.zeros((3, SIZE, SIZE, 1), np.uint8))
+        draw(complete, lambda split: {"image": np.zeros((3, SIZE, SIZE, 1), np.uint8)})
+
+
+def test_each_split_has_its_own_figures(tmp_path, monkeypatch):
+    """Clean parts and further splits are drawn from their own pictures, averages with mirror images from numbers."""
+    pictures, outputs = made_up()
+    parts = {"test": (pictures, outputs), "test_flip": (pictures, outputs), "other": made_up(seed=3)}
+    parts["test"][0]["duplicate"] = np.arange(COUNT) % 4 == 0
+    tables = [predictions.table(name, *part, EMOTIONS, EMOTIONS) for name, part in parts.items()]
+    rows = pa.concat_tables(tables, promote_options="default")
+    splits = {name: evaluation.scores(part, repeats=20) for name, part in evaluation._parts(rows, list(parts))}
+    evaluated(tmp_path, pictures, outputs)
+    predictions.write(rows, tmp_path / "predictions.parquet")
+    about = files.read_json(tmp_path / "metrics.json")["run"]
+    files.write_json(tmp_path / "metrics.json", files.plain({"run": about, "splits": splits}))
+    run, asked = Evaluated(tmp_path), []
+    assert run.splits == ["test", "test_clean", "test_flip", "test_flip_clean", "other"]
+    assert [run.data_split(name) for name in run.splits] == ["test", "test", "test", "test", "other"]
+    assert [name for name in run.splits if run.is_flip(name)] == ["test_flip", "test_flip_clean"]
+    np.testing.assert_array_equal(
+        run.predictions("test_clean")["windows"], outputs["windows"][~pictures["duplicate"]])
+
+    def given(split):
+        asked.append(split)
+        keep = ~pictures["duplicate"] if split == "test_clean" else slice(None)
+        return {"image": parts[run.data_split(split)][0]["image"][keep]}
+
+    monkeypatch.setattr(figures_of_a_run, "save", functools.partial(style.save, dpi=40))  # small ones are quickly made
+    written = draw(tmp_path, given)
+    assert asked == ["test", "test_clean", "other"] and len(written) == len(set(written))
+    heat = [(tmp_path / "figures" / name / "heatmaps.png").read_bytes() for name in asked]
+    assert len(set(heat)) == 3 and not (tmp_path / "figures" / "test_flip" / "heatmaps.png").exists()
+    assert (tmp_path / "figures" / "test_flip" / "confusion.svg").exists()
+    page = Page(report.write(tmp_path))
+    assert [button["id"] for button in page.all("input")] == [f"split-{index}" for index in range(1, 6)]
+    ids = {image["id"] for image in page.all("img")}
+    assert {"figure-test_clean-scan_paths", "figure-other-differences_steps", "figure-test_flip-by_glimpse"} <= ids
+    assert "let" in files.read_json(tmp_path / "regions.json")["test"]["note"]  # no landmarks were given
 
 
 def test_report_is_one_complete_page(complete):
@@ -203,7 +206,8 @@ def test_report_is_one_complete_page(complete):
     assert "url(" not in path.read_text() and "@import" not in path.read_text()
     assert not found.all("script") and not found.all("link") and not found.all("iframe")
     pictures = {image["id"]: image for image in found.all("img")}
-    assert set(pictures) == {f"figure-{name.split('.')[0]}" for name in FILES}
+    names = {f"figure-test-{name.split('.')[0]}" for name in OF_A_SPLIT}
+    assert set(pictures) == {"figure-run-curves"} | names
     assert all(len(image["alt"]) > 30 for image in pictures.values())
     ids = [attrs["id"] for _, attrs in found.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
@@ -236,7 +240,9 @@ def test_report_of_a_model_that_is_not_recurrent(tmp_path, windows):
     if windows == 1:
         outputs["windows"][:] = np.eye(2, 3)
     evaluated(tmp_path, pictures, outputs)
-    drawn = {path.name for path in draw(tmp_path, images=pictures["image"])}
+    written = draw(tmp_path, lambda split: pictures, pdf=windows == 1)
+    assert windows > 1 or all(path.with_suffix(".pdf").read_bytes().startswith(b"%PDF") for path in written)
+    drawn = {path.name for path in written}
     assert ("heatmaps.png" in drawn) == (windows == 5)
     words = " ".join(Page(report.write(tmp_path)).words)
     assert ("looks at the whole of every picture" in words) == (windows == 1)
@@ -246,8 +252,9 @@ def test_report_of_a_model_that_is_not_recurrent(tmp_path, windows):
 def test_report_without_pictures_draws_what_the_numbers_allow(tmp_path):
     evaluated(tmp_path, *made_up())
     found = Page(report.write(tmp_path))
-    assert {image["id"] for image in found.all("img")} == {"figure-by_glimpse", "figure-confusion"}
-    assert "evaluate the run with figures" in " ".join(found.words)
+    assert {image["id"] for image in found.all("img")} == {
+        "figure-test-by_glimpse", "figure-test-early_exit", "figure-test-confusion"}
+    assert "edram-fer figures" in " ".join(found.words)
 
 
 def test_report_names_what_is_missing_or_damaged(complete, tmp_path):

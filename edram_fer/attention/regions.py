@@ -126,6 +126,24 @@ def region_shares(mass, area, groups, order, *, subjects=None, repeats=1000, see
     }
 
 
+def of_predictions(found, landmarks, shape, emotions, **options):
+    """`region_shares` of all pictures of these true emotions together, and of each emotion.
+
+    Args:
+        found: rows as `predictions.unpack` gives them; landmarks, shape: as in `looked_at`.
+        emotions: names; options: repeats and seed.
+
+    Returns: as `region_shares`, the groups being "all" and the emotions.
+    """
+    known = np.isin(found["truth"].astype(str), list(emotions))
+    mass, area = looked_at(found["windows"][known], found["weights"][known], landmarks[known], shape)
+    truth = found["truth"][known]
+    subjects = None if found["subjects"] is None else np.tile(found["subjects"][known], 2)
+    groups = np.concatenate([truth, np.full(len(truth), "all", object)])  # each picture counts in both
+    twice = {"mass": np.tile(mass, (2, 1, 1)), "area": np.tile(area, (2, 1))}
+    return region_shares(**twice, groups=groups, order=["all", *emotions], subjects=subjects, **options)
+
+
 def _of_class(mass, area, subjects, repeats, seed):
     def statistic(rows):
         total, mean = mass[rows].sum(axis=0), area[rows].sum(axis=0) / max(len(rows), 1)

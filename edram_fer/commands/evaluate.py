@@ -43,6 +43,32 @@ def evaluate(
         report(run)
 
 
+def figures(
+    run: Run,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Each figure also as PDF.")] = False,
+    landmarks: Annotated[
+        bool, typer.Option("--landmarks", help="Let dlib find the faces' landmarks where the data set has none.")
+    ] = False,
+    source: Annotated[str | None, typer.Option("--data", help="Another place of the pictures evaluated.")] = None,
+    data_dir: DataDir = None,
+):
+    """All figures of an evaluated run, for each split, and the report with them."""
+    startup.load_keras()
+    import functools
+
+    from edram_fer import files
+    from edram_fer.evaluated import Evaluated
+    from edram_fer.figures.run import REGIONS, draw
+
+    pictures = functools.partial(Evaluated(run).pictures, data=source, data_dir=data_dir)
+    written = draw(run, pictures, find_landmarks=landmarks, pdf=pdf)
+    typer.echo(f"Figures: {len(written)} files in {run / 'figures'}")
+    for split, found in files.read_json(run / REGIONS).items():
+        missing = f" {found['left_out']:.1%} of the faces have none." if found.get("left_out") is not None else ""
+        typer.echo(f"Regions of the face, {split}: {found['note']}{missing}")
+    report(run)
+
+
 def report(run: Run):
     """Write report.html of an evaluated run."""
     from edram_fer.report import write

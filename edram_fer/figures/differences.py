@@ -60,7 +60,7 @@ def signed_bar(figure, axes, top, label, shrink=1.0, tell="{:+.3g}"):
 
 
 def round_up(value):
-    """The next of 1, 2, 5, 10, ... times a power of ten; 1 for 0."""
+    """Top of a scale: the next of 1, 2, 5, 10, ... times a power of ten; 1 for 0."""
     if not value:
         return 1.0
     power = 10.0 ** np.floor(np.log10(value))

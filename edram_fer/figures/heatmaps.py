@@ -13,7 +13,7 @@ OPACITY = 0.6  # of the heat at the top of the scale
 
 
 @styled
-def heatmaps(images, windows, weights, groups, order, *, by_step=True, what="glimpse"):
+def heatmaps(images, windows, weights, groups, order, *, by_step=True, what="glimpse", top=None):
     """Where the model looked, over the mean face of each group of pictures.
 
     Args:
@@ -23,6 +23,7 @@ def heatmaps(images, windows, weights, groups, order, *, by_step=True, what="gli
         order: names of the rows, from the top; those without pictures are left out.
         by_step: a column for each window (in time order) beside the one for all.
         what: name of a window in titles.
+        top: of the scale, a share; None: the largest that there is.
 
     Returns: Figure of rows (of several groups: all, then each) and columns (steps and their mean), one scale for all.
 
@@ -41,7 +42,7 @@ def heatmaps(images, windows, weights, groups, order, *, by_step=True, what="gli
         faces.insert(0, mean_face(images[every]))
         labels.insert(0, ("all", len(every)))
     steps = [f"{what} {step + 1}" for step in range(len(maps[0]) - 1)]
-    return _mosaic(faces, np.stack(maps), labels, [*steps, "mean"] if steps else [])
+    return _mosaic(faces, np.stack(maps), labels, [*steps, "mean"] if steps else [], top)
 
 
 def shares(windows, weights, shape, by_step=True):
@@ -76,8 +77,13 @@ def blend(face, share, top):
     return (1 - opacity) * face + opacity * HEAT(0.12 + 0.85 * level)[..., :3]
 
 
-def _mosaic(faces, maps, labels, titles):
-    top = max(0.1, np.ceil(maps.max() * 10 - 1e-6) / 10)  # the next tenth
+def scale(maps):
+    """Top of a scale for shares: the next tenth above the largest, at least 0.1."""
+    return max(0.1, np.ceil(np.max(maps) * 10 - 1e-6) / 10)
+
+
+def _mosaic(faces, maps, labels, titles, top):
+    top = scale(maps) if top is None else top
     tiles = [[blend(face, share, top) for share in row] for face, row in zip(faces, maps, strict=True)]
     figure, axes = mosaic(np.array(tiles), labels, titles)
     _colour_bar(figure, axes, top, shrink=min(1, 3 / (1 if len(tiles[0]) == 1 else len(tiles))))

@@ -1,69 +1,120 @@
 """All figures of an evaluated run, from its files and the pictures that it was evaluated on."""
 
-from pathlib import Path
-
 import numpy as np
-import pyarrow.compute as pc
+from tqdm.auto import tqdm
 
-from edram_fer import files, predictions
-from edram_fer.evaluation import read_metrics
+from edram_fer import attention, face_landmarks, files
+from edram_fer.attention import early_exit as exits
+from edram_fer.attention import regions
+from edram_fer.evaluated import Evaluated
+from edram_fer.figures import clear
 from edram_fer.figures.by_glimpse import accuracy_by_glimpse
 from edram_fer.figures.confusion import confusion
 from edram_fer.figures.curves import curves, read_history
-from edram_fer.figures.heatmaps import heatmaps
+from edram_fer.figures.differences import difference_maps
+from edram_fer.figures.early_exit import early_exit
+from edram_fer.figures.heatmaps import heatmaps, mean_face
+from edram_fer.figures.looking import looking
+from edram_fer.figures.region_shares import region_preference, region_steps
 from edram_fer.figures.samples import choose, samples
+from edram_fer.figures.scan_paths import scan_paths
 from edram_fer.figures.style import save
 
+OTHERS = 25  # single paths drawn below the mean path of a class
+REGIONS = "regions.json"
 
-def draw(run, images=None):
-    """Draw the figures of a run folder into its figures/.
+
+def draw(run, pictures=None, *, find_landmarks=False, pdf=False):
+    """Draw the figures of a run folder: those of each split into figures/SPLIT/, the others into figures/.
+
+    The average with the mirror images ("<split>_flip") has the windows of the pictures themselves: only what its
+    numbers say is drawn. What the regions of the face get is also written to regions.json.
 
     Args:
         run: the run folder, evaluated.
-        images: uint8 [n, H, W, C], the pictures of the first split in the order of its rows. Without them the heat
-            maps and samples, which show faces, are not drawn.
+        pictures: function from the name of a split to the features of its pictures, in the order of its rows, such as
+            `Evaluated.pictures`. Without it what shows faces or asks for landmarks is not drawn.
+        find_landmarks: let dlib find them where the data set has none.
+        pdf: also save each figure as PDF.
 
     Returns: list of the written paths.
 
     Raises FileNotFoundError or ValueError naming a file that is missing or damaged, ValueError when the number of
     images is not that of the rows.
     """
-    run = Path(run)
-    metrics = read_metrics(run / "metrics.json")
-    rows = predictions.read(run / "predictions.parquet")
-    split = rows["split"][0].as_py()
-    found = predictions.unpack(rows.filter(pc.equal(rows["split"], split)))
-    drawn = _from_numbers(found, metrics["splits"][split])
-    if (run / "history.csv").exists():
-        monitor = files.read_json(run / "recipe.json").get("monitor", "val_loss")
-        drawn["curves.svg"] = curves(read_history(run / "history.csv"), monitor)
-    if images is not None:
-        if len(images) != len(found["id"]):
-            raise ValueError(f"split {split} has {len(found['id'])} predictions, but {len(images)} images were given")
-        drawn |= _with_faces(found, np.asarray(images), metrics["splits"][split]["confusion"]["emotions"])
-    return [save(figure, run / "figures" / name) for name, figure in drawn.items()]
+    run = Evaluated(run)
+    written = []
+    if pictures is not None:  # without them those that show faces stay
+        clear(run.folder / "figures")
+
+    def keep(folder, drawn):
+        for name, figure in drawn.items():
+            written.append(save(figure, folder / name))
+            if pdf:
+                written.append(save(figure, (folder / name).with_suffix(".pdf")))
+
+    keep(run.folder / "figures", _of_the_run(run))
+    told = {}
+    for split in tqdm(run.splits, desc="figures", unit="split", disable=None):
+        found, scores, folder = run.predictions(split), run.metrics["splits"][split], run.folder / "figures" / split
+        keep(folder, _of_numbers(run.table(split), found, scores))
+        if pictures is None or run.is_flip(split):
+            continue
+        features, emotions = pictures(split), scores["confusion"]["emotions"]
+        if len(features["image"]) != len(found["id"]):
+            images = len(features["image"])
+            raise ValueError(f"split {split} has {len(found['id'])} predictions, but {images} images were given")
+        keep(folder, _of_faces(found, np.asarray(features["image"]), emotions))
+        drawn, told[split] = _of_regions(found, features, emotions, find_landmarks)
+        keep(folder, drawn)
+    if told:
+        files.write_json(run.folder / REGIONS, files.plain(told))
+    return written
 
 
-def _from_numbers(found, scores):
+def has_windows(windows):
+    """Whether a model looks at anything but the whole of every picture: `windows` [n, N, 2, 3]."""
+    return not np.allclose(windows, np.eye(2, 3))
+
+
+def is_recurrent(found):
+    """Whether `predictions.unpack`ed rows have an answer after each of several windows."""
+    return found["steps"].shape[1] == found["windows"].shape[1] > 1
+
+
+def _of_the_run(run):
+    drawn = {}
+    if (run.folder / "history.csv").exists():
+        monitor = run.recipe.get("monitor", "val_loss")
+        drawn["curves.svg"] = curves(read_history(run.folder / "history.csv"), monitor)
+    if (run.folder / "looking.json").exists():
+        drawn["looking.svg"] = looking(files.read_json(run.folder / "looking.json"))
+    return drawn
+
+
+def _of_numbers(rows, found, scores):
     matrix, accuracy = scores["confusion"], scores["accuracy_after_glimpse"]
     drawn = {"confusion.svg": confusion(matrix["counts"], matrix["emotions"])}
     if len(accuracy) > 1:
         recalls = {}
         for name in matrix["emotions"]:
-            rows = found["truth"] == name
-            if rows.any():
-                recalls[name] = (found["steps"][rows] == name).mean(axis=0)
+            own = found["truth"] == name
+            if own.any():
+                recalls[name] = (found["steps"][own] == name).mean(axis=0)
         drawn["by_glimpse.svg"] = accuracy_by_glimpse(accuracy, scores["intervals"]["accuracy_after_glimpse"], recalls)
+        drawn["early_exit.svg"] = early_exit(exits.of_table(rows))
     return drawn
 
 
-def _with_faces(found, images, emotions):
-    windows, weights, truth = found["windows"], found["weights"], found["truth"]
-    recurrent = found["steps"].shape[1] == windows.shape[1] > 1
+def _of_faces(found, images, emotions):
+    windows, weights, truth, recurrent = found["windows"], found["weights"], found["truth"], is_recurrent(found)
     options = {"what": "glimpse" if recurrent else "window"}
     drawn = {}
-    if not np.allclose(windows, np.eye(2, 3)):  # a plain CNN looks at all of every picture: nothing to map
+    if has_windows(windows):
         drawn["heatmaps.png"] = heatmaps(images, windows, weights, truth, emotions, by_step=recurrent, **options)
+        drawn |= _differences(found, images, emotions)
+    if recurrent:
+        drawn["scan_paths.png"] = _mean_paths(found, images, emotions)
     confidence = found["probabilities"].max(axis=-1)
     for name, right in (("right", True), ("wrong", False)):
         if rows := choose(truth, found["prediction"], emotions, right=right):
@@ -72,3 +123,61 @@ def _with_faces(found, images, emotions):
                 weights=weights[rows], **options,
             )
     return drawn
+
+
+def _differences(found, images, emotions):
+    """Each emotion against the others, each step against the one before, the true against the predicted label."""
+    truth, recurrent = found["truth"], is_recurrent(found)
+    sizes = [int((truth == name).sum()) for name in emotions]
+    emotions = [name for name, size in zip(emotions, sizes, strict=True) if size]
+    labels = [(name, size) for name, size in zip(emotions, filter(None, sizes), strict=True)]
+    faces = np.stack([mean_face(images[truth == name]) for name in emotions])
+    maps, named = (
+        attention.densities(found["windows"], found["weights"], groups, emotions, images.shape[1:3], by_step=recurrent)
+        .reshape(len(emotions), -1, *images.shape[1:3]) for groups in (truth, found["prediction"])
+    )
+    steps = [f"glimpse {step + 1}" for step in range(maps.shape[1])] if recurrent else []
+    drawn = {}
+    if len(emotions) > 1:
+        rest = attention.against_the_rest(maps, [size for _, size in labels])
+        drawn["differences_classes.png"] = difference_maps(
+            faces, rest, labels, steps, meaning="more or less than for the other emotions")
+        drawn["differences_labels.png"] = difference_maps(
+            faces, attention.difference(maps, named), labels, steps,
+            meaning="more or less with this true\nthan with this predicted emotion")
+    if recurrent:
+        drawn["differences_steps.png"] = difference_maps(
+            faces, attention.between_steps(maps), labels, [f"{step} to {step + 1}" for step in range(1, len(steps))],
+            meaning="more or less than at the glimpse before")
+    return drawn
+
+
+def _mean_paths(found, images, emotions, seed=0):
+    """The mean path of each emotion over its mean face, above those of some single pictures."""
+    random, centres = np.random.default_rng(seed), attention.centres(found["windows"])
+    members = {name: np.flatnonzero(found["truth"] == name) for name in emotions}
+    members = {name: rows for name, rows in members.items() if len(rows)}
+    chosen = [random.choice(rows, min(OTHERS, len(rows)), replace=False) for rows in members.values()]
+    return scan_paths(
+        np.stack([mean_face(images[rows]) for rows in members.values()]),
+        np.stack([found["windows"][rows].mean(axis=0) for rows in members.values()]),
+        [f"{name} ({len(rows):,})" for name, rows in members.items()],
+        others=[list(centres[rows]) for rows in chosen],
+    )
+
+
+def _of_regions(found, features, emotions, find):
+    """Figures of the regions of the face, and what regions.json tells of them."""
+    if not has_windows(found["windows"]):
+        return {}, {"note": "The model has no windows of its own: it looks at the whole of every picture."}
+    points, note = face_landmarks.of(features, find=find)
+    if points is None:
+        return {}, {"note": note}
+    shape = np.shape(features["image"])[1:3]
+    shares = regions.of_predictions(found, points, shape, emotions)
+    drawn = {}
+    if shares["pictures"].any():
+        drawn["region_preference.svg"] = region_preference(shares)
+        if is_recurrent(found):
+            drawn["region_steps.svg"] = region_steps(shares)
+    return drawn, {"note": note, **shares}

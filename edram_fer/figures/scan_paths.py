@@ -15,7 +15,7 @@ _EDGE = [withStroke(linewidth=2.6, foreground="#000000a0")]
 
 
 @styled
-def scan_paths(images, windows, titles, *, others=None, columns=4):
+def scan_paths(images, windows, titles, *, others=None, columns=4, rows=()):
     """Draw a path over each face: numbered dots from early (violet) to late (yellow); where several lie on one
     another, all their numbers stand beside them.
 
@@ -24,15 +24,17 @@ def scan_paths(images, windows, titles, *, others=None, columns=4):
 
     Args:
         images: [n, H, W, C], uint8 or float in [0, 1].
-        windows: [n, N, 2, 3] in time order; for a class the mean windows over its mean face.
+        windows: n of [N, 2, 3] in time order, N may differ; for a class the mean windows over its mean face; None: no
+            path.
         titles: text above each face.
         others: optional, for each face a list of further paths [M, 2] in [-1, 1], drawn thin below: people's, or
             those of single pictures of the class.
         columns: faces in a row.
+        rows: optional name of each row, at its left.
 
     Returns: Figure.
     """
-    images, windows = np.asarray(images), np.asarray(windows, float)
+    images = np.asarray(images)
     across, down = min(columns, len(images)), -(-len(images) // columns)
     pitch = images.shape[1] / images.shape[2] + TEXT + GAP
     figure = Figure(figsize=(TILE * across * (1 + GAP) + 0.1, TILE * down * pitch + 0.1), layout="constrained")
@@ -46,7 +48,11 @@ def scan_paths(images, windows, titles, *, others=None, columns=4):
         for path in [] if others is None else others[index]:
             place = _on_tile(path, image.shape, corner)
             axes.plot(*place.T, color="white", linewidth=0.7, alpha=0.45, zorder=2)[0].set_clip_path(frame)
-        _path(axes, _on_tile(attention.centres(windows[index]), image.shape, corner), windows[index])
+        if windows[index] is not None:
+            _path(axes, _on_tile(attention.centres(windows[index]), image.shape, corner), windows[index])
+    for row, name in enumerate(rows):
+        middle = row * pitch + TEXT + images.shape[1] / images.shape[2] / 2
+        axes.text(-0.05, middle, name, ha="right", va="center", rotation=90, fontweight="bold")
     axes.set(xlim=(-0.02, across * (1 + GAP) - GAP + 0.02), ylim=(down * pitch - GAP + 0.02, -0.02), aspect="equal")
     return figure
 

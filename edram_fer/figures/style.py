@@ -1,6 +1,7 @@
 """One look for all figures: type, colours, steps, saving."""
 
 import functools
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -46,6 +47,7 @@ _RC = {
     "legend.fontsize": 7.5,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
+    "pdf.fonttype": 42,  # letters that stay text, as journals ask for
     "svg.fonttype": "path",  # the same letters on every machine
     "svg.hashsalt": "edram_fer",  # the same file from the same numbers
 }
@@ -85,9 +87,9 @@ def show_picture(axes, image):
 
 @styled
 def save(figure, path, dpi=DPI):
-    """Save a figure whole or not at all, in the format of the path's suffix: vectors in .svg, `dpi` pixels an inch in
-    .png."""
-    metadata = {"Date": None} if str(path).endswith(".svg") else None
+    """Save a figure whole or not at all, in the format of the path's suffix: vectors in .svg and .pdf, `dpi` pixels an
+    inch in .png."""
+    metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(Path(path).suffix)
     with files.replace(path) as temporary:
         figure.savefig(temporary, dpi=dpi, metadata=metadata)
     return path

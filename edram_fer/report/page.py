@@ -1,17 +1,12 @@
 """report.html of a run: its scores, figures, recipe and environment in one file that needs nothing else."""
 
-import base64
-import importlib.resources
-import io
-import re
-from pathlib import Path
 
 import jinja2
-from PIL import Image
 
-from edram_fer import files, predictions
-from edram_fer.evaluation import read_metrics
-from edram_fer.figures import DPI
+from edram_fer import files
+from edram_fer.evaluated import Evaluated
+from edram_fer.report.pictures import embedded
+from edram_fer.report.template import template
 
 SCORES = {
     "accuracy": ("Accuracy", "share of pictures whose emotion is named right"),
@@ -19,67 +14,68 @@ SCORES = {
     "macro_f1": ("Macro F1", "mean F1 over the emotions"),
     "ece": ("Calibration error", "how far confidence is from accuracy, 15 bins; 0 is best"),
 }
-PIXELS_PER_INCH = 112
 AFFECT = {"rmse": "RMSE", "pcc": "correlation", "ccc": "concordance (CCC)", "sagr": "sign agreement"}
+FIGURES = (".svg", ".png")
 
 
 def write(run):
     """Write report.html of an evaluated run folder.
 
-    Heat maps and samples are taken from figures/, where evaluation drew them; what can be drawn from the numbers
-    alone is drawn anew when it is missing.
+    What shows faces is taken from figures/, where evaluation drew it; what can be drawn from the numbers alone is
+    drawn anew when it is missing.
 
     Returns: path of the page.
 
     Raises FileNotFoundError or ValueError naming the file of the run that is missing or damaged.
     """
-    run = Path(run)
-    metrics = read_metrics(run / "metrics.json")
-    predictions.read(run / "predictions.parquet")  # a damaged table is an error even where its figures are there
-    if not (run / "figures" / "confusion.svg").exists():
+    run = Evaluated(run)
+    if not all((run.folder / "figures" / split / "confusion.svg").exists() for split in run.splits):
         from edram_fer.figures.run import draw  # Matplotlib only where something is drawn
 
-        draw(run)
+        draw(run.folder)
     try:
-        page = _template().render(**_context(run, metrics))
-    except (jinja2.UndefinedError, KeyError, TypeError, IndexError) as error:
-        raise ValueError(f"{run / 'metrics.json'} is damaged or incomplete: {error}") from error
-    with files.replace(run / "report.html") as temporary:
+        page = template("page.html").render(**_context(run))
+    except (jinja2.UndefinedError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise ValueError(f"{run.folder / 'metrics.json'} is damaged or incomplete: {error}") from error
+    with files.replace(run.folder / "report.html") as temporary:
         temporary.write_text(page, encoding="utf-8")
-    return run / "report.html"
+    return run.folder / "report.html"
 
 
-def _template():
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"percent": _percent, "number": _number}
-    text = importlib.resources.files("edram_fer.report").joinpath("page.html").read_text(encoding="utf-8")
-    return environment.from_string(text)
-
-
-def _context(run, metrics):
-    name, first = next(iter(metrics["splits"].items()))
-    recipe, steps = files.read_json(run / "recipe.json"), len(first["accuracy_after_glimpse"])
-    support = {emotion: row["support"] for emotion, row in first["per_class"].items()}
-    common = max(support, key=support.get)
+def _context(run):
+    regions = _optional(run.folder / "regions.json")
     return {
-        "run": metrics["run"],
-        "splits": metrics["splits"],
-        "name": name,
-        "first": first,
-        "steps": steps,
-        "chance": {"emotion": common, "share": support[common] / first["pictures"]},
+        "run": run.metrics["run"],
+        "folder": str(run.folder),
+        "splits": run.metrics["splits"],
+        "parts": [_of_split(run, split, regions.get(split)) for split in run.splits],
+        "figures": _figures(run.folder / "figures"),
+        "looking": _optional(run.folder / "looking.json"),
         "scores": SCORES,
         "affect": AFFECT,
-        "glimpses": _glimpse_rows(first["glimpses"]),
-        "collapsed": _collapsed(first["glimpses"]["collapsed"], recipe),
+        "recipe": _flat(run.recipe),
+        "monitor": run.recipe.get("monitor", "val_loss"),
+        "environment": _flat(_optional(run.folder / "environment.json")),
+    }
+
+
+def _of_split(run, split, regions):
+    scores = run.metrics["splits"][split]
+    support = {emotion: row["support"] for emotion, row in scores["per_class"].items()}
+    common, steps = max(support, key=support.get), len(scores["accuracy_after_glimpse"])
+    return {
+        "name": split,
+        "of": run.data_split(split),
+        "flip": run.is_flip(split),
+        "scores": scores,
+        "steps": steps,
         "recurrent": steps > 1,
-        "confusions": _confusions(first["confusion"]),
-        "figures": {path.stem: _embedded(path) for path in sorted((run / "figures").glob("*.*"))},
-        "recipe": _flat(recipe),
-        "monitor": recipe.get("monitor", "val_loss"),
-        "environment": _flat(_optional(run / "environment.json")),
+        "chance": {"emotion": common, "share": support[common] / scores["pictures"]},
+        "glimpses": _glimpse_rows(scores["glimpses"]),
+        "collapsed": _collapsed(scores["glimpses"]["collapsed"], run.recipe),
+        "confusions": _confusions(scores["confusion"]),
+        "figures": _figures(run.folder / "figures" / split),
+        "regions": regions,
     }
 
 
@@ -120,25 +116,8 @@ def _confusions(matrix, count=3):
     return sorted(pairs, key=lambda pair: -pair[2])[:count]
 
 
-def _embedded(path):
-    """A figure as {"uri": data address, "width": CSS pixels at which its letters are as large as the page's small
-    print}.
-
-    Pictures are stored as WebP: a tenth of the bytes of a PNG, and no visible loss.
-    """
-    content = path.read_bytes()
-    if path.suffix == ".svg":
-        kind, points = "svg+xml", re.search(rb'<svg[^>]* width="([\d.]+)pt"', content)
-        inches = float(points[1]) / 72 if points else 6
-    else:
-        try:
-            picture, packed = Image.open(path).convert("RGB"), io.BytesIO()
-        except OSError as error:
-            raise ValueError(f"{path} is not a readable picture: {error}") from error
-        picture.save(packed, "WEBP", quality=90)
-        kind, inches, content = "webp", picture.width / DPI, packed.getvalue()
-    uri = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-    return {"uri": uri, "width": round(inches * PIXELS_PER_INCH)}
+def _figures(folder):
+    return {path.stem: embedded(path) for path in sorted(folder.glob("*")) if path.suffix in FIGURES}
 
 
 def _optional(path):
@@ -154,11 +133,3 @@ def _flat(value, prefix=""):
         return [pair for part in parts for pair in part]
     text = ", ".join(map(str, value)) if isinstance(value, list) else "none" if value is None else str(value)
     return [(prefix, text)]
-
-
-def _percent(value, digits=1):
-    return "–" if value is None else f"{100 * value:.{digits}f} %"
-
-
-def _number(value, digits=3):
-    return "–" if value is None else f"{round(value, digits) + 0:.{digits}f}"  # + 0: no minus before a zero

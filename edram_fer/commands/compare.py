@@ -1,0 +1,28 @@
+"""Evaluated runs beside each other."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edram_fer import startup
+from edram_fer.commands.options import DataDir
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders; the others are held against the first.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the page, its figures and its tables.")],
+    split: Annotated[str | None, typer.Option("--split", help="[default: the first that all have].")] = None,
+    landmarks: Annotated[
+        bool, typer.Option("--landmarks", help="Let dlib find the faces' landmarks where the data set has none.")
+    ] = False,
+    source: Annotated[str | None, typer.Option("--data", help="Another place of the pictures evaluated.")] = None,
+    data_dir: DataDir = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of the intervals and the samples.")] = 0,
+):
+    """Two or more evaluated runs on one page: scores, maps to leaf through, paths, regions, agreement."""
+    startup.load_keras()
+    from edram_fer.report.comparison import compare as write
+
+    options = {"split": split, "find_landmarks": landmarks, "data": source, "data_dir": data_dir, "seed": seed}
+    typer.echo(f"Comparison: {write(runs, out, **options)}")

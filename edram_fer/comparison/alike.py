@@ -1,0 +1,124 @@
+"""How alike the runs look: agreement of their maps, and single pictures on which they agree and disagree."""
+
+import itertools
+
+import numpy as np
+
+from edram_fer import attention, scores
+from edram_fer.attention import agreement, baselines
+from edram_fer.attention.maps import normalised
+from edram_fer.comparison.looks import common_steps
+
+MEASURES = ("cc", "sim", "nss", "auc_judd")
+
+
+def map_agreement_rows(found):
+    """A row for each pair of runs, emotion and common step: how alike the maps of the class are.
+
+    Args:
+        found: of `maps`.
+
+    Returns: rows with cc, sim, kl (of `attention.agreement`, the second run in the place of the people) and moved, the
+    share of the attention that differs.
+    """
+    rows = []
+    for (name, own), (name_of_other, other) in itertools.combinations(found.items(), 2):
+        for group in own:
+            for step, place in common_steps(own[group], other[group]).items():
+                pair = normalised(np.stack([own[group][place], other[group][place]]))
+                row = {"run": name, "other": name_of_other, "emotion": group, "glimpse": step}
+                if np.isfinite(pair).all():
+                    row |= {key: getattr(agreement, key)(*pair) for key in ("cc", "sim", "kl")}
+                    row["moved"] = float(attention.moved(attention.difference(*pair)))
+                rows.append(row)
+    return rows
+
+
+def picture_agreement_rows(runs, shape, *, limit=1000, repeats=1000, seed=0):
+    """A row for each pair of runs and measure: how alike they look at the same picture.
+
+    The density of the first run against that of the second (cc, sim) and against the places of its glimpses (nss,
+    auc_judd), the mean over pictures with its 95 % interval; beside it the same with the first run's density of another
+    picture (shuffled) and with a blob in the middle (centre). Own above shuffled is agreement about THIS face.
+
+    Args:
+        runs: Runs; shape: (H, W) of the pictures.
+        limit: number of pictures, drawn by seed; repeats: of the bootstrap.
+    """
+    looking = [run for run in runs.runs if run.looks]
+    count = len(runs.truth)
+    chosen = np.random.default_rng(seed).permutation(count)[:limit]
+    turned = chosen[baselines.other_pictures(len(chosen), seed)] if len(chosen) > 1 else chosen
+    subjects = None if runs.subjects is None else runs.subjects[chosen]
+    densities = {run.name: _densities(run, shape) for run in looking}
+    centre, rows = baselines.centre_bias(shape), []
+    for run, other in itertools.combinations(looking, 2):
+        own, human, points = densities[run.name], densities[other.name], _places(other, shape)
+        pairs = {"own": chosen, "shuffled": turned, "centre": None}
+        values = {
+            kind: np.array([_alike(centre if picks is None else own(picks[i]), human(row), points[row])
+                            for i, row in enumerate(chosen)])
+            for kind, picks in pairs.items()
+        }
+        values["own - shuffled"] = values["own"] - values["shuffled"]
+
+        def means(rows, values=values):
+            return {kind: np.nanmean(each[rows], axis=0) for kind, each in values.items()}
+
+        ends = scores.bootstrap(means, len(chosen), subjects=subjects, repeats=repeats, seed=seed)
+        for index, measure in enumerate(MEASURES):
+            row = {"run": run.name, "other": other.name, "measure": measure, "pictures": len(chosen)}
+            for kind, mean in means(slice(None)).items():
+                key = kind.replace(" - ", "_minus_")
+                row |= {key: mean[index], f"{key}_low": ends[kind][index, 0], f"{key}_high": ends[kind][index, 1]}
+            rows.append(row)
+    return rows
+
+
+def samples(runs, *, count=6, seed=0):
+    """Pictures on which the runs agree and disagree, drawn at random.
+
+    Returns: {title: rows int [up to count]}: named right by all, by one alone, by none; kinds without pictures are
+    left out.
+    """
+    right, random = np.stack([run.right for run in runs.runs]), np.random.default_rng(seed)
+    kinds = {"All are right": right.all(axis=0)}
+    for run, own in zip(runs.runs, right, strict=True):
+        kinds[f"Only {run.name} is right"] = own & (right.sum(axis=0) == 1)
+    kinds["All are wrong"] = ~right.any(axis=0)
+    found = {title: np.flatnonzero(rows) for title, rows in kinds.items()}
+    return {title: random.permutation(rows)[:count] for title, rows in found.items() if len(rows)}
+
+
+def sample_rows(runs, chosen):
+    """A row for each shown picture: its id, its emotion and what each run said."""
+    rows = []
+    for title, numbers in chosen.items():
+        for row in numbers:
+            said = {run.name: run.found["prediction"][row] for run in runs.runs}
+            rows.append({"kind": title, "id": runs.runs[0].found["id"][row], "truth": runs.truth[row], **said})
+    return rows
+
+
+def _densities(run, shape):
+    """Function from a row to the density of that picture, [H, W]; None where its windows all lie outside."""
+    def density(row):
+        total = attention.weighted_coverage(run.found["windows"][row], run.found["weights"][row], shape)
+        return total / total.sum() if total.sum() > 0 else None
+
+    return density
+
+
+def _places(run, shape):
+    """The centres of the windows that lie in the picture, for each picture [up to N, 2] in pixels."""
+    points = attention.pixels(attention.centres(run.found["windows"]), shape)
+    inside = ((points >= 0) & (points <= np.array(shape[::-1]) - 1)).all(axis=-1)
+    return [each[keep] for each, keep in zip(points, inside, strict=True)]
+
+
+def _alike(density, human, points):
+    """MEASURES of one picture; nan where one of the two looked beside it."""
+    if density is None or human is None:
+        return [np.nan] * len(MEASURES)
+    told = agreement.all_measures(density, points, human)
+    return [told[name] for name in MEASURES]

@@ -1,0 +1,191 @@
+"""Two or more evaluated runs, checked to be of the same data set, split and emotions, their rows in one order."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from edram_fer.evaluated import Evaluated
+from edram_fer.figures.run import has_windows, is_recurrent
+
+ROWS = ("id", "truth", "prediction", "steps", "probabilities", "windows", "weights", "true_affect", "affect")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One of the runs that are compared.
+
+    Attributes:
+        name: the end of its path that tells it from the others.
+        evaluated: Evaluated; scores: its metrics of the split.
+        found: `predictions.unpack`ed rows, in the order of the first run, the probabilities in that of its emotions.
+        looks: whether it has windows of its own; recurrent: whether it answers after each of several.
+    """
+
+    name: str
+    evaluated: Evaluated
+    scores: dict
+    found: dict
+    looks: bool
+    recurrent: bool
+
+    @property
+    def right(self):
+        """Which pictures are named right in the end, bool [n]."""
+        return self.found["prediction"] == self.found["truth"]
+
+    @property
+    def about(self):
+        """What metrics.json tells of the model and its evaluation."""
+        return self.evaluated.metrics["run"]
+
+    @property
+    def steps(self):
+        """Number of steps of its windows, in time order: 1 of a model that is not recurrent."""
+        return self.found["windows"].shape[1] if self.recurrent else 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Runs:
+    """Runs on the pictures of one split whose true emotion the models know.
+
+    Attributes:
+        split, data: names; emotions: in canonical order; runs: list of Run; truth: names [n]; subjects: [n] or None.
+    """
+
+    split: str
+    data: str
+    emotions: list
+    runs: list
+
+    @property
+    def truth(self):
+        return self.runs[0].found["truth"]
+
+    @property
+    def subjects(self):
+        return self.runs[0].found["subjects"]
+
+    def pictures(self, *, data=None, data_dir=None):
+        """The features of the pictures, in the order of the rows; raises as `Evaluated.pictures`."""
+        first = self.runs[0].evaluated
+        features = first.pictures(self.split, data=data, data_dir=data_dir)
+        place = {name: row for row, name in enumerate(first.predictions(self.split)["id"])}
+        rows = np.array([place[name] for name in self.runs[0].found["id"]])
+        return {name: values[rows] for name, values in features.items()}
+
+    @property
+    def present(self):
+        """The emotions that there are pictures of."""
+        return [name for name in self.emotions if (self.truth == name).any()]
+
+
+def read(folders, split=None):
+    """Read runs to be compared.
+
+    Args:
+        folders: two or more run folders; the first is the one that the others are held against.
+        split: None: the first that all were evaluated on.
+
+    Returns: Runs.
+
+    Raises FileNotFoundError and ValueError as `Evaluated`, and ValueError, naming both runs, for the same run twice
+    and for runs of different data sets, splits, emotions, pictures or true emotions.
+    """
+    folders = [Path(folder) for folder in folders]
+    if len(folders) < 2:
+        raise ValueError(f"expected two or more runs to compare, got {len(folders)}")
+    for index, folder in enumerate(folders):
+        if folder.resolve() in [other.resolve() for other in folders[:index]]:
+            raise ValueError(f"{folder} is given twice: expected different runs")
+    evaluated = [Evaluated(folder) for folder in folders]
+    first = evaluated[0]
+    for other in evaluated[1:]:
+        _same("data set", first, first.metrics["run"]["data"], other, other.metrics["run"]["data"])
+    split = _split(evaluated, split)
+    emotions = first.metrics["splits"][split]["confusion"]["emotions"]  # in canonical order
+    found = [_rows(run, split, emotions) for run in evaluated]
+    for other, rows in zip(evaluated[1:], found[1:], strict=True):
+        _same_emotions(first, found[0], other, rows)
+        _same_pictures(first, found[0], other, rows)
+    aligned = [_aligned(rows, found[0]["id"], emotions) for rows in found]
+    runs = [
+        Run(name, run, run.metrics["splits"][split], rows, has_windows(rows["windows"]), is_recurrent(rows))
+        for name, run, rows in zip(_names(folders), evaluated, aligned, strict=True)
+    ]
+    return Runs(split, first.metrics["run"]["data"], emotions, runs)
+
+
+def _split(evaluated, wanted):
+    if wanted is None:
+        common = [name for name in evaluated[0].splits if all(name in run.splits for run in evaluated)]
+        if not common:
+            each = "; ".join(f"{run.folder}: {', '.join(run.splits)}" for run in evaluated)
+            raise ValueError(f"the runs were evaluated on no split in common ({each})")
+        return common[0]
+    for run in evaluated:
+        if wanted not in run.splits:
+            raise ValueError(
+                f"{run.folder} was not evaluated on split {wanted!r}, only on {', '.join(run.splits)}; "
+                f"edram-fer evaluate {run.folder} --split {wanted} does it"
+            )
+    return wanted
+
+
+def _rows(run, split, emotions):
+    """Rows of the pictures whose emotion the model knows."""
+    found = run.predictions(split)
+    names, times = np.unique(found["id"].astype(str), return_counts=True)
+    if (times > 1).any():
+        raise ValueError(f"{run.folder}, split {split}: picture {str(names[times > 1][0])!r} has more than one row")
+    return _chosen(found, np.flatnonzero(np.isin(found["truth"].astype(str), found["emotions"])))
+
+
+def _chosen(found, rows):
+    chosen = {name: found[name][rows] for name in ROWS}
+    subjects = None if found["subjects"] is None else found["subjects"][rows]
+    return {**chosen, "emotions": found["emotions"], "subjects": subjects}
+
+
+def _same(what, first, value, other, value_of_other):
+    if value != value_of_other:
+        raise ValueError(f"{what}: {first.folder} has {value}, {other.folder} has {value_of_other}; expected the same")
+
+
+def _same_emotions(first, rows, other, rows_of_other):
+    known, known_of_other = (sorted(found["emotions"]) for found in (rows, rows_of_other))
+    _same("emotions", first, ", ".join(known), other, ", ".join(known_of_other))
+
+
+def _same_pictures(first, rows, other, rows_of_other):
+    truth, truth_of_other = (dict(zip(found["id"], found["truth"], strict=True)) for found in (rows, rows_of_other))
+    if lacking := [name for name in truth if name not in truth_of_other] or [
+        name for name in truth_of_other if name not in truth
+    ]:
+        raise ValueError(
+            f"{first.folder} and {other.folder} were not evaluated on the same pictures: {lacking[0]!r} is only in one "
+            f"of them ({len(truth)} and {len(truth_of_other)} pictures)"
+        )
+    for name, emotion in truth.items():
+        if emotion != truth_of_other[name]:
+            raise ValueError(
+                f"picture {name!r} is {emotion} in {first.folder} and {truth_of_other[name]} in {other.folder}: "
+                f"expected the same labels"
+            )
+
+
+def _aligned(found, ids, emotions):
+    place = {name: row for row, name in enumerate(found["id"])}
+    order = [found["emotions"].index(name) for name in emotions]
+    chosen = _chosen(found, np.array([place[name] for name in ids]))
+    return {**chosen, "emotions": emotions, "probabilities": chosen["probabilities"][:, :, order]}
+
+
+def _names(folders):
+    """The last parts of the paths, as many as tell them apart."""
+    parts = [folder.resolve().parts for folder in folders]
+    for count in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(part[-count:]) for part in parts]
+        if len(set(names)) == len(names):
+            break
+    return names

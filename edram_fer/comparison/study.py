@@ -1,0 +1,89 @@
+"""All that a comparison tells, made once for the page, the figures and the CSV files."""
+
+import dataclasses
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from edram_fer.comparison import alike, looks, numbers, tables
+from edram_fer.comparison.runs import Runs
+from edram_fer.figures.heatmaps import mean_face
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """Numbers and maps of a comparison.
+
+    Attributes:
+        runs: Runs; images: uint8 [n, H, W, C], the pictures in the order of the rows.
+        tables: {name: rows (dicts)}.
+        faces: {emotion or "all": mean face [H, W, C] in [0, 1]}.
+        maps: of `looks.maps`; differences: of `looks.differences`, {} with fewer than two runs that look.
+        exits: of `numbers.early_exits`; regions: of `looks.region_shares`; note: on the landmarks.
+        samples: of `alike.samples`.
+    """
+
+    runs: Runs
+    images: np.ndarray
+    tables: dict
+    faces: dict
+    maps: dict
+    differences: dict
+    exits: dict
+    regions: dict
+    note: str
+    samples: dict
+
+    @property
+    def names(self):
+        return [run.name for run in self.runs.runs]
+
+
+def study(runs, features, *, find_landmarks=False, repeats=1000, seed=0):
+    """Compare runs.
+
+    Args:
+        runs: Runs; features: of their pictures (`Runs.pictures`).
+        find_landmarks: let dlib find them where the data set has none.
+        repeats, seed: of all intervals; the seed also chooses the samples.
+
+    Returns: Study.
+    """
+    images, options = np.asarray(features["image"]), {"repeats": repeats, "seed": seed}
+    shape, chosen = images.shape[1:3], alike.samples(runs, seed=seed)
+    faces = {looks.ALL: mean_face(images), **{name: mean_face(images[runs.truth == name]) for name in runs.present}}
+    jobs = {
+        "scores": lambda: numbers.score_rows(runs),
+        "pairs": lambda: numbers.pair_rows(runs, **options),
+        "recalls": lambda: numbers.recall_rows(runs),
+        "accuracy_after_glimpse": lambda: numbers.glimpse_accuracy_rows(runs),
+        "looking": lambda: numbers.looking_rows(runs),
+        "settings": lambda: numbers.setting_rows(runs),
+        "samples": lambda: alike.sample_rows(runs, chosen),
+        "glimpses": lambda: looks.glimpse_rows(runs),
+        "map_agreement": lambda: alike.map_agreement_rows(maps),
+        "picture_agreement": lambda: alike.picture_agreement_rows(runs, shape, **options),
+    }
+    maps, found = looks.maps(runs, shape), {}
+    with tqdm(total=len(jobs) + 2, desc="compare", disable=None) as bar:
+        for name, job in jobs.items():
+            bar.set_postfix_str(name)
+            found[name] = job()
+            bar.update()
+        bar.set_postfix_str("early exit")
+        exits = numbers.early_exits(runs, **options)
+        bar.update()
+        bar.set_postfix_str("regions")
+        regions, note = looks.region_shares(runs, features, find=find_landmarks, **options)
+        bar.update()
+    found |= {"early_exit": numbers.early_exit_rows(exits), "regions": looks.region_rows(regions)}
+    differences = looks.differences(maps) if len(maps) > 1 else {}
+    return Study(runs, images, found, faces, maps, differences, exits, regions, note, chosen)
+
+
+def write_tables(found, folder):
+    """Save each table of a Study that has rows as CSV in `folder`. Returns the paths."""
+    paths = [folder / f"{name}.csv" for name, rows in found.tables.items() if rows]
+    for path in paths:
+        tables.write(found.tables[path.stem], path)
+    return paths

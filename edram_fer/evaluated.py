@@ -1,0 +1,100 @@
+"""An evaluated run, read back: its numbers, the predictions of each split, and the pictures that they are about."""
+
+from pathlib import Path
+
+import numpy as np
+
+from edram_fer import files, predictions
+from edram_fer.evaluation import read_metrics
+
+
+class Evaluated:
+    """A run folder after evaluation.
+
+    Args:
+        folder: the run folder.
+
+    Attributes:
+        folder: Path; metrics, recipe: content of metrics.json and recipe.json; rows: the predictions table;
+        splits: names, in the order of the evaluation, "<split>_clean" and "<split>_flip" among them.
+
+    Raises FileNotFoundError for a run that was not evaluated, with the command that does it, and ValueError naming a
+    file that is damaged, or metrics and predictions that do not belong together.
+    """
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.recipe = files.read_json(self.folder / "recipe.json")
+        for name in ("metrics.json", "predictions.parquet"):
+            if not (self.folder / name).exists():
+                command = f"edram-fer evaluate {self.folder}"
+                raise FileNotFoundError(f"{self.folder / name} is missing: the run is not evaluated; {command} does it")
+        self.metrics = read_metrics(self.folder / "metrics.json")
+        self.rows = predictions.read(self.folder / "predictions.parquet")
+        self.splits = list(self.metrics["splits"])
+        self._features = {}
+        for split in self.splits:
+            self._check(split)
+
+    def table(self, split):
+        """The rows of a split, as `edram_fer.predictions` makes them."""
+        return predictions.of_split(self.rows, split)
+
+    def predictions(self, split):
+        """The rows of a split as `predictions.unpack` gives them."""
+        return predictions.unpack(self.table(split))
+
+    def is_flip(self, split):
+        """Whether a split is the average with the mirror images: its windows are those of the pictures themselves."""
+        return self._whole(split) != self.data_split(split)
+
+    def data_split(self, split):
+        """The data set's split that a split's pictures come from."""
+        whole = self._whole(split)
+        plain = whole.removesuffix("_flip")
+        return plain if plain in self.splits else whole
+
+    def pictures(self, split, *, data=None, data_dir=None):
+        """The features of a split's pictures, in the order of its rows.
+
+        Args:
+            data, data_dir: as in `evaluation.evaluate`; None: what was evaluated, where it lay for training.
+
+        Returns: dict of arrays as `edram_fer.data.arrays` gives it.
+
+        Raises ValueError where the data set does not hold the pictures that were evaluated.
+        """
+        from edram_fer import data as prepared
+
+        source, part = data or self.metrics["run"]["data"], self.data_split(split)
+        if data_dir is None and (self.folder / "environment.json").exists():
+            data_dir = files.read_json(self.folder / "environment.json").get("data_dir")
+        key = (source, part, data_dir)
+        if key not in self._features:
+            self._features = {key: prepared.arrays(source, part, data_dir=data_dir)}  # only the last one stays
+        features = self._features[key]
+        place = {str(name): row for row, name in enumerate(features["id"])}
+        wanted = self.table(split)["id"].to_pylist()
+        if strange := [name for name in wanted if name not in place]:
+            raise ValueError(
+                f"{self.folder}, split {split}: {len(strange)} of {len(wanted)} pictures, such as {strange[0]!r}, are "
+                f"not in split {part} of {source}: it is not the data set that was evaluated"
+            )
+        rows = np.array([place[name] for name in wanted])
+        return {name: values[rows] for name, values in features.items()}
+
+    def _whole(self, split):
+        """The split of the table that a split is or is a part of."""
+        return split if split in self.rows["split"].unique().to_pylist() else split.removesuffix("_clean")
+
+    def _check(self, split):
+        try:
+            rows, told = self.table(split), self.metrics["splits"][split]
+            expected = told["pictures"] + sum(told["left_out"].values())
+            if len(rows) != expected:
+                raise ValueError(f"{len(rows)} predictions, but metrics of {expected} pictures")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"{self.folder}, split {split}: metrics.json and predictions.parquet do not belong together, or one is "
+                f"damaged: {error}"
+            ) from error

@@ -1,0 +1,96 @@
+"""All figures of a comparison of runs."""
+
+from edram_fer.figures.by_run import accuracy_curves, dots, exit_curves, glimpse_steps
+from edram_fer.figures.differences import difference_maps
+from edram_fer.figures.heatmaps import heatmaps, scale
+from edram_fer.figures.scan_paths import scan_paths
+from edram_fer.figures.style import save
+
+TITLES = {"accuracy": "Accuracy", "mean_class_accuracy": "Mean class accuracy", "macro_f1": "Macro F1"}
+CONTRASTS = {
+    "own - mean": "its own − mean windows",
+    "mean - random": "mean − random windows",
+    "own - shuffled": "its own − another picture's",
+    "own - random": "its own − random windows",
+    "own - whole": "its own − the whole picture",
+}
+
+
+def draw(study, folder):
+    """Draw the figures of a comparison.
+
+    Args:
+        study: `edram_fer.comparison.study.Study`; folder: Path.
+
+    Returns: {name: path} of what the page shows, .svg or .png; beside each lies the same as .pdf.
+    """
+    written = {}
+    for name, figure in {**_of_numbers(study), **_of_faces(study)}.items():
+        written[name.split(".")[0]] = save(figure, folder / name)
+        save(figure, (folder / name).with_suffix(".pdf"))
+    return written
+
+
+def _of_numbers(study):
+    tables, names, present = study.tables, study.names, study.runs.present
+    emotions, ends = {name: name for name in present}, {"low": "{}_low", "high": "{}_high"}
+    drawn = {
+        "scores.svg": dots(tables["scores"], names, {name: name for name in names}, TITLES, group="run", value="{}",
+                           **ends),
+        "recalls.svg": dots(tables["recalls"], names, emotions, {"recall": "Recall"}, group="emotion", value="{}",
+                            **ends),
+    }
+    if study.exits:
+        drawn["accuracy_after_glimpse.svg"] = accuracy_curves(tables["accuracy_after_glimpse"], names)
+        drawn["early_exit.svg"] = exit_curves(study.exits, names)
+    if every := [row for row in tables["glimpses"] if row["emotion"] == "all"]:
+        drawn["glimpses.svg"] = glimpse_steps(every, names, study.faces["all"])
+    if study.regions:
+        together = [row for row in tables["regions"] if row["glimpse"] == "all"]
+        panels = {region: region for region in next(iter(study.regions.values()))["regions"]}
+        drawn["regions.svg"] = dots(
+            together, names, {"all": "all", **emotions}, panels, group="emotion", panel="region", value="preference",
+            low="preference_low", high="preference_high", reference=1, percent=False,
+            label="share of the attention / share of the area")
+    if contrasts := [row for row in tables["looking"] if row["kind"] == "contrasts"]:
+        asked = {row["windows"] for row in contrasts}
+        groups = {name: title for name, title in CONTRASTS.items() if name in asked}
+        drawn["looking.svg"] = dots(contrasts, names, groups, {"": "Difference of the accuracies"}, group="windows",
+                                    reference=0)
+    return drawn
+
+
+def _of_faces(study):
+    runs, drawn = study.runs, {}
+    top = scale([values.max() for maps in study.maps.values() for values in maps.values()]) if study.maps else None
+    for number, run in enumerate(runs.runs, 1):
+        if run.looks:
+            drawn[f"heatmaps_{number}.png"] = heatmaps(
+                study.images, run.found["windows"], run.found["weights"], runs.truth, runs.present,
+                by_step=run.recurrent, top=top)
+        if run.name in study.differences:
+            drawn[f"differences_{number}.png"] = _difference(study, run.name)
+    for number, rows in enumerate(study.samples.values(), 1):
+        drawn[f"paths_{number}.png"] = _paths(study, rows)
+    return drawn
+
+
+def _difference(study, name):
+    maps = study.differences[name]
+    steps = list(next(iter(maps.values())))
+    titles = ["mean" if step == "mean" else f"glimpse {step}" for step in steps]
+    return difference_maps(
+        [study.faces[group] for group in maps], [[each[step] for step in steps] for each in maps.values()],
+        [(group, None) for group in maps], titles, meaning=f"{name}: more or less\nthan {next(iter(study.maps))}")
+
+
+def _paths(study, rows):
+    """The same faces under each run, a row of faces for each; a run without windows in time order has no paths."""
+    titles, windows = [], []
+    for run in study.runs.runs:
+        for row in rows:
+            said, truth = run.found["prediction"][row], study.runs.truth[row]
+            titles.append(f"✓ {said}" if said == truth else f"✗ {said} ({truth})")
+            windows.append(run.found["windows"][row] if run.looks and run.recurrent else None)
+    images = study.images[list(rows) * len(study.names)]
+    return scan_paths(images, windows, titles, columns=len(rows), rows=study.names)

@@ -1,0 +1,65 @@
+"""Folders of evaluated runs that no model made, and the arrays file that their pictures lie in."""
+
+import numpy as np
+
+from edram_fer import evaluation, files, predictions
+from edram_fer.attention.template import TEMPLATE
+
+NASTY = '<script>alert("x")</script> & <b>bold</b>'
+EMOTIONS = ["neutral", "happy", "sad"]
+SIZE, STEPS, COUNT = 16, 3, 40
+
+
+def made_up(windows=STEPS, steps=STEPS, seed=0):
+    """Pictures, and what a model might say about them."""
+    rng = np.random.default_rng(seed)
+    pictures = {
+        "image": rng.integers(0, 256, (COUNT, SIZE, SIZE, 1), dtype=np.uint8),
+        "emotion": rng.integers(0, 3, COUNT),
+        "affect": rng.uniform(-1, 1, (COUNT, 2)),
+        "id": np.arange(COUNT),
+    }
+    return pictures, answers(pictures["emotion"], windows, steps, seed)
+
+
+def answers(truth, windows=STEPS, steps=STEPS, seed=0):
+    """What a model might say about pictures of the true labels int [n]."""
+    rng, count = np.random.default_rng([seed, 1]), len(truth)
+    logits = rng.normal(0, 1, (count, steps, 3))
+    logits[np.arange(count), :, truth] += 1
+    matrices = np.eye(2, 3) * rng.uniform(0.3, 0.6, (count, windows, 1, 1)) + rng.normal(0, 0.1, (count, windows, 2, 3))
+    return {
+        "probabilities": (np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)).astype(np.float32),
+        "affect": np.tanh(rng.normal(0, 1, (count, steps, 2))),
+        "windows": matrices.astype(np.float32),
+        "weights": np.full((count, windows), 1 / windows, np.float32),
+    }
+
+
+def landmarks(size):
+    """Of a face that fills a picture."""
+    return (TEMPLATE / 1.9 / 2 + (0.5, 0.3)) * (size - 1)
+
+
+def evaluated(folder, pictures, outputs, recipe="made_up", data="drawn <faces>", emotions=EMOTIONS, split="test"):
+    """Write the files of an evaluated run; `emotions`: those of the model, in the order of its probabilities."""
+    folder.mkdir(exist_ok=True)
+    rows = evaluation.table(split, pictures, outputs, EMOTIONS, emotions)
+    found = evaluation.scores(rows, repeats=20)
+    identity = {
+        "recipe": recipe, "model": "edram", "emotions": list(emotions), "data": str(data), "command": "evaluate run",
+        "versions": {"keras": "3.15"}, "time": "2024-05-06T07:08:09+00:00", "seconds": 1.5,
+    }
+    predictions.write(rows, folder / "predictions.parquet")
+    files.write_json(folder / "metrics.json", files.plain({"run": identity, "splits": {split: found}}))
+    files.write_json(folder / "recipe.json", {"name": recipe, "model_options": {"size": SIZE}, "seed": None})
+    files.write_json(folder / "environment.json", {"python": "3.11", "packages": {"keras": NASTY}})
+    return folder
+
+
+def arrays_file(path, pictures):
+    """An arrays file with the pictures as its split `test`."""
+    about = {"source": "made up", "version": "1", "fingerprint": "abc", "emotions": np.array(EMOTIONS)}
+    ids = np.array([str(name) for name in pictures["id"]])
+    np.savez(path, **about, **{f"test/{name}": values for name, values in {**pictures, "id": ids}.items()})
+    return path

@@ -1,0 +1,250 @@
+"""Runs beside each other: aligned by picture, numbers held against restatements, and what is refused."""
+
+import csv
+import math
+import shutil
+
+import numpy as np
+import pytest
+from made_runs import COUNT, EMOTIONS, SIZE, answers, arrays_file, evaluated, landmarks, made_up
+from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
+
+from edram_fer import attention, files, predictions
+from edram_fer.comparison import alike, looks, numbers, tables
+from edram_fer.comparison.runs import read
+
+SHAPE = (SIZE, SIZE)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Runs a and b of three glimpses, short of two, cnn without windows; b has other orders of rows and of classes."""
+    root = tmp_path_factory.mktemp("runs")
+    pictures, outputs = made_up()
+    pictures["landmarks"] = np.tile(landmarks(SIZE), (COUNT, 1, 1))
+    data = arrays_file(root / "faces.npz", pictures)
+    evaluated(root / "a", pictures, outputs, data=data)
+    turn, order = np.random.default_rng(5).permutation(COUNT), [2, 0, 1]
+    said = {name: values[turn] for name, values in answers(pictures["emotion"], seed=7).items()}
+    said["probabilities"] = said["probabilities"][:, :, order]
+    turned = {name: values[turn] for name, values in pictures.items()}
+    evaluated(root / "b", turned, said, data=data, emotions=[EMOTIONS[k] for k in order])
+    evaluated(root / "short", pictures, answers(pictures["emotion"], 2, 2, seed=8), data=data)
+    whole = answers(pictures["emotion"], 1, 1, seed=9)
+    whole["windows"][:] = np.eye(2, 3)
+    evaluated(root / "cnn", pictures, whole, data=data)
+    return root
+
+
+@pytest.fixture(scope="module")
+def runs(folder):
+    return read([folder / name for name in ("a", "b", "short", "cnn")])
+
+
+def test_rows_and_classes_are_brought_into_one_order(runs, folder):
+    pictures, _ = made_up()
+    expected = answers(pictures["emotion"], seed=7)
+    assert [run.name for run in runs.runs] == ["a", "b", "short", "cnn"] and runs.split == "test"
+    found = runs.runs[1].found
+    assert found["id"].tolist() == [str(name) for name in pictures["id"]]
+    np.testing.assert_array_equal(found["probabilities"], expected["probabilities"])
+    np.testing.assert_array_equal(found["windows"], expected["windows"])
+    said = expected["probabilities"][:, -1].argmax(-1)
+    np.testing.assert_array_equal(runs.runs[1].right, said == pictures["emotion"])
+    assert [run.looks for run in runs.runs] == [True, True, True, False]
+    assert [run.recurrent for run in runs.runs] == [True, True, True, False]
+    np.testing.assert_array_equal(runs.pictures()["image"], pictures["image"])
+
+
+def test_pairs_are_mcnemar_and_a_paired_bootstrap(runs):
+    truth, first = runs.truth.astype(str), runs.runs[0]
+    for run, row in zip(runs.runs[1:], numbers.pair_rows(runs, repeats=2000), strict=True):
+        only = [int((a & ~b).sum()) for a, b in ((run.right, first.right), (first.right, run.right))]
+        assert [row["only_this_right"], row["only_the_first_right"]] == only
+        tail = sum(math.comb(sum(only), k) for k in range(min(only) + 1)) / 2 ** sum(only)
+        assert row["mcnemar_p"] == pytest.approx(min(1, 2 * tail))
+        said = [each.found["prediction"].astype(str) for each in (run, first)]
+        for key, score in (
+            ("accuracy", lambda t, p: np.mean(t == p)),
+            ("mean_class_accuracy", balanced_accuracy_score),
+            ("macro_f1", lambda t, p: f1_score(t, p, average="macro")),
+        ):
+            assert row[f"{key}_difference"] == pytest.approx(score(truth, said[0]) - score(truth, said[1]))
+        gain = run.right.astype(float) - first.right
+        ends = gain.mean() + np.array([-1.96, 1.96]) * gain.std() / math.sqrt(COUNT)
+        np.testing.assert_allclose([row["accuracy_low"], row["accuracy_high"]], ends, atol=0.03)
+
+
+def test_recalls_have_wilson_intervals(runs):
+    rows = numbers.recall_rows(runs)
+    assert len(rows) == 4 * 3
+    for row in rows[3:6]:
+        run, own = runs.runs[1], runs.truth == row["emotion"]
+        truth, said = runs.truth.astype(str), run.found["prediction"].astype(str)
+        expected = recall_score(truth, said, average=None, labels=EMOTIONS)
+        assert row["recall"] == pytest.approx(expected[EMOTIONS.index(row["emotion"])])
+        n, share, z = own.sum(), row["recall"], 1.959964
+        middle, half = share + z * z / (2 * n), z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+        ends = [(middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)]
+        np.testing.assert_allclose([row["recall_low"], row["recall_high"]], ends, atol=1e-6)
+
+
+def test_maps_are_mean_coverages_and_differences_of_densities(runs):
+    found = looks.maps(runs, SHAPE)
+    assert list(found) == ["a", "b", "short"] and list(found["a"]) == ["all", *EMOTIONS]
+    covered = attention.coverage(runs.runs[1].found["windows"], SHAPE)
+    np.testing.assert_allclose(found["b"]["all"][:-1], covered.mean(axis=0), atol=1e-6)
+    own = runs.truth == "happy"
+    np.testing.assert_allclose(found["b"]["happy"][-1], covered[own].mean(axis=(0, 1)), atol=1e-6)
+    differences = looks.differences(found)
+    assert list(differences) == ["b", "short"] and list(differences["short"]["all"]) == ["mean", 1, 2]
+    first = attention.coverage(runs.runs[0].found["windows"], SHAPE)[:, 1].mean(axis=0)
+    second = covered[:, 1].mean(axis=0)
+    expected = second / second.sum() - first / first.sum()
+    np.testing.assert_allclose(differences["b"]["all"][2], expected, atol=1e-8)
+    row = next(row for row in alike.map_agreement_rows(found) if (row["other"], row["emotion"], row["glimpse"])
+               == ("b", "all", 2))
+    assert row["moved"] == pytest.approx(np.abs(expected).sum() / 2)
+    assert row["cc"] == pytest.approx(np.corrcoef(first.ravel(), second.ravel())[0, 1])
+
+
+def test_glimpses_scatter_within_and_between(runs):
+    rows = [row for row in looks.glimpse_rows(runs) if row["run"] == "b"]
+    assert len(rows) == (1 + 3) * 3 and not [row for row in looks.glimpse_rows(runs) if row["run"] == "cnn"]
+    windows = runs.runs[1].found["windows"]
+    for row in rows:
+        chosen = windows if row["emotion"] == "all" else windows[runs.truth == row["emotion"]]
+        points = chosen[:, row["glimpse"] - 1, :, 2]
+        assert row["pictures"] == len(chosen) and row["x"] == pytest.approx(points[:, 0].mean())
+        assert row["spread"] == pytest.approx(np.sqrt(points.var(axis=0).mean()), rel=1e-5)
+        if row["emotion"] == "all":
+            assert row["within"] + row["between"] == pytest.approx(row["spread"] ** 2, rel=1e-5)
+
+
+def test_agreement_on_the_single_picture(runs, folder, tmp_path):
+    shutil.copytree(folder / "a", tmp_path / "twin")
+    same = read([folder / "a", tmp_path / "twin"])
+    rows = {row["measure"]: row for row in alike.picture_agreement_rows(same, SHAPE, repeats=20)}
+    assert rows["cc"]["own"] == pytest.approx(1) and rows["sim"]["own"] == pytest.approx(1)
+    assert rows["cc"]["own_minus_shuffled"] > 0.05 and rows["nss"]["own"] > rows["nss"]["shuffled"]
+    rows = {row["measure"]: row for row in alike.picture_agreement_rows(runs, SHAPE, repeats=20) if row["other"] == "b"}
+    maps = [attention.coverage(run.found["windows"], SHAPE).sum(axis=1) for run in runs.runs[:2]]
+    expected = [np.corrcoef(one.ravel(), other.ravel())[0, 1] for one, other in zip(*maps, strict=True)]
+    assert rows["cc"]["own"] == pytest.approx(np.mean(expected)) and rows["cc"]["pictures"] == COUNT
+    assert rows["cc"]["own_low"] < rows["cc"]["own"] < rows["cc"]["own_high"]
+    assert alike.picture_agreement_rows(runs, SHAPE, limit=9, repeats=2)[0]["pictures"] == 9
+
+
+def test_samples_are_where_runs_agree_and_disagree(runs):
+    right = {run.name: run.right for run in runs.runs}
+    chosen = alike.samples(runs, count=2)
+    assert list(chosen)[0] == "All are right" and {"Only cnn is right", "All are wrong"} <= set(chosen)
+    for title, rows in chosen.items():
+        for row in rows:
+            named = {name for name in right if right[name][row]}
+            only = title.removeprefix("Only ").removesuffix(" is right")
+            assert named == {"All are right": set(right), "All are wrong": set()}.get(title, {only})
+    again = alike.samples(runs, count=2)
+    assert all((chosen[title] == again[title]).all() for title in chosen)
+    assert any((chosen[title] != other).any() for title, other in alike.samples(runs, count=2, seed=1).items())
+
+
+def test_regions_of_each_run(runs):
+    shares, note = looks.region_shares(runs, runs.pictures(), repeats=5)
+    assert list(shares) == ["a", "b", "short"] and "data set's own" in note
+    rows = looks.region_rows(shares)
+    assert len(rows) == (4 + 4 + 3) * (1 + 3) * 5
+    for step in (1, "all"):
+        picked = [row["share"] for row in rows if (row["run"], row["emotion"], row["glimpse"]) == ("b", "sad", step)]
+        assert len(picked) == 5 and sum(picked) == pytest.approx(1)
+    nothing, note = looks.region_shares(runs, {"image": runs.pictures()["image"]})
+    assert nothing == {} and "no landmarks" in note
+
+
+def test_settings_that_differ(folder, tmp_path):
+    for name in "ab":
+        shutil.copytree(folder / "a", tmp_path / name)
+        recipe = {"name": "x", "options": {"glimpses": 3, **({"zoom_limit": 0.4} if name == "b" else {})}}
+        files.write_json(tmp_path / name / "recipe.json", recipe)
+    rows = numbers.setting_rows(read([tmp_path / "a", tmp_path / "b"]))
+    assert rows == [{"setting": "options.zoom_limit", "a": None, "b": 0.4}]
+
+
+def test_a_table_comes_back(tmp_path):
+    tables.write([{"run": 'a, "b"', "value": 0.25, "low": np.nan}, {"run": "c", "value": None}], tmp_path / "t.csv")
+    with open(tmp_path / "t.csv", newline="", encoding="utf-8") as source:
+        assert [*csv.DictReader(source)] == [
+            {"run": 'a, "b"', "value": "0.25", "low": ""}, {"run": "c", "value": "", "low": ""}]
+
+
+def test_names_are_as_long_as_needed(folder, tmp_path):
+    (tmp_path / "other").mkdir()
+    shutil.copytree(folder / "a", tmp_path / "other" / "a")
+    assert [run.name for run in read([folder / "a", tmp_path / "other" / "a"]).runs] == [f"{folder.name}/a", "other/a"]
+
+
+def change(name, run, data):
+    """Break a copy of run b, whose pictures lie in the arrays file `data`."""
+    pictures, _ = made_up()
+    said = answers(pictures["emotion"], seed=7)
+
+    def again(pictures=pictures, said=said, **options):
+        evaluated(run, pictures, said, data=data, **options)
+
+    def named(source):
+        metrics = files.read_json(run / "metrics.json")
+        files.write_json(run / "metrics.json", {**metrics, "run": {**metrics["run"], "data": source}})
+
+    table = run / "predictions.parquet"
+    others, labels = {**pictures, "id": pictures["id"] + 1}, {**pictures, "emotion": (pictures["emotion"] + 1) % 3}
+    twice = {**pictures, "id": np.minimum(pictures["id"], COUNT - 2)}
+    {
+        "data": lambda: named("ferplus"),
+        "split": lambda: again(split="validation"),
+        "emotions": lambda: again(emotions=["neutral", "happy", "fear"]),
+        "pictures": lambda: again(others),
+        "labels": lambda: again(labels),
+        "twice": lambda: again(twice),
+        "rows": lambda: predictions.write(predictions.read(table)[:-3], table),
+        "damaged": lambda: table.write_bytes(b"x" * 99),
+        "metrics": lambda: (run / "metrics.json").write_text('{"splits": {'),
+        "unevaluated": lambda: table.unlink(),
+    }[name]()
+
+
+@pytest.mark.parametrize(
+    ("what", "error", "message"),
+    [
+        ("data", ValueError, "data set: .*/a has .*faces.npz, .*/broken has ferplus; expected the same"),
+        ("split", ValueError, "on no split in common .*a: test; .*broken: validation"),
+        ("emotions", ValueError, "emotions: .*/a has happy, neutral, sad, .*/broken has fear, happy, neutral"),
+        ("pictures", ValueError, "not evaluated on the same pictures: '0' is only in one"),
+        ("labels", ValueError, "picture '0' is .* in .*/a and .* in .*/broken: expected the same labels"),
+        ("twice", ValueError, "broken, split test: picture '38' has more than one row"),
+        ("rows", ValueError, "broken, split test: .* do not belong together.* 37 predictions, but metrics of 40"),
+        ("damaged", ValueError, "broken/predictions.parquet is not a readable predictions table"),
+        ("metrics", ValueError, "broken/metrics.json is not readable as JSON"),
+        ("unevaluated", FileNotFoundError, "the run is not evaluated; edram-fer evaluate .*/broken does it"),
+    ],
+)
+def test_what_cannot_be_compared(folder, tmp_path, what, error, message):
+    shutil.copytree(folder / "b", tmp_path / "broken")
+    change(what, tmp_path / "broken", folder / "faces.npz")
+    with pytest.raises(error, match=message):
+        read([folder / "a", tmp_path / "broken"])
+
+
+def test_too_few_runs_and_unknown_splits(folder):
+    with pytest.raises(ValueError, match="expected two or more runs to compare, got 1"):
+        read([folder / "a"])
+    with pytest.raises(ValueError, match="is given twice"):
+        read([folder / "a", folder / "b", folder / ".." / folder.name / "a"])
+    with pytest.raises(ValueError, match="was not evaluated on split 'train', only on test; .* --split train does it"):
+        read([folder / "a", folder / "b"], "train")
+
+
+def test_pictures_of_another_data_set(folder, tmp_path):
+    pictures, _ = made_up()
+    other = arrays_file(tmp_path / "other.npz", {**pictures, "id": pictures["id"] + 100})
+    with pytest.raises(ValueError, match="a, split test: 40 of 40 pictures, such as '0', are not in split test of"):
+        read([folder / "a", folder / "b"]).pictures(data=str(other))

@@ -1,0 +1,125 @@
+"""The page of a comparison: complete in itself, and leafed through in a real browser by mouse and by keyboard."""
+
+import csv
+import functools
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_runs import COUNT, EMOTIONS, NASTY, SIZE, answers, arrays_file, evaluated, landmarks, made_up
+
+from edram_fer import files
+from edram_fer.figures import comparison, style
+from edram_fer.report.comparison import compare
+
+CHROMIUM = Path("/usr/bin/chromium")
+NAMES = ("a", "short", "cnn")
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """A comparison of runs of three glimpses, of two, and of a model without windows."""
+    root = tmp_path_factory.mktemp("comparison")
+    pictures, outputs = made_up()
+    pictures["landmarks"] = np.tile(landmarks(SIZE), (COUNT, 1, 1))
+    data = arrays_file(root / "faces.npz", pictures)
+    evaluated(root / "a", pictures, outputs, recipe=NASTY, data=data)
+    evaluated(root / "short", pictures, answers(pictures["emotion"], 2, 2, seed=8), data=data)
+    whole = answers(pictures["emotion"], 1, 1, seed=9)
+    whole["windows"][:] = np.eye(2, 3)
+    evaluated(root / "cnn", pictures, whole, data=data)
+    told = {"value": 0.1, "interval": [0.05, 0.15]}
+    contrasts = {"own - mean": told, "mean - random": told}
+    files.write_json(root / "a" / "looking.json", {"split": "test", "accuracy": {"own": told}, "contrasts": contrasts})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparison, "save", functools.partial(style.save, dpi=40))  # small pictures are quickly made
+        return compare([root / name for name in NAMES], root / "out", repeats=20)
+
+
+def test_the_page_is_complete_and_says_what_is_left_out(page):
+    text = page.read_text(encoding="utf-8")
+    addresses = re.findall(r'\b(?:src|href|action|srcset)="([^"]*)"', text)
+    assert addresses and all(re.match(r"#|data:", address) for address in addresses)
+    assert "url(" not in text and "@import" not in text and NASTY not in text
+    assert "cnn has no windows of its own" in text and "short was not asked on test" in text
+    assert page.stat().st_size < 1_000_000
+    assert all(len(alt) > 30 for alt in re.findall(r'<img id="figure-[^>]* alt="([^"]*)"', text))
+
+
+def test_numbers_and_figures_lie_beside_it(page):
+    found = {path.name for path in page.parent.iterdir()}
+    names = ("scores", "pairs", "recalls", "accuracy_after_glimpse", "early_exit", "glimpses", "regions", "looking",
+             "map_agreement", "picture_agreement", "samples", "settings")
+    assert found == {"comparison.html", "figures", *(f"{name}.csv" for name in names)}
+    with open(page.parent / "scores.csv", newline="", encoding="utf-8") as source:
+        rows = [*csv.DictReader(source)]
+    assert [row["run"] for row in rows] == [*NAMES] and rows[0]["parameters"] == ""
+    scores = files.read_json(page.parent.parent / "a" / "metrics.json")["splits"]["test"]
+    assert float(rows[0]["accuracy"]) == scores["accuracy"]
+    drawn = {path.name for path in (page.parent / "figures").iterdir()}
+    assert {"heatmaps_1.png", "heatmaps_2.pdf", "differences_2.pdf", "looking.pdf", "paths_1.png"} <= drawn
+    assert not {"heatmaps_3.pdf", "differences_1.pdf", "differences_3.pdf"} & drawn
+    assert all(Path(name).with_suffix(".pdf").name in drawn for name in drawn)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="a page is tried with playwright")
+    if not CHROMIUM.exists():
+        pytest.skip(f"no {CHROMIUM} here to try a page with")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(params=[1400, 420])
+def opened(browser, page, request):
+    """The page opened as a file in a window of some width; it may complain of nothing and ask for nothing."""
+    tab, complaints, asked = browser.new_page(viewport={"width": request.param, "height": 900}), [], []
+    tab.on("console", lambda message: complaints.append(message.text))
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.on("request", lambda wanted: asked.append(wanted.url))
+    tab.goto(page.as_uri())
+    yield tab
+    assert complaints == [] and [url for url in asked if not url.startswith("data:")] == [page.as_uri()]
+    tab.close()
+
+
+def pictures(tab):
+    """[(address, alternative text) or None where a run has no such glimpse] of the panels."""
+    return tab.eval_on_selector_all(".panel img", "all => all.map(one => one.hidden ? null : [one.src, one.alt])")
+
+
+def test_slider_and_selector_change_the_pictures(opened):
+    first = pictures(opened)
+    assert len(first) == 3  # two runs and their difference; the third has no windows
+    assert [alt.split(";")[0] for _, alt in first] == [
+        "a: all, glimpse 1", "short: all, glimpse 1", "short − a: all, glimpse 1"]
+    opened.locator("#step").fill("2")
+    third = pictures(opened)
+    assert third[0][1].startswith("a: all, glimpse 3;") and third[0][0] != first[0][0]
+    assert third[1:] == [None, None] and opened.locator(".missing:visible").count() == 2
+    opened.locator("#step").fill("3")
+    assert pictures(opened)[1][1].startswith("short: all, all glimpses;")
+    assert opened.locator(".missing:visible").count() == 0
+    opened.locator("#emotion").select_option("sad")
+    last = pictures(opened)
+    assert last[1][1].startswith("short: sad, all glimpses;") and last[1][0] not in (first[1][0], third[0][0])
+    assert opened.locator("#step-name").inner_text() == "all glimpses"
+    sizes = opened.eval_on_selector_all(".panel img", "all => all.map(one => one.naturalWidth)")
+    assert sizes == [240] * 3  # they are pictures, not broken addresses
+
+
+def test_the_keyboard_is_enough(opened):
+    opened.locator("#emotion").focus()
+    opened.keyboard.press("ArrowDown")
+    opened.keyboard.press("Tab")
+    opened.keyboard.press("ArrowRight")
+    assert pictures(opened)[0][1].startswith(f"a: {EMOTIONS[0]}, glimpse 2;")
+    assert opened.locator("#step").get_attribute("aria-valuetext") == "glimpse 2"
+
+
+def test_nothing_is_wider_than_the_window(opened):
+    assert opened.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
