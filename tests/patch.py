@@ -24,6 +24,9 @@ class Patch:
     def get_config(self):
         return {"image_size": SHAPE, "channels": 1}
 
+    def input_shapes(self):
+        return {"image": (None, *SHAPE, 1)}
+
     def predict_on_batch(self, inputs):
         images = inputs["image"]
         self.asked += len(images)
