@@ -100,8 +100,8 @@ class Batches:
         return numbers
 
     def targets(self, pictures):
-        """The target of each picture of the split: int32 [N], or probabilities float32 [N, K]. With -1 or without
-        sense where it is not in `kept`.
+        """The target of each picture of the split: int32 [N], or probabilities float32 [N, K]. Those of pictures that
+        are not `kept` mean nothing.
 
         Args:
             pictures: features of the split, "emotion" int [N] and with `soft` also "soft_label" [N, 8].
