@@ -1,5 +1,7 @@
 """The 68 landmarks of the faces of a data set: its own, or dlib's where they are asked for."""
 
+import functools
+
 import numpy as np
 from tqdm.auto import tqdm
 
@@ -35,18 +37,23 @@ def found_by_dlib(images):
     Returns: float [n, 68, 2] as (x, y) in pixels; nan where its detector finds no face, not even in the picture with
     its histogram equalised. Small pictures are enlarged first.
     """
+    bar = tqdm(images, desc="landmarks", disable=None)
+    return np.stack([_of_picture(np.ascontiguousarray(image).tobytes(), image.shape) for image in bar])
+
+
+@functools.lru_cache(maxsize=20_000)  # the clean part of a split holds pictures of the whole once more
+def _of_picture(content, shape):
     import cv2
 
     from preprocessing import detection
 
-    detector = detection.Dlib(upsample=0)
-    scale = max(1, -(-SMALLEST // min(images.shape[1:3])))
-    result = np.full((len(images), 68, 2), np.nan)
-    for row, image in enumerate(tqdm(images, desc="landmarks", disable=None)):
-        large = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-        large = cv2.cvtColor(large, cv2.COLOR_GRAY2RGB) if large.ndim == 2 else large
-        faces, _ = detection.cascade(large, [detector])
-        for face in detection.choose(faces, "largest", large.shape[:2]):
-            # Pixel centres are whole numbers: column c of the picture is columns scale * c ... scale * c + scale - 1.
-            result[row] = (detection.landmarks(large, face.box) + 0.5) / scale - 0.5
-    return result
+    scale = max(1, -(-SMALLEST // min(shape[:2])))
+    image = np.frombuffer(content, np.uint8).reshape(shape)
+    large = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    large = cv2.cvtColor(large, cv2.COLOR_GRAY2RGB) if large.ndim == 2 else large
+    faces, _ = detection.cascade(large, [detection.Dlib(upsample=0)])
+    if not faces:
+        return np.full((68, 2), np.nan)
+    face = detection.choose(faces, "largest", large.shape[:2])[0]
+    # Pixel centres are whole numbers: column c of the picture is columns scale * c ... scale * c + scale - 1.
+    return (detection.landmarks(large, face.box) + 0.5) / scale - 0.5

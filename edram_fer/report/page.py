@@ -5,6 +5,7 @@ import jinja2
 
 from edram_fer import files
 from edram_fer.evaluated import Evaluated
+from edram_fer.figures import OF_A_SPLIT, OF_THE_RUN
 from edram_fer.report.pictures import embedded
 from edram_fer.report.template import template
 
@@ -15,7 +16,6 @@ SCORES = {
     "ece": ("Calibration error", "how far confidence is from accuracy, 15 bins; 0 is best"),
 }
 AFFECT = {"rmse": "RMSE", "pcc": "correlation", "ccc": "concordance (CCC)", "sagr": "sign agreement"}
-FIGURES = (".svg", ".png")
 
 
 def write(run):
@@ -49,7 +49,7 @@ def _context(run):
         "folder": str(run.folder),
         "splits": run.metrics["splits"],
         "parts": [_of_split(run, split, regions.get(split)) for split in run.splits],
-        "figures": _figures(run.folder / "figures"),
+        "figures": _figures(run.folder / "figures", (*OF_THE_RUN, "looking.svg")),
         "looking": _optional(run.folder / "looking.json"),
         "scores": SCORES,
         "affect": AFFECT,
@@ -74,7 +74,7 @@ def _of_split(run, split, regions):
         "glimpses": _glimpse_rows(scores["glimpses"]),
         "collapsed": _collapsed(scores["glimpses"]["collapsed"], run.recipe),
         "confusions": _confusions(scores["confusion"]),
-        "figures": _figures(run.folder / "figures" / split),
+        "figures": _figures(run.folder / "figures" / split, OF_A_SPLIT),
         "regions": regions,
     }
 
@@ -116,8 +116,9 @@ def _confusions(matrix, count=3):
     return sorted(pairs, key=lambda pair: -pair[2])[:count]
 
 
-def _figures(folder):
-    return {path.stem: embedded(path) for path in sorted(folder.glob("*")) if path.suffix in FIGURES}
+def _figures(folder, names):
+    paths = [folder / name for name in names]
+    return {path.stem: embedded(path) for path in paths if path.exists()}
 
 
 def _optional(path):
