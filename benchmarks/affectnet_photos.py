@@ -5,10 +5,12 @@
 
 Makes --distinct pictures from the photos of people in --photos (see benchmarks.faces) and a training.csv whose rows
 each have a picture file of their own, a link to one of these; eight rows of eleven have an emotion, the pictures of
-the others are not opened. Then the command itself, on all cores: killed (SIGKILL, all its processes) after a third of the chunk
-files, started again, and let go on to its end. Told and written to --out/result.json: photos per second of both starts
-together, all stages included; the second start's processor time; the largest resident memory of all processes together;
-and how many of the chunk files that were there the second start made again, which must be none.
+the others are not opened. Then the command itself, on all cores: killed (SIGKILL, all its processes) after a third of
+the chunk files, started again, and let go on to its end.
+
+Told and written to --out/result.json: photos per second of both starts together, all stages included; the processor's
+time in the second start; the largest resident memory of all processes together; and how many of the chunk files that
+were there at the kill were made again, which must be none.
 """
 
 import argparse

@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import os
 import subprocess
 import sys
 import time
@@ -13,7 +14,8 @@ import pyarrow.parquet
 import pytest
 
 from edram_fer import data
-from preprocessing import datasets
+from preprocessing import datasets, face_table
+from preprocessing.datasets import annotated
 from preprocessing.records import OK
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -119,6 +121,32 @@ def test_a_full_disk_stops_with_a_sentence_and_is_gone_on_with(source, prepared,
     said = []
     datasets.prepare("folder", source, place, report=said.append, **options)
     assert any("going on with" in line for line in said) == (stage != "nothing")
+    assert files_of(place / "folder") == files_of(prepared[0] / "folder")
+
+
+@pytest.mark.parametrize(("module", "stage"), [(annotated, "download_and_prepare"), (face_table, "write_rows"),
+                                               (face_table, "some_failures")])  # fmt: skip
+def test_the_disk_is_full_once_a_stage_is_done(source, prepared, mounted, monkeypatch, module, stage):
+    """So that rows.parquet, the faces' sheet after it, and the failures' sheet as the last file find no room."""
+    place, done = mounted("size=64m"), getattr(module, stage)
+
+    def then_full(*arguments):
+        result = done(*arguments)
+        disk = os.statvfs(place)
+        (place / "filled").write_bytes(bytes(disk.f_bfree * disk.f_bsize))
+        return result
+
+    monkeypatch.setattr(module, stage, then_full)
+    options = {"size": 20, "validation": 0.2, "workers": 1}
+    expected = f"cannot write data set folder to {place}, go on with the same command when there is room: .*[Nn]o space"
+    with pytest.raises(OSError, match=expected) as error:
+        datasets.prepare("folder", source, place, report=quiet, **options)
+    assert error.value.errno == errno.ENOSPC and not (place / "folder").exists()
+    monkeypatch.undo()
+    (place / "filled").unlink()
+    said = []
+    datasets.prepare("folder", source, place, report=said.append, **options)
+    assert any("going on with" in line for line in said)
     assert files_of(place / "folder") == files_of(prepared[0] / "folder")
 
 
