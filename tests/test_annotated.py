@@ -150,6 +150,21 @@ def test_the_disk_is_full_once_a_stage_is_done(source, prepared, mounted, monkey
     assert files_of(place / "folder") == files_of(prepared[0] / "folder")
 
 
+def test_every_test_face_is_also_in_training(tmp_path):
+    """Then nothing is left for test_clean, which TFDS would not write empty."""
+    for split in ("train", "test"):
+        for number, emotion in enumerate(EMOTIONS):
+            path = tmp_path / "source" / split / emotion / "a.png"
+            path.parent.mkdir(parents=True)
+            cv2.imwrite(str(path), np.random.default_rng(number).integers(0, 255, (24, 24, 3), np.uint8))
+    (tmp_path / "source" / "train" / "sad" / "gone.png").symlink_to("nowhere.png")
+    said = []
+    datasets.prepare("folder", tmp_path / "source", tmp_path, size=20, validation=0.0, workers=1, report=said.append)
+    assert data.describe("folder", data_dir=tmp_path)["splits"] == {"train": 3, "test": 3}
+    assert "test: 3 faces equal one of training" in said
+    assert "left out: cannot be read: No such file or directory 1" in said  # a link to nowhere is a row, too
+
+
 def test_other_settings_begin_anew(source, prepared, tmp_path):
     said = []
     work = tmp_path / "unfinished.folder.grey20"

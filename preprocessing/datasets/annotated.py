@@ -79,7 +79,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
         self.info.metadata.update(self.about)
         parts = {split: self._generate_examples(split) for split in self.table.splits}
-        if self.table.duplicates["test"]:
+        if self.table.clean:
             parts["test_clean"] = self._generate_examples("test", clean=True)
         return parts
 
