@@ -18,8 +18,8 @@ def read(path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
 
     Returns: uint8 [H, W, 3], RGB.
 
-    Raises ValueError saying what is wrong: missing, no file, empty, not a picture, truncated, too large or too small. The size
-    is looked at before anything is decoded.
+    Raises ValueError saying what is wrong: missing, no file, empty, not a picture, truncated, too large or too small.
+    The size is looked at before anything is decoded.
     """
     path = Path(path)
     try:
