@@ -25,9 +25,10 @@ from preprocessing.records import Annotations, FaceRecord, fingerprint
 HEADER = "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal"
 
 
-def write(folder: Path, rows: int) -> None:
+def write(folder: Path, rows: int, between: tuple[float, float] = (10, 900)) -> None:
+    """training.csv, and the folder of its pictures without these; landmarks lie `between` two numbers of pixels."""
     rng = np.random.default_rng(0)
-    points = [";".join(f"{value:.2f}" for value in rng.uniform(10, 900, 136)) for _ in range(500)]
+    points = [";".join(f"{value:.2f}" for value in rng.uniform(*between, 136)) for _ in range(500)]
     (folder / "Manually_Annotated_Images").mkdir()
     with open(folder / "training.csv", "w") as file:
         file.write(f"{HEADER}\n")

@@ -2,13 +2,23 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from preprocessing.records import Annotations
+from preprocessing.records import OK, Annotations
 
 
 def beside(what: str, found: int, published: int) -> str:
     """A line for people with a number and the published one, a warning where they differ."""
     return (f"{what}: {found:,}, as published" if found == published else
             f"WARNING: {what}: {found:,}, published {published:,}")
+
+
+def reasons(statuses: Counter, most: int = 20) -> list[tuple[str, int]]:
+    """Why rows cannot be used, with their numbers, the most frequent first; reasons beyond `most` come as one.
+
+    `statuses`: {status of a row: rows}, the usable ones among them.
+    """
+    found = [(status, rows) for status, rows in statuses.most_common() if status != OK]
+    rest = found[most:]
+    return found[:most] + ([(f"{len(rest)} other reasons", sum(rows for _, rows in rest))] if rest else [])
 
 
 def compared(found: Annotations, counts: Mapping[str, Mapping[str | None, int]]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from preprocessing import model_files
+from preprocessing import model_files, yunet
 
 NO_FACE = "no_face"
 CHOICES = ("largest", "centre", "all")
@@ -35,7 +35,7 @@ class Face:
 
 @dataclasses.dataclass(frozen=True)
 class YuNet:
-    """OpenCV's current face detector (cv2.FaceDetectorYN, 2023mar weights).
+    """The small convolutional detector of `preprocessing.yunet`.
 
     Args:
         size: the picture's longer side is brought to this many pixels; faces below a thirtieth of it are missed.
@@ -49,15 +49,11 @@ class YuNet:
     margin = 0.0
 
     def __call__(self, picture: np.ndarray) -> list[Face]:
-        small, scale = _shrunk(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), self.size)
-        net = _yunet(str(model_files.find("yunet", self.folder)))
-        net.setScoreThreshold(self.threshold)
-        net.setInputSize(small.shape[1::-1])
-        _, rows = net.detect(small)
-        rows = np.empty((0, 15)) if rows is None else rows
+        small, scale = _shrunk(picture, self.size)
+        rows = yunet.detect(model_files.find("yunet", self.folder), small, self.threshold)
         faces = [Face(tuple((row[:4] / scale).tolist()), float(row[14]), row[4:14].reshape(5, 2) / scale)
                  for row in rows]
-        return _surest_first(faces)
+        return faces
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,11 +186,6 @@ def _shrunk(picture: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
 
 def _surest_first(faces: list[Face]) -> list[Face]:
     return sorted(faces, key=lambda face: -face.score)
-
-
-@functools.cache
-def _yunet(path: str):
-    return cv2.FaceDetectorYN.create(path, "", (320, 320), top_k=500)
 
 
 @functools.cache

@@ -49,8 +49,9 @@ class FaceTable:
     """All rows of the chunk files with their final split and status. Holds the digests of the training faces only.
 
     Attributes: `splits`; `counts` {split: {emotion: faces}}; `statuses` {status: rows}; `duplicates` {split: faces that
-    equal one of training}; `drawn`, whether validation was drawn from training; `annotated` {split: {emotion or None:
-    rows}} of all annotations, usable or not, in the splits that they name.
+    equal one of training}; `clean`, whether the test faces without these are a split of their own; `drawn`, whether
+    validation was drawn from training; `annotated` {split: {emotion or None: rows}} of all annotations, usable or not,
+    in the splits that they name.
 
     Args:
         chunks: files of `faces.process`.
@@ -76,6 +77,7 @@ class FaceTable:
             if row["status"] == OK:
                 self.counts.setdefault(row["split"], Counter())[row["emotion"]] += 1
                 self.duplicates[row["split"]] += row["duplicate"]
+        self.clean = 0 < self.duplicates["test"] < self.counts.get("test", Counter()).total()
         order = [split for split in ("train", "validation", "test") if split in self.counts]
         self.splits = [*order, *sorted(set(self.counts) - set(order))]
 
@@ -104,14 +106,14 @@ def summary(found: Annotations, table: FaceTable) -> list[str]:
     rows, good = sum(table.statuses.values()), table.statuses[OK]
     lines = [f"{rows} rows read, {good} faces written"]
     if rows > good:
-        lines.append(f"left out: {', '.join(f'{s} {n}' for s, n in table.statuses.most_common() if s != OK)}")
+        lines.append("left out: " + ", ".join(f"{why} {count}" for why, count in counts.reasons(table.statuses)))
     for split in table.splits:
         classes = table.counts[split]
         per_class = ", ".join(f"{name} {classes[name]}" for name in table.classes)
         lines.append(f"{split} {classes.total()}: {per_class}")
         if table.duplicates[split]:
             lines.append(f"{split}: {table.duplicates[split]} faces equal one of training"
-                         + (", test_clean is without them" if split == "test" else ""))
+                         + (", test_clean is without them" if split == "test" and table.clean else ""))
     lines += _check(table)
     return [*lines, *counts.compared(found, table.annotated), *found.notes]
 

@@ -1,4 +1,5 @@
 """Any picture file to an upright 8-bit RGB array, by its content and not by its name, and only from inside the tree."""
+import stat
 import warnings
 from pathlib import Path
 
@@ -17,15 +18,17 @@ def read(path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
 
     Returns: uint8 [H, W, 3], RGB.
 
-    Raises ValueError saying what is wrong: missing, empty, not a picture, truncated, too large or too small. The size
-    is looked at before anything is decoded.
+    Raises ValueError saying what is wrong: missing, no file, empty, not a picture, truncated, too large or too small.
+    The size is looked at before anything is decoded.
     """
     path = Path(path)
     try:
-        size = path.stat().st_size
+        about = path.stat()
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from None
-    if size == 0:
+    if not stat.S_ISREG(about.st_mode):
+        raise ValueError("not a file")
+    if about.st_size == 0:
         raise ValueError("empty file")
     try:
         with warnings.catch_warnings():
@@ -71,8 +74,8 @@ def inside(root: Path, relative: str) -> Path:
     """
     given = Path(relative)
     if given.is_absolute() or ".." in given.parts or "\\" in relative:
-        raise ValueError(f"path {relative[:100]!r} leads out of the data set")
+        raise ValueError("its path leads out of the data set")
     path = root / given
     if not path.resolve().is_relative_to(root.resolve()):
-        raise ValueError(f"path {relative[:100]!r} is a link that leads out of the data set")
+        raise ValueError("it is a link that leads out of the data set")
     return path

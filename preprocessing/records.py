@@ -115,8 +115,11 @@ def no_label(name: str) -> str:
 
 
 def pictures(folder: Path, pattern: str = "**/*") -> list[Path]:
-    """All files under `folder` that match, hidden ones left out, in the order of their paths."""
-    found = (path for path in folder.glob(pattern) if path.is_file())
+    """All files under `folder` that match, hidden ones left out, in the order of their paths.
+
+    A link to nowhere is one of them: it will be a row that says so.
+    """
+    found = (path for path in folder.glob(pattern) if path.is_file() or (path.is_symlink() and not path.exists()))
     return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 

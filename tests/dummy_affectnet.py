@@ -1,12 +1,12 @@
 """Made AffectNet in its three official forms and with the automatic list; each function writes one and tells the truth.
 
-Rows and files are written by the functions of test_affectnet, which reads them; here they get pictures.
+Rows and files are written by the functions of affectnet_files; here they get pictures.
 """
 from pathlib import Path
 
 import numpy as np
+from affectnet_files import CODES, HEADER, SOFT, content, line, write_json, write_lists, write_npy
 from dummy_drawing import SIZE, Truth, drawn, face, photo
-from test_affectnet import CODES, HEADER, SOFT, content, line, write_json, write_lists, write_npy
 
 from preprocessing.emotions import EIGHT
 

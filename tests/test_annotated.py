@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import os
 import subprocess
 import sys
 import time
@@ -13,7 +14,8 @@ import pyarrow.parquet
 import pytest
 
 from edram_fer import data
-from preprocessing import datasets
+from preprocessing import datasets, face_table
+from preprocessing.datasets import annotated
 from preprocessing.records import OK
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -120,6 +122,47 @@ def test_a_full_disk_stops_with_a_sentence_and_is_gone_on_with(source, prepared,
     datasets.prepare("folder", source, place, report=said.append, **options)
     assert any("going on with" in line for line in said) == (stage != "nothing")
     assert files_of(place / "folder") == files_of(prepared[0] / "folder")
+
+
+@pytest.mark.parametrize(("module", "stage"), [(annotated, "download_and_prepare"), (face_table, "write_rows"),
+                                               (face_table, "some_failures")])  # fmt: skip
+def test_the_disk_is_full_once_a_stage_is_done(source, prepared, mounted, monkeypatch, module, stage):
+    """So that rows.parquet, the faces' sheet after it, and the failures' sheet as the last file find no room."""
+    place, done = mounted("size=64m"), getattr(module, stage)
+
+    def then_full(*arguments):
+        result = done(*arguments)
+        disk = os.statvfs(place)
+        (place / "filled").write_bytes(bytes(disk.f_bfree * disk.f_bsize))
+        return result
+
+    monkeypatch.setattr(module, stage, then_full)
+    options = {"size": 20, "validation": 0.2, "workers": 1}
+    expected = f"cannot write data set folder to {place}, go on with the same command when there is room: .*[Nn]o space"
+    with pytest.raises(OSError, match=expected) as error:
+        datasets.prepare("folder", source, place, report=quiet, **options)
+    assert error.value.errno == errno.ENOSPC and not (place / "folder").exists()
+    monkeypatch.undo()
+    (place / "filled").unlink()
+    said = []
+    datasets.prepare("folder", source, place, report=said.append, **options)
+    assert any("going on with" in line for line in said)
+    assert files_of(place / "folder") == files_of(prepared[0] / "folder")
+
+
+def test_every_test_face_is_also_in_training(tmp_path):
+    """Then nothing is left for test_clean, which TFDS would not write empty."""
+    for split in ("train", "test"):
+        for number, emotion in enumerate(EMOTIONS):
+            path = tmp_path / "source" / split / emotion / "a.png"
+            path.parent.mkdir(parents=True)
+            cv2.imwrite(str(path), np.random.default_rng(number).integers(0, 255, (24, 24, 3), np.uint8))
+    (tmp_path / "source" / "train" / "sad" / "gone.png").symlink_to("nowhere.png")
+    said = []
+    datasets.prepare("folder", tmp_path / "source", tmp_path, size=20, validation=0.0, workers=1, report=said.append)
+    assert data.describe("folder", data_dir=tmp_path)["splits"] == {"train": 3, "test": 3}
+    assert "test: 3 faces equal one of training" in said
+    assert "left out: cannot be read: No such file or directory 1" in said  # a link to nowhere is a row, too
 
 
 def test_other_settings_begin_anew(source, prepared, tmp_path):

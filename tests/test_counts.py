@@ -30,6 +30,13 @@ TOLD = {
 }
 
 
+def test_reasons_beyond_the_most_frequent_are_summed():
+    statuses = Counter({records.OK: 50, "blurred": 5, "dark": 4, **{f"box {i}x0": 1 for i in range(30)}})
+    told = counts.reasons(statuses, most=3)
+    assert told == [("blurred", 5), ("dark", 4), ("box 0x0", 1), ("29 other reasons", 29)]
+    assert counts.reasons(Counter({records.OK: 2, "dark": 1})) == [("dark", 1)]
+
+
 @pytest.mark.parametrize("name", TOLD)
 def test_a_warning_with_both_numbers(name):
     form = next(form for form in FORMS if f"{form.dataset}-{form.place}" == name)

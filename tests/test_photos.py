@@ -1,6 +1,7 @@
 """Picture files of every kind to upright RGB, and what is refused."""
 
 import io
+import os
 import struct
 import zlib
 
@@ -131,8 +132,10 @@ def test_truncated_pictures_are_refused(tmp_path, kind):
 def test_missing_files_and_folders(tmp_path):
     with pytest.raises(ValueError, match="^cannot be read: No such file"):
         photos.read(tmp_path / "a.jpg")
-    with pytest.raises(ValueError):
-        photos.read(tmp_path)
+    os.mkfifo(tmp_path / "pipe.jpg")  # opened, it would wait for ever
+    for path in (tmp_path, tmp_path / "pipe.jpg"):
+        with pytest.raises(ValueError, match="^not a file$"):
+            photos.read(path)
 
 
 def test_paths_stay_inside(tmp_path):

@@ -41,27 +41,16 @@ def prepare(
     ] = None,
 ):
     """Original files to a prepared data set (TFDS); a run that was stopped is gone on with by the same command."""
+    given = {**locals()}  # only the parameters so far
     startup.load_keras()
     from edram_fer import data
     from edram_fer.recipe import value_of
     from preprocessing import datasets
 
-    options = {
-        "size": size,
-        "colour": colour,
-        "detectors": None if detectors is None else tuple(detectors.split(",")),
-        "detector_size": detector_size,
-        "faces": faces,
-        "margin": margin,
-        "landmarks": landmarks,
-        "check": check,
-        "classes": classes,
-        "validation": validation,
-        "seed": seed,
-        "workers": workers,
-        "beam": beam,
-    }
-    options = {name: value for name, value in options.items() if value is not None}
+    own = ("dataset", "source", "out", "force", "reading")
+    options = {name: value for name, value in given.items() if name not in own and value is not None}
+    if detectors is not None:
+        options["detectors"] = tuple(detectors.split(","))
     for setting in reading or []:
         key, equals, text = setting.partition("=")
         if not equals:

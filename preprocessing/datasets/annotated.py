@@ -79,7 +79,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
         self.info.metadata.update(self.about)
         parts = {split: self._generate_examples(split) for split in self.table.splits}
-        if self.table.duplicates["test"]:
+        if self.table.clean:
             parts["test_clean"] = self._generate_examples("test", clean=True)
         return parts
 
@@ -143,18 +143,11 @@ def prepare(name: str, builder_class: type[Builder], source, data_dir: Path, *, 
     if source is None:
         text = " ".join(builder_class.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
         raise ValueError(f"data set {name} needs a source. {text}")
-    of_find = [parameter for parameter in inspect.signature(builder_class.find).parameters if parameter != "source"]
-    of_settings, of_division = ([f.name for f in dataclasses.fields(kind)] for kind in (faces.Settings, Division))
-    if unknown := sorted(set(options) - {*of_find, *of_settings, *of_division}):
-        known = ", ".join(dict.fromkeys([*of_settings, *of_division, *of_find]))
-        raise ValueError(f"unknown option {unknown[0]!r} for data set {name}; known: {known}")
-    found = builder_class.find(source, **_those(options, of_find))
-    how = faces.Settings(**{"detectors": found.detectors, **_those(options, of_settings)})
-    division = Division(**_those(options, of_division))
+    of_settings, of_division, of_find = _parted(options, name, builder_class)
+    found = builder_class.find(source, **of_find)
+    how, division = faces.Settings(**{"detectors": found.detectors, **of_settings}), Division(**of_division)
     config = _config(found, how, classes)
-    about = {"name": found.name, "form": found.form, "annotations": fingerprint(found), "classes": list(config.classes),
-             "settings": dataclasses.asdict(how), "division": dataclasses.asdict(division)}
-    about["fingerprint"] = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+    about = _about(found, how, division, config)
     target = Path(builder_class(data_dir=data_dir, config=config).data_dir)
     if not force and _fingerprint_of(target) == about["fingerprint"]:
         report(f"{name} is already prepared in {target}: reused")
@@ -173,8 +166,21 @@ def prepare(name: str, builder_class: type[Builder], source, data_dir: Path, *, 
     return tfds.builder_from_directory(target)
 
 
-def _those(options: Mapping, names: Sequence[str]) -> dict:
-    return {name: value for name, value in options.items() if name in names}
+def _parted(options: Mapping, name: str, builder_class: type[Builder]) -> list[dict]:
+    """The options of faces.Settings, of Division, and of the data set's `find`. ValueError for one that is of none."""
+    known = [[field.name for field in dataclasses.fields(kind)] for kind in (faces.Settings, Division)]
+    known.append([parameter for parameter in inspect.signature(builder_class.find).parameters if parameter != "source"])
+    every = dict.fromkeys(itertools.chain(*known))
+    if unknown := sorted(set(options) - set(every)):
+        raise ValueError(f"unknown option {unknown[0]!r} for data set {name}; known: {', '.join(every)}")
+    return [{key: value for key, value in options.items() if key in names} for names in known]
+
+
+def _about(found: Annotations, how: faces.Settings, division: Division, config: FacesConfig) -> dict:
+    """The metadata of a data set but its report; its "fingerprint" is that of all the others."""
+    about = {"name": found.name, "form": found.form, "annotations": fingerprint(found), "classes": list(config.classes),
+             "settings": dataclasses.asdict(how), "division": dataclasses.asdict(division)}
+    return about | {"fingerprint": hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()}
 
 
 def _written(builder_class: type[Builder], work: Path, config: FacesConfig, table: FaceTable, about: dict,

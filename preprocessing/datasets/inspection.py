@@ -81,9 +81,7 @@ def lines_of(found: Annotations) -> Iterator[str]:
         yield "annotated: " + ", ".join(f"{name} {count:,}" for name, count in held.items())
     for name, (low, high) in ranges.items():
         yield f"{name} from {low:.3g} to {high:.3g}"
-    for status, count in statuses.most_common():
-        if status != OK:
-            yield f"not usable: {status}, {count:,}"
+    yield from (f"not usable: {reason}, {count:,}" for reason, count in counts.reasons(statuses))
     yield from (f"note: {note}" for note in found.notes)
 
 
