@@ -223,8 +223,7 @@ def test_ten_crops_have_their_own_name(run, share):
         places = np.meshgrid(rows, columns, indexing="ij")
         crop = np.stack([map_coordinates(image[..., 0], places, order=1) for image in images])[..., None]
         crops += [crop, crop[:, :, ::-1]]
-    assert len(seen) == 11
-    for found, expected in zip(seen[1:], crops, strict=True):
+    for found, expected in zip(seen[1:11], crops, strict=True):  # after the whole picture; then the speed is taken
         np.testing.assert_allclose(found, expected, atol=1e-5)
     rows = predictions.read(run.folder / "predictions.parquet")
     expected = np.mean([evaluation.predict(model, crop.astype("float32"))["probabilities"] for crop in crops], axis=0)
