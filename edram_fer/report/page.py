@@ -1,11 +1,10 @@
 """report.html of a run: its scores, figures, recipe and environment in one file that needs nothing else."""
 
-
 import jinja2
 
 from edram_fer import files
 from edram_fer.evaluated import Evaluated
-from edram_fer.figures import OF_A_SPLIT, OF_THE_RUN
+from edram_fer.figures import OF_A_SPLIT, OF_STUDIES, OF_THE_RUN
 from edram_fer.report.pictures import embedded
 from edram_fer.report.template import template
 
@@ -49,8 +48,12 @@ def _context(run):
         "folder": str(run.folder),
         "splits": run.metrics["splits"],
         "parts": [_of_split(run, split, regions.get(split)) for split in run.splits],
-        "figures": _figures(run.folder / "figures", (*OF_THE_RUN, "looking.svg")),
+        "figures": _figures(run.folder / "figures", (*OF_THE_RUN, *OF_STUDIES)),
         "looking": _optional(run.folder / "looking.json"),
+        "studies": {
+            name: _optional(run.folder / f"{name}.json")
+            for name in ("saliency_occlusion", "saliency_bubbles", "robustness")
+        },
         "scores": SCORES,
         "affect": AFFECT,
         "recipe": _flat(run.recipe),
