@@ -49,7 +49,9 @@ def scan_paths(images, windows, titles, *, others=None, columns=4, rows=()):
             place = _on_tile(path, image.shape, corner)
             axes.plot(*place.T, color="white", linewidth=0.7, alpha=0.45, zorder=2)[0].set_clip_path(frame)
         if windows[index] is not None:
-            _path(axes, _on_tile(attention.centres(windows[index]), image.shape, corner), windows[index])
+            # A centre beside the picture stands at its border, and not on the next tile.
+            centres = np.clip(attention.centres(windows[index]), -1, 1)
+            _path(axes, _on_tile(centres, image.shape, corner), windows[index])
     for row, name in enumerate(rows):
         middle = row * pitch + TEXT + images.shape[1] / images.shape[2] / 2
         axes.text(-0.05, middle, name, ha="right", va="center", rotation=90, fontweight="bold")
