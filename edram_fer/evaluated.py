@@ -16,7 +16,8 @@ class Evaluated:
 
     Attributes:
         folder: Path; metrics, recipe: content of metrics.json and recipe.json; rows: the predictions table;
-        splits: names, in the order of the evaluation, "<split>_clean" and "<split>_flip" among them.
+        splits: names, in the order of the evaluation, "<split>_clean" and averages as "<split>_flip"
+        among them.
 
     Raises FileNotFoundError for a run that was not evaluated, with the command that does it, and ValueError naming a
     file that is damaged, or metrics and predictions that do not belong together.
@@ -44,15 +45,13 @@ class Evaluated:
         """The rows of a split as `predictions.unpack` gives them."""
         return predictions.unpack(self.table(split))
 
-    def is_flip(self, split):
-        """Whether a split is the average with the mirror images: its windows are those of the pictures themselves."""
-        return self._whole(split) != self.data_split(split)
+    def average(self, split):
+        """Of what a split's predictions are averages, a phrase, or None: their windows are those of the pictures."""
+        return self._plain(split)[1]
 
     def data_split(self, split):
         """The data set's split that a split's pictures come from."""
-        whole = self._whole(split)
-        plain = whole.removesuffix("_flip")
-        return plain if plain in self.splits else whole
+        return self._plain(split)[0]
 
     def pictures(self, split, *, data=None, data_dir=None):
         """The features of a split's pictures, in the order of its rows.
@@ -82,6 +81,11 @@ class Evaluated:
             )
         rows = np.array([place[name] for name in wanted])
         return {name: values[rows] for name, values in features.items()}
+
+    def _plain(self, split):
+        whole = self._whole(split)
+        plain, words = predictions.average(whole)
+        return (plain, words) if plain in self.splits else (whole, None)
 
     def _whole(self, split):
         """The split of the table that a split is or is a part of."""

@@ -267,8 +267,7 @@ def _parts(rows, splits):
     for name in pc.unique(rows["split"]).to_pylist():
         part = rows.filter(pc.equal(rows["split"], name))
         yield name, part
-        split = name.removesuffix("_flip").removesuffix("_ten_crop")
-        if "duplicate" in rows.column_names and f"{split}_clean" not in splits:
+        if "duplicate" in rows.column_names and f"{predictions.average(name)[0]}_clean" not in splits:
             clean = part.filter(pc.equal(part["duplicate"], False))
             if 0 < len(clean) < len(part) - part["duplicate"].null_count:
                 yield f"{name}_clean", clean

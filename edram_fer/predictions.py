@@ -20,6 +20,17 @@ REQUIRED = (
     *("true_valence", "true_arousal", "valence", "arousal", "windows", "weights"),
 )
 
+# What the name of a split ends in where the predictions are averages over several views of each picture.
+AVERAGES = {"_flip": "averaged with the mirror images", "_ten_crop": "averaged over ten crops"}
+
+
+def average(split):
+    """(the split that an average is of, a phrase that says of what), or (split, None) where it is none."""
+    for end, words in AVERAGES.items():
+        if split.endswith(end):
+            return split.removesuffix(end), words
+    return split, None
+
 
 def table(split, pictures, outputs, names, emotions):
     """Make the rows of one split.

@@ -175,7 +175,7 @@ def test_each_split_has_its_own_figures(tmp_path, monkeypatch):
     run, asked = Evaluated(tmp_path), []
     assert run.splits == ["test", "test_clean", "test_flip", "test_flip_clean", "other"]
     assert [run.data_split(name) for name in run.splits] == ["test", "test", "test", "test", "other"]
-    assert [name for name in run.splits if run.is_flip(name)] == ["test_flip", "test_flip_clean"]
+    assert [name for name in run.splits if run.average(name)] == ["test_flip", "test_flip_clean"]
     np.testing.assert_array_equal(
         run.predictions("test_clean")["windows"], outputs["windows"][~pictures["duplicate"]])
 

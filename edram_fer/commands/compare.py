@@ -11,7 +11,9 @@ from edram_fer.commands.options import DataDir
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Run folders; the others are held against the first.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder of the page, its figures and its tables.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the page, its figures and its tables.")] = Path(
+        "comparison"
+    ),
     split: Annotated[str | None, typer.Option("--split", help="[default: the first that all have].")] = None,
     landmarks: Annotated[
         bool, typer.Option("--landmarks", help="Let dlib find the faces' landmarks where the data set has none.")

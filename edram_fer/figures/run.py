@@ -27,7 +27,7 @@ REGIONS = "regions.json"
 def draw(run, pictures=None, *, find_landmarks=False, pdf=False):
     """Draw the figures of a run folder: those of each split into figures/SPLIT/, the others into figures/.
 
-    The average with the mirror images ("<split>_flip") has the windows of the pictures themselves: only what its
+    An average over views ("<split>_flip", "<split>_ten_crop") has the windows of the pictures themselves: only what its
     numbers say is drawn. What the regions of the face get is also written to regions.json.
 
     Args:
@@ -58,7 +58,7 @@ def draw(run, pictures=None, *, find_landmarks=False, pdf=False):
     for split in tqdm(run.splits, desc="figures", unit="split", disable=None):
         found, scores, folder = run.predictions(split), run.metrics["splits"][split], run.folder / "figures" / split
         keep(folder, _of_numbers(run.table(split), found, scores))
-        if pictures is None or run.is_flip(split):
+        if pictures is None or run.average(split):
             continue
         features, emotions = pictures(split), scores["confusion"]["emotions"]
         if len(features["image"]) != len(found["id"]):

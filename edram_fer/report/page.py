@@ -69,7 +69,7 @@ def _of_split(run, split, regions):
     return {
         "name": split,
         "of": run.data_split(split),
-        "flip": run.is_flip(split),
+        "average": run.average(split),
         "scores": scores,
         "steps": steps,
         "recurrent": steps > 1,
