@@ -12,7 +12,7 @@ from models.region_attention.ran import BACKBONES
 
 SMALL = {
     "deep_emotion_fer2013": ["penalty=0.1"],
-    "ran_ferplus": ["backbone_filters=(2, 2, 2, 2)", "crop_size=16", "margin=0.3", "region_weight=2"],
+    "ran_ferplus_small": ["backbone_filters=(2, 2, 2, 2)", "crop_size=16", "margin=0.3", "region_weight=2"],
 }
 
 
@@ -33,7 +33,7 @@ def test_a_recipe_trains_with_its_losses_and_evaluates(run):
     name, folder = run
     (row,) = history(folder)
     assert all(np.isfinite(value) for value in row.values())
-    if name == "ran_ferplus":
+    if name == "ran_ferplus_small":
         parts = row["val_emotion_loss"] + 2 * row["val_attention_loss"]
         assert row["val_loss"] == pytest.approx(parts, rel=1e-4)
         assert row["val_attention_loss"] > 0
