@@ -43,6 +43,8 @@ def train(recipe, run, *, data_dir=None, verbose="auto"):
 def resume(run, *, data_dir=None, verbose="auto"):
     """Go on with a run as if it had never been stopped: on CPU the weights will be the same, bit for bit.
 
+    That holds in float32; in mixed_bfloat16 TensorFlow itself does not always repeat a run exactly.
+
     Raises as `train`, and ValueError for a damaged checkpoint, one of another model, or a data set that has changed.
     """
     run = Path(run)
