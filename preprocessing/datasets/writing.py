@@ -5,6 +5,8 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+MEMORY = 128 << 20  # bytes of examples that TFDS may hold before it sorts them on disk; by itself a gigabyte
+
 
 def is_prepared(opened) -> bool:
     """Whether a TFDS builder's data set lies complete in its place."""
@@ -40,6 +42,8 @@ def _write_error(error: BaseException | None, data_dir: Path) -> int | None:
 def download_and_prepare(made) -> None:
     """Let a TFDS builder write its data set, without its own words about where."""
     import tensorflow_datasets as tfds
+    from tensorflow_datasets.core import shuffle
+    shuffle.MAX_MEM_BUFFER_SIZE = MEMORY
     # GCS would be asked for a ready-made copy of data that must not be handed around.
     config = tfds.download.DownloadConfig(try_download_gcs=False)
     with contextlib.redirect_stdout(io.StringIO()):  # TFDS would name the temporary folder as the place of the data
