@@ -2,6 +2,7 @@
 import collections
 import csv
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -125,11 +126,19 @@ def test_names_and_sources(tmp_path):
     assert not os.listdir(tmp_path)
 
 
-def test_an_unfinished_folder_is_named(tmp_path):
-    (tmp_path / "incomplete.abc").mkdir()
-    lines = []
-    datasets.prepare("fer2013", DUMMY, tmp_path, report=lines.append)
-    assert any("incomplete.abc" in line and "interrupted" in line for line in lines)
+def test_what_a_killed_run_left_is_no_hindrance(tmp_path):
+    (tmp_path / "unfinished.fer2013" / "fer2013" / "1.0.0").mkdir(parents=True)
+    datasets.prepare("fer2013", DUMMY, tmp_path, report=lambda line: None)
+    assert os.listdir(tmp_path) == ["fer2013"]
+
+
+def test_two_at_once_in_one_place(tmp_path):
+    work = tmp_path / "unfinished.fer2013"
+    work.mkdir()
+    with open(work / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(OSError, match=f"another process is preparing in {work}"):
+            datasets.prepare("fer2013", DUMMY, tmp_path, report=lambda line: None)
 
 
 def test_full_disk(mounted):

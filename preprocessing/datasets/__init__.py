@@ -9,15 +9,14 @@ import contextlib
 import hashlib
 import importlib
 import importlib.util
-import tempfile
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from preprocessing.datasets.writing import download_and_prepare, is_prepared, move, write_errors_named
+from preprocessing.datasets.writing import alone_in, download_and_prepare, is_prepared, move, write_errors_named
 
 NAMES = ("fer2013", "ferplus", "affectnet", "raf_db", "ck_plus", "jaffe", "ferg", "kdef", "sfew", "expw", "folder",
          "drawn_faces")
-_UNFINISHED = "incomplete."
 
 
 def builder(name: str, data_dir):
@@ -46,8 +45,8 @@ def prepare(name: str, source, data_dir, *, force: bool = False, report: Callabl
     set of annotated photos are those of `annotated.prepare`. All is written into a temporary folder first, so that a
     failure leaves no half a data set, and an older one in place.
 
-    Raises ValueError and FileNotFoundError for a bad name or source, OSError naming the place for a full disk or
-    a folder that cannot be written.
+    Raises ValueError and FileNotFoundError for a bad name or source, OSError naming the place for a full disk, a
+    folder that cannot be written, or where another process is at work.
     """
     data_dir = Path(data_dir).expanduser().absolute()
     if _has_annotations(name):
@@ -68,8 +67,6 @@ def prepare(name: str, source, data_dir, *, force: bool = False, report: Callabl
         report(f"{name} is already prepared in {target}: reused")
         return old
     report(f"preparing {name} in {target}" + (f" from {source}" if source is not None else ""))
-    for left in sorted(data_dir.glob(f"{_UNFINISHED}*")):
-        report(f"{left} was left by an interrupted run; delete it, unless another one is at work")
     with _workplace(name, data_dir) as folder:
         made = _make(name, folder, options)
         download_and_prepare(made)
@@ -127,8 +124,13 @@ def _differs(old, source, report: Callable[[str], None]) -> bool:
 
 @contextlib.contextmanager
 def _workplace(name: str, data_dir: Path) -> Iterator[Path]:
-    """A temporary folder in `data_dir`, gone afterwards. A failure to write there raises OSError naming it."""
-    with write_errors_named(name, data_dir, "nothing was kept"):
-        data_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=data_dir, ignore_cleanup_errors=True) as folder:
-            yield Path(folder)
+    """A folder in `data_dir` for this process alone, empty, gone afterwards. A failure to write there names it."""
+    folder = data_dir / f"unfinished.{name.replace('/', '.')}"
+    with write_errors_named(name, data_dir, "nothing was kept"), alone_in(folder):
+        try:
+            for left in folder.iterdir():  # by a process that was killed
+                if left.is_dir():
+                    shutil.rmtree(left)
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)

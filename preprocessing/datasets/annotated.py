@@ -6,8 +6,6 @@ The builder of a data set names its versions and texts; the module `annotations`
 """
 import contextlib
 import dataclasses
-import fcntl
-import functools
 import hashlib
 import inspect
 import io
@@ -22,7 +20,7 @@ import tensorflow_datasets as tfds
 from tqdm.auto import tqdm
 
 from preprocessing import contact_sheet, face_table, faces, faces_beam
-from preprocessing.datasets.writing import download_and_prepare, move, write_errors_named
+from preprocessing.datasets.writing import alone_in, download_and_prepare, move, write_errors_named
 from preprocessing.emotions import EIGHT, SEVEN
 from preprocessing.face_table import Division, FaceTable
 from preprocessing.records import LANDMARKS, OK, Annotations, fingerprint
@@ -222,18 +220,9 @@ def _fingerprint_of(target: Path) -> str | None:
 @contextlib.contextmanager
 def _workplace(name: str, work: Path, about: dict, report: Callable[[str], None]) -> Iterator[Path]:
     """The folder of an unfinished preparation, locked; emptied where it belongs to other annotations or settings."""
-    writing = functools.partial(write_errors_named, name, work.parent, "go on with the same command when there is room")
-    with writing():
-        work.mkdir(parents=True, exist_ok=True)
-        lock = open(work / "lock", "w")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OSError(f"another process is preparing in {work}") from None
-        with writing():
-            _begin(work, about, report)
-            yield work
+    with write_errors_named(name, work.parent, "go on with the same command when there is room"), alone_in(work):
+        _begin(work, about, report)
+        yield work
 
 
 def _begin(work: Path, about: dict, report: Callable[[str], None]) -> None:

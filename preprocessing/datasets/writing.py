@@ -1,6 +1,7 @@
 """The last stage of preparing: a TFDS builder writes, and the finished data set takes its place in one rename."""
 import contextlib
 import errno
+import fcntl
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,21 @@ def is_prepared(opened) -> bool:
     """Whether a TFDS builder's data set lies complete in its place."""
     # TFDS alone would warn that nothing is there, which is the usual case before preparing.
     return (Path(opened.data_dir) / "dataset_info.json").exists() and opened.is_prepared()
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """`folder`, made where it is missing, for this process alone; a killed process leaves it free.
+
+    Raises BlockingIOError where another process has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BlockingIOError(f"another process is preparing in {folder}") from None
+        yield
 
 
 @contextlib.contextmanager
@@ -33,7 +49,7 @@ def _write_error(error: BaseException | None, data_dir: Path) -> int | None:
         error = error.__cause__  # TFDS wraps what TensorFlow raises
     if isinstance(error, OpError):
         return errno.ENOSPC if isinstance(error, ResourceExhaustedError) else errno.EIO
-    if error is None or isinstance(error, FileNotFoundError):
+    if error is None or isinstance(error, (FileNotFoundError, BlockingIOError)):
         return None
     elsewhere = error.filename is not None and data_dir not in (Path(error.filename), *Path(error.filename).parents)
     return None if elsewhere else error.errno or errno.EIO
