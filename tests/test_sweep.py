@@ -3,8 +3,7 @@
 import csv
 import os
 import signal
-import subprocess
-import sys
+import threading
 import time
 
 import numpy as np
@@ -13,11 +12,7 @@ from toy import assert_same_run
 
 from edram_fer import cli, recipe, sweep, training
 
-SMALL = [
-    *("batch_size=40", "epochs=1", "learning_rate=0.03", "glimpses=1", "glimpse_size=14", "affect=false"),
-    *("glimpse_filters=(2, 2, 4, 4, 4, 4)", "glimpse_units=8", "head_units=8", "classification_units=8"),
-    *("location_units=8", "context_filters=(4, 4, 8)"),
-]
+SMALL = ("model=toy", "batch_size=40", "epochs=1", "learning_rate=0.03")
 
 
 def test_a_grid_is_all_combinations_and_seeds():
@@ -55,21 +50,21 @@ def test_a_bad_grid(call, words):
         sweep.grid(*call)
 
 
-def test_runs_are_as_if_trained_alone_and_made_once(arrays_file, tmp_path):
+def test_runs_are_as_if_trained_alone_and_made_once(arrays_file, toy_recipe, tmp_path):
     settings = [*SMALL, f"data={arrays_file}"]
-    runs = sweep.grid("forch2019", {"zoom_limit": ["7", ".3"]}, 1, settings)
+    runs = sweep.grid("forch2019", {"dropout": ["7", ".3"]}, 1, settings)
     rows = sweep.sweep(runs, tmp_path / "grid", verbose=0)
     assert [row["status"].split(":")[0] for row in rows] == ["failed", "finished"]
-    assert "zoom_limit: expected None or a number in (0, 1], got 7" in rows[0]["status"]
-    training.train(runs["zoom_limit=0.3-seed=0"], tmp_path / "alone", verbose=0)
-    assert_same_run(tmp_path / "grid" / "zoom_limit=0.3-seed=0", tmp_path / "alone")
+    assert "Invalid value received for argument `rate`" in rows[0]["status"]
+    training.train(runs["dropout=0.3-seed=0"], tmp_path / "alone", verbose=0)
+    assert_same_run(tmp_path / "grid" / "dropout=0.3-seed=0", tmp_path / "alone")
     with open(tmp_path / "grid" / "sweep.csv", newline="") as source:
         table = list(csv.DictReader(source))
     assert [row["run"] for row in table] == list(runs) and 0 <= float(table[1]["test_accuracy"]) <= 1
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "grid").rglob("*") if path.parent.name != "grid"}
     assert sweep.sweep(runs, tmp_path / "grid", verbose=0) == rows
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    longer = sweep.grid("forch2019", {"zoom_limit": [".3"]}, 1, [*settings, "epochs=2"])
+    longer = sweep.grid("forch2019", {"dropout": [".3"]}, 1, [*settings, "epochs=2"])
     with pytest.raises(ValueError, match="another recipe: expected epochs 2, it has 1"):
         sweep.sweep(longer, tmp_path / "grid")
 
@@ -88,17 +83,27 @@ def test_means_over_seeds():
     assert free["runs"] == 0 and free["test_accuracy"] is None
 
 
-def test_a_stopped_sweep_goes_on(arrays_file, tmp_path):
-    options = [part for setting in [*SMALL, f"data={arrays_file}", "epochs=20"] for part in ("--set", setting)]
-    words = ["sweep", "forch2019", "--zoom-limit", ".5", "--out", str(tmp_path / "grid"), *options, "--quiet"]
-    call = [sys.executable, "-c", "import sys; from edram_fer.cli import main; main(sys.argv[1:])", *words]
-    process = subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "grid" / "zoom_limit=0.5-seed=0" / "history.csv").exists() and process.poll() is None:
-        time.sleep(0.05)
-    os.kill(process.pid, signal.SIGTERM)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 128 + signal.SIGTERM and "The same command goes on." in errors
-    assert (tmp_path / "grid" / "zoom_limit=0.5-seed=0" / "checkpoints" / "latest.npz").exists()
-    cli.app(words, standalone_mode=False)
+def test_a_stopped_sweep_goes_on(arrays_file, toy_recipe, tmp_path, capsys):
+    options = [part for setting in (*SMALL, f"data={arrays_file}", "epochs=12") for part in ("--set", setting)]
+    call = ["sweep", "forch2019", "--vary", "dropout=.2,.3", "--out", str(tmp_path / "grid"), *options, "--quiet"]
+    first, second = (tmp_path / "grid" / f"dropout={share}-seed=0" for share in (0.2, 0.3))
+
+    def stop():
+        while not (second / "history.csv").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=stop, daemon=True).start()
+    with pytest.raises(SystemExit) as ended:
+        cli.main(call)
+    assert ended.value.code == 128 + signal.SIGTERM and "The same command goes on." in capsys.readouterr().err
+    assert (second / "checkpoints" / "latest.npz").exists() and not (second / "metrics.json").exists()
+    model = (first / "model.keras").stat().st_mtime_ns
+    with pytest.raises(SystemExit) as ended:
+        cli.main(call)
+    assert ended.value.code == 0 and (first / "model.keras").stat().st_mtime_ns == model
     with open(tmp_path / "grid" / "means.csv", newline="") as source:
-        assert [row["runs"] for row in csv.DictReader(source)] == ["1"]
+        assert [(row["combination"], row["runs"]) for row in csv.DictReader(source)] == [
+            ("dropout=0.2", "1"),
+            ("dropout=0.3", "1"),
+        ]
