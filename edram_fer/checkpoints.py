@@ -2,6 +2,7 @@
 
 import json
 import re
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -26,10 +27,7 @@ def load(source):
 
     Raises FileNotFoundError where there is none, ValueError naming a damaged file.
     """
-    source = Path(source)
-    path = source / "model.keras" if source.is_dir() else source
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing; expected a run folder with model.keras, or a .keras file")
+    path = path_of(source)
     try:
         with zipfile.ZipFile(path) as archive:
             emotions = json.loads(archive.read("emotions.json"))
@@ -48,6 +46,37 @@ def save(model, path, emotions):
         model.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr("emotions.json", json.dumps(list(emotions)))
+
+
+def path_of(source):
+    """The .keras file that `load` reads of a run folder or file; FileNotFoundError where there is none."""
+    source = Path(source)
+    path = source / "model.keras" if source.is_dir() else source
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing; expected a run folder with model.keras, or a .keras file")
+    return path
+
+
+def begin_with(model, source):
+    """Give a model the weights of a trained one, such as a backbone, wherever both have the same part and shape.
+
+    Args:
+        source: as of `load`.
+
+    Returns: (number of variables taken, of all).
+
+    Raises as `load`, and ValueError where nothing fits.
+    """
+    trained = load(source)  # tells a damaged file from one of another model
+    before = [keras.ops.convert_to_numpy(variable) for variable in model.variables]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras names each part that does not fit
+        model.load_weights(path_of(source), skip_mismatch=True)
+    after = [keras.ops.convert_to_numpy(variable) for variable in model.variables]
+    taken = sum(not np.array_equal(old, new) for old, new in zip(before, after, strict=True))
+    if not taken:
+        raise ValueError(f"{source}: no weight of its {type(trained).__name__} fits {type(model).__name__}")
+    return taken, len(after)
 
 
 class Interrupted(Exception):

@@ -13,7 +13,7 @@ from pathlib import Path
 import keras
 from packaging.requirements import Requirement
 
-from edram_fer import files
+from edram_fer import checkpoints, files
 
 PACKAGES = ("edram-fer", "keras", "tensorflow", "tensorflow-datasets", "jax", "numpy", "scikit-learn")
 
@@ -72,6 +72,8 @@ def record(run, recipe, described, data_dir):
     content = read(run) if path.exists() else {"versions": versions(), "machine": machine()}
     place = None if data_dir is None else str(Path(data_dir).absolute())
     content |= {"seed": recipe.seed, "data": described, "data_dir": place}
+    if recipe.initial_weights and "initial_weights" not in content:
+        content["initial_weights"] = files.digest(checkpoints.path_of(recipe.initial_weights))
     start = {"time": _now(), "command": shlex.join(sys.argv), "git_revision": _git_revision()}
     content["starts"] = [*content.get("starts", []), start]
     files.write_json(path, content)

@@ -208,7 +208,7 @@ def _predictions(model, split, given, batch_size, flip, ten_crop):
 
     Of an average the probabilities and affect are means; the windows stay those of the picture.
     """
-    from edram_fer import views
+    from edram_fer.data import views
 
     seen = functools.partial(_seen, model, batch_size=batch_size)
 

@@ -1,19 +1,18 @@
 """The 68 landmarks of the faces of a data set: its own, or dlib's where they are asked for."""
 
-import functools
-
 import numpy as np
 from tqdm.auto import tqdm
 
 SMALLEST = 160  # pixels: dlib's detector misses faces below 80, and a crop holds little beside the face
 
 
-def of(features, *, find=False):
+def of(features, *, find=False, known=None):
     """Landmarks of pictures.
 
     Args:
         features: as `edram_fer.data.arrays` gives them.
         find: where the data set has none, find them with dlib.
+        known: {picture id: landmarks} of those found before, which are not searched again; the others are added.
 
     Returns: (float [n, 68, 2] as (x, y) in pixels, nan where a face has none, or None without any; a sentence that
     says where they come from, or why there are none).
@@ -24,8 +23,10 @@ def of(features, *, find=False):
         return np.asarray(features["landmarks"], float), "The landmarks are the data set's own."
     if not find:
         return None, "The data set has no landmarks; edram-fer figures RUN --landmarks lets dlib find them."
-    found = found_by_dlib(features["image"])
-    return found, "The landmarks were found by dlib."
+    known, names = {} if known is None else known, np.asarray(features["id"]).astype(str)
+    new = [row for row, name in enumerate(names) if name not in known]
+    known |= dict(zip(names[new], found_by_dlib(np.asarray(features["image"])[new]), strict=True))
+    return np.stack([known[name] for name in names]), "The landmarks were found by dlib."
 
 
 def found_by_dlib(images):
@@ -37,18 +38,16 @@ def found_by_dlib(images):
     Returns: float [n, 68, 2] as (x, y) in pixels; nan where its detector finds no face, not even in the picture with
     its histogram equalised. Small pictures are enlarged first.
     """
-    bar = tqdm(images, desc="landmarks", disable=None)
-    return np.stack([_of_picture(np.ascontiguousarray(image).tobytes(), image.shape) for image in bar])
+    bar = tqdm(images, desc="landmarks", disable=None if len(images) else True)
+    return np.array([_of_picture(image) for image in bar]).reshape(-1, 68, 2)
 
 
-@functools.lru_cache(maxsize=20_000)  # the clean part of a split holds pictures of the whole once more
-def _of_picture(content, shape):
+def _of_picture(image):
     import cv2
 
     from preprocessing import detection
 
-    scale = max(1, -(-SMALLEST // min(shape[:2])))
-    image = np.frombuffer(content, np.uint8).reshape(shape)
+    scale = max(1, -(-SMALLEST // min(image.shape[:2])))
     large = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     large = cv2.cvtColor(large, cv2.COLOR_GRAY2RGB) if large.ndim == 2 else large
     faces, _ = detection.cascade(large, [detection.Dlib(upsample=0)])

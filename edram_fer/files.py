@@ -1,6 +1,7 @@
 """Write a file whole or not at all; read one or say which is damaged."""
 
 import contextlib
+import hashlib
 import json
 import os
 import tempfile
@@ -36,6 +37,12 @@ def replace(path):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def digest(path):
+    """SHA-256 of a file, as hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def remove_leftovers(folder):

@@ -95,6 +95,11 @@ def unpack(rows):
     }
 
 
+def is_recurrent(found):
+    """Whether `unpack`ed rows have an answer after each of several windows."""
+    return found["steps"].shape[1] == found["windows"].shape[1] > 1
+
+
 def of_split(rows, split):
     """The rows of one split of a table; "<split>_clean", where the table has none of that name, are the rows of
     "<split>" that are no duplicates of training pictures.

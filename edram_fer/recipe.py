@@ -8,7 +8,7 @@ import pkgutil
 
 import models
 from edram_fer import recipes
-from edram_fer.augment import Augmentation
+from edram_fer.data.augment import Augmentation
 from preprocessing.emotions import EIGHT, SEVEN
 
 EMOTION_SETS = {"seven": SEVEN, "eight": EIGHT}
@@ -34,6 +34,8 @@ class Recipe:
         train_split, validation_split: trained on; chosen on.
         emotions: "seven" or "eight".
         model: a name of models.build; options: its options.
+        initial_weights: a run or .keras file whose weights the model begins with, wherever it has the same part and
+            shape; "": all are drawn.
         dtype: "float32", or "mixed_bfloat16" (faster on processors with avx512_bf16; coordinates and
             losses stay float32).
         seed: of weights, dropout, order and augmentation.
@@ -53,7 +55,7 @@ class Recipe:
         class_weights: "sqrt", see losses.class_weights, or "none".
         labels: "hard", the emotion, or "soft", the data set's probabilities; validation is with the emotion.
         label_smoothing: share in [0, 1).
-        mixup: alpha of edram_fer.mixup; 0: none.
+        mixup: alpha of edram_fer.data.mixup; 0: none.
         ema: decay of the moving average of the weights, see edram_fer.averaging; 0: none. With it the average is
             validated, and model.keras holds it.
         emotion_weight, affect_weight, location_weight, region_weight: of the losses, where the model has their output.
@@ -70,6 +72,7 @@ class Recipe:
     emotions: str = "seven"
     model: str = "edram"
     options: dict = dataclasses.field(default_factory=dict)
+    initial_weights: str = ""
     dtype: str = "float32"
     seed: int = 0
     epochs: int = 25

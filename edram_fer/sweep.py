@@ -1,7 +1,6 @@
 """A grid of runs: one recipe, some values of some settings, some seeds. What is finished is skipped, what was stopped
 goes on."""
 
-import csv
 import itertools
 import logging
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from edram_fer import checkpoints, evaluation, files, training
+from edram_fer import checkpoints, evaluation, tables, training
 from edram_fer import recipe as recipes
 
 log = logging.getLogger(__name__)
@@ -65,8 +64,8 @@ def sweep(runs, out, *, splits=("test",), data_dir=None, verbose="auto"):
         row = {"run": folder, **_statement(out / folder, recipe, splits, data_dir, verbose)}
         log.info("%s: %s", folder, row["status"])
         rows.append(row)
-        _write(out / TABLE, rows)
-    _write(out / MEANS, means(rows))
+        tables.write(rows, out / TABLE)
+    tables.write(means(rows), out / MEANS)
     return rows
 
 
@@ -122,11 +121,3 @@ def _check_same(run, recipe):
     for key, value in recipe.to_json().items():
         if there[key] != value:
             raise ValueError(f"{run} holds a run of another recipe: expected {key} {value!r}, it has {there[key]!r}")
-
-
-def _write(path, rows):
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    with files.replace(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as target:
-        writer = csv.DictWriter(target, names)
-        writer.writeheader()
-        writer.writerows(rows)

@@ -11,7 +11,7 @@ import numpy as np
 import models
 from edram_fer import callbacks, checkpoints, data, environment, files, losses, optimizer
 from edram_fer.averaging import MovingAverage
-from edram_fer.batches import Batches
+from edram_fer.data.batches import Batches
 from edram_fer.metrics import FinalAccuracy, WindowStatistics
 
 log = logging.getLogger(__name__)
@@ -76,6 +76,9 @@ class _Setting:
         make_reproducible(recipe.seed)
         self.recipe, self.run = recipe, run
         self.model = build(recipe, described)
+        if recipe.initial_weights and not (self.run / checkpoints.LATEST).exists():
+            counts = checkpoints.begin_with(self.model, recipe.initial_weights)
+            log.info("%d of %d variables are those of %s", *counts, recipe.initial_weights)
         outputs = _output_shapes(self.model)
         self.training, self.validation = batches(recipe, self.model.input_shapes(), outputs, data_dir)
         logged = compile_model(self.model, recipe, outputs, self.training)

@@ -57,6 +57,22 @@ def evaluated(folder, pictures, outputs, recipe="made_up", data="drawn <faces>",
     return folder
 
 
+def three_kinds(root, **options):
+    """Runs a of three glimpses (evaluated with `options`), short of two, cnn without windows, on faces.npz in `root`.
+
+    Returns: (the pictures, their file).
+    """
+    pictures, outputs = made_up()
+    pictures["landmarks"] = np.tile(landmarks(SIZE), (COUNT, 1, 1))
+    data = arrays_file(root / "faces.npz", pictures)
+    evaluated(root / "a", pictures, outputs, data=data, **options)
+    evaluated(root / "short", pictures, answers(pictures["emotion"], 2, 2, seed=8), data=data)
+    whole = answers(pictures["emotion"], 1, 1, seed=9)
+    whole["windows"][:] = np.eye(2, 3)
+    evaluated(root / "cnn", pictures, whole, data=data)
+    return pictures, data
+
+
 def arrays_file(path, pictures):
     """An arrays file with the pictures as its split `test`."""
     about = {"source": "made up", "version": "1", "fingerprint": "abc", "emotions": np.array(EMOTIONS)}

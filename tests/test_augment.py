@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from skimage.transform import AffineTransform
 
-from edram_fer import augment, erasing
-from edram_fer.augment import NONE, Augmentation
+from edram_fer.data import augment, erasing
+from edram_fer.data.augment import NONE, Augmentation
 
 OFF = {"rotation": 0, "shift": 0, "zoom": 0, "shear": 0, "flip": 0}
 EVERYTHING = Augmentation(contrast=0.5, brightness=0.3, erase=0.7)

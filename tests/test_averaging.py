@@ -12,8 +12,8 @@ from toy import assert_same_run, history
 import edram_fer
 from edram_fer import checkpoints, data, training
 from edram_fer import recipe as recipes
-from edram_fer.augment import Augmentation
 from edram_fer.averaging import MovingAverage
+from edram_fer.data.augment import Augmentation
 
 SCRATCH = {"optimizer": "sgd", "weight_decay": 1e-3, "label_smoothing": 0.1, "mixup": 0.3, "ema": 0.9}
 AUGMENTATION = Augmentation(erase=0.5)

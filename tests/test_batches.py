@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from edram_fer import augment, batches, data, erasing, landmarks, mixup
-from edram_fer.augment import Augmentation
-from edram_fer.batches import Batches
+from edram_fer import data
+from edram_fer.data import augment, batches, erasing, landmarks, mixup
+from edram_fer.data.augment import Augmentation
+from edram_fer.data.batches import Batches
 from preprocessing.emotions import EIGHT, SEVEN
 
 EVERYTHING = {"augmentation": Augmentation(erase=0.5), "mixup": 0.4, "soft": True, "landmarks": True}

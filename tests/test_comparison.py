@@ -6,11 +6,11 @@ import shutil
 
 import numpy as np
 import pytest
-from made_runs import COUNT, EMOTIONS, SIZE, answers, arrays_file, evaluated, landmarks, made_up
+from made_runs import COUNT, EMOTIONS, SIZE, answers, arrays_file, evaluated, made_up, three_kinds
 from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 
-from edram_fer import attention, files, predictions
-from edram_fer.comparison import alike, looks, numbers, tables
+from edram_fer import attention, files, predictions, tables
+from edram_fer.comparison import alike, looks, numbers
 from edram_fer.comparison.runs import read
 
 SHAPE = (SIZE, SIZE)
@@ -20,19 +20,12 @@ SHAPE = (SIZE, SIZE)
 def folder(tmp_path_factory):
     """Runs a and b of three glimpses, short of two, cnn without windows; b has other orders of rows and of classes."""
     root = tmp_path_factory.mktemp("runs")
-    pictures, outputs = made_up()
-    pictures["landmarks"] = np.tile(landmarks(SIZE), (COUNT, 1, 1))
-    data = arrays_file(root / "faces.npz", pictures)
-    evaluated(root / "a", pictures, outputs, data=data)
+    pictures, data = three_kinds(root)
     turn, order = np.random.default_rng(5).permutation(COUNT), [2, 0, 1]
     said = {name: values[turn] for name, values in answers(pictures["emotion"], seed=7).items()}
     said["probabilities"] = said["probabilities"][:, :, order]
     turned = {name: values[turn] for name, values in pictures.items()}
     evaluated(root / "b", turned, said, data=data, emotions=[EMOTIONS[k] for k in order])
-    evaluated(root / "short", pictures, answers(pictures["emotion"], 2, 2, seed=8), data=data)
-    whole = answers(pictures["emotion"], 1, 1, seed=9)
-    whole["windows"][:] = np.eye(2, 3)
-    evaluated(root / "cnn", pictures, whole, data=data)
     return root
 
 

@@ -5,9 +5,8 @@ import functools
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
-from made_runs import COUNT, EMOTIONS, NASTY, SIZE, answers, arrays_file, evaluated, landmarks, made_up
+from made_runs import EMOTIONS, NASTY, three_kinds
 
 from edram_fer import files
 from edram_fer.figures import comparison, style
@@ -21,14 +20,7 @@ NAMES = ("a", "short", "cnn")
 def page(tmp_path_factory):
     """A comparison of runs of three glimpses, of two, and of a model without windows."""
     root = tmp_path_factory.mktemp("comparison")
-    pictures, outputs = made_up()
-    pictures["landmarks"] = np.tile(landmarks(SIZE), (COUNT, 1, 1))
-    data = arrays_file(root / "faces.npz", pictures)
-    evaluated(root / "a", pictures, outputs, recipe=NASTY, data=data)
-    evaluated(root / "short", pictures, answers(pictures["emotion"], 2, 2, seed=8), data=data)
-    whole = answers(pictures["emotion"], 1, 1, seed=9)
-    whole["windows"][:] = np.eye(2, 3)
-    evaluated(root / "cnn", pictures, whole, data=data)
+    three_kinds(root, recipe=NASTY)
     told = {"value": 0.1, "interval": [0.05, 0.15]}
     contrasts = {"own - mean": told, "mean - random": told}
     files.write_json(root / "a" / "looking.json", {"split": "test", "accuracy": {"own": told}, "contrasts": contrasts})

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from test_fer2013 import write_csv
 
-from edram_fer import augment, data
-from edram_fer import batches as batching
-from edram_fer.batches import Batches
+from edram_fer import data
+from edram_fer.data import augment
+from edram_fer.data import batches as batching
+from edram_fer.data.batches import Batches
 from preprocessing import datasets
 from preprocessing.emotions import EIGHT, SEVEN
 

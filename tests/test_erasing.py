@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from edram_fer import erasing
+from edram_fer.data import erasing
 
 SIZE = (40, 30)
 

@@ -25,7 +25,8 @@ def test_dlib_finds_them_in_small_crops():
     small = large.reshape(64, 3, 64, 3, 3).mean(axis=(1, 3)).round().astype(np.uint8)
     noise = np.random.default_rng(0).integers(0, 256, small.shape, dtype=np.uint8)
     try:
-        found, note = face_landmarks.of({"image": np.stack([small, noise])}, find=True)
+        features, known = {"image": np.stack([small, noise]), "id": ["a", "b"]}, {}
+        found, note = face_landmarks.of(features, find=True, known=known)
     except FileNotFoundError as error:
         pytest.skip(str(error))
     expected = detection.landmarks(large, detection.Dlib(upsample=0)(large)[0].box)
@@ -33,3 +34,6 @@ def test_dlib_finds_them_in_small_crops():
     assert np.isnan(found[1]).all() and "dlib" in note
     grey = face_landmarks.found_by_dlib(small.mean(axis=-1, keepdims=True).astype(np.uint8)[None])
     assert np.abs(grey[0] - found[0]).mean() < 1
+    known["b"] = np.ones((68, 2))  # as if found before: it is not searched again
+    again, _ = face_landmarks.of({name: values[::-1] for name, values in features.items()}, find=True, known=known)
+    np.testing.assert_array_equal(again, [known["b"], found[0]])

@@ -11,6 +11,7 @@ import pytest
 from made_runs import COUNT, EMOTIONS, NASTY, SIZE, STEPS, evaluated, landmarks, made_up
 
 from edram_fer import attention, evaluation, files, predictions, report
+from edram_fer.attention.maps import shares
 from edram_fer.evaluated import Evaluated
 from edram_fer.figures import OF_A_SPLIT, curves, heatmaps, samples, style
 from edram_fer.figures import run as figures_of_a_run
@@ -67,11 +68,11 @@ class Page(html.parser.HTMLParser):
 def test_shares_are_the_mean_coverage():
     _, outputs = made_up()
     windows, weights = outputs["windows"], outputs["weights"]
-    maps = heatmaps.shares(windows, weights, (SIZE, SIZE))
+    maps = shares(windows, weights, (SIZE, SIZE))
     covered = attention.coverage(windows, (SIZE, SIZE))
     np.testing.assert_allclose(maps[:-1], covered.mean(axis=0), atol=1e-6)
     np.testing.assert_allclose(maps[-1], covered.mean(axis=(0, 1)), atol=1e-6)
-    one = heatmaps.shares(windows, weights, (SIZE, SIZE), by_step=False)
+    one = shares(windows, weights, (SIZE, SIZE), by_step=False)
     np.testing.assert_allclose(one[0], covered.mean(axis=(0, 1)), atol=1e-6)
 
 

@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 
-from edram_fer import augment, landmarks
 from edram_fer.attention.regions import LANDMARKS
-from edram_fer.augment import Augmentation
+from edram_fer.data import augment, landmarks
+from edram_fer.data.augment import Augmentation
 from models.spatial_transformer import sample
 
 SIZE = (60, 80)

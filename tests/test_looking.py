@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from edram_fer import attention, files, looking
+from edram_fer import attention, files
 from edram_fer.attention.alternatives import KINDS, alternative
 from edram_fer.figures.looking import looking as draw
+from edram_fer.studies import looking
 
 
 def windows(count=200, steps=3, seed=0):

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from edram_fer import losses, mixup
+from edram_fer import losses
+from edram_fer.data import mixup
 from edram_fer.metrics import FinalAccuracy
 
 B, T, K = 4, 2, 5

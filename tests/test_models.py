@@ -30,6 +30,7 @@ TABLE = {
     "ran, random": ("ran", {"crops": "random", "crop_count": 2, "attention_norm": "softmax", "fold_crops": False}),
     "ran, landmarks": ("ran", {"crops": "landmarks", "channels": 3, "affect": True, "dtype": "mixed_bfloat16"}),
     "ran, mean": ("ran", {"crops": "fixed7", "attention": "mean", "backbone": "resnet18", "stem": "small"}),
+    "ran, face": ("ran", {"crops": "face", "backbone": "vgg16", "crop_size": 32}),
 }
 WINDOWS = {"ran": 6, "ran, random": 3, "ran, landmarks": 6, "ran, mean": 8}
 
@@ -209,8 +210,8 @@ def test_the_yardstick_has_the_parameters_of_edram(options):
         ("deep_emotion", {"units": 0}, "units"),
         ("deep_emotion", {"dropout": 1}, "dropout"),
         ("deep_emotion", {"classes": 1}, "classes"),
-        ("ran", {"backbone": "vgg16"}, "backbone: expected one of resnet18, iresnet18, .*, got 'vgg16'"),
-        ("ran", {"crops": "fixed6"}, "crops: expected one of fixed5, fixed7, landmarks, random, got 'fixed6'"),
+        ("ran", {"backbone": "vgg19"}, "backbone: expected one of vgg16, resnet18, .*, got 'vgg19'"),
+        ("ran", {"crops": "fixed6"}, "crops: expected one of fixed5, face, fixed7, landmarks, random, got 'fixed6'"),
         ("ran", {"crops": "random", "crop_count": 0}, "crop_count: expected a whole number of at least 1, got 0"),
         ("ran", {"crops": "landmarks", "landmark_radius": 0.6}, "landmark_radius"),
         ("ran", {"attention": "relation"}, "attention: expected one of both, self, mean"),

@@ -9,8 +9,9 @@ from dummy_data import FORMS
 from toy import history
 
 import models
-from edram_fer import data, evaluation, looking, predictions, recipe, training
-from edram_fer.batches import Batches
+from edram_fer import data, evaluation, predictions, recipe, training
+from edram_fer.data.batches import Batches
+from edram_fer.studies import looking
 from models.region_attention.iresnet import IResNet
 from models.region_attention.ran import BACKBONES
 from preprocessing import datasets, synthetic

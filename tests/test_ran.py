@@ -16,6 +16,7 @@ from models.region_attention.crops import FixedCrops, LandmarkCrops, RandomCrops
 from models.region_attention.iresnet import IBlock, IResNet
 from models.region_attention.ran import BACKBONES
 from models.region_attention.resnet import Block, ResNet
+from models.region_attention.vgg import VGG
 from models.spatial_transformer import sample
 
 FRACTIONS = {  # x0, y0, x1, y1, the whole face first
@@ -223,6 +224,37 @@ def test_number_of_parameters_by_hand_is_the_published_one():
     assert parameters("resnet18") == 11_186_250
     millions = {"iresnet18": 11.19, "iresnet34": 21.30, "iresnet50": 30.75, "iresnet100": 52.32}
     assert {name: round(parameters(name) / 1e6, 2) for name in millions} == millions
+
+
+def test_vgg_has_the_published_number_of_parameters():
+    backbone = VGG()
+    backbone(np.zeros((1, 32, 32, 3), "float32"))
+    assert backbone.count_params() == 14_714_688  # 138,357,544 of the whole net less its three dense layers
+
+
+def test_vgg_is_convolutions_relus_and_pools():
+    backbone, x = VGG((1, 1, 1, 1, 1), (2, 3, 4, 5)), pictures(2, 32, 32, 1)
+    backbone(x)
+    draw_weights(backbone)
+    y = x
+    for layer in backbone.stages:
+        if layer.weights:
+            y = oracles.relu(oracles.convolution(y, oracles.array(layer.kernel), "same") + oracles.array(layer.bias))
+        else:
+            y = y.reshape(2, y.shape[1] // 2, 2, y.shape[2] // 2, 2, -1).max(axis=(2, 4))
+    np.testing.assert_allclose(oracles.array(backbone(x)), y.mean(axis=(1, 2)), atol=1e-4)
+
+
+def test_the_face_alone_is_the_baseline():
+    """Whatever attention is asked for, one region is classified as it is."""
+    model = draw_weights(build(crops="face"))
+    found, given = {name: oracles.array(value) for name, value in model(inputs(model, 3)).items()}, inputs(model, 3)
+    assert "attention" not in found
+    np.testing.assert_array_equal(found["windows"], [[np.eye(2, 3)]] * 3)
+    np.testing.assert_array_equal(found["weights"], np.ones((3, 1)))
+    features = oracles.array(model.backbone(sample(given["image"], found["windows"], model.points)[:, 0]))
+    expected = features @ oracles.array(model.emotion_head.kernel) + oracles.array(model.emotion_head.bias)
+    np.testing.assert_allclose(found["emotion"][:, 0], expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("backbone", ["resnet18", "iresnet18", "iresnet100"])

@@ -7,7 +7,7 @@ import pytest
 
 import models
 from edram_fer import recipe as recipes
-from edram_fer.augment import Augmentation
+from edram_fer.data.augment import Augmentation
 from edram_fer.recipe import Recipe, get, override
 from edram_fer.training import build
 

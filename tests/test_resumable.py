@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edram_fer import resumable
-from edram_fer.resumable import Resumable, read
+from edram_fer.studies import resumable
+from edram_fer.studies.resumable import Resumable, read
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = {"seed": 3, "share": 0.1}

@@ -5,8 +5,9 @@ import patch
 import pytest
 from scipy.ndimage import map_coordinates
 
-from edram_fer import files, robustness
-from edram_fer.observer import Observer
+from edram_fer import files
+from edram_fer.studies import robustness
+from edram_fer.studies.observer import Observer
 
 
 def noise(count=6, shape=(20, 20), channels=1, seed=0):

@@ -9,9 +9,10 @@ import patch
 import pytest
 from tiny import TINIES, draw_weights
 
-from edram_fer import cli, evaluation, files, resumable, saliency
+from edram_fer import cli, evaluation, files
 from edram_fer.attention.occlusion import occluded
-from edram_fer.observer import Observer, balanced
+from edram_fer.studies import resumable, saliency
+from edram_fer.studies.observer import Observer, balanced
 
 OCCLUSION = {"window": 6, "stride": 3}
 BUBBLES = {"sigma": 2.0, "trials": 3000}

@@ -8,7 +8,7 @@ import pytest
 from toy import history
 
 import edram_fer
-from edram_fer import callbacks, checkpoints, data, environment, training
+from edram_fer import callbacks, checkpoints, data, environment, files, training
 from preprocessing.emotions import SEVEN
 
 
@@ -107,3 +107,28 @@ def test_an_unknown_monitor_is_named_before_training(toy_recipe, tmp_path):
     named = str(raised.value).removeprefix("monitor: expected one of ").split(", got")[0].split(", ")
     training.train(dataclasses.replace(toy_recipe, epochs=1), tmp_path / "run", verbose=0)
     assert set(named) == {name for name in history(tmp_path / "run")[0] if name.startswith("val_")}
+
+
+def test_a_model_begins_with_the_weights_of_another_where_they_fit(toy_recipe, tmp_path):
+    training.train(dataclasses.replace(toy_recipe, epochs=1), tmp_path / "first", verbose=0)
+    first = edram_fer.load(tmp_path / "first")
+    begun = dataclasses.replace(toy_recipe, seed=9, emotions="eight", initial_weights=str(tmp_path / "first"))
+    model = training._Setting(begun, tmp_path / "second", data.describe(begun.data), None).model
+    np.testing.assert_array_equal(model.look.kernel, first.look.kernel)
+    assert model.answer.kernel.shape == (784, 8)  # eight emotions: drawn
+    training.train(dataclasses.replace(begun, epochs=1), tmp_path / "second", verbose=0)
+    (tmp_path / "first" / "model.keras").unlink()
+    noted = environment.read(tmp_path / "second")
+    assert noted.pop("finished") and len(noted["initial_weights"]) == 64
+    files.write_json(tmp_path / "second" / "environment.json", noted)
+    training.resume(tmp_path / "second", verbose=0)  # its own checkpoint is all that it needs
+    with pytest.raises(FileNotFoundError, match="model.keras is missing"):
+        training.train(begun, tmp_path / "third", verbose=0)
+    assert not (tmp_path / "third").exists()
+
+
+def test_weights_of_which_none_fits_are_refused(toy_recipe, tmp_path):
+    setting = training._Setting(toy_recipe, tmp_path, data.describe(toy_recipe.data), None)
+    checkpoints.save(keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]), tmp_path / "other.keras", SEVEN)
+    with pytest.raises(ValueError, match="other.keras: no weight of its Sequential fits Toy"):
+        checkpoints.begin_with(setting.model, tmp_path / "other.keras")

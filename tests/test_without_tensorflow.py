@@ -22,7 +22,7 @@ class Blocked:
 
 sys.meta_path.insert(0, Blocked())
 from edram_fer import callbacks, checkpoints, cli, training
-from edram_fer.augment import Augmentation
+from edram_fer.data.augment import Augmentation
 from edram_fer.recipe import Recipe
 
 def run(*arguments):

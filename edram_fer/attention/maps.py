@@ -1,4 +1,4 @@
-"""Where the attention of each class lay at each step, and how two such maps differ.
+"""Where the attention of each class lay at each step, over its mean face, and how two such maps differ.
 
 A density is [H, W], non-negative, and sums to 1 (see `windows.density`); one that is not defined, of a class without
 pictures or a step whose windows all miss the image, is nan.
@@ -6,7 +6,7 @@ pictures or a step whose windows all miss the image, is nan.
 
 import numpy as np
 
-from edram_fer.attention.windows import grouped_coverage
+from edram_fer.attention.windows import grouped_coverage, weighted_coverage
 
 _NOTHING = 1e-12
 
@@ -48,6 +48,30 @@ def normalised(maps):
     maps = np.asarray(maps, float)
     total = maps.sum(axis=(-2, -1), keepdims=True)
     return np.divide(maps, total, out=np.full_like(maps, np.nan), where=total > 0)
+
+
+def shares(windows, weights, shape, by_step=True):
+    """Share of the pictures in which each pixel of the map is looked at.
+
+    Args:
+        windows, weights: [n, N, 2, 3] and [n, N].
+        shape: (H, W).
+        by_step: one map for each of N > 1 windows and then their mean, by the mean weights; False: only the mean, by
+            the weights of each picture.
+
+    Returns: [maps, H, W] in [0, 1].
+    """
+    if not by_step or windows.shape[1] == 1:
+        return weighted_coverage(windows, weights / len(windows), shape)[None]
+    maps = [weighted_coverage(windows[:, t], 1 / len(windows), shape) for t in range(windows.shape[1])]
+    return np.stack([*maps, np.average(maps, axis=0, weights=weights.mean(axis=0))])
+
+
+def mean_face(images):
+    """Mean of uint8 [n, H, W, C] as [H, W, C] in [0, 1], its contrast stretched: averaging has taken most of it."""
+    face = images.mean(axis=0)
+    low, high = np.percentile(face, (1, 99))
+    return np.clip(0.1 + 0.8 * (face - low) / max(high - low, 1), 0, 1)
 
 
 def difference(maps, reference):

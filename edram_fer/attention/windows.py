@@ -16,6 +16,11 @@ _UNIT_CORNERS = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], float)
 _CHUNK = 1_000_000  # numbers held at once by each temporary array of the rasteriser
 
 
+def has_windows(windows):
+    """Whether a model looks at anything but the whole of every picture: `windows` [B, N, 2, 3]."""
+    return not np.allclose(windows, np.eye(2, 3))
+
+
 def centres(windows):
     """Centres (x, y) of `windows` [..., 2, 3] as [..., 2], in the image's [-1, 1]."""
     return _checked(windows)[..., 2]

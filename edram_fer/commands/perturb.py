@@ -49,8 +49,8 @@ def saliency(
     if bubbles is not None and accuracy is not None:
         raise typer.BadParameter("--bubbles sets the number that --accuracy would find: expected one of them")
     startup.load_keras()
-    from edram_fer import saliency as maps
-    from edram_fer.observer import Observer
+    from edram_fer.studies import saliency as maps
+    from edram_fer.studies.observer import Observer
 
     options = {name: value for name, value in {**own[method], "fill": fill}.items() if value is not None}
     observer = Observer(run, split=split, pictures=pictures, seed=seed, data=source, data_dir=data_dir)
@@ -88,8 +88,8 @@ def robustness(
 ):
     """How the accuracy falls under a growing black square at a random place, and under a growing turn."""
     startup.load_keras()
-    from edram_fer import robustness as study
-    from edram_fer.observer import Observer
+    from edram_fer.studies import robustness as study
+    from edram_fer.studies.observer import Observer
 
     levels = {name: tuple(given) for name, given in (("sides", side), ("angles", angle)) if given}
     observer = Observer(run, split=split, pictures=pictures, seed=seed, data=source, data_dir=data_dir)

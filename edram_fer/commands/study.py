@@ -18,7 +18,7 @@ def looking(
 ):
     """Does looking matter? Accuracy with the run's own windows, mean, shuffled, random ones and the whole picture."""
     startup.load_keras()
-    from edram_fer.looking import FIGURE, look
+    from edram_fer.studies.looking import FIGURE, look
 
     result = look(run, split=split, data=source, data_dir=data_dir, draws=draws, seed=seed)
     for name, found in {**result["accuracy"], **result["contrasts"]}.items():

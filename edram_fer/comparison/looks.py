@@ -6,14 +6,13 @@ import numpy as np
 
 from edram_fer import attention, face_landmarks
 from edram_fer.attention import regions
-from edram_fer.attention.maps import normalised
-from edram_fer.figures.heatmaps import shares
+from edram_fer.attention.maps import normalised, shares
 
 ALL = "all"
 
 
 def maps(runs, shape):
-    """Share of the pictures in which each pixel lies inside the window, as `figures.heatmaps.shares` makes it.
+    """Share of the pictures in which each pixel lies inside the window, as `attention.maps.shares` makes it.
 
     Args:
         runs: Runs; shape: (H, W) of the pictures.

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from edram_fer.attention import has_windows
 from edram_fer.evaluated import Evaluated
-from edram_fer.figures.run import has_windows, is_recurrent
+from edram_fer.predictions import is_recurrent
 
 ROWS = ("id", "truth", "prediction", "steps", "probabilities", "windows", "weights", "true_affect", "affect")
 

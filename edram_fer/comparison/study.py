@@ -5,9 +5,10 @@ import dataclasses
 import numpy as np
 from tqdm.auto import tqdm
 
-from edram_fer.comparison import alike, looks, numbers, tables
+from edram_fer import tables
+from edram_fer.attention.maps import mean_face
+from edram_fer.comparison import alike, looks, numbers
 from edram_fer.comparison.runs import Runs
-from edram_fer.figures.heatmaps import mean_face
 
 
 @dataclasses.dataclass(frozen=True)

@@ -85,11 +85,7 @@ def accuracy_curves(rows, names):
             steps, values, low, high, mark = [1, last], values * 2, low * 2, high * 2, ""
         axes.fill_between(steps, low, high, color=colour, alpha=0.13, linewidth=0)
         axes.plot(steps, values, color=colour, marker=mark, linestyle=line, markersize=4.5, label=name)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.yaxis.set_major_formatter(PERCENT)
-    axes.set(xlabel="glimpses", ylabel="accuracy")
-    _legend(figure, axes, len(names))
-    return figure
+    return _accuracy_over(figure, axes, "glimpses", len(names))
 
 
 @styled
@@ -109,11 +105,7 @@ def exit_curves(curves, names):
         axes.plot(glimpses, accuracy, color=colour, linestyle=line, label=name)
         steps = 1 + np.arange(len(found["accuracy_after"]))
         axes.plot(steps, found["accuracy_after"], color=colour, marker=mark, markersize=4.5, linestyle="none")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.yaxis.set_major_formatter(PERCENT)
-    axes.set(xlabel="mean number of glimpses", ylabel="accuracy")
-    _legend(figure, axes, len(curves))
-    return figure
+    return _accuracy_over(figure, axes, "mean number of glimpses", len(curves))
 
 
 @styled
@@ -159,6 +151,15 @@ def glimpse_steps(rows, names, face):
     for axes in (zoom, scatter):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _legend(figure, zoom, len(names))
+    return figure
+
+
+def _accuracy_over(figure, axes, glimpses, count):
+    """Name both axes, put the legend of `count` runs, return the figure."""
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_formatter(PERCENT)
+    axes.set(xlabel=glimpses, ylabel="accuracy")
+    _legend(figure, axes, count)
     return figure
 
 

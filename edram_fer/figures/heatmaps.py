@@ -5,7 +5,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.ticker import PercentFormatter
 
-from edram_fer import attention
+from edram_fer.attention.maps import mean_face, shares
 from edram_fer.figures.mosaic import mosaic
 from edram_fer.figures.style import HEAT, styled
 
@@ -43,30 +43,6 @@ def heatmaps(images, windows, weights, groups, order, *, by_step=True, what="gli
         labels.insert(0, ("all", len(every)))
     steps = [f"{what} {step + 1}" for step in range(len(maps[0]) - 1)]
     return _mosaic(faces, np.stack(maps), labels, [*steps, "mean"] if steps else [], top)
-
-
-def shares(windows, weights, shape, by_step=True):
-    """Share of the pictures in which each pixel of the map is looked at.
-
-    Args:
-        windows, weights: [n, N, 2, 3] and [n, N].
-        shape: (H, W).
-        by_step: one map for each of N > 1 windows and then their mean, by the mean weights; False: only the mean, by
-            the weights of each picture.
-
-    Returns: [maps, H, W] in [0, 1].
-    """
-    if not by_step or windows.shape[1] == 1:
-        return attention.weighted_coverage(windows, weights / len(windows), shape)[None]
-    maps = [attention.weighted_coverage(windows[:, t], 1 / len(windows), shape) for t in range(windows.shape[1])]
-    return np.stack([*maps, np.average(maps, axis=0, weights=weights.mean(axis=0))])
-
-
-def mean_face(images):
-    """Mean of uint8 [n, H, W, C] as [H, W, C] in [0, 1], its contrast stretched: averaging has taken most of it."""
-    face = images.mean(axis=0)
-    low, high = np.percentile(face, (1, 99))
-    return np.clip(0.1 + 0.8 * (face - low) / max(high - low, 1), 0, 1)
 
 
 def blend(face, share, top):

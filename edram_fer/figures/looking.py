@@ -19,7 +19,7 @@ def looking(result):
     """Draw a row for each kind of windows, with the 95 % interval, and the gap to the own windows.
 
     Args:
-        result: what `edram_fer.looking.compared` gives.
+        result: what `edram_fer.studies.looking.compared` gives.
 
     Returns: Figure.
     """

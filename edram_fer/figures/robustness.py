@@ -11,7 +11,7 @@ def robustness(result):
     """Draw both curves with their 95 % intervals, and the accuracy of always saying the most frequent class.
 
     Args:
-        result: what `edram_fer.robustness.robustness` gives.
+        result: what `edram_fer.studies.robustness.robustness` gives.
 
     Returns: Figure.
     """

@@ -6,6 +6,7 @@ from tqdm.auto import tqdm
 from edram_fer import attention, face_landmarks, files
 from edram_fer.attention import early_exit as exits
 from edram_fer.attention import regions
+from edram_fer.attention.maps import mean_face
 from edram_fer.evaluated import Evaluated
 from edram_fer.figures import clear
 from edram_fer.figures.by_glimpse import accuracy_by_glimpse
@@ -13,12 +14,13 @@ from edram_fer.figures.confusion import confusion
 from edram_fer.figures.curves import curves, read_history
 from edram_fer.figures.differences import difference_maps
 from edram_fer.figures.early_exit import early_exit
-from edram_fer.figures.heatmaps import heatmaps, mean_face
+from edram_fer.figures.heatmaps import heatmaps
 from edram_fer.figures.looking import looking
 from edram_fer.figures.region_shares import region_preference, region_steps
 from edram_fer.figures.samples import choose, samples
 from edram_fer.figures.scan_paths import scan_paths
 from edram_fer.figures.style import save
+from edram_fer.predictions import is_recurrent
 
 OTHERS = 25  # single paths drawn below the mean path of a class
 REGIONS = "regions.json"
@@ -54,7 +56,7 @@ def draw(run, pictures=None, *, find_landmarks=False, pdf=False):
                 written.append(save(figure, (folder / name).with_suffix(".pdf")))
 
     keep(run.folder / "figures", _of_the_run(run))
-    told = {}
+    told, landmarks = {}, {}
     for split in tqdm(run.splits, desc="figures", unit="split", disable=None):
         found, scores, folder = run.predictions(split), run.metrics["splits"][split], run.folder / "figures" / split
         keep(folder, _of_numbers(run.table(split), found, scores))
@@ -65,21 +67,11 @@ def draw(run, pictures=None, *, find_landmarks=False, pdf=False):
             images = len(features["image"])
             raise ValueError(f"split {split} has {len(found['id'])} predictions, but {images} images were given")
         keep(folder, _of_faces(found, np.asarray(features["image"]), emotions))
-        drawn, told[split] = _of_regions(found, features, emotions, find_landmarks)
+        drawn, told[split] = _of_regions(found, features, emotions, find_landmarks, landmarks)
         keep(folder, drawn)
     if told:
         files.write_json(run.folder / REGIONS, files.plain(told))
     return written
-
-
-def has_windows(windows):
-    """Whether a model looks at anything but the whole of every picture: `windows` [n, N, 2, 3]."""
-    return not np.allclose(windows, np.eye(2, 3))
-
-
-def is_recurrent(found):
-    """Whether `predictions.unpack`ed rows have an answer after each of several windows."""
-    return found["steps"].shape[1] == found["windows"].shape[1] > 1
 
 
 def _of_the_run(run):
@@ -110,7 +102,7 @@ def _of_faces(found, images, emotions):
     windows, weights, truth, recurrent = found["windows"], found["weights"], found["truth"], is_recurrent(found)
     options = {"what": "glimpse" if recurrent else "window"}
     drawn = {}
-    if has_windows(windows):
+    if attention.has_windows(windows):
         drawn["heatmaps.png"] = heatmaps(images, windows, weights, truth, emotions, by_step=recurrent, **options)
         drawn |= _differences(found, images, emotions)
     if recurrent:
@@ -166,11 +158,11 @@ def _mean_paths(found, images, emotions, seed=0):
     )
 
 
-def _of_regions(found, features, emotions, find):
+def _of_regions(found, features, emotions, find, known):
     """Figures of the regions of the face, and what regions.json tells of them."""
-    if not has_windows(found["windows"]):
+    if not attention.has_windows(found["windows"]):
         return {}, {"note": "The model has no windows of its own: it looks at the whole of every picture."}
-    points, note = face_landmarks.of(features, find=find)
+    points, note = face_landmarks.of(features, find=find, known=known)
     if points is None:
         return {}, {"note": note}
     shape = np.shape(features["image"])[1:3]

@@ -15,7 +15,7 @@ most public code has. Ours is `--set variant=plus --set learning_rate=0.001`. Sc
 docs/results.md.
 """
 
-from edram_fer.augment import Augmentation
+from edram_fer.data.augment import Augmentation
 from edram_fer.recipe import Recipe
 
 RECIPE = Recipe(

@@ -6,7 +6,7 @@ Three glimpses of 18x18 points: the whole face, then two windows of about a thir
 stand in docs/results.md.
 """
 
-from edram_fer.augment import Augmentation
+from edram_fer.data.augment import Augmentation
 from edram_fer.recipe import Recipe
 
 RECIPE = Recipe(

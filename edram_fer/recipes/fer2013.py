@@ -9,7 +9,7 @@ cosine. `--set model=cnn` trains the yardstick of as many parameters in the same
 stand in docs/results.md.
 """
 
-from edram_fer.augment import Augmentation
+from edram_fer.data.augment import Augmentation
 from edram_fer.recipe import Recipe
 
 RECIPE = Recipe(

@@ -19,7 +19,7 @@ of the two protocols. `--set attention=mean` and `--set attention=self` show wha
 in docs/results.md.
 """
 
-from edram_fer.augment import Augmentation
+from edram_fer.data.augment import Augmentation
 from edram_fer.recipe import Recipe
 
 RECIPE = Recipe(

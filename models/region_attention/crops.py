@@ -23,6 +23,7 @@ TOP_LEFT, TOP_RIGHT = (0, 0, 0.75, 0.75), (0.25, 0, 1, 0.75)
 CENTRE_DOWN, CENTRE_TOP = (0.125, 0.25, 0.875, 1), (0.125, 0, 0.875, 0.75)
 FIXED = {
     "fixed5": (TOP_LEFT, TOP_RIGHT, CENTRE_DOWN, centre(0.9), centre(0.85)),
+    "face": (),
     "fixed7": (CENTRE_DOWN, TOP_LEFT, TOP_RIGHT, centre(0.9), centre(0.8), centre(0.75), CENTRE_TOP),
 }
 SCHEMES = (*FIXED, "landmarks", "random")
@@ -37,7 +38,7 @@ def matrix(crop):
 
 
 def crops(scheme, *, image_size, count=5, radius=0.25, seed=0):
-    """The layer of a scheme: "fixed5", "fixed7", "landmarks" or "random".
+    """The layer of a scheme: "fixed5", "fixed7", "face", "landmarks" or "random".
 
     Args:
         image_size: (H, W) in pixels; radius: see LandmarkCrops; count, seed: see RandomCrops.
@@ -54,6 +55,8 @@ def crops(scheme, *, image_size, count=5, radius=0.25, seed=0):
 @keras.saving.register_keras_serializable(package="edram_fer")
 class FixedCrops(keras.layers.Layer):
     """The same crops of every face: "fixed5" of the FERPlus experiments, "fixed7" of the released AffectNet code.
+
+    "face" has none, the published baseline.
 
     Call arguments: image [B, H, W, C]; training is not looked at. Returns windows float32 [B, k + 1, 2, 3].
     """

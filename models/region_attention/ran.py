@@ -12,9 +12,11 @@ from models.region_attention.attention import NORMS, RelationAttention, SelfAtte
 from models.region_attention.crops import crops as make_crops
 from models.region_attention.iresnet import IResNet
 from models.region_attention.resnet import FILTERS, STEMS, ResNet
+from models.region_attention.vgg import VGG
 from models.spatial_transformer import sample
 
-BACKBONES = {  # class, blocks of the four stages
+BACKBONES = {  # class, blocks of the stages
+    "vgg16": (VGG, (2, 2, 3, 3, 3)),
     "resnet18": (ResNet, (2, 2, 2, 2)),
     "iresnet18": (IResNet, (2, 2, 2, 2)),
     "iresnet34": (IResNet, (3, 4, 6, 3)),
@@ -31,8 +33,10 @@ class RAN(FERModel):
     Args:
         image_size: (H, W) in pixels.
         channels, classes: of the image; emotions K.
-        backbone: "resnet18", "iresnet18", "iresnet34", "iresnet50" or "iresnet100", its weights shared by all regions.
-        crops: "fixed5", "fixed7", "landmarks" or "random", see models.region_attention.crops.
+        backbone: "vgg16", "resnet18", "iresnet18", "iresnet34", "iresnet50" or "iresnet100", its weights shared by all
+            regions.
+        crops: "fixed5", "fixed7", "landmarks" or "random", see models.region_attention.crops; "face" is the whole face
+            alone, the published baseline, in which there is nothing to attend to.
         attention: "both" (published), "self" (F_m alone is classified) or "mean" (the mean of all F_i): what each of
             the two attentions brings.
         attention_norm: "sigmoid" (the paper's equations) or "softmax" (over the regions, the released code).
@@ -43,7 +47,7 @@ class RAN(FERModel):
         fold_crops: True sends all regions through the backbone as one batch: faster, and its batch normalisation sees
             the statistics of all regions together. False is one call per region as in the released code: each
             region is normalised by itself while training. Without training both give the same.
-        backbone_filters: of the four stages.
+        backbone_filters: of the first four stages.
         affect: with a dense layer for valence and arousal beside the last one (not published).
         dropout: share of the inputs of the last layer set to 0 while training.
         batch_norm_momentum: of the moving statistics; seed: of dropout and random crops.
@@ -56,7 +60,7 @@ class RAN(FERModel):
     Returns:
         A dict, all float32: "emotion" logits [B, 1, K]; "affect" [B, 1, 2] in [-1, 1] (absent without that layer);
         "windows" [B, k + 1, 2, 3], the whole face first; "weights" [B, k + 1] = mu nu / sum(mu nu) (of "self" mu,
-        of "mean" all equal); "attention" [B, k + 1] = mu, for the region-biased loss (absent for "mean").
+        of "mean" all equal); "attention" [B, k + 1] = mu, for the region-biased loss (absent for "mean" and "face").
 
     Raises:
         ValueError: an argument out of its range, by name; landmarks that are missing from the inputs.
@@ -95,6 +99,7 @@ class RAN(FERModel):
         self.crops = make_crops(crops, image_size=image_size, **options)
         made, blocks = BACKBONES[backbone]
         self.backbone = made(blocks, backbone_filters, stem, batch_norm_momentum, dtype=policy)
+        attention = attention if self.crops.regions > 1 else "mean"  # a region alone needs no weight
         self.self_attention = None if attention == "mean" else SelfAttention(attention_norm)
         self.relation_attention = RelationAttention(attention_norm) if attention == "both" else None
         self.drop = keras.layers.Dropout(dropout, seed=seed, dtype="float32")

@@ -12,9 +12,9 @@ from edram_fer.attention.bubbles import (
     scatter,
     z_map,
 )
-from edram_fer.resumable import Resumable
-from edram_fer.saliency.drawing import draw_bubbles
-from edram_fer.saliency.outcome import finish, level_of
+from edram_fer.studies.resumable import Resumable
+from edram_fer.studies.saliency.drawing import draw_bubbles
+from edram_fer.studies.saliency.outcome import finish, level_of
 
 CHUNK = 256  # trials of a step
 PILOT = 2 * CHUNK  # trials for each number of bubbles that is tried
@@ -27,7 +27,7 @@ def bubbles(observer, *, sigma=None, number=None, accuracy=None, trials=14000, f
     it changed on the way, more open masks would go with more right answers everywhere.
 
     Args:
-        observer: `edram_fer.observer.Observer`.
+        observer: `edram_fer.studies.observer.Observer`.
         sigma: of an aperture, in pixels; None: a sixteenth of the shorter side.
         number: mean number of apertures in a trial; None: the least that reach the wanted `accuracy`, found in trials
             of their own.
@@ -71,12 +71,17 @@ def bubbles(observer, *, sigma=None, number=None, accuracy=None, trials=14000, f
     state.arrays |= {"z": z, "z_all": z_all, "emotions": np.array(observer.emotions)}
     state.save()
     draw_bubbles(observer, state.arrays)
-    emotions = {
-        name: {"trials": int(seen), "accuracy": right / max(seen, 1), "largest_z": largest}
-        for name, seen, right, largest in zip(observer.emotions, sums["trials"], sums["right"], z.max(axis=(1, 2)))
-    }
+    emotions = _of_emotions(observer.emotions, sums, z)
     found = {"bubbles": count, "accuracy": sums["right"].sum() / trials, "emotions": emotions}
     return finish(observer, settings, found, z[observer.labels], tolerance)
+
+
+def _of_emotions(names, sums, z):
+    """{emotion: its trials, the share of right answers, the largest z}."""
+    return {
+        name: {"trials": int(seen), "accuracy": right / max(seen, 1), "largest_z": largest}
+        for name, seen, right, largest in zip(names, sums["trials"], sums["right"], z.max(axis=(1, 2)), strict=True)
+    }
 
 
 def _enough(observer, accuracy, sigma, level):

@@ -15,8 +15,8 @@ def robustness(observer, *, sides=SIDES, angles=ANGLES):
     """Accuracy under each size of the square and each angle; write robustness.json and figures/robustness.svg.
 
     Args:
-        observer: `edram_fer.observer.Observer`; places and directions are drawn by its seed, once for each picture, so
-            that the square grows at its place and the turn goes on in its direction.
+        observer: `edram_fer.studies.observer.Observer`; places and directions are drawn by its seed, once for each
+            picture, so that the square grows at its place and the turn goes on in its direction.
         sides: of the black square, see `occluded`; angles: of the turn, in degrees, see `rotated`.
 
     Returns: the content of robustness.json: "split", "pictures", "seed", "most_frequent" (the accuracy of always saying

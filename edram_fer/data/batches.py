@@ -11,8 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from edram_fer import augment, erasing, landmarks, mixup
-from edram_fer.data import open_source
+from edram_fer.data import augment, erasing, landmarks, mixup, open_source
 from preprocessing.emotions import EIGHT
 
 
@@ -31,7 +30,7 @@ class Batches:
         seed: of order and augmentation.
         augmentation: augment.Augmentation; with None the pictures come in their own order, unchanged, the last batch
             as short as it must be: the way to evaluate. With one, incomplete batches are left out.
-        mixup: alpha of edram_fer.mixup, 0: none; only with an augmentation.
+        mixup: alpha of edram_fer.data.mixup, 0: none; only with an augmentation.
         soft: the target is the data set's soft label, the share of `classes` in it.
         affect: with valence and arousal among the targets.
         landmarks: with "landmarks" float32 [B, 68, 2] in pixels among the inputs, moved along with the picture.

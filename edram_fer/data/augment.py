@@ -9,7 +9,7 @@ import dataclasses
 import numpy as np
 from keras import ops
 
-from edram_fer import erasing
+from edram_fer.data import erasing
 from models.spatial_transformer import sample
 
 
@@ -25,7 +25,7 @@ class Augmentation:
         flip: probability of the mirror image.
         contrast: factor in [1 - contrast, 1 + contrast] about the picture's mean.
         brightness: added, in [-brightness, brightness] of the full range.
-        erase: probability that a random rectangle is set to the picture's mean, see edram_fer.erasing.
+        erase: probability that a random rectangle is set to the picture's mean, see edram_fer.data.erasing.
     """
 
     rotation: float = 20.0

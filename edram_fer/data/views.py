@@ -3,7 +3,7 @@
 import numpy as np
 from keras import ops
 
-from edram_fer import landmarks
+from edram_fer.data import landmarks
 from models.region_attention.crops import centre, matrix
 from models.spatial_transformer import sample
 

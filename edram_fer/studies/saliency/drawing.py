@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edram_fer.figures.heatmaps import mean_face
+from edram_fer.attention.maps import mean_face
 from edram_fer.figures.saliency import mean_maps, sample_maps, z_maps
 from edram_fer.figures.style import save
 

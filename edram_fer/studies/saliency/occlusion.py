@@ -5,16 +5,16 @@ import warnings
 import numpy as np
 
 from edram_fer.attention.occlusion import corners, occlusion_maps
-from edram_fer.resumable import Resumable
-from edram_fer.saliency.drawing import draw_occlusion
-from edram_fer.saliency.outcome import finish, level_of
+from edram_fer.studies.resumable import Resumable
+from edram_fer.studies.saliency.drawing import draw_occlusion
+from edram_fer.studies.saliency.outcome import finish, level_of
 
 
 def occlusion(observer, *, window=None, stride=None, fill=0, tolerance=0, again=False):
     """Occlusion maps of each picture (see `attention.occlusion`).
 
     Args:
-        observer: `edram_fer.observer.Observer`.
+        observer: `edram_fer.studies.observer.Observer`.
         window, stride: in pixels; None: a sixth of the shorter side, and a quarter of that.
         fill: grey level 0 to 255 of the square, or "mean", that of the pictures.
         tolerance: of the pointing game, in pixels.
@@ -55,13 +55,19 @@ def occlusion(observer, *, window=None, stride=None, fill=0, tolerance=0, again=
     state.arrays |= {"id": observer.ids, "label": observer.labels, "emotions": np.array(observer.emotions)}
     state.arrays |= {f"mean_{name}": values for name, values in means.items()}
     state.save()
-    emotions = {}
+    draw_occlusion(observer, state.arrays)
+    found = {"squares": squares, "emotions": _of_emotions(observer, means)}
+    return finish(observer, settings, found, state.arrays["drop"], tolerance)
+
+
+def _of_emotions(observer, means):
+    """{emotion: its pictures, how many are named right whole, the mean of each kind of map}."""
+    found = {}
     for k, name in enumerate(observer.emotions):
         right = observer.whole_right()[observer.labels == k]
         amounts = {key: values[k].mean() for key, values in means.items()}
-        emotions[name] = {"pictures": len(right), "right": right.sum(), **amounts}
-    draw_occlusion(observer, state.arrays)
-    return finish(observer, settings, {"squares": squares, "emotions": emotions}, state.arrays["drop"], tolerance)
+        found[name] = {"pictures": len(right), "right": right.sum(), **amounts}
+    return found
 
 
 def _class_means(maps, observer):

@@ -8,9 +8,10 @@ from edram_fer import files
 
 
 def write(rows, path):
-    """Save rows (dicts of the same keys, or some of those of the first) as CSV; None and nan are empty cells."""
+    """Save rows (dicts) as CSV: a column for every key of any row; None, nan and what is lacking are empty cells."""
+    names = dict.fromkeys(name for row in rows for name in row)
     with files.replace(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as target:
-        writer = csv.DictWriter(target, list(rows[0]) if rows else [])
+        writer = csv.DictWriter(target, list(names))
         writer.writeheader()
         writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
 

@@ -1,0 +1,51 @@
+"""VGG-16, the second backbone of the published RAN (Simonyan, Zisserman 2015, arXiv 1409.1556), up to the last pool."""
+
+import keras
+
+from models.contract import filter_counts
+from models.region_attention.resnet import FILTERS
+
+
+@keras.saving.register_keras_serializable(package="edram_fer")
+class VGG(keras.layers.Layer):
+    """Stages of 3x3 convolutions with bias and ReLU, a max-pool 2x2 after each; global average pool.
+
+    The three dense layers of the original are left out: RAN attends to the features before them.
+
+    Args:
+        blocks: number of convolutions of each of the five stages.
+        filters: of the first four stages; the fifth has those of the fourth.
+        stem, momentum: not looked at (there is one stem and no normalisation).
+
+    Call arguments: x [B, H, W, C]; training. Returns features [B, filters[-1]].
+
+    Raises ValueError for filters that are not four numbers.
+    """
+
+    def __init__(self, blocks=(2, 2, 3, 3, 3), filters=FILTERS, stem="published", momentum=0.9, **kwargs):
+        super().__init__(**kwargs)
+        filter_counts("backbone_filters", filters, 4)
+        self.blocks, self.filters, self.stem, self.momentum = tuple(blocks), tuple(filters), stem, momentum
+        options = {"padding": "same", "activation": "relu", "kernel_initializer": "he_normal"}
+        self.stages = []
+        for count, width in zip(self.blocks, (*self.filters, self.filters[-1]), strict=True):
+            self.stages += [keras.layers.Conv2D(width, 3, dtype=self.dtype_policy, **options) for _ in range(count)]
+            self.stages.append(keras.layers.MaxPooling2D(2, dtype=self.dtype_policy))
+        self.pool = keras.layers.GlobalAveragePooling2D(dtype=self.dtype_policy)
+
+    @classmethod
+    def smallest_side(cls, stem):
+        """Pixels that all pools together leave one point of."""
+        return 32
+
+    def build(self, input_shape):
+        pass
+
+    def call(self, x, training=False):
+        for layer in self.stages:
+            x = layer(x)
+        return self.pool(x)
+
+    def get_config(self):
+        config = {"blocks": self.blocks, "filters": self.filters, "stem": self.stem, "momentum": self.momentum}
+        return {**super().get_config(), **config}
