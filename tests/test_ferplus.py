@@ -1,8 +1,6 @@
 """FERPlus: votes to labels in four modes, the join by row number, the test subsets; made files and the genuine ones."""
 import csv
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -284,20 +282,3 @@ def test_genuine_lists():
                            "multi_target": (604, 1169, 632), "argmax": (605, 1170, 633)}.items():
         emotion = labels.label(votes, mode).emotions
         assert tuple(int((emotion[rows] != "").sum()) for rows in found.values()) == labelled
-
-
-@pytest.mark.slow
-@genuine
-def test_genuine_join(tmp_path):
-    subprocess.run([sys.executable, GENUINE / "unpack.py", tmp_path], check=True, capture_output=True)
-    (tmp_path / "fer2013new.csv").symlink_to(GENUINE / "fer2013new.csv")
-    (tmp_path / "ferplus_subsets").symlink_to(GENUINE / "ferplus_subsets")
-    data = joined.read(tmp_path, "majority")
-    (tmp_path / "fer2013.csv").unlink()
-    counts = joined.summary(data)
-    assert "all counts as published" in joined.report(counts) and 0.67 < counts["agreement"] < 0.68
-    index = np.load(GENUINE / "index.npz")
-    clean = ~np.isin(index["tile"], index["tile"][index["usage"] == 0]) & (index["usage"] == 2)
-    assert counts["splits"]["test_clean"]["rows"] == (clean & (data.emotions != "")).sum()
-    assert {name: part["rows"] for name, part in counts["splits"].items() if name.startswith("test_")} == {
-        "test_clean": 2894, "test_occlusion": 600, "test_pose30": 1167, "test_pose45": 630}

@@ -1,11 +1,9 @@
 """Preparing data sets through TFDS: FER2013 from its dummy data, failures of the disk, and the genuine file."""
-import collections
 import csv
 import errno
 import fcntl
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -163,42 +161,3 @@ def test_a_file_where_the_folder_should_be(tmp_path):
     (tmp_path / "data").write_text("")
     with pytest.raises(OSError, match="cannot write data set fer2013 to .*data"):
         datasets.prepare("fer2013", DUMMY, tmp_path / "data", report=lambda line: None)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not (GENUINE / "unpack.py").exists(), reason=f"no genuine FER2013 in {GENUINE} (EDRAM_FER_SHARED)")
-def test_genuine_csv(tmp_path):
-    subprocess.run([sys.executable, GENUINE / "unpack.py", tmp_path], check=True, capture_output=True)
-    lines = []
-    builder = datasets.prepare("fer2013", tmp_path / "fer2013.csv", tmp_path / "data", report=lines.append)
-    (tmp_path / "fer2013.csv").unlink()
-    assert "all counts as published" in lines
-    found = builder.info.metadata
-    assert found["status"] == published.AS_PUBLISHED and found["faults"] == 0
-    assert (found["distinct"], found["conflicting"], found["blank"]) == (34034, 57, 12)
-    assert found["duplicates"] == {"PublicTest": 280, "PrivateTest": 288}
-    assert {name: part.num_examples for name, part in builder.info.splits.items()} == {
-        "train": 28709, "validation": 3589, "test": 3589, "test_clean": 3301}
-    _check_against_the_index(builder)
-
-
-def _check_against_the_index(builder):
-    """Labels, order, counts and duplicates of the prepared data set against index.npz, which numbers equal pictures."""
-    index = np.load(GENUINE / "index.npz")
-    tile, emotion, usage = index["tile"], index["emotion"], index["usage"]
-    names = np.array([emotions.from_code("FER2013", code) for code in emotion.tolist()])
-    repeated = np.isin(tile, tile[usage == 0])
-    expected = {"train": usage == 0, "validation": usage == 1, "test": usage == 2,
-                "test_clean": (usage == 2) & ~repeated}
-    skip = {"image": tfds.decode.SkipDecoding()}
-    for split, chosen in expected.items():
-        data = builder.as_dataset(split=split, decoders=skip, batch_size=4096)
-        got = collections.defaultdict(list)
-        for batch in tfds.as_numpy(data):
-            for key in ("id", "emotion", "duplicate"):
-                got[key].extend(batch[key].tolist())
-        assert got["id"] == [b"fer2013-%05d" % row for row in np.flatnonzero(chosen)]
-        assert [emotions.SEVEN[label] for label in got["emotion"]] == names[chosen].tolist()
-        assert got["duplicate"] == (repeated & (usage > 0))[chosen].tolist()
-        for image in tfds.as_numpy(builder.as_dataset(split=split).take(1)):
-            assert image["image"].shape == (48, 48, 1)
