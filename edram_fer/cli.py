@@ -11,7 +11,7 @@ from edram_fer.commands.evaluate import evaluate, figures, report
 from edram_fer.commands.perturb import robustness, saliency
 from edram_fer.commands.prepare import arrays, prepare
 from edram_fer.commands.show import doctor, inspect
-from edram_fer.commands.study import looking
+from edram_fer.commands.study import agreement, looking
 from edram_fer.commands.train import sweep, train
 
 app = typer.Typer(
@@ -23,7 +23,7 @@ app = typer.Typer(
 )
 for command in (
     *(prepare, arrays, train, sweep, evaluate, figures, report, compare),
-    *(looking, saliency, robustness, inspect, doctor),
+    *(looking, agreement, saliency, robustness, inspect, doctor),
 ):
     app.command()(command)
 

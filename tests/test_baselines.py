@@ -67,7 +67,7 @@ def test_a_model_beside_its_baselines():
     maps = {f"p{i}": fixation_map([place], SHAPE, 2) for i, place in enumerate(places)}
     maps["never seen"] = np.ones(SHAPE)
     landmarks = np.random.default_rng(1).uniform(3, 12, (3, 68, 2))
-    found = baselines.beside(maps, fixations, SHAPE, 1.0, landmarks=landmarks, **FEW)
+    found = baselines.maps_beside(maps, fixations, SHAPE, 1.0, landmarks=landmarks, **FEW)
     assert list(found) == ["model", "centre", "landmarks", "shuffled", "ceiling"]
     single = [agreement.nss(maps[f"p{i}"], fixations.of(f"p{i}")) for i in range(4)]
     row = found["model"]["nss"]
@@ -82,10 +82,10 @@ def test_a_model_beside_its_baselines():
 
 def test_a_single_image_with_one_person():
     fixations, places = people(images=1, subjects=1, each=1)
-    found = baselines.beside({"p0": np.ones(SHAPE)}, fixations, SHAPE, 1.0, **FEW)
+    found = baselines.maps_beside({"p0": np.ones(SHAPE)}, fixations, SHAPE, 1.0, **FEW)
     assert list(found) == ["model", "centre", "ceiling"]
     assert found["model"]["nss"]["mean"] == 0 and found["model"]["auc_judd"]["mean"] == 0.5
     assert found["model"]["auc_shuffled"]["images"] == 0 and np.isnan(found["model"]["auc_shuffled"]["mean"])
     assert np.isnan(found["model"]["cc"]["mean"]) and np.isnan(found["ceiling"]["nss"]["mean"])
     with pytest.raises(ValueError, match="none of 1 maps has fixations"):
-        baselines.beside({"p9": np.ones(SHAPE)}, fixations, SHAPE, 1.0)
+        baselines.maps_beside({"p9": np.ones(SHAPE)}, fixations, SHAPE, 1.0)

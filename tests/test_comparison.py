@@ -143,15 +143,14 @@ def test_samples_are_where_runs_agree_and_disagree(runs):
 
 
 def test_regions_of_each_run(runs):
-    shares, note = looks.region_shares(runs, runs.pictures(), repeats=5)
-    assert list(shares) == ["a", "b", "short"] and "data set's own" in note
+    shares = looks.region_shares(runs, runs.pictures()["landmarks"], SHAPE, repeats=5)
+    assert list(shares) == ["a", "b", "short"]
     rows = looks.region_rows(shares)
     assert len(rows) == (4 + 4 + 3) * (1 + 3) * 5
     for step in (1, "all"):
         picked = [row["share"] for row in rows if (row["run"], row["emotion"], row["glimpse"]) == ("b", "sad", step)]
         assert len(picked) == 5 and sum(picked) == pytest.approx(1)
-    nothing, note = looks.region_shares(runs, {"image": runs.pictures()["image"]})
-    assert nothing == {} and "no landmarks" in note
+    assert looks.region_shares(runs, None, SHAPE) == {}
 
 
 def test_settings_that_differ(folder, tmp_path):

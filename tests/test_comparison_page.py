@@ -26,7 +26,9 @@ def page(tmp_path_factory):
     files.write_json(root / "a" / "looking.json", {"split": "test", "accuracy": {"own": told}, "contrasts": contrasts})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(comparison, "save", functools.partial(style.save, dpi=40))  # small pictures are quickly made
-        return compare([root / name for name in NAMES], root / "out", repeats=20)
+        eyes = root / "eyes.csv"
+        eyes.write_text("subject,image,start_x,start_y,duration\nann,1,3,4,1\nann,2,8,4,1\nbob,1,5,5,1\n")
+        return compare([root / name for name in NAMES], root / "out", fixations=eyes, repeats=20)
 
 
 def test_the_page_is_complete_and_says_what_is_left_out(page):
@@ -34,6 +36,7 @@ def test_the_page_is_complete_and_says_what_is_left_out(page):
     addresses = re.findall(r'\b(?:src|href|action|srcset)="([^"]*)"', text)
     assert addresses and all(re.match(r"#|data:", address) for address in addresses)
     assert "url(" not in text and "@import" not in text and NASTY not in text
+    assert "3 fixations of 2 people on 2 images" in text and 'id="figure-people"' in text
     assert "cnn has no windows of its own" in text and "short was not asked on test" in text
     assert page.stat().st_size < 1_000_000
     assert all(len(alt) > 30 for alt in re.findall(r'<img id="figure-[^>]* alt="([^"]*)"', text))
@@ -42,7 +45,7 @@ def test_the_page_is_complete_and_says_what_is_left_out(page):
 def test_numbers_and_figures_lie_beside_it(page):
     found = {path.name for path in page.parent.iterdir()}
     names = ("scores", "pairs", "recalls", "accuracy_after_glimpse", "early_exit", "glimpses", "regions", "looking",
-             "map_agreement", "picture_agreement", "samples", "settings")
+             "map_agreement", "picture_agreement", "people", "samples", "settings")
     assert found == {"comparison.html", "figures", *(f"{name}.csv" for name in names)}
     with open(page.parent / "scores.csv", newline="", encoding="utf-8") as source:
         rows = [*csv.DictReader(source)]

@@ -1,19 +1,28 @@
 """What a map of attention must be held against: maps that know nothing of the picture, and other people.
 
-`beside` tells the measures of `agreement` for a model and for
+`maps_beside` tells the measures of `agreement` for a model and for
 
 - the centre bias: a blob in the middle;
 - the mean landmarks: where eyes, nose and mouth of the average face lie;
 - the model's maps of other pictures, shuffled;
 - the ceiling: half of the people against the other half, where there are several on a picture.
+
+`paths_beside` does the same for scan paths: the model's, its paths on other pictures, and people among each other.
 """
+
+import importlib.util
+import itertools
 
 import numpy as np
 
 from edram_fer.attention.agreement import all_measures
 from edram_fer.attention.fixations import fixation_map
+from edram_fer.attention.scan_paths import multi_match, scaled, scan_match
+from edram_fer.attention.windows import centres, has_windows, pixels, weighted_coverage
+from edram_fer.predictions import is_recurrent
 from edram_fer.scores import bootstrap
 
+DEGREE = 0.1  # of the shorter side: a face that fills its crop is about ten degrees wide from where one speaks
 INNER = slice(17, 68)  # of the 68 landmarks, without the jaw
 
 
@@ -80,7 +89,7 @@ def split_half(points, subjects, shape, sigma, others=None, *, repeats=10, seed=
     return {name: float(np.mean([one[name] for one in found])) for name in found[0]}
 
 
-def beside(maps, fixations, shape, sigma, *, landmarks=None, repeats=1000, seed=0):
+def maps_beside(maps, fixations, shape, sigma, *, landmarks=None, repeats=1000, seed=0):
     """The model and all baselines against people.
 
     Args:
@@ -116,6 +125,84 @@ def beside(maps, fixations, shape, sigma, *, landmarks=None, repeats=1000, seed=
         halves = {"seed": [seed, number]}
         found["ceiling"].append(split_half(seen, fixations.subject[own], shape, sigma, others, **halves))
     return {name: _summary(rows, repeats, seed) for name, rows in found.items()}
+
+
+def paths_beside(paths, fixations, shape, *, repeats=1000, seed=0):
+    """A model's scan paths against those of people.
+
+    Args:
+        paths: {image: [N, 2]}, the model's places in time order, in pixels; images without fixations are not used.
+        fixations: `fixations.Fixations`, in pixels of the same pictures.
+        shape: (H, W) of the pictures.
+        repeats: of the bootstrap over pictures; seed: of the shuffling and the bootstrap.
+
+    Returns: {"model", "shuffled", "ceiling"} -> {measure: {"mean", "interval", "images"}} of `scan_paths.scan_match`
+    and, where its package is installed, the four of `scan_paths.multi_match` as "multi_match_shape", ...: the mean over
+    the people (for the ceiling the pairs of people) of an image, then over the images where it is defined. Absent:
+    "shuffled" with a single image, "ceiling" where no image has two people.
+
+    Raises ValueError when no image has both a path and fixations.
+    """
+    people = {}
+    for (_, image), points in fixations.paths().items():
+        people.setdefault(image, []).append(points)
+    images = [image for image in paths if image in people]
+    if not images:
+        raise ValueError(f"none of {len(paths)} scan paths has fixations")
+    pairs = {"model": [[(paths[image], other) for other in people[image]] for image in images]}
+    if len(images) > 1:
+        turns = [images[turn] for turn in other_pictures(len(images), seed)]
+        turned = zip(images, turns, strict=True)
+        pairs["shuffled"] = [[(paths[turn], other) for other in people[image]] for image, turn in turned]
+    if several := [image for image in images if len(people[image]) > 1]:
+        pairs["ceiling"] = [list(itertools.combinations(people[image], 2)) for image in several]
+    found = {name: [_paths_alike(each, shape) for each in one] for name, one in pairs.items()}
+    return {name: _summary(rows, repeats, seed) for name, rows in found.items()}
+
+
+def of_predictions(found, read, shape, sigma=None, *, landmarks=None, repeats=1000, seed=0):
+    """What a model said of pictures, held against people.
+
+    Args:
+        found: rows as `edram_fer.predictions.unpack` gives them.
+        read: `fixations.Fixations`, the images named by the ids of the rows; shape: (H, W) of all pictures.
+        sigma: of the people's maps, in pixels; None: a tenth of the shorter side.
+        landmarks, repeats, seed: see `maps_beside`; landmarks of which no face has all are as none.
+
+    Returns: {"maps": of `maps_beside`, "paths": of `paths_beside`, None for a model without windows in time order,
+    "beside_the_picture": number of pictures whose windows all miss them and which "maps" leave out}.
+
+    Raises ValueError for rows without windows of their own.
+    """
+    if not has_windows(found["windows"]):
+        raise ValueError("the model sees the whole of every picture: there is no place to hold against people's")
+    looked = np.flatnonzero(np.isin(found["id"].astype(str), read.image.astype(str)))
+    names, windows, weights = found["id"][looked].astype(str), found["windows"][looked], found["weights"][looked]
+    options = {"repeats": repeats, "seed": seed}
+    maps = {name: weighted_coverage(*pair, shape) for name, *pair in zip(names, windows, weights)}
+    seen = {name: each for name, each in maps.items() if each.sum() > 0}
+    if landmarks is not None and not np.isfinite(landmarks).all(axis=(1, 2)).any():
+        landmarks = None
+    sigma = DEGREE * min(shape) if sigma is None else sigma
+    result = {"beside_the_picture": len(maps) - len(seen), "paths": None}
+    result["maps"] = maps_beside(seen, read, shape, sigma, landmarks=landmarks, **options)
+    if is_recurrent(found):
+        places = pixels(centres(windows), shape)
+        result["paths"] = paths_beside(dict(zip(maps, places, strict=True)), read, shape, **options)
+    return result
+
+
+def _paths_alike(pairs, shape):
+    """{measure: mean} over pairs of paths in pixels; nan where none of them is long enough."""
+    rows = []
+    for path, other in pairs:
+        row = {"scan_match": float(scan_match(scaled(path, shape), scaled(other, shape)))}
+        if importlib.util.find_spec("multimatch_gaze"):
+            row |= {f"multi_match_{name}": value for name, value in multi_match(path, other, shape).items()}
+        rows.append(row)
+    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    known = {name: values[np.isfinite(values)] for name, values in columns.items()}
+    return {name: float(values.mean()) if len(values) else np.nan for name, values in known.items()}
 
 
 def _summary(rows, repeats, seed):

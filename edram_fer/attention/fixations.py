@@ -99,6 +99,15 @@ def read(path, shapes, *, outside="raise"):
     return _table(good, dict(unknown), beside)
 
 
+def read_of(path, ids, shape, *, outside="raise"):
+    """`read` for pictures of these ids, all of `shape` (H, W). Raises ValueError where there are none, too."""
+    found = read(path, {str(name): shape for name in ids}, outside=outside)
+    if not len(found):
+        names = f"; it names {', '.join(sorted(found.unknown)[:3])}" if found.unknown else ""
+        raise ValueError(f"{path}: no fixation on any of the {len(ids)} pictures, such as {ids[0]}{names}")
+    return found
+
+
 def fixation_map(points, shape, sigma, weights=None):
     """Density of fixations: a Gaussian around each, [H, W], summing to 1.
 

@@ -18,6 +18,13 @@ def compare(
     landmarks: Annotated[
         bool, typer.Option("--landmarks", help="Let dlib find the faces' landmarks where the data set has none.")
     ] = False,
+    fixations: Annotated[
+        Path | None,
+        typer.Option("--fixations", help="CSV of people's: subject,image,start_x,start_y,duration; image is an id."),
+    ] = None,
+    outside: Annotated[
+        str, typer.Option("--outside", help="Fixations beside their picture: raise, or leave out and count.")
+    ] = "raise",
     source: Annotated[str | None, typer.Option("--data", help="Another place of the pictures evaluated.")] = None,
     data_dir: DataDir = None,
     seed: Annotated[int, typer.Option("--seed", help="Of the intervals and the samples.")] = 0,
@@ -27,4 +34,4 @@ def compare(
     from edram_fer.report.comparison import compare as write
 
     options = {"split": split, "find_landmarks": landmarks, "data": source, "data_dir": data_dir, "seed": seed}
-    typer.echo(f"Comparison: {write(runs, out, **options)}")
+    typer.echo(f"Comparison: {write(runs, out, fixations=fixations, outside=outside, **options)}")

@@ -75,6 +75,29 @@ def picture_agreement_rows(runs, shape, *, limit=1000, repeats=1000, seed=0):
     return rows
 
 
+def people_rows(runs, read, shape, *, landmarks=None, repeats=1000, seed=0):
+    """A row for each run that looks, what it is held beside, and measure: agreement with people's fixations.
+
+    Args:
+        runs: Runs; read: `attention.fixations.Fixations` on their pictures of `shape` (H, W).
+        landmarks, repeats, seed: as of `baselines.of_predictions`.
+
+    Returns: rows with "of" (model, shuffled, centre, landmarks, ceiling), mean, low, high, images.
+    """
+    rows = []
+    for run in (run for run in runs.runs if run.looks):
+        found = baselines.of_predictions(run.found, read, shape, landmarks=landmarks, repeats=repeats, seed=seed)
+        for part in filter(None, (found["maps"], found["paths"])):
+            for name, measure in ((name, measure) for name, told in part.items() for measure in told):
+                told = part[name][measure]
+                if not told["images"]:
+                    continue
+                low, high = told["interval"]
+                row = {"run": run.name, "of": name, "measure": measure, "mean": told["mean"], "low": low, "high": high}
+                rows.append({**row, "images": told["images"]})
+    return rows
+
+
 def samples(runs, *, count=6, seed=0):
     """Pictures on which the runs agree and disagree, drawn at random.
 

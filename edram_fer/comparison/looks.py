@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from edram_fer import attention, face_landmarks
+from edram_fer import attention
 from edram_fer.attention import regions
 from edram_fer.attention.maps import normalised, shares
 
@@ -84,18 +84,16 @@ def glimpse_rows(runs):
     return rows
 
 
-def region_shares(runs, features, *, find=False, repeats=1000, seed=0):
-    """({run: what `attention.regions.of_predictions` gives}, a sentence on the landmarks); {} without landmarks."""
-    looking = [run for run in runs.runs if run.looks]
-    if not looking:
-        return {}, "No run has windows of its own."
-    points, note = face_landmarks.of(features, find=find)
-    if points is None:
-        return {}, note
-    shape = np.shape(features["image"])[1:3]
+def region_shares(runs, points, shape, *, repeats=1000, seed=0):
+    """{run: what `attention.regions.of_predictions` gives} of those that look.
+
+    Args:
+        points: landmarks [n, 68, 2] in pixels, nan where unknown, or None: then there is nothing to tell.
+        shape: (H, W) of the pictures.
+    """
+    looking = [] if points is None else [run for run in runs.runs if run.looks]
     options = {"repeats": repeats, "seed": seed}
-    found = {run.name: regions.of_predictions(run.found, points, shape, runs.present, **options) for run in looking}
-    return found, note
+    return {run.name: regions.of_predictions(run.found, points, shape, runs.present, **options) for run in looking}
 
 
 def region_rows(found):

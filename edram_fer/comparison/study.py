@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 from tqdm.auto import tqdm
 
-from edram_fer import tables
+from edram_fer import face_landmarks, tables
+from edram_fer.attention.fixations import Fixations, read_of
 from edram_fer.attention.maps import mean_face
 from edram_fer.comparison import alike, looks, numbers
 from edram_fer.comparison.runs import Runs
@@ -21,7 +22,7 @@ class Study:
         faces: {emotion or "all": mean face [H, W, C] in [0, 1]}.
         maps: of `looks.maps`; differences: of `looks.differences`, {} with fewer than two runs that look.
         exits: of `numbers.early_exits`; regions: of `looks.region_shares`; note: on the landmarks.
-        samples: of `alike.samples`.
+        samples: of `alike.samples`; people: their fixations, where they were given.
     """
 
     runs: Runs
@@ -34,24 +35,30 @@ class Study:
     regions: dict
     note: str
     samples: dict
+    people: Fixations | None
 
     @property
     def names(self):
         return [run.name for run in self.runs.runs]
 
 
-def study(runs, features, *, find_landmarks=False, repeats=1000, seed=0):
+def study(runs, features, *, find_landmarks=False, fixations=None, outside="raise", repeats=1000, seed=0):
     """Compare runs.
 
     Args:
         runs: Runs; features: of their pictures (`Runs.pictures`).
         find_landmarks: let dlib find them where the data set has none.
+        fixations: CSV of people's fixations on these pictures, see `attention.fixations`; outside: as of its `read`.
         repeats, seed: of all intervals; the seed also chooses the samples.
 
     Returns: Study.
     """
     images, options = np.asarray(features["image"]), {"repeats": repeats, "seed": seed}
     shape, chosen = images.shape[1:3], alike.samples(runs, seed=seed)
+    points, note = None, "No run has windows of its own."
+    if any(run.looks for run in runs.runs):
+        points, note = face_landmarks.of(features, find=find_landmarks)
+    people = None if fixations is None else read_of(fixations, runs.runs[0].found["id"], shape, outside=outside)
     faces = {looks.ALL: mean_face(images), **{name: mean_face(images[runs.truth == name]) for name in runs.present}}
     jobs = {
         "scores": lambda: numbers.score_rows(runs),
@@ -64,6 +71,7 @@ def study(runs, features, *, find_landmarks=False, repeats=1000, seed=0):
         "glimpses": lambda: looks.glimpse_rows(runs),
         "map_agreement": lambda: alike.map_agreement_rows(maps),
         "picture_agreement": lambda: alike.picture_agreement_rows(runs, shape, **options),
+        "people": lambda: alike.people_rows(runs, people, shape, landmarks=points, **options) if people else [],
     }
     maps, found = looks.maps(runs, shape), {}
     with tqdm(total=len(jobs) + 2, desc="compare", disable=None) as bar:
@@ -75,11 +83,11 @@ def study(runs, features, *, find_landmarks=False, repeats=1000, seed=0):
         exits = numbers.early_exits(runs, **options)
         bar.update()
         bar.set_postfix_str("regions")
-        regions, note = looks.region_shares(runs, features, find=find_landmarks, **options)
+        regions = looks.region_shares(runs, points, shape, **options)
         bar.update()
     found |= {"early_exit": numbers.early_exit_rows(exits), "regions": looks.region_rows(regions)}
     differences = looks.differences(maps) if len(maps) > 1 else {}
-    return Study(runs, images, found, faces, maps, differences, exits, regions, note, chosen)
+    return Study(runs, images, found, faces, maps, differences, exits, regions, note, chosen, people)
 
 
 def write_tables(found, folder):

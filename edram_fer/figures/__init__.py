@@ -13,9 +13,10 @@ OF_A_SPLIT = (
     *("by_glimpse.svg", "early_exit.svg", "confusion.svg"),
 )
 OF_THE_RUN = ("curves.svg",)
-# Drawn by the commands looking, saliency and robustness; an evaluation leaves them.
+# Drawn by the commands looking, agreement, saliency and robustness; an evaluation leaves them.
 OF_STUDIES = (
-    *("looking.svg", "saliency_samples.png", "saliency_occlusion.png", "saliency_bubbles.png", "robustness.svg"),
+    *("looking.svg", "agreement.svg", "saliency_samples.png", "saliency_occlusion.png", "saliency_bubbles.png"),
+    "robustness.svg",
 )
 DPI = 200  # of the pictures among them: two pixels of the file for one of a page
 

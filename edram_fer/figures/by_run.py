@@ -21,7 +21,7 @@ def styles(names):
 
 @styled
 def dots(rows, names, groups, panels, *, group, value="value", panel=None, low="low", high="high", reference=None,
-         percent=True, label=None):
+         percent=True, label=None, shared=True):
     """A panel for each quantity, in it a row for each group and a dot with its 95 % interval for each run.
 
     Args:
@@ -32,7 +32,7 @@ def dots(rows, names, groups, panels, *, group, value="value", panel=None, low="
         group, panel, value, low, high: keys of the rows. Where `panel` is None and a key holds "{}", the panel's
             value takes its place: one row tells several quantities.
         reference: a line across all panels.
-        percent: values are shares; label: below the panels.
+        percent: values are shares; label: below the panels; shared: one scale for all panels.
 
     Returns: Figure.
     """
@@ -40,7 +40,7 @@ def dots(rows, names, groups, panels, *, group, value="value", panel=None, low="
     count = len(names)
     height = 0.14 * count + 0.14
     figure = Figure(figsize=(max(4.6, 2.1 * len(panels) + 1.2), height * len(groups) + 0.95), layout="constrained")
-    grid = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
+    grid = figure.subplots(1, len(panels), sharex=shared, sharey=True, squeeze=False)[0]
     for axes, (key, title) in zip(grid, panels.items(), strict=True):
         if reference is not None:
             axes.axvline(reference, color=INK, linewidth=0.8, zorder=1)

@@ -1,5 +1,6 @@
 """All figures of a comparison of runs."""
 
+from edram_fer.figures.agreement import CANDIDATES, MEASURES
 from edram_fer.figures.by_run import accuracy_curves, dots, exit_curves, glimpse_steps
 from edram_fer.figures.differences import difference_maps
 from edram_fer.figures.heatmaps import heatmaps, scale
@@ -52,6 +53,12 @@ def _of_numbers(study):
             together, names, {"all": "all", **emotions}, panels, group="emotion", panel="region", value="preference",
             low="preference_low", high="preference_high", reference=1, percent=False,
             label="share of the attention / share of the area")
+    if people := tables["people"]:
+        asked, held = {row["measure"] for row in people}, {row["of"] for row in people}
+        drawn["people.svg"] = dots(
+            people, names, {name: title for name, (title, _) in CANDIDATES.items() if name in held},
+            {name: title for name, title in MEASURES.items() if name in asked and not name.startswith("multi")},
+            group="of", panel="measure", value="mean", percent=False, shared=False)
     if contrasts := [row for row in tables["looking"] if row["kind"] == "contrasts"]:
         asked = {row["windows"] for row in contrasts}
         groups = {name: title for name, title in CONTRASTS.items() if name in asked}

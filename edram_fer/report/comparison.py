@@ -5,6 +5,7 @@ from pathlib import Path
 from edram_fer import files
 from edram_fer.comparison.runs import read
 from edram_fer.comparison.study import study, write_tables
+from edram_fer.figures.agreement import MEASURES
 from edram_fer.figures.comparison import CONTRASTS, TITLES, draw
 from edram_fer.report.explorer import explorer
 from edram_fer.report.pictures import embedded
@@ -13,7 +14,8 @@ from edram_fer.report.template import template
 PAGE = "comparison.html"
 
 
-def compare(folders, out, *, split=None, data=None, data_dir=None, find_landmarks=False, repeats=1000, seed=0):
+def compare(folders, out, *, split=None, data=None, data_dir=None, find_landmarks=False, fixations=None,
+            outside="raise", repeats=1000, seed=0):
     """Compare runs: write comparison.html, the tables as CSV, and figures/ (also as PDF) into a folder.
 
     Args:
@@ -22,6 +24,7 @@ def compare(folders, out, *, split=None, data=None, data_dir=None, find_landmark
         split: None: the first that all were evaluated on.
         data, data_dir: where the pictures are, as in `evaluation.evaluate`.
         find_landmarks: let dlib find them where the data set has none.
+        fixations, outside: people's, see `comparison.study.study`.
         repeats, seed: of the intervals; the seed also chooses the samples.
 
     Returns: path of the page.
@@ -30,7 +33,8 @@ def compare(folders, out, *, split=None, data=None, data_dir=None, find_landmark
     """
     out, runs = Path(out), read(folders, split)
     features = runs.pictures(data=data, data_dir=data_dir)
-    found = study(runs, features, find_landmarks=find_landmarks, repeats=repeats, seed=seed)
+    people = {"fixations": fixations, "outside": outside}
+    found = study(runs, features, find_landmarks=find_landmarks, **people, repeats=repeats, seed=seed)
     write_tables(found, out)
     figures = {name: embedded(path) for name, path in draw(found, out / "figures").items()}
     page = template("comparison.html").render(**_context(found, figures, repeats, seed))
@@ -56,6 +60,8 @@ def _context(found, figures, repeats, seed):
         "samples": list(found.samples),
         "maps": explorer(found) if found.maps else None,
         "agreement": [row for row in found.tables["map_agreement"] if row["emotion"] == "all"],
+        "people": found.people,
+        "measures": MEASURES,
         "note": found.note,
         "without_landmarks": next((told["left_out"] for told in found.regions.values()), None),
         "repeats": repeats,

@@ -50,6 +50,7 @@ def _context(run):
         "parts": [_of_split(run, split, regions.get(split)) for split in run.splits],
         "figures": _figures(run.folder / "figures", (*OF_THE_RUN, *OF_STUDIES)),
         "looking": _optional(run.folder / "looking.json"),
+        "agreement": _optional(run.folder / "agreement.json"),
         "studies": {
             name: _optional(run.folder / f"{name}.json")
             for name in ("saliency_occlusion", "saliency_bubbles", "robustness")

@@ -1,0 +1,59 @@
+"""Does a run look where people look? Its maps and scan paths against a file of fixations."""
+
+import numpy as np
+
+from edram_fer import face_landmarks, files
+from edram_fer.attention import baselines, fixations
+from edram_fer.evaluated import Evaluated
+
+FILE, FIGURE = "agreement.json", "agreement.svg"
+
+
+def agree(run, path, *, split=None, outside="raise", sigma=None, find_landmarks=False, data=None, data_dir=None,
+          repeats=1000, seed=0):
+    """Hold an evaluated run against fixations; write agreement.json and figures/agreement.svg of the run.
+
+    Args:
+        run: the run folder; split: one that it was evaluated on, None: the first.
+        path: CSV of fixations (see `attention.fixations`) whose images are named by the ids of the pictures, in pixels
+            of the prepared pictures.
+        outside: "raise", or "leave out" rows beside their picture.
+        sigma: of the people's maps, in pixels; None: a tenth of the shorter side, about one degree of the visual field.
+        find_landmarks: let dlib find landmarks, for the map of the mean face, where the data set has none.
+        data, data_dir: where the pictures are, as in `evaluation.evaluate`.
+        repeats, seed: of the intervals; the seed also shuffles and halves.
+
+    Returns: the content of agreement.json: "split", "fixations" (the file and what was read of it), "sigma", "pictures"
+    with fixations, "without_fixations" (pictures of the split), "beside_the_picture" (pictures whose windows all miss
+    them), "maps" and "paths" as `baselines.maps_beside` and `paths_beside` give them ("paths" None for a run without
+    windows in time order).
+
+    Raises ValueError for a run without windows of its own, a split that was not evaluated, a file none of whose images
+    is a picture of the split, and as `fixations.read`.
+    """
+    from edram_fer.figures.agreement import agreement as draw  # Matplotlib only where something is drawn
+    from edram_fer.figures.style import save
+
+    run = Evaluated(run)
+    split = run.splits[0] if split is None else split
+    if split not in run.splits:
+        raise ValueError(f"split: {run.folder} was evaluated on {', '.join(run.splits)}, not on {split!r}")
+    found, features = run.predictions(split), run.pictures(split, data=data, data_dir=data_dir)
+    shape = np.shape(features["image"])[1:3]
+    read = fixations.read_of(path, found["id"], shape, outside=outside)
+    points, note = face_landmarks.of(features, find=find_landmarks)
+    sigma = baselines.DEGREE * min(shape) if sigma is None else sigma
+    options = {"landmarks": points, "repeats": repeats, "seed": seed}
+    result = {
+        "split": split,
+        "fixations": f"{path}: {read.report()}",
+        "sigma": sigma,
+        "pictures": len(set(read.image)),
+        "without_fixations": len(found["id"]) - len(set(read.image)),
+        "landmarks": note,
+        **baselines.of_predictions(found, read, shape, sigma, **options),
+    }
+    result = files.plain(result)
+    files.write_json(run.folder / FILE, result)
+    save(draw(result), run.folder / "figures" / FIGURE)
+    return result
