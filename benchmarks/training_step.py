@@ -46,13 +46,12 @@ def keras_model(options, dtype="float32"):
 
 def keras_step(options, dtype):
     """A function that does one training step of our EDRAM, by Keras' own compiled step."""
-    import keras
-
     from edram_fer.losses import AffectLoss, EmotionLoss, LocationLoss
+    from edram_fer.optimizer import Adam
 
     model = keras_model(options, dtype)
     model.compile(
-        keras.optimizers.Adam(1e-4, global_clipnorm=10.0),
+        Adam(1e-4, global_clipnorm=10.0),
         loss={"emotion": EmotionLoss(), "affect": AffectLoss(), "emitted": LocationLoss()},
         jit_compile=False,
     )

@@ -35,6 +35,35 @@ class SGD(keras.optimizers.SGD):
         return {**super().get_config(), "decay": self.decay}
 
 
+@keras.saving.register_keras_serializable(package="edram_fer")
+class Adam(keras.optimizers.Adam):
+    """Keras' Adam, with `weight_decay` its AdamW, in one pass over the memory for each variable on TensorFlow.
+
+    Keras writes the update in a dozen operations, each of which reads and writes all weights; TensorFlow has a kernel
+    of the same formula, which takes two fifths of the time on a CPU. Other backends fuse the operations themselves.
+    """
+
+    def update_step(self, gradient, variable, learning_rate):
+        if keras.backend.backend() != "tensorflow":
+            return super().update_step(gradient, variable, learning_rate)
+        import tensorflow as tf
+
+        place = self._get_variable_index(variable)
+        dtype, step = variable.dtype, tf.cast(self.iterations.value + 1, variable.dtype)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[place].value.handle,
+            v=self._velocities[place].value.handle,
+            beta1_power=tf.pow(tf.cast(self.beta_1, dtype), step),
+            beta2_power=tf.pow(tf.cast(self.beta_2, dtype), step),
+            lr=tf.cast(learning_rate, dtype),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=tf.cast(gradient, dtype),
+        )
+
+
 def make(recipe, steps, variables):
     """Adam, AdamW or SGD with the recipe's schedule.
 
@@ -44,12 +73,12 @@ def make(recipe, steps, variables):
         variables: that it will train.
     """
     rate = _learning_rate(recipe, steps)
-    if recipe.optimizer == "adam":
-        return keras.optimizers.Adam(rate, global_clipnorm=recipe.clip_norm)
     if recipe.optimizer == "sgd":
         options = {"momentum": recipe.momentum, "nesterov": recipe.nesterov, "decay": recipe.weight_decay}
         return SGD(rate, global_clipnorm=recipe.clip_norm, **options)
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, global_clipnorm=recipe.clip_norm)
+    if recipe.optimizer == "adam":
+        return Adam(rate, global_clipnorm=recipe.clip_norm)
+    optimizer = Adam(rate, weight_decay=recipe.weight_decay, global_clipnorm=recipe.clip_norm)
     # Keras holds names against a variable's own name ("kernel"), which does not tell whose it is: so the variables.
     optimizer.exclude_from_weight_decay([variable for variable in variables if not _is_decayed(variable)])
     return optimizer

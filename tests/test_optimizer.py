@@ -60,3 +60,20 @@ def test_steps_divide_the_rate_by_ten():
     rate = optimizer.make(made, steps=10, variables=[])._learning_rate
     for step, expected in ((0, 0.1), (19, 0.1), (20, 0.01), (44, 0.01), (45, 0.001), (90, 0.001)):
         assert float(rate(step)) == pytest.approx(expected), step
+
+
+@pytest.mark.parametrize("decay", [None, 0.3])
+def test_adam_in_one_pass_is_keras_adam(decay):
+    start, rng = [np.ones((3, 2), "float32"), np.ones(4, "float32")], np.random.default_rng(0)
+    steps = [[rng.normal(0, 1, values.shape).astype("float32") for values in start] for _ in range(5)]
+    found = []
+    for kind in (optimizer.Adam, keras.optimizers.Adam):
+        variables = [keras.Variable(values) for values in start]
+        made = kind(keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.9), weight_decay=decay, global_clipnorm=1.0)
+        made.build(variables)
+        for gradients in steps:
+            made.apply([keras.ops.convert_to_tensor(gradient) for gradient in gradients], variables)
+        found.append([np.array(variable.value) for variable in (*variables, *made.variables)])
+    assert len(found[0]) == len(found[1]) and np.abs(found[0][0] - 1).max() > 0.1
+    for own, other in zip(*found, strict=True):
+        np.testing.assert_allclose(own, other, rtol=1e-5, atol=1e-7)

@@ -45,7 +45,7 @@ def test_stopped_at_every_step_it_comes_to_the_same(tmp_path, monkeypatch, every
 def test_killed_without_a_word(tmp_path):
     code = (
         "import os, sys\n"
-        "from edram_fer import resumable\n"
+        "from edram_fer.studies import resumable\n"
         "resumable.EVERY = 0\n"
         "import numpy as np\n"
         "s = resumable.Resumable(sys.argv[1], {'seed': 3}, lambda: {'n': np.zeros(1)})\n"

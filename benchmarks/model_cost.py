@@ -1,0 +1,96 @@
+"""Parameters, operations and time of the models, one picture of 48x48 at a time and in batches, in one run.
+
+    python -m benchmarks.model_cost
+    python -m benchmarks.model_cost fer2013 fer2013,model=cnn --out runs/model_cost.json
+
+An argument is a recipe with settings behind commas. Operations are TensorFlow's own count of one forward pass of one
+picture, multiplications and additions each counted, as its profiler sees them in the graph. Time is the median of the
+rounds in which the models take turns, in float32. With the defaults, on two cores: about two minutes.
+"""
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from rich.console import Console
+from rich.table import Column, Table
+
+from edram_fer import files, training
+from edram_fer import recipe as recipes
+
+DEFAULTS = (
+    *("fer2013", "fer2013,model=cnn", "zoom_free", "deep_emotion_fer2013", "deep_emotion_fer2013,variant=image"),
+    *("deep_emotion_fer2013,variant=plus", "ran_ferplus_small", "ran_ferplus_small,crops=face"),
+)
+SIZE = 48
+
+
+def build(text):
+    """The model of "recipe,key=value,..." for grey pictures of `SIZE`."""
+    name, *settings = text.split(",")
+    recipe = recipes.override(recipes.get(name), [*settings, "dtype=float32"])
+    return training.build(recipe, {"image_size": (SIZE, SIZE), "channels": 1})
+
+
+def operations(model):
+    """Floating point operations of a forward pass of one picture."""
+    shape = {name: tf.TensorSpec((1, *shape[1:]), tf.float32) for name, shape in model.input_shapes().items()}
+    graph = tf.function(lambda inputs: model(inputs, training=False)).get_concrete_function(shape).graph
+    profiler = tf.compat.v1.profiler
+    options = profiler.ProfileOptionBuilder(profiler.ProfileOptionBuilder.float_operation()).with_empty_output()
+    return profiler.profile(graph, options=options.build()).total_float_ops
+
+
+def timed(model, batch):
+    """A function that answers for `batch` random pictures and tells the milliseconds per picture."""
+    inputs = {
+        name: tf.constant(np.random.default_rng(0).random((batch, *shape[1:]), dtype="float32"))
+        for name, shape in model.input_shapes().items()
+    }
+    call = tf.function(lambda given: model(given, training=False))
+    call(inputs)
+
+    def once():
+        begin = time.perf_counter()
+        call(inputs)["emotion"].numpy()
+        return 1000 * (time.perf_counter() - begin) / batch
+
+    return once
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", default=DEFAULTS, metavar="RECIPE,KEY=VALUE")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    keras.utils.set_random_seed(0)
+    built = {text: build(text) for text in options.models}
+    rows = {}
+    for name, model in built.items():
+        rows[name] = {"parameters": model.count_params(), "operations": operations(model)}
+    for batch in (1, options.batch):
+        calls = {name: timed(model, batch) for name, model in built.items()}
+        seen = {name: [] for name in calls}
+        for _ in range(options.rounds):
+            for name, call in calls.items():
+                seen[name].append(call())
+        for name, values in seen.items():
+            rows[name][f"ms_in_batches_of_{batch}"] = statistics.median(values)
+    name = Column("model", no_wrap=True)
+    table = Table(name, "parameters", "million operations", "ms alone", f"ms in batches of {options.batch}")
+    for name, row in rows.items():
+        times = [f"{row[f'ms_in_batches_of_{batch}']:.2f}" for batch in (1, options.batch)]
+        table.add_row(name, f"{row['parameters']:,}", f"{row['operations'] / 1e6:,.0f}", *times)
+    Console(width=120).print(table)
+    if options.out:
+        files.write_json(options.out, rows)
+
+
+if __name__ == "__main__":
+    main()
