@@ -1,9 +1,9 @@
 """Parameters, operations and time of the models, one picture of 48x48 at a time and in batches, in one run.
 
     python -m benchmarks.model_cost
-    python -m benchmarks.model_cost fer2013 fer2013,model=cnn --out runs/model_cost.json
+    python -m benchmarks.model_cost fer2013 "fer2013 model=cnn" --out runs/model_cost.json
 
-An argument is a recipe with settings behind commas. Operations are TensorFlow's own count of one forward pass of one
+An argument is a recipe and, behind spaces, settings. Operations are TensorFlow's own count of one forward pass of one
 picture, multiplications and additions each counted, as its profiler sees them in the graph. Time is the median of the
 rounds in which the models take turns, in float32. With the defaults, on two cores: about two minutes.
 """
@@ -23,15 +23,15 @@ from edram_fer import files, training
 from edram_fer import recipe as recipes
 
 DEFAULTS = (
-    *("fer2013", "fer2013,model=cnn", "zoom_free", "deep_emotion_fer2013", "deep_emotion_fer2013,variant=image"),
-    *("deep_emotion_fer2013,variant=plus", "ran_ferplus_small", "ran_ferplus_small,crops=face"),
+    *("fer2013", "fer2013 model=cnn", "zoom_free", "deep_emotion_fer2013", "deep_emotion_fer2013 variant=image"),
+    *("deep_emotion_fer2013 variant=plus", "ran_ferplus_small", "ran_ferplus_small crops=face"),
 )
 SIZE = 48
 
 
 def build(text):
-    """The model of "recipe,key=value,..." for grey pictures of `SIZE`."""
-    name, *settings = text.split(",")
+    """The model of "recipe key=value ..." for grey pictures of `SIZE`."""
+    name, *settings = text.split()
     recipe = recipes.override(recipes.get(name), [*settings, "dtype=float32"])
     return training.build(recipe, {"image_size": (SIZE, SIZE), "channels": 1})
 
@@ -64,7 +64,7 @@ def timed(model, batch):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", default=DEFAULTS, metavar="RECIPE,KEY=VALUE")
+    parser.add_argument("models", nargs="*", default=DEFAULTS, metavar="RECIPE KEY=VALUE")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--out", type=Path)
