@@ -55,7 +55,7 @@ def trained(tmp_path_factory, arrays_file):
     from edram_fer import recipe, training
 
     settings = [
-        *("batch_size=14", "epochs=3", "checkpoint_steps=2", "learning_rate=0.03", "seed=2", "min_learning_rate=1e-4"),
+        *("batch_size=14", "epochs=3", "checkpoint_steps=2", "learning_rate=0.045", "seed=2", "min_learning_rate=1e-4"),
         *("glimpses=2", "glimpse_size=14", "dropout=0.4", "glimpse_filters=(2, 2, 4, 4, 4, 4)"),
         *("glimpse_units=8", "head_units=8", "classification_units=8", "location_units=8", "context_filters=(4, 4, 8)"),
         f"data={arrays_file}",
