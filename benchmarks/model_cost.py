@@ -82,8 +82,8 @@ def main():
                 seen[name].append(call())
         for name, values in seen.items():
             rows[name][f"ms_in_batches_of_{batch}"] = statistics.median(values)
-    name = Column("model", no_wrap=True)
-    table = Table(name, "parameters", "million operations", "ms alone", f"ms in batches of {options.batch}")
+    columns = ("parameters", "million operations", "ms alone", f"ms in batches of {options.batch}")
+    table = Table(Column("model", no_wrap=True), *columns)
     for name, row in rows.items():
         times = [f"{row[f'ms_in_batches_of_{batch}']:.2f}" for batch in (1, options.batch)]
         table.add_row(name, f"{row['parameters']:,}", f"{row['operations'] / 1e6:,.0f}", *times)

@@ -63,7 +63,7 @@ def begin_with(model, source):
     Args:
         source: as of `load`.
 
-    Returns: (number of variables taken, of all).
+    Returns: (number of variables that this changed, of all).
 
     Raises as `load`, and ValueError where nothing fits.
     """

@@ -78,7 +78,7 @@ class _Setting:
         self.model = build(recipe, described)
         if recipe.initial_weights and not (self.run / checkpoints.LATEST).exists():
             counts = checkpoints.begin_with(self.model, recipe.initial_weights)
-            log.info("%d of %d variables are those of %s", *counts, recipe.initial_weights)
+            log.info("%d of %d variables changed to those of %s", *counts, recipe.initial_weights)
         outputs = _output_shapes(self.model)
         self.training, self.validation = batches(recipe, self.model.input_shapes(), outputs, data_dir)
         logged = compile_model(self.model, recipe, outputs, self.training)

@@ -90,24 +90,6 @@ def toy_recipe(arrays_file):
 
 
 @pytest.fixture
-def at_step(monkeypatch):
-    """at_step(n, deed): call `deed` in the n-th training step from now on."""
-    from edram_fer import callbacks
-
-    def install(number, deed):
-        count, inner = iter(range(1, 1000)), callbacks.NanGuard.on_train_batch_end
-
-        def step(self, batch, logs=None):
-            inner(self, batch, logs)
-            if next(count) == number:
-                deed()
-
-        monkeypatch.setattr(callbacks.NanGuard, "on_train_batch_end", step)
-
-    return install
-
-
-@pytest.fixture
 def mounted(tmp_path):
     """mount(options) -> an empty folder on its own small file system in memory, unmounted afterwards."""
     folder = tmp_path / "mounted"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import os
 import shutil
 import signal
 import subprocess
@@ -10,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toy import STEPS, assert_same_run, history, send
+from toy import STEPS, assert_same_run, history
 
-from edram_fer import checkpoints, environment, files, training
+from edram_fer import callbacks, checkpoints, environment, files, training
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -42,6 +43,27 @@ def toy_run(toy_recipe, tmp_path_factory):
     run = tmp_path_factory.mktemp("toy") / "run"
     training.train(toy_recipe, run, verbose=0)
     return run
+
+
+@pytest.fixture
+def at_step(monkeypatch):
+    """at_step(n, deed): call `deed` in the n-th training step from now on."""
+
+    def install(number, deed):
+        count, inner = iter(range(1, 1000)), callbacks.NanGuard.on_train_batch_end
+
+        def step(self, batch, logs=None):
+            inner(self, batch, logs)
+            if next(count) == number:
+                deed()
+
+        monkeypatch.setattr(callbacks.NanGuard, "on_train_batch_end", step)
+
+    return install
+
+
+def send(*numbers):
+    return lambda: [os.kill(os.getpid(), number) for number in numbers]
 
 
 def command(*arguments, preamble=None):

@@ -194,10 +194,10 @@ def of_predictions(found, read, shape, sigma=None, *, landmarks=None, repeats=10
 
 def _paths_alike(pairs, shape):
     """{measure: mean} over pairs of paths in pixels; nan where none of them is long enough."""
-    rows = []
+    rows, installed = [], importlib.util.find_spec("multimatch_gaze") is not None
     for path, other in pairs:
         row = {"scan_match": float(scan_match(scaled(path, shape), scaled(other, shape)))}
-        if importlib.util.find_spec("multimatch_gaze"):
+        if installed:
             row |= {f"multi_match_{name}": value for name, value in multi_match(path, other, shape).items()}
         rows.append(row)
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}

@@ -27,6 +27,7 @@ def looking(
         typer.echo(f"{name:18}{100 * found['value']:7.2f} %   ({100 * low:.2f} to {100 * high:.2f})")
     typer.echo(f"Figure: {run / 'figures' / FIGURE}")
 
+
 def agreement(
     run: Run,
     fixations: Annotated[

@@ -56,7 +56,7 @@ def draw(run, pictures=None, *, find_landmarks=False, pdf=False):
                 written.append(save(figure, (folder / name).with_suffix(".pdf")))
 
     keep(run.folder / "figures", _of_the_run(run))
-    told, landmarks = {}, {}
+    told, landmarks = {}, {}  # ids are unique in a split of the data set only
     for split in tqdm(run.splits, desc="figures", unit="split", disable=None):
         found, scores, folder = run.predictions(split), run.metrics["splits"][split], run.folder / "figures" / split
         keep(folder, _of_numbers(run.table(split), found, scores))
@@ -67,7 +67,8 @@ def draw(run, pictures=None, *, find_landmarks=False, pdf=False):
             images = len(features["image"])
             raise ValueError(f"split {split} has {len(found['id'])} predictions, but {images} images were given")
         keep(folder, _of_faces(found, np.asarray(features["image"]), emotions))
-        drawn, told[split] = _of_regions(found, features, emotions, find_landmarks, landmarks)
+        known = landmarks.setdefault(run.data_split(split), {})
+        drawn, told[split] = _of_regions(found, features, emotions, find_landmarks, known)
         keep(folder, drawn)
     if told:
         files.write_json(run.folder / REGIONS, files.plain(told))

@@ -5,7 +5,6 @@ from pathlib import Path
 from edram_fer import files
 from edram_fer.comparison.runs import read
 from edram_fer.comparison.study import study, write_tables
-from edram_fer.figures.agreement import MEASURES
 from edram_fer.figures.comparison import CONTRASTS, TITLES, draw
 from edram_fer.report.explorer import explorer
 from edram_fer.report.pictures import embedded
@@ -61,7 +60,6 @@ def _context(found, figures, repeats, seed):
         "maps": explorer(found) if found.maps else None,
         "agreement": [row for row in found.tables["map_agreement"] if row["emotion"] == "all"],
         "people": found.people,
-        "measures": MEASURES,
         "note": found.note,
         "without_landmarks": next((told["left_out"] for told in found.regions.values()), None),
         "repeats": repeats,
