@@ -20,9 +20,9 @@ class StepBatchNormalization(keras.layers.Layer):
             show that.
 
     Under mixed precision inference is float32 inside; training reads and writes maps [B, h, w, C] in the compute dtype,
-    sums over one picture included, and keeps mean, variance and all else in float32. The layer is not a set of Keras'
-    BatchNormalization because those took a large part of an EDRAM's training step on a CPU, where the passes over the
-    memory count: here the sums are matrix products and the gradient is the closed form.
+    and keeps mean, variance and all else in float32. The layer is not a set of Keras' BatchNormalization because those
+    took a large part of an EDRAM's training step on a CPU, where the passes over the memory count: here TensorFlow
+    normalises maps with its fused kernel, and elsewhere the sums are matrix products and the gradient is the closed form.
 
     Args:
         steps: number of steps T, at least 1.
@@ -63,13 +63,10 @@ class StepBatchNormalization(keras.layers.Layer):
             return ops.cast(ops.cast(x, "float32") * scale + shift, self.compute_dtype)
         if len(x.shape) == 2:
             x = ops.cast(x, "float32")  # few numbers: no reason to round sums
-        fixed = ops.stop_gradient(x)
-        mean = _mean(fixed)
-        variance = ops.maximum(_mean(ops.square(fixed)) - ops.square(mean), 0.0)
+        y, mean, variance = normalised(x, gamma, beta, self.epsilon)
         here = np.eye(self.moving_mean.shape[0], dtype="float32")[row][:, None] * (1.0 - self.momentum)
         self.moving_mean.assign_add((mean - self.moving_mean) * here)
         self.moving_variance.assign_add((variance - self.moving_variance) * here)
-        y = _normalise(x, gamma, beta, mean, ops.rsqrt(variance + self.epsilon))
         return ops.cast(y, self.compute_dtype)
 
     def compute_output_shape(self, input_shape, step=None):
@@ -84,6 +81,29 @@ class StepBatchNormalization(keras.layers.Layer):
             "epsilon": self.epsilon,
             "beta_initializer": keras.initializers.serialize(self.beta_initializer),
         }
+
+
+def normalised(x, gamma, beta, epsilon):
+    """gamma * (x - mean) / sqrt(variance + epsilon) + beta with the statistics of the batch, in the dtype of x.
+
+    Args:
+        x: [B, ..., C].
+        gamma, beta: float32 [C].
+
+    Returns:
+        That; mean and variance (of the population, not Bessel's), float32 [C], as constants to the gradient.
+    """
+    if keras.backend.backend() == "tensorflow" and len(x.shape) == 4 and x.dtype != "float64":
+        import tensorflow as tf
+
+        y, mean, variance = tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, epsilon=epsilon, is_training=True)
+        count = ops.cast(ops.prod(ops.shape(x)[:-1]), "float32")
+        variance = variance * (1.0 - 1.0 / count)  # TensorFlow divides by count - 1
+        return y, ops.stop_gradient(mean), ops.stop_gradient(variance)
+    fixed = ops.stop_gradient(x)
+    mean = _mean(fixed)
+    variance = ops.maximum(_mean(ops.square(fixed)) - ops.square(mean), 0.0)
+    return _normalise(x, gamma, beta, mean, ops.rsqrt(variance + epsilon)), mean, variance
 
 
 @ops.custom_gradient
@@ -124,14 +144,6 @@ def _mean(x):
 
 
 def _affine(x, scale, shift=None):
-    """x * scale + shift per channel, in the dtype of x.
-
-    TensorFlow makes a depthwise convolution, the sum and a ReLU behind it one pass over the memory, and product and sum
-    two; XLA makes them one by itself.
-    """
-    scale = ops.cast(scale, x.dtype)
-    if keras.backend.backend() == "tensorflow" and len(x.shape) == 4:
-        y = ops.depthwise_conv(x, scale[None, None, :, None], data_format="channels_last")
-    else:
-        y = x * scale
+    """x * scale + shift per channel, in the dtype of x."""
+    y = x * ops.cast(scale, x.dtype)
     return y if shift is None else y + ops.cast(shift, x.dtype)

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from models.batch_norm import StepBatchNormalization
+from models.convolution import Conv2D
 
 FILTERS = (64, 64, 128, 128, 160, 192)
 _PADDING = ("same", "valid", "same", "same", "same", "valid")
@@ -29,7 +30,7 @@ class GlimpseCNN(keras.layers.Layer):
         self.filters, self.steps, self.batch_norm, self.momentum = tuple(filters), steps, batch_norm, momentum
         policy = self.dtype_policy
         self.convolutions = [
-            keras.layers.Conv2D(n, 3, padding=padding, use_bias=False, kernel_initializer="he_normal", dtype=policy)
+            Conv2D(n, 3, padding=padding, use_bias=False, kernel_initializer="he_normal", dtype=policy)
             for n, padding in zip(self.filters, _PADDING, strict=True)
         ]
         self.norms = [StepBatchNormalization(steps, batch_norm, momentum, dtype=policy) for _ in self.filters]

@@ -1,0 +1,55 @@
+"""3x3 convolutions whose kernel gradient is nine matrix products on small maps in bfloat16 on a CPU.
+
+There oneDNN, which TensorFlow calls, is two to three times slower than nine products; on larger maps, in float32 and on
+a GPU the library's own gradient is the faster one and is left in place (benchmarks/training_step.py).
+"""
+
+import functools
+
+import keras
+from keras import ops
+
+SMALL = 36  # positions of the output
+
+
+@functools.cache
+def _on_tensorflow_cpu():
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return not tf.config.list_physical_devices("GPU")
+
+
+def convolve(x, kernel, padding):
+    """[B, H, W, C] * [3, 3, C, D] -> [B, H', W', D], stride 1, as `ops.conv`, but with the gradient of the kernel
+    summed as dK[i, j] = sum over b, y, x of X[b, y + i, x + j]^T dY[b, y, x]."""
+
+    @ops.custom_gradient
+    def convolution(x, kernel):
+        def gradient(*args, upstream=None):
+            upstream = args[0] if upstream is None else upstream
+            _, height, width, filters = upstream.shape
+            padded = ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))) if padding == "same" else x
+            rows = ops.reshape(upstream, (-1, filters))
+            seen = [padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)]
+            products = [ops.matmul(ops.transpose(ops.reshape(part, (-1, x.shape[-1]))), rows) for part in seen]
+            return ops.conv_transpose(upstream, kernel, padding=padding), ops.reshape(products, kernel.shape)
+
+        return ops.conv(x, kernel, padding=padding), gradient
+
+    # A cast variable is a tensor: TensorFlow wants no variables inside.
+    return convolution(ops.convert_to_tensor(x), ops.cast(kernel, x.dtype))
+
+
+@keras.saving.register_keras_serializable(package="edram_fer")
+class Conv2D(keras.layers.Conv2D):
+    """Keras' Conv2D with the faster of the two gradients. Its name is Keras', by which the weights are found in files."""
+
+    def convolution_op(self, x, kernel):
+        _, height, width, _ = self.compute_output_shape(x.shape)
+        plain = self.kernel_size == (3, 3) and self.strides == (1, 1) == self.dilation_rate and self.groups == 1
+        small = height is not None and width is not None and height * width <= SMALL
+        if plain and small and self.compute_dtype == "bfloat16" and _on_tensorflow_cpu():
+            return convolve(x, kernel, self.padding)
+        return super().convolution_op(x, kernel)
