@@ -27,14 +27,14 @@ class MovingAverage(keras.callbacks.Callback):
         self.averaged = [weight for weight in model.weights if keras.backend.is_float_dtype(weight.dtype)]
         start = _copies(self.averaged)
         self.variables = [keras.Variable(value, trainable=False, name="average") for value in start]
+        self.move = _compiled(self.variables, self.averaged)
 
     def on_train_batch_end(self, batch, logs=None):
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()  # inside `fit` the variables of the model lie elsewhere
         steps = int(self.model.optimizer.iterations)
         rate = 1 - min(self.decay, (1 + steps) / (10 + steps))
-        for average, variable in zip(self.variables, self.averaged, strict=True):
-            average.assign_add(rate * (ops.convert_to_tensor(variable) - average))
+        self.move(np.float32(rate))
 
     def on_test_begin(self, logs=None):
         self.own = _copies(self.averaged)
@@ -46,6 +46,30 @@ class MovingAverage(keras.callbacks.Callback):
     def _put(self, values):
         for variable, value in zip(self.averaged, values, strict=True):
             variable.assign(value)
+
+
+def _compiled(averages, weights):
+    """Function of a rate that moves all averages in one call: one operation after the other they take longer than the
+    training step of a small model."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        @tf.function
+        def move(rate):
+            for average, weight in zip(averages, weights, strict=True):
+                average.assign_add(rate * (ops.convert_to_tensor(weight) - average))
+
+        return move
+    import jax
+
+    moved = jax.jit(lambda rate, old, new: [a + rate * (b - a) for a, b in zip(old, new, strict=True)])
+
+    def move(rate):
+        values = moved(rate, [average.value for average in averages], [weight.value for weight in weights])
+        for average, value in zip(averages, values, strict=True):
+            average.assign(value)
+
+    return move
 
 
 def _copies(variables):
