@@ -14,6 +14,17 @@ from edram_fer.attention.windows import COLLAPSED
 log = logging.getLogger(__name__)
 
 
+class Progress(keras.callbacks.ProgbarLogger):
+    """Keras' progress bar, which counts to the last epoch of the run: a resumed `fit` may only end the one in hand."""
+
+    def __init__(self, epochs):
+        super().__init__()
+        self.all_epochs = epochs
+
+    def set_params(self, params):
+        super().set_params({**params, "epochs": self.all_epochs})
+
+
 class NanGuard(keras.callbacks.Callback):
     """Ends training at the first loss that is not finite, before it reaches a checkpoint."""
 

@@ -63,8 +63,6 @@ def resume(run, *, data_dir=None, verbose="auto"):
     setting = _Setting(recipe, run, described, data_dir)
     if (run / checkpoints.LATEST).exists():
         setting.checkpoint.read(setting.model)
-        if setting.checkpoint.step:  # Keras makes the metrics, whose sums come back too, at the first batch
-            setting.model.evaluate(setting.validation.start(), steps=1, verbose=0)
     environment.record(run, recipe, described, data_dir)
     _fit(setting, verbose)
 
@@ -82,6 +80,7 @@ class _Setting:
         outputs = _output_shapes(self.model)
         self.training, self.validation = batches(recipe, self.model.input_shapes(), outputs, data_dir)
         logged = compile_model(self.model, recipe, outputs, self.training)
+        _make_metrics(self.model, outputs, self.validation)
         if recipe.monitor not in logged:
             raise ValueError(f"monitor: expected one of {', '.join(logged)}, got {recipe.monitor!r}")
         self.history, self.stop = [], _StopRequest()
@@ -104,7 +103,7 @@ class _Setting:
         saved = {"every": recipe.checkpoint_steps, "history": self.history, "interrupted": self.stop}
         more = [variable for average in averages for variable in average.variables]
         self.checkpoint = checkpoints.Checkpoint(run, others, more=more, **saved)
-        self.callbacks = [*others, *averages, *_tensorboard(run), self.checkpoint]
+        self.callbacks = [callbacks.Progress(recipe.epochs), *others, *averages, *_tensorboard(run), self.checkpoint]
 
 
 def make_reproducible(seed):
@@ -184,6 +183,17 @@ def compile_model(model, recipe, outputs, training):
     parts = [f"{name}_loss" for name in terms] if len(terms) > 1 else []
     names = ("loss", *parts, "emotion_accuracy", *windows.result())
     return [f"val_{name}" for name in names]
+
+
+def _make_metrics(model, outputs, validation):
+    """Make the variables of losses and metrics: Keras does at the first batch, and TensorFlow traces a step anew that
+    made variables, which takes as long again; and the sums of a resumed run need a place to come back to."""
+    _, targets = next(iter(validation.start()))
+    count = len(targets["emotion"])
+    answers = {name: np.zeros((count, *shape[1:]), "float32") for name, shape in outputs.items()}
+    model.compute_loss(y=targets, y_pred=answers)
+    model.compute_metrics(None, targets, answers)
+    model.reset_metrics()
 
 
 def _schedule_callbacks(recipe):
