@@ -6,9 +6,9 @@ import sys
 
 import typer
 
-from edram_fer.commands.compare import compare
+from edram_fer.commands.compare import compare, crops
 from edram_fer.commands.evaluate import evaluate, figures, report
-from edram_fer.commands.perturb import robustness, saliency
+from edram_fer.commands.perturb import region_weights, robustness, saliency
 from edram_fer.commands.prepare import arrays, prepare
 from edram_fer.commands.show import doctor, inspect
 from edram_fer.commands.study import agreement, looking
@@ -22,8 +22,8 @@ app = typer.Typer(
     help="Train and compare FER models that choose where to look, and study what they look at.",
 )
 for command in (
-    *(prepare, arrays, train, sweep, evaluate, figures, report, compare),
-    *(looking, agreement, saliency, robustness, inspect, doctor),
+    *(prepare, arrays, train, sweep, evaluate, figures, report, compare, crops),
+    *(looking, agreement, saliency, robustness, region_weights, inspect, doctor),
 ):
     app.command()(command)
 

@@ -11,6 +11,7 @@ right angle has a0 = a4 = 0 and covers as much as before.
 
 import numpy as np
 
+OFF_MIDDLE = 0.1  # distance of a centre from the middle, in [-1, 1], from which on its place has another name
 COLLAPSED = 0.02  # spread of the centres, in [-1, 1], below which a step looks at the same place of every image
 _UNIT_CORNERS = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], float)
 _CHUNK = 1_000_000  # numbers held at once by each temporary array of the rasteriser
@@ -19,6 +20,38 @@ _CHUNK = 1_000_000  # numbers held at once by each temporary array of the raster
 def has_windows(windows):
     """Whether a model looks at anything but the whole of every picture: `windows` [B, N, 2, 3]."""
     return not np.allclose(windows, np.eye(2, 3))
+
+
+def names(windows):
+    """Names of `windows` [N, 2, 3] by their places, as the beholder sees them: list of N, no two the same.
+
+    The whole picture is "face"; the others "upper left", "upper middle", "left", "middle" and so on. Those of one
+    place are told apart by their zoom ("middle, 90%"), and where that is the same, too, by a number.
+    """
+    found = []
+    for window, (x, y) in zip(np.asarray(windows), centres(windows), strict=True):
+        row = "upper" if y < -OFF_MIDDLE else "lower" if y > OFF_MIDDLE else ""
+        column = "left" if x < -OFF_MIDDLE else "right" if x > OFF_MIDDLE else "middle"
+        found.append(f"{row} {column}".strip() if has_windows(window) else "face")
+    sizes = [f"{name}, {size:.0%}" for name, size in zip(found, zoom(windows), strict=True)]
+    found = [size if found.count(name) > 1 else name for name, size in zip(found, sizes, strict=True)]
+    return [
+        f"{name} ({found[:index].count(name) + 1})" if found.count(name) > 1 else name
+        for index, name in enumerate(found)
+    ]
+
+
+def check_weighed(name, windows, recurrent):
+    """Raise ValueError, with the `name` of the model, unless it weighs several windows [B, N, 2, 3] of a picture
+    against each other: N > 1, and not `recurrent`, whose windows follow each other with equal weights."""
+    count = np.shape(windows)[1]
+    if recurrent:
+        raise ValueError(
+            f"{name}: expected a model that weighs several windows of a picture, got {count} glimpses of a recurrent "
+            f"one, which follow each other with equal weights"
+        )
+    if count < 2:
+        raise ValueError(f"{name}: expected a model that weighs several windows of a picture, got one window")
 
 
 def centres(windows):

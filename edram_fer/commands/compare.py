@@ -35,3 +35,26 @@ def compare(
 
     options = {"split": split, "find_landmarks": landmarks, "data": source, "data_dir": data_dir, "seed": seed}
     typer.echo(f"Comparison: {write(runs, out, fixations=fixations, outside=outside, **options)}")
+
+
+def crops(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, such as one with and one without a loss.")],
+    out: Annotated[Path, typer.Option("--out", help="The figure: .png, .svg or .pdf.")] = Path("crops.png"),
+    split: Annotated[str | None, typer.Option("--split", help="[default: the first that all have].")] = None,
+    picture: Annotated[
+        list[str] | None,
+        typer.Option("--picture", help="Id of a face; may be repeated [default: one right, one wrong of each class]."),
+    ] = None,
+    title: Annotated[
+        list[str] | None, typer.Option("--title", help="Of a run, once for each [default: the ends of their paths].")
+    ] = None,
+    source: Annotated[str | None, typer.Option("--data", help="Another place of the pictures evaluated.")] = None,
+    data_dir: DataDir = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the choice of faces.")] = 0,
+):
+    """The crops of the same faces in the order of their weights, by one or several evaluated runs that weigh them."""
+    startup.load_keras()
+    from edram_fer.comparison.crops import crops as draw
+
+    options = {"split": split, "pictures": picture, "titles": title, "data": source, "data_dir": data_dir, "seed": seed}
+    typer.echo(f"Figure: {draw(runs, out, **options)}")

@@ -100,3 +100,56 @@ def robustness(
             name = f"{kind}, {unit.format(row['level'])}"
             typer.echo(f"{name:28}{row['accuracy']:7.2%}   ({low:.2%} to {high:.2%})")
     typer.echo(f"Figure: {run / 'figures' / study.FIGURE}")
+
+
+def region_weights(
+    run: Run,
+    split: Split = "test",
+    source: Source = None,
+    data_dir: DataDir = None,
+    pictures: Annotated[int | None, typer.Option(min=1, help="How many, balanced [default: all].")] = None,
+    seed: Seed = 0,
+    box: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--box", metavar="NAME=X0,Y0,X1,Y1",
+            help="To cover, from -1 to 1; may be repeated [default: halves, eyes and mouth of a face that fills it].",
+        ),
+    ] = None,
+    side: Annotated[
+        list[float] | None, typer.Option("--side", help="Of a square, as a share of the picture's; may be repeated.")
+    ] = None,
+    fill: Annotated[str, typer.Option(help="Of what is covered: 0 to 255, or mean.")] = "0",
+):
+    """How much each crop of a face weighs, and how that changes when a part of the face is covered."""
+    given = {} if not box else {"boxes": dict(map(_box, box))}
+    startup.load_keras()
+    from edram_fer.studies import region_weights as study
+    from edram_fer.studies.observer import Observer
+
+    given |= {"sides": tuple(side)} if side else {}
+    observer = Observer(run, split=split, pictures=pictures, seed=seed, data=source, data_dir=data_dir)
+    result = study.region_weights(observer, **given, fill=fill)
+    widths = [max(len(name), 9) + 2 for name in result["windows"]]
+
+    def line(name, cells, accuracy):
+        row = "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+        typer.echo(f"{name:16}{row}{accuracy:>11}")
+
+    line("mean weight", result["windows"], "accuracy")
+    line("as it is", [f"{weight:.4f} " for weight in result["whole"]["weight"]], f"{result['whole']['accuracy']:.2%}")
+    for cover in result["covers"]:
+        ends = zip(cover["difference"], cover["difference_interval"], strict=True)
+        cells = [f"{value:+.4f}{' ' if low <= 0 <= high else '*'}" for value, (low, high) in ends]
+        line(cover["name"], cells, f"{cover['accuracy']:.2%}")
+    typer.echo("Under a cover: the change; * its 95 % interval is without 0.")
+    typer.echo(f"Figure: {run / 'figures' / study.FIGURE}")
+
+
+def _box(text):
+    """(name, (x0, y0, x1, y1)) of a box "NAME=X0,Y0,X1,Y1"."""
+    name, _, numbers = text.partition("=")
+    try:
+        return name, tuple(float(number) for number in numbers.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"--box: expected NAME=X0,Y0,X1,Y1, got {text!r}") from None

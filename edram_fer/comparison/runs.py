@@ -81,12 +81,13 @@ class Runs:
         return [name for name in self.emotions if (self.truth == name).any()]
 
 
-def read(folders, split=None):
+def read(folders, split=None, *, fewest=2):
     """Read runs to be compared.
 
     Args:
-        folders: two or more run folders; the first is the one that the others are held against.
+        folders: run folders; the first is the one that the others are held against.
         split: None: the first that all were evaluated on.
+        fewest: how many runs there have to be.
 
     Returns: Runs.
 
@@ -94,8 +95,8 @@ def read(folders, split=None):
     and for runs of different data sets, splits, emotions, pictures or true emotions.
     """
     folders = [Path(folder) for folder in folders]
-    if len(folders) < 2:
-        raise ValueError(f"expected two or more runs to compare, got {len(folders)}")
+    if len(folders) < fewest:
+        raise ValueError(f"expected {'two or more' if fewest == 2 else fewest} runs to compare, got {len(folders)}")
     for index, folder in enumerate(folders):
         if folder.resolve() in [other.resolve() for other in folders[:index]]:
             raise ValueError(f"{folder} is given twice: expected different runs")

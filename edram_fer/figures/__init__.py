@@ -8,15 +8,16 @@ from pathlib import Path
 # The figures of a run by name: those of each split lie in figures/SPLIT/, the others in figures/.
 OF_A_SPLIT = (
     *("heatmaps.png", "scan_paths.png", "samples_right.png", "samples_wrong.png"),  # need the pictures
+    "crops.png",  # of a model that weighs its windows
     *("differences_classes.png", "differences_steps.png", "differences_labels.png"),
     *("region_preference.svg", "region_steps.svg"),
     *("by_glimpse.svg", "early_exit.svg", "confusion.svg"),
 )
 OF_THE_RUN = ("curves.svg",)
-# Drawn by the commands looking, agreement, saliency and robustness; an evaluation leaves them.
+# Drawn by the commands looking, agreement, saliency, robustness and region-weights; an evaluation leaves them.
 OF_STUDIES = (
     *("looking.svg", "agreement.svg", "saliency_samples.png", "saliency_occlusion.png", "saliency_bubbles.png"),
-    "robustness.svg",
+    *("robustness.svg", "region_weights.svg"),
 )
 DPI = 200  # of the pictures among them: two pixels of the file for one of a page
 

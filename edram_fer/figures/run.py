@@ -11,6 +11,7 @@ from edram_fer.evaluated import Evaluated
 from edram_fer.figures import clear
 from edram_fer.figures.by_glimpse import accuracy_by_glimpse
 from edram_fer.figures.confusion import confusion
+from edram_fer.figures.crops import Weighed, crops, of_each_class
 from edram_fer.figures.curves import curves, read_history
 from edram_fer.figures.differences import difference_maps
 from edram_fer.figures.early_exit import early_exit
@@ -109,6 +110,10 @@ def _of_faces(found, images, emotions):
     if recurrent:
         drawn["scan_paths.png"] = _mean_paths(found, images, emotions)
     confidence = found["probabilities"].max(axis=-1)
+    if not recurrent and not np.allclose(weights, weights[:, :1]):  # an order of the windows to show
+        rows = of_each_class(truth, found["prediction"], emotions)
+        run = Weighed("", windows[rows], weights[rows], found["prediction"][rows], confidence[rows, -1])
+        drawn["crops.png"] = crops(images[rows], truth[rows], [run])
     for name, right in (("right", True), ("wrong", False)):
         if rows := choose(truth, found["prediction"], emotions, right=right):
             drawn[f"samples_{name}.png"] = samples(

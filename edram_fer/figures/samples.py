@@ -71,14 +71,14 @@ def samples(images, windows, labels, probabilities, truths, *, glimpse_size=26, 
         top, line = row * pitch, (row + 1) * pitch - text - GAP + 0.05
         _face(axes, top, images[row], windows[row], colours)
         axes.text(0.5, line, truths[row], ha="center", va="top", fontweight="bold")
-        answers = [_answer(*said, truths[row]) for said in zip(labels[row], probabilities[row], strict=True)]
+        answers = [answer(*said, truths[row]) for said in zip(labels[row], probabilities[row], strict=True)]
         if not each:
-            _caption(axes, 0.5, line + 0.75 * TEXT, *answers[-1])
+            caption(axes, 0.5, line + 0.75 * TEXT, *answers[-1])
             answers = [("" if weights is None else f"weight {weights[row, step]:.2f}", MUTED) for step in range(steps)]
-        for step, answer in enumerate(answers):
+        for step, said in enumerate(answers):
             left = (step + 1) * (1 + GAP)
-            _tile(axes, left, top, glimpse(images[row], windows[row, step], glimpse_size), colours[step])
-            _caption(axes, left + 0.5, line, *answer)
+            tile(axes, left, top, glimpse(images[row], windows[row, step], glimpse_size), colours[step])
+            caption(axes, left + 0.5, line, *said)
     for column, title in enumerate(["truth", *(f"{what} {step + 1}" for step in range(steps))]):
         axes.text(column * (1 + GAP) + 0.5, -0.06, title, ha="center", va="bottom", fontweight="bold")
     axes.set(xlim=(-0.02, (steps + 1) * (1 + GAP) - GAP + 0.02), ylim=(count * pitch - GAP, -0.02), aspect="equal")
@@ -88,7 +88,7 @@ def samples(images, windows, labels, probabilities, truths, *, glimpse_size=26, 
 def _face(axes, top, image, windows, colours):
     """The picture as a tile of width 1 at (0, top), with the outlines and centres of its windows."""
     height, width = image.shape[:2]
-    frame = _tile(axes, 0, top, image)
+    frame = tile(axes, 0, top, image)
     place = (attention.corner_pixels(windows, (height, width)) + 0.5) / width + (0, top)
     middle = (attention.pixels(attention.centres(windows), (height, width)) + 0.5) / width + (0, top)
     edge = [withStroke(linewidth=2.4, foreground="#00000070")]
@@ -98,8 +98,11 @@ def _face(axes, top, image, windows, colours):
     axes.scatter(*middle.T, s=8, c=colours, edgecolors="black", linewidths=0.4, zorder=2.5).set_clip_path(frame)
 
 
-def _tile(axes, left, top, image, colour="none"):
-    """A picture of width 1 with its upper left corner at (left, top); returns its frame."""
+def tile(axes, left, top, image, colour="none"):
+    """A picture [H, W, C], 0 to 255, of width 1 with its upper left corner at (left, top), in a frame of that colour.
+
+    Returns: the frame.
+    """
     image = np.asarray(image)[..., 0] if image.shape[-1] == 1 else np.asarray(image).astype(np.uint8)
     bottom = top + image.shape[0] / image.shape[1]
     axes.imshow(
@@ -109,11 +112,12 @@ def _tile(axes, left, top, image, colour="none"):
     return axes.add_patch(frame)
 
 
-def _answer(label, probability, truth):
-    """Text and colour of what the model said."""
+def answer(label, probability, truth):
+    """Text and colour of what a model said: its label, with its probability, of a picture of that truth."""
     mark, colour = ("✓", GREEN) if label == truth else ("✗", RED)
     return f"{mark} {label} {probability:.0%}", colour
 
 
-def _caption(axes, x, y, text, colour):
+def caption(axes, x, y, text, colour):
+    """A line of small text below (x, y)."""
     axes.text(x, y, text, color=colour, ha="center", va="top", fontsize=7.5)

@@ -53,7 +53,7 @@ def _context(run):
         "agreement": _optional(run.folder / "agreement.json"),
         "studies": {
             name: _optional(run.folder / f"{name}.json")
-            for name in ("saliency_occlusion", "saliency_bubbles", "robustness")
+            for name in ("saliency_occlusion", "saliency_bubbles", "robustness", "region_weights")
         },
         "scores": SCORES,
         "affect": AFFECT,

@@ -40,18 +40,35 @@ class Observer:
         self.masks = found["mask"][rows] if "mask" in found else None
         self.landmarks = evaluation.inputs(self.model, found).get("landmarks")
         self.landmarks = None if self.landmarks is None else self.landmarks[rows]
-        self.whole = self._predict(self.images, np.arange(len(rows)))
+        self.whole = self.outputs(self.images, np.arange(len(rows)))
+
+    def outputs(self, images, rows):
+        """All that the model says of m changed pictures, see `evaluation.predict`.
+
+        Args:
+            images: [m, H, W, C] in grey levels 0 to 255.
+            rows: int [m], which of the `images` of the observer each was made from.
+
+        Raises ValueError that names these where the answer is not finite.
+        """
+        from edram_fer import evaluation
+
+        try:
+            images = images if images.dtype == np.uint8 else images / np.float32(255)
+            landmarks = None if self.landmarks is None else self.landmarks[rows]
+            return evaluation.predict(self.model, images, self.batch_size, landmarks=landmarks)
+        except evaluation.NotFinite as error:
+            names = list(dict.fromkeys(self.ids[rows[error.rows]]))
+            told = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+            raise ValueError(f"picture {told} of {self.split}: {error}") from None
 
     def answer(self, images, rows):
-        """Probabilities [m, K] of the last step for m changed pictures, [m, H, W, C] in grey levels 0 to 255.
-
-        rows: int [m] or one number, which of the `images` each was made from. Raises ValueError that names these where
-        the answer is not finite.
-        """
-        return self._predict(images, np.broadcast_to(rows, len(images)))["probabilities"][:, -1]
+        """Probabilities [m, K] of the last step for m changed pictures; arguments as of `outputs`, `rows` int [m] or
+        one number for all."""
+        return self.outputs(images, np.broadcast_to(rows, len(images)))["probabilities"][:, -1]
 
     def right(self, images, rows):
-        """Whether each of m changed pictures is named right, bool [m]; arguments as of `answer`, `rows` int [m]."""
+        """Whether each of m changed pictures is named right, bool [m]; arguments as of `outputs`."""
         return self.answer(images, rows).argmax(axis=1) == self.labels[rows]
 
     def whole_right(self):
@@ -72,18 +89,6 @@ class Observer:
         model = files.digest(self.run / "model.keras")
         return {"split": self.split, "pictures": len(self.images), "seed": self.seed,
                 "pictures_digest": pictures[:16], "model_digest": model[:16]}
-
-    def _predict(self, images, rows):
-        from edram_fer import evaluation
-
-        try:
-            images = images if images.dtype == np.uint8 else images / np.float32(255)
-            landmarks = None if self.landmarks is None else self.landmarks[rows]
-            return evaluation.predict(self.model, images, self.batch_size, landmarks=landmarks)
-        except evaluation.NotFinite as error:
-            names = list(dict.fromkeys(self.ids[rows[error.rows]]))
-            told = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-            raise ValueError(f"picture {told} of {self.split}: {error}") from None
 
 
 def balanced(labels, count, seed=0):

@@ -1,0 +1,88 @@
+"""A face and its crops in the order of their attention weights, of one run or of several beside each other."""
+
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from edram_fer import attention
+from edram_fer.figures.samples import answer, caption, choose, glimpse, tile
+from edram_fer.figures.style import FAINT, INK, MUTED, picture_axes, step_colours, styled
+
+TILE, GAP, TEXT = 0.76, 0.09, 0.36  # inches; shares of a tile: between tiles, below them for two lines of text
+BESIDE = 0.95  # share of a tile: room at the left of a run's crops for its answer
+
+
+class Weighed(NamedTuple):
+    """What a run makes of n faces.
+
+    Attributes:
+        title: above its crops.
+        windows: [n, N, 2, 3]; weights: [n, N].
+        labels, probabilities: names [n] and numbers [n] of its answers.
+    """
+
+    title: str
+    windows: np.ndarray
+    weights: np.ndarray
+    labels: np.ndarray
+    probabilities: np.ndarray
+
+
+def of_each_class(truth, prediction, order, seed=0):
+    """Rows of one picture that was named right and one that was named wrong of each class: list of int, by class.
+
+    Arguments as of `samples.choose`.
+    """
+    right, wrong = (choose(truth, prediction, order, right=kind, seed=seed) for kind in (True, False))
+    return sorted([*right, *wrong], key=lambda row: order.index(truth[row]))  # stable: the right one stays first
+
+
+@styled
+def crops(images, truths, runs):
+    """A row for each face: the face, then for each run its answer and its crops from the highest weight to the lowest.
+
+    The figure of Wang et al. 2020 (arXiv 1905.04075) of crops and their weights.
+
+    Args:
+        images: uint8 [n, H, W, C]; truths: names [n].
+        runs: list of `Weighed`, of the same faces; each may have windows of its own.
+
+    Returns: Figure. A frame has the colour of its window in all rows, that of the whole face is dark; below it stand
+    the weight and the name of the place, see `attention.names`.
+    """
+    count, shape = len(images), images.shape[1:3]
+    pitch = max(1, shape[0] / shape[1]) + TEXT + GAP
+    starts = 1 + np.cumsum([0, *(BESIDE + run.windows.shape[1] * (1 + GAP) for run in runs)])
+    figure = Figure(figsize=(TILE * starts[-1] + 0.1, TILE * (count * pitch + 0.3)), layout="constrained")
+    axes = figure.subplots()
+    picture_axes(axes)
+    for row in range(count):
+        tile(axes, 0, row * pitch, images[row])
+        axes.text(0.5, row * pitch + pitch - TEXT - GAP + 0.06, truths[row], ha="center", va="top", fontweight="bold")
+    for start, run in zip(starts, runs):
+        names, colours = attention.names(run.windows.mean(axis=0)), _colours(run.windows)
+        for row in range(count):
+            top, line = row * pitch, (row + 1) * pitch - TEXT - GAP + 0.06
+            text, colour = answer(run.labels[row], run.probabilities[row], truths[row])
+            label, _, share = text.rpartition(" ")
+            place = (start + BESIDE - GAP, top + (line - top) / 2)
+            axes.text(*place, f"{label}\n{share}", color=colour, ha="right", va="center", fontsize=7, linespacing=1.3)
+            order = np.argsort(-run.weights[row], kind="stable")
+            for left, window in zip(start + BESIDE + np.arange(len(order)) * (1 + GAP), order):
+                shown = glimpse(images[row], run.windows[row, window], min(shape))
+                tile(axes, left, top, shown, colours[window])
+                caption(axes, left + 0.5, line, f"{run.weights[row, window]:.3f}", INK)
+                axes.text(left + 0.5, line + 0.17, names[window], color=MUTED, ha="center", va="top", fontsize=5.5)
+        axes.text(start + BESIDE, -0.09, run.title, ha="left", va="bottom", fontweight="bold")
+    for start in starts[1:-1]:
+        axes.plot([start + 0.04] * 2, [0, count * pitch - GAP], color=FAINT, linewidth=0.8)
+    axes.set(xlim=(-0.02, starts[-1] - GAP + 0.02), ylim=(count * pitch - GAP, -0.02), aspect="equal")
+    return figure
+
+
+def _colours(windows):
+    """A colour [4] for each of `windows` [n, N, 2, 3]: dark for those that are the whole face everywhere."""
+    whole = [not attention.has_windows(windows[:, index]) for index in range(windows.shape[1])]
+    colours = iter(step_colours(max(1, whole.count(False))))
+    return [(*np.array([29, 39, 51]) / 255, 1) if face else next(colours) for face in whole]
