@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from models import tensorflow_kernels
+
 CHOICES = ("per_step", "shared_affine", "shared")
 
 
@@ -22,7 +24,7 @@ class StepBatchNormalization(keras.layers.Layer):
     Under mixed precision inference is float32 inside; training reads and writes maps [B, h, w, C] in the compute dtype,
     and keeps mean, variance and all else in float32. The layer is not a set of Keras' BatchNormalization because those
     took a large part of an EDRAM's training step on a CPU, where the passes over the memory count: here TensorFlow
-    normalises maps with its fused kernel, and elsewhere the sums are matrix products and the gradient is the closed form.
+    normalises maps with its fused kernel; elsewhere the sums are matrix products, and the gradient is the closed form.
 
     Args:
         steps: number of steps T, at least 1.
@@ -93,13 +95,8 @@ def normalised(x, gamma, beta, epsilon):
     Returns:
         That; mean and variance (of the population, not Bessel's), float32 [C], as constants to the gradient.
     """
-    if keras.backend.backend() == "tensorflow" and len(x.shape) == 4 and x.dtype != "float64":
-        import tensorflow as tf
-
-        y, mean, variance = tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, epsilon=epsilon, is_training=True)
-        count = ops.cast(ops.prod(ops.shape(x)[:-1]), "float32")
-        variance = variance * (1.0 - 1.0 / count)  # TensorFlow divides by count - 1
-        return y, ops.stop_gradient(mean), ops.stop_gradient(variance)
+    if tensorflow_kernels.can_normalise(x):
+        return tensorflow_kernels.batch_normalised(x, gamma, beta, epsilon)
     fixed = ops.stop_gradient(x)
     mean = _mean(fixed)
     variance = ops.maximum(_mean(ops.square(fixed)) - ops.square(mean), 0.0)

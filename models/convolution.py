@@ -1,24 +1,15 @@
 """3x3 convolutions whose kernel gradient is nine matrix products on small maps in bfloat16 on a CPU.
 
-There oneDNN, which TensorFlow calls, is two to three times slower than nine products; on larger maps, in float32 and on
-a GPU the library's own gradient is the faster one and is left in place (benchmarks/training_step.py).
+There oneDNN, which TensorFlow calls, is two to three times slower than nine products. On larger maps the library's own
+gradient is the faster one; it is left in place on a GPU, too, and in float32, where a run repeats itself bit for bit.
 """
-
-import functools
 
 import keras
 from keras import ops
 
+from models import tensorflow_kernels
+
 SMALL = 36  # positions of the output
-
-
-@functools.cache
-def _on_tensorflow_cpu():
-    if keras.backend.backend() != "tensorflow":
-        return False
-    import tensorflow as tf
-
-    return not tf.config.list_physical_devices("GPU")
 
 
 def convolve(x, kernel, padding):
@@ -44,12 +35,12 @@ def convolve(x, kernel, padding):
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class Conv2D(keras.layers.Conv2D):
-    """Keras' Conv2D with the faster of the two gradients. Its name is Keras', by which the weights are found in files."""
+    """Keras' Conv2D with the faster of the two gradients; by its name, Keras' own, files of weights find it."""
 
     def convolution_op(self, x, kernel):
         _, height, width, _ = self.compute_output_shape(x.shape)
         plain = self.kernel_size == (3, 3) and self.strides == (1, 1) == self.dilation_rate and self.groups == 1
         small = height is not None and width is not None and height * width <= SMALL
-        if plain and small and self.compute_dtype == "bfloat16" and _on_tensorflow_cpu():
+        if plain and small and self.compute_dtype == "bfloat16" and tensorflow_kernels.on_a_cpu():
             return convolve(x, kernel, self.padding)
         return super().convolution_op(x, kernel)
