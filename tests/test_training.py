@@ -132,3 +132,12 @@ def test_weights_of_which_none_fits_are_refused(toy_recipe, tmp_path):
     checkpoints.save(keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]), tmp_path / "other.keras", SEVEN)
     with pytest.raises(ValueError, match="other.keras: no weight of its Sequential fits Toy"):
         checkpoints.begin_with(setting.model, tmp_path / "other.keras")
+
+
+def test_the_progress_counts_to_the_last_epoch_of_the_run(capsys):
+    """A resumed run ends the epoch in hand by a `fit` of its own."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    x = np.zeros((4, 2), "float32")
+    model.fit(x, x[:, :1], initial_epoch=1, epochs=2, verbose=2, callbacks=[callbacks.Progress(6)])
+    assert "Epoch 2/6" in capsys.readouterr().out

@@ -7,8 +7,8 @@
 `ran_ferplus` with an IResNet-18 of a quarter of the filters at the 48 pixels that the faces have, fewer epochs at a
 smaller rate and float32; on a processor with avx512_bf16 `--set dtype=mixed_bfloat16` is faster. `crops=face` is the
 published baseline, the whole face without attention, at a sixth of the time; its backbone then takes the place of the
-one that the paper trained on other faces before. In one go it is the first command without `crops=face`. Scores that were measured
-stand in docs/results.md.
+one that the paper trained on other faces before. In one go it is the first command without `crops=face`. Scores that
+were measured stand in docs/results.md.
 """
 
 import dataclasses
