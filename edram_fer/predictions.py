@@ -96,8 +96,8 @@ def unpack(rows):
 
 
 def is_recurrent(found):
-    """Whether `unpack`ed rows have an answer after each of several windows."""
-    return found["steps"].shape[1] == found["windows"].shape[1] > 1
+    """Whether `unpack`ed rows, or what `evaluation.predict` gives, have an answer after each of several windows."""
+    return found["probabilities"].shape[1] == found["windows"].shape[1] > 1
 
 
 def of_split(rows, split):

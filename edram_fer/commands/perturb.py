@@ -9,6 +9,10 @@ from edram_fer.commands.options import DataDir, Run
 
 Split = Annotated[str, typer.Option("--split")]
 Source = Annotated[str | None, typer.Option("--data", help="Another data set than the run's own.")]
+Pictures = Annotated[int | None, typer.Option(min=1, help="How many, balanced [default: all].")]
+Sides = Annotated[
+    list[float] | None, typer.Option("--side", help="Of a square, as a share of the picture's; may be repeated.")
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the choice of pictures and of all chance.")]
 
 
@@ -79,11 +83,9 @@ def robustness(
     split: Split = "test",
     source: Source = None,
     data_dir: DataDir = None,
-    pictures: Annotated[int | None, typer.Option(min=1, help="How many, balanced [default: all].")] = None,
+    pictures: Pictures = None,
     seed: Seed = 0,
-    side: Annotated[
-        list[float] | None, typer.Option("--side", help="Of the square, as a share of the picture's; may be repeated.")
-    ] = None,
+    side: Sides = None,
     angle: Annotated[list[float] | None, typer.Option("--angle", help="Degrees; may be repeated.")] = None,
 ):
     """How the accuracy falls under a growing black square at a random place, and under a growing turn."""
@@ -107,7 +109,7 @@ def region_weights(
     split: Split = "test",
     source: Source = None,
     data_dir: DataDir = None,
-    pictures: Annotated[int | None, typer.Option(min=1, help="How many, balanced [default: all].")] = None,
+    pictures: Pictures = None,
     seed: Seed = 0,
     box: Annotated[
         list[str] | None,
@@ -116,9 +118,7 @@ def region_weights(
             help="To cover, from -1 to 1; may be repeated [default: halves, eyes and mouth of a face that fills it].",
         ),
     ] = None,
-    side: Annotated[
-        list[float] | None, typer.Option("--side", help="Of a square, as a share of the picture's; may be repeated.")
-    ] = None,
+    side: Sides = None,
     fill: Annotated[str, typer.Option(help="Of what is covered: 0 to 255, or mean.")] = "0",
 ):
     """How much each crop of a face weighs, and how that changes when a part of the face is covered."""

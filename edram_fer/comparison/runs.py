@@ -1,4 +1,4 @@
-"""Two or more evaluated runs, checked to be of the same data set, split and emotions, their rows in one order."""
+"""Evaluated runs, checked to be of the same data set, split and emotions, their rows in one order."""
 
 import dataclasses
 from pathlib import Path
@@ -10,6 +10,7 @@ from edram_fer.evaluated import Evaluated
 from edram_fer.predictions import is_recurrent
 
 ROWS = ("id", "truth", "prediction", "steps", "probabilities", "windows", "weights", "true_affect", "affect")
+_NUMBERS = {1: "one", 2: "two"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +88,7 @@ def read(folders, split=None, *, fewest=2):
     Args:
         folders: run folders; the first is the one that the others are held against.
         split: None: the first that all were evaluated on.
-        fewest: how many runs there have to be.
+        fewest: how many there have to be, 1 or 2.
 
     Returns: Runs.
 
@@ -96,7 +97,7 @@ def read(folders, split=None, *, fewest=2):
     """
     folders = [Path(folder) for folder in folders]
     if len(folders) < fewest:
-        raise ValueError(f"expected {'two or more' if fewest == 2 else fewest} runs to compare, got {len(folders)}")
+        raise ValueError(f"expected {_NUMBERS[fewest]} or more runs to compare, got {len(folders)}")
     for index, folder in enumerate(folders):
         if folder.resolve() in [other.resolve() for other in folders[:index]]:
             raise ValueError(f"{folder} is given twice: expected different runs")

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from edram_fer import attention
@@ -85,4 +86,4 @@ def _colours(windows):
     """A colour [4] for each of `windows` [n, N, 2, 3]: dark for those that are the whole face everywhere."""
     whole = [not attention.has_windows(windows[:, index]) for index in range(windows.shape[1])]
     colours = iter(step_colours(max(1, whole.count(False))))
-    return [(*np.array([29, 39, 51]) / 255, 1) if face else next(colours) for face in whole]
+    return [to_rgba(INK) if face else next(colours) for face in whole]

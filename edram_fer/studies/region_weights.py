@@ -5,6 +5,7 @@ from tqdm.auto import tqdm
 
 from edram_fer import attention, files, scores
 from edram_fer.attention.maps import mean_face
+from edram_fer.predictions import is_recurrent
 from edram_fer.studies.robustness import occluded
 from edram_fer.studies.saliency.outcome import level_of
 
@@ -51,8 +52,8 @@ def region_weights(observer, *, boxes=None, sides=SIDES, fill=0):
     from edram_fer.figures.style import save
 
     whole, shape, count = observer.whole, observer.images.shape[1:3], len(observer.images)
-    windows, steps = whole["windows"], whole["probabilities"].shape[1]
-    attention.check_weighed(observer.run, windows, steps == windows.shape[1] > 1)
+    windows = whole["windows"]
+    attention.check_weighed(observer.run, windows, is_recurrent(whole))
     level, random = level_of(fill, observer.images), np.random.default_rng(observer.seed)
     covers = _covers(BOXES if boxes is None else boxes, sides, shape, random, count)
     weights, right, covered = [whole["weights"]], [observer.whole_right()], []
