@@ -17,7 +17,7 @@ demo: $(VENV)/installed
 	$(BIN)/python evaluate.py $(DEMO)/run
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/installed
 	$(BIN)/pip install -q ruff

@@ -77,7 +77,7 @@ class _Setting:
         if recipe.initial_weights and not (self.run / checkpoints.LATEST).exists():
             counts = checkpoints.begin_with(self.model, recipe.initial_weights)
             log.info("%d of %d variables changed to those of %s", *counts, recipe.initial_weights)
-        outputs = _output_shapes(self.model)
+        outputs = self.model.output_shapes
         self.training, self.validation = batches(recipe, self.model.input_shapes(), outputs, data_dir)
         logged = compile_model(self.model, recipe, outputs, self.training)
         _make_metrics(self.model, outputs, self.validation)
@@ -151,11 +151,6 @@ def batches(recipe, inputs, outputs, data_dir):
     learned = {"augmentation": recipe.augmentation, "mixup": recipe.mixup, "soft": recipe.labels == "soft"}
     training = Batches(recipe.data, recipe.train_split, **learned, **shared)
     return training, Batches(recipe.data, recipe.validation_split, **shared)
-
-
-def _output_shapes(model):
-    inputs = {name: keras.KerasTensor(shape, dtype="float32") for name, shape in model.input_shapes().items()}
-    return {name: output.shape for name, output in model.compute_output_spec(inputs).items()}
 
 
 def compile_model(model, recipe, outputs, training):

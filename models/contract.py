@@ -10,7 +10,7 @@ class FERModel(keras.Model):
 
     A subclass keeps the arguments of its __init__, by name, in `self.arguments` ("image_size" and "channels" among
     them) and ends its __init__ with `self.build_for_image()`. One that needs more than the image says so in
-    `input_shapes`.
+    `input_shapes`. `output_shapes` is {name: shape} of what it answers, None for the size of a batch.
     """
 
     def input_shapes(self):
@@ -23,7 +23,8 @@ class FERModel(keras.Model):
     def build(self, input_shape):
         if not self.built:
             inputs = {name: keras.KerasTensor(shape, dtype="float32") for name, shape in input_shape.items()}
-            self.compute_output_spec(inputs)
+            outputs = self.compute_output_spec(inputs)
+            self.output_shapes = {name: output.shape for name, output in outputs.items()}
             self.built = True
 
     def get_config(self):

@@ -1,17 +1,14 @@
-"""The moving average of the weights: its numbers, what is validated and kept, and exact resume with all of this on."""
+"""The moving average of the weights: its numbers, what is validated and kept."""
 
 import dataclasses
-import signal
 
 import keras
 import numpy as np
 import pytest
-from test_resume import SABOTEUR, command
-from toy import assert_same_run, history
+from toy import history
 
 import edram_fer
 from edram_fer import checkpoints, data, training
-from edram_fer import recipe as recipes
 from edram_fer.averaging import MovingAverage
 from edram_fer.data.augment import Augmentation
 
@@ -74,18 +71,3 @@ def test_the_best_model_holds_the_average(toy_recipe, tmp_path):
     setting.model.set_weights(averages)
     found = setting.model.evaluate(setting.validation.start(), verbose=0, return_dict=True)
     assert found["loss"] == pytest.approx(history(run)[0]["val_loss"], rel=1e-5)
-
-
-def test_killed_in_the_middle_of_an_epoch_and_resumed(arrays_file, tmp_path):
-    settings = [f"data={arrays_file}", "epochs=2", "batch_size=14", "checkpoint_steps=2", "learning_rate=0.05",
-                "variant=plus", "trunk_filters=(3, 4, 5)", "augmentation.erase=0.5",
-                *(f"{name}={value}" for name, value in SCRATCH.items())]  # fmt: skip
-    options = [part for setting in settings for part in ("--set", setting)]
-    # Number 5 is that of step 4 in epoch 2; number 4, of step 2, stays.
-    code, _ = command(5, "deep_emotion_fer2013", *options, "--out", tmp_path / "run", "--quiet", preamble=SABOTEUR)
-    assert code == -signal.SIGKILL
-    assert checkpoints.read_state(tmp_path / "run" / checkpoints.LATEST)[1]["step"] == 2
-    code, lines = command("--resume", tmp_path / "run", "--quiet")
-    assert code == 0, lines
-    training.train(recipes.override(recipes.get("deep_emotion_fer2013"), settings), tmp_path / "whole", verbose=0)
-    assert_same_run(tmp_path / "run", tmp_path / "whole")

@@ -8,12 +8,13 @@ from keras import ops
 
 import edram_fer
 from edram_fer import checkpoints
+from models.contract import FERModel
 
 STEPS = 5  # of an epoch of the recipe `toy`
 
 
 @keras.saving.register_keras_serializable(package="tests")
-class Toy(keras.Model):
+class Toy(FERModel):
     """The contract of a model in two dense layers with dropout: two windows, quick to trace."""
 
     def __init__(self, image_size=(28, 28), channels=1, classes=7, dropout=0.3, seed=0, **kwargs):
@@ -24,10 +25,7 @@ class Toy(keras.Model):
         size = image_size[0] * image_size[1] * channels
         self.look.build((None, size))
         self.answer.build((None, size))
-        self.built = True
-
-    def input_shapes(self):
-        return {"image": (None, *self.arguments["image_size"], self.arguments["channels"])}
+        self.build_for_image()
 
     def call(self, inputs, training=False):
         x = self.drop(ops.reshape(inputs["image"], (-1, self.look.kernel.shape[0])), training=training)
@@ -38,9 +36,6 @@ class Toy(keras.Model):
             "windows": ops.concatenate([zoom, centres], axis=-1),
             "weights": 0 * centres[:, :, 0, 0] + 0.5,
         }
-
-    def get_config(self):
-        return {**super().get_config(), **self.arguments}
 
 
 def history(run):
