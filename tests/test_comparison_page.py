@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_runs import COUNT, EMOTIONS, NASTY, SIZE, occlusion, robust, three_kinds
+from made_runs import COUNT, EMOTIONS, NASTY, SIZE, made_up, occlusion, robust, three_kinds
 
 from edram_fer import files
 from edram_fer.figures import comparison, style
@@ -92,26 +92,49 @@ def test_the_tables_of_the_page(page):
     assert short[0] == "short" and short[2] == cnn[2] == "" and " to " in a[2]
     assert "<h3>Averaged with the mirror images</h3>" in text
     assert table(text, "Black square, its side")[2] == ["50 %", *["60.0 % −20.0 (−22.0 to −19.0)"] * 2]
-    assert table(text, "Turn")[1:] == [["0°", *["80.0 % +0.0 (−2.0 to +1.0)"] * 2],
+    assert table(text, "Turn")[1:] == [["0°", *["80.0 %"] * 2],
                                        ["90°", *["50.0 % −30.0 (−32.0 to −29.0)"] * 2]]
     assert "24 pictures, balanced over the emotions (seed 0), so that their accuracy is not that above." in text
-    assert "a: 12 pictures (seed 0), a square of 4 pixels of grey level 0, every 2 pixels." in text
+    assert "12 pictures (seed 0), a square of 4 pixels of grey level 0 every 2 pixels." in text
     assert table(text, "Correlation of")[1][:2] == ["a, cnn", "1.00"]  # the same maps
     assert len(table(text, "Fall of the probability")) == 3
     cost = [row[-2] for row in table(text, "Run")]
     assert cost == ["million operations", "–", "–", "244.0"] and "evaluated before they were counted" in text
 
 
-def test_what_was_not_asked_takes_no_room(page, tmp_path, monkeypatch):
+@pytest.fixture
+def without_figures(page, tmp_path, monkeypatch):
+    """Folder of copies of a and cnn, and a function to the words of their page, of which no figure is drawn."""
     for name in ("a", "cnn"):
         shutil.copytree(page.parent.parent / name, tmp_path / name)
-        for path in ("robustness.json", "saliency_occlusion.npz"):
-            (tmp_path / name / path).unlink()
     monkeypatch.setattr(report, "draw", lambda found, folder: {})
-    text = report.compare([tmp_path / "a", tmp_path / "cnn"], tmp_path / "out", repeats=2).read_text(encoding="utf-8")
+
+    def text():
+        written = compare([tmp_path / "a", tmp_path / "cnn"], tmp_path / "out", repeats=2)
+        return " ".join(written.read_text(encoding="utf-8").split())
+
+    return tmp_path, text
+
+
+def test_what_was_not_asked_takes_no_room(without_figures):
+    folder, text = without_figures
+    for name in ("a", "cnn"):
+        for path in ("robustness.json", "saliency_occlusion.npz"):
+            (folder / name / path).unlink()
+    text = text()
     assert 'href="#robustness"' not in text and 'id="information"' not in text
     assert "edram-fer robustness RUN --split test" in text and "edram-fer saliency RUN --split test" in text
-    assert not list((tmp_path / "out").glob("saliency*.csv")) and not (tmp_path / "out" / "robustness.csv").exists()
+    assert not list((folder / "out").glob("saliency*.csv")) and not (folder / "out" / "robustness.csv").exists()
+
+
+def test_what_was_asked_differently_says_so(without_figures):
+    folder, text = without_figures
+    robust(folder / "cnn", (0.7, 0.6, 0.3, 0.7, 0.5))
+    occlusion(folder / "cnn", made_up()[0], np.zeros((7, SIZE, SIZE)))
+    text = text()
+    assert "is not that above; cnn: all 40 pictures. They are not the same pictures: compare what is lost" in text
+    assert "cnn: 7 pictures (seed 0), a square" in text and "Not asked in the same way" in text
+    assert table(text, "Correlation of")[1][:2] == ["a, cnn", "–"]  # a map that is 0 everywhere
 
 
 @pytest.fixture(scope="module")

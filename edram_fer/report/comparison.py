@@ -61,8 +61,11 @@ def _context(found, figures, repeats, seed):
         "by_split": _by_split(found.tables["splits"]),
         "unevaluated": _unevaluated(runs.runs),
         "changes": _changes(found.tables["robustness"]),
-        "asked": _asked(found.tables["robustness"]),
-        "occlusion": {name: own.settings for name, own in found.occlusion.items()},
+        "asked": _alike({row["run"]: (row["pictures"], row["seed"]) for row in found.tables["robustness"]}),
+        "occluded": _alike({
+            name: tuple(own.settings[key] for key in ("pictures", "seed", "window", "stride", "fill"))
+            for name, own in found.occlusion.items()
+        }),
         "contrasts": CONTRASTS,
         "figures": figures,
         "samples": list(found.samples),
@@ -115,9 +118,6 @@ def _changes(rows):
     return parts
 
 
-def _asked(rows):
-    """{(number of pictures, seed of their choice): the runs that were asked about them}."""
-    found = {}
-    for row in rows:
-        found.setdefault((row["pictures"], row["seed"]), {})[row["run"]] = None
-    return {key: list(names) for key, names in found.items()}
+def _alike(settings):
+    """{settings: the runs that have them} of {run: settings}."""
+    return {each: [run for run, own in settings.items() if own == each] for each in settings.values()}
