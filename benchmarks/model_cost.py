@@ -19,7 +19,7 @@ import tensorflow as tf
 from rich.console import Console
 from rich.table import Column, Table
 
-from edram_fer import files, training
+from edram_fer import cost, files, training
 from edram_fer import recipe as recipes
 
 DEFAULTS = (
@@ -34,15 +34,6 @@ def build(text):
     name, *settings = text.split()
     recipe = recipes.override(recipes.get(name), [*settings, "dtype=float32"])
     return training.build(recipe, {"image_size": (SIZE, SIZE), "channels": 1})
-
-
-def operations(model):
-    """Floating point operations of a forward pass of one picture."""
-    shape = {name: tf.TensorSpec((1, *shape[1:]), tf.float32) for name, shape in model.input_shapes().items()}
-    graph = tf.function(lambda inputs: model(inputs, training=False)).get_concrete_function(shape).graph
-    profiler = tf.compat.v1.profiler
-    options = profiler.ProfileOptionBuilder(profiler.ProfileOptionBuilder.float_operation()).with_empty_output()
-    return profiler.profile(graph, options=options.build()).total_float_ops
 
 
 def timed(model, batch):
@@ -73,7 +64,7 @@ def main():
     built = {text: build(text) for text in options.models}
     rows = {}
     for name, model in built.items():
-        rows[name] = {"parameters": model.count_params(), "operations": operations(model)}
+        rows[name] = {"parameters": model.count_params(), "operations": cost.operations(model)}
     for batch in (1, options.batch):
         calls = {name: timed(model, batch) for name, model in built.items()}
         seen = {name: [] for name in calls}

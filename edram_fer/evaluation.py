@@ -54,12 +54,13 @@ def evaluate(
         ten_crop: share of the side of five crops; the average of these and their mirror images is scored as
             "<split>_ten_crop". None: not.
 
-    Returns: the content of metrics.json: {"run": what was evaluated and how, "splits": {name: `scores`}}.
+    Returns: the content of metrics.json: {"run": what was evaluated and how, "splits": {name: `scores`}}. The run's
+    "parameters", "operations" (see `cost.operations`) and "seconds_per_picture" tell what a picture costs.
 
     Raises ValueError for a split without a picture whose emotion the model knows, pictures of a wrong size or without
     the landmarks that the model needs, or a share out of (0, 1].
     """
-    from edram_fer import checkpoints, environment  # Keras and the data only here: scores are counted without them
+    from edram_fer import checkpoints, cost, environment  # Keras and the data only here: scores need neither
     from edram_fer import data as prepared
 
     run, begin = Path(run), time.monotonic()
@@ -75,7 +76,7 @@ def evaluate(
             tables.append(table(name, pictures, outputs, names, model.emotions))
     rows = pa.concat_tables(tables, promote_options="default")
     identity = _identification(recipe, source, model)
-    identity["seconds_per_picture"] = _speed(model, given, batch_size)
+    identity["operations"], identity["seconds_per_picture"] = cost.operations(model), _speed(model, given, batch_size)
     metrics = {"run": {**identity, "versions": environment.versions()}, "splits": {}}
     for name, part in _parts(rows, splits):
         metrics["splits"][name] = _named(scores, part, name)

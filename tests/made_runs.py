@@ -1,6 +1,9 @@
 """Folders of evaluated runs that no model made, and the arrays file that their pictures lie in."""
 
+import json
+
 import numpy as np
+import pyarrow as pa
 
 from edram_fer import evaluation, files, predictions
 from edram_fer.attention.template import TEMPLATE
@@ -41,20 +44,34 @@ def landmarks(size):
     return (TEMPLATE / 1.9 / 2 + (0.5, 0.3)) * (size - 1)
 
 
-def evaluated(folder, pictures, outputs, recipe="made_up", data="drawn <faces>", emotions=EMOTIONS, split="test"):
-    """Write the files of an evaluated run; `emotions`: those of the model, in the order of its probabilities."""
+def evaluated(
+    folder, pictures, outputs, recipe="made_up", data="drawn <faces>", emotions=EMOTIONS, split="test", **more
+):
+    """Write the files of an evaluated run.
+
+    emotions: those of the model, in the order of its probabilities; more: further splits and how many of the pictures,
+    from the first, each has.
+    """
     folder.mkdir(exist_ok=True)
-    rows = evaluation.table(split, pictures, outputs, EMOTIONS, emotions)
-    found = evaluation.scores(rows, repeats=20)
+    parts = {
+        name: evaluation.table(name, *(_first(count, each) for each in (pictures, outputs)), EMOTIONS, emotions)
+        for name, count in {split: COUNT, **more}.items()
+    }
+    rows = pa.concat_tables(parts.values())
+    found = {name: evaluation.scores(part, repeats=20) for name, part in parts.items()}
     identity = {
         "recipe": recipe, "model": "edram", "emotions": list(emotions), "data": str(data), "command": "evaluate run",
         "versions": {"keras": "3.15"}, "time": "2024-05-06T07:08:09+00:00", "seconds": 1.5,
     }
     predictions.write(rows, folder / "predictions.parquet")
-    files.write_json(folder / "metrics.json", files.plain({"run": identity, "splits": {split: found}}))
+    files.write_json(folder / "metrics.json", files.plain({"run": identity, "splits": found}))
     files.write_json(folder / "recipe.json", {"name": recipe, "model_options": {"size": SIZE}, "seed": None})
     files.write_json(folder / "environment.json", {"python": "3.11", "packages": {"keras": NASTY}})
     return folder
+
+
+def _first(count, arrays):
+    return {name: values[:count] for name, values in arrays.items()}
 
 
 def three_kinds(root, **options):
@@ -71,6 +88,26 @@ def three_kinds(root, **options):
     whole["windows"][:] = np.eye(2, 3)
     evaluated(root / "cnn", pictures, whole, data=data)
     return pictures, data
+
+
+def robust(folder, accuracy, split="test", pictures=COUNT):
+    """Write robustness.json: the `accuracy` of each side of 0, 0.5 and 1 and of each angle of 0 and 90, in turn."""
+    def row(level, value):
+        told = {"level": level, "accuracy": value, "interval": [value - 0.05, value + 0.05]}
+        fall = accuracy[0] - value
+        return {**told, "drop": fall, "drop_interval": [fall - 0.01, fall + 0.02]}
+
+    rows = [row(*pair) for pair in zip((0, 0.5, 1, 0, 90), accuracy, strict=True)]
+    found = {"split": split, "pictures": pictures, "seed": 0, "most_frequent": 0.4}
+    files.write_json(folder / "robustness.json", {**found, "occluder": rows[:3], "rotation": rows[3:]})
+
+
+def occlusion(folder, pictures, drop, split="test", done=True):
+    """Write saliency_occlusion.npz with the maps [n, H, W] of the first n pictures, finished or not."""
+    settings = {"split": split, "pictures": len(drop), "seed": 0, "window": 4, "stride": 2, "fill": 0.0}
+    ids, labels = pictures["id"][: len(drop)].astype(str), pictures["emotion"][: len(drop)]
+    ends = {"mean_drop": drop[:0], "id": ids, "label": labels, "emotions": np.array(EMOTIONS)} if done else {}
+    np.savez(folder / "saliency_occlusion.npz", settings=json.dumps(settings), done=len(drop), drop=drop, **ends)
 
 
 def arrays_file(path, pictures):

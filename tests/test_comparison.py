@@ -6,11 +6,22 @@ import shutil
 
 import numpy as np
 import pytest
-from made_runs import COUNT, EMOTIONS, SIZE, answers, arrays_file, evaluated, made_up, three_kinds
+from made_runs import (
+    COUNT,
+    EMOTIONS,
+    SIZE,
+    answers,
+    arrays_file,
+    evaluated,
+    made_up,
+    occlusion,
+    robust,
+    three_kinds,
+)
 from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 
 from edram_fer import attention, files, predictions, tables
-from edram_fer.comparison import alike, looks, numbers
+from edram_fer.comparison import alike, looks, numbers, saliency
 from edram_fer.comparison.runs import read
 
 SHAPE = (SIZE, SIZE)
@@ -151,6 +162,93 @@ def test_regions_of_each_run(runs):
         picked = [row["share"] for row in rows if (row["run"], row["emotion"], row["glimpse"]) == ("b", "sad", step)]
         assert len(picked) == 5 and sum(picked) == pytest.approx(1)
     assert looks.region_shares(runs, None, SHAPE) == {}
+
+
+def test_every_split_of_every_run_is_told(tmp_path):
+    pictures, outputs = made_up()
+    evaluated(tmp_path / "a", pictures, outputs, test_pose=30, test_flip=COUNT)
+    evaluated(tmp_path / "b", pictures, answers(pictures["emotion"], seed=7))
+    rows = numbers.split_rows(read([tmp_path / "a", tmp_path / "b"]))
+    assert [(row["run"], row["split"], row["pictures"], row["average"]) for row in rows] == [
+        ("a", "test", COUNT, None), ("a", "test_pose", 30, None),
+        ("a", "test_flip", COUNT, "averaged with the mirror images"), ("b", "test", COUNT, None)]
+    truth, said = pictures["emotion"][:30], outputs["probabilities"][:30, -1].argmax(axis=-1)
+    assert rows[1]["accuracy"] == np.mean(truth == said) and rows[1]["low"] < rows[1]["accuracy"] < rows[1]["high"]
+    assert rows[1]["mean_class_accuracy"] == pytest.approx(balanced_accuracy_score(truth, said))
+
+
+def test_what_each_loses_on_this_split(folder, tmp_path):
+    for name in ("a", "b", "short"):
+        shutil.copytree(folder / name, tmp_path / name)
+    robust(tmp_path / "a", (0.8, 0.6, 0.3, 0.8, 0.5))
+    robust(tmp_path / "b", (0.9, 0.7, 0.4, 0.9, 0.2), split="validation")
+    rows = numbers.robustness_rows(read([tmp_path / name for name in ("a", "b", "short")]))
+    told = [(row["run"], row["change"], row["level"], row["accuracy"]) for row in rows]
+    assert told == [("a", "occluder", 0, 0.8), ("a", "occluder", 0.5, 0.6), ("a", "occluder", 1, 0.3),
+                    ("a", "rotation", 0, 0.8), ("a", "rotation", 90, 0.5)]
+    ends = [rows[2][key] for key in ("low", "high", "drop", "drop_low", "drop_high")]
+    assert ends == pytest.approx([0.25, 0.35, 0.5, 0.49, 0.52])
+
+
+def test_mean_occlusion_maps_and_how_alike_they_are(folder, tmp_path):
+    pictures, _ = made_up()
+    for name in ("a", "b", "short"):
+        shutil.copytree(folder / name, tmp_path / name)
+    drops = np.random.default_rng(3).normal(0, 0.1, (2, 20, SIZE, SIZE)).astype(np.float32)
+    drops[0, :, 5, 10] += 2
+    occlusion(tmp_path / "a", pictures, drops[0])
+    occlusion(tmp_path / "b", pictures, drops[1])  # its labels are those of the model that made it, in its own order
+    occlusion(tmp_path / "short", pictures, drops[1], done=False)
+    runs = read([tmp_path / name for name in ("a", "b", "short")])
+    found = saliency.maps(runs, SHAPE)
+    assert list(found) == ["a", "b"] and found["a"].settings["window"] == 4
+    labels = pictures["emotion"][:20]
+    means = [[drop[labels == k].mean(axis=0).ravel() for k in range(3)] for drop in drops.astype(float)]
+    np.testing.assert_allclose(found["b"].mean("sad").ravel(), means[1][2])
+    np.testing.assert_allclose(found["b"].mean("all"), drops[1].astype(float).mean(axis=0))
+    row = saliency.map_rows(found, EMOTIONS)[2]
+    assert (row["run"], row["emotion"], row["pictures"]) == ("a", "happy", (labels == 1).sum())
+    assert row["largest"] == pytest.approx(means[0][1].max()) and row["drop"] == pytest.approx(means[0][1].mean())
+    assert [row["x"], row["y"]] == pytest.approx([2 * 10 / 15 - 1, 2 * 5 / 15 - 1])
+    whole, _, happy, _ = saliency.agreement_rows(found, EMOTIONS)
+    assert whole["cc_other_emotions"] is None and (happy["run"], happy["other"]) == ("a", "b")
+    same, *others = (np.corrcoef(means[0][1], means[1][k])[0, 1] for k in (1, 0, 2))
+    assert [happy["cc"], happy["cc_other_emotions"]] == pytest.approx([same, np.mean(others)])
+    assert np.isnan(saliency.agreement_rows(found, ["fear"])[1]["cc"])  # no picture of it
+
+
+def test_occlusion_maps_by_region_of_the_face(folder, tmp_path):
+    pictures, _ = made_up()
+    for name in "ab":
+        shutil.copytree(folder / name, tmp_path / name)
+    occlusion(tmp_path / "a", pictures, np.arange(1, 21)[:, None, None] * np.indices(SHAPE)[0] / 100)
+    runs = read([tmp_path / "a", tmp_path / "b"])
+    points = runs.pictures()["landmarks"].copy()
+    points[3] = np.nan
+    found, labels = saliency.maps(runs, SHAPE), attention.regions.labels(points, SHAPE)
+    rows = saliency.region_rows(found, runs, points, SHAPE)
+    assert len(rows) == 4 * 5 and saliency.region_rows(found, runs, None, SHAPE) == []
+    for number, row in enumerate(rows[:5]):
+        below = [(face + 1) / 100 * np.nonzero(labels[face] == number)[0].mean() for face in range(20) if face != 3]
+        assert row["pictures"] == 19 and row["drop"] == pytest.approx(np.mean(below))
+    eye, _, nose, mouth, _ = (row["drop"] for row in rows[:5])
+    assert eye < nose < mouth  # the maps grow downwards
+
+
+def test_occlusion_maps_of_other_pictures_are_refused(folder, tmp_path):
+    pictures, _ = made_up()
+    for name in "ab":
+        shutil.copytree(folder / name, tmp_path / name)
+    runs = read([tmp_path / "a", tmp_path / "b"])
+    occlusion(tmp_path / "b", pictures, np.zeros((4, 8, 9)))
+    with pytest.raises(ValueError, match=r"b/saliency_occlusion.npz: maps of \[8, 9\] pixels, .* have \[16, 16\]"):
+        saliency.maps(runs, SHAPE)
+    occlusion(tmp_path / "b", {**pictures, "id": pictures["id"] + 38}, np.zeros((4, *SHAPE)))
+    with pytest.raises(ValueError, match="b/saliency_occlusion.npz: picture '40' is not among the 40 of split test"):
+        saliency.maps(runs, SHAPE)
+    (tmp_path / "b" / saliency.FILE).write_bytes(b"PK and then nothing")
+    with pytest.raises(ValueError, match="b/saliency_occlusion.npz is not a readable .npz"):
+        saliency.maps(runs, SHAPE)
 
 
 def test_settings_that_differ(folder, tmp_path):

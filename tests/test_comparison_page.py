@@ -3,13 +3,16 @@
 import csv
 import functools
 import re
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
-from made_runs import EMOTIONS, NASTY, three_kinds
+from made_runs import COUNT, EMOTIONS, NASTY, SIZE, made_up, occlusion, robust, three_kinds
 
 from edram_fer import files
 from edram_fer.figures import comparison, style
+from edram_fer.report import comparison as report
 from edram_fer.report.comparison import compare
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -20,7 +23,12 @@ NAMES = ("a", "short", "cnn")
 def page(tmp_path_factory):
     """A comparison of runs of three glimpses, of two, and of a model without windows."""
     root = tmp_path_factory.mktemp("comparison")
-    three_kinds(root, recipe=NASTY)
+    pictures, _ = three_kinds(root, recipe=NASTY, test_pose=30, test_flip=COUNT)
+    for name in ("a", "cnn"):
+        robust(root / name, (0.8, 0.6, 0.3, 0.8, 0.5), pictures=24)
+        occlusion(root / name, pictures, np.random.default_rng(0).normal(0, 0.1, (12, SIZE, SIZE)))
+    metrics = files.read_json(root / "cnn" / "metrics.json")
+    files.write_json(root / "cnn" / "metrics.json", {**metrics, "run": {**metrics["run"], "operations": 243_960_000}})
     told = {"value": 0.1, "interval": [0.05, 0.15]}
     contrasts = {"own - mean": told, "mean - random": told}
     files.write_json(root / "a" / "looking.json", {"split": "test", "accuracy": {"own": told}, "contrasts": contrasts})
@@ -38,7 +46,12 @@ def test_the_page_is_complete_and_says_what_is_left_out(page):
     assert "url(" not in text and "@import" not in text and NASTY not in text
     assert "3 fixations of 2 people on 2 images" in text and 'id="figure-people"' in text
     assert "The landmarks are the data set's own. Every face has them." in text.replace("&#39;", "'")
-    assert "cnn has no windows of its own" in text and "short was not asked on test" in text
+    assert "cnn has no windows of its own" in text
+    lacking = re.findall(r"<p>(\w+) was not .*?: <code>edram-fer (.*?)</code>", text)
+    short, options = page.parent.parent / "short", "--split test --split test_pose --flip"
+    assert lacking == [
+        *((name, f"evaluate {page.parent.parent / name} {options}") for name in ("short", "cnn")),
+        *(("short", f"{command} {short} --split test") for command in ("robustness", "saliency", "looking"))]
     assert page.stat().st_size < 1_000_000
     assert all(len(alt) > 30 for alt in re.findall(r'<img id="figure-[^>]* alt="([^"]*)"', text))
 
@@ -46,17 +59,82 @@ def test_the_page_is_complete_and_says_what_is_left_out(page):
 def test_numbers_and_figures_lie_beside_it(page):
     found = {path.name for path in page.parent.iterdir()}
     names = ("scores", "pairs", "recalls", "accuracy_after_glimpse", "early_exit", "glimpses", "regions", "looking",
-             "map_agreement", "picture_agreement", "people", "samples", "settings")
+             "map_agreement", "picture_agreement", "people", "samples", "settings", "splits", "robustness", "saliency",
+             "saliency_agreement", "saliency_regions")
     assert found == {"comparison.html", "figures", *(f"{name}.csv" for name in names)}
     with open(page.parent / "scores.csv", newline="", encoding="utf-8") as source:
         rows = [*csv.DictReader(source)]
     assert [row["run"] for row in rows] == [*NAMES] and rows[0]["parameters"] == ""
+    assert [row["operations"] for row in rows] == ["", "", "243960000"]
     scores = files.read_json(page.parent.parent / "a" / "metrics.json")["splits"]["test"]
     assert float(rows[0]["accuracy"]) == scores["accuracy"]
     drawn = {path.name for path in (page.parent / "figures").iterdir()}
+    assert {"robustness.svg", "saliency.png", "splits.pdf"} <= drawn
     assert {"heatmaps_1.png", "heatmaps_2.pdf", "differences_2.pdf", "looking.pdf", "paths_1.png"} <= drawn
     assert not {"heatmaps_3.pdf", "differences_1.pdf", "differences_3.pdf"} & drawn
     assert all(Path(name).with_suffix(".pdf").name in drawn for name in drawn)
+
+
+def table(text, head):
+    """Cells of the table whose first head is `head`, a list for each row."""
+    found = next(part for part in re.findall(r"<table.*?</table>", text, re.DOTALL)
+                 if re.search(r'<th scope="col">(.*?)</th>', part)[1] == head)
+    rows = re.findall(r"<tr>(.*?)</tr>", found, re.DOTALL)
+    cells = [re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row) for row in rows]
+    return [[" ".join(re.sub(r"<[^>]*>", " ", cell).split()) for cell in row] for row in cells]
+
+
+def test_the_tables_of_the_page(page):
+    text = page.read_text(encoding="utf-8")
+    splits = re.search(r'<table id="split-table">.*?</table>', text, re.DOTALL)[0]
+    heads, a, short, cnn = table(splits, "Run")
+    assert heads == ["Run", "test 40", "test_pose 30"]
+    assert short[0] == "short" and short[2] == cnn[2] == "" and " to " in a[2]
+    assert "<h3>Averaged with the mirror images</h3>" in text
+    assert table(text, "Black square, its side")[2] == ["50 %", *["60.0 % −20.0 (−22.0 to −19.0)"] * 2]
+    assert table(text, "Turn")[1:] == [["0°", *["80.0 %"] * 2],
+                                       ["90°", *["50.0 % −30.0 (−32.0 to −29.0)"] * 2]]
+    assert "24 pictures, balanced over the emotions (seed 0), so that their accuracy is not that above." in text
+    assert "12 pictures (seed 0), a square of 4 pixels of grey level 0 every 2 pixels." in text
+    assert table(text, "Correlation of")[1][:2] == ["a, cnn", "1.00"]  # the same maps
+    assert len(table(text, "Fall of the probability")) == 3
+    cost = [row[-2] for row in table(text, "Run")]
+    assert cost == ["million operations", "–", "–", "244.0"] and "evaluated before they were counted" in text
+
+
+@pytest.fixture
+def without_figures(page, tmp_path, monkeypatch):
+    """Folder of copies of a and cnn, and a function to the words of their page, of which no figure is drawn."""
+    for name in ("a", "cnn"):
+        shutil.copytree(page.parent.parent / name, tmp_path / name)
+    monkeypatch.setattr(report, "draw", lambda found, folder: {})
+
+    def text():
+        written = compare([tmp_path / "a", tmp_path / "cnn"], tmp_path / "out", repeats=2)
+        return " ".join(written.read_text(encoding="utf-8").split())
+
+    return tmp_path, text
+
+
+def test_what_was_not_asked_takes_no_room(without_figures):
+    folder, text = without_figures
+    for name in ("a", "cnn"):
+        for path in ("robustness.json", "saliency_occlusion.npz"):
+            (folder / name / path).unlink()
+    text = text()
+    assert 'href="#robustness"' not in text and 'id="information"' not in text
+    assert "edram-fer robustness RUN --split test" in text and "edram-fer saliency RUN --split test" in text
+    assert not list((folder / "out").glob("saliency*.csv")) and not (folder / "out" / "robustness.csv").exists()
+
+
+def test_what_was_asked_differently_says_so(without_figures):
+    folder, text = without_figures
+    robust(folder / "cnn", (0.7, 0.6, 0.3, 0.7, 0.5))
+    occlusion(folder / "cnn", made_up()[0], np.zeros((7, SIZE, SIZE)))
+    text = text()
+    assert "is not that above; cnn: all 40 pictures. They are not the same pictures: compare what is lost" in text
+    assert "cnn: 7 pictures (seed 0), a square" in text and "Not asked in the same way" in text
+    assert table(text, "Correlation of")[1][:2] == ["a, cnn", "–"]  # a map that is 0 everywhere
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import json
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,7 +11,7 @@ import pytest
 from scipy.ndimage import map_coordinates
 
 import edram_fer
-from edram_fer import evaluation, files, predictions
+from edram_fer import cost, evaluation, files, predictions
 
 EMOTIONS = ["happy", "neutral", "sad"]  # not the canonical order, as an old file might have it
 NAMES = ("neutral", "happy", "sad", "contempt")
@@ -33,6 +34,9 @@ class Brightness:
 
     def count_params(self):
         return 12
+
+    def __call__(self, inputs, training):
+        return {"emotion": inputs["image"] * 2}  # one operation for each pixel, where they are counted
 
     def predict_on_batch(self, inputs):
         images = inputs["image"]
@@ -167,8 +171,20 @@ def test_evaluate_writes_table_and_metrics_with_a_clean_split(run):
     assert len(metrics["splits"]["test"]["accuracy_after_glimpse"]) == STEPS
     low, high = metrics["splits"]["test"]["intervals"]["accuracy"]
     assert low <= right.mean() <= high
+    counted = keras.backend.backend() == "tensorflow"
+    assert metrics["run"]["operations"] == (SIZE * SIZE if counted else None)
     assert metrics["run"]["recipe"] == "made_up" and metrics["run"]["data"] == "drawn" and metrics["run"]["command"]
     assert not list(run.folder.glob(".*"))
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow counts")
+def test_operations_are_multiplications_and_additions_of_one_picture():
+    inputs = keras.Input((7, 5, 3), name="image")
+    convolved = keras.layers.Conv2D(4, 3, use_bias=False)(inputs)
+    outputs = keras.layers.Dense(6, use_bias=False)(keras.layers.Flatten()(convolved))
+    model = keras.Model({"image": inputs}, {"emotion": outputs})
+    model.input_shapes = lambda: {"image": (None, 7, 5, 3)}
+    assert cost.operations(model) == 2 * (5 * 3 * 4) * (3 * 3 * 3) + 2 * (5 * 3 * 4) * 6
 
 
 def test_an_explicit_clean_split_is_read_from_the_data(run):

@@ -29,7 +29,10 @@ def compare(
     data_dir: DataDir = None,
     seed: Annotated[int, typer.Option("--seed", help="Of the intervals and the samples.")] = 0,
 ):
-    """Two or more evaluated runs on one page: scores, maps to leaf through, paths, regions, agreement."""
+    """Two or more evaluated runs on one page: scores, losses on changed faces, maps, paths, regions, agreement.
+
+    What looking, robustness and saliency wrote into the runs is on it, too.
+    """
     startup.load_keras()
     from edram_fer.report.comparison import compare as write
 

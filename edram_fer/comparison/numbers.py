@@ -8,6 +8,7 @@ from edram_fer.attention import early_exit
 from edram_fer.files import read_json
 
 HEADLINE = ("accuracy", "mean_class_accuracy", "macro_f1")
+CHANGES = ("occluder", "rotation")
 
 
 def score_rows(runs):
@@ -18,6 +19,7 @@ def score_rows(runs):
             "run": run.name,
             "model": run.about["model"],
             "parameters": run.about.get("parameters"),
+            "operations": run.about.get("operations"),
             "seconds_per_picture": run.about.get("seconds_per_picture"),
             "pictures": run.scores["pictures"],
         }
@@ -28,6 +30,23 @@ def score_rows(runs):
         for dimension in scores.DIMENSIONS:
             row[f"{dimension}_ccc"] = run.scores.get(dimension, {}).get("ccc")
         rows.append(row)
+    return rows
+
+
+def split_rows(runs):
+    """A row for each run and each split that it was evaluated on: its headline scores and their 95 % intervals.
+
+    `average`: of what views its predictions are averages, a phrase, or None.
+    """
+    rows = []
+    for run in runs.runs:
+        for split, told in run.evaluated.metrics["splits"].items():
+            row = {"run": run.name, "split": split, "pictures": told["pictures"]}
+            for name in HEADLINE:
+                ends = ("low", "high") if name == "accuracy" else (f"{name}_low", f"{name}_high")
+                row[name] = told[name]
+                row |= dict(zip(ends, told["intervals"][name], strict=True))
+            rows.append({**row, "average": run.evaluated.average(split)})
     return rows
 
 
@@ -108,15 +127,33 @@ def looking_rows(runs):
     """A row for each accuracy and contrast of the runs that were asked, on this split, whether looking matters."""
     rows = []
     for run in runs.runs:
-        path = run.evaluated.folder / "looking.json"
-        told = read_json(path) if path.exists() else {}
-        if told.get("split") != runs.split:
-            continue
+        told = _asked(run, "looking.json", runs.split)
         for kind in ("accuracy", "contrasts"):
-            for name, found in told[kind].items():
+            for name, found in told.get(kind, {}).items():
                 low, high = found["interval"]
                 rows.append({"run": run.name, "kind": kind, "windows": name, "value": found["value"]})
                 rows[-1] |= {"low": low, "high": high}
+    return rows
+
+
+def robustness_rows(runs):
+    """A row for each run that was asked, on this split, about changed pictures, and each change and level.
+
+    change: "occluder", whose level is its side as a share of the picture's, or "rotation", in degrees; accuracy and
+    drop, its fall from the unchanged pictures, with 95 % intervals; pictures, seed: of the choice of pictures;
+    most_frequent: the accuracy of always saying their most frequent class.
+    """
+    rows = []
+    for run in runs.runs:
+        told = _asked(run, "robustness.json", runs.split)
+        about = {name: told[name] for name in ("pictures", "seed", "most_frequent") if told}
+        for change in CHANGES if told else ():
+            for found in told[change]:
+                row = {"run": run.name, "change": change, "level": found["level"]}
+                for name, ends in (("accuracy", ("low", "high")), ("drop", ("drop_low", "drop_high"))):
+                    interval = found["interval" if name == "accuracy" else f"{name}_interval"]
+                    row |= {name: found[name], **dict(zip(ends, interval, strict=True))}
+                rows.append({**row, **about})
     return rows
 
 
@@ -126,6 +163,13 @@ def setting_rows(runs):
     names = dict.fromkeys(name for recipe in recipes.values() for name in recipe)
     rows = [{"setting": name, **{run: recipe.get(name) for run, recipe in recipes.items()}} for name in names]
     return [row for row in rows if len({repr(row[run]) for run in recipes}) > 1]
+
+
+def _asked(run, name, split):
+    """Content of the file of a study of a run, {} where there is none of this split."""
+    path = run.evaluated.folder / name
+    told = read_json(path) if path.exists() else {}
+    return told if told.get("split") == split else {}
 
 
 def _flat(recipe, prefix=""):

@@ -8,7 +8,7 @@ from tqdm.auto import tqdm
 from edram_fer import face_landmarks, tables
 from edram_fer.attention.fixations import Fixations, read_of
 from edram_fer.attention.maps import mean_face
-from edram_fer.comparison import alike, looks, numbers
+from edram_fer.comparison import alike, looks, numbers, saliency
 from edram_fer.comparison.runs import Runs
 
 
@@ -22,7 +22,7 @@ class Study:
         faces: {emotion or "all": mean face [H, W, C] in [0, 1]}.
         maps: of `looks.maps`; differences: of `looks.differences`, {} with fewer than two runs that look.
         exits: of `numbers.early_exits`; regions: of `looks.region_shares`; note: on the landmarks.
-        samples: of `alike.samples`; people: their fixations, where they were given.
+        occlusion: of `saliency.maps`; samples: of `alike.samples`; people: their fixations, where they were given.
     """
 
     runs: Runs
@@ -34,6 +34,7 @@ class Study:
     exits: dict
     regions: dict
     note: str
+    occlusion: dict
     samples: dict
     people: Fixations | None
 
@@ -62,6 +63,8 @@ def study(runs, features, *, find_landmarks=False, fixations=None, outside="rais
     faces = {looks.ALL: mean_face(images), **{name: mean_face(images[runs.truth == name]) for name in runs.present}}
     jobs = {
         "scores": lambda: numbers.score_rows(runs),
+        "splits": lambda: numbers.split_rows(runs),
+        "robustness": lambda: numbers.robustness_rows(runs),
         "pairs": lambda: numbers.pair_rows(runs, **options),
         "recalls": lambda: numbers.recall_rows(runs),
         "accuracy_after_glimpse": lambda: numbers.glimpse_accuracy_rows(runs),
@@ -71,9 +74,12 @@ def study(runs, features, *, find_landmarks=False, fixations=None, outside="rais
         "glimpses": lambda: looks.glimpse_rows(runs),
         "map_agreement": lambda: alike.map_agreement_rows(maps),
         "picture_agreement": lambda: alike.picture_agreement_rows(runs, shape, **options),
+        "saliency": lambda: saliency.map_rows(occlusion, runs.present),
+        "saliency_agreement": lambda: saliency.agreement_rows(occlusion, runs.present),
+        "saliency_regions": lambda: saliency.region_rows(occlusion, runs, points, shape),
         "people": lambda: alike.people_rows(runs, people, shape, landmarks=points, **options) if people else [],
     }
-    maps, found = looks.maps(runs, shape), {}
+    maps, occlusion, found = looks.maps(runs, shape), saliency.maps(runs, shape), {}
     with tqdm(total=len(jobs) + 2, desc="compare", disable=None) as bar:
         for name, job in jobs.items():
             bar.set_postfix_str(name)
@@ -87,7 +93,7 @@ def study(runs, features, *, find_landmarks=False, fixations=None, outside="rais
         bar.update()
     found |= {"early_exit": numbers.early_exit_rows(exits), "regions": looks.region_rows(regions)}
     differences = looks.differences(maps) if len(maps) > 1 else {}
-    return Study(runs, images, found, faces, maps, differences, exits, regions, note, chosen, people)
+    return Study(runs, images, found, faces, maps, differences, exits, regions, note, occlusion, chosen, people)
 
 
 def write_tables(found, folder):

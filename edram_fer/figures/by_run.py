@@ -109,6 +109,41 @@ def exit_curves(curves, names):
 
 
 @styled
+def robustness_curves(rows, names):
+    """Accuracy under a growing black square and under a growing turn with its 95 % interval.
+
+    Args:
+        rows: of `comparison.numbers.robustness_rows`; names: of all runs, for their colours.
+
+    Returns: Figure; a dotted line is the accuracy of always saying the most frequent class.
+    """
+    figure = Figure(figsize=(7.6, 3.3), layout="constrained")
+    panels, look = figure.subplots(1, 2, sharey=True), styles(names)
+    asked = [name for name in names if any(row["run"] == name for row in rows)]
+    for axes, change in zip(panels, ("occluder", "rotation"), strict=True):
+        for name in asked:
+            own = [row for row in rows if (row["run"], row["change"]) == (name, change)]
+            colour, mark, line = look[name]
+            levels, values, low, high = ([row[key] for row in own] for key in ("level", "accuracy", "low", "high"))
+            axes.fill_between(levels, low, high, color=colour, alpha=0.13, linewidth=0)
+            axes.plot(levels, values, color=colour, marker=mark, linestyle=line, markersize=4.5, label=name)
+        for share in {row["most_frequent"] for row in rows}:
+            axes.axhline(share, color=MUTED, linewidth=0.9, linestyle=":", zorder=1)
+    first, second = panels
+    first.annotate("always the most frequent class", (0.02, max(row["most_frequent"] for row in rows)), (0, 2),
+                   textcoords="offset points", xycoords=("axes fraction", "data"), va="bottom", fontsize=6.5,
+                   color=MUTED)
+    first.set(xlabel="its side, share of the picture's", ylabel="accuracy", ylim=(0, 1))
+    first.set_title("Black square")
+    second.set(xlabel="degrees, either way")
+    second.set_title("Turn")
+    first.xaxis.set_major_formatter(PERCENT)
+    first.yaxis.set_major_formatter(PERCENT)
+    _legend(figure, first, len(asked))
+    return figure
+
+
+@styled
 def glimpse_steps(rows, names, face):
     """Zoom, mean place and scatter of the windows by step.
 

@@ -1,9 +1,10 @@
 """All figures of a comparison of runs."""
 
 from edram_fer.figures.agreement import CANDIDATES, MEASURES
-from edram_fer.figures.by_run import accuracy_curves, dots, exit_curves, glimpse_steps
+from edram_fer.figures.by_run import accuracy_curves, dots, exit_curves, glimpse_steps, robustness_curves
 from edram_fer.figures.differences import difference_maps
 from edram_fer.figures.heatmaps import heatmaps, scale
+from edram_fer.figures.saliency import run_maps
 from edram_fer.figures.scan_paths import scan_paths
 from edram_fer.figures.style import save
 
@@ -41,6 +42,12 @@ def _of_numbers(study):
         "recalls.svg": dots(tables["recalls"], names, emotions, {"recall": "Recall"}, group="emotion", value="{}",
                             **ends),
     }
+    plain = [row for row in tables["splits"] if row["average"] is None]
+    if len(splits := dict.fromkeys(row["split"] for row in plain)) > 1:
+        drawn["splits.svg"] = dots(plain, names, {name: name for name in splits}, {"": "Accuracy"}, group="split",
+                                   value="accuracy")
+    if tables["robustness"]:
+        drawn["robustness.svg"] = robustness_curves(tables["robustness"], names)
     if study.exits:
         drawn["accuracy_after_glimpse.svg"] = accuracy_curves(tables["accuracy_after_glimpse"], names)
         drawn["early_exit.svg"] = exit_curves(study.exits, names)
@@ -77,6 +84,10 @@ def _of_faces(study):
                 by_step=run.recurrent, top=top)
         if run.name in study.differences:
             drawn[f"differences_{number}.png"] = _difference(study, run.name)
+    if study.occlusion:
+        maps = [[own.mean(group) for group in study.faces] for own in study.occlusion.values()]
+        labels = [(name, len(own.ids)) for name, own in study.occlusion.items()]
+        drawn["saliency.png"] = run_maps(list(study.faces.values()), maps, labels, list(study.faces))
     for number, rows in enumerate(study.samples.values(), 1):
         drawn[f"paths_{number}.png"] = _paths(study, rows)
     return drawn

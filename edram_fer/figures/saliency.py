@@ -53,6 +53,25 @@ def mean_maps(faces, drop, turned, labels):
 
 
 @styled
+def run_maps(faces, maps, labels, titles):
+    """Mean occlusion maps of several runs over mean faces: a row for each run, a column for each emotion.
+
+    Args:
+        faces: [C, H, W, channels] in [0, 1], of the columns.
+        maps: [R, C, H, W], fall of the true class's probability; one that is nan shows the face alone.
+        labels: (name, number of pictures) of the rows; titles: of the columns.
+
+    Returns: Figure, one scale for all.
+    """
+    values = np.nan_to_num(maps)
+    top = round_up(np.abs(values).max())
+    tiles = np.array([[tinted(face, value, top) for face, value in zip(faces, row, strict=True)] for row in values])
+    figure, axes = mosaic(tiles, labels, titles)
+    signed_bar(figure, axes, top, "fall of the true\nclass's probability", _shrink(tiles), PERCENT)
+    return figure
+
+
+@styled
 def z_maps(faces, maps, labels):
     """Bubbles maps over mean faces, in a row. A line encloses what is beyond chance at 5 % over all pixels of the map.
 

@@ -11,6 +11,10 @@ from edram_fer.report.pictures import embedded
 from edram_fer.report.template import template
 
 PAGE = "comparison.html"
+CHANGES = {
+    "occluder": ("black square, its side", lambda level: f"{100 * level:.4g} %"),
+    "rotation": ("turn", lambda level: f"{level:.4g}°"),
+}
 
 
 def compare(folders, out, *, split=None, data=None, data_dir=None, find_landmarks=False, fixations=None,
@@ -54,6 +58,14 @@ def _context(found, figures, repeats, seed):
         "blind": [run.name for run in runs.runs if not run.looks],
         "scores": TITLES,
         "tables": found.tables,
+        "by_split": _by_split(found.tables["splits"]),
+        "unevaluated": _unevaluated(runs.runs),
+        "changes": _changes(found.tables["robustness"]),
+        "asked": _alike({row["run"]: (row["pictures"], row["seed"]) for row in found.tables["robustness"]}),
+        "occluded": _alike({
+            name: tuple(own.settings[key] for key in ("pictures", "seed", "window", "stride", "fill"))
+            for name, own in found.occlusion.items()
+        }),
         "contrasts": CONTRASTS,
         "figures": figures,
         "samples": list(found.samples),
@@ -65,3 +77,47 @@ def _context(found, figures, repeats, seed):
         "repeats": repeats,
         "seed": seed,
     }
+
+
+def _by_split(rows):
+    """A dict for the plain predictions, and one for each kind of averages, of the phrase that tells of what views,
+    the columns and {run: {column: row}}. A column is a split and its number of pictures: other pictures, other column.
+    """
+    parts = []
+    for average in sorted({row["average"] for row in rows}, key=lambda phrase: phrase or ""):
+        own, cells = [row for row in rows if row["average"] == average], {}
+        for row in own:
+            cells.setdefault(row["run"], {})[row["split"], row["pictures"]] = row
+        columns = list(dict.fromkeys((row["split"], row["pictures"]) for row in own))
+        parts.append({"average": average, "columns": columns, "cells": cells})
+    return parts
+
+
+def _unevaluated(runs):
+    """{run: the command that evaluates it on all splits on which any run was} of those that lack one."""
+    every, commands = [run.evaluated for run in runs], {}
+    splits = dict.fromkeys(name for run in every for name in run.splits)
+    read = dict.fromkeys(run.data_split(name) for run in every for name in run.splits)
+    options = [f"--split {name}" for name in read]
+    for end, option in (("_flip", "--flip"), ("_ten_crop", "--ten-crop SHARE")):
+        options += [option] if any(name.removesuffix("_clean").endswith(end) for name in splits) else []
+    for run in runs:
+        if set(splits) - set(run.evaluated.splits):
+            commands[run.name] = f"edram-fer evaluate {run.evaluated.folder} {' '.join(options)}"
+    return commands
+
+
+def _changes(rows):
+    """A dict for each kind of changed pictures: its title, the runs asked, and (level, {run: row}) of each level."""
+    parts = []
+    for change, (title, unit) in CHANGES.items():
+        own = [row for row in rows if row["change"] == change]
+        levels = sorted({row["level"] for row in own})
+        cells = [(unit(level), {row["run"]: row for row in own if row["level"] == level}) for level in levels]
+        parts.append({"title": title, "runs": list(dict.fromkeys(row["run"] for row in own)), "levels": cells})
+    return parts
+
+
+def _alike(settings):
+    """{settings: the runs that have them} of {run: settings}."""
+    return {each: [run for run, own in settings.items() if own == each] for each in settings.values()}

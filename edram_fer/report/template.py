@@ -16,13 +16,15 @@ def template(name):
 
 
 def percent(value, digits=1):
-    """A share as text; a dash for None."""
-    return "–" if value is None else f"{100 * value:.{digits}f} %"
+    """A share as text; a dash for None and nan."""
+    return "–" if value is None or value != value else f"{100 * value:.{digits}f} %"
 
 
 def number(value, digits=3):
-    """A number as text; a dash for None."""
-    return "–" if value is None else f"{round(value, digits) + 0:.{digits}f}"  # + 0: no minus before a zero
+    """A number as text; a dash for None and nan."""
+    if value is None or value != value:
+        return "–"
+    return f"{round(value, digits) + 0:.{digits}f}"  # + 0: no minus before a zero
 
 
 def count(value):

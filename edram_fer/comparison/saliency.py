@@ -1,0 +1,136 @@
+"""Which information the runs use: mean occlusion maps of the emotions, how alike they are, and the regions of the face.
+
+What `edram_fer.studies.saliency.occlusion` keeps of a run is read back here.
+"""
+
+import dataclasses
+import itertools
+import json
+
+import numpy as np
+
+from edram_fer.attention import agreement, regions
+from edram_fer.comparison.looks import ALL
+from edram_fer.studies import resumable
+
+FILE = "saliency_occlusion.npz"
+
+
+@dataclasses.dataclass(frozen=True)
+class Occlusion:
+    """Occlusion maps of a run: what the probability of the true emotion falls by when a square hides a pixel.
+
+    Attributes:
+        settings: of the study, "pictures", "seed", "window", "stride" and "fill" among them.
+        drop: [n, H, W] of each picture; ids: [n]; truth: names [n].
+    """
+
+    settings: dict
+    drop: np.ndarray
+    ids: np.ndarray
+    truth: np.ndarray
+
+    def members(self, group):
+        """Which pictures are of an emotion, or of "all", bool [n]."""
+        return np.full(len(self.truth), True) if group == ALL else self.truth == group
+
+    def mean(self, group):
+        """The mean map of an emotion, or of "all" pictures, [H, W]; nan without a picture."""
+        own = self.drop[self.members(group)]
+        return own.mean(axis=0) if len(own) else np.full(self.drop.shape[1:], np.nan)
+
+
+def maps(runs, shape):
+    """{run: Occlusion} of the runs that have finished maps of pictures of this split.
+
+    Args:
+        runs: Runs; shape: (H, W) of the pictures.
+
+    Raises ValueError, naming the file, where it is damaged or its maps are of another shape or of other pictures.
+    """
+    found, known = {}, set(runs.runs[0].found["id"])
+    for run in runs.runs:
+        path = run.evaluated.folder / FILE
+        arrays = resumable.read(path) if path.exists() else {}
+        if "mean_drop" not in arrays:  # not begun, or not finished
+            continue
+        settings = json.loads(str(arrays[resumable.SETTINGS]))
+        if settings["split"] != runs.split:
+            continue
+        drop = arrays["drop"].astype(float)
+        if drop.shape[1:] != tuple(shape):
+            raise ValueError(f"{path}: maps of {list(drop.shape[1:])} pixels, the pictures have {list(shape)}")
+        if strange := [name for name in arrays["id"] if name not in known]:
+            raise ValueError(f"{path}: picture {str(strange[0])!r} is not among the {len(known)} of split {runs.split}")
+        truth = arrays["emotions"][arrays["label"]]
+        found[run.name] = Occlusion(settings, drop, arrays["id"], truth)
+    return found
+
+
+def map_rows(found, present):
+    """A row for each run and emotion (and all): the mean map's mean and its largest value with its place.
+
+    Args:
+        found: of `maps`; present: names of the emotions.
+
+    Returns: rows with pictures, drop, largest, and x, y of that pixel in [-1, 1], y downwards.
+    """
+    told = []
+    for name, own in found.items():
+        for group in (ALL, *present):
+            row = {"run": name, "emotion": group, "pictures": int(own.members(group).sum())}
+            if row["pictures"]:
+                mean = own.mean(group)
+                place = np.unravel_index(mean.argmax(), mean.shape)
+                y, x = 2 * np.array(place) / np.maximum(np.array(mean.shape) - 1, 1) - 1
+                row |= {"drop": mean.mean(), "largest": mean.max(), "x": x, "y": y}
+            told.append(row)
+    return told
+
+
+def agreement_rows(found, present):
+    """A row for each pair of runs and emotion (and all): how alike the mean maps are.
+
+    Returns: rows with cc, Pearson's correlation over the pixels, and cc_other_emotions, the mean correlation with the
+    other run's maps of the other emotions: what is above it is about this emotion. nan where a map is constant or there
+    is none, None of all pictures.
+    """
+    told = []
+    for (name, own), (name_of_other, other) in itertools.combinations(found.items(), 2):
+        for group in (ALL, *present):
+            row = {"run": name, "other": name_of_other, "emotion": group, "cc": _cc(own.mean(group), other.mean(group))}
+            others = [each for each in present if each != group and group != ALL and other.members(each).any()]
+            others = [_cc(own.mean(group), other.mean(each)) for each in others]
+            told.append({**row, "cc_other_emotions": float(np.mean(others)) if others else None})
+    return told
+
+
+def region_rows(found, runs, points, shape):
+    """A row for each run, emotion (and all) and region of the face: the mean fall where the square hides it.
+
+    Args:
+        found: of `maps`; runs: Runs; points: landmarks [n, 68, 2] of their pictures in pixels, nan where unknown, or
+            None: then there is nothing to tell; shape: (H, W).
+
+    Returns: rows with drop, the mean over the region's pixels of each picture and then over the pictures that have
+    landmarks, and pictures, their number.
+    """
+    told, place = [], {name: row for row, name in enumerate(runs.runs[0].found["id"])}
+    for name, own in found.items() if points is not None else ():
+        labels = regions.labels(points[[place[each] for each in own.ids]], shape)
+        for group in (ALL, *runs.present):
+            for number, region in enumerate(regions.REGIONS):
+                hidden = (labels == number) & own.members(group)[:, None, None]
+                some = hidden.any(axis=(1, 2))
+                row = {"run": name, "emotion": group, "region": region, "pictures": int(some.sum())}
+                if some.any():
+                    row["drop"] = float(np.mean(own.drop[some].mean(axis=(1, 2), where=hidden[some])))
+                told.append(row)
+    return told
+
+
+def _cc(one, other):
+    """Correlation of two maps of any sign: it does not change with their level."""
+    if not np.isfinite([one, other]).all():
+        return np.nan
+    return agreement.cc(one - one.min(), other - other.min())
