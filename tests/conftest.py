@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-# TensorFlow's threads would spin beside those of the other worker of the tests; the processes that tests start have them.
+# TensorFlow's threads would spin beside those of the other worker of the tests.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 EMOTIONS = ("sad", "happy", "contempt", "neutral", "fear", "anger", "disgust", "surprise")  # in an order of its own
@@ -53,25 +53,29 @@ def arrays_file(tmp_path_factory, contents):
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory, arrays_file):
-    """A run of a small EDRAM that nothing stopped, with all that has a state of its own or draws random numbers.
+def small_edram(arrays_file):
+    """Settings, as those of train.py, of a small EDRAM with all that has a state of its own or draws random numbers.
 
-    Four epochs of five steps. `settings` are those of train.py.
+    Four epochs of five steps.
     """
-    from edram_fer import recipe, training
-
-    settings = [
+    return [
         *("batch_size=14", "epochs=4", "checkpoint_steps=2", "learning_rate=0.045", "seed=2", "min_learning_rate=1e-4"),
         *("glimpses=2", "glimpse_size=14", "dropout=0.4", "glimpse_filters=(2, 2, 4, 4, 4, 4)"),
         *("glimpse_units=8", "head_units=8", "classification_units=8", "location_units=8", "context_filters=(4, 4, 8)"),
         *("label_smoothing=0.1", "mixup=0.3", "ema=0.5", "augmentation.erase=0.5"),
         f"data={arrays_file}",
     ]
-    resolved = recipe.override(recipe.get("forch2019"), settings)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, small_edram):
+    """A run of `small_edram` that nothing stopped, and its recipe."""
+    from edram_fer import recipe, training
+
+    resolved = recipe.override(recipe.get("forch2019"), small_edram)
     run = tmp_path_factory.mktemp("trained") / "run"
     training.train(resolved, run, verbose=0)
-    options = [part for setting in settings for part in ("--set", setting)]
-    return SimpleNamespace(run=run, recipe=resolved, settings=options)
+    return SimpleNamespace(run=run, recipe=resolved)
 
 
 @pytest.fixture

@@ -2,21 +2,20 @@
 
 import csv
 import shutil
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pyarrow.parquet
 import pytest
+from genuine import FER2013, PHOTOS, needs_fer2013, needs_photos
 
 from edram_fer import cli, data, files
 from preprocessing import detection, photos
 from preprocessing.records import OK
 
-ROOT = Path(__file__).resolve().parents[2] / "shared" / "data"
-PHOTOS, MOSAIC = ROOT / "photos", ROOT / "fer2013" / "mosaic.png"
+MOSAIC = FER2013 / "mosaic.png"
 HEADER = "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal"
-pytestmark = pytest.mark.skipif(not (PHOTOS.is_dir() and MOSAIC.is_file()), reason=f"no genuine data in {ROOT}")
+pytestmark = [needs_photos, needs_fer2013]
 
 
 def command(*words):

@@ -76,9 +76,10 @@ def test_data_that_is_not_there(run, tmp_path):
     assert code == 1 and "error: data set fer2013 needs a source" in line
 
 
-def test_places_that_cannot_be_written(run, trained, arrays_file, tmp_path):
+def test_places_that_cannot_be_written(run, arrays_file, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    code, _, line = run("train", "forch2019", *trained.settings, "--out", tmp_path / "file" / "run")
+    settings = ["--set", f"data={arrays_file}", "--set", "batch_size=8"]
+    code, _, line = run("train", "forch2019", *settings, "--out", tmp_path / "file" / "run")
     assert code == 1 and line.startswith(f"error: {tmp_path}/file") and "Not a directory" in line
     code, _, line = run("arrays", arrays_file, tmp_path / "file" / "a.npz")
     assert code == 1 and line.startswith(f"error: {tmp_path}/file")

@@ -1,15 +1,13 @@
 """Detectors on photos with known faces, the cascade, the choice among several, and missing model files."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
+from genuine import PHOTOS, needs_photos
 
 from preprocessing import detection, model_files, photos
 
-PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "photos"
-genuine = pytest.mark.skipif(not PHOTOS.is_dir(), reason=f"no genuine photos in {PHOTOS}")
 ALL = {"yunet": detection.YuNet(), "ssd": detection.SSD(), "dlib": detection.Dlib()}
 
 
@@ -24,7 +22,7 @@ def portrait():
     return photos.read(PHOTOS / "single_face.jpg")
 
 
-@genuine
+@needs_photos
 @pytest.mark.parametrize("name", ALL)
 def test_the_annotated_faces_are_found(truth, name):
     found = wrong = total = 0
@@ -37,7 +35,7 @@ def test_the_annotated_faces_are_found(truth, name):
     assert wrong <= {"yunet": 1, "ssd": 2, "dlib": 0}[name]
 
 
-@genuine
+@needs_photos
 @pytest.mark.parametrize("name", ALL)
 def test_a_portrait_and_a_landscape(name):
     [face] = ALL[name](portrait())
@@ -46,7 +44,7 @@ def test_a_portrait_and_a_landscape(name):
     assert ALL[name](photos.read(PHOTOS / "free-mountain-vector-01.jpg")) == []
 
 
-@genuine
+@needs_photos
 def test_faces_come_surest_first_with_their_points():
     faces = ALL["yunet"](photos.read(PHOTOS / "multi_face.jpg"))
     scores = [face.score for face in faces]
@@ -59,7 +57,7 @@ def test_faces_come_surest_first_with_their_points():
         assert right_eye[0] < left_eye[0] and right_eye[1] < nose[1] < right_mouth[1]
 
 
-@genuine
+@needs_photos
 def test_the_boxes_are_those_of_the_whole_picture():
     picture = portrait()
     [face] = detection.YuNet(size=160)(picture)
@@ -100,7 +98,7 @@ def test_the_cascade(finds_at, by):
             assert shown[0] is picture and shown[1].std() > 2 * picture.std()  # more contrast
 
 
-@genuine
+@needs_photos
 def test_the_cascade_finds_a_face_in_the_dark():
     dark = (portrait() * 0.02).astype(np.uint8)
     assert detection.YuNet()(dark) == []
@@ -133,7 +131,7 @@ def test_intersection_over_union(a, b, expected):
     assert detection.intersection_over_union(b, a) == pytest.approx(expected)
 
 
-@genuine
+@needs_photos
 @pytest.mark.parametrize("count", [5, 68])
 def test_landmarks_of_a_portrait(count):
     picture = portrait()

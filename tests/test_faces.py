@@ -12,13 +12,13 @@ import cv2
 import numpy as np
 import pyarrow.parquet
 import pytest
+from genuine import PHOTOS, needs_photos
 
 from preprocessing import crop, detection, face_table, faces
 from preprocessing.face_table import Division, FaceTable
 from preprocessing.records import OK, Annotations, FaceRecord
 
 ROOT = Path(__file__).resolve().parent.parent
-PHOTOS = ROOT.parent / "shared" / "data" / "photos"
 EMOTIONS = ("neutral", "happy")
 
 
@@ -67,7 +67,7 @@ def test_a_picture_that_is_a_face_in_colour(tmp_path):
     np.testing.assert_array_equal(decoded(row)[:, :, ::-1], image)
 
 
-@pytest.mark.skipif(not PHOTOS.is_dir(), reason=f"no genuine photos in {PHOTOS}")
+@needs_photos
 def test_faces_of_photos():
     several = record("multi_face.jpg", box=(0, 0, 30, 30))
     found = list(faces.rows(several, PHOTOS, faces.Settings(faces="all", check="ssd")))

@@ -1,10 +1,10 @@
 """FERPlus: votes to labels in four modes, the join by row number, the test subsets; made files and the genuine ones."""
 import csv
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from genuine import FER2013, needs_fer2013
 from test_fer2013 import ROWS, drawn, write_csv, write_icml, write_kaggle
 
 from preprocessing import datasets, emotions, records
@@ -12,10 +12,6 @@ from preprocessing.datasets.ferplus import joined, labels, subsets
 
 ROOT = Path(__file__).resolve().parent.parent
 DUMMY = ROOT / "preprocessing" / "datasets" / "ferplus" / "dummy_data"
-SHARED = Path(os.environ.get("EDRAM_FER_SHARED", ROOT.parent / "shared"))
-GENUINE = SHARED / "data" / "fer2013"
-genuine = pytest.mark.skipif(not (GENUINE / "fer2013new.csv").exists(),
-                             reason=f"no genuine FER2013 and FERPlus in {GENUINE} (EDRAM_FER_SHARED)")
 
 HEADER = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
 FERPLUS = ("neutral", "happy", "surprise", "sad", "anger", "disgust", "fear", "contempt")
@@ -255,11 +251,11 @@ def test_builder(tfds, tmp_path):
     np.testing.assert_allclose(soft[b"fer2013-00004"], np.eye(8)[3] * 0.3 + np.eye(8)[4] * 0.7, rtol=1e-6)
 
 
-@genuine
+@needs_fer2013
 @pytest.mark.parametrize("mode", labels.MODES)
 def test_genuine_votes(mode):
-    votes = labels.read(GENUINE / "fer2013new.csv", rows=35887)
-    np.testing.assert_array_equal(votes.votes, np.load(GENUINE / "index.npz")["ferplus"])
+    votes = labels.read(FER2013 / "fer2013new.csv", rows=35887)
+    np.testing.assert_array_equal(votes.votes, np.load(FER2013 / "index.npz")["ferplus"])
     assert not votes.faults and (votes.names == "").sum() == 173
     found = labels.label(votes, mode)
     usages = ("Training", "PublicTest", "PrivateTest")
@@ -273,10 +269,10 @@ def test_genuine_votes(mode):
         assert [int((test == name).sum()) for name in FERPLUS] == [1090, 893, 396, 384, 273, 18, 83, 16]
 
 
-@genuine
+@needs_fer2013
 def test_genuine_lists():
-    votes = labels.read(GENUINE / "fer2013new.csv")
-    found = {name: subsets.read(GENUINE / "ferplus_subsets" / file, votes) for name, file in subsets.LISTS.items()}
+    votes = labels.read(FER2013 / "fer2013new.csv")
+    found = {name: subsets.read(FER2013 / "ferplus_subsets" / file, votes) for name, file in subsets.LISTS.items()}
     assert [len(rows) for rows in found.values()] == [605, 1170, 633]
     for mode, labelled in {"majority": (600, 1167, 630), "probability": (603, 1170, 633),
                            "multi_target": (604, 1169, 632), "argmax": (605, 1170, 633)}.items():

@@ -1,12 +1,11 @@
 """The genuine FER2013 and FERPlus: as prepared and joined, against the index of its pictures and published counts."""
 import collections
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from genuine import FER2013, needs_fer2013
 
 from preprocessing import datasets, emotions
 from preprocessing.datasets.fer2013 import published
@@ -14,19 +13,16 @@ from preprocessing.datasets.ferplus import joined
 
 tfds = pytest.importorskip("tensorflow_datasets")
 
-SHARED = Path(os.environ.get("EDRAM_FER_SHARED", Path(__file__).resolve().parent.parent.parent / "shared"))
-GENUINE = SHARED / "data" / "fer2013"
-pytestmark = pytest.mark.skipif(not (GENUINE / "unpack.py").exists(),
-                                reason=f"no genuine FER2013 and FERPlus in {GENUINE} (EDRAM_FER_SHARED)")
+pytestmark = needs_fer2013
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     """A folder with the files as they are published: fer2013.csv, fer2013new.csv and the lists of the subsets."""
     folder = tmp_path_factory.mktemp("genuine")
-    subprocess.run([sys.executable, GENUINE / "unpack.py", folder], check=True, capture_output=True)
+    subprocess.run([sys.executable, FER2013 / "unpack.py", folder], check=True, capture_output=True)
     for name in ("fer2013new.csv", "ferplus_subsets"):
-        (folder / name).symlink_to(GENUINE / name)
+        (folder / name).symlink_to(FER2013 / name)
     yield folder
     (folder / "fer2013.csv").unlink()  # 300 MB
 
@@ -48,7 +44,7 @@ def test_fer2013(source, tmp_path):
 
 def _check_against_the_index(builder):
     """Labels, order, counts and duplicates of the prepared data set against index.npz, which numbers equal pictures."""
-    index = np.load(GENUINE / "index.npz")
+    index = np.load(FER2013 / "index.npz")
     tile, emotion, usage = index["tile"], index["emotion"], index["usage"]
     names = np.array([emotions.from_code("FER2013", code) for code in emotion.tolist()])
     repeated = np.isin(tile, tile[usage == 0])
@@ -73,7 +69,7 @@ def test_ferplus(source):
     data = joined.read(source, "majority")
     counts = joined.summary(data)
     assert "all counts as published" in joined.report(counts) and 0.67 < counts["agreement"] < 0.68
-    index = np.load(GENUINE / "index.npz")
+    index = np.load(FER2013 / "index.npz")
     clean = ~np.isin(index["tile"], index["tile"][index["usage"] == 0]) & (index["usage"] == 2)
     assert counts["splits"]["test_clean"]["rows"] == (clean & (data.emotions != "")).sum()
     assert {name: part["rows"] for name, part in counts["splits"].items() if name.startswith("test_")} == {

@@ -1,4 +1,4 @@
-"""Preparing data sets through TFDS: FER2013 from its dummy data, failures of the disk, and the genuine file."""
+"""Preparing data sets through TFDS: FER2013 from its dummy data, failures of the disk."""
 import csv
 import errno
 import fcntl
@@ -15,8 +15,6 @@ from preprocessing.datasets.fer2013 import layouts, published, table
 tfds = pytest.importorskip("tensorflow_datasets")
 
 ROOT = Path(__file__).resolve().parent.parent
-SHARED = Path(os.environ.get("EDRAM_FER_SHARED", ROOT.parent / "shared"))
-GENUINE = SHARED / "data" / "fer2013"
 DUMMY = ROOT / "preprocessing" / "datasets" / "fer2013" / "dummy_data" / "csv"
 SPLITS = {"train": 7, "validation": 3, "test": 3, "test_clean": 2}
 

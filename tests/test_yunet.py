@@ -1,15 +1,13 @@
 """YuNet by ONNX Runtime against OpenCV's own engine."""
 
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from genuine import PHOTOS, needs_photos
 
 from preprocessing import detection, model_files, photos, yunet
-
-PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "photos"
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +23,7 @@ def by_opencv(path, picture, threshold):
     return rows[np.argsort(-rows[:, 14], kind="stable")]
 
 
-@pytest.mark.skipif(not PHOTOS.is_dir(), reason=f"no genuine photos in {PHOTOS}")
+@needs_photos
 @pytest.mark.parametrize("threshold", [0.7, 0.2])
 def test_the_faces_are_opencvs(model, threshold):
     seen = 0
