@@ -20,13 +20,14 @@ def explorer(study):
     Returns: dict of
         emotions, steps: names, "all" first, and "1", ..., "mean";
         panels: [{"name", "tiles": {emotion: {step: {"uri", "alt", "caption"}}}}, ...], one for each run that looks,
-            then one for the difference of each to the first; a step that a run has not is absent;
+            then one for the difference of each to the first; a step that a recurrent run has not is absent, and one
+            that is not recurrent is the same at every step;
         scales: [{"stops": CSS colours, "ends": texts, "label"}, ...] of all maps and of all differences.
     """
     longest = max(len(maps["all"]) for maps in study.maps.values()) - 1
     steps = [*map(str, range(1, longest + 1)), ALL_STEPS]
     top = scale([values.max() for maps in study.maps.values() for values in maps.values()])
-    panels = [_run_panel(study, name, top) for name in study.maps]
+    panels = [_run_panel(study, name, top, steps) for name in study.maps]
     scales = [_scale(lambda face, level: blend(face, level, top), 0, top, "share of the pictures looked at here",
                      ("0 %", f"{100 * top:.0f} %"))]
     if study.differences:
@@ -40,7 +41,7 @@ def explorer(study):
     return {"emotions": list(study.faces), "steps": steps, "panels": panels, "scales": scales}
 
 
-def _run_panel(study, name, top):
+def _run_panel(study, name, top, steps):
     told = {(row["emotion"], str(row["glimpse"])): row for row in study.tables["glimpses"] if row["run"] == name}
     tiles = {}
     for emotion, maps in study.maps[name].items():
@@ -52,6 +53,8 @@ def _run_panel(study, name, top):
                 f"zoom {row['zoom']:.2f}, centre ({row['x']:+.2f}, {row['y']:+.2f}), spread {row['spread']:.3f}"
             )
             tiles[emotion][step] = _tile(blend(study.faces[emotion], share, top), name, emotion, step, caption)
+        if len(maps) == 1:  # it looks at all its windows at once, and so at every step of the others
+            tiles[emotion] = dict.fromkeys(steps, tiles[emotion][ALL_STEPS])
     return {"name": name, "tiles": tiles}
 
 
