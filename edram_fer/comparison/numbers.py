@@ -6,9 +6,9 @@ from scipy.stats import binomtest
 from edram_fer import scores
 from edram_fer.attention import early_exit
 from edram_fer.files import read_json
+from edram_fer.studies import looking, robustness
 
 HEADLINE = ("accuracy", "mean_class_accuracy", "macro_f1")
-CHANGES = ("occluder", "rotation")
 
 
 def score_rows(runs):
@@ -127,7 +127,7 @@ def looking_rows(runs):
     """A row for each accuracy and contrast of the runs that were asked, on this split, whether looking matters."""
     rows = []
     for run in runs.runs:
-        told = _asked(run, "looking.json", runs.split)
+        told = _asked(run, looking.FILE, runs.split)
         for kind in ("accuracy", "contrasts"):
             for name, found in told.get(kind, {}).items():
                 low, high = found["interval"]
@@ -137,24 +137,9 @@ def looking_rows(runs):
 
 
 def robustness_rows(runs):
-    """A row for each run that was asked, on this split, about changed pictures, and each change and level.
-
-    change: "occluder", whose level is its side as a share of the picture's, or "rotation", in degrees; accuracy and
-    drop, its fall from the unchanged pictures, with 95 % intervals; pictures, seed: of the choice of pictures;
-    most_frequent: the accuracy of always saying their most frequent class.
-    """
-    rows = []
-    for run in runs.runs:
-        told = _asked(run, "robustness.json", runs.split)
-        about = {name: told[name] for name in ("pictures", "seed", "most_frequent") if told}
-        for change in CHANGES if told else ():
-            for found in told[change]:
-                row = {"run": run.name, "change": change, "level": found["level"]}
-                for name, ends in (("accuracy", ("low", "high")), ("drop", ("drop_low", "drop_high"))):
-                    interval = found["interval" if name == "accuracy" else f"{name}_interval"]
-                    row |= {name: found[name], **dict(zip(ends, interval, strict=True))}
-                rows.append({**row, **about})
-    return rows
+    """`studies.robustness.rows_of` of each run that was asked, on this split, about changed pictures."""
+    asked = {run.name: _asked(run, robustness.FILE, runs.split) for run in runs.runs}
+    return [row for name, told in asked.items() if told for row in robustness.rows_of(told, name)]
 
 
 def setting_rows(runs):

@@ -12,8 +12,7 @@ import numpy as np
 from edram_fer.attention import agreement, regions
 from edram_fer.comparison.looks import ALL
 from edram_fer.studies import resumable
-
-FILE = "saliency_occlusion.npz"
+from edram_fer.studies.saliency.occlusion import FILE
 
 
 @dataclasses.dataclass(frozen=True)

@@ -113,7 +113,7 @@ def robustness_curves(rows, names):
     """Accuracy under a growing black square and under a growing turn with its 95 % interval.
 
     Args:
-        rows: of `comparison.numbers.robustness_rows`; names: of all runs, for their colours.
+        rows: of `studies.robustness.rows_of`, of one run or more; names: of all runs, for their colours.
 
     Returns: Figure; a dotted line is the accuracy of always saying the most frequent class.
     """
@@ -139,7 +139,8 @@ def robustness_curves(rows, names):
     second.set_title("Turn")
     first.xaxis.set_major_formatter(PERCENT)
     first.yaxis.set_major_formatter(PERCENT)
-    _legend(figure, first, len(asked))
+    if len(names) > 1:
+        _legend(figure, first, len(asked))
     return figure
 
 

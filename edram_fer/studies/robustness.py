@@ -8,6 +8,7 @@ from edram_fer import files, scores
 
 SIDES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 ANGLES = (0.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0)
+CHANGES = ("occluder", "rotation")
 FILE, FIGURE = "robustness.json", "robustness.svg"
 
 
@@ -25,7 +26,7 @@ def robustness(observer, *, sides=SIDES, angles=ANGLES):
 
     Raises ValueError for a side outside [0, 1], an angle outside [-180, 180], or an answer that is not finite.
     """
-    from edram_fer.figures.robustness import robustness as draw  # Matplotlib only where something is drawn
+    from edram_fer.figures.by_run import robustness_curves  # Matplotlib only where something is drawn
     from edram_fer.figures.style import save
 
     for name, values, low, high in (("side", sides, 0, 1), ("angle", angles, -180, 180)):
@@ -50,11 +51,28 @@ def robustness(observer, *, sides=SIDES, angles=ANGLES):
         "seed": observer.seed,
         "most_frequent": float(np.bincount(observer.labels).max() / count),
         **{kind: [{"level": level, **rows[kind, level]} for k, level in jobs if k == kind]
-           for kind in ("occluder", "rotation")},
+           for kind in CHANGES},
     }
     files.write_json(observer.run / FILE, result)
-    save(draw(result), observer.run / "figures" / FIGURE)
+    save(robustness_curves(rows_of(result, observer.run.name), [observer.run.name]), observer.run / "figures" / FIGURE)
     return result
+
+
+def rows_of(result, run):
+    """A row for each change and level of what `robustness` gives of a run.
+
+    Returns: dicts of run, its name; change, of `CHANGES`, and level; accuracy and drop, its fall from the unchanged
+    pictures, with 95 % intervals (low, high, drop_low, drop_high); pictures and seed, of their choice; most_frequent,
+    the accuracy of always saying their most frequent class.
+    """
+    about, rows = {name: result[name] for name in ("pictures", "seed", "most_frequent")}, []
+    for change in CHANGES:
+        for found in result[change]:
+            (low, high), (drop_low, drop_high) = found["interval"], found["drop_interval"]
+            row = {"run": run, "change": change, "level": found["level"], "accuracy": found["accuracy"]}
+            row |= {"low": low, "high": high, "drop": found["drop"], "drop_low": drop_low, "drop_high": drop_high}
+            rows.append(row | about)
+    return rows
 
 
 def occluded(images, share, places, fill=0):

@@ -9,6 +9,8 @@ from edram_fer.studies.resumable import Resumable
 from edram_fer.studies.saliency.drawing import draw_occlusion
 from edram_fer.studies.saliency.outcome import finish, level_of
 
+FILE = "saliency_occlusion.npz"
+
 
 def occlusion(observer, *, window=None, stride=None, fill=0, tolerance=0, again=False):
     """Occlusion maps of each picture (see `attention.occlusion`).
@@ -35,7 +37,7 @@ def occlusion(observer, *, window=None, stride=None, fill=0, tolerance=0, again=
     squares, level = len(corners(shape, window, stride)), level_of(fill, observer.images)
     settings = {"method": "occlusion", **observer.settings(), "window": window, "stride": stride, "fill": level}
     state = Resumable(
-        observer.run / "saliency_occlusion.npz",
+        observer.run / FILE,
         settings,
         lambda: {name: np.full((count, *shape), np.nan, np.float32) for name in ("drop", "turned")},
         again=again,
