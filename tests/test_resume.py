@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_averaging import AUGMENTATION, SCRATCH
 from toy import STEPS, assert_same_run, history
 
 from edram_fer import callbacks, checkpoints, environment, files, training
@@ -123,6 +124,17 @@ def test_stopped_by_a_signal_and_resumed(toy_recipe, toy_run, at_step, tmp_path,
     assert len(history(run) if epoch else []) == epoch  # the last step of an epoch waits for its validation
     training.resume(run, verbose=0)
     assert_same_run(run, toy_run)
+
+
+def test_training_from_scratch_is_resumed_as_exactly(toy_recipe, at_step, tmp_path):
+    recipe = dataclasses.replace(toy_recipe, augmentation=AUGMENTATION, **SCRATCH)
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    training.train(recipe, whole, verbose=0)
+    at_step(STEPS + 3, send(signal.SIGTERM))
+    with pytest.raises(checkpoints.Interrupted, match="^in epoch 2, after step 3$"):
+        training.train(recipe, run, verbose=0)
+    training.resume(run, verbose=0)
+    assert_same_run(run, whole)
 
 
 def test_the_second_ctrl_c_stops_at_once(toy_recipe, at_step, tmp_path):
