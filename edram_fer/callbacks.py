@@ -10,8 +10,10 @@ import numpy as np
 
 from edram_fer import checkpoints, files
 from edram_fer.attention.windows import COLLAPSED
+from edram_fer.metrics import MostFrequent
 
 log = logging.getLogger(__name__)
+ONE_CLASS = 0.99  # share of the validation pictures
 
 
 class Progress(keras.callbacks.ProgbarLogger):
@@ -26,7 +28,7 @@ class Progress(keras.callbacks.ProgbarLogger):
 
 
 class NanGuard(keras.callbacks.Callback):
-    """Ends training at the first loss that is not finite, before it reaches a checkpoint."""
+    """Ends training at the first loss of a step or a validation that is not finite, before it reaches a checkpoint."""
 
     def __init__(self, steps):
         super().__init__()
@@ -36,12 +38,16 @@ class NanGuard(keras.callbacks.Callback):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        loss = float(logs["loss"])
-        if not np.isfinite(loss):
+        self._check("loss", logs["loss"], f"step {self.steps - self.params['steps'] + batch + 1}")
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._check("validation loss", logs["val_loss"], f"after step {self.steps}")
+
+    def _check(self, name, loss, step):
+        if not np.isfinite(float(loss)):
             raise FloatingPointError(
-                f"the loss became {loss} in epoch {self.epoch + 1}, step "
-                f"{self.steps - self.params['steps'] + batch + 1}; a smaller learning rate or context_activation=tanh "
-                f"often cures it"
+                f"the {name} became {float(loss)} in epoch {self.epoch + 1}, {step}; a smaller learning rate or "
+                f"context_activation=tanh often cures it"
             )
 
 
@@ -66,13 +72,12 @@ class Log(keras.callbacks.Callback):
     Args:
         run, history: the folder; the rows so far.
         fixed_first: the first window is the same for all pictures; given: all may be, and nothing is wrong with that.
-        majority: share of the most frequent class of the validation split.
     """
 
-    def __init__(self, run, history, fixed_first, given=False, majority=np.nan):
+    def __init__(self, run, history, fixed_first, given=False):
         super().__init__()
         self.path, self.history = Path(run) / "history.csv", history
-        self.fixed_first, self.given, self.majority = fixed_first, given, majority
+        self.fixed_first, self.given = fixed_first, given
         self.begin = time.monotonic()
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -88,15 +93,14 @@ class Log(keras.callbacks.Callback):
             writer.writeheader()
             writer.writerows(self.history)
         self._warn(logs)
-        self._warn_of_majority()
+        self._warn_of_one_class(logs)
 
-    def _warn_of_majority(self):
-        accuracies = [row.get("val_emotion_accuracy", np.nan) for row in self.history[-2:]]
-        if len(accuracies) == 2 and np.allclose(accuracies, self.majority, rtol=0, atol=1e-6):
+    def _warn_of_one_class(self, logs):
+        if (share := logs[f"val_emotion_{MostFrequent.NAME}"]) > ONE_CLASS:
             log.warning(
-                "the validation accuracy of the last two epochs, %.4f, is the share of the most frequent class: the "
-                "model seems to call every picture that; a smaller learning rate often cures it",
-                self.majority,
+                "the model has fallen into one class: it calls %.1f %% of the validation pictures the same (accuracy "
+                "%.4f); a smaller learning rate often cures it",
+                *(100 * share, logs["val_emotion_accuracy"]),
             )
 
     def _warn(self, logs):

@@ -22,6 +22,7 @@ from edram_fer import scores as measures
 from edram_fer.figures import clear
 from edram_fer.predictions import table
 from preprocessing.emotions import EMOTIONS
+from preprocessing.records import UNKNOWN_AFFECT
 
 __all__ = ["NotFinite", "evaluate", "inputs", "labelled", "predict", "read_metrics", "scores", "table"]
 
@@ -34,6 +35,11 @@ class NotFinite(ValueError):
     def __init__(self, message, rows):
         super().__init__(message)
         self.rows = rows
+
+    def of(self, ids, split):
+        """The message, with the names of the first pictures; `ids` [n] of all."""
+        names = list(dict.fromkeys(str(name) for name in ids[self.rows]))
+        return f"picture {', '.join(names[:3])}{', ...' if len(names) > 3 else ''} of {split}: {self}"
 
 
 def evaluate(
@@ -55,13 +61,15 @@ def evaluate(
             "<split>_ten_crop". None: not.
 
     Returns: the content of metrics.json: {"run": what was evaluated and how, "splits": {name: `scores`}}. The run's
-    "parameters", "operations" (see `cost.operations`) and "seconds_per_picture" tell what a picture costs.
+    "parameters" (those that are trained), "operations" (see `cost.operations`) and "seconds_per_picture" tell what a
+    picture costs.
 
     Raises ValueError for a split without a picture whose emotion the model knows, pictures of a wrong size or without
     the landmarks that the model needs, or a share out of (0, 1].
     """
     from edram_fer import checkpoints, cost, environment  # Keras and the data only here: scores need neither
     from edram_fer import data as prepared
+    from edram_fer.data import landmarks
 
     run, begin = Path(run), time.monotonic()
     splits = (splits,) if isinstance(splits, str) else tuple(splits)
@@ -72,10 +80,16 @@ def evaluate(
     for split in splits:
         pictures = prepared.arrays(source, split, data_dir=data_dir)
         given = _named(lambda found: inputs(model, found), pictures, split)
-        for name, outputs in _predictions(model, split, given, batch_size, flip, ten_crop):
-            tables.append(table(name, pictures, outputs, names, model.emotions))
+        if "landmarks" in given:
+            landmarks.check(given["landmarks"], f"{source}, split {split}")
+        try:
+            for name, outputs in _predictions(model, split, given, batch_size, flip, ten_crop):
+                tables.append(table(name, pictures, outputs, names, model.emotions))
+        except NotFinite as error:
+            raise ValueError(error.of(pictures["id"], split)) from error
     rows = pa.concat_tables(tables, promote_options="default")
     identity = _identification(recipe, source, model)
+    identity["fingerprint"] = prepared.describe(source, data_dir=data_dir)["fingerprint"]
     identity["operations"], identity["seconds_per_picture"] = cost.operations(model), _speed(model, given, batch_size)
     metrics = {"run": {**identity, "versions": environment.versions()}, "splits": {}}
     for name, part in _parts(rows, splits):
@@ -100,8 +114,8 @@ def inputs(model, pictures):
     wanted = model.input_shapes()
     if missing := [name for name in wanted if name not in pictures]:
         raise ValueError(
-            f"the model needs {', '.join(missing)}, which the data set does not have; landmarks come with "
-            f"`prepare ... --landmarks`"
+            f"the model needs {', '.join(missing)}, which the data set does not have; of photos "
+            f"`prepare ... --landmarks` finds them"
         )
     return {name: pictures[name] for name in wanted}
 
@@ -139,6 +153,8 @@ def predict(model, images, batch_size=128, *, windows=None, landmarks=None):
         if bad.any():
             raise NotFinite(f"the model's output `{key}` is not finite for {bad.sum()} of {len(values)} pictures",
                             np.flatnonzero(bad))
+    if "affect" in result and (result["affect"] == UNKNOWN_AFFECT).all():  # it has no head for that
+        del result["affect"]
     result["probabilities"] = _softmax(result.pop("emotion"))
     return result
 
@@ -307,7 +323,7 @@ def _identification(recipe, source, model):
     return {
         "recipe": recipe.get("name"),
         "model": recipe.get("model", type(model).__name__),
-        "parameters": model.count_params(),
+        "parameters": sum(int(np.prod(weight.shape)) for weight in model.trainable_weights),
         "emotions": list(model.emotions),
         "data": str(source),
         "command": shlex.join(sys.argv),

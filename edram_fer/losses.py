@@ -4,7 +4,6 @@ import keras
 import numpy as np
 from keras import ops
 
-UNKNOWN = -2.0  # AffectNet's mark for a missing valence or arousal
 ZOOM_ENTRIES = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
 ALL_ENTRIES = ((1.0, 0.5, 1.0), (0.5, 1.0, 1.0))
 
@@ -78,7 +77,8 @@ class EmotionLoss(keras.losses.Loss):
 class AffectLoss(keras.losses.Loss):
     """Squared error of valence and arousal, summed over the two, mean over the steps, over the pictures that have both.
 
-    A picture with an UNKNOWN value counts neither in the sum nor in the number. Call: y_true [B, 2]; y_pred [B, T, 2].
+    A picture with an unknown value, -2, counts neither in the sum nor in the number. Call: y_true [B, 2]; y_pred
+    [B, T, 2].
     """
 
     def __init__(self, name="affect", **kwargs):

@@ -25,6 +25,31 @@ class FinalAccuracy(keras.metrics.Mean):
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
+class MostFrequent(keras.metrics.Metric):
+    """Share of the pictures that are called what most are called by the last step: 1 of a model that knows one class.
+
+    y_true is not looked at; y_pred [B, T, K].
+    """
+
+    NAME = "most_frequent"
+
+    def __init__(self, classes, name=NAME, **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.classes = classes
+        self.counts = self.add_variable((classes,), "zeros", name="counts")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        said = ops.one_hot(ops.argmax(y_pred[:, -1], axis=-1), self.classes, dtype="float32")
+        self.counts.assign_add(ops.sum(said, axis=0))
+
+    def result(self):
+        return ops.max(self.counts) / ops.maximum(ops.sum(self.counts), 1.0)
+
+    def get_config(self):
+        return {**super().get_config(), "classes": self.classes}
+
+
+@keras.saving.register_keras_serializable(package="edram_fer")
 class WindowStatistics(keras.metrics.Metric):
     """Mean and standard deviation over the pictures of each window's centre and zoom = sqrt(area).
 

@@ -7,15 +7,14 @@ from keras import ops
 UNDECAYED = ("bias", "beta", "gamma", "alpha", "emission")
 
 
-@keras.saving.register_keras_serializable(package="edram_fer")
-class SGD(keras.optimizers.SGD):
-    """Gradient descent with momentum whose weight decay is a part of the gradient: g + decay * w for each kernel w.
+class _Decayed:
+    """An optimizer whose weight decay is a part of the gradient: g + decay * w for each kernel w.
 
-    So the published settings mean it. Keras' `weight_decay` takes rate * decay * w from the weights beside the
-    momentum: the same number would decay 1 - momentum times as much.
+    So the published settings of Adam and of gradient descent mean it. Keras' `weight_decay` takes rate * decay * w from
+    the weights beside the step: with momentum the same number would decay 1 - momentum times as much.
 
     Args:
-        decay: of kernels, see UNDECAYED; others: of keras.optimizers.SGD.
+        decay: of kernels, see UNDECAYED; others: of the optimizer.
     """
 
     def __init__(self, learning_rate, *, decay=0.0, **kwargs):
@@ -26,17 +25,26 @@ class SGD(keras.optimizers.SGD):
         self.decayed = tuple(_is_decayed(variable) for variable in variables)
         super().build(variables)
 
-    def update_step(self, gradient, variable, learning_rate):
+    def with_decay(self, gradient, variable):
+        """The gradient with the variable's decay."""
         if self.decay and self.decayed[self._get_variable_index(variable)]:
-            gradient = gradient + self.decay * ops.cast(variable, gradient.dtype)
-        super().update_step(gradient, variable, learning_rate)
+            return gradient + self.decay * ops.cast(variable, gradient.dtype)
+        return gradient
 
     def get_config(self):
         return {**super().get_config(), "decay": self.decay}
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
-class Adam(keras.optimizers.Adam):
+class SGD(_Decayed, keras.optimizers.SGD):
+    """Gradient descent with momentum."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        super().update_step(self.with_decay(gradient, variable), variable, learning_rate)
+
+
+@keras.saving.register_keras_serializable(package="edram_fer")
+class Adam(_Decayed, keras.optimizers.Adam):
     """Keras' Adam, with `weight_decay` its AdamW, in one pass over the memory for each variable on TensorFlow.
 
     Keras writes the update in a dozen operations, each of which reads and writes all weights; TensorFlow has a kernel
@@ -44,6 +52,7 @@ class Adam(keras.optimizers.Adam):
     """
 
     def update_step(self, gradient, variable, learning_rate):
+        gradient = self.with_decay(gradient, variable)
         if keras.backend.backend() != "tensorflow":
             return super().update_step(gradient, variable, learning_rate)
         import tensorflow as tf
@@ -77,7 +86,7 @@ def make(recipe, steps, variables):
         options = {"momentum": recipe.momentum, "nesterov": recipe.nesterov, "decay": recipe.weight_decay}
         return SGD(rate, global_clipnorm=recipe.clip_norm, **options)
     if recipe.optimizer == "adam":
-        return Adam(rate, global_clipnorm=recipe.clip_norm)
+        return Adam(rate, global_clipnorm=recipe.clip_norm, decay=recipe.weight_decay)
     optimizer = Adam(rate, weight_decay=recipe.weight_decay, global_clipnorm=recipe.clip_norm)
     # Keras holds names against a variable's own name ("kernel"), which does not tell whose it is: so the variables.
     optimizer.exclude_from_weight_decay([variable for variable in variables if not _is_decayed(variable)])

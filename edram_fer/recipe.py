@@ -46,8 +46,8 @@ class Recipe:
         schedule: "constant"; "plateau": divided by `plateau_divisor` when the validation loss stalls for one epoch,
             down to `min_learning_rate`; "cosine": linear warm-up over `warmup_epochs`, then cosine down to it;
             "steps": divided by 10 after each of `step_epochs`.
-        weight_decay: of "adamw" and, as a part of the gradient, of "sgd"; on kernels only, never on the emission
-            network (it would pull glimpses to the centre).
+        weight_decay: beside the gradient in "adamw", as a part of it in "adam" and "sgd"; on kernels only, never on the
+            emission network (it would pull glimpses to the centre).
         clip_norm: of the global gradient.
         patience: epochs without a better validation loss after which training ends.
         monitor: of patience and best weights: a "val_" column of history.csv; one that ends in "accuracy" is better
@@ -126,6 +126,11 @@ class Recipe:
             if not getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected a share in [0, 1), got {getattr(self, name)!r}")
         self._check_steps()
+        if self.schedule == "cosine" and self.min_learning_rate > self.learning_rate:
+            raise ValueError(
+                f"min_learning_rate: expected at most the learning rate, {self.learning_rate:g}, at which the cosine "
+                f"begins, got {self.min_learning_rate:g}"
+            )
         if not 0 < self.zoom_target <= 1:
             raise ValueError(f"zoom_target: expected a share of the side in (0, 1], got {self.zoom_target!r}")
         known = model_options(self.model)
@@ -184,37 +189,42 @@ def get(name):
 def override(recipe, settings):
     """Change a recipe by "key=value" settings.
 
-    A key is a field ("epochs"), a model option ("glimpses" or "options.glimpses") or "augmentation.flip". A value is a
+    A key is a field ("epochs"), a model option ("glimpses" or "options.glimpses") or "augmentation.flip"; "rotation"
+    alone is the model's. A value is a
     Python literal, a word (none, true, false in any case), or text.
 
     Raises ValueError naming the key, what was expected and what came.
     """
+    changed = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
             raise ValueError(f"--set: expected key=value, got {setting!r}")
-        recipe = _with(recipe, key.strip(), value_of(text.strip()))
-    return recipe
+        _set(recipe, changed, key.strip(), value_of(text.strip()))
+    return dataclasses.replace(recipe, **changed)
 
 
-def _with(recipe, key, value):
+def _set(recipe, changed, key, value):
+    """Note a setting among the `changed` fields of a recipe: what depends on several is checked when all are known."""
+    model, old_options = (changed.get(name, getattr(recipe, name)) for name in ("model", "options"))
+    if model not in models.MODELS:
+        return  # the recipe will say so
     fields = [field.name for field in dataclasses.fields(Recipe) if field.name not in ("options", "augmentation")]
     factors = [field.name for field in dataclasses.fields(Augmentation)]
-    options = model_options(recipe.model)
+    options = model_options(model)
     group, _, name = key.rpartition(".")
     if group == "augmentation" and name in factors:
-        return dataclasses.replace(recipe, augmentation=dataclasses.replace(recipe.augmentation, **{name: value}))
-    if group == "" and key in fields:
+        old = changed.get("augmentation", recipe.augmentation)
+        changed["augmentation"] = dataclasses.replace(old, **{name: value})
+    elif group == "" and key in fields:
+        changed[key] = value
         if key == "model" and value in models.MODELS:
-            kept = {k: v for k, v in recipe.options.items() if k in model_options(value)}
-            return dataclasses.replace(recipe, model=value, options=kept)
-        return dataclasses.replace(recipe, **{key: value})
-    if group == "" and name in options and name in factors:
-        raise ValueError(f"--set: {key!r} may mean options.{name} or augmentation.{name}: name one of the two")
-    if group in ("", "options") and name in options:
-        return dataclasses.replace(recipe, options={**recipe.options, name: value})
-    known = [*fields, *(f"options.{name}" for name in options), *(f"augmentation.{name}" for name in factors)]
-    raise ValueError(f"--set: unknown key {key!r}; known are {', '.join(known)}")
+            changed["options"] = {k: v for k, v in old_options.items() if k in model_options(value)}
+    elif group in ("", "options") and name in options:
+        changed["options"] = {**old_options, name: value}
+    else:
+        known = [*fields, *(f"options.{name}" for name in options), *(f"augmentation.{name}" for name in factors)]
+        raise ValueError(f"--set: unknown key {key!r}; known are {', '.join(known)}")
 
 
 def value_of(text):

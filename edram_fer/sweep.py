@@ -8,7 +8,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from edram_fer import checkpoints, evaluation, tables, training
+import models
+from edram_fer import checkpoints, data, evaluation, tables, training
 from edram_fer import recipe as recipes
 
 log = logging.getLogger(__name__)
@@ -27,8 +28,11 @@ def grid(name, vary, seeds=1, settings=()):
 
     Returns: {folder name, as "zoom_limit=0.5-seed=1": Recipe}, the seeds of a combination next to each other.
 
-    Raises ValueError for an unknown recipe, key or value, or a combination that comes twice.
+    Raises ValueError for an unknown recipe, key or value, a seed among the settings to vary, or a combination that
+    comes twice.
     """
+    if "seed" in vary:
+        raise ValueError(f"sweep: seed is not to be varied, expected --seeds, got seed={','.join(vary['seed'])}")
     if seeds < 1:
         raise ValueError(f"seeds: expected at least 1, got {seeds}")
     runs, base = {}, recipes.override(recipes.get(name), settings)
@@ -45,19 +49,21 @@ def grid(name, vary, seeds=1, settings=()):
 def sweep(runs, out, *, splits=("test",), data_dir=None, verbose="auto"):
     """Train and evaluate the runs of a `grid`, one after the other, each in a folder of its own in `out`.
 
-    A run that ends in an error (a bad combination, a loss that is nan) becomes a row with that status, and the next
+    A run that ends in an error (a loss that is nan, a damaged checkpoint) becomes a row with that status, and the next
     begins. sweep.csv is written anew after every run, means.csv (mean and standard deviation over the seeds) at the
     end.
 
     Returns: the rows of sweep.csv: "run", "status" ("finished" or "failed: why"), and `SCORES` of each split.
 
     Raises:
-        ValueError: a folder holds a run of another recipe.
+        ValueError: a folder holds a run of another recipe, or no model can be built by one of the recipes; said before
+            the first run begins.
         checkpoints.Interrupted: SIGTERM or Ctrl-C came; the same call goes on.
     """
     out = Path(out)
     for folder, recipe in runs.items():
         _check_same(out / folder, recipe)
+    _check_models(runs, data_dir)
     rows = []
     for number, (folder, recipe) in enumerate(runs.items(), 1):
         log.info("run %d of %d: %s", number, len(runs), out / folder)
@@ -112,6 +118,22 @@ def _is_evaluated(run, splits):
     if not metrics.exists() or metrics.stat().st_mtime < (run / "model.keras").stat().st_mtime:
         return False
     return set(splits) <= set(evaluation.read_metrics(metrics)["splits"])
+
+
+def _check_models(runs, data_dir):
+    """Build each of the models once: what its options get wrong would else be found hours later."""
+    seen = []
+    for folder, recipe in runs.items():
+        if (key := (recipe.data, recipe.model, recipe.emotions, recipe.options)) in seen:
+            continue
+        seen.append(key)
+        about = data.describe(recipe.data, data_dir=data_dir)
+        shape = {"image_size": tuple(about["image_size"]), "channels": about["channels"]}
+        try:
+            models.build(recipe.model, **shape, classes=len(recipe.classes), **recipe.options)
+        except ValueError as error:
+            raise ValueError(f"{folder}: {error}") from error
+    keras.utils.clear_session()
 
 
 def _check_same(run, recipe):

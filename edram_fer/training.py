@@ -12,7 +12,7 @@ import models
 from edram_fer import callbacks, checkpoints, data, environment, files, losses, optimizer
 from edram_fer.averaging import MovingAverage
 from edram_fer.data.batches import Batches
-from edram_fer.metrics import FinalAccuracy, WindowStatistics
+from edram_fer.metrics import FinalAccuracy, MostFrequent, WindowStatistics
 
 log = logging.getLogger(__name__)
 
@@ -78,8 +78,8 @@ class _Setting:
             counts = checkpoints.begin_with(self.model, recipe.initial_weights)
             log.info("%d of %d variables changed to those of %s", *counts, recipe.initial_weights)
         outputs = self.model.output_shapes
-        self.training, self.validation = batches(recipe, self.model.input_shapes(), outputs, data_dir)
-        logged = compile_model(self.model, recipe, outputs, self.training)
+        self.training, self.validation = batches(recipe, self.model, data_dir)
+        logged = compile_model(self.model, recipe, self.training)
         _make_metrics(self.model, outputs, self.validation)
         if recipe.monitor not in logged:
             raise ValueError(f"monitor: expected one of {', '.join(logged)}, got {recipe.monitor!r}")
@@ -95,7 +95,6 @@ class _Setting:
                 self.history,
                 fixed_first=recipe.options.get("first_glimpse") == "whole",
                 given="emitted" not in outputs,
-                majority=self.validation.counts.max() / self.validation.counts.sum(),
             ),
             self.best,
         ]
@@ -127,8 +126,8 @@ def build(recipe, described):
     )
 
 
-def batches(recipe, inputs, outputs, data_dir):
-    """(training, validation) Batches of a recipe for a model with these `inputs` and `outputs`, name -> shape.
+def batches(recipe, model, data_dir):
+    """(training, validation) Batches of a recipe for a model.
 
     Mixup and soft labels are for training; what validation counts are the data set's emotions, as in evaluation.
     """
@@ -136,15 +135,17 @@ def batches(recipe, inputs, outputs, data_dir):
     squashed = limit is not None and recipe.options.get("zoom_mode", "squash") == "squash"
     zoom = min(recipe.zoom_target, limit) if squashed else recipe.zoom_target
     # Keras wants a target for every output; but for the emitted matrices nothing looks at these constants.
-    constants = {name: np.zeros((), "float32") for name in outputs if name not in ("emotion", "affect")}
-    if "emitted" in outputs:
+    affect = model.knows_affect
+    told = ("emotion", "affect") if affect else ("emotion",)
+    constants = {name: np.zeros((), "float32") for name in model.output_shapes if name not in told}
+    if "emitted" in constants:
         constants["emitted"] = np.array([[zoom, 0, 0], [0, zoom, 0]], "float32")
     shared = {
         "classes": recipe.classes,
         "batch_size": recipe.batch_size,
         "seed": recipe.seed,
-        "affect": "affect" in outputs,
-        "landmarks": "landmarks" in inputs,
+        "affect": affect,
+        "landmarks": "landmarks" in model.input_shapes(),
         "constants": constants,
         "data_dir": data_dir,
     }
@@ -153,8 +154,8 @@ def batches(recipe, inputs, outputs, data_dir):
     return training, Batches(recipe.data, recipe.validation_split, **shared)
 
 
-def compile_model(model, recipe, outputs, training):
-    """The losses for the outputs that the model has, optimizer and metrics.
+def compile_model(model, recipe, training):
+    """The losses for the outputs that the model has and learns, optimizer and metrics.
 
     Returns: the names of what `fit` will log of the validation split.
     """
@@ -166,17 +167,18 @@ def compile_model(model, recipe, outputs, training):
         "emitted": (losses.LocationLoss(measure=measure), recipe.location_weight),
         "attention": (losses.RegionBiasedLoss(model.arguments.get("margin", 0.0)), recipe.region_weight),
     }
-    terms = {name: term for name, term in terms.items() if name in outputs}
-    windows = WindowStatistics(outputs["windows"][1])
+    learned = [name for name in model.output_shapes if name != "affect" or model.knows_affect]
+    terms = {name: term for name, term in terms.items() if name in learned}
+    windows = WindowStatistics(model.output_shapes["windows"][1])
     model.compile(
         optimizer=optimizer.make(recipe, training.steps, model.trainable_variables),
         loss={name: loss for name, (loss, _) in terms.items()},
         loss_weights={name: weight for name, (_, weight) in terms.items()},
-        metrics={"emotion": [FinalAccuracy()], "windows": [windows]},
+        metrics={"emotion": [FinalAccuracy(), MostFrequent(len(recipe.classes))], "windows": [windows]},
     )
     model.optimizer.build(model.trainable_variables)
     parts = [f"{name}_loss" for name in terms] if len(terms) > 1 else []
-    names = ("loss", *parts, "emotion_accuracy", *windows.result())
+    names = ("loss", *parts, "emotion_accuracy", f"emotion_{MostFrequent.NAME}", *windows.result())
     return [f"val_{name}" for name in names]
 
 

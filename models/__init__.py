@@ -3,6 +3,7 @@
 import inspect
 
 from models.baseline import CNN
+from models.contract import one_of
 from models.deep_emotion import DeepEmotion
 from models.edram import EDRAM
 from models.region_attention import RAN
@@ -24,14 +25,14 @@ def build(name, *, image_size=(100, 100), channels=1, classes=7, **options):
 
     Returns:
         keras.Model, built, from {"image": [B, H, W, C] in [0, 1]} to {"emotion": logits [B, T, K], "affect": [B, T, 2],
-        "windows": [B, N, 2, 3], "weights": [B, N]}; T = 1 where the model is not recurrent. With
+        "windows": [B, N, 2, 3], "weights": [B, N]}; T = 1 where the model is not recurrent. Without a
+        head for it (`affect=False`) "affect" is -2, AffectNet's mark for unknown. With
         crops="landmarks" RAN also takes {"landmarks": [B, 68, 2]}.
 
     Raises:
         ValueError: an unknown name or option, or one out of its range.
     """
-    if name not in MODELS:
-        raise ValueError(f"model: expected one of {', '.join(MODELS)}, got {name!r}")
+    one_of("model", name, MODELS)
     known = [*inspect.signature(MODELS[name]).parameters][:-1] + ["dtype"]
     for option in options:
         if option not in known:

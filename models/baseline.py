@@ -5,7 +5,15 @@ import numpy as np
 from keras import ops
 
 from models.batch_norm import StepBatchNormalization
-from models.contract import FERModel, check_image_and_classes, filter_counts, share, whole_number
+from models.contract import (
+    FERModel,
+    check_image_and_classes,
+    filter_counts,
+    share,
+    true_or_false,
+    unknown_affect,
+    whole_number,
+)
 from models.edram.context import area_average_matrix
 from models.edram.glimpse import FILTERS, SMALLEST_GLIMPSE, GlimpseCNN
 from models.edram.head import Head
@@ -29,7 +37,7 @@ class CNN(FERModel):
     Call arguments: inputs {"image": [B, H, W, C] in [0, 1]}.
 
     Returns:
-        {"emotion": logits [B, 1, K], "affect": [B, 1, 2] (absent without the head), "windows": [B, 1, 2, 3] the
+        {"emotion": logits [B, 1, K], "affect": [B, 1, 2] (-2 without the head), "windows": [B, 1, 2, 3] the
         identity, "weights": [B, 1] of 1}, all float32.
     """
 
@@ -58,6 +66,8 @@ class CNN(FERModel):
         for name, value in {"glimpse_units": glimpse_units, "head_units": head_units, **lstms}.items():
             whole_number(name, value, 1)
         filter_counts("glimpse_filters", glimpse_filters, 6)
+        true_or_false("affect", affect)
+        whole_number("seed", seed, 0)
         for name, value in (("batch_norm_momentum", batch_norm_momentum), ("dropout", dropout)):
             share(name, value)
         if hidden_units is None:
@@ -104,9 +114,9 @@ class CNN(FERModel):
             "windows": ops.tile(identity[None, None], (ops.shape(image)[0], 1, 1, 1)),
             "weights": ops.ones((ops.shape(image)[0], 1), dtype="float32"),
         }
-        if self.affect_head is not None:
-            outputs["affect"] = self.affect_head(x, training=training)
-        return outputs
+        if self.affect_head is None:
+            return {**outputs, "affect": unknown_affect(outputs["emotion"])}
+        return {**outputs, "affect": self.affect_head(x, training=training)}
 
 
 def _area_average(x, side):

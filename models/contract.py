@@ -3,6 +3,9 @@
 import numbers
 
 import keras
+from keras import ops
+
+UNKNOWN_AFFECT = -2.0  # AffectNet's mark: what a model without that head answers
 
 
 class FERModel(keras.Model):
@@ -27,8 +30,30 @@ class FERModel(keras.Model):
             self.output_shapes = {name: output.shape for name, output in outputs.items()}
             self.built = True
 
+    @property
+    def knows_affect(self):
+        """Whether it has a head for valence and arousal: else its "affect" is UNKNOWN_AFFECT everywhere."""
+        return "affect" in self.output_shapes and bool(self.arguments.get("affect", True))
+
     def get_config(self):
         return {**super().get_config(), **self.arguments}
+
+
+def unknown_affect(emotion):
+    """The "affect" [B, T, 2] of a model without that head, beside its logits [B, T, K]."""
+    return ops.full_like(emotion[:, :, :2], UNKNOWN_AFFECT)
+
+
+def one_of(name, value, choices):
+    """Raise ValueError unless `value` is one of the names `choices`."""
+    if value not in tuple(choices):
+        raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+
+
+def true_or_false(name, value):
+    """Raise ValueError unless `value` is a bool: any text, "off" too, would count as true."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}: expected true or false, got {value!r}")
 
 
 def whole_number(name, value, smallest):

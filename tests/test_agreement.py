@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from edram_fer.attention import agreement
+from edram_fer.attention import agreement, coverage, density, weighted_coverage
 
 SHAPE = (12, 9)
 
@@ -100,15 +100,38 @@ def test_all_measures():
     assert math.isnan(agreement.all_measures(map, fixations, human)["auc_shuffled"])
 
 
+def test_the_level_and_the_unit_of_a_map_say_nothing():
+    map, other, fixations = made_up()
+    for changed in (map * 1e-200, 5 * map - 3):
+        assert agreement.nss(changed, fixations) == pytest.approx(agreement.nss(map, fixations))
+        assert agreement.cc(changed, other) == pytest.approx(agreement.cc(map, other))
+        assert agreement.auc_judd(changed, fixations) == pytest.approx(agreement.auc_judd(map, fixations))
+
+
+def test_pixels_that_are_looked_at_as_much_are_equal():
+    """What rounding leaves of the area of windows must not order them."""
+    rng = np.random.default_rng(5)
+    fixations = rng.uniform(0, 23, (12, 2))
+    everywhere = 2 * np.eye(2, 3) + rng.normal(0, 0.1, (6, 2, 3))
+    map = density(everywhere, 1 / 6, (24, 24))
+    assert agreement.nss(map, fixations) == 0 and agreement.auc_judd(map, fixations) == 0.5
+    assert np.isnan(agreement.cc(map, rng.uniform(size=(24, 24))))
+    for seed in range(20):
+        windows = np.random.default_rng(seed).normal(0, 0.5, (3, 2, 3))
+        map, each = weighted_coverage(windows, 1 / 3, (24, 24)), coverage(windows, (24, 24))
+        assert agreement.auc_judd(map, fixations) == agreement.auc_judd(np.round(each.mean(axis=0), 9), fixations)
+        assert (map == 0).sum() == (each.max(axis=0) == 0).sum()
+
+
 def test_bad_maps_and_fixations_are_refused():
     map, other, fixations = made_up()
     with pytest.raises(ValueError, match="1 of 15 fixations lie outside a map of 9 x 12 pixels, such as"):
         agreement.nss(map, np.concatenate([fixations[1:], [[8.6, 3]]]))
     with pytest.raises(ValueError, match=r"\[F, 2\] as \(x, y\), not \[15, 1\]"):
         agreement.nss(map, fixations[:, :1])
-    with pytest.raises(ValueError, match="not negative"):
+    with pytest.raises(ValueError, match="below 0 is no distribution"):
         agreement.sim(map - 1, other)
-    with pytest.raises(ValueError, match="not negative"):
+    with pytest.raises(ValueError, match="finite; got .*, 108 values not finite"):
         agreement.nss(np.full(SHAPE, np.nan), fixations)
     with pytest.raises(ValueError, match="0 everywhere"):
         agreement.kl(np.zeros(SHAPE), other)

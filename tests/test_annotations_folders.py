@@ -1,5 +1,6 @@
 """The readers of data sets that are only folders of pictures, on tiny trees in their layouts."""
 import collections
+from pathlib import PurePosixPath
 
 import pytest
 from test_annotations import bad, good, told, touch
@@ -72,6 +73,16 @@ def test_ferg_published_split_is_random_by_name_in_its_shares(tmp_path):
     assert fingerprint(found) != fingerprint(ferg.find(tmp_path))
     with pytest.raises(ValueError, match="strict or published, got 'random'"):
         ferg.find(tmp_path, split="random")
+
+
+def test_ferg_published_split_has_a_thousand_of_each_emotion_in_test():
+    words = ("anger", "joy", "sadness")
+    files = [PurePosixPath(f"{c}/{c}_{word}/{c}_{word}_{n}.png") for c in ferg.CHARACTERS for word in words
+             for n in range(1400)]
+    drawn = ferg._drawn(files)
+    test = collections.Counter(name.split("_")[1] for name, split in drawn.items() if split == "test")
+    assert test == dict.fromkeys(words, 1000)
+    assert collections.Counter(drawn.values()) == {"test": 3000, "validation": 14_000, "train": len(files) - 17_000}
 
 
 def kdef_files(root, layout):

@@ -95,3 +95,17 @@ def test_what_a_source_does_not_hold_is_named(arrays_file):
         Batches(str(arrays_file), "train", SEVEN, 8, landmarks=True)
     with pytest.raises(ValueError, match="noise.npz holds no soft_label, which labels=soft trains on"):
         Batches(str(arrays_file), "train", SEVEN, 8, soft=True)
+
+
+def test_landmarks_and_soft_labels_in_name_only_are_refused(source, tmp_path, caplog):
+    Batches(source, "test", SEVEN, 8, landmarks=True, soft=True)
+    assert "rich.npz, split test: 1 of " in caplog.text and "faces have no landmarks" in caplog.text
+    with np.load(source) as content:
+        content = dict(content)
+    content["test/landmarks"][:] = np.nan
+    content["test/soft_label"] = np.eye(8, dtype="float32")[content["test/emotion"]]
+    np.savez(tmp_path / "poor.npz", **content)
+    with pytest.raises(ValueError, match="split test: none of .* faces has the landmarks"):
+        Batches(str(tmp_path / "poor.npz"), "test", SEVEN, 8, landmarks=True)
+    with pytest.raises(ValueError, match="split test: labels=soft needs soft labels, these are all hard"):
+        Batches(str(tmp_path / "poor.npz"), "test", SEVEN, 8, soft=True)

@@ -147,10 +147,32 @@ def test_samples_are_where_runs_agree_and_disagree(runs):
         for row in rows:
             named = {name for name in right if right[name][row]}
             only = title.removeprefix("Only ").removesuffix(" is right")
+            if title == "Several are right, not all":
+                assert 1 < len(named) < len(right)
+                continue
             assert named == {"All are right": set(right), "All are wrong": set()}.get(title, {only})
     again = alike.samples(runs, count=2)
     assert all((chosen[title] == again[title]).all() for title in chosen)
     assert any((chosen[title] != other).any() for title, other in alike.samples(runs, count=2, seed=1).items())
+
+
+def test_samples_that_several_runs_have_right(runs):
+    right = np.stack([run.right for run in runs.runs]).sum(axis=0)
+    rows = alike.samples(runs, count=1000)["Several are right, not all"]
+    assert sorted(rows) == np.flatnonzero((right > 1) & (right < len(runs.runs))).tolist()
+
+
+def test_a_run_that_looks_beside_every_picture(folder, tmp_path, recwarn):
+    pictures, _ = made_up()
+    said = answers(pictures["emotion"], windows=1, steps=1, seed=3)
+    said["windows"] = np.tile(np.float32([[0.2, 0, 10], [0, 0.2, 0]]), (COUNT, 1, 1, 1))
+    data = read([folder / "a", folder / "b"]).data
+    runs = read([folder / "a", evaluated(tmp_path / "beside", pictures, said, data=data)])
+    found = looks.maps(runs, SHAPE)
+    told = looks.differences(found)["beside"]["all"]
+    assert all(np.isnan(each).all() for each in told.values()) and set(told) == {"mean", 1, 2, 3}
+    rows = alike.picture_agreement_rows(runs, SHAPE, repeats=2)
+    assert all(np.isnan(row["own"]) for row in rows) and not recwarn.list
 
 
 def test_regions_of_each_run(runs):
@@ -271,6 +293,19 @@ def test_names_are_as_long_as_needed(folder, tmp_path):
     (tmp_path / "other").mkdir()
     shutil.copytree(folder / "a", tmp_path / "other" / "a")
     assert [run.name for run in read([folder / "a", tmp_path / "other" / "a"]).runs] == [f"{folder.name}/a", "other/a"]
+
+
+def test_one_data_set_in_two_files(folder, tmp_path):
+    shutil.copytree(folder / "a", tmp_path / "a")
+    shutil.copytree(folder / "a", tmp_path / "b")
+    for name, fingerprint, data in (("a", "f1", "fer2013"), ("b", "f1", "fer2013.npz")):
+        metrics = files.read_json(tmp_path / name / "metrics.json")
+        metrics["run"] |= {"fingerprint": fingerprint, "data": data}
+        files.write_json(tmp_path / name / "metrics.json", metrics)
+    assert len(read([tmp_path / "a", tmp_path / "b"]).runs) == 2
+    files.write_json(tmp_path / "b" / "metrics.json", metrics | {"run": metrics["run"] | {"fingerprint": "f2"}})
+    with pytest.raises(ValueError, match="data set: .*a has fer2013, .*b has fer2013.npz"):
+        read([tmp_path / "a", tmp_path / "b"])
 
 
 def change(name, run, data):

@@ -6,7 +6,8 @@ import pytest
 
 from edram_fer import losses
 from edram_fer.attention import glimpse_statistics
-from edram_fer.metrics import FinalAccuracy, WindowStatistics
+from edram_fer.metrics import FinalAccuracy, MostFrequent, WindowStatistics
+from preprocessing.records import UNKNOWN_AFFECT
 
 B, T, K = 5, 3, 4
 RNG = np.random.default_rng(0)
@@ -55,7 +56,7 @@ def test_emotion_loss_of_bfloat16_logits_is_float32():
 
 def test_affect_loss_counts_only_the_pictures_that_have_both_values():
     truth = RNG.uniform(-1, 1, (B, 2)).astype("float32")
-    truth[1], truth[3, 1] = losses.UNKNOWN, losses.UNKNOWN
+    truth[1], truth[3, 1] = UNKNOWN_AFFECT, UNKNOWN_AFFECT
     known = [0, 2, 4]
     expected = ((AFFECT - truth[:, None]) ** 2).sum(axis=-1).mean(axis=1)[known].mean()
     assert float(losses.AffectLoss()(truth, AFFECT)) == pytest.approx(expected, rel=1e-5)
@@ -65,7 +66,7 @@ def test_affect_loss_counts_only_the_pictures_that_have_both_values():
 
 
 def test_affect_loss_without_known_values_is_zero():
-    assert float(losses.AffectLoss()(np.full((B, 2), losses.UNKNOWN, "float32"), AFFECT)) == 0
+    assert float(losses.AffectLoss()(np.full((B, 2), UNKNOWN_AFFECT, "float32"), AFFECT)) == 0
 
 
 def target(zoom=0.35):
@@ -148,3 +149,11 @@ def test_window_statistics_see_a_collapse():
     metric.update_state(np.zeros(64), np.tile(np.array([[0.3, 0, 0.9], [0, 0.3, -0.9]], "float32"), (64, 1, 1, 1)))
     found = metric.result()
     assert float(found["x_1_sd"]) < 0.002 and float(found["x_1"]) == pytest.approx(0.9)
+
+
+def test_the_share_of_what_most_are_called():
+    metric = MostFrequent(K)
+    for part in (slice(0, 2), slice(2, None)):
+        metric.update_state(LABELS[part], LOGITS[part])
+    said = LOGITS[:, -1].argmax(axis=1)
+    assert float(metric.result()) == pytest.approx(np.bincount(said).max() / B)

@@ -8,6 +8,7 @@ from scipy import stats
 from edram_fer import losses
 from edram_fer.data import mixup
 from edram_fer.metrics import FinalAccuracy
+from preprocessing.records import UNKNOWN_AFFECT
 
 B, T, K = 4, 2, 5
 RNG = np.random.default_rng(0)
@@ -48,7 +49,7 @@ def test_pictures_and_probabilities_are_mixed_with_the_next_one():
 def test_affect_is_mixed_where_both_are_known_and_else_unknown():
     _, targets = mixed(emotion=np.eye(K, dtype="float32")[LABELS], affect=AFFECT)
     np.testing.assert_allclose(targets["affect"][0], AFFECT[0])
-    assert (targets["affect"][1:3] == losses.UNKNOWN).all()  # of one of the two it is not known
+    assert (targets["affect"][1:3] == UNKNOWN_AFFECT).all()  # of one of the two it is not known
     np.testing.assert_allclose(targets["affect"][3], 0.5 * AFFECT[3] + 0.5 * AFFECT[0])
     said = RNG.uniform(-1, 1, (B, T, 2)).astype("float32")
     expected = ((said - targets["affect"][:, None]) ** 2).sum(axis=-1).mean(axis=1)[[0, 3]].mean()

@@ -56,17 +56,13 @@ def test_another_model_takes_the_options_that_it_knows():
     assert resolved.options == {"affect": False, "dropout": 0.2, "variant": "plus", "transformer": False}
 
 
-def test_falling_into_the_most_frequent_class_is_told_in_the_log(tmp_path, caplog):
-    rows = []
-    log = callbacks.Log(tmp_path, rows, fixed_first=False, given=True, majority=0.2494)
+def test_falling_into_one_class_is_told_in_the_log(tmp_path, caplog):
+    log, logs = callbacks.Log(tmp_path, [], fixed_first=False, given=True), {"val_emotion_accuracy": 0.2494}
     with caplog.at_level(logging.WARNING):
-        for accuracy in (0.2494, 0.31, 0.2494):
-            rows.append({"val_emotion_accuracy": accuracy})
-            log._warn_of_majority()
+        log._warn_of_one_class({**logs, "val_emotion_most_frequent": 0.98})
         assert not caplog.text
-        rows.append({"val_emotion_accuracy": 0.2494})
-        log._warn_of_majority()
-    assert "0.2494, is the share of the most frequent class" in caplog.text
+        log._warn_of_one_class({**logs, "val_emotion_most_frequent": 1.0})
+    assert "it calls 100.0 % of the validation pictures the same (accuracy 0.2494)" in caplog.text
 
 
 def test_crops_that_never_move_have_not_collapsed(tmp_path, caplog):

@@ -66,7 +66,7 @@ def test_outputs(row, drawn):
     assert model.built
     found = model(inputs(model, 3))
     shapes = {"emotion": (3, steps, CLASSES), "windows": (3, windows, 2, 3), "weights": (3, windows)}
-    shapes |= {"affect": (3, steps, 2)} if options.get("affect", name in ("edram", "cnn")) else {}
+    shapes |= {"affect": (3, steps, 2)}
     shapes |= {"emitted": (3, steps + 1, 2, 3)} if name == "edram" else {}
     shapes |= {"attention": (3, windows)} if row in ("ran", "ran, random", "ran, landmarks") else {}
     assert {key: tuple(value.shape) for key, value in found.items()} == shapes
@@ -74,7 +74,8 @@ def test_outputs(row, drawn):
     found = {key: oracles.array(value) for key, value in found.items()}
     assert all(np.isfinite(value).all() for value in found.values())
     np.testing.assert_allclose(found["weights"].sum(axis=1), 1, atol=1e-6)
-    assert np.abs(found.get("affect", np.zeros(1))).max() <= 1
+    assert model.knows_affect == options.get("affect", name in ("edram", "cnn"))
+    assert np.abs(found["affect"]).max() <= 1 if model.knows_affect else (found["affect"] == -2).all()
     assert found["weights"].min() >= 0
     if name in ("cnn", "ran") or row in ("whole first", "no transformer"):
         np.testing.assert_array_equal(found["windows"][:, 0], np.tile(np.eye(2, 3), (3, 1, 1)))
@@ -224,6 +225,17 @@ def test_the_yardstick_has_the_parameters_of_edram(options):
         ("ran", {"crop_size": 24}, "crop_size: expected a whole number of at least 32, got 24"),
         ("ran", {"backbone_filters": (8, 8)}, "backbone_filters"),
         ("ran", {"channels": 0}, "channels"),
+        ("ran", {"crops": "fixed5", "crop_count": 0}, "crop_count: expected a whole number of at least 1, got 0"),
+        ("ran", {"crops": "fixed5", "landmark_radius": 9}, "landmark_radius: expected a share"),
+        ("ran", {"backbone": ["resnet18"]}, "backbone: expected one of"),
+        ("ran", {"fold_crops": "no"}, "fold_crops: expected true or false, got 'no'"),
+        ("deep_emotion", {"transformer": "off"}, "transformer: expected true or false, got 'off'"),
+        ("deep_emotion", {"variant": ["paper"]}, "variant: expected one of"),
+        ("deep_emotion", {"hidden_activation": "tanh"}, "hidden_activation: expected one of relu, linear"),
+        ("edram", {"rotation": "no"}, "rotation: expected true or false, got 'no'"),
+        ("edram", {"affect": 1}, "affect: expected true or false, got 1"),
+        ("cnn", {"affect": "no"}, "affect: expected true or false, got 'no'"),
+        ("edram", {"seed": "a"}, "seed: expected a whole number"),
     ],
 )
 def test_errors_name_the_argument(name, options, named):

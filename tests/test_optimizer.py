@@ -55,6 +55,21 @@ def test_sgd_is_momentum_with_the_decay_in_the_gradient(nesterov):
     np.testing.assert_allclose([np.array(kernel.value), np.array(bias.value)], weights, rtol=1e-5)
 
 
+def test_decay_of_adam_is_in_the_gradient():
+    values, found = np.array([1.0, -2], "float32"), []
+    for decay in (0.3, 0.0):
+        kernel, bias = (keras.Variable(values, name=name) for name in ("kernel", "bias"))
+        made = optimizer.make(recipe.Recipe(optimizer="adam", schedule="constant", learning_rate=0.1, clip_norm=100,
+                                            weight_decay=decay), 10, [kernel, bias])
+        made.build([kernel, bias])
+        for gradient in np.random.default_rng(1).normal(0, 1, (3, 2)).astype("float32"):
+            own = gradient if decay else gradient + 0.3 * np.array(kernel.value)
+            made.apply([keras.ops.convert_to_tensor(part) for part in (own, gradient)], [kernel, bias])
+        found.append(np.array([kernel.value, bias.value]))
+    np.testing.assert_allclose(*found, rtol=1e-6)
+    assert np.abs(found[0][0] - found[0][1]).max() > 1e-3
+
+
 def test_steps_divide_the_rate_by_ten():
     made = recipe.Recipe(learning_rate=0.1, schedule="steps", step_epochs=(2, 4.5))
     rate = optimizer.make(made, steps=10, variables=[])._learning_rate

@@ -128,6 +128,10 @@ def test_landmarks_that_are_not_given_are_asked_for():
         model({"image": inputs(model, 1)["image"]})
 
 
+    with pytest.raises(ValueError, match=r"landmarks: expected \[B, 68, 2\], got \[1, 5, 2\]"):
+        model({**inputs(model, 1), "landmarks": np.zeros((1, 5, 2), "float32")})
+
+
 # Attention
 
 
@@ -332,6 +336,8 @@ def test_given_windows_take_the_place_of_the_crops():
     guided = model({**given, "windows": windows})
     np.testing.assert_array_equal(guided["windows"], windows)
     assert np.abs(oracles.array(guided["emotion"]) - oracles.array(model(given)["emotion"])).max() > 1e-3
+    with pytest.raises(ValueError, match=r"windows: expected \[B, 6, 2, 3\], .*, got \[2, 3, 2, 3\]"):
+        model({**given, "windows": windows[:, :3]})
 
 
 @pytest.mark.parametrize(

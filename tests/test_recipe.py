@@ -72,10 +72,9 @@ def test_another_model_keeps_the_options_that_it_knows():
         override(recipe, ["glimpses=3"])
 
 
-def test_a_bare_rotation_could_be_two_things():
-    with pytest.raises(ValueError, match="'rotation' may mean options.rotation or augmentation.rotation"):
-        override(Recipe(), ["rotation=false"])
-    assert override(Recipe(), ["options.rotation=false"]).options == {"rotation": False}
+def test_a_bare_rotation_is_the_models():
+    for key in ("rotation", "options.rotation"):
+        assert override(Recipe(), [f"{key}=false"]) == Recipe(options={"rotation": False})
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,15 @@ def test_the_square_is_as_large_as_asked_lies_inside_and_grows_at_its_place():
     assert np.ptp(centre[:, 0]) == 15 and np.ptp(centre[:, 1]) > 17  # anywhere
 
 
+def test_landmarks_turn_with_their_picture():
+    images, angles = np.zeros((3, 41, 31, 1), np.uint8), np.array([0.0, 25, -70])
+    points = np.tile([[20, 15], [12, 25]], (3, 1, 1))
+    images[:, points[0, :, 1], points[0, :, 0]] = 255
+    for image, own in zip(robustness.rotated(images, angles), robustness.turned(points, angles, (41, 31)), strict=True):
+        for x, y in own:
+            assert image[round(y) - 1 : round(y) + 2, round(x) - 1 : round(x) + 2].sum() > 200
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_turns_are_those_of_scipy(channels):
     images, angles = noise(4, (21, 16), channels), np.array([0, 90, -30, 13.5])

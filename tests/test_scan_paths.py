@@ -87,6 +87,15 @@ def test_multi_match_of_the_package():
     assert shifted["position"] == pytest.approx(1 - 5 / diagonal) and shifted["shape"] == pytest.approx(1)
 
 
+def test_multi_match_stays_between_0_and_1_and_refuses_nan():
+    pytest.importorskip("multimatch_gaze")
+    path = np.random.default_rng(0).uniform(0, 47, (5, 2))
+    found = scan_paths.multi_match(path + 100, path, (48, 48))
+    assert all(0 <= value <= 1 for value in found.values())
+    with pytest.raises(ValueError, match="finite"):
+        scan_paths.multi_match(path * np.nan, path, (48, 48))
+
+
 def test_multi_match_of_paths_too_short_is_nan():
     path = np.arange(8.0).reshape(4, 2)
     assert np.isnan(list(scan_paths.multi_match(path, path[:2], (20, 30)).values())).all()

@@ -43,6 +43,7 @@ def test_the_zoom_recipes_differ_in_the_limit_alone():
         (("zoom_99", {}), "recipe: expected one of"),
         (("zoom_free", {"zoom_limit": [".5", "0.5"]}), "zoom_limit=0.5-seed=0 comes twice"),
         (("zoom_free", {}, 0), "seeds: expected at least 1, got 0"),
+        (("zoom_free", {"seed": ["1", "2"]}), "expected --seeds, got seed=1,2"),
     ],
 )
 def test_a_bad_grid(call, words):
@@ -52,21 +53,35 @@ def test_a_bad_grid(call, words):
 
 def test_runs_are_as_if_trained_alone_and_made_once(arrays_file, toy_recipe, tmp_path):
     settings = [*SMALL, f"data={arrays_file}"]
-    runs = sweep.grid("forch2019", {"dropout": ["7", ".3"]}, 1, settings)
+    runs = sweep.grid("forch2019", {"learning_rate": ["1e38", ".03"]}, 1, settings)
     rows = sweep.sweep(runs, tmp_path / "grid", verbose=0)
     assert [row["status"].split(":")[0] for row in rows] == ["failed", "finished"]
-    assert "Invalid value received for argument `rate`" in rows[0]["status"]
-    training.train(runs["dropout=0.3-seed=0"], tmp_path / "alone", verbose=0)
-    assert_same_run(tmp_path / "grid" / "dropout=0.3-seed=0", tmp_path / "alone")
+    assert "nan" in rows[0]["status"]
+    training.train(runs["learning_rate=0.03-seed=0"], tmp_path / "alone", verbose=0)
+    assert_same_run(tmp_path / "grid" / "learning_rate=0.03-seed=0", tmp_path / "alone")
     with open(tmp_path / "grid" / "sweep.csv", newline="") as source:
         table = list(csv.DictReader(source))
     assert [row["run"] for row in table] == list(runs) and 0 <= float(table[1]["test_accuracy"]) <= 1
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "grid").rglob("*") if path.parent.name != "grid"}
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "grid" / "learning_rate=0.03-seed=0").rglob("*")}
     assert sweep.sweep(runs, tmp_path / "grid", verbose=0) == rows
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    longer = sweep.grid("forch2019", {"dropout": [".3"]}, 1, [*settings, "epochs=2"])
+    longer = sweep.grid("forch2019", {"learning_rate": [".03"]}, 1, [*settings, "epochs=2"])
     with pytest.raises(ValueError, match="another recipe: expected epochs 2, it has 1"):
         sweep.sweep(longer, tmp_path / "grid")
+
+
+def test_a_bad_option_is_said_before_the_first_run(arrays_file, toy_recipe, tmp_path):
+    runs = sweep.grid("forch2019", {"dropout": [".3", "7"]}, 1, [*SMALL, f"data={arrays_file}"])
+    with pytest.raises(ValueError, match="dropout=7-seed=0: Invalid value received for argument `rate`"):
+        sweep.sweep(runs, tmp_path / "grid", verbose=0)
+    assert not (tmp_path / "grid").exists()
+
+
+def test_a_failed_run_is_the_commands_failure(arrays_file, toy_recipe, tmp_path, capsys):
+    options = [part for setting in (*SMALL, f"data={arrays_file}") for part in ("--set", setting)]
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["sweep", "forch2019", "--vary", "learning_rate=1e38", "--out", str(tmp_path / "g"), *options])
+    assert ended.value.code == 1 and "learning_rate=1e+38-seed=0 failed: " in capsys.readouterr().err
 
 
 def test_means_over_seeds():

@@ -57,6 +57,14 @@ def test_a_loss_that_is_not_finite_ends_the_run(toy_recipe, tmp_path):
         training.resume(run, verbose=0)
 
 
+def test_a_validation_loss_that_is_not_finite_ends_the_run(toy_recipe, tmp_path):
+    """The last step of the run may be the one that spoils it: no other tells."""
+    wild = dataclasses.replace(toy_recipe, learning_rate=1e38, batch_size=40, epochs=1)
+    with pytest.raises(FloatingPointError, match=r"the validation loss became (nan|inf) in epoch 1, after step 1;"):
+        training.train(wild, tmp_path / "run", verbose=0)
+    assert not (tmp_path / "run" / "model.keras").exists()
+
+
 def test_weights_that_are_not_finite_reach_no_checkpoint(toy_recipe, tmp_path):
     setting = training._Setting(toy_recipe, tmp_path, data.describe(toy_recipe.data), None)
     setting.checkpoint.set_model(setting.model)

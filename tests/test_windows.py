@@ -127,6 +127,22 @@ def test_spread_splits_into_within_and_between_classes():
     assert "within" not in attention.spread(windows)
 
 
+def test_spread_of_classes_leaves_out_what_has_none():
+    windows, classes = random_windows(9, 2), np.array(["a", None, "b"] * 3, object)
+    found, known = attention.spread(windows, classes), classes != None  # noqa: E711
+    alone = attention.spread(windows[known], classes[known])
+    np.testing.assert_allclose(found["within"], alone["within"])
+    np.testing.assert_allclose(found["between"], alone["between"])
+    np.testing.assert_allclose(found["overall"], attention.spread(windows)["overall"])
+
+
+def test_windows_that_touch_no_pixel_are_nothing():
+    window = np.array([[0.04880472645163536, -0.07830126583576202, -1.2251336574554443],
+                       [0.268374502658844, -0.14086440205574036, -0.602186381816864]])
+    with pytest.raises(ValueError, match="none of 1 does"):
+        attention.density(window, 1.0, (48, 48))
+
+
 def test_glimpse_statistics():
     windows = np.stack([rotated(0.5, 30, 0.1, 0.3), rotated(0.3, 80, 0.3, -0.1)])[:, None]
     found = attention.glimpse_statistics(windows)

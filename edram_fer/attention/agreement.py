@@ -1,9 +1,9 @@
 """How well a map of attention agrees with where people looked, or with another map.
 
-The measures of Bylinskii, Judd, Oliva, Torralba and Durand 2016 (arXiv 1604.03605, section 4). A map is [H, W],
-non-negative and of any sum; where a distribution is meant it is divided by its sum. Fixations are [F, 2] as (x, y) in
-pixels of the map, pixel centres at whole numbers, and are looked up in the pixel that they lie in. A measure that is
-not defined is nan, never 0.
+The measures of Bylinskii, Judd, Oliva, Torralba and Durand 2016 (arXiv 1604.03605, section 4). A map is [H, W] of any
+finite values; where a distribution is meant (`sim`, `kl`) it is non-negative and divided by its sum. Fixations are
+[F, 2] as (x, y) in pixels of the map, pixel centres at whole numbers, and are looked up in the pixel that they lie in.
+A measure that is not defined is nan, never 0.
 
 Faces are centred in their crops, so that a blob in the middle scores well with any of them but the shuffled AUC: tell
 none without the maps of `baselines` beside it.
@@ -13,6 +13,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 EPSILON = 2.22e-16  # of KL: float64's, as in the authors' code
+_CONSTANT = 1e-12  # of a map's largest value: a range below it is rounding
 
 
 def nss(saliency, fixations):
@@ -24,13 +25,18 @@ def nss(saliency, fixations):
     values = at(saliency, fixations)
     if not len(values):
         return np.nan
-    return float(np.mean(values - saliency.mean()) / saliency.std()) if np.ptp(saliency) else 0.0
+    largest = np.abs(saliency).max()
+    if _is_constant(saliency):
+        return 0.0
+    return float(np.mean(values / largest - (saliency / largest).mean()) / (saliency / largest).std())
 
 
 def cc(saliency, other):
     """Pearson's correlation of two maps over the pixels, in [-1, 1]; nan where one of them is constant."""
     saliency, other = _pair(saliency, other)
-    return float(np.corrcoef(saliency.ravel(), other.ravel())[0, 1]) if np.ptp(saliency) and np.ptp(other) else np.nan
+    if _is_constant(saliency) or _is_constant(other):
+        return np.nan
+    return float(np.corrcoef(*(values.ravel() / np.abs(values).max() for values in (saliency, other)))[0, 1])
 
 
 def sim(saliency, other):
@@ -127,10 +133,14 @@ def _auc(positive, negative):
 
 def _checked(saliency):
     saliency = np.asarray(saliency, float)
-    if saliency.ndim != 2 or not np.all(np.isfinite(saliency) & (saliency >= 0)):
-        raise ValueError(f"a map must be [H, W], finite and not negative; got shape {list(saliency.shape)}, "
-                         f"values from {np.min(saliency, initial=np.inf):g} to {np.max(saliency, initial=-np.inf):g}")
+    if saliency.ndim != 2 or not np.isfinite(saliency).all():
+        bad = np.sum(~np.isfinite(saliency))
+        raise ValueError(f"a map must be [H, W] and finite; got {list(saliency.shape)}, {bad} values not finite")
     return saliency
+
+
+def _is_constant(saliency):
+    return not np.ptp(saliency) > _CONSTANT * np.abs(saliency).max()
 
 
 def _pair(saliency, other):
@@ -142,6 +152,8 @@ def _pair(saliency, other):
 
 def _distributions(saliency, other):
     maps = _pair(saliency, other)
+    if lowest := min(0, *(values.min() for values in maps)):
+        raise ValueError(f"a map with values below 0 is no distribution; got {lowest:g}")
     if not all(values.sum() > 0 for values in maps):
         raise ValueError("a map that is 0 everywhere is no distribution")
     return [values / values.sum() for values in maps]

@@ -48,13 +48,15 @@ def curve(truth, probabilities, *, thresholds=THRESHOLDS, subjects=None, repeats
         accuracy, accuracy_interval: [M] and [M, 2];
         exits: [M, T] share of the pictures that stop after each glimpse.
 
-    Raises ValueError when there are no pictures or the shapes do not agree.
+    Raises ValueError when there are no pictures, the shapes do not agree or a probability is not finite.
     """
     truth, probabilities = np.asarray(truth), np.asarray(probabilities)
     if probabilities.ndim != 3 or not probabilities.size or truth.shape != probabilities.shape[:1]:
         raise ValueError(
             f"expected probabilities [n > 0, T, K] and n labels, got {list(probabilities.shape)} and {truth.shape}"
         )
+    if bad := np.sum(~np.isfinite(probabilities).all(axis=(1, 2))):
+        raise ValueError(f"probabilities of {bad} of {len(truth)} pictures are not finite")
     steps = probabilities.shape[1]
     right = probabilities.argmax(axis=-1) == truth[:, None]
     last = stops(probabilities, thresholds)

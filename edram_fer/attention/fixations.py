@@ -2,7 +2,7 @@
 
 The file's columns are `subject,image,start_x,start_y,duration` and optionally `label`, in any order and among others;
 one row for each fixation, those of a subject on an image in the order of time. Coordinates are pixels of the picture,
-pixel centres at whole numbers, origin top left: the picture spans [-0.5, W - 0.5] x [-0.5, H - 0.5]. Durations are not
+pixel centres at whole numbers, origin top left: the picture spans [-0.5, W - 0.5) x [-0.5, H - 0.5). Durations are not
 negative, in any unit.
 """
 
@@ -73,17 +73,20 @@ def read(path, shapes, *, outside="raise"):
     Returns: Fixations. Rows on images that are not known are counted in its `unknown`.
 
     Raises FileNotFoundError when missing; ValueError naming the file, and the line where there is one, for a column
-    that is missing, a value that is not a number, a negative duration, coordinates outside the picture, and for a
-    file that is not CSV. One error tells of all bad rows.
+    that is missing or there twice, a row with more values than columns, one without subject or image, a value that is
+    not a number, a negative duration, coordinates outside the picture, and for a file that is not CSV. One error tells
+    of all bad rows.
     """
     if outside not in ("raise", "leave out"):
         raise ValueError(f"outside: expected 'raise' or 'leave out', got {outside!r}")
     good, bad, unknown, beside = [], [], Counter(), 0
     for line, row in _rows(path):
-        if row["image"] not in shapes:
+        fault = _malformed(row)
+        if not fault and row["image"] not in shapes:
             unknown[row["image"]] += 1
             continue
-        numbers, fault = _numbers(row)
+        if not fault:
+            numbers, fault = _numbers(row)
         if not fault and (place := _beside(row, *numbers[:2], *shapes[row["image"]])):
             beside += outside == "leave out"
             if outside == "leave out":
@@ -146,11 +149,21 @@ def _rows(path):
             if missing:
                 found = ", ".join(reader.fieldnames or []) or "nothing"
                 raise ValueError(f"{path} lacks the columns {', '.join(missing)}; its first line holds {found}")
+            if twice := [name for name in COLUMNS if reader.fieldnames.count(name) > 1]:
+                raise ValueError(f"{path} names the columns {', '.join(twice)} more than once")
             yield from ((reader.line_num, row) for row in reader)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing; expected a CSV file of fixations") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} is not readable as CSV: {error}") from error
+
+
+def _malformed(row):
+    """What keeps a row from being looked up, or None. (csv puts the values beyond the columns under None.)"""
+    if None in row:
+        return f"expected {len(row) - 1} values, got {len(row) - 1 + len(row[None])}"
+    empty = [name for name in ("subject", "image") if not (row[name] or "").strip()]
+    return f"{empty[0]}: expected a name, got nothing" if empty else None
 
 
 def _numbers(row):

@@ -8,8 +8,6 @@ import numpy as np
 
 from edram_fer.attention.windows import grouped_coverage, weighted_coverage
 
-_NOTHING = 1e-12
-
 
 def densities(windows, weights, groups, order, shape, *, by_step=True):
     """Density of each group of pictures, by default at each step.
@@ -38,7 +36,6 @@ def densities(windows, weights, groups, order, shape, *, by_step=True):
     steps = steps if by_step else 1
     cell = np.where(row < 0, -1, row * steps + np.arange(steps))
     total = grouped_coverage(windows, weights, cell, len(order) * steps, shape)
-    total[total < _NOTHING * weights.max(initial=0)] = 0  # what rounding leaves of windows beside the image
     maps = normalised(total).reshape(len(order), steps, *shape)
     return maps if by_step else maps[:, 0]
 

@@ -31,7 +31,6 @@ MISSING = 255  # in label maps, all over a face without landmarks
 MARGIN = 0.15  # around the landmarks of a region, in distances between the eyes
 _CELL = 0.01  # side of a cell of the template's map, in the same unit
 _CHUNK = 4_000_000  # numbers held at once
-_NOTHING = 1e-9  # pixels: what rounding leaves of windows beside the picture
 
 
 def labels(landmarks, shape, *, template=TEMPLATE, margin=MARGIN):
@@ -69,8 +68,10 @@ def looked_at(windows, weights, landmarks, shape, **options):
         windows, weights: [n, N, 2, 3] and [n, N].
         landmarks, shape, options: as in `labels`.
 
-    Returns: (mass [n, N, 5], area [n, 5]): pixels covered times weight, and the region's share of the picture; nan
-    for a face without landmarks.
+    Returns: (mass [n, N, 5], area [n, 5]): pixels covered times weight, and the region's share of the picture's
+    pixels; nan for a face without landmarks. The window of the whole picture reaches from centre to centre of the
+    outermost pixels, so that by it an inner region gets W H / ((W - 1) (H - 1)) of its share of the area: 1.04 at 48
+    pixels, 1.02 at 100.
 
     Raises ValueError when the numbers of pictures differ.
     """
@@ -149,7 +150,7 @@ def _of_class(mass, area, subjects, repeats, seed):
         total, mean = mass[rows].sum(axis=0), area[rows].sum(axis=0) / max(len(rows), 1)
         with np.errstate(divide="ignore", invalid="ignore"):
             sums = total.sum(axis=-1, keepdims=True)
-            share = total / np.where(sums > _NOTHING, sums, np.nan)
+            share = total / np.where(sums > 0, sums, np.nan)
             return {"share": share, "preference": np.where(mean > 0, share / mean, np.nan), "area": mean}
 
     found = statistic(np.arange(len(mass)))

@@ -56,20 +56,22 @@ def multi_match(path, other, shape):
     """MultiMatch similarity of two paths (Dewhurst et al. 2012, Behavior Research Methods 44:1079), without grouping.
 
     Args:
-        path, other: [N, 2] and [M, 2] in pixels.
+        path, other: [N, 2] and [M, 2] in pixels; what lies outside the image counts at its border.
         shape: (H, W) of the image; its diagonal is the unit.
 
     Returns: {"shape", "direction", "length", "position"} in [0, 1], 1 for equal paths: of the moves as vectors, their
     angles and lengths, and the places where they start; nan for paths of fewer than 3 points. The fifth number, the
     similarity of durations, is left out.
 
-    Raises ImportError, with the line that installs it, without the package multimatch-gaze.
+    Raises ImportError, with the line that installs it, without the package multimatch-gaze, and ValueError for paths
+    that are not finite.
     """
     try:
         from multimatch_gaze import docomparison
     except ImportError as error:
         raise ImportError(INSTALL) from error
-    paths = [np.asarray(points, float).reshape(-1, 2) for points in (path, other)]
+    border = np.array(shape[::-1]) - 0.5
+    paths = [np.clip(_finite(points), -0.5, border).reshape(-1, 2) for points in (path, other)]
     if min(map(len, paths)) < 3:
         return dict.fromkeys(MULTI_MATCH, np.nan)
     tables = []
@@ -83,10 +85,14 @@ def multi_match(path, other, shape):
 
 def _cells(points, bins):
     """Column and row, float [..., N, 2] of whole numbers, of points in [-1, 1]."""
+    return np.clip(np.floor((_finite(points) + 1) / 2 * bins), 0, np.array(bins) - 1)
+
+
+def _finite(points):
     points = np.asarray(points, float)
     if points.ndim < 2 or points.shape[-1] != 2 or not np.isfinite(points).all():
         raise ValueError(f"a path must be [..., N, 2] and finite, got {list(points.shape)}")
-    return np.clip(np.floor((points + 1) / 2 * bins), 0, np.array(bins) - 1)
+    return points
 
 
 def _align(fit, gap):

@@ -15,6 +15,7 @@ OFF_MIDDLE = 0.1  # distance of a centre from the middle, in [-1, 1], from which
 COLLAPSED = 0.02  # spread of the centres, in [-1, 1], below which a step looks at the same place of every image
 _UNIT_CORNERS = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], float)
 _CHUNK = 1_000_000  # numbers held at once by each temporary array of the rasteriser
+_DIGITS = 12  # of a share of a pixel; what rounding leaves beyond would make an order among equals
 
 
 def has_windows(windows):
@@ -110,7 +111,7 @@ def coverage(windows, shape):
     for part in _chunks(len(flat), shape):
         count = len(flat[part])
         maps[part] = _rasterise(flat[part], shape, np.arange(count), count)
-    return np.clip(maps, 0, 1, out=maps).reshape(*windows.shape[:-2], *shape)
+    return np.clip(np.round(maps, _DIGITS), 0, 1).reshape(*windows.shape[:-2], *shape)
 
 
 def weighted_coverage(windows, weights, shape):
@@ -154,7 +155,9 @@ def grouped_coverage(windows, weights, group, groups, shape):
     for part in _chunks(len(flat), shape):
         first, last = group[part][0], group[part][-1] + 1
         total[first:last] += _rasterise(flat[part], shape, group[part] - first, last - first, weights[part])
-    return np.maximum(total, 0, out=total)
+    most = np.bincount(group, weights, minlength=groups)[:, None, None]  # where all windows of a group overlap
+    most[most == 0] = 1
+    return np.maximum(np.round(total / most, _DIGITS), 0) * most
 
 
 def density(windows, weights, shape):
@@ -187,12 +190,12 @@ def spread(windows, classes=None):
 
     Args:
         windows: [B, N, 2, 3].
-        classes: optional [B], anything that np.unique sorts (names or indices).
+        classes: optional [B] names or indices; pictures whose class is None count in `overall` alone.
 
     Returns: dict of
         overall: [N, 2] population variance of x and of y over all images;
         within, between: [N, 2], only with `classes`: mean variance inside a class and variance of the class means,
-            both weighted by the size of the class; they add up to `overall`;
+            both weighted by the size of the class; where all classes are known they add up to `overall`;
         spread: [N] root of the mean of the two overall variances, in [-1, 1] units as a standard deviation;
         collapsed: bool [N], `spread` below 0.02.
     """
@@ -200,11 +203,13 @@ def spread(windows, classes=None):
     overall = points.var(axis=0)
     result = {"overall": overall}
     if classes is not None:
-        _, index, sizes = np.unique(np.asarray(classes), return_inverse=True, return_counts=True)
+        classes = np.asarray(classes)
+        known = points[classes != None]  # noqa: E711, of each element
+        _, index, sizes = np.unique(classes[classes != None], return_inverse=True, return_counts=True)  # noqa: E711
         shares = (sizes / len(index))[:, None, None]
-        groups = [points[index == k] for k in range(len(sizes))]
+        groups = [known[index == k] for k in range(len(sizes))]
         result["within"] = (shares * [group.var(axis=0) for group in groups]).sum(axis=0)
-        result["between"] = (shares * ([group.mean(axis=0) for group in groups] - points.mean(axis=0)) ** 2).sum(axis=0)
+        result["between"] = (shares * ([group.mean(axis=0) for group in groups] - known.mean(axis=0)) ** 2).sum(axis=0)
     result["spread"] = np.sqrt(overall.mean(axis=-1))
     result["collapsed"] = result["spread"] < COLLAPSED
     return result

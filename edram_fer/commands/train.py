@@ -93,6 +93,10 @@ def sweep(
         table.add_row(line["combination"], str(line["runs"]), *scores)
     Console().print(table)
     typer.echo(f"Tables: {out / sweeps.TABLE}, {out / sweeps.MEANS}. Side by side: edram-fer compare RUN RUN ...")
+    if failed := [row for row in rows if row["status"] != "finished"]:
+        for row in failed:
+            typer.echo(f"{row['run']} {row['status']}", err=True)
+        raise typer.Exit(1)
 
 
 def _mean(line, score):

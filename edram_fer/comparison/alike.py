@@ -24,8 +24,8 @@ def map_agreement_rows(found):
     rows = []
     for (name, own), (name_of_other, other) in itertools.combinations(found.items(), 2):
         for group in own:
-            for step, place in common_steps(own[group], other[group]).items():
-                pair = normalised(np.stack([own[group][place], other[group][place]]))
+            for step, (place, place_of_other) in common_steps(own[group], other[group]).items():
+                pair = normalised(np.stack([own[group][place], other[group][place_of_other]]))
                 row = {"run": name, "other": name_of_other, "emotion": group, "glimpse": step}
                 if np.isfinite(pair).all():
                     row |= {key: getattr(agreement, key)(*pair) for key in ("cc", "sim", "kl")}
@@ -63,7 +63,7 @@ def picture_agreement_rows(runs, shape, *, limit=1000, repeats=1000, seed=0):
         values["own - shuffled"] = values["own"] - values["shuffled"]
 
         def means(rows, values=values):
-            return {kind: np.nanmean(each[rows], axis=0) for kind, each in values.items()}
+            return {kind: _mean_of_known(each[rows]) for kind, each in values.items()}
 
         ends = scores.bootstrap(means, len(chosen), subjects=subjects, repeats=repeats, seed=seed)
         for index, measure in enumerate(MEASURES):
@@ -82,7 +82,8 @@ def people_rows(runs, read, shape, *, landmarks=None, repeats=1000, seed=0):
         runs: Runs; read: `attention.fixations.Fixations` on their pictures of `shape` (H, W).
         landmarks, repeats, seed: as of `baselines.of_predictions`.
 
-    Returns: rows with "of" (model, shuffled, centre, landmarks, ceiling), mean, low, high, images.
+    Returns: rows with "of" (model, shuffled, centre, landmarks, ceiling), mean, low, high, images, and
+    beside_the_picture, the number of pictures that the run's windows miss.
     """
     rows = []
     for run in (run for run in runs.runs if run.looks):
@@ -94,20 +95,21 @@ def people_rows(runs, read, shape, *, landmarks=None, repeats=1000, seed=0):
                     continue
                 low, high = told["interval"]
                 row = {"run": run.name, "of": name, "measure": measure, "mean": told["mean"], "low": low, "high": high}
-                rows.append({**row, "images": told["images"]})
+                rows.append({**row, "images": told["images"], "beside_the_picture": found["beside_the_picture"]})
     return rows
 
 
 def samples(runs, *, count=6, seed=0):
     """Pictures on which the runs agree and disagree, drawn at random.
 
-    Returns: {title: rows int [up to count]}: named right by all, by one alone, by none; kinds without pictures are
-    left out.
+    Returns: {title: rows int [up to count]}: named right by all, by one alone, by several but not all, by none; kinds
+    without pictures are left out.
     """
     right, random = np.stack([run.right for run in runs.runs]), np.random.default_rng(seed)
-    kinds = {"All are right": right.all(axis=0)}
+    votes, kinds = right.sum(axis=0), {"All are right": right.all(axis=0)}
     for run, own in zip(runs.runs, right, strict=True):
-        kinds[f"Only {run.name} is right"] = own & (right.sum(axis=0) == 1)
+        kinds[f"Only {run.name} is right"] = own & (votes == 1)
+    kinds["Several are right, not all"] = (votes > 1) & (votes < len(right))
     kinds["All are wrong"] = ~right.any(axis=0)
     found = {title: np.flatnonzero(rows) for title, rows in kinds.items()}
     return {title: random.permutation(rows)[:count] for title, rows in found.items() if len(rows)}
@@ -121,6 +123,13 @@ def sample_rows(runs, chosen):
             said = {run.name: run.found["prediction"][row] for run in runs.runs}
             rows.append({"kind": title, "id": runs.runs[0].found["id"][row], "truth": runs.truth[row], **said})
     return rows
+
+
+def _mean_of_known(values):
+    """Mean over the rows of [n, M] without nan, [M]; nan where there is no other."""
+    known = np.isfinite(values)
+    with np.errstate(invalid="ignore"):
+        return np.where(known, values, 0).sum(axis=0) / known.sum(axis=0)
 
 
 def _densities(run, shape):

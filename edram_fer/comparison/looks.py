@@ -32,7 +32,7 @@ def maps(runs, shape):
 
 
 def differences(found):
-    """Densities of each run minus those of the first that has any, of the steps that both have.
+    """Densities of each run minus those of the first that has any, of the `common_steps`.
 
     Args:
         found: of `maps`.
@@ -46,16 +46,19 @@ def differences(found):
         for group, own in maps_of.items():
             steps = common_steps(own, first[group])
             result[name][group] = {
-                step: attention.difference(*normalised(np.stack([own[place], first[group][place]])))
-                for step, place in steps.items()
+                step: attention.difference(*normalised(np.stack([own[place], first[group][other]])))
+                for step, (place, other) in steps.items()
             }
     return result
 
 
 def common_steps(own, other):
-    """{"mean": -1, 1: 0, 2: 1, ...}: place in both of the maps of the steps that both stacks [steps + 1, H, W] have."""
-    count = min(len(own), len(other)) - 1
-    return {"mean": -1, **{step + 1: step for step in range(count)}}
+    """{"mean": (-1, -1), 1: (0, 0), 2: (1, 1), ...}: places in two stacks [steps + 1, H, W] of the maps of the steps
+    that both have; a stack [1, H, W], of a run that looks at all its windows at once, has its map at every step."""
+    stacks = (own, other)
+    count = min((len(stack) - 1 for stack in stacks if len(stack) > 1), default=0)
+    places = {step + 1: tuple(step if len(stack) > 1 else -1 for stack in stacks) for step in range(count)}
+    return {"mean": (-1, -1), **places}
 
 
 def glimpse_rows(runs):

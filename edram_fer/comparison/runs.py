@@ -104,7 +104,8 @@ def read(folders, split=None, *, fewest=2):
     evaluated = [Evaluated(folder) for folder in folders]
     first = evaluated[0]
     for other in evaluated[1:]:
-        _same("data set", first, first.metrics["run"]["data"], other, other.metrics["run"]["data"])
+        if _fingerprint(first) is None or _fingerprint(first) != _fingerprint(other):  # else one data set, two files
+            _same("data set", first, first.metrics["run"]["data"], other, other.metrics["run"]["data"])
     split = _split(evaluated, split)
     emotions = first.metrics["splits"][split]["confusion"]["emotions"]  # in canonical order
     found = [_rows(run, split, emotions) for run in evaluated]
@@ -148,6 +149,10 @@ def _chosen(found, rows):
     chosen = {name: found[name][rows] for name in ROWS}
     subjects = None if found["subjects"] is None else found["subjects"][rows]
     return {**chosen, "emotions": found["emotions"], "subjects": subjects}
+
+
+def _fingerprint(run):
+    return run.metrics["run"].get("fingerprint")
 
 
 def _same(what, first, value, other, value_of_other):

@@ -129,7 +129,5 @@ def region_rows(found, runs, points, shape):
 
 
 def _cc(one, other):
-    """Correlation of two maps of any sign: it does not change with their level."""
-    if not np.isfinite([one, other]).all():
-        return np.nan
-    return agreement.cc(one - one.min(), other - other.min())
+    """Correlation of two maps; nan where there is none of one of them."""
+    return agreement.cc(one, other) if np.isfinite([one, other]).all() else np.nan

@@ -36,7 +36,8 @@ class Batches:
         landmarks: with "landmarks" float32 [B, 68, 2] in pixels among the inputs, moved along with the picture.
         constants: further targets, name -> array of one picture.
 
-    Raises ValueError where the source lacks a split, soft labels or landmarks, or has too few pictures.
+    Raises ValueError where the source lacks a split, soft labels (or has none but hard ones) or landmarks (or has none
+    of any face), or has too few pictures. Faces without landmarks are counted in the log.
     """
 
     source: str
@@ -68,6 +69,18 @@ class Batches:
                 f"{self.source}, split {self.split}: expected at least {need} pictures of {', '.join(self.classes)}, "
                 f"found {len(self.kept)} among {len(labels)}"
             )
+
+        self._check_features()
+
+    def _check_features(self):
+        where = f"{self.source}, split {self.split}"
+        if not (self.soft or self.landmarks):
+            return
+        features = self.opened.encoded(self.split)[0]
+        if self.soft and (features["soft_label"][self.kept].max(axis=1) == 1).all():
+            raise ValueError(f"{where}: labels=soft needs soft labels, these are all hard; try ferplus/probability")
+        if self.landmarks:
+            landmarks.check(features["landmarks"][self.kept], where)
 
     @property
     def steps(self):

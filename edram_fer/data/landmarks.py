@@ -1,7 +1,11 @@
 """68 landmarks (iBUG 300-W order) that move along with their picture."""
 
+import logging
+
 import numpy as np
 from keras import ops
+
+log = logging.getLogger(__name__)
 
 # The point that stands in each place of a mirror image: the jaw, brows, eyes and mouth change sides.
 MIRRORED = (
@@ -16,6 +20,19 @@ MIRRORED = (
     *reversed(range(60, 65)),  # inner upper lip
     *reversed(range(65, 68)),
 )
+
+
+def check(landmarks, where):
+    """Tell in the log how many faces have none; `landmarks` [n, 68, 2], nan where unknown, `where` they come from.
+
+    Raises ValueError where no face has any.
+    """
+    missing = ~np.isfinite(landmarks).all(axis=(1, 2))
+    if missing.all():
+        raise ValueError(f"{where}: none of {len(missing)} faces has the landmarks by which the model finds its crops")
+    if missing.any():
+        log.warning("%s: %d of %d faces have no landmarks: their crops are the whole face", where, missing.sum(),
+                    len(missing))
 
 
 def moved(landmarks, windows, size):

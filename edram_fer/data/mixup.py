@@ -3,7 +3,7 @@
 import numpy as np
 from keras import ops
 
-from edram_fer.losses import UNKNOWN
+from preprocessing.records import UNKNOWN_AFFECT
 
 
 def draw(seed, epoch, count, alpha):
@@ -24,17 +24,17 @@ def mix(images, targets, shares):
 
     Args:
         images: float32 [B, H, W, C].
-        targets: dict of "emotion" float32 [B, K], probabilities, and perhaps "affect" float32 [B, 2], UNKNOWN where it
-            is; others are left as they are.
+        targets: dict of "emotion" float32 [B, K], probabilities, and perhaps "affect" float32 [B, 2], UNKNOWN_AFFECT
+            where it is; others are left as they are.
         shares: lambda, float32 [B], from `draw`.
 
-    Returns: (images, targets) mixed. Affect is UNKNOWN where it is of one of the two.
+    Returns: (images, targets) mixed. Affect is UNKNOWN_AFFECT where it is of one of the two.
     """
     mixed = {"emotion": _mixed(targets["emotion"], shares)}
     if "affect" in targets:
         known = ops.all(targets["affect"] >= -1.0, axis=-1, keepdims=True)
         both = ops.logical_and(known, ops.roll(known, -1, axis=0))
-        mixed["affect"] = ops.where(both, _mixed(targets["affect"], shares), UNKNOWN)
+        mixed["affect"] = ops.where(both, _mixed(targets["affect"], shares), UNKNOWN_AFFECT)
     return _mixed(images, shares), {**targets, **mixed}
 
 

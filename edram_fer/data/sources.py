@@ -58,7 +58,7 @@ def arrays(source, split, *, data_dir=None):
     """One split in memory.
 
     Returns: dict of "image" uint8 [N, H, W, C], "emotion" int [N] (indices into `emotions`), "affect" float32 [N, 2]
-    (UNKNOWN = -2 where not known), "id" str [N], and whatever else the data set has: "duplicate", "landmarks", "mask",
+    (-2 where not known), "id" str [N], and whatever else the data set has: "duplicate", "landmarks", "mask",
     "subject", ...
 
     Raises ValueError for an unknown split, FileNotFoundError where the source is not there.

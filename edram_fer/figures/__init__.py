@@ -7,7 +7,8 @@ from pathlib import Path
 
 # The figures of a run by name: those of each split lie in figures/SPLIT/, the others in figures/.
 OF_A_SPLIT = (
-    *("heatmaps.png", "scan_paths.png", "samples_right.png", "samples_wrong.png"),  # need the pictures
+    *("heatmaps.png", "heatmaps_predicted.png", "scan_paths.png"),  # these and the samples need the pictures
+    *("samples_right.png", "samples_wrong.png"),
     "crops.png",  # of a model that weighs its windows
     *("differences_classes.png", "differences_steps.png", "differences_labels.png"),
     *("region_preference.svg", "region_steps.svg"),

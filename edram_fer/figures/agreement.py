@@ -10,6 +10,7 @@ MEASURES = {
     "multi_match_direction": "MultiMatch, direction", "multi_match_length": "MultiMatch, length",
     "multi_match_position": "MultiMatch, position",
 }
+PATH_MEASURES = tuple(name for name in MEASURES if "match" in name)
 CANDIDATES = {
     "model": ("the model", BLUE),
     "shuffled": ("on another picture", MUTED),

@@ -29,8 +29,8 @@ def dots(rows, names, groups, panels, *, group, value="value", panel=None, low="
         names: of all runs, for their colours.
         groups: {value of the key `group`: name at the left}.
         panels: {value of the key `panel`: title}, from the left.
-        group, panel, value, low, high: keys of the rows. Where `panel` is None and a key holds "{}", the panel's
-            value takes its place: one row tells several quantities.
+        group, panel, value, low, high: keys of the rows; where `group` is "run", each run has a row of its own. Where
+            `panel` is None and a key holds "{}", the panel's value takes its place: one row tells several quantities.
         reference: a line across all panels.
         percent: values are shares; label: below the panels; shared: one scale for all panels.
 
@@ -38,7 +38,8 @@ def dots(rows, names, groups, panels, *, group, value="value", panel=None, low="
     """
     look, names = styles(names), [name for name in names if any(row["run"] == name for row in rows)]
     count = len(names)
-    height = 0.14 * count + 0.14
+    shift = 0 if group == "run" else 0.7 / count
+    height = 0.14 * (count if shift else 1) + 0.14
     figure = Figure(figsize=(max(4.6, 2.1 * len(panels) + 1.2), height * len(groups) + 0.95), layout="constrained")
     grid = figure.subplots(1, len(panels), sharex=shared, sharey=True, squeeze=False)[0]
     for axes, (key, title) in zip(grid, panels.items(), strict=True):
@@ -49,7 +50,7 @@ def dots(rows, names, groups, panels, *, group, value="value", panel=None, low="
             own = [row for row in rows if row["run"] == name and row[group] in groups
                    and (panel is None or row[panel] == key)]
             own = [row for row in own if row.get(value.format(key)) is not None]
-            place = [list(groups).index(row[group]) + (index - (count - 1) / 2) * 0.7 / count for row in own]
+            place = [list(groups).index(row[group]) + (index - (count - 1) / 2) * shift for row in own]
             ends = [[row[end.format(key)] for row in own] for end in (low, high)]
             axes.hlines(place, *ends, color=colour, linewidth=2, alpha=0.5)
             axes.plot([row[value.format(key)] for row in own], place, color=colour, marker=mark, markersize=4.5,

@@ -1,6 +1,6 @@
 """All figures of a comparison of runs."""
 
-from edram_fer.figures.agreement import CANDIDATES, MEASURES
+from edram_fer.figures.agreement import CANDIDATES, MEASURES, PATH_MEASURES
 from edram_fer.figures.by_run import accuracy_curves, dots, exit_curves, glimpse_steps, robustness_curves
 from edram_fer.figures.differences import difference_maps
 from edram_fer.figures.heatmaps import heatmaps, scale
@@ -62,10 +62,13 @@ def _of_numbers(study):
             label="share of the attention / share of the area")
     if people := tables["people"]:
         asked, held = {row["measure"] for row in people}, {row["of"] for row in people}
-        drawn["people.svg"] = dots(
-            people, names, {name: title for name, (title, _) in CANDIDATES.items() if name in held},
-            {name: title for name, title in MEASURES.items() if name in asked and not name.startswith("multi")},
-            group="of", panel="measure", value="mean", percent=False, shared=False)
+        candidates = {name: title for name, (title, _) in CANDIDATES.items() if name in held}
+        panels = {name: title for name, title in MEASURES.items() if name in asked}
+        paths = {name: panels.pop(name) for name in list(panels) if name in PATH_MEASURES}
+        for name, chosen in (("people.svg", panels), ("people_paths.svg", paths)):
+            if chosen:
+                drawn[name] = dots(people, names, candidates, chosen, group="of", panel="measure", value="mean",
+                                   percent=False, shared=False)
     if contrasts := [row for row in tables["looking"] if row["kind"] == "contrasts"]:
         asked = {row["windows"] for row in contrasts}
         groups = {name: title for name, title in CONTRASTS.items() if name in asked}

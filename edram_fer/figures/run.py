@@ -105,7 +105,8 @@ def _of_faces(found, images, emotions):
     options = {"what": "glimpse" if recurrent else "window"}
     drawn = {}
     if attention.has_windows(windows):
-        drawn["heatmaps.png"] = heatmaps(images, windows, weights, truth, emotions, by_step=recurrent, **options)
+        for name, groups in (("heatmaps.png", truth), ("heatmaps_predicted.png", found["prediction"])):
+            drawn[name] = heatmaps(images, windows, weights, groups, emotions, by_step=recurrent, **options)
         drawn |= _differences(found, images, emotions)
     if recurrent:
         drawn["scan_paths.png"] = _mean_paths(found, images, emotions)

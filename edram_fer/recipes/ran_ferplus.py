@@ -11,7 +11,7 @@ beside them, trained on Training and chosen on PublicTest; 3,153 test pictures (
 As published: five crops beside the face, both attentions with sigmoids, the region-biased loss with margin .1 and
 weight 1 (`--set margin=0.02`, `--set region_weight=0`), SGD at .1 with momentum .9 and decay. The rest is what small
 faces from scratch need: warm-up and cosine, label smoothing, mixup, random erasing, averaged weights. Their schedule is
-`--set schedule=steps --set step_epochs=(18,30,48) --set epochs=60`.
+`--set schedule=steps --set "step_epochs=(18,30,48)" --set epochs=60`.
 
 `--set data=ferplus/probability --set labels=soft` trains on the votes in place of the majority; a score belongs to one
 of the two protocols. `--set attention=mean` and `--set attention=self` show what each attention brings;

@@ -72,6 +72,8 @@ def _context(found, figures, repeats, seed):
         "maps": explorer(found) if found.maps else None,
         "agreement": [row for row in found.tables["map_agreement"] if row["emotion"] == "all"],
         "people": found.people,
+        "without_fixations": len(runs.truth) - len(set(found.people.image)) if found.people else 0,
+        "beside": {row["run"]: row["beside_the_picture"] for row in found.tables["people"]},
         "note": found.note,
         "without_landmarks": next((told["left_out"] for told in found.regions.values()), None),
         "repeats": repeats,

@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image
 
+from edram_fer import attention
 from edram_fer.figures.differences import round_up, tinted
 from edram_fer.figures.heatmaps import blend, scale
 from edram_fer.report.pictures import webp
@@ -33,8 +34,8 @@ def explorer(study):
     if study.differences:
         pixels = np.prod(study.images.shape[1:3])
         every = [each for maps in study.differences.values() for group in maps.values() for each in group.values()]
-        most = round_up(max(np.nanmax(np.abs(each)) for each in every) * pixels)
-        panels += [_difference_panel(study, name, most, pixels) for name in study.differences]
+        most = round_up(max(np.abs(np.nan_to_num(each)).max() for each in every) * pixels)
+        panels += [_difference_panel(study, name, most, pixels, steps) for name in study.differences]
         ends = (f"−{most:g}", f"+{most:g}")
         scales.append(_scale(lambda face, level: tinted(face, level, most), -most, most,
                              "difference, in units of an even density", ends))
@@ -48,7 +49,7 @@ def _run_panel(study, name, top, steps):
         tiles[emotion] = {}
         for place, share in enumerate(maps):
             step = ALL_STEPS if place == len(maps) - 1 else str(place + 1)
-            row = told.get((emotion, step))
+            row = told.get((emotion, "1" if len(maps) == 1 else step))
             caption = "all windows together" if row is None else (
                 f"zoom {row['zoom']:.2f}, centre ({row['x']:+.2f}, {row['y']:+.2f}), spread {row['spread']:.3f}"
             )
@@ -58,15 +59,19 @@ def _run_panel(study, name, top, steps):
     return {"name": name, "tiles": tiles}
 
 
-def _difference_panel(study, name, most, pixels):
+def _difference_panel(study, name, most, pixels, steps):
     title, tiles = f"{name} − {next(iter(study.maps))}", {}
     for emotion, maps in study.differences[name].items():
         tiles[emotion] = {}
         for step, values in maps.items():
             step = str(step)
-            caption = f"{np.abs(values).sum() / 2:.0%} of the attention lies elsewhere"
+            caption = f"{attention.moved(values):.0%} of the attention lies elsewhere"
+            if np.isnan(values).any():
+                caption = "one of the two looks beside the picture"
             face = tinted(study.faces[emotion], np.nan_to_num(values * pixels), most)
             tiles[emotion][step] = _tile(face, title, emotion, step, caption)
+        if len(maps) == 1:  # both look at all their windows at once
+            tiles[emotion] = dict.fromkeys(steps, tiles[emotion][ALL_STEPS])
     return {"name": title, "tiles": tiles}
 
 

@@ -42,12 +42,13 @@ class Observer:
         self.landmarks = None if self.landmarks is None else self.landmarks[rows]
         self.whole = self.outputs(self.images, np.arange(len(rows)))
 
-    def outputs(self, images, rows):
+    def outputs(self, images, rows, landmarks=None):
         """All that the model says of m changed pictures, see `evaluation.predict`.
 
         Args:
             images: [m, H, W, C] in grey levels 0 to 255.
             rows: int [m], which of the `images` of the observer each was made from.
+            landmarks: [m, 68, 2] in pixels; None: those of the `rows`.
 
         Raises ValueError that names these where the answer is not finite.
         """
@@ -55,21 +56,20 @@ class Observer:
 
         try:
             images = images if images.dtype == np.uint8 else images / np.float32(255)
-            landmarks = None if self.landmarks is None else self.landmarks[rows]
+            if landmarks is None and self.landmarks is not None:
+                landmarks = self.landmarks[rows]
             return evaluation.predict(self.model, images, self.batch_size, landmarks=landmarks)
         except evaluation.NotFinite as error:
-            names = list(dict.fromkeys(self.ids[rows[error.rows]]))
-            told = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-            raise ValueError(f"picture {told} of {self.split}: {error}") from None
+            raise ValueError(error.of(self.ids[rows], self.split)) from None
 
-    def answer(self, images, rows):
+    def answer(self, images, rows, landmarks=None):
         """Probabilities [m, K] of the last step for m changed pictures; arguments as of `outputs`, `rows` int [m] or
         one number for all."""
-        return self.outputs(images, np.broadcast_to(rows, len(images)))["probabilities"][:, -1]
+        return self.outputs(images, np.broadcast_to(rows, len(images)), landmarks)["probabilities"][:, -1]
 
-    def right(self, images, rows):
+    def right(self, images, rows, landmarks=None):
         """Whether each of m changed pictures is named right, bool [m]; arguments as of `outputs`."""
-        return self.answer(images, rows).argmax(axis=1) == self.labels[rows]
+        return self.answer(images, rows, landmarks).argmax(axis=1) == self.labels[rows]
 
     def whole_right(self):
         """Whether each of the unchanged pictures is named right, bool [n]."""

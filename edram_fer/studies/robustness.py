@@ -40,10 +40,11 @@ def robustness(observer, *, sides=SIDES, angles=ANGLES):
     right = {("whole", 0): observer.whole_right()}
     for kind, level in tqdm(jobs, desc="changes", disable=None):
         if kind == "occluder":
-            changed = occluded(observer.images, level, places)
+            right[kind, level] = observer.right(occluded(observer.images, level, places), np.arange(count))
         else:
-            changed = rotated(observer.images, level * ways)
-        right[kind, level] = observer.right(changed, np.arange(count))
+            points = observer.landmarks
+            points = None if points is None else turned(points, level * ways, observer.images.shape[1:3])
+            right[kind, level] = observer.right(rotated(observer.images, level * ways), np.arange(count), points)
     rows = _rows(right, observer)
     result = {
         "split": observer.split,
@@ -101,9 +102,17 @@ def rotated(images, angles):
     changed = np.empty_like(images)
     for index, (image, angle) in enumerate(zip(images, angles, strict=True)):
         matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), float(angle), 1)
-        turned = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        changed[index] = turned.reshape(image.shape)
+        options = {"flags": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_REPLICATE}
+        changed[index] = cv2.warpAffine(image, matrix, (width, height), **options).reshape(image.shape)
     return changed
+
+
+def turned(points, angles, shape):
+    """Points (x, y) [n, m, 2] in pixels of pictures of `shape` (H, W), turned with them as by `rotated`."""
+    middle = (np.array(shape[::-1]) - 1) / 2
+    c, s = np.cos(np.radians(angles)), np.sin(np.radians(angles))
+    matrices = np.stack([np.stack([c, s], axis=-1), np.stack([-s, c], axis=-1)], axis=-2)
+    return np.einsum("nij,nmj->nmi", matrices, points - middle) + middle
 
 
 def _rows(right, observer):

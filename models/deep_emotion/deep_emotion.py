@@ -10,7 +10,15 @@ import keras
 import numpy as np
 from keras import ops
 
-from models.contract import FERModel, check_image_and_classes, share, whole_number
+from models.contract import (
+    FERModel,
+    check_image_and_classes,
+    one_of,
+    share,
+    true_or_false,
+    unknown_affect,
+    whole_number,
+)
 from models.deep_emotion.features import FeatureExtractor, Trunk
 from models.deep_emotion.initializers import drawn
 from models.deep_emotion.localisation import READINGS, LocalisationNetwork
@@ -30,8 +38,7 @@ class DeepEmotion(FERModel):
 
     Variants:
         paper: two parallel branches on the image. Theta of the localisation network samples the 9x9x10 map of the
-            feature extractor. 47,657 parameters at 48x48x1 and K = 7. There is a ReLU between the two dense layers, of
-            which the paper says nothing.
+            feature extractor. 47,657 parameters at 48x48x1 and K = 7.
         image: as most public code has it: theta samples the image, and the feature extractor, with a batch
             normalisation, sees what comes out. 66,877 trainable parameters.
         plus: ours: a `Trunk` of 64-128-256 filters; bounded theta samples the map after its second stage; the
@@ -55,6 +62,8 @@ class DeepEmotion(FERModel):
         penalty: lambda of the paper's loss, lambda * squared norm of the kernels of the last two dense layers (the
             affect layer stays free); it is part of model.losses, so that `fit` adds it.
         units: of the first dense layer; None: 50, in `plus` 256.
+        hidden_activation: of that layer, "relu", which public code has and without which the two dense layers are one
+            of rank 50, or "linear": the paper names none.
         trunk_filters: of the three or four stages of `plus`.
         batch_norm_momentum: of the moving statistics of `image` and `plus`.
 
@@ -62,7 +71,7 @@ class DeepEmotion(FERModel):
         inputs: {"image": [B, H, W, C] in [0, 1]}, and as an option "windows" [B, 1, 2, 3] in place of theta.
 
     Returns:
-        A dict, all float32: "emotion" logits [B, 1, K]; "affect" [B, 1, 2] in [-1, 1] (absent without that layer);
+        A dict, all float32: "emotion" logits [B, 1, K]; "affect" [B, 1, 2] in [-1, 1] (-2 without that layer);
         "windows" [B, 1, 2, 3]; "weights" [B, 1] of 1.
 
     Raises:
@@ -84,6 +93,7 @@ class DeepEmotion(FERModel):
         dropout=0.5,
         penalty=0.0,
         units=None,
+        hidden_activation="relu",
         trunk_filters=(64, 128, 256),
         batch_norm_momentum=0.9,
         seed=0,
@@ -92,7 +102,7 @@ class DeepEmotion(FERModel):
         super().__init__(autocast=False, **kwargs)
         given = {**locals()}
         self.arguments = {name: given[name] for name in _ARGUMENTS}
-        _one_of("variant", variant, VARIANTS)
+        one_of("variant", variant, VARIANTS)
         resolved = {k: own if given[k] is None else given[k] for k, own in VARIANTS[variant].items()}
         self.arguments |= resolved
         _check(**self.arguments)
@@ -104,7 +114,7 @@ class DeepEmotion(FERModel):
         self._make_features(policy)
         self.flatten = keras.layers.Flatten(dtype=policy)
         self.drop = keras.layers.Dropout(dropout, seed=seed, dtype=policy)
-        self.hidden = self._dense(self.arguments["units"], penalty, activation="relu", dtype=policy)
+        self.hidden = self._dense(self.arguments["units"], penalty, activation=hidden_activation, dtype=policy)
         self.emotion_head = self._dense(classes, penalty, dtype="float32")
         self.affect_head = self._dense(2, 0.0, activation="tanh", dtype="float32") if affect else None
         self.build_for_image()
@@ -143,9 +153,9 @@ class DeepEmotion(FERModel):
             "windows": theta[:, None],
             "weights": ops.ones_like(theta[:, :1, 0]),
         }
-        if self.affect_head is not None:
-            outputs["affect"] = self.affect_head(hidden)[:, None]
-        return outputs
+        if self.affect_head is None:
+            return {**outputs, "affect": unknown_affect(outputs["emotion"])}
+        return {**outputs, "affect": self.affect_head(hidden)[:, None]}
 
     def _theta(self, inputs):
         if self.localisation is None:
@@ -158,13 +168,18 @@ class DeepEmotion(FERModel):
 
 _ARGUMENTS = (
     *("image_size", "channels", "classes", "variant", "transformer", "affect", "localisation", "bound", "penalty"),
-    *("localisation_rate", "initializer", "dropout", "units", "trunk_filters", "batch_norm_momentum", "seed"),
+    *("localisation_rate", "initializer", "dropout", "units", "hidden_activation", "trunk_filters"),
+    *("batch_norm_momentum", "seed"),
 )
 
 
 def _check(*, image_size, channels, classes, transformer, localisation, bound, localisation_rate, **arguments):
-    _one_of("localisation", localisation, READINGS)
-    _one_of("initializer", arguments["initializer"], ("normal", "he"))
+    one_of("localisation", localisation, READINGS)
+    one_of("initializer", arguments["initializer"], ("normal", "he"))
+    one_of("hidden_activation", arguments["hidden_activation"], ("relu", "linear"))
+    true_or_false("transformer", transformer)
+    true_or_false("affect", arguments["affect"])
+    whole_number("seed", arguments["seed"], 0)
     smallest = max(SMALLEST_IMAGE, READINGS[localisation][-1] if transformer else 0)
     check_image_and_classes(image_size, channels, classes, smallest)
     for name in ("dropout", "batch_norm_momentum"):
@@ -180,8 +195,3 @@ def _check(*, image_size, channels, classes, transformer, localisation, bound, l
         raise ValueError(f"trunk_filters: expected three or four numbers of filters, got {filters!r}")
     for count in filters:
         whole_number("trunk_filters", count, 1)
-
-
-def _one_of(name, value, choices):
-    if value not in choices:
-        raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")

@@ -8,7 +8,16 @@ import keras
 from keras import ops
 
 from models.batch_norm import CHOICES
-from models.contract import FERModel, check_image_and_classes, filter_counts, share, whole_number
+from models.contract import (
+    FERModel,
+    check_image_and_classes,
+    filter_counts,
+    one_of,
+    share,
+    true_or_false,
+    unknown_affect,
+    whole_number,
+)
 from models.edram.cell import EDRAMCell
 from models.edram.context import ContextNetwork
 from models.edram.glimpse import FILTERS, SMALLEST_GLIMPSE
@@ -51,7 +60,7 @@ class EDRAM(FERModel):
             emissions: sensor and where-path then see these, the states go on as ever.
 
     Returns:
-        A dict, all float32: "emotion" logits [B, T, K]; "affect" [B, T, 2] = valence, arousal in [-1, 1] (absent
+        A dict, all float32: "emotion" logits [B, T, K]; "affect" [B, T, 2] = valence, arousal in [-1, 1] (-2
         without the head); "windows" [B, T, 2, 3], what the sensor used; "weights" [B, T] = 1 / T; "emitted"
         [B, T + 1, 2, 3], the matrices of the location loss, A_0 to A_T.
 
@@ -136,9 +145,9 @@ class EDRAM(FERModel):
             "weights": ops.ones_like(windows[:, :, 0, 0]) / len(used),
             "emitted": ops.stack(emitted, axis=1),
         }
-        if self.affect_head is not None:
-            outputs["affect"] = self.affect_head(hidden, training=training)
-        return outputs
+        if self.affect_head is None:
+            return {**outputs, "affect": unknown_affect(outputs["emotion"])}
+        return {**outputs, "affect": self.affect_head(hidden, training=training)}
 
     def _first_matrix(self, image, context):
         if self.arguments["first_glimpse"] == "context":
@@ -165,9 +174,10 @@ def _check(*, image_size, channels, classes, batch_norm, first_glimpse, rotation
     filter_counts("context_filters", arguments["context_filters"], 3)
     for name in ("batch_norm_momentum", "dropout"):
         share(name, arguments[name])
-    if batch_norm not in CHOICES:
-        raise ValueError(f"batch_norm: expected one of {', '.join(CHOICES)}, got {batch_norm!r}")
-    if first_glimpse not in FIRST_GLIMPSES:
-        raise ValueError(f"first_glimpse: expected one of {', '.join(FIRST_GLIMPSES)}, got {first_glimpse!r}")
+    one_of("batch_norm", batch_norm, CHOICES)
+    one_of("first_glimpse", first_glimpse, FIRST_GLIMPSES)
+    true_or_false("affect", arguments["affect"])
+    true_or_false("rotation", rotation)
+    whole_number("seed", arguments["seed"], 0)
     if sensor not in ("gather", "separable") or (sensor == "separable" and rotation):
         raise ValueError(f"sensor: expected 'gather', or with rotation=False 'separable', got {sensor!r}")

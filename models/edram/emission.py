@@ -50,6 +50,8 @@ class EmissionNetwork(keras.layers.Layer):
             raise ValueError(f"zoom_mode: expected one of {', '.join(ZOOM_MODES)}, got {zoom_mode!r}")
         if zoom_measure not in ZOOM_MEASURES:
             raise ValueError(f"zoom_measure: expected one of {', '.join(ZOOM_MEASURES)}, got {zoom_measure!r}")
+        if not isinstance(rotation, bool):
+            raise ValueError(f"rotation: expected true or false, got {rotation!r}")
         if not isinstance(rate, numbers.Real) or not 0 < rate <= 1:
             raise ValueError(f"emission_rate: expected a number in (0, 1], got {rate!r}")
         self.zoom_limit, self.zoom_mode, self.zoom_measure = zoom_limit, zoom_mode, zoom_measure

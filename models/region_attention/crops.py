@@ -37,6 +37,12 @@ def matrix(crop):
     return np.array([[x1 - x0, 0, x0 + x1 - 1], [0, y1 - y0, y0 + y1 - 1]], "float32")
 
 
+def check_radius(radius):
+    """Raise ValueError unless it is one for LandmarkCrops."""
+    if not isinstance(radius, numbers.Real) or not 0 < radius <= 0.5:
+        raise ValueError(f"landmark_radius: expected a share of the face's side in (0, .5], got {radius!r}")
+
+
 def crops(scheme, *, image_size, count=5, radius=0.25, seed=0):
     """The layer of a scheme: "fixed5", "fixed7", "face", "landmarks" or "random".
 
@@ -146,8 +152,7 @@ class LandmarkCrops(keras.layers.Layer):
 
     def __init__(self, image_size, radius=0.25, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
-        if not isinstance(radius, numbers.Real) or not 0 < radius <= 0.5:
-            raise ValueError(f"landmark_radius: expected a share of the face's side in (0, .5], got {radius!r}")
+        check_radius(radius)
         self.image_size, self.radius = tuple(image_size), radius
 
     def build(self, image_shape, landmarks_shape=None):

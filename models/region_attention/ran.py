@@ -4,11 +4,22 @@ Source: Wang, Peng, Yang, Meng, Qiao, "Region Attention Networks for Pose and Oc
 Recognition", IEEE TIP 2020 (arXiv 1905.04075).
 """
 
+import numbers
+
 import keras
 from keras import ops
 
-from models.contract import FERModel, check_image_and_classes, share, whole_number
+from models.contract import (
+    FERModel,
+    check_image_and_classes,
+    one_of,
+    share,
+    true_or_false,
+    unknown_affect,
+    whole_number,
+)
 from models.region_attention.attention import NORMS, RelationAttention, SelfAttention
+from models.region_attention.crops import check_radius
 from models.region_attention.crops import crops as make_crops
 from models.region_attention.iresnet import IResNet
 from models.region_attention.resnet import FILTERS, STEMS, ResNet
@@ -58,7 +69,7 @@ class RAN(FERModel):
             [B, k + 1, 2, 3], the whole face first, in place of the crops.
 
     Returns:
-        A dict, all float32: "emotion" logits [B, 1, K]; "affect" [B, 1, 2] in [-1, 1] (absent without that layer);
+        A dict, all float32: "emotion" logits [B, 1, K]; "affect" [B, 1, 2] in [-1, 1] (-2 without that layer);
         "windows" [B, k + 1, 2, 3], the whole face first; "weights" [B, k + 1] = mu nu / sum(mu nu) (of "self" mu,
         of "mean" all equal); "attention" [B, k + 1] = mu, for the region-biased loss (absent for "mean" and "face").
 
@@ -94,7 +105,7 @@ class RAN(FERModel):
         _check(**self.arguments)
         policy = self.dtype_policy
         points = image_size if crop_size is None else crop_size
-        self.points = (points, points) if isinstance(points, int) else tuple(points)
+        self.points = (points, points) if isinstance(points, numbers.Integral) else tuple(points)
         options = {"count": crop_count, "radius": landmark_radius, "seed": seed + 1}
         self.crops = make_crops(crops, image_size=image_size, **options)
         made, blocks = BACKBONES[backbone]
@@ -117,13 +128,17 @@ class RAN(FERModel):
         pooled, outputs = self._attend(features)
         pooled = self.drop(pooled, training=training)
         outputs |= {"emotion": self.emotion_head(pooled)[:, None], "windows": windows}
-        if self.affect_head is not None:
-            outputs["affect"] = self.affect_head(pooled)[:, None]
-        return outputs
+        if self.affect_head is None:
+            return {**outputs, "affect": unknown_affect(outputs["emotion"])}
+        return {**outputs, "affect": self.affect_head(pooled)[:, None]}
 
     def _windows(self, inputs, training):
         if "windows" in inputs:
-            return ops.cast(inputs["windows"], "float32")
+            windows = inputs["windows"]
+            if tuple(windows.shape[1:]) != (self.crops.regions, 2, 3):
+                raise ValueError(f"windows: expected [B, {self.crops.regions}, 2, 3], the whole face and its crops, "
+                                 f"got {list(windows.shape)}")
+            return ops.cast(windows, "float32")
         if self.arguments["crops"] != "landmarks":
             return self.crops(inputs["image"], training=training)
         if "landmarks" not in inputs:
@@ -131,6 +146,8 @@ class RAN(FERModel):
                 "inputs: expected `landmarks` [B, 68, 2] in pixels beside `image`, which crops='landmarks' needs, got "
                 f"{', '.join(inputs)}"
             )
+        if tuple(inputs["landmarks"].shape[1:]) != (68, 2):
+            raise ValueError(f"landmarks: expected [B, 68, 2], got {list(inputs['landmarks'].shape)}")
         return self.crops(inputs["image"], inputs["landmarks"], training=training)
 
     def _features(self, image, windows, training):
@@ -167,8 +184,12 @@ def _check(*, image_size, channels, classes, crop_size, **arguments):
     """What the parts do not check themselves."""
     choices = {"backbone": BACKBONES, "attention": ATTENTIONS, "attention_norm": NORMS, "stem": STEMS}
     for name, known in choices.items():
-        if arguments[name] not in known:
-            raise ValueError(f"{name}: expected one of {', '.join(known)}, got {arguments[name]!r}")
+        one_of(name, arguments[name], known)
+    for name in ("fold_crops", "affect"):
+        true_or_false(name, arguments[name])
+    whole_number("seed", arguments["seed"], 0)
+    whole_number("crop_count", arguments["crop_count"], 1)
+    check_radius(arguments["landmark_radius"])
     smallest = BACKBONES[arguments["backbone"]][0].smallest_side(arguments["stem"])
     check_image_and_classes(image_size, channels, classes, 2 if crop_size is not None else smallest)
     if crop_size is not None:

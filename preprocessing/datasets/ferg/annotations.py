@@ -1,6 +1,7 @@
 """FERG-DB, drawn characters: `<character>/<character>_<emotion>/<character>_<emotion>_<n>.png`."""
+import collections
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from preprocessing import emotions, records, sources, splits
@@ -8,20 +9,24 @@ from preprocessing.records import Annotations
 
 CHARACTERS = ("aia", "bonnie", "jules", "malcolm", "mery", "ray")
 PICTURES = 55_767   # published
-SHARES = {"train": 34, "validation": 14, "test": 7}     # thousands of pictures
+DRAWN = {"test": 1000, "validation": 14_000, "seed": 0}    # test: of each emotion
+SHARES = {"train": 34, "validation": 14, "test": 7}         # of a part of the data set, too small for these numbers
 
 
 def find(source, split: str = splits.STRICT) -> Annotations:
     """FERG-DB in `source`: the folder of its characters, such as FERG_DB_256, or one above it.
 
     Args:
-        split: "strict", where a split is a character, or "published": train, validation and test as in published
-            work, at random and with all characters in each, so that a score says nothing about a new character.
+        split: "strict", where a split is a character, or "published": train, validation and test of about 34,000,
+            14,000 and 7,000 pictures, 1,000 of each emotion in test, as Minaee and Abdolrashidi 2019 had, at random
+            and with all characters in each, so that a score says nothing about a new character. Of a part of the data
+            set with fewer than 2,000 pictures of an emotion: in the same proportion.
     """
     variant = splits.variant(split)
     place = sources.find(source, _forms, dataset="FERG", looked_for="folders like aia/aia_anger")
     files, notes = sources.only_pictures(records.pictures(place.root))
-    rows = functools.partial(sources.from_pictures, place.root, files, functools.partial(_picture, split))
+    drawn = _drawn(files) if variant else {}
+    rows = functools.partial(sources.from_pictures, place.root, files, functools.partial(_picture, drawn))
     return Annotations("FERG", f"{place.form}, {split} split", place.root, (), emotions.SEVEN, rows,
                        published_rows={"": PICTURES}, notes=notes, variant=variant)
 
@@ -32,10 +37,18 @@ def _forms(folder: Path) -> Iterator[sources.Place]:
         yield sources.Place("characters", folder)
 
 
-def _picture(split: str, path: PurePosixPath) -> dict:
+def _drawn(files: Iterable[PurePosixPath]) -> dict[str, str]:
+    """Name of each picture -> its split in published work."""
+    words = {path.stem: path.parent.name.casefold().partition("_")[2] for path in files}
+    if min(collections.Counter(words.values()).values(), default=0) < 2 * DRAWN["test"]:
+        return {name: splits.by_digest(name, SHARES, DRAWN["seed"]) for name in words}
+    return splits.by_class(words, **DRAWN)
+
+
+def _picture(drawn: dict[str, str], path: PurePosixPath) -> dict:
     character, _, word = path.parent.name.casefold().partition("_")
     if (len(path.parts) != 3 or character not in CHARACTERS or path.parts[0].casefold() != character
             or not path.name.casefold().startswith(f"{character}_{word}_")):
         raise ValueError("expected a place like aia/aia_anger/aia_anger_1.png")
-    part = character if split == splits.STRICT else splits.by_digest(path.name, SHARES, seed=0)
-    return {"id": path.stem, "split": part, "emotion": emotions.from_code("FERG", word), "subject": character}
+    return {"id": path.stem, "split": drawn.get(path.stem, character),
+            "emotion": emotions.from_code("FERG", word), "subject": character}
