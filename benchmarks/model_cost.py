@@ -64,7 +64,7 @@ def main():
     built = {text: build(text) for text in options.models}
     rows = {}
     for name, model in built.items():
-        rows[name] = {"parameters": model.count_params(), "operations": cost.operations(model)}
+        rows[name] = {"parameters": cost.parameters(model), "operations": cost.operations(model)}
     for batch in (1, options.batch):
         calls = {name: timed(model, batch) for name, model in built.items()}
         seen = {name: [] for name in calls}

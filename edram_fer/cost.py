@@ -1,6 +1,13 @@
 """What an answer costs a model, told without a clock."""
 
+import math
+
 import keras
+
+
+def parameters(model):
+    """How many numbers of a model are trained: the moving statistics of batch normalisation are none of them."""
+    return sum(math.prod(weight.shape) for weight in model.trainable_weights)
 
 
 def operations(model):

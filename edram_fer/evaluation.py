@@ -89,6 +89,7 @@ def evaluate(
             raise ValueError(error.of(pictures["id"], split)) from error
     rows = pa.concat_tables(tables, promote_options="default")
     identity = _identification(recipe, source, model)
+    identity["parameters"] = cost.parameters(model)
     identity["fingerprint"] = prepared.describe(source, data_dir=data_dir)["fingerprint"]
     identity["operations"], identity["seconds_per_picture"] = cost.operations(model), _speed(model, given, batch_size)
     metrics = {"run": {**identity, "versions": environment.versions()}, "splits": {}}
@@ -323,7 +324,6 @@ def _identification(recipe, source, model):
     return {
         "recipe": recipe.get("name"),
         "model": recipe.get("model", type(model).__name__),
-        "parameters": sum(int(np.prod(weight.shape)) for weight in model.trainable_weights),
         "emotions": list(model.emotions),
         "data": str(source),
         "command": shlex.join(sys.argv),

@@ -7,6 +7,8 @@ A window is a matrix A = [[a0, a1, a2], [a3, a4, a5]] that maps the window's own
 [-1, 1], onto the image's: x = a0 u + a1 v + a2 and y = a3 u + a4 v + a5.
 """
 
+import numbers
+
 import keras
 import numpy as np
 from keras import ops
@@ -47,7 +49,7 @@ def sample(images, windows, size, method="gather"):
     Raises:
         ValueError: unknown method, or a size below 1.
     """
-    h, w = (size, size) if isinstance(size, int) else size
+    h, w = (size, size) if isinstance(size, numbers.Integral) else size
     if h < 1 or w < 1:
         raise ValueError(f"size: expected at least 1 x 1 sample points, got {size!r}")
     dtype = keras.backend.standardize_dtype(getattr(windows, "dtype", "float32"))

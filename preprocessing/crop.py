@@ -6,6 +6,8 @@ Forch, Vitay, Hamker, "Recurrent Spatial Attention for Facial Emotion Recognitio
 import cv2
 import numpy as np
 
+from preprocessing.photos import MIN_SIDE
+
 CHIN = slice(7, 10)     # of the 68 landmarks
 
 
@@ -21,18 +23,23 @@ def square(box, image_size, margin: float = 0.0, landmarks=None) -> tuple[int, i
 
     Returns: (left, top, side), whole pixels.
 
-    Raises ValueError for a box without area or quite outside the picture.
+    Raises ValueError for a box below 8 pixels or quite outside the picture, and a chin more than a side below its box.
     """
     left, top, width, height = (float(value) for value in box)
     rows, columns = image_size
     if not (width > 0 and height > 0):
         raise ValueError(f"box {width:g}x{height:g} without area")
+    if max(width, height) < MIN_SIDE:
+        raise ValueError(f"box {width:g}x{height:g}, expected at least {MIN_SIDE} pixels on a side")
     if left >= columns or top >= rows or left + width <= 0 or top + height <= 0:
         raise ValueError(f"box at ({left:g}, {top:g}), {width:g}x{height:g}, lies outside the {columns}x{rows} picture")
     side = max(width, height) * (1 + margin)
     x, y = left + width / 2, top + height / 2 - side / 2    # middle of the upper edge
     if landmarks is not None:
-        side = max(side, float(np.max(np.asarray(landmarks)[CHIN, 1])) - y + 1)
+        chin = float(np.max(np.asarray(landmarks)[CHIN, 1]))
+        if chin > y + 2 * side:
+            raise ValueError(f"chin landmark at row {chin:g}, more than a side below its box of {width:g}x{height:g}")
+        side = max(side, chin - y + 1)
     side = min(max(round(side), 1), rows, columns)
     return _moved(x - side / 2, columns - side), _moved(y, rows - side), side
 

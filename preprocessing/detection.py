@@ -16,6 +16,7 @@ from preprocessing import model_files, yunet
 
 NO_FACE = "no_face"
 CHOICES = ("largest", "centre", "all")
+AGREED = 0.3    # overlap (IoU) from which two boxes mean the same face
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,16 +91,19 @@ class Dlib:
     Args:
         upsample: how many times the picture is doubled first; without it faces below 80 pixels are missed.
         threshold: lowest score.
+        longest: larger pictures are shrunk to this longer side before: doubled, 12 megapixels take 600 MB.
     """
     upsample: int = 1
     threshold: float = 0.0
+    longest: int = 1600
     name = "dlib"
     margin = 0.1        # its boxes are tighter than the others' (Forch et al. 2019)
 
     def __call__(self, picture: np.ndarray) -> list[Face]:
-        boxes, scores, _ = _dlib_detector().run(np.ascontiguousarray(picture), self.upsample, self.threshold)
-        faces = [Face((box.left(), box.top(), box.width(), box.height()), score) for box, score in zip(boxes, scores)]
-        return _surest_first(faces)
+        small, scale = _shrunk(picture, self.longest)
+        boxes, scores, _ = _dlib_detector().run(np.ascontiguousarray(small), self.upsample, self.threshold)
+        places = [np.array([box.left(), box.top(), box.width(), box.height()]) / scale for box in boxes]
+        return _surest_first([Face(tuple(place.tolist()), score) for place, score in zip(places, scores)])
 
 
 DETECTORS = {"yunet": YuNet, "ssd": SSD, "dlib": Dlib}
@@ -143,6 +147,13 @@ def choose(faces: Sequence[Face], which: str, image_size) -> list[Face]:
                                                    face.box[1] + face.box[3] / 2 - y))[:1]
 
 
+def annotated(faces: Sequence[Face], box, least: float = AGREED) -> list[Face]:
+    """The one of several faces that an annotation's box (left, top, width, height) means: the one that overlaps most
+    with it, or [] where none reaches `least`."""
+    best = max(faces, key=lambda face: intersection_over_union(face.box, box), default=None)
+    return [best] if best is not None and intersection_over_union(best.box, box) >= least else []
+
+
 def landmarks(picture: np.ndarray, box, count: int = 68, folder: Path | None = None) -> np.ndarray:
     """dlib's 68 or 5 landmarks of the face in a box, float32 [count, 2] (x, y) in pixels of the picture."""
     import dlib
@@ -160,7 +171,7 @@ def intersection_over_union(a, b) -> float:
     return both / (a[2] * a[3] + b[2] * b[3] - both)
 
 
-def matches(faces: Sequence[Face], boxes: Sequence, least: float = 0.3) -> list[float]:
+def matches(faces: Sequence[Face], boxes: Sequence, least: float = AGREED) -> list[float]:
     """Overlaps of true boxes with the faces that found them: the surest face first, each with its best free box.
 
     `boxes`: (left, top, width, height) each; `least`: smallest overlap that counts as found. The length of the result

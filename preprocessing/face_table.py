@@ -1,4 +1,5 @@
 """The faces that a preparation has made, as one table: final splits, duplicates, counts, and what people look at."""
+import array
 import dataclasses
 import hashlib
 import heapq
@@ -12,14 +13,16 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 from PIL import Image
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from preprocessing import counts, faces, photos
 from preprocessing.records import OK, Annotations
 
-_LIGHT = ("split", "emotion", "status", "digest")
+_LIGHT = ("split", "emotion", "status", "digest", "picture_digest")
 _SHOWN = ("picture", "face")
 _ANNOTATED = (*_LIGHT, "row")
-_AGREED = 0.5   # overlap from which a detector and an annotation mean the same face
+_AGREED = 0.5   # overlap below which a detector's and an annotation's box are told to differ
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Division:
     """How the faces are divided among the splits.
 
     A data set that has "train" but no "validation" gives a share of its training faces to validation. Which ones is a
-    function of (seed, pixels of the face): equal faces are never on both sides.
+    function of (seed, pixels): equal faces, and faces of equal pictures, are never on both sides.
 
     Attributes:
         validation: that share, in [0, 1).
@@ -45,11 +48,47 @@ class Division:
         return int.from_bytes(number) < self.validation * 2**64
 
 
+class _Training:
+    """Training's faces and the pictures that they were cut from, as numbers: eight bytes of their digests.
+
+    Args:
+        faces, pictures: numbers [n] of the faces and of their pictures, in the same order.
+    """
+
+    def __init__(self, faces: array.array, pictures: array.array):
+        self.faces, face = np.unique(np.frombuffer(faces, np.uint64), return_inverse=True)
+        self.pictures, picture = np.unique(np.frombuffer(pictures, np.uint64), return_inverse=True)
+        count = len(self.faces) + len(self.pictures)
+        links = coo_matrix((np.ones(len(face), bool), (face, len(self.faces) + picture)), (count, count))
+        group = connected_components(links, directed=False)[1][len(self.faces):]
+        smallest = np.full(group.max(initial=-1) + 1, np.iinfo(np.uint64).max, np.uint64)
+        np.minimum.at(smallest, group, self.pictures)
+        self.group = smallest[group]    # one number for all pictures that share a face, and all that these share, ...
+
+    def holds(self, row: dict) -> bool:
+        """Whether a face or its picture is one of training."""
+        return any(known[_place(known, _number(row[name]))] == _number(row[name]) for known, name in (
+            (self.faces, "digest"), (self.pictures, "picture_digest")) if len(known))
+
+    def lot(self, row: dict) -> bytes:
+        """What decides on the side of a training face: the same for all that must not be parted from it."""
+        return int(self.group[_place(self.pictures, _number(row["picture_digest"]))]).to_bytes(8)
+
+
+def _number(digest: bytes) -> np.uint64:
+    return np.uint64(int.from_bytes(digest[-8:]))
+
+
+def _place(known: np.ndarray, number: np.uint64) -> int:
+    return min(np.searchsorted(known, number), len(known) - 1)
+
+
 class FaceTable:
-    """All rows of the chunk files with their final split and status. Holds the digests of the training faces only.
+    """All rows of the chunk files with their final split and status. Holds some bytes of each face only.
 
     Attributes: `splits`; `counts` {split: {emotion: faces}}; `statuses` {status: rows}; `duplicates` {split: faces that
-    equal one of training}; `clean`, whether the test faces without these are a split of their own; `drawn`, whether
+    equal one of training, or are of an equal picture}; `repeated`, faces that equal one before them, of any split;
+    `clean`, whether the test faces without these are a split of their own; `drawn`, whether
     validation was drawn from training; `annotated` {split: {emotion or None: rows}} of all annotations, usable or not,
     in the splits that they name.
 
@@ -61,14 +100,20 @@ class FaceTable:
 
     def __init__(self, chunks: Sequence[Path], classes: Sequence[str], division: Division):
         self.chunks, self.classes, self.division = chunks, classes, division
-        named, self._training, self.annotated, last = set(), set(), defaultdict(Counter), object()
+        named, self.annotated, last = set(), defaultdict(Counter), object()
+        every, training = array.array("Q"), (array.array("Q"), array.array("Q"))
         for row in faces.read_chunks(chunks, _ANNOTATED):
             if row["row"] != last:      # several faces of one annotation stand together
                 self.annotated[row["split"]][row["emotion"]] += 1
             last = row["row"]
             if self._status(row) == OK:
                 named.add(row["split"])
-                self._training.update([row["digest"]] if row["split"] == "train" else [])
+                every.append(_number(row["digest"]))
+                if row["split"] == "train":
+                    training[0].append(_number(row["digest"]))
+                    training[1].append(_number(row["picture_digest"]))
+        self._training = _Training(*training)
+        self.repeated = len(every) - len(np.unique(np.frombuffer(every, np.uint64)))
         self.drawn = "train" in named and "validation" not in named and division.validation > 0
         self.counts: dict[str, Counter] = {}
         self.statuses, self.duplicates = Counter(), Counter()
@@ -82,12 +127,15 @@ class FaceTable:
         self.splits = [*order, *sorted(set(self.counts) - set(order))]
 
     def rows(self, columns: Sequence[str] | None = None) -> Iterator[dict]:
-        """Rows in their order, "split" and "status" final, and "duplicate": not of training, equal to one of it."""
+        """Rows in their order, "split" and "status" final, and "duplicate": not of training, and equal to one of it.
+
+        `columns`: None for all, or some with "split", "emotion", "status" and both digests among them.
+        """
         for row in faces.read_chunks(self.chunks, columns):
             row["status"] = self._status(row)
-            row["duplicate"] = row["split"] != "train" and row["digest"] in self._training
+            row["duplicate"] = row["split"] != "train" and row["digest"] is not None and self._training.holds(row)
             if row["status"] == OK and self.drawn and row["split"] == "train":
-                row["split"] = "validation" if self.division.is_validation(row["digest"]) else "train"
+                row["split"] = "validation" if self.division.is_validation(self._training.lot(row)) else "train"
             yield row
 
     def _status(self, row: dict) -> str:
@@ -105,6 +153,8 @@ def summary(found: Annotations, table: FaceTable) -> list[str]:
     """Lines for people: rows read, faces, statuses, faces per split and class beside the published, duplicates."""
     rows, good = sum(table.statuses.values()), table.statuses[OK]
     lines = [f"{rows} rows read, {good} faces written"]
+    if table.repeated:
+        lines.append(f"{table.repeated} faces equal one before them, of the same or another split")
     if rows > good:
         lines.append("left out: " + ", ".join(f"{why} {count}" for why, count in counts.reasons(table.statuses)))
     for split in table.splits:
@@ -112,7 +162,7 @@ def summary(found: Annotations, table: FaceTable) -> list[str]:
         per_class = ", ".join(f"{name} {classes[name]}" for name in table.classes)
         lines.append(f"{split} {classes.total()}: {per_class}")
         if table.duplicates[split]:
-            lines.append(f"{split}: {table.duplicates[split]} faces equal one of training"
+            lines.append(f"{split}: {table.duplicates[split]} faces, or their pictures, equal one of training"
                          + (", test_clean is without them" if split == "test" and table.clean else ""))
     lines += _check(table)
     return [*lines, *counts.compared(found, table.annotated), *found.notes]

@@ -8,7 +8,9 @@ import concurrent.futures
 import dataclasses
 import hashlib
 import itertools
+import math
 import multiprocessing
+import numbers
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -35,6 +37,7 @@ SCHEMA = pyarrow.schema({
     "landmarks": _POINTS,           # x, y, x, y, ... in pixels of the face
     "given_iou": pyarrow.float32(),     # of the annotation's box with the nearest that a detector finds
     "digest": pyarrow.binary(16),   # of the face's pixels: equal for equal faces
+    "picture_digest": pyarrow.binary(16),   # of the picture's, however large a part of it the face is
     "face": pyarrow.binary(),       # PNG
 })
 
@@ -47,7 +50,7 @@ class Settings:
         size: of the face's side in pixels.
         colour: RGB, or grey.
         detectors: asked in turn: names of `detection.DETECTORS`, "given" (the annotation's box), "none" (the whole
-            picture is the face).
+            picture is the face). Where the annotation has a box, a detector's face must be the one that it means.
         detector_size: longer side of the picture that YuNet sees.
         faces: which of several: "largest", "centre", "all".
         margin: share by which the square is larger than the box, beside the detector's own.
@@ -56,6 +59,8 @@ class Settings:
         landmarks: find dlib's 68 landmarks where none are annotated.
         clahe: clip limit of the contrast equalisation, 0 for none.
         check: name of a detector that looks at every picture with a given box; the overlap is noted.
+        models: folder of the detectors' and the landmarks' files; "": the packages that carry them. What they hold is
+            checked, so it says nothing about the faces.
     """
     size: int = 100
     colour: bool = False
@@ -67,8 +72,13 @@ class Settings:
     landmarks: bool = False
     clahe: float = 1.0
     check: str | None = None
+    models: str = ""
 
     def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value, kind = getattr(self, field.name), _NUMBERS.get(field.name)
+            if kind and (isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value)):
+                raise ValueError(f"{field.name}: expected a {_WORDS[kind]}, got {value!r}")
         known = (*detection.DETECTORS, GIVEN, NONE)
         for name in self.detectors:
             if name not in known:
@@ -81,12 +91,24 @@ class Settings:
             raise ValueError(f"faces: expected one of {', '.join(detection.CHOICES)}, got {self.faces!r}")
         if not 8 <= self.size <= 2048:
             raise ValueError(f"size: expected 8 to 2048 pixels, got {self.size!r}")
-        for name in ("margin", "clahe"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name}: expected at least 0, got {getattr(self, name)!r}")
+        for name, least in (("margin", 0), ("clahe", 0), ("detector_size", 32)):
+            if not getattr(self, name) >= least:
+                raise ValueError(f"{name}: expected at least {least}, got {getattr(self, name)!r}")
+        object.__setattr__(self, "models", str(self.models))
+
+    @property
+    def folder(self) -> Path | None:
+        """Of the model files; None: the packages that carry them."""
+        return Path(self.models).expanduser() if self.models else None
 
     def detector(self, name: str) -> Callable:
-        return detection.YuNet(self.detector_size) if name == "yunet" else detection.DETECTORS[name]()
+        if name == "yunet":
+            return detection.YuNet(self.detector_size, folder=self.folder)
+        return detection.SSD(folder=self.folder) if name == "ssd" else detection.DETECTORS[name]()
+
+
+_NUMBERS = {"size": numbers.Integral, "detector_size": numbers.Integral, "margin": numbers.Real, "clahe": numbers.Real}
+_WORDS = {numbers.Integral: "whole number", numbers.Real: "number"}
 
 
 def rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[dict]:
@@ -99,12 +121,13 @@ def rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[dict]:
         return
     try:
         picture = picture_of(record, root)
+        row["picture_digest"] = hashlib.sha256(picture).digest()[:16]   # twice as fast as BLAKE2 where in hardware
         found, who, margin = _find(picture, record, settings)
         if not found:
             yield {**row, "status": detection.NO_FACE}
         for number, face in enumerate(found):
             own = {"id": f"{record.id}#{number}"} if settings.faces == "all" else {}
-            made = _make(picture, face, record, margin + settings.margin, settings)
+            made = _make(picture, face, who, record, margin + settings.margin, settings)
             yield {**row, **own, "detector": who, **made}
     except (ValueError, RuntimeError, cv2.error) as fault:  # RuntimeError: dlib
         yield {**row, "status": " ".join(str(fault).split())[:200]}
@@ -129,16 +152,21 @@ def _find(picture: np.ndarray, record: FaceRecord, settings: Settings) -> tuple[
         else:
             detector = settings.detector(name)
             found, who = detection.cascade(picture, [detector])
+            if record.box is None:
+                found = detection.choose(found, settings.faces, size)
+            else:
+                found = detection.annotated(found, record.box)
             if found:
-                return detection.choose(found, settings.faces, size), who, detector.margin
+                return found, who, detector.margin
     return [], detection.NO_FACE, 0.0
 
 
-def _make(picture: np.ndarray, face: detection.Face, record: FaceRecord, margin: float, settings: Settings) -> dict:
+def _make(picture: np.ndarray, face: detection.Face, who: str, record: FaceRecord, margin: float,
+          settings: Settings) -> dict:
     """The columns of SCHEMA that come from the pixels. ValueError for a box that gives no square."""
-    landmarks = record.landmarks
+    landmarks = record.landmarks if record.landmarks is not None and _of_face(record.landmarks, face.box) else None
     if landmarks is None and settings.landmarks:
-        landmarks = detection.landmarks(picture, face.box)
+        landmarks = detection.landmarks(picture, face.box, folder=settings.folder)
     place = crop.square(face.box, picture.shape[:2], margin, landmarks if settings.chin else None)
     image = crop.cut(picture, place, settings.size)
     image = crop.equalised(image, settings.clahe)
@@ -152,11 +180,18 @@ def _make(picture: np.ndarray, face: detection.Face, record: FaceRecord, margin:
     }
     if landmarks is not None:
         columns["landmarks"] = crop.to_square(landmarks, place, settings.size).ravel().tolist()
-    if settings.check is not None and record.box is not None:
-        others = settings.detector(settings.check)(picture)
+    if record.box is not None and (settings.check is not None or who not in (GIVEN, NONE)):
+        others = [face] if settings.check is None else settings.detector(settings.check)(picture)
         overlaps = [detection.intersection_over_union(record.box, other.box) for other in others]
         columns["given_iou"] = max(overlaps, default=0.0)
     return columns
+
+
+def _of_face(landmarks, box) -> bool:
+    """Whether landmarks are those of the face in a box, not of another one: most of eyes, nose and mouth lie in it."""
+    left, top, width, height = box
+    x, y = np.asarray(landmarks, float)[17:].T
+    return bool(((x >= left) & (x <= left + width) & (y >= top) & (y <= top + height)).mean() > 0.5)
 
 
 def _png(image: np.ndarray) -> bytes:
@@ -233,7 +268,7 @@ def check_detectors(settings: Settings) -> None:
     for name in {*settings.detectors, settings.check} - {GIVEN, NONE, None}:
         settings.detector(name)(empty)
     if settings.landmarks:
-        detection.landmarks(empty, (8, 8, 48, 48))
+        detection.landmarks(empty, (8, 8, 48, 48), folder=settings.folder)
 
 
 def _wait(pending: set, progress: Callable[[int], None]) -> set:

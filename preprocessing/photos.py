@@ -8,6 +8,7 @@ from PIL import Image, ImageOps
 
 MAX_PIXELS = 100_000_000    # decoded that is 300 MB; a 20,000 x 20,000 picture would need 1.2 GB
 MIN_SIDE = 8                # pixels: less is no photo of a face
+FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")   # no programs, as EPS is one
 
 
 def read(path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -33,14 +34,14 @@ def read(path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")     # Pillow warns of large pictures; here they are refused
-            with Image.open(path) as image:
+            with Image.open(path, formats=FORMATS) as image:
                 width, height = image.size
                 if width * height > max_pixels:
                     raise _Refused(f"{width}x{height} pixels, more than {max_pixels}")
                 if min(width, height) < MIN_SIDE:
                     raise _Refused(f"{width}x{height} pixels, expected at least {MIN_SIDE} on a side")
                 ImageOps.exif_transpose(image, in_place=True)
-                return np.asarray(image if image.mode == "RGB" else _rgb(image))
+                return np.asarray(_rgb(image))
     except _Refused as refused:
         raise ValueError(str(refused)) from None
     except Image.DecompressionBombError:    # Pillow's own limit came first
@@ -58,24 +59,36 @@ class _Refused(Exception):
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):   # 16 and 32 bits, which `convert` would clip at 255
         values = np.asarray(image, np.float64)
-        scale = 255 / 65535 if values.max() > 255 else 1.0
-        return Image.fromarray(np.clip(values * scale, 0, 255).round().astype(np.uint8)).convert("RGB")
+        if image.mode == "F" and values.max() <= 1:
+            white = 1
+        else:
+            white = 65535 if image.mode.startswith("I;16") or values.max() > 255 else 255
+        return Image.fromarray(np.clip(values * (255 / white), 0, 255).round().astype(np.uint8)).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def inside(root: Path, relative: str) -> Path:
     """The path of a picture that an annotation names, which must lie in the data set's own folder.
 
-    Raises ValueError for an absolute path, one with "..", and a link that leads out of `root`.
+    Raises ValueError for a path as `leads_out` finds it, and a link that leads out of `root` or to itself.
     """
-    given = Path(relative)
-    if given.is_absolute() or ".." in given.parts or "\\" in relative:
+    if leads_out(relative):
         raise ValueError("its path leads out of the data set")
-    path = root / given
-    if not path.resolve().is_relative_to(root.resolve()):
+    path = root / relative
+    try:
+        real = path.resolve()
+    except (OSError, RuntimeError) as error:    # RuntimeError: a link to itself
+        raise ValueError(f"cannot be read: {str(error)[:100]}") from None
+    if not real.is_relative_to(root.resolve()):
         raise ValueError("it is a link that leads out of the data set")
     return path
+
+
+def leads_out(relative: str) -> bool:
+    """Whether the path of a picture, as an annotation names it, is absolute or goes up ("..")."""
+    given = Path(relative)
+    return given.is_absolute() or ".." in given.parts or "\\" in relative

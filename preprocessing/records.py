@@ -117,19 +117,20 @@ def no_label(name: str) -> str:
 def pictures(folder: Path, pattern: str = "**/*") -> list[Path]:
     """All files under `folder` that match, hidden ones left out, in the order of their paths.
 
-    A link to nowhere is one of them: it will be a row that says so.
+    A link to nowhere or to a folder, which is not entered, is one of them: it will be a row that says so.
     """
-    found = (path for path in folder.glob(pattern) if path.is_file() or (path.is_symlink() and not path.exists()))
+    found = (path for path in folder.glob(pattern) if path.is_file() or path.is_symlink())
     return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
 def fingerprint(found: Annotations) -> str:
-    """SHA-256 of the annotation files, or without any of the list of rows (ids, pictures, labels)."""
+    """SHA-256 of the annotation files, or without any of all that the rows say."""
     digest = hashlib.sha256(f"{found.form}\n".encode())
     for path in found.files:
         with open(path, "rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     if not found.files:
         for record in found.records():
-            digest.update(f"{record.id}\t{record.picture}\t{record.split}\t{record.emotion}\n".encode())
+            said = (getattr(record, field.name) for field in dataclasses.fields(record) if field.compare)
+            digest.update(("\t".join(map(str, said)) + "\n").encode())
     return digest.hexdigest()

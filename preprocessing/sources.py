@@ -75,11 +75,13 @@ def child(folder: Path, *names: str) -> Path | None:
 
 
 def only_pictures(paths: Iterable[Path]) -> tuple[list[Path], tuple[str, ...]]:
-    """The paths that are pictures by their ending, and a note on the others."""
+    """The paths that are pictures by their ending, and a note on the others. A link to a folder, of any name, is a
+    picture: one that cannot be read, for a link that hid a thousand pictures must not go unseen."""
     paths = [path for path in paths if path.name.casefold() not in LITTER]
-    others = [path.name for path in paths if path.suffix.casefold() not in ENDINGS]
+    kept = [path for path in paths if path.suffix.casefold() in ENDINGS or (path.is_symlink() and path.is_dir())]
+    others = [path.name for path in sorted(set(paths).difference(kept))]
     notes = (f"left out, no pictures by their names: {len(others):,} ({some(others)})",) if others else ()
-    return [path for path in paths if path.suffix.casefold() in ENDINGS], notes
+    return kept, notes
 
 
 def from_pictures(root: Path, files: Iterable[Path], read: Callable[[PurePosixPath], dict]) -> Iterator[FaceRecord]:

@@ -71,7 +71,8 @@ def test_every_row_is_told_of(prepared):
     out, said = prepared
     text = "\n".join(said)
     assert "204 rows read, 203 faces written" in text and "left out: not a picture 1" in text
-    assert "test 24: neutral 8, happy 8, sad 8" in text and "test: 2 faces equal one of training" in text
+    assert "test 24: neutral 8, happy 8, sad 8" in text
+    assert "test: 2 faces, or their pictures, equal one of training" in text
     [folder] = (out / "folder" / "grey20").iterdir()
     rows = pyarrow.parquet.read_table(folder / "rows.parquet").to_pylist()
     assert len(rows) == 204 and sum(row["status"] == OK for row in rows) == 203
@@ -161,7 +162,7 @@ def test_every_test_face_is_also_in_training(tmp_path):
     said = []
     datasets.prepare("folder", tmp_path / "source", tmp_path, size=20, validation=0.0, workers=1, report=said.append)
     assert data.describe("folder", data_dir=tmp_path)["splits"] == {"train": 3, "test": 3}
-    assert "test: 3 faces equal one of training" in said
+    assert "test: 3 faces, or their pictures, equal one of training" in said
     assert "left out: cannot be read: No such file or directory 1" in said  # a link to nowhere is a row, too
 
 
@@ -175,6 +176,43 @@ def test_other_settings_begin_anew(source, prepared, tmp_path):
     assert any(line.endswith("begun anew") for line in said)
     names = [datasets.fingerprint(datasets.builder("folder", place)) for place in (tmp_path, prepared[0])]
     assert names[0] != names[1]
+
+
+def test_a_finished_data_set_of_other_settings_is_replaced_by_force_alone(tmp_path):
+    for number, emotion in enumerate(EMOTIONS):
+        path = tmp_path / "source" / "train" / emotion / "a.png"
+        path.parent.mkdir(parents=True)
+        cv2.imwrite(str(path), np.random.default_rng(number).integers(0, 255, (24, 24, 3), np.uint8))
+    options = {"size": 20, "validation": 0.0, "workers": 1, "report": quiet}
+    first = datasets.fingerprint(datasets.prepare("folder", tmp_path / "source", tmp_path, **options))
+    with pytest.raises(ValueError, match="holds folder of other annotations or settings; --force replaces it"):
+        datasets.prepare("folder", tmp_path / "source", tmp_path, clahe=0.0, **options)
+    assert datasets.fingerprint(datasets.builder("folder", tmp_path)) == first
+    left = tmp_path / "unfinished.folder.grey20"  # of a process that was killed in its last moment
+    (left / "old").mkdir(parents=True)
+    (left / "old" / "dataset_info.json").write_text("{}")
+    datasets.prepare("folder", tmp_path / "source", tmp_path, clahe=0.0, force=True, **options)
+    assert datasets.fingerprint(datasets.builder("folder", tmp_path)) != first and not left.exists()
+    left.mkdir()
+    datasets.prepare("folder", tmp_path / "source", tmp_path, clahe=0.0, **options)
+    assert not left.exists()
+
+
+def test_links_to_folders_and_to_themselves_are_rows(tmp_path):
+    source, elsewhere = tmp_path / "source", tmp_path / "elsewhere"
+    for place, name in ((source / "happy", "a.png"), (elsewhere, "b.png")):
+        place.mkdir(parents=True)
+        cv2.imwrite(str(place / name), np.random.default_rng(len(name)).integers(0, 255, (24, 24, 3), np.uint8))
+    (source / "sad").symlink_to(elsewhere)
+    (source / "happy" / "loop.png").symlink_to(source / "happy" / "loop.png")
+    said = []
+    datasets.prepare("folder", source, tmp_path, size=20, validation=0.0, workers=1, report=said.append)
+    text = "\n".join(said)
+    assert "3 rows read, 1 faces written" in text
+    [rows] = tmp_path.glob("folder/*/*/rows.parquet")
+    statuses = {row["picture"]: row["status"] for row in pyarrow.parquet.read_table(rows).to_pylist()}
+    assert set(statuses) == {"happy/a.png", "happy/loop.png", "sad"} and statuses["happy/a.png"] == OK
+    assert "cannot be read" in statuses["happy/loop.png"] and statuses["sad"] != OK
 
 
 def test_two_at_once_in_one_place(source, tmp_path):

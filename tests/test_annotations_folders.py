@@ -108,7 +108,8 @@ def test_kdef_angles_and_folds(tmp_path):
     kdef_files(tmp_path, "{1}")
     found = kdef.find(tmp_path, angles=("HL", "FR"), folds=2)
     assert {name: row.split for name, row in good(found).items()} == {"AM02HAHL": "fold_0", "BM02SUFR": "fold_0"}
-    for angles in (("X",), (), "HL"):
+    assert set(good(kdef.find(tmp_path, angles="HL, fr", folds=2))) == {"AM02HAHL", "BM02SUFR"}
+    for angles in (("X",), (), "HX"):
         with pytest.raises(ValueError, match="angles: expected some of FL, HL, S, HR, FR"):
             kdef.find(tmp_path, angles=angles)
     with pytest.raises(ValueError, match="folds"):

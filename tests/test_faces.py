@@ -1,5 +1,6 @@
 """Records to chunk files of faces: what each row holds, what goes wrong, kills and resumption."""
 
+import dataclasses
 import hashlib
 import os
 import signal
@@ -60,6 +61,33 @@ def test_a_face_from_the_box_of_the_annotation(tmp_path):
     np.testing.assert_allclose(np.reshape(row["landmarks"], (68, 2)), np.array(points) - (18, 6), atol=1e-4)
 
 
+@needs_photos
+def test_the_face_that_the_annotation_means():
+    """A detector's largest face is not the annotated one, and its landmarks are not those of every face."""
+    others = list(faces.rows(record("multi_face.jpg"), PHOTOS, faces.Settings(faces="all", detectors=("yunet",))))
+    smallest = min(others, key=lambda row: row["box"][2] * row["box"][3])
+    left, top, width, height = smallest["box"]
+    points = tuple((left + width * (i % 8 + 1) / 9, top + height * (i // 8 + 1) / 10) for i in range(68))
+    told = record("multi_face.jpg", box=(left + 3, top + 2, width, height), landmarks=points)
+    for which in ("largest", "all"):
+        row = only(faces.rows(told, PHOTOS, faces.Settings(detectors=("yunet",), faces=which)))
+        assert row["box"] == smallest["box"] and row["given_iou"] > 0.7 and row["landmarks"] is not None
+    elsewhere = dataclasses.replace(told, box=(0, 0, 40, 40))
+    assert only(faces.rows(elsewhere, PHOTOS, faces.Settings(detectors=("yunet",))))["status"] == "no_face"
+    unmarked = list(faces.rows(dataclasses.replace(told, box=None), PHOTOS, faces.Settings(faces="all")))
+    assert sum("landmarks" in row for row in unmarked) == 1 < len(unmarked)
+
+
+def test_what_no_face_can_be_cut_from(tmp_path):
+    picture(tmp_path / "a.png")
+    points = tuple((30.0, 5000.0 if i == 8 else 20.0) for i in range(68))
+    given = faces.Settings(detectors=("given",))
+    small = only(faces.rows(record(box=(5, 5, 1, 1)), tmp_path, given))["status"]
+    assert "box 1x1, expected at least 8 pixels" in small
+    far = only(faces.rows(record(box=(20, 10, 20, 16), landmarks=points), tmp_path, given))["status"]
+    assert "chin landmark at row 5000, more than a side below its box" in far
+
+
 def test_a_picture_that_is_a_face_in_colour(tmp_path):
     image = picture(tmp_path / "a.png", shape=(40, 40, 3))
     settings = faces.Settings(size=40, colour=True, detectors=("none",), clahe=0)
@@ -69,12 +97,12 @@ def test_a_picture_that_is_a_face_in_colour(tmp_path):
 
 @needs_photos
 def test_faces_of_photos():
-    several = record("multi_face.jpg", box=(0, 0, 30, 30))
-    found = list(faces.rows(several, PHOTOS, faces.Settings(faces="all", check="ssd")))
+    several = record("multi_face.jpg")
+    found = list(faces.rows(several, PHOTOS, faces.Settings(faces="all")))
     assert len(found) == 5 and {row["detector"] for row in found} == {"yunet"}
     assert [row["id"] for row in found] == [f"multi_face.jpg#{i}" for i in range(5)]
     assert [row["square"][0] for row in found] == sorted(row["square"][0] for row in found)
-    assert {row["given_iou"] for row in found} == {0.0}
+    assert len({row["picture_digest"] for row in found}) == 1 < len({row["digest"] for row in found})
     largest = only(faces.rows(several, PHOTOS, faces.Settings()))
     assert largest["square"][2] == max(row["square"][2] for row in found)
     nothing = only(faces.rows(record("free-mountain-vector-01.jpg"), PHOTOS, faces.Settings(detectors=("yunet",))))
@@ -124,6 +152,11 @@ def test_what_cannot_be_used_is_a_row_with_its_status(tmp_path):
         ({"faces": "first"}, "faces: expected one of largest, centre, all, got 'first'"),
         ({"size": 4}, "size: expected 8 to 2048 pixels, got 4"),
         ({"margin": -1.0}, "margin: expected at least 0, got -1.0"),
+        ({"margin": float("nan")}, "margin: expected a number, got nan"),
+        ({"clahe": float("inf")}, "clahe: expected a number, got inf"),
+        ({"size": "4x"}, "size: expected a whole number, got '4x'"),
+        ({"detector_size": 320.5}, "detector_size: expected a whole number, got 320.5"),
+        ({"detector_size": 0}, "detector_size: expected at least 32, got 0"),
         ({"check": "given"}, "check: expected one of yunet, ssd, dlib, got 'given'"),
     ],
 )
@@ -191,6 +224,7 @@ def test_a_missing_detector_ends_the_run_at_its_start(tmp_path, monkeypatch):
 def chunk(path, *rows):
     faces.write_chunk(path, [], Path(), faces.Settings())
     full = [{"id": str(i), "split": "train", "emotion": "happy", "status": OK} | row for i, row in enumerate(rows)]
+    full = [{"picture_digest": row.get("digest")} | row for row in full]
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(full, schema=faces.SCHEMA), path)
     return [path]
 
@@ -215,6 +249,27 @@ def test_validation_is_drawn_by_the_pixels(tmp_path):
     assert FaceTable(chunks, EMOTIONS, Division(0)).splits == ["train"]
 
 
+def test_faces_of_one_picture_and_equal_faces_stay_on_one_side(tmp_path):
+    """Every third face is that of a picture with two others, every fifth equals one of another picture."""
+    made = [{"digest": digest(10_000 + (i - 4 if i % 5 == 4 else i)), "picture_digest": digest(i // 3), "face": b"x"}
+            for i in range(3000)]
+    table, graph = FaceTable(chunk(tmp_path / "a.parquet", *made), EMOTIONS, Division(0.4)), {}
+    for row in table.rows():
+        graph.setdefault(row["digest"], set()).add(row["split"])
+        graph.setdefault(row["picture_digest"], set()).add(row["split"])
+    assert all(len(sides) == 1 for sides in graph.values())
+    assert 800 < table.counts["validation"].total() < 1600 and table.repeated == 600
+
+
+def test_a_face_of_a_picture_of_training_is_a_duplicate(tmp_path):
+    """Another cut of the same photo shows nothing that training has not seen."""
+    chunks = chunk(tmp_path / "a.parquet", {"digest": digest(1), "picture_digest": digest(7)},
+                   {"digest": digest(2), "picture_digest": digest(7), "split": "test"},
+                   {"digest": digest(3), "picture_digest": digest(8), "split": "test"})
+    table = FaceTable(chunks, EMOTIONS, Division(0))
+    assert [row["duplicate"] for row in table.rows()] == [False, True, False] and table.clean
+
+
 def test_duplicates_and_labels_outside_the_classes(tmp_path):
     chunks = chunk(
         tmp_path / "a.parquet",
@@ -232,7 +287,8 @@ def test_duplicates_and_labels_outside_the_classes(tmp_path):
     assert table.statuses == {OK: 5, "label contempt, not among the 2 classes": 1, "no_face": 1}
     lines = "\n".join(face_table.summary(annotations(tmp_path, []), table))
     assert "7 rows read, 5 faces written" in lines and "no_face 1" in lines
-    assert "test 2: neutral 0, happy 2" in lines and "test: 1 faces equal one of training" in lines
+    assert "test 2: neutral 0, happy 2" in lines and "test: 1 faces, or their pictures, equal one of training" in lines
+    assert table.repeated == 3 and "3 faces equal one before them" in lines
 
 
 def test_division_out_of_range():

@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from test_photos import png_of_size
 
 from preprocessing import emotions
 from preprocessing.datasets.fer2013 import layouts, published, table
@@ -207,7 +208,7 @@ def test_source_not_found_or_ambiguous(tmp_path):
     assert layouts.find(tmp_path / "fer2013.csv").layout == layouts.FER2013_CSV
 
 
-def test_faulty_pictures(tmp_path):
+def test_faulty_pictures(tmp_path, tmp_path_factory):
     write_pictures(tmp_path, numbered=False)
     whole = cv2.imencode(".png", drawn(3))[1].tobytes()
     large = cv2.imencode(".jpg", np.zeros((64, 60)))[1].tobytes()
@@ -225,6 +226,12 @@ def test_faulty_pictures(tmp_path):
     for name, (content, _) in faults.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(content)
+    huge, link = "train/sad/Training_108.jpg", "train/sad/Training_109.jpg"
+    (tmp_path / huge).write_bytes(png_of_size(40_000, 40_000))
+    outside = tmp_path_factory.mktemp("outside") / "picture.png"
+    outside.write_bytes(whole)
+    (tmp_path / link).symlink_to(outside)
+    faults |= {huge: (b"", "many more pixels than 48x48"), link: (b"", "leads out of the data set")}
     faces = table.read(tmp_path)
     assert len(faces.ids) == len(ROWS)
     assert {Path(row.source).relative_to(tmp_path).as_posix() for row in faces.rejected} == set(faults)

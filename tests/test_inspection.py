@@ -23,6 +23,7 @@ def affectnet(root):
     (lists / "training.csv").write_text("\n".join([HEADER, *rows]) + "\n")
     (lists / "validation.csv").write_text("\n".join([HEADER, rows[0]]) + "\n")
     (root / "Manually_Annotated_Images" / "1").mkdir(parents=True)
+    (root / "Manually_Annotated_Images" / "1" / "a.jpg").touch()
     return root
 
 
@@ -35,6 +36,18 @@ def test_affectnet(tmp_path):
     assert "annotated: valence and arousal 2, box 2, landmarks 2" in text
     assert "valence from 0.5 to 0.5" in text and "arousal from 0.25 to 0.25" in text
     assert "not usable: label uncertain, 1" in text and "not usable: valence 7 outside [-1, 1], 1" in text
+
+
+def test_pictures_that_are_not_there_are_told(tmp_path):
+    root = affectnet(tmp_path)
+    (root / "Manually_Annotated_Images" / "1" / "a.jpg").unlink()
+    lists = root / "Manually_Annotated_file_lists"
+    text = (lists / "validation.csv").read_text()
+    (lists / "validation.csv").write_text(text + text.splitlines()[1].replace("1/a.jpg", "../a.jpg") + "\n")
+    text = "\n".join(inspection.inspect(lists / "training.csv"))
+    text += "\n".join(inspection.inspect(root))
+    assert "0 of them usable" in text and "not usable: its picture is not there, 2" in text
+    assert "not usable: its path leads out of the data set, 1" in text
 
 
 def test_folders_of_ones_own(tmp_path):
@@ -53,6 +66,7 @@ def test_fer2013_is_told_by_its_own_report(tmp_path):
     (tmp_path / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]) + "\n")
     text = "\n".join(inspection.inspect(tmp_path))
     assert "FER2013 from fer2013.csv: train 7" in text and "counts differ from the published ones" in text
+    assert "train: neutral 1, happy 1, sad 1, " in text
 
 
 def test_what_is_no_data_set(tmp_path):

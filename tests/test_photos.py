@@ -90,6 +90,22 @@ def test_sixteen_bits_become_eight(tmp_path):
     assert found.shape == (40, 40, 3)
 
 
+def test_dark_pictures_of_sixteen_bits_stay_dark_and_shares_become_grey_levels(tmp_path):
+    dark = np.full((20, 20), 199, np.uint16)
+    cv2.imwrite(str(tmp_path / "dark.png"), dark)
+    assert photos.read(tmp_path / "dark.png").max() == 1
+    shares = np.linspace(0, 1, 400, dtype=np.float32).reshape(20, 20)
+    Image.fromarray(shares).save(tmp_path / "shares.tif")
+    np.testing.assert_array_equal(photos.read(tmp_path / "shares.tif")[:, :, 0], (shares * 255).round())
+
+
+def test_a_transparent_colour_is_white(tmp_path):
+    image = Image.fromarray(quarters())
+    image.save(tmp_path / "a.png", transparency=tuple(int(value) for value in quarters()[0, 0]))
+    found = photos.read(tmp_path / "a.png")
+    assert (found[0, 0] == 255).all() and (found[-1, -1] == quarters()[-1, -1]).all()
+
+
 def png_of_size(width, height):
     """A PNG that claims a size and holds next to nothing."""
 
@@ -152,3 +168,6 @@ def test_paths_stay_inside(tmp_path):
             photos.inside(root, path)
     with pytest.raises(ValueError, match="is a link that leads out of the data set"):
         photos.inside(root, "link.png")
+    (root / "loop.png").symlink_to(root / "loop.png")
+    with pytest.raises(ValueError, match="cannot be read"):
+        photos.inside(root, "loop.png")

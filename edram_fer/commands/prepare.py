@@ -26,6 +26,9 @@ def prepare(
     margin: Annotated[float | None, typer.Option(help="Share by which a crop is larger [default: 0].")] = None,
     landmarks: Annotated[bool | None, typer.Option("--landmarks", help="Find 68 landmarks with dlib.")] = None,
     check: Annotated[str | None, typer.Option(help="A detector to compare given boxes with.")] = None,
+    models: Annotated[
+        Path | None, typer.Option(help="Folder of the detectors' files [default: the packages that carry them].")
+    ] = None,
     classes: Annotated[str | None, typer.Option(help="seven or eight [default: all that there are].")] = None,
     validation: Annotated[
         float | None, typer.Option(help="Share drawn from training where there is no validation [default: 0.05].")
@@ -50,7 +53,7 @@ def prepare(
     own = ("dataset", "source", "out", "force", "reading")
     options = {name: value for name, value in given.items() if name not in own and value is not None}
     if detectors is not None:
-        options["detectors"] = tuple(detectors.split(","))
+        options["detectors"] = tuple(name.strip() for name in detectors.split(","))
     for setting in reading or []:
         key, equals, text = setting.partition("=")
         if not equals:

@@ -30,7 +30,7 @@ def inspect(
         pprint(checkpoints.read_recipe(source).to_json(), console=console, expand_all=True)
         pprint(environment.read(source), console=console, expand_all=True)
         return
-    if not named and (Path(source).is_dir() or Path(source).suffix == ".csv"):
+    if not named and Path(source).suffix != ".npz" and (Path(source).exists() or "/" in source):
         from preprocessing.datasets import inspection
 
         for line in inspection.inspect(source):

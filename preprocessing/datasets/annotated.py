@@ -26,6 +26,7 @@ from preprocessing.face_table import Division, FaceTable
 from preprocessing.records import LANDMARKS, OK, Annotations, fingerprint
 
 CLASSES = {"seven": SEVEN, "eight": EIGHT}
+_NUMBERS = {"7": "seven", "8": "eight"}
 ROWS, FACES_SHEET, FAILURES_SHEET = "rows.parquet", "faces.png", "failures.png"
 
 
@@ -127,7 +128,7 @@ def prepare(name: str, builder_class: type[Builder], source, data_dir: Path, *, 
 
     Args:
         source: file or folder of the original files.
-        classes: "seven" or "eight" emotions; None: all that the data set has.
+        classes: "seven" or "eight" emotions, also 7 or 8; None: all that the data set has.
         workers: processes, None: one per core.
         beam: options of an Apache Beam pipeline, which then makes the faces in the place of local processes.
         options: fields of faces.Settings and of Division, and options of the data set's own `find`. One that several
@@ -136,22 +137,29 @@ def prepare(name: str, builder_class: type[Builder], source, data_dir: Path, *, 
 
     Returns: the TFDS builder.
 
-    Raises ValueError for bad annotations or options, OSError for a full disk or where another process is at work.
+    Raises ValueError for bad annotations or options, and where a data set of other annotations or settings lies
+    finished in the place, which `force` replaces; OSError for a full disk or where another process is at work.
     """
     if source is None:
         text = " ".join(builder_class.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
         raise ValueError(f"data set {name} needs a source. {text}")
+    classes = classes if classes is None else _NUMBERS.get(str(classes), classes)
     of_settings, of_division, of_find = _parted(options, name, builder_class)
     found = builder_class.find(source, **of_find)
     how, division = faces.Settings(**{"detectors": found.detectors, **of_settings}), Division(**of_division)
     config = _config(found, how, classes)
     about = _about(found, how, division, config)
     target = Path(builder_class(data_dir=data_dir, config=config).data_dir)
-    if not force and _fingerprint_of(target) == about["fingerprint"]:
+    unfinished = data_dir / f"unfinished.{name}.{config.name}"
+    if not force and (there := _fingerprint_of(target)) is not None:
+        if there != about["fingerprint"]:
+            raise ValueError(f"{target} holds {name} of other annotations or settings; --force replaces it, another "
+                             f"folder (--out) keeps both")
+        _clear(unfinished)
         report(f"{name} is already prepared in {target}: reused")
         return tfds.builder_from_directory(target)
     report(f"preparing {name} in {target} from {found.root}: {found.form}")
-    with _workplace(name, data_dir / f"unfinished.{name}.{config.name}", about, report) as work:
+    with _workplace(name, unfinished, about, report) as work:
         table = FaceTable(_chunks(found, work / "chunks", how, workers, beam), config.classes, division)
         if not table.splits:
             raise ValueError(f"{found.root}: no usable face in its rows: {face_table.listed(table)}")
@@ -174,10 +182,18 @@ def _parted(options: Mapping, name: str, builder_class: type[Builder]) -> list[d
     return [{key: value for key, value in options.items() if key in names} for names in known]
 
 
+def _clear(work: Path) -> None:
+    """Remove what a process left that was killed after its data set had taken its place; not what one is at work in."""
+    if work.exists():
+        with contextlib.suppress(BlockingIOError), alone_in(work):
+            shutil.rmtree(work)
+
+
 def _about(found: Annotations, how: faces.Settings, division: Division, config: FacesConfig) -> dict:
     """The metadata of a data set but its report; its "fingerprint" is that of all the others."""
+    settings = {name: value for name, value in dataclasses.asdict(how).items() if name != "models"}
     about = {"name": found.name, "form": found.form, "annotations": fingerprint(found), "classes": list(config.classes),
-             "settings": dataclasses.asdict(how), "division": dataclasses.asdict(division)}
+             "settings": settings, "division": dataclasses.asdict(division)}
     return about | {"fingerprint": hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()}
 
 

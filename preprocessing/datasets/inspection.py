@@ -1,10 +1,11 @@
 """Which data set lies in a folder, in which form, and what its annotations hold. Nothing is prepared; no TensorFlow."""
 import importlib
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from preprocessing import counts
+from preprocessing import counts, photos
 from preprocessing.datasets.fer2013 import published, table
 from preprocessing.datasets.ferplus import joined
 from preprocessing.records import OK, UNKNOWN_AFFECT, Annotations
@@ -63,9 +64,10 @@ def lines_of(found: Annotations) -> Iterator[str]:
     classes, annotated, statuses, held = defaultdict(Counter), defaultdict(Counter), Counter(), Counter()
     ranges = {}
     for record in found.records():
-        statuses[record.status] += 1
+        status = _status(record, found.root)
+        statuses[status] += 1
         annotated[record.split][record.emotion] += 1
-        if record.status == OK:
+        if status == OK:
             classes[record.split][record.emotion] += 1
             held.update(_held(record))
             for name in ("valence", "arousal"):
@@ -83,6 +85,15 @@ def lines_of(found: Annotations) -> Iterator[str]:
         yield f"{name} from {low:.3g} to {high:.3g}"
     yield from (f"not usable: {reason}, {count:,}" for reason, count in counts.reasons(statuses))
     yield from (f"note: {note}" for note in found.notes)
+
+
+def _status(record, root: Path) -> str:
+    """What is wrong with a row or, as far as that is seen without opening it, with its picture."""
+    if record.status != OK or record.pixels is not None:
+        return record.status
+    if photos.leads_out(record.picture):
+        return "its path leads out of the data set"
+    return OK if os.path.exists(root / record.picture) else "its picture is not there"
 
 
 def _held(record) -> Iterator[str]:

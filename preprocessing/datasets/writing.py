@@ -3,6 +3,7 @@ import contextlib
 import errno
 import fcntl
 import io
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,6 +85,7 @@ def _order_features(folder: Path) -> None:
 def move(folder: Path, made: Path, target: Path) -> None:
     """The finished data set to its place, in one rename; an older one leaves with the temporary folder."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder / "old", ignore_errors=True)   # of a process that was killed here
     if target.exists():
         target.rename(folder / "old")
     made.rename(target)

@@ -46,13 +46,18 @@ def find(source, automatic: bool = False) -> Annotations:
     """AffectNet in the folder `source`, in any of its forms, up to three levels down.
 
     Args:
-        source: the folder.
+        source: the folder, or one of its lists: then the folder that it lies in, or the one above.
         automatic: take the list of 2017 that a network labelled, instead of the ones that people did.
 
     Raises FileNotFoundError where `source` is no folder or the pictures of a list are not there, ValueError where
     nothing or more than one thing was found, or where a list is not what its name promises.
     """
     source = Path(source).expanduser().absolute()
+    if source.is_file() and source.name.casefold() in (*LISTS, *AUTOMATIC_LISTS):
+        try:
+            return find(source.parent, automatic)
+        except FileNotFoundError:   # the pictures lie beside the folder of the lists
+            return find(source.parent.parent, automatic)
     if not source.is_dir():
         raise FileNotFoundError(f"AffectNet source {source} is not a folder")
     folders = list(_walk(source))

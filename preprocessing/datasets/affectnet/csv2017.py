@@ -1,8 +1,11 @@
 """AffectNet of 2017: csv lists with a row per picture; paths, boxes and landmarks are those of whole photos."""
+import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from preprocessing import sources
 from preprocessing.datasets.affectnet import values
@@ -51,8 +54,32 @@ def records(lists: Mapping[str, Path], pictures: str) -> Iterator[FaceRecord]:
     """All rows of the lists {split: path}, one at a time; `pictures`: folder that their paths start from."""
     for split, path in lists.items():
         columns, header = layout(path)
+        repeated = _repeated(path, columns, header)
         for number, line in sources.lines(path, header=header):
-            yield _record(_fields(line), columns, f"{path.name}:{number}", split, pictures)
+            record = _record(_fields(line), columns, f"{path.name}:{number}", split, pictures)
+            if repeated.get(record.id, number) != number:   # another face of a picture, or the same one again
+                record = dataclasses.replace(record, id=f"{record.id} ({record.row})")
+            yield record
+
+
+def _repeated(path: Path, columns: Sequence[str], header: bool) -> dict[str, int]:
+    """Paths of pictures that more than one row of a list has -> the first of these rows. A million paths are held as
+    numbers; two with the same number are looked at again."""
+    place = columns.index(COLUMNS[0])
+
+    def named():
+        for number, line in sources.lines(path, header=header):
+            fields = _fields(line)
+            if len(fields) == len(columns):
+                yield number, fields[place]
+
+    codes = np.fromiter((hash(name) for _, name in named()), np.int64)
+    codes, counts = np.unique(codes, return_counts=True)
+    often, rows = set(codes[counts > 1].tolist()), {}
+    for number, name in named() if often else ():
+        if hash(name) in often:
+            rows.setdefault(name, number)
+    return rows
 
 
 def _fields(line: str) -> list[str]:

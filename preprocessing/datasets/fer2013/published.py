@@ -67,6 +67,7 @@ def summary(faces: table.Faces) -> dict:
         "rows": len(faces.ids),
         "unlabelled": faces.unlabelled,
         "faults": len(faces.faults),
+        "reasons": collections.Counter(row.status for row in faces.faults).most_common(5),
         "usages": {usage: _classes(faces.emotions[faces.usages == usage]) for usage in usages},
         "splits": {name: {"rows": len(rows), "classes": _classes(faces.emotions[rows])}
                    for name, rows in splits(faces).items()},
@@ -130,13 +131,16 @@ def report(found: dict) -> list[str]:
     """The `summary` in a few lines for people."""
     parts = ", ".join(f"{name} {part['rows']:,}" for name, part in found["splits"].items())
     lines = [f"FER2013 from {found['layout']}: {parts}",
+             *(f"{name}: " + ", ".join(f"{emotion} {count:,}" for emotion, count in part["classes"].items())
+               for name, part in found["splits"].items()),
              f"{found['distinct']:,} distinct pictures, {found['conflicting']} groups with conflicting labels, "
              f"{found['blank']} blank; duplicates of Training: "
              + (", ".join(f"{usage} {count}" for usage, count in found["duplicates"].items()) or "none to find")]
     if found["unlabelled"]:
         lines.append(f"{found['unlabelled']:,} rows without a label are left out")
     if found["faults"]:
-        lines.append(f"WARNING: {found['faults']:,} FAULTY ROWS are left out; rejected.csv names each with its reason")
+        lines.append(f"WARNING: {found['faults']:,} FAULTY ROWS are left out: "
+                     + ", ".join(f"{reason}, {count:,}" for reason, count in found["reasons"]))
     lines += [f"note: {note}" for note in found["notes"]]
     few = "; ".join(found["differences"][:5]) + ("; ..." if len(found["differences"]) > 5 else "")
     lines.append("all counts as published" if not few else

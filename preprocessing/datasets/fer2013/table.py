@@ -4,14 +4,16 @@ A fault of a whole file raises ValueError; a fault of one row leaves the row out
 Needs no TensorFlow.
 """
 import dataclasses
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
+from PIL import Image
 
-from preprocessing import emotions
+from preprocessing import emotions, photos
 from preprocessing.datasets.fer2013 import layouts
 from preprocessing.datasets.fer2013.layouts import Source
 
@@ -139,7 +141,7 @@ def _picture_rows(found: Source) -> Iterator[Face | Rejected]:
                 raise ValueError(f"the folder {path.parent.name} is none of {', '.join(emotions.SEVEN)}")
             usage = _usage(path, found.layout)
             name = path.relative_to(found.root).as_posix()
-            yield Face(name, usage, emotions.canonical(path.parent.name), _decode(path))
+            yield Face(name, usage, emotions.canonical(path.parent.name), _decode(photos.inside(found.root, name)))
         except ValueError as fault:
             yield Rejected(str(path), "", str(fault))
 
@@ -165,12 +167,18 @@ def _decode(path: Path) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from error
+    try:
+        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as header:   # the size, before anything is decoded
+            size = header.size
+    except Image.DecompressionBombError:
+        raise ValueError(f"a picture of many more pixels than {SIZE}x{SIZE}") from None
+    except (OSError, SyntaxError, ValueError):
+        size = None
+    if size not in (None, (SIZE, SIZE)):
+        raise ValueError(f"a picture of {size[0]}x{size[1]} pixels instead of {SIZE}x{SIZE}")
     # OpenCV fills up a picture that breaks off; the marks at the end of a JPEG and a PNG tell a whole one.
-    image = None
-    if b"\xff\xd9" in data or b"IEND" in data:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    whole = size is not None and (b"\xff\xd9" in data or b"IEND" in data)
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if whole else None
     if image is None:
         raise ValueError("not a whole JPEG or PNG picture")
-    if image.shape != (SIZE, SIZE):
-        raise ValueError(f"a picture of {image.shape[1]}x{image.shape[0]} pixels instead of {SIZE}x{SIZE}")
     return image.tobytes()

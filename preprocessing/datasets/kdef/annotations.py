@@ -22,9 +22,10 @@ def find(source, angles: Sequence[str] = ("S",), folds: int = 10) -> Annotations
     Splits are "fold_0", "fold_1", ... with disjoint subjects; a subject is the same person in both sessions.
 
     Args:
-        angles: those taken, of "FL", "HL", "S", "HR", "FR" (full left to full right).
+        angles: those taken, of "FL", "HL", "S", "HR", "FR" (full left to full right); as one text "FL,S".
         folds: number of splits.
     """
+    angles = tuple(angle.strip().upper() for angle in (angles.split(",") if isinstance(angles, str) else angles))
     if not angles or not set(angles) <= set(ANGLES):
         raise ValueError(f"angles: expected some of {', '.join(ANGLES)}, got {angles!r}")
     place = sources.find(source, _forms, dataset="KDEF", looked_for="pictures named like AF01ANS.JPG")

@@ -26,7 +26,7 @@ def find(source) -> Annotations:
 
 def _forms(folder: Path) -> Iterator[sources.Place]:
     splits = [split for name in SPLITS if (split := sources.child(folder, name))]
-    if any(sources.child(split, name) for split in splits for name in emotions.codes("SFEW")):
+    if any((split / name).is_dir() for split in splits for name in emotions.codes("SFEW")):     # "Happy", not "happy"
         yield sources.Place("a folder per split and emotion", folder)
 
 
