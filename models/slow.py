@@ -10,7 +10,8 @@ def slowed(weight, rate):
     The variable V holds W = rate * V. Scaled gradients alone would not slow Adam and its like, which divide the size of
     a gradient out again: they move V by the learning rate lr, and so W by rate * lr. Gradient descent would see the
     factor twice, in the gradient of V and in W; since the gradient passes unscaled it moves W by
-    rate * lr * dL/dW, too. The norm of the gradient, by which it may be clipped, is that of dL/dW.
+    rate * lr * dL/dW, too. The norm of the gradient, by which it may be clipped, is that of dL/dW. Weight decay takes
+    from V what it takes from any other weight, and so from W the same share: it is not slowed.
     """
     return weight if rate == 1 else weight + ops.stop_gradient((rate - 1.0) * weight)
 

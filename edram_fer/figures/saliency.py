@@ -11,24 +11,26 @@ PERCENT = "{:+.0%}"
 
 
 @styled
-def sample_maps(images, maps, names):
+def sample_maps(rows, names):
     """Faces and their occlusion maps, as the figure of Minaee and Abdolrashidi 2019: a row for each emotion.
 
     Args:
-        images: uint8 [R, N, H, W, C], N pictures of each of R emotions.
-        maps: [R, N, H, W], fall of the true class's probability.
+        rows: for each emotion (images uint8 [n, H, W, C], drop, turned [n, H, W]): fall of the true class's
+            probability, and share of squares that turn the answer wrong, nan where it is wrong without; n may differ.
         names: of the emotions.
 
     Returns: Figure, one scale for all maps.
     """
-    top = round_up(np.abs(maps).max())
-    faces = np.asarray(images) / 255
-    tiles = [
-        [tile for face, values in zip(*row) for tile in (tinted(face, 0 * values, top), tinted(face, values, top))]
-        for row in zip(faces, maps, strict=True)
-    ]
-    figure, axes = mosaic(np.array(tiles), [(name, None) for name in names], ["face", "map"] * faces.shape[1])
-    signed_bar(figure, axes, top, "fall of the true class's probability", _shrink(tiles), PERCENT)
+    top = round_up(max(np.abs(np.nan_to_num(maps)).max() for _, *both in rows for maps in both))
+    most, tiles = max(len(images) for images, *_ in rows), []
+    for images, drop, turned in rows:
+        tiles.append([])
+        for face, *both in zip(images / 255, drop, np.nan_to_num(turned), strict=True):
+            tiles[-1] += [tinted(face, values, top) for values in (0 * both[0], *both)]
+        tiles[-1] += [np.ones_like(tiles[-1][0])] * (3 * (most - len(images)))
+    figure, axes = mosaic(np.array(tiles), [(name, None) for name in names], ["face", "probability", "answer"] * most)
+    label = "probability: fall of the true class's;\nanswer: share of squares that turn it wrong"
+    signed_bar(figure, axes, top, label, _shrink(tiles), PERCENT)
     return figure
 
 

@@ -13,10 +13,9 @@ def draw_occlusion(observer, arrays):
     """Samples of each emotion, first those named right, as saliency_samples.png; means as saliency_occlusion.png."""
     members = _members(observer)
     wrong_last = np.argsort(~observer.whole_right(), kind="stable")
-    columns = min(SAMPLES, *map(len, members.values()))
-    chosen = [wrong_last[np.isin(wrong_last, rows)][:columns] for rows in members.values()]
-    names = [observer.emotions[k] for k in members]
-    figure = sample_maps(observer.images[chosen], arrays["drop"][chosen], names)
+    chosen = [wrong_last[np.isin(wrong_last, rows)][:SAMPLES] for rows in members.values()]
+    samples = [(observer.images[rows], arrays["drop"][rows], arrays["turned"][rows]) for rows in chosen]
+    figure = sample_maps(samples, [observer.emotions[k] for k in members])
     save(figure, observer.run / "figures" / "saliency_samples.png")
     rows = list(members)
     labels = [(observer.emotions[k], len(members[k])) for k in members]
