@@ -121,7 +121,8 @@ def rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[dict]:
         return
     try:
         picture = picture_of(record, root)
-        row["picture_digest"] = hashlib.sha256(np.ascontiguousarray(picture)).digest()[:16]   # twice as fast as BLAKE2 where in hardware
+        # SHA-256 is what processors have built in: half the time of BLAKE2 on a whole photo.
+        row["picture_digest"] = hashlib.sha256(np.ascontiguousarray(picture)).digest()[:16]
         found, who, margin = _find(picture, record, settings)
         if not found:
             yield {**row, "status": detection.NO_FACE}

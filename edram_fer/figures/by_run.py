@@ -63,7 +63,7 @@ def dots(rows, names, groups, panels, *, group, value="value", panel=None, low="
         axes.set_ylim(len(groups) - 0.5, -0.5)
         if percent:
             axes.xaxis.set_major_formatter(PERCENT)
-    _legend(figure, grid[0], count)
+    _legend(figure, grid[0])
     if label:
         figure.supxlabel(label, fontsize=8)
     return figure
@@ -86,7 +86,7 @@ def accuracy_curves(rows, names):
             steps, values, low, high, mark = [1, last], values * 2, low * 2, high * 2, ""
         axes.fill_between(steps, low, high, color=colour, alpha=0.13, linewidth=0)
         axes.plot(steps, values, color=colour, marker=mark, linestyle=line, markersize=4.5, label=name)
-    return _accuracy_over(figure, axes, "glimpses", len(names))
+    return _accuracy_over(figure, axes, "glimpses")
 
 
 @styled
@@ -106,7 +106,7 @@ def exit_curves(curves, names):
         axes.plot(glimpses, accuracy, color=colour, linestyle=line, label=name)
         steps = 1 + np.arange(len(found["accuracy_after"]))
         axes.plot(steps, found["accuracy_after"], color=colour, marker=mark, markersize=4.5, linestyle="none")
-    return _accuracy_over(figure, axes, "mean number of glimpses", len(curves))
+    return _accuracy_over(figure, axes, "mean number of glimpses")
 
 
 @styled
@@ -141,7 +141,7 @@ def robustness_curves(rows, names):
     first.xaxis.set_major_formatter(PERCENT)
     first.yaxis.set_major_formatter(PERCENT)
     if len(names) > 1:
-        _legend(figure, first, len(asked))
+        _legend(figure, first)
     return figure
 
 
@@ -187,18 +187,22 @@ def glimpse_steps(rows, names, face):
     scatter.set_title("Scatter: within ●, between ○")
     for axes in (zoom, scatter):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _legend(figure, zoom, len(names))
+    _legend(figure, zoom)
     return figure
 
 
-def _accuracy_over(figure, axes, glimpses, count):
-    """Name both axes, put the legend of `count` runs, return the figure."""
+def _accuracy_over(figure, axes, glimpses):
+    """Name both axes, put the legend, return the figure."""
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(PERCENT)
     axes.set(xlabel=glimpses, ylabel="accuracy")
-    _legend(figure, axes, count)
+    _legend(figure, axes)
     return figure
 
 
-def _legend(figure, axes, count):
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=min(count, 4))
+def _legend(figure, axes):
+    """Above the panels, in as many columns as there is room for."""
+    handles, labels = axes.get_legend_handles_labels()
+    width = 0.6 + 0.065 * max(map(len, labels))  # of a column, inches
+    columns = min(len(labels), 4, int(figure.get_figwidth() / width))
+    figure.legend(handles, labels, loc="outside upper center", ncols=max(columns, 1))
