@@ -153,11 +153,12 @@ def edram(model, image):
         state2 = lstm(state1[0], state2, model.cell.lstm2)
         outputs["windows"].append(window)
         outputs["emotion"].append(_head(model.emotion_head, state1[0], step))
-        if model.affect_head is not None:
-            outputs["affect"].append(np.tanh(_head(model.affect_head, state1[0], step)))
+        head = model.affect_head
+        unknown = np.full((len(image), 2), -2.0)
+        outputs["affect"].append(unknown if head is None else np.tanh(_head(head, state1[0], step)))
         emitted.append(emit(state2[0]))
     outputs["weights"] = [np.full(len(image), 1 / len(outputs["emotion"]))] * len(outputs["emotion"])
-    return {name: np.stack(values, axis=1) for name, values in {**outputs, "emitted": emitted}.items() if values}
+    return {name: np.stack(values, axis=1) for name, values in {**outputs, "emitted": emitted}.items()}
 
 
 def gradients(loss, values):
