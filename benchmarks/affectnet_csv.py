@@ -63,9 +63,11 @@ def tabulate(found: Annotations, folder: Path, rows: int) -> None:
 
 def _chunk(path: Path, records: list[FaceRecord]) -> Path:
     """What faces.write_chunk leaves, with digests of the ids in the place of faces."""
-    made = [{"id": record.id, "row": record.row, "picture": record.picture, "split": record.split,
-             "emotion": record.emotion, "status": record.status,
-             "digest": hashlib.blake2b(record.id.encode(), digest_size=16).digest()} for record in records]
+    made = []
+    for record in records:
+        digest = hashlib.blake2b(record.id.encode(), digest_size=16).digest()
+        made.append({"id": record.id, "row": record.row, "picture": record.picture, "split": record.split,
+                     "emotion": record.emotion, "status": record.status, "digest": digest, "picture_digest": digest})
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(made, schema=faces.SCHEMA), path, compression="zstd")
     return path
 
