@@ -119,7 +119,7 @@ def test_bad_files_and_names_are_named():
 def test_a_limit_changes_the_zoom_target_only_where_it_squashes():
     from edram_fer.training import batches  # the targets are made with the batches
 
-    found = {}
+    model, found = models.build("edram", image_size=(32, 32), glimpses=1, **SMALL["edram"]), {}
 
     def fake(*args, constants, **kwargs):
         found["zoom"] = float(constants["emitted"][0, 0])
@@ -132,5 +132,5 @@ def test_a_limit_changes_the_zoom_target_only_where_it_squashes():
             ({"zoom_limit": 0.3, "zoom_mode": "clip"}, 0.35),
             ({"zoom_limit": 0.5}, 0.35),
         ):
-            batches(Recipe(options=options), {}, {"emitted": (None, 7, 2, 3)}, None)
+            batches(Recipe(options=options), model, None)
             assert found["zoom"] == pytest.approx(zoom), options
