@@ -131,7 +131,7 @@ def predict(model, images, batch_size=128, *, windows=None, landmarks=None):
         landmarks: [n, 68, 2] in pixels for a model that looks for its crops by them.
 
     Returns: dict of float32 arrays: "probabilities" [n, T, K], "windows" [n, N, 2, 3], "weights" [n, N] and, of a
-    model with that head, "affect" [n, T, 2].
+    model with that head, "affect" [n, T, 2], of an EDRAM "emitted" [n, N + 1, 2, 3].
 
     Raises ValueError when pictures have another size than the model's, and NotFinite, a ValueError, for such an output.
     """
@@ -146,7 +146,7 @@ def predict(model, images, batch_size=128, *, windows=None, landmarks=None):
         batch = {"image": np.asarray(images[begin : begin + size], np.float32) / white}
         batch |= {name: values[begin : begin + size] for name, values in more.items()}
         outputs = model.predict_on_batch(batch)
-        wanted = [key for key in ("emotion", "affect", "windows", "weights") if key in outputs]
+        wanted = [key for key in ("emotion", "affect", "windows", "weights", "emitted") if key in outputs]
         parts.append({key: np.asarray(outputs[key]).astype(np.float32)[start - begin :] for key in wanted})
     result = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     for key, values in result.items():

@@ -94,7 +94,7 @@ def test_predict_pads_no_batch_and_mixes_none_up():
     found = evaluation.predict(model, images, batch_size=4)
     assert model.batches == [4, 4, 4]  # one size, so that the model is compiled once
     whole = evaluation.predict(model, images, batch_size=100)
-    assert set(found) == {"probabilities", "affect", "windows", "weights"}
+    assert set(found) == {"probabilities", "affect", "windows", "weights", "emitted"}
     for key, values in found.items():
         assert values.dtype == np.float32
         np.testing.assert_array_equal(values, whole[key])

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from edram_fer import attention, files
+import models
+from edram_fer import attention, evaluation, files
 from edram_fer.attention.alternatives import KINDS, alternative
 from edram_fer.figures.looking import looking as draw
 from edram_fer.studies import looking
@@ -64,3 +65,16 @@ def test_a_run_is_asked(trained):
     assert result == files.read_json(trained.run / looking.FILE)
     assert (trained.run / "figures" / looking.FIGURE).stat().st_size > 1000
     assert result["pictures"] == 21  # of 24, three of contempt, which the model does not know
+
+
+def test_what_was_emitted_given_as_windows_changes_nothing():
+    """Where the sensor cuts at the limit the where-path does not: the cut windows would be others to it."""
+    size = {"image_size": (32, 32), "glimpse_size": 16, "glimpse_units": 8, "head_units": 8, "classification_units": 8}
+    model = models.build("edram", **size, glimpses=2, zoom_limit=0.3, zoom_mode="clip", location_units=8)
+    images = np.random.default_rng(0).integers(0, 255, (5, 32, 32, 1), np.uint8)
+    own = evaluation.predict(model, images)
+    given = evaluation.predict(model, images, windows=own["emitted"][:, :2])
+    np.testing.assert_allclose(given["probabilities"], own["probabilities"], atol=1e-6)
+    np.testing.assert_allclose(given["windows"], own["windows"], atol=1e-6)
+    cut = evaluation.predict(model, images, windows=own["windows"])
+    assert np.abs(cut["probabilities"] - own["probabilities"]).max() > 1e-5

@@ -35,9 +35,13 @@ def look(run, *, split="test", data=None, data_dir=None, draws=3, seed=0, batch_
     if not attention.has_windows(own["windows"]):
         raise ValueError(f"{run}: the model sees the whole of every picture, there are no windows to exchange")
     right = {"own": _right(own, labels)}
+    # What was emitted, where the sensor cuts it to a limit (zoom_mode clip): the where-path sees it uncut, and would
+    # else be shown zooms that it has never seen.
+    count = own["windows"].shape[1]
+    source = own["emitted"][:, :count] if "emitted" in own else own["windows"]
     jobs = [(kind, seed + i) for kind in KINDS for i in range(draws if kind in ("shuffled", "random") else 1)]
     for kind, number in tqdm(jobs, desc="windows", disable=None):
-        windows = alternative(kind, own["windows"], number)
+        windows = alternative(kind, source, number)
         found = _right(
             evaluation.predict(model, pictures["image"], batch_size, windows=windows, landmarks=landmarks), labels
         )
