@@ -47,14 +47,14 @@ def build(name, options):
     own = {"glimpses": options.glimpses, "context_activation": "tanh", "emission_rate": options.emission_rate}
     shared = {"classes": 10, "affect": False, "dtype": options.dtype, "seed": options.seed, **sizes(options.width)}
     model = models.build(name, image_size=(CANVAS, CANVAS), **shared, **(own if name == "edram" else {}))
-    terms = {"emotion": EmotionLoss()}
+    terms, weights = {"emotion": EmotionLoss()}, {"emotion": 1.0}
     if located(name, options):
-        terms["emitted"] = LocationLoss(LOCATION[options.location])
+        terms["emitted"], weights["emitted"] = LocationLoss(LOCATION[options.location]), options.location_weight
     rise = max(1, options.steps // 20)
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, options.steps - rise, warmup_target=options.learning_rate, warmup_steps=rise
     )
-    model.compile(keras.optimizers.Adam(rate, global_clipnorm=10.0), loss=terms)
+    model.compile(keras.optimizers.Adam(rate, global_clipnorm=10.0), loss=terms, loss_weights=weights)
     return model
 
 
@@ -125,8 +125,10 @@ def main():
     parser.add_argument("--glimpses", type=int, default=6)
     parser.add_argument("--width", type=float, default=1.0, help="units and filters as a share of the published ones")
     parser.add_argument("--learning-rate", type=float, default=1e-3, help="the highest, after the warm-up")
-    parser.add_argument("--emission-rate", type=float, default=0.05, help="share of it at which the emission learns")
+    parser.add_argument("--emission-rate", type=float, default=0.25, help="share of it at which the emission learns")
     parser.add_argument("--location", choices=LOCATION, default="all", help="which entries of the windows have targets")
+    # At 1, the published weight, what the classes' loss does to the windows through the sensor hides where they belong.
+    parser.add_argument("--location-weight", type=float, default=10.0, help="of the location loss; the emotion's is 1")
     parser.add_argument("--dtype", default="float32", help="or mixed_bfloat16, faster where the processor knows it")
     parser.add_argument("--test", type=int, default=5000, help="pictures of the test set")
     parser.add_argument("--seed", type=int, default=0)

@@ -2,7 +2,9 @@
 
 
 def load(source):
-    """Load a trained model from a run folder or a .keras file; `model.emotions` names its classes in order.
+    """Load a trained model: a run folder, a .keras file, or the name of one that comes with the package.
+
+    `model.emotions` names its classes in order; `edram_fer.weights.names()` what comes with the package.
 
     Raises FileNotFoundError where there is none, ValueError naming a damaged file.
     """

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 import models  # noqa: F401  (registers the classes that a .keras file names)
-from edram_fer import files
+from edram_fer import files, weights
 from edram_fer.recipe import Recipe
 
 LATEST = Path("checkpoints/latest.npz")
@@ -21,7 +21,8 @@ def load(source):
     """Load a trained model.
 
     Args:
-        source: a run folder (its model.keras, the best on validation) or a .keras file.
+        source: a run folder (its model.keras, the best on validation), a .keras file, or one of
+            `edram_fer.weights.names()`; a path that exists comes before a name.
 
     Returns: keras.Model with `model.emotions`, the class names in order.
 
@@ -49,12 +50,16 @@ def save(model, path, emotions):
 
 
 def path_of(source):
-    """The .keras file that `load` reads of a run folder or file; FileNotFoundError where there is none."""
-    source = Path(source)
-    path = source / "model.keras" if source.is_dir() else source
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing; expected a run folder with model.keras, or a .keras file")
-    return path
+    """The .keras file that `load` reads of a run folder, file or name; FileNotFoundError where there is none."""
+    path = Path(source) / "model.keras" if Path(source).is_dir() else Path(source)
+    if path.exists():
+        return path
+    if str(source) in weights.names():
+        return weights.path_of(source)
+    raise FileNotFoundError(
+        f"{path} is missing; expected a run folder with model.keras, a .keras file, or one of the models that come with "
+        f"the package: {', '.join(weights.names())}"
+    )
 
 
 def begin_with(model, source):
