@@ -1,4 +1,5 @@
-"""Losses: emotion, affect and location (Forch et al. 2019), averaged over the steps; regions (Wang et al. 2020)."""
+"""Losses: emotion, affect and location (Forch et al. 2019), averaged over the steps; regions (Wang et al. 2020);
+places that glimpses are guided to (ours)."""
 
 import keras
 import numpy as np
@@ -125,6 +126,27 @@ class LocationLoss(keras.losses.Loss):
 
     def get_config(self):
         return {**super().get_config(), "weights": self.weights, "measure": self.measure}
+
+
+@keras.saving.register_keras_serializable(package="edram_fer")
+class GuideLoss(keras.losses.Loss):
+    """Squared distance of the windows' centres from where they are guided to, mean over the places that are known.
+
+    Ours: what the location loss of Ablavatski et al. 2017 does for digits, for parts of the face. A place that is nan
+    counts neither in the sum nor in the number.
+
+    Call: y_true places (x, y) [B, N, 2] in [-1, 1]; y_pred windows [B, N, 2, 3] -> [B].
+    """
+
+    def __init__(self, name="guide", **kwargs):
+        super().__init__(name=name, **kwargs)
+
+    def call(self, y_true, y_pred):
+        places, centres = ops.cast(y_true, "float32"), ops.cast(y_pred, "float32")[..., 2]
+        known = ops.cast(ops.logical_not(ops.isnan(places)), "float32")
+        error = ops.square(centres - ops.nan_to_num(places)) * known
+        # Keras averages over the batch: scale so that the result is the mean over the known places, x and y each a half
+        return 2 * ops.mean(error, axis=(1, 2)) / ops.maximum(ops.mean(known), 1e-7)
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")

@@ -9,6 +9,7 @@ import pkgutil
 import models
 from edram_fer import recipes
 from edram_fer.data.augment import Augmentation
+from edram_fer.data.landmarks import FREE, REGIONS
 from preprocessing.emotions import EIGHT, SEVEN
 
 EMOTION_SETS = {"seven": SEVEN, "eight": EIGHT}
@@ -60,6 +61,9 @@ class Recipe:
             validated, and model.keras holds it.
         emotion_weight, affect_weight, location_weight, region_weight: of the losses, where the model has their output.
             The margin of the region-biased loss is RAN's option `margin`.
+        guide: for each glimpse of EDRAM the part of the face that it is guided to by the landmarks of the training
+            faces, a name of data.landmarks.REGIONS, or "free"; (): all are free. See losses.GuideLoss.
+        guide_weight: of that loss.
         zoom_target: of the location loss, min(zoom_target, zoom limit) in mode "squash".
         augmentation: see augment.Augmentation.
         checkpoint_steps: training steps between two checkpoints; one is also written after each epoch.
@@ -99,6 +103,8 @@ class Recipe:
     affect_weight: float = 1.0
     location_weight: float = 1.0
     region_weight: float = 1.0
+    guide: tuple = ()
+    guide_weight: float = 10.0
     zoom_target: float = 0.35
     augmentation: Augmentation = Augmentation()
     checkpoint_steps: int = 500
@@ -126,6 +132,7 @@ class Recipe:
             if not getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected a share in [0, 1), got {getattr(self, name)!r}")
         self._check_steps()
+        self._check_guide()
         if self.schedule == "cosine" and self.min_learning_rate > self.learning_rate:
             raise ValueError(
                 f"min_learning_rate: expected at most the learning rate, {self.learning_rate:g}, at which the cosine "
@@ -145,6 +152,15 @@ class Recipe:
         if not numbers or list(steps) != sorted(set(steps)) or (self.schedule == "steps" and not steps):
             raise ValueError(f"step_epochs: expected epochs in rising order, (18, 30, 48), got {self.step_epochs!r}")
         object.__setattr__(self, "step_epochs", steps)
+
+    def _check_guide(self):
+        guide = (self.guide,) if isinstance(self.guide, str) else tuple(self.guide)
+        object.__setattr__(self, "guide", guide)
+        known = (FREE, *REGIONS)
+        if any(name not in known for name in guide):
+            raise ValueError(f"guide: expected a name of {', '.join(known)} for each glimpse, got {guide!r}")
+        if guide and self.options.get("first_glimpse") == "whole" and guide[0] != FREE:
+            raise ValueError(f"guide: expected {FREE!r} for the first glimpse, the whole picture, got {guide!r}")
 
     @property
     def classes(self):

@@ -145,6 +145,7 @@ def batches(recipe, model, data_dir):
         "batch_size": recipe.batch_size,
         "seed": recipe.seed,
         "affect": affect,
+        "guide": _guide(recipe, model),
         "landmarks": "landmarks" in model.input_shapes(),
         "constants": constants,
         "data_dir": data_dir,
@@ -152,6 +153,14 @@ def batches(recipe, model, data_dir):
     learned = {"augmentation": recipe.augmentation, "mixup": recipe.mixup, "soft": recipe.labels == "soft"}
     training = Batches(recipe.data, recipe.train_split, **learned, **shared)
     return training, Batches(recipe.data, recipe.validation_split, **shared)
+
+
+def _guide(recipe, model):
+    """The recipe's guide. ValueError where the model has no glimpses to guide, or another number of them."""
+    count = model.output_shapes["windows"][1] if "emitted" in model.output_shapes else 0
+    if recipe.guide and len(recipe.guide) != count:
+        raise ValueError(f"guide: expected {count} names, one for each glimpse of {recipe.model}, got {recipe.guide!r}")
+    return recipe.guide
 
 
 def compile_model(model, recipe, training):
@@ -165,9 +174,11 @@ def compile_model(model, recipe, training):
         "emotion": (losses.EmotionLoss(weights, recipe.label_smoothing), recipe.emotion_weight),
         "affect": (losses.AffectLoss(), recipe.affect_weight),
         "emitted": (losses.LocationLoss(measure=measure), recipe.location_weight),
+        "windows": (losses.GuideLoss(), recipe.guide_weight),
         "attention": (losses.RegionBiasedLoss(model.arguments.get("margin", 0.0)), recipe.region_weight),
     }
-    learned = [name for name in model.output_shapes if name != "affect" or model.knows_affect]
+    idle = {"affect": not model.knows_affect, "windows": not recipe.guide}
+    learned = [name for name in model.output_shapes if not idle.get(name)]
     terms = {name: term for name, term in terms.items() if name in learned}
     windows = WindowStatistics(model.output_shapes["windows"][1])
     model.compile(

@@ -71,6 +71,22 @@ def test_a_batch_is_made_of_its_parts(source):
     )
 
 
+@pytest.mark.parametrize("with_inputs", [False, True])
+def test_glimpses_are_guided_to_the_moved_landmarks(source, with_inputs):
+    guide = ("free", "nose", "eyes")
+    made = Batches(source, "train", SEVEN, 10, augmentation=Augmentation(), guide=guide, landmarks=with_inputs)
+    moved = Batches(source, "train", SEVEN, 10, augmentation=Augmentation(), landmarks=True)
+    (x, y), (other_x, other_y) = next(in_numpy(made, 2)), next(in_numpy(moved, 2))
+    assert set(x) == {"image", "landmarks"} if with_inputs else {"image"}
+    np.testing.assert_array_equal(y["windows"], landmarks.places(other_x["landmarks"], guide, (28, 28)))
+    np.testing.assert_array_equal(x["image"], other_x["image"])
+    assert y["windows"].shape == (10, 3, 2) and np.isfinite(y["windows"][:, 1]).any() and "windows" not in other_y
+    if keras.backend.backend() == "tensorflow":
+        found_x, found_y = next(made.start(2).as_numpy_iterator())
+        np.testing.assert_allclose(found_y["windows"], y["windows"], atol=2e-5)
+        assert set(found_x) == set(x)
+
+
 def test_hard_labels_become_probabilities_with_mixup_alone(source):
     plain = Batches(source, "train", EIGHT, 8, augmentation=Augmentation())
     mixed = Batches(source, "train", EIGHT, 8, augmentation=Augmentation(), mixup=0.2)
@@ -91,7 +107,7 @@ def test_evaluation_has_landmarks_as_they_are(source):
 
 
 def test_what_a_source_does_not_hold_is_named(arrays_file):
-    with pytest.raises(ValueError, match=r"noise.npz holds no landmarks, which .* `prepare ... --landmarks`"):
+    with pytest.raises(ValueError, match=r"noise.npz holds no landmarks, by which .* `prepare ... --landmarks`"):
         Batches(str(arrays_file), "train", SEVEN, 8, landmarks=True)
     with pytest.raises(ValueError, match="noise.npz holds no soft_label, which labels=soft trains on"):
         Batches(str(arrays_file), "train", SEVEN, 8, soft=True)
@@ -105,7 +121,7 @@ def test_landmarks_and_soft_labels_in_name_only_are_refused(source, tmp_path, ca
     content["test/landmarks"][:] = np.nan
     content["test/soft_label"] = np.eye(8, dtype="float32")[content["test/emotion"]]
     np.savez(tmp_path / "poor.npz", **content)
-    with pytest.raises(ValueError, match="split test: none of .* faces has the landmarks"):
+    with pytest.raises(ValueError, match="split test: none of .* faces has landmarks"):
         Batches(str(tmp_path / "poor.npz"), "test", SEVEN, 8, landmarks=True)
     with pytest.raises(ValueError, match="split test: labels=soft needs soft labels, these are all hard"):
         Batches(str(tmp_path / "poor.npz"), "test", SEVEN, 8, soft=True)

@@ -24,6 +24,17 @@ def cross_entropy(target):
     return -(target[:, None] * log_probability).sum(axis=-1).mean(axis=1)
 
 
+def test_guide_loss_is_the_mean_squared_distance_over_the_known_places():
+    windows = EMITTED[:, :T]
+    places = RNG.uniform(-1, 1, (B, T, 2)).astype("float32")
+    places[:, 0] = np.nan
+    places[2] = np.nan
+    distances = np.square(windows[..., 2] - places).sum(axis=-1)
+    loss = losses.GuideLoss()
+    assert float(loss(places, windows)) == pytest.approx(np.nanmean(distances), rel=1e-5)
+    assert float(loss(np.full_like(places, np.nan), windows)) == 0
+
+
 def test_class_weights():
     np.testing.assert_allclose(losses.class_weights([10, 40, 50]), np.sqrt([100 / 30, 100 / 120, 100 / 150]), rtol=1e-6)
     np.testing.assert_allclose(losses.class_weights([7, 7, 7, 7]), 1)

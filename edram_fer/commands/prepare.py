@@ -66,11 +66,14 @@ def arrays(
     source: Annotated[str, typer.Argument(help="A prepared data set.")],
     out: Annotated[Path, typer.Argument(help="The .npz file to write.")],
     data_dir: DataDir = None,
+    landmarks: Annotated[
+        bool, typer.Option("--landmarks", help="Let dlib find the faces' landmarks where the data set has none.")
+    ] = False,
 ):
     """A prepared data set to one file, for environments without TensorFlow."""
     startup.load_keras()
     from edram_fer import data
 
-    described = data.write_arrays(source, out, data_dir=data_dir)
+    described = data.write_arrays(source, out, data_dir=data_dir, find_landmarks=landmarks)
     counts = ", ".join(f"{split} {count}" for split, count in described["splits"].items())
     typer.echo(f"{out}: {counts} pictures, {out.stat().st_size / 1e6:.1f} MB")

@@ -34,6 +34,7 @@ class Batches:
         soft: the target is the data set's soft label, the share of `classes` in it.
         affect: with valence and arousal among the targets.
         landmarks: with "landmarks" float32 [B, 68, 2] in pixels among the inputs, moved along with the picture.
+        guide: of landmarks.places, one name for each window; with it the target of "windows" is float32 [B, N, 2].
         constants: further targets, name -> array of one picture.
 
     Raises ValueError where the source lacks a split, soft labels (or has none but hard ones) or landmarks (or has none
@@ -50,11 +51,12 @@ class Batches:
     soft: bool = False
     affect: bool = True
     landmarks: bool = False
+    guide: tuple = ()
     constants: dict = dataclasses.field(default_factory=dict)
     data_dir: Path | None = None
 
     def __post_init__(self):
-        extra = [name for name, asked in (("landmarks", self.landmarks), ("soft_label", self.soft)) if asked]
+        extra = ["landmarks"] * self.has_landmarks + ["soft_label"] * self.soft
         opened = open_source(self.source, self.data_dir, extra)
         labels = opened.labels(self.split)
         lookup = [self.classes.index(name) if name in self.classes else -1 for name in opened.emotions]
@@ -74,13 +76,18 @@ class Batches:
 
     def _check_features(self):
         where = f"{self.source}, split {self.split}"
-        if not (self.soft or self.landmarks):
+        if not (self.soft or self.has_landmarks):
             return
         features = self.opened.encoded(self.split)[0]
         if self.soft and (features["soft_label"][self.kept].max(axis=1) == 1).all():
             raise ValueError(f"{where}: labels=soft needs soft labels, these are all hard; try ferplus/probability")
-        if self.landmarks:
+        if self.has_landmarks:
             landmarks.check(features["landmarks"][self.kept], where)
+
+    @property
+    def has_landmarks(self):
+        """Whether landmarks are read."""
+        return self.landmarks or bool(self.guide)
 
     @property
     def steps(self):
@@ -138,18 +145,22 @@ class Batches:
         if numbers is not None:
             drawn = numbers["augmentation"]
             inputs["image"] = augment.apply(self.augmentation, inputs["image"], drawn, numbers.get("boxes"))
-            if self.landmarks:
+            if self.has_landmarks:
                 windows = augment.matrices(self.augmentation, drawn)
                 inputs["landmarks"] = landmarks.moved(inputs["landmarks"], windows, self.opened.shape[:2])
             if self.mixup:
                 inputs["image"], targets = mixup.mix(inputs["image"], targets, numbers["shares"])
+        if self.guide:
+            targets["windows"] = landmarks.places(inputs["landmarks"], self.guide, self.opened.shape[:2])
+        if not self.landmarks:
+            inputs.pop("landmarks", None)
         count = ops.shape(inputs["image"])[0]
         constants = {name: ops.repeat(value[None], count, axis=0) for name, value in self.constants.items()}
-        return inputs, {**targets, **constants}
+        return inputs, {**constants, **targets}
 
     def features(self):
         """Names of what `batch` takes beside the image."""
-        return ["emotion", *["affect"] * self.affect, *["landmarks"] * self.landmarks]
+        return ["emotion", *["affect"] * self.affect, *["landmarks"] * self.has_landmarks]
 
 
 class _ArrayBatches(keras.utils.PyDataset):

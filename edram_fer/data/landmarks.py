@@ -5,6 +5,8 @@ import logging
 import numpy as np
 from keras import ops
 
+from edram_fer.attention.regions import LANDMARKS
+
 log = logging.getLogger(__name__)
 
 # The point that stands in each place of a mirror image: the jaw, brows, eyes and mouth change sides.
@@ -22,6 +24,10 @@ MIRRORED = (
 )
 
 
+FREE = "free"
+REGIONS = {**LANDMARKS, "eyes": [*LANDMARKS["left eye"], *LANDMARKS["right eye"]]}
+
+
 def check(landmarks, where):
     """Tell in the log how many faces have none; `landmarks` [n, 68, 2], nan where unknown, `where` they come from.
 
@@ -29,10 +35,29 @@ def check(landmarks, where):
     """
     missing = ~np.isfinite(landmarks).all(axis=(1, 2))
     if missing.all():
-        raise ValueError(f"{where}: none of {len(missing)} faces has the landmarks by which the model finds its crops")
+        raise ValueError(f"{where}: none of {len(missing)} faces has landmarks, by which the model finds where to look")
     if missing.any():
-        log.warning("%s: %d of %d faces have no landmarks: their crops are the whole face", where, missing.sum(),
-                    len(missing))
+        log.warning("%s: %d of %d faces have no landmarks: crops of them are the whole face, glimpses are not guided",
+                    where, missing.sum(), len(missing))
+
+
+def places(landmarks, guide, size):
+    """Where each glimpse is guided to: the mean of the landmarks of a region.
+
+    Args:
+        landmarks: float32 [B, 68, 2] = (x, y) in pixels, nan where unknown.
+        guide: for each of N glimpses a name of REGIONS, or FREE.
+        size: (H, W) of the pictures.
+
+    Returns: float32 [B, N, 2] = (x, y) in [-1, 1] (align corners), nan where a glimpse is free or a landmark unknown.
+    """
+    half = np.array([size[1] - 1, size[0] - 1], "float32") / 2
+    nowhere = ops.full_like(landmarks[:, 0], np.nan)
+    found = [
+        nowhere if name == FREE else ops.mean(ops.take(landmarks, np.array(REGIONS[name]), axis=1), axis=1) / half - 1
+        for name in guide
+    ]
+    return ops.stack(found, axis=1)
 
 
 def moved(landmarks, windows, size):

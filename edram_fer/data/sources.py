@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edram_fer import files
+from edram_fer import face_landmarks, files
 
 
 def default_data_dir():
@@ -66,14 +66,25 @@ def arrays(source, split, *, data_dir=None):
     return open_source(source, data_dir).arrays(split)
 
 
-def write_arrays(source, path, *, data_dir=None):
-    """Write all splits of a source to one .npz for environments without TensorFlow. Returns `describe(source)`."""
+def write_arrays(source, path, *, data_dir=None, find_landmarks=False):
+    """Write all splits of a source to one .npz for environments without TensorFlow.
+
+    Args:
+        find_landmarks: let dlib find the faces' 68 landmarks where the source has none; nan where it finds no face.
+
+    Returns: `describe(source)`.
+
+    Raises ValueError for another suffix, and as `face_landmarks.of`.
+    """
     path, description = Path(path), describe(source, data_dir=data_dir)
     if path.suffix != ".npz":
         raise ValueError(f"{path}: an arrays file ends in .npz")
     content = {key: np.array(description[key]) for key in ("source", "version", "fingerprint", "emotions")}
     for split in description["splits"]:
-        for feature, values in arrays(source, split, data_dir=data_dir).items():
+        features = arrays(source, split, data_dir=data_dir)
+        if find_landmarks:
+            features["landmarks"] = face_landmarks.of(features, find=True)[0].astype("float32")
+        for feature, values in features.items():
             content[f"{split}/{feature}"] = values.astype("U") if values.dtype == object else values
     with files.replace(path) as temporary:
         np.savez_compressed(temporary, **content)
@@ -100,8 +111,8 @@ def open_source(source, data_dir, extra=()):
 
 
 _WHERE_FROM = {
-    "landmarks": ", which the model looks for its crops by; `prepare ... --landmarks` finds them in photos, and "
-    "crops=fixed5 needs none",
+    "landmarks": ", by which the model finds where to look; `prepare ... --landmarks` finds them in photos, `arrays ... "
+    "--landmarks` in crops; crops=fixed5 and an empty guide need none",
     "soft_label": ", which labels=soft trains on; ferplus and AffectNet+ have them, labels=hard needs none",
 }
 
