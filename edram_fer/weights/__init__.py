@@ -7,7 +7,6 @@ thousandth. What each was trained on and what it scores stands in docs/results.m
 """
 
 import io
-import sys
 import zipfile
 from pathlib import Path
 
@@ -63,9 +62,3 @@ def _halved(content):
         new.attrs.update(old.attrs)
         old.visititems(copy)
     return result.getvalue()
-
-
-if __name__ == "__main__":
-    from edram_fer import checkpoints
-
-    halve(checkpoints.path_of(sys.argv[1]), path_of(sys.argv[2]))
