@@ -143,7 +143,7 @@ class FaceTable:
                     for place, row in enumerate(part.select(_TOLD).to_pylist(), start)]
             start += len(told)
             places = [place for place, row in enumerate(told) if chosen(row)]
-            wanted = part if len(places) == len(told) else part.take(places)
+            wanted = part if len(places) == len(told) else part.take(pyarrow.array(places, pyarrow.int64()))
             for place, row in zip(places, wanted.to_pylist()):
                 yield row | told[place]
 
