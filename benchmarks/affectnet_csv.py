@@ -10,7 +10,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +25,12 @@ from preprocessing.records import Annotations, FaceRecord, fingerprint
 HEADER = "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal"
 
 
-def write(folder: Path, rows: int, between: tuple[float, float] = (10, 900)) -> None:
-    """training.csv, and the folder of its pictures without these; landmarks lie `between` two numbers of pixels."""
+def write(folder: Path, rows: int, between: tuple[float, float] = (10, 900),
+          boxes: Sequence[tuple[float, float, float, float]] = ((20, 20, 210, 210),)) -> None:
+    """training.csv, and the folder of its pictures without these; landmarks lie `between` two numbers of pixels.
+
+    `boxes`: (left, top, width, height) in pixels, those of the rows in turn.
+    """
     rng = np.random.default_rng(0)
     points = [";".join(f"{value:.2f}" for value in rng.uniform(*between, 136)) for _ in range(500)]
     (folder / "Manually_Annotated_Images").mkdir()
@@ -34,7 +38,8 @@ def write(folder: Path, rows: int, between: tuple[float, float] = (10, 900)) -> 
         file.write(f"{HEADER}\n")
         for row in range(rows):
             code = 11 * (row * 7 % 1000) // 1000
-            file.write(f"{row % 1500}/{row:056x}.jpg,{row % 300},20,{200 + row % 99},210,{points[row % 500]},{code},"
+            box = ",".join(f"{value:.0f}" for value in boxes[row % len(boxes)])
+            file.write(f"{row % 1500}/{row:056x}.jpg,{box},{points[row % 500]},{code},"
                        f"0.{row % 997:06d},-0.{row % 991:06d}\n")
 
 

@@ -28,7 +28,7 @@ import pyarrow.parquet
 from benchmarks.affectnet_csv import write
 from benchmarks.faces import make_pictures
 from edram_fer import files
-from preprocessing import faces
+from preprocessing import faces, photos
 from preprocessing.datasets.affectnet import annotations
 from preprocessing.records import OK
 
@@ -36,10 +36,11 @@ PREPARE = [sys.executable, "-c", "from edram_fer.cli import main; main()", "prep
 
 
 def make(folder, pictures, rows, points):
-    """The list, and for each of its rows a link to one of the pictures."""
+    """The list, with the box of a face in each picture, and for each of its rows a link to one of the pictures."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    write(folder, rows, points)
+    yunet = faces.Settings().detector("yunet")
+    write(folder, rows, points, [yunet(photos.read(path))[0].box for path in pictures])
     for number, record in enumerate(annotations.find(folder).records()):
         path = folder / record.picture
         path.parent.mkdir(exist_ok=True)

@@ -19,8 +19,10 @@ from scipy.sparse.csgraph import connected_components
 from preprocessing import counts, faces, photos
 from preprocessing.records import OK, Annotations
 
-_LIGHT = ("split", "emotion", "status", "digest", "picture_digest")
+_TOLD = ("split", "emotion", "status")
+_LIGHT = (*_TOLD, "digest", "picture_digest")
 _SHOWN = ("picture", "face")
+_VALIDATION, _DUPLICATE = 1, 2      # drawn from training; equal to a face or of a picture of training
 _ANNOTATED = (*_LIGHT, "row")
 _AGREED = 0.5   # overlap below which a detector's and an annotation's box are told to differ
 
@@ -84,7 +86,7 @@ def _place(known: np.ndarray, number: np.uint64) -> int:
 
 
 class FaceTable:
-    """All rows of the chunk files with their final split and status. Holds some bytes of each face only.
+    """All rows of the chunk files with their final split and status. Holds some bytes of each row only.
 
     Attributes: `splits`; `counts` {split: {emotion: faces}}; `statuses` {status: rows}; `duplicates` {split: faces that
     equal one of training, or are of an equal picture}; `repeated`, faces that equal one before them, of any split;
@@ -115,9 +117,10 @@ class FaceTable:
         self._training = _Training(*training)
         self.repeated = len(every) - len(np.unique(np.frombuffer(every, np.uint64)))
         self.drawn = "train" in named and "validation" not in named and division.validation > 0
+        self._sides = bytearray(self._side(row) for row in faces.read_chunks(chunks, _LIGHT))
         self.counts: dict[str, Counter] = {}
         self.statuses, self.duplicates = Counter(), Counter()
-        for row in self.rows(_LIGHT):
+        for row in self.rows(_TOLD):
             self.statuses[row["status"]] += 1
             if row["status"] == OK:
                 self.counts.setdefault(row["split"], Counter())[row["emotion"]] += 1
@@ -126,17 +129,36 @@ class FaceTable:
         order = [split for split in ("train", "validation", "test") if split in self.counts]
         self.splits = [*order, *sorted(set(self.counts) - set(order))]
 
-    def rows(self, columns: Sequence[str] | None = None) -> Iterator[dict]:
+    def rows(self, columns: Sequence[str] | None = None, chosen: Callable[[dict], bool] = lambda row: True,
+             ) -> Iterator[dict]:
         """Rows in their order, "split" and "status" final, and "duplicate": not of training, and equal to one of it.
 
-        `columns`: None for all, or some with "split", "emotion", "status" and both digests among them.
+        `columns`: None for all, or some with "split", "emotion" and "status" among them; `chosen`: told these three and
+            "duplicate", whether a row is wanted. The others' faces are not unpacked.
         """
-        for row in faces.read_chunks(self.chunks, columns):
-            row["status"] = self._status(row)
-            row["duplicate"] = row["split"] != "train" and row["digest"] is not None and self._training.holds(row)
-            if row["status"] == OK and self.drawn and row["split"] == "train":
-                row["split"] = "validation" if self.division.is_validation(self._training.lot(row)) else "train"
-            yield row
+        start = 0
+        for path in self.chunks:
+            part = pyarrow.parquet.read_table(path, columns=None if columns is None else list(columns))
+            told = [self._final(row, self._sides[place])
+                    for place, row in enumerate(part.select(_TOLD).to_pylist(), start)]
+            start += len(told)
+            places = [place for place, row in enumerate(told) if chosen(row)]
+            wanted = part if len(places) == len(told) else part.take(pyarrow.array(places, pyarrow.int64()))
+            for place, row in zip(places, wanted.to_pylist()):
+                yield row | told[place]
+
+    def _final(self, row: dict, side: int) -> dict:
+        split = "validation" if side & _VALIDATION else row["split"]
+        return {**row, "split": split, "status": self._status(row), "duplicate": bool(side & _DUPLICATE)}
+
+    def _side(self, row: dict) -> int:
+        """What only the digests of all faces tell of a row, as flags."""
+        if row["digest"] is None:
+            return 0
+        if row["split"] != "train":
+            return _DUPLICATE * self._training.holds(row)
+        drawn = self.drawn and self._status(row) == OK
+        return _VALIDATION * (drawn and self.division.is_validation(self._training.lot(row)))
 
     def _status(self, row: dict) -> str:
         if row["status"] == OK and row["emotion"] not in self.classes:
@@ -194,7 +216,7 @@ def _drawn_lots(table: FaceTable, key: Callable[[dict], str | None], most: int =
     One pass over the light columns; pictures are read of the chosen rows only.
     """
     lots = defaultdict(list)    # heaps with the greatest digest on top
-    for place, row in enumerate(table.rows((*_LIGHT, "id"))):
+    for place, row in enumerate(table.rows((*_TOLD, "id"))):
         if (name := key(row)) is not None:
             digest = int.from_bytes(hashlib.blake2b(row["id"].encode(), digest_size=8).digest())
             push = heapq.heappush if len(lots[name]) < most else heapq.heappushpop

@@ -84,7 +84,8 @@ def test_annotations_without_a_picture_and_other_endings(tmp_path):
     (folder / "images" / "2.jpg").rename(folder / "images" / "2.PNG")
     (folder / "images" / "1.jpg").unlink()
     (folder / "images" / "cover.jpg").write_bytes(b"")
-    (folder / "images" / ".DS_Store").write_bytes(b"")
+    for litter in (".DS_Store", "Thumbs.db"):
+        (folder / "images" / litter).write_bytes(b"")
     assert [(record.picture, record.status) for record in rows(tmp_path)] == [
         ("train_set/images/1.jpg", OK), ("train_set/images/2.PNG", OK), ("train_set/images/30.jpg", OK),
         ("train_set/images/cover.jpg", "no _exp.npy")]

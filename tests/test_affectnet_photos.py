@@ -9,8 +9,10 @@ import pyarrow.parquet
 import pytest
 from genuine import FER2013, PHOTOS, needs_fer2013, needs_photos
 
+from benchmarks import affectnet_photos
 from edram_fer import cli, data, files
-from preprocessing import detection, photos
+from preprocessing import detection, faces, photos
+from preprocessing.datasets.affectnet import annotations
 from preprocessing.records import OK
 
 MOSAIC = FER2013 / "mosaic.png"
@@ -96,3 +98,10 @@ def test_from_the_lists_to_scores(affectnet, tmp_path):
     command("evaluate", run, "--no-figures")
     scores = files.read_json(run / "metrics.json")["splits"]["test"]
     assert scores["pictures"] == described["splits"]["test"]
+
+
+def test_the_photos_of_the_benchmark_have_the_faces_of_its_list(tmp_path):
+    affectnet_photos.make(tmp_path / "made", [PHOTOS / "single_face.jpg", PHOTOS / "multi_face.jpg"], 40, (100, 200))
+    found, settings = annotations.find(tmp_path / "made"), faces.Settings(detectors=("yunet",))
+    statuses = {row["status"] for record in found.records() for row in faces.rows(record, found.root, settings)}
+    assert OK in statuses and detection.NO_FACE not in statuses

@@ -246,6 +246,9 @@ def test_validation_is_drawn_by_the_pixels(tmp_path):
     assert table.splits == ["train", "validation"] and table.drawn
     other = FaceTable(chunks, EMOTIONS, Division(0.25, seed=2))
     assert [row["split"] for row in other.rows()] != [row["split"] for row in rows]
+    some = list(table.rows(("split", "emotion", "status", "digest"), lambda row: row["split"] == "validation"))
+    assert [row["digest"] for row in some] == [row["digest"] for row in rows if row["split"] == "validation"]
+    assert not list(table.rows(chosen=lambda row: False))
     assert FaceTable(chunks, EMOTIONS, Division(0)).splits == ["train"]
 
 

@@ -1,6 +1,8 @@
 """`inspect`: which data set lies in a folder, and what is wrong with it."""
 
 import shutil
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -101,3 +103,25 @@ def test_the_command(tmp_path, capsys):
     with pytest.raises(SystemExit) as end:
         cli.main(["inspect", str(affectnet(tmp_path))])
     assert end.value.code == 0 and "AffectNet, 2017" in capsys.readouterr().out
+
+
+LATE = """
+import sys
+from edram_fer import cli
+for words in (["inspect", sys.argv[1]], ["prepare", "folder", "--source", sys.argv[1], "--out", sys.argv[2]]):
+    try:
+        cli.main(words)
+    except SystemExit as end:
+        print(end.code)
+print([name for name in ("keras", "tensorflow") if name in sys.modules])
+"""
+
+
+def test_looking_at_files_and_making_faces_loads_no_tensorflow(tmp_path):
+    for name in ("happy", "sad"):
+        (tmp_path / "own" / name).mkdir(parents=True)
+        (tmp_path / "own" / name / "a.png").write_bytes(b"")
+    words = [sys.executable, "-c", LATE, tmp_path / "own", tmp_path / "out"]
+    text = subprocess.run(words, capture_output=True, text=True, timeout=120).stdout
+    assert "folder, a folder per emotion" in text and "no usable face in its rows: empty file 2" in text
+    assert text.endswith("[]\n")

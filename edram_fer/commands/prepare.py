@@ -45,21 +45,30 @@ def prepare(
 ):
     """Original files to a prepared data set (TFDS); a run that was stopped is gone on with by the same command."""
     given = {**locals()}  # only the parameters so far
-    startup.load_keras()
+    # TensorFlow is not loaded before a data set is written: until then its seconds and its memory are the faces'.
     from edram_fer import data
-    from edram_fer.recipe import value_of
     from preprocessing import datasets
 
     own = ("dataset", "source", "out", "force", "reading")
     options = {name: value for name, value in given.items() if name not in own and value is not None}
     if detectors is not None:
         options["detectors"] = tuple(name.strip() for name in detectors.split(","))
-    for setting in reading or []:
-        key, equals, text = setting.partition("=")
-        if not equals:
-            raise ValueError(f"--set: expected key=value, got {setting!r}")
-        options[key] = value_of(text)
+    options |= _settings(reading or [])
     datasets.prepare(dataset, source, out or data.default_data_dir(), force=force, report=typer.echo, **options)
+
+
+def _settings(given):
+    """{key: value} of texts "key=value"."""
+    if not given:
+        return {}
+    startup.load_keras()
+    from edram_fer.recipe import value_of
+
+    pairs = [text.partition("=") for text in given]
+    for text, (_, equals, _) in zip(given, pairs):
+        if not equals:
+            raise ValueError(f"--set: expected key=value, got {text!r}")
+    return {key: value_of(value) for key, _, value in pairs}
 
 
 def arrays(

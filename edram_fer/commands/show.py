@@ -16,6 +16,16 @@ def inspect(
     data_dir: DataDir = None,
 ):
     """What a data set or a run holds. A name is that of a prepared data set; a folder of the same name is ./NAME."""
+    named = _names_a_data_set(source)
+    if named and Path(source).exists():
+        typer.echo(f"{source} is taken for the prepared data set; the folder of that name is ./{source}", err=True)
+    is_run = not named and (Path(source) / "recipe.json").exists()
+    if not (named or is_run) and Path(source).suffix != ".npz" and (Path(source).exists() or "/" in source):
+        from preprocessing.datasets import inspection
+
+        for line in inspection.inspect(source):
+            typer.echo(line)
+        return
     startup.load_keras()
     from rich.console import Console
     from rich.pretty import pprint
@@ -23,18 +33,9 @@ def inspect(
     from edram_fer import checkpoints, data, environment
 
     console = Console()
-    named = _names_a_data_set(source)
-    if named and Path(source).exists():
-        typer.echo(f"{source} is taken for the prepared data set; the folder of that name is ./{source}", err=True)
-    if not named and (Path(source) / "recipe.json").exists():
+    if is_run:
         pprint(checkpoints.read_recipe(source).to_json(), console=console, expand_all=True)
         pprint(environment.read(source), console=console, expand_all=True)
-        return
-    if not named and Path(source).suffix != ".npz" and (Path(source).exists() or "/" in source):
-        from preprocessing.datasets import inspection
-
-        for line in inspection.inspect(source):
-            typer.echo(line)
         return
     described = data.describe(source, data_dir=data_dir)
     pprint(described, console=console, expand_all=True)

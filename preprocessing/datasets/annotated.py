@@ -83,9 +83,11 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return parts
 
     def _generate_examples(self, split: str, clean: bool = False) -> Iterator:
-        for number, row in enumerate(self.table.rows()):
-            if row["status"] == OK and row["split"] == split and not (clean and row["duplicate"]):
-                yield number, self._example(row)
+        def chosen(row: dict) -> bool:
+            return row["status"] == OK and row["split"] == split and not (clean and row["duplicate"])
+
+        for number, row in enumerate(self.table.rows(chosen=chosen)):
+            yield number, self._example(row)
 
     def _example(self, row: dict) -> dict:
         example = {

@@ -4,8 +4,11 @@ import errno
 import fcntl
 import io
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from preprocessing import quiet
 
 MEMORY = 128 << 20  # bytes of examples that TFDS may hold before it sorts them on disk; by itself a gigabyte
 
@@ -45,11 +48,12 @@ def write_errors_named(name: str, data_dir: Path, kept: str) -> Iterator[None]:
 
 def _write_error(error: BaseException | None, data_dir: Path) -> int | None:
     """The errno of a failure to write in `data_dir`, found in `error` or what caused it; None for any other error."""
-    from tensorflow.errors import OpError, ResourceExhaustedError
-    while error is not None and not isinstance(error, (OSError, OpError)):
+    tensorflow = sys.modules.get("tensorflow")      # where it is not loaded, none of its errors can be there
+    of_tensorflow = (tensorflow.errors.OpError,) if tensorflow else ()
+    while error is not None and not isinstance(error, (OSError, *of_tensorflow)):
         error = error.__cause__  # TFDS wraps what TensorFlow raises
-    if isinstance(error, OpError):
-        return errno.ENOSPC if isinstance(error, ResourceExhaustedError) else errno.EIO
+    if isinstance(error, of_tensorflow):
+        return errno.ENOSPC if isinstance(error, tensorflow.errors.ResourceExhaustedError) else errno.EIO
     if error is None or isinstance(error, (FileNotFoundError, BlockingIOError)):
         return None
     elsewhere = error.filename is not None and data_dir not in (Path(error.filename), *Path(error.filename).parents)
@@ -57,29 +61,25 @@ def _write_error(error: BaseException | None, data_dir: Path) -> int | None:
 
 
 def download_and_prepare(made) -> None:
-    """Let a TFDS builder write its data set, without its own words about where."""
+    """Let a TFDS builder write its data set, without its own words about where. The same examples give the same bytes.
+    """
+    quiet.imported("tensorflow")
     import tensorflow_datasets as tfds
-    from tensorflow_datasets.core import shuffle
+    from tensorflow_datasets.core import example_serializer, shuffle
     shuffle.MAX_MEM_BUFFER_SIZE = MEMORY
+    example_serializer.ExampleSerializer.serialize_example = _serialized
     # GCS would be asked for a ready-made copy of data that must not be handed around.
     config = tfds.download.DownloadConfig(try_download_gcs=False)
     with contextlib.redirect_stdout(io.StringIO()):  # TFDS would name the temporary folder as the place of the data
         made.download_and_prepare(download_config=config)
-    _order_features(Path(made.data_dir))
 
 
-def _order_features(folder: Path) -> None:
-    """Write each example of a data set again with its features in the order of their names.
+def _serialized(self, example: dict) -> bytes:
+    """TFDS's own serialization, with the features in the order of their names.
 
-    Protobuf writes them in an order that differs from process to process; so the same examples give the same bytes.
+    By itself Protobuf writes them in an order that differs from process to process.
     """
-    import tensorflow as tf
-    for path in sorted(folder.glob("*.tfrecord-*")):
-        temporary = path.with_name(f"{path.name}.incomplete")
-        with tf.io.TFRecordWriter(str(temporary)) as writer:
-            for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-                writer.write(tf.train.Example.FromString(record).SerializeToString(deterministic=True))
-        temporary.replace(path)
+    return self.get_tf_example(example).SerializeToString(deterministic=True)
 
 
 def move(folder: Path, made: Path, target: Path) -> None:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from preprocessing import emotions
+from preprocessing import emotions, sources
 from preprocessing.records import LANDMARKS, no_label
 
 
@@ -66,7 +66,8 @@ def index(folder: Path, annotation: str) -> dict[str, str]:
 def _names(folder: Path) -> Iterable[str]:
     try:
         with os.scandir(folder) as entries:
-            yield from (entry.name for entry in entries if not entry.name.startswith("."))
+            yield from (entry.name for entry in entries
+                        if not entry.name.startswith(".") and entry.name.casefold() not in sources.LITTER)
     except FileNotFoundError:
         return
 
