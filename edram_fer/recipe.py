@@ -104,7 +104,7 @@ class Recipe:
     location_weight: float = 1.0
     region_weight: float = 1.0
     guide: tuple = ()
-    guide_weight: float = 10.0
+    guide_weight: float = 100.0
     zoom_target: float = 0.35
     augmentation: Augmentation = Augmentation()
     checkpoint_steps: int = 500
