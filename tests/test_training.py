@@ -88,7 +88,7 @@ def test_a_folder_that_holds_a_run_and_one_that_holds_none(copied, toy_recipe, t
     assert not (tmp_path / "new").exists()  # a bad recipe leaves no run behind
     (tmp_path / "file").touch()
     for place in (tmp_path / "file", tmp_path / "file" / "run"):
-        with pytest.raises(NotADirectoryError, match=f"a folder for the run at {place}, found the file {tmp_path}/file"):
+        with pytest.raises(NotADirectoryError, match=f"for the run at {place}, found the file {tmp_path}/file"):
             training.train(toy_recipe, place)
 
 
