@@ -17,7 +17,12 @@ ONE_CLASS = 0.99  # share of the validation pictures
 
 
 class Progress(keras.callbacks.ProgbarLogger):
-    """Keras' progress bar, which counts to the last epoch of the run: a resumed `fit` may only end the one in hand."""
+    """Keras' progress bar, which counts to the last epoch of the run: a resumed `fit` may only end the one in hand.
+
+    It shows loss and accuracy only, so that it fits a line of a terminal: history.csv has the rest.
+    """
+
+    SHOWN = ("loss", "emotion_accuracy", "val_loss", "val_emotion_accuracy")
 
     def __init__(self, epochs):
         super().__init__()
@@ -25,6 +30,15 @@ class Progress(keras.callbacks.ProgbarLogger):
 
     def set_params(self, params):
         super().set_params({**params, "epochs": self.all_epochs})
+
+    def on_train_batch_end(self, batch, logs=None):
+        super().on_train_batch_end(batch, self._shown(logs))
+
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, self._shown(logs))
+
+    def _shown(self, logs):
+        return {name: logs[name] for name in self.SHOWN if name in logs}
 
 
 class NanGuard(keras.callbacks.Callback):
@@ -92,8 +106,15 @@ class Log(keras.callbacks.Callback):
             writer = csv.DictWriter(target, columns)
             writer.writeheader()
             writer.writerows(self.history)
+        self._tell_glimpses(logs)
         self._warn(logs)
         self._warn_of_one_class(logs)
+
+    def _tell_glimpses(self, logs):
+        """Mean and standard deviation over the validation pictures: centre in [-1, 1], zoom as a share of the side."""
+        for step in _steps(logs):
+            told = [logs[f"val_{name}_{step}{end}"] for name in ("x", "y", "zoom") for end in ("", "_sd")]
+            log.info("glimpse %d: x %.2f ± %.2f, y %.2f ± %.2f, zoom %.2f ± %.2f", step, *told)
 
     def _warn_of_one_class(self, logs):
         if (share := logs[f"val_emotion_{MostFrequent.NAME}"]) > ONE_CLASS:
@@ -104,7 +125,7 @@ class Log(keras.callbacks.Callback):
             )
 
     def _warn(self, logs):
-        steps = [int(name.removeprefix("val_x_")) for name in logs if name.startswith("val_x_") and name[6:].isdigit()]
+        steps = _steps(logs)
         if len(steps) < 2 or self.given:
             return  # one fixed window, or a model that does not glimpse again
         for step in steps[1 if self.fixed_first else 0 :]:
@@ -115,3 +136,8 @@ class Log(keras.callbacks.Callback):
                     "less than %.2f: it looks at the same place on every face",
                     *(step, spread, COLLAPSED),
                 )
+
+
+def _steps(logs):
+    """Numbers of the windows that validation tells of."""
+    return [int(name.removeprefix("val_x_")) for name in logs if name.startswith("val_x_") and name[6:].isdigit()]

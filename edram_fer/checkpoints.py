@@ -191,22 +191,31 @@ class Checkpoint(keras.callbacks.Callback):
 def read_state(path):
     """(list of arrays, meta) of a checkpoint. FileNotFoundError when missing, ValueError when damaged."""
     try:
+        zipfile.ZipFile(path).close()  # NumPy takes what is none for an array or a pickle
         with np.load(path, allow_pickle=False) as content:
             meta = json.loads(str(content["meta"]))
             arrays = [content[name] for name in sorted(content.files) if name.startswith("v")]
-            return arrays, meta
+        if missing := {"epoch", "step", "history", "variables"} - set(meta):
+            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+        shapes = [list(value.shape) for value in arrays]
+        if shapes[: len(meta["variables"])] != [shape for _, shape in meta["variables"]]:
+            raise ValueError("its arrays are not of the shapes that it lists")
+        return arrays, meta
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing: this run has no checkpoint to go on from") from None
-    except (KeyError, EOFError, OSError, ValueError, zipfile.BadZipFile) as error:
+    except (KeyError, EOFError, OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
 
 
 def read_recipe(run):
     """The recipe that a run was made with. Raises FileNotFoundError or ValueError naming the file."""
     path = Path(run) / "recipe.json"
+    content = files.read_json(path)
     try:
-        return Recipe.from_json(files.read_json(path))
-    except (TypeError, KeyError, ValueError) as error:
+        return Recipe.from_json(content)
+    except KeyError as error:
+        raise ValueError(f"{path} is not the recipe of a run: it lacks {error}") from error
+    except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
 
 

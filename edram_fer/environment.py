@@ -86,7 +86,11 @@ def finish(run):
 
 def read(run):
     """The content of environment.json. FileNotFoundError when missing, ValueError when damaged; both name the file."""
-    return files.read_json(Path(run) / "environment.json")
+    path = Path(run) / "environment.json"
+    content = files.read_json(path)
+    if "data_dir" not in content or not isinstance(content.get("data"), dict):
+        raise ValueError(f"{path} is not that of a run: expected `data` and `data_dir`, found {', '.join(content)}")
+    return content
 
 
 def _now():

@@ -216,7 +216,7 @@ def scores(rows, *, repeats=1000, seed=0):
 def read_metrics(path):
     """Read metrics.json. FileNotFoundError when missing, ValueError when damaged; both name the file."""
     metrics = files.read_json(path)
-    if not isinstance(metrics, dict) or not metrics.get("splits") or "run" not in metrics:
+    if not metrics.get("splits") or "run" not in metrics:
         raise ValueError(f"{path} holds no metrics: expected `run` and `splits` with at least one split")
     return metrics
 
@@ -262,9 +262,12 @@ def _speed(model, given, batch_size, repeats=3):
 
 
 def _save(run, rows, metrics):
+    """The evaluation before goes first: whatever stops this one, no file of the two lies beside one of the other."""
+    for name in ("report.html", "regions.json", "metrics.json"):
+        (run / name).unlink(missing_ok=True)
+    clear(run / "figures")
     predictions.write(rows, run / "predictions.parquet")
     files.write_json(run / "metrics.json", metrics)
-    clear(run / "figures")
 
 
 def _glimpses(windows, classes):
@@ -314,7 +317,9 @@ def _check_size(model, images):
 
 def _source(run, recipe, data, data_dir):
     """The data set and its folder: what is asked for, or else what the run was trained on."""
-    trained = run / "environment.json"
+    if data is None and "data" not in recipe:
+        raise ValueError(f"{Path(run) / 'recipe.json'} is not the recipe of a run: it names no `data`")
+    trained = Path(run) / "environment.json"
     if data_dir is None and trained.exists():
         data_dir = files.read_json(trained).get("data_dir")
     return recipe["data"] if data is None else data, data_dir

@@ -22,7 +22,8 @@ def replace(path):
         with files.replace("run/metrics.json") as temporary:
             temporary.write_text(json.dumps(metrics))
 
-    Raises FileNotFoundError when the block wrote nothing at the temporary path.
+    Raises FileNotFoundError when the block wrote nothing at the temporary path. An OSError of the block that names no
+    file, such as that of a full disk, names `path`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,6 +36,10 @@ def replace(path):
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -70,10 +75,14 @@ def plain(value):
 
 
 def read_json(path):
-    """Read a JSON file. Raises FileNotFoundError when missing and ValueError when damaged; both name the file."""
+    """The dict that a JSON file holds. Raises FileNotFoundError when missing and ValueError when it is damaged or holds
+    anything else; both name the file."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing") from None
     except ValueError as error:
         raise ValueError(f"{path} is not readable as JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected a JSON object with names, found {content!r:.60}")
+    return content

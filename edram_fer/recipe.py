@@ -128,6 +128,8 @@ class Recipe:
                 "expected learning_rate > 0, clip_norm > 0 and plateau_divisor > 1, got "
                 f"{self.learning_rate!r}, {self.clip_norm!r} and {self.plateau_divisor!r}"
             )
+        if self.seed >= 2**32:
+            raise ValueError(f"seed: expected a whole number below 2**32, got {self.seed!r}")
         for name in ("label_smoothing", "momentum", "ema"):
             if not getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected a share in [0, 1), got {getattr(self, name)!r}")
@@ -181,6 +183,7 @@ class Recipe:
         return cls(**{**content, "options": options, "augmentation": Augmentation(**content["augmentation"])})
 
 
+_TEXTS = tuple(field.name for field in dataclasses.fields(Recipe) if field.type is str)
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
@@ -206,8 +209,8 @@ def override(recipe, settings):
     """Change a recipe by "key=value" settings.
 
     A key is a field ("epochs"), a model option ("glimpses" or "options.glimpses") or "augmentation.flip"; "rotation"
-    alone is the model's. A value is a
-    Python literal, a word (none, true, false in any case), or text.
+    alone is the model's. A value is a Python literal, a word (none, true, false in any case), or text; of a field that
+    holds text it is the text as it stands ("none" too), without quotes around it.
 
     Raises ValueError naming the key, what was expected and what came.
     """
@@ -216,7 +219,9 @@ def override(recipe, settings):
         key, equals, text = setting.partition("=")
         if not equals:
             raise ValueError(f"--set: expected key=value, got {setting!r}")
-        _set(recipe, changed, key.strip(), value_of(text.strip()))
+        key, text = key.strip(), text.strip()
+        value = value_of(text)
+        _set(recipe, changed, key, text if key in _TEXTS and not isinstance(value, str) else value)
     return dataclasses.replace(recipe, **changed)
 
 

@@ -13,6 +13,7 @@ from edram_fer import callbacks, checkpoints, data, environment, files, losses, 
 from edram_fer.averaging import MovingAverage
 from edram_fer.data.batches import Batches
 from edram_fer.metrics import FinalAccuracy, MostFrequent, WindowStatistics
+from preprocessing.datasets.writing import alone_in
 
 log = logging.getLogger(__name__)
 
@@ -27,17 +28,28 @@ def train(recipe, run, *, data_dir=None, verbose="auto"):
         verbose: of Keras' progress bar.
 
     Raises:
-        ValueError: a bad recipe or data set; FileExistsError: `run` holds a run; FloatingPointError: the loss is nan.
+        ValueError: a bad recipe or data set; FileExistsError: `run` holds a run; NotADirectoryError: a file is in its
+            place; BlockingIOError: another process trains there; FloatingPointError: the loss is nan.
         checkpoints.Interrupted: SIGTERM or Ctrl-C came; the state is saved.
     """
     run = Path(run)
-    if (run / "recipe.json").exists():
-        raise FileExistsError(f"{run} already holds a run: go on with --resume {run}, or name another folder")
+    _check_free(run)
     described = data.describe(recipe.data, data_dir=data_dir)
     setting = _Setting(recipe, run, described, data_dir)  # before the folder: a bad recipe leaves no run behind
-    environment.record(run, recipe, described, data_dir)
-    files.write_json(run / "recipe.json", recipe.to_json())  # from here on it can be resumed
-    _fit(setting, verbose)
+    with alone_in(run / "checkpoints", "training"):
+        _check_free(run)  # still
+        environment.record(run, recipe, described, data_dir)
+        files.write_json(run / "recipe.json", recipe.to_json())  # from here on it can be resumed
+        _fit(setting, verbose)
+
+
+def _check_free(run):
+    """Raise FileExistsError where a run lies in the folder, NotADirectoryError where a file is in its way."""
+    if (run / "recipe.json").exists():
+        raise FileExistsError(f"{run} already holds a run: go on with --resume {run}, or name another folder")
+    nearest = next(place for place in (run, *run.absolute().parents) if place.exists())
+    if not nearest.is_dir():
+        raise NotADirectoryError(f"expected a folder for the run at {run}, found the file {nearest}")
 
 
 def resume(run, *, data_dir=None, verbose="auto"):
@@ -46,6 +58,7 @@ def resume(run, *, data_dir=None, verbose="auto"):
     That holds in float32; in mixed_bfloat16 TensorFlow itself does not always repeat a run exactly.
 
     Raises as `train`, and ValueError for a damaged checkpoint, one of another model, or a data set that has changed.
+    Only one process can go on with a run: a second one raises BlockingIOError.
     """
     run = Path(run)
     recipe, before = checkpoints.read_recipe(run), environment.read(run)
@@ -59,12 +72,13 @@ def resume(run, *, data_dir=None, verbose="auto"):
             f"{recipe.data} has changed since the run began: expected fingerprint {before['data']['fingerprint']}, "
             f"found {described['fingerprint']}"
         )
-    files.remove_leftovers(run)
-    setting = _Setting(recipe, run, described, data_dir)
-    if (run / checkpoints.LATEST).exists():
-        setting.checkpoint.read(setting.model)
-    environment.record(run, recipe, described, data_dir)
-    _fit(setting, verbose)
+    with alone_in(run / "checkpoints", "training"):
+        files.remove_leftovers(run)
+        setting = _Setting(recipe, run, described, data_dir)
+        if (run / checkpoints.LATEST).exists():
+            setting.checkpoint.read(setting.model)
+        environment.record(run, recipe, described, data_dir)
+        _fit(setting, verbose)
 
 
 class _Setting:

@@ -1,6 +1,8 @@
 """Evaluation with a made-up model: the table, the scores, clean splits, flips, and what is refused."""
 
+import errno
 import json
+import os
 from types import SimpleNamespace
 
 import keras
@@ -195,6 +197,20 @@ def test_an_explicit_clean_split_is_read_from_the_data(run):
     assert list(evaluation.evaluate(run.folder, splits="test_clean", figures=False)["splits"]) == ["test_clean"]
 
 
+def test_nothing_of_an_evaluation_stays_beside_another(run, monkeypatch):
+    evaluation.evaluate(run.folder, figures=False)
+    for name in ("report.html", "regions.json"):
+        (run.folder / name).write_text("{}")
+
+    def full(rows, path):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(predictions, "write", full)
+    with pytest.raises(OSError, match="No space left on device: .*predictions.parquet"):
+        evaluation.evaluate(run.folder, figures=False)
+    assert not {"report.html", "regions.json", "metrics.json"} & {path.name for path in run.folder.iterdir()}
+
+
 def test_the_data_of_training_are_the_default(run, monkeypatch):
     files.write_json(run.folder / "environment.json", {"data_dir": "/prepared"})
     asked, found = [], run.splits["test"]
@@ -293,6 +309,10 @@ def test_damaged_files_are_named(run):
     (run.folder / "metrics.json").write_text('{"run": ')
     with pytest.raises(ValueError, match="metrics.json is not readable as JSON"):
         evaluation.read_metrics(run.folder / "metrics.json")
+    for content, words in (("[1]", "expected a JSON object"), ("{}", "is not the recipe of a run")):
+        (run.folder / "recipe.json").write_text(content)
+        with pytest.raises(ValueError, match=f"recipe.json.*{words}"):
+            evaluation.evaluate(run.folder)
     (run.folder / "recipe.json").unlink()
     with pytest.raises(FileNotFoundError, match="recipe.json is missing"):
         evaluation.evaluate(run.folder)
@@ -309,6 +329,9 @@ def test_files_are_replaced_whole_or_not_at_all(tmp_path):
     assert path.read_text() == "first" and [entry.name for entry in path.parent.iterdir()] == ["a.weights.h5"]
     with pytest.raises(FileNotFoundError), files.replace(path):
         pass
+    with pytest.raises(OSError, match="No space left on device") as full, files.replace(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as a write says it, without the place
+    assert (full.value.errno, full.value.filename) == (errno.ENOSPC, str(path))
     with pytest.raises(ValueError):
         files.write_json(tmp_path / "a.json", float("nan"))
     assert not (tmp_path / "a.json").exists()

@@ -96,7 +96,6 @@ def test_a_bare_rotation_is_the_models():
         ("plateau_divisor=1", "plateau_divisor > 1"),
         ("label_smoothing=1", r"label_smoothing: expected a share in \[0, 1\)"),
         ("zoom_target=0", "zoom_target: expected a share of the side"),
-        ("name=3", "name: expected text, got 3"),
         ("model=vgg", "model: expected one of edram, cnn.*, got 'vgg'"),
         ("schedule=step", "schedule: expected one of constant, plateau, cosine, steps, got 'step'"),
         ("emotions=six", "emotions: expected one of seven, eight"),
@@ -105,6 +104,14 @@ def test_a_bare_rotation_is_the_models():
 def test_bad_settings_are_named(setting, message):
     with pytest.raises(ValueError, match=message):
         override(Recipe(), [setting])
+
+
+def test_text_is_taken_as_it_stands():
+    changed = override(Recipe(), ["class_weights=none", "name=007", "data='fer2013'", "zoom_limit=none"])
+    assert (changed.class_weights, changed.name, changed.data) == ("none", "007", "fer2013")
+    assert changed.options == {"zoom_limit": None}
+    with pytest.raises(ValueError, match="name: expected text, got 3"):
+        Recipe(name=3)
 
 
 def test_bad_files_and_names_are_named():

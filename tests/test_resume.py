@@ -1,12 +1,16 @@
 """Exact resume: kills, signals, early stopping; and what a run refuses to go on from."""
 
 import dataclasses
+import fcntl
+import json
 import logging
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +166,16 @@ def test_resuming_a_finished_run_changes_nothing(toy_run, caplog):
     assert before == {path: path.read_bytes() for path in toy_run.rglob("*") if path.is_file()}
 
 
+def test_only_one_process_trains_in_a_folder(unfinished, toy_recipe, tmp_path):
+    (tmp_path / "new" / "checkpoints").mkdir(parents=True)
+    for folder, begin in ((unfinished, training.resume), (tmp_path / "new", partial(training.train, toy_recipe))):
+        with open(folder / "checkpoints" / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with pytest.raises(BlockingIOError, match=f"another process is training in {folder}"):
+                begin(folder, verbose=0)
+    training.resume(unfinished, verbose=0)
+
+
 def test_early_stopping_holds_after_a_resume(toy_recipe, tmp_path, caplog):
     run = tmp_path / "run"
     training.train(dataclasses.replace(toy_recipe, epochs=9, patience=1, monitor="val_zoom_1"), run, verbose=0)
@@ -189,10 +203,23 @@ def test_resuming_a_damaged_or_foreign_checkpoint(unfinished, toy_recipe):
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match=f"{path} is damaged"):
             training.resume(unfinished)
+    arrays = dict(np.load(BytesIO(content)))
+    meta = json.loads(str(arrays["meta"]))
+    del meta["epoch"]
+    fewer = {name: value for name, value in arrays.items() if name != "v00000"}
+    for changed, words in (({**arrays, "meta": json.dumps(meta)}, "lacks epoch"), (fewer, "not of the shapes")):
+        np.savez(path, **changed)
+        with pytest.raises(ValueError, match=f"{path} is damaged: it.* {words}"):
+            training.resume(unfinished)
     path.write_bytes(content)
     files.write_json(unfinished / "recipe.json", {**toy_recipe.to_json(), "emotions": "eight"})
     with pytest.raises(ValueError, match=f"{path} holds the state of another model or optimizer"):
         training.resume(unfinished)
+    noted = environment.read(unfinished)
+    files.write_json(unfinished / "environment.json", {**noted, "data": 3})
+    with pytest.raises(ValueError, match="environment.json is not that of a run: expected `data`"):
+        training.resume(unfinished)
+    files.write_json(unfinished / "environment.json", noted)
     files.write_json(unfinished / "recipe.json", {**toy_recipe.to_json(), "epochs": "many"})
     with pytest.raises(ValueError, match="recipe.json: epochs: expected a whole number, got 'many'"):
         training.resume(unfinished)

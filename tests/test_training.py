@@ -1,6 +1,8 @@
 """Training: the run folder, the best model, and what ends in an error."""
 
 import dataclasses
+import logging
+import re
 
 import keras
 import numpy as np
@@ -84,6 +86,10 @@ def test_a_folder_that_holds_a_run_and_one_that_holds_none(copied, toy_recipe, t
     with pytest.raises(ValueError):
         training.train(bad, tmp_path / "new")
     assert not (tmp_path / "new").exists()  # a bad recipe leaves no run behind
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(NotADirectoryError, match=f"for the run at {place}, found the file {tmp_path}/file"):
+            training.train(toy_recipe, place)
 
 
 def test_damaged_models_are_named(copied, tmp_path):
@@ -149,3 +155,11 @@ def test_the_progress_counts_to_the_last_epoch_of_the_run(capsys):
     x = np.zeros((4, 2), "float32")
     model.fit(x, x[:, :1], initial_epoch=1, epochs=2, verbose=2, callbacks=[callbacks.Progress(6)])
     assert "Epoch 2/6" in capsys.readouterr().out
+
+
+def test_the_progress_fits_a_line_and_the_log_tells_of_the_glimpses(toy_recipe, tmp_path, capsys, caplog):
+    with caplog.at_level(logging.INFO):
+        training.train(dataclasses.replace(toy_recipe, epochs=1), tmp_path / "run", verbose=1)
+    lines = re.split("[\\r\\n\b]+", re.sub("\x1b\\[[0-9;]*m", "", capsys.readouterr().out))
+    assert max(map(len, lines)) < 160 and "val_emotion_accuracy: " in lines[-2]
+    assert re.search(r"glimpse 1: x -?0.\d\d ± 0.\d\d, y -?0.\d\d ± 0.\d\d, zoom 0.50 ± 0.00", caplog.text)

@@ -20,17 +20,17 @@ def is_prepared(opened) -> bool:
 
 
 @contextlib.contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path, doing: str = "preparing") -> Iterator[None]:
     """`folder`, made where it is missing, for this process alone; a killed process leaves it free.
 
-    Raises BlockingIOError where another process has it.
+    Raises BlockingIOError where another process has it, and is `doing` something there.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise BlockingIOError(f"another process is preparing in {folder}") from None
+            raise BlockingIOError(f"another process is {doing} in {folder}") from None
         yield
 
 
