@@ -256,6 +256,19 @@ def test_builder_configs(builder_module):
     assert "drawn_faces" in tfds.list_builders(with_community_datasets=False)
     one, other = builder_module.DrawnFacesConfig(train=5), builder_module.DrawnFacesConfig(train=6)
     assert one.name != other.name
+    for config in (one, builder_module.DrawnFacesConfig(size=64, colour=True, classes=8, train=5, test=0, seed=3)):
+        assert builder_module.named(config.name) == config
+    assert builder_module.named("colour64") == builder_module.DrawnFacesConfig(name="colour64", size=64, colour=True)
+
+
+def test_any_number_and_size_by_name(tmp_path):
+    pytest.importorskip("tensorflow_datasets")
+    from preprocessing import datasets
+    made = datasets.prepare("drawn_faces/colour24_8_9_3_2_7", None, tmp_path, report=lambda line: None)
+    assert {name: split.num_examples for name, split in made.info.splits.items()} == dict(train=9, validation=3, test=2)
+    assert datasets.builder("drawn_faces/colour24_8_9_3_2_7", tmp_path).info.features["image"].shape == (24, 24, 3)
+    with pytest.raises(ValueError, match="expected a configuration such as grey48, .*, got 'green48'"):
+        datasets.builder("drawn_faces/green48", tmp_path)
 
 
 @pytest.mark.parametrize("options, words", [

@@ -176,6 +176,8 @@ def _check(*, image_size, channels, classes, batch_norm, first_glimpse, rotation
         share(name, arguments[name])
     one_of("batch_norm", batch_norm, CHOICES)
     one_of("first_glimpse", first_glimpse, FIRST_GLIMPSES)
+    if arguments["context_activation"] not in (None, "tanh"):
+        raise ValueError(f"context_activation: expected None or 'tanh', got {arguments['context_activation']!r}")
     true_or_false("affect", arguments["affect"])
     true_or_false("rotation", rotation)
     whole_number("seed", arguments["seed"], 0)

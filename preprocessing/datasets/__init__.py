@@ -54,7 +54,8 @@ def prepare(name: str, source, data_dir, *, force: bool = False, report: Callabl
         return annotated.prepare(name, _module(name).Builder, source, data_dir, force=force,
                                  report=report, **options)
     if options:
-        raise ValueError(f"data set {name} is not made from annotated photos; no use for {', '.join(options)}")
+        raise ValueError(f"data set {name} is not made from annotated photos; no use for {', '.join(options)} "
+                         f"(what there is to choose of it stands in its name, as in drawn_faces/colour64)")
     old = _make(name, data_dir, {})
     if old.MANUAL_DOWNLOAD_INSTRUCTIONS:
         if source is None:
@@ -94,7 +95,9 @@ def _make(name: str, data_dir, options: dict):
     dataset, _, config = name.partition("/")
     module = _module(dataset)
     configs = [known.name for known in module.Builder.BUILDER_CONFIGS]
-    if config and config not in configs:
+    if config and config not in configs and hasattr(module, "named"):
+        config = module.named(config)
+    elif config and config not in configs:
         raise ValueError(f"data set {dataset} has no configuration {config!r}; known: {', '.join(configs) or 'none'}")
     return module.Builder(data_dir=Path(data_dir).expanduser(), **({"config": config} if config else {}), **options)
 
