@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from edram_fer import installation
 from edram_fer.commands.compare import compare, crops
 from edram_fer.commands.evaluate import evaluate, figures, report
 from edram_fer.commands.perturb import region_weights, robustness, saliency
@@ -43,6 +44,8 @@ def main(arguments=None):
         known = isinstance(error, (ValueError, OSError, FloatingPointError, ImportError))
         kind = "" if known else f"{type(error).__name__}: "
         hint = "" if known else " (set EDRAM_FER_TRACEBACK=1 to see where)"
+        if isinstance(error, ModuleNotFoundError):
+            hint = installation.hint(error.name or "")
         sys.exit(f"error: {kind}{_text(error)}{hint}")
 
 
