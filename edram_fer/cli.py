@@ -33,6 +33,7 @@ def main(arguments=None):
     """Run a command. Errors end in one sentence and status 1; EDRAM_FER_TRACEBACK=1 shows their traceback instead."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("absl").setLevel(logging.ERROR)
+    logging.getLogger("jax").setLevel(logging.WARNING)  # it tells each kind of device that it does not find
     logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells each letter of a PDF
     try:
         app(arguments, prog_name="edram-fer")
