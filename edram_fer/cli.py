@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from edram_fer import installation
 from edram_fer.commands.compare import compare, crops
 from edram_fer.commands.evaluate import evaluate, figures, report
 from edram_fer.commands.perturb import region_weights, robustness, saliency
@@ -32,6 +33,7 @@ def main(arguments=None):
     """Run a command. Errors end in one sentence and status 1; EDRAM_FER_TRACEBACK=1 shows their traceback instead."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("absl").setLevel(logging.ERROR)
+    logging.getLogger("jax").setLevel(logging.WARNING)  # it tells each kind of device that it does not find
     logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells each letter of a PDF
     try:
         app(arguments, prog_name="edram-fer")
@@ -43,6 +45,8 @@ def main(arguments=None):
         known = isinstance(error, (ValueError, OSError, FloatingPointError, ImportError))
         kind = "" if known else f"{type(error).__name__}: "
         hint = "" if known else " (set EDRAM_FER_TRACEBACK=1 to see where)"
+        if isinstance(error, ModuleNotFoundError):
+            hint = installation.hint(error.name or "")
         sys.exit(f"error: {kind}{_text(error)}{hint}")
 
 

@@ -1,32 +1,21 @@
 """environment.json: what a run was made with."""
 
 import datetime
-import importlib.metadata
 import os
 import platform
-import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import keras
-from packaging.requirements import Requirement
 
-from edram_fer import checkpoints, files
-
-PACKAGES = ("edram-fer", "keras", "tensorflow", "tensorflow-datasets", "jax", "numpy", "scikit-learn")
+from edram_fer import checkpoints, files, installation
 
 
 def versions():
-    """{package: version or None where it is not installed}, Python and the Keras backend among them."""
-    found = {"python": platform.python_version(), "backend": keras.backend.backend()}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = None
-    return found
+    """`installation.versions` with the Keras backend."""
+    return {**installation.versions(), "backend": keras.backend.backend()}
 
 
 def machine():
@@ -37,33 +26,6 @@ def machine():
         "system": platform.platform(),
         "devices": keras.distribution.list_devices(),
     }
-
-
-def missing_extras():
-    """{extra: names of its packages that are not installed or too old}, after the installed metadata of edram-fer.
-
-    Without them (a checkout that was not installed) nothing is known of the extras: {}.
-    """
-    missing = {}
-    try:
-        requirements = importlib.metadata.requires("edram-fer") or []
-    except importlib.metadata.PackageNotFoundError:
-        return missing
-    for text in requirements:
-        requirement = Requirement(text)
-        extras = re.findall(r"extra == ['\"]([\w-]+)['\"]", str(requirement.marker))
-        for extra in extras:
-            missing.setdefault(extra, [])
-            if requirement.name != "edram-fer" and not _is_installed(requirement):
-                missing[extra].append(requirement.name)
-    return missing
-
-
-def _is_installed(requirement):
-    try:
-        return requirement.specifier.contains(importlib.metadata.version(requirement.name), prereleases=True)
-    except importlib.metadata.PackageNotFoundError:
-        return False
 
 
 def record(run, recipe, described, data_dir):

@@ -2,6 +2,9 @@
 
 import inspect
 
+import keras
+import numpy as np
+
 from models.baseline import CNN
 from models.contract import one_of
 from models.deep_emotion import DeepEmotion
@@ -37,4 +40,10 @@ def build(name, *, image_size=(100, 100), channels=1, classes=7, **options):
     for option in options:
         if option not in known:
             raise ValueError(f"{name}: unknown option {option!r}; known are {', '.join(known)}")
-    return MODELS[name](image_size=image_size, channels=channels, classes=classes, **options)
+    arguments = {"image_size": image_size, "channels": channels, "classes": classes, **options}
+    return MODELS[name](**keras.tree.map_structure(_plain, arguments))
+
+
+def _plain(value):
+    """NumPy's numbers as Python's: Keras' layers and .keras files take no others."""
+    return value.item() if isinstance(value, np.generic) else value

@@ -47,11 +47,15 @@ def sample(images, windows, size, method="gather"):
         [B, N, h, w, C] in the coordinates' dtype.
 
     Raises:
-        ValueError: unknown method, or a size below 1.
+        ValueError: unknown method, no size of at least 1, or arrays of another rank.
     """
-    h, w = (size, size) if isinstance(size, numbers.Integral) else size
-    if h < 1 or w < 1:
-        raise ValueError(f"size: expected at least 1 x 1 sample points, got {size!r}")
+    sides = [size, size] if isinstance(size, numbers.Integral) else [*size]
+    if len(sides) != 2 or not all(isinstance(side, numbers.Integral) and side >= 1 for side in sides):
+        raise ValueError(f"size: expected (h, w) of at least 1 x 1 sample points, got {size!r}")
+    h, w = sides
+    for name, array, shape in (("images", images, "[B, H, W, C]"), ("windows", windows, "[B, N, 2, 3]")):
+        if len(np.shape(array)) != 4:
+            raise ValueError(f"{name}: expected {shape}, got the shape {np.shape(array)}")
     dtype = keras.backend.standardize_dtype(getattr(windows, "dtype", "float32"))
     dtype = dtype if dtype == "float64" else "float32"
     images, windows = ops.cast(images, dtype), ops.cast(windows, dtype)

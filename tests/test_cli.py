@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edram_fer import cli, data, files, recipe
+from edram_fer import cli, data, files, installation, recipe, startup
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPES = ", ".join(recipe.names())
@@ -145,6 +145,18 @@ def test_doctor_of_a_checkout_that_is_not_installed(run, monkeypatch):
     monkeypatch.setattr(metadata, "requires", missing)
     code, out, _ = run("doctor")
     assert code == 0 and "extra" not in out
+
+
+def test_without_the_backend_doctor_tells_and_the_others_say_what_to_install(run, monkeypatch):
+    def missing():
+        raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
+
+    monkeypatch.setattr(startup, "load_keras", missing)
+    monkeypatch.setattr(installation, "missing_extras", lambda: {"faces": ["dlib-bin"], "tensorflow": ["tensorflow"]})
+    code, out, _ = run("doctor")
+    assert code == 0 and "not there: No module named 'tensorflow'" in out and "edram-fer[tensorflow]" in out
+    code, _, line = run("inspect", "fer2013")
+    assert code == 1 and "pip install 'edram-fer[tensorflow]'; or set KERAS_BACKEND=jax" in line
 
 
 def test_inspect_data_and_run(run, arrays_file, trained):

@@ -96,6 +96,14 @@ def test_layout_is_recognised_and_every_row_read(tmp_path, layout, depth):
     assert layouts.fingerprint(tmp_path) == layouts.fingerprint(inside)
 
 
+def test_names_of_folders_may_be_capitals(tmp_path):
+    write_pictures(tmp_path, numbered=True)
+    for split in ("train", "test"):
+        (tmp_path / split).rename(tmp_path / split.title())
+    faces = table.read(tmp_path)
+    assert len(faces.ids) == len(ROWS) and set(faces.usages) == {"Training", "Test"} and not faces.rejected
+
+
 def test_rows_keep_the_order_of_the_file(tmp_path):
     faces = table.read(write_csv(tmp_path / "any_name.csv"))
     assert faces.ids == [f"fer2013-{row:05d}" for row in range(len(ROWS))]
@@ -124,6 +132,9 @@ def test_kaggle_counts_rows_without_a_label_and_sets_training_pictures_aside(tmp
     assert not {published.digests(faces)[row] for row in parts["train"]} & {
         published.digests(faces)[row] for row in parts["validation"]}
     assert any("no labelled test" in note for note in published.summary(faces)["notes"])
+    (tmp_path / "test.csv").unlink()
+    differences = published.summary(table.read(tmp_path))["differences"]
+    assert differences and not any("without a label" in difference for difference in differences)
 
 
 def test_folders_that_mix_the_tests_say_so(tmp_path):
@@ -183,7 +194,7 @@ def test_a_file_that_breaks_off(tmp_path, cut, status):
     ("train.csv", "label,pixels\n0,1\n", "expected a header with the columns emotion, pixels; found 'label,pixels'"),
     ("test.csv", "pixels\n1 2 3\n", "no labelled row .1 without a label"),
     ("fer2013.csv", "emotion,pixels,Usage\n0,1 2 3,Training\n", "more than half.*\n.*3 pixels instead of 2304"),
-    ("fer2013.tar.gz", "\x1f\x8b rest", "expected a header"),
+    ("fer2013.tar.gz", "\x1f\x8b rest", "is no csv in plain text.*archives must be unpacked"),
 ])
 def test_a_file_that_is_none(tmp_path, name, content, message):
     path = tmp_path / name

@@ -186,6 +186,7 @@ def test_the_yardstick_has_the_parameters_of_edram(options):
         ("edram", {"zoom_limit": 1.1}, "zoom_limit"),
         ("edram", {"emission_rate": 0}, "emission_rate"),
         ("edram", {"zoom_limit": "half"}, "zoom_limit"),
+        ("edram", {"zoom_limit": True}, "zoom_limit"),
         ("edram", {"zoom_mode": "cut"}, "zoom_mode"),
         ("edram", {"zoom_measure": "area"}, "zoom_measure"),
         ("edram", {"first_glimpse": "centre"}, "first_glimpse"),
@@ -241,3 +242,10 @@ def test_the_yardstick_has_the_parameters_of_edram(options):
 def test_errors_name_the_argument(name, options, named):
     with pytest.raises(ValueError, match=named):
         models.build(name, **options)
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    numbers = {"classes": np.int64(5), "image_size": (np.int64(32), np.int32(40)), "dropout": np.float32(0.5)}
+    model = build("cnn", **numbers)
+    model.save(tmp_path / "model.keras")
+    assert model.output_shapes["emotion"] == (None, 1, 5)

@@ -161,8 +161,13 @@ def test_coordinates_are_float32_whatever_the_images_are():
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
-    [({"size": 0}, "size"), ({"size": (3, 0)}, "size"), ({"size": 3, "method": "cubic"}, "method")],
+    [
+        *(({"size": size}, "size: expected") for size in (0, (3, 0), (3,), (2.5, 3))),
+        ({"size": 3, "method": "cubic"}, "method"),
+        ({"size": 3, "images": pictures(1, 4, 4, 1)[0]}, "images: expected .* got the shape .4, 4, 1."),
+        ({"size": 3, "windows": random_windows(1, 1)[0]}, "windows: expected .* got the shape .1, 2, 3."),
+    ],
 )
 def test_errors_name_the_argument(arguments, named):
     with pytest.raises(ValueError, match=named):
-        sample(pictures(1, 4, 4, 1), random_windows(1, 1), **arguments)
+        sample(**{"images": pictures(1, 4, 4, 1), "windows": random_windows(1, 1), **arguments})

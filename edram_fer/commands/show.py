@@ -54,12 +54,22 @@ def _names_a_data_set(source: str) -> bool:
 
 def doctor():
     """Versions, backend, devices, and which extras are missing."""
-    from edram_fer import environment
+    from edram_fer import installation
 
-    for name, version in environment.versions().items():
+    for name, version in installation.versions().items():
         typer.echo(f"{name:24}{version or 'not installed'}")
-    for name, value in environment.machine().items():
+    for name, value in _backend().items():
         typer.echo(f"{name:24}{', '.join(value) if isinstance(value, list) else value}")
-    for extra, missing in environment.missing_extras().items():
+    for extra, missing in installation.missing_extras().items():
         hint = f"missing {', '.join(missing)}: pip install 'edram-fer[{extra}]'" if missing else "complete"
         typer.echo(f"{'extra ' + extra:24}{hint}")
+
+
+def _backend():
+    """{"backend", and what it runs on}; where it cannot be imported, why."""
+    try:
+        startup.load_keras()
+        from edram_fer import environment
+    except ImportError as missing:
+        return {"backend": f"not there: {missing}"}
+    return {"backend": environment.versions()["backend"], **environment.machine()}

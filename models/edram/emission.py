@@ -44,7 +44,8 @@ class EmissionNetwork(keras.layers.Layer):
 
     def __init__(self, zoom_limit=None, zoom_mode="squash", zoom_measure="entries", rotation=True, rate=1.0, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
-        if zoom_limit is not None and not (isinstance(zoom_limit, numbers.Real) and 0 < zoom_limit <= 1):
+        a_number = isinstance(zoom_limit, numbers.Real) and not isinstance(zoom_limit, bool)
+        if zoom_limit is not None and not (a_number and 0 < zoom_limit <= 1):
             raise ValueError(f"zoom_limit: expected None or a number in (0, 1], got {zoom_limit!r}")
         if zoom_mode not in ZOOM_MODES:
             raise ValueError(f"zoom_mode: expected one of {', '.join(ZOOM_MODES)}, got {zoom_mode!r}")

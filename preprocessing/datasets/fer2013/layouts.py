@@ -100,6 +100,9 @@ def _header(path: Path) -> str:
         header = lines.readline(1000)
     if not header.strip():
         raise ValueError(f"{path} is empty or starts with an empty line; expected the header emotion,pixels,Usage")
+    if not header.strip().isprintable():
+        raise ValueError(f"{path} is no csv in plain text or UTF-8; expected the header emotion,pixels,Usage (archives "
+                         f"must be unpacked)")
     return header.rstrip("\r\n")
 
 
@@ -121,13 +124,13 @@ def _pictures(folder: Path) -> tuple[Path, ...]:
 
     Folders beside train and test, and of other emotions, are taken along, so that the reader names what they hold.
     """
-    if not any((folder / split).is_dir() for split in SPLITS):
+    if not any(entry.is_dir() and entry.name.casefold() in SPLITS for entry in folder.iterdir()):
         return ()
     paths = [path for path in folder.glob("*/*/*") if not path.name.startswith(".")]
     if not any(is_class(path.parts[-2]) for path in paths):
         return ()
-    return tuple(sorted(paths, key=lambda path: (SPLITS.get(path.parts[-3], 2), path.parts[-3], path.parts[-2],
-                                                 _number(path), path.name)))
+    return tuple(sorted(paths, key=lambda path: (SPLITS.get(path.parts[-3].casefold(), 2), path.parts[-3],
+                                                 path.parts[-2], _number(path), path.name)))
 
 
 def is_class(folder_name: str) -> bool:

@@ -119,7 +119,7 @@ def _differences(found: dict) -> list[str]:
         pairs += [(f"{usage} {name}", classes[name], CLASSES[usage][name]) for name in SEVEN]
         if usage != "Training":
             pairs.append((f"{usage} duplicates of Training", found["duplicates"].get(usage, 0), DUPLICATES[usage]))
-    if kaggle:
+    if kaggle and found["unlabelled"]:     # train.csv may come alone
         pairs.append(("rows without a label", found["unlabelled"], UNLABELLED))
     else:
         pairs += [("distinct pictures", found["distinct"], DISTINCT), ("blank pictures", found["blank"], BLANK),

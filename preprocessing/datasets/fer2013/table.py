@@ -147,9 +147,9 @@ def _picture_rows(found: Source) -> Iterator[Face | Rejected]:
 
 
 def _usage(path: Path, layout: str) -> str:
-    folder = path.parts[-3]
+    folder = path.parts[-3].casefold()
     if folder not in layouts.SPLITS:
-        raise ValueError(f"in the folder {folder}, expected train or test")
+        raise ValueError(f"in the folder {path.parts[-3]}, expected train or test")
     if layout == layouts.NUMBER_FOLDERS:
         if not layouts.NUMBER_NAME.fullmatch(path.name):
             raise ValueError("not named im<k>.png like the other files")
