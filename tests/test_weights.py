@@ -2,9 +2,15 @@
 
 import numpy as np
 import pytest
+from genuine import FER2013, needs_fer2013
+from PIL import Image
 
 import edram_fer
 from edram_fer import checkpoints, weights
+from edram_fer.evaluation import predict
+from preprocessing import emotions
+
+ACCURACY = 0.654  # of the package's model on the test pictures of FER2013, docs/results.md
 
 
 def test_a_run_put_among_them_is_loaded_by_its_name(trained, contents, tmp_path, monkeypatch):
@@ -34,3 +40,15 @@ def test_values_that_float16_cannot_hold_are_named(trained, tmp_path):
     with pytest.raises(ValueError, match=r"float16 cannot hold its values, up to 1e\+06"):
         weights.halve(tmp_path / "wild.keras", tmp_path / "half.keras")
     assert not (tmp_path / "half.keras").exists()
+
+
+@needs_fer2013
+def test_the_package_s_model_of_fer2013_scores_what_the_docs_say():
+    Image.MAX_IMAGE_PIXELS = None
+    index, mosaic = np.load(FER2013 / "index.npz"), np.asarray(Image.open(FER2013 / "mosaic.png"))
+    tiles = mosaic.reshape(mosaic.shape[0] // 48, 48, -1, 48).swapaxes(1, 2).reshape(-1, 48, 48, 1)
+    chosen = np.flatnonzero(index["usage"] == 2)[::3]
+    model = edram_fer.load("fer2013-edram")
+    found = predict(model, tiles[index["tile"][chosen]])["probabilities"][:, -1].argmax(axis=-1)
+    truth = [model.emotions.index(emotions.from_code("FER2013", code)) for code in index["emotion"][chosen].tolist()]
+    assert np.mean(found == truth) == pytest.approx(ACCURACY, abs=0.04)  # of a third of the test pictures

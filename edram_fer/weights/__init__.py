@@ -25,7 +25,8 @@ def path_of(name):
 
 
 def halve(source, target):
-    """Copy a .keras file with its weights in float16. A value that float16 cannot hold raises ValueError.
+    """Copy a .keras file with its weights in float16, without the optimizer's state. A value that float16 cannot hold
+    raises ValueError.
 
     Keras casts what it reads to the dtype of each variable, so that the copy loads as the original does.
     """
@@ -39,7 +40,7 @@ def halve(source, target):
 
 
 def _halved(content):
-    """An HDF5 file, as bytes, with its float32 arrays in float16."""
+    """An HDF5 file, as bytes, with its float32 arrays in float16 and without the group of the optimizer."""
     import h5py
     import numpy as np
 
@@ -47,6 +48,8 @@ def _halved(content):
     with h5py.File(io.BytesIO(content)) as old, h5py.File(result, "w") as new:
 
         def copy(path, item):
+            if path.partition("/")[0] == "optimizer":
+                return
             if isinstance(item, h5py.Group):
                 made = new.require_group(path)
             else:
