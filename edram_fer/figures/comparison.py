@@ -98,7 +98,7 @@ def _of_faces(study):
 
 def _difference(study, name):
     maps = study.differences[name]
-    steps = list(next(iter(maps.values())))
+    steps = sorted(next(iter(maps.values())), key=lambda step: step == "mean")  # the mean last, as in the heat maps
     titles = ["mean" if step == "mean" else f"glimpse {step}" for step in steps]
     return difference_maps(
         [study.faces[group] for group in maps], [[each[step] for step in steps] for each in maps.values()],
