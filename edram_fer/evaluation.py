@@ -121,13 +121,14 @@ def inputs(model, pictures):
     return {name: pictures[name] for name in wanted}
 
 
-def predict(model, images, batch_size=128, *, windows=None, landmarks=None):
+def predict(model, images, batch_size=128, *, windows=None, emitted=None, landmarks=None):
     """Run a model over pictures.
 
     Args:
         model: maps {"image"} to the outputs that all models share.
         images: uint8 [n, H, W, C], or float in [0, 1].
         windows: optional [n, N, 2, 3] to look at in place of the model's own (all models but the yardstick).
+        emitted: optional [n, N, 2, 3], what an EDRAM's where-path sees with these windows; None: the windows.
         landmarks: [n, 68, 2] in pixels for a model that looks for its crops by them.
 
     Returns: dict of float32 arrays: "probabilities" [n, T, K], "windows" [n, N, 2, 3], "weights" [n, N] and, of a
@@ -137,7 +138,7 @@ def predict(model, images, batch_size=128, *, windows=None, landmarks=None):
     """
     _check_size(model, images)
     size, parts = min(batch_size, len(images)), []
-    more = {"windows": windows, "landmarks": landmarks}
+    more = {"windows": windows, "emitted": emitted, "landmarks": landmarks}
     more = {name: np.asarray(values, np.float32) for name, values in more.items() if values is not None}
     white = 255 if images.dtype == np.uint8 else 1
     for start in range(0, len(images), size):

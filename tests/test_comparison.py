@@ -295,7 +295,7 @@ def test_names_are_as_long_as_needed(folder, tmp_path):
     assert [run.name for run in read([folder / "a", tmp_path / "other" / "a"]).runs] == [f"{folder.name}/a", "other/a"]
 
 
-def test_one_data_set_in_two_files(folder, tmp_path):
+def test_fingerprints_tell_data_sets_apart(folder, tmp_path):
     shutil.copytree(folder / "a", tmp_path / "a")
     shutil.copytree(folder / "a", tmp_path / "b")
     for name, fingerprint, data in (("a", "f1", "fer2013"), ("b", "f1", "fer2013.npz")):
@@ -303,9 +303,12 @@ def test_one_data_set_in_two_files(folder, tmp_path):
         metrics["run"] |= {"fingerprint": fingerprint, "data": data}
         files.write_json(tmp_path / name / "metrics.json", metrics)
     assert len(read([tmp_path / "a", tmp_path / "b"]).runs) == 2
-    files.write_json(tmp_path / "b" / "metrics.json", metrics | {"run": metrics["run"] | {"fingerprint": "f2"}})
-    with pytest.raises(ValueError, match="data set: .*a has fer2013, .*b has fer2013.npz"):
-        read([tmp_path / "a", tmp_path / "b"])
+    for data in ("fer2013.npz", "fer2013"):  # of the same name, too
+        other = metrics["run"] | {"fingerprint": "f2", "data": data}
+        files.write_json(tmp_path / "b" / "metrics.json", metrics | {"run": other})
+        message = f"data set: .*a has fer2013 with the fingerprint f1, .*b has {data} with the fingerprint f2;"
+        with pytest.raises(ValueError, match=message):
+            read([tmp_path / "a", tmp_path / "b"])
 
 
 def change(name, run, data):

@@ -37,6 +37,11 @@ def test_columns_in_any_order_without_labels_with_a_byte_order_mark(read):
     assert found.points.tolist() == [[3, 4]] and found.label.tolist() == [""]
 
 
+def test_blanks_around_names_are_not_part_of_them(read):
+    found = read("subject , image,start_x,start_y , duration\ns1 , a.png , 1 ,2,3\ns1,a.png,4,5,6\n")
+    assert [*found.paths()] == [("s1", "a.png")] and found.unknown == {}
+
+
 def test_no_fixations(read):
     found = read(HEADER)
     assert len(found) == 0 and found.points.shape == (0, 2) and found.paths() == {}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import models
-from edram_fer import attention, evaluation, files
+from edram_fer import attention, files
 from edram_fer.attention.alternatives import KINDS, alternative
 from edram_fer.figures.looking import looking as draw
 from edram_fer.studies import looking
@@ -67,14 +67,20 @@ def test_a_run_is_asked(trained):
     assert result["pictures"] == 21  # of 24, three of contempt, which the model does not know
 
 
-def test_what_was_emitted_given_as_windows_changes_nothing():
-    """Where the sensor cuts at the limit the where-path does not: the cut windows would be others to it."""
+def test_windows_given_in_place_of_those_that_were_cut():
+    """Where the sensor cuts at the limit the where-path does not, and what it is given instead it does not cut."""
     size = {"image_size": (32, 32), "glimpse_size": 16, "glimpse_units": 8, "head_units": 8, "classification_units": 8}
     model = models.build("edram", **size, glimpses=2, zoom_limit=0.3, zoom_mode="clip", location_units=8)
-    images = np.random.default_rng(0).integers(0, 255, (5, 32, 32, 1), np.uint8)
-    own = evaluation.predict(model, images)
-    given = evaluation.predict(model, images, windows=own["emitted"][:, :2])
-    np.testing.assert_allclose(given["probabilities"], own["probabilities"], atol=1e-6)
+    image = np.random.default_rng(0).random((5, 32, 32, 1), np.float32)
+    own = model({"image": image})
+    given = model({"image": image, "windows": own["windows"], "emitted": own["emitted"][:, :2]})
+    np.testing.assert_allclose(given["emotion"], own["emotion"], atol=1e-6)
     np.testing.assert_allclose(given["windows"], own["windows"], atol=1e-6)
-    cut = evaluation.predict(model, images, windows=own["windows"])
-    assert np.abs(cut["probabilities"] - own["probabilities"]).max() > 1e-5
+    cut = model({"image": image, "windows": own["windows"]})
+    assert np.abs(np.subtract(cut["emotion"], own["emotion"])).max() > 1e-5
+    whole = alternative("whole", own["windows"]).astype(np.float32)
+    free = models.build("edram", **size, glimpses=2, location_units=8)
+    free.set_weights(model.get_weights())
+    found = [each({"image": image, "windows": whole}) for each in (model, free)]
+    np.testing.assert_array_equal(found[0]["windows"], whole)
+    np.testing.assert_allclose(*(each["emotion"] for each in found), atol=1e-6)

@@ -141,17 +141,20 @@ def fixation_map(points, shape, sigma, weights=None):
 
 
 def _rows(path):
-    """(line, {column: text or None}) of the rows that are not empty."""
+    """(line, {column: text or None}) of the rows that are not empty; names and texts without blanks around them."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as source:  # spreadsheets write a byte order mark
             reader = csv.DictReader(source, skipinitialspace=True)
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+            missing = [name for name in COLUMNS if name not in reader.fieldnames]
             if missing:
-                found = ", ".join(reader.fieldnames or []) or "nothing"
+                found = ", ".join(reader.fieldnames) or "nothing"
                 raise ValueError(f"{path} lacks the columns {', '.join(missing)}; its first line holds {found}")
             if twice := [name for name in COLUMNS if reader.fieldnames.count(name) > 1]:
                 raise ValueError(f"{path} names the columns {', '.join(twice)} more than once")
-            yield from ((reader.line_num, row) for row in reader)
+            for row in reader:
+                texts = {name: text.strip() if isinstance(text, str) else text for name, text in row.items()}
+                yield reader.line_num, texts
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing; expected a CSV file of fixations") from None
     except (UnicodeDecodeError, csv.Error) as error:
@@ -162,7 +165,7 @@ def _malformed(row):
     """What keeps a row from being looked up, or None. (csv puts the values beyond the columns under None.)"""
     if None in row:
         return f"expected {len(row) - 1} values, got {len(row) - 1 + len(row[None])}"
-    empty = [name for name in ("subject", "image") if not (row[name] or "").strip()]
+    empty = [name for name in ("subject", "image") if not row[name]]
     return f"{empty[0]}: expected a name, got nothing" if empty else None
 
 

@@ -104,8 +104,7 @@ def read(folders, split=None, *, fewest=2):
     evaluated = [Evaluated(folder) for folder in folders]
     first = evaluated[0]
     for other in evaluated[1:]:
-        if _fingerprint(first) is None or _fingerprint(first) != _fingerprint(other):  # else one data set, two files
-            _same("data set", first, first.metrics["run"]["data"], other, other.metrics["run"]["data"])
+        _same_data(first, other)
     split = _split(evaluated, split)
     emotions = first.metrics["splits"][split]["confusion"]["emotions"]  # in canonical order
     found = [_rows(run, split, emotions) for run in evaluated]
@@ -151,8 +150,16 @@ def _chosen(found, rows):
     return {**chosen, "emotions": found["emotions"], "subjects": subjects}
 
 
-def _fingerprint(run):
-    return run.metrics["run"].get("fingerprint")
+def _same_data(first, other):
+    """One data set may have two names (its own, and that of its arrays file), and two data sets one ("folder"): where
+    both fingerprints are known, these decide."""
+    about = [run.metrics["run"] for run in (first, other)]
+    told, prints = [each["data"] for each in about], [each.get("fingerprint") for each in about]
+    if None not in prints:
+        if prints[0] == prints[1]:
+            return
+        told = [f"{name} with the fingerprint {digest[:12]}" for name, digest in zip(told, prints, strict=True)]
+    _same("data set", first, told[0], other, told[1])
 
 
 def _same(what, first, value, other, value_of_other):

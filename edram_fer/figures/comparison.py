@@ -61,12 +61,13 @@ def _of_numbers(study):
             low="preference_low", high="preference_high", reference=1, percent=False,
             label="share of the attention / share of the area")
     if people := tables["people"]:
-        asked, held = {row["measure"] for row in people}, {row["of"] for row in people}
-        candidates = {name: title for name, (title, _) in CANDIDATES.items() if name in held}
+        asked = {row["measure"] for row in people}
         panels = {name: title for name, title in MEASURES.items() if name in asked}
         paths = {name: panels.pop(name) for name in list(panels) if name in PATH_MEASURES}
         for name, chosen in (("people.svg", panels), ("people_paths.svg", paths)):
             if chosen:
+                held = {row["of"] for row in people if row["measure"] in chosen}  # a path has no blob in the middle
+                candidates = {key: title for key, (title, _) in CANDIDATES.items() if key in held}
                 drawn[name] = dots(people, names, candidates, chosen, group="of", panel="measure", value="mean",
                                    percent=False, shared=False)
     if contrasts := [row for row in tables["looking"] if row["kind"] == "contrasts"]:
@@ -98,7 +99,7 @@ def _of_faces(study):
 
 def _difference(study, name):
     maps = study.differences[name]
-    steps = list(next(iter(maps.values())))
+    steps = sorted(next(iter(maps.values())), key=lambda step: step == "mean")  # the mean last, as in the heat maps
     titles = ["mean" if step == "mean" else f"glimpse {step}" for step in steps]
     return difference_maps(
         [study.faces[group] for group in maps], [[each[step] for step in steps] for each in maps.values()],

@@ -37,9 +37,7 @@ def curves(history, monitor="val_loss"):
 
     Args:
         history: {column: [epochs]}, columns named as in Keras' logs ("loss", "val_emotion_accuracy", "learning_rate")
-        and
-            as `attention.glimpse_statistics` names them, with or without "val_" ("val_zoom_1", "val_zoom_1_sd").
-
+            and as `attention.glimpse_statistics` names them, with or without "val_" ("val_zoom_1", "val_zoom_1_sd").
         monitor: the column by which the best epoch was chosen; one that ends in "accuracy" is better high.
 
     Returns: Figure of one or two rows; a panel without its columns is left out.

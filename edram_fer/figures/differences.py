@@ -60,8 +60,8 @@ def signed_bar(figure, axes, top, label, shrink=1.0, tell="{:+.3g}"):
 
 
 def round_up(value):
-    """Top of a scale: the next of 1, 2, 5, 10, ... times a power of ten; 1 for 0."""
+    """Top of a scale: the next of 1, 2, 3, 4, 6, 8, 10 times a power of ten; 1 for 0."""
     if not value:
         return 1.0
     power = 10.0 ** np.floor(np.log10(value))
-    return float(next(step for step in (1, 2, 5, 10) if step * power >= value * (1 - 1e-9)) * power)
+    return float(next(step for step in (1, 2, 3, 4, 6, 8, 10) if step * power >= value * (1 - 1e-9)) * power)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 from tqdm.auto import tqdm
 
 from edram_fer import attention, files, scores
@@ -35,16 +36,15 @@ def look(run, *, split="test", data=None, data_dir=None, draws=3, seed=0, batch_
     if not attention.has_windows(own["windows"]):
         raise ValueError(f"{run}: the model sees the whole of every picture, there are no windows to exchange")
     right = {"own": _right(own, labels)}
-    # What was emitted, where the sensor cuts it to a limit (zoom_mode clip): the where-path sees it uncut, and would
-    # else be shown zooms that it has never seen.
-    count = own["windows"].shape[1]
-    source = own["emitted"][:, :count] if "emitted" in own else own["windows"]
+    # Where the sensor cuts what was emitted to a limit (zoom_mode clip), the where-path sees it uncut: it would else
+    # be shown zooms that it has never seen.
+    uncut = own["emitted"][:, : own["windows"].shape[1]] if "emitted" in own else None
     jobs = [(kind, seed + i) for kind in KINDS for i in range(draws if kind in ("shuffled", "random") else 1)]
     for kind, number in tqdm(jobs, desc="windows", disable=None):
-        windows = alternative(kind, source, number)
-        found = _right(
-            evaluation.predict(model, pictures["image"], batch_size, windows=windows, landmarks=landmarks), labels
-        )
+        windows = alternative(kind, own["windows"], number)
+        seen = None if uncut is None else _at(windows, alternative(kind, uncut, number))
+        given = {"windows": windows, "emitted": seen, "landmarks": landmarks}
+        found = _right(evaluation.predict(model, pictures["image"], batch_size, **given), labels)
         right[kind] = right.get(kind, 0) + found / sum(kind == other for other, _ in jobs)
     about = {"split": split, "pictures": len(labels), "draws": draws, "seed": seed}
     result = {**about, **compared(right, subjects=pictures.get("subject"), seed=seed)}
@@ -77,6 +77,11 @@ def compared(right, *, subjects=None, repeats=1000, seed=0):
         "accuracy": {name: rows[name] for name in right},
         "contrasts": {name: rows[name] for name in pairs},
     }
+
+
+def _at(places, sizes):
+    """The windows `sizes`, [n, N, 2, 3], at the centres of `places`."""
+    return np.concatenate([sizes[..., :2], places[..., 2:]], axis=-1)
 
 
 def _right(outputs, labels):

@@ -24,7 +24,8 @@ class EDRAMCell(keras.layers.Layer):
     Call arguments:
         image: float32 [B, H, W, C].
         states: [h1, c1, h2, c2], each [B, units]; their sizes are `state_size`.
-        matrix: float32 [B, 2, 3], the matrix of this glimpse as emitted.
+        matrix: float32 [B, 2, 3], the matrix of this glimpse as emitted, for the where-path.
+        window: float32 [B, 2, 3], the one that the sensor uses (see EmissionNetwork.restrict).
         step: Python int; training: bool.
 
     Returns:
@@ -68,9 +69,8 @@ class EDRAMCell(keras.layers.Layer):
         zeros = [ops.zeros((ops.shape(context)[0], units), dtype=dtype) for units in self.state_size]
         return [zeros[0], zeros[1], ops.cast(context, dtype), zeros[3]]
 
-    def call(self, image, states, matrix, step=0, training=False):
+    def call(self, image, states, matrix, window, step=0, training=False):
         h1, c1, h2, c2 = states
-        window = self.emission.restrict(matrix)
         glimpse = sample(image, window[:, None], self.glimpse_size, self.sensor)[:, 0]
         merged = self.glimpse(glimpse, matrix, step=step, training=training)
         h1, (h1, c1) = self.lstm1(merged, [h1, c1], training=training)

@@ -56,8 +56,9 @@ class EDRAM(FERModel):
         sensor: "gather", or with rotation=False also "separable".
 
     Call arguments:
-        inputs: {"image": [B, H, W, C] in [0, 1]}, and as an option "windows" [B, T, 2, 3], which take the place of the
-            emissions: sensor and where-path then see these, the states go on as ever.
+        inputs: {"image": [B, H, W, C] in [0, 1]}, and as an option "windows" [B, T, 2, 3], which the sensor then uses
+            as they are, whatever the zoom limit, and with them "emitted" [B, T, 2, 3], which the where-path then sees
+            (without them: the windows). The states go on as ever.
 
     Returns:
         A dict, all float32: "emotion" logits [B, T, K]; "affect" [B, T, 2] = valence, arousal in [-1, 1] (-2
@@ -127,15 +128,19 @@ class EDRAM(FERModel):
 
     def call(self, inputs, training=False):
         image = ops.cast(inputs["image"], "float32")
-        given = inputs.get("windows")
+        windows = inputs.get("windows")
+        seen = inputs.get("emitted", windows)
         context = self.context(image, training=training)
         states = self.cell.get_initial_state(context)
         emitted = [self._first_matrix(image, context)]
         used, hidden = [], []
         for step in range(self.arguments["glimpses"]):
-            matrix = emitted[step] if given is None else ops.cast(given[:, step], "float32")
-            used.append(self.cell.emission.restrict(matrix))
-            h1, next_matrix, states = self.cell(image, states, matrix, step=step, training=training)
+            if windows is None:
+                matrix, window = emitted[step], self.cell.emission.restrict(emitted[step])
+            else:
+                matrix, window = (ops.cast(given[:, step], "float32") for given in (seen, windows))
+            used.append(window)
+            h1, next_matrix, states = self.cell(image, states, matrix, window, step=step, training=training)
             emitted.append(next_matrix)
             hidden.append(h1)
         windows, hidden = ops.stack(used, axis=1), ops.stack(hidden, axis=1)
