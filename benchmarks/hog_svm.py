@@ -72,6 +72,8 @@ def main():
     described = data.describe(options.data, data_dir=options.data_dir)
     if described["channels"] != 1:
         parser.error(f"--data: expected grey faces, {options.data} has {described['channels']} channels")
+    if missing := [name for name in ("train", "validation") if name not in described["splits"]]:
+        parser.error(f"--data: expected train and validation, {options.data} has no {' and no '.join(missing)}")
     names = [name for name in ("train", "validation", "test", "test_clean") if name in described["splits"]]
     splits = {name: data.arrays(options.data, name, data_dir=options.data_dir) for name in names}
     accuracy, cell, cost, machine = choose(splits, options.cells, options.costs)

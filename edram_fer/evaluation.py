@@ -310,9 +310,8 @@ def _softmax(logits):
 def _check_size(model, images):
     if images.ndim != 4 or not len(images):
         raise ValueError(f"pictures must be [n > 0, H, W, C], not {list(images.shape)}")
-    config = model.get_config()
-    expected = (*config["image_size"], config["channels"])
-    if images.shape[1:] != tuple(expected):
+    expected = model.input_shapes()["image"][1:]
+    if images.shape[1:] != expected:
         raise ValueError(f"the model takes pictures of H x W x C = {expected}, these have {images.shape[1:]}")
 
 

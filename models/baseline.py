@@ -24,13 +24,15 @@ from models.spatial_transformer import IDENTITY
 class CNN(FERModel):
     """Glimpse CNN on the whole image -> area average -> what-path -> one hidden layer -> the heads of EDRAM.
 
-    The area average brings the trunk's output to the size that it has on one glimpse (4x4 for 26x26 points). The hidden
-    layer takes the place of both LSTMs, the where-path, the context and the emission network, and is so wide as
-    to have the parameters of the EDRAM with the same options (within 1 % for the default sizes).
+    The area average brings the trunk's output to the size that it has on one glimpse (4x4 for 26x26 points); of a
+    smaller image it repeats what there is. The hidden layer takes the place of both LSTMs, the where-path, the context
+    and the emission network, and is so wide as to have the parameters of the EDRAM with the same options (within 1 %
+    for the default sizes).
 
     Args:
-        image_size, channels, classes, affect, batch_norm_momentum, glimpse_units, head_units, glimpse_filters, dropout,
-        seed: as in EDRAM.
+        image_size: (H, W) in pixels, each at least 14, of which the trunk leaves one point.
+        channels, classes, affect, batch_norm_momentum, glimpse_units, head_units, glimpse_filters, dropout, seed: as in
+        EDRAM.
         glimpse_size, classification_units, location_units: of the EDRAM that it is compared with.
         hidden_units: width of the hidden layer; None: equal parameters, see above.
 
@@ -60,7 +62,7 @@ class CNN(FERModel):
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)
-        check_image_and_classes(image_size, channels, classes, smallest_side=26)
+        check_image_and_classes(image_size, channels, classes, smallest_side=SMALLEST_GLIMPSE)
         whole_number("glimpse_size", glimpse_size, SMALLEST_GLIMPSE)
         lstms = {"classification_units": classification_units, "location_units": location_units}
         for name, value in {"glimpse_units": glimpse_units, "head_units": head_units, **lstms}.items():

@@ -72,7 +72,7 @@ def filter_counts(name, value, count):
 
 def share(name, value):
     """Raise ValueError unless `value` is a number in [0, 1)."""
-    if not isinstance(value, numbers.Real) or not 0 <= value < 1:
+    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= value < 1:
         raise ValueError(f"{name}: expected a number in [0, 1), got {value!r}")
 
 

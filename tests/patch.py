@@ -21,9 +21,6 @@ class Patch:
     def __init__(self, windows=True):
         self.windows, self.asked, self.broken = windows, 0, None
 
-    def get_config(self):
-        return {"image_size": SHAPE, "channels": 1}
-
     def input_shapes(self):
         return {"image": (None, *SHAPE, 1)}
 

@@ -28,9 +28,6 @@ class Brightness:
     def __init__(self):
         self.batches = []
 
-    def get_config(self):
-        return {"image_size": (SIZE, SIZE), "channels": 1}
-
     def input_shapes(self):
         return {"image": (None, SIZE, SIZE, 1)}
 

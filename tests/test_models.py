@@ -165,6 +165,13 @@ def test_the_yardstick_has_the_parameters_of_edram(options):
     assert models.build("cnn", **options).count_params() == pytest.approx(edram, rel=0.1)
 
 
+def test_the_yardstick_takes_what_its_trunk_takes():
+    model = draw_weights(build("cnn", image_size=(14, 15), glimpse_size=26))
+    assert model.cnn(pictures(1, 14, 15, 1)).shape[1:3] == (1, 1)
+    emotion = outputs_of(model, inputs(model, 3))["emotion"]
+    assert emotion.shape == (3, 1, CLASSES) and np.isfinite(emotion).all() and np.ptp(emotion, axis=0).max() > 0
+
+
 @pytest.mark.parametrize(
     ("name", "options", "named"),
     [
@@ -177,7 +184,7 @@ def test_the_yardstick_has_the_parameters_of_edram(options):
         ("edram", {"glimpse_size": 13}, "glimpse_size"),
         ("edram", {"image_size": (11, 32)}, "image_size"),
         ("edram", {"image_size": 48}, "image_size"),
-        ("cnn", {"image_size": (25, 32)}, "image_size"),
+        ("cnn", {"image_size": (13, 32)}, "image_size: expected a whole number of at least 14, got 13"),
         ("edram", {"channels": 0}, "channels"),
         ("cnn", {"classes": 1}, "classes"),
         ("edram", {"batch_norm": "per_glimpse"}, "batch_norm"),
@@ -211,6 +218,9 @@ def test_the_yardstick_has_the_parameters_of_edram(options):
         ("deep_emotion", {"trunk_filters": (64, 128, 0)}, "trunk_filters"),
         ("deep_emotion", {"units": 0}, "units"),
         ("deep_emotion", {"dropout": 1}, "dropout"),
+        ("deep_emotion", {"dropout": False}, "dropout: expected a number in"),
+        ("deep_emotion", {"penalty": True}, "penalty: expected a number of at least 0, got True"),
+        ("deep_emotion", {"bound": True}, "bound: expected a number in"),
         ("deep_emotion", {"classes": 1}, "classes"),
         ("ran", {"backbone": "vgg19"}, "backbone: expected one of vgg16, resnet18, .*, got 'vgg19'"),
         ("ran", {"crops": "fixed6"}, "crops: expected one of fixed5, face, fixed7, landmarks, random, got 'fixed6'"),

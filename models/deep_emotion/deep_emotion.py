@@ -186,10 +186,12 @@ def _check(*, image_size, channels, classes, transformer, localisation, bound, l
         share(name, arguments[name])
     whole_number("units", arguments["units"], 1)
     for name, value in {"localisation_rate": localisation_rate, "bound": bound}.items():
-        if not (name == "bound" and value is None) and not (isinstance(value, numbers.Real) and 0 < value <= 1):
+        if name == "bound" and value is None:
+            continue
+        if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 < value <= 1:
             raise ValueError(f"{name}: expected a number in (0, 1], got {value!r}")
     penalty, filters = arguments["penalty"], arguments["trunk_filters"]
-    if not isinstance(penalty, numbers.Real) or not 0 <= penalty < float("inf"):
+    if not isinstance(penalty, numbers.Real) or isinstance(penalty, bool) or not 0 <= penalty < float("inf"):
         raise ValueError(f"penalty: expected a number of at least 0, got {penalty!r}")
     if not isinstance(filters, (tuple, list)) or len(filters) not in (3, 4):
         raise ValueError(f"trunk_filters: expected three or four numbers of filters, got {filters!r}")
