@@ -57,8 +57,8 @@ def path_of(source):
     if str(source) in weights.names():
         return weights.path_of(source)
     raise FileNotFoundError(
-        f"{path} is missing; expected a run folder with model.keras, a .keras file, or one of the models that come with "
-        f"the package: {', '.join(weights.names())}"
+        f"{path} is missing; expected a run folder with model.keras, a .keras file, or one of the models that come "
+        f"with the package: {', '.join(weights.names())}"
     )
 
 

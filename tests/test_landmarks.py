@@ -65,8 +65,9 @@ def test_places_are_the_means_of_the_regions_in_the_pictures_own_coordinates():
     points = POINTS.copy()
     points[1, 48] = np.nan
     found = np.array(landmarks.places(points, ("free", "mouth", "eyes", "left eye"), SIZE))
-    for column, numbers in ((1, range(48, 60)), (2, [*range(17, 27), *range(36, 48)]), (3, [*range(17, 22), *range(36, 42)])):
-        x, y = points[:, list(numbers)].mean(axis=1).T
+    regions = {1: [*range(48, 60)], 2: [*range(17, 27), *range(36, 48)], 3: [*range(17, 22), *range(36, 42)]}
+    for column, numbers in regions.items():
+        x, y = points[:, numbers].mean(axis=1).T
         expected = np.stack([x / (SIZE[1] - 1) * 2 - 1, y / (SIZE[0] - 1) * 2 - 1], axis=-1)
         np.testing.assert_allclose(found[:, column], expected, atol=1e-6)
     assert np.isnan(found[:, 0]).all() and np.isnan(found[1, 1]).all() and np.isfinite(found[1, 2]).all()

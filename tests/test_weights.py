@@ -29,7 +29,7 @@ def test_a_run_put_among_them_is_loaded_by_its_name(trained, contents, tmp_path,
 
 
 def test_an_unknown_name_is_told_what_there_is():
-    with pytest.raises(FileNotFoundError, match="nobody is missing; expected a run folder .*, a .keras file, or one of"):
+    with pytest.raises(FileNotFoundError, match="nobody is missing; expected a run folder .*, or one of the models"):
         edram_fer.load("nobody")
 
 

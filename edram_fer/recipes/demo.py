@@ -2,8 +2,8 @@
 
     make demo
 
-Three glimpses of 18x18 points: the whole face, then the mouth and the eyes of this face, two windows of about a third of
-its side that are guided by the drawn faces' landmarks. `--set "guide=()"` lets them find their places by themselves.
+Three glimpses of 18x18 points: the whole face, then the mouth and the eyes of this face, two windows of about a third
+of its side that are guided by the drawn faces' landmarks. `--set "guide=()"` lets them find their places by themselves.
 Scores of both stand in docs/results.md.
 """
 

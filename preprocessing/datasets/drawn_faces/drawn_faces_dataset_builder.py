@@ -45,12 +45,13 @@ class DrawnFacesConfig(tfds.core.BuilderConfig):
 
 
 def named(name: str) -> DrawnFacesConfig:
-    """The configuration that a name tells: "colour64", or with all numbers "colour64_8_6000_1000_1000_0" (size; classes;
-    pictures of train, validation and test; seed). Raises ValueError for another form, or a number out of range."""
+    """The configuration that a name tells: "colour64", or with all numbers "colour64_8_6000_1000_1000_0" (size;
+    classes; pictures of train, validation and test; seed). Raises ValueError for another form or a number out of range.
+    """
     form = re.fullmatch(r"(grey|colour)(\d+)(?:_(\d+)_(\d+)_(\d+)_(\d+)_(\d+))?", name)
     if form is None:
-        raise ValueError(f"drawn_faces: expected a configuration such as grey48, colour64 or colour64_8_6000_1000_1000_0 "
-                         f"(size, classes, pictures of train, validation and test, seed), got {name!r}")
+        raise ValueError(f"drawn_faces: expected a configuration such as grey48, colour64 or "
+                         f"colour64_8_6000_1000_1000_0 (size, classes, pictures of train, validation and test, seed), got {name!r}")
     tone, size, *numbers = form.groups()
     fields = ("classes", "train", "validation", "test", "seed")
     given = {} if None in numbers else dict(zip(fields, map(int, numbers), strict=True))
