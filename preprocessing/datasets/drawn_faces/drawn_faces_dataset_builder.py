@@ -51,7 +51,8 @@ def named(name: str) -> DrawnFacesConfig:
     form = re.fullmatch(r"(grey|colour)(\d+)(?:_(\d+)_(\d+)_(\d+)_(\d+)_(\d+))?", name)
     if form is None:
         raise ValueError(f"drawn_faces: expected a configuration such as grey48, colour64 or "
-                         f"colour64_8_6000_1000_1000_0 (size, classes, pictures of train, validation and test, seed), got {name!r}")
+                         f"colour64_8_6000_1000_1000_0 (size, classes, pictures of train, validation and test, seed), "
+                         f"got {name!r}")
     tone, size, *numbers = form.groups()
     fields = ("classes", "train", "validation", "test", "seed")
     given = {} if None in numbers else dict(zip(fields, map(int, numbers), strict=True))
