@@ -129,6 +129,10 @@ class FaceTable:
         order = [split for split in ("train", "validation", "test") if split in self.counts]
         self.splits = [*order, *sorted(set(self.counts) - set(order))]
 
+    def __len__(self) -> int:
+        """Number of rows, whatever their status."""
+        return len(self._sides)
+
     def rows(self, columns: Sequence[str] | None = None, chosen: Callable[[dict], bool] = lambda row: True,
              ) -> Iterator[dict]:
         """Rows in their order, "split" and "status" final, and "duplicate": not of training, and equal to one of it.

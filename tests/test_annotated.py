@@ -15,7 +15,7 @@ import pytest
 
 from edram_fer import data
 from preprocessing import datasets, face_table
-from preprocessing.datasets import annotated
+from preprocessing.datasets import annotated, writing
 from preprocessing.records import OK
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,6 +87,17 @@ def test_a_second_start_does_nothing(source, prepared):
     before, said = files_of(prepared[0]), []
     datasets.prepare("folder", source, prepared[0], size=20, validation=0.2, workers=1, report=said.append)
     assert len(said) == 1 and said[0].endswith("reused") and files_of(prepared[0]) == before
+
+
+def test_sorted_on_disk_it_is_the_same_and_little_of_it_in_memory_at_once(source, prepared, tmp_path, monkeypatch):
+    from tensorflow_datasets.core import shuffle
+
+    held, read = [], shuffle._Bucket.read_values
+    monkeypatch.setattr(shuffle._Bucket, "read_values", lambda bucket: held.append(len(bucket)) or read(bucket))
+    monkeypatch.setattr(writing, "MEMORY", 0)
+    datasets.prepare("folder", source, tmp_path, size=20, validation=0.2, workers=1, report=quiet)
+    assert sum(held) > 190 and max(held) <= 8  # of about 200 faces
+    assert files_of(tmp_path / "folder") == files_of(prepared[0] / "folder")
 
 
 def test_killed_while_it_writes_and_started_again_gives_the_same_bytes(source, prepared, tmp_path):
