@@ -70,9 +70,14 @@ def filter_counts(name, value, count):
         whole_number(name, filters, 1)
 
 
+def is_number(value):
+    """Whether it is a real number; true and false are none here."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
 def share(name, value):
     """Raise ValueError unless `value` is a number in [0, 1)."""
-    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= value < 1:
+    if not is_number(value) or not 0 <= value < 1:
         raise ValueError(f"{name}: expected a number in [0, 1), got {value!r}")
 
 

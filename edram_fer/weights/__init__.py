@@ -10,6 +10,11 @@ import io
 import zipfile
 from pathlib import Path
 
+import h5py
+import numpy as np
+
+from edram_fer import files
+
 FOLDER = Path(__file__).parent
 _HDF5 = "model.weights.h5"
 
@@ -30,8 +35,6 @@ def halve(source, target):
 
     Keras casts what it reads to the dtype of each variable, so that the copy loads as the original does.
     """
-    from edram_fer import files
-
     with files.replace(target) as temporary, zipfile.ZipFile(source) as old:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as new:
             for name in old.namelist():
@@ -41,9 +44,6 @@ def halve(source, target):
 
 def _halved(content):
     """An HDF5 file, as bytes, with its float32 arrays in float16 and without the group of the optimizer."""
-    import h5py
-    import numpy as np
-
     result = io.BytesIO()
     with h5py.File(io.BytesIO(content)) as old, h5py.File(result, "w") as new:
 

@@ -4,8 +4,6 @@ Source: Minaee, Abdolrashidi, "Deep-Emotion: Facial Expression Recognition Using
 2019 (arXiv 1902.01019); Sensors 2021, 21(9), 3046.
 """
 
-import numbers
-
 import keras
 import numpy as np
 from keras import ops
@@ -13,6 +11,7 @@ from keras import ops
 from models.contract import (
     FERModel,
     check_image_and_classes,
+    is_number,
     one_of,
     share,
     true_or_false,
@@ -188,10 +187,10 @@ def _check(*, image_size, channels, classes, transformer, localisation, bound, l
     for name, value in {"localisation_rate": localisation_rate, "bound": bound}.items():
         if name == "bound" and value is None:
             continue
-        if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 < value <= 1:
+        if not is_number(value) or not 0 < value <= 1:
             raise ValueError(f"{name}: expected a number in (0, 1], got {value!r}")
     penalty, filters = arguments["penalty"], arguments["trunk_filters"]
-    if not isinstance(penalty, numbers.Real) or isinstance(penalty, bool) or not 0 <= penalty < float("inf"):
+    if not is_number(penalty) or not 0 <= penalty < float("inf"):
         raise ValueError(f"penalty: expected a number of at least 0, got {penalty!r}")
     if not isinstance(filters, (tuple, list)) or len(filters) not in (3, 4):
         raise ValueError(f"trunk_filters: expected three or four numbers of filters, got {filters!r}")

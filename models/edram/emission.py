@@ -1,11 +1,10 @@
 """Emission network: from the state of LSTM 2 to the matrix of the next glimpse, and the zoom restriction."""
 
-import numbers
-
 import keras
 import numpy as np
 from keras import ops
 
+from models.contract import is_number
 from models.slow import SlowDense
 
 ZOOM_MODES = ("squash", "clip")
@@ -44,8 +43,7 @@ class EmissionNetwork(keras.layers.Layer):
 
     def __init__(self, zoom_limit=None, zoom_mode="squash", zoom_measure="entries", rotation=True, rate=1.0, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
-        a_number = isinstance(zoom_limit, numbers.Real) and not isinstance(zoom_limit, bool)
-        if zoom_limit is not None and not (a_number and 0 < zoom_limit <= 1):
+        if zoom_limit is not None and not (is_number(zoom_limit) and 0 < zoom_limit <= 1):
             raise ValueError(f"zoom_limit: expected None or a number in (0, 1], got {zoom_limit!r}")
         if zoom_mode not in ZOOM_MODES:
             raise ValueError(f"zoom_mode: expected one of {', '.join(ZOOM_MODES)}, got {zoom_mode!r}")
@@ -53,7 +51,7 @@ class EmissionNetwork(keras.layers.Layer):
             raise ValueError(f"zoom_measure: expected one of {', '.join(ZOOM_MEASURES)}, got {zoom_measure!r}")
         if not isinstance(rotation, bool):
             raise ValueError(f"rotation: expected true or false, got {rotation!r}")
-        if not isinstance(rate, numbers.Real) or not 0 < rate <= 1:
+        if not is_number(rate) or not 0 < rate <= 1:
             raise ValueError(f"emission_rate: expected a number in (0, 1], got {rate!r}")
         self.zoom_limit, self.zoom_mode, self.zoom_measure = zoom_limit, zoom_mode, zoom_measure
         self.rotation, self.rate = rotation, rate
