@@ -21,8 +21,10 @@ from made_runs import (
 from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 
 from edram_fer import attention, files, predictions, tables
+from edram_fer.attention import fixations
 from edram_fer.comparison import alike, looks, numbers, saliency
 from edram_fer.comparison.runs import read
+from edram_fer.figures.by_run import STYLES, styles
 
 SHAPE = (SIZE, SIZE)
 
@@ -173,6 +175,10 @@ def test_a_run_that_looks_beside_every_picture(folder, tmp_path, recwarn):
     assert all(np.isnan(each).all() for each in told.values()) and set(told) == {"mean", 1, 2, 3}
     rows = alike.picture_agreement_rows(runs, SHAPE, repeats=2)
     assert all(np.isnan(row["own"]) for row in rows) and not recwarn.list
+    (tmp_path / "eyes.csv").write_text("subject,image,start_x,start_y,duration\nann,1,8,8,200\n")
+    people = fixations.read_of(tmp_path / "eyes.csv", runs.runs[0].found["id"], SHAPE)
+    with pytest.raises(ValueError, match="beside: the windows lie beside all 1 pictures that have fixations"):
+        alike.people_rows(runs, people, SHAPE, repeats=2)
 
 
 def test_regions_of_each_run(runs):
@@ -376,3 +382,9 @@ def test_pictures_of_another_data_set(folder, tmp_path):
     other = arrays_file(tmp_path / "other.npz", {**pictures, "id": pictures["id"] + 100})
     with pytest.raises(ValueError, match="a, split test: 40 of 40 pictures, such as '0', are not in split test of"):
         read([folder / "a", folder / "b"]).pictures(data=str(other))
+
+
+def test_no_two_of_many_runs_look_the_same():
+    names = [f"run {number}" for number in range(len(STYLES) ** 2)]
+    assert len(set(styles(names).values())) == len(names)
+    assert list(styles(names[:3]).values()) == STYLES[:3]

@@ -172,7 +172,7 @@ def of_predictions(found, read, shape, sigma=None, *, landmarks=None, repeats=10
     Returns: {"maps": of `maps_beside`, "paths": of `paths_beside`, None for a model without windows in time order,
     "beside_the_picture": number of pictures whose windows all miss them and which "maps" leave out}.
 
-    Raises ValueError for rows without windows of their own.
+    Raises ValueError for rows without windows of their own, or whose windows miss all pictures.
     """
     if not has_windows(found["windows"]):
         raise ValueError("the model sees the whole of every picture: there is no place to hold against people's")
@@ -181,6 +181,8 @@ def of_predictions(found, read, shape, sigma=None, *, landmarks=None, repeats=10
     options = {"repeats": repeats, "seed": seed}
     maps = {name: weighted_coverage(*pair, shape) for name, *pair in zip(names, windows, weights)}
     seen = {name: each for name, each in maps.items() if each.sum() > 0}
+    if maps and not seen:
+        raise ValueError(f"the windows lie beside all {len(maps)} pictures that have fixations")
     if landmarks is not None and not np.isfinite(landmarks).all(axis=(1, 2)).any():
         landmarks = None
     sigma = DEGREE * min(shape) if sigma is None else sigma

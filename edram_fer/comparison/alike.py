@@ -84,10 +84,15 @@ def people_rows(runs, read, shape, *, landmarks=None, repeats=1000, seed=0):
 
     Returns: rows with "of" (model, shuffled, centre, landmarks, ceiling), mean, low, high, images, and
     beside_the_picture, the number of pictures that the run's windows miss.
+
+    Raises ValueError, naming the run, where it looks beside all of the pictures.
     """
     rows = []
     for run in (run for run in runs.runs if run.looks):
-        found = baselines.of_predictions(run.found, read, shape, landmarks=landmarks, repeats=repeats, seed=seed)
+        try:
+            found = baselines.of_predictions(run.found, read, shape, landmarks=landmarks, repeats=repeats, seed=seed)
+        except ValueError as error:
+            raise ValueError(f"{run.name}: {error}") from error
         for part in filter(None, (found["maps"], found["paths"])):
             for name, measure in ((name, measure) for name, told in part.items() for measure in told):
                 told = part[name][measure]

@@ -15,8 +15,12 @@ PERCENT = FuncFormatter(lambda share, _: f"{100 * share:.4g}%")
 
 
 def styles(names):
-    """{name: (colour, mark, line)}; after seven runs they begin anew."""
-    return {name: STYLES[index % len(STYLES)] for index, name in enumerate(names)}
+    """{name: (colour, mark, line)}; after seven runs the colours begin anew, with other marks and lines."""
+    found = {}
+    for index, name in enumerate(names):
+        again, place = divmod(index, len(STYLES))
+        found[name] = (STYLES[place][0], *STYLES[(place + again) % len(STYLES)][1:])
+    return found
 
 
 @styled
