@@ -22,7 +22,7 @@ def of(features, *, find=False, known=None):
     if "landmarks" in features:
         return np.asarray(features["landmarks"], float), "The landmarks are the data set's own."
     if not find:
-        return None, "The data set has no landmarks; edram-fer figures RUN --landmarks lets dlib find them."
+        return None, "The data set has no landmarks; --landmarks (of figures, compare, agreement) lets dlib find them."
     known, names = {} if known is None else known, np.asarray(features["id"]).astype(str)
     new = [row for row, name in enumerate(names) if name not in known]
     known |= dict(zip(names[new], found_by_dlib(np.asarray(features["image"])[new]), strict=True))
