@@ -54,7 +54,7 @@ def _write_error(error: BaseException | None, data_dir: Path) -> int | None:
         error = error.__cause__  # TFDS wraps what TensorFlow raises
     if isinstance(error, of_tensorflow):
         return errno.ENOSPC if isinstance(error, tensorflow.errors.ResourceExhaustedError) else errno.EIO
-    if error is None or isinstance(error, (FileNotFoundError, BlockingIOError)):
+    if error is None or isinstance(error, (FileNotFoundError, BlockingIOError, ChildProcessError)):
         return None
     elsewhere = error.filename is not None and data_dir not in (Path(error.filename), *Path(error.filename).parents)
     return None if elsewhere else error.errno or errno.EIO
