@@ -238,8 +238,8 @@ def process(found: Annotations, folder: Path, settings: Settings, *, workers: in
         while pending:
             pending = _wait(pending, progress)
     except BrokenProcessPool:
-        raise ChildProcessError("a process that made faces ended abruptly, perhaps killed for its memory; the same command "
-                                "goes on, and needs less with fewer processes (--workers)") from None
+        raise ChildProcessError("a process that made faces ended abruptly, perhaps killed for its memory; the same "
+                                "command goes on, and needs less with fewer processes (--workers)") from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
     return paths

@@ -268,7 +268,8 @@ def test_a_missing_detector_ends_the_run_at_its_start(tmp_path, monkeypatch):
 
 def chunk(path, *rows):
     faces.write_chunk(path, [], Path(), faces.Settings())
-    full = [{"id": str(i), "row": str(i), "split": "train", "emotion": "happy", "status": OK} | row for i, row in enumerate(rows)]
+    known = {"split": "train", "emotion": "happy", "status": OK}
+    full = [{"id": str(i), "row": str(i)} | known | row for i, row in enumerate(rows)]
     full = [{"picture_digest": row.get("digest")} | row for row in full]
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(full, schema=faces.SCHEMA), path)
     return [path]
