@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from edram_fer import startup
+from edram_fer import settings, startup
 from edram_fer.commands.options import DataDir
-from edram_fer.settings import value_of
 
 DATA_SETS = (
     "One of fer2013, ferplus, affectnet, raf_db, ck_plus, jaffe, ferg, kdef, sfew, expw, folder, drawn_faces; "
@@ -70,7 +69,7 @@ def _settings(given):
     for text, (_, equals, _) in zip(given, pairs):
         if not equals:
             raise ValueError(f"--set: expected key=value, got {text!r}")
-    return {key: value_of(value) for key, _, value in pairs}
+    return {key: settings.value_of(value) for key, _, value in pairs}
 
 
 def arrays(
