@@ -144,7 +144,10 @@ def picture_of(record: FaceRecord, root: Path) -> np.ndarray:
 
 
 def _find(picture: np.ndarray, record: FaceRecord, settings: Settings) -> tuple[list[detection.Face], str, float]:
-    """The chosen faces of a picture, who found them, and the margin that these boxes need; ([], "no_face", 0)."""
+    """The chosen faces of a picture, who found them, and the margin that these boxes need; ([], "no_face", 0).
+
+    ValueError where only the annotation was asked and it has no box.
+    """
     size = picture.shape[:2]
     for name in settings.detectors:
         if name == NONE:
@@ -161,6 +164,8 @@ def _find(picture: np.ndarray, record: FaceRecord, settings: Settings) -> tuple[
                 found = detection.annotated(found, record.box)
             if found:
                 return found, who, detector.margin
+    if set(settings.detectors) == {GIVEN}:
+        raise ValueError("no box is annotated")
     return [], detection.NO_FACE, 0.0
 
 

@@ -137,7 +137,7 @@ def test_what_cannot_be_used_is_a_row_with_its_status(tmp_path):
         "leads out of the data set": record("../secret.png", box=(1, 1, 9, 9)),
         "box -5x9 without area": record(box=(1, 1, -5, 9)),
         "lies outside the 80x60 picture": record(box=(300, 1, 5, 9)),
-        "no_face": record(),
+        "no box is annotated": record(),
     }
     for status, given in statuses.items():
         row = only(faces.rows(given, tmp_path, settings))
@@ -344,6 +344,16 @@ def test_several_faces_of_an_annotation_are_one_row_that_was_read(tmp_path):
     two = {"row": "list.csv:1", "digest": digest(1)}, {"row": "list.csv:1", "digest": digest(2)}
     table = FaceTable(chunk(tmp_path / "a.parquet", *two, {"status": "no_face"}), EMOTIONS, Division())
     assert face_table.summary(annotations(tmp_path, []), table)[0] == "2 rows read, 2 faces written"
+
+
+def test_large_photos_are_held_small_for_the_sheet_of_failures(tmp_path):
+    picture(tmp_path / "large.png", shape=(400, 900, 3))
+    rows = [{"picture": "large.png", "status": f"chin at row {i}"} for i in range(20)]
+    rows.append({"picture": "gone.png", "status": "not there"})
+    failures = face_table.some_failures(FaceTable(chunk(tmp_path / "a.parquet", *rows), EMOTIONS, Division()),
+                                        annotations(tmp_path, []))  # fmt: skip
+    assert list(failures) == ["chin at row 0: 20", "not there: 1"]
+    assert [face.shape for face in failures["chin at row 0: 20"]] == [(43, 96, 3)] * 12
 
 
 def test_division_out_of_range():

@@ -66,6 +66,8 @@ def download_and_prepare(made) -> None:
     quiet.imported("tensorflow")
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core import example_serializer, shuffle
+    if not sys.stderr.isatty():
+        tfds.disable_progress_bar()     # in a log its bars would be pages of control characters
     shuffle.MAX_MEM_BUFFER_SIZE = MEMORY
     example_serializer.ExampleSerializer.serialize_example = _serialized
     # GCS would be asked for a ready-made copy of data that must not be handed around.
