@@ -52,6 +52,6 @@ def main(arguments=None):
 
 def _text(error):
     """An OSError's own words name the place; others speak for themselves."""
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror is not None:
+        return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     return str(error)

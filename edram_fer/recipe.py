@@ -1,6 +1,5 @@
 """A recipe: everything that decides what a training run does. It is saved in the run as it was resolved."""
 
-import ast
 import dataclasses
 import importlib
 import inspect
@@ -10,6 +9,7 @@ import models
 from edram_fer import recipes
 from edram_fer.data.augment import Augmentation
 from edram_fer.data.landmarks import FREE, REGIONS
+from edram_fer.settings import value_of
 from preprocessing.emotions import EIGHT, SEVEN
 
 EMOTION_SETS = {"seven": SEVEN, "eight": EIGHT}
@@ -246,14 +246,3 @@ def _set(recipe, changed, key, value):
     else:
         known = [*fields, *(f"options.{name}" for name in options), *(f"augmentation.{name}" for name in factors)]
         raise ValueError(f"--set: unknown key {key!r}; known are {', '.join(known)}")
-
-
-def value_of(text):
-    """A setting's text as a Python literal, one of the words none, true and false in any case, or else as text."""
-    words = {"none": None, "true": True, "false": False}
-    if text.lower() in words:
-        return words[text.lower()]
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text

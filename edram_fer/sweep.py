@@ -11,6 +11,7 @@ import numpy as np
 import models
 from edram_fer import checkpoints, data, evaluation, tables, training
 from edram_fer import recipe as recipes
+from edram_fer.settings import value_of
 
 log = logging.getLogger(__name__)
 TABLE, MEANS = "sweep.csv", "means.csv"
@@ -37,7 +38,7 @@ def grid(name, vary, seeds=1, settings=()):
         raise ValueError(f"seeds: expected at least 1, got {seeds}")
     runs, base = {}, recipes.override(recipes.get(name), settings)
     for values in itertools.product(*vary.values()):
-        chosen = [f"{key}={recipes.value_of(value)}" for key, value in zip(vary, values, strict=True)]
+        chosen = [f"{key}={value_of(value)}" for key, value in zip(vary, values, strict=True)]
         for seed in range(base.seed, base.seed + seeds):
             folder = "-".join([*chosen, f"seed={seed}"]).replace("/", "_").replace("None", "none")
             if folder in runs:

@@ -16,8 +16,14 @@ def sheet(rows: Mapping[str, Sequence[np.ndarray]]) -> Image.Image:
         top = GAP + line * (TITLE + CELL + GAP)
         draw.text((GAP, top), title[: columns * CELL // 7], "black", font)
         for column, picture in enumerate(pictures):
-            cell = Image.fromarray(picture).convert("RGB")
-            cell.thumbnail((CELL, CELL))
+            cell = Image.fromarray(fitted(picture))
             left = GAP + column * (CELL + GAP)
             page.paste(cell, (left + (CELL - cell.width) // 2, top + TITLE + (CELL - cell.height) // 2))
     return page
+
+
+def fitted(picture: np.ndarray) -> np.ndarray:
+    """A picture as a cell shows it, RGB; whoever gathers photos for a sheet need not hold them in their whole size."""
+    cell = Image.fromarray(picture).convert("RGB")
+    cell.thumbnail((CELL, CELL))
+    return np.asarray(cell)

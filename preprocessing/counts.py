@@ -1,8 +1,11 @@
 """What a data set's annotations hold, beside what is published about it."""
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
 from preprocessing.records import OK, Annotations
+
+_PARTICULAR = re.compile(r"'[^']*'|[-+]?\d+(\.\d+)?(e[-+]?\d+)?")   # what a status says of its own row
 
 
 def beside(what: str, found: int, published: int) -> str:
@@ -11,12 +14,22 @@ def beside(what: str, found: int, published: int) -> str:
             f"WARNING: {what}: {found:,}, published {published:,}")
 
 
-def reasons(statuses: Counter, most: int = 20) -> list[tuple[str, int]]:
-    """Why rows cannot be used, with their numbers, the most frequent first; reasons beyond `most` come as one.
-
-    `statuses`: {status of a row: rows}, the usable ones among them.
+def kinds(statuses: Counter) -> dict[str, Counter]:
+    """The statuses of unusable rows, those together that differ in numbers and quoted texts only, as boxes without area
+    do; the most frequent kind first, each by its most frequent status. `statuses`: {status of a row: rows}.
     """
-    found = [(status, rows) for status, rows in statuses.most_common() if status != OK]
+    alike = defaultdict(Counter)
+    for status, rows in statuses.most_common():
+        if status != OK:
+            alike[_PARTICULAR.sub("", status)][status] = rows
+    ordered = sorted(alike.values(), key=lambda kind: -kind.total())
+    return {next(iter(kind)): kind for kind in ordered}
+
+
+def reasons(statuses: Counter, most: int = 20) -> list[tuple[str, int]]:
+    """Why rows cannot be used, a line for each of `kinds` with its number of rows; those beyond `most` come as one."""
+    found = [(status if len(kind) == 1 else f"{status} and the like", kind.total())
+             for status, kind in kinds(statuses).items()]
     rest = found[most:]
     return found[:most] + ([(f"{len(rest)} other reasons", sum(rows for _, rows in rest))] if rest else [])
 

@@ -16,7 +16,7 @@ from PIL import Image
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from preprocessing import counts, faces, photos
+from preprocessing import contact_sheet, counts, faces, photos
 from preprocessing.records import OK, Annotations
 
 _TOLD = ("split", "emotion", "status")
@@ -171,18 +171,18 @@ class FaceTable:
 
 
 def listed(table: FaceTable) -> str:
-    """The statuses and their numbers in a line."""
-    return ", ".join(f"{status} {count}" for status, count in table.statuses.most_common(8))
+    """Why rows cannot be used, with their numbers, in a line."""
+    return ", ".join(f"{why} {count}" for why, count in counts.reasons(table.statuses))
 
 
 def summary(found: Annotations, table: FaceTable) -> list[str]:
     """Lines for people: rows read, faces, statuses, faces per split and class beside the published, duplicates."""
-    rows, good = sum(table.statuses.values()), table.statuses[OK]
-    lines = [f"{rows} rows read, {good} faces written"]
+    rows = sum(classes.total() for classes in table.annotated.values())
+    lines = [f"{rows} rows read, {table.statuses[OK]} faces written"]
     if table.repeated:
         lines.append(f"{table.repeated} faces equal one before them, of the same or another split")
-    if rows > good:
-        lines.append("left out: " + ", ".join(f"{why} {count}" for why, count in counts.reasons(table.statuses)))
+    if left_out := listed(table):
+        lines.append(f"left out: {left_out}")
     for split in table.splits:
         classes = table.counts[split]
         per_class = ", ".join(f"{name} {classes[name]}" for name in table.classes)
@@ -249,15 +249,16 @@ def some_faces(table: FaceTable) -> dict[str, list[np.ndarray]]:
 
 
 def some_failures(table: FaceTable, found: Annotations) -> dict[str, list[np.ndarray]]:
-    """Some pictures of each status that is not OK, for a contact sheet."""
-    frequent = [status for status, _ in table.statuses.most_common(12) if status != OK]
-    chosen = _drawn_lots(table, lambda row: row["status"] if row["status"] in frequent else None)
-    return {f"{status}: {table.statuses[status]}": [_thumbnail(found.root, row["picture"]) for row in chosen[status]]
-            for status in frequent} or {"no failures": []}
+    """Some pictures of each of the most frequent reasons why rows have no face, for a contact sheet."""
+    frequent = dict(itertools.islice(counts.kinds(table.statuses).items(), 12))
+    reasons = {status: why for why, kind in frequent.items() for status in kind}
+    chosen = _drawn_lots(table, lambda row: reasons.get(row["status"]))
+    return {f"{why}: {kind.total()}": [_thumbnail(found.root, row["picture"]) for row in chosen[why]]
+            for why, kind in frequent.items()} or {"no failures": []}
 
 
 def _thumbnail(root: Path, picture: str) -> np.ndarray:
     try:
-        return photos.read(photos.inside(root, picture))
+        return contact_sheet.fitted(photos.read(photos.inside(root, picture)))
     except ValueError:
         return np.full((8, 8), 128, np.uint8)     # cannot be shown: a grey square

@@ -12,7 +12,9 @@ import math
 import multiprocessing
 import numbers
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import cv2
@@ -142,7 +144,10 @@ def picture_of(record: FaceRecord, root: Path) -> np.ndarray:
 
 
 def _find(picture: np.ndarray, record: FaceRecord, settings: Settings) -> tuple[list[detection.Face], str, float]:
-    """The chosen faces of a picture, who found them, and the margin that these boxes need; ([], "no_face", 0)."""
+    """The chosen faces of a picture, who found them, and the margin that these boxes need; ([], "no_face", 0).
+
+    ValueError where only the annotation was asked and it has no box.
+    """
     size = picture.shape[:2]
     for name in settings.detectors:
         if name == NONE:
@@ -159,6 +164,8 @@ def _find(picture: np.ndarray, record: FaceRecord, settings: Settings) -> tuple[
                 found = detection.annotated(found, record.box)
             if found:
                 return found, who, detector.margin
+    if set(settings.detectors) == {GIVEN}:
+        raise ValueError("no box is annotated")
     return [], detection.NO_FACE, 0.0
 
 
@@ -213,7 +220,8 @@ def process(found: Annotations, folder: Path, settings: Settings, *, workers: in
 
     Returns: the chunk files in the order of the records.
 
-    Raises OSError where a chunk cannot be written; FileNotFoundError and ImportError where a detector is missing.
+    Raises OSError where a chunk cannot be written or a worker was killed; FileNotFoundError and ImportError where a
+    detector is missing.
     """
     check_detectors(settings)
     folder.mkdir(parents=True, exist_ok=True)
@@ -222,7 +230,7 @@ def process(found: Annotations, folder: Path, settings: Settings, *, workers: in
         return [_here(*chunk, found.root, settings, progress) for chunk in numbered_chunks(found, folder)]
     paths, pending = [], set()
     context = multiprocessing.get_context("spawn")  # a fork would copy TensorFlow's threads in an unusable state
-    pool = concurrent.futures.ProcessPoolExecutor(workers, context, initializer=cv2.setNumThreads, initargs=(1,))
+    pool = concurrent.futures.ProcessPoolExecutor(workers, context, initializer=_begin_worker)
     try:
         for path, records in numbered_chunks(found, folder):
             paths.append(path)
@@ -234,9 +242,24 @@ def process(found: Annotations, folder: Path, settings: Settings, *, workers: in
                 pending = _wait(pending, progress)
         while pending:
             pending = _wait(pending, progress)
+    except BrokenProcessPool:
+        raise ChildProcessError("a process that made faces ended abruptly, perhaps killed for its memory; the same "
+                                "command goes on, and needs less with fewer processes (--workers)") from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
     return paths
+
+
+def _begin_worker() -> None:
+    cv2.setNumThreads(1)    # the processes share the cores already
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A killed parent tells nobody: its workers would wait for work for ever, and write beside those of the next run.
+    """
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def numbered_chunks(found: Annotations, folder: Path) -> Iterator[tuple[Path, list[FaceRecord]]]:

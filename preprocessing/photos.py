@@ -1,4 +1,5 @@
 """Any picture file to an upright 8-bit RGB array, by its content and not by its name, and only from inside the tree."""
+import io
 import stat
 import warnings
 from pathlib import Path
@@ -9,13 +10,14 @@ from PIL import Image, ImageOps
 MAX_PIXELS = 100_000_000    # decoded that is 300 MB; a 20,000 x 20,000 picture would need 1.2 GB
 MIN_SIDE = 8                # pixels: less is no photo of a face
 FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")   # no programs, as EPS is one
+JPEG, JPEG_END = b"\xff\xd8", b"\xff\xd9"     # the first and the last bytes of such a file
 
 
 def read(path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decode a picture.
 
     EXIF orientation is applied, transparency is laid on white, 16 bits become 8, palettes and CMYK become RGB; of an
-    animation the first frame is taken.
+    animation the first frame is taken. A file that ends early is truncated, but for a JPEG whose picture is all there.
 
     Returns: uint8 [H, W, 3], RGB.
 
@@ -34,14 +36,15 @@ def read(path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")     # Pillow warns of large pictures; here they are refused
-            with Image.open(path, formats=FORMATS) as image:
-                width, height = image.size
-                if width * height > max_pixels:
-                    raise _Refused(f"{width}x{height} pixels, more than {max_pixels}")
-                if min(width, height) < MIN_SIDE:
-                    raise _Refused(f"{width}x{height} pixels, expected at least {MIN_SIDE} on a side")
-                ImageOps.exif_transpose(image, in_place=True)
-                return np.asarray(_rgb(image))
+            try:
+                return _decoded(path, max_pixels)
+            except OSError as error:
+                if "truncated" not in str(error):
+                    raise
+                whole = _whole_but_for_its_end(path.read_bytes(), max_pixels)
+                if whole is None:
+                    raise
+                return whole
     except _Refused as refused:
         raise ValueError(str(refused)) from None
     except Image.DecompressionBombError:    # Pillow's own limit came first
@@ -54,6 +57,29 @@ def read(path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
 
 class _Refused(Exception):
     pass
+
+
+def _decoded(file, max_pixels: int) -> np.ndarray:
+    with Image.open(file, formats=FORMATS) as image:
+        width, height = image.size
+        if width * height > max_pixels:
+            raise _Refused(f"{width}x{height} pixels, more than {max_pixels}")
+        if min(width, height) < MIN_SIDE:
+            raise _Refused(f"{width}x{height} pixels, expected at least {MIN_SIDE} on a side")
+        ImageOps.exif_transpose(image, in_place=True)
+        return np.asarray(_rgb(image))
+
+
+def _whole_but_for_its_end(content: bytes, max_pixels: int) -> np.ndarray | None:
+    """The picture of a JPEG file that lacks its last bytes only; None where a part of the picture itself is lost.
+
+    A decoder takes what follows for the lost part. So nothing is lost where the picture does not depend on that.
+    """
+    if not content.startswith(JPEG):
+        return None
+    kept = content.removesuffix(JPEG_END[:1])
+    ended, gone_on = (_decoded(io.BytesIO(kept + more + JPEG_END), max_pixels) for more in (b"", b"\xaa" * 64))
+    return ended if np.array_equal(ended, gone_on) else None
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -38,7 +38,6 @@ JSON_FAULTS = {
     "label 1e400": ('{"human-label": 1' + "0" * 400 + "}", "human-label '1000"),
     "soft of 7": (content(soft=SOFT[:7]), "soft-label: expected 8 numbers"),
     "soft negative": (content(soft=[1.1, -0.1, 0, 0, 0, 0, 0, 0]), "soft-label has a negative number"),
-    "soft of nothing": (content(soft=[0] * 8), "soft-label sums to 0 instead of 1 or 100"),
     "soft of 2": (content(soft=[2 * value for value in SOFT]), "soft-label sums to 2 instead"),
     "soft nan": (content(soft=[np.nan] * 8), "soft-label 'nan' is not a number"),
     "soft text": (content(soft="0.1"), "soft-label: expected 8 numbers"),
@@ -62,6 +61,12 @@ def test_a_faulty_json_file(tmp_path, fault):
     write_json(tmp_path / "train_set", 2, text)
     good, bad = rows(tmp_path)
     assert good.status == OK and status in bad.status and bad.id == "train/2"
+
+
+def test_a_soft_label_of_zeros_is_none(tmp_path):
+    write_json(tmp_path / "train_set", 1, content(soft=[0] * 8))
+    [record] = rows(tmp_path)
+    assert record.status == OK and record.soft_label is None and record.emotion
 
 
 def test_a_picture_without_json(tmp_path):

@@ -242,7 +242,7 @@ def test_two_at_once_in_one_place(source, tmp_path):
         ({"classes": "nine"}, "classes: expected one of seven, eight, got 'nine'"),
         ({"detectors": ("haar",)}, "detectors: expected some of"),
         ({"validation": 1.5}, "validation: expected a share"),
-        ({"detectors": ("given",)}, "no usable face in its rows: no_face 203, not a picture 1"),
+        ({"detectors": ("given",)}, "no usable face in its rows: no box is annotated 203, not a picture 1"),
     ],
 )
 def test_bad_options(source, tmp_path, options, message):

@@ -1,6 +1,7 @@
 """The command line: bad input ends in one clear sentence and a status, never a traceback; doctor and inspect."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from edram_fer import cli, data, files, installation, recipe, startup
+from preprocessing import datasets
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPES = ", ".join(recipe.names())
@@ -164,3 +166,8 @@ def test_inspect_data_and_run(run, arrays_file, trained):
     assert code == 0 and "'fingerprint': 'abc'" in out and "test: sad 3, happy 3, contempt 3" in out
     code, out, _ = run("inspect", trained.run)
     assert code == 0 and "'batch_size': 14" in out and "'starts'" in out
+
+
+def test_the_help_of_prepare_names_every_data_set(run):
+    _, out, _ = run("prepare", "--help")
+    assert set(datasets.NAMES) <= set(re.findall(r"\w+", out))

@@ -30,11 +30,21 @@ TOLD = {
 }
 
 
-def test_reasons_beyond_the_most_frequent_are_summed():
+def test_reasons_alike_and_those_beyond_the_most_frequent_are_summed():
     statuses = Counter({records.OK: 50, "blurred": 5, "dark": 4, **{f"box {i}x0": 1 for i in range(30)}})
     told = counts.reasons(statuses, most=3)
-    assert told == [("blurred", 5), ("dark", 4), ("box 0x0", 1), ("29 other reasons", 29)]
+    assert told == [("box 0x0 and the like", 30), ("blurred", 5), ("dark", 4)]
+    told = counts.reasons(statuses | Counter({f"{letter} is lost": 1 for letter in "abc"}), most=3)
+    assert told[3:] == [("3 other reasons", 3)]
     assert counts.reasons(Counter({records.OK: 2, "dark": 1})) == [("dark", 1)]
+
+
+def test_the_most_frequent_of_reasons_alike_stands_for_them():
+    statuses = Counter({records.OK: 9, "chin at row 30": 1, "chin at row -4.5": 2, "valence 'x' is not a number": 1,
+                        "valence 'yy' is not a number": 1, "label none": 2})  # fmt: skip
+    assert counts.kinds(statuses) == {
+        "chin at row -4.5": {"chin at row -4.5": 2, "chin at row 30": 1}, "label none": {"label none": 2},
+        "valence 'x' is not a number": {"valence 'x' is not a number": 1, "valence 'yy' is not a number": 1}}
 
 
 @pytest.mark.parametrize("name", TOLD)

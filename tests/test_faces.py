@@ -137,7 +137,7 @@ def test_what_cannot_be_used_is_a_row_with_its_status(tmp_path):
         "leads out of the data set": record("../secret.png", box=(1, 1, 9, 9)),
         "box -5x9 without area": record(box=(1, 1, -5, 9)),
         "lies outside the 80x60 picture": record(box=(300, 1, 5, 9)),
-        "no_face": record(),
+        "no box is annotated": record(),
     }
     for status, given in statuses.items():
         row = only(faces.rows(given, tmp_path, settings))
@@ -211,6 +211,51 @@ def test_killed_and_gone_on_with_gives_the_same_bytes(tmp_path):
     assert sum(row["status"] != OK for row in rows) == 16
 
 
+def alive(process):
+    """Whether a process, by its number, is still there and not only waits for its end to be noticed."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(") ", 1)[1][0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def started(folder):
+    """A process that makes 1,600 faces of big pictures in `folder`, and the numbers of its workers once both work."""
+    picture(folder.parent / "pictures" / "0.png", 0, (1500, 1500, 3))
+    for number in range(1, 10):
+        os.link(folder.parent / "pictures" / "0.png", folder.parent / "pictures" / f"{number}.png")
+    script = folder.parent / "maker.py"
+    script.write_text(MAKER)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    maker = subprocess.Popen([sys.executable, script, folder], cwd=ROOT, env=environment, stderr=subprocess.PIPE)
+    children = Path(f"/proc/{maker.pid}/task/{maker.pid}/children")
+    workers = []
+    while len(workers) < 2 and maker.poll() is None:
+        time.sleep(0.05)
+        workers = [int(child) for child in children.read_text().split()
+                   if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
+                   and sum(1 for _ in Path(f"/proc/{child}/task").iterdir()) > 1]  # the one that watches the parent
+    return maker, workers
+
+
+def test_workers_end_with_a_killed_parent(tmp_path):
+    maker, workers = started(tmp_path / "chunks")
+    assert len(workers) == 2
+    maker.kill()
+    maker.wait()
+    end = time.monotonic() + 10
+    while any(map(alive, workers)) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not any(map(alive, workers))
+
+
+def test_a_killed_worker_ends_the_run_with_a_sentence(tmp_path):
+    maker, workers = started(tmp_path / "chunks")
+    os.kill(workers[0], signal.SIGKILL)
+    assert "a process that made faces ended abruptly" in maker.communicate()[1].decode()
+    assert maker.returncode == 1
+
+
 def test_a_missing_detector_ends_the_run_at_its_start(tmp_path, monkeypatch):
     monkeypatch.setattr(detection.model_files, "find", lambda *_: (_ for _ in ()).throw(FileNotFoundError("yunet")))
     with pytest.raises(FileNotFoundError, match="yunet"):
@@ -223,7 +268,8 @@ def test_a_missing_detector_ends_the_run_at_its_start(tmp_path, monkeypatch):
 
 def chunk(path, *rows):
     faces.write_chunk(path, [], Path(), faces.Settings())
-    full = [{"id": str(i), "split": "train", "emotion": "happy", "status": OK} | row for i, row in enumerate(rows)]
+    known = {"split": "train", "emotion": "happy", "status": OK}
+    full = [{"id": str(i), "row": str(i)} | known | row for i, row in enumerate(rows)]
     full = [{"picture_digest": row.get("digest")} | row for row in full]
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(full, schema=faces.SCHEMA), path)
     return [path]
@@ -292,6 +338,22 @@ def test_duplicates_and_labels_outside_the_classes(tmp_path):
     assert "7 rows read, 5 faces written" in lines and "no_face 1" in lines
     assert "test 2: neutral 0, happy 2" in lines and "test: 1 faces, or their pictures, equal one of training" in lines
     assert table.repeated == 3 and "3 faces equal one before them" in lines
+
+
+def test_several_faces_of_an_annotation_are_one_row_that_was_read(tmp_path):
+    two = {"row": "list.csv:1", "digest": digest(1)}, {"row": "list.csv:1", "digest": digest(2)}
+    table = FaceTable(chunk(tmp_path / "a.parquet", *two, {"status": "no_face"}), EMOTIONS, Division())
+    assert face_table.summary(annotations(tmp_path, []), table)[0] == "2 rows read, 2 faces written"
+
+
+def test_large_photos_are_held_small_for_the_sheet_of_failures(tmp_path):
+    picture(tmp_path / "large.png", shape=(400, 900, 3))
+    rows = [{"picture": "large.png", "status": f"chin at row {i}"} for i in range(20)]
+    rows.append({"picture": "gone.png", "status": "not there"})
+    failures = face_table.some_failures(FaceTable(chunk(tmp_path / "a.parquet", *rows), EMOTIONS, Division()),
+                                        annotations(tmp_path, []))  # fmt: skip
+    assert list(failures) == ["chin at row 0: 20", "not there: 1"]
+    assert [face.shape for face in failures["chin at row 0: 20"]] == [(43, 96, 3)] * 12
 
 
 def test_division_out_of_range():

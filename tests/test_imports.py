@@ -82,9 +82,9 @@ def test_no_circles_at_import_time():
 
 
 def test_the_command_line_starts_without_keras():
-    rooms = [ROOT / "edram_fer" / f"{name}.py" for name in ("cli", "startup", "installation")]
+    rooms = [ROOT / "edram_fer" / f"{name}.py" for name in ("cli", "startup", "installation", "settings")]
     for file in [*rooms, *(ROOT / "edram_fer" / "commands").glob("*.py")]:
-        light = {"edram_fer", "edram_fer.startup", "edram_fer.installation"}
+        light = {"edram_fer", "edram_fer.startup", "edram_fer.installation", "edram_fer.settings"}
         names = {name for name in imports(file, "edram_fer", lazy=False) if ".commands" not in name} - light
         heavy = {"keras", "tensorflow", "models", "preprocessing", "edram_fer"}
         assert not {name.split(".")[0] for name in names} & heavy, file

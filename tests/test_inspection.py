@@ -62,6 +62,16 @@ def test_folders_of_ones_own(tmp_path):
     assert "train 2: happy 1, anger 1" in text and "validation 2: happy 1, anger 1" in text
 
 
+def test_sfew_is_told_once_unless_its_emotions_have_other_names(tmp_path):
+    for split in ("Train", "Val"):
+        (tmp_path / split / "Angry").mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / split / "Angry" / "a.png"), np.zeros((9, 9), np.uint8))
+    lines = inspection.inspect(tmp_path)
+    assert lines[0].startswith("SFEW, ") and not any(line.startswith("folder, ") for line in lines)
+    (tmp_path / "Train" / "Joy").mkdir()
+    assert inspection.inspect(tmp_path)[0].startswith("folder, ")
+
+
 def test_fer2013_is_told_by_its_own_report(tmp_path):
     pixels = " ".join(["7"] * 2304)
     rows = [f"{code},{pixels},Training" for code in range(7)]
@@ -108,7 +118,8 @@ def test_the_command(tmp_path, capsys):
 LATE = """
 import sys
 from edram_fer import cli
-for words in (["inspect", sys.argv[1]], ["prepare", "folder", "--source", sys.argv[1], "--out", sys.argv[2]]):
+for words in (["inspect", sys.argv[1]], ["prepare", "raf_db", "--source", sys.argv[1], "--set", "pictures=original"],
+              ["prepare", "folder", "--source", sys.argv[1], "--out", sys.argv[2]]):
     try:
         cli.main(words)
     except SystemExit as end:

@@ -145,6 +145,20 @@ def test_truncated_pictures_are_refused(tmp_path, kind):
         photos.read(tmp_path / "a")
 
 
+@pytest.mark.parametrize("options", [{}, {"progressive": True}])
+def test_a_jpeg_that_lacks_only_its_end_mark_is_whole(tmp_path, options):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 90, 3), np.uint8))
+    path = saved(tmp_path / "a.jpg", image, **options)
+    whole, content = photos.read(path), path.read_bytes()
+    for lost in (1, 2):
+        path.write_bytes(content[:-lost])
+        np.testing.assert_array_equal(photos.read(path), whole)
+    for lost in (3, 4, 10, 100):  # bytes of the picture itself
+        path.write_bytes(content[:-lost])
+        with pytest.raises(ValueError, match="truncated"):
+            photos.read(path)
+
+
 def test_missing_files_and_folders(tmp_path):
     with pytest.raises(ValueError, match="^cannot be read: No such file"):
         photos.read(tmp_path / "a.jpg")

@@ -5,12 +5,17 @@ from typing import Annotated
 
 import typer
 
-from edram_fer import startup
+from edram_fer import settings, startup
 from edram_fer.commands.options import DataDir
+
+DATA_SETS = (
+    "One of fer2013, ferplus, affectnet, raf_db, ck_plus, jaffe, ferg, kdef, sfew, expw, folder, drawn_faces; "
+    "NAME/CONFIG as in ferplus/probability, drawn_faces/grey48."
+)
 
 
 def prepare(
-    dataset: Annotated[str, typer.Argument(help="fer2013, affectnet, drawn_faces/grey48, ...")],
+    dataset: Annotated[str, typer.Argument(help=DATA_SETS)],
     source: Annotated[Path | None, typer.Option("--source", help="File or folder of the original files.")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "--data-dir", help="Where to [default: $EDRAM_FER_DATA or ./data].")
@@ -40,7 +45,8 @@ def prepare(
         typer.Option("--beam", metavar="FLAG", help="A flag of an Apache Beam pipeline that makes the faces instead."),
     ] = None,
     reading: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of this data set's reader.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="An option of the data set's reader, as split=published."),
     ] = None,
 ):
     """Original files to a prepared data set (TFDS); a run that was stopped is gone on with by the same command."""
@@ -59,16 +65,11 @@ def prepare(
 
 def _settings(given):
     """{key: value} of texts "key=value"."""
-    if not given:
-        return {}
-    startup.load_keras()
-    from edram_fer.recipe import value_of
-
     pairs = [text.partition("=") for text in given]
     for text, (_, equals, _) in zip(given, pairs):
         if not equals:
             raise ValueError(f"--set: expected key=value, got {text!r}")
-    return {key: value_of(value) for key, _, value in pairs}
+    return {key: settings.value_of(value) for key, _, value in pairs}
 
 
 def arrays(

@@ -11,7 +11,7 @@ from preprocessing.datasets.ferplus import joined
 from preprocessing.records import OK, UNKNOWN_AFFECT, Annotations
 
 _ANNOTATED = ("affectnet", "raf_db", "ck_plus", "jaffe", "ferg", "kdef", "expw")
-# Only where nothing else fits: folders named after emotions, which several of the others have too.
+# Each only where nothing before it fits: folders named after emotions, which several of the others have, too.
 _FOLDERS = ("sfew", "folder")
 
 
@@ -26,9 +26,10 @@ def inspect(source) -> list[str]:
     readers = {"FERPlus": _ferplus, "FER2013": _fer2013}
     readers |= {name: _annotated(name) for name in _ANNOTATED}
     lines, reasons = _tried(source, readers)
-    if not lines:
-        lines, more = _tried(source, {name: _annotated(name) for name in _FOLDERS})
-        reasons |= more
+    for name in _FOLDERS:
+        if not lines:
+            lines, more = _tried(source, {name: _annotated(name)})
+            reasons |= more
     if not lines:
         listing = "".join(f"\n  {name}: {reason}" for name, reason in reasons.items())
         raise ValueError(f"{source} holds no data set that is known here{listing}")

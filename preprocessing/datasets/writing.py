@@ -54,7 +54,7 @@ def _write_error(error: BaseException | None, data_dir: Path) -> int | None:
         error = error.__cause__  # TFDS wraps what TensorFlow raises
     if isinstance(error, of_tensorflow):
         return errno.ENOSPC if isinstance(error, tensorflow.errors.ResourceExhaustedError) else errno.EIO
-    if error is None or isinstance(error, (FileNotFoundError, BlockingIOError)):
+    if error is None or isinstance(error, (FileNotFoundError, BlockingIOError, ChildProcessError)):
         return None
     elsewhere = error.filename is not None and data_dir not in (Path(error.filename), *Path(error.filename).parents)
     return None if elsewhere else error.errno or errno.EIO
@@ -66,6 +66,8 @@ def download_and_prepare(made) -> None:
     quiet.imported("tensorflow")
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core import example_serializer, shuffle
+    if not sys.stderr.isatty():
+        tfds.disable_progress_bar()     # in a log its bars would be pages of control characters
     shuffle.MAX_MEM_BUFFER_SIZE = MEMORY
     example_serializer.ExampleSerializer.serialize_example = _serialized
     # GCS would be asked for a ready-made copy of data that must not be handed around.

@@ -81,7 +81,7 @@ def _affect(content: Mapping) -> tuple[float, float]:
 
 
 def _soft_label(numbers) -> tuple[float, ...] | None:
-    """Eight numbers in AffectNet's order as probabilities in the order of `EIGHT`; None where there are none."""
+    """Eight numbers in AffectNet's order as probabilities in the order of `EIGHT`; None without any and for zeros."""
     if numbers is None:
         return None
     if not isinstance(numbers, list) or len(numbers) != len(EIGHT):
@@ -90,6 +90,8 @@ def _soft_label(numbers) -> tuple[float, ...] | None:
     total = sum(found)
     if min(found) < 0:
         raise ValueError("soft-label has a negative number")
+    if total == 0:
+        return None
     if not any(abs(total - expected) <= TOLERANCE * expected for expected in TOTALS):
         raise ValueError(f"soft-label sums to {total:.2g} instead of 1 or 100")
     named = {emotions.from_code("AffectNet", code): value / total for code, value in enumerate(found)}
