@@ -40,7 +40,8 @@ def mosaic(tiles, labels, titles):
 def label_bar(figure, bar, text):
     """Label a colour bar in lines that fit the height of the figure: that of a single row is short."""
     letters = int(figure.get_figheight() / LETTER)
-    bar.set_label("\n".join(textwrap.fill(line, letters) for line in text.split("\n")))
+    fits = max(map(len, text.split("\n"))) <= letters
+    bar.set_label(text if fits else textwrap.fill(text.replace("\n", " "), letters))
 
 
 def _names_above(axes, labels):
