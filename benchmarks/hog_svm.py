@@ -5,8 +5,8 @@
 
 Dalal, Triggs, "Histograms of Oriented Gradients for Human Detection", 2005: gradients by orientation in cells, blocks
 of 2x2 cells, L2-Hys. The size of the cells and the SVM's C are chosen on validation, among --cells and --costs; the
-chosen SVM, trained on training alone, is scored once on test and on test_clean where the data set has it. Nothing is
-drawn at random but the intervals. About 20 minutes on a core for FER2013.
+chosen SVM, trained on training alone, is scored once on each test split that the data set has (test, test_clean, and
+FERPlus' subsets). Nothing is drawn at random but the intervals. About 20 minutes on a core for FER2013.
 """
 
 import argparse
@@ -66,15 +66,23 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="fer2013", help="a prepared data set of grey faces")
     parser.add_argument("--data-dir", type=Path, help="where it lies")
-    parser.add_argument("--cells", type=int, nargs="+", default=[6, 8])
-    parser.add_argument("--costs", type=float, nargs="+", default=[0.003, 0.01, 0.03, 0.1])
+    parser.add_argument("--cells", type=int, nargs="+", default=[6, 8], help="sides in pixels to choose from")
+    parser.add_argument("--costs", type=float, nargs="+", default=[0.003, 0.01, 0.03, 0.1], help="C to choose from")
     options = parser.parse_args()
-    described = data.describe(options.data, data_dir=options.data_dir)
+    try:
+        described = data.describe(options.data, data_dir=options.data_dir)
+    except (ValueError, OSError) as error:
+        parser.error(f"--data: {error}")
     if described["channels"] != 1:
         parser.error(f"--data: expected grey faces, {options.data} has {described['channels']} channels")
     if missing := [name for name in ("train", "validation") if name not in described["splits"]]:
         parser.error(f"--data: expected train and validation, {options.data} has no {' and no '.join(missing)}")
-    names = [name for name in ("train", "validation", "test", "test_clean") if name in described["splits"]]
+    limit = min(described["image_size"]) // BLOCK
+    if wrong := [cell for cell in options.cells if not 1 <= cell <= limit]:
+        parser.error(f"--cells: expected pixels from 1 to {limit}, half of the faces' side, got {wrong[0]}")
+    if wrong := [cost for cost in options.costs if not 0 < cost < np.inf]:
+        parser.error(f"--costs: expected numbers above 0, got {wrong[0]:g}")
+    names = ["train", "validation", *(name for name in described["splits"] if name.startswith("test"))]
     splits = {name: data.arrays(options.data, name, data_dir=options.data_dir) for name in names}
     accuracy, cell, cost, machine = choose(splits, options.cells, options.costs)
     print(f"chosen on validation: cells of {cell} pixels, C {cost:g}, {accuracy:.2%}")

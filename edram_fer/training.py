@@ -86,6 +86,11 @@ class _Setting:
 
     def __init__(self, recipe, run, described, data_dir):
         make_reproducible(recipe.seed)
+        if recipe.schedule == "cosine" and recipe.warmup_epochs > recipe.epochs:
+            log.warning(
+                "the learning rate is still warming up when training ends: warmup_epochs=%g, epochs=%d; --set "
+                "warmup_epochs=0 or more epochs", recipe.warmup_epochs, recipe.epochs
+            )
         self.recipe, self.run = recipe, run
         self.model = build(recipe, described)
         if recipe.initial_weights and not (self.run / checkpoints.LATEST).exists():

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
 from edram_fer.attention import early_exit as exits
 from edram_fer.attention import regions
-from edram_fer.figures import differences, region_shares, scan_paths, style
+from edram_fer.figures import differences, heatmaps, region_shares, scan_paths, style
 from edram_fer.figures.early_exit import early_exit
 
 RNG = np.random.default_rng(0)
@@ -38,6 +39,27 @@ def test_difference_maps_are_symmetric_about_no_difference():
     assert len(pictures) == 6 and np.ptp(pictures[0]) == 0
     more, less = pictures[1][2, 3], pictures[5][0, 0]
     assert more[0] > more[2] and less[2] > less[0]  # orange is more, blue is less
+
+
+@pytest.mark.parametrize("count", [1, 4, 8])
+def test_the_label_of_the_scale_fits_a_row_of_maps(count):
+    """As a model with fixed windows has them, in one row: the bar is an inch high there."""
+    images, names = RNG.integers(0, 255, (count, 12, 12, 1), dtype=np.uint8), np.array(list("abcdefgh"[:count]))
+    windows, weights = np.tile(0.5 * np.eye(2, 3), (count, 2, 1, 1)), np.full((count, 2), 0.5)
+    maps = heatmaps.heatmaps(images, windows, weights, names, names, by_step=False)
+    meaning = "more or less with this true\nthan with this predicted emotion"
+    change = differences.difference_maps(
+        images / 255, RNG.normal(size=(count, 1, 12, 12)), [(name, 7) for name in names], meaning=meaning
+    )
+    for figure, told in ((maps, "share of pictures looked at here"), (change, meaning)):
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        label = figure.axes[1].yaxis.label
+        assert label.get_text().replace("\n", " ").startswith(told.replace("\n", " "))
+        box = label.get_window_extent(canvas.get_renderer())
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
+        bar = figure.axes[1].get_tightbbox(canvas.get_renderer())
+        assert figure.axes[0].get_window_extent().x1 < bar.x0  # beside the maps, which keep their room
 
 
 def test_a_difference_of_nothing_is_the_face_alone():

@@ -157,6 +157,13 @@ def test_the_progress_counts_to_the_last_epoch_of_the_run(capsys):
     assert "Epoch 2/6" in capsys.readouterr().out
 
 
+def test_a_warm_up_longer_than_training_is_told_in_the_log(toy_recipe, tmp_path, caplog):
+    short = dataclasses.replace(toy_recipe, schedule="cosine", warmup_epochs=2, min_learning_rate=0, epochs=1)
+    training.train(short, tmp_path / "run", verbose=0)
+    assert "still warming up when training ends: warmup_epochs=2, epochs=1" in caplog.text
+    assert history(tmp_path / "run")[0]["learning_rate"] == pytest.approx(short.learning_rate / 2)
+
+
 def test_the_progress_fits_a_line_and_the_log_tells_of_the_glimpses(toy_recipe, tmp_path, capsys, caplog):
     with caplog.at_level(logging.INFO):
         training.train(dataclasses.replace(toy_recipe, epochs=1), tmp_path / "run", verbose=1)

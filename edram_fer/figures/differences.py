@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap, Normalize
 
-from edram_fer.figures.mosaic import mosaic
+from edram_fer.figures.mosaic import label_bar, mosaic
 from edram_fer.figures.style import styled
 
 OPACITY = 0.85  # at the ends of the scale
@@ -56,7 +56,7 @@ def signed_bar(figure, axes, top, label, shrink=1.0, tell="{:+.3g}"):
     bar.outline.set_visible(False)
     ticks = np.linspace(-top, top, 5)
     bar.set_ticks(ticks, labels=[tell.format(value) if value else "0" for value in ticks])
-    bar.set_label(label)
+    label_bar(figure, bar, label)
 
 
 def round_up(value):

@@ -6,7 +6,7 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.ticker import PercentFormatter
 
 from edram_fer.attention.maps import mean_face, shares
-from edram_fer.figures.mosaic import mosaic
+from edram_fer.figures.mosaic import label_bar, mosaic
 from edram_fer.figures.style import HEAT, styled
 
 OPACITY = 0.6  # of the heat at the top of the scale
@@ -73,4 +73,4 @@ def _colour_bar(figure, axes, top, shrink):
     bar = figure.colorbar(ScalarMappable(Normalize(0, top), colours), ax=axes, shrink=shrink, pad=0.02)
     bar.outline.set_visible(False)
     bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    bar.set_label("share of pictures looked at here")
+    label_bar(figure, bar, "share of pictures looked at here")

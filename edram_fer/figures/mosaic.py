@@ -1,10 +1,13 @@
 """Small pictures in rows and columns, with names at the left and above."""
 
+import textwrap
+
 from matplotlib.figure import Figure
 
 from edram_fer.figures.style import MUTED, picture_axes
 
 TILE, GAP = 1.05, 0.03  # inches; share of a tile
+LETTER = 0.064  # inches, width of a letter of a label at most
 
 
 def mosaic(tiles, labels, titles):
@@ -32,6 +35,13 @@ def mosaic(tiles, labels, titles):
         axes.text(column + 0.5 - GAP / 2, -0.06, title, ha="center", va="bottom", fontweight="bold")
     axes.set(xlim=(0, columns - GAP), ylim=(rows - GAP, 0), aspect=height / TILE)
     return figure, axes
+
+
+def label_bar(figure, bar, text):
+    """Label a colour bar in lines that fit the height of the figure: that of a single row is short."""
+    letters = int(figure.get_figheight() / LETTER)
+    fits = max(map(len, text.split("\n"))) <= letters
+    bar.set_label(text if fits else textwrap.fill(text.replace("\n", " "), letters))
 
 
 def _names_above(axes, labels):

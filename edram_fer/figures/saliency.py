@@ -8,6 +8,10 @@ from edram_fer.figures.mosaic import GAP, mosaic
 from edram_fer.figures.style import INK, styled
 
 PERCENT = "{:+.0%}"
+LABEL = (
+    "probability: fall of the true class's;\nanswer: share of squares that turn it wrong,\n"
+    "the face alone where it is wrong without"
+)
 
 
 @styled
@@ -29,8 +33,7 @@ def sample_maps(rows, names):
             tiles[-1] += [tinted(face, values, top) for values in (0 * both[0], *both)]
         tiles[-1] += [np.ones_like(tiles[-1][0])] * (3 * (most - len(images)))
     figure, axes = mosaic(np.array(tiles), [(name, None) for name in names], ["face", "probability", "answer"] * most)
-    label = "probability: fall of the true class's;\nanswer: share of squares that turn it wrong"
-    signed_bar(figure, axes, top, label, _shrink(tiles), PERCENT)
+    signed_bar(figure, axes, top, LABEL, _shrink(tiles), PERCENT)
     return figure
 
 
@@ -49,8 +52,7 @@ def mean_maps(faces, drop, turned, labels):
     top = round_up(np.abs(values).max())
     tiles = [[tinted(face, value, top) for value in row] for face, row in zip(faces, values, strict=True)]
     figure, axes = mosaic(np.array(tiles), labels, ["probability", "answer"])
-    label = "probability: fall of the true class's;\nanswer: share of squares that turn it wrong"
-    signed_bar(figure, axes, top, label, _shrink(tiles), PERCENT)
+    signed_bar(figure, axes, top, LABEL, _shrink(tiles), PERCENT)
     return figure
 
 

@@ -1,0 +1,53 @@
+"""The benchmark of before deep learning: what it scores, and what it says of settings that cannot be."""
+
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("skimage")
+from benchmarks import hog_svm  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    """Stripes that lie, stand or slope: an arrays file of three emotions with a subset of test."""
+    path, y, x = tmp_path_factory.mktemp("hog") / "stripes.npz", *np.mgrid[:16, :16]
+    kinds = np.stack([np.sin(y), np.sin(x), np.sin((x + y) / 1.4)])[..., None]
+    content = {"emotions": np.array(["neutral", "happy", "sad"]), "source": "s", "version": "1", "fingerprint": "f"}
+    for split, count in (("train", 30), ("validation", 9), ("test", 12), ("test_occlusion", 6)):
+        labels, random = np.arange(count) % 3, np.random.default_rng(count)
+        noise = random.normal(0, 0.1, (count, 16, 16, 1))
+        content |= {
+            f"{split}/image": (127 + 80 * (kinds[labels] + noise)).clip(0, 255).astype("uint8"),
+            f"{split}/emotion": labels,
+            f"{split}/affect": np.full((count, 2), -2, "float32"),
+            f"{split}/id": np.arange(count).astype(str),
+        }
+    np.savez(path, **content)
+    return path
+
+
+def run(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["hog_svm", *map(str, arguments)])
+    hog_svm.main()
+
+
+def test_every_test_split_is_scored(faces, monkeypatch, capsys):
+    run(monkeypatch, "--data", faces, "--cells", 4, "--costs", 1)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(",")[0] for line in lines[2:]] == ["test", "test_occlusion"]
+    assert all("accuracy 100.00%" in line for line in lines[2:])
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (("--cells", 9), "--cells: expected pixels from 1 to 8, half of the faces' side, got 9"),
+    (("--cells", 4, 0), "--cells: expected pixels from 1 to 8, half of the faces' side, got 0"),
+    (("--costs", -1), "--costs: expected numbers above 0, got -1"),
+    (("--costs", "nan"), "--costs: expected numbers above 0, got nan"),
+    (("--data", "nowhere"), "--data: unknown data set 'nowhere'"),
+])  # fmt: skip
+def test_settings_that_cannot_be_end_in_a_sentence(faces, arguments, message, monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        run(monkeypatch, "--data", faces, *arguments)
+    assert message in capsys.readouterr().err
