@@ -13,7 +13,7 @@ OPACITY = 0.6  # of the heat at the top of the scale
 
 
 @styled
-def heatmaps(images, windows, weights, groups, order, *, by_step=True, what="glimpse", top=None):
+def heatmaps(images, windows, weights, groups, order, *, by_step=True, top=None):
     """Where the model looked, over the mean face of each group of pictures.
 
     Args:
@@ -22,7 +22,6 @@ def heatmaps(images, windows, weights, groups, order, *, by_step=True, what="gli
         groups: [n] names, for instance the true or the predicted emotions.
         order: names of the rows, from the top; those without pictures are left out.
         by_step: a column for each window (in time order) beside the one for all.
-        what: name of a window in titles.
         top: of the scale, a share; None: the largest that there is.
 
     Returns: Figure of rows (of several groups: all, then each) and columns (steps and their mean), one scale for all.
@@ -41,7 +40,7 @@ def heatmaps(images, windows, weights, groups, order, *, by_step=True, what="gli
         maps.insert(0, np.average(maps, axis=0, weights=sizes))
         faces.insert(0, mean_face(images[every]))
         labels.insert(0, ("all", len(every)))
-    steps = [f"{what} {step + 1}" for step in range(len(maps[0]) - 1)]
+    steps = [f"glimpse {step + 1}" for step in range(len(maps[0]) - 1)]
     return _mosaic(faces, np.stack(maps), labels, [*steps, "mean"] if steps else [], top)
 
 

@@ -42,12 +42,12 @@ def region_preference(found):
 
 
 @styled
-def region_steps(found, *, columns=4, what="glimpse"):
+def region_steps(found, *, columns=4):
     """Share / area at each step: a panel for each class, a line for each region with its 95 % interval.
 
     Args:
         found: what `attention.regions.region_shares` gives.
-        columns: panels in a row; what: name of a step.
+        columns: panels in a row.
 
     Returns: Figure.
     """
@@ -70,7 +70,7 @@ def region_steps(found, *, columns=4, what="glimpse"):
         grid[-2, column].tick_params(labelbottom=True)
     grid[0, 0].set_ylim(bottom=0)
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(found["regions"]))
-    figure.supxlabel(what, fontsize=8)
+    figure.supxlabel("glimpse", fontsize=8)
     figure.supylabel("share / area", fontsize=8)
     return figure
 

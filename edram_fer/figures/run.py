@@ -102,11 +102,10 @@ def _of_numbers(rows, found, scores):
 
 def _of_faces(found, images, emotions):
     windows, weights, truth, recurrent = found["windows"], found["weights"], found["truth"], is_recurrent(found)
-    options = {"what": "glimpse" if recurrent else "window"}
     drawn = {}
     if attention.has_windows(windows):
         for name, groups in (("heatmaps.png", truth), ("heatmaps_predicted.png", found["prediction"])):
-            drawn[name] = heatmaps(images, windows, weights, groups, emotions, by_step=recurrent, **options)
+            drawn[name] = heatmaps(images, windows, weights, groups, emotions, by_step=recurrent)
         drawn |= _differences(found, images, emotions)
     if recurrent:
         drawn["scan_paths.png"] = _mean_paths(found, images, emotions)
@@ -115,11 +114,12 @@ def _of_faces(found, images, emotions):
         rows = of_each_class(truth, found["prediction"], emotions)
         run = Weighed("", windows[rows], weights[rows], found["prediction"][rows], confidence[rows, -1])
         drawn["crops.png"] = crops(images[rows], truth[rows], [run])
+    names = None if recurrent else attention.names(windows.mean(axis=0)) if windows.shape[1] > 1 else ["window"]
     for name, right in (("right", True), ("wrong", False)):
         if rows := choose(truth, found["prediction"], emotions, right=right):
             drawn[f"samples_{name}.png"] = samples(
                 images[rows], windows[rows], found["steps"][rows], confidence[rows], truth[rows],
-                weights=weights[rows], **options,
+                weights=weights[rows], names=names,
             )
     return drawn
 

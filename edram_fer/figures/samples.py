@@ -44,7 +44,7 @@ def choose(truth, prediction, order, *, right, seed=0):
 
 
 @styled
-def samples(images, windows, labels, probabilities, truths, *, glimpse_size=26, weights=None, what="glimpse"):
+def samples(images, windows, labels, probabilities, truths, *, glimpse_size=26, weights=None, names=None):
     """One row for each picture: the face with its windows, then each window enlarged.
 
     Args:
@@ -55,7 +55,7 @@ def samples(images, windows, labels, probabilities, truths, *, glimpse_size=26, 
         truths: names [n].
         glimpse_size: sample points on a side of an enlarged window.
         weights: [n, N], told below the windows when there is no step to tell.
-        what: name of a window in titles.
+        names: of the windows [N], above them; None: glimpse 1, glimpse 2 ...
 
     Returns: Figure. A right answer is green with a tick, a wrong one red with a cross.
     """
@@ -79,8 +79,10 @@ def samples(images, windows, labels, probabilities, truths, *, glimpse_size=26, 
             left = (step + 1) * (1 + GAP)
             tile(axes, left, top, glimpse(images[row], windows[row, step], glimpse_size), colours[step])
             caption(axes, left + 0.5, line, *said)
-    for column, title in enumerate(["truth", *(f"{what} {step + 1}" for step in range(steps))]):
-        axes.text(column * (1 + GAP) + 0.5, -0.06, title, ha="center", va="bottom", fontweight="bold")
+    names = [f"glimpse {step + 1}" for step in range(steps)] if names is None else names
+    size = 8 if max(map(len, names)) < 14 else 6.5  # so that neighbours do not touch
+    for column, title in enumerate(["truth", *names]):
+        axes.text(column * (1 + GAP) + 0.5, -0.06, title, ha="center", va="bottom", fontweight="bold", fontsize=size)
     axes.set(xlim=(-0.02, (steps + 1) * (1 + GAP) - GAP + 0.02), ylim=(count * pitch - GAP, -0.02), aspect="equal")
     return figure
 
