@@ -115,12 +115,21 @@ _WORDS = {numbers.Integral: "whole number", numbers.Real: "number"}
 
 def rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[dict]:
     """One record -> its faces as rows of SCHEMA; a record that gives no face -> one row with its status."""
-    row = {"id": record.id, "row": record.row, "picture": record.picture, "split": record.split,
-           "subject": record.subject, "emotion": record.emotion, "valence": record.valence,
-           "arousal": record.arousal, "soft_label": record.soft_label, "status": record.status}
-    if record.status != OK:
-        yield row
-        return
+    if record.status == OK:
+        yield from of_photo(record, root, settings)
+    else:
+        yield {**_annotated(record), "status": record.status}
+
+
+def _annotated(record: FaceRecord) -> dict:
+    return {"id": record.id, "row": record.row, "picture": record.picture, "split": record.split,
+            "subject": record.subject, "emotion": record.emotion, "valence": record.valence,
+            "arousal": record.arousal, "soft_label": record.soft_label}
+
+
+def of_photo(record: FaceRecord, root: Path, settings: Settings) -> Iterator[dict]:
+    """As `rows`, whether or not the record has a label."""
+    row = {**_annotated(record), "status": OK}
     try:
         picture = picture_of(record, root)
         # SHA-256 is what processors have built in: half the time of BLAKE2 on a whole photo.

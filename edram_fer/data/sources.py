@@ -6,6 +6,7 @@ A source is the name of a prepared TFDS data set ("fer2013", "drawn_faces/grey48
 """
 
 import functools
+import json
 import os
 import zipfile
 import zlib
@@ -32,7 +33,9 @@ def splits(source, *, data_dir=None):
 
 
 def describe(source, *, data_dir=None):
-    """{"source", "version", "fingerprint", "image_size" (H, W), "channels", "emotions", "splits"} of a source."""
+    """{"source", "version", "fingerprint", "image_size" (H, W), "channels", "emotions", "splits", "faces"} of a source;
+    "faces" tells how they were made from photos (fields of `preprocessing.faces.Settings`), None of faces as published.
+    """
     opened = open_source(source, data_dir)
     height, width, channels = opened.shape
     return {
@@ -43,6 +46,7 @@ def describe(source, *, data_dir=None):
         "channels": channels,
         "emotions": list(opened.emotions),
         "splits": dict(opened.splits),
+        "faces": opened.faces,
     }
 
 
@@ -80,6 +84,7 @@ def write_arrays(source, path, *, data_dir=None, find_landmarks=False):
     if path.suffix != ".npz":
         raise ValueError(f"{path}: an arrays file ends in .npz")
     content = {key: np.array(description[key]) for key in ("source", "version", "fingerprint", "emotions")}
+    content["faces"] = np.array(json.dumps(description["faces"]))
     for split in description["splits"]:
         features = arrays(source, split, data_dir=data_dir)
         if find_landmarks:
@@ -92,8 +97,8 @@ def write_arrays(source, path, *, data_dir=None, find_landmarks=False):
 
 
 def open_source(source, data_dir, extra=()):
-    """A source with `emotions`, `splits`, `version`, `fingerprint`, `shape` (H, W, C) and the methods `labels(split)`,
-    `arrays(split)` and `encoded(split)`.
+    """A source with `emotions`, `splits`, `version`, `fingerprint`, `faces`, `shape` (H, W, C) and the methods
+    `labels(split)`, `arrays(split)` and `encoded(split)`.
 
     Args:
         extra: features that `encoded` gives beside image, emotion and affect.
@@ -131,6 +136,7 @@ class _ArraysFile:
             self.emotions = tuple(str(name) for name in self.content["emotions"])
             self.version, self.fingerprint = str(self.content["version"]), str(self.content["fingerprint"])
             self.splits = {n.split("/")[0]: len(self.content[n]) for n in names if n.endswith("/emotion")}
+            self.faces = json.loads(str(self.content["faces"])) if "faces" in names else None
         except FileNotFoundError:
             raise FileNotFoundError(f"{path} is missing; expected an arrays file") from None
         except (*_DAMAGED, AttributeError) as error:  # an .npy under a false name has no `files`
@@ -177,6 +183,7 @@ class _Prepared:
         info = self.builder.info
         self.emotions = tuple(info.features["emotion"].names)
         self.version, self.fingerprint = str(info.version), datasets.fingerprint(self.builder)
+        self.faces = (info.metadata or {}).get("settings")
         self.splits = {split: part.num_examples for split, part in info.splits.items()}
         self.shape, self.features = info.features["image"].shape, set(info.features)
         self.wanted = ("image", "emotion", "affect", *extra)

@@ -1,0 +1,49 @@
+"""A photo with its faces: what a model says of each, and where in it the model looked."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Polygon, Rectangle
+from matplotlib.patheffects import withStroke
+
+from edram_fer import attention
+from edram_fer.figures import DPI
+from edram_fer.figures.style import picture_axes, show_picture, step_colours, styled
+
+LARGEST = 1600  # pixels of the figure's longer side
+SMALLEST = 1000  # so that there is room for writing in small photos
+_EDGE = [withStroke(linewidth=2.2, foreground="#000000b0")]
+
+
+@styled
+def annotated(picture, found):
+    """Draw the squares of the faces, their emotions, and the windows of the model inside them.
+
+    Args:
+        picture: uint8 [H, W, 3].
+        found: dict for each face of "left", "top", "side" in pixels, "emotion", "probability", and "windows", [N, 2, 3]
+            from early (violet) to late (yellow), or () where none are to be drawn.
+
+    Returns: Figure in the picture's proportions.
+    """
+    height, width = picture.shape[:2]
+    scale = np.clip(max(height, width), SMALLEST, LARGEST) / max(height, width) / DPI
+    figure = Figure(figsize=(width * scale, height * scale))
+    axes = figure.add_axes((0, 0, 1, 1))
+    picture_axes(axes)
+    show_picture(axes, picture)
+    for face in found:
+        left, top, side = face["left"], face["top"], face["side"]
+        corner = (left - 0.5, top - 0.5)
+        frame = Rectangle(corner, side, side, fill=False, edgecolor="white", linewidth=1.4, path_effects=_EDGE)
+        axes.add_patch(frame)
+        for window, colour in zip(face["windows"], step_colours(len(face["windows"])), strict=True):
+            place = attention.corner_pixels(window, (side, side)) + (left, top)
+            axes.add_patch(Polygon(place, fill=False, edgecolor=colour, linewidth=1.3, path_effects=_EDGE))
+        text, below = f"{face['emotion']} {face['probability']:.0%}", top * scale < 0.16
+        size = np.clip(72 * scale * side / (0.6 * len(text)), 5, 8)  # as wide as the square, where that can be read
+        axes.annotate(
+            text, (left - 0.5, top + side if below else top), (0, -2 if below else 2), textcoords="offset points",
+            va="top" if below else "bottom", color="white", fontsize=size, fontweight="bold", path_effects=_EDGE,
+        )
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+    return figure
