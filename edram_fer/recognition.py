@@ -70,8 +70,8 @@ def _photos(paths):
     for path in map(Path, paths):
         if not path.exists():
             raise FileNotFoundError(f"{path} is missing; expected a photo or a folder of photos")
-        inside = sorted(path.rglob("*")) if path.is_dir() else []
-        inside = [each for each in inside if each.is_file() and each.suffix.casefold() in sources.ENDINGS]
+        inside = sorted(path.rglob("*.*")) if path.is_dir() else []
+        inside = [each for each in sources.only_pictures(inside)[0] if each.is_file() and not each.name.startswith(".")]
         if path.is_dir() and not inside:
             raise FileNotFoundError(f"{path} holds no picture ({', '.join(sorted(sources.ENDINGS))})")
         found += inside or [path]

@@ -27,6 +27,7 @@ def crops(tmp_path_factory, contents):
         Image.fromarray(image[..., 0]).save(folder / ("below/4.png" if number == 4 else f"{number}.png"))
     (folder / "a broken one.jpg").write_text("no picture")
     (folder / "notes.txt").write_text("passed over")
+    (folder / "._0.png").write_text("macOS' own, passed over")
     return folder
 
 
