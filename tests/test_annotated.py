@@ -67,6 +67,13 @@ def test_the_data_set_can_be_trained_on(prepared):
     assert sorted(np.bincount(arrays["emotion"])) == [8, 8, 8]
 
 
+def test_how_the_faces_were_made_goes_with_them(prepared, tmp_path):
+    told = data.describe("folder", data_dir=prepared[0])["faces"]
+    assert (told["size"], told["clahe"], told["detectors"]) == (20, 1.0, ["none"])
+    data.write_arrays("folder", tmp_path / "faces.npz", data_dir=prepared[0])
+    assert data.describe(tmp_path / "faces.npz")["faces"] == told
+
+
 def test_every_row_is_told_of(prepared):
     out, said = prepared
     text = "\n".join(said)
