@@ -24,6 +24,13 @@ ORIENTATIONS, BLOCK = 9, 2
 HEADLINE = ("accuracy", "mean_class_accuracy", "macro_f1")
 
 
+def labelled(name, split, data_dir):
+    """Pictures and emotions of the rows whose emotion is known."""
+    rows = data.arrays(name, split, data_dir=data_dir)
+    known = rows["emotion"] >= 0
+    return {key: rows[key][known] for key in ("image", "emotion")}
+
+
 def features(images, cell):
     """HOG of uint8 [N, H, W, 1], float32 [N, F]; `cell`: pixels of a cell's side."""
     options = {"pixels_per_cell": (cell, cell), "cells_per_block": (BLOCK, BLOCK), "block_norm": "L2-Hys"}
@@ -83,7 +90,7 @@ def main():
     if wrong := [cost for cost in options.costs if not 0 < cost < np.inf]:
         parser.error(f"--costs: expected numbers above 0, got {wrong[0]:g}")
     names = ["train", "validation", *(name for name in described["splits"] if name.startswith("test"))]
-    splits = {name: data.arrays(options.data, name, data_dir=options.data_dir) for name in names}
+    splits = {name: labelled(options.data, name, options.data_dir) for name in names}
     accuracy, cell, cost, machine = choose(splits, options.cells, options.costs)
     print(f"chosen on validation: cells of {cell} pixels, C {cost:g}, {accuracy:.2%}")
     for name in names[2:]:

@@ -33,8 +33,9 @@ def predict(source, paths, out, *, detectors=ASKED, which="all", clahe=None, dra
 
     Returns: rows (dicts), as in predictions.csv, one for each face, or for a photo that gives none: "photo" (path),
     "face" (number from 1), "status" ("ok", "no_face", or why the photo or face cannot be used), "detector", "score",
-    "left", "top", "side" of the face's square in pixels of the photo, "emotion" and its "probability", the probability
-    of each emotion by its name, and of a model with that head "valence" and "arousal".
+    "left", "top", "side" of the face's square in pixels of the photo, "picture" (file in pictures/, where drawn),
+    "emotion" and its "probability", the probability of each emotion by its name, and of a model with that head
+    "valence" and "arousal".
 
     Raises:
         FileNotFoundError: a path does not exist, a folder holds no pictures, or the model or a detector's file is
@@ -56,12 +57,20 @@ def predict(source, paths, out, *, detectors=ASKED, which="all", clahe=None, dra
                 made.append((row, found))
             rows.append(row)
     said = _said(model, made, batch_size) if made else None
+    names = _names([row["photo"] for row, _ in made]) if draw else {}
     for number, (row, _) in enumerate(made):
-        row |= _answer(model, said, number)
+        row |= {"picture": names.get(row["photo"])} | _answer(model, said, number)
     tables.write(rows, out / TABLE)
-    if draw and made:
-        _draw(made, said, out / PICTURES)
+    if names:
+        _draw(made, said, names, out / PICTURES)
     return rows
+
+
+def _names(paths):
+    """{photo: file that it is drawn into}: numbered, since photos of several folders may be called alike."""
+    different = list(dict.fromkeys(paths))
+    digits = len(str(len(different)))
+    return {path: f"{number:0{digits}d}_{Path(path).stem}.png" for number, path in enumerate(different, 1)}
 
 
 def _photos(paths):
@@ -125,13 +134,12 @@ def _answer(model, said, number):
     return told
 
 
-def _draw(made, said, folder):
+def _draw(made, said, names, folder):
     from edram_fer.figures.photo import annotated  # Matplotlib only where something is drawn
     from edram_fer.figures.style import save
 
     looks, own = attention.has_windows(said["windows"]), {}
     for (row, _), windows in zip(made, said["windows"], strict=True):
         own.setdefault(row["photo"], []).append({**row, "windows": windows if looks else ()})
-    for number, (path, found) in enumerate(tqdm(own.items(), desc="pictures", disable=None), 1):
-        picture = photos.read(Path(path))
-        save(annotated(picture, found), folder / f"{number:0{len(str(len(own)))}d}_{Path(path).stem}.png")
+    for path, found in tqdm(own.items(), desc="pictures", disable=None):
+        save(annotated(photos.read(Path(path)), found), folder / names[path])

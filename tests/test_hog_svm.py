@@ -11,18 +11,19 @@ from benchmarks import hog_svm  # noqa: E402
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory):
-    """Stripes that lie, stand or slope: an arrays file of three emotions with a subset of test."""
+    """Stripes that lie, stand or slope: an arrays file of three emotions with a subset of test; the last row of each
+    split has no emotion."""
     path, y, x = tmp_path_factory.mktemp("hog") / "stripes.npz", *np.mgrid[:16, :16]
     kinds = np.stack([np.sin(y), np.sin(x), np.sin((x + y) / 1.4)])[..., None]
     content = {"emotions": np.array(["neutral", "happy", "sad"]), "source": "s", "version": "1", "fingerprint": "f"}
     for split, count in (("train", 30), ("validation", 9), ("test", 12), ("test_occlusion", 6)):
-        labels, random = np.arange(count) % 3, np.random.default_rng(count)
-        noise = random.normal(0, 0.1, (count, 16, 16, 1))
+        labels, random = np.append(np.arange(count) % 3, -1), np.random.default_rng(count)
+        noise = random.normal(0, 0.1, (count + 1, 16, 16, 1))
         content |= {
             f"{split}/image": (127 + 80 * (kinds[labels] + noise)).clip(0, 255).astype("uint8"),
             f"{split}/emotion": labels,
-            f"{split}/affect": np.full((count, 2), -2, "float32"),
-            f"{split}/id": np.arange(count).astype(str),
+            f"{split}/affect": np.full((count + 1, 2), -2, "float32"),
+            f"{split}/id": np.arange(count + 1).astype(str),
         }
     np.savez(path, **content)
     return path
@@ -36,7 +37,7 @@ def run(monkeypatch, *arguments):
 def test_every_test_split_is_scored(faces, monkeypatch, capsys):
     run(monkeypatch, "--data", faces, "--cells", 4, "--costs", 1)
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(",")[0] for line in lines[2:]] == ["test", "test_occlusion"]
+    assert [line.split(" pictures")[0] for line in lines[2:]] == ["test, 12", "test_occlusion, 6"]
     assert all("accuracy 100.00%" in line for line in lines[2:])
 
 

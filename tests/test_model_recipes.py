@@ -12,6 +12,7 @@ from models.region_attention.ran import BACKBONES
 
 SMALL = {
     "deep_emotion_fer2013": ["penalty=0.1"],
+    "deep_emotion_plus": ["trunk_filters=(2, 2, 2, 2)", "units=4", "dtype=float32"],
     "ran_ferplus_small": ["backbone_filters=(2, 2, 2, 2)", "crop_size=16", "margin=0.3", "region_weight=2"],
 }
 

@@ -52,7 +52,7 @@ def test_crops_are_answered_as_in_an_evaluation(crops, trained, contents, tmp_pa
     assert [row["emotion"] for row in written if row["status"] == "ok"] == [row["emotion"] for row in rows]
     assert written[4]["status"] == broken["status"]
     drawn = sorted(path.name for path in (tmp_path / "out" / "pictures").iterdir())
-    assert drawn == ["1_0.png", "2_1.png", "3_2.png", "4_3.png", "5_4.png"]
+    assert drawn == ["1_0.png", "2_1.png", "3_2.png", "4_3.png", "5_4.png"] == [row["picture"] for row in rows]
 
 
 def test_faces_are_made_as_in_training(crops, copied, tmp_path):

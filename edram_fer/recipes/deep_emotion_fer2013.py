@@ -11,8 +11,7 @@ best epoch is chosen on PublicTest, and the test split is PrivateTest.
 
 The log warns where training falls into the most frequent class, which Adam at .005 can do; then
 `--set learning_rate=0.001`. `--set transformer=false` is the same net without attention, `--set variant=image` what
-most public code has. Ours is `--set variant=plus --set learning_rate=0.001`. Scores that were measured stand in
-docs/results.md.
+most public code has. Ours is the recipe `deep_emotion_plus`. Scores that were measured stand in docs/results.md.
 """
 
 from edram_fer.data.augment import Augmentation
