@@ -94,8 +94,8 @@ def evaluate(
     identity["operations"], identity["seconds_per_picture"] = cost.operations(model), _speed(model, given, batch_size)
     metrics = {"run": {**identity, "versions": environment.versions()}, "splits": {}}
     for name, part in _parts(rows, splits):
-        metrics["splits"][name] = _named(scores, part, name)
-        log.info("%s: accuracy %.4f of %d pictures", name, metrics["splits"][name]["accuracy"], len(part))
+        metrics["splits"][name] = found = _named(scores, part, name)
+        log.info("%s: accuracy %.4f of %d pictures", name, found["accuracy"], found["pictures"])
     metrics["run"]["seconds"] = round(time.monotonic() - begin, 1)
     metrics = files.plain(metrics)
     _save(run, rows, metrics)

@@ -13,7 +13,7 @@ from made_runs import COUNT, EMOTIONS, NASTY, SIZE, STEPS, evaluated, landmarks,
 from edram_fer import attention, evaluation, files, predictions, report
 from edram_fer.attention.maps import shares
 from edram_fer.evaluated import Evaluated
-from edram_fer.figures import OF_A_SPLIT, curves, heatmaps, samples, style
+from edram_fer.figures import OF_A_SPLIT, clear, curves, heatmaps, samples, style
 from edram_fer.figures import run as figures_of_a_run
 from edram_fer.figures.by_glimpse import _apart, accuracy_by_glimpse
 from edram_fer.figures.confusion import confusion
@@ -280,3 +280,14 @@ def test_report_names_what_is_missing_or_damaged(complete, tmp_path):
     with pytest.raises(FileNotFoundError, match="predictions.parquet is missing"):
         report.write(run)
     assert (run / "report.html").read_bytes() == (complete / "report.html").read_bytes()
+
+
+def test_old_figures_go_and_studies_and_strangers_stay(tmp_path):
+    made = ("curves.svg", "looking.svg", "test/confusion.svg", "test/confusion.pdf", "test/mine.png", "val/crops.png")
+    for name in made:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    clear(tmp_path)
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == [
+        "looking.svg", "test", "test/mine.png"
+    ]  # fmt: skip

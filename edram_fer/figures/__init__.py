@@ -29,3 +29,6 @@ def clear(folder):
     for path in Path(folder).rglob("*"):
         if path.stem in outdated and path.is_file():
             path.unlink()
+    for split in Path(folder).glob("*/"):
+        if not any(split.iterdir()):
+            split.rmdir()
