@@ -17,10 +17,10 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 
-from preprocessing import face_table, faces
-from preprocessing.datasets.affectnet import annotations
-from preprocessing.face_table import Division, FaceTable
-from preprocessing.records import Annotations, FaceRecord, fingerprint
+from edram_fer.preprocessing import face_table, faces
+from edram_fer.preprocessing.datasets.affectnet import annotations
+from edram_fer.preprocessing.face_table import Division, FaceTable
+from edram_fer.preprocessing.records import Annotations, FaceRecord, fingerprint
 
 HEADER = "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal"
 

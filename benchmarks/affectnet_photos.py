@@ -28,9 +28,9 @@ import pyarrow.parquet
 from benchmarks.affectnet_csv import write
 from benchmarks.faces import make_pictures
 from edram_fer import files
-from preprocessing import faces, photos
-from preprocessing.datasets.affectnet import annotations
-from preprocessing.records import OK
+from edram_fer.preprocessing import faces, photos
+from edram_fer.preprocessing.datasets.affectnet import annotations
+from edram_fer.preprocessing.records import OK
 
 PREPARE = [sys.executable, "-c", "from edram_fer.cli import main; main()", "prepare", "affectnet"]
 

@@ -21,12 +21,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
-import models
 from benchmarks.clutter import Stream, pictures, split_digits
-from edram_fer import attention, files
+from edram_fer import attention, files, models
 from edram_fer.figures.samples import samples
 from edram_fer.figures.style import save
-from edram_fer.losses import ALL_ENTRIES, ZOOM_ENTRIES, EmotionLoss, LocationLoss
+from edram_fer.training.losses import ALL_ENTRIES, ZOOM_ENTRIES, EmotionLoss, LocationLoss
 
 CANVAS = 100
 TEST_STEP = 2**31  # of the stream of pictures: never reached in training

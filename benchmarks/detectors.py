@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from edram_fer import files
-from preprocessing import detection, photos
+from edram_fer.preprocessing import detection, photos
 
 DETECTORS = {
     "yunet at 640 pixels": detection.YuNet(),

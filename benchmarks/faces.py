@@ -20,8 +20,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from preprocessing import crop, detection, faces, photos
-from preprocessing.records import FaceRecord
+from edram_fer.preprocessing import crop, detection, faces, photos
+from edram_fer.preprocessing.records import FaceRecord
 
 SETTINGS = faces.Settings(detectors=("yunet",), detector_size=320)
 

@@ -18,7 +18,8 @@ from skimage.feature import hog
 from sklearn.svm import LinearSVC
 from tqdm.auto import tqdm
 
-from edram_fer import data, scores
+from edram_fer import data, intervals
+from edram_fer.evaluation import scores
 
 ORIENTATIONS, BLOCK = 9, 2
 HEADLINE = ("accuracy", "mean_class_accuracy", "macro_f1")
@@ -64,8 +65,8 @@ def report(name, truth, prediction, classes):
     def headline(rows):
         return scores.headline(scores.confusion(truth[rows], prediction[rows], classes))
 
-    found, intervals = headline(np.arange(len(truth))), scores.bootstrap(headline, len(truth))
-    texts = (f"{key} {found[key]:.2%} ({intervals[key][0]:.2%} to {intervals[key][1]:.2%})" for key in HEADLINE)
+    found, ends = headline(np.arange(len(truth))), intervals.bootstrap(headline, len(truth))
+    texts = (f"{key} {found[key]:.2%} ({ends[key][0]:.2%} to {ends[key][1]:.2%})" for key in HEADLINE)
     print(f"{name}, {len(truth)} pictures: {', '.join(texts)}")
 
 

@@ -19,8 +19,10 @@ import tensorflow as tf
 from rich.console import Console
 from rich.table import Column, Table
 
-from edram_fer import cost, files, training
-from edram_fer import recipe as recipes
+from edram_fer import files
+from edram_fer.evaluation import cost
+from edram_fer.recipes import recipe as recipes
+from edram_fer.training import loop
 
 DEFAULTS = (
     *("fer2013", "fer2013 model=cnn", "zoom_free", "deep_emotion_fer2013", "deep_emotion_fer2013 variant=image"),
@@ -33,7 +35,7 @@ def build(text):
     """The model of "recipe key=value ..." for grey pictures of `SIZE`."""
     name, *settings = text.split()
     recipe = recipes.override(recipes.get(name), [*settings, "dtype=float32"])
-    return training.build(recipe, {"image_size": (SIZE, SIZE), "channels": 1})
+    return loop.build(recipe, {"image_size": (SIZE, SIZE), "channels": 1})
 
 
 def timed(model, batch):

@@ -114,7 +114,7 @@ class EDRAM(nn.Module):
 
     @torch.no_grad()
     def load(self, weights):
-        """Take the weights of a models.edram.EDRAM: for each layer in order of use its list of NumPy arrays."""
+        """Take the weights of a edram_fer.models.edram.EDRAM: for each layer in order of use its list of NumPy arrays."""
         head_layers = [[*zip(head.hidden, head.norms), [head.output]] for head in (self.emotion_head, self.affect_head)]
         glimpse = [*zip(self.glimpse.convolutions, self.glimpse.norms), [self.glimpse.what, self.glimpse.what_norms]]
         glimpse += [[self.glimpse.where, self.glimpse.where_norms], [self.lstm1, self.lstm2]]

@@ -39,7 +39,7 @@ def batch_of(options, seed=0):
 
 
 def keras_model(options, dtype="float32"):
-    import models
+    from edram_fer import models
 
     size = (options.image_size, options.image_size)
     return models.build("edram", image_size=size, glimpses=options.glimpses, dtype=dtype)
@@ -47,8 +47,8 @@ def keras_model(options, dtype="float32"):
 
 def keras_step(options, dtype):
     """A function that does one training step of our EDRAM, by Keras' own compiled step."""
-    from edram_fer.losses import AffectLoss, EmotionLoss, LocationLoss
-    from edram_fer.optimizer import Adam
+    from edram_fer.training.losses import AffectLoss, EmotionLoss, LocationLoss
+    from edram_fer.training.optimizer import Adam
 
     model = keras_model(options, dtype)
     model.compile(

@@ -8,6 +8,6 @@ def load(source):
 
     Raises FileNotFoundError where there is none, ValueError naming a damaged file.
     """
-    from edram_fer import checkpoints  # Keras only where a model is wanted
+    from edram_fer.run import checkpoints  # Keras only where a model is wanted
 
     return checkpoints.load(source)

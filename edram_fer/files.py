@@ -1,6 +1,7 @@
 """Write a file whole or not at all; read one or say which is damaged."""
 
 import contextlib
+import csv
 import hashlib
 import json
 import os
@@ -86,3 +87,17 @@ def read_json(path):
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected a JSON object with names, found {content!r:.60}")
     return content
+
+
+def write_csv(path, rows):
+    """Save rows (dicts) as CSV: a column for every key of any row; None, nan and what is lacking are empty cells."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    with replace(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as target:
+        writer = csv.DictWriter(target, list(names))
+        writer.writeheader()
+        writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+
+
+def _cell(value):
+    missing = value is None or isinstance(value, (float, np.floating)) and np.isnan(value)
+    return "" if missing else value

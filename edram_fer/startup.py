@@ -3,6 +3,6 @@
 
 def load_keras():
     """Import Keras and its backend silently. Where that fails, what they wrote is shown before the error."""
-    from preprocessing import quiet
+    from edram_fer.preprocessing import quiet
 
     quiet.imported("keras")

@@ -5,11 +5,11 @@ import inspect
 import keras
 import numpy as np
 
-from models.baseline import CNN
-from models.contract import one_of
-from models.deep_emotion import DeepEmotion
-from models.edram import EDRAM
-from models.region_attention import RAN
+from edram_fer.models.baseline import CNN
+from edram_fer.models.contract import one_of
+from edram_fer.models.deep_emotion import DeepEmotion
+from edram_fer.models.edram import EDRAM
+from edram_fer.models.region_attention import RAN
 
 MODELS = {"edram": EDRAM, "cnn": CNN, "deep_emotion": DeepEmotion, "ran": RAN}
 

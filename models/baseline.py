@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from models.batch_norm import StepBatchNormalization
-from models.contract import (
+from edram_fer.models.batch_norm import StepBatchNormalization
+from edram_fer.models.contract import (
     FERModel,
     check_image_and_classes,
     filter_counts,
@@ -14,10 +14,10 @@ from models.contract import (
     unknown_affect,
     whole_number,
 )
-from models.edram.context import area_average_matrix
-from models.edram.glimpse import FILTERS, SMALLEST_GLIMPSE, GlimpseCNN
-from models.edram.head import Head
-from models.spatial_transformer import IDENTITY
+from edram_fer.models.edram.context import area_average_matrix
+from edram_fer.models.edram.glimpse import FILTERS, SMALLEST_GLIMPSE, GlimpseCNN
+from edram_fer.models.edram.head import Head
+from edram_fer.models.spatial_transformer import IDENTITY
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")

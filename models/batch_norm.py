@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from models import tensorflow_kernels
+from edram_fer.models import tensorflow_kernels
 
 CHOICES = ("per_step", "shared_affine", "shared")
 

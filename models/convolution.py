@@ -7,7 +7,7 @@ gradient is the faster one; it is left in place on a GPU, too, and in float32, w
 import keras
 from keras import ops
 
-from models import tensorflow_kernels
+from edram_fer.models import tensorflow_kernels
 
 SMALL = 36  # positions of the output
 

@@ -25,7 +25,7 @@ def can_normalise(x):
 
 
 def batch_normalised(x, gamma, beta, epsilon):
-    """`models.batch_norm.normalised` of maps [B, h, w, C] as one operation."""
+    """`edram_fer.models.batch_norm.normalised` of maps [B, h, w, C] as one operation."""
     import tensorflow as tf
 
     y, mean, variance = tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, epsilon=epsilon, is_training=True)

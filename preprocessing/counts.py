@@ -3,7 +3,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
-from preprocessing.records import OK, Annotations
+from edram_fer.preprocessing.records import OK, Annotations
 
 _PARTICULAR = re.compile(r"'[^']*'|[-+]?\d+(\.\d+)?(e[-+]?\d+)?")   # what a status says of its own row
 

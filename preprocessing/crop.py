@@ -6,7 +6,7 @@ Forch, Vitay, Hamker, "Recurrent Spatial Attention for Facial Emotion Recognitio
 import cv2
 import numpy as np
 
-from preprocessing.photos import MIN_SIDE
+from edram_fer.preprocessing.photos import MIN_SIDE
 
 CHIN = slice(7, 10)     # of the 68 landmarks
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from preprocessing import model_files, yunet
+from edram_fer.preprocessing import model_files, yunet
 
 NO_FACE = "no_face"
 CHOICES = ("largest", "centre", "all")
@@ -36,7 +36,7 @@ class Face:
 
 @dataclasses.dataclass(frozen=True)
 class YuNet:
-    """The small convolutional detector of `preprocessing.yunet`.
+    """The small convolutional detector of `edram_fer.preprocessing.yunet`.
 
     Args:
         size: the picture's longer side is brought to this many pixels; faces below a thirtieth of it are missed.

@@ -16,8 +16,8 @@ from PIL import Image
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from preprocessing import contact_sheet, counts, faces, photos
-from preprocessing.records import OK, Annotations
+from edram_fer.preprocessing import contact_sheet, counts, faces, photos
+from edram_fer.preprocessing.records import OK, Annotations
 
 _TOLD = ("split", "emotion", "status")
 _LIGHT = (*_TOLD, "digest", "picture_digest")

@@ -22,8 +22,8 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 
-from preprocessing import crop, detection, photos
-from preprocessing.records import OK, Annotations, FaceRecord
+from edram_fer.preprocessing import crop, detection, photos
+from edram_fer.preprocessing.records import OK, Annotations, FaceRecord
 
 CHUNK = 500
 GIVEN, NONE = "given", "none"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import cv2
 
-from preprocessing import faces
-from preprocessing.records import Annotations
+from edram_fer.preprocessing import faces
+from edram_fer.preprocessing.records import Annotations
 
 INSTALL = "pip install 'edram-fer[beam]'"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from preprocessing.emotions import EIGHT, NON_EMOTIONS
+from edram_fer.preprocessing.emotions import EIGHT, NON_EMOTIONS
 
 OK = "ok"
 UNKNOWN_AFFECT = -2.0

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from preprocessing import emotions
-from preprocessing.records import OK, FaceRecord, no_label
+from edram_fer.preprocessing import emotions
+from edram_fer.preprocessing.records import OK, FaceRecord, no_label
 
 PHOTOS = ("yunet", "dlib")      # the detectors for pictures that show more than a face
 ENDINGS = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}

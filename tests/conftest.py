@@ -70,11 +70,12 @@ def small_edram(arrays_file):
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, small_edram):
     """A run of `small_edram` that nothing stopped, and its recipe."""
-    from edram_fer import recipe, training
+    from edram_fer.recipes import recipe
+    from edram_fer.training import loop
 
     resolved = recipe.override(recipe.get("forch2019"), small_edram)
     run = tmp_path_factory.mktemp("trained") / "run"
-    training.train(resolved, run, verbose=0)
+    loop.train(resolved, run, verbose=0)
     return SimpleNamespace(run=run, recipe=resolved)
 
 
@@ -88,10 +89,10 @@ def copied(trained, tmp_path):
 @pytest.fixture(scope="module")
 def toy_recipe(arrays_file):
     """A recipe that trains the toy: three epochs of five steps, checkpoints after steps 2 and 4 and each epoch."""
-    import toy
+    from support import toy
 
-    import models
-    from edram_fer import recipe as recipes
+    from edram_fer import models
+    from edram_fer.recipes import recipe as recipes
 
     settings = {"learning_rate": 0.05, "min_learning_rate": 1e-4, "batch_size": 14, "epochs": 3, "checkpoint_steps": 2}
     with pytest.MonkeyPatch.context() as patch:

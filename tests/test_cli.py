@@ -4,14 +4,14 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from support.paths import ROOT
 
-from edram_fer import cli, data, files, installation, recipe, startup
-from preprocessing import datasets
+from edram_fer import cli, data, files, installation, startup
+from edram_fer.preprocessing import datasets
+from edram_fer.recipes import recipe
 
-ROOT = Path(__file__).resolve().parent.parent
 RECIPES = ", ".join(recipe.names())
 
 

@@ -1,24 +1,36 @@
-"""The import rule of ARCHITECTURE.md, read from the source: who may import whom, and no circles."""
+"""The import rules of ARCHITECTURE.md, read from the source: who may import whom, no circles, one top-level name."""
 
 import ast
-from pathlib import Path
+import subprocess
+import sys
+import zipfile
 
 import pytest
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("preprocessing", "models", "edram_fer")
 FORBIDDEN = {
-    "preprocessing": {"models", "edram_fer", "keras", "jax"},
-    "models": {"preprocessing", "edram_fer", "tensorflow", "tensorflow_datasets", "jax", "torch"},
+    "preprocessing": {"edram_fer.models", "keras", "jax"},
+    "models": {"edram_fer.preprocessing", "tensorflow", "tensorflow_datasets", "jax", "torch"},
     "edram_fer": set(),
 }
-KERNELS = "models.tensorflow_kernels"
+KERNELS = "edram_fer.models.tensorflow_kernels"
 
 
 def modules():
-    """{dotted name: path} of every module in the three rooms."""
-    paths = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
-    return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
+    """{dotted name: path} of every module of the package; models/ and preprocessing/ lie in it as links."""
+    found = {}
+    for room in ROOMS:
+        for path in (ROOT / room).rglob("*.py"):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            name = ".".join(parts if room == "edram_fer" else ("edram_fer", *parts)).removesuffix(".__init__")
+            found[name] = path
+    return found
+
+
+def room_of(name):
+    second = name.split(".")[1] if "." in name else ""
+    return second if second in ROOMS else "edram_fer"
 
 
 def imports(path, package, *, lazy=True):
@@ -41,15 +53,47 @@ def package_of(name, path):
     return name if path.name == "__init__.py" else name.rpartition(".")[0]
 
 
+def graph(*, lazy):
+    """{module: modules of the package that it imports}."""
+    known, edges = modules(), {}
+    for name, path in known.items():
+        named = {imported for imported in imports(path, package_of(name, path), lazy=lazy) if imported in known}
+        parents = {imported.rpartition(".")[0] for imported in named} & set(known)  # importing a.b runs a first
+        above = {name[:i] for i, letter in enumerate(name) if letter == "."}
+        edges[name] = (named | parents) - above - {name}
+    return edges
+
+
+def circle(edges):
+    """The names of a circle in {name: names}, or None."""
+    done, path = set(), []
+
+    def visit(name):
+        if name in path:
+            return [*path[path.index(name) :], name]
+        if name not in done:
+            path.append(name)
+            for other in sorted(edges[name]):
+                if found := visit(other):
+                    return found
+            done.add(path.pop())
+        return None
+
+    return next((found for name in sorted(edges) if (found := visit(name))), None)
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_rooms_import_only_what_they_may(room):
-    found = {name: path for name, path in modules().items() if name.split(".")[0] == room}
-    assert found
-    for name, path in found.items():
+    here = {name: path for name, path in modules().items() if room_of(name) == room}
+    assert here
+    for name, path in here.items():
         lazy = name != KERNELS  # it may, inside functions
-        tops = {imported.split(".")[0] for imported in imports(path, package_of(name, path), lazy=lazy)}
-        assert not tops & FORBIDDEN[room], f"{path.relative_to(ROOT)} imports {sorted(tops & FORBIDDEN[room])}"
-        assert not tops & {"train", "evaluate", "tests", "benchmarks"}, path
+        for imported in imports(path, package_of(name, path), lazy=lazy):
+            names = {imported.split(".")[0], ".".join(imported.split(".")[:2])}
+            assert not names & FORBIDDEN[room], f"{path.relative_to(ROOT)} imports {imported}"
+            assert imported.split(".")[0] not in {"train", "evaluate", "tests", "benchmarks"}, path
+            if room != "edram_fer" and imported.startswith("edram_fer."):
+                assert room_of(imported) == room, f"{path.relative_to(ROOT)} imports {imported}"
 
 
 @pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
@@ -59,32 +103,56 @@ def test_the_scripts_import_only_the_package(script):
     assert len(path.read_text().splitlines()) <= 12
 
 
-def test_no_circles_at_import_time():
-    known = modules()
-    graph = {}
-    for name, path in known.items():
-        named = {imported for imported in imports(path, package_of(name, path), lazy=False) if imported in known}
-        parents = {imported.rpartition(".")[0] for imported in named} & set(known)  # importing a.b runs a first
-        above = {name[: i] for i, letter in enumerate(name) if letter == "."}
-        graph[name] = (named | parents) - above - {name}
-    done, path = set(), []
+def test_models_and_preprocessing_are_imported_through_the_package():
+    """Imported under two names, every class would exist twice."""
+    for folder in (*ROOMS, "tests", "benchmarks", "docs"):
+        for path in (ROOT / folder).rglob("*.py"):
+            tops = {name.split(".")[0] for name in imports(path, "")}
+            assert not tops & {"models", "preprocessing"}, path.relative_to(ROOT)
 
-    def visit(name):
-        assert name not in path, "circle: " + " -> ".join([*path[path.index(name) :], name])
-        if name not in done:
-            path.append(name)
-            for other in sorted(graph[name]):
-                visit(other)
-            done.add(path.pop())
 
-    for name in sorted(graph):
-        visit(name)
+@pytest.mark.parametrize("lazy", [False, True], ids=["at import time", "inside functions, too"])
+def test_no_module_imports_itself_through_others(lazy):
+    found = circle(graph(lazy=lazy))
+    assert found is None, " -> ".join(found)
+
+
+def test_a_circle_is_found():
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) is None
+
+
+def test_the_folders_of_the_package_form_no_circle():
+    """Data flow one way: a folder imports only from those before it."""
+    folders = {}
+    for name, others in graph(lazy=True).items():
+        here = ".".join(name.split(".")[:2])
+        folders.setdefault(here, set()).update(".".join(other.split(".")[:2]) for other in others)
+    edges = {
+        name: {other for other in others if other != name and other != "edram_fer"} for name, others in folders.items()
+    }
+    edges.pop("edram_fer")  # its functions import what they offer when they are called
+    found = circle(edges)
+    assert found is None, " -> ".join(found)
 
 
 def test_the_command_line_starts_without_keras():
-    rooms = [ROOT / "edram_fer" / f"{name}.py" for name in ("cli", "startup", "installation", "settings")]
-    for file in [*rooms, *(ROOT / "edram_fer" / "commands").glob("*.py")]:
-        light = {"edram_fer", "edram_fer.startup", "edram_fer.installation", "edram_fer.settings"}
-        names = {name for name in imports(file, "edram_fer", lazy=False) if ".commands" not in name} - light
-        heavy = {"keras", "tensorflow", "models", "preprocessing", "edram_fer"}
-        assert not {name.split(".")[0] for name in names} & heavy, file
+    code = "import sys, edram_fer.cli; sys.exit(' '.join({'keras', 'tensorflow', 'jax', 'cv2', 'matplotlib'} & set(sys.modules)) or 0)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_wheel_holds_one_top_level_name(tmp_path):
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir"]
+    subprocess.run([*command, tmp_path, ROOT], check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"edram_fer"}
+    known = {f"{name.replace('.', '/')}.py" for name in modules()} | {
+        f"{name.replace('.', '/')}/__init__.py" for name in modules()
+    }
+    assert {name for name in names if name.endswith(".py")} <= known
+    assert len([name for name in names if name.endswith(".py")]) == len(modules())
+    for kept in ("models/edram/edram.py", "preprocessing/datasets/fer2013/README.md", "weights/fer2013-edram.keras"):
+        assert f"edram_fer/{kept}" in names
+    assert not [name for name in names if "dummy_data" in name]

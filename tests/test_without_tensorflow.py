@@ -4,13 +4,12 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from support.paths import ROOT
 
 pytest.importorskip("jax", reason="the JAX backend needs jax")
 
-ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = """
 import os, signal, sys
 from pathlib import Path
@@ -21,9 +20,12 @@ class Blocked:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Blocked())
-from edram_fer import callbacks, checkpoints, cli, training
+from edram_fer.run import layout
+from edram_fer import cli
+from edram_fer.run import checkpoints
+from edram_fer.training import callbacks, loop
 from edram_fer.data.augment import Augmentation
-from edram_fer.recipe import Recipe
+from edram_fer.recipes.recipe import Recipe
 
 def run(*arguments):
     try:
@@ -47,24 +49,24 @@ options = [part for setting in settings for part in ("--set", setting)]
 stop_at(3)
 codes = [run("train", "forch2019", *options, "--out", f"{folder}/cnn", "--quiet")]
 callbacks.NanGuard.on_train_batch_end = inner
-step = checkpoints.read_state(folder / "cnn" / checkpoints.LATEST)[1]["step"]
+step = checkpoints.read_state(folder / "cnn" / layout.LATEST)[1]["step"]
 codes += [run("train", "--resume", f"{folder}/cnn", "--quiet"), run("evaluate", f"{folder}/cnn", "--no-figures")]
 
 # Exactness with a model that is quick to compile: stopped in the second epoch against never stopped.
-import models
-from edram_fer import recipe
-from toy import Toy, assert_same_run
+from edram_fer import models
+from edram_fer.recipes import recipe
+from support.toy import Toy, assert_same_run
 models.MODELS["toy"], recipe._CHOICES["model"] = Toy, ("toy",)
 toy = Recipe(model="toy", data=source, batch_size=14, epochs=3, learning_rate=0.05, checkpoint_steps=2,
              optimizer="sgd", weight_decay=1e-3, mixup=0.3, ema=0.9, augmentation=Augmentation(erase=0.5))
-training.train(toy, folder / "whole", verbose=0)
+loop.train(toy, folder / "whole", verbose=0)
 stop_at(8)
 try:
-    training.train(toy, folder / "stopped", verbose=0)
+    loop.train(toy, folder / "stopped", verbose=0)
 except checkpoints.Interrupted as stop:
     place = str(stop)
 callbacks.NanGuard.on_train_batch_end = inner
-training.resume(folder / "stopped", verbose=0)
+loop.resume(folder / "stopped", verbose=0)
 assert_same_run(folder / "stopped", folder / "whole")
 assert "tensorflow" not in sys.modules
 print(codes, step, place, sep="; ")

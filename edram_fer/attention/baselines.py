@@ -18,9 +18,8 @@ import numpy as np
 from edram_fer.attention.agreement import all_measures
 from edram_fer.attention.fixations import fixation_map
 from edram_fer.attention.scan_paths import multi_match, scaled, scan_match
-from edram_fer.attention.windows import centres, has_windows, pixels, weighted_coverage
-from edram_fer.predictions import is_recurrent
-from edram_fer.scores import bootstrap
+from edram_fer.attention.windows import centres, has_windows, is_recurrent, pixels, weighted_coverage
+from edram_fer.intervals import bootstrap
 
 DEGREE = 0.1  # of the shorter side: a face that fills its crop is about ten degrees wide from where one speaks
 INNER = slice(17, 68)  # of the 68 landmarks, without the jaw
@@ -164,7 +163,7 @@ def of_predictions(found, read, shape, sigma=None, *, landmarks=None, repeats=10
     """What a model said of pictures, held against people.
 
     Args:
-        found: rows as `edram_fer.predictions.unpack` gives them.
+        found: rows as `edram_fer.run.predictions.unpack` gives them.
         read: `fixations.Fixations`, the images named by the ids of the rows; shape: (H, W) of all pictures.
         sigma: of the people's maps, in pixels; None: a tenth of the shorter side.
         landmarks, repeats, seed: see `maps_beside`; landmarks of which no face has all are as none.

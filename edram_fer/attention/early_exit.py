@@ -2,29 +2,27 @@
 
 import numpy as np
 
-from edram_fer.predictions import unpack
-from edram_fer.scores import bootstrap
+from edram_fer.intervals import bootstrap
 
 THRESHOLDS = np.append(np.linspace(0, 1, 101), np.inf)  # 0: always after the first glimpse; inf: never early
 
 
-def of_table(rows, **options):
-    """`curve` of a predictions table, over the rows whose true emotion the model knows.
+def of_predictions(predictions, **options):
+    """`curve` of a split's predictions, over the rows whose true emotion the model knows.
 
     Args:
-        rows: pyarrow.Table as `edram_fer.predictions` makes it, of one split.
+        predictions: rows of one split as `edram_fer.run.predictions.unpack` gives them.
         options: of `curve`.
 
     Returns: as `curve`, and "left_out", the number of other rows.
 
     Raises ValueError when no row is left.
     """
-    found = unpack(rows)
-    number = {name: index for index, name in enumerate(found["emotions"])}
-    truth = np.array([number.get(name, -1) for name in found["truth"]], int)
+    number = {name: index for index, name in enumerate(predictions["emotions"])}
+    truth = np.array([number.get(name, -1) for name in predictions["truth"]], int)
     known = np.flatnonzero(truth >= 0)
-    subjects = found["subjects"][known] if found["subjects"] is not None else None
-    return {**curve(truth[known], found["probabilities"][known], subjects=subjects, **options),
+    subjects = predictions["subjects"][known] if predictions["subjects"] is not None else None
+    return {**curve(truth[known], predictions["probabilities"][known], subjects=subjects, **options),
             "left_out": len(truth) - len(known)}
 
 
@@ -38,7 +36,7 @@ def curve(truth, probabilities, *, thresholds=THRESHOLDS, subjects=None, repeats
         truth: int [n], indices of the true classes.
         probabilities: [n, T, K] after each of T glimpses.
         thresholds: [M].
-        subjects, repeats, seed: of the intervals, see `scores.bootstrap`.
+        subjects, repeats, seed: of the intervals, see `intervals.bootstrap`.
 
     Returns: dict of
         pictures: n;

@@ -9,7 +9,7 @@ from scipy.ndimage import distance_transform_edt
 from sklearn.metrics import roc_auc_score
 
 from edram_fer.attention.baselines import centre_bias, other_pictures
-from edram_fer.scores import bootstrap
+from edram_fer.intervals import bootstrap
 
 
 def near(mask, tolerance):

@@ -17,7 +17,7 @@ from scipy.spatial import ConvexHull
 from edram_fer.attention.alignment import apply, similarity
 from edram_fer.attention.template import TEMPLATE
 from edram_fer.attention.windows import coverage
-from edram_fer.scores import bootstrap
+from edram_fer.intervals import bootstrap
 
 LANDMARKS = {
     "left eye": [*range(17, 22), *range(36, 42)],

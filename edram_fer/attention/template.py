@@ -2,7 +2,7 @@
 
 68 landmarks in iBUG order, "left" as seen in the picture; origin in the middle between the eyes, the distance of the
 eyes' centres 1, x to the right, y down. It is `alignment.mean_shape` of the landmarks of
-`preprocessing.synthetic.generate(2000, seed=0, size=32)` and of their mirror images, rounded to 0.001.
+`edram_fer.preprocessing.synthetic.generate(2000, seed=0, size=32)` and of their mirror images, rounded to 0.001.
 """
 
 import numpy as np

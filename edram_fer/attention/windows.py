@@ -291,3 +291,13 @@ def _pieces(start, step, height, width):
     t = np.sort(np.concatenate(cuts, axis=-1), axis=-1)
     x, y = (start[..., axis, None] + t * step[..., axis, None] for axis in (0, 1))
     return np.clip(x, 0, width), np.clip(y, 0, height)
+
+
+def is_recurrent(predictions):
+    """Whether a model predicts after each of several windows.
+
+    Args:
+        predictions: dict with "probabilities" [n, T, K] and "windows" [n, N, 2, 3], as `run.predictions.unpack` and
+            `evaluation.inference.predict` give it.
+    """
+    return predictions["probabilities"].shape[1] == predictions["windows"].shape[1] > 1

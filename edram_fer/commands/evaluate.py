@@ -1,11 +1,13 @@
 """Run folders to scores, figures and pages."""
 
+import functools
 from typing import Annotated
 
 import typer
 
-from edram_fer import startup
+from edram_fer import files, startup
 from edram_fer.commands.options import DataDir, Run
+from edram_fer.run import layout
 
 
 def evaluate(
@@ -22,15 +24,14 @@ def evaluate(
 ):
     """Predictions, scores, figures and the report of a run."""
     startup.load_keras()
-    from edram_fer import evaluation
+    from edram_fer.evaluation import evaluate
 
-    metrics = evaluation.evaluate(
+    metrics = evaluate.evaluate(
         run,
         splits=tuple(split or ("test",)),
         data=source,
         data_dir=data_dir,
         batch_size=batch_size,
-        figures=figures,
         flip=flip,
         ten_crop=ten_crop,
     )
@@ -40,6 +41,7 @@ def evaluate(
             f"{scores['pictures']} pictures"
         )
     if figures:
+        _draw(run, source, data_dir)
         report(run)
 
 
@@ -54,16 +56,9 @@ def figures(
 ):
     """All figures of an evaluated run, for each split, and the report with them."""
     startup.load_keras()
-    import functools
-
-    from edram_fer import files
-    from edram_fer.evaluated import Evaluated
-    from edram_fer.figures.run import REGIONS, draw
-
-    pictures = functools.partial(Evaluated(run).pictures, data=source, data_dir=data_dir)
-    written = draw(run, pictures, find_landmarks=landmarks, pdf=pdf)
-    typer.echo(f"Figures: {len(written)} files in {run / 'figures'}")
-    for split, found in files.read_json(run / REGIONS).items():
+    written = _draw(run, source, data_dir, find_landmarks=landmarks, pdf=pdf)
+    typer.echo(f"Figures: {len(written)} files in {run / layout.FIGURES}")
+    for split, found in files.read_json(run / layout.REGIONS).items():
         missing = f" {found['left_out']:.1%} of the faces have none." if found.get("left_out") is not None else ""
         typer.echo(f"Regions of the face, {split}: {found['note']}{missing}")
     report(run)
@@ -74,3 +69,11 @@ def report(run: Run):
     from edram_fer.report import write
 
     typer.echo(f"Report: {write(run)}")
+
+
+def _draw(run, source, data_dir, **options):
+    """The figures of an evaluated run; the paths that were written."""
+    from edram_fer.figures.run import draw
+    from edram_fer.run.evaluated import Evaluated
+
+    return draw(run, functools.partial(Evaluated(run).pictures, data=source, data_dir=data_dir), **options)

@@ -28,7 +28,7 @@ def predict(
 ):
     """Faces in new photos: their emotion, and where the model looked."""
     startup.load_keras()
-    from edram_fer import recognition
+    from edram_fer.prediction import photos as recognition
 
     chosen = tuple(name.strip() for name in detectors.split(","))
     rows = recognition.predict(model, photos, out, detectors=chosen, which=faces, clahe=clahe, draw=draw)

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from edram_fer import settings, startup
+from edram_fer import startup
 from edram_fer.commands.options import DataDir
+from edram_fer.recipes import settings
 
 DATA_SETS = (
     "One of fer2013, ferplus, affectnet, raf_db, ck_plus, jaffe, ferg, kdef, sfew, expw, folder, drawn_faces; "
@@ -53,7 +54,7 @@ def prepare(
     given = {**locals()}  # only the parameters so far
     # TensorFlow is not loaded before a data set is written: until then its seconds and its memory are the faces'.
     from edram_fer import data
-    from preprocessing import datasets
+    from edram_fer.preprocessing import datasets
 
     own = ("dataset", "source", "out", "force", "reading")
     options = {name: value for name, value in given.items() if name not in own and value is not None}

@@ -7,6 +7,7 @@ import typer
 
 from edram_fer import startup
 from edram_fer.commands.options import DataDir
+from edram_fer.run import layout
 
 
 def inspect(
@@ -19,9 +20,9 @@ def inspect(
     named = _names_a_data_set(source)
     if named and Path(source).exists():
         typer.echo(f"{source} is taken for the prepared data set; the folder of that name is ./{source}", err=True)
-    is_run = not named and (Path(source) / "recipe.json").exists()
+    is_run = not named and (Path(source) / layout.RECIPE).exists()
     if not (named or is_run) and Path(source).suffix != ".npz" and (Path(source).exists() or "/" in source):
-        from preprocessing.datasets import inspection
+        from edram_fer.preprocessing.datasets import inspection
 
         for line in inspection.inspect(source):
             typer.echo(line)
@@ -30,7 +31,8 @@ def inspect(
     from rich.console import Console
     from rich.pretty import pprint
 
-    from edram_fer import checkpoints, data, environment
+    from edram_fer import data
+    from edram_fer.run import checkpoints, environment
 
     console = Console()
     if is_run:
@@ -46,7 +48,7 @@ def inspect(
 
 def _names_a_data_set(source: str) -> bool:
     """Whether a text is a name such as "fer2013" or "drawn_faces/grey48", whatever else lies in the current folder."""
-    from preprocessing import datasets
+    from edram_fer.preprocessing import datasets
 
     name, *config = source.split("/")
     return name in datasets.NAMES and len(config) <= 1 and config != [""]
@@ -69,7 +71,7 @@ def _backend():
     """{"backend", and what it runs on}; where it cannot be imported, why."""
     try:
         startup.load_keras()
-        from edram_fer import environment
+        from edram_fer.run import environment
     except ImportError as missing:
         return {"backend": f"not there: {missing}"}
     return {"backend": environment.versions()["backend"], **environment.machine()}

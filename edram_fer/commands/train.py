@@ -23,8 +23,9 @@ def train(
 ):
     """Train by a recipe, or go on with a run that was stopped."""
     startup.load_keras()
-    from edram_fer import checkpoints, training
-    from edram_fer import recipe as recipes
+    from edram_fer.recipes import recipe as recipes
+    from edram_fer.run import checkpoints
+    from edram_fer.training import loop
 
     if (recipe is None) == (resume is None):
         raise typer.BadParameter(f"expected a recipe ({', '.join(recipes.names())}) or --resume RUN, not both or none")
@@ -34,12 +35,12 @@ def train(
             if settings or out:
                 raise typer.BadParameter("--resume takes the run's own recipe: it goes without --set and --out")
             out = resume
-            training.resume(resume, data_dir=data_dir, verbose=verbose)
+            loop.resume(resume, data_dir=data_dir, verbose=verbose)
         else:
             resolved = recipes.override(recipes.get(recipe), settings or [])
             stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
             out = out or Path("runs") / f"{resolved.name}-{resolved.model}-{stamp}"
-            training.train(resolved, out, data_dir=data_dir, verbose=verbose)
+            loop.train(resolved, out, data_dir=data_dir, verbose=verbose)
     except checkpoints.Interrupted as stop:
         typer.echo(f"Stopped and saved {stop}. Go on with: python train.py --resume {out}", err=True)
         raise typer.Exit(128 + signal.SIGTERM) from None
@@ -68,8 +69,8 @@ def sweep(
     from rich.console import Console
     from rich.table import Table
 
-    from edram_fer import checkpoints
-    from edram_fer import sweep as sweeps
+    from edram_fer.run import checkpoints
+    from edram_fer.studies import sweep as sweeps
 
     varied = {}
     for setting in [*(vary or []), *([f"zoom_limit={zoom_limit}"] if zoom_limit else [])]:

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from edram_fer import attention, scores
+from edram_fer import attention, intervals
 from edram_fer.attention import agreement, baselines
 from edram_fer.attention.maps import normalised
 from edram_fer.comparison.looks import common_steps
@@ -65,7 +65,7 @@ def picture_agreement_rows(runs, shape, *, limit=1000, repeats=1000, seed=0):
         def means(rows, values=values):
             return {kind: _mean_of_known(each[rows]) for kind, each in values.items()}
 
-        ends = scores.bootstrap(means, len(chosen), subjects=subjects, repeats=repeats, seed=seed)
+        ends = intervals.bootstrap(means, len(chosen), subjects=subjects, repeats=repeats, seed=seed)
         for index, measure in enumerate(MEASURES):
             row = {"run": run.name, "other": other.name, "measure": measure, "pictures": len(chosen)}
             for kind, mean in means(slice(None)).items():

@@ -3,8 +3,9 @@
 import numpy as np
 from scipy.stats import binomtest
 
-from edram_fer import scores
+from edram_fer import intervals
 from edram_fer.attention import early_exit
+from edram_fer.evaluation import scores
 from edram_fer.files import read_json
 from edram_fer.studies import looking, robustness
 
@@ -70,7 +71,7 @@ def pair_rows(runs, *, repeats=1000, seed=0):
             own, first = headline(predicted, rows), headline(said[0], rows)
             return {name: own[name] - first[name] for name in HEADLINE}
 
-        ends, whole = scores.bootstrap(gain, len(truth), **options), gain(np.arange(len(truth)))
+        ends, whole = intervals.bootstrap(gain, len(truth), **options), gain(np.arange(len(truth)))
         found = scores.compare(run.right, runs.runs[0].right, subjects=runs.subjects, repeats=1, seed=seed)
         row = {"run": run.name, "first": runs.runs[0].name}
         row |= {"only_this_right": found["only_a"], "only_the_first_right": found["only_b"], "mcnemar_p": found["p"]}

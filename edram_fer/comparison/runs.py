@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from edram_fer.attention import has_windows
-from edram_fer.evaluated import Evaluated
-from edram_fer.predictions import is_recurrent
+from edram_fer.attention.windows import is_recurrent
+from edram_fer.run.evaluated import Evaluated
 
 ROWS = ("id", "truth", "prediction", "steps", "probabilities", "windows", "weights", "true_affect", "affect")
 _NUMBERS = {1: "one", 2: "two"}

@@ -5,11 +5,12 @@ import dataclasses
 import numpy as np
 from tqdm.auto import tqdm
 
-from edram_fer import face_landmarks, tables
+from edram_fer import files
 from edram_fer.attention.fixations import Fixations, read_of
 from edram_fer.attention.maps import mean_face
 from edram_fer.comparison import alike, looks, numbers, saliency
 from edram_fer.comparison.runs import Runs
+from edram_fer.data import face_landmarks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,5 +101,5 @@ def write_tables(found, folder):
     """Save each table of a Study that has rows as CSV in `folder`. Returns the paths."""
     paths = [folder / f"{name}.csv" for name, rows in found.tables.items() if rows]
     for path in paths:
-        tables.write(found.tables[path.stem], path)
+        files.write_csv(path, found.tables[path.stem])
     return paths

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from edram_fer.data import erasing
-from models.spatial_transformer import sample
+from edram_fer.models.spatial_transformer import sample
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from edram_fer.data import augment, erasing, landmarks, mixup, open_source
-from preprocessing.emotions import EIGHT
+from edram_fer.preprocessing.emotions import EIGHT
 
 
 @dataclasses.dataclass(frozen=True)

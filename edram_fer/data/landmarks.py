@@ -68,7 +68,7 @@ def moved(landmarks, windows, size):
 
     Args:
         landmarks: float32 [B, 68, 2] = (x, y) in pixels, nan where unknown.
-        windows: float32 [B, 2, 3] in coordinates of [-1, 1], as of models.spatial_transformer.
+        windows: float32 [B, 2, 3] in coordinates of [-1, 1], as of edram_fer.models.spatial_transformer.
         size: (H, W) of the pictures, old and new.
 
     Returns: float32 [B, 68, 2] in pixels; they may lie outside of the picture.

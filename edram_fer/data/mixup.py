@@ -3,7 +3,7 @@
 import numpy as np
 from keras import ops
 
-from preprocessing.records import UNKNOWN_AFFECT
+from edram_fer.preprocessing.records import UNKNOWN_AFFECT
 
 
 def draw(seed, epoch, count, alpha):

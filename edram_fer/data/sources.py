@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edram_fer import face_landmarks, files
+from edram_fer import files
+from edram_fer.data import face_landmarks
 
 
 def default_data_dir():
@@ -34,7 +35,7 @@ def splits(source, *, data_dir=None):
 
 def describe(source, *, data_dir=None):
     """{"source", "version", "fingerprint", "image_size" (H, W), "channels", "emotions", "splits", "faces"} of a source;
-    "faces" tells how they were made from photos (fields of `preprocessing.faces.Settings`), None of faces as published.
+    "faces" tells how they were made from photos (fields of `edram_fer.preprocessing.faces.Settings`), None of faces as published.
     """
     opened = open_source(source, data_dir)
     height, width, channels = opened.shape
@@ -177,7 +178,7 @@ class _Prepared:
     """A prepared TFDS data set."""
 
     def __init__(self, name, data_dir, extra=()):
-        from preprocessing import datasets
+        from edram_fer.preprocessing import datasets
 
         self.builder = datasets.builder(name, data_dir)
         info = self.builder.info

@@ -4,8 +4,8 @@ import numpy as np
 from keras import ops
 
 from edram_fer.data import landmarks
-from models.region_attention.crops import centre, matrix
-from models.spatial_transformer import sample
+from edram_fer.models.region_attention.crops import centre, matrix
+from edram_fer.models.spatial_transformer import sample
 
 _CHUNK = 1000  # pictures sampled at a time
 

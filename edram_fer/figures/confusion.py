@@ -4,8 +4,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from edram_fer.evaluation.scores import row_shares
 from edram_fer.figures.style import FAINT, INK, SHARES, styled
-from edram_fer.scores import row_shares
 
 
 @styled

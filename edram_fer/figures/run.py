@@ -3,12 +3,12 @@
 import numpy as np
 from tqdm.auto import tqdm
 
-from edram_fer import attention, face_landmarks, files
+from edram_fer import attention, files
 from edram_fer.attention import early_exit as exits
 from edram_fer.attention import regions
 from edram_fer.attention.maps import mean_face
-from edram_fer.evaluated import Evaluated
-from edram_fer.figures import clear
+from edram_fer.attention.windows import is_recurrent
+from edram_fer.data import face_landmarks
 from edram_fer.figures.by_glimpse import accuracy_by_glimpse
 from edram_fer.figures.confusion import confusion
 from edram_fer.figures.crops import Weighed, crops, of_each_class
@@ -21,10 +21,10 @@ from edram_fer.figures.region_shares import region_preference, region_steps
 from edram_fer.figures.samples import choose, samples
 from edram_fer.figures.scan_paths import scan_paths
 from edram_fer.figures.style import save
-from edram_fer.predictions import is_recurrent
+from edram_fer.run import layout
+from edram_fer.run.evaluated import Evaluated
 
 OTHERS = 25  # single paths drawn below the mean path of a class
-REGIONS = "regions.json"
 
 
 def draw(run, pictures=None, *, find_landmarks=False, pdf=False):
@@ -48,7 +48,7 @@ def draw(run, pictures=None, *, find_landmarks=False, pdf=False):
     run = Evaluated(run)
     written = []
     if pictures is not None:  # without them those that show faces stay
-        clear(run.folder / "figures")
+        layout.clear_figures(run.folder)
 
     def keep(folder, drawn):
         for name, figure in drawn.items():
@@ -56,11 +56,11 @@ def draw(run, pictures=None, *, find_landmarks=False, pdf=False):
             if pdf:
                 written.append(save(figure, (folder / name).with_suffix(".pdf")))
 
-    keep(run.folder / "figures", _of_the_run(run))
+    keep(run.folder / layout.FIGURES, _of_the_run(run))
     told, landmarks = {}, {}  # ids are unique in a split of the data set only
     for split in tqdm(run.splits, desc="figures", unit="split", disable=None):
-        found, scores, folder = run.predictions(split), run.metrics["splits"][split], run.folder / "figures" / split
-        keep(folder, _of_numbers(run.table(split), found, scores))
+        found, scores, folder = run.predictions(split), run.metrics["splits"][split], run.folder / layout.FIGURES / split
+        keep(folder, _of_numbers(found, scores))
         if pictures is None or run.average(split):
             continue
         features, emotions = pictures(split), scores["confusion"]["emotions"]
@@ -72,21 +72,21 @@ def draw(run, pictures=None, *, find_landmarks=False, pdf=False):
         drawn, told[split] = _of_regions(found, features, emotions, find_landmarks, known)
         keep(folder, drawn)
     if told:
-        files.write_json(run.folder / REGIONS, files.plain(told))
+        files.write_json(run.folder / layout.REGIONS, files.plain(told))
     return written
 
 
 def _of_the_run(run):
     drawn = {}
-    if (run.folder / "history.csv").exists():
+    if (run.folder / layout.HISTORY).exists():
         monitor = run.recipe.get("monitor", "val_loss")
-        drawn["curves.svg"] = curves(read_history(run.folder / "history.csv"), monitor)
+        drawn["curves.svg"] = curves(read_history(run.folder / layout.HISTORY), monitor)
     if (run.folder / "looking.json").exists():
         drawn["looking.svg"] = looking(files.read_json(run.folder / "looking.json"))
     return drawn
 
 
-def _of_numbers(rows, found, scores):
+def _of_numbers(found, scores):
     matrix, accuracy = scores["confusion"], scores["accuracy_after_glimpse"]
     drawn = {"confusion.svg": confusion(matrix["counts"], matrix["emotions"])}
     if len(accuracy) > 1:
@@ -96,7 +96,7 @@ def _of_numbers(rows, found, scores):
             if own.any():
                 recalls[name] = (found["steps"][own] == name).mean(axis=0)
         drawn["by_glimpse.svg"] = accuracy_by_glimpse(accuracy, scores["intervals"]["accuracy_after_glimpse"], recalls)
-        drawn["early_exit.svg"] = early_exit(exits.of_table(rows))
+        drawn["early_exit.svg"] = early_exit(exits.of_predictions(found))
     return drawn
 
 

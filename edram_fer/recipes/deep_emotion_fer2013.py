@@ -15,7 +15,7 @@ most public code has. Ours is the recipe `deep_emotion_plus`. Scores that were m
 """
 
 from edram_fer.data.augment import Augmentation
-from edram_fer.recipe import Recipe
+from edram_fer.recipes.recipe import Recipe
 
 RECIPE = Recipe(
     name="deep_emotion_fer2013",

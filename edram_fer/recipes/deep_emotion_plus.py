@@ -11,7 +11,7 @@ stand in docs/results.md.
 """
 
 from edram_fer.data.augment import Augmentation
-from edram_fer.recipe import Recipe
+from edram_fer.recipes.recipe import Recipe
 
 RECIPE = Recipe(
     name="deep_emotion_plus",

@@ -6,6 +6,6 @@ Source: Forch, Vitay, Hamker, "Recurrent Spatial Attention for Facial Emotion Re
 accuracy on AffectNet's seven classes without a zoom limit. On FER2013 use the recipe `fer2013`.
 """
 
-from edram_fer.recipe import Recipe
+from edram_fer.recipes.recipe import Recipe
 
 RECIPE = Recipe(options={"glimpses": 6})

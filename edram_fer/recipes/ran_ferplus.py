@@ -20,7 +20,7 @@ in docs/results.md.
 """
 
 from edram_fer.data.augment import Augmentation
-from edram_fer.recipe import Recipe
+from edram_fer.recipes.recipe import Recipe
 
 RECIPE = Recipe(
     name="ran_ferplus",

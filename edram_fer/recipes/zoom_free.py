@@ -6,7 +6,7 @@
 Four glimpses of 18x18 points, the first chosen from the context vector, so that the limit holds for all. The limit acts
 on extents, which no rotation evades; the published one is `--set zoom_measure=entries`, a third way
 `--set rotation=false`. Small enough for about a minute an epoch on two cores. The rate of the emission network
-keeps Adam from throwing the first windows into a corner (models.edram.emission).
+keeps Adam from throwing the first windows into a corner (edram_fer.models.edram.emission).
 """
 
 import dataclasses

@@ -9,6 +9,7 @@ from edram_fer.figures.comparison import CONTRASTS, TITLES, draw
 from edram_fer.report.explorer import explorer
 from edram_fer.report.pictures import embedded
 from edram_fer.report.template import template
+from edram_fer.run import layout
 
 PAGE = "comparison.html"
 CHANGES = {
@@ -39,7 +40,7 @@ def compare(folders, out, *, split=None, data=None, data_dir=None, find_landmark
     people = {"fixations": fixations, "outside": outside}
     found = study(runs, features, find_landmarks=find_landmarks, **people, repeats=repeats, seed=seed)
     write_tables(found, out)
-    figures = {name: embedded(path) for name, path in draw(found, out / "figures").items()}
+    figures = {name: embedded(path) for name, path in draw(found, out / layout.FIGURES).items()}
     page = template("comparison.html").render(**_context(found, figures, repeats, seed))
     with files.replace(out / PAGE) as temporary:
         temporary.write_text(page, encoding="utf-8")

@@ -3,10 +3,10 @@
 import jinja2
 
 from edram_fer import files
-from edram_fer.evaluated import Evaluated
-from edram_fer.figures import OF_A_SPLIT, OF_STUDIES, OF_THE_RUN
 from edram_fer.report.pictures import embedded
 from edram_fer.report.template import template
+from edram_fer.run import layout
+from edram_fer.run.evaluated import Evaluated
 
 SCORES = {
     "accuracy": ("Accuracy", "share of pictures whose emotion is named right"),
@@ -28,7 +28,7 @@ def write(run):
     Raises FileNotFoundError or ValueError naming the file of the run that is missing or damaged.
     """
     run = Evaluated(run)
-    if not all((run.folder / "figures" / split / "confusion.svg").exists() for split in run.splits):
+    if not all((run.folder / layout.FIGURES / split / "confusion.svg").exists() for split in run.splits):
         from edram_fer.figures.run import draw  # Matplotlib only where something is drawn
 
         draw(run.folder)
@@ -36,19 +36,19 @@ def write(run):
         page = template("page.html").render(**_context(run))
     except (jinja2.UndefinedError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise ValueError(f"{run.folder / 'metrics.json'} is damaged or incomplete: {error}") from error
-    with files.replace(run.folder / "report.html") as temporary:
+    with files.replace(run.folder / layout.REPORT) as temporary:
         temporary.write_text(page, encoding="utf-8")
-    return run.folder / "report.html"
+    return run.folder / layout.REPORT
 
 
 def _context(run):
-    regions = _optional(run.folder / "regions.json")
+    regions = _optional(run.folder / layout.REGIONS)
     return {
         "run": run.metrics["run"],
         "folder": str(run.folder),
         "splits": run.metrics["splits"],
         "parts": [_of_split(run, split, regions.get(split)) for split in run.splits],
-        "figures": _figures(run.folder / "figures", (*OF_THE_RUN, *OF_STUDIES)),
+        "figures": _figures(run.folder / layout.FIGURES, (*layout.OF_THE_RUN, *layout.OF_STUDIES)),
         "looking": _optional(run.folder / "looking.json"),
         "agreement": _optional(run.folder / "agreement.json"),
         "studies": {
@@ -59,7 +59,7 @@ def _context(run):
         "affect": AFFECT,
         "recipe": _flat(run.recipe),
         "monitor": run.recipe.get("monitor", "val_loss"),
-        "environment": _flat(_optional(run.folder / "environment.json")),
+        "environment": _flat(_optional(run.folder / layout.ENVIRONMENT)),
     }
 
 
@@ -78,7 +78,7 @@ def _of_split(run, split, regions):
         "glimpses": _glimpse_rows(scores["glimpses"]),
         "collapsed": _collapsed(scores["glimpses"]["collapsed"], run.recipe),
         "confusions": _confusions(scores["confusion"]),
-        "figures": _figures(run.folder / "figures" / split, OF_A_SPLIT),
+        "figures": _figures(run.folder / layout.FIGURES / split, layout.OF_A_SPLIT),
         "regions": regions,
     }
 

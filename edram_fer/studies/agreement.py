@@ -2,9 +2,11 @@
 
 import numpy as np
 
-from edram_fer import face_landmarks, files
+from edram_fer import files
 from edram_fer.attention import baselines, fixations
-from edram_fer.evaluated import Evaluated
+from edram_fer.data import face_landmarks
+from edram_fer.run import layout
+from edram_fer.run.evaluated import Evaluated
 
 FILE, FIGURE = "agreement.json", "agreement.svg"
 
@@ -55,5 +57,5 @@ def agree(run, path, *, split=None, outside="raise", sigma=None, find_landmarks=
     }
     result = files.plain(result)
     files.write_json(run.folder / FILE, result)
-    save(draw(result), run.folder / "figures" / FIGURE)
+    save(draw(result), run.folder / layout.FIGURES / FIGURE)
     return result

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from edram_fer import attention, files, scores
+from edram_fer import attention, files, intervals
 from edram_fer.attention.alternatives import KINDS, alternative
+from edram_fer.run import layout
 
 CONTRASTS = (("own", "mean"), ("mean", "random"), ("own", "shuffled"), ("own", "random"), ("own", "whole"))
 FILE, FIGURE = "looking.json", "looking.svg"
@@ -16,7 +17,7 @@ def look(run, *, split="test", data=None, data_dir=None, draws=3, seed=0, batch_
     """Predict a split with each kind of windows; write looking.json and figures/looking.svg of the run.
 
     Args:
-        run: the run folder; split, data, data_dir, batch_size: as in `evaluation.evaluate`.
+        run: the run folder; split, data, data_dir, batch_size: as in `evaluate.evaluate`.
         draws: how often random and shuffled windows are drawn anew; a picture's result is the mean.
         seed: of these and of the intervals.
 
@@ -24,15 +25,16 @@ def look(run, *, split="test", data=None, data_dir=None, draws=3, seed=0, batch_
 
     Raises ValueError for a model without windows of its own, or a split without a picture that it knows.
     """
-    from edram_fer import checkpoints, evaluation  # Keras only where a model runs
+    from edram_fer.evaluation import inference
     from edram_fer.figures.looking import looking
     from edram_fer.figures.style import save
+    from edram_fer.run import checkpoints  # Keras only where a model runs
 
     run = Path(run)
     model = checkpoints.load(run)
-    pictures, labels = evaluation.labelled(run, model, split, data=data, data_dir=data_dir)
-    landmarks = evaluation.inputs(model, pictures).get("landmarks")
-    own = evaluation.predict(model, pictures["image"], batch_size, landmarks=landmarks)
+    pictures, labels = inference.labelled(run, model, split, data=data, data_dir=data_dir)
+    landmarks = inference.inputs(model, pictures).get("landmarks")
+    own = inference.predict(model, pictures["image"], batch_size, landmarks=landmarks)
     if not attention.has_windows(own["windows"]):
         raise ValueError(f"{run}: the model sees the whole of every picture, there are no windows to exchange")
     right = {"own": _right(own, labels)}
@@ -44,12 +46,12 @@ def look(run, *, split="test", data=None, data_dir=None, draws=3, seed=0, batch_
         windows = alternative(kind, own["windows"], number)
         seen = None if uncut is None else _at(windows, alternative(kind, uncut, number))
         given = {"windows": windows, "emitted": seen, "landmarks": landmarks}
-        found = _right(evaluation.predict(model, pictures["image"], batch_size, **given), labels)
+        found = _right(inference.predict(model, pictures["image"], batch_size, **given), labels)
         right[kind] = right.get(kind, 0) + found / sum(kind == other for other, _ in jobs)
     about = {"split": split, "pictures": len(labels), "draws": draws, "seed": seed}
     result = {**about, **compared(right, subjects=pictures.get("subject"), seed=seed)}
     files.write_json(run / FILE, result)
-    save(looking(result), run / "figures" / FIGURE)
+    save(looking(result), run / layout.FIGURES / FIGURE)
     return result
 
 
@@ -65,14 +67,14 @@ def compared(right, *, subjects=None, repeats=1000, seed=0):
     """
     pairs = {f"{a} - {b}": right[a] - right[b] for a, b in CONTRASTS if a in right and b in right}
     values = {**right, **pairs}
-    intervals = scores.bootstrap(
+    ends = intervals.bootstrap(
         lambda rows: {name: each[rows].mean() for name, each in values.items()},
         len(next(iter(right.values()))),
         subjects=subjects,
         repeats=repeats,
         seed=seed,
     )
-    rows = {name: {"value": float(each.mean()), "interval": intervals[name].tolist()} for name, each in values.items()}
+    rows = {name: {"value": float(each.mean()), "interval": ends[name].tolist()} for name, each in values.items()}
     return {
         "accuracy": {name: rows[name] for name in right},
         "contrasts": {name: rows[name] for name in pairs},

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from edram_fer import attention, files
+from edram_fer.run import layout
 
 
 class Observer:
@@ -13,7 +14,7 @@ class Observer:
 
     Args:
         run: the run folder.
-        split, data, data_dir, batch_size: as in `evaluation.evaluate`.
+        split, data, data_dir, batch_size: as in `evaluate.evaluate`.
         pictures: how many, see `balanced`; None: all.
         seed: of the choice.
 
@@ -21,29 +22,30 @@ class Observer:
         run, split, seed: as given; emotions: the K class names; landmarks: [n, 68, 2] of a model that needs them.
         images: uint8 [n, H, W, C]; labels: int [n]; ids: [n]; subjects: [n] or None; masks: uint8 [n, H, W, 1], the
             pixels that the expression changed, or None.
-        whole: what the model says of the unchanged pictures, see `evaluation.predict`.
+        whole: what the model says of the unchanged pictures, see `inference.predict`.
 
     Raises ValueError for fewer than 1 picture, a split without a picture that the model knows, a model whose answer is
     not finite.
     """
 
     def __init__(self, run, *, split="test", pictures=None, seed=0, data=None, data_dir=None, batch_size=128):
-        from edram_fer import checkpoints, evaluation  # Keras only where a model runs
+        from edram_fer.evaluation import inference
+        from edram_fer.run import checkpoints  # Keras only where a model runs
 
         self.run, self.split, self.seed, self.batch_size = Path(run), split, seed, batch_size
         self.model = checkpoints.load(run)
         self.emotions = list(self.model.emotions)
-        found, labels = evaluation.labelled(self.run, self.model, split, data=data, data_dir=data_dir)
+        found, labels = inference.labelled(self.run, self.model, split, data=data, data_dir=data_dir)
         rows = balanced(labels, len(labels) if pictures is None else pictures, seed)
         self.images, self.labels, self.ids = found["image"][rows], labels[rows], found["id"][rows].astype(str)
         self.subjects = found["subject"][rows] if "subject" in found else None
         self.masks = found["mask"][rows] if "mask" in found else None
-        self.landmarks = evaluation.inputs(self.model, found).get("landmarks")
+        self.landmarks = inference.inputs(self.model, found).get("landmarks")
         self.landmarks = None if self.landmarks is None else self.landmarks[rows]
         self.whole = self.outputs(self.images, np.arange(len(rows)))
 
     def outputs(self, images, rows, landmarks=None):
-        """All that the model says of m changed pictures, see `evaluation.predict`.
+        """All that the model says of m changed pictures, see `inference.predict`.
 
         Args:
             images: [m, H, W, C] in grey levels 0 to 255.
@@ -52,14 +54,14 @@ class Observer:
 
         Raises ValueError that names these where the answer is not finite.
         """
-        from edram_fer import evaluation
+        from edram_fer.evaluation import inference
 
         try:
             images = images if images.dtype == np.uint8 else images / np.float32(255)
             if landmarks is None and self.landmarks is not None:
                 landmarks = self.landmarks[rows]
-            return evaluation.predict(self.model, images, self.batch_size, landmarks=landmarks)
-        except evaluation.NotFinite as error:
+            return inference.predict(self.model, images, self.batch_size, landmarks=landmarks)
+        except inference.NotFinite as error:
             raise ValueError(error.of(self.ids[rows], self.split)) from None
 
     def answer(self, images, rows, landmarks=None):
@@ -86,7 +88,7 @@ class Observer:
     def settings(self):
         """What decides the answers, as JSON values: the choice of pictures, digests of them and of the model."""
         pictures = hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()
-        model = files.digest(self.run / "model.keras")
+        model = files.digest(self.run / layout.MODEL)
         return {"split": self.split, "pictures": len(self.images), "seed": self.seed,
                 "pictures_digest": pictures[:16], "model_digest": model[:16]}
 

@@ -3,9 +3,10 @@
 import numpy as np
 from tqdm.auto import tqdm
 
-from edram_fer import attention, files, scores
+from edram_fer import attention, files, intervals
 from edram_fer.attention.maps import mean_face
-from edram_fer.predictions import is_recurrent
+from edram_fer.attention.windows import is_recurrent
+from edram_fer.run import layout
 from edram_fer.studies.robustness import occluded
 from edram_fer.studies.saliency.outcome import level_of
 
@@ -80,7 +81,7 @@ def region_weights(observer, *, boxes=None, sides=SIDES, fill=0):
         ) if any(squares) else [],
     })
     files.write_json(observer.run / FILE, result)
-    save(draw(result, mean_face(observer.images), [mask[0] for _, mask in covers]), observer.run / "figures" / FIGURE)
+    save(draw(result, mean_face(observer.images), [mask[0] for _, mask in covers]), observer.run / layout.FIGURES / FIGURE)
     return result
 
 
@@ -141,7 +142,7 @@ def by_share(differences, covered, names, *, subjects=None, repeats=1000, seed=0
                 **{name: sums[name] / number for name in ("covered", "difference")}}
 
     found = statistic(slice(None))
-    interval = scores.bootstrap(
+    interval = intervals.bootstrap(
         lambda rows: {"interval": statistic(rows)["difference"]}, differences.shape[1],
         subjects=subjects, repeats=repeats, seed=seed,
     )["interval"]
@@ -173,7 +174,7 @@ def _rows(weights, right, observer):
         return {"weight": weight, "difference": weight - weight[0], "accuracy": accuracy}
 
     found = statistic(slice(None))
-    ends = scores.bootstrap(statistic, weights.shape[1], subjects=observer.subjects, seed=observer.seed)
+    ends = intervals.bootstrap(statistic, weights.shape[1], subjects=observer.subjects, seed=observer.seed)
     return [
         {**{name: values[row] for name, values in found.items()},
          **{f"{name}_interval": values[row] for name, values in ends.items()}}

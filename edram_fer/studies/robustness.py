@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 from tqdm.auto import tqdm
 
-from edram_fer import files, scores
+from edram_fer import files, intervals
+from edram_fer.run import layout
 
 SIDES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 ANGLES = (0.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0)
@@ -55,7 +56,7 @@ def robustness(observer, *, sides=SIDES, angles=ANGLES):
            for kind in CHANGES},
     }
     files.write_json(observer.run / FILE, result)
-    save(robustness_curves(rows_of(result, observer.run.name), [observer.run.name]), observer.run / "figures" / FIGURE)
+    save(robustness_curves(rows_of(result, observer.run.name), [observer.run.name]), observer.run / layout.FIGURES / FIGURE)
     return result
 
 
@@ -124,7 +125,7 @@ def _rows(right, observer):
         return {"accuracy": accuracy, "drop": accuracy[0] - accuracy}
 
     found = statistic(slice(None))
-    ends = scores.bootstrap(statistic, values.shape[1], subjects=observer.subjects, seed=observer.seed)
+    ends = intervals.bootstrap(statistic, values.shape[1], subjects=observer.subjects, seed=observer.seed)
     return {
         name: {
             "accuracy": float(found["accuracy"][row]),

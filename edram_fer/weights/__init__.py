@@ -1,6 +1,6 @@
 """Trained models that come with the package: `edram_fer.load(name)`.
 
-    python -m edram_fer.weights RUN NAME
+    python -m benchmarks.ship_model RUN NAME
 
 puts the model of a run among them. Their weights are kept in float16, half the size, which moves outputs by about a
 thousandth. What each was trained on and what it scores stands in docs/results.md.

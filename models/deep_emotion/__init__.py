@@ -1,5 +1,5 @@
 """Deep-Emotion: slow layers, localisation network and features, one file each; `deep_emotion.py` wires them."""
 
-from models.deep_emotion.deep_emotion import DeepEmotion
+from edram_fer.models.deep_emotion.deep_emotion import DeepEmotion
 
 __all__ = ["DeepEmotion"]

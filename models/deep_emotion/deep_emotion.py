@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from models.contract import (
+from edram_fer.models.contract import (
     FERModel,
     check_image_and_classes,
     is_number,
@@ -18,10 +18,10 @@ from models.contract import (
     unknown_affect,
     whole_number,
 )
-from models.deep_emotion.features import FeatureExtractor, Trunk
-from models.deep_emotion.initializers import drawn
-from models.deep_emotion.localisation import READINGS, LocalisationNetwork
-from models.spatial_transformer import IDENTITY, sample
+from edram_fer.models.deep_emotion.features import FeatureExtractor, Trunk
+from edram_fer.models.deep_emotion.initializers import drawn
+from edram_fer.models.deep_emotion.localisation import READINGS, LocalisationNetwork
+from edram_fer.models.spatial_transformer import IDENTITY, sample
 
 VARIANTS = {  # what None stands for
     "paper": {"localisation": "narrow", "bound": None, "localisation_rate": 1.0, "initializer": "normal", "units": 50},
@@ -55,7 +55,7 @@ class DeepEmotion(FERModel):
         affect: with a dense layer for valence and arousal beside the last one (not published).
         localisation: "narrow", "wide" or "public", see LocalisationNetwork; None: "public" in `image`, else "narrow".
         bound: of theta, see LocalisationNetwork: None, or in (0, 1]; None in `plus`: .4.
-        localisation_rate: share of the learning rate, in (0, 1], see models.slow; None: 1, in `plus` .1.
+        localisation_rate: share of the learning rate, in (0, 1], see edram_fer.models.slow; None: 1, in `plus` .1.
         initializer: of the kernels, "normal", N(0, .05) as published, or "he"; None: "normal" in `paper`, else "he".
         dropout: share of the features set to 0 while training (the paper's is not known); seed: of its random numbers.
         penalty: lambda of the paper's loss, lambda * squared norm of the kernels of the last two dense layers (the

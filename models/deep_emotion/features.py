@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from models.batch_norm import StepBatchNormalization
-from models.deep_emotion.initializers import drawn
+from edram_fer.models.batch_norm import StepBatchNormalization
+from edram_fer.models.deep_emotion.initializers import drawn
 
 FILTERS = 10
 

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from models.deep_emotion.initializers import drawn
-from models.slow import SlowConv2D, SlowDense
-from models.spatial_transformer import IDENTITY
+from edram_fer.models.deep_emotion.initializers import drawn
+from edram_fer.models.slow import SlowConv2D, SlowDense
+from edram_fer.models.spatial_transformer import IDENTITY
 
 READINGS = {  # sides of the two kernels, padding, pool, smallest image that leaves one point
     "narrow": ((3, 3), "same", 4, 16),
@@ -33,7 +33,7 @@ class LocalisationNetwork(keras.layers.Layer):
     Args:
         reading: "narrow", "wide" or "public".
         bound: None, or the largest distance of theta's entries from those of the identity.
-        rate: share of the learning rate that this network has, see models.slow.
+        rate: share of the learning rate that this network has, see edram_fer.models.slow.
         initializer: of the other kernels, "normal" or "he".
 
     Call arguments: image [B, H, W, C]. Returns theta float32 [B, 2, 3].

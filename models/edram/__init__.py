@@ -1,5 +1,5 @@
 """EDRAM: context, glimpse, emission, cell and heads, one file each; `edram.py` wires them."""
 
-from models.edram.edram import EDRAM
+from edram_fer.models.edram.edram import EDRAM
 
 __all__ = ["EDRAM"]

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from models.edram.emission import EmissionNetwork
-from models.edram.glimpse import FILTERS, GlimpseNetwork
-from models.spatial_transformer import sample
+from edram_fer.models.edram.emission import EmissionNetwork
+from edram_fer.models.edram.glimpse import FILTERS, GlimpseNetwork
+from edram_fer.models.spatial_transformer import sample
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")

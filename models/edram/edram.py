@@ -7,8 +7,8 @@ Vitay, Hamker, "Recurrent Spatial Attention for Facial Emotion Recognition", 201
 import keras
 from keras import ops
 
-from models.batch_norm import CHOICES
-from models.contract import (
+from edram_fer.models.batch_norm import CHOICES
+from edram_fer.models.contract import (
     FERModel,
     check_image_and_classes,
     filter_counts,
@@ -18,11 +18,11 @@ from models.contract import (
     unknown_affect,
     whole_number,
 )
-from models.edram.cell import EDRAMCell
-from models.edram.context import ContextNetwork
-from models.edram.glimpse import FILTERS, SMALLEST_GLIMPSE
-from models.edram.head import Head
-from models.spatial_transformer import IDENTITY
+from edram_fer.models.edram.cell import EDRAMCell
+from edram_fer.models.edram.context import ContextNetwork
+from edram_fer.models.edram.glimpse import FILTERS, SMALLEST_GLIMPSE
+from edram_fer.models.edram.head import Head
+from edram_fer.models.spatial_transformer import IDENTITY
 
 FIRST_GLIMPSES = ("context", "whole")
 

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from models.contract import is_number
-from models.slow import SlowDense
+from edram_fer.models.contract import is_number
+from edram_fer.models.slow import SlowDense
 
 ZOOM_MODES = ("squash", "clip")
 ZOOM_MEASURES = ("entries", "extent")

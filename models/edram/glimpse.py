@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from models.batch_norm import StepBatchNormalization
-from models.convolution import Conv2D
+from edram_fer.models.batch_norm import StepBatchNormalization
+from edram_fer.models.convolution import Conv2D
 
 FILTERS = (64, 64, 128, 128, 160, 192)
 _PADDING = ("same", "valid", "same", "same", "same", "valid")

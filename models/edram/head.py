@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from models.batch_norm import StepBatchNormalization
+from edram_fer.models.batch_norm import StepBatchNormalization
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")

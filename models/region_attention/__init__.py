@@ -1,5 +1,5 @@
 """Region attention network: crops, backbones and attention, one file each; `ran.py` wires them."""
 
-from models.region_attention.ran import RAN
+from edram_fer.models.region_attention.ran import RAN
 
 __all__ = ["RAN"]

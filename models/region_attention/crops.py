@@ -10,8 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from models.contract import whole_number
-from models.spatial_transformer import IDENTITY
+from edram_fer.models.contract import whole_number
+from edram_fer.models.spatial_transformer import IDENTITY
 
 
 def centre(side):

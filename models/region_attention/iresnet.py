@@ -2,7 +2,7 @@
 
 import keras
 
-from models.region_attention.resnet import Block, ResNet, convolution
+from edram_fer.models.region_attention.resnet import Block, ResNet, convolution
 
 
 def prelu(dtype):

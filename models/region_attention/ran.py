@@ -9,7 +9,7 @@ import numbers
 import keras
 from keras import ops
 
-from models.contract import (
+from edram_fer.models.contract import (
     FERModel,
     check_image_and_classes,
     one_of,
@@ -18,13 +18,13 @@ from models.contract import (
     unknown_affect,
     whole_number,
 )
-from models.region_attention.attention import NORMS, RelationAttention, SelfAttention
-from models.region_attention.crops import check_radius
-from models.region_attention.crops import crops as make_crops
-from models.region_attention.iresnet import IResNet
-from models.region_attention.resnet import FILTERS, STEMS, ResNet
-from models.region_attention.vgg import VGG
-from models.spatial_transformer import sample
+from edram_fer.models.region_attention.attention import NORMS, RelationAttention, SelfAttention
+from edram_fer.models.region_attention.crops import check_radius
+from edram_fer.models.region_attention.crops import crops as make_crops
+from edram_fer.models.region_attention.iresnet import IResNet
+from edram_fer.models.region_attention.resnet import FILTERS, STEMS, ResNet
+from edram_fer.models.region_attention.vgg import VGG
+from edram_fer.models.spatial_transformer import sample
 
 BACKBONES = {  # class, blocks of the stages
     "vgg16": (VGG, (2, 2, 3, 3, 3)),
@@ -46,7 +46,7 @@ class RAN(FERModel):
         channels, classes: of the image; emotions K.
         backbone: "vgg16", "resnet18", "iresnet18", "iresnet34", "iresnet50" or "iresnet100", its weights shared by all
             regions.
-        crops: "fixed5", "fixed7", "landmarks" or "random", see models.region_attention.crops; "face" is the whole face
+        crops: "fixed5", "fixed7", "landmarks" or "random", see edram_fer.models.region_attention.crops; "face" is the whole face
             alone, the published baseline, in which there is nothing to attend to.
         attention: "both" (published), "self" (F_m alone is classified) or "mean" (the mean of all F_i): what each of
             the two attentions brings.

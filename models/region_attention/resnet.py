@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from models.batch_norm import StepBatchNormalization
-from models.contract import filter_counts
+from edram_fer.models.batch_norm import StepBatchNormalization
+from edram_fer.models.contract import filter_counts
 
 FILTERS = (64, 128, 256, 512)
 STEMS = ("published", "small")

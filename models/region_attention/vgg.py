@@ -2,8 +2,8 @@
 
 import keras
 
-from models.contract import filter_counts
-from models.region_attention.resnet import FILTERS
+from edram_fer.models.contract import filter_counts
+from edram_fer.models.region_attention.resnet import FILTERS
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")

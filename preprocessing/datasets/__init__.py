@@ -13,7 +13,13 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from preprocessing.datasets.writing import alone_in, download_and_prepare, is_prepared, move, write_errors_named
+from edram_fer.preprocessing.datasets.writing import (
+    alone_in,
+    download_and_prepare,
+    is_prepared,
+    move,
+    write_errors_named,
+)
 
 NAMES = ("fer2013", "ferplus", "affectnet", "raf_db", "ck_plus", "jaffe", "ferg", "kdef", "sfew", "expw", "folder",
          "drawn_faces")
@@ -28,7 +34,7 @@ def builder(name: str, data_dir):
     """
     dataset, _, config = name.partition("/")
     if _has_annotations(dataset):
-        from preprocessing.datasets import annotated
+        from edram_fer.preprocessing.datasets import annotated
         return annotated.open_prepared(dataset, config, Path(data_dir).expanduser())
     opened = _make(name, data_dir, {})
     if not is_prepared(opened):
@@ -50,7 +56,7 @@ def prepare(name: str, source, data_dir, *, force: bool = False, report: Callabl
     """
     data_dir = Path(data_dir).expanduser().absolute()
     if _has_annotations(name):
-        from preprocessing.datasets import annotated
+        from edram_fer.preprocessing.datasets import annotated
         return annotated.prepare(name, _module(name).Builder, source, data_dir, force=force,
                                  report=report, **options)
     if options:

@@ -1,6 +1,6 @@
 """What the data sets of annotated photos share: from `Annotations` to a prepared TFDS data set.
 
-    records -> chunk files of faces (preprocessing.faces, resumable) -> splits and duplicates -> TFDS, rows, sheets
+    records -> chunk files of faces (edram_fer.preprocessing.faces, resumable) -> splits and duplicates -> TFDS, rows, sheets
 
 The builder of a data set names its versions and texts; the module `annotations` beside it finds the files.
 """
@@ -19,11 +19,11 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tqdm.auto import tqdm
 
-from preprocessing import contact_sheet, face_table, faces, faces_beam
-from preprocessing.datasets.writing import alone_in, download_and_prepare, move, write_errors_named
-from preprocessing.emotions import EIGHT, SEVEN
-from preprocessing.face_table import Division, FaceTable
-from preprocessing.records import LANDMARKS, OK, Annotations, fingerprint
+from edram_fer.preprocessing import contact_sheet, face_table, faces, faces_beam
+from edram_fer.preprocessing.datasets.writing import alone_in, download_and_prepare, move, write_errors_named
+from edram_fer.preprocessing.emotions import EIGHT, SEVEN
+from edram_fer.preprocessing.face_table import Division, FaceTable
+from edram_fer.preprocessing.records import LANDMARKS, OK, Annotations, fingerprint
 
 CLASSES = {"seven": SEVEN, "eight": EIGHT}
 _NUMBERS = {"7": "seven", "8": "eight"}

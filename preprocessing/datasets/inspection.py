@@ -5,10 +5,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from preprocessing import counts, photos
-from preprocessing.datasets.fer2013 import published, table
-from preprocessing.datasets.ferplus import joined
-from preprocessing.records import OK, UNKNOWN_AFFECT, Annotations
+from edram_fer.preprocessing import counts, photos
+from edram_fer.preprocessing.datasets.fer2013 import published, table
+from edram_fer.preprocessing.datasets.ferplus import joined
+from edram_fer.preprocessing.records import OK, UNKNOWN_AFFECT, Annotations
 
 _ANNOTATED = ("affectnet", "raf_db", "ck_plus", "jaffe", "ferg", "kdef", "expw")
 # Each only where nothing before it fits: folders named after emotions, which several of the others have, too.
@@ -56,7 +56,7 @@ def _ferplus(source: Path) -> list[str]:
 
 
 def _annotated(name: str) -> Callable[[Path], list[str]]:
-    module = importlib.import_module(f"preprocessing.datasets.{name}.annotations")
+    module = importlib.import_module(f"edram_fer.preprocessing.datasets.{name}.annotations")
     return lambda source: list(lines_of(module.find(source)))
 
 

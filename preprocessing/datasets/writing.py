@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from preprocessing import quiet
+from edram_fer.preprocessing import quiet
 
 MEMORY = 128 << 20  # bytes of examples that TFDS may hold before it sorts them on disk; by itself a gigabyte
 

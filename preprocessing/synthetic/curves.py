@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from preprocessing.synthetic.points import EXTRA_WEIGHTS, LANDMARKS, POINTS, SIDED
+from edram_fer.preprocessing.synthetic.points import EXTRA_WEIGHTS, LANDMARKS, POINTS, SIDED
 
 SHIFT = 4  # OpenCV's drawing takes whole numbers; these carry 4 binary places
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from preprocessing.emotions import EMOTIONS
-from preprocessing.synthetic import action_units as facs
-from preprocessing.synthetic.chance import Dice
-from preprocessing.synthetic.person import meet
-from preprocessing.synthetic.scene import Scene, arrange
+from edram_fer.preprocessing.emotions import EMOTIONS
+from edram_fer.preprocessing.synthetic import action_units as facs
+from edram_fer.preprocessing.synthetic.chance import Dice
+from edram_fer.preprocessing.synthetic.person import meet
+from edram_fer.preprocessing.synthetic.scene import Scene, arrange
 
 WEAKEST = 0.35  # the least intensity that is drawn unasked: below it not even people agree
 CHANGE = 8  # grey levels that a pixel must differ by to count as changed

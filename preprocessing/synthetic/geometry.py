@@ -10,9 +10,9 @@ import math
 
 import numpy as np
 
-from preprocessing.synthetic.action_units import UNITS
-from preprocessing.synthetic.movements import FURROW_UNITS, MOVEMENTS
-from preprocessing.synthetic.points import EXTRA_OFFSETS, EXTRA_WEIGHTS, LANDMARKS, MIRROR, POINTS
+from edram_fer.preprocessing.synthetic.action_units import UNITS
+from edram_fer.preprocessing.synthetic.movements import FURROW_UNITS, MOVEMENTS
+from edram_fer.preprocessing.synthetic.points import EXTRA_OFFSETS, EXTRA_WEIGHTS, LANDMARKS, MIRROR, POINTS
 
 BROW_PROFILE = np.array([0.35, 0.8, 1.0, 1.05, 0.8])  # thickness from the outer end to the inner
 _TOP = np.pi * np.linspace(0.04, 0.96, len(POINTS["skull"]))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from preprocessing.synthetic.chance import Dice
-from preprocessing.synthetic.outfit import Stroke, at_depth, ellipse, glasses, on_head
-from preprocessing.synthetic.person import Colour, Person, darker, mix
+from edram_fer.preprocessing.synthetic.chance import Dice
+from edram_fer.preprocessing.synthetic.outfit import Stroke, at_depth, ellipse, glasses, on_head
+from edram_fer.preprocessing.synthetic.person import Colour, Person, darker, mix
 
 
 def _colour(dice: Dice) -> Colour:

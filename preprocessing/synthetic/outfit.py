@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from preprocessing.synthetic.chance import Dice
-from preprocessing.synthetic.curves import spline
-from preprocessing.synthetic.geometry import depth
-from preprocessing.synthetic.person import Colour, Person, darker
+from edram_fer.preprocessing.synthetic.chance import Dice
+from edram_fer.preprocessing.synthetic.curves import spline
+from edram_fer.preprocessing.synthetic.geometry import depth
+from edram_fer.preprocessing.synthetic.person import Colour, Person, darker
 
 
 class Stroke(NamedTuple):

@@ -8,9 +8,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from preprocessing.synthetic.curves import SHIFT
-from preprocessing.synthetic.geometry import FURROWS
-from preprocessing.synthetic.person import Colour, Person, darker, mix
+from edram_fer.preprocessing.synthetic.curves import SHIFT
+from edram_fer.preprocessing.synthetic.geometry import FURROWS
+from edram_fer.preprocessing.synthetic.person import Colour, Person, darker, mix
 
 Curves = dict[str, np.ndarray]
 WHITE = (250.0, 250.0, 250.0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from preprocessing.synthetic.chance import Dice
+from edram_fer.preprocessing.synthetic.chance import Dice
 
 TRAITS = {
     "chin": (1.42, 1.72), "jaw_power": (2.0, 2.8), "jaw_taper": (0.08, 0.3), "crown": (1.15, 1.35),

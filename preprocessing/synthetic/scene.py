@@ -9,14 +9,14 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from preprocessing.synthetic import geometry, outfit
-from preprocessing.synthetic.chance import Dice
-from preprocessing.synthetic.curves import SHARP, SOFT, Tracing, fixed
-from preprocessing.synthetic.occluders import OCCLUDERS
-from preprocessing.synthetic.outfit import Stroke
-from preprocessing.synthetic.painting import fill, line, paint_face, shading
-from preprocessing.synthetic.person import Person
-from preprocessing.synthetic.points import EXTRA_WEIGHTS
+from edram_fer.preprocessing.synthetic import geometry, outfit
+from edram_fer.preprocessing.synthetic.chance import Dice
+from edram_fer.preprocessing.synthetic.curves import SHARP, SOFT, Tracing, fixed
+from edram_fer.preprocessing.synthetic.occluders import OCCLUDERS
+from edram_fer.preprocessing.synthetic.outfit import Stroke
+from edram_fer.preprocessing.synthetic.painting import fill, line, paint_face, shading
+from edram_fer.preprocessing.synthetic.person import Person
+from edram_fer.preprocessing.synthetic.points import EXTRA_WEIGHTS
 
 YAW, PITCH, ROLL = 28.0, 14.0, 14.0  # greatest angles in degrees at pose = 1
 

@@ -5,6 +5,7 @@ import numpy as np
 from edram_fer.attention.maps import mean_face
 from edram_fer.figures.saliency import mean_maps, sample_maps, z_maps
 from edram_fer.figures.style import save
+from edram_fer.run import layout
 
 SAMPLES = 3  # of each emotion
 
@@ -16,11 +17,11 @@ def draw_occlusion(observer, arrays):
     chosen = [wrong_last[np.isin(wrong_last, rows)][:SAMPLES] for rows in members.values()]
     samples = [(observer.images[rows], arrays["drop"][rows], arrays["turned"][rows]) for rows in chosen]
     figure = sample_maps(samples, [observer.emotions[k] for k in members])
-    save(figure, observer.run / "figures" / "saliency_samples.png")
+    save(figure, observer.run / layout.FIGURES / "saliency_samples.png")
     rows = list(members)
     labels = [(observer.emotions[k], len(members[k])) for k in members]
     figure = mean_maps(_faces(observer, members), arrays["mean_drop"][rows], arrays["mean_turned"][rows], labels)
-    save(figure, observer.run / "figures" / "saliency_occlusion.png")
+    save(figure, observer.run / layout.FIGURES / "saliency_occlusion.png")
 
 
 def draw_bubbles(observer, arrays):
@@ -30,7 +31,7 @@ def draw_bubbles(observer, arrays):
     maps = np.stack([arrays["z_all"], *(arrays["z"][k] for k in members)])
     labels = [("all", int(arrays["trials"].sum()))]
     labels += [(observer.emotions[k], int(arrays["trials"][k])) for k in members]
-    save(z_maps(faces, maps, labels), observer.run / "figures" / "saliency_bubbles.png")
+    save(z_maps(faces, maps, labels), observer.run / layout.FIGURES / "saliency_bubbles.png")
 
 
 def _members(observer):

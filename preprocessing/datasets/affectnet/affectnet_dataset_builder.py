@@ -1,8 +1,8 @@
 """AffectNet, photos from the web with eight expressions, valence and arousal, in its forms of 2017, 2021 and 2024."""
 import tensorflow_datasets as tfds
 
-from preprocessing.datasets import annotated
-from preprocessing.datasets.affectnet import annotations
+from edram_fer.preprocessing.datasets import annotated
+from edram_fer.preprocessing.datasets.affectnet import annotations
 
 
 class Builder(annotated.Builder):

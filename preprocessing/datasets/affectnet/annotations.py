@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from preprocessing.datasets.affectnet import csv2017, json2024, npy2021
-from preprocessing.emotions import EIGHT
-from preprocessing.records import Annotations
+from edram_fer.preprocessing.datasets.affectnet import csv2017, json2024, npy2021
+from edram_fer.preprocessing.emotions import EIGHT
+from edram_fer.preprocessing.records import Annotations
 
 CSV = "2017: csv lists, whole photos"
 AUTOMATIC_CSV = "2017: the automatic csv list, whole photos"

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from preprocessing import sources
-from preprocessing.datasets.affectnet import values
-from preprocessing.records import FaceRecord, checked_affect
+from edram_fer.preprocessing import sources
+from edram_fer.preprocessing.datasets.affectnet import values
+from edram_fer.preprocessing.records import FaceRecord, checked_affect
 
 COLUMNS = ("subdirectory_filepath", "face_x", "face_y", "face_width", "face_height", "facial_landmarks", "expression",
            "valence", "arousal")

@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from preprocessing import emotions
-from preprocessing.datasets.affectnet import values
-from preprocessing.emotions import EIGHT
-from preprocessing.records import UNKNOWN_AFFECT, FaceRecord, checked_affect
+from edram_fer.preprocessing import emotions
+from edram_fer.preprocessing.datasets.affectnet import values
+from edram_fer.preprocessing.emotions import EIGHT
+from edram_fer.preprocessing.records import UNKNOWN_AFFECT, FaceRecord, checked_affect
 
 TOTALS = (1.0, 100.0)   # of a soft label: shares, or per cent
 TOLERANCE = 0.05        # of the total: the numbers are rounded

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from preprocessing.datasets.affectnet import values
-from preprocessing.records import FaceRecord, checked_affect
+from edram_fer.preprocessing.datasets.affectnet import values
+from edram_fer.preprocessing.records import FaceRecord, checked_affect
 
 
 def count(sets: Mapping[str, Path]) -> int:

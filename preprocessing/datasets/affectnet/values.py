@@ -5,8 +5,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from preprocessing import emotions, sources
-from preprocessing.records import LANDMARKS, no_label
+from edram_fer.preprocessing import emotions, sources
+from edram_fer.preprocessing.records import LANDMARKS, no_label
 
 
 @functools.lru_cache(maxsize=1000, typed=True)      # a million rows have eleven codes

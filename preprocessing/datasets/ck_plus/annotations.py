@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from preprocessing import emotions, records, sources, splits
-from preprocessing.datasets.ck_plus import ckextended, sequences
-from preprocessing.records import Annotations, FaceRecord
+from edram_fer.preprocessing import emotions, records, sources, splits
+from edram_fer.preprocessing.datasets.ck_plus import ckextended, sequences
+from edram_fer.preprocessing.records import Annotations, FaceRecord
 
 FOLDERS = "CK+48"
 FRAMES = 3      # of each labelled sequence in CK+48: 981 pictures

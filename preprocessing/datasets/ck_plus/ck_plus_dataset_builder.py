@@ -1,8 +1,8 @@
 """CK+, posed sequences of 123 subjects with eight expressions, in folds of subjects."""
 import tensorflow_datasets as tfds
 
-from preprocessing.datasets import annotated
-from preprocessing.datasets.ck_plus import annotations
+from edram_fer.preprocessing.datasets import annotated
+from edram_fer.preprocessing.datasets.ck_plus import annotations
 
 
 class Builder(annotated.Builder):

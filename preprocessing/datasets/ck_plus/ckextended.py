@@ -7,9 +7,9 @@ import functools
 
 import numpy as np
 
-from preprocessing import emotions, sources
-from preprocessing.datasets.fer2013 import layouts
-from preprocessing.records import Annotations
+from edram_fer.preprocessing import emotions, sources
+from edram_fer.preprocessing.datasets.fer2013 import layouts
+from edram_fer.preprocessing.records import Annotations
 
 FILE = "ckextended.csv"
 SIZE = 48

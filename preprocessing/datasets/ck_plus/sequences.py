@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from preprocessing import counts, emotions, records, sources, splits
-from preprocessing.records import Annotations, FaceRecord
+from edram_fer.preprocessing import counts, emotions, records, sources, splits
+from edram_fer.preprocessing.records import Annotations, FaceRecord
 
 FORM = "sequences"
 IMAGES, LABELS = "cohn-kanade-images", "Emotion"

@@ -1,4 +1,4 @@
-"""Drawn faces as a TFDS builder: `preprocessing.synthetic` draws them, README.md describes them."""
+"""Drawn faces as a TFDS builder: `edram_fer.preprocessing.synthetic` draws them, README.md describes them."""
 import dataclasses
 import io
 import re
@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import tensorflow_datasets as tfds
 
-from preprocessing import emotions, synthetic
+from edram_fer.preprocessing import emotions, synthetic
 
 # The first number of each split and of the end: disjoint, and independent of how many pictures a split has.
 STARTS = {"train": 0, "validation": 800_000, "test": 900_000}

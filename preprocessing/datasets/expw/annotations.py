@@ -9,8 +9,8 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from preprocessing import emotions, sources, splits
-from preprocessing.records import Annotations
+from edram_fer.preprocessing import emotions, sources, splits
+from edram_fer.preprocessing.records import Annotations
 
 FILE = "label.lst"
 FOLDERS = (("image", "origin"), ("origin",), ("image",))

@@ -1,8 +1,8 @@
 """ExpW, photos from the web with face boxes and seven expressions."""
 import tensorflow_datasets as tfds
 
-from preprocessing.datasets import annotated
-from preprocessing.datasets.expw import annotations
+from edram_fer.preprocessing.datasets import annotated
+from edram_fer.preprocessing.datasets.expw import annotations
 
 
 class Builder(annotated.Builder):

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import tensorflow_datasets as tfds
 
-from preprocessing import emotions
-from preprocessing.datasets.fer2013 import layouts, published, table
+from edram_fer.preprocessing import emotions
+from edram_fer.preprocessing.datasets.fer2013 import layouts, published, table
 
 HOMEPAGE = "https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge"
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from preprocessing import emotions
+from edram_fer.preprocessing import emotions
 
 FER2013_CSV = "fer2013.csv"
 ICML_CSV = "icml_face_data.csv"

@@ -9,8 +9,8 @@ import hashlib
 
 import numpy as np
 
-from preprocessing.datasets.fer2013 import layouts, table
-from preprocessing.emotions import SEVEN
+from edram_fer.preprocessing.datasets.fer2013 import layouts, table
+from edram_fer.preprocessing.emotions import SEVEN
 
 _ORDER = ("anger", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 CLASSES = {

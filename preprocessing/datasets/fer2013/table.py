@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from preprocessing import emotions, photos
-from preprocessing.datasets.fer2013 import layouts
-from preprocessing.datasets.fer2013.layouts import Source
+from edram_fer.preprocessing import emotions, photos
+from edram_fer.preprocessing.datasets.fer2013 import layouts
+from edram_fer.preprocessing.datasets.fer2013.layouts import Source
 
 SIZE = 48
 USAGES = ("Training", "PublicTest", "PrivateTest")

@@ -4,8 +4,8 @@ import functools
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
-from preprocessing import emotions, records, sources, splits
-from preprocessing.records import Annotations
+from edram_fer.preprocessing import emotions, records, sources, splits
+from edram_fer.preprocessing.records import Annotations
 
 CHARACTERS = ("aia", "bonnie", "jules", "malcolm", "mery", "ray")
 PICTURES = 55_767   # published

@@ -1,8 +1,8 @@
 """FERG-DB, six drawn characters with seven expressions."""
 import tensorflow_datasets as tfds
 
-from preprocessing.datasets import annotated
-from preprocessing.datasets.ferg import annotations
+from edram_fer.preprocessing.datasets import annotated
+from edram_fer.preprocessing.datasets.ferg import annotations
 
 
 class Builder(annotated.Builder):

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow_datasets as tfds
 
-from preprocessing import emotions
-from preprocessing.datasets.fer2013 import fer2013_dataset_builder, published
-from preprocessing.datasets.ferplus import joined, labels
+from edram_fer.preprocessing import emotions
+from edram_fer.preprocessing.datasets.fer2013 import fer2013_dataset_builder, published
+from edram_fer.preprocessing.datasets.ferplus import joined, labels
 
 HOMEPAGE = "https://github.com/microsoft/FERPlus"
 

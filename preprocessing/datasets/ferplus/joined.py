@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from preprocessing import emotions, records
-from preprocessing.datasets.fer2013 import layouts, published, table
-from preprocessing.datasets.ferplus import labels, subsets
+from edram_fer.preprocessing import emotions, records
+from edram_fer.preprocessing.datasets.fer2013 import layouts, published, table
+from edram_fer.preprocessing.datasets.ferplus import labels, subsets
 
 PIXELS = ("fer2013.csv", "icml_face_data.csv")  # the first that is there; both hold the same rows
 VOTES = "fer2013new.csv"

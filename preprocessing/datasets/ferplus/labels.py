@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from preprocessing import emotions, records
-from preprocessing.datasets.fer2013 import layouts
+from edram_fer.preprocessing import emotions, records
+from edram_fer.preprocessing.datasets.fer2013 import layouts
 
 CATEGORIES = tuple(emotions.codes("FERPlus").values())      # what is voted for, in FERPlus' order
 EMOTIONS = 8                                                # the first of CATEGORIES; then unknown, no face

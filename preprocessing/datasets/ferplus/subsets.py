@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from preprocessing.datasets.ferplus.labels import Votes
+from edram_fer.preprocessing.datasets.ferplus.labels import Votes
 
 LISTS = {
     "test_occlusion": "jianfei_occlusion_list.txt",

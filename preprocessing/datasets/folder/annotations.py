@@ -3,8 +3,8 @@ import functools
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from preprocessing import emotions, records, sources
-from preprocessing.records import Annotations
+from edram_fer.preprocessing import emotions, records, sources
+from edram_fer.preprocessing.records import Annotations
 
 PLAIN, SPLIT = "a folder per emotion", "a folder per split and emotion"
 # How people name the three splits that training and evaluation ask for; other names stay as they are.

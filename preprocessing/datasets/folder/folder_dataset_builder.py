@@ -1,8 +1,8 @@
 """Your own pictures in folders that are named after emotions, in folders of splits or without."""
 import tensorflow_datasets as tfds
 
-from preprocessing.datasets import annotated
-from preprocessing.datasets.folder import annotations
+from edram_fer.preprocessing.datasets import annotated
+from edram_fer.preprocessing.datasets.folder import annotations
 
 
 class Builder(annotated.Builder):

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from preprocessing import counts, emotions, records, sources, splits
-from preprocessing.records import Annotations
+from edram_fer.preprocessing import counts, emotions, records, sources, splits
+from edram_fer.preprocessing.records import Annotations
 
 NAME = re.compile(r"([A-Z]{2})\.([A-Z]{2})\d+\.\d+", re.IGNORECASE)
 SUBJECTS = 10   # published, as are these 213 pictures

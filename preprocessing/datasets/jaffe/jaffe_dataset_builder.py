@@ -1,8 +1,8 @@
 """JAFFE, ten women with seven expressions, a split per subject."""
 import tensorflow_datasets as tfds
 
-from preprocessing.datasets import annotated
-from preprocessing.datasets.jaffe import annotations
+from edram_fer.preprocessing.datasets import annotated
+from edram_fer.preprocessing.datasets.jaffe import annotations
 
 
 class Builder(annotated.Builder):

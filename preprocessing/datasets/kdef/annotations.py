@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from preprocessing import counts, emotions, records, sources, splits
-from preprocessing.records import Annotations
+from edram_fer.preprocessing import counts, emotions, records, sources, splits
+from edram_fer.preprocessing.records import Annotations
 
 ANGLES = {"FL": "full left", "HL": "half left", "S": "straight", "HR": "half right", "FR": "full right"}
 NAME = re.compile(rf"[AB]([FM]\d\d)([A-Z]{{2}})({'|'.join(ANGLES)})", re.IGNORECASE)

@@ -1,8 +1,8 @@
 """KDEF, seventy actors with seven expressions, in folds of subjects."""
 import tensorflow_datasets as tfds
 
-from preprocessing.datasets import annotated
-from preprocessing.datasets.kdef import annotations
+from edram_fer.preprocessing.datasets import annotated
+from edram_fer.preprocessing.datasets.kdef import annotations
 
 
 class Builder(annotated.Builder):

@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
-from preprocessing import emotions, records, sources
-from preprocessing.records import Annotations, FaceRecord
+from edram_fer.preprocessing import emotions, records, sources
+from edram_fer.preprocessing.records import Annotations, FaceRecord
 
 LIST, FOLDERS = "list of labels", "a folder per label"
 LISTS = ("list_patition_label.txt", "list_partition_label.txt")

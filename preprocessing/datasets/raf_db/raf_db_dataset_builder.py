@@ -1,8 +1,8 @@
 """RAF-DB's basic set, faces from the web with seven expressions."""
 import tensorflow_datasets as tfds
 
-from preprocessing.datasets import annotated
-from preprocessing.datasets.raf_db import annotations
+from edram_fer.preprocessing.datasets import annotated
+from edram_fer.preprocessing.datasets.raf_db import annotations
 
 
 class Builder(annotated.Builder):

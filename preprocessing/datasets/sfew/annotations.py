@@ -3,8 +3,8 @@ import functools
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from preprocessing import emotions, records, sources
-from preprocessing.records import Annotations
+from edram_fer.preprocessing import emotions, records, sources
+from edram_fer.preprocessing.records import Annotations
 
 SPLITS = {"train": "train", "val": "validation"}
 PUBLISHED = {"train": 958, "validation": 436}       # aligned faces exist of 891 and 431 of them

@@ -1,8 +1,8 @@
 """SFEW, frames of films with seven expressions."""
 import tensorflow_datasets as tfds
 
-from preprocessing.datasets import annotated
-from preprocessing.datasets.sfew import annotations
+from edram_fer.preprocessing.datasets import annotated
+from edram_fer.preprocessing.datasets.sfew import annotations
 
 
 class Builder(annotated.Builder):

@@ -1,0 +1,11 @@
+"""Put the model of a run among those that the package ships, with its weights in float16.
+
+    python -m benchmarks.ship_model RUN NAME
+"""
+
+import sys
+
+from edram_fer import weights
+from edram_fer.run import checkpoints
+
+weights.halve(checkpoints.path_of(sys.argv[1]), weights.path_of(sys.argv[2]))

@@ -1,0 +1,1 @@
+"""A run and the images of a split to predictions and scores."""

@@ -1,0 +1,44 @@
+"""Intervals by resampling, of whatever statistic."""
+
+import warnings
+
+import numpy as np
+
+
+def bootstrap(statistic, count, *, subjects=None, repeats=1000, level=0.95, seed=0):
+    """Percentile intervals of statistics of `count` pictures (Efron), resampling whole subjects where they are known.
+
+    Pictures of one person resemble each other, so that they are drawn together; a picture without a subject ("" or
+    None) stands for itself.
+
+    Args:
+        statistic: function of rows (int [m], with repetitions) to a dict of floats or of arrays.
+        subjects: optional sequence of `count` names.
+
+    Returns: dict of the same keys with float [..., 2]: lower and upper end; nan where a statistic is never defined.
+    """
+    group = _groups(subjects, count)
+    size, rows, random = group.max() + 1, np.arange(count), np.random.default_rng(seed)
+    samples = []
+    for _ in range(repeats):
+        times = np.bincount(random.integers(0, size, size), minlength=size)
+        samples.append(statistic(np.repeat(rows, times[group])))
+    tail = (1 - level) / 2
+    return {name: _quantiles([sample[name] for sample in samples], (tail, 1 - tail)) for name in samples[0]}
+
+
+def _groups(subjects, count):
+    """Group number int [count] of each picture: its subject, or itself where the subject is not known."""
+    if subjects is None:
+        return np.arange(count)
+    if len(subjects) != count:
+        raise ValueError(f"expected {count} subjects, got {len(subjects)}")
+    keys = [("subject", name) if name else ("picture", row) for row, name in enumerate(subjects)]
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    return np.array([numbers[key] for key in keys])
+
+
+def _quantiles(samples, ends):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of a statistic that is nan in all samples, and stays nan
+        return np.moveaxis(np.nanquantile(np.asarray(samples, float), ends, axis=0), 0, -1)

@@ -1,0 +1,239 @@
+"""The files of a run that hold weights: checkpoints/latest.npz (to go on exactly) and model.keras (the best)."""
+
+import json
+import re
+import warnings
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from edram_fer import (
+    files,
+    models,  # noqa: F401  (registers the classes that a .keras file names)
+    weights,
+)
+from edram_fer.recipes.recipe import Recipe
+from edram_fer.run import layout
+
+_CALLBACK_STATE = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter", "current_epoch")
+
+
+def load(source):
+    """Load a trained model.
+
+    Args:
+        source: a run folder (its model.keras, the best on validation), a .keras file, or one of
+            `edram_fer.weights.names()`; a path that exists comes before a name.
+
+    Returns: keras.Model with `model.emotions`, the class names in order.
+
+    Raises FileNotFoundError where there is none, ValueError naming a damaged file.
+    """
+    path = path_of(source)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            emotions = json.loads(archive.read("emotions.json"))
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except KeyError:
+        raise ValueError(f"{path} holds no emotions.json: expected a model saved by edram-fer") from None
+    except Exception as error:  # whatever a damaged archive makes zipfile, h5py, json or Keras raise
+        raise ValueError(f"{path} is damaged or no .keras file: {error}") from error
+    model.emotions = tuple(emotions)
+    return model
+
+
+def save(model, path, emotions):
+    """Write a .keras file that also names the classes, whole or not at all."""
+    with files.replace(path) as temporary:
+        model.save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr("emotions.json", json.dumps(list(emotions)))
+
+
+def path_of(source):
+    """The .keras file that `load` reads of a run folder, file or name; FileNotFoundError where there is none."""
+    path = Path(source) / layout.MODEL if Path(source).is_dir() else Path(source)
+    if path.exists():
+        return path
+    if str(source) in weights.names():
+        return weights.path_of(source)
+    raise FileNotFoundError(
+        f"{path} is missing; expected a run folder with model.keras, a .keras file, or one of the models that come "
+        f"with the package: {', '.join(weights.names())}"
+    )
+
+
+def begin_with(model, source):
+    """Give a model the weights of a trained one, such as a backbone, wherever both have the same part and shape.
+
+    Args:
+        source: as of `load`.
+
+    Returns: (number of variables that this changed, of all).
+
+    Raises as `load`, and ValueError where nothing fits.
+    """
+    trained = load(source)  # tells a damaged file from one of another model
+    before = [keras.ops.convert_to_numpy(variable) for variable in model.variables]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras names each part that does not fit
+        model.load_weights(path_of(source), skip_mismatch=True)
+    after = [keras.ops.convert_to_numpy(variable) for variable in model.variables]
+    taken = sum(not np.array_equal(old, new) for old, new in zip(before, after, strict=True))
+    if not taken:
+        raise ValueError(f"{source}: no weight of its {type(trained).__name__} fits {type(model).__name__}")
+    return taken, len(after)
+
+
+class Interrupted(Exception):
+    """Training was asked to stop and has saved where it was."""
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Writes the whole state of a training run, and puts it back.
+
+    The state: every variable of model (seed generators included), optimizer and metrics, and `more`; epoch and step;
+    the numbers that the other callbacks keep; the history. Put it LAST in the list of callbacks, so that it restores
+    the others after they reset themselves at the beginning of `fit`.
+
+    Args:
+        run: run folder.
+        callbacks: the others, in the order of `fit`.
+        every: training steps between two checkpoints.
+        history: list of rows, one dict per epoch, that the log callback fills.
+        interrupted: function that says, after each step, whether to save and raise Interrupted.
+        more: further variables, those of the moving average.
+    """
+
+    def __init__(self, run, callbacks, every, history, interrupted, more=()):
+        super().__init__()
+        self.more = more
+        self.path, self.others, self.every = Path(run) / layout.LATEST, callbacks, every
+        self.history, self.interrupted = history, interrupted
+        self.epoch = self.step = self.first_step = 0
+        self.ended, self.state = False, {}
+
+    def read(self, model):
+        """Put back variables, epoch, step and history. Raises as `read_state`, and ValueError for another model."""
+        arrays, meta = read_state(self.path)
+        variables = [*_variables(model), *self.more]
+        described = [[variable.path, list(variable.shape)] for variable in variables]
+        if _unnumbered(described) != _unnumbered(meta["variables"]):
+            raise ValueError(
+                f"{self.path} holds the state of another model or optimizer: expected {len(described)} variables as "
+                f"the recipe makes them, found {len(meta['variables'])} of other names or shapes"
+            )
+        for variable, value in zip(variables, arrays[: len(variables)], strict=True):
+            variable.assign(value)
+        self.epoch, self.step, self.first_step = meta["epoch"], meta["step"], meta["step"]
+        self.history[:] = meta["history"]
+        self.metrics = arrays[len(variables) :]
+        self.ended, self.state = meta.get("ended", False), meta
+        self._restore_callbacks()
+
+    def write(self):
+        if keras.backend.backend() == "jax":
+            self.model.jax_state_sync()  # inside `fit` the variables of the model lie elsewhere
+        variables, metrics = [*_variables(self.model), *self.more], self.model.metrics_variables
+        self.state = {
+            "epoch": self.epoch,
+            "step": self.step,
+            "ended": self.ended,
+            "history": self.history,
+            "variables": [[variable.path, list(variable.shape)] for variable in variables],
+            "callbacks": [_numbers_of(callback) for callback in self.others],
+        }
+        values = [np.asarray(keras.ops.convert_to_numpy(variable)) for variable in [*variables, *metrics]]
+        for variable, value in zip(variables, values, strict=False):
+            if not np.isfinite(value).all():
+                raise FloatingPointError(
+                    f"{variable.path} is nan or infinite {self._place()}, so that no checkpoint was written; a smaller "
+                    f"learning rate or context_activation=tanh often cures it"
+                )
+        with files.replace(self.path) as temporary:
+            arrays = {f"v{i:05d}": value for i, value in enumerate(values)}
+            np.savez(temporary, meta=np.array(json.dumps(self.state)), count=len(variables), **arrays)
+
+    def on_train_begin(self, logs=None):
+        self._restore_callbacks()
+
+    def _restore_callbacks(self):
+        for callback, numbers in zip(self.others, self.state.get("callbacks", []), strict=False):
+            for name, value in numbers.items():
+                setattr(callback, name, value)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+        if self.first_step:  # `fit` has just reset the metrics, which were in the middle of the epoch
+            for variable, value in zip(self.model.metrics_variables, self.metrics, strict=True):
+                variable.assign(value)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step = self.first_step + batch + 1
+        if batch + 1 == self.params["steps"]:
+            return  # validation belongs to the epoch: its end is saved, not its last step
+        stop = self.interrupted()
+        if stop or self.step % self.every == 0:
+            self.write()
+        if stop:
+            raise Interrupted(self._place())
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epoch, self.step, self.first_step = epoch + 1, 0, 0
+        self.ended = self.model.stop_training
+        self.write()
+        if self.interrupted():
+            raise Interrupted(self._place())
+
+    def _place(self):
+        return f"in epoch {self.epoch + 1}, after step {self.step}" if self.step else f"after epoch {self.epoch}"
+
+
+def read_state(path):
+    """(list of arrays, meta) of a checkpoint. FileNotFoundError when missing, ValueError when damaged."""
+    try:
+        zipfile.ZipFile(path).close()  # NumPy takes what is none for an array or a pickle
+        with np.load(path, allow_pickle=False) as content:
+            meta = json.loads(str(content["meta"]))
+            arrays = [content[name] for name in sorted(content.files) if name.startswith("v")]
+        if missing := {"epoch", "step", "history", "variables"} - set(meta):
+            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+        shapes = [list(value.shape) for value in arrays]
+        if shapes[: len(meta["variables"])] != [shape for _, shape in meta["variables"]]:
+            raise ValueError("its arrays are not of the shapes that it lists")
+        return arrays, meta
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} is missing: this run has no checkpoint to go on from") from None
+    except (KeyError, EOFError, OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def read_recipe(run):
+    """The recipe that a run was made with. Raises FileNotFoundError or ValueError naming the file."""
+    path = Path(run) / layout.RECIPE
+    content = files.read_json(path)
+    try:
+        return Recipe.from_json(content)
+    except KeyError as error:
+        raise ValueError(f"{path} is not the recipe of a run: it lacks {error}") from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _variables(model):
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _unnumbered(described):
+    """Without the numbers that Keras adds to names, which count all layers that a process has made so far."""
+    return [[re.sub(r"_\d+(?=[_/]|$)", "", path), shape] for path, shape in described]
+
+
+def _numbers_of(callback):
+    return {name: _plain(getattr(callback, name)) for name in _CALLBACK_STATE if hasattr(callback, name)}
+
+
+def _plain(value):
+    return value if value is None else float(value) if isinstance(value, (float, np.floating)) else int(value)

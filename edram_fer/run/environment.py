@@ -1,0 +1,83 @@
+"""environment.json: what a run was made with."""
+
+import datetime
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+
+from edram_fer import files, installation
+from edram_fer.run import checkpoints, layout
+
+
+def versions():
+    """`installation.versions` with the Keras backend."""
+    return {**installation.versions(), "backend": keras.backend.backend()}
+
+
+def machine():
+    """{"processor", "cores", "system", "devices"}: what the numbers of a run were measured on."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "system": platform.platform(),
+        "devices": keras.distribution.list_devices(),
+    }
+
+
+def record(run, recipe, described, data_dir):
+    """Write environment.json at the start of a run, or add a resumption to it."""
+    path = Path(run) / layout.ENVIRONMENT
+    content = read(run) if path.exists() else {"versions": versions(), "machine": machine()}
+    place = None if data_dir is None else str(Path(data_dir).absolute())
+    content |= {"seed": recipe.seed, "data": described, "data_dir": place}
+    if recipe.initial_weights and "initial_weights" not in content:
+        content["initial_weights"] = files.digest(checkpoints.path_of(recipe.initial_weights))
+    start = {"time": _now(), "command": shlex.join(sys.argv), "git_revision": _git_revision()}
+    content["starts"] = [*content.get("starts", []), start]
+    files.write_json(path, content)
+
+
+def finish(run):
+    """Note the time at which training ended."""
+    files.write_json(Path(run) / layout.ENVIRONMENT, {**read(run), "finished": _now()})
+
+
+def read(run):
+    """The content of environment.json. FileNotFoundError when missing, ValueError when damaged; both name the file."""
+    path = Path(run) / layout.ENVIRONMENT
+    content = files.read_json(path)
+    if "data_dir" not in content or not isinstance(content.get("data"), dict):
+        raise ValueError(f"{path} is not that of a run: expected `data` and `data_dir`, found {', '.join(content)}")
+    return content
+
+
+def _now():
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _processor():
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
+def _git_revision():
+    """Of the checkout that this package lies in, with "+" where it is changed; None for an installed package."""
+    folder = Path(__file__).parent.parent
+
+    def git(*arguments):
+        return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel").strip()) != folder:
+            return None
+        return git("rev-parse", "--short", "HEAD").strip() + ("+" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None

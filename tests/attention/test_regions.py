@@ -1,0 +1,180 @@
+"""Regions of the face: the transform against the paper's equations, masks and shares against loops over pixels."""
+
+import numpy as np
+import pytest
+from scipy.spatial import Delaunay
+
+from edram_fer import attention
+from edram_fer.attention import alignment, regions
+from edram_fer.attention.template import TEMPLATE
+from edram_fer.preprocessing import synthetic
+from edram_fer.preprocessing.synthetic.points import MIRROR
+
+SHAPE, FEW = (40, 36), {"repeats": 40}
+
+
+def placed(size, degrees, x, y, noise=0.0, seed=0):
+    """The template as landmarks in pixels."""
+    c, s = size * np.cos(np.radians(degrees)), size * np.sin(np.radians(degrees))
+    return TEMPLATE @ [[c, s], [-s, c]] + (x, y) + np.random.default_rng(seed).normal(0, noise, (68, 2))
+
+
+def made_up(count=12, steps=2, seed=0):
+    rng = np.random.default_rng(seed)
+    faces = np.stack([placed(rng.uniform(8, 14), rng.uniform(-25, 25), 17, 14, 0.3, i) for i in range(count)])
+    windows = 0.35 * np.eye(2, 3) + rng.normal(0, 0.15, (count, steps, 2, 3))
+    return windows, rng.random((count, steps)), faces
+
+
+def umeyama(x, y):
+    """Equations 40 to 42 of the paper, with the singular values."""
+    u, d, v = np.linalg.svd((y - y.mean(axis=0)).T @ (x - x.mean(axis=0)) / len(x))
+    signs = np.array([1, np.sign(np.linalg.det(u) * np.linalg.det(v))])
+    scaled = (d * signs).sum() / x.var(axis=0).sum() * (u * signs) @ v
+    return np.column_stack([scaled, y.mean(axis=0) - scaled @ x.mean(axis=0)])
+
+
+def test_similarity_is_umeyamas():
+    rng = np.random.default_rng(0)
+    source, target = rng.normal(0, 5, (4, 68, 2)), rng.normal(0, 2, (68, 2))
+    found = alignment.similarity(source, target)
+    for one, points in zip(found, source):
+        np.testing.assert_allclose(one, umeyama(points, target), atol=1e-10)
+
+
+def test_similarity_does_not_reflect_and_undoes_itself():
+    face = placed(11, 20, 5, 3)
+    np.testing.assert_allclose(alignment.apply(alignment.similarity(face, TEMPLATE), face), TEMPLATE, atol=1e-12)
+    flipped = alignment.similarity(TEMPLATE * (-1, 1), TEMPLATE)
+    assert np.linalg.det(flipped[:, :2]) > 0
+    assert np.isnan(alignment.similarity(np.zeros((68, 2)), TEMPLATE)).all()
+    face[3, 1] = np.nan
+    assert np.isnan(alignment.similarity(face, TEMPLATE)).all()
+
+
+def test_mean_shape_forgets_place_size_and_turn():
+    faces = np.stack([placed(5 + i, 30 - 10 * i, i, -i) for i in range(6)])
+    faces[2, 0] = np.nan
+    expected = alignment.in_eye_frame(TEMPLATE)
+    np.testing.assert_allclose(alignment.mean_shape(faces), expected, atol=1e-9)
+    with pytest.raises(ValueError, match="with all its landmarks"):
+        alignment.mean_shape(faces[2:3])
+
+
+def test_the_template_is_the_mean_drawn_face():
+    np.testing.assert_allclose(TEMPLATE, TEMPLATE[MIRROR] * (-1, 1), atol=1e-12)
+    np.testing.assert_allclose(TEMPLATE, alignment.in_eye_frame(TEMPLATE), atol=1e-3)
+    drawn = np.stack([face.landmarks for face in synthetic.generate(40, 0, size=16)])
+    mean = alignment.mean_shape(np.concatenate([drawn, drawn[:, MIRROR] * (-1, 1)]))
+    assert np.linalg.norm(mean - TEMPLATE, axis=1).max() < 0.05
+
+
+def hull_samples():
+    """{region: points all over the hull of its landmarks}."""
+    rng, samples = np.random.default_rng(0), {}
+    for index, chosen in enumerate(regions.LANDMARKS.values()):
+        corners = TEMPLATE[chosen]
+        box = rng.uniform(corners.min(axis=0), corners.max(axis=0), (4000, 2))
+        samples[index] = np.concatenate([box[Delaunay(corners).find_simplex(box) >= 0], corners])
+    return samples
+
+
+def test_a_pixel_belongs_to_the_nearest_region():
+    face = placed(12, 15, 17, 14)
+    found = regions.labels(face[None], SHAPE)[0]
+    back, samples, checked = alignment.similarity(face, TEMPLATE), hull_samples(), 0
+    for row in range(0, 40, 3):
+        for column in range(0, 36, 3):
+            point = alignment.apply(back, np.array([[column, row]]))
+            near, best = min((np.linalg.norm(hull - point, axis=1).min(), k) for k, hull in samples.items())
+            if abs(near - 0.15) > 0.04:  # not where a cell or a sample decides
+                assert found[row, column] == (best if near <= 0.15 else regions.REST)
+                checked += 1
+    assert checked > 120
+
+
+def test_left_is_left_in_the_picture():
+    found = regions.labels(placed(12, 0, 17, 14)[None], SHAPE)[0]
+    middle = {name: np.argwhere(found == k).mean(axis=0) for k, name in enumerate(regions.REGIONS)}
+    assert middle["left eye"][1] < middle["nose"][1] < middle["right eye"][1]
+    assert middle["left eye"][0] < middle["nose"][0] < middle["mouth"][0]
+
+
+def test_faces_without_landmarks_or_outside_the_picture():
+    faces = np.stack([placed(12, 0, 17, 14), placed(12, 0, 500, 14), placed(12, 0, 17, 14)])
+    faces[2, 60] = np.nan
+    found = regions.labels(faces, SHAPE)
+    assert (found[1] == regions.REST).all() and (found[2] == regions.MISSING).all()
+    mass, area = regions.looked_at(np.zeros((3, 1, 2, 3)) + 0.5 * np.eye(2, 3), np.ones((3, 1)), faces, SHAPE)
+    assert area[1].tolist() == [0, 0, 0, 0, 1] and np.isnan(mass[2]).all() and np.isnan(area[2]).all()
+    assert regions.labels(np.zeros((0, 68, 2)), SHAPE).shape == (0, *SHAPE)
+
+
+def test_looked_at_is_the_coverage_in_each_mask(monkeypatch):
+    windows, weights, faces = made_up()
+    mass, area = regions.looked_at(windows, weights, faces, SHAPE)
+    maps, number = attention.coverage(windows, SHAPE), regions.labels(faces, SHAPE)
+    for i in range(len(faces)):
+        for k in range(5):
+            assert area[i, k] == pytest.approx(np.mean(number[i] == k))
+            for t in range(2):
+                assert mass[i, t, k] == pytest.approx(maps[i, t][number[i] == k].sum() * weights[i, t], abs=1e-9)
+    monkeypatch.setattr(regions, "_CHUNK", 1)
+    np.testing.assert_allclose(regions.looked_at(windows, weights, faces, SHAPE)[0], mass)
+
+
+def test_shares_of_each_class_and_step():
+    windows, weights, faces = made_up()
+    faces[5, 0] = np.nan
+    groups = np.array(["happy", "sad", "sad"] * 4, dtype=object)
+    mass, area = regions.looked_at(windows, weights, faces, SHAPE)
+    found = regions.region_shares(mass, area, groups, ["sad", "happy", "fear"], **FEW)
+    assert found["pictures"].tolist() == [7, 4, 0] and found["left_out"] == pytest.approx(1 / 12)
+    assert found["share"].shape == (3, 3, 5) and found["share_interval"].shape == (3, 3, 5, 2)
+    rows = [row for row in range(12) if groups[row] == "sad" and row != 5]
+    number = regions.labels(faces, SHAPE)
+    for step, chosen in ((0, [0]), (1, [1]), (2, [0, 1])):
+        maps = attention.coverage(windows[:, chosen], SHAPE) * weights[:, chosen, None, None]
+        total = [sum(maps[row].sum(axis=0)[number[row] == k].sum() for row in rows) for k in range(5)]
+        np.testing.assert_allclose(found["share"][0, step], total / np.sum(total))
+    np.testing.assert_allclose(found["preference"][0], found["share"][0] / area[rows].mean(axis=0))
+    assert np.isnan(found["share"][2]).all() and np.isnan(found["area"][2]).all()
+    low, high = np.moveaxis(found["share_interval"][:2], -1, 0)
+    assert (low <= found["share"][:2] + 1e-12).all() and (found["share"][:2] <= high + 1e-12).all()
+
+
+def test_intervals_are_seeded_and_shrink_with_more_pictures():
+    windows, weights, faces = made_up(100, 1)
+    mass, area = regions.looked_at(windows, weights, faces, SHAPE)
+    few, many, again = (
+        regions.region_shares(m, a, ["x"] * len(m), ["x"], **FEW)["share_interval"]
+        for m, a in ((mass[:10], area[:10]), (mass, area), (mass, area))
+    )
+    np.testing.assert_array_equal(many, again)
+    assert np.ptp(many, axis=-1).mean() < 0.6 * np.ptp(few, axis=-1).mean()
+    one = regions.region_shares(mass[:1], area[:1], ["x"], ["x"], **FEW)  # a single picture
+    np.testing.assert_allclose(one["share_interval"][..., 0], one["share"])
+    same = regions.region_shares(mass[:10], area[:10], ["x"] * 10, ["x"], subjects=["s"] * 10, **FEW)
+    np.testing.assert_allclose(np.ptp(same["share_interval"], axis=-1), 0, atol=1e-12)
+
+
+def test_the_whole_picture_prefers_nothing():
+    faces = made_up(6)[2]
+    mass, area = regions.looked_at(np.tile(2 * np.eye(2, 3), (6, 1, 1, 1)), np.ones((6, 1)), faces, SHAPE)
+    found = regions.region_shares(mass, area, ["x"] * 6, ["x"], **FEW)
+    np.testing.assert_allclose(found["preference"], 1)
+
+
+def test_windows_beside_the_picture_have_no_shares():
+    faces = made_up(2)[2]
+    mass, area = regions.looked_at(np.tile(np.eye(2, 3) * 0.1 - [0, 0, 9], (2, 1, 1, 1)), np.ones((2, 1)), faces, SHAPE)
+    found = regions.region_shares(mass, area, ["x"] * 2, ["x"], **FEW)
+    assert np.isnan(found["share"]).all()
+
+
+def test_bad_arguments_are_refused():
+    windows, weights, faces = made_up()
+    with pytest.raises(ValueError, match=r"\[n, 68, 2\], not \[12, 5, 2\]"):
+        regions.labels(faces[:, :5], SHAPE)
+    with pytest.raises(ValueError, match="12 windows, 12 weights and 3 faces"):
+        regions.looked_at(windows, weights, faces[:3], SHAPE)

@@ -1,0 +1,127 @@
+"""Batches with mixup, erasing, soft labels and landmarks: tf.data against NumPy, against their parts, any step."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+
+from edram_fer import data
+from edram_fer.data import augment, batches, erasing, landmarks, mixup
+from edram_fer.data.augment import Augmentation
+from edram_fer.data.batches import Batches
+from edram_fer.preprocessing.emotions import EIGHT, SEVEN
+
+EVERYTHING = {"augmentation": Augmentation(erase=0.5), "mixup": 0.4, "soft": True, "landmarks": True}
+
+
+@pytest.fixture(scope="module")
+def source(contents, tmp_path_factory):
+    """An arrays file with soft labels and landmarks, some of them missing."""
+    path, rng = tmp_path_factory.mktemp("arrays") / "rich.npz", np.random.default_rng(0)
+    content = {"emotions": np.array(EIGHT), "source": "rich", "version": "1", "fingerprint": "f"}
+    for split, features in contents.items():
+        count = len(features["image"])
+        soft = rng.dirichlet(np.full(8, 0.3), count).astype("float32")
+        points = rng.uniform(0, 27, (count, 68, 2)).astype("float32")
+        points[1] = np.nan
+        more = {"emotion": soft.argmax(axis=1), "soft_label": soft, "landmarks": points}
+        content |= {f"{split}/{name}": values for name, values in {**features, **more}.items()}
+    np.savez(path, **content)
+    return str(path)
+
+
+def in_numpy(made, epoch=0, step=0):
+    stream = batches._ArrayBatches(made, epoch, step)
+    return map(stream.__getitem__, itertools.count())
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.data is TensorFlow's way")
+@pytest.mark.parametrize("options", [EVERYTHING, {**EVERYTHING, "soft": False}, {**EVERYTHING, "mixup": 0}])
+def test_tf_data_gives_the_numpy_batches_from_any_step(source, options):
+    made = Batches(source, "train", SEVEN, 10, seed=2, **options)
+    found = [*itertools.islice(made.start(1, 3).as_numpy_iterator(), made.steps)]  # into the next epoch
+    for (x, y), (other_x, other_y) in zip(found, in_numpy(made, 1, 3)):
+        assert set(x) == {"image", "landmarks"} and set(y) == {"emotion", "affect"}
+        for name, values in {**x, **y}.items():
+            np.testing.assert_allclose(values, {**other_x, **other_y}[name], atol=2e-5, err_msg=name)
+    skipped = itertools.islice(made.start(1).as_numpy_iterator(), 3, None)
+    for (x, y), (other_x, other_y) in zip(found, skipped):
+        for name, values in {**x, **y}.items():
+            np.testing.assert_array_equal(values, {**other_x, **other_y}[name])
+
+
+def test_a_batch_is_made_of_its_parts(source):
+    made = Batches(source, "train", SEVEN, 10, seed=2, **EVERYTHING)
+    pictures, order, count = data.arrays(source, "train"), made.order(4)[:10], 80
+    x, y = next(in_numpy(made, 4))
+    numbers, shares = augment.draw(2, 4, count)[order], mixup.draw(2, 4, count, 0.4)[order]
+    boxes = erasing.draw(2, 4, count, 0.5, (28, 28))[order]
+    image = augment.apply(made.augmentation, pictures["image"][order].astype("float32") / 255, numbers, boxes)
+    soft = pictures["soft_label"][order][:, :7]  # SEVEN are the first of EIGHT
+    soft = soft / soft.sum(axis=1, keepdims=True)
+    image, expected = mixup.mix(image, {"emotion": soft, "affect": pictures["affect"][order]}, shares)
+    np.testing.assert_allclose(x["image"], image, atol=1e-6)
+    np.testing.assert_allclose(y["emotion"], expected["emotion"], atol=1e-6)
+    np.testing.assert_array_equal(y["affect"], expected["affect"])
+    np.testing.assert_allclose(y["emotion"].sum(axis=1), 1, atol=1e-6)
+    windows = augment.matrices(made.augmentation, numbers)
+    np.testing.assert_allclose(
+        x["landmarks"], landmarks.moved(pictures["landmarks"][order], windows, (28, 28)), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("with_inputs", [False, True])
+def test_glimpses_are_guided_to_the_moved_landmarks(source, with_inputs):
+    guide = ("free", "nose", "eyes")
+    made = Batches(source, "train", SEVEN, 10, augmentation=Augmentation(), guide=guide, landmarks=with_inputs)
+    moved = Batches(source, "train", SEVEN, 10, augmentation=Augmentation(), landmarks=True)
+    (x, y), (other_x, other_y) = next(in_numpy(made, 2)), next(in_numpy(moved, 2))
+    assert set(x) == {"image", "landmarks"} if with_inputs else {"image"}
+    np.testing.assert_array_equal(y["windows"], landmarks.places(other_x["landmarks"], guide, (28, 28)))
+    np.testing.assert_array_equal(x["image"], other_x["image"])
+    assert y["windows"].shape == (10, 3, 2) and np.isfinite(y["windows"][:, 1]).any() and "windows" not in other_y
+    if keras.backend.backend() == "tensorflow":
+        found_x, found_y = next(made.start(2).as_numpy_iterator())
+        np.testing.assert_allclose(found_y["windows"], y["windows"], atol=2e-5)
+        assert set(found_x) == set(x)
+
+
+def test_hard_labels_become_probabilities_with_mixup_alone(source):
+    plain = Batches(source, "train", EIGHT, 8, augmentation=Augmentation())
+    mixed = Batches(source, "train", EIGHT, 8, augmentation=Augmentation(), mixup=0.2)
+    (_, y), (_, z) = next(in_numpy(plain)), next(in_numpy(mixed))
+    assert y["emotion"].dtype == np.int32 and y["emotion"].shape == (8,)
+    shares = mixup.draw(0, 0, 80, 0.2)[mixed.order(0)[:8]][:, None]
+    one_hot = np.eye(8)[y["emotion"]]
+    np.testing.assert_allclose(z["emotion"], shares * one_hot + (1 - shares) * np.roll(one_hot, -1, axis=0), atol=1e-6)
+
+
+def test_evaluation_has_landmarks_as_they_are(source):
+    made = Batches(source, "test", EIGHT, 8, landmarks=True)
+    found = [batches._ArrayBatches(made, 0, 0)[i][0]["landmarks"] for i in range(3)]
+    np.testing.assert_array_equal(np.concatenate(found), data.arrays(source, "test")["landmarks"])
+    if keras.backend.backend() == "tensorflow":
+        found = [x["landmarks"] for x, _ in made.start().as_numpy_iterator()]
+        np.testing.assert_array_equal(np.concatenate(found), data.arrays(source, "test")["landmarks"])
+
+
+def test_what_a_source_does_not_hold_is_named(arrays_file):
+    with pytest.raises(ValueError, match=r"noise.npz holds no landmarks, by which .* `prepare ... --landmarks`"):
+        Batches(str(arrays_file), "train", SEVEN, 8, landmarks=True)
+    with pytest.raises(ValueError, match="noise.npz holds no soft_label, which labels=soft trains on"):
+        Batches(str(arrays_file), "train", SEVEN, 8, soft=True)
+
+
+def test_landmarks_and_soft_labels_in_name_only_are_refused(source, tmp_path, caplog):
+    Batches(source, "test", SEVEN, 8, landmarks=True, soft=True)
+    assert "rich.npz, split test: 1 of " in caplog.text and "faces have no landmarks" in caplog.text
+    with np.load(source) as content:
+        content = dict(content)
+    content["test/landmarks"][:] = np.nan
+    content["test/soft_label"] = np.eye(8, dtype="float32")[content["test/emotion"]]
+    np.savez(tmp_path / "poor.npz", **content)
+    with pytest.raises(ValueError, match="split test: none of .* faces has landmarks"):
+        Batches(str(tmp_path / "poor.npz"), "test", SEVEN, 8, landmarks=True)
+    with pytest.raises(ValueError, match="split test: labels=soft needs soft labels, these are all hard"):
+        Batches(str(tmp_path / "poor.npz"), "test", SEVEN, 8, soft=True)

@@ -1,0 +1,73 @@
+"""Landmarks move with their picture: spots warped by the sensor and found again, mirror images, missing points."""
+
+import keras
+import numpy as np
+
+from edram_fer.attention.regions import LANDMARKS
+from edram_fer.data import augment, landmarks
+from edram_fer.data.augment import Augmentation
+from edram_fer.models.spatial_transformer import sample
+
+SIZE = (60, 80)
+RNG = np.random.default_rng(0)
+POINTS = RNG.uniform(20, 40, (5, 68, 2)).astype("float32")
+WINDOWS = np.array(augment.matrices(Augmentation(rotation=20, shift=0.1, zoom=0.2, shear=5, flip=0.5),
+                                    augment.draw(1, 0, 5)))  # fmt: skip
+
+
+def moved(points, windows):
+    return keras.ops.convert_to_numpy(landmarks.moved(points, windows, SIZE))
+
+
+def test_a_spot_is_where_its_landmark_says():
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    for number in (0, 30, 45):
+        place = POINTS[:, number]
+        spots = np.exp(-((x - place[:, 0, None, None]) ** 2 + (y - place[:, 1, None, None]) ** 2) / 8)
+        warped = np.array(sample(spots[..., None].astype("float32"), WINDOWS[:, None], SIZE))[:, 0, ..., 0]
+        found = moved(POINTS, WINDOWS)
+        for image, points, window in zip(warped, found, WINDOWS, strict=True):
+            mirrored = np.linalg.det(window[:, :2]) < 0
+            expected = points[landmarks.MIRRORED[number] if mirrored else number]
+            centre = np.array([(image * x).sum(), (image * y).sum()]) / image.sum()
+            np.testing.assert_allclose(centre, expected, atol=0.1)
+    assert {bool(np.linalg.det(window[:, :2]) < 0) for window in WINDOWS} == {True, False}
+
+
+def test_the_mirror_image_exchanges_the_sides_and_twice_is_nothing():
+    mirror = np.array([[[-1, 0, 0], [0, 1, 0]]], "float32")
+    once = moved(POINTS[:1], mirror)
+    np.testing.assert_allclose(moved(once, mirror), POINTS[:1], atol=1e-4)
+    assert sorted(landmarks.MIRRORED) == list(range(68))
+    assert np.array_equal(np.array(landmarks.MIRRORED)[list(landmarks.MIRRORED)], range(68))
+    for one, other in (("left eye", "right eye"), ("nose", "nose"), ("mouth", "mouth")):
+        assert {landmarks.MIRRORED[i] for i in LANDMARKS[one]} == set(LANDMARKS[other])
+
+
+def test_a_symmetric_face_is_its_own_mirror_image():
+    from edram_fer.attention.template import TEMPLATE
+
+    points = ((np.asarray(TEMPLATE) * 15) + [(SIZE[1] - 1) / 2, 20]).astype("float32")[None]
+    mirror = np.array([[[-1, 0, 0], [0, 1, 0]]], "float32")
+    np.testing.assert_allclose(moved(points, mirror), points, atol=0.2)
+
+
+def test_missing_points_stay_missing():
+    points = POINTS.copy()
+    points[2, 36:42] = np.nan
+    points[3] = np.nan
+    found = moved(points, WINDOWS)
+    assert np.isnan(found[3]).all() and np.isnan(found[2]).any(axis=-1).sum() == 6
+    assert np.isfinite(found[[0, 1, 4]]).all()
+
+
+def test_places_are_the_means_of_the_regions_in_the_pictures_own_coordinates():
+    points = POINTS.copy()
+    points[1, 48] = np.nan
+    found = np.array(landmarks.places(points, ("free", "mouth", "eyes", "left eye"), SIZE))
+    regions = {1: [*range(48, 60)], 2: [*range(17, 27), *range(36, 48)], 3: [*range(17, 22), *range(36, 42)]}
+    for column, numbers in regions.items():
+        x, y = points[:, numbers].mean(axis=1).T
+        expected = np.stack([x / (SIZE[1] - 1) * 2 - 1, y / (SIZE[0] - 1) * 2 - 1], axis=-1)
+        np.testing.assert_allclose(found[:, column], expected, atol=1e-6)
+    assert np.isnan(found[:, 0]).all() and np.isnan(found[1, 1]).all() and np.isfinite(found[1, 2]).all()

@@ -1,0 +1,118 @@
+"""One file, two backends, with and without XLA: equal outputs, and an equal training step.
+
+The other backend runs in a process of its own, since Keras chooses once per process.
+"""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from support.paths import ROOT
+from support.tiny import TINIES, TINY, draw_weights, inputs, pictures
+
+from edram_fer import models
+
+ROWS = {
+    "edram": ("edram", TINY | {"zoom_limit": 0.8, "zoom_measure": "extent"}),
+    "mixed": ("edram", TINY | {"glimpses": 1, "affect": False, "dtype": "mixed_bfloat16"}),
+    "deep_emotion": ("deep_emotion", TINIES["deep_emotion"] | {"variant": "plus", "localisation_rate": 0.5}),
+    "ran": ("ran", TINIES["ran"] | {"crops": "landmarks"}),
+}
+TRAINED = TINY | {"affect": False, "rotation": False, "sensor": "separable"}
+
+
+def product(target, output):
+    return ops.mean(target * output, axis=tuple(range(1, len(output.shape))))
+
+
+def train(model, image):
+    """Two steps of gradient descent by Keras' fit; the weights after them.
+
+    The loss is a product with random numbers, which hides no entry. On TensorFlow the steps run eagerly, since
+    tracing a graph takes far longer than two steps.
+    """
+    rng, steps = np.random.default_rng(3), TRAINED["glimpses"]
+    target = {
+        "emotion": rng.normal(size=(len(image), steps, TRAINED["classes"])).astype("float32"),
+        "emitted": rng.normal(size=(len(image), steps + 1, 2, 3)).astype("float32"),
+    }
+    optimizer, eager = keras.optimizers.SGD(0.1, global_clipnorm=10.0), keras.backend.backend() == "tensorflow"
+    model.compile(optimizer, loss={"emotion": product, "emitted": product}, run_eagerly=eager)
+    model.fit({"image": image}, target, batch_size=len(image) // 2, shuffle=False, verbose=0)
+    return {f"weight {i}": np.asarray(value) for i, value in enumerate(model.get_weights())}
+
+
+def write_outputs(folder):
+    """What the process of the other backend does: outputs and trained weights of the files in a folder."""
+    folder = Path(folder)
+    image = np.load(folder / "image.npy")
+    for name in ROWS:
+        model = keras.saving.load_model(folder / f"{name}.keras")
+        np.savez(folder / f"{name}.npz", **model.predict(inputs(model, 4), verbose=0))
+    np.savez(folder / "trained.npz", **train(keras.saving.load_model(folder / "trained.keras"), image))
+
+
+@pytest.fixture(scope="module")
+def models_here():
+    made = {name: draw_weights(models.build(kind, **options)) for name, (kind, options) in ROWS.items()}
+    return made | {"trained": draw_weights(models.build("edram", **TRAINED))}
+
+
+@pytest.fixture(scope="module")
+def outputs_there(models_here, tmp_path_factory):
+    """name -> the arrays of the other backend."""
+    other = "tensorflow" if keras.backend.backend() == "jax" else "jax"
+    if importlib.util.find_spec(other) is None:
+        pytest.skip(f"{other} is not installed")
+    folder = tmp_path_factory.mktemp("other")
+    np.save(folder / "image.npy", pictures(4, *TINY["image_size"], 1))
+    for name, model in models_here.items():
+        model.save(folder / f"{name}.keras")
+    environment = os.environ | {"KERAS_BACKEND": other, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+    environment["XLA_FLAGS"] = "--xla_backend_optimization_level=0"  # compiles in half the time
+    script = "import sys, test_backends; test_backends.write_outputs(sys.argv[1])"
+    done = subprocess.run([sys.executable, "-c", script, folder], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return lambda name: dict(np.load(folder / f"{name}.npz"))
+
+
+@pytest.mark.parametrize(
+    ("name", "tolerance"), [("edram", 1e-4), ("mixed", 0.1), ("deep_emotion", 1e-4), ("ran", 1e-4)]
+)
+def test_outputs_are_equal_on_both_backends(name, tolerance, models_here, outputs_there):
+    here = models_here[name](inputs(models_here[name], 4))
+    there = outputs_there(name)
+    assert here.keys() == there.keys()
+    for key in here:
+        assert there[key].dtype == "float32"
+        np.testing.assert_allclose(there[key], here[key], atol=tolerance, err_msg=key)
+
+
+def test_training_is_equal_on_both_backends(models_here, outputs_there):
+    """Gradients, batch statistics and clipping: every weight after two steps."""
+    there = outputs_there("trained")
+    model = keras.models.clone_model(models_here["trained"])
+    model.set_weights(models_here["trained"].get_weights())
+    before = model.get_weights()
+    here = train(model, pictures(4, *TINY["image_size"], 1))
+    assert here.keys() == there.keys()
+    for i, key in enumerate(here):
+        np.testing.assert_allclose(there[key], here[key], atol=1e-4, err_msg=model.weights[i].path)
+    moved = [np.abs(here[f"weight {i}"] - value).max() > 1e-7 for i, value in enumerate(before)]
+    assert np.mean(moved) > 0.9
+
+
+def test_outputs_are_equal_with_and_without_xla(models_here):
+    tf = pytest.importorskip("tensorflow", reason="jax.jit is XLA anyway")
+    image = {"image": pictures(4, *TINY["image_size"], 1)}
+    model = models_here["edram"]
+    # Not by `compile(jit_compile=True)`: Keras takes that back where another test has made TensorFlow deterministic.
+    compiled = tf.function(model, jit_compile=True)(image)
+    for name, value in model(image).items():
+        np.testing.assert_allclose(compiled[name], value, atol=1e-4, err_msg=name)

@@ -1,0 +1,163 @@
+"""AffectNet's lists of 2017, and everything that goes wrong in them."""
+import tracemalloc
+
+import numpy as np
+import pytest
+from support.affectnet_files import CODES, HEADER, POINTS, line, rows, write_lists
+
+from edram_fer.preprocessing.datasets.affectnet import annotations, csv2017
+from edram_fer.preprocessing.emotions import EIGHT, SEVEN
+from edram_fer.preprocessing.records import OK, UNKNOWN_AFFECT, fingerprint
+
+
+def test_lists_of_2017(tmp_path):
+    training = [line(f"{number}/x{number}.JPG", code=str(code)) for number, code in enumerate(CODES.values())]
+    found = annotations.find(write_lists(tmp_path, training, [line("9/v.png", code="6", affect="-2,-2")]))
+    assert found.form == annotations.CSV and found.root == tmp_path and found.detectors == ("given",)
+    assert [path.name for path in found.files] == ["training.csv", "validation.csv"] and found.classes == EIGHT
+    records = list(found.records())
+    assert [record.emotion for record in records] == [*CODES, "anger"] and {record.status for record in records} == {OK}
+    assert [record.split for record in records] == ["train"] * 8 + ["test"]
+    first, last = records[0], records[-1]
+    assert (first.id, first.row, first.picture) == ("0/x0.JPG", "training.csv:1",
+                                                    "Manually_Annotated_Images/0/x0.JPG")
+    assert first.box == (10, 20, 120, 130) and (first.valence, first.arousal) == (0.5, -0.25)
+    np.testing.assert_array_equal(first.landmarks, POINTS.reshape(68, 2))
+    assert last.row == "validation.csv:1" and (last.valence, last.arousal) == (UNKNOWN_AFFECT, UNKNOWN_AFFECT)
+    assert records == list(found.records()) and len(fingerprint(found)) == 64
+
+
+def test_published_counts_follow_the_splits(tmp_path):
+    write_lists(tmp_path, [line()])
+    found = annotations.find(tmp_path)
+    assert list(found.published) == ["train"] and sum(found.published["train"].values()) == 287651
+    assert sum(found.published["train"][name] for name in SEVEN) == 283901
+    assert any("no test split: no validation.csv" in note for note in found.notes)
+
+
+FAULTS = {
+    "none": (line(code="8"), "label none"),
+    "uncertain": (line(code="9", box="1,1,-1,-1"), "label uncertain"),
+    "no face": (line(code="10", affect="-2,-2"), "label no face"),
+    "code 11": (line(code="11"), "unknown emotion code '11'"),
+    "no code": (line(code=""), "unknown emotion code ''"),
+    "negative width": (line(box="10,20,-120,3"), "box -120x3"),
+    "negative height": (line(box="10,20,120,-3"), "box 120x-3"),
+    "no width": (line(box="10,20,0,50"), "box 0x50"),
+    "width of text": (line(box="10,20,wide,50"), "face_width 'wide' is not a number"),
+    "endless width": (line(box="10,20,inf,50"), "face_width 'inf' is not a number"),
+    "no left": (line(box=",20,10,50"), "face_x '' is not a number"),
+    "valence 3.2": (line(affect="3.2,0"), "valence 3.2 outside [-1, 1]"),
+    "arousal nan": (line(affect="0,nan"), "arousal nan outside [-1, 1]"),
+    "arousal of text": (line(affect="0,x"), "arousal 'x' is not a number"),
+    "135 landmarks": (line(landmarks=";".join(map(str, POINTS[:-1]))), "135 landmark numbers instead of 136"),
+    "a bad landmark": (line(landmarks="1;2;x"), "landmark 'x' is not a number"),
+    "8 columns": ("1/a.jpg,10,20,120,130,1;2,1,0.5", "8 columns instead of 9"),
+    "a stray quote": ('"' + line() + ",", "10 columns instead of 9"),
+    "cut off": ("1/a.jp", "1 columns instead of 9"),
+    "no path": (line(path=""), "no picture path"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_faulty_row_of_a_list_is_named_and_the_rest_read(tmp_path, fault):
+    text, status = FAULTS[fault]
+    records = rows(write_lists(tmp_path, [line("1/first.jpg"), text, line("1/last.jpg")]))
+    assert [record.id for record in records][::2] == ["1/first.jpg", "1/last.jpg"]
+    assert records[0].status == records[2].status == OK
+    assert status in records[1].status and records[1].row == "training.csv:2"
+
+
+def test_boxes_past_the_border_and_odd_paths_are_given_on(tmp_path):
+    write_lists(tmp_path, [line(box="-5,-7,1e4,130.5"), line(path="../../etc/passwd"), line(landmarks="")])
+    records = rows(tmp_path)
+    assert {record.status for record in records} == {OK}
+    assert records[0].box == (-5, -7, 10000, 130.5) and records[2].landmarks is None
+    assert records[1].picture == "Manually_Annotated_Images/../../etc/passwd"
+
+
+def test_rows_are_counted_without_being_read(tmp_path):
+    write_lists(tmp_path, ["not a row", line("1/a.jpg"), "", line("1/b.jpg")], [line()])
+    found = annotations.find(tmp_path)
+    assert found.count() == len(list(found.records())) == 4
+    write_lists(tmp_path, [line("1/a.jpg")], [line()], header=False)
+    assert annotations.find(tmp_path).count() == 2
+
+
+def test_blanks_and_quotes_around_values(tmp_path):
+    record, = rows(write_lists(tmp_path, [" , ".join(f'"{value}"' for value in line(code="4").split(","))]))
+    assert (record.id, record.emotion, record.box, record.arousal) == ("1/a.jpg", "fear", (10, 20, 120, 130), -0.25)
+
+
+def test_lists_without_a_header_with_a_mark_and_windows_ends(tmp_path):
+    write_lists(tmp_path, ["not a row", line("1/a.jpg"), "", line("1/b.jpg")], header=False)
+    path = tmp_path / "Manually_Annotated_file_lists" / "training.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    found = annotations.find(tmp_path)
+    records = list(found.records())
+    assert [(record.row, record.status) for record in records] == [
+        ("training.csv:1", "1 columns instead of 9"), ("training.csv:2", OK), ("training.csv:4", OK)]
+    assert any("training.csv has no header" in note for note in found.notes)
+
+
+def test_columns_in_another_order(tmp_path):
+    turned = [",".join(row.split(",")[::-1]) for row in (HEADER, line(code="4"))]
+    record, = rows(write_lists(tmp_path, turned, header=False))
+    assert (record.id, record.emotion, record.box, record.arousal) == ("1/a.jpg", "fear", (10, 20, 120, 130), -0.25)
+
+
+@pytest.mark.parametrize("places", [
+    {"lists": ".", "pictures": "Manually_Annotated_Images"},
+    {"lists": "a/b/c", "pictures": "a/Manually_Annotated/Manually_annotated_images"},
+    {"lists": "lists", "pictures": "data/faces"}])
+def test_moved_folders(tmp_path, places):
+    write_lists(tmp_path, [line("7/gone.jpg"), line("7/here.jpg")], **places)
+    picture = tmp_path / places["pictures"] / "7" / "here.jpg"
+    picture.parent.mkdir()
+    picture.write_bytes(b"")
+    found = annotations.find(tmp_path)
+    assert [found.root / record.picture for record in found.records()][1] == picture
+
+
+def test_pictures_that_are_nowhere(tmp_path):
+    write_lists(tmp_path, [line()], pictures="somewhere")
+    with pytest.raises(FileNotFoundError, match="looked for a folder manually_annotated_images.* 1/a.jpg"):
+        annotations.find(tmp_path)
+
+
+def test_the_automatic_list_has_to_be_asked_for(tmp_path):
+    folder = tmp_path / "Automatically_Annotated" / "Automatically_annotated_file_list"
+    folder.mkdir(parents=True)
+    (folder / "automatically_annotated.csv").write_text(f"{HEADER}\n{line('3/auto.jpg')}\n")
+    (tmp_path / "Automatically_Annotated" / "Automatically_Annotated_Images").mkdir()
+    with pytest.raises(ValueError, match="no AffectNet in .*automatically_annotated.csv is the automatic list"):
+        annotations.find(tmp_path)
+    write_lists(tmp_path, [line()], [line()])
+    assert [record.id for record in rows(tmp_path)] == ["1/a.jpg", "1/a.jpg"]
+    found = annotations.find(tmp_path, automatic=True)
+    assert found.form == annotations.AUTOMATIC_CSV and not found.published
+    assert [(record.split, record.picture) for record in found.records()] == [
+        ("train", "Automatically_Annotated_Images/3/auto.jpg")]
+
+
+def test_a_list_of_another_data_set(tmp_path):
+    write_lists(tmp_path, ["image,label", "a.jpg,1"], header=False)
+    with pytest.raises(ValueError, match="training.csv: expected the header of an AffectNet list.*found 'image,label'"):
+        annotations.find(tmp_path)
+    write_lists(tmp_path, [], header=False)
+    with pytest.raises(ValueError, match="training.csv: expected the header"):
+        annotations.find(tmp_path)
+
+
+def test_rows_are_read_one_at_a_time(tmp_path):
+    write_lists(tmp_path, [line(f"1/{number}.jpg") for number in range(200)])
+    found = annotations.find(tmp_path)
+    tracemalloc.start()
+    assert sum(record.status == OK for record in found.records()) == 200
+    assert tracemalloc.get_traced_memory()[1] < 400_000      # all rows at once take 1.6 MB
+    tracemalloc.stop()
+
+
+def test_first_pictures_leave_malformed_rows_out(tmp_path):
+    write_lists(tmp_path, ["1,2", line("4/d.jpg")])
+    assert csv2017.first_pictures(tmp_path / "Manually_Annotated_file_lists" / "training.csv") == ["4/d.jpg"]

@@ -1,0 +1,270 @@
+"""Annotated photos to a prepared data set: one command, stopped and gone on with, and what is said about the rows."""
+
+import errno
+import fcntl
+import os
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pyarrow.parquet
+import pytest
+from support.paths import ROOT
+
+from edram_fer import data
+from edram_fer.preprocessing import datasets, face_table
+from edram_fer.preprocessing.datasets import annotated, writing
+from edram_fer.preprocessing.records import OK
+
+EMOTIONS = ("neutral", "happy", "sad")
+
+
+def quiet(line):
+    pass
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """Folders train and test with three emotions; two pictures of test are also in train, one file is broken."""
+    root = tmp_path_factory.mktemp("source")
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 60), ("test", 8)):
+        for emotion in EMOTIONS:
+            folder = root / split / emotion
+            folder.mkdir(parents=True)
+            for number in range(count):
+                cv2.imwrite(str(folder / f"{number:03d}.png"), rng.integers(0, 255, (24, 24, 3), np.uint8))
+    for name in ("000.png", "001.png"):
+        (root / "test" / "happy" / name).write_bytes((root / "train" / "happy" / name).read_bytes())
+    (root / "train" / "sad" / "059.png").write_bytes(b"not a picture")
+    return root
+
+
+def files_of(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def prepared(source, tmp_path_factory):
+    """(data folder, lines said)."""
+    out, said = tmp_path_factory.mktemp("data"), []
+    datasets.prepare("folder", source, out, size=20, validation=0.2, workers=1, report=said.append)
+    return out, said
+
+
+def test_the_data_set_can_be_trained_on(prepared):
+    described = data.describe("folder", data_dir=prepared[0])
+    assert described["image_size"] == [20, 20] and described["channels"] == 1
+    assert described["emotions"] == list(EMOTIONS)
+    splits = described["splits"]
+    assert splits["train"] + splits["validation"] == 179 and 20 <= splits["validation"] <= 55
+    assert splits["test"] == 24 and splits["test_clean"] == 22
+    arrays = data.arrays("folder/grey20", "test", data_dir=prepared[0])
+    assert arrays["image"].shape == (24, 20, 20, 1) and arrays["duplicate"].sum() == 2
+    assert sorted(np.bincount(arrays["emotion"])) == [8, 8, 8]
+
+
+def test_how_the_faces_were_made_goes_with_them(prepared, tmp_path):
+    told = data.describe("folder", data_dir=prepared[0])["faces"]
+    assert (told["size"], told["clahe"], told["detectors"]) == (20, 1.0, ["none"])
+    data.write_arrays("folder", tmp_path / "faces.npz", data_dir=prepared[0])
+    assert data.describe(tmp_path / "faces.npz")["faces"] == told
+
+
+def test_every_row_is_told_of(prepared):
+    out, said = prepared
+    text = "\n".join(said)
+    assert "204 rows read, 203 faces written" in text and "left out: not a picture 1" in text
+    assert "test 24: neutral 8, happy 8, sad 8" in text
+    assert "test: 2 faces, or their pictures, equal one of training" in text
+    [folder] = (out / "folder" / "grey20").iterdir()
+    rows = pyarrow.parquet.read_table(folder / "rows.parquet").to_pylist()
+    assert len(rows) == 204 and sum(row["status"] == OK for row in rows) == 203
+    [bad] = [row for row in rows if row["status"] != OK]
+    assert bad["picture"] == "train/sad/059.png" and bad["status"] == "not a picture"
+    for name in ("faces.png", "failures.png"):
+        assert cv2.imread(str(folder / name)).std() > 5
+    assert not list(out.glob("unfinished*"))
+
+
+def test_a_second_start_does_nothing(source, prepared):
+    before, said = files_of(prepared[0]), []
+    datasets.prepare("folder", source, prepared[0], size=20, validation=0.2, workers=1, report=said.append)
+    assert len(said) == 1 and said[0].endswith("reused") and files_of(prepared[0]) == before
+
+
+def test_sorted_on_disk_it_is_the_same_and_little_of_it_in_memory_at_once(source, prepared, tmp_path, monkeypatch):
+    from tensorflow_datasets.core import shuffle
+
+    held, read = [], shuffle._Bucket.read_values
+    monkeypatch.setattr(shuffle._Bucket, "read_values", lambda bucket: held.append(len(bucket)) or read(bucket))
+    monkeypatch.setattr(writing, "MEMORY", 0)
+    datasets.prepare("folder", source, tmp_path, size=20, validation=0.2, workers=1, report=quiet)
+    assert sum(held) > 190 and max(held) <= 8  # of about 200 faces
+    assert files_of(tmp_path / "folder") == files_of(prepared[0] / "folder")
+
+
+def test_killed_while_it_writes_and_started_again_gives_the_same_bytes(source, prepared, tmp_path):
+    call = [sys.executable, "-c", "from edram_fer.cli import main; main()", "prepare", "folder", "--source", source]
+    call += ["--out", tmp_path, "--size", "20", "--validation", "0.2", "--workers", "1"]
+    work = tmp_path / "unfinished.folder.grey20"
+    process = subprocess.Popen(call, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not list(work.glob("tfds/**/*record*")):
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    assert work.is_dir() and not (tmp_path / "folder").exists()
+    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and "going on with what lies in" in done.stdout
+    assert files_of(tmp_path / "folder") == files_of(prepared[0] / "folder")
+
+
+# The unfinished folder grows to about 0.4 MB: a little room for each stage of the work, in kB.
+@pytest.mark.parametrize(("room", "stage", "workers"), [(4, "chunks", 1), (40, "chunks", 2), (160, "tfds", 1),
+                                                        (250, "tfds", 1), (4, "nothing", 1)])  # fmt: skip
+def test_a_full_disk_stops_with_a_sentence_and_is_gone_on_with(source, prepared, mounted, room, stage, workers):
+    place = mounted(f"size={room}k")
+    if stage == "nothing":
+        (place / "filled").write_bytes(bytes(4096))
+    options = {"size": 20, "validation": 0.2, "workers": workers}
+    expected = f"cannot write data set folder to {place}, go on with the same command when there is room: .*[Nn]o space"
+    with pytest.raises(OSError, match=expected) as error:
+        datasets.prepare("folder", source, place, report=quiet, **options)
+    assert error.value.errno == errno.ENOSPC and not (place / "folder").exists()
+    chunks = list((place / "unfinished.folder.grey20").glob("chunks/*"))
+    assert [path.name for path in chunks] == (["000000.parquet"] if stage == "tfds" else [])
+    subprocess.run(["mount", "-o", "remount,size=64m", str(place)], check=True)
+    said = []
+    datasets.prepare("folder", source, place, report=said.append, **options)
+    assert any("going on with" in line for line in said) == (stage != "nothing")
+    assert files_of(place / "folder") == files_of(prepared[0] / "folder")
+
+
+@pytest.mark.parametrize(("module", "stage"), [(annotated, "download_and_prepare"), (face_table, "write_rows"),
+                                               (face_table, "some_failures")])  # fmt: skip
+def test_the_disk_is_full_once_a_stage_is_done(source, prepared, mounted, monkeypatch, module, stage):
+    """So that rows.parquet, the faces' sheet after it, and the failures' sheet as the last file find no room."""
+    place, done = mounted("size=64m"), getattr(module, stage)
+
+    def then_full(*arguments):
+        result = done(*arguments)
+        disk = os.statvfs(place)
+        (place / "filled").write_bytes(bytes(disk.f_bfree * disk.f_bsize))
+        return result
+
+    monkeypatch.setattr(module, stage, then_full)
+    options = {"size": 20, "validation": 0.2, "workers": 1}
+    expected = f"cannot write data set folder to {place}, go on with the same command when there is room: .*[Nn]o space"
+    with pytest.raises(OSError, match=expected) as error:
+        datasets.prepare("folder", source, place, report=quiet, **options)
+    assert error.value.errno == errno.ENOSPC and not (place / "folder").exists()
+    monkeypatch.undo()
+    (place / "filled").unlink()
+    said = []
+    datasets.prepare("folder", source, place, report=said.append, **options)
+    assert any("going on with" in line for line in said)
+    assert files_of(place / "folder") == files_of(prepared[0] / "folder")
+
+
+def test_every_test_face_is_also_in_training(tmp_path):
+    """Then nothing is left for test_clean, which TFDS would not write empty."""
+    for split in ("train", "test"):
+        for number, emotion in enumerate(EMOTIONS):
+            path = tmp_path / "source" / split / emotion / "a.png"
+            path.parent.mkdir(parents=True)
+            cv2.imwrite(str(path), np.random.default_rng(number).integers(0, 255, (24, 24, 3), np.uint8))
+    (tmp_path / "source" / "train" / "sad" / "gone.png").symlink_to("nowhere.png")
+    said = []
+    datasets.prepare("folder", tmp_path / "source", tmp_path, size=20, validation=0.0, workers=1, report=said.append)
+    assert data.describe("folder", data_dir=tmp_path)["splits"] == {"train": 3, "test": 3}
+    assert "test: 3 faces, or their pictures, equal one of training" in said
+    assert "left out: cannot be read: No such file or directory 1" in said  # a link to nowhere is a row, too
+
+
+def test_other_settings_begin_anew(source, prepared, tmp_path):
+    said = []
+    work = tmp_path / "unfinished.folder.grey20"
+    (work / "chunks").mkdir(parents=True)
+    (work / "chunks" / "000000.parquet").write_bytes(b"of another run")
+    (work / "fingerprint").write_text("other")
+    datasets.prepare("folder", source, tmp_path, size=20, clahe=0.0, workers=1, report=said.append)
+    assert any(line.endswith("begun anew") for line in said)
+    names = [datasets.fingerprint(datasets.builder("folder", place)) for place in (tmp_path, prepared[0])]
+    assert names[0] != names[1]
+
+
+def test_a_finished_data_set_of_other_settings_is_replaced_by_force_alone(tmp_path):
+    for number, emotion in enumerate(EMOTIONS):
+        path = tmp_path / "source" / "train" / emotion / "a.png"
+        path.parent.mkdir(parents=True)
+        cv2.imwrite(str(path), np.random.default_rng(number).integers(0, 255, (24, 24, 3), np.uint8))
+    options = {"size": 20, "validation": 0.0, "workers": 1, "report": quiet}
+    first = datasets.fingerprint(datasets.prepare("folder", tmp_path / "source", tmp_path, **options))
+    with pytest.raises(ValueError, match="holds folder of other annotations or settings; --force replaces it"):
+        datasets.prepare("folder", tmp_path / "source", tmp_path, clahe=0.0, **options)
+    assert datasets.fingerprint(datasets.builder("folder", tmp_path)) == first
+    left = tmp_path / "unfinished.folder.grey20"  # of a process that was killed in its last moment
+    (left / "old").mkdir(parents=True)
+    (left / "old" / "dataset_info.json").write_text("{}")
+    datasets.prepare("folder", tmp_path / "source", tmp_path, clahe=0.0, force=True, **options)
+    assert datasets.fingerprint(datasets.builder("folder", tmp_path)) != first and not left.exists()
+    left.mkdir()
+    datasets.prepare("folder", tmp_path / "source", tmp_path, clahe=0.0, **options)
+    assert not left.exists()
+
+
+def test_links_to_folders_and_to_themselves_are_rows(tmp_path):
+    source, elsewhere = tmp_path / "source", tmp_path / "elsewhere"
+    for place, name in ((source / "happy", "a.png"), (elsewhere, "b.png")):
+        place.mkdir(parents=True)
+        cv2.imwrite(str(place / name), np.random.default_rng(len(name)).integers(0, 255, (24, 24, 3), np.uint8))
+    (source / "sad").symlink_to(elsewhere)
+    (source / "happy" / "loop.png").symlink_to(source / "happy" / "loop.png")
+    said = []
+    datasets.prepare("folder", source, tmp_path, size=20, validation=0.0, workers=1, report=said.append)
+    text = "\n".join(said)
+    assert "3 rows read, 1 faces written" in text
+    [rows] = tmp_path.glob("folder/*/*/rows.parquet")
+    statuses = {row["picture"]: row["status"] for row in pyarrow.parquet.read_table(rows).to_pylist()}
+    assert set(statuses) == {"happy/a.png", "happy/loop.png", "sad"} and statuses["happy/a.png"] == OK
+    assert "cannot be read" in statuses["happy/loop.png"] and statuses["sad"] != OK
+
+
+def test_two_at_once_in_one_place(source, tmp_path):
+    work = tmp_path / "unfinished.folder.grey20"
+    work.mkdir()
+    with open(work / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(OSError, match=f"another process is preparing in {work}"):
+            datasets.prepare("folder", source, tmp_path, size=20, workers=1, report=quiet)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"zoom": 3}, "unknown option 'zoom' for data set folder; known: size, colour, "),
+        ({"classes": "nine"}, "classes: expected one of seven, eight, got 'nine'"),
+        ({"detectors": ("haar",)}, "detectors: expected some of"),
+        ({"validation": 1.5}, "validation: expected a share"),
+        ({"detectors": ("given",)}, "no usable face in its rows: no box is annotated 203, not a picture 1"),
+    ],
+)
+def test_bad_options(source, tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        datasets.prepare("folder", source, tmp_path, workers=1, report=quiet, **options)
+
+
+def test_what_is_not_prepared_or_ambiguous(source, prepared, tmp_path):
+    with pytest.raises(FileNotFoundError, match="data set raf_db is not prepared in"):
+        datasets.builder("raf_db", tmp_path)
+    with pytest.raises(ValueError, match="data set raf_db needs a source. RAF-DB is given to researchers"):
+        datasets.prepare("raf_db", None, tmp_path)
+    with pytest.raises(ValueError, match="fer2013 is not made from annotated photos; no use for size"):
+        datasets.prepare("fer2013", source, tmp_path, size=10)
+    for size in (20, 24):
+        (tmp_path / "folder" / f"grey{size}" / "1.0.0").mkdir(parents=True)
+        (tmp_path / "folder" / f"grey{size}" / "1.0.0" / "dataset_info.json").touch()
+    with pytest.raises(ValueError, match="several forms, name one: folder/grey20, folder/grey24"):
+        datasets.builder("folder", tmp_path)

@@ -1,0 +1,88 @@
+"""Box to square to face, against pixels that are known."""
+
+import cv2
+import numpy as np
+import pytest
+
+from edram_fer.preprocessing import crop
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        ((20, 30, 40, 40), (20, 30, 40)),
+        ((20, 30, 40, 20), (20, 20, 40)),  # the longer side, about the centre
+        ((20, 30, 20, 40), (10, 30, 40)),
+        ((-10, 5, 40, 40), (0, 5, 40)),  # moved inside
+        ((150, 90, 60, 60), (140, 60, 60)),
+        ((10.4, 10.4, 30.2, 30.2), (10, 10, 30)),
+        ((0, 0, 500, 30), (80, 0, 120)),  # no larger than the picture
+    ],
+)
+def test_square(box, expected):
+    assert crop.square(box, (120, 200)) == expected
+
+
+def test_margin_grows_about_the_centre():
+    assert crop.square((50, 40, 20, 20), (120, 200), margin=0.5) == (45, 35, 30)
+
+
+def test_the_square_grows_downward_until_the_chin_is_in():
+    landmarks = np.full((68, 2), 50.0)
+    landmarks[8, 1] = 79
+    assert crop.square((50, 40, 20, 20), (120, 200), landmarks=landmarks) == (40, 40, 40)  # rows 40 to 79
+    landmarks[8, 1] = 55  # in it already
+    assert crop.square((50, 40, 20, 20), (120, 200), landmarks=landmarks) == (50, 40, 20)
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        ((10, 10, 0, 20), "box 0x20 without area"),
+        ((10, 10, -5, 20), "without area"),
+        ((10, 10, float("nan"), 20), "without area"),
+        ((200, 10, 20, 20), r"box at \(200, 10\), 20x20, lies outside the 200x120 picture"),
+        ((-30, 10, 30, 20), "lies outside"),
+    ],
+)
+def test_boxes_that_give_no_square(box, message):
+    with pytest.raises(ValueError, match=message):
+        crop.square(box, (120, 200))
+
+
+@pytest.mark.parametrize("shape", [(60, 80), (60, 80, 3)])
+def test_cut_takes_these_pixels(shape):
+    image = np.random.default_rng(0).integers(0, 255, shape, np.uint8)
+    np.testing.assert_array_equal(crop.cut(image, (7, 11, 20), 20), image[11:31, 7:27])
+    half = crop.cut(image, (7, 11, 20), 10).astype(float)
+    pixels = image[11:31, 7:27].astype(float)
+    blocks = pixels.reshape(10, 2, 10, 2, -1).mean(axis=(1, 3)).reshape(half.shape)
+    assert np.abs(half - blocks).max() <= 0.5  # areas, rounded
+    assert crop.cut(image, (7, 11, 20), 37).shape[:2] == (37, 37)
+
+
+@pytest.mark.parametrize("size", [10, 20, 50])
+def test_points_go_with_the_pixels(size):
+    image = np.zeros((60, 80), np.uint8)
+    image[21:23, 15:17] = 255  # its middle is (15.5, 21.5)
+    place = (6, 11, 20)
+    face = crop.cut(image, place, size).astype(float)
+    y, x = np.indices(face.shape)
+    middle = [(axis * face).sum() / face.sum() for axis in (x, y)]
+    np.testing.assert_allclose(crop.to_square([(15.5, 21.5)], place, size)[0], middle, atol=0.15)
+
+
+def test_grey_and_clahe():
+    rng = np.random.default_rng(1)
+    colour = rng.integers(80, 120, (90, 90, 3), np.uint8)
+    luma = colour @ np.array([0.299, 0.587, 0.114])
+    assert np.abs(crop.grey(colour) - luma).max() <= 1
+    assert crop.grey(crop.grey(colour)).shape == (90, 90)
+    assert crop.equalised(colour, clip=0) is colour
+    grey = crop.grey(colour)
+    expected = cv2.createCLAHE(clipLimit=1.0, tileGridSize=(3, 3)).apply(grey)
+    np.testing.assert_array_equal(crop.equalised(grey), expected)
+    stronger = crop.equalised(colour, clip=4.0)
+    assert crop.grey(stronger).std() > 1.5 * grey.std()
+    chroma = [cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb)[:, :, 1:].astype(int) for image in (colour, stronger)]
+    assert np.abs(chroma[0] - chroma[1]).mean() < 2  # only the luma changes

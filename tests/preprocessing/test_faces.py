@@ -1,0 +1,350 @@
+"""Records to chunk files of faces: what each row holds, what goes wrong, kills and resumption."""
+
+import dataclasses
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pyarrow.parquet
+import pytest
+from support.face_files import EMOTIONS, many, picture, record
+from support.genuine import PHOTOS, needs_photos
+from support.paths import ROOT
+
+from edram_fer.preprocessing import crop, detection, face_table, faces
+from edram_fer.preprocessing.face_table import Division, FaceTable
+from edram_fer.preprocessing.records import OK, Annotations
+
+
+def annotations(root, records):
+    return Annotations("made", "made", root, (), EMOTIONS, lambda: iter(records))
+
+
+def only(found):
+    [row] = found
+    return row
+
+
+def decoded(row):
+    return cv2.imdecode(np.frombuffer(row["face"], np.uint8), cv2.IMREAD_UNCHANGED)
+
+
+def test_a_face_from_the_box_of_the_annotation(tmp_path):
+    image = picture(tmp_path / "a.png")
+    settings = faces.Settings(size=24, detectors=("given",), margin=0.2)
+    points = tuple((30.0 + i / 10, 20.0) for i in range(68))
+    row = only(faces.rows(record(box=(20, 10, 20, 16), landmarks=points, subject="s1"), tmp_path, settings))
+    assert (row["status"], row["detector"], row["subject"]) == (OK, "given", "s1")
+    assert row["square"] == [18, 6, 24] and row["box"] == [20, 10, 20, 16]
+    expected = crop.grey(crop.equalised(np.ascontiguousarray(image[6:30, 18:42])))
+    np.testing.assert_array_equal(decoded(row), expected)
+    assert row["digest"] == hashlib.blake2b(expected.tobytes(), digest_size=16).digest()
+    np.testing.assert_allclose(np.reshape(row["landmarks"], (68, 2)), np.array(points) - (18, 6), atol=1e-4)
+
+
+@needs_photos
+def test_the_face_that_the_annotation_means():
+    """A detector's largest face is not the annotated one, and its landmarks are not those of every face."""
+    others = list(faces.rows(record("multi_face.jpg"), PHOTOS, faces.Settings(faces="all", detectors=("yunet",))))
+    smallest = min(others, key=lambda row: row["box"][2] * row["box"][3])
+    left, top, width, height = smallest["box"]
+    points = tuple((left + width * (i % 8 + 1) / 9, top + height * (i // 8 + 1) / 10) for i in range(68))
+    told = record("multi_face.jpg", box=(left + 3, top + 2, width, height), landmarks=points)
+    for which in ("largest", "all"):
+        row = only(faces.rows(told, PHOTOS, faces.Settings(detectors=("yunet",), faces=which)))
+        assert row["box"] == smallest["box"] and row["given_iou"] > 0.7 and row["landmarks"] is not None
+    elsewhere = dataclasses.replace(told, box=(0, 0, 40, 40))
+    assert only(faces.rows(elsewhere, PHOTOS, faces.Settings(detectors=("yunet",))))["status"] == "no_face"
+    unmarked = list(faces.rows(dataclasses.replace(told, box=None), PHOTOS, faces.Settings(faces="all")))
+    assert sum("landmarks" in row for row in unmarked) == 1 < len(unmarked)
+
+
+def test_what_no_face_can_be_cut_from(tmp_path):
+    picture(tmp_path / "a.png")
+    points = tuple((30.0, 5000.0 if i == 8 else 20.0) for i in range(68))
+    given = faces.Settings(detectors=("given",))
+    small = only(faces.rows(record(box=(5, 5, 1, 1)), tmp_path, given))["status"]
+    assert "box 1x1, expected at least 8 pixels" in small
+    far = only(faces.rows(record(box=(20, 10, 20, 16), landmarks=points), tmp_path, given))["status"]
+    assert "chin landmark at row 5000, more than a side below its box" in far
+
+
+def test_a_picture_that_is_a_face_in_colour(tmp_path):
+    image = picture(tmp_path / "a.png", shape=(40, 40, 3))
+    settings = faces.Settings(size=40, colour=True, detectors=("none",), clahe=0)
+    row = only(faces.rows(record(), tmp_path, settings))
+    np.testing.assert_array_equal(decoded(row)[:, :, ::-1], image)
+
+
+@needs_photos
+def test_faces_of_photos():
+    several = record("multi_face.jpg")
+    found = list(faces.rows(several, PHOTOS, faces.Settings(faces="all")))
+    assert len(found) == 5 and {row["detector"] for row in found} == {"yunet"}
+    assert [row["id"] for row in found] == [f"multi_face.jpg#{i}" for i in range(5)]
+    assert [row["square"][0] for row in found] == sorted(row["square"][0] for row in found)
+    assert len({row["picture_digest"] for row in found}) == 1 < len({row["digest"] for row in found})
+    largest = only(faces.rows(several, PHOTOS, faces.Settings()))
+    assert largest["square"][2] == max(row["square"][2] for row in found)
+    nothing = only(faces.rows(record("free-mountain-vector-01.jpg"), PHOTOS, faces.Settings(detectors=("yunet",))))
+    assert nothing["status"] == detection.NO_FACE and "face" not in nothing
+    chin = only(faces.rows(record("single_face.jpg"), PHOTOS, faces.Settings(landmarks=True)))
+    points = np.reshape(chin["landmarks"], (68, 2))
+    assert (points > 0).all() and (points[crop.CHIN, 1] < 100).all()
+
+
+def test_given_boxes_are_held_against_a_detector(tmp_path, monkeypatch):
+    picture(tmp_path / "a.png")
+    monkeypatch.setitem(detection.DETECTORS, "dlib", lambda: lambda picture: [detection.Face((10, 20, 20, 20), 1.0)])
+    boxes = {(10, 20, 20, 20): 1, (20, 20, 20, 20): 200 / 600, (50, 20, 20, 20): 0}
+    found = annotations(tmp_path, [record(id=str(box), row=str(box), box=box) for box in boxes])
+    settings = faces.Settings(size=16, detectors=("given",), check="dlib")
+    chunks = faces.process(found, tmp_path / "chunks", settings, workers=1)
+    assert [row["given_iou"] for row in faces.read_chunks(chunks)] == pytest.approx(list(boxes.values()))
+    assert {row["detector"] for row in faces.read_chunks(chunks)} == {"given"}  # the detector only checks
+    lines = face_table.summary(found, FaceTable(chunks, EMOTIONS, Division()))
+    expected = "given boxes against the detector's in 3 pictures: median overlap (IoU) 0.33, below 0.5 in 2, none in 1"
+    assert expected in lines
+
+
+def test_what_cannot_be_used_is_a_row_with_its_status(tmp_path):
+    picture(tmp_path / "a.png")
+    (tmp_path / "broken.jpg").write_bytes((tmp_path / "a.png").read_bytes()[:500])
+    settings = faces.Settings(detectors=("given",))
+    statuses = {
+        "label uncertain": record(emotion=None, status="label uncertain"),
+        "cannot be decoded: ": record("broken.jpg", box=(1, 1, 9, 9)),
+        "cannot be read: No such file": record("gone.png", box=(1, 1, 9, 9)),
+        "leads out of the data set": record("../secret.png", box=(1, 1, 9, 9)),
+        "box -5x9 without area": record(box=(1, 1, -5, 9)),
+        "lies outside the 80x60 picture": record(box=(300, 1, 5, 9)),
+        "no box is annotated": record(),
+    }
+    for status, given in statuses.items():
+        row = only(faces.rows(given, tmp_path, settings))
+        assert status in row["status"] and "face" not in row and row["row"] == "list.csv:1"
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"detectors": ("haar",)}, "detectors: expected some of yunet, ssd, dlib, given, none, got 'haar'"),
+        ({"detectors": ()}, "detectors: expected at least one"),
+        ({"faces": "first"}, "faces: expected one of largest, centre, all, got 'first'"),
+        ({"size": 4}, "size: expected 8 to 2048 pixels, got 4"),
+        ({"margin": -1.0}, "margin: expected at least 0, got -1.0"),
+        ({"margin": float("nan")}, "margin: expected a number, got nan"),
+        ({"clahe": float("inf")}, "clahe: expected a number, got inf"),
+        ({"size": "4x"}, "size: expected a whole number, got '4x'"),
+        ({"detector_size": 320.5}, "detector_size: expected a whole number, got 320.5"),
+        ({"detector_size": 0}, "detector_size: expected at least 32, got 0"),
+        ({"check": "given"}, "check: expected one of yunet, ssd, dlib, got 'given'"),
+    ],
+)
+def test_settings_out_of_range(fields, message):
+    with pytest.raises(ValueError, match=message):
+        faces.Settings(**fields)
+
+
+# Makes 1,600 faces in a process of its own; argument: the folder of the chunks.
+MAKER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, "tests")
+from support.face_files import many
+from edram_fer.preprocessing import faces
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    faces.process(many(folder.parent / "pictures"), folder, faces.Settings(size=16, detectors=("none",)), workers=2)
+"""
+
+
+def test_killed_and_gone_on_with_gives_the_same_bytes(tmp_path):
+    for number in range(10):
+        picture(tmp_path / "pictures" / f"{number}.png", number, (20, 20, 3))
+    folder = tmp_path / "killed"
+    script = tmp_path / "maker.py"
+    script.write_text(MAKER)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    maker = subprocess.Popen([sys.executable, script, folder], cwd=ROOT, env=environment, start_new_session=True)
+    while not list(folder.glob("*.parquet")) and maker.poll() is None:
+        time.sleep(0.005)
+    os.killpg(maker.pid, signal.SIGKILL)
+    maker.wait()
+    before = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.parquet")}
+    assert 1 <= len(before) < 4  # it was killed between the first chunk and the last
+    settings = faces.Settings(size=16, detectors=("none",))
+    done = []
+    made = faces.process(many(tmp_path / "pictures"), folder, settings, workers=1, progress=done.append)
+    assert sum(done) == 1600 and len(made) == 4
+    assert all((folder / name).stat().st_mtime_ns == time for name, time in before.items())
+    straight = faces.process(many(tmp_path / "pictures"), tmp_path / "straight", settings, workers=2)
+    assert [path.read_bytes() for path in made] == [path.read_bytes() for path in straight]
+    assert sorted(path.name for path in folder.iterdir()) == [f"{i:06d}.parquet" for i in range(4)]
+    rows = list(faces.read_chunks(made))
+    assert [row["id"] for row in rows] == [str(i) for i in range(1600)]
+    assert sum(row["status"] != OK for row in rows) == 16
+
+
+def alive(process):
+    """Whether a process, by its number, is still there and not only waits for its end to be noticed."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(") ", 1)[1][0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def started(folder):
+    """A process that makes 1,600 faces of big pictures in `folder`, and the numbers of its workers once both work."""
+    picture(folder.parent / "pictures" / "0.png", 0, (1500, 1500, 3))
+    for number in range(1, 10):
+        os.link(folder.parent / "pictures" / "0.png", folder.parent / "pictures" / f"{number}.png")
+    script = folder.parent / "maker.py"
+    script.write_text(MAKER)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    maker = subprocess.Popen([sys.executable, script, folder], cwd=ROOT, env=environment, stderr=subprocess.PIPE)
+    children = Path(f"/proc/{maker.pid}/task/{maker.pid}/children")
+    workers = []
+    while len(workers) < 2 and maker.poll() is None:
+        time.sleep(0.05)
+        workers = [
+            int(child)
+            for child in children.read_text().split()
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
+            and sum(1 for _ in Path(f"/proc/{child}/task").iterdir()) > 1
+        ]  # the one that watches the parent
+    return maker, workers
+
+
+def test_workers_end_with_a_killed_parent(tmp_path):
+    maker, workers = started(tmp_path / "chunks")
+    assert len(workers) == 2
+    maker.kill()
+    maker.wait()
+    end = time.monotonic() + 10
+    while any(map(alive, workers)) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not any(map(alive, workers))
+
+
+def test_a_killed_worker_ends_the_run_with_a_sentence(tmp_path):
+    maker, workers = started(tmp_path / "chunks")
+    os.kill(workers[0], signal.SIGKILL)
+    assert "a process that made faces ended abruptly" in maker.communicate()[1].decode()
+    assert maker.returncode == 1
+
+
+def test_a_missing_detector_ends_the_run_at_its_start(tmp_path, monkeypatch):
+    monkeypatch.setattr(detection.model_files, "find", lambda *_: (_ for _ in ()).throw(FileNotFoundError("yunet")))
+    with pytest.raises(FileNotFoundError, match="yunet"):
+        faces.process(annotations(tmp_path, [record()]), tmp_path / "chunks", faces.Settings(detectors=("yunet",)))
+    assert not (tmp_path / "chunks").exists()
+
+
+# The table
+
+
+def chunk(path, *rows):
+    faces.write_chunk(path, [], Path(), faces.Settings())
+    known = {"split": "train", "emotion": "happy", "status": OK}
+    full = [{"id": str(i), "row": str(i)} | known | row for i, row in enumerate(rows)]
+    full = [{"picture_digest": row.get("digest")} | row for row in full]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(full, schema=faces.SCHEMA), path)
+    return [path]
+
+
+def digest(number):
+    return number.to_bytes(16)
+
+
+def test_validation_is_drawn_by_the_pixels(tmp_path):
+    made = [{"digest": digest(i // 2), "face": b"x"} for i in range(4000)]  # every face twice
+    chunks = chunk(tmp_path / "a.parquet", *made)
+    table = FaceTable(chunks, EMOTIONS, Division(0.25, seed=1))
+    rows = list(table.rows())
+    sides = {}
+    for row in rows:
+        sides.setdefault(row["digest"], set()).add(row["split"])
+    assert all(len(side) == 1 for side in sides.values())  # equal faces are on one side
+    assert table.counts["validation"]["happy"] == pytest.approx(1000, abs=100)
+    assert table.splits == ["train", "validation"] and table.drawn
+    other = FaceTable(chunks, EMOTIONS, Division(0.25, seed=2))
+    assert [row["split"] for row in other.rows()] != [row["split"] for row in rows]
+    some = list(table.rows(("split", "emotion", "status", "digest"), lambda row: row["split"] == "validation"))
+    assert [row["digest"] for row in some] == [row["digest"] for row in rows if row["split"] == "validation"]
+    assert not list(table.rows(chosen=lambda row: False))
+    assert FaceTable(chunks, EMOTIONS, Division(0)).splits == ["train"]
+
+
+def test_faces_of_one_picture_and_equal_faces_stay_on_one_side(tmp_path):
+    """Every third face is that of a picture with two others, every fifth equals one of another picture."""
+    made = [
+        {"digest": digest(10_000 + (i - 4 if i % 5 == 4 else i)), "picture_digest": digest(i // 3), "face": b"x"}
+        for i in range(3000)
+    ]
+    table, graph = FaceTable(chunk(tmp_path / "a.parquet", *made), EMOTIONS, Division(0.4)), {}
+    for row in table.rows():
+        graph.setdefault(row["digest"], set()).add(row["split"])
+        graph.setdefault(row["picture_digest"], set()).add(row["split"])
+    assert all(len(sides) == 1 for sides in graph.values())
+    assert 800 < table.counts["validation"].total() < 1600 and table.repeated == 600
+
+
+def test_a_face_of_a_picture_of_training_is_a_duplicate(tmp_path):
+    """Another cut of the same photo shows nothing that training has not seen."""
+    chunks = chunk(
+        tmp_path / "a.parquet",
+        {"digest": digest(1), "picture_digest": digest(7)},
+        {"digest": digest(2), "picture_digest": digest(7), "split": "test"},
+        {"digest": digest(3), "picture_digest": digest(8), "split": "test"},
+    )
+    table = FaceTable(chunks, EMOTIONS, Division(0))
+    assert [row["duplicate"] for row in table.rows()] == [False, True, False] and table.clean
+
+
+def test_duplicates_and_labels_outside_the_classes(tmp_path):
+    chunks = chunk(
+        tmp_path / "a.parquet",
+        {"digest": digest(1)},
+        {"digest": digest(2), "split": "validation"},
+        {"digest": digest(1), "split": "validation"},
+        {"digest": digest(1), "split": "test"},
+        {"digest": digest(2), "split": "test"},
+        {"digest": digest(3), "split": "test", "emotion": "contempt"},
+        {"split": "test", "status": "no_face"},
+    )
+    table = FaceTable(chunks, EMOTIONS, Division())
+    assert not table.drawn  # the data set has a validation split
+    assert table.duplicates == {"train": 0, "validation": 1, "test": 1}
+    assert table.statuses == {OK: 5, "label contempt, not among the 2 classes": 1, "no_face": 1}
+    lines = "\n".join(face_table.summary(annotations(tmp_path, []), table))
+    assert "7 rows read, 5 faces written" in lines and "no_face 1" in lines
+    assert "test 2: neutral 0, happy 2" in lines and "test: 1 faces, or their pictures, equal one of training" in lines
+    assert table.repeated == 3 and "3 faces equal one before them" in lines
+
+
+def test_several_faces_of_an_annotation_are_one_row_that_was_read(tmp_path):
+    two = {"row": "list.csv:1", "digest": digest(1)}, {"row": "list.csv:1", "digest": digest(2)}
+    table = FaceTable(chunk(tmp_path / "a.parquet", *two, {"status": "no_face"}), EMOTIONS, Division())
+    assert face_table.summary(annotations(tmp_path, []), table)[0] == "2 rows read, 2 faces written"
+
+
+def test_large_photos_are_held_small_for_the_sheet_of_failures(tmp_path):
+    picture(tmp_path / "large.png", shape=(400, 900, 3))
+    rows = [{"picture": "large.png", "status": f"chin at row {i}"} for i in range(20)]
+    rows.append({"picture": "gone.png", "status": "not there"})
+    failures = face_table.some_failures(FaceTable(chunk(tmp_path / "a.parquet", *rows), EMOTIONS, Division()),
+                                        annotations(tmp_path, []))  # fmt: skip
+    assert list(failures) == ["chin at row 0: 20", "not there: 1"]
+    assert [face.shape for face in failures["chin at row 0: 20"]] == [(43, 96, 3)] * 12
+
+
+def test_division_out_of_range():
+    with pytest.raises(ValueError, match=r"validation: expected a share in \[0, 1\), got 1"):
+        Division(1)

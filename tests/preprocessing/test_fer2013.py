@@ -1,0 +1,194 @@
+"""FER2013: its five layouts on drawn faces, and bad input."""
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from support.fer2013_files import LAYOUTS, ROWS, drawn, pixels, write_csv, write_kaggle, write_pictures
+from support.paths import ROOT
+from support.photo_files import png_of_size
+
+from edram_fer.preprocessing.datasets.fer2013 import layouts, published, table
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("depth", ["", "archive/fer2013"])
+def test_layout_is_recognised_and_every_row_read(tmp_path, layout, depth):
+    inside = tmp_path / depth
+    inside.mkdir(parents=True, exist_ok=True)
+    (inside / "example_submission.csv").write_text("emotion\n")
+    LAYOUTS[layout](inside)
+    faces = table.read(tmp_path)
+    assert faces.source.layout == layout and not faces.faults
+    expected = [row for row in ROWS if layout != layouts.KAGGLE_CSV or row[0] == "Training"]
+    if layout == layouts.NUMBER_FOLDERS:
+        expected = [("Training" if usage == "Training" else "Test", *rest) for usage, *rest in expected]
+    got = [(usage, name, picture.tobytes()) for usage, name, picture in zip(faces.usages, faces.emotions, faces.pixels)]
+    assert sorted(got) == sorted((usage, name, drawn(number).tobytes()) for usage, name, number in expected)
+    assert len(set(faces.ids)) == len(expected)
+    assert layouts.fingerprint(tmp_path) == layouts.fingerprint(inside)
+
+
+def test_names_of_folders_may_be_capitals(tmp_path):
+    write_pictures(tmp_path, numbered=True)
+    for split in ("train", "test"):
+        (tmp_path / split).rename(tmp_path / split.title())
+    faces = table.read(tmp_path)
+    assert len(faces.ids) == len(ROWS) and set(faces.usages) == {"Training", "Test"} and not faces.rejected
+
+
+def test_rows_keep_the_order_of_the_file(tmp_path):
+    faces = table.read(write_csv(tmp_path / "any_name.csv"))
+    assert faces.ids == [f"fer2013-{row:05d}" for row in range(len(ROWS))]
+    assert faces.emotions.tolist() == [name for _, name, _ in ROWS]
+
+
+def test_splits_and_duplicates(tmp_path):
+    faces = table.read(write_csv(tmp_path / "fer2013.csv"))
+    found = {name: rows.tolist() for name, rows in published.splits(faces).items()}
+    assert found == {"train": list(range(7)), "validation": [7, 8, 10], "test": [9, 11, 12], "test_clean": [11, 12]}
+    assert np.flatnonzero(published.duplicates(faces)).tolist() == [9, 10]
+    counts = published.summary(faces)
+    assert (counts["distinct"], counts["conflicting"], counts["blank"]) == (11, 1, 0)
+    assert "Training happy: 1, published 7,215" in counts["differences"]
+
+
+def test_kaggle_counts_rows_without_a_label_and_sets_training_pictures_aside(tmp_path):
+    rows = [("Training", "happy", number % 40) for number in range(80)]      # every picture twice
+    lines = [f'"3","{pixels(number)}"' for _, _, number in rows]
+    (tmp_path / "train.csv").write_bytes("\r\n".join(['"emotion","pixels"', *lines, ""]).encode())
+    (tmp_path / "test.csv").write_bytes(f'"pixels"\r\n"{pixels(1)}"\r\n'.encode())
+    faces = table.read(tmp_path)
+    assert faces.unlabelled == 1 and not faces.faults and faces.rejected[0].status == "no label"
+    parts = published.splits(faces)
+    assert set(parts) == {"train", "validation"} and 1 <= len(parts["validation"]) <= 30
+    assert not {published.digests(faces)[row] for row in parts["train"]} & {
+        published.digests(faces)[row] for row in parts["validation"]}
+    assert any("no labelled test" in note for note in published.summary(faces)["notes"])
+    (tmp_path / "test.csv").unlink()
+    differences = published.summary(table.read(tmp_path))["differences"]
+    assert differences and not any("without a label" in difference for difference in differences)
+
+
+def test_folders_that_mix_the_tests_say_so(tmp_path):
+    faces = table.read(write_pictures(tmp_path, numbered=True))
+    assert any("mixes PublicTest and PrivateTest" in note for note in published.summary(faces)["notes"])
+    parts = published.splits(faces)
+    assert len(parts["test"]) == 6 and len(parts["test_clean"]) == 4
+
+
+# One faulty row: what to do to line 3 (row 2), and what its status must say.
+ROW_FAULTS = {
+    "2303 pixels": (lambda line: line.replace(" ", "", 1), "2303 pixels instead of 2304"),
+    "2305 pixels": (lambda line: line.replace(" ", " 1 ", 1), "2305 pixels"),
+    "300": (lambda line: line.replace(" 60 ", " 300 ", 1), "pixel '300'"),
+    "-1": (lambda line: line.replace(" 60 ", " -1 ", 1), "pixel '-1'"),
+    "2**64 + 5": (lambda line: line.replace(" 60 ", f" {2**64 + 5} ", 1), "is not a number from 0 to 255"),
+    "half": (lambda line: line.replace(" 60 ", " 0.5 ", 1), "pixel '0.5'"),
+    "text": (lambda line: line.replace(" 60 ", " x60 ", 1), "pixel 'x60'"),
+    "bytes": (lambda line: line.replace(" 60 ", " \udcff ", 1), "is not a number"),
+    "no pixels": (lambda line: "4,,Training", "0 pixels"),
+    "label 7": (lambda line: "7" + line[1:], "unknown emotion code '7'"),
+    "no label": (lambda line: line[1:], "unknown emotion code ''"),
+    "usage": (lambda line: line.replace("Training", "Train"), "unknown Usage 'Train'"),
+    "quote": (lambda line: '"' + line.replace("Training", "Test"), "unknown Usage 'Test'"),
+    "columns": (lambda line: line + ",1", "4 columns instead of 3"),
+}
+
+
+@pytest.mark.parametrize("fault", ROW_FAULTS)
+def test_a_faulty_row_is_named_and_the_rest_read(tmp_path, fault):
+    spoil, status = ROW_FAULTS[fault]
+    path = write_csv(tmp_path / "fer2013.csv")
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:3], spoil(lines[3]), *lines[4:]]), errors="surrogateescape")
+    faces = table.read(path)
+    assert len(faces.ids) == len(ROWS) - 1 and "fer2013-00002" not in faces.ids
+    assert [(row.source, row.row) for row in faces.rejected] == [(str(path), "2")]
+    assert status in faces.rejected[0].status
+    assert any("1 FAULTY ROWS" in line for line in published.report(published.summary(faces)))
+
+
+@pytest.mark.parametrize("cut, status", [(3, "unknown Usage"), (30, "2 columns instead of 3"), (5000, "2 columns")])
+def test_a_file_that_breaks_off(tmp_path, cut, status):
+    path = write_csv(tmp_path / "fer2013.csv")
+    path.write_bytes(path.read_bytes()[:-cut])
+    faces = table.read(path)
+    assert len(faces.ids) == len(ROWS) - 1 and status in faces.faults[0].status
+    assert published.summary(faces)["status"] != published.AS_PUBLISHED
+
+
+@pytest.mark.parametrize("name, content, message", [
+    ("fer2013.csv", "", "is empty"),
+    ("fer2013.csv", "emotion,pixels,Usage\n", "no labelled row"),
+    ("fer2013.csv", "emotion,pixels\n0,1 2 3\n", "expected a header with the columns emotion, pixels, Usage; found"),
+    ("fer2013.csv", "0,1 2 3,Training\n", "expected a header"),
+    ("icml_face_data.csv", "emotion, Usage\n0,Training\n", "expected a header"),
+    ("train.csv", "label,pixels\n0,1\n", "expected a header with the columns emotion, pixels; found 'label,pixels'"),
+    ("test.csv", "pixels\n1 2 3\n", "no labelled row .1 without a label"),
+    ("fer2013.csv", "emotion,pixels,Usage\n0,1 2 3,Training\n", "more than half.*\n.*3 pixels instead of 2304"),
+    ("fer2013.tar.gz", "\x1f\x8b rest", "is no csv in plain text.*archives must be unpacked"),
+])
+def test_a_file_that_is_none(tmp_path, name, content, message):
+    path = tmp_path / name
+    path.write_text(content)
+    with pytest.raises(ValueError, match=message) as error:
+        table.read(path)
+    assert str(path) in str(error.value)
+
+
+def test_source_not_found_or_ambiguous(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        layouts.find(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="There was: nothing"):
+        layouts.find(tmp_path)
+    (tmp_path / "fer2013.tar.gz").write_text("")
+    with pytest.raises(ValueError, match="Looked for fer2013.csv, icml_face.*There was: fer2013.tar.gz"):
+        layouts.find(tmp_path)
+    write_csv(tmp_path / "fer2013.csv")
+    write_kaggle(tmp_path)
+    with pytest.raises(ValueError, match="(?s)more than once.*fer2013.csv.*train.csv"):
+        layouts.find(tmp_path)
+    assert layouts.find(tmp_path / "fer2013.csv").layout == layouts.FER2013_CSV
+
+
+def test_faulty_pictures(tmp_path, tmp_path_factory):
+    write_pictures(tmp_path, numbered=False)
+    whole = cv2.imencode(".png", drawn(3))[1].tobytes()
+    large = cv2.imencode(".jpg", np.zeros((64, 60)))[1].tobytes()
+    faults = {
+        "train/happy/Training_100.jpg": (b"no picture", "not a whole JPEG or PNG"),
+        "train/happy/Training_101.jpg": (b"", "not a whole"),
+        "train/happy/Training_102.jpg": (whole[:len(whole) // 2], "not a whole"),
+        "train/sad/Training_103.jpg": (large, "60x64 pixels instead of 48x48"),
+        "train/sad/PublicTest_104.jpg": (whole, "a PublicTest picture in the folder train"),
+        "test/sad/Thumbs.db": (b"", "not named"),
+        "test/contempt/PrivateTest_105.jpg": (whole, "the folder contempt is none of neutral, happy"),
+        "test/bored/PrivateTest_106.jpg": (whole, "the folder bored is none of"),
+        "validation/sad/PublicTest_107.jpg": (whole, "in the folder validation, expected train or test"),
+    }
+    for name, (content, _) in faults.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    huge, link = "train/sad/Training_108.jpg", "train/sad/Training_109.jpg"
+    (tmp_path / huge).write_bytes(png_of_size(40_000, 40_000))
+    outside = tmp_path_factory.mktemp("outside") / "picture.png"
+    outside.write_bytes(whole)
+    (tmp_path / link).symlink_to(outside)
+    faults |= {huge: (b"", "many more pixels than 48x48"), link: (b"", "leads out of the data set")}
+    faces = table.read(tmp_path)
+    assert len(faces.ids) == len(ROWS)
+    assert {Path(row.source).relative_to(tmp_path).as_posix() for row in faces.rejected} == set(faults)
+    for row in faces.rejected:
+        assert faults[Path(row.source).relative_to(tmp_path).as_posix()][1] in row.status
+    (tmp_path / "train/sad/im7.png").write_bytes(whole)
+    with pytest.raises(ValueError, match="not both; found"):
+        table.read(tmp_path)
+
+
+def test_reader_needs_no_tensorflow():
+    code = ("import sys, edram_fer.preprocessing.datasets.fer2013.published; "
+            "sys.exit(any(name in sys.modules for name in ('tensorflow', 'tensorflow_datasets', 'keras')))")
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

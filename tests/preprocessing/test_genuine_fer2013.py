@@ -1,0 +1,76 @@
+"""The genuine FER2013 and FERPlus: as prepared and joined, against the index of its pictures and published counts."""
+import collections
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from support.genuine import FER2013, needs_fer2013
+
+from edram_fer.preprocessing import datasets, emotions
+from edram_fer.preprocessing.datasets.fer2013 import published
+from edram_fer.preprocessing.datasets.ferplus import joined
+
+tfds = pytest.importorskip("tensorflow_datasets")
+
+pytestmark = needs_fer2013
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A folder with the files as they are published: fer2013.csv, fer2013new.csv and the lists of the subsets."""
+    folder = tmp_path_factory.mktemp("genuine")
+    subprocess.run([sys.executable, FER2013 / "unpack.py", folder], check=True, capture_output=True)
+    for name in ("fer2013new.csv", "ferplus_subsets"):
+        (folder / name).symlink_to(FER2013 / name)
+    yield folder
+    (folder / "fer2013.csv").unlink()  # 300 MB
+
+
+@pytest.mark.slow
+def test_fer2013(source, tmp_path):
+    tfds.disable_progress_bar()
+    lines = []
+    builder = datasets.prepare("fer2013", source / "fer2013.csv", tmp_path / "data", report=lines.append)
+    assert "all counts as published" in lines
+    found = builder.info.metadata
+    assert found["status"] == published.AS_PUBLISHED and found["faults"] == 0
+    assert (found["distinct"], found["conflicting"], found["blank"]) == (34034, 57, 12)
+    assert found["duplicates"] == {"PublicTest": 280, "PrivateTest": 288}
+    assert {name: part.num_examples for name, part in builder.info.splits.items()} == {
+        "train": 28709, "validation": 3589, "test": 3589, "test_clean": 3301}
+    _check_against_the_index(builder)
+
+
+def _check_against_the_index(builder):
+    """Labels, order, counts and duplicates of the prepared data set against index.npz, which numbers equal pictures."""
+    index = np.load(FER2013 / "index.npz")
+    tile, emotion, usage = index["tile"], index["emotion"], index["usage"]
+    names = np.array([emotions.from_code("FER2013", code) for code in emotion.tolist()])
+    repeated = np.isin(tile, tile[usage == 0])
+    expected = {"train": usage == 0, "validation": usage == 1, "test": usage == 2,
+                "test_clean": (usage == 2) & ~repeated}
+    skip = {"image": tfds.decode.SkipDecoding()}
+    for split, chosen in expected.items():
+        data = builder.as_dataset(split=split, decoders=skip, batch_size=4096)
+        got = collections.defaultdict(list)
+        for batch in tfds.as_numpy(data):
+            for key in ("id", "emotion", "duplicate"):
+                got[key].extend(batch[key].tolist())
+        assert got["id"] == [b"fer2013-%05d" % row for row in np.flatnonzero(chosen)]
+        assert [emotions.SEVEN[label] for label in got["emotion"]] == names[chosen].tolist()
+        assert got["duplicate"] == (repeated & (usage > 0))[chosen].tolist()
+        for image in tfds.as_numpy(builder.as_dataset(split=split).take(1)):
+            assert image["image"].shape == (48, 48, 1)
+
+
+@pytest.mark.slow
+def test_ferplus(source):
+    data = joined.read(source, "majority")
+    counts = joined.summary(data)
+    assert "all counts as published" in joined.report(counts) and 0.67 < counts["agreement"] < 0.68
+    index = np.load(FER2013 / "index.npz")
+    clean = ~np.isin(index["tile"], index["tile"][index["usage"] == 0]) & (index["usage"] == 2)
+    assert counts["splits"]["test_clean"]["rows"] == (clean & (data.emotions != "")).sum()
+    assert {name: part["rows"] for name, part in counts["splits"].items() if name.startswith("test_")} == {
+        "test_clean": 2894, "test_occlusion": 600, "test_pose30": 1167, "test_pose45": 630}

@@ -1,0 +1,38 @@
+"""Data sets that are split by subjects: trained on the sum of some, evaluated on the one left out."""
+import pyarrow.parquet
+import pytest
+from support import toy
+from support.dummy_data import FORMS
+
+from edram_fer import cli, data, files, models
+from edram_fer.recipes import recipe as recipes
+
+pytest.importorskip("tensorflow_datasets")
+SUBJECTS = {"jaffe": ("KA", "KL", "KM"), "ck_plus": ("fold_0", "fold_1", "fold_2")}
+
+
+def command(*words):
+    with pytest.raises(SystemExit) as end:
+        cli.main([str(word) for word in words])
+    assert not end.value.code
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_from_files_to_scores(name, tmp_path, monkeypatch):
+    form = next(form for form in FORMS if form.dataset == name)
+    monkeypatch.setitem(models.MODELS, "toy", toy.Toy)
+    monkeypatch.setitem(recipes._CHOICES, "model", (*recipes._CHOICES["model"], "toy"))
+    first, second, left_out = SUBJECTS[name]
+    training = f"{first}+{second}"
+    command("prepare", name, "--source", form.folder, "--out", tmp_path, "--size", 28, "--detectors", "none",
+            "--workers", 1)
+    settings = ("model=toy", f"data={name}", f"train_split={training}", f"validation_split={left_out}",
+                "batch_size=7", "epochs=1")
+    command("train", "forch2019", *(word for setting in settings for word in ("--set", setting)), "--out",
+            tmp_path / "run", "--data-dir", tmp_path, "--quiet")
+    command("evaluate", tmp_path / "run", "--split", left_out, "--split", training, "--no-figures")
+    rows = pyarrow.parquet.read_table(tmp_path / "run" / "predictions.parquet").to_pylist()
+    subjects = {part: {row["subject"] for row in rows if row["split"] == part} for part in (left_out, training)}
+    assert len(subjects[left_out]) == 1 and not subjects[left_out] & subjects[training]
+    assert len(rows) == sum(data.splits(name, data_dir=tmp_path).values())
+    assert set(files.read_json(tmp_path / "run" / "metrics.json")["splits"]) == {left_out, training}

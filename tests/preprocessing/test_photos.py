@@ -1,0 +1,178 @@
+"""Picture files of every kind to upright RGB, and what is refused."""
+
+import io
+import os
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from support.photo_files import png_of_size
+
+from edram_fer.preprocessing import photos
+
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+
+
+def quarters(size=40):
+    """A picture with a red top left quarter, green top right, blue bottom left, white bottom right."""
+    image = np.full((size, size, 3), 255, np.uint8)
+    half = size // 2
+    image[:half, :half], image[:half, half:], image[half:, :half] = RED, GREEN, BLUE
+    return image
+
+
+def corners(image):
+    return [image[y, x].tolist() for y in (5, -5) for x in (5, -5)]
+
+
+def saved(path, image, **options):
+    image.save(path, **options)
+    return path
+
+
+def test_plain_pictures_come_back(tmp_path):
+    image = quarters()
+    for name in ("a.png", "a.bmp", "a.tiff", "a.webp"):
+        lossless = {"lossless": True} if name == "a.webp" else {}
+        found = photos.read(saved(tmp_path / name, Image.fromarray(image), **lossless))
+        assert found.dtype == np.uint8
+        np.testing.assert_array_equal(found, image)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(tmp_path, orientation):
+    stored = {
+        1: lambda a: a, 2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud, 5: lambda a: a.transpose(1, 0, 2),
+        6: np.rot90, 7: lambda a: np.rot90(a, 2).transpose(1, 0, 2), 8: lambda a: np.rot90(a, -1),
+    }[orientation](quarters())  # fmt: skip
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = saved(tmp_path / "a.png", Image.fromarray(np.ascontiguousarray(stored)), exif=exif)
+    np.testing.assert_array_equal(photos.read(path), quarters())
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}])
+@pytest.mark.parametrize("mode", ["RGB", "CMYK", "L"])
+def test_jpegs(tmp_path, mode, options):
+    path = saved(tmp_path / "a.jpg", Image.fromarray(quarters()).convert(mode), quality=98, subsampling=0, **options)
+    found = photos.read(path)
+    expected = quarters() if mode != "L" else np.asarray(Image.fromarray(quarters()).convert("L").convert("RGB"))
+    assert np.abs(np.array(corners(found), int) - corners(expected)).max() <= 6
+
+
+def test_content_decides_not_the_name(tmp_path):
+    path = saved(tmp_path / "a.JPG", Image.fromarray(quarters()), format="PNG")
+    np.testing.assert_array_equal(photos.read(path), quarters())
+
+
+def test_transparency_is_white(tmp_path):
+    image = np.dstack([quarters(), np.full((40, 40), 255, np.uint8)])
+    image[:20, :20, 3] = 0
+    assert corners(photos.read(saved(tmp_path / "a.png", Image.fromarray(image))))[0] == [255, 255, 255]
+    palette = Image.fromarray(quarters()).quantize(4)
+    palette.info["transparency"] = palette.getpixel((5, 5))
+    found = corners(photos.read(saved(tmp_path / "p.gif", palette, transparency=palette.getpixel((5, 5)))))
+    assert found[0] == [255, 255, 255] and found[1] == [0, 255, 0]
+
+
+def test_palettes(tmp_path):
+    path = saved(tmp_path / "a.png", Image.fromarray(quarters()).quantize(4))
+    np.testing.assert_array_equal(photos.read(path), quarters())
+
+
+def test_sixteen_bits_become_eight(tmp_path):
+    values = np.linspace(0, 65535, 40 * 40).reshape(40, 40).astype(np.uint16)
+    cv2.imwrite(str(tmp_path / "a.png"), values)
+    found = photos.read(tmp_path / "a.png")
+    np.testing.assert_array_equal(found[:, :, 0], (values.astype(float) * 255 / 65535).round())
+    assert found.shape == (40, 40, 3)
+
+
+def test_dark_pictures_of_sixteen_bits_stay_dark_and_shares_become_grey_levels(tmp_path):
+    dark = np.full((20, 20), 199, np.uint16)
+    cv2.imwrite(str(tmp_path / "dark.png"), dark)
+    assert photos.read(tmp_path / "dark.png").max() == 1
+    shares = np.linspace(0, 1, 400, dtype=np.float32).reshape(20, 20)
+    Image.fromarray(shares).save(tmp_path / "shares.tif")
+    np.testing.assert_array_equal(photos.read(tmp_path / "shares.tif")[:, :, 0], (shares * 255).round())
+
+
+def test_a_transparent_colour_is_white(tmp_path):
+    image = Image.fromarray(quarters())
+    image.save(tmp_path / "a.png", transparency=tuple(int(value) for value in quarters()[0, 0]))
+    found = photos.read(tmp_path / "a.png")
+    assert (found[0, 0] == 255).all() and (found[-1, -1] == quarters()[-1, -1]).all()
+
+
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "^empty file$"),
+        (b"<html>not found</html>", "^not a picture$"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "^not a picture$|^cannot be decoded"),
+        (png_of_size(20_000, 20_000), "more than 100000000 pixels$"),
+        (png_of_size(11_000, 10_000), "^11000x10000 pixels, more than 100000000$"),
+        (png_of_size(1, 1), "^1x1 pixels, expected at least 8 on a side$"),
+        (png_of_size(60, 60), "^cannot be decoded"),
+    ],
+    ids=["empty", "html", "only a header", "huge", "large", "one pixel", "broken off"],
+)
+def test_what_is_refused(tmp_path, content, message):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        photos.read(path)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_truncated_pictures_are_refused(tmp_path, kind):
+    whole = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 90, 3), np.uint8)).save(whole, kind)
+    (tmp_path / "a").write_bytes(whole.getvalue()[: len(whole.getvalue()) // 2])
+    with pytest.raises(ValueError, match="^cannot be decoded: .*truncated"):
+        photos.read(tmp_path / "a")
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}])
+def test_a_jpeg_that_lacks_only_its_end_mark_is_whole(tmp_path, options):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 90, 3), np.uint8))
+    path = saved(tmp_path / "a.jpg", image, **options)
+    whole, content = photos.read(path), path.read_bytes()
+    for lost in (1, 2):
+        path.write_bytes(content[:-lost])
+        np.testing.assert_array_equal(photos.read(path), whole)
+    for lost in (3, 4, 10, 100):  # bytes of the picture itself
+        path.write_bytes(content[:-lost])
+        with pytest.raises(ValueError, match="truncated"):
+            photos.read(path)
+
+
+def test_missing_files_and_folders(tmp_path):
+    with pytest.raises(ValueError, match="^cannot be read: No such file"):
+        photos.read(tmp_path / "a.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")  # opened, it would wait for ever
+    for path in (tmp_path, tmp_path / "pipe.jpg"):
+        with pytest.raises(ValueError, match="^not a file$"):
+            photos.read(path)
+
+
+def test_paths_stay_inside(tmp_path):
+    root, outside = tmp_path / "root", tmp_path / "outside.png"
+    (root / "sub").mkdir(parents=True)
+    saved(outside, Image.fromarray(quarters()))
+    saved(root / "sub" / "a.png", Image.fromarray(quarters()))
+    (root / "link.png").symlink_to(outside)
+    (root / "inner.png").symlink_to(root / "sub" / "a.png")
+    assert photos.inside(root, "sub/a.png") == root / "sub" / "a.png"
+    assert photos.read(photos.inside(root, "inner.png")).shape == (40, 40, 3)
+    for path in ("../outside.png", "sub/../../outside.png", str(outside), "..\\outside.png"):
+        with pytest.raises(ValueError, match="leads out of the data set"):
+            photos.inside(root, path)
+    with pytest.raises(ValueError, match="is a link that leads out of the data set"):
+        photos.inside(root, "link.png")
+    (root / "loop.png").symlink_to(root / "loop.png")
+    with pytest.raises(ValueError, match="cannot be read"):
+        photos.inside(root, "loop.png")

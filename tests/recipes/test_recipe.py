@@ -1,0 +1,153 @@
+"""Recipes: the shipped ones build and survive JSON; overriding them; what is refused and how it is said."""
+
+import dataclasses
+import json
+
+import pytest
+
+from edram_fer import models
+from edram_fer.data.augment import Augmentation
+from edram_fer.recipes import recipe as recipes
+from edram_fer.recipes.recipe import Recipe, get, override
+from edram_fer.training.loop import build
+
+SMALL = {  # keeps a shipped recipe's structure and makes its building quick
+    "edram": {"glimpse_units": 8, "head_units": 8, "classification_units": 8, "location_units": 8},
+    "cnn": {"glimpse_units": 8, "head_units": 8, "hidden_units": 8},
+    "deep_emotion": {},
+    "ran": {"backbone_filters": (2, 3, 4, 5)},
+}
+
+
+def through_json(recipe):
+    return Recipe.from_json(json.loads(json.dumps(recipe.to_json())))
+
+
+def test_the_defaults_are_forch_2019():
+    recipe = get("forch2019")
+    assert recipe.model == "edram" and recipe.options == {"glimpses": 6}
+    assert (recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.clip_norm) == (25, 192, 1e-4, 10)
+    assert (recipe.schedule, recipe.plateau_divisor, recipe.min_learning_rate) == ("plateau", 3, 1e-5)
+    assert (recipe.class_weights, recipe.zoom_target, recipe.monitor) == ("sqrt", 0.35, "val_loss")
+    assert (recipe.emotion_weight, recipe.affect_weight, recipe.location_weight) == (1, 1, 1)
+    assert (recipe.augmentation.rotation, recipe.augmentation.shift, recipe.augmentation.zoom) == (20, 0.15, 0.2)
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_shipped_recipes_survive_json_and_build(name):
+    recipe = get(name)
+    assert recipe.name == name
+    again = through_json(recipe)
+    assert again == recipe
+    glimpses = {"glimpses": 1} if recipe.model == "edram" else {}
+    small = dataclasses.replace(again, options={**again.options, **glimpses, **SMALL[recipe.model]})
+    model = build(small, {"image_size": [48, 48], "channels": 1})
+    assert model.arguments["classes"] == len(recipe.classes)
+
+
+def test_tuples_come_back_as_tuples_and_lists_build_too():
+    recipe = override(Recipe(), ["glimpse_filters=[2, 2, 4, 4, 4, 4]", "context_filters=(4, 4, 8)"])
+    assert through_json(recipe).options == {"glimpse_filters": (2, 2, 4, 4, 4, 4), "context_filters": (4, 4, 8)}
+    small = dataclasses.replace(recipe, options={**recipe.options, "glimpses": 1, **SMALL["edram"]})
+    assert build(small, {"image_size": [48, 48], "channels": 1}).arguments["glimpses"] == 1
+
+
+def test_override_fields_options_and_augmentation():
+    settings = ["epochs=3", "learning_rate=1", "options.glimpses=2", "zoom_limit=NONE", "affect=false", "data=a=b.npz"]
+    recipe = override(Recipe(), [*settings, "augmentation.flip=0", " seed = 7 ", "augmentation.rotation=4"])
+    assert recipe.epochs == 3 and recipe.seed == 7 and recipe.data == "a=b.npz"
+    assert recipe.learning_rate == 1.0 and isinstance(recipe.learning_rate, float)
+    assert recipe.options == {"glimpses": 2, "zoom_limit": None, "affect": False}
+    assert recipe.augmentation == Augmentation(flip=0, rotation=4)
+    assert Recipe().options == {}  # the original is as it was
+
+
+def test_another_model_keeps_the_options_that_it_knows():
+    recipe = override(get("fer2013"), ["model=cnn"])
+    shared = ("glimpse_size", "affect", "glimpse_filters", "dropout")
+    assert recipe.options == {name: get("fer2013").options[name] for name in shared}
+    built = models.build("cnn", image_size=(48, 48), **{**recipe.options, **SMALL["cnn"]})
+    assert built.arguments["dropout"] == recipe.options["dropout"]
+    with pytest.raises(ValueError, match="unknown key 'glimpses'"):
+        override(recipe, ["glimpses=3"])
+
+
+def test_a_bare_rotation_is_the_models():
+    for key in ("rotation", "options.rotation"):
+        assert override(Recipe(), [f"{key}=false"]) == Recipe(options={"rotation": False})
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("epochs", "expected key=value, got 'epochs'"),
+        ("epoch=3", "unknown key 'epoch'; known are name, data,.*options.glimpses.*augmentation.flip"),
+        ("options.epochs=3", "unknown key 'options.epochs'"),
+        ("augmentation=none", "unknown key 'augmentation'"),
+        ("augmentation.flips=1", "unknown key 'augmentation.flips'"),
+        ("augmentation.flip=2", r"augmentation.flip: expected a number in \[0, 1\], got 2"),
+        ("epochs=0", "epochs: expected at least 1, got 0"),
+        ("epochs=2.5", "epochs: expected a whole number, got 2.5"),
+        ("epochs=true", "epochs: expected a whole number, got True"),
+        ("learning_rate=fast", "learning_rate: expected a number, got 'fast'"),
+        ("learning_rate=-1", "learning_rate: expected a number of at least 0, got -1"),
+        ("learning_rate=1e999", "learning_rate: expected a number of at least 0, got inf"),
+        ("learning_rate=0", "expected learning_rate > 0"),
+        ("plateau_divisor=1", "plateau_divisor > 1"),
+        ("label_smoothing=1", r"label_smoothing: expected a share in \[0, 1\)"),
+        ("zoom_target=0", "zoom_target: expected a share of the side"),
+        ("model=vgg", "model: expected one of edram, cnn.*, got 'vgg'"),
+        ("schedule=step", "schedule: expected one of constant, plateau, cosine, steps, got 'step'"),
+        ("emotions=six", "emotions: expected one of seven, eight"),
+    ],
+)
+def test_bad_settings_are_named(setting, message):
+    with pytest.raises(ValueError, match=message):
+        override(Recipe(), [setting])
+
+
+def test_text_is_taken_as_it_stands():
+    changed = override(Recipe(), ["class_weights=none", "name=007", "data='fer2013'", "zoom_limit=none"])
+    assert (changed.class_weights, changed.name, changed.data) == ("none", "007", "fer2013")
+    assert changed.options == {"zoom_limit": None}
+    with pytest.raises(ValueError, match="name: expected text, got 3"):
+        Recipe(name=3)
+
+
+def test_bad_files_and_names_are_named():
+    with pytest.raises(ValueError, match="recipe: expected one of .*forch2019.*, got 'resnet'"):
+        get("resnet")
+    with pytest.raises(ValueError, match="unknown keys epoch, lr"):
+        Recipe.from_json({**Recipe().to_json(), "lr": 1, "epoch": 2})
+    with pytest.raises(ValueError, match="options.glimpse: unknown to edram"):
+        Recipe(options={"glimpse": 3})
+
+
+def test_a_limit_changes_the_zoom_target_only_where_it_squashes():
+    from edram_fer.training.loop import batches  # the targets are made with the batches
+
+    model, found = models.build("edram", image_size=(32, 32), glimpses=1, **SMALL["edram"]), {}
+
+    def fake(*args, constants, **kwargs):
+        found["zoom"] = float(constants["emitted"][0, 0])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edram_fer.training.loop.Batches", fake)
+        for options, zoom in (
+            ({}, 0.35),
+            ({"zoom_limit": 0.3}, 0.3),
+            ({"zoom_limit": 0.3, "zoom_mode": "clip"}, 0.35),
+            ({"zoom_limit": 0.5}, 0.35),
+        ):
+            batches(Recipe(options=options), model, None)
+            assert found["zoom"] == pytest.approx(zoom), options
+
+
+def test_a_guide_names_a_part_of_the_face_for_each_glimpse():
+    recipe = override(Recipe(), ["guide=('mouth', 'free')", "glimpses=2"])
+    assert through_json(recipe) == recipe and recipe.guide == ("mouth", "free")
+    assert override(recipe, ["guide=eyes", "glimpses=1"]).guide == ("eyes",)
+    with pytest.raises(ValueError, match=r"guide: expected a name of free, left eye, .*, eyes .*, got \('ear',\)"):
+        override(recipe, ["guide=ear"])
+    with pytest.raises(ValueError, match="guide: expected 'free' for the first glimpse, the whole picture"):
+        override(recipe, ["first_glimpse=whole"])

@@ -1,0 +1,122 @@
+"""What is covered, how much of each window that is, and what a model's weights make of it."""
+
+import numpy as np
+import pytest
+from support import patch
+
+from edram_fer import files
+from edram_fer.studies import region_weights as study
+from edram_fer.studies.observer import Observer
+
+# The left half, the right half, the whole; pixel centres reach from -1 to 1.
+HALVES = np.array([[[0.5, 0, -0.5], [0, 1, 0]], [[0.5, 0, 0.5], [0, 1, 0]], [[1, 0, 0], [0, 1, 0]]])
+
+
+class Bright(patch.Patch):
+    """Weighs three windows by the mean brightness of what they show."""
+
+    def __init__(self, steps=1, count=3):
+        super().__init__()
+        self.steps, self.count = steps, count
+
+    def predict_on_batch(self, inputs):
+        outputs, images = super().predict_on_batch(inputs), inputs["image"][..., 0]
+        width = images.shape[2] // 2
+        parts = (images[:, :, :width], images[:, :, width:], images)
+        bright = np.stack([part.mean(axis=(1, 2)) for part in parts], axis=1)[:, : self.count] + 1e-3
+        windows = np.tile(HALVES[: self.count], (len(images), 1, 1, 1))
+        weights = bright / bright.sum(axis=1, keepdims=True)
+        return {"emotion": outputs["emotion"][:, 1:].repeat(self.steps, 1), "windows": windows, "weights": weights}
+
+
+@pytest.fixture
+def observer(tmp_path, monkeypatch):
+    patch.made_up_run(tmp_path, monkeypatch, patch.pictures(32), Bright())
+    return Observer(tmp_path)
+
+
+def test_boxes_cover_the_pixels_whose_centres_they_hold():
+    mask = study.box_mask("x", (-1, -1, 0, 0.5), (5, 8))
+    expected = np.zeros((5, 8), bool)
+    for row, y in enumerate((-1, -0.5, 0, 0.5, 1)):
+        for column in range(8):
+            expected[row, column] = y <= 0.5 and -1 + 2 * column / 7 <= 0
+    np.testing.assert_array_equal(mask, expected)
+    for box in ((0, 0, 0, 1), (-2, 0, 1, 1), (0, 0, 1)):
+        with pytest.raises(ValueError, match="box 'x': expected x0, y0, x1, y1 from -1 to 1"):
+            study.box_mask("x", box, (5, 8))
+
+
+def test_hidden_share_is_that_of_fine_points():
+    random = np.random.default_rng(0)
+    windows = random.normal(0, 0.3, (3, 2, 2, 3)) + 0.4 * np.eye(2, 3)
+    masks = random.random((3, 12, 10)) < 0.4
+    found = study.hidden(windows, masks)
+    points = np.stack([*np.meshgrid(*[(np.arange(600) + 0.5) / 300 - 1] * 2), np.ones((600, 600))], axis=-1)
+    for picture, window in np.ndindex(3, 2):
+        x, y = np.moveaxis(points @ windows[picture, window].T, -1, 0)
+        column, row = np.rint((x + 1) / 2 * 9).astype(int), np.rint((y + 1) / 2 * 11).astype(int)
+        inside = (column >= 0) & (column < 10) & (row >= 0) & (row < 12)
+        assert found[picture, window] == pytest.approx(masks[picture, row[inside], column[inside]].mean(), abs=4e-3)
+    np.testing.assert_array_equal(study.hidden(windows, np.ones((1, 12, 10), bool)), 1)
+
+
+def test_weights_under_covers(observer):
+    boxes = {"left half": (-1, -1, 0, 1), "all": (-1, -1, 1, 1)}
+    found = study.region_weights(observer, boxes=boxes, sides=(0.8, 0.4))
+    assert found == files.read_json(observer.run / study.FILE)
+    assert (observer.run / "figures" / study.FIGURE).stat().st_size > 5000
+    assert found["windows"] == ["left", "right", "face"] and found["pictures"] == 30 and found["fill"] == 0
+    assert [cover["name"] for cover in found["covers"]] == ["left half", "all", "square 40%", "square 80%"]
+    images = observer.images[..., 0] / 255
+    bright = np.stack([images[:, :, :10].mean(axis=(1, 2)), images[:, :, 10:].mean(axis=(1, 2)),
+                       images.mean(axis=(1, 2))], axis=1) + 1e-3
+    whole = bright / bright.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found["whole"]["weight"], whole.mean(axis=0), rtol=1e-5)
+    bright[:, 0], bright[:, 2] = 1e-3, images[:, :, 10:].sum(axis=(1, 2)) / images[0].size + 1e-3
+    change = bright / bright.sum(axis=1, keepdims=True) - whole
+    left, dark = found["covers"][:2]
+    np.testing.assert_allclose(left["difference"], change.mean(axis=0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(left["weight"], np.add(found["whole"]["weight"], left["difference"]), rtol=1e-6)
+    width = np.diff(left["difference_interval"]).ravel()
+    np.testing.assert_allclose(width, 2 * 1.96 * change.std(axis=0) / np.sqrt(30), rtol=0.25, atol=1e-6)
+    np.testing.assert_allclose(left["covered"], [1, 0, 0.5], atol=0.03)  # the border's footprints reach beyond -1
+    assert dark["covered"] == [1, 1, 1] and dark["accuracy"] == pytest.approx(1 / 3)
+    assert found["whole"]["accuracy"] == 1
+
+
+def test_change_by_the_covered_share():
+    random = np.random.default_rng(0)
+    covered = random.choice([0, 0.1, 0.25, 0.3, 0.9, 1], (2, 40, 3))
+    differences = random.normal(0, 1, covered.shape)
+    covered[..., 2] = 0
+    found = study.by_share(differences, covered, ["a", "b", "c"], repeats=200)
+    assert [curve["name"] for curve in found] == ["all", "a", "b", "c"]
+    ranges = ((-1, 0), (0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1))
+    for curve, part in zip(found, (slice(None), slice(0, 1), slice(1, 2), slice(2, 3))):
+        for index, (low, high) in enumerate(ranges):
+            inside = (covered[..., part] > low) & (covered[..., part] <= high)
+            values = differences[..., part][inside]
+            assert curve["observations"][index] == len(values)
+            if not len(values):
+                assert np.isnan([curve["difference"][index], curve["covered"][index]]).all()
+                continue
+            assert curve["difference"][index] == pytest.approx(values.mean())
+            assert curve["covered"][index] == pytest.approx(covered[..., part][inside].mean())
+            low, high = curve["interval"][index]
+            assert low < values.mean() < high
+            assert high - low == pytest.approx(2 * 1.96 * values.std() / np.sqrt(len(values)), rel=0.4)
+
+
+@pytest.mark.parametrize(("model", "options", "message"), [
+    (Bright(count=1), {}, "expected a model that weighs several windows of a picture, got one window"),
+    (Bright(steps=3), {}, "got 3 glimpses of a recurrent one"),
+    (Bright(), {"sides": (0,)}, "side: expected more than 0, at most 1, got 0"),
+    (Bright(), {"boxes": {"nose": (0.5, 0, 0, 1)}}, "box 'nose': expected x0, y0, x1, y1"),
+    (Bright(), {"fill": "white"}, "fill: expected a grey level"),
+])
+def test_what_cannot_be_asked_is_told(tmp_path, monkeypatch, model, options, message):
+    patch.made_up_run(tmp_path, monkeypatch, patch.pictures(8), model)
+    with pytest.raises(ValueError, match=message):
+        study.region_weights(Observer(tmp_path), **options)
+    assert not (tmp_path / study.FILE).exists()

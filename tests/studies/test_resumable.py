@@ -1,0 +1,86 @@
+"""A calculation that is stopped at any step, or killed, goes on to the same arrays; other settings are refused."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from support.paths import ROOT
+
+from edram_fer.studies import resumable
+from edram_fer.studies.resumable import Resumable, read
+
+SETTINGS = {"seed": 3, "share": 0.1}
+
+
+def begin():
+    return {"total": np.zeros(4), "each": np.full(7, np.nan)}
+
+
+def run(path, stop=None):
+    state = Resumable(path, SETTINGS, begin)
+    for step in state.steps(7, "adding"):
+        state.arrays["total"] += np.random.default_rng(step).random(4)  # half done where it is stopped
+        if step == stop:
+            raise KeyboardInterrupt
+        state.arrays["each"][step] = state.arrays["total"].sum()
+    return state
+
+
+@pytest.mark.parametrize("every", [0, 1000])
+def test_stopped_at_every_step_it_comes_to_the_same(tmp_path, monkeypatch, every):
+    monkeypatch.setattr(resumable, "EVERY", every)
+    whole = run(tmp_path / "whole.npz").arrays
+    for stop in range(7):
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "stopped.npz", stop)
+    found = run(tmp_path / "stopped.npz")
+    for name, values in whole.items():
+        np.testing.assert_array_equal(found.arrays[name], values)
+    assert (tmp_path / "stopped.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+    assert int(read(tmp_path / "stopped.npz")["done"]) == 7 and list(found.steps(7, "nothing left")) == []
+
+
+def test_killed_without_a_word(tmp_path):
+    code = (
+        "import os, sys\n"
+        "from edram_fer.studies import resumable\n"
+        "resumable.EVERY = 0\n"
+        "import numpy as np\n"
+        "s = resumable.Resumable(sys.argv[1], {'seed': 3}, lambda: {'n': np.zeros(1)})\n"
+        "for step in s.steps(9, 'x'):\n"
+        "    s.arrays['n'] += step\n"
+        "    if step == int(sys.argv[2]): os._exit(9)\n"
+        "print(s.arrays['n'][0])\n"
+    )
+    for stop in (2, 6):
+        command = [sys.executable, "-c", code, str(tmp_path / "k.npz"), str(stop)]
+        assert subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 9
+        assert int(read(tmp_path / "k.npz")["done"]) == stop
+    command[-1] = "-1"
+    assert float(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout) == 36
+
+
+def test_other_settings_are_refused_unless_it_begins_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(resumable, "EVERY", 0)
+    path = tmp_path / "a.npz"
+    with pytest.raises(KeyboardInterrupt):
+        run(path, 4)
+    message = r"a.npz was made with other settings \(seed 3 there, 5 asked for\): ask for its own .* --force"
+    with pytest.raises(ValueError, match=message):
+        Resumable(path, {**SETTINGS, "seed": 5}, begin)
+    again = Resumable(path, {**SETTINGS, "seed": 5}, begin, again=True)
+    assert again.done == 0 and not again.arrays["total"].any()
+
+
+def test_damaged_files_are_named(tmp_path):
+    path = tmp_path / "a.npz"
+    run(path)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ValueError, match="a.npz is not a readable .npz"):
+        run(path)
+    np.savez(path, total=np.zeros(4))
+    with pytest.raises(ValueError, match="a.npz is not the file of a calculation: it lacks `settings` or `done`"):
+        run(path)
+    with pytest.raises(FileNotFoundError, match="b.npz is missing"):
+        read(tmp_path / "b.npz")

@@ -1,0 +1,127 @@
+"""A grid of runs: what is trained, skipped, gone on with, and what becomes of a run that fails."""
+
+import csv
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+from support.toy import assert_same_run
+
+from edram_fer import cli
+from edram_fer.recipes import recipe
+from edram_fer.studies import sweep
+from edram_fer.training import loop
+
+SMALL = ("model=toy", "batch_size=40", "epochs=1", "learning_rate=0.03")
+
+
+def test_a_grid_is_all_combinations_and_seeds():
+    vary = {"zoom_limit": ["none", ".5"], "options.rotation": ["false"]}
+    runs = sweep.grid("zoom_free", vary, 2, ["epochs=3", "seed=4"])
+    assert list(runs) == [
+        "zoom_limit=none-options.rotation=False-seed=4",
+        "zoom_limit=none-options.rotation=False-seed=5",
+        "zoom_limit=0.5-options.rotation=False-seed=4",
+        "zoom_limit=0.5-options.rotation=False-seed=5",
+    ]
+    for name, made in runs.items():
+        assert made.epochs == 3 and made.options["rotation"] is False and f"seed={made.seed}" in name
+        assert made.options["zoom_limit"] == (None if "none" in name else 0.5)
+
+
+def test_the_zoom_recipes_differ_in_the_limit_alone():
+    free = recipe.get("zoom_free")
+    for name, limit in (("zoom50", 0.5), ("zoom30", 0.3)):
+        other = recipe.get(name)
+        assert recipe.override(free, [f"zoom_limit={limit}", f"name={name}"]) == other
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (("zoom_free", {"zoom_limt": ["1"]}), "unknown key 'zoom_limt'"),
+        (("zoom_99", {}), "recipe: expected one of"),
+        (("zoom_free", {"zoom_limit": [".5", "0.5"]}), "zoom_limit=0.5-seed=0 comes twice"),
+        (("zoom_free", {}, 0), "seeds: expected at least 1, got 0"),
+        (("zoom_free", {"seed": ["1", "2"]}), "expected --seeds, got seed=1,2"),
+    ],
+)
+def test_a_bad_grid(call, words):
+    with pytest.raises(ValueError, match=words):
+        sweep.grid(*call)
+
+
+def test_runs_are_as_if_trained_alone_and_made_once(arrays_file, toy_recipe, tmp_path):
+    settings = [*SMALL, f"data={arrays_file}"]
+    runs = sweep.grid("forch2019", {"learning_rate": ["1e38", ".03"]}, 1, settings)
+    rows = sweep.sweep(runs, tmp_path / "grid", verbose=0)
+    assert [row["status"].split(":")[0] for row in rows] == ["failed", "finished"]
+    assert "nan" in rows[0]["status"]
+    loop.train(runs["learning_rate=0.03-seed=0"], tmp_path / "alone", verbose=0)
+    assert_same_run(tmp_path / "grid" / "learning_rate=0.03-seed=0", tmp_path / "alone")
+    with open(tmp_path / "grid" / "sweep.csv", newline="") as source:
+        table = list(csv.DictReader(source))
+    assert [row["run"] for row in table] == list(runs) and 0 <= float(table[1]["test_accuracy"]) <= 1
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "grid" / "learning_rate=0.03-seed=0").rglob("*")}
+    assert sweep.sweep(runs, tmp_path / "grid", verbose=0) == rows
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    longer = sweep.grid("forch2019", {"learning_rate": [".03"]}, 1, [*settings, "epochs=2"])
+    with pytest.raises(ValueError, match="another recipe: expected epochs 2, it has 1"):
+        sweep.sweep(longer, tmp_path / "grid")
+
+
+def test_a_bad_option_is_said_before_the_first_run(arrays_file, toy_recipe, tmp_path):
+    runs = sweep.grid("forch2019", {"dropout": [".3", "7"]}, 1, [*SMALL, f"data={arrays_file}"])
+    with pytest.raises(ValueError, match="dropout=7-seed=0: Invalid value received for argument `rate`"):
+        sweep.sweep(runs, tmp_path / "grid", verbose=0)
+    assert not (tmp_path / "grid").exists()
+
+
+def test_a_failed_run_is_the_commands_failure(arrays_file, toy_recipe, tmp_path, capsys):
+    options = [part for setting in (*SMALL, f"data={arrays_file}") for part in ("--set", setting)]
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["sweep", "forch2019", "--vary", "learning_rate=1e38", "--out", str(tmp_path / "g"), *options])
+    assert ended.value.code == 1 and "learning_rate=1e+38-seed=0 failed: " in capsys.readouterr().err
+
+
+def test_means_over_seeds():
+    scores = [0.5, 0.7, 0.6]
+    rows = [
+        {"run": f"zoom_limit=0.5-seed={seed}", "status": "finished", "test_accuracy": score}
+        for seed, score in enumerate(scores)
+    ]
+    rows += [{"run": "zoom_limit=none-seed=0", "status": "failed: nan"}]
+    half, free = sweep.means(rows)
+    assert half["combination"] == "zoom_limit=0.5" and half["runs"] == 3
+    assert half["test_accuracy"] == pytest.approx(0.6)
+    assert half["test_accuracy_sd"] == pytest.approx(np.std(scores, ddof=1))
+    assert free["runs"] == 0 and free["test_accuracy"] is None
+
+
+def test_a_stopped_sweep_goes_on(arrays_file, toy_recipe, tmp_path, capsys):
+    options = [part for setting in (*SMALL, f"data={arrays_file}", "epochs=12") for part in ("--set", setting)]
+    call = ["sweep", "forch2019", "--vary", "dropout=.2,.3", "--out", str(tmp_path / "grid"), *options, "--quiet"]
+    first, second = (tmp_path / "grid" / f"dropout={share}-seed=0" for share in (0.2, 0.3))
+
+    def stop():
+        while not (second / "history.csv").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=stop, daemon=True).start()
+    with pytest.raises(SystemExit) as ended:
+        cli.main(call)
+    assert ended.value.code == 128 + signal.SIGTERM and "The same command goes on." in capsys.readouterr().err
+    assert (second / "checkpoints" / "latest.npz").exists() and not (second / "metrics.json").exists()
+    model = (first / "model.keras").stat().st_mtime_ns
+    with pytest.raises(SystemExit) as ended:
+        cli.main(call)
+    assert ended.value.code == 0 and (first / "model.keras").stat().st_mtime_ns == model
+    with open(tmp_path / "grid" / "means.csv", newline="") as source:
+        assert [(row["combination"], row["runs"]) for row in csv.DictReader(source)] == [
+            ("dropout=0.2", "1"),
+            ("dropout=0.3", "1"),
+        ]

@@ -1,0 +1,134 @@
+"""Made files in the layout of every data set, to try builders on: nothing in them comes from a real data set.
+
+    python tests/support/dummy_data.py      # writes all preprocessing/datasets/<name>/dummy_data anew
+
+A form of a data set is written by one function, which also tells the truth about what it wrote; test_dummy_data.py
+holds readers and builders against that. The pictures are drawn: of FER2013 and FERPlus by the functions of their tests,
+of all others by edram_fer.preprocessing.synthetic.
+"""
+
+import dataclasses
+import shutil
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+
+import numpy as np
+from support import dummy_affectnet, dummy_folders, fer2013_files, ferplus_files
+from support.dummy_drawing import Truth
+
+from edram_fer.preprocessing.datasets.fer2013 import layouts
+from edram_fer.preprocessing.emotions import EIGHT, SEVEN
+
+DATASETS = ROOT / "preprocessing" / "datasets"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Form:
+    """A form of a data set.
+
+    Attributes:
+        dataset: its name.
+        place: folder below dummy_data; "" where there is only one form.
+        write: writes it into a folder that is not there, and tells the truth.
+        recognised: what `inspect` says of it; "" where it has to be asked for.
+        options: of `datasets.prepare`.
+    """
+
+    dataset: str
+    place: str
+    write: Callable[[Path], Truth]
+    recognised: str
+    options: Mapping = dataclasses.field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        return DATASETS / self.dataset / "dummy_data" / self.place
+
+
+def _fer2013(layout: str) -> Callable[[Path], Truth]:
+    """One of the layouts; those without PublicTest draw a validation split from Training."""
+
+    def write(folder: Path) -> Truth:
+        folder.mkdir(parents=True)
+        fer2013_files.LAYOUTS[layout](folder)
+        if layout in (layouts.USAGE_FOLDERS, layouts.NUMBER_FOLDERS):
+            return Truth(_in_folders(layout), SEVEN)
+        splits, names = defaultdict(dict), {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
+        for number, (usage, emotion, _) in enumerate(fer2013_files.ROWS):
+            splits[names[usage]][f"fer2013-{number:05d}"] = emotion
+        kaggle = layout == layouts.KAGGLE_CSV
+        left_out = sum(len(rows) for split, rows in splits.items() if kaggle and split != "train")
+        return Truth({"train": splits["train"]} if kaggle else splits, SEVEN, left_out)
+
+    return write
+
+
+def _in_folders(layout: str) -> dict[str, dict[str, str]]:
+    splits, numbered = defaultdict(dict), layout == layouts.NUMBER_FOLDERS
+    folders = fer2013_files.LONG_FOLDERS if numbered else fer2013_files.FOLDERS
+    for number, (usage, emotion, _) in enumerate(fer2013_files.ROWS):
+        split = "train" if usage == "Training" else "test"
+        name = f"im{number}.png" if numbered else f"{usage}_{number}.jpg"
+        place = "validation" if usage == "PublicTest" and not numbered else split
+        splits[place][f"{split}/{folders.get(emotion, emotion)}/{name}"] = emotion
+    return dict(splits)
+
+
+def _ferplus(folder: Path) -> Truth:
+    """The labels are those that test_ferplus' oracle finds."""
+    votes = [[int(count) for count in text.split()] for _, text in ferplus_files.VOTES]
+    named = [name is not None for name, _ in ferplus_files.VOTES]
+    ferplus_files.write_source(folder)
+    labels = [name for name, _ in ferplus_files.expected(np.array(votes), named, "majority")]
+    splits, names = defaultdict(dict), {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
+    for number, ((usage, _, _), label) in enumerate(zip(fer2013_files.ROWS, labels)):
+        if label:
+            splits[names[usage]][f"fer2013-{number:05d}"] = label
+    return Truth(splits, EIGHT, labels.count(""))
+
+
+_GIVEN, _NONE = {"detectors": ("given",)}, {"detectors": ("none",)}
+FORMS = (
+    Form("fer2013", "csv", _fer2013(layouts.FER2013_CSV), "FER2013 from fer2013.csv"),
+    Form("fer2013", "icml", _fer2013(layouts.ICML_CSV), "FER2013 from icml_face_data.csv"),
+    Form("fer2013", "kaggle", _fer2013(layouts.KAGGLE_CSV), "FER2013 from Kaggle"),
+    Form("fer2013", "usage_folders", _fer2013(layouts.USAGE_FOLDERS), "FER2013 from folders with Training_"),
+    Form("fer2013", "number_folders", _fer2013(layouts.NUMBER_FOLDERS), "FER2013 from folders with im"),
+    Form("ferplus", "", _ferplus, "FERPlus, majority labels"),
+    Form("affectnet", "csv2017", dummy_affectnet.lists_of_2017, "AffectNet, 2017: csv lists", _GIVEN),
+    Form("affectnet", "automatic2017", dummy_affectnet.automatic_list_of_2017, "", {**_GIVEN, "automatic": True}),
+    Form("affectnet", "npy2021", dummy_affectnet.npy_of_2021, "AffectNet, March 2021", _NONE),
+    Form("affectnet", "json2024", dummy_affectnet.json_of_2024, "AffectNet, AffectNet+ 2024", _NONE),
+    Form("raf_db", "list", dummy_folders.raf_db_list, "RAF-DB, list of labels, aligned", _NONE),
+    Form("raf_db", "folders", dummy_folders.raf_db_folders, "RAF-DB, a folder per label", _NONE),
+    Form("ck_plus", "sequences", dummy_folders.ck_plus_sequences, "CK+, sequences", _NONE),
+    Form("ck_plus", "folders", dummy_folders.ck_plus_folders, "CK+, CK+48", _NONE),
+    Form("ck_plus", "csv", dummy_folders.ck_plus_csv, "CK+, ckextended.csv", _NONE),
+    Form("jaffe", "", dummy_folders.jaffe, "JAFFE, one folder", _NONE),
+    Form("ferg", "", dummy_folders.ferg, "FERG, characters, strict split", _NONE),
+    Form("kdef", "", dummy_folders.kdef, "KDEF, angles S", _NONE),
+    Form("sfew", "", dummy_folders.sfew, "SFEW, a folder per split and emotion", _NONE),
+    Form("expw", "", dummy_folders.expw, "ExpW, label.lst", _GIVEN),
+    Form("folder", "emotions", dummy_folders.folder_of_emotions, "folder, a folder per emotion", _NONE),
+    Form("folder", "splits", dummy_folders.folder_of_splits, "folder, a folder per split and emotion", _NONE),
+)
+
+
+def main() -> None:
+    for dataset in dict.fromkeys(form.dataset for form in FORMS):
+        shutil.rmtree(DATASETS / dataset / "dummy_data", ignore_errors=True)
+    for form in FORMS:
+        truth = form.write(form.folder)
+        size = sum(path.stat().st_size for path in form.folder.rglob("*") if path.is_file())
+        rows = ", ".join(f"{split} {len(rows)}" for split, rows in truth.splits.items())
+        print(f"{form.dataset} {form.place or '-'}: {rows}, left out {truth.left_out}, {size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,16 @@
+"""Where the genuine pictures lie, `shared` beside the checkout or EDRAM_FER_SHARED; without them tests skip."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(os.environ.get("EDRAM_FER_SHARED", Path(__file__).resolve().parents[3] / "shared"))
+FER2013, PHOTOS = SHARED / "data" / "fer2013", SHARED / "data" / "photos"
+
+
+def _needs(folder, what):
+    return pytest.mark.skipif(not folder.is_dir(), reason=f"no genuine {what} in {folder} (EDRAM_FER_SHARED)")
+
+
+needs_fer2013, needs_photos = _needs(FER2013, "FER2013 and FERPlus"), _needs(PHOTOS, "photos")

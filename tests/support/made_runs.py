@@ -1,0 +1,127 @@
+"""Folders of evaluated runs that no model made, and the arrays file that their pictures lie in."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+
+from edram_fer import files
+from edram_fer.attention.template import TEMPLATE
+from edram_fer.evaluation import summary
+from edram_fer.run import predictions
+
+NASTY = '<script>alert("x")</script> & <b>bold</b>'
+EMOTIONS = ["neutral", "happy", "sad"]
+SIZE, STEPS, COUNT = 16, 3, 40
+
+
+def made_up(windows=STEPS, steps=STEPS, seed=0):
+    """Pictures, and what a model might say about them."""
+    rng = np.random.default_rng(seed)
+    pictures = {
+        "image": rng.integers(0, 256, (COUNT, SIZE, SIZE, 1), dtype=np.uint8),
+        "emotion": rng.integers(0, 3, COUNT),
+        "affect": rng.uniform(-1, 1, (COUNT, 2)),
+        "id": np.arange(COUNT),
+    }
+    return pictures, answers(pictures["emotion"], windows, steps, seed)
+
+
+def answers(truth, windows=STEPS, steps=STEPS, seed=0):
+    """What a model might say about pictures of the true labels int [n]."""
+    rng, count = np.random.default_rng([seed, 1]), len(truth)
+    logits = rng.normal(0, 1, (count, steps, 3))
+    logits[np.arange(count), :, truth] += 1
+    matrices = np.eye(2, 3) * rng.uniform(0.3, 0.6, (count, windows, 1, 1)) + rng.normal(0, 0.1, (count, windows, 2, 3))
+    return {
+        "probabilities": (np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)).astype(np.float32),
+        "affect": np.tanh(rng.normal(0, 1, (count, steps, 2))),
+        "windows": matrices.astype(np.float32),
+        "weights": np.full((count, windows), 1 / windows, np.float32),
+    }
+
+
+def landmarks(size):
+    """Of a face that fills a picture."""
+    return (TEMPLATE / 1.9 / 2 + (0.5, 0.3)) * (size - 1)
+
+
+def evaluated(
+    folder, pictures, outputs, recipe="made_up", data="drawn <faces>", emotions=EMOTIONS, split="test", **more
+):
+    """Write the files of an evaluated run.
+
+    emotions: those of the model, in the order of its probabilities; more: further splits and how many of the pictures,
+    from the first, each has.
+    """
+    folder.mkdir(exist_ok=True)
+    parts = {
+        name: predictions.table(name, *(_first(count, each) for each in (pictures, outputs)), EMOTIONS, emotions)
+        for name, count in {split: COUNT, **more}.items()
+    }
+    rows = pa.concat_tables(parts.values())
+    found = {name: summary.scores(part, repeats=20) for name, part in parts.items()}
+    identity = {
+        "recipe": recipe,
+        "model": "edram",
+        "emotions": list(emotions),
+        "data": str(data),
+        "command": "evaluate run",
+        "versions": {"keras": "3.15"},
+        "time": "2024-05-06T07:08:09+00:00",
+        "seconds": 1.5,
+    }
+    predictions.write(rows, folder / "predictions.parquet")
+    files.write_json(folder / "metrics.json", files.plain({"run": identity, "splits": found}))
+    files.write_json(folder / "recipe.json", {"name": recipe, "model_options": {"size": SIZE}, "seed": None})
+    files.write_json(folder / "environment.json", {"python": "3.11", "packages": {"keras": NASTY}})
+    return folder
+
+
+def _first(count, arrays):
+    return {name: values[:count] for name, values in arrays.items()}
+
+
+def three_kinds(root, **options):
+    """Runs a of three glimpses (evaluated with `options`), short of two, cnn without windows, on faces.npz in `root`.
+
+    Returns: (the pictures, their file).
+    """
+    pictures, outputs = made_up()
+    pictures["landmarks"] = np.tile(landmarks(SIZE), (COUNT, 1, 1))
+    data = arrays_file(root / "faces.npz", pictures)
+    evaluated(root / "a", pictures, outputs, data=data, **options)
+    evaluated(root / "short", pictures, answers(pictures["emotion"], 2, 2, seed=8), data=data)
+    whole = answers(pictures["emotion"], 1, 1, seed=9)
+    whole["windows"][:] = np.eye(2, 3)
+    evaluated(root / "cnn", pictures, whole, data=data)
+    return pictures, data
+
+
+def robust(folder, accuracy, split="test", pictures=COUNT):
+    """Write robustness.json: the `accuracy` of each side of 0, 0.5 and 1 and of each angle of 0 and 90, in turn."""
+
+    def row(level, value):
+        told = {"level": level, "accuracy": value, "interval": [value - 0.05, value + 0.05]}
+        fall = accuracy[0] - value
+        return {**told, "drop": fall, "drop_interval": [fall - 0.01, fall + 0.02]}
+
+    rows = [row(*pair) for pair in zip((0, 0.5, 1, 0, 90), accuracy, strict=True)]
+    found = {"split": split, "pictures": pictures, "seed": 0, "most_frequent": 0.4}
+    files.write_json(folder / "robustness.json", {**found, "occluder": rows[:3], "rotation": rows[3:]})
+
+
+def occlusion(folder, pictures, drop, split="test", done=True):
+    """Write saliency_occlusion.npz with the maps [n, H, W] of the first n pictures, finished or not."""
+    settings = {"split": split, "pictures": len(drop), "seed": 0, "window": 4, "stride": 2, "fill": 0.0}
+    ids, labels = pictures["id"][: len(drop)].astype(str), pictures["emotion"][: len(drop)]
+    ends = {"mean_drop": drop[:0], "id": ids, "label": labels, "emotions": np.array(EMOTIONS)} if done else {}
+    np.savez(folder / "saliency_occlusion.npz", settings=json.dumps(settings), done=len(drop), drop=drop, **ends)
+
+
+def arrays_file(path, pictures):
+    """An arrays file with the pictures as its split `test`."""
+    about = {"source": "made up", "version": "1", "fingerprint": "abc", "emotions": np.array(EMOTIONS)}
+    ids = np.array([str(name) for name in pictures["id"]])
+    np.savez(path, **about, **{f"test/{name}": values for name, values in {**pictures, "id": ids}.items()})
+    return path

@@ -1,0 +1,58 @@
+"""A model that trains in seconds, and what two runs are compared by."""
+
+import csv
+
+import keras
+import numpy as np
+from keras import ops
+
+import edram_fer
+from edram_fer.models.contract import FERModel
+from edram_fer.run import checkpoints, layout
+
+STEPS = 5  # of an epoch of the recipe `toy`
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Toy(FERModel):
+    """The contract of a model in two dense layers with dropout: two windows, quick to trace."""
+
+    def __init__(self, image_size=(28, 28), channels=1, classes=7, dropout=0.3, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        self.arguments = dict(image_size=image_size, channels=channels, classes=classes, dropout=dropout, seed=seed)
+        self.drop = keras.layers.Dropout(dropout, seed=seed)
+        self.look, self.answer = keras.layers.Dense(4, "tanh"), keras.layers.Dense(classes)
+        size = image_size[0] * image_size[1] * channels
+        self.look.build((None, size))
+        self.answer.build((None, size))
+        self.build_for_image()
+
+    def call(self, inputs, training=False):
+        x = self.drop(ops.reshape(inputs["image"], (-1, self.look.kernel.shape[0])), training=training)
+        centres = ops.reshape(self.look(x), (-1, 2, 2, 1))
+        zoom = 0.5 * ops.eye(2)[None, None] + 0 * centres
+        return {
+            "emotion": self.answer(x)[:, None] + ops.sum(centres, axis=(1, 2))[:, None],
+            "windows": ops.concatenate([zoom, centres], axis=-1),
+            "weights": 0 * centres[:, :, 0, 0] + 0.5,
+        }
+
+
+def history(run):
+    """Rows of history.csv without the seconds."""
+    with open(run / "history.csv", newline="") as source:
+        return [{k: float(v) for k, v in row.items() if k != "seconds"} for row in csv.DictReader(source)]
+
+
+def assert_same_run(found, expected):
+    """Weights, optimizer, schedule, best so far, history and best model of two runs are equal, bit for bit."""
+    arrays, meta = checkpoints.read_state(found / layout.LATEST)
+    others, expected_meta = checkpoints.read_state(expected / layout.LATEST)
+    for key in ("epoch", "step", "ended", "callbacks"):
+        assert meta[key] == expected_meta[key]
+    assert len(arrays) == len(others)
+    for value, other in zip(arrays, others, strict=True):
+        np.testing.assert_array_equal(value, other)
+    assert history(found) == history(expected)
+    for value, other in zip(edram_fer.load(found).weights, edram_fer.load(expected).weights, strict=True):
+        np.testing.assert_array_equal(ops.convert_to_numpy(value), ops.convert_to_numpy(other))

@@ -1,0 +1,170 @@
+"""Losses and log metrics against NumPy."""
+
+import keras
+import numpy as np
+import pytest
+
+from edram_fer.attention import glimpse_statistics
+from edram_fer.preprocessing.records import UNKNOWN_AFFECT
+from edram_fer.training import losses
+from edram_fer.training.metrics import FinalAccuracy, MostFrequent, WindowStatistics
+
+B, T, K = 5, 3, 4
+RNG = np.random.default_rng(0)
+LOGITS = RNG.normal(0, 2, (B, T, K)).astype("float32")
+LABELS = np.array([0, 3, 1, 1, 2])
+AFFECT = RNG.uniform(-1, 1, (B, T, 2)).astype("float32")
+EMITTED = RNG.uniform(-1, 1, (B, T + 1, 2, 3)).astype("float32")
+
+
+def cross_entropy(target):
+    """Of LOGITS with a target [B, K]: mean over the steps, [B]."""
+    exponent = np.exp(LOGITS - LOGITS.max(axis=-1, keepdims=True))
+    log_probability = np.log(exponent / exponent.sum(axis=-1, keepdims=True))
+    return -(target[:, None] * log_probability).sum(axis=-1).mean(axis=1)
+
+
+def test_guide_loss_is_the_mean_squared_distance_over_the_known_places():
+    windows = EMITTED[:, :T]
+    places = RNG.uniform(-1, 1, (B, T, 2)).astype("float32")
+    places[:, 0] = np.nan
+    places[2] = np.nan
+    distances = np.square(windows[..., 2] - places).sum(axis=-1)
+    loss = losses.GuideLoss()
+    assert float(loss(places, windows)) == pytest.approx(np.nanmean(distances), rel=1e-5)
+    assert float(loss(np.full_like(places, np.nan), windows)) == 0
+
+
+def test_class_weights():
+    np.testing.assert_allclose(losses.class_weights([10, 40, 50]), np.sqrt([100 / 30, 100 / 120, 100 / 150]), rtol=1e-6)
+    np.testing.assert_allclose(losses.class_weights([7, 7, 7, 7]), 1)
+    np.testing.assert_allclose(losses.class_weights([8, 0]), [np.sqrt(0.5), 0])
+    with pytest.raises(ValueError, match="no picture"):
+        losses.class_weights([0, 0])
+
+
+def test_emotion_loss_is_the_weighted_mean_over_the_steps():
+    one_hot, weights = np.eye(K)[LABELS], [0.5, 1.0, 2.0, 3.0]
+    plain, weighted = losses.EmotionLoss(), losses.EmotionLoss(weights)
+    np.testing.assert_allclose(plain.call(LABELS, LOGITS), cross_entropy(one_hot), rtol=1e-5)
+    expected = cross_entropy(one_hot) * np.array(weights)[LABELS]
+    np.testing.assert_allclose(weighted.call(LABELS, LOGITS), expected, rtol=1e-5)
+    assert float(weighted(LABELS, LOGITS)) == pytest.approx(expected.mean(), rel=1e-5)
+    assert float(weighted(LABELS[:, None], LOGITS)) == pytest.approx(expected.mean(), rel=1e-5)  # labels [B, 1] too
+
+
+def test_label_smoothing_spreads_a_share_over_the_classes():
+    target = 0.8 * np.eye(K)[LABELS] + 0.2 / K
+    found = losses.EmotionLoss(label_smoothing=0.2).call(LABELS, LOGITS)
+    np.testing.assert_allclose(found, cross_entropy(target), rtol=1e-5)
+
+
+def test_emotion_loss_of_bfloat16_logits_is_float32():
+    loss = losses.EmotionLoss()(LABELS, keras.ops.cast(LOGITS, "bfloat16"))
+    assert keras.backend.standardize_dtype(loss.dtype) == "float32"
+    assert float(loss) == pytest.approx(cross_entropy(np.eye(K)[LABELS]).mean(), rel=2e-2)
+
+
+def test_affect_loss_counts_only_the_pictures_that_have_both_values():
+    truth = RNG.uniform(-1, 1, (B, 2)).astype("float32")
+    truth[1], truth[3, 1] = UNKNOWN_AFFECT, UNKNOWN_AFFECT
+    known = [0, 2, 4]
+    expected = ((AFFECT - truth[:, None]) ** 2).sum(axis=-1).mean(axis=1)[known].mean()
+    assert float(losses.AffectLoss()(truth, AFFECT)) == pytest.approx(expected, rel=1e-5)
+    wild = AFFECT.copy()
+    wild[[1, 3]] = 1e6
+    assert float(losses.AffectLoss()(truth, wild)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_affect_loss_without_known_values_is_zero():
+    assert float(losses.AffectLoss()(np.full((B, 2), UNKNOWN_AFFECT, "float32"), AFFECT)) == 0
+
+
+def target(zoom=0.35):
+    matrix = np.zeros((2, 3), "float32")
+    matrix[0, 0] = matrix[1, 1] = zoom
+    return np.repeat(matrix[None], B, axis=0)
+
+
+def test_location_loss_of_the_entries_leaves_shear_and_translation_free():
+    expected = ((EMITTED[..., 0, 0] - 0.35) ** 2 + (EMITTED[..., 1, 1] - 0.35) ** 2).mean(axis=1)
+    np.testing.assert_allclose(losses.LocationLoss().call(target(), EMITTED), expected, rtol=1e-5)
+    free = EMITTED.copy()
+    free[..., 0, 1:], free[..., 1, [0, 2]] = 0.9, -0.7
+    np.testing.assert_allclose(losses.LocationLoss().call(target(), free), expected, rtol=1e-5)
+
+
+def test_location_loss_of_the_extents_cannot_be_evaded_by_rotation():
+    extents = np.abs(EMITTED[..., :2]).sum(axis=-1)
+    loss = losses.LocationLoss(measure="extent")
+    expected = ((extents - 0.35) ** 2).sum(axis=-1).mean(axis=1)
+    np.testing.assert_allclose(loss.call(target(), EMITTED), expected, rtol=1e-5)
+    turned = np.tile(np.array([[0.35, 0.79, 0], [-0.82, 0.35, 0]], "float32"), (B, T + 1, 1, 1))
+    assert float(losses.LocationLoss()(target(), turned)) == pytest.approx(0, abs=1e-9)
+    assert float(loss(target(), turned)) == pytest.approx(0.79**2 + 0.82**2, rel=1e-5)
+
+
+def test_location_loss_of_all_six_entries():
+    known = RNG.uniform(-1, 1, (B, 2, 3)).astype("float32")
+    weights = np.array([[1, 0.5, 1], [0.5, 1, 1]])
+    expected = (weights * (EMITTED - known[:, None]) ** 2).sum(axis=(-2, -1)).mean(axis=1)
+    loss = losses.LocationLoss(losses.ALL_ENTRIES)
+    np.testing.assert_allclose(loss.call(known, EMITTED), expected, rtol=1e-5)
+    with pytest.raises(ValueError, match="'entries' or 'extent', got 'area'"):
+        losses.LocationLoss(measure="area")
+
+
+def test_region_biased_loss_compares_the_best_crop_with_the_whole_face():
+    mu = np.float32([[0.5, 0.3, 0.4], [0.5, 0.55, 0.2], [0.5, 0.9, 0.1], [0.9, 0.1, 0.2]])
+    found = losses.RegionBiasedLoss(0.1).call(np.zeros(4), mu)
+    np.testing.assert_allclose(found, [0.2, 0.05, 0, 0.8], atol=1e-6)
+    assert float(losses.RegionBiasedLoss(0.1)(np.zeros(4), mu)) == pytest.approx(1.05 / 4, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        losses.EmotionLoss([1, 2, 3, 4], 0.1),
+        losses.AffectLoss(),
+        losses.LocationLoss(losses.ALL_ENTRIES, "extent"),
+        losses.RegionBiasedLoss(0.02),
+    ],
+)
+def test_config_holds_every_argument(thing):
+    again = keras.losses.deserialize(keras.losses.serialize(thing))
+    assert type(again) is type(thing) and again.get_config() == thing.get_config()
+
+
+def test_final_accuracy_looks_at_the_last_step_over_all_batches():
+    metric, right = FinalAccuracy(), (LOGITS[:, -1].argmax(axis=-1) == LABELS)
+    metric.update_state(LABELS, LOGITS)
+    assert float(metric.result()) == pytest.approx(right.mean())
+    metric.update_state(LOGITS[:2, -1].argmax(axis=-1), LOGITS[:2])
+    assert float(metric.result()) == pytest.approx((right.sum() + 2) / (B + 2))
+
+
+def test_window_statistics_agree_with_attention():
+    windows = np.random.default_rng(1).normal(0, 0.5, (40, 3, 2, 3)).astype("float32")
+    metric = WindowStatistics(3)
+    for part in np.split(windows, [16, 32]):  # the last batch is shorter
+        metric.update_state(np.zeros(len(part)), part)
+    found, expected = metric.result(), glimpse_statistics(windows)
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        assert float(found[name]) == pytest.approx(value, abs=1e-5), name
+    assert keras.metrics.deserialize(keras.metrics.serialize(metric)).windows == 3
+
+
+def test_window_statistics_see_a_collapse():
+    metric = WindowStatistics(1)
+    metric.update_state(np.zeros(64), np.tile(np.array([[0.3, 0, 0.9], [0, 0.3, -0.9]], "float32"), (64, 1, 1, 1)))
+    found = metric.result()
+    assert float(found["x_1_sd"]) < 0.002 and float(found["x_1"]) == pytest.approx(0.9)
+
+
+def test_the_share_of_what_most_are_called():
+    metric = MostFrequent(K)
+    for part in (slice(0, 2), slice(2, None)):
+        metric.update_state(LABELS[part], LOGITS[part])
+    said = LOGITS[:, -1].argmax(axis=1)
+    assert float(metric.result()) == pytest.approx(np.bincount(said).max() / B)

@@ -1,0 +1,74 @@
+"""The recipes of Deep-Emotion and RAN train and evaluate; what their logs hold."""
+
+import logging
+
+import numpy as np
+import pytest
+from support.toy import history
+
+from edram_fer.evaluation import evaluate
+from edram_fer.models.region_attention.iresnet import IResNet
+from edram_fer.models.region_attention.ran import BACKBONES
+from edram_fer.recipes import recipe
+from edram_fer.training import callbacks, loop
+
+SMALL = {
+    "deep_emotion_fer2013": ["penalty=0.1"],
+    "deep_emotion_plus": ["trunk_filters=(2, 2, 2, 2)", "units=4", "dtype=float32"],
+    "ran_ferplus_small": ["backbone_filters=(2, 2, 2, 2)", "crop_size=16", "margin=0.3", "region_weight=2"],
+}
+
+
+@pytest.fixture(scope="module", params=SMALL)
+def run(request, arrays_file, tmp_path_factory):
+    """(name, run folder) of a shipped recipe after one epoch on noise."""
+    settings = [f"data={arrays_file}", "epochs=1", "batch_size=40", "seed=1", *SMALL[request.param]]
+    folder = tmp_path_factory.mktemp("run") / "run"
+    resolved = recipe.override(recipe.get(request.param), settings)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edram_fer.training.loop._tensorboard", lambda run: [])
+        patch.setitem(BACKBONES, "iresnet18", (IResNet, (1, 0, 0, 0)))  # one block: tracing eight takes long
+        loop.train(resolved, folder, verbose=0)
+        yield request.param, folder
+
+
+def test_a_recipe_trains_with_its_losses_and_evaluates(run):
+    name, folder = run
+    (row,) = history(folder)
+    assert all(np.isfinite(value) for value in row.values())
+    if name == "ran_ferplus_small":
+        parts = row["val_emotion_loss"] + 2 * row["val_attention_loss"]
+        assert row["val_loss"] == pytest.approx(parts, rel=1e-4)
+        assert row["val_attention_loss"] > 0
+        assert row["val_zoom_2"] == pytest.approx(0.75, abs=1e-3)
+    else:
+        assert not any("attention" in key for key in row) and row["val_zoom_1"] > 0
+    metrics = evaluate.evaluate(folder)
+    assert 0 <= metrics["splits"]["test"]["accuracy"] <= 1
+
+
+def test_the_margin_is_the_models_option():
+    resolved = recipe.override(recipe.get("ran_ferplus"), ["margin=0.02", "region_weight=0.5"])
+    assert resolved.options["margin"] == 0.02 and resolved.region_weight == 0.5
+
+
+def test_another_model_takes_the_options_that_it_knows():
+    resolved = recipe.override(recipe.get("fer2013"), ["model=ran", "backbone=iresnet18", "stem=small"])
+    assert resolved.options == {"affect": False, "dropout": 0.2, "backbone": "iresnet18", "stem": "small"}
+    resolved = recipe.override(recipe.get("fer2013"), ["model=deep_emotion", "variant=plus", "transformer=false"])
+    assert resolved.options == {"affect": False, "dropout": 0.2, "variant": "plus", "transformer": False}
+
+
+def test_falling_into_one_class_is_told_in_the_log(tmp_path, caplog):
+    log, logs = callbacks.Log(tmp_path, [], fixed_first=False, given=True), {"val_emotion_accuracy": 0.2494}
+    with caplog.at_level(logging.WARNING):
+        log._warn_of_one_class({**logs, "val_emotion_most_frequent": 0.98})
+        assert not caplog.text
+        log._warn_of_one_class({**logs, "val_emotion_most_frequent": 1.0})
+    assert "it calls 100.0 % of the validation pictures the same (accuracy 0.2494)" in caplog.text
+
+
+def test_crops_that_never_move_have_not_collapsed(tmp_path, caplog):
+    logs = {f"val_{name}_{t}{sd}": 0.0 for t in (1, 2, 3) for name in ("x", "y") for sd in ("", "_sd")}
+    callbacks.Log(tmp_path, [], fixed_first=False, given=True)._warn(logs)
+    assert not caplog.text

@@ -1,0 +1,95 @@
+"""What the optimizer of a recipe decays, and its schedule."""
+
+import keras
+import numpy as np
+import pytest
+from support.tiny import TINY
+
+from edram_fer import models
+from edram_fer.recipes import recipe
+from edram_fer.training import optimizer
+
+
+def test_decay_is_of_kernels_but_not_of_the_emission_network():
+    model = models.build("edram", **TINY)
+    adamw = optimizer.make(
+        recipe.Recipe(optimizer="adamw", learning_rate=0.1, weight_decay=0.5, schedule="constant"),
+        steps=10,
+        variables=model.trainable_variables,
+    )
+    before = [np.array(v.value) for v in model.trainable_variables]
+    adamw.apply([keras.ops.zeros(v.shape) for v in model.trainable_variables], model.trainable_variables)
+    for variable, old in zip(model.trainable_variables, before, strict=True):
+        kernel = variable.path.endswith("kernel") and "emission" not in variable.path
+        expected = old * (1 - 0.1 * 0.5) if kernel else old
+        np.testing.assert_allclose(np.array(variable.value), expected, rtol=1e-6, err_msg=variable.path)
+    assert any("emission" in v.path and v.path.endswith("kernel") for v in model.trainable_variables)
+
+
+def test_warm_up_and_cosine():
+    made = recipe.Recipe(learning_rate=0.1, min_learning_rate=0.01, schedule="cosine", warmup_epochs=2, epochs=12)
+    rate = optimizer.make(made, steps=5, variables=[])._learning_rate
+    assert float(rate(0)) == 0 and float(rate(5)) == pytest.approx(0.05) and float(rate(10)) == pytest.approx(0.1)
+    halfway = 0.01 + (0.1 - 0.01) * 0.5  # of 50 steps of cosine
+    assert float(rate(35)) == pytest.approx(halfway, rel=1e-5) and float(rate(60)) == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("nesterov", [True, False])
+def test_sgd_is_momentum_with_the_decay_in_the_gradient(nesterov):
+    kernel, bias = (keras.Variable(np.ones(2, "float32"), name=name) for name in ("kernel", "bias"))
+    settings = {
+        "learning_rate": 0.1,
+        "momentum": 0.8,
+        "nesterov": nesterov,
+        "weight_decay": 0.5,
+        "schedule": "constant",
+    }
+    sgd = optimizer.make(recipe.Recipe(optimizer="sgd", clip_norm=100, **settings), 10, [kernel, bias])
+    sgd.build([kernel, bias])
+    gradients = np.random.default_rng(0).normal(0, 1, (4, 2, 2)).astype("float32")
+    weights, velocity = np.ones((2, 2)), np.zeros((2, 2))
+    for gradient in gradients:
+        sgd.apply([keras.ops.convert_to_tensor(part) for part in gradient], [kernel, bias])
+        full = gradient + 0.5 * weights * [[1], [0]]  # the bias is not decayed
+        velocity = 0.8 * velocity + full  # Sutskever et al. 2013 as PyTorch writes it
+        weights = weights - 0.1 * (full + 0.8 * velocity if nesterov else velocity)
+    np.testing.assert_allclose([np.array(kernel.value), np.array(bias.value)], weights, rtol=1e-5)
+
+
+def test_decay_of_adam_is_in_the_gradient():
+    values, found = np.array([1.0, -2], "float32"), []
+    for decay in (0.3, 0.0):
+        kernel, bias = (keras.Variable(values, name=name) for name in ("kernel", "bias"))
+        made = optimizer.make(recipe.Recipe(optimizer="adam", schedule="constant", learning_rate=0.1, clip_norm=100,
+                                            weight_decay=decay), 10, [kernel, bias])
+        made.build([kernel, bias])
+        for gradient in np.random.default_rng(1).normal(0, 1, (3, 2)).astype("float32"):
+            own = gradient if decay else gradient + 0.3 * np.array(kernel.value)
+            made.apply([keras.ops.convert_to_tensor(part) for part in (own, gradient)], [kernel, bias])
+        found.append(np.array([kernel.value, bias.value]))
+    np.testing.assert_allclose(*found, rtol=1e-6)
+    assert np.abs(found[0][0] - found[0][1]).max() > 1e-3
+
+
+def test_steps_divide_the_rate_by_ten():
+    made = recipe.Recipe(learning_rate=0.1, schedule="steps", step_epochs=(2, 4.5))
+    rate = optimizer.make(made, steps=10, variables=[])._learning_rate
+    for step, expected in ((0, 0.1), (19, 0.1), (20, 0.01), (44, 0.01), (45, 0.001), (90, 0.001)):
+        assert float(rate(step)) == pytest.approx(expected), step
+
+
+@pytest.mark.parametrize("decay", [None, 0.3])
+def test_adam_in_one_pass_is_keras_adam(decay):
+    start, rng = [np.ones((3, 2), "float32"), np.ones(4, "float32")], np.random.default_rng(0)
+    steps = [[rng.normal(0, 1, values.shape).astype("float32") for values in start] for _ in range(5)]
+    found = []
+    for kind in (optimizer.Adam, keras.optimizers.Adam):
+        variables = [keras.Variable(values) for values in start]
+        made = kind(keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.9), weight_decay=decay, global_clipnorm=1.0)
+        made.build(variables)
+        for gradients in steps:
+            made.apply([keras.ops.convert_to_tensor(gradient) for gradient in gradients], variables)
+        found.append([np.array(variable.value) for variable in (*variables, *made.variables)])
+    assert len(found[0]) == len(found[1]) and np.abs(found[0][0] - 1).max() > 0.1
+    for own, other in zip(*found, strict=True):
+        np.testing.assert_allclose(own, other, rtol=1e-5, atol=1e-7)

@@ -1,0 +1,225 @@
+"""Exact resume: kills, signals, early stopping; and what a run refuses to go on from."""
+
+import dataclasses
+import fcntl
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from functools import partial
+from io import BytesIO
+
+import numpy as np
+import pytest
+from support.paths import ROOT
+from support.scratch import AUGMENTATION, SCRATCH
+from support.toy import STEPS, assert_same_run, history
+
+from edram_fer import files
+from edram_fer.run import checkpoints, environment, layout
+from edram_fer.training import callbacks, loop
+
+# Writes checkpoints as ever, but dies in the middle of number MOMENT. Arguments: MOMENT, then those of train.py.
+SABOTEUR = """
+import os, runpy, signal, sys
+import numpy
+
+moment, write, count = int(sys.argv.pop(1)), numpy.savez, 0
+
+def savez(path, **arrays):
+    global count
+    count += 1
+    write(path, **arrays)
+    if count == moment:
+        os.truncate(path, os.path.getsize(path) // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+numpy.savez = savez
+runpy.run_path("train.py", run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module")
+def toy_run(toy_recipe, tmp_path_factory):
+    """A run of the toy that nothing stopped."""
+    run = tmp_path_factory.mktemp("toy") / "run"
+    loop.train(toy_recipe, run, verbose=0)
+    return run
+
+
+@pytest.fixture
+def at_step(monkeypatch):
+    """at_step(n, deed): call `deed` in the n-th training step from now on."""
+
+    def install(number, deed):
+        count, inner = iter(range(1, 1000)), callbacks.NanGuard.on_train_batch_end
+
+        def step(self, batch, logs=None):
+            inner(self, batch, logs)
+            if next(count) == number:
+                deed()
+
+        monkeypatch.setattr(callbacks.NanGuard, "on_train_batch_end", step)
+
+    return install
+
+
+def send(*numbers):
+    return lambda: [os.kill(os.getpid(), number) for number in numbers]
+
+
+def command(*arguments, preamble=None):
+    """Run train.py in a process of its own, with a preamble or not, and with as many threads as a user's has."""
+    start = [sys.executable, "train.py"] if preamble is None else [sys.executable, "-c", preamble]
+    settings = {name: value for name, value in os.environ.items() if name != "TF_NUM_INTRAOP_THREADS"}
+    call = [*start, *map(str, arguments)]
+    run = subprocess.run(call, cwd=ROOT, env=settings, capture_output=True, text=True, timeout=600)
+    return run.returncode, run.stderr.strip().splitlines()
+
+
+def unfinish(run):
+    """As if the process had died just before it noted the end."""
+    noted = environment.read(run)
+    del noted["finished"]
+    files.write_json(run / "environment.json", noted)
+
+
+@pytest.fixture
+def unfinished(toy_run, tmp_path):
+    """A copy of the toy's run that may be broken, not finished."""
+    run = tmp_path / "run"
+    shutil.copytree(toy_run, run)
+    unfinish(run)
+    return run
+
+
+def test_killed_while_it_writes_a_checkpoint_and_resumed(small_edram, tmp_path):
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    recipe = ["forch2019", *(part for setting in small_edram for part in ("--set", setting)), "--quiet", "--out"]
+    assert command(*recipe, whole)[0] == 0
+    # Number 5 is that of step 4 in epoch 2; number 4, of step 2, stays.
+    code, _ = command(5, *recipe, run, preamble=SABOTEUR)
+    assert code == -signal.SIGKILL
+    [half] = run.glob("checkpoints/.*")
+    with pytest.raises(ValueError, match="is damaged"):
+        checkpoints.read_state(half)
+    _, meta = checkpoints.read_state(run / layout.LATEST)
+    assert (meta["epoch"], meta["step"]) == (1, 2)
+    assert [row["epoch"] for row in history(run)] == [1]
+    code, lines = command("--resume", run, "--quiet")
+    assert code == 0, lines
+    assert not any("UserWarning" in line for line in lines)
+    assert not half.exists()
+    assert_same_run(run, whole)
+    assert len({row["learning_rate"] for row in history(run)}) > 1  # the plateau schedule has acted
+    assert len(environment.read(run)["starts"]) == 2
+
+
+@pytest.mark.parametrize("step", [2, STEPS, 2 * STEPS - 1, 3 * STEPS])
+def test_stopped_by_a_signal_and_resumed(toy_recipe, toy_run, at_step, tmp_path, step):
+    run, (epoch, rest) = tmp_path / "run", divmod(step, STEPS)
+    place = f"in epoch {epoch + 1}, after step {rest}" if rest else f"after epoch {epoch}"
+    at_step(step, send(signal.SIGTERM if step % 2 else signal.SIGINT))
+    with pytest.raises(checkpoints.Interrupted, match=f"^{place}$"):
+        loop.train(toy_recipe, run, verbose=0)
+    assert len(history(run) if epoch else []) == epoch  # the last step of an epoch waits for its validation
+    loop.resume(run, verbose=0)
+    assert_same_run(run, toy_run)
+
+
+def test_training_from_scratch_is_resumed_as_exactly(toy_recipe, at_step, tmp_path):
+    recipe = dataclasses.replace(toy_recipe, augmentation=AUGMENTATION, **SCRATCH)
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    loop.train(recipe, whole, verbose=0)
+    at_step(STEPS + 3, send(signal.SIGTERM))
+    with pytest.raises(checkpoints.Interrupted, match="^in epoch 2, after step 3$"):
+        loop.train(recipe, run, verbose=0)
+    loop.resume(run, verbose=0)
+    assert_same_run(run, whole)
+
+
+def test_the_second_ctrl_c_stops_at_once(toy_recipe, at_step, tmp_path):
+    at_step(3, send(signal.SIGTERM, signal.SIGTERM, signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(toy_recipe, tmp_path / "run", verbose=0)
+    assert checkpoints.read_state(tmp_path / "run" / layout.LATEST)[1]["step"] == 2
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL  # as it was
+
+
+def test_a_run_stopped_before_its_first_checkpoint_begins_anew(toy_recipe, toy_run, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(toy_run, run)
+    shutil.rmtree(run / "checkpoints")
+    unfinish(run)
+    loop.resume(run, verbose=0)
+    assert_same_run(run, toy_run)
+
+
+def test_resuming_a_finished_run_changes_nothing(toy_run, caplog):
+    before = {path: path.read_bytes() for path in toy_run.rglob("*") if path.is_file()}
+    with caplog.at_level(logging.INFO):
+        loop.resume(toy_run)
+    assert "is finished: nothing to go on with" in caplog.text
+    assert before == {path: path.read_bytes() for path in toy_run.rglob("*") if path.is_file()}
+
+
+def test_only_one_process_trains_in_a_folder(unfinished, toy_recipe, tmp_path):
+    (tmp_path / "new" / "checkpoints").mkdir(parents=True)
+    for folder, begin in ((unfinished, loop.resume), (tmp_path / "new", partial(loop.train, toy_recipe))):
+        with open(folder / "checkpoints" / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with pytest.raises(BlockingIOError, match=f"another process is training in {folder}"):
+                begin(folder, verbose=0)
+    loop.resume(unfinished, verbose=0)
+
+
+def test_early_stopping_holds_after_a_resume(toy_recipe, tmp_path, caplog):
+    run = tmp_path / "run"
+    loop.train(dataclasses.replace(toy_recipe, epochs=9, patience=1, monitor="val_zoom_1"), run, verbose=0)
+    rows = history(run)
+    assert len(rows) == 2  # the toy's zoom never changes: no epoch is better than the first
+    unfinish(run)
+    with caplog.at_level(logging.INFO):
+        loop.resume(run, verbose=0)
+    assert history(run) == rows and environment.read(run)["finished"]
+    assert "best val_zoom_1 0.5000" in caplog.text
+
+
+def test_resuming_with_changed_data(unfinished, toy_recipe, contents, tmp_path):
+    changed = dict(np.load(toy_recipe.data))
+    np.savez(tmp_path / "changed.npz", **{**changed, "fingerprint": "xyz"})
+    files.write_json(unfinished / "recipe.json", {**toy_recipe.to_json(), "data": str(tmp_path / "changed.npz")})
+    with pytest.raises(ValueError, match="changed.npz has changed.*expected fingerprint abc, found xyz"):
+        loop.resume(unfinished)
+
+
+def test_resuming_a_damaged_or_foreign_checkpoint(unfinished, toy_recipe):
+    path = unfinished / layout.LATEST
+    content = path.read_bytes()
+    for damaged in (content[: len(content) // 2], b"", content[:2000] + bytes(500) + content[2500:]):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=f"{path} is damaged"):
+            loop.resume(unfinished)
+    arrays = dict(np.load(BytesIO(content)))
+    meta = json.loads(str(arrays["meta"]))
+    del meta["epoch"]
+    fewer = {name: value for name, value in arrays.items() if name != "v00000"}
+    for changed, words in (({**arrays, "meta": json.dumps(meta)}, "lacks epoch"), (fewer, "not of the shapes")):
+        np.savez(path, **changed)
+        with pytest.raises(ValueError, match=f"{path} is damaged: it.* {words}"):
+            loop.resume(unfinished)
+    path.write_bytes(content)
+    files.write_json(unfinished / "recipe.json", {**toy_recipe.to_json(), "emotions": "eight"})
+    with pytest.raises(ValueError, match=f"{path} holds the state of another model or optimizer"):
+        loop.resume(unfinished)
+    noted = environment.read(unfinished)
+    files.write_json(unfinished / "environment.json", {**noted, "data": 3})
+    with pytest.raises(ValueError, match="environment.json is not that of a run: expected `data`"):
+        loop.resume(unfinished)
+    files.write_json(unfinished / "environment.json", noted)
+    files.write_json(unfinished / "recipe.json", {**toy_recipe.to_json(), "epochs": "many"})
+    with pytest.raises(ValueError, match="recipe.json: epochs: expected a whole number, got 'many'"):
+        loop.resume(unfinished)

@@ -1,0 +1,55 @@
+"""Models that come with the package: kept in float16, loaded by name."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.genuine import FER2013, needs_fer2013
+
+import edram_fer
+from edram_fer import weights
+from edram_fer.evaluation.inference import predict
+from edram_fer.preprocessing import emotions
+from edram_fer.run import checkpoints
+
+ACCURACY = 0.654  # of the package's model on the test pictures of FER2013, docs/results.md
+
+
+def test_a_run_put_among_them_is_loaded_by_its_name(trained, contents, tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "FOLDER", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    weights.halve(trained.run / "model.keras", weights.path_of("faces"))
+    original, halved = edram_fer.load(trained.run), edram_fer.load("faces")
+    assert halved.emotions == original.emotions and weights.names() == ["faces"]
+    for ours, theirs in zip(halved.weights, original.weights, strict=True):
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_array_equal(ours, np.asarray(theirs).astype("float16").astype(ours.dtype))
+    images = {"image": contents["validation"]["image"].astype("float32") / 255}
+    outputs, expected = halved.predict_on_batch(images), original.predict_on_batch(images)
+    for name, values in outputs.items():
+        np.testing.assert_allclose(values, expected[name], atol=0.02)
+
+
+def test_an_unknown_name_is_told_what_there_is():
+    with pytest.raises(FileNotFoundError, match="nobody is missing; expected a run folder .*, or one of the models"):
+        edram_fer.load("nobody")
+
+
+def test_values_that_float16_cannot_hold_are_named(trained, tmp_path):
+    model = edram_fer.load(trained.run)
+    model.trainable_weights[0].assign(np.full(model.trainable_weights[0].shape, 1e6, "float32"))
+    checkpoints.save(model, tmp_path / "wild.keras", model.emotions)
+    with pytest.raises(ValueError, match=r"float16 cannot hold its values, up to 1e\+06"):
+        weights.halve(tmp_path / "wild.keras", tmp_path / "half.keras")
+    assert not (tmp_path / "half.keras").exists()
+
+
+@needs_fer2013
+def test_the_package_s_model_of_fer2013_scores_what_the_docs_say():
+    Image.MAX_IMAGE_PIXELS = None
+    index, mosaic = np.load(FER2013 / "index.npz"), np.asarray(Image.open(FER2013 / "mosaic.png"))
+    tiles = mosaic.reshape(mosaic.shape[0] // 48, 48, -1, 48).swapaxes(1, 2).reshape(-1, 48, 48, 1)
+    chosen = np.flatnonzero(index["usage"] == 2)[::3]
+    model = edram_fer.load("fer2013-edram")
+    found = predict(model, tiles[index["tile"][chosen]])["probabilities"][:, -1].argmax(axis=-1)
+    truth = [model.emotions.index(emotions.from_code("FER2013", code)) for code in index["emotion"][chosen].tolist()]
+    assert np.mean(found == truth) == pytest.approx(ACCURACY, abs=0.04)  # of a third of the test pictures
