@@ -5,6 +5,7 @@
 Makes a training.csv of 200,000 rows (or ROWS) like the published one, 1.1 kB each with 68 landmarks, in a temporary
 folder; "records" ends after reading. Times are the process' own, not the clock's; memory is its peak.
 """
+
 import hashlib
 import resource
 import sys
@@ -25,8 +26,12 @@ from edram_fer.preprocessing.records import Annotations, FaceRecord, fingerprint
 HEADER = "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal"
 
 
-def write(folder: Path, rows: int, between: tuple[float, float] = (10, 900),
-          boxes: Sequence[tuple[float, float, float, float]] = ((20, 20, 210, 210),)) -> None:
+def write(
+    folder: Path,
+    rows: int,
+    between: tuple[float, float] = (10, 900),
+    boxes: Sequence[tuple[float, float, float, float]] = ((20, 20, 210, 210),),
+) -> None:
     """training.csv, and the folder of its pictures without these; landmarks lie `between` two numbers of pixels.
 
     `boxes`: (left, top, width, height) in pixels, those of the rows in turn.
@@ -39,8 +44,9 @@ def write(folder: Path, rows: int, between: tuple[float, float] = (10, 900),
         for row in range(rows):
             code = 11 * (row * 7 % 1000) // 1000
             box = ",".join(f"{value:.0f}" for value in boxes[row % len(boxes)])
-            file.write(f"{row % 1500}/{row:056x}.jpg,{box},{points[row % 500]},{code},"
-                       f"0.{row % 997:06d},-0.{row % 991:06d}\n")
+            file.write(
+                f"{row % 1500}/{row:056x}.jpg,{box},{points[row % 500]},{code},0.{row % 997:06d},-0.{row % 991:06d}\n"
+            )
 
 
 def timed(name: str, work: Callable, rows: int) -> None:
@@ -59,8 +65,11 @@ def read(found: Annotations, rows: int) -> None:
 
 def tabulate(found: Annotations, folder: Path, rows: int) -> None:
     chunks = []
-    timed("chunk files, no pictures", lambda: chunks.extend(_chunk(*chunk) for chunk in
-                                                            faces.numbered_chunks(found, folder)), rows)
+    timed(
+        "chunk files, no pictures",
+        lambda: chunks.extend(_chunk(*chunk) for chunk in faces.numbered_chunks(found, folder)),
+        rows,
+    )
     tables = []
     timed("table of all faces", lambda: tables.append(FaceTable(chunks, found.classes, Division())), rows)
     timed("rows.parquet", lambda: face_table.write_rows(tables[0], folder / "rows.parquet"), rows)
@@ -71,8 +80,18 @@ def _chunk(path: Path, records: list[FaceRecord]) -> Path:
     made = []
     for record in records:
         digest = hashlib.blake2b(record.id.encode(), digest_size=16).digest()
-        made.append({"id": record.id, "row": record.row, "picture": record.picture, "split": record.split,
-                     "emotion": record.emotion, "status": record.status, "digest": digest, "picture_digest": digest})
+        made.append(
+            {
+                "id": record.id,
+                "row": record.row,
+                "picture": record.picture,
+                "split": record.split,
+                "emotion": record.emotion,
+                "status": record.status,
+                "digest": digest,
+                "picture_digest": digest,
+            }
+        )
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(made, schema=faces.SCHEMA), path, compression="zstd")
     return path
 

@@ -109,8 +109,10 @@ def stages(paths):
         "PNG": (faces._png, equal),
         "all of a photo": (ours, paths),
     }
-    return {name: min(1e3 * sum(timed(function, item) for item in items) / len(items) for _ in range(5))
-            for name, (function, items) in work.items()}
+    return {
+        name: min(1e3 * sum(timed(function, item) for item in items) / len(items) for _ in range(5))
+        for name, (function, items) in work.items()
+    }
 
 
 def main():

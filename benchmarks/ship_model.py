@@ -1,6 +1,6 @@
 """Put the model of a run among those that the package ships, with its weights in float16.
 
-    python -m benchmarks.ship_model RUN NAME
+python -m benchmarks.ship_model RUN NAME
 """
 
 import sys

@@ -1,10 +1,11 @@
 """A page of small pictures in titled rows, to see at a glance what a preparation made."""
+
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-CELL, GAP, TITLE = 96, 6, 18    # pixels
+CELL, GAP, TITLE = 96, 6, 18  # pixels
 
 
 def sheet(rows: Mapping[str, Sequence[np.ndarray]]) -> Image.Image:

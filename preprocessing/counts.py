@@ -1,17 +1,21 @@
 """What a data set's annotations hold, beside what is published about it."""
+
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
 from edram_fer.preprocessing.records import OK, Annotations
 
-_PARTICULAR = re.compile(r"'[^']*'|[-+]?\d+(\.\d+)?(e[-+]?\d+)?")   # what a status says of its own row
+_PARTICULAR = re.compile(r"'[^']*'|[-+]?\d+(\.\d+)?(e[-+]?\d+)?")  # what a status says of its own row
 
 
 def beside(what: str, found: int, published: int) -> str:
     """A line for people with a number and the published one, a warning where they differ."""
-    return (f"{what}: {found:,}, as published" if found == published else
-            f"WARNING: {what}: {found:,}, published {published:,}")
+    return (
+        f"{what}: {found:,}, as published"
+        if found == published
+        else f"WARNING: {what}: {found:,}, published {published:,}"
+    )
 
 
 def kinds(statuses: Counter) -> dict[str, Counter]:
@@ -28,8 +32,10 @@ def kinds(statuses: Counter) -> dict[str, Counter]:
 
 def reasons(statuses: Counter, most: int = 20) -> list[tuple[str, int]]:
     """Why rows cannot be used, a line for each of `kinds` with its number of rows; those beyond `most` come as one."""
-    found = [(status if len(kind) == 1 else f"{status} and the like", kind.total())
-             for status, kind in kinds(statuses).items()]
+    found = [
+        (status if len(kind) == 1 else f"{status} and the like", kind.total())
+        for status, kind in kinds(statuses).items()
+    ]
     rest = found[most:]
     return found[:most] + ([(f"{len(rest)} other reasons", sum(rows for _, rows in rest))] if rest else [])
 
@@ -53,4 +59,5 @@ def _classes(split: str, counts: Mapping[str | None, int], published: Mapping[st
     if all(count == number for _, count, number in pairs):
         return f"labels of {split}, as published: " + ", ".join(f"{name} {count:,}" for name, count, _ in pairs)
     return f"WARNING: labels of {split}, the published number in brackets: " + ", ".join(
-        f"{name} {count:,} ({number:,})" for name, count, number in pairs)
+        f"{name} {count:,} ({number:,})" for name, count, number in pairs
+    )

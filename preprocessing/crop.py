@@ -3,12 +3,13 @@
 Boxes are (left, top, width, height) in pixels, origin top left, as everywhere in this project. Source of the steps:
 Forch, Vitay, Hamker, "Recurrent Spatial Attention for Facial Emotion Recognition", 2019.
 """
+
 import cv2
 import numpy as np
 
 from edram_fer.preprocessing.photos import MIN_SIDE
 
-CHIN = slice(7, 10)     # of the 68 landmarks
+CHIN = slice(7, 10)  # of the 68 landmarks
 
 
 def square(box, image_size, margin: float = 0.0, landmarks=None) -> tuple[int, int, int]:
@@ -34,7 +35,7 @@ def square(box, image_size, margin: float = 0.0, landmarks=None) -> tuple[int, i
     if left >= columns or top >= rows or left + width <= 0 or top + height <= 0:
         raise ValueError(f"box at ({left:g}, {top:g}), {width:g}x{height:g}, lies outside the {columns}x{rows} picture")
     side = max(width, height) * (1 + margin)
-    x, y = left + width / 2, top + height / 2 - side / 2    # middle of the upper edge
+    x, y = left + width / 2, top + height / 2 - side / 2  # middle of the upper edge
     if landmarks is not None:
         chin = float(np.max(np.asarray(landmarks)[CHIN, 1]))
         if chin > y + 2 * side:

@@ -4,6 +4,7 @@ A detector is called with a picture, uint8 [H, W, 3] RGB, and returns its faces,
 at the first call, so a detector can be sent to another process before. "given" and "none" need no detector: the box
 of the annotation, and a picture that is a face already.
 """
+
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from edram_fer.preprocessing import model_files, yunet
 
 NO_FACE = "no_face"
 CHOICES = ("largest", "centre", "all")
-AGREED = 0.3    # overlap (IoU) from which two boxes mean the same face
+AGREED = 0.3  # overlap (IoU) from which two boxes mean the same face
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Face:
         points: [n, 2] landmarks (x, y) in pixels that the detector itself gives (YuNet: right eye, left eye, nose,
             right and left corner of the mouth, "right" as the person's), or None.
     """
+
     box: tuple[float, float, float, float]
     score: float
     points: np.ndarray | None = None
@@ -43,6 +45,7 @@ class YuNet:
         threshold: lowest score.
         folder: of the model file; None: the package that carries it.
     """
+
     size: int = 640
     threshold: float = 0.7
     folder: Path | None = None
@@ -52,8 +55,9 @@ class YuNet:
     def __call__(self, picture: np.ndarray) -> list[Face]:
         small, scale = _shrunk(picture, self.size)
         rows = yunet.detect(model_files.find("yunet", self.folder), small, self.threshold)
-        faces = [Face(tuple((row[:4] / scale).tolist()), float(row[14]), row[4:14].reshape(5, 2) / scale)
-                 for row in rows]
+        faces = [
+            Face(tuple((row[:4] / scale).tolist()), float(row[14]), row[4:14].reshape(5, 2) / scale) for row in rows
+        ]
         return faces
 
 
@@ -65,6 +69,7 @@ class SSD:
         threshold: lowest confidence; the paper took .20. It is sure of many things that are no faces.
         folder: of its two files; None: the package that carries them.
     """
+
     threshold: float = 0.2
     folder: Path | None = None
     name = "ssd"
@@ -75,7 +80,7 @@ class SSD:
         net = _ssd(*(str(model_files.find(name, self.folder)) for name in ("ssd layers", "ssd")))
         bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
         net.setInput(cv2.dnn.blobFromImage(cv2.resize(bgr, (300, 300)), 1.0, (300, 300), (104, 177, 123)))
-        rows = net.forward()[0, 0]      # [n, 7]: image, class, confidence, left, top, right, bottom in shares
+        rows = net.forward()[0, 0]  # [n, 7]: image, class, confidence, left, top, right, bottom in shares
         faces = []
         for confidence, *corners in rows[rows[:, 2] >= self.threshold][:, 2:].tolist():
             left, top, right, bottom = np.multiply(corners, (width, height, width, height)).tolist()
@@ -93,11 +98,12 @@ class Dlib:
         threshold: lowest score.
         longest: larger pictures are shrunk to this longer side before: doubled, 12 megapixels take 600 MB.
     """
+
     upsample: int = 1
     threshold: float = 0.0
     longest: int = 1600
     name = "dlib"
-    margin = 0.1        # its boxes are tighter than the others' (Forch et al. 2019)
+    margin = 0.1  # its boxes are tighter than the others' (Forch et al. 2019)
 
     def __call__(self, picture: np.ndarray) -> list[Face]:
         small, scale = _shrunk(picture, self.longest)
@@ -143,8 +149,9 @@ def choose(faces: Sequence[Face], which: str, image_size) -> list[Face]:
     if which == "largest":
         return sorted(faces, key=lambda face: -face.box[2] * face.box[3])[:1]
     y, x = (side / 2 for side in image_size)
-    return sorted(faces, key=lambda face: np.hypot(face.box[0] + face.box[2] / 2 - x,
-                                                   face.box[1] + face.box[3] / 2 - y))[:1]
+    return sorted(
+        faces, key=lambda face: np.hypot(face.box[0] + face.box[2] / 2 - x, face.box[1] + face.box[3] / 2 - y)
+    )[:1]
 
 
 def annotated(faces: Sequence[Face], box, least: float = AGREED) -> list[Face]:
@@ -157,6 +164,7 @@ def annotated(faces: Sequence[Face], box, least: float = AGREED) -> list[Face]:
 def landmarks(picture: np.ndarray, box, count: int = 68, folder: Path | None = None) -> np.ndarray:
     """dlib's 68 or 5 landmarks of the face in a box, float32 [count, 2] (x, y) in pixels of the picture."""
     import dlib
+
     left, top, width, height = (round(value) for value in box)
     predictor = _dlib_predictor(str(model_files.find(f"landmarks {count}", folder)))
     shape = predictor(np.ascontiguousarray(picture), dlib.rectangle(left, top, left + width - 1, top + height - 1))
@@ -216,4 +224,5 @@ def _dlib_detector():
 @functools.cache
 def _dlib_predictor(path: str):
     import dlib
+
     return dlib.shape_predictor(path)

@@ -5,6 +5,7 @@ Every data set numbers the same emotions differently. A label is therefore conve
 number from one data set's order into another's: the mix-up of FERPlus and AffectNet leaves neutral and happy
 right and turns every other picture wrong, which no training curve shows.
 """
+
 from collections.abc import Sequence
 
 EMOTIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")
@@ -14,27 +15,62 @@ SEVEN = EMOTIONS[:7]
 # What an annotator may say that is not an emotion. Pictures with these have no emotion label.
 NON_EMOTIONS = ("none", "uncertain", "no face", "unknown")
 
-_NAMED = {"neutral": "neutral", "joy": "happy", "sadness": "sad", "surprise": "surprise",
-          "fear": "fear", "disgust": "disgust", "anger": "anger"}
+_NAMED = {
+    "neutral": "neutral",
+    "joy": "happy",
+    "sadness": "sad",
+    "surprise": "surprise",
+    "fear": "fear",
+    "disgust": "disgust",
+    "anger": "anger",
+}
 _TWO_LETTERS = {"NE": "neutral", "HA": "happy", "SA": "sad", "SU": "surprise", "DI": "disgust", "AN": "anger"}
 _FER2013 = {0: "anger", 1: "disgust", 2: "fear", 3: "happy", 4: "sad", 5: "surprise", 6: "neutral"}
 
 # Each data set's own codes as its files write them -> names. Source: the data sets' papers and read-me files.
 CODES = {
-    "AffectNet": {0: "neutral", 1: "happy", 2: "sad", 3: "surprise", 4: "fear", 5: "disgust", 6: "anger",
-                  7: "contempt", 8: "none", 9: "uncertain", 10: "no face"},
+    "AffectNet": {
+        0: "neutral",
+        1: "happy",
+        2: "sad",
+        3: "surprise",
+        4: "fear",
+        5: "disgust",
+        6: "anger",
+        7: "contempt",
+        8: "none",
+        9: "uncertain",
+        10: "no face",
+    },
     "FER2013": _FER2013,
     "ExpW": _FER2013,
-    "FERPlus": {0: "neutral", 1: "happy", 2: "surprise", 3: "sad", 4: "anger", 5: "disgust", 6: "fear",
-                7: "contempt", 8: "unknown", 9: "no face"},
+    "FERPlus": {
+        0: "neutral",
+        1: "happy",
+        2: "surprise",
+        3: "sad",
+        4: "anger",
+        5: "disgust",
+        6: "fear",
+        7: "contempt",
+        8: "unknown",
+        9: "no face",
+    },
     "RAF-DB": {1: "surprise", 2: "fear", 3: "disgust", 4: "happy", 5: "sad", 6: "anger", 7: "neutral"},
     # 0 is the first frame of a sequence; the files themselves only hold 1 to 7.
     "CK+": {0: "neutral", 1: "anger", 2: "contempt", 3: "disgust", 4: "fear", 5: "happy", 6: "sad", 7: "surprise"},
     "JAFFE": {**_TWO_LETTERS, "FE": "fear"},
     "KDEF": {**_TWO_LETTERS, "AF": "fear"},
     "FERG": _NAMED,
-    "SFEW": {"Neutral": "neutral", "Happy": "happy", "Sad": "sad", "Surprise": "surprise", "Fear": "fear",
-             "Disgust": "disgust", "Angry": "anger"},
+    "SFEW": {
+        "Neutral": "neutral",
+        "Happy": "happy",
+        "Sad": "sad",
+        "Surprise": "surprise",
+        "Fear": "fear",
+        "Disgust": "disgust",
+        "Angry": "anger",
+    },
 }
 
 _ALIASES = {
@@ -67,8 +103,10 @@ def canonical(name: str) -> str:
     """
     found = _CANONICAL.get(name.strip().casefold()) if isinstance(name, str) else None
     if found is None:
-        raise ValueError(f"unknown emotion {name!r}; known: {', '.join(EMOTIONS)} "
-                         f"(and aliases such as angry, happiness), not an emotion: {', '.join(NON_EMOTIONS)}")
+        raise ValueError(
+            f"unknown emotion {name!r}; known: {', '.join(EMOTIONS)} "
+            f"(and aliases such as angry, happiness), not an emotion: {', '.join(NON_EMOTIONS)}"
+        )
     return found
 
 

@@ -1,4 +1,5 @@
 """The faces that a preparation has made, as one table: final splits, duplicates, counts, and what people look at."""
+
 import array
 import dataclasses
 import hashlib
@@ -22,9 +23,9 @@ from edram_fer.preprocessing.records import OK, Annotations
 _TOLD = ("split", "emotion", "status")
 _LIGHT = (*_TOLD, "digest", "picture_digest")
 _SHOWN = ("picture", "face")
-_VALIDATION, _DUPLICATE = 1, 2      # drawn from training; equal to a face or of a picture of training
+_VALIDATION, _DUPLICATE = 1, 2  # drawn from training; equal to a face or of a picture of training
 _ANNOTATED = (*_LIGHT, "row")
-_AGREED = 0.5   # overlap below which a detector's and an annotation's box are told to differ
+_AGREED = 0.5  # overlap below which a detector's and an annotation's box are told to differ
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Division:
         validation: that share, in [0, 1).
         seed: of the choice.
     """
+
     validation: float = 0.05
     seed: int = 0
 
@@ -62,15 +64,18 @@ class _Training:
         self.pictures, picture = np.unique(np.frombuffer(pictures, np.uint64), return_inverse=True)
         count = len(self.faces) + len(self.pictures)
         links = coo_matrix((np.ones(len(face), bool), (face, len(self.faces) + picture)), (count, count))
-        group = connected_components(links, directed=False)[1][len(self.faces):]
+        group = connected_components(links, directed=False)[1][len(self.faces) :]
         smallest = np.full(group.max(initial=-1) + 1, np.iinfo(np.uint64).max, np.uint64)
         np.minimum.at(smallest, group, self.pictures)
-        self.group = smallest[group]    # one number for all pictures that share a face, and all that these share, ...
+        self.group = smallest[group]  # one number for all pictures that share a face, and all that these share, ...
 
     def holds(self, row: dict) -> bool:
         """Whether a face or its picture is one of training."""
-        return any(known[_place(known, _number(row[name]))] == _number(row[name]) for known, name in (
-            (self.faces, "digest"), (self.pictures, "picture_digest")) if len(known))
+        return any(
+            known[_place(known, _number(row[name]))] == _number(row[name])
+            for known, name in ((self.faces, "digest"), (self.pictures, "picture_digest"))
+            if len(known)
+        )
 
     def lot(self, row: dict) -> bytes:
         """What decides on the side of a training face: the same for all that must not be parted from it."""
@@ -105,7 +110,7 @@ class FaceTable:
         named, self.annotated, last = set(), defaultdict(Counter), object()
         every, training = array.array("Q"), (array.array("Q"), array.array("Q"))
         for row in faces.read_chunks(chunks, _ANNOTATED):
-            if row["row"] != last:      # several faces of one annotation stand together
+            if row["row"] != last:  # several faces of one annotation stand together
                 self.annotated[row["split"]][row["emotion"]] += 1
             last = row["row"]
             if self._status(row) == OK:
@@ -133,8 +138,11 @@ class FaceTable:
         """Number of rows, whatever their status."""
         return len(self._sides)
 
-    def rows(self, columns: Sequence[str] | None = None, chosen: Callable[[dict], bool] = lambda row: True,
-             ) -> Iterator[dict]:
+    def rows(
+        self,
+        columns: Sequence[str] | None = None,
+        chosen: Callable[[dict], bool] = lambda row: True,
+    ) -> Iterator[dict]:
         """Rows in their order, "split" and "status" final, and "duplicate": not of training, and equal to one of it.
 
         `columns`: None for all, or some with "split", "emotion" and "status" among them; `chosen`: told these three and
@@ -143,8 +151,9 @@ class FaceTable:
         start = 0
         for path in self.chunks:
             part = pyarrow.parquet.read_table(path, columns=None if columns is None else list(columns))
-            told = [self._final(row, self._sides[place])
-                    for place, row in enumerate(part.select(_TOLD).to_pylist(), start)]
+            told = [
+                self._final(row, self._sides[place]) for place, row in enumerate(part.select(_TOLD).to_pylist(), start)
+            ]
             start += len(told)
             places = [place for place, row in enumerate(told) if chosen(row)]
             wanted = part if len(places) == len(told) else part.take(pyarrow.array(places, pyarrow.int64()))
@@ -188,20 +197,26 @@ def summary(found: Annotations, table: FaceTable) -> list[str]:
         per_class = ", ".join(f"{name} {classes[name]}" for name in table.classes)
         lines.append(f"{split} {classes.total()}: {per_class}")
         if table.duplicates[split]:
-            lines.append(f"{split}: {table.duplicates[split]} faces, or their pictures, equal one of training"
-                         + (", test_clean is without them" if split == "test" and table.clean else ""))
+            lines.append(
+                f"{split}: {table.duplicates[split]} faces, or their pictures, equal one of training"
+                + (", test_clean is without them" if split == "test" and table.clean else "")
+            )
     lines += _check(table)
     return [*lines, *counts.compared(found, table.annotated), *found.notes]
 
 
 def _check(table: FaceTable) -> Iterator[str]:
     """How the boxes of the annotations agree with those of the detector that was asked to check them."""
-    overlaps = np.array([row["given_iou"] for row in faces.read_chunks(table.chunks, ["given_iou"])
-                         if row["given_iou"] is not None], np.float32)
+    overlaps = np.array(
+        [row["given_iou"] for row in faces.read_chunks(table.chunks, ["given_iou"]) if row["given_iou"] is not None],
+        np.float32,
+    )
     if len(overlaps):
         low = int((overlaps < _AGREED).sum())
-        yield (f"given boxes against the detector's in {len(overlaps):,} pictures: median overlap (IoU) "
-               f"{np.median(overlaps):.2f}, below {_AGREED:g} in {low:,}, none in {int((overlaps == 0).sum()):,}")
+        yield (
+            f"given boxes against the detector's in {len(overlaps):,} pictures: median overlap (IoU) "
+            f"{np.median(overlaps):.2f}, below {_AGREED:g} in {low:,}, none in {int((overlaps == 0).sum()):,}"
+        )
 
 
 def write_rows(table: FaceTable, path: Path) -> None:
@@ -219,7 +234,7 @@ def _drawn_lots(table: FaceTable, key: Callable[[dict], str | None], most: int =
 
     One pass over the light columns; pictures are read of the chosen rows only.
     """
-    lots = defaultdict(list)    # heaps with the greatest digest on top
+    lots = defaultdict(list)  # heaps with the greatest digest on top
     for place, row in enumerate(table.rows((*_TOLD, "id"))):
         if (name := key(row)) is not None:
             digest = int.from_bytes(hashlib.blake2b(row["id"].encode(), digest_size=8).digest())
@@ -244,8 +259,10 @@ def _rows_at(chunks: Sequence[Path], places: set[int]) -> Iterator[tuple[int, di
 def some_faces(table: FaceTable) -> dict[str, list[np.ndarray]]:
     """Some faces of each emotion, for a contact sheet."""
     chosen = _drawn_lots(table, lambda row: row["emotion"] if row["status"] == OK else None)
-    return {name: [np.asarray(Image.open(io.BytesIO(row["face"]))) for row in chosen.get(name, [])]
-            for name in table.classes}
+    return {
+        name: [np.asarray(Image.open(io.BytesIO(row["face"]))) for row in chosen.get(name, [])]
+        for name in table.classes
+    }
 
 
 def some_failures(table: FaceTable, found: Annotations) -> dict[str, list[np.ndarray]]:
@@ -253,12 +270,14 @@ def some_failures(table: FaceTable, found: Annotations) -> dict[str, list[np.nda
     frequent = dict(itertools.islice(counts.kinds(table.statuses).items(), 12))
     reasons = {status: why for why, kind in frequent.items() for status in kind}
     chosen = _drawn_lots(table, lambda row: reasons.get(row["status"]))
-    return {f"{why}: {kind.total()}": [_thumbnail(found.root, row["picture"]) for row in chosen[why]]
-            for why, kind in frequent.items()} or {"no failures": []}
+    return {
+        f"{why}: {kind.total()}": [_thumbnail(found.root, row["picture"]) for row in chosen[why]]
+        for why, kind in frequent.items()
+    } or {"no failures": []}
 
 
 def _thumbnail(root: Path, picture: str) -> np.ndarray:
     try:
         return contact_sheet.fitted(photos.read(photos.inside(root, picture)))
     except ValueError:
-        return np.full((8, 8), 128, np.uint8)     # cannot be shown: a grey square
+        return np.full((8, 8), 128, np.uint8)  # cannot be shown: a grey square

@@ -4,6 +4,7 @@ The records of a data set are cut into chunks of CHUNK rows in their order. A ch
 or not at all, and a function of its records, the pictures and the settings alone; so a run that was killed goes on
 with the first missing chunk, and any number of processes gives the same bytes. Memory holds a few chunks per process.
 """
+
 import concurrent.futures
 import dataclasses
 import hashlib
@@ -28,20 +29,29 @@ from edram_fer.preprocessing.records import OK, Annotations, FaceRecord
 CHUNK = 500
 GIVEN, NONE = "given", "none"
 _POINTS = pyarrow.list_(pyarrow.float32())
-SCHEMA = pyarrow.schema({
-    "id": pyarrow.string(), "row": pyarrow.string(), "picture": pyarrow.string(), "split": pyarrow.string(),
-    "subject": pyarrow.string(), "emotion": pyarrow.string(), "valence": pyarrow.float32(),
-    "arousal": pyarrow.float32(), "soft_label": _POINTS,
-    "status": pyarrow.string(),     # OK, why the row has no face, or why it has no label
-    "detector": pyarrow.string(), "score": pyarrow.float32(),   # who found the face, how sure
-    "box": _POINTS,                 # left, top, width, height in pixels of the picture
-    "square": pyarrow.list_(pyarrow.int32()),                   # left, top, side of the cut
-    "landmarks": _POINTS,           # x, y, x, y, ... in pixels of the face
-    "given_iou": pyarrow.float32(),     # of the annotation's box with the nearest that a detector finds
-    "digest": pyarrow.binary(16),   # of the face's pixels: equal for equal faces
-    "picture_digest": pyarrow.binary(16),   # of the picture's, however large a part of it the face is
-    "face": pyarrow.binary(),       # PNG
-})
+SCHEMA = pyarrow.schema(
+    {
+        "id": pyarrow.string(),
+        "row": pyarrow.string(),
+        "picture": pyarrow.string(),
+        "split": pyarrow.string(),
+        "subject": pyarrow.string(),
+        "emotion": pyarrow.string(),
+        "valence": pyarrow.float32(),
+        "arousal": pyarrow.float32(),
+        "soft_label": _POINTS,
+        "status": pyarrow.string(),  # OK, why the row has no face, or why it has no label
+        "detector": pyarrow.string(),
+        "score": pyarrow.float32(),  # who found the face, how sure
+        "box": _POINTS,  # left, top, width, height in pixels of the picture
+        "square": pyarrow.list_(pyarrow.int32()),  # left, top, side of the cut
+        "landmarks": _POINTS,  # x, y, x, y, ... in pixels of the face
+        "given_iou": pyarrow.float32(),  # of the annotation's box with the nearest that a detector finds
+        "digest": pyarrow.binary(16),  # of the face's pixels: equal for equal faces
+        "picture_digest": pyarrow.binary(16),  # of the picture's, however large a part of it the face is
+        "face": pyarrow.binary(),  # PNG
+    }
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +74,7 @@ class Settings:
         models: folder of the detectors' and the landmarks' files; "": the packages that carry them. What they hold is
             checked, so it says nothing about the faces.
     """
+
     size: int = 100
     colour: bool = False
     detectors: tuple[str, ...] = ("yunet", "dlib")
@@ -122,9 +133,17 @@ def rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[dict]:
 
 
 def _annotated(record: FaceRecord) -> dict:
-    return {"id": record.id, "row": record.row, "picture": record.picture, "split": record.split,
-            "subject": record.subject, "emotion": record.emotion, "valence": record.valence,
-            "arousal": record.arousal, "soft_label": record.soft_label}
+    return {
+        "id": record.id,
+        "row": record.row,
+        "picture": record.picture,
+        "split": record.split,
+        "subject": record.subject,
+        "emotion": record.emotion,
+        "valence": record.valence,
+        "arousal": record.arousal,
+        "soft_label": record.soft_label,
+    }
 
 
 def of_photo(record: FaceRecord, root: Path, settings: Settings) -> Iterator[dict]:
@@ -178,8 +197,9 @@ def _find(picture: np.ndarray, record: FaceRecord, settings: Settings) -> tuple[
     return [], detection.NO_FACE, 0.0
 
 
-def _make(picture: np.ndarray, face: detection.Face, who: str, record: FaceRecord, margin: float,
-          settings: Settings) -> dict:
+def _make(
+    picture: np.ndarray, face: detection.Face, who: str, record: FaceRecord, margin: float, settings: Settings
+) -> dict:
     """The columns of SCHEMA that come from the pixels. ValueError for a box that gives no square."""
     landmarks = record.landmarks if record.landmarks is not None and _of_face(record.landmarks, face.box) else None
     if landmarks is None and settings.landmarks:
@@ -216,8 +236,14 @@ def _png(image: np.ndarray) -> bytes:
     return cv2.imencode(".png", image)[1].tobytes()
 
 
-def process(found: Annotations, folder: Path, settings: Settings, *, workers: int | None = None,
-            progress: Callable[[int], None] = lambda done: None) -> list[Path]:
+def process(
+    found: Annotations,
+    folder: Path,
+    settings: Settings,
+    *,
+    workers: int | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[Path]:
     """Make all faces of a data set as chunk files in `folder`; what is there already stays.
 
     Args:
@@ -252,21 +278,22 @@ def process(found: Annotations, folder: Path, settings: Settings, *, workers: in
         while pending:
             pending = _wait(pending, progress)
     except BrokenProcessPool:
-        raise ChildProcessError("a process that made faces ended abruptly, perhaps killed for its memory; the same "
-                                "command goes on, and needs less with fewer processes (--workers)") from None
+        raise ChildProcessError(
+            "a process that made faces ended abruptly, perhaps killed for its memory; the same "
+            "command goes on, and needs less with fewer processes (--workers)"
+        ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
     return paths
 
 
 def _begin_worker() -> None:
-    cv2.setNumThreads(1)    # the processes share the cores already
+    cv2.setNumThreads(1)  # the processes share the cores already
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """A killed parent tells nobody: its workers would wait for work for ever, and write beside those of the next run.
-    """
+    """A killed parent tells nobody: its workers would wait for work for ever, and write beside those of the next run."""
     multiprocessing.parent_process().join()
     os._exit(1)
 
@@ -281,8 +308,9 @@ def numbered_chunks(found: Annotations, folder: Path) -> Iterator[tuple[Path, li
         yield folder / f"{number:06d}.parquet", chunk
 
 
-def _here(path: Path, records: list[FaceRecord], root: Path, settings: Settings,
-          progress: Callable[[int], None]) -> Path:
+def _here(
+    path: Path, records: list[FaceRecord], root: Path, settings: Settings, progress: Callable[[int], None]
+) -> Path:
     """One chunk in this process, on one thread like the others."""
     if not path.exists():
         threads = cv2.getNumThreads()

@@ -5,6 +5,7 @@ cluster all workers therefore need the folder and the photos under the same path
 write into the folder, and the same versions of Python, this package, its extra `faces` and Beam. Which options name a
 runner (FlinkRunner, SparkRunner, PortableRunner), and examples: docs/beam.md.
 """
+
 import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,8 +18,13 @@ from edram_fer.preprocessing.records import Annotations
 INSTALL = "pip install 'edram-fer[beam]'"
 
 
-def process(found: Annotations, folder: Path, settings: faces.Settings, flags: Sequence[str],
-            progress: Callable[[int], None] = lambda done: None) -> list[Path]:
+def process(
+    found: Annotations,
+    folder: Path,
+    settings: faces.Settings,
+    flags: Sequence[str],
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[Path]:
     """Make all faces of a data set as chunk files in `folder`, equal to those of `faces.process`.
 
     Args:
@@ -56,10 +62,10 @@ def _records_file(path: Path) -> Path:
 
 
 def _write(name: str, root: str, settings: faces.Settings) -> int:
-    cv2.setNumThreads(1)    # the workers share the cores already
+    cv2.setNumThreads(1)  # the workers share the cores already
     path = Path(name)
     records = pickle.loads(_records_file(path).read_bytes())
-    if not path.exists():   # a runner may give the same work twice
+    if not path.exists():  # a runner may give the same work twice
         faces.write_chunk(path, records, Path(root), settings)
     _records_file(path).unlink(missing_ok=True)
     return len(records)

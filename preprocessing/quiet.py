@@ -1,4 +1,5 @@
 """The import of libraries without the notes that they write past Python to the screen, as TensorFlow's do."""
+
 import contextlib
 import importlib
 import os

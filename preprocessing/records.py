@@ -3,6 +3,7 @@
 A reader is a module `preprocessing/datasets/<name>/annotations.py` with `find(source, ...) -> Annotations`. It reads
 annotations only, opens no picture, and needs no TensorFlow. Rows that cannot be used are rows with a status.
 """
+
 import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator, Mapping

@@ -3,6 +3,7 @@
 `find` looks for a data set in a source; `from_pictures` and `from_lines` make a row of each picture file or line, and
 whatever cannot be used is a row with a status.
 """
+
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -11,14 +12,15 @@ from typing import NamedTuple
 from edram_fer.preprocessing import emotions
 from edram_fer.preprocessing.records import OK, FaceRecord, no_label
 
-PHOTOS = ("yunet", "dlib")      # the detectors for pictures that show more than a face
+PHOTOS = ("yunet", "dlib")  # the detectors for pictures that show more than a face
 ENDINGS = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-LITTER = {"desktop.ini", "thumbs.db"}   # what Windows leaves in folders of pictures
-LEVELS = 2      # how far below the source a data set may lie
+LITTER = {"desktop.ini", "thumbs.db"}  # what Windows leaves in folders of pictures
+LEVELS = 2  # how far below the source a data set may lie
 
 
 class Place(NamedTuple):
     """Where a form of a data set lies: the folder that its pictures' paths start from, and its annotation files."""
+
     form: str
     root: Path
     files: tuple[Path, ...] = ()
@@ -44,8 +46,10 @@ def find(source, forms: Callable[[Path], Iterable[Place]], *, dataset: str, look
         raise ValueError(f"{source} holds {dataset} more than once; name the file or folder to use:{listing}")
     folder = source if source.is_dir() else source.parent
     there = some(sorted(entry.name for entry in folder.iterdir())) or "nothing"
-    raise ValueError(f"no {dataset} in {source}. Looked for {looked_for}, up to {LEVELS} levels down (archives must "
-                     f"be unpacked). There was: {there}")
+    raise ValueError(
+        f"no {dataset} in {source}. Looked for {looked_for}, up to {LEVELS} levels down (archives must "
+        f"be unpacked). There was: {there}"
+    )
 
 
 def _search(folder: Path, forms: Callable[[Path], Iterable[Place]], levels: int) -> Iterator[Place]:
@@ -58,8 +62,9 @@ def _search(folder: Path, forms: Callable[[Path], Iterable[Place]], levels: int)
 
 def subfolders(folder: Path) -> list[Path]:
     """The folders directly in a folder, without hidden ones and what macOS adds to archives."""
-    return sorted(entry for entry in folder.iterdir()
-                  if entry.is_dir() and not entry.name.startswith((".", "__MACOSX")))
+    return sorted(
+        entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith((".", "__MACOSX"))
+    )
 
 
 def child(folder: Path, *names: str) -> Path | None:

@@ -5,6 +5,7 @@ is to be held against.
 
 Both are the same on every machine, whatever the order of the rows.
 """
+
 import collections
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -33,7 +34,7 @@ def by_digest(name: str, shares: Mapping[str, float], seed: int) -> str:
         place -= share
         if place < 0:
             return split
-    return split    # rounding alone leads here
+    return split  # rounding alone leads here
 
 
 def by_class(classes: Mapping[str, str], test: int, validation: int, seed: int) -> dict[str, str]:

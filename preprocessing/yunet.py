@@ -3,14 +3,15 @@
 Wu, Peng, Yu, "YuNet: A Tiny Millisecond-level Face Detector", 2023; weights of 2023mar. What the network's numbers mean
 was read in the library libfacedetection and in OpenCV's cv2.FaceDetectorYN, which the tests compare with.
 """
+
 import functools
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-STRIDES = (8, 16, 32)       # pixels of the picture for each cell of the three output maps
-OVERLAP, MOST = 0.3, 500    # of two faces the surer one is kept above this overlap (IoU); so many are looked at
+STRIDES = (8, 16, 32)  # pixels of the picture for each cell of the three output maps
+OVERLAP, MOST = 0.3, 500  # of two faces the surer one is kept above this overlap (IoU); so many are looked at
 # Bytes of the model file: "640 x 640", the only size that it takes, and "h x w", any size, which is as long.
 _FIXED, _FREE = bytes.fromhex("0a03088005") * 2, b"\x0a\x03\x12\x01h\x0a\x03\x12\x01w"
 
@@ -26,14 +27,25 @@ def detect(path: Path, picture: np.ndarray, threshold: float) -> np.ndarray:
     padded = cv2.copyMakeBorder(picture, 0, height - picture.shape[0], 0, width - picture.shape[1], cv2.BORDER_CONSTANT)
     names = [f"{kind}_{stride}" for stride in STRIDES for kind in ("cls", "obj", "bbox", "kps")]
     maps = _session(path).run(names, {"input": cv2.dnn.blobFromImage(padded, swapRB=True)})
-    rows = np.concatenate([_faces(*(values[0] for values in maps[4 * level : 4 * level + 4]), stride, width // stride,
-                                  threshold) for level, stride in enumerate(STRIDES)])
-    boxes = rows[:, :4].astype(int).tolist()    # whole pixels, as OpenCV compares them
+    rows = np.concatenate(
+        [
+            _faces(*(values[0] for values in maps[4 * level : 4 * level + 4]), stride, width // stride, threshold)
+            for level, stride in enumerate(STRIDES)
+        ]
+    )
+    boxes = rows[:, :4].astype(int).tolist()  # whole pixels, as OpenCV compares them
     return rows[list(cv2.dnn.NMSBoxes(boxes, rows[:, 14].tolist(), threshold, OVERLAP, top_k=MOST))]
 
 
-def _faces(classes: np.ndarray, objects: np.ndarray, boxes: np.ndarray, points: np.ndarray, stride: int, columns: int,
-           threshold: float) -> np.ndarray:
+def _faces(
+    classes: np.ndarray,
+    objects: np.ndarray,
+    boxes: np.ndarray,
+    points: np.ndarray,
+    stride: int,
+    columns: int,
+    threshold: float,
+) -> np.ndarray:
     """The rows of one output map, whose cells stand line by line: probabilities [n, 1] of a face and of an object,
     boxes [n, 4] as shifts of the middle and logarithms of the sides, five points [n, 10] as shifts, all in cells.
     """
@@ -52,7 +64,7 @@ def _session(path: Path):
     except ImportError:
         raise ImportError("the detector yunet needs ONNX Runtime: pip install 'edram-fer[faces]'") from None
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1    # the processes that prepare photos share the cores already
-    options.log_severity_level = 3      # or it would warn that the maps are not those of 640 x 640 pixels
+    options.intra_op_num_threads = 1  # the processes that prepare photos share the cores already
+    options.log_severity_level = 3  # or it would warn that the maps are not those of 640 x 640 pixels
     model = path.read_bytes().replace(_FIXED, _FREE)
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -116,6 +116,7 @@ def mounted(tmp_path):
         if done.returncode:
             pytest.skip(f"mounting a small disk is not allowed here: {done.stderr.strip()}")
         return folder
+
     yield mount
     if os.path.ismount(folder):
         # Lazily: what failed to be written may still be open until its traceback is gone.

@@ -22,8 +22,10 @@ def of_predictions(predictions, **options):
     truth = np.array([number.get(name, -1) for name in predictions["truth"]], int)
     known = np.flatnonzero(truth >= 0)
     subjects = predictions["subjects"][known] if predictions["subjects"] is not None else None
-    return {**curve(truth[known], predictions["probabilities"][known], subjects=subjects, **options),
-            "left_out": len(truth) - len(known)}
+    return {
+        **curve(truth[known], predictions["probabilities"][known], subjects=subjects, **options),
+        "left_out": len(truth) - len(known),
+    }
 
 
 def curve(truth, probabilities, *, thresholds=THRESHOLDS, subjects=None, repeats=1000, seed=0):

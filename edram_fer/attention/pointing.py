@@ -78,5 +78,7 @@ def _check(maps, masks, tolerance):
         raise ValueError(f"tolerance: expected 0 or more pixels, got {tolerance}")
     for name, values in maps.items():
         if np.shape(values) != masks.shape:
-            raise ValueError(f"maps {name!r} and masks must be [n, H, W] of the same pictures, got "
-                             f"{list(np.shape(values))} and {list(masks.shape)}")
+            raise ValueError(
+                f"maps {name!r} and masks must be [n, H, W] of the same pictures, got "
+                f"{list(np.shape(values))} and {list(masks.shape)}"
+            )

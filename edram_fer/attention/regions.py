@@ -116,8 +116,10 @@ def region_shares(mass, area, groups, order, *, subjects=None, repeats=1000, see
     groups, known = np.asarray(groups, dtype=object), np.isfinite(area).all(axis=1)
     members = [np.flatnonzero((groups == name) & known) for name in order]
     wanted = np.isin(groups, list(order))
-    found = [_of_class(mass[m], area[m], None if subjects is None else [subjects[row] for row in m], repeats, seed)
-             for m in members]
+    found = [
+        _of_class(mass[m], area[m], None if subjects is None else [subjects[row] for row in m], repeats, seed)
+        for m in members
+    ]
     return {
         "groups": list(order),
         "regions": list(REGIONS),

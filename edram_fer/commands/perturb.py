@@ -73,8 +73,10 @@ def _tell(agreement):
         return
     typer.echo(f"{'against masks':30}{'pointing':>24}{'AUC':>24}   ({agreement['pictures']} pictures)")
     for name, scores in agreement["scores"].items():
-        cells = (f"{found['value']:.3f} ({found['interval'][0]:.3f} to {found['interval'][1]:.3f})"
-                 for found in scores.values())
+        cells = (
+            f"{found['value']:.3f} ({found['interval'][0]:.3f} to {found['interval'][1]:.3f})"
+            for found in scores.values()
+        )
         typer.echo(f"{name:30}" + "".join(f"{cell:>24}" for cell in cells))
 
 
@@ -114,7 +116,8 @@ def region_weights(
     box: Annotated[
         list[str] | None,
         typer.Option(
-            "--box", metavar="NAME=X0,Y0,X1,Y1",
+            "--box",
+            metavar="NAME=X0,Y0,X1,Y1",
             help="To cover, from -1 to 1; may be repeated [default: halves, eyes and mouth of a face that fills it].",
         ),
     ] = None,

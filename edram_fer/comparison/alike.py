@@ -56,8 +56,12 @@ def picture_agreement_rows(runs, shape, *, limit=1000, repeats=1000, seed=0):
         own, human, points = densities[run.name], densities[other.name], _places(other, shape)
         pairs = {"own": chosen, "shuffled": turned, "centre": None}
         values = {
-            kind: np.array([_alike(centre if picks is None else own(picks[i]), human(row), points[row])
-                            for i, row in enumerate(chosen)])
+            kind: np.array(
+                [
+                    _alike(centre if picks is None else own(picks[i]), human(row), points[row])
+                    for i, row in enumerate(chosen)
+                ]
+            )
             for kind, picks in pairs.items()
         }
         values["own - shuffled"] = values["own"] - values["shuffled"]
@@ -139,6 +143,7 @@ def _mean_of_known(values):
 
 def _densities(run, shape):
     """Function from a row to the density of that picture, [H, W]; None where its windows all lie outside."""
+
     def density(row):
         total = attention.weighted_coverage(run.found["windows"][row], run.found["weights"][row], shape)
         return total / total.sum() if total.sum() > 0 else None

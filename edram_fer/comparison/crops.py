@@ -46,7 +46,8 @@ def crops(folders, out, *, split=None, pictures=None, titles=None, data=None, da
         rows = _places(runs.runs[0].found["id"], pictures, runs.split)
     weighed = [
         Weighed(
-            title, *(run.found[name][rows] for name in ("windows", "weights", "prediction")),
+            title,
+            *(run.found[name][rows] for name in ("windows", "weights", "prediction")),
             run.found["probabilities"][rows, -1].max(axis=-1),
         )
         for title, run in zip(titles or [run.name for run in runs.runs], runs.runs, strict=True)

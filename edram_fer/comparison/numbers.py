@@ -67,6 +67,7 @@ def pair_rows(runs, *, repeats=1000, seed=0):
 
     result = []
     for run, predicted in zip(runs.runs[1:], said[1:], strict=True):
+
         def gain(rows, predicted=predicted):
             own, first = headline(predicted, rows), headline(said[0], rows)
             return {name: own[name] - first[name] for name in HEADLINE}

@@ -37,8 +37,12 @@ def check(landmarks, where):
     if missing.all():
         raise ValueError(f"{where}: none of {len(missing)} faces has landmarks, by which the model finds where to look")
     if missing.any():
-        log.warning("%s: %d of %d faces have no landmarks: crops of them are the whole face, glimpses are not guided",
-                    where, missing.sum(), len(missing))
+        log.warning(
+            "%s: %d of %d faces have no landmarks: crops of them are the whole face, glimpses are not guided",
+            where,
+            missing.sum(),
+            len(missing),
+        )
 
 
 def places(landmarks, guide, size):

@@ -66,8 +66,10 @@ def predict(model, images, batch_size=128, *, windows=None, emitted=None, landma
     for key, values in result.items():
         bad = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1)
         if bad.any():
-            raise NotFinite(f"the model's output `{key}` is not finite for {bad.sum()} of {len(values)} pictures",
-                            np.flatnonzero(bad))
+            raise NotFinite(
+                f"the model's output `{key}` is not finite for {bad.sum()} of {len(values)} pictures",
+                np.flatnonzero(bad),
+            )
     if "affect" in result and (result["affect"] == UNKNOWN_AFFECT).all():  # it has no head for that
         del result["affect"]
     result["probabilities"] = _softmax(result.pop("emotion"))

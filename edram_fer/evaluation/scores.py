@@ -5,7 +5,6 @@ metrics) are wrong by large amounts. Truth and predictions are indices into the 
 recall of a class without pictures, the correlation of a constant) is nan, never 0.
 """
 
-
 import numpy as np
 from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_fscore_support
@@ -45,9 +44,7 @@ def headline(counts):
 
 def per_class(truth, prediction, emotions):
     """{name: {"precision", "recall", "f1", "support"}} in the order of `emotions`; nan where undefined."""
-    columns = precision_recall_fscore_support(
-        truth, prediction, labels=range(len(emotions)), zero_division=np.nan
-    )
+    columns = precision_recall_fscore_support(truth, prediction, labels=range(len(emotions)), zero_division=np.nan)
     names = ("precision", "recall", "f1", "support")
     rows = {name: dict(zip(names, map(float, row), strict=True)) for name, row in zip(emotions, zip(*columns))}
     for row in rows.values():
@@ -166,5 +163,3 @@ def compare(right_a, right_b, *, subjects=None, repeats=1000, seed=0):
     )
     p = binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
     return {"difference": float(gain.mean()), **interval, "only_a": only_a, "only_b": only_b, "p": float(p)}
-
-

@@ -5,9 +5,16 @@ from matplotlib.figure import Figure
 from edram_fer.figures.style import BLUE, INK, MUTED, ORANGE, styled
 
 MEASURES = {
-    "nss": "NSS", "cc": "CC", "sim": "SIM", "kl": "KL, less is better", "auc_judd": "AUC (Judd)",
-    "auc_shuffled": "shuffled AUC", "scan_match": "ScanMatch", "multi_match_shape": "MultiMatch, shape",
-    "multi_match_direction": "MultiMatch, direction", "multi_match_length": "MultiMatch, length",
+    "nss": "NSS",
+    "cc": "CC",
+    "sim": "SIM",
+    "kl": "KL, less is better",
+    "auc_judd": "AUC (Judd)",
+    "auc_shuffled": "shuffled AUC",
+    "scan_match": "ScanMatch",
+    "multi_match_shape": "MultiMatch, shape",
+    "multi_match_direction": "MultiMatch, direction",
+    "multi_match_length": "MultiMatch, length",
     "multi_match_position": "MultiMatch, position",
 }
 PATH_MEASURES = tuple(name for name in MEASURES if "match" in name)
@@ -45,7 +52,7 @@ def agreement(result):
         axes.set_yticks(range(len(names)), [CANDIDATES[name][0] for name in names])
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.grid(axis="y", visible=False)
-    for axes in grid[len(measures):]:
+    for axes in grid[len(measures) :]:
         axes.set_visible(False)
     return figure
 

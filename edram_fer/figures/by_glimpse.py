@@ -31,8 +31,14 @@ def accuracy_by_glimpse(accuracy, interval=None, recalls=None):
     for name, (value, y) in _apart(ends, (high - low) * 0.05).items():
         mark = {"color": BLUE, "fontweight": "bold"} if name == "all pictures" else {"color": INK}
         axes.annotate(
-            f"{name} {value:.0%}", (steps[-1], y), (7, 0), textcoords="offset points", va="center", fontsize=7,
-            annotation_clip=False, **mark,
+            f"{name} {value:.0%}",
+            (steps[-1], y),
+            (7, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=7,
+            annotation_clip=False,
+            **mark,
         )
     axes.set_xticks(steps)
     axes.set(xlabel="glimpses", ylabel="accuracy (recall of an emotion)", ylim=(low, high))

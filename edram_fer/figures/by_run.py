@@ -8,8 +8,13 @@ from edram_fer.figures.style import INK, MUTED, styled
 
 # Okabe and Ito's colours (jfly.uni-koeln.de/color), which all common kinds of colour blindness tell apart.
 STYLES = [
-    ("#0072b2", "o", "-"), ("#d55e00", "s", "--"), ("#009e73", "^", "-."), ("#cc79a7", "D", ":"),
-    ("#56b4e9", "v", (0, (5, 1, 1, 1))), ("#e69f00", "P", (0, (1, 1))), ("#000000", "X", (0, (3, 1))),
+    ("#0072b2", "o", "-"),
+    ("#d55e00", "s", "--"),
+    ("#009e73", "^", "-."),
+    ("#cc79a7", "D", ":"),
+    ("#56b4e9", "v", (0, (5, 1, 1, 1))),
+    ("#e69f00", "P", (0, (1, 1))),
+    ("#000000", "X", (0, (3, 1))),
 ]
 PERCENT = FuncFormatter(lambda share, _: f"{100 * share:.4g}%")
 
@@ -24,8 +29,22 @@ def styles(names):
 
 
 @styled
-def dots(rows, names, groups, panels, *, group, value="value", panel=None, low="low", high="high", reference=None,
-         percent=True, label=None, shared=True):
+def dots(
+    rows,
+    names,
+    groups,
+    panels,
+    *,
+    group,
+    value="value",
+    panel=None,
+    low="low",
+    high="high",
+    reference=None,
+    percent=True,
+    label=None,
+    shared=True,
+):
     """A panel for each quantity, in it a row for each group and a dot with its 95 % interval for each run.
 
     Args:
@@ -51,14 +70,24 @@ def dots(rows, names, groups, panels, *, group, value="value", panel=None, low="
             axes.axvline(reference, color=INK, linewidth=0.8, zorder=1)
         for index, name in enumerate(names):
             colour, mark, _ = look[name]
-            own = [row for row in rows if row["run"] == name and row[group] in groups
-                   and (panel is None or row[panel] == key)]
+            own = [
+                row
+                for row in rows
+                if row["run"] == name and row[group] in groups and (panel is None or row[panel] == key)
+            ]
             own = [row for row in own if row.get(value.format(key)) is not None]
             place = [list(groups).index(row[group]) + (index - (count - 1) / 2) * shift for row in own]
             ends = [[row[end.format(key)] for row in own] for end in (low, high)]
             axes.hlines(place, *ends, color=colour, linewidth=2, alpha=0.5)
-            axes.plot([row[value.format(key)] for row in own], place, color=colour, marker=mark, markersize=4.5,
-                      linestyle="none", label=name)
+            axes.plot(
+                [row[value.format(key)] for row in own],
+                place,
+                color=colour,
+                marker=mark,
+                markersize=4.5,
+                linestyle="none",
+                label=name,
+            )
         axes.set_title(title)
         axes.grid(axis="y", visible=False)
         axes.set_yticks(range(len(groups)), list(groups.values()))
@@ -136,9 +165,16 @@ def robustness_curves(rows, names):
             axes.axhline(share, color=MUTED, linewidth=0.9, linestyle=":", zorder=1)
     first, second = panels
     # below the line: a model that has learned anything is above it where nothing is covered
-    first.annotate("always the most frequent class", (0.02, min(row["most_frequent"] for row in rows)), (0, -2),
-                   textcoords="offset points", xycoords=("axes fraction", "data"), va="top", fontsize=6.5,
-                   color=MUTED)
+    first.annotate(
+        "always the most frequent class",
+        (0.02, min(row["most_frequent"] for row in rows)),
+        (0, -2),
+        textcoords="offset points",
+        xycoords=("axes fraction", "data"),
+        va="top",
+        fontsize=6.5,
+        color=MUTED,
+    )
     first.set(xlabel="its side, share of the picture's", ylabel="accuracy", ylim=(0, 1))
     first.set_title("Black square")
     second.set(xlabel="degrees, either way")
@@ -164,8 +200,15 @@ def glimpse_steps(rows, names, face):
     figure = Figure(figsize=(9.2, 3.1), layout="constrained")
     zoom, place, scatter = figure.subplots(1, 3)
     edge = 1 + 1 / (np.array(face.shape[1::-1]) - 1)  # -1 and 1 are the centres of the outermost pixels
-    place.imshow(np.squeeze(face), cmap="gray", vmin=0, vmax=1, alpha=0.45, interpolation="bicubic",
-                 extent=(-edge[0], edge[0], edge[1], -edge[1]))
+    place.imshow(
+        np.squeeze(face),
+        cmap="gray",
+        vmin=0,
+        vmax=1,
+        alpha=0.45,
+        interpolation="bicubic",
+        extent=(-edge[0], edge[0], edge[1], -edge[1]),
+    )
     for index, (name, (colour, mark, line)) in enumerate(styles(names).items()):
         own = [row for row in rows if row["run"] == name]
         if not own:
@@ -178,8 +221,16 @@ def glimpse_steps(rows, names, face):
         place.errorbar(column["x"], column["y"], **bars, **marks)
         for step, x, y in zip(column["glimpse"], column["x"], column["y"], strict=True):
             aside = (5, 4) if index % 2 else (-5, -9)
-            place.annotate(str(step), (x, y), aside, textcoords="offset points", fontsize=7, color=colour,
-                           ha="left" if index % 2 else "right", fontweight="bold")
+            place.annotate(
+                str(step),
+                (x, y),
+                aside,
+                textcoords="offset points",
+                fontsize=7,
+                color=colour,
+                ha="left" if index % 2 else "right",
+                fontweight="bold",
+            )
         for key, filled in (("within", colour), ("between", "white")):
             sds = [np.sqrt(max(row[key], 0)) for row in own]
             scatter.plot(column["glimpse"], sds, linestyle=line, markerfacecolor=filled, **marks)

@@ -37,15 +37,18 @@ def _of_numbers(study):
     tables, names, present = study.tables, study.names, study.runs.present
     emotions, ends = {name: name for name in present}, {"low": "{}_low", "high": "{}_high"}
     drawn = {
-        "scores.svg": dots(tables["scores"], names, {name: name for name in names}, TITLES, group="run", value="{}",
-                           **ends),
-        "recalls.svg": dots(tables["recalls"], names, emotions, {"recall": "Recall"}, group="emotion", value="{}",
-                            **ends),
+        "scores.svg": dots(
+            tables["scores"], names, {name: name for name in names}, TITLES, group="run", value="{}", **ends
+        ),
+        "recalls.svg": dots(
+            tables["recalls"], names, emotions, {"recall": "Recall"}, group="emotion", value="{}", **ends
+        ),
     }
     plain = [row for row in tables["splits"] if row["average"] is None]
     if len(splits := dict.fromkeys(row["split"] for row in plain)) > 1:
-        drawn["splits.svg"] = dots(plain, names, {name: name for name in splits}, {"": "Accuracy"}, group="split",
-                                   value="accuracy")
+        drawn["splits.svg"] = dots(
+            plain, names, {name: name for name in splits}, {"": "Accuracy"}, group="split", value="accuracy"
+        )
     if tables["robustness"]:
         drawn["robustness.svg"] = robustness_curves(tables["robustness"], names)
     if study.exits:
@@ -57,9 +60,19 @@ def _of_numbers(study):
         together = [row for row in tables["regions"] if row["glimpse"] == "all"]
         panels = {region: region for region in next(iter(study.regions.values()))["regions"]}
         drawn["regions.svg"] = dots(
-            together, names, {"all": "all", **emotions}, panels, group="emotion", panel="region", value="preference",
-            low="preference_low", high="preference_high", reference=1, percent=False,
-            label="share of the attention / share of the area")
+            together,
+            names,
+            {"all": "all", **emotions},
+            panels,
+            group="emotion",
+            panel="region",
+            value="preference",
+            low="preference_low",
+            high="preference_high",
+            reference=1,
+            percent=False,
+            label="share of the attention / share of the area",
+        )
     if people := tables["people"]:
         asked = {row["measure"] for row in people}
         panels = {name: title for name, title in MEASURES.items() if name in asked}
@@ -68,13 +81,23 @@ def _of_numbers(study):
             if chosen:
                 held = {row["of"] for row in people if row["measure"] in chosen}  # a path has no blob in the middle
                 candidates = {key: title for key, (title, _) in CANDIDATES.items() if key in held}
-                drawn[name] = dots(people, names, candidates, chosen, group="of", panel="measure", value="mean",
-                                   percent=False, shared=False)
+                drawn[name] = dots(
+                    people,
+                    names,
+                    candidates,
+                    chosen,
+                    group="of",
+                    panel="measure",
+                    value="mean",
+                    percent=False,
+                    shared=False,
+                )
     if contrasts := [row for row in tables["looking"] if row["kind"] == "contrasts"]:
         asked = {row["windows"] for row in contrasts}
         groups = {name: title for name, title in CONTRASTS.items() if name in asked}
-        drawn["looking.svg"] = dots(contrasts, names, groups, {"": "Difference of the accuracies"}, group="windows",
-                                    reference=0)
+        drawn["looking.svg"] = dots(
+            contrasts, names, groups, {"": "Difference of the accuracies"}, group="windows", reference=0
+        )
     return drawn
 
 
@@ -84,8 +107,14 @@ def _of_faces(study):
     for number, run in enumerate(runs.runs, 1):
         if run.looks:
             drawn[f"heatmaps_{number}.png"] = heatmaps(
-                study.images, run.found["windows"], run.found["weights"], runs.truth, runs.present,
-                by_step=run.recurrent, top=top)
+                study.images,
+                run.found["windows"],
+                run.found["weights"],
+                runs.truth,
+                runs.present,
+                by_step=run.recurrent,
+                top=top,
+            )
         if run.name in study.differences:
             drawn[f"differences_{number}.png"] = _difference(study, run.name)
     if study.occlusion:
@@ -102,8 +131,12 @@ def _difference(study, name):
     steps = sorted(next(iter(maps.values())), key=lambda step: step == "mean")  # the mean last, as in the heat maps
     titles = ["mean" if step == "mean" else f"glimpse {step}" for step in steps]
     return difference_maps(
-        [study.faces[group] for group in maps], [[each[step] for step in steps] for each in maps.values()],
-        [(group, None) for group in maps], titles, meaning=f"{name}: more or less\nthan {next(iter(study.maps))}")
+        [study.faces[group] for group in maps],
+        [[each[step] for step in steps] for each in maps.values()],
+        [(group, None) for group in maps],
+        titles,
+        meaning=f"{name}: more or less\nthan {next(iter(study.maps))}",
+    )
 
 
 def _paths(study, rows):

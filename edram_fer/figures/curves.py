@@ -130,7 +130,16 @@ def _spread(axes, history, epochs, steps):
         if all(sd is not None for sd in sds):
             axes.plot(epochs, np.sqrt(np.mean(np.square(sds), axis=0)), color=colour)
     axes.axhspan(0, COLLAPSED, color=MUTED, alpha=0.25, linewidth=0)
-    axes.annotate("collapsed", (1, COLLAPSED), (-2, 1), xycoords=("axes fraction", "data"), textcoords="offset points",
-                  ha="right", va="bottom", fontsize=7, color=MUTED)
+    axes.annotate(
+        "collapsed",
+        (1, COLLAPSED),
+        (-2, 1),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        ha="right",
+        va="bottom",
+        fontsize=7,
+        color=MUTED,
+    )
     axes.set_ylabel("sd over the pictures")
     axes.set_ylim(bottom=0)

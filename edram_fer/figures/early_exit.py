@@ -23,8 +23,15 @@ def early_exit(found, told=TOLD):
     axes, steps = figure.subplots(), 1 + np.arange(len(found["accuracy_after"]))
     low, high = found["accuracy_after_interval"].T
     axes.vlines(steps, low, high, color=ORANGE, linewidth=1, alpha=0.8)
-    axes.plot(steps, found["accuracy_after"], color=ORANGE, marker="s", markersize=4.5, linestyle="none",
-              label="all stop after this glimpse")
+    axes.plot(
+        steps,
+        found["accuracy_after"],
+        color=ORANGE,
+        marker="s",
+        markersize=4.5,
+        linestyle="none",
+        label="all stop after this glimpse",
+    )
     order = np.argsort(found["thresholds"])
     glimpses, accuracy = found["glimpses"][order], found["accuracy"][order]
     axes.fill_between(glimpses, *found["accuracy_interval"][order].T, color=BLUE, alpha=0.2, linewidth=0)
@@ -46,5 +53,12 @@ def _thresholds(axes, thresholds, glimpses, accuracy, told, apart):
             continue
         last = glimpses[index]
         axes.plot(last, accuracy[index], marker="o", markersize=4, color=BLUE, markeredgecolor="white")
-        axes.annotate(f"{wanted:.0%} sure", (last, accuracy[index]), (-3, 7), textcoords="offset points", fontsize=6.5,
-                      ha="right", color=INK)
+        axes.annotate(
+            f"{wanted:.0%} sure",
+            (last, accuracy[index]),
+            (-3, 7),
+            textcoords="offset points",
+            fontsize=6.5,
+            ha="right",
+            color=INK,
+        )

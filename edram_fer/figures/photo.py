@@ -42,8 +42,15 @@ def annotated(picture, found):
         text, below = f"{face['emotion']} {face['probability']:.0%}", top * scale < 0.16
         size = np.clip(72 * scale * side / (0.6 * len(text)), 5, 8)  # as wide as the square, where that can be read
         axes.annotate(
-            text, (left - 0.5, top + side if below else top), (0, -2 if below else 2), textcoords="offset points",
-            va="top" if below else "bottom", color="white", fontsize=size, fontweight="bold", path_effects=_EDGE,
+            text,
+            (left - 0.5, top + side if below else top),
+            (0, -2 if below else 2),
+            textcoords="offset points",
+            va="top" if below else "bottom",
+            color="white",
+            fontsize=size,
+            fontweight="bold",
+            path_effects=_EDGE,
         )
     axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
     return figure

@@ -61,8 +61,16 @@ def region_steps(found, *, columns=4):
             colour, mark, line = STYLES[region]
             low, high = found["preference_interval"][group, :-1, index].T
             axes.fill_between(steps, low, high, color=colour, alpha=0.18, linewidth=0)
-            axes.plot(steps, found["preference"][group, :-1, index], color=colour, marker=mark, linestyle=line,
-                      markersize=3.5, linewidth=1.3, label=region)
+            axes.plot(
+                steps,
+                found["preference"][group, :-1, index],
+                color=colour,
+                marker=mark,
+                linestyle=line,
+                markersize=3.5,
+                linewidth=1.3,
+                label=region,
+            )
         axes.set_title(_label(found["groups"][group], found["pictures"][group]))
         axes.set_xticks(steps)
     for column in range(count - across * (down - 1), across):  # the last row is not full: the one above has the numbers

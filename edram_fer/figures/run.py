@@ -59,7 +59,11 @@ def draw(run, pictures=None, *, find_landmarks=False, pdf=False):
     keep(run.folder / layout.FIGURES, _of_the_run(run))
     told, landmarks = {}, {}  # ids are unique in a split of the data set only
     for split in tqdm(run.splits, desc="figures", unit="split", disable=None):
-        found, scores, folder = run.predictions(split), run.metrics["splits"][split], run.folder / layout.FIGURES / split
+        found, scores, folder = (
+            run.predictions(split),
+            run.metrics["splits"][split],
+            run.folder / layout.FIGURES / split,
+        )
         keep(folder, _of_numbers(found, scores))
         if pictures is None or run.average(split):
             continue
@@ -118,8 +122,13 @@ def _of_faces(found, images, emotions):
     for name, right in (("right", True), ("wrong", False)):
         if rows := choose(truth, found["prediction"], emotions, right=right):
             drawn[f"samples_{name}.png"] = samples(
-                images[rows], windows[rows], found["steps"][rows], confidence[rows], truth[rows],
-                weights=weights[rows], names=names,
+                images[rows],
+                windows[rows],
+                found["steps"][rows],
+                confidence[rows],
+                truth[rows],
+                weights=weights[rows],
+                names=names,
             )
     return drawn
 
@@ -132,22 +141,33 @@ def _differences(found, images, emotions):
     labels = [(name, size) for name, size in zip(emotions, filter(None, sizes), strict=True)]
     faces = np.stack([mean_face(images[truth == name]) for name in emotions])
     maps, named = (
-        attention.densities(found["windows"], found["weights"], groups, emotions, images.shape[1:3], by_step=recurrent)
-        .reshape(len(emotions), -1, *images.shape[1:3]) for groups in (truth, found["prediction"])
+        attention.densities(
+            found["windows"], found["weights"], groups, emotions, images.shape[1:3], by_step=recurrent
+        ).reshape(len(emotions), -1, *images.shape[1:3])
+        for groups in (truth, found["prediction"])
     )
     steps = [f"glimpse {step + 1}" for step in range(maps.shape[1])] if recurrent else []
     drawn = {}
     if len(emotions) > 1:
         rest = attention.against_the_rest(maps, [size for _, size in labels])
         drawn["differences_classes.png"] = difference_maps(
-            faces, rest, labels, steps, meaning="more or less than for the other emotions")
+            faces, rest, labels, steps, meaning="more or less than for the other emotions"
+        )
         drawn["differences_labels.png"] = difference_maps(
-            faces, attention.difference(maps, named), labels, steps,
-            meaning="more or less with this true\nthan with this predicted emotion")
+            faces,
+            attention.difference(maps, named),
+            labels,
+            steps,
+            meaning="more or less with this true\nthan with this predicted emotion",
+        )
     if recurrent:
         drawn["differences_steps.png"] = difference_maps(
-            faces, attention.between_steps(maps), labels, [f"{step} to {step + 1}" for step in range(1, len(steps))],
-            meaning="more or less than at the glimpse before")
+            faces,
+            attention.between_steps(maps),
+            labels,
+            [f"{step} to {step + 1}" for step in range(1, len(steps))],
+            meaning="more or less than at the glimpse before",
+        )
     return drawn
 
 

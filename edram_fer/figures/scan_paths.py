@@ -76,8 +76,12 @@ def _path(axes, place, windows):
     colours, jumps = step_colours(len(place)), attention.saccades(windows)
     for step, jump in enumerate(jumps):
         axes.plot(
-            *place[step : step + 2].T, color=colours[step + 1], linewidth=1.6, linestyle="-" if jump else (0, (1, 1)),
-            path_effects=_EDGE if jump else None, zorder=3,
+            *place[step : step + 2].T,
+            color=colours[step + 1],
+            linewidth=1.6,
+            linestyle="-" if jump else (0, (1, 1)),
+            path_effects=_EDGE if jump else None,
+            zorder=3,
         )
     axes.scatter(*place.T, s=58, c=colours, edgecolors="black", linewidths=0.7, zorder=4)
     for steps in _together(place, DOT):

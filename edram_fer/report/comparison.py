@@ -18,8 +18,19 @@ CHANGES = {
 }
 
 
-def compare(folders, out, *, split=None, data=None, data_dir=None, find_landmarks=False, fixations=None,
-            outside="raise", repeats=1000, seed=0):
+def compare(
+    folders,
+    out,
+    *,
+    split=None,
+    data=None,
+    data_dir=None,
+    find_landmarks=False,
+    fixations=None,
+    outside="raise",
+    repeats=1000,
+    seed=0,
+):
     """Compare runs: write comparison.html, the tables as CSV, and figures/ (also as PDF) into a folder.
 
     Args:
@@ -63,10 +74,12 @@ def _context(found, figures, repeats, seed):
         "unevaluated": _unevaluated(runs.runs),
         "changes": _changes(found.tables["robustness"]),
         "asked": _alike({row["run"]: (row["pictures"], row["seed"]) for row in found.tables["robustness"]}),
-        "occluded": _alike({
-            name: tuple(own.settings[key] for key in ("pictures", "seed", "window", "stride", "fill"))
-            for name, own in found.occlusion.items()
-        }),
+        "occluded": _alike(
+            {
+                name: tuple(own.settings[key] for key in ("pictures", "seed", "window", "stride", "fill"))
+                for name, own in found.occlusion.items()
+            }
+        ),
         "contrasts": CONTRASTS,
         "figures": figures,
         "samples": list(found.samples),

@@ -29,16 +29,30 @@ def explorer(study):
     steps = [*map(str, range(1, longest + 1)), ALL_STEPS]
     top = scale([values.max() for maps in study.maps.values() for values in maps.values()])
     panels = [_run_panel(study, name, top, steps) for name in study.maps]
-    scales = [_scale(lambda face, level: blend(face, level, top), 0, top, "share of the pictures looked at here",
-                     ("0 %", f"{100 * top:.0f} %"))]
+    scales = [
+        _scale(
+            lambda face, level: blend(face, level, top),
+            0,
+            top,
+            "share of the pictures looked at here",
+            ("0 %", f"{100 * top:.0f} %"),
+        )
+    ]
     if study.differences:
         pixels = np.prod(study.images.shape[1:3])
         every = [each for maps in study.differences.values() for group in maps.values() for each in group.values()]
         most = round_up(max(np.abs(np.nan_to_num(each)).max() for each in every) * pixels)
         panels += [_difference_panel(study, name, most, pixels, steps) for name in study.differences]
         ends = (f"−{most:g}", f"+{most:g}")
-        scales.append(_scale(lambda face, level: tinted(face, level, most), -most, most,
-                             "difference, in units of an even density", ends))
+        scales.append(
+            _scale(
+                lambda face, level: tinted(face, level, most),
+                -most,
+                most,
+                "difference, in units of an even density",
+                ends,
+            )
+        )
     return {"emotions": list(study.faces), "steps": steps, "panels": panels, "scales": scales}
 
 
@@ -50,8 +64,10 @@ def _run_panel(study, name, top, steps):
         for place, share in enumerate(maps):
             step = ALL_STEPS if place == len(maps) - 1 else str(place + 1)
             row = told.get((emotion, "1" if len(maps) == 1 else step))
-            caption = "all windows together" if row is None else (
-                f"zoom {row['zoom']:.2f}, centre ({row['x']:+.2f}, {row['y']:+.2f}), spread {row['spread']:.3f}"
+            caption = (
+                "all windows together"
+                if row is None
+                else (f"zoom {row['zoom']:.2f}, centre ({row['x']:+.2f}, {row['y']:+.2f}), spread {row['spread']:.3f}")
             )
             tiles[emotion][step] = _tile(blend(study.faces[emotion], share, top), name, emotion, step, caption)
         if len(maps) == 1:  # it looks at all its windows at once, and so at every step of the others

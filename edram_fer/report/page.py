@@ -89,17 +89,19 @@ def _glimpse_rows(glimpses):
     for step in range(len(glimpses["area"])):
         statistics = {key: glimpses["statistics"][f"{key}_{step + 1}"] for key in ("x", "y", "zoom")}
         overall, between = sum(glimpses["overall"][step]), sum(glimpses["between"][step])
-        rows.append({
-            **statistics,
-            "zoom_sd": glimpses["statistics"][f"zoom_{step + 1}_sd"],
-            "area": glimpses["area"][step],
-            "extents": glimpses["extents"][step],
-            "spread": glimpses["spread"][step],
-            "collapsed": glimpses["collapsed"][step],
-            "by_class": between / overall if overall > 0 else None,
-            "move": glimpses["moves"][step - 1] if step else None,
-            "saccades": glimpses["saccades"][step - 1] if step else None,
-        })
+        rows.append(
+            {
+                **statistics,
+                "zoom_sd": glimpses["statistics"][f"zoom_{step + 1}_sd"],
+                "area": glimpses["area"][step],
+                "extents": glimpses["extents"][step],
+                "spread": glimpses["spread"][step],
+                "collapsed": glimpses["collapsed"][step],
+                "by_class": between / overall if overall > 0 else None,
+                "move": glimpses["moves"][step - 1] if step else None,
+                "saccades": glimpses["saccades"][step - 1] if step else None,
+            }
+        )
     return rows
 
 

@@ -11,8 +11,19 @@ from edram_fer.run.evaluated import Evaluated
 FILE, FIGURE = "agreement.json", "agreement.svg"
 
 
-def agree(run, path, *, split=None, outside="raise", sigma=None, find_landmarks=False, data=None, data_dir=None,
-          repeats=1000, seed=0):
+def agree(
+    run,
+    path,
+    *,
+    split=None,
+    outside="raise",
+    sigma=None,
+    find_landmarks=False,
+    data=None,
+    data_dir=None,
+    repeats=1000,
+    seed=0,
+):
     """Hold an evaluated run against fixations; write agreement.json and figures/agreement.svg of the run.
 
     Args:

@@ -89,8 +89,13 @@ class Observer:
         """What decides the answers, as JSON values: the choice of pictures, digests of them and of the model."""
         pictures = hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()
         model = files.digest(self.run / layout.MODEL)
-        return {"split": self.split, "pictures": len(self.images), "seed": self.seed,
-                "pictures_digest": pictures[:16], "model_digest": model[:16]}
+        return {
+            "split": self.split,
+            "pictures": len(self.images),
+            "seed": self.seed,
+            "pictures_digest": pictures[:16],
+            "model_digest": model[:16],
+        }
 
 
 def balanced(labels, count, seed=0):

@@ -68,20 +68,30 @@ def region_weights(observer, *, boxes=None, sides=SIDES, fill=0):
     rows = _rows(weights, np.array(right, float), observer)
     squares = ["side" in about for about, _ in covers]
     names = attention.names(windows.mean(axis=0))
-    result = files.plain({
-        **{"split": observer.split, "pictures": count, "seed": observer.seed, "fill": level, "windows": names},
-        "whole": {name: rows[0][name] for name in ("weight", "weight_interval", "accuracy", "accuracy_interval")},
-        "covers": [
-            {**about, "covered": share.mean(axis=0), **row}
-            for (about, _), share, row in zip(covers, covered, rows[1:], strict=True)
-        ],
-        "by_share": by_share(
-            (weights[1:] - weights[0])[squares], covered[squares], names, subjects=observer.subjects,
-            seed=observer.seed,
-        ) if any(squares) else [],
-    })
+    result = files.plain(
+        {
+            **{"split": observer.split, "pictures": count, "seed": observer.seed, "fill": level, "windows": names},
+            "whole": {name: rows[0][name] for name in ("weight", "weight_interval", "accuracy", "accuracy_interval")},
+            "covers": [
+                {**about, "covered": share.mean(axis=0), **row}
+                for (about, _), share, row in zip(covers, covered, rows[1:], strict=True)
+            ],
+            "by_share": by_share(
+                (weights[1:] - weights[0])[squares],
+                covered[squares],
+                names,
+                subjects=observer.subjects,
+                seed=observer.seed,
+            )
+            if any(squares)
+            else [],
+        }
+    )
     files.write_json(observer.run / FILE, result)
-    save(draw(result, mean_face(observer.images), [mask[0] for _, mask in covers]), observer.run / layout.FIGURES / FIGURE)
+    save(
+        draw(result, mean_face(observer.images), [mask[0] for _, mask in covers]),
+        observer.run / layout.FIGURES / FIGURE,
+    )
     return result
 
 
@@ -112,8 +122,9 @@ def hidden(windows, masks):
         part = slice(start, start + _CHUNK)
         seen = attention.coverage(windows[part], masks.shape[1:])
         mask = masks if len(masks) == 1 else masks[part]
-        np.divide((seen * mask[:, None]).sum(axis=(2, 3)), seen.sum(axis=(2, 3)), out=found[part],
-                  where=seen.any(axis=(2, 3)))
+        np.divide(
+            (seen * mask[:, None]).sum(axis=(2, 3)), seen.sum(axis=(2, 3)), out=found[part], where=seen.any(axis=(2, 3))
+        )
     return found
 
 
@@ -138,13 +149,18 @@ def by_share(differences, covered, names, *, subjects=None, repeats=1000, seed=0
         sums = {name: values[rows].sum(axis=0) for name, values in per_picture.items()}
         sums = {name: np.concatenate([value.sum(axis=0, keepdims=True), value]) for name, value in sums.items()}
         number = np.where(sums["observations"], sums["observations"], np.nan)
-        return {"observations": sums["observations"],
-                **{name: sums[name] / number for name in ("covered", "difference")}}
+        return {
+            "observations": sums["observations"],
+            **{name: sums[name] / number for name in ("covered", "difference")},
+        }
 
     found = statistic(slice(None))
     interval = intervals.bootstrap(
-        lambda rows: {"interval": statistic(rows)["difference"]}, differences.shape[1],
-        subjects=subjects, repeats=repeats, seed=seed,
+        lambda rows: {"interval": statistic(rows)["difference"]},
+        differences.shape[1],
+        subjects=subjects,
+        repeats=repeats,
+        seed=seed,
     )["interval"]
     return [
         {"name": name, **{key: values[row] for key, values in found.items()}, "interval": interval[row]}
@@ -154,9 +170,7 @@ def by_share(differences, covered, names, *, subjects=None, repeats=1000, seed=0
 
 def _covers(boxes, sides, shape, random, count):
     """[({"name", "box" or "side"}, mask bool [1 or count, H, W])] of all boxes and squares."""
-    covers = [
-        ({"name": name, "box": list(box)}, box_mask(name, box, shape)[None]) for name, box in boxes.items()
-    ]
+    covers = [({"name": name, "box": list(box)}, box_mask(name, box, shape)[None]) for name, box in boxes.items()]
     for side in sorted(sides):
         if not 0 < side <= 1:
             raise ValueError(f"side: expected more than 0, at most 1, got {side}")
@@ -169,6 +183,7 @@ def _covers(boxes, sides, shape, random, count):
 def _rows(weights, right, observer):
     """Mean weights and accuracies of `weights` [J, n, N] and `right` [J, n], the first of the pictures as they are, and
     what they differ from it: a dict for each of the J."""
+
     def statistic(rows):
         weight, accuracy = weights[:, rows].mean(axis=1), right[:, rows].mean(axis=1)
         return {"weight": weight, "difference": weight - weight[0], "accuracy": accuracy}
@@ -176,7 +191,9 @@ def _rows(weights, right, observer):
     found = statistic(slice(None))
     ends = intervals.bootstrap(statistic, weights.shape[1], subjects=observer.subjects, seed=observer.seed)
     return [
-        {**{name: values[row] for name, values in found.items()},
-         **{f"{name}_interval": values[row] for name, values in ends.items()}}
+        {
+            **{name: values[row] for name, values in found.items()},
+            **{f"{name}_interval": values[row] for name, values in ends.items()},
+        }
         for row in range(len(weights))
     ]

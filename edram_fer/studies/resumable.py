@@ -66,8 +66,10 @@ class Resumable:
         differing = [key for key in {**made, **self.settings} if made.get(key) != self.settings.get(key)]
         if differing:
             told = ", ".join(f"{key} {made.get(key)} there, {self.settings.get(key)} asked for" for key in differing)
-            raise ValueError(f"{self.path} was made with other settings ({told}): ask for its own to go on with it, or "
-                             f"begin again in its place with --force")
+            raise ValueError(
+                f"{self.path} was made with other settings ({told}): ask for its own to go on with it, or "
+                f"begin again in its place with --force"
+            )
 
 
 def read(path):

@@ -52,11 +52,13 @@ def robustness(observer, *, sides=SIDES, angles=ANGLES):
         "pictures": count,
         "seed": observer.seed,
         "most_frequent": float(np.bincount(observer.labels).max() / count),
-        **{kind: [{"level": level, **rows[kind, level]} for k, level in jobs if k == kind]
-           for kind in CHANGES},
+        **{kind: [{"level": level, **rows[kind, level]} for k, level in jobs if k == kind] for kind in CHANGES},
     }
     files.write_json(observer.run / FILE, result)
-    save(robustness_curves(rows_of(result, observer.run.name), [observer.run.name]), observer.run / layout.FIGURES / FIGURE)
+    save(
+        robustness_curves(rows_of(result, observer.run.name), [observer.run.name]),
+        observer.run / layout.FIGURES / FIGURE,
+    )
     return result
 
 

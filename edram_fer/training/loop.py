@@ -90,7 +90,9 @@ class _Setting:
         if recipe.schedule == "cosine" and recipe.warmup_epochs > recipe.epochs:
             log.warning(
                 "the learning rate is still warming up when training ends: warmup_epochs=%g, epochs=%d; --set "
-                "warmup_epochs=0 or more epochs", recipe.warmup_epochs, recipe.epochs
+                "warmup_epochs=0 or more epochs",
+                recipe.warmup_epochs,
+                recipe.epochs,
             )
         self.recipe, self.run = recipe, run
         self.model = build(recipe, described)

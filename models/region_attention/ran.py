@@ -136,8 +136,10 @@ class RAN(FERModel):
         if "windows" in inputs:
             windows = inputs["windows"]
             if tuple(windows.shape[1:]) != (self.crops.regions, 2, 3):
-                raise ValueError(f"windows: expected [B, {self.crops.regions}, 2, 3], the whole face and its crops, "
-                                 f"got {list(windows.shape)}")
+                raise ValueError(
+                    f"windows: expected [B, {self.crops.regions}, 2, 3], the whole face and its crops, "
+                    f"got {list(windows.shape)}"
+                )
             return ops.cast(windows, "float32")
         if self.arguments["crops"] != "landmarks":
             return self.crops(inputs["image"], training=training)

@@ -5,6 +5,7 @@ one of its configurations. A builder may keep in `info.metadata` its "fingerprin
 have `source_fingerprint(source)`, by which `prepare` notices that the source is another one. TensorFlow is imported
 only when a builder is asked for.
 """
+
 import contextlib
 import hashlib
 import importlib
@@ -21,8 +22,20 @@ from edram_fer.preprocessing.datasets.writing import (
     write_errors_named,
 )
 
-NAMES = ("fer2013", "ferplus", "affectnet", "raf_db", "ck_plus", "jaffe", "ferg", "kdef", "sfew", "expw", "folder",
-         "drawn_faces")
+NAMES = (
+    "fer2013",
+    "ferplus",
+    "affectnet",
+    "raf_db",
+    "ck_plus",
+    "jaffe",
+    "ferg",
+    "kdef",
+    "sfew",
+    "expw",
+    "folder",
+    "drawn_faces",
+)
 
 
 def builder(name: str, data_dir):
@@ -35,11 +48,13 @@ def builder(name: str, data_dir):
     dataset, _, config = name.partition("/")
     if _has_annotations(dataset):
         from edram_fer.preprocessing.datasets import annotated
+
         return annotated.open_prepared(dataset, config, Path(data_dir).expanduser())
     opened = _make(name, data_dir, {})
     if not is_prepared(opened):
-        raise FileNotFoundError(f"data set {name} is not prepared in {data_dir}: no complete {opened.data_dir}; "
-                                f"prepare it first")
+        raise FileNotFoundError(
+            f"data set {name} is not prepared in {data_dir}: no complete {opened.data_dir}; prepare it first"
+        )
     return opened
 
 
@@ -57,11 +72,13 @@ def prepare(name: str, source, data_dir, *, force: bool = False, report: Callabl
     data_dir = Path(data_dir).expanduser().absolute()
     if _has_annotations(name):
         from edram_fer.preprocessing.datasets import annotated
-        return annotated.prepare(name, _module(name).Builder, source, data_dir, force=force,
-                                 report=report, **options)
+
+        return annotated.prepare(name, _module(name).Builder, source, data_dir, force=force, report=report, **options)
     if options:
-        raise ValueError(f"data set {name} is not made from annotated photos; no use for {', '.join(options)} "
-                         f"(what there is to choose of it stands in its name, as in drawn_faces/colour64)")
+        raise ValueError(
+            f"data set {name} is not made from annotated photos; no use for {', '.join(options)} "
+            f"(what there is to choose of it stands in its name, as in drawn_faces/colour64)"
+        )
     old = _make(name, data_dir, {})
     if old.MANUAL_DOWNLOAD_INSTRUCTIONS:
         if source is None:

@@ -4,6 +4,7 @@
 
 The builder of a data set names its versions and texts; the module `annotations` beside it finds the files.
 """
+
 import contextlib
 import dataclasses
 import hashlib
@@ -33,6 +34,7 @@ ROWS, FACES_SHEET, FAILURES_SHEET = "rows.parquet", "faces.png", "failures.png"
 @dataclasses.dataclass
 class FacesConfig(tfds.core.BuilderConfig):
     """One form of prepared faces: side in pixels, RGB or grey, labels in canonical order, and optional features."""
+
     size: int = 100
     colour: bool = False
     classes: Sequence[str] = SEVEN
@@ -115,17 +117,28 @@ def open_prepared(name: str, config: str, data_dir: Path):
     found = sorted(path.parent for path in data_dir.glob(f"{name}/{config or '*'}/*/dataset_info.json"))
     if not found:
         place = data_dir / name / config
-        raise FileNotFoundError(f"data set {name} is not prepared in {data_dir}: nothing complete in {place}; "
-                                f"prepare it first")
+        raise FileNotFoundError(
+            f"data set {name} is not prepared in {data_dir}: nothing complete in {place}; prepare it first"
+        )
     if len({path.parent for path in found}) > 1:
         known = ", ".join(f"{name}/{path.parent.name}" for path in found)
         raise ValueError(f"data set {name} is prepared in several forms, name one: {known}")
     return tfds.builder_from_directory(found[-1])
 
 
-def prepare(name: str, builder_class: type[Builder], source, data_dir: Path, *, classes: str | None = None,
-            workers: int | None = None, beam: Sequence[str] = (), force: bool = False,
-            report: Callable[[str], None] = print, **options):
+def prepare(
+    name: str,
+    builder_class: type[Builder],
+    source,
+    data_dir: Path,
+    *,
+    classes: str | None = None,
+    workers: int | None = None,
+    beam: Sequence[str] = (),
+    force: bool = False,
+    report: Callable[[str], None] = print,
+    **options,
+):
     """Make, or go on making, the faces of a data set under `data_dir`/<name>/<config>/<version>.
 
     What a killed run leaves lies in `data_dir`/unfinished.<name>.<config> and is gone on with where annotations and
@@ -158,8 +171,10 @@ def prepare(name: str, builder_class: type[Builder], source, data_dir: Path, *, 
     unfinished = data_dir / f"unfinished.{name}.{config.name}"
     if not force and (there := _fingerprint_of(target)) is not None:
         if there != about["fingerprint"]:
-            raise ValueError(f"{target} holds {name} of other annotations or settings; --force replaces it, another "
-                             f"folder (--out) keeps both")
+            raise ValueError(
+                f"{target} holds {name} of other annotations or settings; --force replaces it, another "
+                f"folder (--out) keeps both"
+            )
         _clear(unfinished)
         report(f"{name} is already prepared in {target}: reused")
         return tfds.builder_from_directory(target)
@@ -197,13 +212,20 @@ def _clear(work: Path) -> None:
 def _about(found: Annotations, how: faces.Settings, division: Division, config: FacesConfig) -> dict:
     """The metadata of a data set but its report; its "fingerprint" is that of all the others."""
     settings = {name: value for name, value in dataclasses.asdict(how).items() if name != "models"}
-    about = {"name": found.name, "form": found.form, "annotations": fingerprint(found), "classes": list(config.classes),
-             "settings": settings, "division": dataclasses.asdict(division)}
+    about = {
+        "name": found.name,
+        "form": found.form,
+        "annotations": fingerprint(found),
+        "classes": list(config.classes),
+        "settings": settings,
+        "division": dataclasses.asdict(division),
+    }
     return about | {"fingerprint": hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()}
 
 
-def _written(builder_class: type[Builder], work: Path, config: FacesConfig, table: FaceTable, about: dict,
-             found: Annotations) -> Path:
+def _written(
+    builder_class: type[Builder], work: Path, config: FacesConfig, table: FaceTable, about: dict, found: Annotations
+) -> Path:
     """The folder with the whole data set, not yet in its place."""
     shutil.rmtree(work / "tfds", ignore_errors=True)
     made = builder_class(data_dir=work / "tfds", config=config, table=table, about=about)
@@ -251,14 +273,15 @@ def _begin(work: Path, about: dict, report: Callable[[str], None]) -> None:
     if (work / "chunks").exists():
         if state.exists() and state.read_text() == about["fingerprint"]:
             report(f"going on with what lies in {work}")
-            return      # written again on a full disk, the file would lose what it says
+            return  # written again on a full disk, the file would lose what it says
         report(f"{work} was of other annotations or settings: begun anew")
         shutil.rmtree(work / "chunks")
     state.write_text(about["fingerprint"])
 
 
-def _chunks(found: Annotations, folder: Path, settings: faces.Settings, workers: int | None,
-            beam: Sequence[str]) -> list[Path]:
+def _chunks(
+    found: Annotations, folder: Path, settings: faces.Settings, workers: int | None, beam: Sequence[str]
+) -> list[Path]:
     total = found.count() if found.count else sum(1 for _ in found.records())
     with tqdm(total=total, unit=" rows", desc="faces", disable=None) as bar:
         if beam:

@@ -1,4 +1,5 @@
 """Which data set lies in a folder, in which form, and what its annotations hold. Nothing is prepared; no TensorFlow."""
+
 import importlib
 import os
 from collections import Counter, defaultdict

@@ -1,4 +1,5 @@
 """The last stage of preparing: a TFDS builder writes, and the finished data set takes its place in one rename."""
+
 import contextlib
 import errno
 import fcntl
@@ -48,7 +49,7 @@ def write_errors_named(name: str, data_dir: Path, kept: str) -> Iterator[None]:
 
 def _write_error(error: BaseException | None, data_dir: Path) -> int | None:
     """The errno of a failure to write in `data_dir`, found in `error` or what caused it; None for any other error."""
-    tensorflow = sys.modules.get("tensorflow")      # where it is not loaded, none of its errors can be there
+    tensorflow = sys.modules.get("tensorflow")  # where it is not loaded, none of its errors can be there
     of_tensorflow = (tensorflow.errors.OpError,) if tensorflow else ()
     while error is not None and not isinstance(error, (OSError, *of_tensorflow)):
         error = error.__cause__  # TFDS wraps what TensorFlow raises
@@ -61,13 +62,13 @@ def _write_error(error: BaseException | None, data_dir: Path) -> int | None:
 
 
 def download_and_prepare(made) -> None:
-    """Let a TFDS builder write its data set, without its own words about where. The same examples give the same bytes.
-    """
+    """Let a TFDS builder write its data set, without its own words about where. The same examples give the same bytes."""
     quiet.imported("tensorflow")
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core import example_serializer, shuffle
+
     if not sys.stderr.isatty():
-        tfds.disable_progress_bar()     # in a log its bars would be pages of control characters
+        tfds.disable_progress_bar()  # in a log its bars would be pages of control characters
     shuffle.MAX_MEM_BUFFER_SIZE = MEMORY
     example_serializer.ExampleSerializer.serialize_example = _serialized
     # GCS would be asked for a ready-made copy of data that must not be handed around.
@@ -87,7 +88,7 @@ def _serialized(self, example: dict) -> bytes:
 def move(folder: Path, made: Path, target: Path) -> None:
     """The finished data set to its place, in one rename; an older one leaves with the temporary folder."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(folder / "old", ignore_errors=True)   # of a process that was killed here
+    shutil.rmtree(folder / "old", ignore_errors=True)  # of a process that was killed here
     if target.exists():
         target.rename(folder / "old")
     made.rename(target)

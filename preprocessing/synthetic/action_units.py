@@ -13,10 +13,26 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 UNITS = {
-    1: "inner brow raiser", 2: "outer brow raiser", 4: "brow lowerer", 5: "upper lid raiser", 6: "cheek raiser",
-    7: "lid tightener", 9: "nose wrinkler", 10: "upper lip raiser", 12: "lip corner puller", 14: "dimpler",
-    15: "lip corner depressor", 16: "lower lip depressor", 17: "chin raiser", 20: "lip stretcher", 23: "lip tightener",
-    24: "lip pressor", 25: "lips part", 26: "jaw drop", 27: "mouth stretch", 43: "eyes closed",
+    1: "inner brow raiser",
+    2: "outer brow raiser",
+    4: "brow lowerer",
+    5: "upper lid raiser",
+    6: "cheek raiser",
+    7: "lid tightener",
+    9: "nose wrinkler",
+    10: "upper lip raiser",
+    12: "lip corner puller",
+    14: "dimpler",
+    15: "lip corner depressor",
+    16: "lower lip depressor",
+    17: "chin raiser",
+    20: "lip stretcher",
+    23: "lip tightener",
+    24: "lip pressor",
+    25: "lips part",
+    26: "jaw drop",
+    27: "mouth stretch",
+    43: "eyes closed",
 }
 
 LEVELS = {"A": 0.2, "B": 0.4, "C": 0.6, "D": 0.8, "E": 1.0}  # FACS grades a movement from A (trace) to E (maximum)
@@ -35,8 +51,14 @@ VARIANTS = {
 # Where the full expression lies on the circumplex of Russell ("A circumplex model of affect", 1980): the quadrants are
 # his, the numbers this project's choice. A weaker expression lies on the straight line to neutral, the origin.
 CIRCUMPLEX = {
-    "neutral": (0.0, 0.0), "happy": (0.85, 0.45), "sad": (-0.75, -0.45), "surprise": (0.2, 0.85),
-    "fear": (-0.6, 0.8), "disgust": (-0.7, 0.35), "anger": (-0.65, 0.7), "contempt": (-0.55, 0.25),
+    "neutral": (0.0, 0.0),
+    "happy": (0.85, 0.45),
+    "sad": (-0.75, -0.45),
+    "surprise": (0.2, 0.85),
+    "fear": (-0.6, 0.8),
+    "disgust": (-0.7, 0.35),
+    "anger": (-0.65, 0.7),
+    "contempt": (-0.55, 0.25),
 }
 
 

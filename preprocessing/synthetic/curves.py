@@ -17,8 +17,21 @@ SHIFT = 4  # OpenCV's drawing takes whole numbers; these carry 4 binary places
 
 _UPPER_LIDS = {"L": [36, 37, 38, 39], "R": [42, 43, 44, 45]}
 _LOWER_LIDS = {"L": [39, 40, 41, 36], "R": [45, 46, 47, 42]}
-_SOFT = ("socketL", "socketR", "nose_sideL", "nose_sideR", "nose_light", "under_nose", "under_lip", "chin_light",
-         "hollowL", "hollowR", "cheekL", "cheekR", "beard")
+_SOFT = (
+    "socketL",
+    "socketR",
+    "nose_sideL",
+    "nose_sideR",
+    "nose_light",
+    "under_nose",
+    "under_lip",
+    "chin_light",
+    "hollowL",
+    "hollowR",
+    "cheekL",
+    "cheekR",
+    "beard",
+)
 
 # Each outline is a chain of open splines, so that it is sharp where two of them meet: at corners of eyes and mouth.
 SHARP_CHAINS = {

@@ -55,13 +55,21 @@ def _check(name: str, value, expected: str, valid: bool) -> None:
 
 
 def _whole(name: str, value, least: int) -> None:
-    _check(name, value, f"a whole number of at least {least}",
-           isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least)
+    _check(
+        name,
+        value,
+        f"a whole number of at least {least}",
+        isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least,
+    )
 
 
 def _number(name: str, value, low: float, high: float) -> None:
-    _check(name, value, f"a number in [{low:g}, {high:g}]",
-           isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and low <= value <= high)
+    _check(
+        name,
+        value,
+        f"a number in [{low:g}, {high:g}]",
+        isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and low <= value <= high,
+    )
 
 
 def emotion_of(seed: int, index: int, classes: int = 7) -> str:
@@ -77,8 +85,17 @@ def emotion_of(seed: int, index: int, classes: int = 7) -> str:
     return EMOTIONS[sorted(range(classes), key=places.__getitem__)[index % classes]]
 
 
-def scene(seed: int, index: int, *, identity: int | None = None, size: int = 100, colour: bool = False,
-          occlusion: float = 0.12, pose: float = 1.0, noise: float = 1.0) -> Scene:
+def scene(
+    seed: int,
+    index: int,
+    *,
+    identity: int | None = None,
+    size: int = 100,
+    colour: bool = False,
+    occlusion: float = 0.12,
+    pose: float = 1.0,
+    noise: float = 1.0,
+) -> Scene:
     """All of picture (seed, index) but its expression; `Scene.show` paints it with any. Options as in `draw`."""
     _whole("seed", seed, 0)
     _whole("index", index, 0)
@@ -89,12 +106,21 @@ def scene(seed: int, index: int, *, identity: int | None = None, size: int = 100
     _number("pose", pose, 0, 1)
     _number("noise", noise, 0, 2)
     who = Dice(seed, _PERSON, index if identity is None else identity)
-    return arrange(meet(who), who, Dice(seed, _PICTURE, index), size=size, colour=colour, occlusion=occlusion,
-                   pose=pose, noise=noise)
+    return arrange(
+        meet(who),
+        who,
+        Dice(seed, _PICTURE, index),
+        size=size,
+        colour=colour,
+        occlusion=occlusion,
+        pose=pose,
+        noise=noise,
+    )
 
 
-def draw(seed: int, index: int, *, emotion: str | None = None, intensity: float | None = None, classes: int = 7,
-         **options) -> DrawnFace:
+def draw(
+    seed: int, index: int, *, emotion: str | None = None, intensity: float | None = None, classes: int = 7, **options
+) -> DrawnFace:
     """Draw picture `index` of the endless series `seed`.
 
     emotion: a name of EMOTIONS, by default the one that falls to the picture among `classes` = 7 or 8; intensity: [0,
@@ -122,9 +148,20 @@ def draw(seed: int, index: int, *, emotion: str | None = None, intensity: float 
         change = cv2.absdiff(image, setting.show({})[0])
         mask[..., 0] = change.reshape(image.shape).max(axis=2) >= CHANGE
     valence, arousal = facs.affect(emotion, intensity)
-    return DrawnFace(seed=seed, index=index, image=image, emotion=emotion, intensity=float(intensity),
-                     action_units=units, valence=valence, arousal=arousal, landmarks=landmarks, mask=mask,
-                     pose=setting.pose, occluder=setting.occluder)
+    return DrawnFace(
+        seed=seed,
+        index=index,
+        image=image,
+        emotion=emotion,
+        intensity=float(intensity),
+        action_units=units,
+        valence=valence,
+        arousal=arousal,
+        landmarks=landmarks,
+        mask=mask,
+        pose=setting.pose,
+        occluder=setting.occluder,
+    )
 
 
 def generate(count: int, seed: int, *, start: int = 0, **options) -> Iterator[DrawnFace]:

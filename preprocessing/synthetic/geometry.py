@@ -39,19 +39,45 @@ def rest(traits: dict[str, float]) -> np.ndarray:
     face[:17, 0] = np.copysign(np.abs(_JAW_X) ** (2 / t["jaw_power"]), _JAW_X) * (1 - t["jaw_taper"] * down**2)
     face[:17, 1] = t["chin"] * down
     x, span, lift = -t["eye_x"] - 0.02, t["brow_length"], t["brow_height"]
-    brow = [(x + span * (2 * share - 1), t["brow_tilt"] * (share - 0.5) - lift - t["brow_arch"] * arch)
-            for share, arch in _ARCH]
+    brow = [
+        (x + span * (2 * share - 1), t["brow_tilt"] * (share - 0.5) - lift - t["brow_arch"] * arch)
+        for share, arch in _ARCH
+    ]
     base, width = t["nose_length"], t["nose_width"]
-    nose = [(0, -0.02), (0, 0.2 * base), (0, 0.45 * base), (0, 0.8 * base), (-width, base - 0.03),
-            (-0.5 * width, base + 0.02), (0, base + 0.045)]
+    nose = [
+        (0, -0.02),
+        (0, 0.2 * base),
+        (0, 0.45 * base),
+        (0, 0.8 * base),
+        (-width, base - 0.03),
+        (-0.5 * width, base + 0.02),
+        (0, base + 0.045),
+    ]
     x, w, h, tilt = -t["eye_x"], t["eye_width"], t["eye_open"], t["eye_tilt"]
-    eye = [(x - w, tilt), (x - 0.4 * w, -h), (x + 0.35 * w, -h), (x + w, 0.015 - tilt), (x + 0.4 * w, 0.75 * h),
-           (x - 0.4 * w, 0.8 * h)]
+    eye = [
+        (x - w, tilt),
+        (x - 0.4 * w, -h),
+        (x + 0.35 * w, -h),
+        (x + w, 0.015 - tilt),
+        (x + 0.4 * w, 0.75 * h),
+        (x - 0.4 * w, 0.8 * h),
+    ]
     w, up, low, curve = t["mouth_width"], t["lip_upper"], t["lip_lower"], t["mouth_curve"]
     y = base + t["mouth_place"] * (t["chin"] - base)
-    mouth = [(-w, y - curve), (-0.58 * w, y - 0.6 * up), (-0.2 * w, y - up), (0, y - 0.85 * up), (0, y + low),
-             (-0.28 * w, y + 0.95 * low), (-0.62 * w, y + 0.62 * low), (-0.86 * w, y - 0.85 * curve), (-0.35 * w, y),
-             (0, y + 0.005), (0, y + 0.01), (-0.35 * w, y + 0.005)]
+    mouth = [
+        (-w, y - curve),
+        (-0.58 * w, y - 0.6 * up),
+        (-0.2 * w, y - up),
+        (0, y - 0.85 * up),
+        (0, y + low),
+        (-0.28 * w, y + 0.95 * low),
+        (-0.62 * w, y + 0.62 * low),
+        (-0.86 * w, y - 0.85 * curve),
+        (-0.35 * w, y),
+        (0, y + 0.005),
+        (0, y + 0.01),
+        (-0.35 * w, y + 0.005),
+    ]
     face[_LEFT] = brow + nose + eye + mouth
     face[_RIGHT] = face[MIRROR[_RIGHT]] * (-1, 1)
     return face
@@ -117,8 +143,9 @@ def activation(action_units: dict[str, float], asymmetry: float = 0.0) -> np.nda
     for name, value in action_units.items():
         column = _COLUMN.get(name[:-1] if name.endswith(("L", "R")) else name)
         if column is None:
-            raise ValueError(f"action_units: expected names such as 'AU12' or 'AU12L', units {list(UNITS)}, "
-                             f"got {name!r}")
+            raise ValueError(
+                f"action_units: expected names such as 'AU12' or 'AU12L', units {list(UNITS)}, got {name!r}"
+            )
         if not 0 <= value <= 1:
             raise ValueError(f"action_units: expected an intensity in [0, 1] for {name}, got {value!r}")
         if not name.endswith("L"):

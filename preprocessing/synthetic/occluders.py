@@ -43,8 +43,12 @@ def hand(person: Person, dice: Dice) -> list[Stroke]:
     wrist, elbow = 0.3 * across, -2.5 * up
     arm = at_depth(middle + np.array([wrist, -wrist, elbow - wrist, elbow + wrist]), 1.0)
     skin = darker(person.skin, 0.95)
-    return [Stroke(fingers, darker(person.skin, 0.6), 0.25), *(Stroke([finger], skin, 0.2) for finger in fingers),
-            Stroke([arm], skin), Stroke([palm], skin)]
+    return [
+        Stroke(fingers, darker(person.skin, 0.6), 0.25),
+        *(Stroke([finger], skin, 0.2) for finger in fingers),
+        Stroke([arm], skin),
+        Stroke([palm], skin),
+    ]
 
 
 def scarf(person: Person, dice: Dice) -> list[Stroke]:
@@ -63,8 +67,10 @@ def sunglasses(person: Person, dice: Dice) -> list[Stroke]:
 def strand(person: Person, dice: Dice) -> list[Stroke]:
     """A strand of hair down over one eye."""
     side, places = dice.choose((-1, 1)), np.array([(0.1, -1.2), (0.5, -0.6), (0.65, 0.1), (0.55, 0.8)])
-    return [Stroke([on_head((places + (dice.roll(-0.3, 0.25), 0)) * (side, 1), 0.15)], darker(person.hair, tone), 0.13)
-            for tone in (0.8, 1.0, 1.15)]
+    return [
+        Stroke([on_head((places + (dice.roll(-0.3, 0.25), 0)) * (side, 1), 0.15)], darker(person.hair, tone), 0.13)
+        for tone in (0.8, 1.0, 1.15)
+    ]
 
 
 OCCLUDERS = {draw.__name__: draw for draw in (bar, patches, hand, scarf, sunglasses, strand)}

@@ -29,7 +29,7 @@ _ANGLES = np.radians(np.arange(-40, 221, 5))
 _ARC = np.stack([np.cos(_ANGLES), -np.sin(_ANGLES)], axis=1)
 _CIRCLE = np.stack([np.cos(a := np.linspace(0, 2 * np.pi, 21)), np.sin(a)], axis=1)
 _SQUARE = np.sign(_CIRCLE) * np.abs(_CIRCLE) ** 0.55
-_EDGE = np.stack([0.97 * np.cos(a := np.linspace(np.pi, 0, 15)), -np.sin(a) ** 0.45], axis=1)
+_EDGE = np.stack([0.97 * np.cos(a := np.linspace(np.pi, 0, 15)), -(np.sin(a) ** 0.45)], axis=1)
 _WAVES = (1 + 0.04 * np.sin(1.9 * np.arange(len(_ANGLES))))[:, None]
 _FALL = spline(5)
 
@@ -48,7 +48,7 @@ def on_head(points: np.ndarray, lift: float = 0.0) -> np.ndarray:
 
 def arc(start: int, stop: int) -> np.ndarray:
     """Points [n, 2] on the unit circle every 5 degrees, from the picture's right (0) over the top to its left (180)."""
-    return _ARC[(start + 40) // 5:(stop + 40) // 5 + 1]
+    return _ARC[(start + 40) // 5 : (stop + 40) // 5 + 1]
 
 
 def ellipse(x: float, y: float, width: float, height: float, square: bool = False) -> np.ndarray:
@@ -61,11 +61,23 @@ def shoulders(person: Person) -> list[Stroke]:
     t = person.traits
     wide, top = t["neck"], t["chin"] + 0.3
     neck = np.array([(-wide, 0.8), (-wide, top + 0.1), (wide, top + 0.1), (wide, 0.8)])
-    cloth = np.array([(-2.6, top + 0.5), (-wide - 0.1, top - 0.1), (0, top + 0.25), (wide + 0.1, top - 0.1),
-                      (2.6, top + 0.5), (2.6, 4), (-2.6, 4)])
+    cloth = np.array(
+        [
+            (-2.6, top + 0.5),
+            (-wide - 0.1, top - 0.1),
+            (0, top + 0.25),
+            (wide + 0.1, top - 0.1),
+            (2.6, top + 0.5),
+            (2.6, 4),
+            (-2.6, 4),
+        ]
+    )
     ears = [at_depth(ellipse(x, 0.2, 0.11, t["ear"]), -0.1) for x in (-1.02, 1.02)]
-    return [Stroke([at_depth(neck, -0.1)], darker(person.skin, 0.66)), Stroke([at_depth(cloth, -0.1)], person.cloth),
-            Stroke(ears, darker(person.skin, 0.82))]
+    return [
+        Stroke([at_depth(neck, -0.1)], darker(person.skin, 0.66)),
+        Stroke([at_depth(cloth, -0.1)], person.cloth),
+        Stroke(ears, darker(person.skin, 0.82)),
+    ]
 
 
 def hair_behind(person: Person, dice: Dice) -> list[Stroke]:
@@ -100,16 +112,19 @@ def _hairline(person: Person, dice: Dice) -> np.ndarray:
 def _headscarf(person: Person, dice: Dice) -> list[Stroke]:
     opening = ellipse(0, 0.42, 0.93, person.traits["chin"] - dice.roll(0.2, 0.3))
     outside = np.concatenate([arc(-10, 190) * (1.22, 1.22 * person.traits["crown"]), [(-1.35, 2.6), (1.35, 2.6)]])
-    return [Stroke([at_depth(outside), at_depth(opening)], person.cloth),
-            Stroke([at_depth(opening)], darker(person.cloth, 0.7), 0.03)]
+    return [
+        Stroke([at_depth(outside), at_depth(opening)], person.cloth),
+        Stroke([at_depth(opening)], darker(person.cloth, 0.7), 0.03),
+    ]
 
 
 def _hat(person: Person, dice: Dice) -> list[Stroke]:
     brim = dice.roll(-0.68, -0.52)
     edge = [(-1.06, brim), (0.0, brim - 0.1), (1.06, brim)]
     cap = np.concatenate([arc(20, 160) * (1.15, 1.4 * person.traits["crown"]), edge])
-    peak = np.array([(-1.1, brim), (-0.6, brim + 0.06), (0, brim + 0.08), (0.6, brim + 0.06), (1.1, brim),
-                     (0, brim - 0.12)])
+    peak = np.array(
+        [(-1.1, brim), (-0.6, brim + 0.06), (0, brim + 0.08), (0.6, brim + 0.06), (1.1, brim), (0, brim - 0.12)]
+    )
     return [Stroke([at_depth(cap, 0.2)], person.cloth), Stroke([at_depth(peak, 0.9)], darker(person.cloth, 0.6))]
 
 
@@ -121,7 +136,7 @@ def hair_before(person: Person, dice: Dice) -> list[Stroke]:
     volume = {"short": 1.07, "parted": 1.1, "fringe": 1.1, "long": 1.12, "curly": 1.18, "bun": 1.04}[style]
     outer = arc(-5, 185) * (volume, volume * crown)
     if style == "curly":
-        outer = outer * _WAVES[:len(outer)]
+        outer = outer * _WAVES[: len(outer)]
     edge = _hairline(person, dice)
     strokes = [Stroke([np.concatenate([at_depth(outer), on_head(edge, 0.03)])], person.hair)]
     for _ in range(3):

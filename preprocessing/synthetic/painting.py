@@ -16,11 +16,21 @@ Curves = dict[str, np.ndarray]
 WHITE = (250.0, 250.0, 250.0)
 
 # Soft shadows (below 0) and lights of a face at rest, as shares of the light, painted in this order and blurred.
-SHADOWS = ((("socketL", "socketR"), -0.11), (("nose_sideL", "nose_sideR"), -0.12), (("nose_light",), 0.11),
-           (("under_nose",), -0.17), (("under_lip",), -0.19), (("chin_light",), 0.06))
+SHADOWS = (
+    (("socketL", "socketR"), -0.11),
+    (("nose_sideL", "nose_sideR"), -0.12),
+    (("nose_light",), 0.11),
+    (("under_nose",), -0.17),
+    (("under_lip",), -0.19),
+    (("chin_light",), 0.06),
+)
 # Lines of every face: how much light they leave, of 255, and their width in face units.
-CREASES = ((("creaseL", "creaseR"), 165, 0.022), (("lower_lidL", "lower_lidR"), 155, 0.02),
-           (("wingL", "wingR"), 172, 0.03), (("nose_base",), 180, 0.025))
+CREASES = (
+    (("creaseL", "creaseR"), 165, 0.022),
+    (("lower_lidL", "lower_lidR"), 155, 0.02),
+    (("wingL", "wingR"), 172, 0.03),
+    (("nose_base",), 180, 0.025),
+)
 # Furrows that age leaves in a resting face.
 AGED = {"nasolabial": 0.9, "crow_high": 0.4, "forehead_low": 0.5, "pouch": 0.5}
 
@@ -133,8 +143,9 @@ def paint_lips(canvas: np.ndarray, curves: Curves, person: Person) -> None:
     fill(canvas, [curves["upper_lip"]], darker(person.lips, 0.82))
 
 
-def paint_face(canvas: np.ndarray, curves: Curves, shade: np.ndarray, strengths: list[float], person: Person,
-               unit: float) -> None:
+def paint_face(
+    canvas: np.ndarray, curves: Curves, shade: np.ndarray, strengths: list[float], person: Person, unit: float
+) -> None:
     """Paint the whole face over a canvas that holds what lies behind it."""
     paint_skin(canvas, curves, shade, creases(canvas, curves, strengths, person, unit), person)
     paint_beard(canvas, curves, person)

@@ -11,26 +11,77 @@ from dataclasses import dataclass
 from edram_fer.preprocessing.synthetic.chance import Dice
 
 TRAITS = {
-    "chin": (1.42, 1.72), "jaw_power": (2.0, 2.8), "jaw_taper": (0.08, 0.3), "crown": (1.15, 1.35),
+    "chin": (1.42, 1.72),
+    "jaw_power": (2.0, 2.8),
+    "jaw_taper": (0.08, 0.3),
+    "crown": (1.15, 1.35),
     "hairline": (0.62, 0.92),
-    "eye_x": (0.40, 0.47), "eye_width": (0.175, 0.225), "eye_open": (0.065, 0.105), "eye_tilt": (-0.035, 0.035),
-    "iris": (0.085, 0.105), "brow_height": (0.26, 0.34), "brow_length": (0.26, 0.33), "brow_tilt": (-0.045, 0.05),
-    "brow_arch": (0.02, 0.09), "brow_thickness": (0.04, 0.095), "brow_depth": (0.4, 1.0),
-    "nose_length": (0.58, 0.74), "nose_width": (0.17, 0.27), "nose_tip": (0.2, 0.34),
-    "mouth_place": (0.36, 0.43), "mouth_width": (0.31, 0.42), "mouth_curve": (-0.03, 0.03), "lip_upper": (0.05, 0.105),
-    "lip_lower": (0.07, 0.135), "asymmetry": (-0.12, 0.12), "age": (0.0, 1.0), "ear": (0.16, 0.26), "neck": (0.5, 0.75),
-    "lashes": (0.02, 0.05), "lip_red": (0.15, 0.6), "cheek_shade": (0.0, 1.0),
+    "eye_x": (0.40, 0.47),
+    "eye_width": (0.175, 0.225),
+    "eye_open": (0.065, 0.105),
+    "eye_tilt": (-0.035, 0.035),
+    "iris": (0.085, 0.105),
+    "brow_height": (0.26, 0.34),
+    "brow_length": (0.26, 0.33),
+    "brow_tilt": (-0.045, 0.05),
+    "brow_arch": (0.02, 0.09),
+    "brow_thickness": (0.04, 0.095),
+    "brow_depth": (0.4, 1.0),
+    "nose_length": (0.58, 0.74),
+    "nose_width": (0.17, 0.27),
+    "nose_tip": (0.2, 0.34),
+    "mouth_place": (0.36, 0.43),
+    "mouth_width": (0.31, 0.42),
+    "mouth_curve": (-0.03, 0.03),
+    "lip_upper": (0.05, 0.105),
+    "lip_lower": (0.07, 0.135),
+    "asymmetry": (-0.12, 0.12),
+    "age": (0.0, 1.0),
+    "ear": (0.16, 0.26),
+    "neck": (0.5, 0.75),
+    "lashes": (0.02, 0.05),
+    "lip_red": (0.15, 0.6),
+    "cheek_shade": (0.0, 1.0),
 }
 
-SKINS = ((255, 224, 200), (250, 213, 184), (241, 194, 160), (229, 184, 143), (224, 172, 125), (206, 150, 110),
-         (184, 128, 88), (157, 105, 70), (128, 84, 56), (102, 66, 46))
-HAIRS = ((24, 20, 20), (38, 28, 24), (60, 42, 30), (92, 62, 40), (124, 84, 50), (150, 78, 44), (196, 158, 96),
-         (222, 190, 130), (150, 148, 146), (214, 212, 210))
+SKINS = (
+    (255, 224, 200),
+    (250, 213, 184),
+    (241, 194, 160),
+    (229, 184, 143),
+    (224, 172, 125),
+    (206, 150, 110),
+    (184, 128, 88),
+    (157, 105, 70),
+    (128, 84, 56),
+    (102, 66, 46),
+)
+HAIRS = (
+    (24, 20, 20),
+    (38, 28, 24),
+    (60, 42, 30),
+    (92, 62, 40),
+    (124, 84, 50),
+    (150, 78, 44),
+    (196, 158, 96),
+    (222, 190, 130),
+    (150, 148, 146),
+    (214, 212, 210),
+)
 EYES = ((70, 46, 30), (52, 34, 24), (60, 40, 26), (96, 70, 40), (92, 108, 70), (84, 112, 140), (110, 122, 130))
 
 # Weights: how many of each to expect among their sum.
-HAIR_STYLES = {"bald": 1, "short": 3, "parted": 2.5, "fringe": 2, "long": 3, "curly": 2, "bun": 1.2, "headscarf": 1,
-               "hat": 0.8}
+HAIR_STYLES = {
+    "bald": 1,
+    "short": 3,
+    "parted": 2.5,
+    "fringe": 2,
+    "long": 3,
+    "curly": 2,
+    "bun": 1.2,
+    "headscarf": 1,
+    "hat": 0.8,
+}
 BEARDS = {"none": 7, "stubble": 1.5, "moustache": 0.8, "goatee": 0.7, "full": 1}
 GLASSES = {"none": 7, "round": 1.2, "square": 1.2}
 
@@ -70,8 +121,13 @@ def meet(dice: Dice) -> Person:
         hair = mix(hair, (205, 203, 200), grey)
     hair_style, beard = dice.weighted(HAIR_STYLES), dice.weighted(BEARDS)
     return Person(
-        traits=traits, skin=skin, hair=hair, iris=dice.choose(EYES),
+        traits=traits,
+        skin=skin,
+        hair=hair,
+        iris=dice.choose(EYES),
         lips=darker(mix(skin, (178, 44, 58), traits["lip_red"]), dice.roll(0.72, 0.92)),
-        cloth=mix(tuple(dice.rolls(3, 0, 255)), (90, 90, 95), 0.55), hair_style=hair_style,
-        beard="none" if hair_style == "headscarf" else beard, glasses=dice.weighted(GLASSES),
+        cloth=mix(tuple(dice.rolls(3, 0, 255)), (90, 90, 95), 0.55),
+        hair_style=hair_style,
+        beard="none" if hair_style == "headscarf" else beard,
+        glasses=dice.weighted(GLASSES),
     )

@@ -70,8 +70,14 @@ def _grid(size: int) -> tuple[np.ndarray, np.ndarray]:
     return along[None], along[:, None]
 
 
-_GROUNDS = (((1, 1), cv2.INTER_NEAREST), ((2, 2), cv2.INTER_LINEAR), ((1, 7), cv2.INTER_NEAREST),
-            ((2, 3), cv2.INTER_NEAREST), ((5, 5), cv2.INTER_CUBIC), ((14, 14), cv2.INTER_CUBIC))
+_GROUNDS = (
+    ((1, 1), cv2.INTER_NEAREST),
+    ((2, 2), cv2.INTER_LINEAR),
+    ((1, 7), cv2.INTER_NEAREST),
+    ((2, 3), cv2.INTER_NEAREST),
+    ((5, 5), cv2.INTER_CUBIC),
+    ((14, 14), cv2.INTER_CUBIC),
+)
 
 
 class _Ground:
@@ -165,8 +171,17 @@ class Scene:
         return cv2.add(image, self._noise, dtype=cv2.CV_8U).reshape(self.size, self.size, -1)
 
 
-def arrange(person: Person, person_dice: Dice, dice: Dice, *, size: int, colour: bool, occlusion: float,
-            pose: float, noise: float) -> Scene:
+def arrange(
+    person: Person,
+    person_dice: Dice,
+    dice: Dice,
+    *,
+    size: int,
+    colour: bool,
+    occlusion: float,
+    pose: float,
+    noise: float,
+) -> Scene:
     """Draw how a person is seen; their hair and glasses come from `person_dice`, all else from `dice`.
 
     size: pixels of a side; occlusion: the chance of an occluder; pose, noise: factors on the angles and on blur and
@@ -195,10 +210,23 @@ def arrange(person: Person, person_dice: Dice, dice: Dice, *, size: int, colour:
     _paint(behind, _stage(back, large))
     grain = dice.generator.standard_normal((size, size, 3) if colour else (size, size), np.float32)
     return Scene(
-        person=person, pose=angles, occluder=kind, size=size, colour=colour, _camera=camera, _unit=large.unit,
-        _resting=resting, _depths=depths, _sharp=SHARP.place(large, offsets, depths),
-        _soft=SOFT.place(camera, offsets, depths), _behind=behind, _before=_stage(front, large), _head=head, _gain=gain,
-        _noise=grain * np.float32(sigma) + np.float32(offset), _blur=blur,
+        person=person,
+        pose=angles,
+        occluder=kind,
+        size=size,
+        colour=colour,
+        _camera=camera,
+        _unit=large.unit,
+        _resting=resting,
+        _depths=depths,
+        _sharp=SHARP.place(large, offsets, depths),
+        _soft=SOFT.place(camera, offsets, depths),
+        _behind=behind,
+        _before=_stage(front, large),
+        _head=head,
+        _gain=gain,
+        _noise=grain * np.float32(sigma) + np.float32(offset),
+        _blur=blur,
     )
 
 
@@ -209,7 +237,7 @@ def _stage(strokes: list[Stroke], camera: Camera) -> list[tuple[list[np.ndarray]
         return []
     flat, stop, staged = fixed(camera.project(np.concatenate(polygons))), 0, []
     for stroke in strokes:
-        placed = [flat[stop:(stop := stop + len(polygon))] for polygon in stroke.polygons]
+        placed = [flat[stop : (stop := stop + len(polygon))] for polygon in stroke.polygons]
         staged.append((placed, stroke.colour, stroke.width * camera.unit))
     return staged
 

@@ -26,7 +26,9 @@ def test_reading(read):
     assert len(found) == 4 and found.points.tolist()[1] == [29.4, 19.4] and found.duration.tolist() == [0.2, 0.3, 0, 1]
     assert found.label.tolist() == ["sad", "", "happy", "fear"]
     assert {key: len(path) for key, path in found.paths().items()} == {
-        ("s1", "a.png"): 2, ("s2", "a.png"): 1, ("s1", "b.png"): 1,
+        ("s1", "a.png"): 2,
+        ("s2", "a.png"): 1,
+        ("s1", "b.png"): 1,
     }
     assert found.of("a.png").shape == (3, 2) and found.of("c.png").shape == (0, 2)
     assert found.report() == "4 fixations of 2 people on 2 images"
@@ -94,9 +96,7 @@ def test_a_map_is_a_sum_of_gaussians():
     points, weights = np.array([[3.2, 4.0], [20.0, 11.7]]), np.array([1.0, 3.0])
     found = fixations.fixation_map(points, (20, 30), (2, 3), weights)
     rows, columns = np.mgrid[:20, :30]
-    density = sum(
-        w * stats.norm.pdf(columns, x, 2) * stats.norm.pdf(rows, y, 3) for (x, y), w in zip(points, weights)
-    )
+    density = sum(w * stats.norm.pdf(columns, x, 2) * stats.norm.pdf(rows, y, 3) for (x, y), w in zip(points, weights))
     np.testing.assert_allclose(found, density / density.sum(), atol=1e-15)
 
 

@@ -55,8 +55,11 @@ def test_maps_stand_beside_what_knows_nothing():
     assert scores["another picture's good"]["pointing"]["value"] < 0.4
     assert scores["chance"]["pointing"]["value"] == pytest.approx(9 / 120)
     assert scores["chance"]["auc"]["value"] == 0.5
-    centre = [auc(-np.hypot(*((np.indices(SHAPE).T - (5.5, 4.5)) / (11, 9)).T), mask)
-              for row, mask in enumerate(masks) if row not in (3, 4, 5)]
+    centre = [
+        auc(-np.hypot(*((np.indices(SHAPE).T - (5.5, 4.5)) / (11, 9)).T), mask)
+        for row, mask in enumerate(masks)
+        if row not in (3, 4, 5)
+    ]
     assert scores["centre"]["auc"]["value"] == pytest.approx(np.mean(centre))
     low, high = scores["centre"]["auc"]["interval"]
     assert low < scores["centre"]["auc"]["value"] < high

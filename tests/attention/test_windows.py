@@ -137,8 +137,12 @@ def test_spread_of_classes_leaves_out_what_has_none():
 
 
 def test_windows_that_touch_no_pixel_are_nothing():
-    window = np.array([[0.04880472645163536, -0.07830126583576202, -1.2251336574554443],
-                       [0.268374502658844, -0.14086440205574036, -0.602186381816864]])
+    window = np.array(
+        [
+            [0.04880472645163536, -0.07830126583576202, -1.2251336574554443],
+            [0.268374502658844, -0.14086440205574036, -0.602186381816864],
+        ]
+    )
     with pytest.raises(ValueError, match="none of 1 does"):
         attention.density(window, 1.0, (48, 48))
 

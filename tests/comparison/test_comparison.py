@@ -109,8 +109,11 @@ def test_maps_are_mean_coverages_and_differences_of_densities(runs):
     second = covered[:, 1].mean(axis=0)
     expected = second / second.sum() - first / first.sum()
     np.testing.assert_allclose(differences["b"]["all"][2], expected, atol=1e-8)
-    row = next(row for row in alike.map_agreement_rows(found) if (row["other"], row["emotion"], row["glimpse"])
-               == ("b", "all", 2))
+    row = next(
+        row
+        for row in alike.map_agreement_rows(found)
+        if (row["other"], row["emotion"], row["glimpse"]) == ("b", "all", 2)
+    )
     assert row["moved"] == pytest.approx(np.abs(expected).sum() / 2)
     assert row["cc"] == pytest.approx(np.corrcoef(first.ravel(), second.ravel())[0, 1])
 
@@ -199,8 +202,11 @@ def test_every_split_of_every_run_is_told(tmp_path):
     evaluated(tmp_path / "b", pictures, answers(pictures["emotion"], seed=7))
     rows = numbers.split_rows(read([tmp_path / "a", tmp_path / "b"]))
     assert [(row["run"], row["split"], row["pictures"], row["average"]) for row in rows] == [
-        ("a", "test", COUNT, None), ("a", "test_pose", 30, None),
-        ("a", "test_flip", COUNT, "averaged with the mirror images"), ("b", "test", COUNT, None)]
+        ("a", "test", COUNT, None),
+        ("a", "test_pose", 30, None),
+        ("a", "test_flip", COUNT, "averaged with the mirror images"),
+        ("b", "test", COUNT, None),
+    ]
     truth, said = pictures["emotion"][:30], outputs["probabilities"][:30, -1].argmax(axis=-1)
     assert rows[1]["accuracy"] == np.mean(truth == said) and rows[1]["low"] < rows[1]["accuracy"] < rows[1]["high"]
     assert rows[1]["mean_class_accuracy"] == pytest.approx(balanced_accuracy_score(truth, said))
@@ -213,8 +219,13 @@ def test_what_each_loses_on_this_split(folder, tmp_path):
     robust(tmp_path / "b", (0.9, 0.7, 0.4, 0.9, 0.2), split="validation")
     rows = numbers.robustness_rows(read([tmp_path / name for name in ("a", "b", "short")]))
     told = [(row["run"], row["change"], row["level"], row["accuracy"]) for row in rows]
-    assert told == [("a", "occluder", 0, 0.8), ("a", "occluder", 0.5, 0.6), ("a", "occluder", 1, 0.3),
-                    ("a", "rotation", 0, 0.8), ("a", "rotation", 90, 0.5)]
+    assert told == [
+        ("a", "occluder", 0, 0.8),
+        ("a", "occluder", 0.5, 0.6),
+        ("a", "occluder", 1, 0.3),
+        ("a", "rotation", 0, 0.8),
+        ("a", "rotation", 90, 0.5),
+    ]
     ends = [rows[2][key] for key in ("low", "high", "drop", "drop_low", "drop_high")]
     assert ends == pytest.approx([0.25, 0.35, 0.5, 0.49, 0.52])
 
@@ -293,7 +304,9 @@ def test_a_table_comes_back(tmp_path):
     files.write_csv(tmp_path / "t.csv", [{"run": 'a, "b"', "value": 0.25, "low": np.nan}, {"run": "c", "value": None}])
     with open(tmp_path / "t.csv", newline="", encoding="utf-8") as source:
         assert [*csv.DictReader(source)] == [
-            {"run": 'a, "b"', "value": "0.25", "low": ""}, {"run": "c", "value": "", "low": ""}]
+            {"run": 'a, "b"', "value": "0.25", "low": ""},
+            {"run": "c", "value": "", "low": ""},
+        ]
 
 
 def test_names_are_as_long_as_needed(folder, tmp_path):

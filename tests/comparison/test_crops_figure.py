@@ -55,11 +55,21 @@ def test_crops_stand_in_the_order_of_their_weights_for_the_same_faces():
     said = np.where(np.arange(COUNT) % 2, truth, "happy")
     rows = figure.of_each_class(truth, said, EMOTIONS)
     assert [(truth[row], bool(said[row] == truth[row])) for row in rows] == [
-        ("neutral", True), ("neutral", False), ("happy", True), ("sad", True), ("sad", False)]
+        ("neutral", True),
+        ("neutral", False),
+        ("happy", True),
+        ("sad", True),
+        ("sad", False),
+    ]
     both = [weighed(pictures["emotion"], 1), weighed(pictures["emotion"], 2, CROPS[:3])]
-    drawn = figure.crops(pictures["image"][rows], truth[rows], [
-        figure.Weighed(title, run["windows"][rows], run["weights"][rows], said[rows], np.full(len(rows), 0.5))
-        for title, run in zip(("without", "with"), both)])
+    drawn = figure.crops(
+        pictures["image"][rows],
+        truth[rows],
+        [
+            figure.Weighed(title, run["windows"][rows], run["weights"][rows], said[rows], np.full(len(rows), 0.5))
+            for title, run in zip(("without", "with"), both)
+        ],
+    )
     found = texts(drawn)
     assert len(drawn.axes[0].images) == len(rows) * (1 + 6 + 3)
     assert {"without", "with"} <= set(found)
@@ -73,21 +83,39 @@ def test_crops_stand_in_the_order_of_their_weights_for_the_same_faces():
 
 def test_one_run_or_several_are_drawn(runs, tmp_path, capsys):
     with pytest.raises(SystemExit) as end:
-        cli.main(["crops", str(runs / "a"), str(runs / "b"), "--out", str(tmp_path / "two.svg"), "--title", "without",
-                  "--title", "with", "--picture", "3", "--split", "test"])
+        cli.main(
+            [
+                "crops",
+                str(runs / "a"),
+                str(runs / "b"),
+                "--out",
+                str(tmp_path / "two.svg"),
+                "--title",
+                "without",
+                "--title",
+                "with",
+                "--picture",
+                "3",
+                "--split",
+                "test",
+            ]
+        )
     assert not end.value.code and "two.svg" in capsys.readouterr().out
     assert (tmp_path / "two.svg").stat().st_size > 5000
     assert crops([runs / "a"], tmp_path / "one.png", pictures=["3"]).read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize(("given", "options", "message"), [
-    (["a", "one"], {}, "one: expected a model that weighs several windows of a picture, got one window"),
-    (["recurrent"], {}, "recurrent: expected a model that weighs several .*, got 3 glimpses of a recurrent one"),
-    (["a", "other"], {}, "data set: .*a has .*faces.npz, .*other has elsewhere; expected the same"),
-    (["a"], {"pictures": ["x"]}, "picture: 'x' is not among the 40 of split test, such as '0'"),
-    (["a"], {"titles": ["x", "y"]}, "titles: expected one for each of 1 runs, got 2"),
-    (["a"], {"split": "train"}, "a was not evaluated on split 'train', only on test"),
-])
+@pytest.mark.parametrize(
+    ("given", "options", "message"),
+    [
+        (["a", "one"], {}, "one: expected a model that weighs several windows of a picture, got one window"),
+        (["recurrent"], {}, "recurrent: expected a model that weighs several .*, got 3 glimpses of a recurrent one"),
+        (["a", "other"], {}, "data set: .*a has .*faces.npz, .*other has elsewhere; expected the same"),
+        (["a"], {"pictures": ["x"]}, "picture: 'x' is not among the 40 of split test, such as '0'"),
+        (["a"], {"titles": ["x", "y"]}, "titles: expected one for each of 1 runs, got 2"),
+        (["a"], {"split": "train"}, "a was not evaluated on split 'train', only on test"),
+    ],
+)
 def test_what_cannot_be_drawn_is_told(runs, tmp_path, given, options, message):
     with pytest.raises(ValueError, match=message):
         crops([runs / name for name in given], tmp_path / "x.png", **options)

@@ -23,8 +23,11 @@ def shares(groups=3, steps=2):
     interval = np.stack([preference - 0.2, preference + 0.3], axis=-1)
     names = ["happy", "sad", "fear", "anger", "neutral"][:groups]
     return {
-        "groups": names, "regions": REGIONS, "pictures": np.arange(1, groups + 1) * 1000,
-        "preference": preference, "preference_interval": interval,
+        "groups": names,
+        "regions": REGIONS,
+        "pictures": np.arange(1, groups + 1) * 1000,
+        "preference": preference,
+        "preference_interval": interval,
     }
 
 

@@ -39,8 +39,6 @@ def test_a_layer_in_bfloat16_learns_as_keras_layer(padding, side):
     def loss(layer):
         return lambda: ops.sum(ops.cast(layer(x), "float32") * direction)
 
-    found, expected = (
-        oracles.weight_gradients(loss(layer), [layer.kernel, layer.bias]) for layer in (mine, theirs)
-    )
+    found, expected = (oracles.weight_gradients(loss(layer), [layer.kernel, layer.bias]) for layer in (mine, theirs))
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, atol=0.02 * np.abs(other).max())

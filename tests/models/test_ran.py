@@ -127,7 +127,6 @@ def test_landmarks_that_are_not_given_are_asked_for():
     with pytest.raises(ValueError, match=r"inputs: expected `landmarks` \[B, 68, 2\].*got image"):
         model({"image": inputs(model, 1)["image"]})
 
-
     with pytest.raises(ValueError, match=r"landmarks: expected \[B, 68, 2\], got \[1, 5, 2\]"):
         model({**inputs(model, 1), "landmarks": np.zeros((1, 5, 2), "float32")})
 

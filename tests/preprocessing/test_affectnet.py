@@ -1,4 +1,5 @@
 """Which of AffectNet's three official forms lies there, what is published about it, and what is not opened."""
+
 import os
 import subprocess
 import sys
@@ -69,6 +70,8 @@ def test_pictures_are_neither_listed_nor_opened(tmp_path, monkeypatch):
 
 
 def test_reader_needs_no_tensorflow():
-    code = ("import sys, edram_fer.preprocessing.datasets.affectnet.annotations; "
-            "sys.exit(any(name in sys.modules for name in ('tensorflow', 'tensorflow_datasets', 'keras', 'cv2')))")
+    code = (
+        "import sys, edram_fer.preprocessing.datasets.affectnet.annotations; "
+        "sys.exit(any(name in sys.modules for name in ('tensorflow', 'tensorflow_datasets', 'keras', 'cv2')))"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -1,4 +1,5 @@
 """AffectNet's lists of 2017, and everything that goes wrong in them."""
+
 import tracemalloc
 
 import numpy as np
@@ -19,8 +20,7 @@ def test_lists_of_2017(tmp_path):
     assert [record.emotion for record in records] == [*CODES, "anger"] and {record.status for record in records} == {OK}
     assert [record.split for record in records] == ["train"] * 8 + ["test"]
     first, last = records[0], records[-1]
-    assert (first.id, first.row, first.picture) == ("0/x0.JPG", "training.csv:1",
-                                                    "Manually_Annotated_Images/0/x0.JPG")
+    assert (first.id, first.row, first.picture) == ("0/x0.JPG", "training.csv:1", "Manually_Annotated_Images/0/x0.JPG")
     assert first.box == (10, 20, 120, 130) and (first.valence, first.arousal) == (0.5, -0.25)
     np.testing.assert_array_equal(first.landmarks, POINTS.reshape(68, 2))
     assert last.row == "validation.csv:1" and (last.valence, last.arousal) == (UNKNOWN_AFFECT, UNKNOWN_AFFECT)
@@ -85,7 +85,7 @@ def test_rows_are_counted_without_being_read(tmp_path):
 
 
 def test_blanks_and_quotes_around_values(tmp_path):
-    record, = rows(write_lists(tmp_path, [" , ".join(f'"{value}"' for value in line(code="4").split(","))]))
+    (record,) = rows(write_lists(tmp_path, [" , ".join(f'"{value}"' for value in line(code="4").split(","))]))
     assert (record.id, record.emotion, record.box, record.arousal) == ("1/a.jpg", "fear", (10, 20, 120, 130), -0.25)
 
 
@@ -96,20 +96,27 @@ def test_lists_without_a_header_with_a_mark_and_windows_ends(tmp_path):
     found = annotations.find(tmp_path)
     records = list(found.records())
     assert [(record.row, record.status) for record in records] == [
-        ("training.csv:1", "1 columns instead of 9"), ("training.csv:2", OK), ("training.csv:4", OK)]
+        ("training.csv:1", "1 columns instead of 9"),
+        ("training.csv:2", OK),
+        ("training.csv:4", OK),
+    ]
     assert any("training.csv has no header" in note for note in found.notes)
 
 
 def test_columns_in_another_order(tmp_path):
     turned = [",".join(row.split(",")[::-1]) for row in (HEADER, line(code="4"))]
-    record, = rows(write_lists(tmp_path, turned, header=False))
+    (record,) = rows(write_lists(tmp_path, turned, header=False))
     assert (record.id, record.emotion, record.box, record.arousal) == ("1/a.jpg", "fear", (10, 20, 120, 130), -0.25)
 
 
-@pytest.mark.parametrize("places", [
-    {"lists": ".", "pictures": "Manually_Annotated_Images"},
-    {"lists": "a/b/c", "pictures": "a/Manually_Annotated/Manually_annotated_images"},
-    {"lists": "lists", "pictures": "data/faces"}])
+@pytest.mark.parametrize(
+    "places",
+    [
+        {"lists": ".", "pictures": "Manually_Annotated_Images"},
+        {"lists": "a/b/c", "pictures": "a/Manually_Annotated/Manually_annotated_images"},
+        {"lists": "lists", "pictures": "data/faces"},
+    ],
+)
 def test_moved_folders(tmp_path, places):
     write_lists(tmp_path, [line("7/gone.jpg"), line("7/here.jpg")], **places)
     picture = tmp_path / places["pictures"] / "7" / "here.jpg"
@@ -137,7 +144,8 @@ def test_the_automatic_list_has_to_be_asked_for(tmp_path):
     found = annotations.find(tmp_path, automatic=True)
     assert found.form == annotations.AUTOMATIC_CSV and not found.published
     assert [(record.split, record.picture) for record in found.records()] == [
-        ("train", "Automatically_Annotated_Images/3/auto.jpg")]
+        ("train", "Automatically_Annotated_Images/3/auto.jpg")
+    ]
 
 
 def test_a_list_of_another_data_set(tmp_path):
@@ -154,7 +162,7 @@ def test_rows_are_read_one_at_a_time(tmp_path):
     found = annotations.find(tmp_path)
     tracemalloc.start()
     assert sum(record.status == OK for record in found.records()) == 200
-    assert tracemalloc.get_traced_memory()[1] < 400_000      # all rows at once take 1.6 MB
+    assert tracemalloc.get_traced_memory()[1] < 400_000  # all rows at once take 1.6 MB
     tracemalloc.stop()
 
 

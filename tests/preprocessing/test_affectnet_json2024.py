@@ -1,4 +1,5 @@
 """AffectNet+'s json files of 2024, and everything that goes wrong in them."""
+
 import numpy as np
 import pytest
 from support.affectnet_files import POINTS, SOFT, content, rows, write_json
@@ -19,7 +20,11 @@ def test_json_files_of_2024(tmp_path):
     assert found.detectors == ("none",) and list(found.published) == ["train", "test"]
     records = list(found.records())
     assert [(record.id, record.emotion) for record in records] == [
-        ("train/3", "contempt"), ("train/20", "fear"), ("train/21", "anger"), ("test/3", "sad")]
+        ("train/3", "contempt"),
+        ("train/20", "fear"),
+        ("train/21", "anger"),
+        ("test/3", "sad"),
+    ]
     for record in (records[0], records[1], records[3]):
         np.testing.assert_allclose(record.soft_label, SOFT)
         assert dict(zip(EIGHT, record.soft_label))["happy"] == pytest.approx(0.5)

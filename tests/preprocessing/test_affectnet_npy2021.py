@@ -1,4 +1,5 @@
 """AffectNet's npy files of March 2021, and everything that goes wrong in them."""
+
 import os
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def test_a_damaged_npy_file(tmp_path, content):
     whole = path.read_bytes()
     damaged = {"half": whole[:-2], "broken header": whole.replace(b"}", b" ")}
     path.write_bytes(damaged.get(content, content))
-    record, = rows(tmp_path)
+    (record,) = rows(tmp_path)
     assert record.status.startswith("_exp.npy cannot be read: ")
 
 
@@ -87,5 +88,8 @@ def test_annotations_without_a_picture_and_other_endings(tmp_path):
     for litter in (".DS_Store", "Thumbs.db"):
         (folder / "images" / litter).write_bytes(b"")
     assert [(record.picture, record.status) for record in rows(tmp_path)] == [
-        ("train_set/images/1.jpg", OK), ("train_set/images/2.PNG", OK), ("train_set/images/30.jpg", OK),
-        ("train_set/images/cover.jpg", "no _exp.npy")]
+        ("train_set/images/1.jpg", OK),
+        ("train_set/images/2.PNG", OK),
+        ("train_set/images/30.jpg", OK),
+        ("train_set/images/cover.jpg", "no _exp.npy"),
+    ]

@@ -1,4 +1,5 @@
 """The readers of RAF-DB, CK+ and ExpW on tiny trees in their exact layouts, where a picture is an empty file."""
+
 import subprocess
 import sys
 from pathlib import Path
@@ -22,18 +23,10 @@ from edram_fer.preprocessing.records import OK, fingerprint
 READERS = (raf_db, ck_plus, jaffe, ferg, kdef, sfew, expw, folder)
 
 
-
-
 def write(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return path
-
-
-
-
-
-
 
 
 def raf_list(root: Path, lines: str, name: str = "list_patition_label.txt") -> Path:
@@ -61,8 +54,10 @@ def test_readers_need_no_tensorflow():
 
 
 @pytest.mark.parametrize("spelling", ["list_patition_label.txt", "list_partition_label.txt"])
-@pytest.mark.parametrize("pictures, name", [("aligned", "Image/aligned/train_00001_aligned.jpg"),
-                                            ("original", "Image/original/train_00001.jpg")])
+@pytest.mark.parametrize(
+    "pictures, name",
+    [("aligned", "Image/aligned/train_00001_aligned.jpg"), ("original", "Image/original/train_00001.jpg")],
+)
 def test_raf_db_list(tmp_path, spelling, pictures, name):
     raf_list(tmp_path / "RAF" / "Basic", "train_00001.jpg 5\ntest_0001.jpg 7\n", spelling)
     found = raf_db.find(tmp_path, pictures=pictures)
@@ -78,7 +73,9 @@ def test_raf_db_list(tmp_path, spelling, pictures, name):
 
 def test_raf_db_published_counts():
     assert {split: sum(classes.values()) for split, classes in raf_db.PUBLISHED.items()} == {
-        "train": 12271, "test": 3068}
+        "train": 12271,
+        "test": 3068,
+    }
 
 
 def test_raf_db_bad_lines_are_rows_with_a_status_and_wrong_counts_a_note(tmp_path):
@@ -91,8 +88,9 @@ def test_raf_db_bad_lines_are_rows_with_a_status_and_wrong_counts_a_note(tmp_pat
     assert statuses["6"] == "its id train_1 is also that of list_patition_label.txt:1"
     assert len({record.id for record in found.records()}) == 5
     assert {"WARNING: train rows: 2, published 12,271", "WARNING: test rows: 0, published 3,068"} <= told(found)
-    assert any(line.startswith("WARNING: labels of train, the published") and "sad 1 (1,982)" in line
-               for line in told(found))
+    assert any(
+        line.startswith("WARNING: labels of train, the published") and "sad 1 (1,982)" in line for line in told(found)
+    )
 
 
 def test_raf_db_compound_list_is_passed_by_or_refused(tmp_path):
@@ -115,17 +113,32 @@ def test_raf_db_without_its_pictures_and_with_an_unknown_choice(tmp_path):
 
 
 def test_raf_db_folders_with_csv(tmp_path):
-    touch(tmp_path, *("DATASET/" + name for name in (
-        "train/5/train_00001_aligned.jpg", "train/1/train_00002_aligned.jpg", "test/7/test_0001_aligned.jpg",
-        "train/8/train_00003_aligned.jpg", "train/1/test_0002_aligned.jpg", "train/1/.DS_Store", "train/1/Thumbs.db",
-        "train/1/notes.txt")))
-    write(tmp_path / "train_labels.csv", "image,label\ntrain_00001_aligned.jpg,5\ntrain_00002_aligned.jpg,6\n"
-                                         "train_00009_aligned.jpg,1\n")
+    touch(
+        tmp_path,
+        *(
+            "DATASET/" + name
+            for name in (
+                "train/5/train_00001_aligned.jpg",
+                "train/1/train_00002_aligned.jpg",
+                "test/7/test_0001_aligned.jpg",
+                "train/8/train_00003_aligned.jpg",
+                "train/1/test_0002_aligned.jpg",
+                "train/1/.DS_Store",
+                "train/1/Thumbs.db",
+                "train/1/notes.txt",
+            )
+        ),
+    )
+    write(
+        tmp_path / "train_labels.csv",
+        "image,label\ntrain_00001_aligned.jpg,5\ntrain_00002_aligned.jpg,6\ntrain_00009_aligned.jpg,1\n",
+    )
     found = raf_db.find(tmp_path)
     rows = good(found)
     assert {name: (row.split, row.emotion, row.picture) for name, row in rows.items()} == {
         "train_00001": ("train", "sad", "train/5/train_00001_aligned.jpg"),
-        "test_0001": ("test", "neutral", "test/7/test_0001_aligned.jpg")}
+        "test_0001": ("test", "neutral", "test/7/test_0001_aligned.jpg"),
+    }
     statuses = bad(found)
     assert statuses["train/1/train_00002_aligned.jpg"] == "in the folder 1, but the csv says 6"
     assert "unknown emotion code '8'" in statuses["train/8/train_00003_aligned.jpg"]
@@ -139,8 +152,12 @@ def test_raf_db_folders_with_csv(tmp_path):
 
 def ck_sequences(root: Path, images="cohn-kanade-images", labels="Emotion") -> Path:
     """Two labelled sequences of five frames, one of three, and one without a label."""
-    for subject, sequence, frames, code in (("S005", "001", 5, 3), ("S010", "002", 5, 7), ("S011", "001", 3, 1),
-                                            ("S012", "001", 5, None)):
+    for subject, sequence, frames, code in (
+        ("S005", "001", 5, 3),
+        ("S010", "002", 5, 7),
+        ("S011", "001", 3, 1),
+        ("S012", "001", 5, None),
+    ):
         stem = f"{subject}/{sequence}/{subject}_{sequence}_"
         touch(root, *(f"{images}/{stem}{number:08d}.png" for number in range(1, frames + 1)))
         if code:
@@ -148,28 +165,39 @@ def ck_sequences(root: Path, images="cohn-kanade-images", labels="Emotion") -> P
     return root
 
 
-@pytest.mark.parametrize("images, labels", [
-    ("cohn-kanade-images", "Emotion"), ("Cohn-Kanade-Images", "emotion"),
-    ("extended-cohn-kanade-images/cohn-kanade-images", "Emotion_labels/Emotion")])
+@pytest.mark.parametrize(
+    "images, labels",
+    [
+        ("cohn-kanade-images", "Emotion"),
+        ("Cohn-Kanade-Images", "emotion"),
+        ("extended-cohn-kanade-images/cohn-kanade-images", "Emotion_labels/Emotion"),
+    ],
+)
 def test_ck_plus_sequences(tmp_path, images, labels):
     found = ck_plus.find(ck_sequences(tmp_path / "CK+", images, labels).parent)
     rows = good(found)
     assert {name: row.emotion for name, row in rows.items() if row.subject == "S005"} == {
-        "S005_001_00000001": "neutral", "S005_001_00000003": "disgust", "S005_001_00000004": "disgust",
-        "S005_001_00000005": "disgust"}
+        "S005_001_00000001": "neutral",
+        "S005_001_00000003": "disgust",
+        "S005_001_00000004": "disgust",
+        "S005_001_00000005": "disgust",
+    }
     assert rows["S005_001_00000005"].picture == f"{images}/S005/001/S005_001_00000005.png"
     assert {row.subject: row.split for row in rows.values()} == {"S005": "fold_0", "S010": "fold_1"}
     assert len(rows) == 8 and len(found.files) == 3 and found.classes[-1] == "contempt"
     assert set(bad(found).values()) == {"a sequence of 3 frames, expected more than the 3 of the emotion"}
-    assert {"sequences without a label, left out: 1", "WARNING: sequences: 4, published 593",
-            "WARNING: subjects: 4, published 123", "WARNING: labelled sequences: 3, published 327"} == set(found.notes)
+    assert {
+        "sequences without a label, left out: 1",
+        "WARNING: sequences: 4, published 593",
+        "WARNING: subjects: 4, published 123",
+        "WARNING: labelled sequences: 3, published 327",
+    } == set(found.notes)
     assert found.published_rows == {"": 4 * 327} and found.published[""]["contempt"] == 3 * 18
 
 
 def test_ck_plus_last_frames_and_folds(tmp_path):
     found = ck_plus.find(ck_sequences(tmp_path), last_frames=1, folds=2)
-    assert [row.emotion for row in found.records()] == [
-        "neutral", "disgust", "neutral", "surprise", "neutral", "anger"]
+    assert [row.emotion for row in found.records()] == ["neutral", "disgust", "neutral", "surprise", "neutral", "anger"]
     assert [row.split for row in found.records()][::2] == ["fold_0", "fold_1", "fold_0"]
     for wrong in ({"last_frames": 0}, {"last_frames": 1.5}, {"folds": 1}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -190,15 +218,23 @@ def test_ck_plus_faults_of_labels_and_names(tmp_path):
 
 
 def test_ck_plus_48(tmp_path):
-    touch(tmp_path / "CK+48", "anger/S010_004_00000017.png", "contempt/S138_008_00000007.png",
-          "happiness/S005_001_00000010.png", "happiness/face.png", "bored/S010_004_00000018.png",
-          "uncertain/S010_004_00000019.png", "contempt/S010_004_00000017.png")
+    touch(
+        tmp_path / "CK+48",
+        "anger/S010_004_00000017.png",
+        "contempt/S138_008_00000007.png",
+        "happiness/S005_001_00000010.png",
+        "happiness/face.png",
+        "bored/S010_004_00000018.png",
+        "uncertain/S010_004_00000019.png",
+        "contempt/S010_004_00000017.png",
+    )
     found = ck_plus.find(tmp_path)
     rows = {name: (row.emotion, row.subject, row.split, row.picture) for name, row in good(found).items()}
     assert rows == {
         "S010_004_00000017": ("anger", "S010", "fold_1", "anger/S010_004_00000017.png"),
         "S138_008_00000007": ("contempt", "S138", "fold_2", "contempt/S138_008_00000007.png"),
-        "S005_001_00000010": ("happy", "S005", "fold_0", "happiness/S005_001_00000010.png")}
+        "S005_001_00000010": ("happy", "S005", "fold_0", "happiness/S005_001_00000010.png"),
+    }
     statuses = bad(found)
     assert "is also that of anger" in statuses["contempt/S010_004_00000017.png"]
     assert statuses["uncertain/S010_004_00000019.png"] == "label uncertain"
@@ -221,14 +257,22 @@ def test_ck_plus_published_split_is_random_by_picture(tmp_path):
 
 def test_ck_plus_csv_has_codes_of_its_own_and_pixels(tmp_path):
     grey = [" ".join(str((start + place) % 256) for place in range(48 * 48)) for start in range(4)]
-    lines = ["emotion,pixels,Usage", f"0,{grey[0]},Training", f"7,{grey[1]},PublicTest", f"6,{grey[2]},PrivateTest",
-             "3,1 2 3,Training", f"8,{grey[3]},Training", f"3,{grey[3]},Holiday"]
+    lines = [
+        "emotion,pixels,Usage",
+        f"0,{grey[0]},Training",
+        f"7,{grey[1]},PublicTest",
+        f"6,{grey[2]},PrivateTest",
+        "3,1 2 3,Training",
+        f"8,{grey[3]},Training",
+        f"3,{grey[3]},Holiday",
+    ]
     path = write(tmp_path / "data" / "ckextended.csv", "\n".join(lines) + "\n")
     found = ck_plus.find(tmp_path)
     assert [(row.picture, row.split, row.emotion, row.row) for row in good(found).values()] == [
         ("ckextended.csv#1", "train", "anger", "ckextended.csv:1"),
         ("ckextended.csv#2", "validation", "contempt", "ckextended.csv:2"),
-        ("ckextended.csv#3", "test", "neutral", "ckextended.csv:3")]
+        ("ckextended.csv#3", "test", "neutral", "ckextended.csv:3"),
+    ]
     statuses = bad(found)
     assert statuses["ckextended.csv:4"] == "3 pixels instead of 2304"
     assert "unknown emotion code '8'" in statuses["ckextended.csv:5"] and "Holiday" in statuses["ckextended.csv:6"]
@@ -249,14 +293,15 @@ def test_two_forms_in_one_source(tmp_path):
 
 @pytest.mark.parametrize("pictures", ["image/origin", "Origin", "image"])
 def test_expw(tmp_path, pictures):
-    path = write(tmp_path / "ExpW" / "label" / "label.lst",
-                 "angry_1.jpg 0 28 113 226 141 22.9857 0\nangry_1.jpg 1 30 10 40 70 59.2 6\n"
-                 "wide smile.jpg 0 1 2 3 4 9 3\n")
+    path = write(
+        tmp_path / "ExpW" / "label" / "label.lst",
+        "angry_1.jpg 0 28 113 226 141 22.9857 0\nangry_1.jpg 1 30 10 40 70 59.2 6\nwide smile.jpg 0 1 2 3 4 9 3\n",
+    )
     (tmp_path / "ExpW" / pictures).mkdir(parents=True)
     found = expw.find(tmp_path)
     rows = good(found)
     assert list(rows) == ["angry_1.jpg#0", "angry_1.jpg#1", "wide smile.jpg#0"]
-    assert rows["angry_1.jpg#0"].box == (113, 28, 113, 113)     # top, left, right, bottom -> left, top, width, height
+    assert rows["angry_1.jpg#0"].box == (113, 28, 113, 113)  # top, left, right, bottom -> left, top, width, height
     assert rows["angry_1.jpg#1"].box == (10, 30, 30, 40)
     assert [row.emotion for row in rows.values()] == ["anger", "neutral", "happy"]
     assert rows["wide smile.jpg#0"].picture == f"{pictures}/wide smile.jpg"
@@ -267,8 +312,15 @@ def test_expw(tmp_path, pictures):
 
 
 def test_expw_bad_lines_and_missing_pictures(tmp_path):
-    lines = ["a.jpg 0 10 10 20 20 50 3", "a.jpg 0 10 10 20 20 50 4", "b.jpg 0 10 30 20 20 50 3",
-             "c.jpg 0 x 10 20 20 50 3", "d.jpg 0 10 10 20 20 50 9", "e.jpg 0 10", "f.jpg 0 nan 10 20 20 50 3"]
+    lines = [
+        "a.jpg 0 10 10 20 20 50 3",
+        "a.jpg 0 10 10 20 20 50 4",
+        "b.jpg 0 10 30 20 20 50 3",
+        "c.jpg 0 x 10 20 20 50 3",
+        "d.jpg 0 10 10 20 20 50 9",
+        "e.jpg 0 10",
+        "f.jpg 0 nan 10 20 20 50 3",
+    ]
     write(tmp_path / "label" / "label.lst", "\n".join(lines))
     with pytest.raises(ValueError, match=r"image/origin.*there were label"):
         expw.find(tmp_path)

@@ -1,4 +1,5 @@
 """The readers of data sets that are only folders of pictures, on tiny trees in their layouts."""
+
 import collections
 from pathlib import PurePosixPath
 
@@ -15,11 +16,24 @@ from edram_fer.preprocessing.records import fingerprint
 
 
 def test_jaffe(tmp_path):
-    touch(tmp_path / "downloads" / "jaffe", "KA.AN1.39.tiff", "KA.FE2.46.tiff", "YM.NE3.51.TIFF", "KL.XX1.160.tiff",
-          "face.tiff", "KA.AN1.39.jpg", "README", ".DS_Store", "Thumbs.db")
+    touch(
+        tmp_path / "downloads" / "jaffe",
+        "KA.AN1.39.tiff",
+        "KA.FE2.46.tiff",
+        "YM.NE3.51.TIFF",
+        "KL.XX1.160.tiff",
+        "face.tiff",
+        "KA.AN1.39.jpg",
+        "README",
+        ".DS_Store",
+        "Thumbs.db",
+    )
     found = jaffe.find(tmp_path)
     assert {name: (row.emotion, row.split, row.subject) for name, row in good(found).items()} == {
-        "KA.AN1.39": ("anger", "KA", "KA"), "KA.FE2.46": ("fear", "KA", "KA"), "YM.NE3.51": ("neutral", "YM", "YM")}
+        "KA.AN1.39": ("anger", "KA", "KA"),
+        "KA.FE2.46": ("fear", "KA", "KA"),
+        "YM.NE3.51": ("neutral", "YM", "YM"),
+    }
     statuses = bad(found)
     assert "unknown emotion code 'XX'" in statuses["KL.XX1.160.tiff"]
     assert statuses["face.tiff"] == "expected a name like KA.AN1.39.tiff"
@@ -50,11 +64,20 @@ def test_an_archive_of_macos_is_found_once(tmp_path):
 
 
 def test_ferg_strict_split_is_the_character(tmp_path):
-    touch(tmp_path / "FERG_DB_256", "aia/aia_anger/aia_anger_1.png", "Ray/ray_joy/ray_joy_2.png",
-          "ray/ray_bored/ray_bored_1.png", "ray/ray_joy/aia_joy_3.png", "bob/bob_joy/bob_joy_1.png", "cover.png")
+    touch(
+        tmp_path / "FERG_DB_256",
+        "aia/aia_anger/aia_anger_1.png",
+        "Ray/ray_joy/ray_joy_2.png",
+        "ray/ray_bored/ray_bored_1.png",
+        "ray/ray_joy/aia_joy_3.png",
+        "bob/bob_joy/bob_joy_1.png",
+        "cover.png",
+    )
     found = ferg.find(tmp_path)
     assert {name: (row.emotion, row.split, row.subject) for name, row in good(found).items()} == {
-        "aia_anger_1": ("anger", "aia", "aia"), "ray_joy_2": ("happy", "ray", "ray")}
+        "aia_anger_1": ("anger", "aia", "aia"),
+        "ray_joy_2": ("happy", "ray", "ray"),
+    }
     statuses = bad(found)
     assert "unknown emotion code 'bored'" in statuses["ray/ray_bored/ray_bored_1.png"]
     for name in ("ray/ray_joy/aia_joy_3.png", "bob/bob_joy/bob_joy_1.png", "cover.png"):
@@ -77,8 +100,12 @@ def test_ferg_published_split_is_random_by_name_in_its_shares(tmp_path):
 
 def test_ferg_published_split_has_a_thousand_of_each_emotion_in_test():
     words = ("anger", "joy", "sadness")
-    files = [PurePosixPath(f"{c}/{c}_{word}/{c}_{word}_{n}.png") for c in ferg.CHARACTERS for word in words
-             for n in range(1400)]
+    files = [
+        PurePosixPath(f"{c}/{c}_{word}/{c}_{word}_{n}.png")
+        for c in ferg.CHARACTERS
+        for word in words
+        for n in range(1400)
+    ]
     drawn = ferg._drawn(files)
     test = collections.Counter(name.split("_")[1] for name, split in drawn.items() if split == "test")
     assert test == dict.fromkeys(words, 1000)
@@ -94,14 +121,18 @@ def kdef_files(root, layout):
 def test_kdef(tmp_path, layout):
     found = kdef.find(kdef_files(tmp_path / "KDEF_and_AKDEF", layout).parent)
     assert {name: (row.emotion, row.split, row.subject) for name, row in good(found).items()} == {
-        "AF01ANS": ("anger", "fold_0", "F01"), "BF01AFS": ("fear", "fold_0", "F01"),
-        "AM02HAS": ("happy", "fold_2", "M02")}
+        "AF01ANS": ("anger", "fold_0", "F01"),
+        "BF01AFS": ("fear", "fold_0", "F01"),
+        "AM02HAS": ("happy", "fold_2", "M02"),
+    }
     statuses = {name.rpartition("/")[2]: status for name, status in bad(found).items()}
     assert statuses["AF31V.JPG"] == "expected a name like AF01ANS.JPG"
     assert "unknown emotion code 'XX'" in statuses["AF03XXS.JPG"]
-    assert found.notes == ("WARNING: pictures of all angles: 7, published 4,900",
-                           "WARNING: subjects: 3, published 70",
-                           "pictures of other angles than S, left out: 2")
+    assert found.notes == (
+        "WARNING: pictures of all angles: 7, published 4,900",
+        "WARNING: subjects: 3, published 70",
+        "pictures of other angles than S, left out: 2",
+    )
 
 
 def test_kdef_angles_and_folds(tmp_path):
@@ -118,11 +149,21 @@ def test_kdef_angles_and_folds(tmp_path):
 
 @pytest.mark.parametrize("train, val", [("Train", "Val"), ("train", "VAL")])
 def test_sfew(tmp_path, train, val):
-    touch(tmp_path / "SFEW_2", f"{train}/Angry/Film_0001_01.png", f"{val}/Happy/Film_0001_01.png",
-          f"{train}/Bored/Film_0002_01.png", f"{train}/loose.png", "Test/a.png", "Test/b.png", "Test/.DS_Store")
+    touch(
+        tmp_path / "SFEW_2",
+        f"{train}/Angry/Film_0001_01.png",
+        f"{val}/Happy/Film_0001_01.png",
+        f"{train}/Bored/Film_0002_01.png",
+        f"{train}/loose.png",
+        "Test/a.png",
+        "Test/b.png",
+        "Test/.DS_Store",
+    )
     found = sfew.find(tmp_path)
     assert {row.picture: (row.split, row.emotion) for row in good(found).values()} == {
-        f"{train}/Angry/Film_0001_01.png": ("train", "anger"), f"{val}/Happy/Film_0001_01.png": ("validation", "happy")}
+        f"{train}/Angry/Film_0001_01.png": ("train", "anger"),
+        f"{val}/Happy/Film_0001_01.png": ("validation", "happy"),
+    }
     statuses = bad(found)
     assert "unknown emotion code 'Bored'" in statuses[f"{train}/Bored/Film_0002_01.png"]
     assert "expected a place" in statuses[f"{train}/loose.png"]
@@ -131,13 +172,28 @@ def test_sfew(tmp_path, train, val):
 
 
 def test_folder_without_splits_is_all_train(tmp_path):
-    touch(tmp_path, "Happiness/a.jpg", "joy/a.jpg", "angry/b.PNG", "angry/notes.txt", "uncertain/c.jpg", "loose.jpg",
-          "angry/deeper/d.jpg", ".cache/e.jpg")
+    touch(
+        tmp_path,
+        "Happiness/a.jpg",
+        "joy/a.jpg",
+        "angry/b.PNG",
+        "angry/notes.txt",
+        "uncertain/c.jpg",
+        "loose.jpg",
+        "angry/deeper/d.jpg",
+        ".cache/e.jpg",
+    )
     found = folder.find(tmp_path)
     assert {name: (row.split, row.emotion) for name, row in good(found).items()} == {
-        "Happiness/a.jpg": ("train", "happy"), "joy/a.jpg": ("train", "happy"), "angry/b.PNG": ("train", "anger")}
-    assert bad(found) == {"uncertain/c.jpg": "label uncertain", "loose.jpg": "expected in <emotion>/",
-                          "angry/deeper/d.jpg": "expected in <emotion>/"}
+        "Happiness/a.jpg": ("train", "happy"),
+        "joy/a.jpg": ("train", "happy"),
+        "angry/b.PNG": ("train", "anger"),
+    }
+    assert bad(found) == {
+        "uncertain/c.jpg": "label uncertain",
+        "loose.jpg": "expected in <emotion>/",
+        "angry/deeper/d.jpg": "expected in <emotion>/",
+    }
     assert found.classes == ("happy", "anger") and "labels: 0 happy, 1 anger" in found.notes
     assert "left out, no pictures by their names: 1 (notes.txt)" in found.notes
 
@@ -146,8 +202,10 @@ def test_folder_with_splits(tmp_path):
     touch(tmp_path / "mine", "Train/sad/a.jpg", "val/sad/a.jpg", "party/contempt/a.jpg", "party/loose.jpg")
     found = folder.find(tmp_path)
     assert {name: (row.split, row.emotion) for name, row in good(found).items()} == {
-        "Train/sad/a.jpg": ("train", "sad"), "val/sad/a.jpg": ("validation", "sad"),
-        "party/contempt/a.jpg": ("party", "contempt")}
+        "Train/sad/a.jpg": ("train", "sad"),
+        "val/sad/a.jpg": ("validation", "sad"),
+        "party/contempt/a.jpg": ("party", "contempt"),
+    }
     assert bad(found) == {"party/loose.jpg": "expected in <split>/<emotion>/"}
     assert found.root == tmp_path / "mine"
 

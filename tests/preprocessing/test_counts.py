@@ -1,4 +1,5 @@
 """Published counts are told beside what was found, for every data set, at `inspect` and at `prepare` alike."""
+
 from collections import Counter
 
 import pytest
@@ -10,14 +11,23 @@ from edram_fer.preprocessing.emotions import SEVEN
 
 # A number that is published about each data set, as it stands beside the other one of the made files.
 TOLD = {
-    "affectnet-csv2017": ["train rows: 13, published 414,799", "test rows: 8, published 5,500",
-                          "neutral 1 (74,874), happy 2 (134,415)", "contempt 1 (500)"],
+    "affectnet-csv2017": [
+        "train rows: 13, published 414,799",
+        "test rows: 8, published 5,500",
+        "neutral 1 (74,874), happy 2 (134,415)",
+        "contempt 1 (500)",
+    ],
     "affectnet-npy2021": ["train rows: 9, published 287,651", "test rows: 8, published 3,999", "contempt 1 (3,750)"],
     "affectnet-json2024": ["contempt 1 (3,750)", "contempt 1 (500)"],
     "raf_db-list": ["train rows: 14, published 12,271", "test rows: 7, published 3,068", "surprise 2 (1,290)"],
     "raf_db-folders": ["train rows: 14, published 12,271", "happy 1 (1,185)"],
-    "ck_plus-sequences": ["sequences: 8, published 593", "subjects: 4, published 123",
-                          "labelled sequences: 7, published 327", "neutral 7 (327)", "all rows: 28, published 1,308"],
+    "ck_plus-sequences": [
+        "sequences: 8, published 593",
+        "subjects: 4, published 123",
+        "labelled sequences: 7, published 327",
+        "neutral 7 (327)",
+        "all rows: 28, published 1,308",
+    ],
     "ck_plus-folders": ["all rows: 21, published 981", "contempt 3 (54)"],
     "ck_plus-csv": ["all rows: 8, published 920", "neutral 1 (593)"],
     "jaffe-": ["all rows: 21, published 213", "subjects: 3, published 10", "fear 3 (32)"],
@@ -43,8 +53,10 @@ def test_the_most_frequent_of_reasons_alike_stands_for_them():
     statuses = Counter({records.OK: 9, "chin at row 30": 1, "chin at row -4.5": 2, "valence 'x' is not a number": 1,
                         "valence 'yy' is not a number": 1, "label none": 2})  # fmt: skip
     assert counts.kinds(statuses) == {
-        "chin at row -4.5": {"chin at row -4.5": 2, "chin at row 30": 1}, "label none": {"label none": 2},
-        "valence 'x' is not a number": {"valence 'x' is not a number": 1, "valence 'yy' is not a number": 1}}
+        "chin at row -4.5": {"chin at row -4.5": 2, "chin at row 30": 1},
+        "label none": {"label none": 2},
+        "valence 'x' is not a number": {"valence 'x' is not a number": 1, "valence 'yy' is not a number": 1},
+    }
 
 
 @pytest.mark.parametrize("name", TOLD)
@@ -65,7 +77,9 @@ def test_numbers_that_agree_are_told_too(tmp_path):
     found = records.Annotations("made", "made", tmp_path, (), SEVEN, lambda: iter(()), published, {"": 15, "train": 15})
     rows = {"train": Counter(dict.fromkeys(SEVEN, 2)) + Counter({None: 1})}
     assert list(counts.compared(found, rows)) == [
-        "all rows: 15, as published", "train rows: 15, as published",
-        "labels of train, as published: neutral 2, happy 2, sad 2, surprise 2, fear 2, disgust 2, anger 2"]
+        "all rows: 15, as published",
+        "train rows: 15, as published",
+        "labels of train, as published: neutral 2, happy 2, sad 2, surprise 2, fear 2, disgust 2, anger 2",
+    ]
     rows["test"] = Counter({"happy": 1})
     assert list(counts.compared(found, rows))[0] == "WARNING: all rows: 16, published 15"

@@ -1,4 +1,5 @@
 """The vocabulary, against the published tables written out again row by row."""
+
 import subprocess
 import sys
 
@@ -18,8 +19,7 @@ ROWS = {
     "anger": (6, 0, 0, 4, 6, 1, "AN", "AN", "anger", "Angry"),
     "contempt": (7, None, None, 7, None, 2, None, None, None, None),
 }
-CASES = [(dataset, code, name) for name, row in ROWS.items()
-         for dataset, code in zip(COLUMNS, row) if code is not None]
+CASES = [(dataset, code, name) for name, row in ROWS.items() for dataset, code in zip(COLUMNS, row) if code is not None]
 
 
 def test_canonical_order():
@@ -41,9 +41,16 @@ def test_tables_hold_nothing_else():
     assert set(emotions.CODES) == set(COLUMNS)
 
 
-@pytest.mark.parametrize("dataset, code, name", [
-    ("AffectNet", 8, "none"), ("AffectNet", "9", "uncertain"), ("AffectNet", 10, "no face"),
-    ("FERPlus", 8, "unknown"), ("FER+", 9, "no face")])
+@pytest.mark.parametrize(
+    "dataset, code, name",
+    [
+        ("AffectNet", 8, "none"),
+        ("AffectNet", "9", "uncertain"),
+        ("AffectNet", 10, "no face"),
+        ("FERPlus", 8, "unknown"),
+        ("FER+", 9, "no face"),
+    ],
+)
 def test_non_emotions_are_recognised(dataset, code, name):
     assert emotions.from_code(dataset, code) == name
     assert not emotions.is_emotion(name)
@@ -51,10 +58,23 @@ def test_non_emotions_are_recognised(dataset, code, name):
         emotions.index(name)
 
 
-@pytest.mark.parametrize("alias, name", [
-    ("angry", "anger"), ("ANGER", "anger"), ("Disgusted", "disgust"), ("fearful", "fear"), ("afraid", "fear"),
-    ("joy", "happy"), (" happiness ", "happy"), ("sadness", "sad"), ("surprised", "surprise"), ("NF", "no face"),
-    ("contempt", "contempt"), ("Neutral", "neutral")])
+@pytest.mark.parametrize(
+    "alias, name",
+    [
+        ("angry", "anger"),
+        ("ANGER", "anger"),
+        ("Disgusted", "disgust"),
+        ("fearful", "fear"),
+        ("afraid", "fear"),
+        ("joy", "happy"),
+        (" happiness ", "happy"),
+        ("sadness", "sad"),
+        ("surprised", "surprise"),
+        ("NF", "no face"),
+        ("contempt", "contempt"),
+        ("Neutral", "neutral"),
+    ],
+)
 def test_aliases(alias, name):
     assert emotions.canonical(alias) == name
 
@@ -88,6 +108,8 @@ def test_index_is_the_place_of_the_name():
 
 
 def test_needs_no_tensorflow():
-    code = ("import sys, edram_fer.preprocessing.emotions; "
-            "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras', 'numpy')))")
+    code = (
+        "import sys, edram_fer.preprocessing.emotions; "
+        "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras', 'numpy')))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,4 +1,5 @@
 """FER2013: its five layouts on drawn faces, and bad input."""
+
 import subprocess
 import sys
 from pathlib import Path
@@ -56,7 +57,7 @@ def test_splits_and_duplicates(tmp_path):
 
 
 def test_kaggle_counts_rows_without_a_label_and_sets_training_pictures_aside(tmp_path):
-    rows = [("Training", "happy", number % 40) for number in range(80)]      # every picture twice
+    rows = [("Training", "happy", number % 40) for number in range(80)]  # every picture twice
     lines = [f'"3","{pixels(number)}"' for _, _, number in rows]
     (tmp_path / "train.csv").write_bytes("\r\n".join(['"emotion","pixels"', *lines, ""]).encode())
     (tmp_path / "test.csv").write_bytes(f'"pixels"\r\n"{pixels(1)}"\r\n'.encode())
@@ -65,7 +66,8 @@ def test_kaggle_counts_rows_without_a_label_and_sets_training_pictures_aside(tmp
     parts = published.splits(faces)
     assert set(parts) == {"train", "validation"} and 1 <= len(parts["validation"]) <= 30
     assert not {published.digests(faces)[row] for row in parts["train"]} & {
-        published.digests(faces)[row] for row in parts["validation"]}
+        published.digests(faces)[row] for row in parts["validation"]
+    }
     assert any("no labelled test" in note for note in published.summary(faces)["notes"])
     (tmp_path / "test.csv").unlink()
     differences = published.summary(table.read(tmp_path))["differences"]
@@ -120,17 +122,28 @@ def test_a_file_that_breaks_off(tmp_path, cut, status):
     assert published.summary(faces)["status"] != published.AS_PUBLISHED
 
 
-@pytest.mark.parametrize("name, content, message", [
-    ("fer2013.csv", "", "is empty"),
-    ("fer2013.csv", "emotion,pixels,Usage\n", "no labelled row"),
-    ("fer2013.csv", "emotion,pixels\n0,1 2 3\n", "expected a header with the columns emotion, pixels, Usage; found"),
-    ("fer2013.csv", "0,1 2 3,Training\n", "expected a header"),
-    ("icml_face_data.csv", "emotion, Usage\n0,Training\n", "expected a header"),
-    ("train.csv", "label,pixels\n0,1\n", "expected a header with the columns emotion, pixels; found 'label,pixels'"),
-    ("test.csv", "pixels\n1 2 3\n", "no labelled row .1 without a label"),
-    ("fer2013.csv", "emotion,pixels,Usage\n0,1 2 3,Training\n", "more than half.*\n.*3 pixels instead of 2304"),
-    ("fer2013.tar.gz", "\x1f\x8b rest", "is no csv in plain text.*archives must be unpacked"),
-])
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("fer2013.csv", "", "is empty"),
+        ("fer2013.csv", "emotion,pixels,Usage\n", "no labelled row"),
+        (
+            "fer2013.csv",
+            "emotion,pixels\n0,1 2 3\n",
+            "expected a header with the columns emotion, pixels, Usage; found",
+        ),
+        ("fer2013.csv", "0,1 2 3,Training\n", "expected a header"),
+        ("icml_face_data.csv", "emotion, Usage\n0,Training\n", "expected a header"),
+        (
+            "train.csv",
+            "label,pixels\n0,1\n",
+            "expected a header with the columns emotion, pixels; found 'label,pixels'",
+        ),
+        ("test.csv", "pixels\n1 2 3\n", "no labelled row .1 without a label"),
+        ("fer2013.csv", "emotion,pixels,Usage\n0,1 2 3,Training\n", "more than half.*\n.*3 pixels instead of 2304"),
+        ("fer2013.tar.gz", "\x1f\x8b rest", "is no csv in plain text.*archives must be unpacked"),
+    ],
+)
 def test_a_file_that_is_none(tmp_path, name, content, message):
     path = tmp_path / name
     path.write_text(content)
@@ -161,7 +174,7 @@ def test_faulty_pictures(tmp_path, tmp_path_factory):
     faults = {
         "train/happy/Training_100.jpg": (b"no picture", "not a whole JPEG or PNG"),
         "train/happy/Training_101.jpg": (b"", "not a whole"),
-        "train/happy/Training_102.jpg": (whole[:len(whole) // 2], "not a whole"),
+        "train/happy/Training_102.jpg": (whole[: len(whole) // 2], "not a whole"),
         "train/sad/Training_103.jpg": (large, "60x64 pixels instead of 48x48"),
         "train/sad/PublicTest_104.jpg": (whole, "a PublicTest picture in the folder train"),
         "test/sad/Thumbs.db": (b"", "not named"),
@@ -189,6 +202,8 @@ def test_faulty_pictures(tmp_path, tmp_path_factory):
 
 
 def test_reader_needs_no_tensorflow():
-    code = ("import sys, edram_fer.preprocessing.datasets.fer2013.published; "
-            "sys.exit(any(name in sys.modules for name in ('tensorflow', 'tensorflow_datasets', 'keras')))")
+    code = (
+        "import sys, edram_fer.preprocessing.datasets.fer2013.published; "
+        "sys.exit(any(name in sys.modules for name in ('tensorflow', 'tensorflow_datasets', 'keras')))"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -1,4 +1,5 @@
 """FERPlus: votes to labels in four modes, the join by row number, the test subsets; made files and the genuine ones."""
+
 import csv
 from pathlib import Path
 
@@ -13,15 +14,6 @@ from edram_fer.preprocessing import datasets, emotions, records
 from edram_fer.preprocessing.datasets.ferplus import joined, labels, subsets
 
 DUMMY = ROOT / "preprocessing" / "datasets" / "ferplus" / "dummy_data"
-
-
-
-
-
-
-
-
-
 
 
 @pytest.mark.parametrize("mode", labels.MODES)
@@ -39,9 +31,15 @@ def test_modes_on_all_kinds_of_votes(tmp_path, mode):
     assert {"label unknown", "label no face"} <= set(found.statuses)
 
 
-@pytest.mark.parametrize("mode, emotion, soft", [
-    ("majority", "anger", {"anger": 1}), ("probability", "anger", {"anger": 0.6, "contempt": 0.4}),
-    ("multi_target", "anger", {"anger": 0.6, "contempt": 0.4}), ("argmax", "anger", {"anger": 0.6, "contempt": 0.4})])
+@pytest.mark.parametrize(
+    "mode, emotion, soft",
+    [
+        ("majority", "anger", {"anger": 1}),
+        ("probability", "anger", {"anger": 0.6, "contempt": 0.4}),
+        ("multi_target", "anger", {"anger": 0.6, "contempt": 0.4}),
+        ("argmax", "anger", {"anger": 0.6, "contempt": 0.4}),
+    ],
+)
 def test_a_row_of_six_and_four(tmp_path, mode, emotion, soft):
     found = labels.label(labels.read(write_votes(tmp_path / "votes.csv")), mode)
     assert found.emotions[6] == emotion
@@ -50,18 +48,26 @@ def test_a_row_of_six_and_four(tmp_path, mode, emotion, soft):
 
 def test_columns_are_found_by_name(tmp_path):
     plain = labels.read(write_votes(tmp_path / "plain.csv"))
-    turned = labels.read(write_votes(tmp_path / "turned.csv", edit=lambda lines: [
-        ",".join(line.split(",")[::-1]) for line in lines]))
+    turned = labels.read(
+        write_votes(tmp_path / "turned.csv", edit=lambda lines: [",".join(line.split(",")[::-1]) for line in lines])
+    )
     np.testing.assert_array_equal(plain.votes, turned.votes)
     assert plain.names.tolist() == turned.names.tolist() and plain.usages.tolist() == turned.usages.tolist()
     np.testing.assert_array_equal(plain.votes[2], [1, 0, 0, 9, 0, 0, 0, 0, 0, 0])
 
 
-@pytest.mark.parametrize("votes, status", [
-    ("9 0 0 0 0 0 0 0 0 3", "votes sum to 12 instead of 10"), ("0 0 0 0 0 0 0 0 0 0", "votes sum to 0"),
-    ("11 0 0 0 0 0 0 0 -1 0", "votes for unknown: '-1'"), ("x 0 0 0 0 0 0 0 0 9", "votes for neutral: 'x'"),
-    ("9.0 1 0 0 0 0 0 0 0 0", "is not a number"), (" 9 1 0 0 0 0 0 0 0 0", "13 columns instead of 12"),
-    ("9 1 0", "5 columns instead of 12")])
+@pytest.mark.parametrize(
+    "votes, status",
+    [
+        ("9 0 0 0 0 0 0 0 0 3", "votes sum to 12 instead of 10"),
+        ("0 0 0 0 0 0 0 0 0 0", "votes sum to 0"),
+        ("11 0 0 0 0 0 0 0 -1 0", "votes for unknown: '-1'"),
+        ("x 0 0 0 0 0 0 0 0 9", "votes for neutral: 'x'"),
+        ("9.0 1 0 0 0 0 0 0 0 0", "is not a number"),
+        (" 9 1 0 0 0 0 0 0 0 0", "13 columns instead of 12"),
+        ("9 1 0", "5 columns instead of 12"),
+    ],
+)
 def test_a_faulty_row_keeps_its_place(tmp_path, votes, status):
     read = labels.read(write_votes(tmp_path / "votes.csv", [*VOTES[:1], (1, votes), *VOTES[2:]]), rows=len(ROWS))
     assert list(read.faults) == [1]
@@ -101,15 +107,20 @@ def test_subsets(tmp_path):
     assert list(subsets.LISTS.values()) == list(LISTS)
 
 
-@pytest.mark.parametrize("line, message", [
-    ("0/fer0000099.jpg", "line 2: fer0000099 is the name of 0 PrivateTest rows of votes.csv"),
-    ("0/fer0000001.jpg", "line 2: fer0000001 is the name of 0"),            # of a Training row
-    ("0/fer0000012.jpg", "line 2: fer0000012 is the name of 2"),
-    ("fer0000011.jpg", "line 2: expected a line such as .*got 'fer0000011.jpg'"),
-    ("0/../fer0000011.jpg", "line 2: expected a line")])
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        ("0/fer0000099.jpg", "line 2: fer0000099 is the name of 0 PrivateTest rows of votes.csv"),
+        ("0/fer0000001.jpg", "line 2: fer0000001 is the name of 0"),  # of a Training row
+        ("0/fer0000012.jpg", "line 2: fer0000012 is the name of 2"),
+        ("fer0000011.jpg", "line 2: expected a line such as .*got 'fer0000011.jpg'"),
+        ("0/../fer0000011.jpg", "line 2: expected a line"),
+    ],
+)
 def test_a_list_with_a_bad_line(tmp_path, line, message):
-    votes = labels.read(write_votes(tmp_path / "votes.csv", [*VOTES[:9], (12, VOTES[9][1]), *VOTES[10:12],
-                                                             (12, VOTES[12][1])]))
+    votes = labels.read(
+        write_votes(tmp_path / "votes.csv", [*VOTES[:9], (12, VOTES[9][1]), *VOTES[10:12], (12, VOTES[12][1])])
+    )
     (tmp_path / "list.txt").write_text(f"2/fer0000010.jpg\n{line}\n")
     with pytest.raises(ValueError, match=f"list.txt, {message}"):
         subsets.read(tmp_path / "list.txt", votes)
@@ -118,13 +129,25 @@ def test_a_list_with_a_bad_line(tmp_path, line, message):
 def test_the_join(tmp_path):
     data = joined.read(write_source(tmp_path), "majority")
     found = {name: [data.faces.ids[place] for place in places] for name, places in joined.splits(data).items()}
-    assert found == {name: [f"fer2013-{row:05d}" for row in rows] for name, rows in {
-        "train": [0, 1, 2, 4, 6], "validation": [7, 8], "test": [9, 12], "test_clean": [12], "test_occlusion": [9],
-        "test_pose30": [12], "test_pose45": [12]}.items()}      # row 3 is no face, 10 unknown, 5 and 11 are spread
+    assert found == {
+        name: [f"fer2013-{row:05d}" for row in rows]
+        for name, rows in {
+            "train": [0, 1, 2, 4, 6],
+            "validation": [7, 8],
+            "test": [9, 12],
+            "test_clean": [12],
+            "test_occlusion": [9],
+            "test_pose30": [12],
+            "test_pose45": [12],
+        }.items()
+    }  # row 3 is no face, 10 unknown, 5 and 11 are spread
     counts = joined.summary(data)
     assert counts["left_out"] == {"no picture name": 1, "votes too spread for majority": 2, "label unknown": 1}
-    assert {"train: 5, published 25,060", "test neutral: 0, published 1,090",
-            "rows in the list of test_pose30: 2, published 1,170"} <= set(counts["differences"])
+    assert {
+        "train: 5, published 25,060",
+        "test neutral: 0, published 1,090",
+        "rows in the list of test_pose30: 2, published 1,170",
+    } <= set(counts["differences"])
     assert [row.row for row in data.rejected] == ["3", "5", "10", "11"]
 
 
@@ -136,7 +159,10 @@ def test_rejected_pixels_do_not_shift_the_join(tmp_path):
     np.testing.assert_array_equal(data.faces.pixels[1], drawn(2))
     assert data.emotions[1] == "sad" and data.emotions[-1] == "disgust"
     assert [(row.row, row.status) for row in data.rejected] == [
-        ("1", "3 pixels instead of 2304"), ("3", "label no face"), ("10", "label unknown")]
+        ("1", "3 pixels instead of 2304"),
+        ("3", "label no face"),
+        ("10", "label unknown"),
+    ]
     assert any("1 FAULTY ROWS" in line for line in joined.report(joined.summary(data)))
 
 
@@ -224,7 +250,11 @@ def test_genuine_lists():
     votes = labels.read(FER2013 / "fer2013new.csv")
     found = {name: subsets.read(FER2013 / "ferplus_subsets" / file, votes) for name, file in subsets.LISTS.items()}
     assert [len(rows) for rows in found.values()] == [605, 1170, 633]
-    for mode, labelled in {"majority": (600, 1167, 630), "probability": (603, 1170, 633),
-                           "multi_target": (604, 1169, 632), "argmax": (605, 1170, 633)}.items():
+    for mode, labelled in {
+        "majority": (600, 1167, 630),
+        "probability": (603, 1170, 633),
+        "multi_target": (604, 1169, 632),
+        "argmax": (605, 1170, 633),
+    }.items():
         emotion = labels.label(votes, mode).emotions
         assert tuple(int((emotion[rows] != "").sum()) for rows in found.values()) == labelled

@@ -1,4 +1,5 @@
 """The genuine FER2013 and FERPlus: as prepared and joined, against the index of its pictures and published counts."""
+
 import collections
 import subprocess
 import sys
@@ -38,7 +39,11 @@ def test_fer2013(source, tmp_path):
     assert (found["distinct"], found["conflicting"], found["blank"]) == (34034, 57, 12)
     assert found["duplicates"] == {"PublicTest": 280, "PrivateTest": 288}
     assert {name: part.num_examples for name, part in builder.info.splits.items()} == {
-        "train": 28709, "validation": 3589, "test": 3589, "test_clean": 3301}
+        "train": 28709,
+        "validation": 3589,
+        "test": 3589,
+        "test_clean": 3301,
+    }
     _check_against_the_index(builder)
 
 
@@ -48,8 +53,12 @@ def _check_against_the_index(builder):
     tile, emotion, usage = index["tile"], index["emotion"], index["usage"]
     names = np.array([emotions.from_code("FER2013", code) for code in emotion.tolist()])
     repeated = np.isin(tile, tile[usage == 0])
-    expected = {"train": usage == 0, "validation": usage == 1, "test": usage == 2,
-                "test_clean": (usage == 2) & ~repeated}
+    expected = {
+        "train": usage == 0,
+        "validation": usage == 1,
+        "test": usage == 2,
+        "test_clean": (usage == 2) & ~repeated,
+    }
     skip = {"image": tfds.decode.SkipDecoding()}
     for split, chosen in expected.items():
         data = builder.as_dataset(split=split, decoders=skip, batch_size=4096)
@@ -73,4 +82,8 @@ def test_ferplus(source):
     clean = ~np.isin(index["tile"], index["tile"][index["usage"] == 0]) & (index["usage"] == 2)
     assert counts["splits"]["test_clean"]["rows"] == (clean & (data.emotions != "")).sum()
     assert {name: part["rows"] for name, part in counts["splits"].items() if name.startswith("test_")} == {
-        "test_clean": 2894, "test_occlusion": 600, "test_pose30": 1167, "test_pose45": 630}
+        "test_clean": 2894,
+        "test_occlusion": 600,
+        "test_pose30": 1167,
+        "test_pose45": 630,
+    }

@@ -1,4 +1,5 @@
 """Data sets that are split by subjects: trained on the sum of some, evaluated on the one left out."""
+
 import pyarrow.parquet
 import pytest
 from support import toy
@@ -24,12 +25,27 @@ def test_from_files_to_scores(name, tmp_path, monkeypatch):
     monkeypatch.setitem(recipes._CHOICES, "model", (*recipes._CHOICES["model"], "toy"))
     first, second, left_out = SUBJECTS[name]
     training = f"{first}+{second}"
-    command("prepare", name, "--source", form.folder, "--out", tmp_path, "--size", 28, "--detectors", "none",
-            "--workers", 1)
-    settings = ("model=toy", f"data={name}", f"train_split={training}", f"validation_split={left_out}",
-                "batch_size=7", "epochs=1")
-    command("train", "forch2019", *(word for setting in settings for word in ("--set", setting)), "--out",
-            tmp_path / "run", "--data-dir", tmp_path, "--quiet")
+    command(
+        "prepare", name, "--source", form.folder, "--out", tmp_path, "--size", 28, "--detectors", "none", "--workers", 1
+    )
+    settings = (
+        "model=toy",
+        f"data={name}",
+        f"train_split={training}",
+        f"validation_split={left_out}",
+        "batch_size=7",
+        "epochs=1",
+    )
+    command(
+        "train",
+        "forch2019",
+        *(word for setting in settings for word in ("--set", setting)),
+        "--out",
+        tmp_path / "run",
+        "--data-dir",
+        tmp_path,
+        "--quiet",
+    )
     command("evaluate", tmp_path / "run", "--split", left_out, "--split", training, "--no-figures")
     rows = pyarrow.parquet.read_table(tmp_path / "run" / "predictions.parquet").to_pylist()
     subjects = {part: {row["subject"] for row in rows if row["split"] == part} for part in (left_out, training)}

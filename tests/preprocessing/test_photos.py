@@ -105,8 +105,6 @@ def test_a_transparent_colour_is_white(tmp_path):
     assert (found[0, 0] == 255).all() and (found[-1, -1] == quarters()[-1, -1]).all()
 
 
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -1,4 +1,5 @@
 """Preparing data sets through TFDS: FER2013 from its dummy data, failures of the disk."""
+
 import csv
 import errno
 import fcntl
@@ -74,6 +75,7 @@ def test_open_and_reuse(prepared):
 
 def test_tfds_alone_prepares_from_a_manual_folder(tmp_path):
     from edram_fer.preprocessing.datasets.fer2013.fer2013_dataset_builder import Builder
+
     builder = Builder(data_dir=tmp_path)
     builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=DUMMY, try_download_gcs=False))
     assert len(rows_of(builder, "train")) == SPLITS["train"]

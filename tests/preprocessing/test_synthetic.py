@@ -1,4 +1,5 @@
 """Drawn faces: the same number is the same picture, action units move what they should, the mask tells what changed."""
+
 import numpy as np
 import pytest
 
@@ -81,19 +82,37 @@ def test_landmarks_lie_on_what_is_drawn():
         for eye in (range(36, 42), range(42, 48)):
             x, y = np.rint(found[list(eye)].mean(axis=0)).astype(int)
             corner = np.rint(0.25 * found[eye[2]] + 0.75 * found[eye[3]]).astype(int)
-            hits.append(image[y - 2:y + 3, x - 2:x + 3].min() < image[corner[1], corner[0]].min() + 20)
+            hits.append(image[y - 2 : y + 3, x - 2 : x + 3].min() < image[corner[1], corner[0]].min() + 20)
     assert np.mean(hits) > 0.8
 
 
-@pytest.mark.parametrize("unit, which, direction", [
-    ("AU1", (20, 21, 22, 23), (0, 1)), ("AU2", (17, 18, 25, 26), (0, 1)), ("AU4", BROWS, (0, -1)),
-    ("AU5", (37, 38, 43, 44), (0, 1)), ("AU6", (40, 41, 46, 47), (0, 1)), ("AU7", (40, 41, 46, 47), (0, 1)),
-    ("AU9", (31, 32, 34, 35), (0, 1)), ("AU10", (50, 52), (0, 1)), ("AU12", (48, 54), (0, 1)), ("AU12", (48,), (-1, 0)),
-    ("AU15", (48, 54), (0, -1)), ("AU16", (56, 57, 58), (0, -1)), ("AU17", (56, 57, 58), (0, 1)),
-    ("AU20", (54,), (1, 0)), ("AU23", (48,), (1, 0)), ("AU24", (56, 57, 58), (0, 1)), ("AU25", (56, 57, 58), (0, -1)),
-    ("AU26", (7, 8, 9), (0, -1)), ("AU27", (7, 8, 9), (0, -1)), ("AU43", (37, 38, 43, 44), (0, -1)),
-    ("AU14L", (54,), (1, 0)), ("AU14R", (48,), (-1, 0)),
-])
+@pytest.mark.parametrize(
+    "unit, which, direction",
+    [
+        ("AU1", (20, 21, 22, 23), (0, 1)),
+        ("AU2", (17, 18, 25, 26), (0, 1)),
+        ("AU4", BROWS, (0, -1)),
+        ("AU5", (37, 38, 43, 44), (0, 1)),
+        ("AU6", (40, 41, 46, 47), (0, 1)),
+        ("AU7", (40, 41, 46, 47), (0, 1)),
+        ("AU9", (31, 32, 34, 35), (0, 1)),
+        ("AU10", (50, 52), (0, 1)),
+        ("AU12", (48, 54), (0, 1)),
+        ("AU12", (48,), (-1, 0)),
+        ("AU15", (48, 54), (0, -1)),
+        ("AU16", (56, 57, 58), (0, -1)),
+        ("AU17", (56, 57, 58), (0, 1)),
+        ("AU20", (54,), (1, 0)),
+        ("AU23", (48,), (1, 0)),
+        ("AU24", (56, 57, 58), (0, 1)),
+        ("AU25", (56, 57, 58), (0, -1)),
+        ("AU26", (7, 8, 9), (0, -1)),
+        ("AU27", (7, 8, 9), (0, -1)),
+        ("AU43", (37, 38, 43, 44), (0, -1)),
+        ("AU14L", (54,), (1, 0)),
+        ("AU14R", (48,), (-1, 0)),
+    ],
+)
 def test_every_action_unit_moves_what_it_should(unit, which, direction):
     for person in PEOPLE:
         weak, strong = (change(person, {unit: value}, which) @ direction for value in (0.5, 1.0))
@@ -125,8 +144,14 @@ def test_mask_is_where_the_picture_differs_from_the_face_at_rest():
     assert filled >= 38
 
 
-@pytest.mark.parametrize("units, near", [({"AU12": 0.9, "AU25": 0.9}, [*MOUTH, 31, 35, 40, 41, 46, 47]),
-                                         ({"AU1": 1, "AU2": 1}, [*BROWS, 27]), ({"AU5": 1}, EYES)])
+@pytest.mark.parametrize(
+    "units, near",
+    [
+        ({"AU12": 0.9, "AU25": 0.9}, [*MOUTH, 31, 35, 40, 41, 46, 47]),
+        ({"AU1": 1, "AU2": 1}, [*BROWS, 27]),
+        ({"AU5": 1}, EYES),
+    ],
+)
 def test_change_lies_near_the_landmarks_that_moved(units, near):
     for person in PEOPLE:
         scene = synthetic.scene(3, person, size=100, **QUIET)
@@ -137,8 +162,15 @@ def test_change_lies_near_the_landmarks_that_moved(units, near):
 
 
 def test_affect_follows_from_emotion_and_intensity():
-    signs = {"happy": (1, 1), "sad": (-1, -1), "surprise": (1, 1), "fear": (-1, 1), "disgust": (-1, 1),
-             "anger": (-1, 1), "contempt": (-1, 1)}
+    signs = {
+        "happy": (1, 1),
+        "sad": (-1, -1),
+        "surprise": (1, 1),
+        "fear": (-1, 1),
+        "disgust": (-1, 1),
+        "anger": (-1, 1),
+        "contempt": (-1, 1),
+    }
     for emotion, sign in signs.items():
         weak, strong = (synthetic.draw(0, 0, emotion=emotion, intensity=value, size=16) for value in (0.4, 0.9))
         assert np.sign([weak.valence, weak.arousal]).tolist() == list(sign)
@@ -165,7 +197,7 @@ def test_expressions_follow_the_prototypes_and_vary():
 def test_classes_are_balanced_and_shuffled(classes):
     names = [synthetic.emotion_of(0, index, classes) for index in range(classes * 60)]
     assert all(names.count(name) == 60 for name in EMOTIONS[:classes]) and set(names) == set(EMOTIONS[:classes])
-    assert len({tuple(names[start:start + classes]) for start in range(0, len(names), classes)}) > 50
+    assert len({tuple(names[start : start + classes]) for start in range(0, len(names), classes)}) > 50
 
 
 def test_people_differ_and_a_person_stays_the_same():
@@ -199,11 +231,21 @@ def test_mirrored_landmarks():
     assert sorted(points.MIRROR) == list(range(68)) and (points.MIRROR[points.MIRROR] == np.arange(68)).all()
 
 
-@pytest.mark.parametrize("options, words", [
-    (dict(size=15), "size.*16.*15"), (dict(size=48.0), "size"), (dict(emotion="joy"), "emotion.*happy.*joy"),
-    (dict(classes=6), "classes.*7 or 8.*6"), (dict(intensity=1.2), "intensity.*1.2"), (dict(occlusion=-1), "occlusion"),
-    (dict(pose=2), "pose"), (dict(noise=-0.1), "noise"), (dict(identity=-1), "identity"), (dict(noise=True), "noise"),
-])
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (dict(size=15), "size.*16.*15"),
+        (dict(size=48.0), "size"),
+        (dict(emotion="joy"), "emotion.*happy.*joy"),
+        (dict(classes=6), "classes.*7 or 8.*6"),
+        (dict(intensity=1.2), "intensity.*1.2"),
+        (dict(occlusion=-1), "occlusion"),
+        (dict(pose=2), "pose"),
+        (dict(noise=-0.1), "noise"),
+        (dict(identity=-1), "identity"),
+        (dict(noise=True), "noise"),
+    ],
+)
 def test_bad_options_are_named(options, words):
     with pytest.raises(ValueError, match=words):
         synthetic.draw(0, 0, **options)
@@ -212,9 +254,13 @@ def test_bad_options_are_named(options, words):
 
 
 def test_bad_numbers_are_named():
-    for call, words in ((lambda: synthetic.draw(-1, 0), "seed.*-1"), (lambda: synthetic.draw(0, 0.5), "index.*0.5"),
-                        (lambda: synthetic.generate(-1, 0), "count.*-1"), (lambda: synthetic.arrays(0, 0), "count.*0"),
-                        (lambda: synthetic.generate(1, 0, start=-2), "start.*-2")):
+    for call, words in (
+        (lambda: synthetic.draw(-1, 0), "seed.*-1"),
+        (lambda: synthetic.draw(0, 0.5), "index.*0.5"),
+        (lambda: synthetic.generate(-1, 0), "count.*-1"),
+        (lambda: synthetic.arrays(0, 0), "count.*0"),
+        (lambda: synthetic.generate(1, 0, start=-2), "start.*-2"),
+    ):
         with pytest.raises(ValueError, match=words):
             call()
     with pytest.raises(ValueError, match="AU3"):
@@ -228,11 +274,13 @@ def test_bad_numbers_are_named():
 def builder_module():
     pytest.importorskip("tensorflow_datasets")
     from edram_fer.preprocessing.datasets.drawn_faces import drawn_faces_dataset_builder
+
     return drawn_faces_dataset_builder
 
 
 def test_builder_round_trip(builder_module, tmp_path):
     import tensorflow_datasets as tfds
+
     config = builder_module.DrawnFacesConfig(size=24, colour=True, classes=8, train=9, validation=3, test=2, seed=7)
     builder = builder_module.Builder(data_dir=tmp_path, config=config)
     builder.download_and_prepare()
@@ -252,6 +300,7 @@ def test_builder_round_trip(builder_module, tmp_path):
 
 def test_builder_configs(builder_module):
     import tensorflow_datasets as tfds
+
     assert {"grey48", "grey100", "colour100"} <= {config.name for config in builder_module.Builder.BUILDER_CONFIGS}
     assert "drawn_faces" in tfds.list_builders(with_community_datasets=False)
     one, other = builder_module.DrawnFacesConfig(train=5), builder_module.DrawnFacesConfig(train=6)
@@ -264,6 +313,7 @@ def test_builder_configs(builder_module):
 def test_any_number_and_size_by_name(tmp_path):
     pytest.importorskip("tensorflow_datasets")
     from edram_fer.preprocessing import datasets
+
     made = datasets.prepare("drawn_faces/colour24_8_9_3_2_7", None, tmp_path, report=lambda line: None)
     assert {name: split.num_examples for name, split in made.info.splits.items()} == dict(train=9, validation=3, test=2)
     assert datasets.builder("drawn_faces/colour24_8_9_3_2_7", tmp_path).info.features["image"].shape == (24, 24, 3)
@@ -271,9 +321,16 @@ def test_any_number_and_size_by_name(tmp_path):
         datasets.builder("drawn_faces/green48", tmp_path)
 
 
-@pytest.mark.parametrize("options, words", [
-    (dict(size=3), "size"), (dict(classes=9), "classes"), (dict(train=-1), "train"),
-    (dict(test=100_001), "test.*100000"), (dict(seed=-1), "seed")])
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (dict(size=3), "size"),
+        (dict(classes=9), "classes"),
+        (dict(train=-1), "train"),
+        (dict(test=100_001), "test.*100000"),
+        (dict(seed=-1), "seed"),
+    ],
+)
 def test_bad_configs_are_named(builder_module, options, words):
     with pytest.raises(ValueError, match=words):
         builder_module.DrawnFacesConfig(**options)

@@ -3,6 +3,7 @@
 It does not fit the builders of annotated photos: TFDS alone cannot build them, since they are given faces that
 `annotated.prepare` has made before, so that a stopped run can go on. test_dummy_data.py prepares all of them.
 """
+
 import pytest
 from support.dummy_data import DATASETS
 
@@ -19,13 +20,20 @@ class Fer2013(tfds.testing.DatasetBuilderTestCase):
     EXAMPLE_DIR = DATASETS / "fer2013" / "dummy_data" / "csv"
     SPLITS = {"train": 7, "validation": 3, "test": 3, "test_clean": 2}
     OVERLAPPING_SPLITS = ["test_clean"]
-    MOCK_OUT_FORBIDDEN_OS_FUNCTIONS = False     # the readers work without TensorFlow and its tf.io.gfile
+    MOCK_OUT_FORBIDDEN_OS_FUNCTIONS = False  # the readers work without TensorFlow and its tf.io.gfile
 
 
 class FerPlus(tfds.testing.DatasetBuilderTestCase):
     DATASET_CLASS = ferplus.Builder
-    SPLITS = {"train": 5, "validation": 2, "test": 2, "test_clean": 1, "test_occlusion": 1, "test_pose30": 1,
-              "test_pose45": 1}
+    SPLITS = {
+        "train": 5,
+        "validation": 2,
+        "test": 2,
+        "test_clean": 1,
+        "test_occlusion": 1,
+        "test_pose30": 1,
+        "test_pose45": 1,
+    }
     BUILDER_CONFIG_NAMES_TO_TEST = ["majority"]
     OVERLAPPING_SPLITS = ["test_clean", "test_occlusion", "test_pose30", "test_pose45"]
     MOCK_OUT_FORBIDDEN_OS_FUNCTIONS = False
@@ -33,6 +41,6 @@ class FerPlus(tfds.testing.DatasetBuilderTestCase):
 
 class DrawnFaces(tfds.testing.DatasetBuilderTestCase):
     DATASET_CLASS = drawn_faces.Builder
-    EXAMPLE_DIR = DATASETS      # there are none, nor are they looked at
+    EXAMPLE_DIR = DATASETS  # there are none, nor are they looked at
     SPLITS = {"train": 6, "validation": 3, "test": 3}
     BUILDER_CONFIG_NAMES_TO_TEST = [drawn_faces.DrawnFacesConfig(size=32, train=6, validation=3, test=3)]

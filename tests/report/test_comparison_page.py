@@ -51,16 +51,34 @@ def test_the_page_is_complete_and_says_what_is_left_out(page):
     short, options = page.parent.parent / "short", "--split test --split test_pose --flip"
     assert lacking == [
         *((name, f"evaluate {page.parent.parent / name} {options}") for name in ("short", "cnn")),
-        *(("short", f"{command} {short} --split test") for command in ("robustness", "saliency", "looking"))]
+        *(("short", f"{command} {short} --split test") for command in ("robustness", "saliency", "looking")),
+    ]
     assert page.stat().st_size < 1_200_000
     assert all(len(alt) > 30 for alt in re.findall(r'<img id="figure-[^>]* alt="([^"]*)"', text))
 
 
 def test_numbers_and_figures_lie_beside_it(page):
     found = {path.name for path in page.parent.iterdir()}
-    names = ("scores", "pairs", "recalls", "accuracy_after_glimpse", "early_exit", "glimpses", "regions", "looking",
-             "map_agreement", "picture_agreement", "people", "samples", "settings", "splits", "robustness", "saliency",
-             "saliency_agreement", "saliency_regions")
+    names = (
+        "scores",
+        "pairs",
+        "recalls",
+        "accuracy_after_glimpse",
+        "early_exit",
+        "glimpses",
+        "regions",
+        "looking",
+        "map_agreement",
+        "picture_agreement",
+        "people",
+        "samples",
+        "settings",
+        "splits",
+        "robustness",
+        "saliency",
+        "saliency_agreement",
+        "saliency_regions",
+    )
     assert found == {"comparison.html", "figures", *(f"{name}.csv" for name in names)}
     with open(page.parent / "scores.csv", newline="", encoding="utf-8") as source:
         rows = [*csv.DictReader(source)]
@@ -77,8 +95,11 @@ def test_numbers_and_figures_lie_beside_it(page):
 
 def table(text, head):
     """Cells of the table whose first head is `head`, a list for each row."""
-    found = next(part for part in re.findall(r"<table.*?</table>", text, re.DOTALL)
-                 if re.search(r'<th scope="col">(.*?)</th>', part)[1] == head)
+    found = next(
+        part
+        for part in re.findall(r"<table.*?</table>", text, re.DOTALL)
+        if re.search(r'<th scope="col">(.*?)</th>', part)[1] == head
+    )
     rows = re.findall(r"<tr>(.*?)</tr>", found, re.DOTALL)
     cells = [re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row) for row in rows]
     return [[" ".join(re.sub(r"<[^>]*>", " ", cell).split()) for cell in row] for row in cells]
@@ -92,8 +113,7 @@ def test_the_tables_of_the_page(page):
     assert short[0] == "short" and short[2] == cnn[2] == "" and " to " in a[2]
     assert "<h3>Averaged with the mirror images</h3>" in text
     assert table(text, "Black square, its side")[2] == ["50 %", *["60.0 % −20.0 (−22.0 to −19.0)"] * 2]
-    assert table(text, "Turn")[1:] == [["0°", *["80.0 %"] * 2],
-                                       ["90°", *["50.0 % −30.0 (−32.0 to −29.0)"] * 2]]
+    assert table(text, "Turn")[1:] == [["0°", *["80.0 %"] * 2], ["90°", *["50.0 % −30.0 (−32.0 to −29.0)"] * 2]]
     assert "24 pictures, balanced over the emotions (seed 0), so that their accuracy is not that above." in text
     assert "12 pictures (seed 0), a square of 4 pixels of grey level 0 every 2 pixels." in text
     assert table(text, "Correlation of")[1][:2] == ["a, cnn", "1.00"]  # the same maps
@@ -170,7 +190,10 @@ def test_slider_and_selector_change_the_pictures(opened):
     first = pictures(opened)
     assert len(first) == 3  # two runs and their difference; the third has no windows
     assert [alt.split(";")[0] for _, alt in first] == [
-        "a: all, glimpse 1", "short: all, glimpse 1", "short − a: all, glimpse 1"]
+        "a: all, glimpse 1",
+        "short: all, glimpse 1",
+        "short − a: all, glimpse 1",
+    ]
     opened.locator("#step").fill("2")
     third = pictures(opened)
     assert third[0][1].startswith("a: all, glimpse 3;") and third[0][0] != first[0][0]

@@ -182,8 +182,7 @@ def test_each_split_has_its_own_figures(tmp_path, monkeypatch):
     assert run.splits == ["test", "test_clean", "test_flip", "test_flip_clean", "other"]
     assert [run.data_split(name) for name in run.splits] == ["test", "test", "test", "test", "other"]
     assert [name for name in run.splits if run.average(name)] == ["test_flip", "test_flip_clean"]
-    np.testing.assert_array_equal(
-        run.predictions("test_clean")["windows"], outputs["windows"][~pictures["duplicate"]])
+    np.testing.assert_array_equal(run.predictions("test_clean")["windows"], outputs["windows"][~pictures["duplicate"]])
 
     def given(split):
         asked.append(split)
@@ -259,7 +258,10 @@ def test_report_without_pictures_draws_what_the_numbers_allow(tmp_path):
     evaluated(tmp_path, *made_up())
     found = Page(report.write(tmp_path))
     assert {image["id"] for image in found.all("img")} == {
-        "figure-test-by_glimpse", "figure-test-early_exit", "figure-test-confusion"}
+        "figure-test-by_glimpse",
+        "figure-test-early_exit",
+        "figure-test-confusion",
+    }
     assert "edram-fer figures" in " ".join(found.words)
 
 

@@ -63,8 +63,9 @@ def test_the_numbers_are_those_of_the_measures(folder):
 
 def test_paths_of_one_person_have_no_ceiling(folder):
     people = read(folder / "eyes.csv", {"3": SHAPE})
-    people = type(people)(*(getattr(people, name)[:3] for name in ("subject", "image", "points", "duration", "label")),
-                          {}, 0)
+    people = type(people)(
+        *(getattr(people, name)[:3] for name in ("subject", "image", "points", "duration", "label")), {}, 0
+    )
     found = baselines.paths_beside({"3": people.points, "9": people.points}, people, SHAPE, **FEW)
     assert list(found) == ["model"] and found["model"]["scan_match"]["mean"] == 1
     with pytest.raises(ValueError, match="none of 1 scan paths has fixations"):

@@ -69,8 +69,12 @@ def test_weights_under_covers(observer):
     assert found["windows"] == ["left", "right", "face"] and found["pictures"] == 30 and found["fill"] == 0
     assert [cover["name"] for cover in found["covers"]] == ["left half", "all", "square 40%", "square 80%"]
     images = observer.images[..., 0] / 255
-    bright = np.stack([images[:, :, :10].mean(axis=(1, 2)), images[:, :, 10:].mean(axis=(1, 2)),
-                       images.mean(axis=(1, 2))], axis=1) + 1e-3
+    bright = (
+        np.stack(
+            [images[:, :, :10].mean(axis=(1, 2)), images[:, :, 10:].mean(axis=(1, 2)), images.mean(axis=(1, 2))], axis=1
+        )
+        + 1e-3
+    )
     whole = bright / bright.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(found["whole"]["weight"], whole.mean(axis=0), rtol=1e-5)
     bright[:, 0], bright[:, 2] = 1e-3, images[:, :, 10:].sum(axis=(1, 2)) / images[0].size + 1e-3
@@ -108,13 +112,16 @@ def test_change_by_the_covered_share():
             assert high - low == pytest.approx(2 * 1.96 * values.std() / np.sqrt(len(values)), rel=0.4)
 
 
-@pytest.mark.parametrize(("model", "options", "message"), [
-    (Bright(count=1), {}, "expected a model that weighs several windows of a picture, got one window"),
-    (Bright(steps=3), {}, "got 3 glimpses of a recurrent one"),
-    (Bright(), {"sides": (0,)}, "side: expected more than 0, at most 1, got 0"),
-    (Bright(), {"boxes": {"nose": (0.5, 0, 0, 1)}}, "box 'nose': expected x0, y0, x1, y1"),
-    (Bright(), {"fill": "white"}, "fill: expected a grey level"),
-])
+@pytest.mark.parametrize(
+    ("model", "options", "message"),
+    [
+        (Bright(count=1), {}, "expected a model that weighs several windows of a picture, got one window"),
+        (Bright(steps=3), {}, "got 3 glimpses of a recurrent one"),
+        (Bright(), {"sides": (0,)}, "side: expected more than 0, at most 1, got 0"),
+        (Bright(), {"boxes": {"nose": (0.5, 0, 0, 1)}}, "box 'nose': expected x0, y0, x1, y1"),
+        (Bright(), {"fill": "white"}, "fill: expected a grey level"),
+    ],
+)
 def test_what_cannot_be_asked_is_told(tmp_path, monkeypatch, model, options, message):
     patch.made_up_run(tmp_path, monkeypatch, patch.pictures(8), model)
     with pytest.raises(ValueError, match=message):

@@ -208,8 +208,11 @@ def test_the_command_says_what_is_wrong(run, capsys, arguments, message):
 
 
 def test_the_commands_tell_what_they_found(run, capsys):
-    for arguments in (["saliency", "--pictures", "9"], ["saliency", "--method", "bubbles", "--trials", "500"],
-                      ["robustness", "--side", "0.5", "--angle", "10"]):
+    for arguments in (
+        ["saliency", "--pictures", "9"],
+        ["saliency", "--method", "bubbles", "--trials", "500"],
+        ["robustness", "--side", "0.5", "--angle", "10"],
+    ):
         with pytest.raises(SystemExit) as end:
             cli.main([arguments[0], str(run.folder), *arguments[1:]])
         assert not end.value.code

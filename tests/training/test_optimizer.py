@@ -60,8 +60,11 @@ def test_decay_of_adam_is_in_the_gradient():
     values, found = np.array([1.0, -2], "float32"), []
     for decay in (0.3, 0.0):
         kernel, bias = (keras.Variable(values, name=name) for name in ("kernel", "bias"))
-        made = optimizer.make(recipe.Recipe(optimizer="adam", schedule="constant", learning_rate=0.1, clip_norm=100,
-                                            weight_decay=decay), 10, [kernel, bias])
+        made = optimizer.make(
+            recipe.Recipe(optimizer="adam", schedule="constant", learning_rate=0.1, clip_norm=100, weight_decay=decay),
+            10,
+            [kernel, bias],
+        )
         made.build([kernel, bias])
         for gradient in np.random.default_rng(1).normal(0, 1, (3, 2)).astype("float32"):
             own = gradient if decay else gradient + 0.3 * np.array(kernel.value)

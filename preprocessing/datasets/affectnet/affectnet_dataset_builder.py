@@ -1,4 +1,5 @@
 """AffectNet, photos from the web with eight expressions, valence and arousal, in its forms of 2017, 2021 and 2024."""
+
 import tensorflow_datasets as tfds
 
 from edram_fer.preprocessing.datasets import annotated

@@ -7,6 +7,7 @@
 Mollahosseini, Hasani, Mahoor, "AffectNet: A Database for Facial Expression, Valence, and Arousal Computing in the
 Wild", 2019. The labels of the test split were never published; everyone tests on the validation split.
 """
+
 import functools
 import os
 from collections.abc import Iterable, Iterator
@@ -22,12 +23,12 @@ AUTOMATIC_CSV = "2017: the automatic csv list, whole photos"
 NPY = "March 2021: npy files, crops of 224x224 pixels"
 JSON = "AffectNet+ 2024: json files"
 
-LEVELS = 3      # how far below the source things are looked for: the folders are moved around in practice
+LEVELS = 3  # how far below the source things are looked for: the folders are moved around in practice
 LISTS = {"training.csv": "train", "validation.csv": "test"}
 AUTOMATIC_LISTS = {"automatically_annotated.csv": "train"}
 PICTURES, AUTOMATIC_PICTURES = "manually_annotated_images", "automatically_annotated_images"
 SETS = {"train_set": "train", "val_set": "test", "validation_set": "test"}
-_LARGE = (PICTURES, AUTOMATIC_PICTURES, "images", "annotations")    # hold nothing but pictures, or a million files
+_LARGE = (PICTURES, AUTOMATIC_PICTURES, "images", "annotations")  # hold nothing but pictures, or a million files
 
 TRAIN = dict(zip(EIGHT, (74874, 134415, 25459, 14090, 6378, 3803, 24882, 3750)))
 TEST = dict.fromkeys(EIGHT, 500)
@@ -37,6 +38,7 @@ _TEST_NOTE = "the validation split is the test split here, as in all publication
 
 class Folder(NamedTuple):
     """A folder of the source: its path, and the names of the folders and files in it."""
+
     path: Path
     folders: list[str]
     files: list[str]
@@ -56,7 +58,7 @@ def find(source, automatic: bool = False) -> Annotations:
     if source.is_file() and source.name.casefold() in (*LISTS, *AUTOMATIC_LISTS):
         try:
             return find(source.parent, automatic)
-        except FileNotFoundError:   # the pictures lie beside the folder of the lists
+        except FileNotFoundError:  # the pictures lie beside the folder of the lists
             return find(source.parent.parent, automatic)
     if not source.is_dir():
         raise FileNotFoundError(f"AffectNet source {source} is not a folder")
@@ -94,8 +96,10 @@ def _by_split(found: Iterable[tuple[str, Path]]) -> dict[str, Path]:
     paths = {}
     for split, path in found:
         if split in paths:
-            raise ValueError(f"AffectNet's {split} split is there more than once: {paths[split]} and {path}; name a "
-                             f"folder with one of them")
+            raise ValueError(
+                f"AffectNet's {split} split is there more than once: {paths[split]} and {path}; name a "
+                f"folder with one of them"
+            )
         paths[split] = path
     return {split: paths[split] for split in ("train", "test") if split in paths}
 
@@ -108,10 +112,12 @@ def _not_one(source: Path, folders: list[Folder], lists: dict, sets: dict, autom
         return f"no {', '.join(AUTOMATIC_LISTS)} in {source}, up to {LEVELS} levels down; only the form of 2017 has it"
     there = [*folders[0].folders, *folders[0].files]
     other = [str(path) for _, path in _files(folders, AUTOMATIC_LISTS)]
-    return (f"no AffectNet in {source}. Looked for training.csv, validation.csv, or train_set and val_set (or "
-            f"validation_set) with annotations, up to {LEVELS} levels down. There was: "
-            f"{', '.join(there[:20]) + (', ...' if len(there) > 20 else '') or 'nothing'}"
-            + (f"; {other[0]} is the automatic list, which has to be asked for" if other else ""))
+    return (
+        f"no AffectNet in {source}. Looked for training.csv, validation.csv, or train_set and val_set (or "
+        f"validation_set) with annotations, up to {LEVELS} levels down. There was: "
+        f"{', '.join(there[:20]) + (', ...' if len(there) > 20 else '') or 'nothing'}"
+        + (f"; {other[0]} is the automatic list, which has to be asked for" if other else "")
+    )
 
 
 def _of_lists(lists: dict[str, Path], folders: list[Folder], automatic: bool) -> Annotations:
@@ -123,20 +129,35 @@ def _of_lists(lists: dict[str, Path], folders: list[Folder], automatic: bool) ->
     rows = functools.partial(csv2017.records, lists, pictures.name)
     form = AUTOMATIC_CSV if automatic else CSV
     published = {} if automatic else _published({"train": TRAIN, "test": TEST}, lists)
-    return Annotations("AffectNet", form, pictures.parent, tuple(lists.values()), EIGHT, rows, published,
-                       _published(ROWS.get(form, {}), lists), ("given",), tuple(notes),
-                       functools.partial(csv2017.count, lists))
+    return Annotations(
+        "AffectNet",
+        form,
+        pictures.parent,
+        tuple(lists.values()),
+        EIGHT,
+        rows,
+        published,
+        _published(ROWS.get(form, {}), lists),
+        ("given",),
+        tuple(notes),
+        functools.partial(csv2017.count, lists),
+    )
 
 
 def _pictures(folders: list[Folder], lists: dict[str, Path], usual: str) -> Path:
     """The folder that the paths in the lists start from: the one of the usual name, or where the first rows lead."""
     named = [folder.path / name for folder in folders for name in folder.folders if name.casefold() == usual]
     first = [path for listed in lists.values() for path in csv2017.first_pictures(listed)]
-    holding = [path for path in (*named, *(folder.path for folder in folders))
-               if any(os.path.isfile(path / picture) for picture in first)]
+    holding = [
+        path
+        for path in (*named, *(folder.path for folder in folders))
+        if any(os.path.isfile(path / picture) for picture in first)
+    ]
     if not holding and not named:
-        raise FileNotFoundError(f"no pictures for {', '.join(map(str, lists.values()))}: looked for a folder {usual} "
-                                f"in any case, and for {first[0] if first else 'the pictures'} in all folders around")
+        raise FileNotFoundError(
+            f"no pictures for {', '.join(map(str, lists.values()))}: looked for a folder {usual} "
+            f"in any case, and for {first[0] if first else 'the pictures'} in all folders around"
+        )
     return (holding or named)[0]
 
 
@@ -150,10 +171,19 @@ def _of_sets(sets: dict[str, Path]) -> Annotations:
     # One picture is missing from the validation split of 2021; of which class is not published.
     published = _published({"train": TRAIN} | ({"test": TEST} if form == JSON else {}), sets)
     note = "the pictures are taken to be crops; name detectors where they are whole photos"
-    return Annotations("AffectNet", form, root, (), EIGHT, functools.partial(module.records, root, sets), published,
-                       _published(ROWS.get(form, {}), sets), ("none",),
-                       (_TEST_NOTE, *_missing(sets, SETS), *([note] if form == JSON else [])),
-                       functools.partial(module.count, sets))
+    return Annotations(
+        "AffectNet",
+        form,
+        root,
+        (),
+        EIGHT,
+        functools.partial(module.records, root, sets),
+        published,
+        _published(ROWS.get(form, {}), sets),
+        ("none",),
+        (_TEST_NOTE, *_missing(sets, SETS), *([note] if form == JSON else [])),
+        functools.partial(module.count, sets),
+    )
 
 
 def _is_json(folder: Path) -> bool:
@@ -166,8 +196,11 @@ def _is_json(folder: Path) -> bool:
 
 
 def _missing(found: dict[str, Path], names: dict[str, str]) -> list[str]:
-    return [f"there is no {split} split: no {' or '.join(name for name, part in names.items() if part == split)}"
-            for split in ("train", "test") if split not in found]
+    return [
+        f"there is no {split} split: no {' or '.join(name for name, part in names.items() if part == split)}"
+        for split in ("train", "test")
+        if split not in found
+    ]
 
 
 def _published(counts: dict, found: dict[str, Path]) -> dict:

@@ -1,4 +1,5 @@
 """AffectNet of 2017: csv lists with a row per picture; paths, boxes and landmarks are those of whole photos."""
+
 import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,13 +12,23 @@ from edram_fer.preprocessing import sources
 from edram_fer.preprocessing.datasets.affectnet import values
 from edram_fer.preprocessing.records import FaceRecord, checked_affect
 
-COLUMNS = ("subdirectory_filepath", "face_x", "face_y", "face_width", "face_height", "facial_landmarks", "expression",
-           "valence", "arousal")
+COLUMNS = (
+    "subdirectory_filepath",
+    "face_x",
+    "face_y",
+    "face_width",
+    "face_height",
+    "facial_landmarks",
+    "expression",
+    "valence",
+    "arousal",
+)
 _BOX = COLUMNS[1:5]
 
 
 class Layout(NamedTuple):
     """The columns of a list, in lower case, and whether its first line names them."""
+
     columns: tuple[str, ...]
     header: bool
 
@@ -31,10 +42,12 @@ def layout(path: Path) -> Layout:
     names = tuple(name.casefold() for name in first[0])
     if set(COLUMNS) <= set(names):
         return Layout(names, True)
-    if any(len(row) == len(COLUMNS) and "/" in row[0] for row in first):    # the very first row may be malformed
+    if any(len(row) == len(COLUMNS) and "/" in row[0] for row in first):  # the very first row may be malformed
         return Layout(COLUMNS, False)
-    raise ValueError(f"{path}: expected the header of an AffectNet list, subDirectory_filePath,face_x,...,arousal, or "
-                     f"rows of {len(COLUMNS)} columns; found {','.join(first[0])[:80]!r}")
+    raise ValueError(
+        f"{path}: expected the header of an AffectNet list, subDirectory_filePath,face_x,...,arousal, or "
+        f"rows of {len(COLUMNS)} columns; found {','.join(first[0])[:80]!r}"
+    )
 
 
 def first_pictures(path: Path, count: int = 20) -> list[str]:
@@ -57,7 +70,7 @@ def records(lists: Mapping[str, Path], pictures: str) -> Iterator[FaceRecord]:
         repeated = _repeated(path, columns, header)
         for number, line in sources.lines(path, header=header):
             record = _record(_fields(line), columns, f"{path.name}:{number}", split, pictures)
-            if repeated.get(record.id, number) != number:   # another face of a picture, or the same one again
+            if repeated.get(record.id, number) != number:  # another face of a picture, or the same one again
                 record = dataclasses.replace(record, id=f"{record.id} ({record.row})")
             yield record
 
@@ -93,8 +106,9 @@ def _fields(line: str) -> list[str]:
 
 def _record(fields: list[str], columns: Sequence[str], row: str, split: str, pictures: str) -> FaceRecord:
     if len(fields) != len(columns):
-        return FaceRecord(id=row, row=row, picture="", split=split,
-                          status=f"{len(fields)} columns instead of {len(columns)}")
+        return FaceRecord(
+            id=row, row=row, picture="", split=split, status=f"{len(fields)} columns instead of {len(columns)}"
+        )
     named = dict(zip(columns, fields))
     path, points = named[COLUMNS[0]], named[COLUMNS[5]]
     known = {"id": path or row, "row": row, "picture": f"{pictures}/{path}", "split": split}

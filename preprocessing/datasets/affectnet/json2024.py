@@ -3,6 +3,7 @@
 The form is known from the data set's paper and from programs that read it. Keys are therefore found in any spelling
 ("human-label", "Human_Label"), on top or inside "meta-data"; values are checked.
 """
+
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,8 +13,8 @@ from edram_fer.preprocessing.datasets.affectnet import values
 from edram_fer.preprocessing.emotions import EIGHT
 from edram_fer.preprocessing.records import UNKNOWN_AFFECT, FaceRecord, checked_affect
 
-TOTALS = (1.0, 100.0)   # of a soft label: shares, or per cent
-TOLERANCE = 0.05        # of the total: the numbers are rounded
+TOTALS = (1.0, 100.0)  # of a soft label: shares, or per cent
+TOLERANCE = 0.05  # of the total: the numbers are rounded
 
 
 def count(sets: Mapping[str, Path]) -> int:

@@ -1,4 +1,5 @@
 """AffectNet of March 2021: crops of 224x224 pixels, and four npy files per crop."""
+
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def _scalar(folder: Path, name: str, kind: str):
 def _array(folder: Path, name: str, kind: str) -> np.ndarray:
     try:
         with open(folder / f"{name}_{kind}.npy", "rb") as file:
-            return np.lib.format.read_array(file, allow_pickle=False)   # np.load, but for npy alone
+            return np.lib.format.read_array(file, allow_pickle=False)  # np.load, but for npy alone
     except FileNotFoundError:
         raise ValueError(f"no _{kind}.npy") from None
     except Exception as error:  # a damaged header raises ValueError, TokenError, SyntaxError, MemoryError, ...

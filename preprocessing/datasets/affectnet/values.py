@@ -1,4 +1,5 @@
 """The values of AffectNet's annotations, checked, whichever file they stand in. ValueError is the status of the row."""
+
 import functools
 import math
 import os
@@ -9,7 +10,7 @@ from edram_fer.preprocessing import emotions, sources
 from edram_fer.preprocessing.records import LANDMARKS, no_label
 
 
-@functools.lru_cache(maxsize=1000, typed=True)      # a million rows have eleven codes
+@functools.lru_cache(maxsize=1000, typed=True)  # a million rows have eleven codes
 def emotion(code) -> str:
     """The name behind one of AffectNet's codes, which must be an emotion."""
     name = emotions.from_code("AffectNet", code)
@@ -38,7 +39,7 @@ def landmarks(values: Iterable) -> tuple[tuple[float, float], ...] | None:
         found = list(map(float, values))
     except (TypeError, ValueError, OverflowError):
         found = []
-    if not found or not math.isfinite(sum(found)):      # one by one is slow, but names the one that is none
+    if not found or not math.isfinite(sum(found)):  # one by one is slow, but names the one that is none
         found = [number("landmark", value) for value in values]
     if len(found) != 2 * LANDMARKS:
         raise ValueError(f"{len(found)} landmark numbers instead of {2 * LANDMARKS}")
@@ -54,9 +55,10 @@ def index(folder: Path, annotation: str) -> dict[str, str]:
 
     The order is that of the numbers in the names. A row without a picture gets the ending ".jpg".
     """
-    found = {name.removesuffix(annotation): ".jpg" for name in _names(folder / "annotations")
-             if name.endswith(annotation)}
-    endings = {}    # of a million equal endings one is kept
+    found = {
+        name.removesuffix(annotation): ".jpg" for name in _names(folder / "annotations") if name.endswith(annotation)
+    }
+    endings = {}  # of a million equal endings one is kept
     for name in _names(folder / "images"):
         stem, ending = os.path.splitext(name)
         found[stem] = endings.setdefault(ending, ending)
@@ -66,8 +68,11 @@ def index(folder: Path, annotation: str) -> dict[str, str]:
 def _names(folder: Path) -> Iterable[str]:
     try:
         with os.scandir(folder) as entries:
-            yield from (entry.name for entry in entries
-                        if not entry.name.startswith(".") and entry.name.casefold() not in sources.LITTER)
+            yield from (
+                entry.name
+                for entry in entries
+                if not entry.name.startswith(".") and entry.name.casefold() not in sources.LITTER
+            )
     except FileNotFoundError:
         return
 

@@ -1,10 +1,11 @@
 """CK+ (extended Cohn-Kanade), in the three forms in which it goes around.
 
-    cohn-kanade-images/S005/001/S005_001_00000011.png with Emotion/S005/001/S005_001_00000011_emotion.txt
-    CK+48/<emotion>/S010_004_00000017.png
-    ckextended.csv: pixels in lines; a picture is called `ckextended.csv#17`, and whoever makes faces of it takes them
-        from `ckextended.pixels` instead of opening a file
+cohn-kanade-images/S005/001/S005_001_00000011.png with Emotion/S005/001/S005_001_00000011_emotion.txt
+CK+48/<emotion>/S010_004_00000017.png
+ckextended.csv: pixels in lines; a picture is called `ckextended.csv#17`, and whoever makes faces of it takes them
+    from `ckextended.pixels` instead of opening a file
 """
+
 import dataclasses
 import functools
 import re
@@ -16,7 +17,7 @@ from edram_fer.preprocessing.datasets.ck_plus import ckextended, sequences
 from edram_fer.preprocessing.records import Annotations, FaceRecord
 
 FOLDERS = "CK+48"
-FRAMES = 3      # of each labelled sequence in CK+48: 981 pictures
+FRAMES = 3  # of each labelled sequence in CK+48: 981 pictures
 SHARES = {"train": 70, "validation": 10, "test": 20}
 NAME = re.compile(r"(S\d{3})_\d{3}_\d{8}", re.IGNORECASE)
 
@@ -34,8 +35,13 @@ def find(source, last_frames: int = 3, folds: int = 10, split: str = splits.STRI
             Minaee and Abdolrashidi 2019 had, at random: the frames of one sequence are on all sides.
     """
     variant = splits.variant(split)
-    place = sources.find(source, _forms, dataset="CK+", looked_for=f"{sequences.IMAGES} with {sequences.LABELS} beside "
-                         f"it, folders of emotions with pictures like S010_004_00000017.png, or {ckextended.FILE}")
+    place = sources.find(
+        source,
+        _forms,
+        dataset="CK+",
+        looked_for=f"{sequences.IMAGES} with {sequences.LABELS} beside "
+        f"it, folders of emotions with pictures like S010_004_00000017.png, or {ckextended.FILE}",
+    )
     if place.form == ckextended.FILE:
         if variant:
             raise ValueError(f"split: {ckextended.FILE} has three splits of its own, {split!r} is for the other forms")
@@ -45,9 +51,16 @@ def find(source, last_frames: int = 3, folds: int = 10, split: str = splits.STRI
     files, notes = sources.only_pictures(records.pictures(place.root))
     subjects = (match[1].upper() for path in files if (match := NAME.fullmatch(path.stem)))
     read = functools.partial(_picture, splits.folds(subjects, folds))
-    found = Annotations("CK+", place.form, place.root, (), emotions.EIGHT,
-                        functools.partial(sources.from_pictures, place.root, files, read),
-                        *sequences.published(FRAMES), notes=notes)
+    found = Annotations(
+        "CK+",
+        place.form,
+        place.root,
+        (),
+        emotions.EIGHT,
+        functools.partial(sources.from_pictures, place.root, files, read),
+        *sequences.published(FRAMES),
+        notes=notes,
+    )
     return _resplit(found, variant)
 
 
@@ -70,8 +83,10 @@ def _forms(folder: Path) -> Iterator[sources.Place]:
         yield sources.Place(ckextended.FILE, folder, (path,))
     if sequences.images(folder) and sequences.labels(folder):
         yield sources.Place(sequences.FORM, folder)
-    if any(sources.is_emotion(below.name) and any(NAME.fullmatch(path.stem) for path in below.iterdir())
-           for below in sources.subfolders(folder)):
+    if any(
+        sources.is_emotion(below.name) and any(NAME.fullmatch(path.stem) for path in below.iterdir())
+        for below in sources.subfolders(folder)
+    ):
         yield sources.Place(FOLDERS, folder)
 
 
@@ -80,5 +95,9 @@ def _picture(fold: dict[str, str], path: PurePosixPath) -> dict:
     if not match or len(path.parts) != 2:
         raise ValueError("expected a place like anger/S010_004_00000017.png")
     subject = match[1].upper()
-    return {"id": path.stem, "split": fold[subject], "emotion": sources.emotion_named(path.parts[0]),
-            "subject": subject}
+    return {
+        "id": path.stem,
+        "split": fold[subject],
+        "emotion": sources.emotion_named(path.parts[0]),
+        "subject": subject,
+    }

@@ -1,4 +1,5 @@
 """CK+, posed sequences of 123 subjects with eight expressions, in folds of subjects."""
+
 import tensorflow_datasets as tfds
 
 from edram_fer.preprocessing.datasets import annotated

@@ -3,6 +3,7 @@
 Its codes are FER2013's with 7 for contempt, not CK+'s own: 45 anger, 59 disgust, 25 fear, 69 happy, 28 sad,
 83 surprise, 593 neutral, 18 contempt. Other numbers are noted.
 """
+
 import functools
 
 import numpy as np
@@ -14,19 +15,36 @@ from edram_fer.preprocessing.records import Annotations
 FILE = "ckextended.csv"
 SIZE = 48
 SPLITS = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
-PUBLISHED = {"anger": 45, "disgust": 59, "fear": 25, "happy": 69, "sad": 28, "surprise": 83, "neutral": 593,
-             "contempt": 18}
+PUBLISHED = {
+    "anger": 45,
+    "disgust": 59,
+    "fear": 25,
+    "happy": 69,
+    "sad": 28,
+    "surprise": 83,
+    "neutral": 593,
+    "contempt": 18,
+}
 
 
 def annotations(place: sources.Place) -> Annotations:
     """The rows of the file, with their pixels; `picture` is "ckextended.csv#<row>"."""
     path = place.files[0]
-    layouts.csv_layout(path)    # raises for another header
+    layouts.csv_layout(path)  # raises for another header
     read = functools.partial(_read, path.name, layouts.columns(path))
     rows = functools.partial(sources.from_lines, path, read, header=True)
     notes = ("subjects are unknown here: the same person can be in more than one split",)
-    return Annotations("CK+", place.form, place.root, place.files, emotions.EIGHT, rows, {"": PUBLISHED},
-                       {"": sum(PUBLISHED.values())}, notes=notes)
+    return Annotations(
+        "CK+",
+        place.form,
+        place.root,
+        place.files,
+        emotions.EIGHT,
+        rows,
+        {"": PUBLISHED},
+        {"": sum(PUBLISHED.values())},
+        notes=notes,
+    )
 
 
 def _fields(columns: list[str], line: str) -> dict[str, str]:
@@ -42,8 +60,13 @@ def _read(name: str, columns: list[str], number: int, line: str) -> dict:
         raise ValueError(f"unknown Usage {fields['usage'][:40]!r}, known: {', '.join(SPLITS)}")
     code = fields["emotion"]
     emotion = "contempt" if code == "7" else emotions.from_code("FER2013", code)
-    return {"id": f"{number}", "picture": f"{name}#{number}", "split": SPLITS[fields["usage"]], "emotion": emotion,
-            "pixels": _pixels(fields["pixels"])}
+    return {
+        "id": f"{number}",
+        "picture": f"{name}#{number}",
+        "split": SPLITS[fields["usage"]],
+        "emotion": emotion,
+        "pixels": _pixels(fields["pixels"]),
+    }
 
 
 def _pixels(text: str) -> np.ndarray:

@@ -1,8 +1,9 @@
 """CK+ as its publisher gives it: sequences of frames from a neutral face to an emotion, some with a label.
 
-    cohn-kanade-images/S005/001/S005_001_00000011.png
-    Emotion/S005/001/S005_001_00000011_emotion.txt, holding `   3.0000000e+00`
+cohn-kanade-images/S005/001/S005_001_00000011.png
+Emotion/S005/001/S005_001_00000011_emotion.txt, holding `   3.0000000e+00`
 """
+
 import functools
 import itertools
 import re
@@ -16,7 +17,7 @@ FORM = "sequences"
 IMAGES, LABELS = "cohn-kanade-images", "Emotion"
 NAME = re.compile(r"(S\d{3})_(\d{3})_\d{8}", re.IGNORECASE)
 PUBLISHED_SEQUENCES, PUBLISHED_SUBJECTS = 593, 123
-PUBLISHED = {"anger": 45, "contempt": 18, "disgust": 59, "fear": 25, "happy": 69, "sad": 28, "surprise": 83}    # labels
+PUBLISHED = {"anger": 45, "contempt": 18, "disgust": 59, "fear": 25, "happy": 69, "sad": 28, "surprise": 83}  # labels
 
 
 # The publisher's archives unpack into folders of their own.
@@ -50,8 +51,17 @@ def annotations(place: sources.Place, last_frames: int, folds: int) -> Annotatio
         yield from sources.from_pictures(place.root, odd, _odd)
 
     form = f"{FORM}, last {last_frames} frames, {folds} folds"
-    return Annotations("CK+", form, place.root, tuple(itertools.chain(*label_files.values())), emotions.EIGHT, rows,
-                       *published(last_frames, neutral=True), sources.PHOTOS, notes + _notes(frames, label_files))
+    return Annotations(
+        "CK+",
+        form,
+        place.root,
+        tuple(itertools.chain(*label_files.values())),
+        emotions.EIGHT,
+        rows,
+        *published(last_frames, neutral=True),
+        sources.PHOTOS,
+        notes + _notes(frames, label_files),
+    )
 
 
 def _by(key: Callable[[Path], str], paths: Iterable[Path]) -> dict[str, list[Path]]:
@@ -62,7 +72,7 @@ def _by(key: Callable[[Path], str], paths: Iterable[Path]) -> dict[str, list[Pat
 
 
 def _sequence(path: Path) -> str:
-    """"S005/001", or "" for a frame whose name and folder do not fit."""
+    """ "S005/001", or "" for a frame whose name and folder do not fit."""
     match = NAME.fullmatch(path.stem)
     key = "/".join(match.groups()).upper() if match else ""
     return key if key == _folder(path) else ""
@@ -72,8 +82,9 @@ def _folder(path: Path) -> str:
     return "/".join(path.parts[-3:-1]).upper()
 
 
-def _frame(frames: Sequence[Path], label_files: Sequence[Path], fold: dict[str, str], last_frames: int,
-           path: PurePosixPath) -> dict:
+def _frame(
+    frames: Sequence[Path], label_files: Sequence[Path], fold: dict[str, str], last_frames: int, path: PurePosixPath
+) -> dict:
     if len(frames) <= last_frames:
         raise ValueError(f"a sequence of {len(frames)} frames, expected more than the {last_frames} of the emotion")
     subject = NAME.fullmatch(path.stem)[1].upper()
@@ -100,9 +111,11 @@ def published(frames: int, neutral: bool = False) -> tuple[dict[str, dict[str, i
 
 def _notes(frames: dict[str, list[Path]], label_files: dict[str, list[Path]]) -> tuple[str, ...]:
     subjects = {key.partition("/")[0] for key in frames}
-    notes = (counts.beside("sequences", len(frames), PUBLISHED_SEQUENCES),
-             counts.beside("subjects", len(subjects), PUBLISHED_SUBJECTS),
-             counts.beside("labelled sequences", len(label_files), sum(PUBLISHED.values())))
+    notes = (
+        counts.beside("sequences", len(frames), PUBLISHED_SEQUENCES),
+        counts.beside("subjects", len(subjects), PUBLISHED_SUBJECTS),
+        counts.beside("labelled sequences", len(label_files), sum(PUBLISHED.values())),
+    )
     if unlabelled := frames.keys() - label_files.keys():
         notes += (f"sequences without a label, left out: {len(unlabelled)}",)
     if lost := sorted(label_files.keys() - frames.keys()):

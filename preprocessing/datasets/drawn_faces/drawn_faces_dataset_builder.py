@@ -1,4 +1,5 @@
 """Drawn faces as a TFDS builder: `edram_fer.preprocessing.synthetic` draws them, README.md describes them."""
+
 import dataclasses
 import io
 import re
@@ -50,9 +51,11 @@ def named(name: str) -> DrawnFacesConfig:
     """
     form = re.fullmatch(r"(grey|colour)(\d+)(?:_(\d+)_(\d+)_(\d+)_(\d+)_(\d+))?", name)
     if form is None:
-        raise ValueError(f"drawn_faces: expected a configuration such as grey48, colour64 or "
-                         f"colour64_8_6000_1000_1000_0 (size, classes, pictures of train, validation and test, seed), "
-                         f"got {name!r}")
+        raise ValueError(
+            f"drawn_faces: expected a configuration such as grey48, colour64 or "
+            f"colour64_8_6000_1000_1000_0 (size, classes, pictures of train, validation and test, seed), "
+            f"got {name!r}"
+        )
     tone, size, *numbers = form.groups()
     fields = ("classes", "train", "validation", "test", "seed")
     given = {} if None in numbers else dict(zip(fields, map(int, numbers), strict=True))
@@ -78,38 +81,47 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         config = self.builder_config
         size, channels = config.size, 3 if config.colour else 1
         return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict({
-                "image": tfds.features.Image(shape=(size, size, channels), encoding_format="png"),
-                "emotion": tfds.features.ClassLabel(names=list(emotions.EMOTIONS[:config.classes])),
-                "affect": tfds.features.Tensor(shape=(2,), dtype=np.float32),
-                "intensity": np.float32,
-                "id": tfds.features.Text(),
-                "landmarks": tfds.features.Tensor(shape=(68, 2), dtype=np.float32),
-                "mask": tfds.features.Image(shape=(size, size, 1), encoding_format="png"),
-            }),
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(shape=(size, size, channels), encoding_format="png"),
+                    "emotion": tfds.features.ClassLabel(names=list(emotions.EMOTIONS[: config.classes])),
+                    "affect": tfds.features.Tensor(shape=(2,), dtype=np.float32),
+                    "intensity": np.float32,
+                    "id": tfds.features.Text(),
+                    "landmarks": tfds.features.Tensor(shape=(68, 2), dtype=np.float32),
+                    "mask": tfds.features.Image(shape=(size, size, 1), encoding_format="png"),
+                }
+            ),
             supervised_keys=("image", "emotion"),
             disable_shuffling=True,  # the classes are shuffled already, and the order is the same in every run
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
         config = self.builder_config
-        return {split: self._generate_examples(getattr(config, split), start)
-                for split, start in STARTS.items() if getattr(config, split)}
+        return {
+            split: self._generate_examples(getattr(config, split), start)
+            for split, start in STARTS.items()
+            if getattr(config, split)
+        }
 
     def _generate_examples(self, count: int, start: int) -> Iterator:
         """`count` faces from number `start` on, as (number, example)."""
         config = self.builder_config
-        for face in synthetic.generate(count, config.seed, start=start, classes=config.classes, size=config.size,
-                                       colour=config.colour):
-            yield face.index, {
-                "image": _png(face.image),
-                "emotion": face.emotion,
-                "affect": np.array([face.valence, face.arousal], np.float32),
-                "intensity": face.intensity,
-                "id": face.id,
-                "landmarks": face.landmarks,
-                "mask": _png(face.mask),
-            }
+        for face in synthetic.generate(
+            count, config.seed, start=start, classes=config.classes, size=config.size, colour=config.colour
+        ):
+            yield (
+                face.index,
+                {
+                    "image": _png(face.image),
+                    "emotion": face.emotion,
+                    "affect": np.array([face.valence, face.arousal], np.float32),
+                    "intensity": face.intensity,
+                    "id": face.id,
+                    "landmarks": face.landmarks,
+                    "mask": _png(face.mask),
+                },
+            )
 
 
 def _png(image: np.ndarray) -> io.BytesIO:

@@ -1,9 +1,10 @@
 """ExpW (Expression in the Wild): web photos, and a list of the faces in them.
 
-    label/label.lst or label.lst: lines `name.jpg face top left right bottom confidence emotion`; the confidence is
-        that of the box and not used
-    image/origin/name.jpg, origin/name.jpg or image/name.jpg
+label/label.lst or label.lst: lines `name.jpg face top left right bottom confidence emotion`; the confidence is
+    that of the box and not used
+image/origin/name.jpg, origin/name.jpg or image/name.jpg
 """
+
 import functools
 import math
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from edram_fer.preprocessing.records import Annotations
 FILE = "label.lst"
 FOLDERS = (("image", "origin"), ("origin",), ("image",))
 _ORDER = ("anger", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-PUBLISHED = dict(zip(_ORDER, (3671, 3995, 1088, 30537, 10559, 7060, 34883)))    # 91,793 faces
+PUBLISHED = dict(zip(_ORDER, (3671, 3995, 1088, 30537, 10559, 7060, 34883)))  # 91,793 faces
 SHARES = {"train": 80, "validation": 10, "test": 10}
 
 
@@ -29,12 +30,23 @@ def find(source, seed: int = 0) -> Annotations:
     folder = _pictures(place.root)
     if folder is None:
         there = sources.some([below.name for below in sources.subfolders(place.root)])
-        raise ValueError(f"no pictures for {place.files[0]}: expected one of the folders image/origin, origin, "
-                         f"image in {place.root}, there were {there or 'none'}")
+        raise ValueError(
+            f"no pictures for {place.files[0]}: expected one of the folders image/origin, origin, "
+            f"image in {place.root}, there were {there or 'none'}"
+        )
     read = functools.partial(_face, folder.relative_to(place.root).as_posix(), seed)
     rows = functools.partial(sources.from_lines, place.files[0], read)
-    return Annotations("ExpW", f"{FILE}, split by seed {seed}", place.root, place.files, emotions.SEVEN, rows,
-                       {"": PUBLISHED}, {"": sum(PUBLISHED.values())}, ("given",))
+    return Annotations(
+        "ExpW",
+        f"{FILE}, split by seed {seed}",
+        place.root,
+        place.files,
+        emotions.SEVEN,
+        rows,
+        {"": PUBLISHED},
+        {"": sum(PUBLISHED.values())},
+        ("given",),
+    )
 
 
 def _forms(folder: Path) -> Iterator[sources.Place]:
@@ -51,12 +63,17 @@ def _pictures(root: Path) -> Path | None:
 
 
 def _face(folder: str, seed: int, number: int, line: str) -> dict:
-    words = line.strip().rsplit(maxsplit=7)     # from the right, since a name may hold blanks
+    words = line.strip().rsplit(maxsplit=7)  # from the right, since a name may hold blanks
     if len(words) != 8:
         raise ValueError(f"{len(words)} columns instead of 8")
     name, face, *corners, _, code = words
-    return {"id": f"{name}#{face}", "picture": f"{folder}/{name}", "split": splits.by_digest(name, SHARES, seed),
-            "emotion": emotions.from_code("ExpW", code), "box": _box(corners)}
+    return {
+        "id": f"{name}#{face}",
+        "picture": f"{folder}/{name}",
+        "split": splits.by_digest(name, SHARES, seed),
+        "emotion": emotions.from_code("ExpW", code),
+        "box": _box(corners),
+    }
 
 
 def _box(corners: list[str]) -> tuple[float, float, float, float]:

@@ -1,4 +1,5 @@
 """ExpW, photos from the web with face boxes and seven expressions."""
+
 import tensorflow_datasets as tfds
 
 from edram_fer.preprocessing.datasets import annotated

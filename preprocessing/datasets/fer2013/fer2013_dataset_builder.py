@@ -1,4 +1,5 @@
 """FER2013 as a TFDS builder: `layouts` finds the files, `table` reads them, `published` splits and counts them."""
+
 import csv
 import io
 from collections.abc import Iterator
@@ -67,8 +68,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         self.info.metadata.update(found, fingerprint=layouts.fingerprint(faces.source), report=published.report(found))
         write_rejected(faces.rejected, self.data_path)
         duplicate = published.duplicates(faces)
-        return {split: self._generate_examples(faces, duplicate, rows)
-                for split, rows in published.splits(faces).items()}
+        return {
+            split: self._generate_examples(faces, duplicate, rows) for split, rows in published.splits(faces).items()
+        }
 
     def _generate_examples(self, faces: table.Faces, duplicate: np.ndarray, rows: np.ndarray) -> Iterator:
         """`rows` int [m] of the table, as (row number, example)."""

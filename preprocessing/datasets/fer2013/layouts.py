@@ -8,6 +8,7 @@
 
 Needs no TensorFlow. `table` reads what is found here.
 """
+
 import hashlib
 import re
 from collections.abc import Iterator
@@ -22,13 +23,14 @@ KAGGLE_CSV = "Kaggle train.csv and test.csv"
 USAGE_FOLDERS = "folders with Training_<n>.jpg, PublicTest_<n>.jpg, PrivateTest_<n>.jpg"
 NUMBER_FOLDERS = "folders with im<k>.png"
 
-SPLITS = {"train": 0, "test": 1}    # the folders of pictures, in reading order
+SPLITS = {"train": 0, "test": 1}  # the folders of pictures, in reading order
 USAGE_NAME = re.compile(r"(Training|PublicTest|PrivateTest)_\d+\.\w+")
 NUMBER_NAME = re.compile(r"im\d+\.\w+")
 
 
 class Source(NamedTuple):
     """What `find` recognised: the layout, the folder it lies in, and its files in reading order."""
+
     layout: str
     root: Path
     files: tuple[Path, ...]
@@ -52,9 +54,11 @@ def find(source) -> Source:
         raise ValueError(f"{source} holds FER2013 more than once; name the file or folder to use:{listing}")
     there = sorted(entry.name for entry in source.iterdir())
     more = ", ..." if len(there) > 20 else ""
-    raise ValueError(f"no FER2013 in {source}. Looked for fer2013.csv, icml_face_data.csv, train.csv, or train and "
-                     f"test with a folder per emotion, up to two levels down (archives must be unpacked). "
-                     f"There was: {', '.join(there[:20]) + more if there else 'nothing'}")
+    raise ValueError(
+        f"no FER2013 in {source}. Looked for fer2013.csv, icml_face_data.csv, train.csv, or train and "
+        f"test with a folder per emotion, up to two levels down (archives must be unpacked). "
+        f"There was: {', '.join(there[:20]) + more if there else 'nothing'}"
+    )
 
 
 def _candidates(folder: Path, levels: int = 2) -> Iterator[Source]:
@@ -101,8 +105,10 @@ def _header(path: Path) -> str:
     if not header.strip():
         raise ValueError(f"{path} is empty or starts with an empty line; expected the header emotion,pixels,Usage")
     if not header.strip().isprintable():
-        raise ValueError(f"{path} is no csv in plain text or UTF-8; expected the header emotion,pixels,Usage (archives "
-                         f"must be unpacked)")
+        raise ValueError(
+            f"{path} is no csv in plain text or UTF-8; expected the header emotion,pixels,Usage (archives "
+            f"must be unpacked)"
+        )
     return header.rstrip("\r\n")
 
 
@@ -129,8 +135,18 @@ def _pictures(folder: Path) -> tuple[Path, ...]:
     paths = [path for path in folder.glob("*/*/*") if not path.name.startswith(".")]
     if not any(is_class(path.parts[-2]) for path in paths):
         return ()
-    return tuple(sorted(paths, key=lambda path: (SPLITS.get(path.parts[-3].casefold(), 2), path.parts[-3],
-                                                 path.parts[-2], _number(path), path.name)))
+    return tuple(
+        sorted(
+            paths,
+            key=lambda path: (
+                SPLITS.get(path.parts[-3].casefold(), 2),
+                path.parts[-3],
+                path.parts[-2],
+                _number(path),
+                path.name,
+            ),
+        )
+    )
 
 
 def is_class(folder_name: str) -> bool:
@@ -150,9 +166,11 @@ def _folder_layout(folder: Path, pictures: tuple[Path, ...]) -> str:
     usage_names = sum(bool(USAGE_NAME.fullmatch(path.name)) for path in pictures)
     number_names = sum(bool(NUMBER_NAME.fullmatch(path.name)) for path in pictures)
     if bool(usage_names) == bool(number_names):
-        raise ValueError(f"{folder}: expected pictures named like Training_10118481.jpg, or like im12.png, not both; "
-                         f"found {usage_names} and {number_names} among {len(pictures)} files, such as "
-                         f"{pictures[0].name}")
+        raise ValueError(
+            f"{folder}: expected pictures named like Training_10118481.jpg, or like im12.png, not both; "
+            f"found {usage_names} and {number_names} among {len(pictures)} files, such as "
+            f"{pictures[0].name}"
+        )
     return USAGE_FOLDERS if usage_names else NUMBER_FOLDERS
 
 

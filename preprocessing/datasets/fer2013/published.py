@@ -4,6 +4,7 @@ Counts: Goodfellow et al., "Challenges in Representation Learning", 2013, and th
 faults that an honest evaluation reports: the same picture occurs in more than one split, or under two labels.
 Needs no TensorFlow.
 """
+
 import collections
 import hashlib
 
@@ -19,11 +20,11 @@ CLASSES = {
     "PrivateTest": dict(zip(_ORDER, (491, 55, 528, 879, 594, 416, 626))),
 }
 CLASSES["Test"] = {name: CLASSES["PublicTest"][name] + CLASSES["PrivateTest"][name] for name in _ORDER}
-UNLABELLED = 7178        # rows of Kaggle's test.csv
-DISTINCT = 34034         # different pictures among all 35,887
-CONFLICTING = 57         # groups of equal pictures that bear different labels
-BLANK = 12               # pictures of one grey value
-DUPLICATES = {"PublicTest": 280, "PrivateTest": 288, "Test": 568}   # rows with exactly the pixels of a Training row
+UNLABELLED = 7178  # rows of Kaggle's test.csv
+DISTINCT = 34034  # different pictures among all 35,887
+CONFLICTING = 57  # groups of equal pictures that bear different labels
+BLANK = 12  # pictures of one grey value
+DUPLICATES = {"PublicTest": 280, "PrivateTest": 288, "Test": 568}  # rows with exactly the pixels of a Training row
 
 AS_PUBLISHED = "as published"
 _DERIVED = (layouts.KAGGLE_CSV, layouts.NUMBER_FOLDERS)
@@ -69,8 +70,9 @@ def summary(faces: table.Faces) -> dict:
         "faults": len(faces.faults),
         "reasons": collections.Counter(row.status for row in faces.faults).most_common(5),
         "usages": {usage: _classes(faces.emotions[faces.usages == usage]) for usage in usages},
-        "splits": {name: {"rows": len(rows), "classes": _classes(faces.emotions[rows])}
-                   for name, rows in splits(faces).items()},
+        "splits": {
+            name: {"rows": len(rows), "classes": _classes(faces.emotions[rows])} for name, rows in splits(faces).items()
+        },
         "duplicates": {usage: int(duplicate[faces.usages == usage].sum()) for usage in usages if usage != "Training"},
         **_sameness(faces),
     }
@@ -90,18 +92,25 @@ def _sameness(faces: table.Faces) -> dict[str, int]:
     for key, name in zip(digests(faces), faces.emotions.tolist()):
         labels[key].add(name)
     flat = faces.pixels.reshape(len(faces.pixels), -1)
-    return {"distinct": len(labels), "conflicting": sum(len(names) > 1 for names in labels.values()),
-            "blank": int((flat.min(axis=1) == flat.max(axis=1)).sum())}
+    return {
+        "distinct": len(labels),
+        "conflicting": sum(len(names) > 1 for names in labels.values()),
+        "blank": int((flat.min(axis=1) == flat.max(axis=1)).sum()),
+    }
 
 
 def _notes(faces: table.Faces) -> list[str]:
     notes = []
     if faces.source.layout in _DERIVED:
-        notes.append("this layout has no validation split: an eighth of its training pictures was set aside as one, "
-                     "chosen by a fixed digest of the pixels")
+        notes.append(
+            "this layout has no validation split: an eighth of its training pictures was set aside as one, "
+            "chosen by a fixed digest of the pixels"
+        )
     if "Test" in faces.usages:
-        notes.append("this layout mixes PublicTest and PrivateTest: its test split holds both, so that scores are not "
-                     "comparable with published ones on PrivateTest")
+        notes.append(
+            "this layout mixes PublicTest and PrivateTest: its test split holds both, so that scores are not "
+            "comparable with published ones on PrivateTest"
+        )
     elif "PrivateTest" not in faces.usages:
         notes.append("no labelled test pictures here: there is no test split")
     if faces.source.layout == layouts.USAGE_FOLDERS:
@@ -119,30 +128,42 @@ def _differences(found: dict) -> list[str]:
         pairs += [(f"{usage} {name}", classes[name], CLASSES[usage][name]) for name in SEVEN]
         if usage != "Training":
             pairs.append((f"{usage} duplicates of Training", found["duplicates"].get(usage, 0), DUPLICATES[usage]))
-    if kaggle and found["unlabelled"]:     # train.csv may come alone
+    if kaggle and found["unlabelled"]:  # train.csv may come alone
         pairs.append(("rows without a label", found["unlabelled"], UNLABELLED))
     else:
-        pairs += [("distinct pictures", found["distinct"], DISTINCT), ("blank pictures", found["blank"], BLANK),
-                  ("groups with conflicting labels", found["conflicting"], CONFLICTING)]
+        pairs += [
+            ("distinct pictures", found["distinct"], DISTINCT),
+            ("blank pictures", found["blank"], BLANK),
+            ("groups with conflicting labels", found["conflicting"], CONFLICTING),
+        ]
     return [f"{place}: {count:,}, published {known:,}" for place, count, known in pairs if count != known]
 
 
 def report(found: dict) -> list[str]:
     """The `summary` in a few lines for people."""
     parts = ", ".join(f"{name} {part['rows']:,}" for name, part in found["splits"].items())
-    lines = [f"FER2013 from {found['layout']}: {parts}",
-             *(f"{name}: " + ", ".join(f"{emotion} {count:,}" for emotion, count in part["classes"].items())
-               for name, part in found["splits"].items()),
-             f"{found['distinct']:,} distinct pictures, {found['conflicting']} groups with conflicting labels, "
-             f"{found['blank']} blank; duplicates of Training: "
-             + (", ".join(f"{usage} {count}" for usage, count in found["duplicates"].items()) or "none to find")]
+    lines = [
+        f"FER2013 from {found['layout']}: {parts}",
+        *(
+            f"{name}: " + ", ".join(f"{emotion} {count:,}" for emotion, count in part["classes"].items())
+            for name, part in found["splits"].items()
+        ),
+        f"{found['distinct']:,} distinct pictures, {found['conflicting']} groups with conflicting labels, "
+        f"{found['blank']} blank; duplicates of Training: "
+        + (", ".join(f"{usage} {count}" for usage, count in found["duplicates"].items()) or "none to find"),
+    ]
     if found["unlabelled"]:
         lines.append(f"{found['unlabelled']:,} rows without a label are left out")
     if found["faults"]:
-        lines.append(f"WARNING: {found['faults']:,} FAULTY ROWS are left out: "
-                     + ", ".join(f"{reason}, {count:,}" for reason, count in found["reasons"]))
+        lines.append(
+            f"WARNING: {found['faults']:,} FAULTY ROWS are left out: "
+            + ", ".join(f"{reason}, {count:,}" for reason, count in found["reasons"])
+        )
     lines += [f"note: {note}" for note in found["notes"]]
     few = "; ".join(found["differences"][:5]) + ("; ..." if len(found["differences"]) > 5 else "")
-    lines.append("all counts as published" if not few else
-                 f"WARNING: {len(found['differences'])} counts differ from the published ones: {few}")
+    lines.append(
+        "all counts as published"
+        if not few
+        else f"WARNING: {len(found['differences'])} counts differ from the published ones: {few}"
+    )
     return lines

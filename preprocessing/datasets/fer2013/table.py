@@ -3,6 +3,7 @@
 A fault of a whole file raises ValueError; a fault of one row leaves the row out and names it in `Faces.rejected`.
 Needs no TensorFlow.
 """
+
 import dataclasses
 import io
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ NO_LABEL = "no label"
 
 class Face(NamedTuple):
     """One good row: its id, its usage ("Test" where Public and Private are mixed), emotion name and 48 * 48 bytes."""
+
     id: str
     usage: str
     emotion: str
@@ -32,6 +34,7 @@ class Face(NamedTuple):
 
 class Rejected(NamedTuple):
     """One row that was not used: its file, its number there from 0 (empty for a picture file), and why."""
+
     source: str
     row: str
     status: str
@@ -43,6 +46,7 @@ class Faces:
 
     `pixels` uint8 [n, 48, 48]; `emotions` canonical names [n]; `usages` [n]; `ids` [n], unique; `rejected` the rest.
     """
+
     source: Source
     pixels: np.ndarray
     emotions: np.ndarray
@@ -87,8 +91,10 @@ def _check_usable(faces: Faces) -> None:
     place, faults = faces.source.files[0], faces.faults
     if len(faults) > len(faces.ids):
         first = "".join(f"\n  {Path(row.source).name} {row.row}: {row.status}" for row in faults[:3])
-        raise ValueError(f"{place}: {len(faults)} of {len(faults) + len(faces.ids)} labelled rows are faulty, "
-                         f"more than half; this is not a sound FER2013. The first:{first}")
+        raise ValueError(
+            f"{place}: {len(faults)} of {len(faults) + len(faces.ids)} labelled rows are faulty, "
+            f"more than half; this is not a sound FER2013. The first:{first}"
+        )
     if not faces.ids:
         raise ValueError(f"{place}: no labelled row ({faces.unlabelled} without a label); nothing to prepare")
 
@@ -122,7 +128,7 @@ def _csv_row(line: str, columns: list[str], number: int, *, kaggle: bool) -> Fac
 
 def _pixels(text: str) -> bytes:
     try:
-        values = np.fromstring(text, np.int64, sep=" ")     # five times as fast as int() on every word
+        values = np.fromstring(text, np.int64, sep=" ")  # five times as fast as int() on every word
     except ValueError:
         values = np.empty(0)
     if values.size == SIZE * SIZE and values.min() >= 0 and values.max() <= 255:
@@ -168,7 +174,7 @@ def _decode(path: Path) -> bytes:
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from error
     try:
-        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as header:   # the size, before anything is decoded
+        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as header:  # the size, before anything is decoded
             size = header.size
     except Image.DecompressionBombError:
         raise ValueError(f"a picture of many more pixels than {SIZE}x{SIZE}") from None

@@ -1,4 +1,5 @@
 """FERG-DB, drawn characters: `<character>/<character>_<emotion>/<character>_<emotion>_<n>.png`."""
+
 import collections
 import functools
 from collections.abc import Iterable, Iterator
@@ -8,9 +9,9 @@ from edram_fer.preprocessing import emotions, records, sources, splits
 from edram_fer.preprocessing.records import Annotations
 
 CHARACTERS = ("aia", "bonnie", "jules", "malcolm", "mery", "ray")
-PICTURES = 55_767   # published
-DRAWN = {"test": 1000, "validation": 14_000, "seed": 0}    # test: of each emotion
-SHARES = {"train": 34, "validation": 14, "test": 7}         # of a part of the data set, too small for these numbers
+PICTURES = 55_767  # published
+DRAWN = {"test": 1000, "validation": 14_000, "seed": 0}  # test: of each emotion
+SHARES = {"train": 34, "validation": 14, "test": 7}  # of a part of the data set, too small for these numbers
 
 
 def find(source, split: str = splits.STRICT) -> Annotations:
@@ -27,8 +28,17 @@ def find(source, split: str = splits.STRICT) -> Annotations:
     files, notes = sources.only_pictures(records.pictures(place.root))
     drawn = _drawn(files) if variant else {}
     rows = functools.partial(sources.from_pictures, place.root, files, functools.partial(_picture, drawn))
-    return Annotations("FERG", f"{place.form}, {split} split", place.root, (), emotions.SEVEN, rows,
-                       published_rows={"": PICTURES}, notes=notes, variant=variant)
+    return Annotations(
+        "FERG",
+        f"{place.form}, {split} split",
+        place.root,
+        (),
+        emotions.SEVEN,
+        rows,
+        published_rows={"": PICTURES},
+        notes=notes,
+        variant=variant,
+    )
 
 
 def _forms(folder: Path) -> Iterator[sources.Place]:
@@ -47,8 +57,16 @@ def _drawn(files: Iterable[PurePosixPath]) -> dict[str, str]:
 
 def _picture(drawn: dict[str, str], path: PurePosixPath) -> dict:
     character, _, word = path.parent.name.casefold().partition("_")
-    if (len(path.parts) != 3 or character not in CHARACTERS or path.parts[0].casefold() != character
-            or not path.name.casefold().startswith(f"{character}_{word}_")):
+    if (
+        len(path.parts) != 3
+        or character not in CHARACTERS
+        or path.parts[0].casefold() != character
+        or not path.name.casefold().startswith(f"{character}_{word}_")
+    ):
         raise ValueError("expected a place like aia/aia_anger/aia_anger_1.png")
-    return {"id": path.stem, "split": drawn.get(path.stem, character),
-            "emotion": emotions.from_code("FERG", word), "subject": character}
+    return {
+        "id": path.stem,
+        "split": drawn.get(path.stem, character),
+        "emotion": emotions.from_code("FERG", word),
+        "subject": character,
+    }

@@ -1,4 +1,5 @@
 """FERG-DB, six drawn characters with seven expressions."""
+
 import tensorflow_datasets as tfds
 
 from edram_fer.preprocessing.datasets import annotated

@@ -1,4 +1,5 @@
 """FERPlus as a TFDS builder: `joined` finds, reads and counts, `labels` turns votes into labels."""
+
 from collections.abc import Iterator
 
 import numpy as np
@@ -54,8 +55,9 @@ class Builder(fer2013_dataset_builder.Builder):
         self.info.metadata.update(found, fingerprint=joined.fingerprint(data.source), report=joined.report(found))
         fer2013_dataset_builder.write_rejected(data.rejected, self.data_path)
         duplicate = published.duplicates(data.faces)
-        return {split: self._generate_examples(data, duplicate, places)
-                for split, places in joined.splits(data).items()}
+        return {
+            split: self._generate_examples(data, duplicate, places) for split, places in joined.splits(data).items()
+        }
 
     def _generate_examples(self, data: joined.Joined, duplicate: np.ndarray, places: np.ndarray) -> Iterator:
         """`places` int [m] of the faces, as (place, example)."""

@@ -2,6 +2,7 @@
 
 Needs no TensorFlow.
 """
+
 import collections
 import dataclasses
 import hashlib
@@ -17,20 +18,25 @@ from edram_fer.preprocessing.datasets.ferplus import labels, subsets
 
 PIXELS = ("fer2013.csv", "icml_face_data.csv")  # the first that is there; both hold the same rows
 VOTES = "fer2013new.csv"
-ROWS = {    # labelled rows of train, validation and test in the published files
+ROWS = {  # labelled rows of train, validation and test in the published files
     "majority": (25060, 3199, 3153),
     "probability": (27956, 3505, 3505),
     "multi_target": (27671, 3472, 3472),
     "argmax": (28389, 3553, 3546),
 }
 # Of test in the mode majority, and rows that each list names.
-MAJORITY = dict(zip(("neutral", "happy", "surprise", "sad", "anger", "disgust", "fear", "contempt"),
-                    (1090, 893, 396, 384, 273, 18, 83, 16)))
+MAJORITY = dict(
+    zip(
+        ("neutral", "happy", "surprise", "sad", "anger", "disgust", "fear", "contempt"),
+        (1090, 893, 396, 384, 273, 18, 83, 16),
+    )
+)
 LISTS = {"test_occlusion": 605, "test_pose30": 1170, "test_pose45": 633}
 
 
 class Source(NamedTuple):
     """What `find` found: the pixels, the votes, and the lists by the name of their split."""
+
     pixels: layouts.Source
     votes: Path
     lists: dict[str, Path]
@@ -43,12 +49,13 @@ class Source(NamedTuple):
 @dataclasses.dataclass(frozen=True)
 class Joined:
     """All faces of FER2013 with what FERPlus says of them; `rows` int [n]: the row of the labels for every face."""
+
     source: Source
     mode: str
     faces: table.Faces
     rows: np.ndarray
     labels: labels.Labels
-    lists: Mapping[str, np.ndarray]     # split -> rows of the labels
+    lists: Mapping[str, np.ndarray]  # split -> rows of the labels
 
     @property
     def emotions(self) -> np.ndarray:
@@ -58,8 +65,11 @@ class Joined:
     @property
     def rejected(self) -> list[table.Rejected]:
         """The rows without pixels and those without a label, with the reason."""
-        left = [table.Rejected(str(self.source.votes), str(row), self.labels.statuses[row])
-                for row in self.rows.tolist() if self.labels.statuses[row] != records.OK]
+        left = [
+            table.Rejected(str(self.source.votes), str(row), self.labels.statuses[row])
+            for row in self.rows.tolist()
+            if self.labels.statuses[row] != records.OK
+        ]
         return self.faces.rejected + left
 
 
@@ -74,8 +84,10 @@ def find(source) -> Source:
         raise FileNotFoundError(f"FERPlus source {folder} is not a folder; expected one with {PIXELS[0]} and {VOTES}")
     pixels = next((path for path in (_file(folder, name) for name in PIXELS) if path), None)
     if pixels is None:
-        raise ValueError(f"no {' or '.join(PIXELS)} in {folder}, up to two levels down. FERPlus is joined to FER2013 "
-                         f"by row number, which Kaggle's train.csv and folders of pictures do not keep")
+        raise ValueError(
+            f"no {' or '.join(PIXELS)} in {folder}, up to two levels down. FERPlus is joined to FER2013 "
+            f"by row number, which Kaggle's train.csv and folders of pictures do not keep"
+        )
     votes = _file(folder, VOTES)
     if votes is None:
         raise ValueError(f"no {VOTES} in {folder}, up to two levels down; it is in github.com/microsoft/FERPlus")
@@ -107,13 +119,15 @@ def read(source, mode: str) -> Joined:
     """
     source = source if isinstance(source, Source) else find(source)
     faces = table.read(source.pixels)
-    rows = np.array([int(name.rpartition("-")[2]) for name in faces.ids])   # rejected rows are gaps in the numbers
+    rows = np.array([int(name.rpartition("-")[2]) for name in faces.ids])  # rejected rows are gaps in the numbers
     votes = labels.read(source.votes, rows=len(faces.ids) + len(faces.rejected))
     differ = np.flatnonzero(votes.usages[rows] != faces.usages)
     if differ.size:
         row = rows[differ[0]]
-        raise ValueError(f"{source.votes}: row {row} is {votes.usages[row]}, but {faces.usages[differ[0]]} in "
-                         f"{source.pixels.files[0]}; the two must have their rows in the same order")
+        raise ValueError(
+            f"{source.votes}: row {row} is {votes.usages[row]}, but {faces.usages[differ[0]]} in "
+            f"{source.pixels.files[0]}; the two must have their rows in the same order"
+        )
     lists = {split: subsets.read(path, votes) for split, path in source.lists.items()}
     return Joined(source, mode, faces, rows, labels.label(votes, mode), lists)
 
@@ -138,8 +152,9 @@ def summary(joined: Joined) -> dict:
         "rows": len(joined.labels.statuses),
         "left_out": {status: count for status, count in left.items() if status != records.OK},
         "faults": len(joined.faces.faults),
-        "splits": {name: {"rows": len(places), "classes": _classes(names[places])}
-                   for name, places in splits(joined).items()},
+        "splits": {
+            name: {"rows": len(places), "classes": _classes(names[places])} for name, places in splits(joined).items()
+        },
         "agreement": float(np.mean((names == joined.faces.emotions)[labelled])) if labelled.any() else 0.0,
     }
     found["differences"] = _differences(joined, found["splits"])
@@ -149,8 +164,10 @@ def summary(joined: Joined) -> dict:
 def _differences(joined: Joined, parts: Mapping[str, dict]) -> list[str]:
     """What deviates from the published counts, each as "place: found, published ..."."""
     empty = {"rows": 0, "classes": dict.fromkeys(emotions.EIGHT, 0)}
-    pairs = [(name, parts.get(name, empty)["rows"], known)
-             for name, known in zip(("train", "validation", "test"), ROWS[joined.mode])]
+    pairs = [
+        (name, parts.get(name, empty)["rows"], known)
+        for name, known in zip(("train", "validation", "test"), ROWS[joined.mode])
+    ]
     if joined.mode == "majority":
         classes = parts.get("test", empty)["classes"]
         pairs += [(f"test {name}", classes[name], known) for name, known in MAJORITY.items()]
@@ -167,13 +184,18 @@ def report(found: dict) -> list[str]:
     """The `summary` in a few lines for people."""
     parts = ", ".join(f"{name} {part['rows']:,}" for name, part in found["splits"].items())
     most = sorted(found["left_out"].items(), key=lambda item: -item[1])
-    lines = [f"FERPlus, {found['mode']} labels: {parts}",
-             "left out: " + (", ".join(f"{status} {count:,}" for status, count in most[:6]) or "nothing"),
-             f"{found['agreement']:.0%} of the labels are FER2013's own"]
-    if found["agreement"] < 0.5:    # two thirds in the published files; a fifth where the rows are shifted
+    lines = [
+        f"FERPlus, {found['mode']} labels: {parts}",
+        "left out: " + (", ".join(f"{status} {count:,}" for status, count in most[:6]) or "nothing"),
+        f"{found['agreement']:.0%} of the labels are FER2013's own",
+    ]
+    if found["agreement"] < 0.5:  # two thirds in the published files; a fifth where the rows are shifted
         lines.append("WARNING: labels and pictures seem to be joined wrongly; are both files in their original order?")
     if found["faults"]:
         lines.append(f"WARNING: {found['faults']:,} FAULTY ROWS of the pixels are left out; rejected.csv names each")
-    lines.append("all counts as published" if not found["differences"] else
-                 f"WARNING: counts differ from the published ones: {'; '.join(found['differences'])}")
+    lines.append(
+        "all counts as published"
+        if not found["differences"]
+        else f"WARNING: counts differ from the published ones: {'; '.join(found['differences'])}"
+    )
     return lines

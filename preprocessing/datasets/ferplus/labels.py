@@ -3,6 +3,7 @@
 Barsoum, Zhang, Ferrer, Zhang, "Training Deep Networks for Facial Expression Recognition with Crowd-Sourced Label
 Distribution", ICMI 2016. Needs no TensorFlow.
 """
+
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +13,11 @@ import numpy as np
 from edram_fer.preprocessing import emotions, records
 from edram_fer.preprocessing.datasets.fer2013 import layouts
 
-CATEGORIES = tuple(emotions.codes("FERPlus").values())      # what is voted for, in FERPlus' order
-EMOTIONS = 8                                                # the first of CATEGORIES; then unknown, no face
+CATEGORIES = tuple(emotions.codes("FERPlus").values())  # what is voted for, in FERPlus' order
+EMOTIONS = 8  # the first of CATEGORIES; then unknown, no face
 CANONICAL = [CATEGORIES.index(name) for name in emotions.EIGHT]
 VOTES = 10
-SHORT = {10_435: 9}     # row from 0 -> votes: the one row of the published file with fewer, which its counts include
+SHORT = {10_435: 9}  # row from 0 -> votes: the one row of the published file with fewer, which its counts include
 NO_NAME = "no picture name"
 
 
@@ -27,6 +28,7 @@ class Votes:
     `usages` and `names` text [n], a name is "" where the file gives none; `votes` int [n, 10] in the order of
     CATEGORIES, all 0 in a faulty row; `faults` row number from 0 -> what is wrong with the row.
     """
+
     path: Path
     usages: np.ndarray
     names: np.ndarray
@@ -41,6 +43,7 @@ class Labels:
     `emotions` canonical names [n], "" where there is no label; `soft` float32 [n, 8] probabilities in the order of
     `emotions.EIGHT`, all 0 without a label; `statuses` `records.OK`, or why there is no label.
     """
+
     emotions: np.ndarray
     soft: np.ndarray
     statuses: list[str]
@@ -58,8 +61,10 @@ def read(path, rows: int | None = None) -> Votes:
         next(lines)
         fields = [layouts.fields(line) for line in lines if line.strip()]
     if rows is not None and len(fields) != rows:
-        raise ValueError(f"{path}: {len(fields)} rows, expected {rows} as in the file with the pixels, since the two "
-                         f"are joined by row number")
+        raise ValueError(
+            f"{path}: {len(fields)} rows, expected {rows} as in the file with the pixels, since the two "
+            f"are joined by row number"
+        )
     votes, faults = np.zeros((len(fields), len(CATEGORIES)), int), {}
     for number, row in enumerate(fields):
         try:
@@ -77,12 +82,14 @@ def _columns(path: Path) -> dict[str, int]:
     for position, column in enumerate(header):
         try:
             found[emotions.canonical(column)] = position
-        except ValueError:      # no emotion: Usage, Image name, or a column of somebody's own
+        except ValueError:  # no emotion: Usage, Image name, or a column of somebody's own
             found[column.casefold()] = position
     missing = [name for name in ("usage", "image name", *CATEGORIES) if name not in found]
     if missing:
-        raise ValueError(f"{path}: expected the header of fer2013new.csv (Usage, Image name, neutral, happiness, ..., "
-                         f"unknown, NF); not found: {', '.join(missing)}")
+        raise ValueError(
+            f"{path}: expected the header of fer2013new.csv (Usage, Image name, neutral, happiness, ..., "
+            f"unknown, NF); not found: {', '.join(missing)}"
+        )
     return found
 
 
@@ -135,6 +142,7 @@ def _status(votes: Votes, number: int, mode: str, kept: list[int], winner: str) 
 
 
 # The modes: the ten votes of a row -> the votes that count, all 0 where the row gives no label.
+
 
 def _majority(votes: list[int]) -> list[int]:
     """The category with more than half of the votes, single votes set to 0 first."""

@@ -4,6 +4,7 @@ Wang, Peng, Yang, Meng, Qiao, "Region Attention Networks for Pose and Occlusion 
 2020. A list has one picture per line, `1_fer0034656.png 8 0` or `0/fer0032226.jpg`: a class, which is left unread, and
 the name, whose ending may differ from that in fer2013new.csv. Needs no TensorFlow.
 """
+
 import collections
 import re
 from pathlib import Path
@@ -33,12 +34,16 @@ def read(path, votes: Votes) -> np.ndarray:
             continue
         match = _LINE.fullmatch(line.strip())
         if not match:
-            raise ValueError(f"{path}, line {number}: expected a line such as 1_fer0034656.png 8 0 or "
-                             f"0/fer0032226.jpg, got {line[:60]!r}")
+            raise ValueError(
+                f"{path}, line {number}: expected a line such as 1_fer0034656.png 8 0 or "
+                f"0/fer0032226.jpg, got {line[:60]!r}"
+            )
         found = known.get(match[1], [])
         if len(found) != 1:
-            raise ValueError(f"{path}, line {number}: {match[1]} is the name of {len(found)} PrivateTest rows of "
-                             f"{votes.path.name}, expected one")
+            raise ValueError(
+                f"{path}, line {number}: {match[1]} is the name of {len(found)} PrivateTest rows of "
+                f"{votes.path.name}, expected one"
+            )
         rows.add(found[0])
     return np.array(sorted(rows), int)
 

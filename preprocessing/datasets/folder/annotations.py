@@ -1,4 +1,5 @@
 """Your own pictures in folders named after emotions: `<split>/<emotion>/*`, or `<emotion>/*`, which is all "train"."""
+
 import functools
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -17,15 +18,26 @@ def find(source) -> Annotations:
 
     Emotions may be written in any usual way ("happy", "Happiness", "joy"); a folder that is none raises ValueError.
     """
-    place = sources.find(source, _forms, dataset="folder of emotions",
-                         looked_for="folders named after emotions, such as happy or train/happy")
+    place = sources.find(
+        source,
+        _forms,
+        dataset="folder of emotions",
+        looked_for="folders named after emotions, such as happy or train/happy",
+    )
     named = {_emotion(folder) for folder in _folders(place)}
     known = tuple(emotion for emotion in emotions.EIGHT if emotion in named)
     files, notes = sources.only_pictures(records.pictures(place.root))
     order = ", ".join(f"{label} {emotion}" for label, emotion in enumerate(known))
     rows = functools.partial(sources.from_pictures, place.root, files, functools.partial(_picture, place.form))
-    return Annotations("folder", place.form, place.root, (), known, rows, notes=(
-        f"labels: {order}", "the pictures are taken as faces; where they show more, ask for a detector", *notes))
+    return Annotations(
+        "folder",
+        place.form,
+        place.root,
+        (),
+        known,
+        rows,
+        notes=(f"labels: {order}", "the pictures are taken as faces; where they show more, ask for a detector", *notes),
+    )
 
 
 def _forms(folder: Path) -> Iterator[sources.Place]:

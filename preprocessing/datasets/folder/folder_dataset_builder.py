@@ -1,4 +1,5 @@
 """Your own pictures in folders that are named after emotions, in folders of splits or without."""
+
 import tensorflow_datasets as tfds
 
 from edram_fer.preprocessing.datasets import annotated

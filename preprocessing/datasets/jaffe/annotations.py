@@ -1,4 +1,5 @@
 """JAFFE: pictures in one folder, named `KA.AN1.39.tiff` = subject, emotion and its number, number of the picture."""
+
 import functools
 import re
 from collections.abc import Iterator
@@ -8,8 +9,8 @@ from edram_fer.preprocessing import counts, emotions, records, sources, splits
 from edram_fer.preprocessing.records import Annotations
 
 NAME = re.compile(r"([A-Z]{2})\.([A-Z]{2})\d+\.\d+", re.IGNORECASE)
-SUBJECTS = 10   # published, as are these 213 pictures
-DRAWN = {"test": 10, "validation": 23, "seed": 0}    # test: of each emotion
+SUBJECTS = 10  # published, as are these 213 pictures
+DRAWN = {"test": 10, "validation": 23, "seed": 0}  # test: of each emotion
 PUBLISHED = dict(zip(emotions.SEVEN, (30, 31, 31, 30, 32, 29, 30)))
 
 
@@ -29,9 +30,19 @@ def find(source, split: str = splits.STRICT) -> Annotations:
     drawn = splits.by_class({name: match[2].upper() for name, match in names.items()}, **DRAWN) if variant else {}
     notes += (counts.beside("subjects", len(subjects), SUBJECTS),)
     form = f"{place.form}, {variant} split" if variant else place.form
-    return Annotations("JAFFE", form, place.root, (), emotions.SEVEN,
-                       functools.partial(sources.from_pictures, place.root, files, functools.partial(_picture, drawn)),
-                       {"": PUBLISHED}, {"": sum(PUBLISHED.values())}, sources.PHOTOS, notes, variant=variant)
+    return Annotations(
+        "JAFFE",
+        form,
+        place.root,
+        (),
+        emotions.SEVEN,
+        functools.partial(sources.from_pictures, place.root, files, functools.partial(_picture, drawn)),
+        {"": PUBLISHED},
+        {"": sum(PUBLISHED.values())},
+        sources.PHOTOS,
+        notes,
+        variant=variant,
+    )
 
 
 def _forms(folder: Path) -> Iterator[sources.Place]:
@@ -44,5 +55,9 @@ def _picture(drawn: dict[str, str], path: PurePosixPath) -> dict:
     if not match:
         raise ValueError("expected a name like KA.AN1.39.tiff")
     subject = match[1].upper()
-    return {"id": path.stem, "split": drawn.get(path.stem, subject),
-            "emotion": emotions.from_code("JAFFE", match[2]), "subject": subject}
+    return {
+        "id": path.stem,
+        "split": drawn.get(path.stem, subject),
+        "emotion": emotions.from_code("JAFFE", match[2]),
+        "subject": subject,
+    }

@@ -1,4 +1,5 @@
 """JAFFE, ten women with seven expressions, a split per subject."""
+
 import tensorflow_datasets as tfds
 
 from edram_fer.preprocessing.datasets import annotated

@@ -2,6 +2,7 @@
 
 They lie in a folder per subject and session (`AF01`), or all in one.
 """
+
 import functools
 import re
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ from edram_fer.preprocessing.records import Annotations
 ANGLES = {"FL": "full left", "HL": "half left", "S": "straight", "HR": "half right", "FR": "full right"}
 NAME = re.compile(rf"[AB]([FM]\d\d)([A-Z]{{2}})({'|'.join(ANGLES)})", re.IGNORECASE)
 FOLDER = re.compile(r"[AB][FM]\d\d", re.IGNORECASE)
-PICTURES, SUBJECTS = 4900, 70   # published: each subject with 7 emotions, from 5 angles, in 2 sessions
+PICTURES, SUBJECTS = 4900, 70  # published: each subject with 7 emotions, from 5 angles, in 2 sessions
 
 
 def find(source, angles: Sequence[str] = ("S",), folds: int = 10) -> Annotations:
@@ -31,16 +32,25 @@ def find(source, angles: Sequence[str] = ("S",), folds: int = 10) -> Annotations
     place = sources.find(source, _forms, dataset="KDEF", looked_for="pictures named like AF01ANS.JPG")
     files, notes = sources.only_pictures(records.pictures(place.root))
     named = {path: match for path in files if (match := NAME.fullmatch(path.stem))}
-    notes += (counts.beside("pictures of all angles", len(files), PICTURES),
-              counts.beside("subjects", len({match[1].upper() for match in named.values()}), SUBJECTS))
+    notes += (
+        counts.beside("pictures of all angles", len(files), PICTURES),
+        counts.beside("subjects", len({match[1].upper() for match in named.values()}), SUBJECTS),
+    )
     others = [path for path, match in named.items() if match[3].upper() not in angles]
     if others:
         notes += (f"pictures of other angles than {', '.join(angles)}, left out: {len(others):,}",)
     read = functools.partial(_picture, splits.folds((match[1].upper() for match in named.values()), folds))
     taken = sorted(set(files) - set(others))
-    return Annotations("KDEF", f"angles {', '.join(angles)}", place.root, (), emotions.SEVEN,
-                       functools.partial(sources.from_pictures, place.root, taken, read),
-                       detectors=sources.PHOTOS, notes=notes)
+    return Annotations(
+        "KDEF",
+        f"angles {', '.join(angles)}",
+        place.root,
+        (),
+        emotions.SEVEN,
+        functools.partial(sources.from_pictures, place.root, taken, read),
+        detectors=sources.PHOTOS,
+        notes=notes,
+    )
 
 
 def _forms(folder: Path) -> Iterator[sources.Place]:
@@ -54,5 +64,9 @@ def _picture(fold: dict[str, str], path: PurePosixPath) -> dict:
     if not match:
         raise ValueError("expected a name like AF01ANS.JPG")
     subject = match[1].upper()
-    return {"id": path.stem.upper(), "split": fold[subject], "emotion": emotions.from_code("KDEF", match[2]),
-            "subject": subject}
+    return {
+        "id": path.stem.upper(),
+        "split": fold[subject],
+        "emotion": emotions.from_code("KDEF", match[2]),
+        "subject": subject,
+    }

@@ -1,4 +1,5 @@
 """KDEF, seventy actors with seven expressions, in folds of subjects."""
+
 import tensorflow_datasets as tfds
 
 from edram_fer.preprocessing.datasets import annotated

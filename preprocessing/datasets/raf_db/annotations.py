@@ -1,10 +1,11 @@
 """RAF-DB's seven basic expressions, in its two forms.
 
-    EmoLabel/list_patition_label.txt (so spelled, or list_partition_label.txt), lines `train_00001.jpg 5`; pictures
-        Image/aligned/train_00001_aligned.jpg and Image/original/train_00001.jpg
-    train|test/<1 to 7>/train_00001_aligned.jpg; train_labels.csv and test_labels.csv (`image,label`) beside or above,
-        if they lie there, must agree with the folders
+EmoLabel/list_patition_label.txt (so spelled, or list_partition_label.txt), lines `train_00001.jpg 5`; pictures
+    Image/aligned/train_00001_aligned.jpg and Image/original/train_00001.jpg
+train|test/<1 to 7>/train_00001_aligned.jpg; train_labels.csv and test_labels.csv (`image,label`) beside or above,
+    if they lie there, must agree with the folders
 """
+
 import csv
 import functools
 import re
@@ -18,10 +19,12 @@ LIST, FOLDERS = "list of labels", "a folder per label"
 LISTS = ("list_patition_label.txt", "list_partition_label.txt")
 PICTURES = ("aligned", "original")
 NAME = re.compile(r"((train|test)_\d+)(_aligned)?")
-COMPOUND = {"8", "9", "10", "11"}   # labels that only the list of the compound expressions has
+COMPOUND = {"8", "9", "10", "11"}  # labels that only the list of the compound expressions has
 _ORDER = ("surprise", "fear", "disgust", "happy", "sad", "anger", "neutral")
-PUBLISHED = {"train": dict(zip(_ORDER, (1290, 281, 717, 4772, 1982, 705, 2524))),
-             "test": dict(zip(_ORDER, (329, 74, 160, 1185, 478, 162, 680)))}
+PUBLISHED = {
+    "train": dict(zip(_ORDER, (1290, 281, 717, 4772, 1982, 705, 2524))),
+    "test": dict(zip(_ORDER, (329, 74, 160, 1185, 478, 162, 680))),
+}
 
 
 def find(source, pictures: str = "aligned") -> Annotations:
@@ -32,8 +35,12 @@ def find(source, pictures: str = "aligned") -> Annotations:
     """
     if pictures not in PICTURES:
         raise ValueError(f"pictures: expected one of {', '.join(PICTURES)}, got {pictures!r}")
-    place = sources.find(source, _forms, dataset="RAF-DB", looked_for=f"EmoLabel/{LISTS[0]}, or folders train and test "
-                         "with folders 1 to 7")
+    place = sources.find(
+        source,
+        _forms,
+        dataset="RAF-DB",
+        looked_for=f"EmoLabel/{LISTS[0]}, or folders train and test with folders 1 to 7",
+    )
     if place.form == LIST:
         rows, notes = _listed(place, pictures), ()
     elif pictures == "original":
@@ -41,8 +48,18 @@ def find(source, pictures: str = "aligned") -> Annotations:
     else:
         rows, notes = _in_folders(place.root)
     rows_of = {split: sum(classes.values()) for split, classes in PUBLISHED.items()}
-    return Annotations("RAF-DB", f"{place.form}, {pictures}", place.root, place.files, emotions.SEVEN, rows, PUBLISHED,
-                       rows_of, ("none",) if pictures == "aligned" else sources.PHOTOS, notes)
+    return Annotations(
+        "RAF-DB",
+        f"{place.form}, {pictures}",
+        place.root,
+        place.files,
+        emotions.SEVEN,
+        rows,
+        PUBLISHED,
+        rows_of,
+        ("none",) if pictures == "aligned" else sources.PHOTOS,
+        notes,
+    )
 
 
 def _forms(folder: Path) -> Iterator[sources.Place]:
@@ -63,8 +80,10 @@ def _listed(place: sources.Place, pictures: str) -> Callable[[], Iterator[FaceRe
     folder = sources.child(place.root, "Image", pictures)
     if folder is None:
         there = [below.name for below in sources.subfolders(sources.child(place.root, "Image") or place.root)]
-        raise ValueError(f"no pictures for {path}: expected the folder {place.root / 'Image' / pictures}, there were "
-                         f"the folders {sources.some(there) or 'none'}")
+        raise ValueError(
+            f"no pictures for {path}: expected the folder {place.root / 'Image' / pictures}, there were "
+            f"the folders {sources.some(there) or 'none'}"
+        )
     ending = "_aligned" if pictures == "aligned" else ""
     folder = folder.relative_to(place.root)
     return functools.partial(sources.from_lines, path, functools.partial(_line, folder, ending))
@@ -76,8 +95,12 @@ def _line(folder: Path, ending: str, number: int, line: str) -> dict:
     match = NAME.fullmatch(picture.stem)
     if len(words) != 2 or not match:
         raise ValueError(f"expected a line like `train_00001.jpg 5`, got {line.strip()[:60]!r}")
-    return {"id": match[1], "split": match[2], "emotion": emotions.from_code("RAF-DB", words[1]),
-            "picture": (folder / f"{match[1]}{ending}{picture.suffix}").as_posix()}
+    return {
+        "id": match[1],
+        "split": match[2],
+        "emotion": emotions.from_code("RAF-DB", words[1]),
+        "picture": (folder / f"{match[1]}{ending}{picture.suffix}").as_posix(),
+    }
 
 
 def _in_folders(root: Path) -> tuple[Callable[[], Iterator[FaceRecord]], tuple[str, ...]]:

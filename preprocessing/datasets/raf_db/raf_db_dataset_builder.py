@@ -1,4 +1,5 @@
 """RAF-DB's basic set, faces from the web with seven expressions."""
+
 import tensorflow_datasets as tfds
 
 from edram_fer.preprocessing.datasets import annotated

@@ -1,4 +1,5 @@
 """SFEW 2.0, frames of films: `Train|Val/<Emotion>/<name>.png`, and `Test` without labels."""
+
 import functools
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -7,7 +8,7 @@ from edram_fer.preprocessing import emotions, records, sources
 from edram_fer.preprocessing.records import Annotations
 
 SPLITS = {"train": "train", "val": "validation"}
-PUBLISHED = {"train": 958, "validation": 436}       # aligned faces exist of 891 and 431 of them
+PUBLISHED = {"train": 958, "validation": 436}  # aligned faces exist of 891 and 431 of them
 _ALIKE = "folders of one's own can look the same; such are prepared as `folder`"
 
 
@@ -21,14 +22,23 @@ def find(source) -> Annotations:
     if test:
         unlabelled, _ = sources.only_pictures(records.pictures(test))
         notes += (f"pictures of Test, left out because their labels are not public: {len(unlabelled):,}",)
-    return Annotations("SFEW", place.form, place.root, (), emotions.SEVEN, rows, published_rows=PUBLISHED,
-                       detectors=sources.PHOTOS, notes=(*notes, _ALIKE))
+    return Annotations(
+        "SFEW",
+        place.form,
+        place.root,
+        (),
+        emotions.SEVEN,
+        rows,
+        published_rows=PUBLISHED,
+        detectors=sources.PHOTOS,
+        notes=(*notes, _ALIKE),
+    )
 
 
 def _forms(folder: Path) -> Iterator[sources.Place]:
     splits = [split for name in SPLITS if (split := sources.child(folder, name))]
     named = {below.name for split in splits for below in sources.subfolders(split) if sources.is_emotion(below.name)}
-    if named and named <= set(emotions.codes("SFEW")):      # "Happy", neither "happy" nor "Joy"
+    if named and named <= set(emotions.codes("SFEW")):  # "Happy", neither "happy" nor "Joy"
         yield sources.Place("a folder per split and emotion", folder)
 
 

@@ -1,4 +1,5 @@
 """SFEW, frames of films with seven expressions."""
+
 import tensorflow_datasets as tfds
 
 from edram_fer.preprocessing.datasets import annotated
