@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import traceback
 
 import typer
 
@@ -15,6 +16,12 @@ from edram_fer.commands.prepare import arrays, prepare
 from edram_fer.commands.show import doctor, inspect
 from edram_fer.commands.study import agreement, looking
 from edram_fer.commands.train import sweep, train
+from edram_fer.errors import UserError
+
+REPORT = (
+    "this is a fault of edram-fer. Please report it with the lines above and the output of `edram-fer doctor` "
+    "(CONTRIBUTING.md says where)"
+)
 
 app = typer.Typer(
     add_completion=False,
@@ -31,28 +38,33 @@ for command in (
 
 
 def main(arguments=None):
-    """Run a command. Errors end in one sentence and status 1; EDRAM_FER_TRACEBACK=1 shows their traceback instead."""
+    """Run a command.
+
+    An error that is meant for the user, one of the operating system, or a package that is not installed ends in one
+    sentence and status 1; EDRAM_FER_TRACEBACK=1 shows the traceback, too. Any other error is a fault of edram-fer: it
+    keeps its traceback, and the last line asks for a report.
+    """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("absl").setLevel(logging.ERROR)
-    logging.getLogger("jax").setLevel(logging.WARNING)  # it tells each kind of device that it does not find
-    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells each letter of a PDF
+    logging.getLogger("jax").setLevel(logging.WARNING)  # it reports each kind of device that it does not find
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it reports each letter of a PDF
     try:
         app(arguments, prog_name="edram-fer")
     except KeyboardInterrupt:
         sys.exit("stopped")
     except Exception as error:
-        if os.environ.get("EDRAM_FER_TRACEBACK"):
-            raise
-        known = isinstance(error, (ValueError, OSError, FloatingPointError, ImportError))
-        kind = "" if known else f"{type(error).__name__}: "
-        hint = "" if known else " (set EDRAM_FER_TRACEBACK=1 to see where)"
-        if isinstance(error, ModuleNotFoundError):
-            hint = installation.hint(error.name or "")
-        sys.exit(f"error: {kind}{_text(error)}{hint}")
+        message = _message(error)
+        if message is None or os.environ.get("EDRAM_FER_TRACEBACK"):
+            traceback.print_exc()
+        sys.exit(f"error: {REPORT if message is None else message}")
 
 
-def _text(error):
-    """An OSError's own words name the place; others speak for themselves."""
-    if isinstance(error, OSError) and error.strerror is not None:
+def _message(error):
+    """One sentence for an error that a user can do something about, None for a fault of the package."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror is not None:  # the operating system's own
         return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
-    return str(error)
+    if isinstance(error, ModuleNotFoundError) and (hint := installation.hint(error.name or "")):
+        return f"{error}{hint}"
+    return None

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from edram_fer.errors import MissingFileError, UserError
+
 
 @contextlib.contextmanager
 def replace(path):
@@ -81,11 +83,11 @@ def read_json(path):
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path} is missing") from None
+        raise MissingFileError(f"{path} is missing") from None
     except ValueError as error:
-        raise ValueError(f"{path} is not readable as JSON: {error}") from error
+        raise UserError(f"{path} is not readable as JSON: {error}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected a JSON object with names, found {content!r:.60}")
+        raise UserError(f"{path}: expected a JSON object with names, found {content!r:.60}")
     return content
 
 

@@ -4,6 +4,8 @@ import warnings
 
 import numpy as np
 
+from edram_fer.errors import UserError
+
 
 def bootstrap(statistic, count, *, subjects=None, repeats=1000, level=0.95, seed=0):
     """Percentile intervals of statistics of `count` pictures (Efron), resampling whole subjects where they are known.
@@ -32,7 +34,7 @@ def _groups(subjects, count):
     if subjects is None:
         return np.arange(count)
     if len(subjects) != count:
-        raise ValueError(f"expected {count} subjects, got {len(subjects)}")
+        raise UserError(f"expected {count} subjects, got {len(subjects)}")
     keys = [("subject", name) if name else ("picture", row) for row, name in enumerate(subjects)]
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     return np.array([numbers[key] for key in keys])

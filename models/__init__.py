@@ -5,6 +5,7 @@ import inspect
 import keras
 import numpy as np
 
+from edram_fer.errors import UserError
 from edram_fer.models.baseline import CNN
 from edram_fer.models.contract import one_of
 from edram_fer.models.deep_emotion import DeepEmotion
@@ -39,7 +40,7 @@ def build(name, *, image_size=(100, 100), channels=1, classes=7, **options):
     known = [*inspect.signature(MODELS[name]).parameters][:-1] + ["dtype"]
     for option in options:
         if option not in known:
-            raise ValueError(f"{name}: unknown option {option!r}; known are {', '.join(known)}")
+            raise UserError(f"{name}: unknown option {option!r}; known are {', '.join(known)}")
     arguments = {"image_size": image_size, "channels": channels, "classes": classes, **options}
     return MODELS[name](**keras.tree.map_structure(_plain, arguments))
 

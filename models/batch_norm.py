@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from edram_fer.errors import UserError
 from edram_fer.models import tensorflow_kernels
 
 CHOICES = ("per_step", "shared_affine", "shared")
@@ -42,7 +43,7 @@ class StepBatchNormalization(keras.layers.Layer):
     def __init__(self, steps=1, choice="per_step", momentum=0.9, epsilon=1e-3, beta_initializer="zeros", **kwargs):
         super().__init__(**kwargs)
         if choice not in CHOICES:
-            raise ValueError(f"batch_norm: expected one of {', '.join(CHOICES)}, got {choice!r}")
+            raise UserError(f"batch_norm: expected one of {', '.join(CHOICES)}, got {choice!r}")
         self.steps, self.choice, self.momentum, self.epsilon = steps, choice, momentum, epsilon
         self.beta_initializer = keras.initializers.get(beta_initializer)
 

@@ -5,6 +5,8 @@ import numbers
 import keras
 from keras import ops
 
+from edram_fer.errors import UserError
+
 UNKNOWN_AFFECT = -2.0  # AffectNet's mark: what a model without that head answers
 
 
@@ -47,25 +49,25 @@ def unknown_affect(emotion):
 def one_of(name, value, choices):
     """Raise ValueError unless `value` is one of the names `choices`."""
     if value not in tuple(choices):
-        raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+        raise UserError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
 
 
 def true_or_false(name, value):
     """Raise ValueError unless `value` is a bool: any text, "off" too, would count as true."""
     if not isinstance(value, bool):
-        raise ValueError(f"{name}: expected true or false, got {value!r}")
+        raise UserError(f"{name}: expected true or false, got {value!r}")
 
 
 def whole_number(name, value, smallest):
     """Raise ValueError unless `value` is a whole number of at least `smallest`."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < smallest:
-        raise ValueError(f"{name}: expected a whole number of at least {smallest}, got {value!r}")
+        raise UserError(f"{name}: expected a whole number of at least {smallest}, got {value!r}")
 
 
 def filter_counts(name, value, count):
     """Raise ValueError unless `value` holds `count` whole numbers, the filters of as many convolutions."""
     if not isinstance(value, (tuple, list)) or len(value) != count:
-        raise ValueError(f"{name}: expected {count} numbers of filters, got {value!r}")
+        raise UserError(f"{name}: expected {count} numbers of filters, got {value!r}")
     for filters in value:
         whole_number(name, filters, 1)
 
@@ -78,13 +80,13 @@ def is_number(value):
 def share(name, value):
     """Raise ValueError unless `value` is a number in [0, 1)."""
     if not is_number(value) or not 0 <= value < 1:
-        raise ValueError(f"{name}: expected a number in [0, 1), got {value!r}")
+        raise UserError(f"{name}: expected a number in [0, 1), got {value!r}")
 
 
 def check_image_and_classes(image_size, channels, classes, smallest_side):
     """Raise ValueError unless image_size = (H, W) in pixels, channels and classes can make a model."""
     if not isinstance(image_size, (tuple, list)) or len(image_size) != 2:
-        raise ValueError(f"image_size: expected (height, width) in pixels, got {image_size!r}")
+        raise UserError(f"image_size: expected (height, width) in pixels, got {image_size!r}")
     for side in image_size:
         whole_number("image_size", side, smallest_side)
     whole_number("channels", channels, 1)

@@ -13,6 +13,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from edram_fer.errors import UserError
+
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
 
 
@@ -51,11 +53,11 @@ def sample(images, windows, size, method="gather"):
     """
     sides = [size, size] if isinstance(size, numbers.Integral) else [*size]
     if len(sides) != 2 or not all(isinstance(side, numbers.Integral) and side >= 1 for side in sides):
-        raise ValueError(f"size: expected (h, w) of at least 1 x 1 sample points, got {size!r}")
+        raise UserError(f"size: expected (h, w) of at least 1 x 1 sample points, got {size!r}")
     h, w = sides
     for name, array, shape in (("images", images, "[B, H, W, C]"), ("windows", windows, "[B, N, 2, 3]")):
         if len(np.shape(array)) != 4:
-            raise ValueError(f"{name}: expected {shape}, got the shape {np.shape(array)}")
+            raise UserError(f"{name}: expected {shape}, got the shape {np.shape(array)}")
     dtype = keras.backend.standardize_dtype(getattr(windows, "dtype", "float32"))
     dtype = dtype if dtype == "float64" else "float32"
     images, windows = ops.cast(images, dtype), ops.cast(windows, dtype)
@@ -63,7 +65,7 @@ def sample(images, windows, size, method="gather"):
         return _sample_gather(images, windows, h, w)
     if method == "separable":
         return _sample_separable(images, windows, h, w)
-    raise ValueError(f"method: expected 'gather' or 'separable', got {method!r}")
+    raise UserError(f"method: expected 'gather' or 'separable', got {method!r}")
 
 
 def _axis(points):

@@ -7,6 +7,7 @@ Forch, Vitay, Hamker, "Recurrent Spatial Attention for Facial Emotion Recognitio
 import cv2
 import numpy as np
 
+from edram_fer.errors import UserError
 from edram_fer.preprocessing.photos import MIN_SIDE
 
 CHIN = slice(7, 10)  # of the 68 landmarks
@@ -29,17 +30,17 @@ def square(box, image_size, margin: float = 0.0, landmarks=None) -> tuple[int, i
     left, top, width, height = (float(value) for value in box)
     rows, columns = image_size
     if not (width > 0 and height > 0):
-        raise ValueError(f"box {width:g}x{height:g} without area")
+        raise UserError(f"box {width:g}x{height:g} without area")
     if max(width, height) < MIN_SIDE:
-        raise ValueError(f"box {width:g}x{height:g}, expected at least {MIN_SIDE} pixels on a side")
+        raise UserError(f"box {width:g}x{height:g}, expected at least {MIN_SIDE} pixels on a side")
     if left >= columns or top >= rows or left + width <= 0 or top + height <= 0:
-        raise ValueError(f"box at ({left:g}, {top:g}), {width:g}x{height:g}, lies outside the {columns}x{rows} picture")
+        raise UserError(f"box at ({left:g}, {top:g}), {width:g}x{height:g}, lies outside the {columns}x{rows} picture")
     side = max(width, height) * (1 + margin)
     x, y = left + width / 2, top + height / 2 - side / 2  # middle of the upper edge
     if landmarks is not None:
         chin = float(np.max(np.asarray(landmarks)[CHIN, 1]))
         if chin > y + 2 * side:
-            raise ValueError(f"chin landmark at row {chin:g}, more than a side below its box of {width:g}x{height:g}")
+            raise UserError(f"chin landmark at row {chin:g}, more than a side below its box of {width:g}x{height:g}")
         side = max(side, chin - y + 1)
     side = min(max(round(side), 1), rows, columns)
     return _moved(x - side / 2, columns - side), _moved(y, rows - side), side

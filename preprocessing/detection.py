@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edram_fer.errors import MissingPackageError, UserError
 from edram_fer.preprocessing import model_files, yunet
 
 NO_FACE = "no_face"
@@ -143,7 +144,7 @@ def choose(faces: Sequence[Face], which: str, image_size) -> list[Face]:
     Raises ValueError for another word.
     """
     if which not in CHOICES:
-        raise ValueError(f"faces: expected one of {', '.join(CHOICES)}, got {which!r}")
+        raise UserError(f"faces: expected one of {', '.join(CHOICES)}, got {which!r}")
     if which == "all":
         return sorted(faces, key=lambda face: face.box[:2])
     if which == "largest":
@@ -217,7 +218,7 @@ def _dlib_detector():
     try:
         import dlib
     except ImportError:
-        raise ImportError("the detector dlib needs dlib: pip install 'edram-fer[faces]'") from None
+        raise MissingPackageError("the detector dlib needs dlib: pip install 'edram-fer[faces]'") from None
     return dlib.get_frontal_face_detector()
 
 

@@ -8,6 +8,8 @@ right and turns every other picture wrong, which no training curve shows.
 
 from collections.abc import Sequence
 
+from edram_fer.errors import UserError
+
 EMOTIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")
 EIGHT = EMOTIONS
 SEVEN = EMOTIONS[:7]
@@ -103,7 +105,7 @@ def canonical(name: str) -> str:
     """
     found = _CANONICAL.get(name.strip().casefold()) if isinstance(name, str) else None
     if found is None:
-        raise ValueError(
+        raise UserError(
             f"unknown emotion {name!r}; known: {', '.join(EMOTIONS)} "
             f"(and aliases such as angry, happiness), not an emotion: {', '.join(NON_EMOTIONS)}"
         )
@@ -114,7 +116,7 @@ def codes(dataset: str) -> dict:
     """The table code -> name of one data set, by its name in any spelling ("RAF-DB", "raf_db", "rafdb")."""
     key = _DATASETS.get(_plain(dataset)) if isinstance(dataset, str) else None
     if key is None:
-        raise ValueError(f"no emotion codes for data set {dataset!r}; known: {', '.join(CODES)}")
+        raise UserError(f"no emotion codes for data set {dataset!r}; known: {', '.join(CODES)}")
     return dict(CODES[key])
 
 
@@ -129,7 +131,7 @@ def from_code(dataset: str, code) -> str:
         if _same_code(known, code):
             return name
     known = ", ".join(f"{key} {name}" for key, name in table.items())
-    raise ValueError(f"{_DATASETS[_plain(dataset)]}: unknown emotion code {code!r}; known codes: {known}")
+    raise UserError(f"{_DATASETS[_plain(dataset)]}: unknown emotion code {code!r}; known codes: {known}")
 
 
 def _same_code(known, code) -> bool:
@@ -155,5 +157,5 @@ def index(name: str, classes: Sequence[str] = EMOTIONS) -> int:
     """
     name = canonical(name)
     if name not in classes:
-        raise ValueError(f"emotion {name!r} is not among the classes {', '.join(classes)}")
+        raise UserError(f"emotion {name!r} is not among the classes {', '.join(classes)}")
     return list(classes).index(name)

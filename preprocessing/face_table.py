@@ -17,6 +17,7 @@ from PIL import Image
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from edram_fer.errors import UserError
 from edram_fer.preprocessing import contact_sheet, counts, faces, photos
 from edram_fer.preprocessing.records import OK, Annotations
 
@@ -45,7 +46,7 @@ class Division:
 
     def __post_init__(self):
         if not 0 <= self.validation < 1:
-            raise ValueError(f"validation: expected a share in [0, 1), got {self.validation!r}")
+            raise UserError(f"validation: expected a share in [0, 1), got {self.validation!r}")
 
     def is_validation(self, digest: bytes) -> bool:
         number = hashlib.blake2b(digest, digest_size=8, key=str(self.seed).encode()).digest()

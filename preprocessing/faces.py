@@ -23,6 +23,7 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 
+from edram_fer.errors import UserError
 from edram_fer.preprocessing import crop, detection, photos
 from edram_fer.preprocessing.records import OK, Annotations, FaceRecord
 
@@ -91,22 +92,22 @@ class Settings:
         for field in dataclasses.fields(self):
             value, kind = getattr(self, field.name), _NUMBERS.get(field.name)
             if kind and (isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value)):
-                raise ValueError(f"{field.name}: expected a {_WORDS[kind]}, got {value!r}")
+                raise UserError(f"{field.name}: expected a {_WORDS[kind]}, got {value!r}")
         known = (*detection.DETECTORS, GIVEN, NONE)
         for name in self.detectors:
             if name not in known:
-                raise ValueError(f"detectors: expected some of {', '.join(known)}, got {name!r}")
+                raise UserError(f"detectors: expected some of {', '.join(known)}, got {name!r}")
         if not self.detectors:
-            raise ValueError(f"detectors: expected at least one of {', '.join(known)}")
+            raise UserError(f"detectors: expected at least one of {', '.join(known)}")
         if self.check is not None and self.check not in detection.DETECTORS:
-            raise ValueError(f"check: expected one of {', '.join(detection.DETECTORS)}, got {self.check!r}")
+            raise UserError(f"check: expected one of {', '.join(detection.DETECTORS)}, got {self.check!r}")
         if self.faces not in detection.CHOICES:
-            raise ValueError(f"faces: expected one of {', '.join(detection.CHOICES)}, got {self.faces!r}")
+            raise UserError(f"faces: expected one of {', '.join(detection.CHOICES)}, got {self.faces!r}")
         if not 8 <= self.size <= 2048:
-            raise ValueError(f"size: expected 8 to 2048 pixels, got {self.size!r}")
+            raise UserError(f"size: expected 8 to 2048 pixels, got {self.size!r}")
         for name, least in (("margin", 0), ("clahe", 0), ("detector_size", 32)):
             if not getattr(self, name) >= least:
-                raise ValueError(f"{name}: expected at least {least}, got {getattr(self, name)!r}")
+                raise UserError(f"{name}: expected at least {least}, got {getattr(self, name)!r}")
         object.__setattr__(self, "models", str(self.models))
 
     @property
@@ -193,7 +194,7 @@ def _find(picture: np.ndarray, record: FaceRecord, settings: Settings) -> tuple[
             if found:
                 return found, who, detector.margin
     if set(settings.detectors) == {GIVEN}:
-        raise ValueError("no box is annotated")
+        raise UserError("no box is annotated")
     return [], detection.NO_FACE, 0.0
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 
+from edram_fer.errors import MissingPackageError
 from edram_fer.preprocessing import faces
 from edram_fer.preprocessing.records import Annotations
 
@@ -37,7 +38,7 @@ def process(
         import apache_beam as beam
         from apache_beam.options.pipeline_options import PipelineOptions
     except ImportError:
-        raise ImportError(f"a Beam pipeline needs Apache Beam: {INSTALL}") from None
+        raise MissingPackageError(f"a Beam pipeline needs Apache Beam: {INSTALL}") from None
     faces.check_detectors(settings)
     folder.mkdir(parents=True, exist_ok=True)
     paths, missing, left = [], [], 0

@@ -10,6 +10,8 @@ import importlib.util
 from pathlib import Path
 from typing import NamedTuple
 
+from edram_fer.errors import MissingFileError, UserError
+
 
 class ModelFile(NamedTuple):
     """A file: the package that carries it, its path there, size in bytes, SHA-256, and the line that installs it."""
@@ -70,14 +72,14 @@ def find(name: str, folder: Path | None = None) -> Path:
     path = _in_package(wanted) if folder is None else Path(folder) / Path(wanted.path).name
     if path is None or not path.is_file():
         where = f"the package {wanted.package}" if folder is None else str(folder)
-        raise FileNotFoundError(f"{Path(wanted.path).name} is missing, looked for in {where}: {wanted.install}")
+        raise MissingFileError(f"{Path(wanted.path).name} is missing, looked for in {where}: {wanted.install}")
     size = path.stat().st_size
     if size != wanted.size:
-        raise ValueError(f"{path}: expected {wanted.size} bytes, found {size}")
+        raise UserError(f"{path}: expected {wanted.size} bytes, found {size}")
     with open(path, "rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != wanted.sha256:
-        raise ValueError(f"{path}: expected SHA-256 {wanted.sha256}, found {found}")
+        raise UserError(f"{path}: expected SHA-256 {wanted.sha256}, found {found}")
     return path
 
 

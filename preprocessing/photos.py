@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from edram_fer.errors import UserError
+
 MAX_PIXELS = 100_000_000  # decoded that is 300 MB; a 20,000 x 20,000 picture would need 1.2 GB
 MIN_SIDE = 8  # pixels: less is no photo of a face
 FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")  # no programs, as EPS is one
@@ -29,11 +31,11 @@ def read(path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     try:
         about = path.stat()
     except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from None
+        raise UserError(f"cannot be read: {error.strerror}") from None
     if not stat.S_ISREG(about.st_mode):
-        raise ValueError("not a file")
+        raise UserError("not a file")
     if about.st_size == 0:
-        raise ValueError("empty file")
+        raise UserError("empty file")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large pictures; here they are refused
@@ -47,13 +49,13 @@ def read(path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
                     raise
                 return whole
     except _Refused as refused:
-        raise ValueError(str(refused)) from None
+        raise UserError(str(refused)) from None
     except Image.DecompressionBombError:  # Pillow's own limit came first
-        raise ValueError(f"more than {max_pixels} pixels") from None
+        raise UserError(f"more than {max_pixels} pixels") from None
     except Image.UnidentifiedImageError:
-        raise ValueError("not a picture") from None
+        raise UserError("not a picture") from None
     except Exception as error:  # whatever the decoders of damaged files raise: OSError, SyntaxError, struct.error, ...
-        raise ValueError(f"cannot be decoded: {str(error)[:100] or type(error).__name__}") from None
+        raise UserError(f"cannot be decoded: {str(error)[:100] or type(error).__name__}") from None
 
 
 class _Refused(Exception):
@@ -104,14 +106,14 @@ def inside(root: Path, relative: str) -> Path:
     Raises ValueError for a path as `leads_out` finds it, and a link that leads out of `root` or to itself.
     """
     if leads_out(relative):
-        raise ValueError("its path leads out of the data set")
+        raise UserError("its path leads out of the data set")
     path = root / relative
     try:
         real = path.resolve()
     except (OSError, RuntimeError) as error:  # RuntimeError: a link to itself
-        raise ValueError(f"cannot be read: {str(error)[:100]}") from None
+        raise UserError(f"cannot be read: {str(error)[:100]}") from None
     if not real.is_relative_to(root.resolve()):
-        raise ValueError("it is a link that leads out of the data set")
+        raise UserError("it is a link that leads out of the data set")
     return path
 
 

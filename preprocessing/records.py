@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edram_fer.errors import UserError
 from edram_fer.preprocessing.emotions import EIGHT, NON_EMOTIONS
 
 OK = "ok"
@@ -54,9 +55,9 @@ class FaceRecord:
 
     def __post_init__(self):
         if self.emotion is not None and self.emotion not in EIGHT:
-            raise ValueError(f"{self.row}: expected an emotion of {', '.join(EIGHT)} or None, got {self.emotion!r}")
+            raise UserError(f"{self.row}: expected an emotion of {', '.join(EIGHT)} or None, got {self.emotion!r}")
         if self.status == OK and self.emotion is None and self.soft_label is None:
-            raise ValueError(f"{self.row}: a row without emotion and soft label needs a status that says why")
+            raise UserError(f"{self.row}: a row without emotion and soft label needs a status that says why")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,9 +102,9 @@ def checked_affect(valence, arousal) -> tuple[float, float]:
         try:
             value = float(given)
         except (TypeError, ValueError):
-            raise ValueError(f"{name} {str(given)[:20]!r} is not a number") from None
+            raise UserError(f"{name} {str(given)[:20]!r} is not a number") from None
         if value != UNKNOWN_AFFECT and not -1 <= value <= 1:
-            raise ValueError(f"{name} {value:g} outside [-1, 1]")
+            raise UserError(f"{name} {value:g} outside [-1, 1]")
         values.append(value)
     return (UNKNOWN_AFFECT, UNKNOWN_AFFECT) if UNKNOWN_AFFECT in values else tuple(values)
 
@@ -111,7 +112,7 @@ def checked_affect(valence, arousal) -> tuple[float, float]:
 def no_label(name: str) -> str:
     """The status of a row whose annotators named one of NON_EMOTIONS."""
     if name not in NON_EMOTIONS:
-        raise ValueError(f"expected one of {', '.join(NON_EMOTIONS)}, got {name!r}")
+        raise UserError(f"expected one of {', '.join(NON_EMOTIONS)}, got {name!r}")
     return f"label {name}"
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from edram_fer.errors import MissingFileError, UserError
 from edram_fer.preprocessing import emotions
 from edram_fer.preprocessing.records import OK, FaceRecord, no_label
 
@@ -38,15 +39,15 @@ def find(source, forms: Callable[[Path], Iterable[Place]], *, dataset: str, look
     elif source.exists():
         found = [place for folder in source.parents[:LEVELS] for place in forms(folder) if source in place.files]
     else:
-        raise FileNotFoundError(f"{dataset} source {source} does not exist")
+        raise MissingFileError(f"{dataset} source {source} does not exist")
     if len(found) == 1:
         return found[0]
     if found:
         listing = "".join(f"\n  {place.files[0] if place.files else place.root} ({place.form})" for place in found)
-        raise ValueError(f"{source} holds {dataset} more than once; name the file or folder to use:{listing}")
+        raise UserError(f"{source} holds {dataset} more than once; name the file or folder to use:{listing}")
     folder = source if source.is_dir() else source.parent
     there = some(sorted(entry.name for entry in folder.iterdir())) or "nothing"
-    raise ValueError(
+    raise UserError(
         f"no {dataset} in {source}. Looked for {looked_for}, up to {LEVELS} levels down (archives must "
         f"be unpacked). There was: {there}"
     )
@@ -131,7 +132,7 @@ def emotion_named(name: str) -> str:
     """The emotion of a folder's name, in any usual spelling. ValueError says why it is none."""
     emotion = emotions.canonical(name)
     if not emotions.is_emotion(emotion):
-        raise ValueError(no_label(emotion))
+        raise UserError(no_label(emotion))
     return emotion
 
 

@@ -10,20 +10,22 @@ import collections
 import hashlib
 from collections.abc import Iterable, Mapping
 
+from edram_fer.errors import UserError
+
 STRICT, PUBLISHED = "strict", "published"
 
 
 def variant(split: str) -> str:
     """`Annotations.variant` of a reader's option: "" for strict. ValueError for another than the two."""
     if split not in (STRICT, PUBLISHED):
-        raise ValueError(f"split: expected {STRICT} or {PUBLISHED}, got {split!r}")
+        raise UserError(f"split: expected {STRICT} or {PUBLISHED}, got {split!r}")
     return "" if split == STRICT else split
 
 
 def folds(subjects: Iterable[str], number: int) -> dict[str, str]:
     """Subject -> "fold_0", "fold_1", ...: in the order of their names, subject i belongs to fold i mod `number`."""
     if isinstance(number, bool) or not isinstance(number, int) or number < 2:
-        raise ValueError(f"folds: expected a whole number from 2, got {number!r}")
+        raise UserError(f"folds: expected a whole number from 2, got {number!r}")
     return {subject: f"fold_{place % number}" for place, subject in enumerate(sorted(set(subjects)))}
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edram_fer.errors import MissingPackageError
+
 STRIDES = (8, 16, 32)  # pixels of the picture for each cell of the three output maps
 OVERLAP, MOST = 0.3, 500  # of two faces the surer one is kept above this overlap (IoU); so many are looked at
 # Bytes of the model file: "640 x 640", the only size that it takes, and "h x w", any size, which is as long.
@@ -62,7 +64,7 @@ def _session(path: Path):
     try:
         import onnxruntime
     except ImportError:
-        raise ImportError("the detector yunet needs ONNX Runtime: pip install 'edram-fer[faces]'") from None
+        raise MissingPackageError("the detector yunet needs ONNX Runtime: pip install 'edram-fer[faces]'") from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # the processes that prepare photos share the cores already
     options.log_severity_level = 3  # or it would warn that the maps are not those of 640 x 640 pixels

@@ -116,10 +116,16 @@ def test_a_run_of_another_model(run, copied, trained):
     assert line.startswith(f"error: {copied}/checkpoints/latest.npz holds the state of another model or optimizer")
 
 
-def test_an_unknown_error_is_one_line_too(run, monkeypatch):
-    monkeypatch.setattr(data, "describe", lambda *args, **kwargs: {}["surprise"])
-    code, _, line = run("inspect", "fer2013")
-    assert code == 1 and line == "error: KeyError: 'surprise' (set EDRAM_FER_TRACEBACK=1 to see where)"
+def test_the_traceback_of_a_fault_is_shown():
+    code = (
+        "from edram_fer import cli, data\n"
+        "def describe(*args, **kwargs): raise ValueError('inside')\n"
+        "data.describe = describe\n"
+        "cli.main(['inspect', 'fer2013'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and "Traceback" in done.stderr and "ValueError: inside" in done.stderr
+    assert done.stderr.strip().splitlines()[-1].startswith("error: this is a fault of edram-fer")
 
 
 def test_the_scripts_end_in_the_same_sentence():

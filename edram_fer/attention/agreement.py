@@ -12,6 +12,8 @@ none without the maps of `baselines` beside it.
 import numpy as np
 from scipy.stats import rankdata
 
+from edram_fer.errors import UserError
+
 EPSILON = 2.22e-16  # of KL: float64's, as in the authors' code
 _CONSTANT = 1e-12  # of a map's largest value: a range below it is rounding
 
@@ -110,13 +112,13 @@ def _cells(shape, fixations):
     points = np.asarray(fixations, float)
     points = points.reshape(0, 2) if points.size == 0 else points
     if points.ndim != 2 or points.shape[1] != 2:
-        raise ValueError(f"fixations must be [F, 2] as (x, y), not {list(points.shape)}")
+        raise UserError(f"fixations must be [F, 2] as (x, y), not {list(points.shape)}")
     height, width = shape
     cells = np.floor(points + 0.5)
     outside = ~((cells >= 0) & (cells < (width, height))).all(axis=1)
     if outside.any():
         x, y = points[outside][0]
-        raise ValueError(
+        raise UserError(
             f"{outside.sum()} of {len(points)} fixations lie outside a map of {width} x {height} pixels, such as "
             f"({x:g}, {y:g})"
         )
@@ -135,7 +137,7 @@ def _checked(saliency):
     saliency = np.asarray(saliency, float)
     if saliency.ndim != 2 or not np.isfinite(saliency).all():
         bad = np.sum(~np.isfinite(saliency))
-        raise ValueError(f"a map must be [H, W] and finite; got {list(saliency.shape)}, {bad} values not finite")
+        raise UserError(f"a map must be [H, W] and finite; got {list(saliency.shape)}, {bad} values not finite")
     return saliency
 
 
@@ -146,14 +148,14 @@ def _is_constant(saliency):
 def _pair(saliency, other):
     saliency, other = _checked(saliency), _checked(other)
     if saliency.shape != other.shape:
-        raise ValueError(f"maps of {list(saliency.shape)} and {list(other.shape)} pixels cannot be compared")
+        raise UserError(f"maps of {list(saliency.shape)} and {list(other.shape)} pixels cannot be compared")
     return saliency, other
 
 
 def _distributions(saliency, other):
     maps = _pair(saliency, other)
     if lowest := min(0, *(values.min() for values in maps)):
-        raise ValueError(f"a map with values below 0 is no distribution; got {lowest:g}")
+        raise UserError(f"a map with values below 0 is no distribution; got {lowest:g}")
     if not all(values.sum() > 0 for values in maps):
-        raise ValueError("a map that is 0 everywhere is no distribution")
+        raise UserError("a map that is 0 everywhere is no distribution")
     return [values / values.sum() for values in maps]

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from edram_fer.errors import UserError
+
 
 def similarity(source, target):
     """The similarity transforms that bring landmarks onto others with the least squared distance.
@@ -44,7 +46,7 @@ def mean_shape(landmarks, rounds=10):
     landmarks = np.asarray(landmarks, float)
     landmarks = landmarks[np.isfinite(landmarks).all(axis=(1, 2))]
     if not len(landmarks):
-        raise ValueError("a mean shape needs a face with all its landmarks")
+        raise UserError("a mean shape needs a face with all its landmarks")
     mean = in_eye_frame(landmarks[0])
     for _ in range(rounds):
         mean = in_eye_frame(apply(similarity(landmarks, mean), landmarks).mean(axis=0))

@@ -8,6 +8,7 @@ import numpy as np
 
 from edram_fer.attention.baselines import other_pictures
 from edram_fer.attention.windows import extents
+from edram_fer.errors import UserError
 
 KINDS = ("mean", "shuffled", "random", "whole")
 
@@ -34,4 +35,4 @@ def alternative(kind, windows, seed=0):
         return np.concatenate([windows[..., :2], centres[..., None]], axis=-1)
     if kind == "whole":
         return np.broadcast_to(np.eye(2, 3), windows.shape).copy()
-    raise ValueError(f"windows: expected one of {', '.join(KINDS)}, got {kind!r}")
+    raise UserError(f"windows: expected one of {', '.join(KINDS)}, got {kind!r}")

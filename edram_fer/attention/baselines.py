@@ -19,6 +19,7 @@ from edram_fer.attention.agreement import all_measures
 from edram_fer.attention.fixations import fixation_map
 from edram_fer.attention.scan_paths import multi_match, scaled, scan_match
 from edram_fer.attention.windows import centres, has_windows, is_recurrent, pixels, weighted_coverage
+from edram_fer.errors import UserError
 from edram_fer.intervals import bootstrap
 
 DEGREE = 0.1  # of the shorter side: a face that fills its crop is about ten degrees wide from where one speaks
@@ -47,7 +48,7 @@ def landmark_map(landmarks, shape, sigma):
     landmarks = np.asarray(landmarks, float)
     known = np.isfinite(landmarks).all(axis=(1, 2))
     if not known.any():
-        raise ValueError(f"none of {len(landmarks)} faces has all 68 landmarks")
+        raise UserError(f"none of {len(landmarks)} faces has all 68 landmarks")
     return fixation_map(landmarks[known].mean(axis=0)[INNER], shape, sigma)
 
 
@@ -57,7 +58,7 @@ def other_pictures(count, seed=0):
     Raises ValueError for fewer than 2 pictures.
     """
     if count < 2:
-        raise ValueError(f"shuffling needs at least 2 pictures, got {count}")
+        raise UserError(f"shuffling needs at least 2 pictures, got {count}")
     order = np.random.default_rng(seed).permutation(count)
     result = np.empty(count, int)
     result[order] = np.roll(order, 1)
@@ -107,7 +108,7 @@ def maps_beside(maps, fixations, shape, sigma, *, landmarks=None, repeats=1000, 
     """
     images = [image for image in maps if (fixations.image == image).any()]
     if not images:
-        raise ValueError(f"none of {len(maps)} maps has fixations")
+        raise UserError(f"none of {len(maps)} maps has fixations")
     candidates = {"model": maps, "centre": dict.fromkeys(images, centre_bias(shape))}
     if landmarks is not None:
         candidates["landmarks"] = dict.fromkeys(images, landmark_map(landmarks, shape, sigma))
@@ -147,7 +148,7 @@ def paths_beside(paths, fixations, shape, *, repeats=1000, seed=0):
         people.setdefault(image, []).append(points)
     images = [image for image in paths if image in people]
     if not images:
-        raise ValueError(f"none of {len(paths)} scan paths has fixations")
+        raise UserError(f"none of {len(paths)} scan paths has fixations")
     pairs = {"model": [[(paths[image], other) for other in people[image]] for image in images]}
     if len(images) > 1:
         turns = [images[turn] for turn in other_pictures(len(images), seed)]
@@ -174,14 +175,14 @@ def of_predictions(found, read, shape, sigma=None, *, landmarks=None, repeats=10
     Raises ValueError for rows without windows of their own, or whose windows miss all pictures.
     """
     if not has_windows(found["windows"]):
-        raise ValueError("the model sees the whole of every picture: there is no place to hold against people's")
+        raise UserError("the model sees the whole of every picture: there is no place to hold against people's")
     looked = np.flatnonzero(np.isin(found["id"].astype(str), read.image.astype(str)))
     names, windows, weights = found["id"][looked].astype(str), found["windows"][looked], found["weights"][looked]
     options = {"repeats": repeats, "seed": seed}
     maps = {name: weighted_coverage(*pair, shape) for name, *pair in zip(names, windows, weights)}
     seen = {name: each for name, each in maps.items() if each.sum() > 0}
     if maps and not seen:
-        raise ValueError(f"the windows lie beside all {len(maps)} pictures that have fixations")
+        raise UserError(f"the windows lie beside all {len(maps)} pictures that have fixations")
     if landmarks is not None and not np.isfinite(landmarks).all(axis=(1, 2)).any():
         landmarks = None
     sigma = DEGREE * min(shape) if sigma is None else sigma

@@ -7,6 +7,8 @@ correlation of the two over the trials, as a z score.
 
 import numpy as np
 
+from edram_fer.errors import UserError
+
 SUMS = ("trials", "right", "mask", "squared", "both")
 
 
@@ -23,7 +25,7 @@ def apertures(centres, shape, sigma):
     Raises ValueError for a sigma that is not positive.
     """
     if not sigma > 0:
-        raise ValueError(f"sigma: expected a positive number of pixels, got {sigma}")
+        raise UserError(f"sigma: expected a positive number of pixels, got {sigma}")
     across, down = (
         np.exp(-((np.arange(side) - np.asarray(centres)[..., axis, None]) ** 2) / (2 * sigma**2))
         for axis, side in enumerate(shape[::-1])

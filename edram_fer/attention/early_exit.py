@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from edram_fer.errors import UserError
 from edram_fer.intervals import bootstrap
 
 THRESHOLDS = np.append(np.linspace(0, 1, 101), np.inf)  # 0: always after the first glimpse; inf: never early
@@ -52,11 +53,11 @@ def curve(truth, probabilities, *, thresholds=THRESHOLDS, subjects=None, repeats
     """
     truth, probabilities = np.asarray(truth), np.asarray(probabilities)
     if probabilities.ndim != 3 or not probabilities.size or truth.shape != probabilities.shape[:1]:
-        raise ValueError(
+        raise UserError(
             f"expected probabilities [n > 0, T, K] and n labels, got {list(probabilities.shape)} and {truth.shape}"
         )
     if bad := np.sum(~np.isfinite(probabilities).all(axis=(1, 2))):
-        raise ValueError(f"probabilities of {bad} of {len(truth)} pictures are not finite")
+        raise UserError(f"probabilities of {bad} of {len(truth)} pictures are not finite")
     steps = probabilities.shape[1]
     right = probabilities.argmax(axis=-1) == truth[:, None]
     last = stops(probabilities, thresholds)

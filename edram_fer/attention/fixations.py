@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edram_fer.errors import MissingFileError, UserError
+
 COLUMNS = ("subject", "image", "start_x", "start_y", "duration")
 _TOLD = 5  # bad rows in an error
 
@@ -78,7 +80,7 @@ def read(path, shapes, *, outside="raise"):
     of all bad rows.
     """
     if outside not in ("raise", "leave out"):
-        raise ValueError(f"outside: expected 'raise' or 'leave out', got {outside!r}")
+        raise UserError(f"outside: expected 'raise' or 'leave out', got {outside!r}")
     good, bad, unknown, beside = [], [], Counter(), 0
     for line, row in _rows(path):
         fault = _malformed(row)
@@ -98,7 +100,7 @@ def read(path, shapes, *, outside="raise"):
             good.append((row["subject"], row["image"], *numbers, row.get("label") or ""))
     if bad:
         more = f"; and {len(bad) - _TOLD} more bad rows" if len(bad) > _TOLD else ""
-        raise ValueError(f"{path}, " + "; ".join(bad[:_TOLD]) + more)
+        raise UserError(f"{path}, " + "; ".join(bad[:_TOLD]) + more)
     return _table(good, dict(unknown), beside)
 
 
@@ -107,7 +109,7 @@ def read_of(path, ids, shape, *, outside="raise"):
     found = read(path, {str(name): shape for name in ids}, outside=outside)
     if not len(found):
         names = f"; it names {', '.join(sorted(found.unknown)[:3])}" if found.unknown else ""
-        raise ValueError(f"{path}: no fixation on any of the {len(ids)} pictures, such as {ids[0]}{names}")
+        raise UserError(f"{path}: no fixation on any of the {len(ids)} pictures, such as {ids[0]}{names}")
     return found
 
 
@@ -126,17 +128,17 @@ def fixation_map(points, shape, sigma, weights=None):
     points = np.asarray(points, float).reshape(-1, 2)
     sigma = np.broadcast_to(np.asarray(sigma, float), 2)
     if not (sigma > 0).all():
-        raise ValueError(f"sigma must be above 0 pixels, got {sigma.tolist()}")
+        raise UserError(f"sigma must be above 0 pixels, got {sigma.tolist()}")
     weights = np.ones(len(points)) if weights is None else np.asarray(weights, float)
     if weights.shape != (len(points),) or not (weights >= 0).all():
-        raise ValueError(f"expected {len(points)} weights of at least 0, got {weights.tolist()}")
+        raise UserError(f"expected {len(points)} weights of at least 0, got {weights.tolist()}")
     columns, rows = (
         np.exp(-(((np.arange(size) - points[:, axis, None]) / sigma[axis]) ** 2) / 2)
         for axis, size in ((0, shape[1]), (1, shape[0]))
     )
     total = (rows * weights[:, None]).T @ columns
     if not total.sum() > 0:
-        raise ValueError(f"a map of fixations needs one with a weight above 0 near it; got {len(points)} fixations")
+        raise UserError(f"a map of fixations needs one with a weight above 0 near it; got {len(points)} fixations")
     return total / total.sum()
 
 
@@ -149,16 +151,16 @@ def _rows(path):
             missing = [name for name in COLUMNS if name not in reader.fieldnames]
             if missing:
                 found = ", ".join(reader.fieldnames) or "nothing"
-                raise ValueError(f"{path} lacks the columns {', '.join(missing)}; its first line holds {found}")
+                raise UserError(f"{path} lacks the columns {', '.join(missing)}; its first line holds {found}")
             if twice := [name for name in COLUMNS if reader.fieldnames.count(name) > 1]:
-                raise ValueError(f"{path} names the columns {', '.join(twice)} more than once")
+                raise UserError(f"{path} names the columns {', '.join(twice)} more than once")
             for row in reader:
                 texts = {name: text.strip() if isinstance(text, str) else text for name, text in row.items()}
                 yield reader.line_num, texts
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path} is missing; expected a CSV file of fixations") from None
+        raise MissingFileError(f"{path} is missing; expected a CSV file of fixations") from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} is not readable as CSV: {error}") from error
+        raise UserError(f"{path} is not readable as CSV: {error}") from error
 
 
 def _malformed(row):

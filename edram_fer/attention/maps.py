@@ -7,6 +7,7 @@ pictures or a step whose windows all miss the image, is nan.
 import numpy as np
 
 from edram_fer.attention.windows import grouped_coverage, weighted_coverage
+from edram_fer.errors import UserError
 
 
 def densities(windows, weights, groups, order, shape, *, by_step=True):
@@ -27,7 +28,7 @@ def densities(windows, weights, groups, order, shape, *, by_step=True):
     windows, weights, groups = np.asarray(windows), np.asarray(weights), np.asarray(groups, dtype=object)
     count, steps = windows.shape[:2]
     if weights.shape != (count, steps) or groups.shape != (count,):
-        raise ValueError(
+        raise UserError(
             f"expected weights [{count}, {steps}] and {count} groups for windows {list(windows.shape)}, "
             f"got {list(weights.shape)} and {list(groups.shape)}"
         )
@@ -82,7 +83,7 @@ def difference(maps, reference):
     """
     maps, reference = _densities(maps), _densities(reference)
     if maps.shape[-2:] != reference.shape[-2:]:
-        raise ValueError(f"maps of {list(maps.shape[-2:])} and {list(reference.shape[-2:])} pixels cannot be compared")
+        raise UserError(f"maps of {list(maps.shape[-2:])} and {list(reference.shape[-2:])} pixels cannot be compared")
     return maps - reference
 
 
@@ -115,5 +116,5 @@ def _densities(maps):
     maps = np.asarray(maps, float)
     total = maps.sum(axis=(-2, -1))
     if not np.all(np.isnan(total) | np.isclose(total, 1)):
-        raise ValueError(f"expected densities, which sum to 1, got sums from {np.nanmin(total)} to {np.nanmax(total)}")
+        raise UserError(f"expected densities, which sum to 1, got sums from {np.nanmin(total)} to {np.nanmax(total)}")
     return maps

@@ -7,6 +7,8 @@ the true class's probability falls, the picture matters.
 
 import numpy as np
 
+from edram_fer.errors import UserError
+
 _AT_ONCE = 512  # pictures that are held and asked about at a time
 
 
@@ -25,9 +27,9 @@ def corners(shape, window, stride):
     """
     if not 1 <= window <= min(shape):
         height, width = shape
-        raise ValueError(f"window: expected 1 to {min(shape)} pixels for pictures of {height} x {width}, got {window}")
+        raise UserError(f"window: expected 1 to {min(shape)} pixels for pictures of {height} x {width}, got {window}")
     if not 1 <= stride <= window:
-        raise ValueError(f"stride: expected 1 to {window} pixels, else some stay uncovered; got {stride}")
+        raise UserError(f"stride: expected 1 to {window} pixels, else some stay uncovered; got {stride}")
     rows, columns = (np.unique([*range(0, side - window, stride), side - window]) for side in shape)
     return np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
 

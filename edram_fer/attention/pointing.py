@@ -9,6 +9,7 @@ from scipy.ndimage import distance_transform_edt
 from sklearn.metrics import roc_auc_score
 
 from edram_fer.attention.baselines import centre_bias, other_pictures
+from edram_fer.errors import UserError
 from edram_fer.intervals import bootstrap
 
 
@@ -50,7 +51,7 @@ def pointing(maps, masks, *, tolerance=0, seed=0, repeats=1000):
     kept = masks.any(axis=(1, 2)) & ~masks.all(axis=(1, 2))
     kept &= np.all([np.isfinite(values).all(axis=(1, 2)) for values in maps.values()], axis=0)
     if not kept.any():
-        raise ValueError(f"none of {len(masks)} pictures has both maps and a mask that is neither empty nor full")
+        raise UserError(f"none of {len(masks)} pictures has both maps and a mask that is neither empty nor full")
     count, masks = int(kept.sum()), masks[kept]
     maps = {name: np.asarray(values)[kept] for name, values in maps.items()}
     if count > 1:
@@ -75,10 +76,10 @@ def pointing(maps, masks, *, tolerance=0, seed=0, repeats=1000):
 
 def _check(maps, masks, tolerance):
     if not tolerance >= 0:
-        raise ValueError(f"tolerance: expected 0 or more pixels, got {tolerance}")
+        raise UserError(f"tolerance: expected 0 or more pixels, got {tolerance}")
     for name, values in maps.items():
         if np.shape(values) != masks.shape:
-            raise ValueError(
+            raise UserError(
                 f"maps {name!r} and masks must be [n, H, W] of the same pictures, got "
                 f"{list(np.shape(values))} and {list(masks.shape)}"
             )

@@ -17,6 +17,7 @@ from scipy.spatial import ConvexHull
 from edram_fer.attention.alignment import apply, similarity
 from edram_fer.attention.template import TEMPLATE
 from edram_fer.attention.windows import coverage
+from edram_fer.errors import UserError
 from edram_fer.intervals import bootstrap
 
 LANDMARKS = {
@@ -78,7 +79,7 @@ def looked_at(windows, weights, landmarks, shape, **options):
     landmarks = _checked(landmarks)
     windows, weights = np.asarray(windows, float), np.asarray(weights, float)
     if not len(windows) == len(weights) == len(landmarks):
-        raise ValueError(f"{len(windows)} windows, {len(weights)} weights and {len(landmarks)} faces do not match")
+        raise UserError(f"{len(windows)} windows, {len(weights)} weights and {len(landmarks)} faces do not match")
     count, steps = windows.shape[:2]
     mass, area = np.empty((count, steps, len(REGIONS))), np.empty((count, len(REGIONS)))
     size = max(1, _CHUNK // (max(steps, len(REGIONS)) * shape[0] * shape[1]))
@@ -185,5 +186,5 @@ def _template_map(template, margin):
 def _checked(landmarks):
     landmarks = np.asarray(landmarks, float)
     if landmarks.ndim != 3 or landmarks.shape[1:] != (68, 2):
-        raise ValueError(f"landmarks must be [n, 68, 2], not {list(landmarks.shape)}")
+        raise UserError(f"landmarks must be [n, 68, 2], not {list(landmarks.shape)}")
     return landmarks

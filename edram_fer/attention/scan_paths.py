@@ -6,6 +6,8 @@ pixels there. Durations are not used: a model's glimpses have none.
 
 import numpy as np
 
+from edram_fer.errors import MissingPackageError, UserError
+
 INSTALL = 'MultiMatch needs the package multimatch-gaze: pip install "edram-fer[scanpaths]"'
 MULTI_MATCH = ("shape", "direction", "length", "position")
 
@@ -42,7 +44,7 @@ def scan_match(path, other, *, bins=(8, 8), threshold=3.5, gap=0.0):
     Raises ValueError for arguments out of range.
     """
     if not threshold > 0 or gap > 0 or min(bins) < 1:
-        raise ValueError(f"expected threshold > 0, gap <= 0 and bins >= 1, got {threshold}, {gap} and {tuple(bins)}")
+        raise UserError(f"expected threshold > 0, gap <= 0 and bins >= 1, got {threshold}, {gap} and {tuple(bins)}")
     cells, others = (_cells(points, bins) for points in (path, other))
     longer = max(cells.shape[-2], others.shape[-2])
     shape = np.broadcast_shapes(cells.shape[:-2], others.shape[:-2])
@@ -69,7 +71,7 @@ def multi_match(path, other, shape):
     try:
         from multimatch_gaze import docomparison
     except ImportError as error:
-        raise ImportError(INSTALL) from error
+        raise MissingPackageError(INSTALL) from error
     border = np.array(shape[::-1]) - 0.5
     paths = [np.clip(_finite(points), -0.5, border).reshape(-1, 2) for points in (path, other)]
     if min(map(len, paths)) < 3:
@@ -91,7 +93,7 @@ def _cells(points, bins):
 def _finite(points):
     points = np.asarray(points, float)
     if points.ndim < 2 or points.shape[-1] != 2 or not np.isfinite(points).all():
-        raise ValueError(f"a path must be [..., N, 2] and finite, got {list(points.shape)}")
+        raise UserError(f"a path must be [..., N, 2] and finite, got {list(points.shape)}")
     return points
 
 

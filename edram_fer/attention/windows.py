@@ -11,6 +11,8 @@ right angle has a0 = a4 = 0 and covers as much as before.
 
 import numpy as np
 
+from edram_fer.errors import UserError
+
 OFF_MIDDLE = 0.1  # distance of a centre from the middle, in [-1, 1], from which on its place has another name
 COLLAPSED = 0.02  # spread of the centres, in [-1, 1], below which a step looks at the same place of every image
 _UNIT_CORNERS = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], float)
@@ -47,12 +49,12 @@ def check_weighed(name, windows, recurrent):
     against each other: N > 1, and not `recurrent`, whose windows follow each other with equal weights."""
     count = np.shape(windows)[1]
     if recurrent:
-        raise ValueError(
+        raise UserError(
             f"{name}: expected a model that weighs several windows of a picture, got {count} glimpses of a recurrent "
             f"one, which follow each other with equal weights"
         )
     if count < 2:
-        raise ValueError(f"{name}: expected a model that weighs several windows of a picture, got one window")
+        raise UserError(f"{name}: expected a model that weighs several windows of a picture, got one window")
 
 
 def centres(windows):
@@ -145,9 +147,9 @@ def grouped_coverage(windows, weights, group, groups, shape):
     windows = _checked(windows)
     weights, group = (np.broadcast_to(values, windows.shape[:-2]).ravel() for values in (weights, group))
     if not np.all(np.isfinite(weights) & (weights >= 0)):
-        raise ValueError("weights of windows must be finite and non-negative")
+        raise UserError("weights of windows must be finite and non-negative")
     if group.max(initial=-1) >= groups:
-        raise ValueError(f"expected group numbers below {groups}, got {group.max()}")
+        raise UserError(f"expected group numbers below {groups}, got {group.max()}")
     order = np.argsort(group, kind="stable")  # then a chunk holds few groups, and few maps are held at once
     order = order[group[order] >= 0]
     flat, weights, group = windows.reshape(-1, 2, 3)[order], weights[order], group[order]
@@ -168,7 +170,7 @@ def density(windows, weights, shape):
     total = weighted_coverage(windows, weights, shape)
     if not total.sum() > 0:
         count = np.size(windows) // 6
-        raise ValueError(f"a density needs a window that covers some of the image; none of {count} does")
+        raise UserError(f"a density needs a window that covers some of the image; none of {count} does")
     return total / total.sum()
 
 
@@ -234,9 +236,9 @@ def glimpse_statistics(windows):
 def _checked(windows):
     windows = np.asarray(windows, float)
     if windows.shape[-2:] != (2, 3):
-        raise ValueError(f"windows must be [..., 2, 3], not {list(windows.shape)}")
+        raise UserError(f"windows must be [..., 2, 3], not {list(windows.shape)}")
     if not np.isfinite(windows).all():
-        raise ValueError(f"{np.sum(~np.isfinite(windows).all(axis=(-2, -1)))} windows have entries that are not finite")
+        raise UserError(f"{np.sum(~np.isfinite(windows).all(axis=(-2, -1)))} windows have entries that are not finite")
     return windows
 
 

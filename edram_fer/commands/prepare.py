@@ -7,6 +7,7 @@ import typer
 
 from edram_fer import startup
 from edram_fer.commands.options import DataDir
+from edram_fer.errors import UserError
 from edram_fer.recipes import settings
 
 DATA_SETS = (
@@ -69,7 +70,7 @@ def _settings(given):
     pairs = [text.partition("=") for text in given]
     for text, (_, equals, _) in zip(given, pairs):
         if not equals:
-            raise ValueError(f"--set: expected key=value, got {text!r}")
+            raise UserError(f"--set: expected key=value, got {text!r}")
     return {key: settings.value_of(value) for key, _, value in pairs}
 
 

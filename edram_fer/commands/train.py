@@ -9,6 +9,7 @@ import typer
 
 from edram_fer import startup
 from edram_fer.commands.options import DataDir
+from edram_fer.errors import UserError
 
 
 def train(
@@ -76,7 +77,7 @@ def sweep(
     for setting in [*(vary or []), *([f"zoom_limit={zoom_limit}"] if zoom_limit else [])]:
         key, equals, values = setting.partition("=")
         if not equals or not all(values.split(",")):
-            raise ValueError(f"--vary: expected KEY=VALUE,VALUE, got {setting!r}")
+            raise UserError(f"--vary: expected KEY=VALUE,VALUE, got {setting!r}")
         varied[key] = values.split(",")
     out = out or Path("runs") / recipe
     runs = sweeps.grid(recipe, varied, seeds, settings or [])

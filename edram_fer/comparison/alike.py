@@ -8,6 +8,7 @@ from edram_fer import attention, intervals
 from edram_fer.attention import agreement, baselines
 from edram_fer.attention.maps import normalised
 from edram_fer.comparison.looks import common_steps
+from edram_fer.errors import UserError
 
 MEASURES = ("cc", "sim", "nss", "auc_judd")
 
@@ -96,7 +97,7 @@ def people_rows(runs, read, shape, *, landmarks=None, repeats=1000, seed=0):
         try:
             found = baselines.of_predictions(run.found, read, shape, landmarks=landmarks, repeats=repeats, seed=seed)
         except ValueError as error:
-            raise ValueError(f"{run.name}: {error}") from error
+            raise UserError(f"{run.name}: {error}") from error
         for part in filter(None, (found["maps"], found["paths"])):
             for name, measure in ((name, measure) for name, told in part.items() for measure in told):
                 told = part[name][measure]

@@ -6,6 +6,7 @@ import numpy as np
 
 from edram_fer import attention
 from edram_fer.comparison.runs import read
+from edram_fer.errors import UserError
 
 FORMATS = (".png", ".svg", ".pdf")
 
@@ -34,9 +35,9 @@ def crops(folders, out, *, split=None, pictures=None, titles=None, data=None, da
 
     out = Path(out)
     if out.suffix not in FORMATS:
-        raise ValueError(f"out: expected a file that ends in {', '.join(FORMATS)}, got {out}")
+        raise UserError(f"out: expected a file that ends in {', '.join(FORMATS)}, got {out}")
     if titles is not None and len(titles) != len(folders):
-        raise ValueError(f"titles: expected one for each of {len(folders)} runs, got {len(titles)}")
+        raise UserError(f"titles: expected one for each of {len(folders)} runs, got {len(titles)}")
     runs = read(folders, split, fewest=1)
     for run in runs.runs:
         attention.check_weighed(run.evaluated.folder, run.found["windows"], run.recurrent)
@@ -61,5 +62,5 @@ def _places(ids, wanted, split):
     place = {str(name): row for row, name in enumerate(ids)}
     for name in wanted:
         if name not in place:
-            raise ValueError(f"picture: {name!r} is not among the {len(ids)} of split {split}, such as {ids[0]!r}")
+            raise UserError(f"picture: {name!r} is not among the {len(ids)} of split {split}, such as {ids[0]!r}")
     return [place[name] for name in wanted]

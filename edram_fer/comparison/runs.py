@@ -7,6 +7,7 @@ import numpy as np
 
 from edram_fer.attention import has_windows
 from edram_fer.attention.windows import is_recurrent
+from edram_fer.errors import UserError
 from edram_fer.run.evaluated import Evaluated
 
 ROWS = ("id", "truth", "prediction", "steps", "probabilities", "windows", "weights", "true_affect", "affect")
@@ -97,10 +98,10 @@ def read(folders, split=None, *, fewest=2):
     """
     folders = [Path(folder) for folder in folders]
     if len(folders) < fewest:
-        raise ValueError(f"expected {_NUMBERS[fewest]} or more runs to compare, got {len(folders)}")
+        raise UserError(f"expected {_NUMBERS[fewest]} or more runs to compare, got {len(folders)}")
     for index, folder in enumerate(folders):
         if folder.resolve() in [other.resolve() for other in folders[:index]]:
-            raise ValueError(f"{folder} is given twice: expected different runs")
+            raise UserError(f"{folder} is given twice: expected different runs")
     evaluated = [Evaluated(folder) for folder in folders]
     first = evaluated[0]
     for other in evaluated[1:]:
@@ -124,11 +125,11 @@ def _split(evaluated, wanted):
         common = [name for name in evaluated[0].splits if all(name in run.splits for run in evaluated)]
         if not common:
             each = "; ".join(f"{run.folder}: {', '.join(run.splits)}" for run in evaluated)
-            raise ValueError(f"the runs were evaluated on no split in common ({each})")
+            raise UserError(f"the runs were evaluated on no split in common ({each})")
         return common[0]
     for run in evaluated:
         if wanted not in run.splits:
-            raise ValueError(
+            raise UserError(
                 f"{run.folder} was not evaluated on split {wanted!r}, only on {', '.join(run.splits)}; "
                 f"edram-fer evaluate {run.folder} --split {wanted} does it"
             )
@@ -140,7 +141,7 @@ def _rows(run, split, emotions):
     found = run.predictions(split)
     names, times = np.unique(found["id"].astype(str), return_counts=True)
     if (times > 1).any():
-        raise ValueError(f"{run.folder}, split {split}: picture {str(names[times > 1][0])!r} has more than one row")
+        raise UserError(f"{run.folder}, split {split}: picture {str(names[times > 1][0])!r} has more than one row")
     return _chosen(found, np.flatnonzero(np.isin(found["truth"].astype(str), found["emotions"])))
 
 
@@ -164,7 +165,7 @@ def _same_data(first, other):
 
 def _same(what, first, value, other, value_of_other):
     if value != value_of_other:
-        raise ValueError(f"{what}: {first.folder} has {value}, {other.folder} has {value_of_other}; expected the same")
+        raise UserError(f"{what}: {first.folder} has {value}, {other.folder} has {value_of_other}; expected the same")
 
 
 def _same_emotions(first, rows, other, rows_of_other):
@@ -177,13 +178,13 @@ def _same_pictures(first, rows, other, rows_of_other):
     if lacking := [name for name in truth if name not in truth_of_other] or [
         name for name in truth_of_other if name not in truth
     ]:
-        raise ValueError(
+        raise UserError(
             f"{first.folder} and {other.folder} were not evaluated on the same pictures: {lacking[0]!r} is only in one "
             f"of them ({len(truth)} and {len(truth_of_other)} pictures)"
         )
     for name, emotion in truth.items():
         if emotion != truth_of_other[name]:
-            raise ValueError(
+            raise UserError(
                 f"picture {name!r} is {emotion} in {first.folder} and {truth_of_other[name]} in {other.folder}: "
                 f"expected the same labels"
             )

@@ -11,6 +11,7 @@ import numpy as np
 
 from edram_fer.attention import agreement, regions
 from edram_fer.comparison.looks import ALL
+from edram_fer.errors import UserError
 from edram_fer.studies import resumable
 from edram_fer.studies.saliency.occlusion import FILE
 
@@ -58,9 +59,9 @@ def maps(runs, shape):
             continue
         drop = arrays["drop"].astype(float)
         if drop.shape[1:] != tuple(shape):
-            raise ValueError(f"{path}: maps of {list(drop.shape[1:])} pixels, the pictures have {list(shape)}")
+            raise UserError(f"{path}: maps of {list(drop.shape[1:])} pixels, the pictures have {list(shape)}")
         if strange := [name for name in arrays["id"] if name not in known]:
-            raise ValueError(f"{path}: picture {str(strange[0])!r} is not among the {len(known)} of split {runs.split}")
+            raise UserError(f"{path}: picture {str(strange[0])!r} is not among the {len(known)} of split {runs.split}")
         truth = arrays["emotions"][arrays["label"]]
         found[run.name] = Occlusion(settings, drop, arrays["id"], truth)
     return found

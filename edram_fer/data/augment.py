@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from edram_fer.data import erasing
+from edram_fer.errors import UserError
 from edram_fer.models.spatial_transformer import sample
 
 
@@ -42,7 +43,7 @@ class Augmentation:
         for field in dataclasses.fields(self):
             value, limit = getattr(self, field.name), largest.get(field.name, 1.0)
             if not isinstance(value, (int, float)) or not 0 <= value <= limit:
-                raise ValueError(f"augmentation.{field.name}: expected a number in [0, {limit:g}], got {value!r}")
+                raise UserError(f"augmentation.{field.name}: expected a number in [0, {limit:g}], got {value!r}")
 
 
 NONE = Augmentation(rotation=0, shift=0, zoom=0, shear=0, flip=0)

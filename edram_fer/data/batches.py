@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from edram_fer.data import augment, erasing, landmarks, mixup, open_source
+from edram_fer.errors import UserError
 from edram_fer.preprocessing.emotions import EIGHT
 
 
@@ -67,7 +68,7 @@ class Batches:
         object.__setattr__(self, "counts", np.bincount(lookup[labels[self.kept]], minlength=len(self.classes)))
         if not len(self.kept) or (self.augmentation and len(self.kept) < self.batch_size):
             need = self.batch_size if self.augmentation else 1
-            raise ValueError(
+            raise UserError(
                 f"{self.source}, split {self.split}: expected at least {need} pictures of {', '.join(self.classes)}, "
                 f"found {len(self.kept)} among {len(labels)}"
             )
@@ -80,7 +81,7 @@ class Batches:
             return
         features = self.opened.encoded(self.split)[0]
         if self.soft and (features["soft_label"][self.kept].max(axis=1) == 1).all():
-            raise ValueError(f"{where}: labels=soft needs soft labels, these are all hard; try ferplus/probability")
+            raise UserError(f"{where}: labels=soft needs soft labels, these are all hard; try ferplus/probability")
         if self.has_landmarks:
             landmarks.check(features["landmarks"][self.kept], where)
 

@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops
 
 from edram_fer.attention.regions import LANDMARKS
+from edram_fer.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ def check(landmarks, where):
     """
     missing = ~np.isfinite(landmarks).all(axis=(1, 2))
     if missing.all():
-        raise ValueError(f"{where}: none of {len(missing)} faces has landmarks, by which the model finds where to look")
+        raise UserError(f"{where}: none of {len(missing)} faces has landmarks, by which the model finds where to look")
     if missing.any():
         log.warning(
             "%s: %d of %d faces have no landmarks: crops of them are the whole face, glimpses are not guided",

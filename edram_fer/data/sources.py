@@ -16,6 +16,7 @@ import numpy as np
 
 from edram_fer import files
 from edram_fer.data import face_landmarks
+from edram_fer.errors import MissingFileError, UserError
 
 
 def default_data_dir():
@@ -83,7 +84,7 @@ def write_arrays(source, path, *, data_dir=None, find_landmarks=False):
     """
     path, description = Path(path), describe(source, data_dir=data_dir)
     if path.suffix != ".npz":
-        raise ValueError(f"{path}: an arrays file ends in .npz")
+        raise UserError(f"{path}: an arrays file ends in .npz")
     content = {key: np.array(description[key]) for key in ("source", "version", "fingerprint", "emotions")}
     content["faces"] = np.array(json.dumps(description["faces"]))
     for split in description["splits"]:
@@ -112,7 +113,7 @@ def open_source(source, data_dir, extra=()):
         opened = _Prepared(str(source), Path(data_dir or default_data_dir()), extra)
     for feature in extra:
         if feature not in opened.features:
-            raise ValueError(f"{source} holds no {feature}{_WHERE_FROM.get(feature, '')}")
+            raise UserError(f"{source} holds no {feature}{_WHERE_FROM.get(feature, '')}")
     return opened
 
 
@@ -139,13 +140,13 @@ class _ArraysFile:
             self.splits = {n.split("/")[0]: len(self.content[n]) for n in names if n.endswith("/emotion")}
             self.faces = json.loads(str(self.content["faces"])) if "faces" in names else None
         except FileNotFoundError:
-            raise FileNotFoundError(f"{path} is missing; expected an arrays file") from None
+            raise MissingFileError(f"{path} is missing; expected an arrays file") from None
         except (*_DAMAGED, AttributeError) as error:  # an .npy under a false name has no `files`
-            raise ValueError(f"{path} is no whole arrays file: {error}") from error
+            raise UserError(f"{path} is no whole arrays file: {error}") from error
         missing = {f"{s}/{f}" for s in self.splits for f in ("image", "affect", "id")} - set(names)
         if missing or not self.splits:
             lacking = ", ".join(sorted(missing)) or "any <split>/emotion"
-            raise ValueError(f"{path} is no whole arrays file: it lacks {lacking}")
+            raise UserError(f"{path} is no whole arrays file: it lacks {lacking}")
 
     @functools.cached_property
     def shape(self):
@@ -168,7 +169,7 @@ class _ArraysFile:
         try:
             return {n.removeprefix(prefix): self.content[n] for n in self.content.files if n.startswith(prefix)}
         except _DAMAGED as error:
-            raise ValueError(f"{self.path}, split {split}: not readable: {error}") from error
+            raise UserError(f"{self.path}, split {split}: not readable: {error}") from error
 
     def encoded(self, split):
         return self.arrays(split), None
@@ -232,9 +233,9 @@ def _parts(split, opened):
     for name in names:
         if name not in opened.splits:
             whole = f" in {split!r}" if len(names) > 1 else ""
-            raise ValueError(f"split: expected one of {', '.join(opened.splits)}, got {name!r}{whole}")
+            raise UserError(f"split: expected one of {', '.join(opened.splits)}, got {name!r}{whole}")
         if names.count(name) > 1:
-            raise ValueError(f"split: {name!r} stands in {split!r} more than once")
+            raise UserError(f"split: {name!r} stands in {split!r} more than once")
     return names
 
 

@@ -4,6 +4,7 @@ import numpy as np
 from keras import ops
 
 from edram_fer.data import landmarks
+from edram_fer.errors import UserError
 from edram_fer.models.region_attention.crops import centre, matrix
 from edram_fer.models.spatial_transformer import sample
 
@@ -30,7 +31,7 @@ def ten_crops(pictures, share):
     Raises ValueError for a share out of its range.
     """
     if not 0 < share <= 1:
-        raise ValueError(f"ten_crop: expected a share of the picture's side in (0, 1], got {share!r}")
+        raise UserError(f"ten_crop: expected a share of the picture's side in (0, 1], got {share!r}")
     return _ten_crops(pictures, share)
 
 

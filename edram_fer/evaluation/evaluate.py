@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from edram_fer import data as prepared
 from edram_fer import files
 from edram_fer.data import landmarks, views
+from edram_fer.errors import UserError
 from edram_fer.evaluation import cost, inference, summary
 from edram_fer.run import checkpoints, environment, layout, predictions
 
@@ -58,7 +59,7 @@ def evaluate(run, *, splits=("test",), data=None, data_dir=None, batch_size=128,
             for name, outputs in _predictions(model, split, given, batch_size, flip, ten_crop):
                 tables.append(predictions.table(name, pictures, outputs, names, model.emotions))
         except inference.NotFinite as error:
-            raise ValueError(error.of(pictures["id"], split)) from error
+            raise UserError(error.of(pictures["id"], split)) from error
     rows = pa.concat_tables(tables, promote_options="default")
     identity = _identification(recipe, source, model)
     identity["parameters"] = cost.parameters(model)
@@ -134,7 +135,7 @@ def _named(function, part, split):
     try:
         return function(part)
     except ValueError as error:
-        raise ValueError(f"split {split}: {error}") from error
+        raise UserError(f"split {split}: {error}") from error
 
 
 def _identification(recipe, source, model):

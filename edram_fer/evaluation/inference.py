@@ -3,11 +3,12 @@
 import numpy as np
 
 from edram_fer import data as prepared
+from edram_fer.errors import UserError
 from edram_fer.preprocessing.records import UNKNOWN_AFFECT
 from edram_fer.run import layout
 
 
-class NotFinite(ValueError):
+class NotFinite(UserError):
     """An output of a model is nan or infinite; `rows` int [m] are the numbers of these pictures."""
 
     def __init__(self, message, rows):
@@ -27,7 +28,7 @@ def inputs(model, pictures):
     """
     wanted = model.input_shapes()
     if missing := [name for name in wanted if name not in pictures]:
-        raise ValueError(
+        raise UserError(
             f"the model needs {', '.join(missing)}, which the data set does not have; of photos "
             f"`prepare ... --landmarks` finds them"
         )
@@ -91,7 +92,7 @@ def labelled(run, model, split, *, data=None, data_dir=None):
     labels = np.array([order[label] if label >= 0 else -1 for label in pictures["emotion"]], int)
     known = labels >= 0
     if not known.any():
-        raise ValueError(f"split {split}: no picture has an emotion that the model knows ({', '.join(model.emotions)})")
+        raise UserError(f"split {split}: no picture has an emotion that the model knows ({', '.join(model.emotions)})")
     return {name: values[known] for name, values in pictures.items()}, labels[known]
 
 
@@ -102,7 +103,7 @@ def _softmax(logits):
 
 def _check_size(model, images):
     if images.ndim != 4 or not len(images):
-        raise ValueError(f"pictures must be [n > 0, H, W, C], not {list(images.shape)}")
+        raise UserError(f"pictures must be [n > 0, H, W, C], not {list(images.shape)}")
     expected = model.input_shapes()["image"][1:]
     if images.shape[1:] != expected:
-        raise ValueError(f"the model takes pictures of H x W x C = {expected}, these have {images.shape[1:]}")
+        raise UserError(f"the model takes pictures of H x W x C = {expected}, these have {images.shape[1:]}")

@@ -10,6 +10,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_fscore_support
 
 from edram_fer import intervals
+from edram_fer.errors import UserError
 
 DIMENSIONS = ("valence", "arousal")
 
@@ -103,7 +104,7 @@ def classification(truth, probabilities, emotions, *, subjects=None, repeats=100
     truth, probabilities = np.asarray(truth), np.asarray(probabilities)
     if not len(truth) or probabilities.shape[::2] != (len(truth), len(emotions)):
         expected = f"[{len(truth)} > 0, T, {len(emotions)}]"
-        raise ValueError(f"scores need probabilities of shape {expected}, got {list(probabilities.shape)}")
+        raise UserError(f"scores need probabilities of shape {expected}, got {list(probabilities.shape)}")
     steps, classes = probabilities.argmax(axis=-1), len(emotions)
     prediction, right = steps[:, -1], steps == truth[:, None]
     counts = confusion(truth, prediction, classes)
@@ -155,7 +156,7 @@ def compare(right_a, right_b, *, subjects=None, repeats=1000, seed=0):
     """
     right_a, right_b = np.asarray(right_a, bool), np.asarray(right_b, bool)
     if right_a.shape != right_b.shape or not right_a.size:
-        raise ValueError(f"expected answers to the same pictures, got {right_a.shape} and {right_b.shape}")
+        raise UserError(f"expected answers to the same pictures, got {right_a.shape} and {right_b.shape}")
     gain = right_a.astype(float) - right_b
     only_a, only_b = int((gain > 0).sum()), int((gain < 0).sum())
     interval = intervals.bootstrap(

@@ -3,6 +3,7 @@
 import numpy as np
 
 from edram_fer import attention
+from edram_fer.errors import UserError
 from edram_fer.evaluation import scores as measures
 from edram_fer.preprocessing.emotions import EMOTIONS
 from edram_fer.run import predictions
@@ -26,7 +27,7 @@ def scores(rows, *, repeats=1000, seed=0):
     known = np.isin(found["truth"].astype(str), emotions)
     left_out, counts = np.unique([name or "unknown" for name in found["truth"][~known]], return_counts=True)
     if not known.any():
-        raise ValueError(f"no picture has an emotion that the model knows ({', '.join(emotions)})")
+        raise UserError(f"no picture has an emotion that the model knows ({', '.join(emotions)})")
     truth = np.array([emotions.index(name) for name in found["truth"][known]])
     options = {"repeats": repeats, "seed": seed}
     options["subjects"] = None if found["subjects"] is None else found["subjects"][known]

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from edram_fer.attention.windows import COLLAPSED
+from edram_fer.errors import MissingFileError, UserError
 from edram_fer.figures.style import BLUE, MUTED, ORANGE, step_colours, styled
 
 ACCURACIES = ("emotion_accuracy", "accuracy")
@@ -23,12 +24,12 @@ def read_history(path):
             reader = csv.DictReader(source)
             rows = list(reader)
         if not rows:
-            raise ValueError("no epochs")
+            raise UserError("no epochs")
         return {name: np.array([float(row[name] or "nan") for row in rows]) for name in reader.fieldnames}
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path} is missing: the run has no training history") from None
+        raise MissingFileError(f"{path} is missing: the run has no training history") from None
     except (ValueError, TypeError, KeyError, csv.Error) as error:
-        raise ValueError(f"{path} is not a readable training history: {error}") from error
+        raise UserError(f"{path} is not a readable training history: {error}") from error
 
 
 @styled

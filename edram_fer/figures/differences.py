@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap, Normalize
 
+from edram_fer.errors import UserError
 from edram_fer.figures.mosaic import label_bar, mosaic
 from edram_fer.figures.style import styled
 
@@ -30,7 +31,7 @@ def difference_maps(faces, differences, labels, titles=(), *, meaning="more or l
     """
     differences = np.asarray(differences, float)
     if not len(faces) == len(differences) == len(labels):
-        raise ValueError(f"{len(faces)} faces, {len(differences)} rows of maps and {len(labels)} labels do not match")
+        raise UserError(f"{len(faces)} faces, {len(differences)} rows of maps and {len(labels)} labels do not match")
     values = np.nan_to_num(differences * differences.shape[-2] * differences.shape[-1])
     top = round_up(np.abs(values).max(initial=0))
     tiles = [[tinted(face, value, top) for value in row] for face, row in zip(faces, values)]

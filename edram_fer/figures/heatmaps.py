@@ -6,6 +6,7 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.ticker import PercentFormatter
 
 from edram_fer.attention.maps import mean_face, shares
+from edram_fer.errors import UserError
 from edram_fer.figures.mosaic import label_bar, mosaic
 from edram_fer.figures.style import HEAT, styled
 
@@ -31,7 +32,7 @@ def heatmaps(images, windows, weights, groups, order, *, by_step=True, top=None)
     members = {name: np.flatnonzero(groups == name) for name in order}
     members = {name: rows for name, rows in members.items() if len(rows)}
     if not members:
-        raise ValueError(f"no picture belongs to any of {', '.join(order)}")
+        raise UserError(f"no picture belongs to any of {', '.join(order)}")
     maps = [shares(windows[rows], weights[rows], images.shape[1:3], by_step) for rows in members.values()]
     faces = [mean_face(images[rows]) for rows in members.values()]
     labels = [(name, len(rows)) for name, rows in members.items()]

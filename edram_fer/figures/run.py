@@ -9,6 +9,7 @@ from edram_fer.attention import regions
 from edram_fer.attention.maps import mean_face
 from edram_fer.attention.windows import is_recurrent
 from edram_fer.data import face_landmarks
+from edram_fer.errors import UserError
 from edram_fer.figures.by_glimpse import accuracy_by_glimpse
 from edram_fer.figures.confusion import confusion
 from edram_fer.figures.crops import Weighed, crops, of_each_class
@@ -70,7 +71,7 @@ def draw(run, pictures=None, *, find_landmarks=False, pdf=False):
         features, emotions = pictures(split), scores["confusion"]["emotions"]
         if len(features["image"]) != len(found["id"]):
             images = len(features["image"])
-            raise ValueError(f"split {split} has {len(found['id'])} predictions, but {images} images were given")
+            raise UserError(f"split {split} has {len(found['id'])} predictions, but {images} images were given")
         keep(folder, _of_faces(found, np.asarray(features["image"]), emotions))
         known = landmarks.setdefault(run.data_split(split), {})
         drawn, told[split] = _of_regions(found, features, emotions, find_landmarks, known)

@@ -8,6 +8,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from edram_fer import attention, files
+from edram_fer.errors import MissingFileError, UserError
 from edram_fer.evaluation import inference
 from edram_fer.preprocessing import faces, photos, sources
 from edram_fer.preprocessing.records import OK, FaceRecord
@@ -80,11 +81,11 @@ def _photos(paths):
     found = []
     for path in map(Path, paths):
         if not path.exists():
-            raise FileNotFoundError(f"{path} is missing; expected a photo or a folder of photos")
+            raise MissingFileError(f"{path} is missing; expected a photo or a folder of photos")
         inside = sorted(path.rglob("*.*")) if path.is_dir() else []
         inside = [each for each in sources.only_pictures(inside)[0] if each.is_file() and not each.name.startswith(".")]
         if path.is_dir() and not inside:
-            raise FileNotFoundError(f"{path} holds no picture ({', '.join(sorted(sources.ENDINGS))})")
+            raise MissingFileError(f"{path} holds no picture ({', '.join(sorted(sources.ENDINGS))})")
         found += inside or [path]
     return list(dict.fromkeys(found))
 
@@ -92,7 +93,7 @@ def _photos(paths):
 def _settings(source, model, detectors, which, clahe):
     height, width, channels = model.input_shapes()["image"][1:]
     if height != width:
-        raise ValueError(f"{source} takes pictures of {width}x{height} pixels; faces are cut as squares")
+        raise UserError(f"{source} takes pictures of {width}x{height} pixels; faces are cut as squares")
     known = [field.name for field in dataclasses.fields(faces.Settings)]
     run = Path(source) / layout.ENVIRONMENT
     before = (environment.read(source)["data"].get("faces") if run.exists() else None) or {"clahe": 0, "chin": False}
@@ -122,7 +123,7 @@ def _said(model, made, batch_size):
     try:
         return inference.predict(model, features.pop("image"), batch_size, **features)
     except inference.NotFinite as error:
-        raise ValueError(error.of(np.array([row["photo"] for row, _ in made]), "the photos")) from error
+        raise UserError(error.of(np.array([row["photo"] for row, _ in made]), "the photos")) from error
 
 
 def _answer(model, said, number):

@@ -8,6 +8,7 @@ import pkgutil
 from edram_fer import models, recipes
 from edram_fer.data.augment import Augmentation
 from edram_fer.data.landmarks import FREE, REGIONS
+from edram_fer.errors import UserError
 from edram_fer.preprocessing.emotions import EIGHT, SEVEN
 from edram_fer.recipes.settings import value_of
 
@@ -111,47 +112,47 @@ class Recipe:
     def __post_init__(self):
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
-                raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}")
+                raise UserError(f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}")
         for field in dataclasses.fields(self):
             value, kind = getattr(self, field.name), type(field.default)
             if kind is float and isinstance(value, int) and not isinstance(value, bool):
                 object.__setattr__(self, field.name, float(value))
             elif kind in _WORDS and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
-                raise ValueError(f"{field.name}: expected {_WORDS[kind]}, got {value!r}")
+                raise UserError(f"{field.name}: expected {_WORDS[kind]}, got {value!r}")
             if kind is float and not 0 <= value < float("inf"):
-                raise ValueError(f"{field.name}: expected a number of at least 0, got {value!r}")
+                raise UserError(f"{field.name}: expected a number of at least 0, got {value!r}")
             if field.name in _LEAST and value < _LEAST[field.name]:
-                raise ValueError(f"{field.name}: expected at least {_LEAST[field.name]}, got {value!r}")
+                raise UserError(f"{field.name}: expected at least {_LEAST[field.name]}, got {value!r}")
         if self.learning_rate == 0 or self.clip_norm == 0 or self.plateau_divisor <= 1:
-            raise ValueError(
+            raise UserError(
                 "expected learning_rate > 0, clip_norm > 0 and plateau_divisor > 1, got "
                 f"{self.learning_rate!r}, {self.clip_norm!r} and {self.plateau_divisor!r}"
             )
         if self.seed >= 2**32:
-            raise ValueError(f"seed: expected a whole number below 2**32, got {self.seed!r}")
+            raise UserError(f"seed: expected a whole number below 2**32, got {self.seed!r}")
         for name in ("label_smoothing", "momentum", "ema"):
             if not getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected a share in [0, 1), got {getattr(self, name)!r}")
+                raise UserError(f"{name}: expected a share in [0, 1), got {getattr(self, name)!r}")
         self._check_steps()
         self._check_guide()
         if self.schedule == "cosine" and self.min_learning_rate > self.learning_rate:
-            raise ValueError(
+            raise UserError(
                 f"min_learning_rate: expected at most the learning rate, {self.learning_rate:g}, at which the cosine "
                 f"begins, got {self.min_learning_rate:g}"
             )
         if not 0 < self.zoom_target <= 1:
-            raise ValueError(f"zoom_target: expected a share of the side in (0, 1], got {self.zoom_target!r}")
+            raise UserError(f"zoom_target: expected a share of the side in (0, 1], got {self.zoom_target!r}")
         known = model_options(self.model)
         for option in self.options:
             if option not in known:
-                raise ValueError(f"options.{option}: unknown to {self.model}; known are {', '.join(known)}")
+                raise UserError(f"options.{option}: unknown to {self.model}; known are {', '.join(known)}")
 
     def _check_steps(self):
         steps = self.step_epochs
         steps = tuple(steps) if isinstance(steps, (list, tuple)) else (steps,)
         numbers = all(isinstance(e, (int, float)) and not isinstance(e, bool) and e > 0 for e in steps)
         if not numbers or list(steps) != sorted(set(steps)) or (self.schedule == "steps" and not steps):
-            raise ValueError(f"step_epochs: expected epochs in rising order, (18, 30, 48), got {self.step_epochs!r}")
+            raise UserError(f"step_epochs: expected epochs in rising order, (18, 30, 48), got {self.step_epochs!r}")
         object.__setattr__(self, "step_epochs", steps)
 
     def _check_guide(self):
@@ -159,9 +160,9 @@ class Recipe:
         object.__setattr__(self, "guide", guide)
         known = (FREE, *REGIONS)
         if any(name not in known for name in guide):
-            raise ValueError(f"guide: expected a name of {', '.join(known)} for each glimpse, got {guide!r}")
+            raise UserError(f"guide: expected a name of {', '.join(known)} for each glimpse, got {guide!r}")
         if guide and self.options.get("first_glimpse") == "whole" and guide[0] != FREE:
-            raise ValueError(f"guide: expected {FREE!r} for the first glimpse, the whole picture, got {guide!r}")
+            raise UserError(f"guide: expected {FREE!r} for the first glimpse, the whole picture, got {guide!r}")
 
     @property
     def classes(self):
@@ -176,7 +177,7 @@ class Recipe:
         """Raises ValueError for unknown keys or values out of range."""
         unknown = set(content) - {field.name for field in dataclasses.fields(cls)}
         if unknown:
-            raise ValueError(f"recipe: unknown keys {', '.join(sorted(unknown))}")
+            raise UserError(f"recipe: unknown keys {', '.join(sorted(unknown))}")
         # JSON knows no tuples; the options of a model that are several numbers are tuples
         options = {k: tuple(v) if isinstance(v, list) else v for k, v in content["options"].items()}
         return cls(**{**content, "options": options, "augmentation": Augmentation(**content["augmentation"])})
@@ -201,7 +202,7 @@ def names():
 def get(name):
     """A recipe by name. Raises ValueError for an unknown one."""
     if name not in names():
-        raise ValueError(f"recipe: expected one of {', '.join(names())}, got {name!r}")
+        raise UserError(f"recipe: expected one of {', '.join(names())}, got {name!r}")
     return importlib.import_module(f"edram_fer.recipes.{name}").RECIPE
 
 
@@ -218,7 +219,7 @@ def override(recipe, settings):
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
-            raise ValueError(f"--set: expected key=value, got {setting!r}")
+            raise UserError(f"--set: expected key=value, got {setting!r}")
         key, text = key.strip(), text.strip()
         value = value_of(text)
         _set(recipe, changed, key, text if key in _TEXTS and not isinstance(value, str) else value)
@@ -245,4 +246,4 @@ def _set(recipe, changed, key, value):
         changed["options"] = {**old_options, name: value}
     else:
         known = [*fields, *(f"options.{name}" for name in options), *(f"augmentation.{name}" for name in factors)]
-        raise ValueError(f"--set: unknown key {key!r}; known are {', '.join(known)}")
+        raise UserError(f"--set: unknown key {key!r}; known are {', '.join(known)}")

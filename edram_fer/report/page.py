@@ -3,6 +3,7 @@
 import jinja2
 
 from edram_fer import files
+from edram_fer.errors import UserError
 from edram_fer.report.pictures import embedded
 from edram_fer.report.template import template
 from edram_fer.run import layout
@@ -35,7 +36,7 @@ def write(run):
     try:
         page = template("page.html").render(**_context(run))
     except (jinja2.UndefinedError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise ValueError(f"{run.folder / 'metrics.json'} is damaged or incomplete: {error}") from error
+        raise UserError(f"{run.folder / 'metrics.json'} is damaged or incomplete: {error}") from error
     with files.replace(run.folder / layout.REPORT) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return run.folder / layout.REPORT

@@ -6,6 +6,7 @@ import re
 
 from PIL import Image
 
+from edram_fer.errors import UserError
 from edram_fer.figures import DPI
 
 PIXELS_PER_INCH = 112
@@ -27,7 +28,7 @@ def embedded(path):
     try:
         picture = Image.open(path).convert("RGB")
     except OSError as error:
-        raise ValueError(f"{path} is not a readable picture: {error}") from error
+        raise UserError(f"{path} is not a readable picture: {error}") from error
     return {"uri": webp(picture), "width": round(picture.width / DPI * PIXELS_PER_INCH)}
 
 

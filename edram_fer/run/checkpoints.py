@@ -14,6 +14,7 @@ from edram_fer import (
     models,  # noqa: F401  (registers the classes that a .keras file names)
     weights,
 )
+from edram_fer.errors import DivergedError, MissingFileError, UserError
 from edram_fer.recipes.recipe import Recipe
 from edram_fer.run import layout
 
@@ -37,9 +38,9 @@ def load(source):
             emotions = json.loads(archive.read("emotions.json"))
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except KeyError:
-        raise ValueError(f"{path} holds no emotions.json: expected a model saved by edram-fer") from None
+        raise UserError(f"{path} holds no emotions.json: expected a model saved by edram-fer") from None
     except Exception as error:  # whatever a damaged archive makes zipfile, h5py, json or Keras raise
-        raise ValueError(f"{path} is damaged or no .keras file: {error}") from error
+        raise UserError(f"{path} is damaged or no .keras file: {error}") from error
     model.emotions = tuple(emotions)
     return model
 
@@ -59,7 +60,7 @@ def path_of(source):
         return path
     if str(source) in weights.names():
         return weights.path_of(source)
-    raise FileNotFoundError(
+    raise MissingFileError(
         f"{path} is missing; expected a run folder with model.keras, a .keras file, or one of the models that come "
         f"with the package: {', '.join(weights.names())}"
     )
@@ -83,7 +84,7 @@ def begin_with(model, source):
     after = [keras.ops.convert_to_numpy(variable) for variable in model.variables]
     taken = sum(not np.array_equal(old, new) for old, new in zip(before, after, strict=True))
     if not taken:
-        raise ValueError(f"{source}: no weight of its {type(trained).__name__} fits {type(model).__name__}")
+        raise UserError(f"{source}: no weight of its {type(trained).__name__} fits {type(model).__name__}")
     return taken, len(after)
 
 
@@ -121,7 +122,7 @@ class Checkpoint(keras.callbacks.Callback):
         variables = [*_variables(model), *self.more]
         described = [[variable.path, list(variable.shape)] for variable in variables]
         if _unnumbered(described) != _unnumbered(meta["variables"]):
-            raise ValueError(
+            raise UserError(
                 f"{self.path} holds the state of another model or optimizer: expected {len(described)} variables as "
                 f"the recipe makes them, found {len(meta['variables'])} of other names or shapes"
             )
@@ -148,7 +149,7 @@ class Checkpoint(keras.callbacks.Callback):
         values = [np.asarray(keras.ops.convert_to_numpy(variable)) for variable in [*variables, *metrics]]
         for variable, value in zip(variables, values, strict=False):
             if not np.isfinite(value).all():
-                raise FloatingPointError(
+                raise DivergedError(
                     f"{variable.path} is nan or infinite {self._place()}, so that no checkpoint was written; a smaller "
                     f"learning rate or context_activation=tanh often cures it"
                 )
@@ -199,15 +200,15 @@ def read_state(path):
             meta = json.loads(str(content["meta"]))
             arrays = [content[name] for name in sorted(content.files) if name.startswith("v")]
         if missing := {"epoch", "step", "history", "variables"} - set(meta):
-            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+            raise UserError(f"it lacks {', '.join(sorted(missing))}")
         shapes = [list(value.shape) for value in arrays]
         if shapes[: len(meta["variables"])] != [shape for _, shape in meta["variables"]]:
-            raise ValueError("its arrays are not of the shapes that it lists")
+            raise UserError("its arrays are not of the shapes that it lists")
         return arrays, meta
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path} is missing: this run has no checkpoint to go on from") from None
+        raise MissingFileError(f"{path} is missing: this run has no checkpoint to go on from") from None
     except (KeyError, EOFError, OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
+        raise UserError(f"{path} is damaged: {error}") from error
 
 
 def read_recipe(run):
@@ -217,9 +218,9 @@ def read_recipe(run):
     try:
         return Recipe.from_json(content)
     except KeyError as error:
-        raise ValueError(f"{path} is not the recipe of a run: it lacks {error}") from error
+        raise UserError(f"{path} is not the recipe of a run: it lacks {error}") from error
     except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise UserError(f"{path}: {error}") from error
 
 
 def _variables(model):

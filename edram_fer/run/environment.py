@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 
 from edram_fer import files, installation
+from edram_fer.errors import UserError
 from edram_fer.run import checkpoints, layout
 
 
@@ -52,7 +53,7 @@ def read(run):
     path = Path(run) / layout.ENVIRONMENT
     content = files.read_json(path)
     if "data_dir" not in content or not isinstance(content.get("data"), dict):
-        raise ValueError(f"{path} is not that of a run: expected `data` and `data_dir`, found {', '.join(content)}")
+        raise UserError(f"{path} is not that of a run: expected `data` and `data_dir`, found {', '.join(content)}")
     return content
 
 

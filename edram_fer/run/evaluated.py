@@ -6,6 +6,7 @@ import numpy as np
 
 from edram_fer import data as prepared
 from edram_fer import files
+from edram_fer.errors import MissingFileError, UserError
 from edram_fer.run import layout, predictions
 
 
@@ -30,7 +31,7 @@ class Evaluated:
         for name in (layout.METRICS, layout.PREDICTIONS):
             if not (self.folder / name).exists():
                 command = f"edram-fer evaluate {self.folder}"
-                raise FileNotFoundError(f"{self.folder / name} is missing: the run is not evaluated; {command} does it")
+                raise MissingFileError(f"{self.folder / name} is missing: the run is not evaluated; {command} does it")
         self.metrics = layout.read_metrics(self.folder / layout.METRICS)
         self.rows = predictions.read(self.folder / layout.PREDICTIONS)
         self.splits = list(self.metrics["splits"])
@@ -73,7 +74,7 @@ class Evaluated:
         place = {str(name): row for row, name in enumerate(features["id"])}
         wanted = self.table(split)["id"].to_pylist()
         if strange := [name for name in wanted if name not in place]:
-            raise ValueError(
+            raise UserError(
                 f"{self.folder}, split {split}: {len(strange)} of {len(wanted)} pictures, such as {strange[0]!r}, are "
                 f"not in split {part} of {source}: it is not the data set that was evaluated"
             )
@@ -94,9 +95,9 @@ class Evaluated:
             rows, told = self.table(split), self.metrics["splits"][split]
             expected = told["pictures"] + sum(told["left_out"].values())
             if len(rows) != expected:
-                raise ValueError(f"{len(rows)} predictions, but metrics of {expected} pictures")
+                raise UserError(f"{len(rows)} predictions, but metrics of {expected} pictures")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(
+            raise UserError(
                 f"{self.folder}, split {split}: metrics.json and predictions.parquet do not belong together, or one is "
                 f"damaged: {error}"
             ) from error

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from edram_fer import files
+from edram_fer.errors import UserError
 
 RECIPE, ENVIRONMENT, HISTORY = "recipe.json", "environment.json", "history.csv"
 CHECKPOINTS, LATEST, MODEL, TENSORBOARD = "checkpoints", "checkpoints/latest.npz", "model.keras", "tensorboard"
@@ -30,7 +31,7 @@ def read_metrics(path):
     """Read metrics.json. FileNotFoundError when missing, ValueError when damaged; both name the file."""
     metrics = files.read_json(path)
     if not metrics.get("splits") or "run" not in metrics:
-        raise ValueError(f"{path} holds no metrics: expected `run` and `splits` with at least one split")
+        raise UserError(f"{path} holds no metrics: expected `run` and `splits` with at least one split")
     return metrics
 
 
@@ -49,7 +50,7 @@ def data_of(run, data=None, data_dir=None):
     run = Path(run)
     recipe = files.read_json(run / RECIPE)
     if data is None and "data" not in recipe:
-        raise ValueError(f"{run / RECIPE} is not the recipe of a run: it names no `data`")
+        raise UserError(f"{run / RECIPE} is not the recipe of a run: it names no `data`")
     if data_dir is None and (run / ENVIRONMENT).exists():
         data_dir = files.read_json(run / ENVIRONMENT).get("data_dir")
     return recipe["data"] if data is None else data, data_dir

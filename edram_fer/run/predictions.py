@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from edram_fer import files
+from edram_fer.errors import MissingFileError, UserError
 
 METADATA = b"emotions"
 REQUIRED = (
@@ -106,7 +107,7 @@ def of_split(rows, split):
         return rows.filter(pc.equal(rows["split"], split))
     whole = split.removesuffix("_clean")
     if whole not in names or "duplicate" not in rows.column_names:
-        raise ValueError(f"split: expected one of {', '.join(names)}, got {split!r}")
+        raise UserError(f"split: expected one of {', '.join(names)}, got {split!r}")
     return rows.filter(pc.and_(pc.equal(rows["split"], whole), pc.equal(rows["duplicate"], False)))
 
 
@@ -125,13 +126,13 @@ def read(path):
     try:
         rows = pq.read_table(path)
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path} is missing: evaluate the run first") from None
+        raise MissingFileError(f"{path} is missing: evaluate the run first") from None
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path} is not a readable predictions table: {error}") from error
+        raise UserError(f"{path} is not a readable predictions table: {error}") from error
     missing = [name for name in REQUIRED if name not in rows.column_names]
     if missing or METADATA not in (rows.schema.metadata or {}):
         lacking = ", ".join(missing) or "the metadata `emotions`"
-        raise ValueError(f"{path} is not a complete predictions table: it lacks {lacking}")
+        raise UserError(f"{path} is not a complete predictions table: it lacks {lacking}")
     return rows
 
 

@@ -5,6 +5,7 @@ import numpy as np
 from edram_fer import files
 from edram_fer.attention import baselines, fixations
 from edram_fer.data import face_landmarks
+from edram_fer.errors import UserError
 from edram_fer.run import layout
 from edram_fer.run.evaluated import Evaluated
 
@@ -50,7 +51,7 @@ def agree(
     run = Evaluated(run)
     split = run.splits[0] if split is None else split
     if split not in run.splits:
-        raise ValueError(f"split: {run.folder} was evaluated on {', '.join(run.splits)}, not on {split!r}")
+        raise UserError(f"split: {run.folder} was evaluated on {', '.join(run.splits)}, not on {split!r}")
     found, features = run.predictions(split), run.pictures(split, data=data, data_dir=data_dir)
     shape = np.shape(features["image"])[1:3]
     read = fixations.read_of(path, found["id"], shape, outside=outside)

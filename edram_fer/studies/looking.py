@@ -7,6 +7,7 @@ from tqdm.auto import tqdm
 
 from edram_fer import attention, files, intervals
 from edram_fer.attention.alternatives import KINDS, alternative
+from edram_fer.errors import UserError
 from edram_fer.run import layout
 
 CONTRASTS = (("own", "mean"), ("mean", "random"), ("own", "shuffled"), ("own", "random"), ("own", "whole"))
@@ -36,7 +37,7 @@ def look(run, *, split="test", data=None, data_dir=None, draws=3, seed=0, batch_
     landmarks = inference.inputs(model, pictures).get("landmarks")
     own = inference.predict(model, pictures["image"], batch_size, landmarks=landmarks)
     if not attention.has_windows(own["windows"]):
-        raise ValueError(f"{run}: the model sees the whole of every picture, there are no windows to exchange")
+        raise UserError(f"{run}: the model sees the whole of every picture, there are no windows to exchange")
     right = {"own": _right(own, labels)}
     # Where the sensor cuts what was emitted to a limit (zoom_mode clip), the where-path sees it uncut: it would else
     # be shown zooms that it has never seen.

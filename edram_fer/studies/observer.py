@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from edram_fer import attention, files
+from edram_fer.errors import UserError
 from edram_fer.run import layout
 
 
@@ -62,7 +63,7 @@ class Observer:
                 landmarks = self.landmarks[rows]
             return inference.predict(self.model, images, self.batch_size, landmarks=landmarks)
         except inference.NotFinite as error:
-            raise ValueError(error.of(self.ids[rows], self.split)) from None
+            raise UserError(error.of(self.ids[rows], self.split)) from None
 
     def answer(self, images, rows, landmarks=None):
         """Probabilities [m, K] of the last step for m changed pictures; arguments as of `outputs`, `rows` int [m] or
@@ -102,7 +103,7 @@ def balanced(labels, count, seed=0):
     """Rows of `count` pictures, int [min(count, n)], as many of each class as there are: drawn at random and dealt out
     in turns, so that any first part of them is balanced, too. Raises ValueError for a count below 1."""
     if count < 1:
-        raise ValueError(f"pictures: expected at least 1, got {count}")
+        raise UserError(f"pictures: expected at least 1, got {count}")
     labels = np.asarray(labels)
     order = np.random.default_rng(seed).permutation(len(labels))
     turn = np.empty(len(labels), int)

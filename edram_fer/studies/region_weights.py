@@ -6,6 +6,7 @@ from tqdm.auto import tqdm
 from edram_fer import attention, files, intervals
 from edram_fer.attention.maps import mean_face
 from edram_fer.attention.windows import is_recurrent
+from edram_fer.errors import UserError
 from edram_fer.run import layout
 from edram_fer.studies.robustness import occluded
 from edram_fer.studies.saliency.outcome import level_of
@@ -104,7 +105,7 @@ def box_mask(name, box, shape):
     Raises ValueError unless -1 <= x0 < x1 <= 1 and -1 <= y0 < y1 <= 1.
     """
     if len(box) != 4 or not (-1 <= box[0] < box[2] <= 1 and -1 <= box[1] < box[3] <= 1):
-        raise ValueError(f"box {name!r}: expected x0, y0, x1, y1 from -1 to 1 with x0 < x1 and y0 < y1, got {box}")
+        raise UserError(f"box {name!r}: expected x0, y0, x1, y1 from -1 to 1 with x0 < x1 and y0 < y1, got {box}")
     y, x = (np.linspace(-1, 1, points) for points in shape)
     return ((y >= box[1]) & (y <= box[3]))[:, None] & ((x >= box[0]) & (x <= box[2]))
 
@@ -173,7 +174,7 @@ def _covers(boxes, sides, shape, random, count):
     covers = [({"name": name, "box": list(box)}, box_mask(name, box, shape)[None]) for name, box in boxes.items()]
     for side in sorted(sides):
         if not 0 < side <= 1:
-            raise ValueError(f"side: expected more than 0, at most 1, got {side}")
+            raise UserError(f"side: expected more than 0, at most 1, got {side}")
         blank = np.zeros((count, *shape, 1), np.uint8)
         mask = occluded(blank, side, random.uniform(size=(count, 2)), fill=1)[..., 0] > 0
         covers.append(({"name": f"square {side:.0%}", "side": side}, mask))

@@ -8,6 +8,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from edram_fer import files
+from edram_fer.errors import MissingFileError, UserError
 
 SETTINGS, DONE = "settings", "done"
 EVERY = 20.0  # seconds from one save to the next
@@ -66,7 +67,7 @@ class Resumable:
         differing = [key for key in {**made, **self.settings} if made.get(key) != self.settings.get(key)]
         if differing:
             told = ", ".join(f"{key} {made.get(key)} there, {self.settings.get(key)} asked for" for key in differing)
-            raise ValueError(
+            raise UserError(
                 f"{self.path} was made with other settings ({told}): ask for its own to go on with it, or "
                 f"begin again in its place with --force"
             )
@@ -78,9 +79,9 @@ def read(path):
         with np.load(path, allow_pickle=False) as content:
             arrays = {name: content[name] for name in content.files}
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path} is missing") from None
+        raise MissingFileError(f"{path} is missing") from None
     except Exception as error:  # whatever a damaged archive makes zipfile, zlib and NumPy raise
-        raise ValueError(f"{path} is not a readable .npz: {error}") from error
+        raise UserError(f"{path} is not a readable .npz: {error}") from error
     if not {SETTINGS, DONE} <= set(arrays):
-        raise ValueError(f"{path} is not the file of a calculation: it lacks `{SETTINGS}` or `{DONE}`")
+        raise UserError(f"{path} is not the file of a calculation: it lacks `{SETTINGS}` or `{DONE}`")
     return arrays

@@ -5,6 +5,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from edram_fer import files, intervals
+from edram_fer.errors import UserError
 from edram_fer.run import layout
 
 SIDES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
@@ -33,7 +34,7 @@ def robustness(observer, *, sides=SIDES, angles=ANGLES):
     for name, values, low, high in (("side", sides, 0, 1), ("angle", angles, -180, 180)):
         for value in values:
             if not low <= value <= high:
-                raise ValueError(f"{name}: expected {low} to {high}, got {value}")
+                raise UserError(f"{name}: expected {low} to {high}, got {value}")
     count = len(observer.images)
     random = np.random.default_rng(observer.seed)
     places, ways = random.uniform(size=(count, 2)), random.choice((-1, 1), count)

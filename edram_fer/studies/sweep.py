@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from edram_fer import data, files, models
+from edram_fer.errors import UserError
 from edram_fer.evaluation import evaluate
 from edram_fer.figures.run import draw
 from edram_fer.recipes import recipe as recipes
@@ -38,16 +39,16 @@ def grid(name, vary, seeds=1, settings=()):
     comes twice.
     """
     if "seed" in vary:
-        raise ValueError(f"sweep: seed is not to be varied, expected --seeds, got seed={','.join(vary['seed'])}")
+        raise UserError(f"sweep: seed is not to be varied, expected --seeds, got seed={','.join(vary['seed'])}")
     if seeds < 1:
-        raise ValueError(f"seeds: expected at least 1, got {seeds}")
+        raise UserError(f"seeds: expected at least 1, got {seeds}")
     runs, base = {}, recipes.override(recipes.get(name), settings)
     for values in itertools.product(*vary.values()):
         chosen = [f"{key}={value_of(value)}" for key, value in zip(vary, values, strict=True)]
         for seed in range(base.seed, base.seed + seeds):
             folder = "-".join([*chosen, f"seed={seed}"]).replace("/", "_").replace("None", "none")
             if folder in runs:
-                raise ValueError(f"sweep: {folder} comes twice")
+                raise UserError(f"sweep: {folder} comes twice")
             runs[folder] = recipes.override(base, [*chosen, f"seed={seed}"])
     return runs
 
@@ -139,7 +140,7 @@ def _check_models(runs, data_dir):
         try:
             models.build(recipe.model, **shape, classes=len(recipe.classes), **recipe.options)
         except ValueError as error:
-            raise ValueError(f"{folder}: {error}") from error
+            raise UserError(f"{folder}: {error}") from error
     keras.utils.clear_session()
 
 
@@ -149,4 +150,4 @@ def _check_same(run, recipe):
     there = checkpoints.read_recipe(run).to_json()
     for key, value in recipe.to_json().items():
         if there[key] != value:
-            raise ValueError(f"{run} holds a run of another recipe: expected {key} {value!r}, it has {there[key]!r}")
+            raise UserError(f"{run} holds a run of another recipe: expected {key} {value!r}, it has {there[key]!r}")

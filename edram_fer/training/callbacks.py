@@ -10,6 +10,7 @@ import numpy as np
 
 from edram_fer import files
 from edram_fer.attention.windows import COLLAPSED
+from edram_fer.errors import DivergedError
 from edram_fer.run import checkpoints, layout
 from edram_fer.training.metrics import MostFrequent
 
@@ -60,7 +61,7 @@ class NanGuard(keras.callbacks.Callback):
 
     def _check(self, name, loss, step):
         if not np.isfinite(float(loss)):
-            raise FloatingPointError(
+            raise DivergedError(
                 f"the {name} became {float(loss)} in epoch {self.epoch + 1}, {step}; a smaller learning rate or "
                 f"context_activation=tanh often cures it"
             )

@@ -10,6 +10,7 @@ import numpy as np
 
 from edram_fer import data, files, models
 from edram_fer.data.batches import Batches
+from edram_fer.errors import ExistingRunError, UserError
 from edram_fer.preprocessing.datasets.writing import alone_in
 from edram_fer.run import checkpoints, environment, layout
 from edram_fer.training import callbacks, losses, optimizer
@@ -47,10 +48,10 @@ def train(recipe, run, *, data_dir=None, verbose="auto"):
 def _check_free(run):
     """Raise FileExistsError where a run lies in the folder, NotADirectoryError where a file is in its way."""
     if (run / layout.RECIPE).exists():
-        raise FileExistsError(f"{run} already holds a run: go on with --resume {run}, or name another folder")
+        raise ExistingRunError(f"{run} already holds a run: go on with --resume {run}, or name another folder")
     nearest = next(place for place in (run, *run.absolute().parents) if place.exists())
     if not nearest.is_dir():
-        raise NotADirectoryError(f"expected a folder for the run at {run}, found the file {nearest}")
+        raise ExistingRunError(f"expected a folder for the run at {run}, found the file {nearest}")
 
 
 def resume(run, *, data_dir=None, verbose="auto"):
@@ -69,7 +70,7 @@ def resume(run, *, data_dir=None, verbose="auto"):
         return
     described = data.describe(recipe.data, data_dir=data_dir)
     if described["fingerprint"] != before["data"]["fingerprint"]:
-        raise ValueError(
+        raise UserError(
             f"{recipe.data} has changed since the run began: expected fingerprint {before['data']['fingerprint']}, "
             f"found {described['fingerprint']}"
         )
@@ -104,7 +105,7 @@ class _Setting:
         logged = compile_model(self.model, recipe, self.training)
         _make_metrics(self.model, outputs, self.validation)
         if recipe.monitor not in logged:
-            raise ValueError(f"monitor: expected one of {', '.join(logged)}, got {recipe.monitor!r}")
+            raise UserError(f"monitor: expected one of {', '.join(logged)}, got {recipe.monitor!r}")
         self.history, self.stop = [], _StopRequest()
         monitor = {"monitor": recipe.monitor, "mode": "max" if recipe.monitor.endswith("accuracy") else "min"}
         self.best = callbacks.Best(run, recipe.classes, **monitor)
@@ -181,7 +182,7 @@ def _guide(recipe, model):
     """The recipe's guide. ValueError where the model has no glimpses to guide, or another number of them."""
     count = model.output_shapes["windows"][1] if "emitted" in model.output_shapes else 0
     if recipe.guide and len(recipe.guide) != count:
-        raise ValueError(f"guide: expected {count} names, one for each glimpse of {recipe.model}, got {recipe.guide!r}")
+        raise UserError(f"guide: expected {count} names, one for each glimpse of {recipe.model}, got {recipe.guide!r}")
     return recipe.guide
 
 

@@ -5,6 +5,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from edram_fer.errors import UserError
+
 ZOOM_ENTRIES = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
 ALL_ENTRIES = ((1.0, 0.5, 1.0), (0.5, 1.0, 1.0))
 
@@ -21,7 +23,7 @@ def class_weights(counts):
     """
     counts = np.asarray(counts, "float64")
     if counts.sum() <= 0:
-        raise ValueError("class weights: the training split holds no picture of any class")
+        raise UserError("class weights: the training split holds no picture of any class")
     present = counts > 0
     return np.sqrt(counts.sum() / (np.where(present, counts, 1) * len(counts)) * present).astype("float32")
 
@@ -110,7 +112,7 @@ class LocationLoss(keras.losses.Loss):
     def __init__(self, weights=ZOOM_ENTRIES, measure="entries", name="location", **kwargs):
         super().__init__(name=name, **kwargs)
         if measure not in ("entries", "extent"):
-            raise ValueError(f"measure: expected 'entries' or 'extent', got {measure!r}")
+            raise UserError(f"measure: expected 'entries' or 'extent', got {measure!r}")
         self.weights, self.measure = [[float(w) for w in row] for row in weights], measure
 
     def call(self, y_true, y_pred):

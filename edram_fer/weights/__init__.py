@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 
 from edram_fer import files
+from edram_fer.errors import UserError
 
 FOLDER = Path(__file__).parent
 _HDF5 = "model.weights.h5"
@@ -58,7 +59,7 @@ def _halved(content):
                     with np.errstate(over="ignore"):  # told below
                         values = values.astype(np.float16)
                     if not np.isfinite(values).all():
-                        raise ValueError(f"{path}: float16 cannot hold its values, up to {np.abs(item[()]).max():.3g}")
+                        raise UserError(f"{path}: float16 cannot hold its values, up to {np.abs(item[()]).max():.3g}")
                 made = new.create_dataset(path, data=values)
             made.attrs.update(item.attrs)
 

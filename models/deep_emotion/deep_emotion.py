@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from edram_fer.errors import UserError
 from edram_fer.models.contract import (
     FERModel,
     check_image_and_classes,
@@ -188,11 +189,11 @@ def _check(*, image_size, channels, classes, transformer, localisation, bound, l
         if name == "bound" and value is None:
             continue
         if not is_number(value) or not 0 < value <= 1:
-            raise ValueError(f"{name}: expected a number in (0, 1], got {value!r}")
+            raise UserError(f"{name}: expected a number in (0, 1], got {value!r}")
     penalty, filters = arguments["penalty"], arguments["trunk_filters"]
     if not is_number(penalty) or not 0 <= penalty < float("inf"):
-        raise ValueError(f"penalty: expected a number of at least 0, got {penalty!r}")
+        raise UserError(f"penalty: expected a number of at least 0, got {penalty!r}")
     if not isinstance(filters, (tuple, list)) or len(filters) not in (3, 4):
-        raise ValueError(f"trunk_filters: expected three or four numbers of filters, got {filters!r}")
+        raise UserError(f"trunk_filters: expected three or four numbers of filters, got {filters!r}")
     for count in filters:
         whole_number("trunk_filters", count, 1)

@@ -7,6 +7,7 @@ Vitay, Hamker, "Recurrent Spatial Attention for Facial Emotion Recognition", 201
 import keras
 from keras import ops
 
+from edram_fer.errors import UserError
 from edram_fer.models.batch_norm import CHOICES
 from edram_fer.models.contract import (
     FERModel,
@@ -182,9 +183,9 @@ def _check(*, image_size, channels, classes, batch_norm, first_glimpse, rotation
     one_of("batch_norm", batch_norm, CHOICES)
     one_of("first_glimpse", first_glimpse, FIRST_GLIMPSES)
     if arguments["context_activation"] not in (None, "tanh"):
-        raise ValueError(f"context_activation: expected None or 'tanh', got {arguments['context_activation']!r}")
+        raise UserError(f"context_activation: expected None or 'tanh', got {arguments['context_activation']!r}")
     true_or_false("affect", arguments["affect"])
     true_or_false("rotation", rotation)
     whole_number("seed", arguments["seed"], 0)
     if sensor not in ("gather", "separable") or (sensor == "separable" and rotation):
-        raise ValueError(f"sensor: expected 'gather', or with rotation=False 'separable', got {sensor!r}")
+        raise UserError(f"sensor: expected 'gather', or with rotation=False 'separable', got {sensor!r}")

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from edram_fer.errors import UserError
 from edram_fer.models.contract import is_number
 from edram_fer.models.slow import SlowDense
 
@@ -44,15 +45,15 @@ class EmissionNetwork(keras.layers.Layer):
     def __init__(self, zoom_limit=None, zoom_mode="squash", zoom_measure="entries", rotation=True, rate=1.0, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
         if zoom_limit is not None and not (is_number(zoom_limit) and 0 < zoom_limit <= 1):
-            raise ValueError(f"zoom_limit: expected None or a number in (0, 1], got {zoom_limit!r}")
+            raise UserError(f"zoom_limit: expected None or a number in (0, 1], got {zoom_limit!r}")
         if zoom_mode not in ZOOM_MODES:
-            raise ValueError(f"zoom_mode: expected one of {', '.join(ZOOM_MODES)}, got {zoom_mode!r}")
+            raise UserError(f"zoom_mode: expected one of {', '.join(ZOOM_MODES)}, got {zoom_mode!r}")
         if zoom_measure not in ZOOM_MEASURES:
-            raise ValueError(f"zoom_measure: expected one of {', '.join(ZOOM_MEASURES)}, got {zoom_measure!r}")
+            raise UserError(f"zoom_measure: expected one of {', '.join(ZOOM_MEASURES)}, got {zoom_measure!r}")
         if not isinstance(rotation, bool):
-            raise ValueError(f"rotation: expected true or false, got {rotation!r}")
+            raise UserError(f"rotation: expected true or false, got {rotation!r}")
         if not is_number(rate) or not 0 < rate <= 1:
-            raise ValueError(f"emission_rate: expected a number in (0, 1], got {rate!r}")
+            raise UserError(f"emission_rate: expected a number in (0, 1], got {rate!r}")
         self.zoom_limit, self.zoom_mode, self.zoom_measure = zoom_limit, zoom_mode, zoom_measure
         self.rotation, self.rate = rotation, rate
         bias = np.array([1.0, 0, 0, 0, 1, 0] if rotation else [1.0, 0, 1, 0], "float32")

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from edram_fer.errors import UserError
 from edram_fer.models.contract import whole_number
 from edram_fer.models.spatial_transformer import IDENTITY
 
@@ -40,7 +41,7 @@ def matrix(crop):
 def check_radius(radius):
     """Raise ValueError unless it is one for LandmarkCrops."""
     if not isinstance(radius, numbers.Real) or not 0 < radius <= 0.5:
-        raise ValueError(f"landmark_radius: expected a share of the face's side in (0, .5], got {radius!r}")
+        raise UserError(f"landmark_radius: expected a share of the face's side in (0, .5], got {radius!r}")
 
 
 def crops(scheme, *, image_size, count=5, radius=0.25, seed=0):
@@ -52,7 +53,7 @@ def crops(scheme, *, image_size, count=5, radius=0.25, seed=0):
     Raises ValueError for an unknown scheme, no crops, or a radius out of its range.
     """
     if scheme not in SCHEMES:
-        raise ValueError(f"crops: expected one of {', '.join(SCHEMES)}, got {scheme!r}")
+        raise UserError(f"crops: expected one of {', '.join(SCHEMES)}, got {scheme!r}")
     if scheme == "landmarks":
         return LandmarkCrops(image_size, radius)
     return RandomCrops(count, seed=seed) if scheme == "random" else FixedCrops(scheme)

@@ -9,6 +9,7 @@ import numbers
 import keras
 from keras import ops
 
+from edram_fer.errors import UserError
 from edram_fer.models.contract import (
     FERModel,
     check_image_and_classes,
@@ -136,7 +137,7 @@ class RAN(FERModel):
         if "windows" in inputs:
             windows = inputs["windows"]
             if tuple(windows.shape[1:]) != (self.crops.regions, 2, 3):
-                raise ValueError(
+                raise UserError(
                     f"windows: expected [B, {self.crops.regions}, 2, 3], the whole face and its crops, "
                     f"got {list(windows.shape)}"
                 )
@@ -144,12 +145,12 @@ class RAN(FERModel):
         if self.arguments["crops"] != "landmarks":
             return self.crops(inputs["image"], training=training)
         if "landmarks" not in inputs:
-            raise ValueError(
+            raise UserError(
                 "inputs: expected `landmarks` [B, 68, 2] in pixels beside `image`, which crops='landmarks' needs, got "
                 f"{', '.join(inputs)}"
             )
         if tuple(inputs["landmarks"].shape[1:]) != (68, 2):
-            raise ValueError(f"landmarks: expected [B, 68, 2], got {list(inputs['landmarks'].shape)}")
+            raise UserError(f"landmarks: expected [B, 68, 2], got {list(inputs['landmarks'].shape)}")
         return self.crops(inputs["image"], inputs["landmarks"], training=training)
 
     def _features(self, image, windows, training):

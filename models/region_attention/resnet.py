@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from edram_fer.errors import UserError
 from edram_fer.models.batch_norm import StepBatchNormalization
 from edram_fer.models.contract import filter_counts
 
@@ -88,7 +89,7 @@ class ResNet(keras.layers.Layer):
         super().__init__(**kwargs)
         filter_counts("backbone_filters", filters, 4)
         if stem not in STEMS:
-            raise ValueError(f"stem: expected one of {', '.join(STEMS)}, got {stem!r}")
+            raise UserError(f"stem: expected one of {', '.join(STEMS)}, got {stem!r}")
         self.blocks, self.filters, self.stem, self.momentum = tuple(blocks), tuple(filters), stem, momentum
         policy = self.dtype_policy
         self.make_stem()

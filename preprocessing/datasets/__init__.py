@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from edram_fer.errors import MissingFileError, UserError
 from edram_fer.preprocessing.datasets.writing import (
     alone_in,
     download_and_prepare,
@@ -52,7 +53,7 @@ def builder(name: str, data_dir):
         return annotated.open_prepared(dataset, config, Path(data_dir).expanduser())
     opened = _make(name, data_dir, {})
     if not is_prepared(opened):
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"data set {name} is not prepared in {data_dir}: no complete {opened.data_dir}; prepare it first"
         )
     return opened
@@ -75,17 +76,17 @@ def prepare(name: str, source, data_dir, *, force: bool = False, report: Callabl
 
         return annotated.prepare(name, _module(name).Builder, source, data_dir, force=force, report=report, **options)
     if options:
-        raise ValueError(
+        raise UserError(
             f"data set {name} is not made from annotated photos; no use for {', '.join(options)} "
             f"(what there is to choose of it stands in its name, as in drawn_faces/colour64)"
         )
     old = _make(name, data_dir, {})
     if old.MANUAL_DOWNLOAD_INSTRUCTIONS:
         if source is None:
-            raise ValueError(f"data set {name} needs a source. {_one_line(old.MANUAL_DOWNLOAD_INSTRUCTIONS)}")
+            raise UserError(f"data set {name} needs a source. {_one_line(old.MANUAL_DOWNLOAD_INSTRUCTIONS)}")
         options = {"source": source}
     elif source is not None:
-        raise ValueError(f"data set {name} is made without original files; source {str(source)!r} has no use")
+        raise UserError(f"data set {name} is made without original files; source {str(source)!r} has no use")
     target = Path(old.data_dir)
     if is_prepared(old) and not force and not _differs(old, source, report):
         report(f"{name} is already prepared in {target}: reused")
@@ -121,14 +122,14 @@ def _make(name: str, data_dir, options: dict):
     if config and config not in configs and hasattr(module, "named"):
         config = module.named(config)
     elif config and config not in configs:
-        raise ValueError(f"data set {dataset} has no configuration {config!r}; known: {', '.join(configs) or 'none'}")
+        raise UserError(f"data set {dataset} has no configuration {config!r}; known: {', '.join(configs) or 'none'}")
     return module.Builder(data_dir=Path(data_dir).expanduser(), **({"config": config} if config else {}), **options)
 
 
 def _module(dataset: str):
     """The module with the builder of a data set."""
     if dataset not in NAMES:
-        raise ValueError(f"unknown data set {dataset!r}; known: {', '.join(NAMES)}")
+        raise UserError(f"unknown data set {dataset!r}; known: {', '.join(NAMES)}")
     return importlib.import_module(f"{__name__}.{dataset}.{dataset}_dataset_builder")
 
 

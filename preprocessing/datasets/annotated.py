@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tqdm.auto import tqdm
 
+from edram_fer.errors import MissingFileError, UserError
 from edram_fer.preprocessing import contact_sheet, face_table, faces, faces_beam
 from edram_fer.preprocessing.datasets.writing import alone_in, download_and_prepare, move, write_errors_named
 from edram_fer.preprocessing.emotions import EIGHT, SEVEN
@@ -117,12 +118,12 @@ def open_prepared(name: str, config: str, data_dir: Path):
     found = sorted(path.parent for path in data_dir.glob(f"{name}/{config or '*'}/*/dataset_info.json"))
     if not found:
         place = data_dir / name / config
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"data set {name} is not prepared in {data_dir}: nothing complete in {place}; prepare it first"
         )
     if len({path.parent for path in found}) > 1:
         known = ", ".join(f"{name}/{path.parent.name}" for path in found)
-        raise ValueError(f"data set {name} is prepared in several forms, name one: {known}")
+        raise UserError(f"data set {name} is prepared in several forms, name one: {known}")
     return tfds.builder_from_directory(found[-1])
 
 
@@ -160,7 +161,7 @@ def prepare(
     """
     if source is None:
         text = " ".join(builder_class.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
-        raise ValueError(f"data set {name} needs a source. {text}")
+        raise UserError(f"data set {name} needs a source. {text}")
     classes = classes if classes is None else _NUMBERS.get(str(classes), classes)
     of_settings, of_division, of_find = _parted(options, name, builder_class)
     found = builder_class.find(source, **of_find)
@@ -171,7 +172,7 @@ def prepare(
     unfinished = data_dir / f"unfinished.{name}.{config.name}"
     if not force and (there := _fingerprint_of(target)) is not None:
         if there != about["fingerprint"]:
-            raise ValueError(
+            raise UserError(
                 f"{target} holds {name} of other annotations or settings; --force replaces it, another "
                 f"folder (--out) keeps both"
             )
@@ -182,7 +183,7 @@ def prepare(
     with _workplace(name, unfinished, about, report) as work:
         table = FaceTable(_chunks(found, work / "chunks", how, workers, beam), config.classes, division)
         if not table.splits:
-            raise ValueError(f"{found.root}: no usable face in its rows: {face_table.listed(table)}")
+            raise UserError(f"{found.root}: no usable face in its rows: {face_table.listed(table)}")
         about["report"] = face_table.summary(found, table)
         made = _written(builder_class, work, config, table, about, found)
         move(work, made, target)
@@ -198,7 +199,7 @@ def _parted(options: Mapping, name: str, builder_class: type[Builder]) -> list[d
     known.append([parameter for parameter in inspect.signature(builder_class.find).parameters if parameter != "source"])
     every = dict.fromkeys(itertools.chain(*known))
     if unknown := sorted(set(options) - set(every)):
-        raise ValueError(f"unknown option {unknown[0]!r} for data set {name}; known: {', '.join(every)}")
+        raise UserError(f"unknown option {unknown[0]!r} for data set {name}; known: {', '.join(every)}")
     return [{key: value for key, value in options.items() if key in names} for names in known]
 
 
@@ -239,7 +240,7 @@ def _written(
 
 def _config(found: Annotations, settings: faces.Settings, classes: str | None) -> FacesConfig:
     if classes is not None and classes not in CLASSES:
-        raise ValueError(f"classes: expected one of {', '.join(CLASSES)}, got {classes!r}")
+        raise UserError(f"classes: expected one of {', '.join(CLASSES)}, got {classes!r}")
     first = list(itertools.islice(found.records(), 1000))
     chosen = found.classes if classes is None else tuple(name for name in CLASSES[classes] if name in found.classes)
     tone = "colour" if settings.colour else "grey"

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from edram_fer.errors import MissingFileError, UserError
 from edram_fer.preprocessing import counts, photos
 from edram_fer.preprocessing.datasets.fer2013 import published, table
 from edram_fer.preprocessing.datasets.ferplus import joined
@@ -23,7 +24,7 @@ def inspect(source) -> list[str]:
     """
     source = Path(source).expanduser()
     if not source.exists():
-        raise FileNotFoundError(f"{source} does not exist")
+        raise MissingFileError(f"{source} does not exist")
     readers = {"FERPlus": _ferplus, "FER2013": _fer2013}
     readers |= {name: _annotated(name) for name in _ANNOTATED}
     lines, reasons = _tried(source, readers)
@@ -33,7 +34,7 @@ def inspect(source) -> list[str]:
             reasons |= more
     if not lines:
         listing = "".join(f"\n  {name}: {reason}" for name, reason in reasons.items())
-        raise ValueError(f"{source} holds no data set that is known here{listing}")
+        raise UserError(f"{source} holds no data set that is known here{listing}")
     return lines
 
 

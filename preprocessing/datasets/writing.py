@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from edram_fer.errors import FolderInUseError
 from edram_fer.preprocessing import quiet
 
 MEMORY = 128 << 20  # bytes of examples that TFDS may hold before it sorts them on disk; by itself a gigabyte
@@ -31,7 +32,7 @@ def alone_in(folder: Path, doing: str = "preparing") -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise BlockingIOError(f"another process is {doing} in {folder}") from None
+            raise FolderInUseError(f"another process is {doing} in {folder}") from None
         yield
 
 

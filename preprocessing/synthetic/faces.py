@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from edram_fer.errors import UserError
 from edram_fer.preprocessing.emotions import EMOTIONS
 from edram_fer.preprocessing.synthetic import action_units as facs
 from edram_fer.preprocessing.synthetic.chance import Dice
@@ -51,7 +52,7 @@ class DrawnFace:
 
 def _check(name: str, value, expected: str, valid: bool) -> None:
     if not valid:
-        raise ValueError(f"{name}: expected {expected}, got {value!r}")
+        raise UserError(f"{name}: expected {expected}, got {value!r}")
 
 
 def _whole(name: str, value, least: int) -> None:

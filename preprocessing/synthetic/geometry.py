@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from edram_fer.errors import UserError
 from edram_fer.preprocessing.synthetic.action_units import UNITS
 from edram_fer.preprocessing.synthetic.movements import FURROW_UNITS, MOVEMENTS
 from edram_fer.preprocessing.synthetic.points import EXTRA_OFFSETS, EXTRA_WEIGHTS, LANDMARKS, MIRROR, POINTS
@@ -143,11 +144,11 @@ def activation(action_units: dict[str, float], asymmetry: float = 0.0) -> np.nda
     for name, value in action_units.items():
         column = _COLUMN.get(name[:-1] if name.endswith(("L", "R")) else name)
         if column is None:
-            raise ValueError(
+            raise UserError(
                 f"action_units: expected names such as 'AU12' or 'AU12L', units {list(UNITS)}, got {name!r}"
             )
         if not 0 <= value <= 1:
-            raise ValueError(f"action_units: expected an intensity in [0, 1] for {name}, got {value!r}")
+            raise UserError(f"action_units: expected an intensity in [0, 1] for {name}, got {value!r}")
         if not name.endswith("L"):
             result[column] = min(1.0, value * (1 + asymmetry))
         if not name.endswith("R"):

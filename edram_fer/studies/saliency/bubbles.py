@@ -12,6 +12,7 @@ from edram_fer.attention.bubbles import (
     scatter,
     z_map,
 )
+from edram_fer.errors import UserError
 from edram_fer.studies.resumable import Resumable
 from edram_fer.studies.saliency.drawing import draw_bubbles
 from edram_fer.studies.saliency.outcome import finish, level_of
@@ -109,10 +110,10 @@ def _right(observer, rows, masks, level):
 
 def _check(sigma, number, accuracy, trials):
     if not sigma > 0:
-        raise ValueError(f"sigma: expected a positive number of pixels, got {sigma}")
+        raise UserError(f"sigma: expected a positive number of pixels, got {sigma}")
     if number is not None and number < 1:
-        raise ValueError(f"bubbles: expected at least 1, got {number}")
+        raise UserError(f"bubbles: expected at least 1, got {number}")
     if not 0 < accuracy < 1:
-        raise ValueError(f"accuracy: expected a share between 0 and 1, got {accuracy}")
+        raise UserError(f"accuracy: expected a share between 0 and 1, got {accuracy}")
     if trials < 2:
-        raise ValueError(f"trials: expected at least 2, got {trials}")
+        raise UserError(f"trials: expected at least 2, got {trials}")

@@ -4,6 +4,7 @@ import numpy as np
 
 from edram_fer import files
 from edram_fer.attention.pointing import pointing
+from edram_fer.errors import UserError
 
 
 def level_of(fill, images):
@@ -18,7 +19,7 @@ def level_of(fill, images):
     except ValueError:
         level = np.nan
     if not 0 <= level <= 255:
-        raise ValueError(f"fill: expected a grey level from 0 to 255 or mean, got {fill!r}")
+        raise UserError(f"fill: expected a grey level from 0 to 255 or mean, got {fill!r}")
     return level
 
 

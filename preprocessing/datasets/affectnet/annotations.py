@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from edram_fer.errors import MissingFileError, UserError
 from edram_fer.preprocessing.datasets.affectnet import csv2017, json2024, npy2021
 from edram_fer.preprocessing.emotions import EIGHT
 from edram_fer.preprocessing.records import Annotations
@@ -61,12 +62,12 @@ def find(source, automatic: bool = False) -> Annotations:
         except FileNotFoundError:  # the pictures lie beside the folder of the lists
             return find(source.parent.parent, automatic)
     if not source.is_dir():
-        raise FileNotFoundError(f"AffectNet source {source} is not a folder")
+        raise MissingFileError(f"AffectNet source {source} is not a folder")
     folders = list(_walk(source))
     lists = _by_split(_files(folders, AUTOMATIC_LISTS if automatic else LISTS))
     sets = {} if automatic else _by_split(_sets(folders))
     if bool(lists) == bool(sets):
-        raise ValueError(_not_one(source, folders, lists, sets, automatic))
+        raise UserError(_not_one(source, folders, lists, sets, automatic))
     if sets:
         return _of_sets(sets)
     return _of_lists(lists, folders, automatic)
@@ -96,7 +97,7 @@ def _by_split(found: Iterable[tuple[str, Path]]) -> dict[str, Path]:
     paths = {}
     for split, path in found:
         if split in paths:
-            raise ValueError(
+            raise UserError(
                 f"AffectNet's {split} split is there more than once: {paths[split]} and {path}; name a "
                 f"folder with one of them"
             )
@@ -154,7 +155,7 @@ def _pictures(folders: list[Folder], lists: dict[str, Path], usual: str) -> Path
         if any(os.path.isfile(path / picture) for picture in first)
     ]
     if not holding and not named:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"no pictures for {', '.join(map(str, lists.values()))}: looked for a folder {usual} "
             f"in any case, and for {first[0] if first else 'the pictures'} in all folders around"
         )
@@ -165,7 +166,7 @@ def _of_sets(sets: dict[str, Path]) -> Annotations:
     """The forms of 2021 and 2024: a file or more per picture."""
     plus = {_is_json(path / "annotations") for path in sets.values()}
     if len(plus) > 1:
-        raise ValueError(f"one of {', '.join(map(str, sets.values()))} is of the form of 2021, another of AffectNet+")
+        raise UserError(f"one of {', '.join(map(str, sets.values()))} is of the form of 2021, another of AffectNet+")
     form, module = (JSON, json2024) if plus.pop() else (NPY, npy2021)
     root = Path(os.path.commonpath([path.parent for path in sets.values()]))
     # One picture is missing from the validation split of 2021; of which class is not published.
@@ -192,7 +193,7 @@ def _is_json(folder: Path) -> bool:
         for entry in entries:
             if entry.name.endswith((".json", ".npy")):
                 return entry.name.endswith(".json")
-    raise ValueError(f"{folder} holds no annotations: expected files <N>_exp.npy or <N>.json")
+    raise UserError(f"{folder} holds no annotations: expected files <N>_exp.npy or <N>.json")
 
 
 def _missing(found: dict[str, Path], names: dict[str, str]) -> list[str]:

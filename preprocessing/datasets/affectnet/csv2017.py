@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from edram_fer.errors import UserError
 from edram_fer.preprocessing import sources
 from edram_fer.preprocessing.datasets.affectnet import values
 from edram_fer.preprocessing.records import FaceRecord, checked_affect
@@ -44,7 +45,7 @@ def layout(path: Path) -> Layout:
         return Layout(names, True)
     if any(len(row) == len(COLUMNS) and "/" in row[0] for row in first):  # the very first row may be malformed
         return Layout(COLUMNS, False)
-    raise ValueError(
+    raise UserError(
         f"{path}: expected the header of an AffectNet list, subDirectory_filePath,face_x,...,arousal, or "
         f"rows of {len(COLUMNS)} columns; found {','.join(first[0])[:80]!r}"
     )
@@ -114,7 +115,7 @@ def _record(fields: list[str], columns: Sequence[str], row: str, split: str, pic
     known = {"id": path or row, "row": row, "picture": f"{pictures}/{path}", "split": split}
     try:
         if not path:
-            raise ValueError("no picture path")
+            raise UserError("no picture path")
         known["emotion"] = values.emotion(named["expression"])
         known["box"] = _box(named)
         known["landmarks"] = values.landmarks(points.split(";") if points else ())
@@ -128,5 +129,5 @@ def _box(named: Mapping[str, str]) -> tuple[float, float, float, float]:
     """A box without area is a fault; one that crosses the border is not, the face is cut from what lies inside."""
     left, top, width, height = (values.number(name, named[name]) for name in _BOX)
     if width <= 0 or height <= 0:
-        raise ValueError(f"box {width:g}x{height:g}")
+        raise UserError(f"box {width:g}x{height:g}")
     return left, top, width, height

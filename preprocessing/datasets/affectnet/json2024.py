@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from edram_fer.errors import UserError
 from edram_fer.preprocessing import emotions
 from edram_fer.preprocessing.datasets.affectnet import values
 from edram_fer.preprocessing.emotions import EIGHT
@@ -49,11 +50,11 @@ def _content(path: Path) -> dict:
     try:
         content = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise ValueError("no json file") from None
+        raise UserError("no json file") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"json cannot be read: {str(error)[:60]}") from None
+        raise UserError(f"json cannot be read: {str(error)[:60]}") from None
     if not isinstance(content, dict):
-        raise ValueError("json holds no table of keys")
+        raise UserError("json holds no table of keys")
     content = _plain(content)
     meta = content.get("metadata")
     return content | _plain(meta) if isinstance(meta, dict) else content
@@ -66,10 +67,10 @@ def _plain(content: dict) -> dict:
 def _flat(points) -> list:
     """Landmarks as a flat list or as pairs; none where they are missing."""
     if not isinstance(points, list | None):
-        raise ValueError(f"landmarks are {type(points).__name__}, not a list")
+        raise UserError(f"landmarks are {type(points).__name__}, not a list")
     flat = [value for point in points or () for value in (point if isinstance(point, list) else [point])]
     if bool in set(map(type, flat)):
-        raise ValueError("a landmark is true or false, not a number")
+        raise UserError("a landmark is true or false, not a number")
     return flat
 
 
@@ -86,14 +87,14 @@ def _soft_label(numbers) -> tuple[float, ...] | None:
     if numbers is None:
         return None
     if not isinstance(numbers, list) or len(numbers) != len(EIGHT):
-        raise ValueError(f"soft-label: expected {len(EIGHT)} numbers")
+        raise UserError(f"soft-label: expected {len(EIGHT)} numbers")
     found = [values.number("soft-label", value) for value in numbers]
     total = sum(found)
     if min(found) < 0:
-        raise ValueError("soft-label has a negative number")
+        raise UserError("soft-label has a negative number")
     if total == 0:
         return None
     if not any(abs(total - expected) <= TOLERANCE * expected for expected in TOTALS):
-        raise ValueError(f"soft-label sums to {total:.2g} instead of 1 or 100")
+        raise UserError(f"soft-label sums to {total:.2g} instead of 1 or 100")
     named = {emotions.from_code("AffectNet", code): value / total for code, value in enumerate(found)}
     return tuple(named[name] for name in EIGHT)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edram_fer.errors import UserError
 from edram_fer.preprocessing.datasets.affectnet import values
 from edram_fer.preprocessing.records import FaceRecord, checked_affect
 
@@ -38,7 +39,7 @@ def _scalar(folder: Path, name: str, kind: str):
     """One number or text, whichever it is stored as."""
     array = _array(folder, name, kind)
     if array.size != 1:
-        raise ValueError(f"_{kind}.npy holds {array.size} values instead of 1")
+        raise UserError(f"_{kind}.npy holds {array.size} values instead of 1")
     return array.item()
 
 
@@ -47,6 +48,6 @@ def _array(folder: Path, name: str, kind: str) -> np.ndarray:
         with open(folder / f"{name}_{kind}.npy", "rb") as file:
             return np.lib.format.read_array(file, allow_pickle=False)  # np.load, but for npy alone
     except FileNotFoundError:
-        raise ValueError(f"no _{kind}.npy") from None
+        raise UserError(f"no _{kind}.npy") from None
     except Exception as error:  # a damaged header raises ValueError, TokenError, SyntaxError, MemoryError, ...
-        raise ValueError(f"_{kind}.npy cannot be read: {str(error)[:60]}") from None
+        raise UserError(f"_{kind}.npy cannot be read: {str(error)[:60]}") from None

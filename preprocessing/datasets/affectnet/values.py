@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from edram_fer.errors import UserError
 from edram_fer.preprocessing import emotions, sources
 from edram_fer.preprocessing.records import LANDMARKS, no_label
 
@@ -15,7 +16,7 @@ def emotion(code) -> str:
     """The name behind one of AffectNet's codes, which must be an emotion."""
     name = emotions.from_code("AffectNet", code)
     if not emotions.is_emotion(name):
-        raise ValueError(no_label(name))
+        raise UserError(no_label(name))
     return name
 
 
@@ -26,7 +27,7 @@ def number(name: str, value) -> float:
     except (TypeError, ValueError, OverflowError):
         found = math.nan
     if not math.isfinite(found):
-        raise ValueError(f"{name} {str(value)[:20]!r} is not a number")
+        raise UserError(f"{name} {str(value)[:20]!r} is not a number")
     return found
 
 
@@ -42,7 +43,7 @@ def landmarks(values: Iterable) -> tuple[tuple[float, float], ...] | None:
     if not found or not math.isfinite(sum(found)):  # one by one is slow, but names the one that is none
         found = [number("landmark", value) for value in values]
     if len(found) != 2 * LANDMARKS:
-        raise ValueError(f"{len(found)} landmark numbers instead of {2 * LANDMARKS}")
+        raise UserError(f"{len(found)} landmark numbers instead of {2 * LANDMARKS}")
     return tuple(zip(found[::2], found[1::2]))
 
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from edram_fer.errors import UserError
 from edram_fer.preprocessing import emotions, records, sources, splits
 from edram_fer.preprocessing.datasets.ck_plus import ckextended, sequences
 from edram_fer.preprocessing.records import Annotations, FaceRecord
@@ -44,7 +45,7 @@ def find(source, last_frames: int = 3, folds: int = 10, split: str = splits.STRI
     )
     if place.form == ckextended.FILE:
         if variant:
-            raise ValueError(f"split: {ckextended.FILE} has three splits of its own, {split!r} is for the other forms")
+            raise UserError(f"split: {ckextended.FILE} has three splits of its own, {split!r} is for the other forms")
         return ckextended.annotations(place)
     if place.form == sequences.FORM:
         return _resplit(sequences.annotations(place, last_frames, folds), variant)
@@ -93,7 +94,7 @@ def _forms(folder: Path) -> Iterator[sources.Place]:
 def _picture(fold: dict[str, str], path: PurePosixPath) -> dict:
     match = NAME.fullmatch(path.stem)
     if not match or len(path.parts) != 2:
-        raise ValueError("expected a place like anger/S010_004_00000017.png")
+        raise UserError("expected a place like anger/S010_004_00000017.png")
     subject = match[1].upper()
     return {
         "id": path.stem,

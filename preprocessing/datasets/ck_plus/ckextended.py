@@ -8,6 +8,7 @@ import functools
 
 import numpy as np
 
+from edram_fer.errors import UserError
 from edram_fer.preprocessing import emotions, sources
 from edram_fer.preprocessing.datasets.fer2013 import layouts
 from edram_fer.preprocessing.records import Annotations
@@ -50,14 +51,14 @@ def annotations(place: sources.Place) -> Annotations:
 def _fields(columns: list[str], line: str) -> dict[str, str]:
     fields = layouts.fields(line)
     if len(fields) != len(columns):
-        raise ValueError(f"{len(fields)} columns instead of {len(columns)}")
+        raise UserError(f"{len(fields)} columns instead of {len(columns)}")
     return dict(zip(columns, fields))
 
 
 def _read(name: str, columns: list[str], number: int, line: str) -> dict:
     fields = _fields(columns, line)
     if fields["usage"] not in SPLITS:
-        raise ValueError(f"unknown Usage {fields['usage'][:40]!r}, known: {', '.join(SPLITS)}")
+        raise UserError(f"unknown Usage {fields['usage'][:40]!r}, known: {', '.join(SPLITS)}")
     code = fields["emotion"]
     emotion = "contempt" if code == "7" else emotions.from_code("FER2013", code)
     return {
@@ -72,8 +73,8 @@ def _read(name: str, columns: list[str], number: int, line: str) -> dict:
 def _pixels(text: str) -> np.ndarray:
     words = text.split()
     if len(words) != SIZE * SIZE:
-        raise ValueError(f"{len(words)} pixels instead of {SIZE * SIZE}")
+        raise UserError(f"{len(words)} pixels instead of {SIZE * SIZE}")
     bad = [word for word in words if not (word.isascii() and word.isdigit() and int(word) <= 255)]
     if bad:
-        raise ValueError(f"pixel {bad[0][:20]!r} is not a number from 0 to 255")
+        raise UserError(f"pixel {bad[0][:20]!r} is not a number from 0 to 255")
     return np.array(words, np.uint8).reshape(SIZE, SIZE)

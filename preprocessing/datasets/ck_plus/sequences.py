@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+from edram_fer.errors import UserError
 from edram_fer.preprocessing import counts, emotions, records, sources, splits
 from edram_fer.preprocessing.records import Annotations, FaceRecord
 
@@ -35,7 +36,7 @@ def annotations(place: sources.Place, last_frames: int, folds: int) -> Annotatio
     The folds are those of the subjects with a label, so that they do not depend on what else lies there.
     """
     if isinstance(last_frames, bool) or not isinstance(last_frames, int) or last_frames < 1:
-        raise ValueError(f"last_frames: expected a whole number from 1, got {last_frames!r}")
+        raise UserError(f"last_frames: expected a whole number from 1, got {last_frames!r}")
     files, notes = sources.only_pictures(records.pictures(images(place.root)))
     frames = _by(_sequence, files)
     odd = frames.pop("", [])
@@ -86,7 +87,7 @@ def _frame(
     frames: Sequence[Path], label_files: Sequence[Path], fold: dict[str, str], last_frames: int, path: PurePosixPath
 ) -> dict:
     if len(frames) <= last_frames:
-        raise ValueError(f"a sequence of {len(frames)} frames, expected more than the {last_frames} of the emotion")
+        raise UserError(f"a sequence of {len(frames)} frames, expected more than the {last_frames} of the emotion")
     subject = NAME.fullmatch(path.stem)[1].upper()
     emotion = "neutral" if path.name == frames[0].name else _emotion(label_files)
     return {"id": path.stem, "split": fold[subject], "emotion": emotion, "subject": subject}
@@ -94,12 +95,12 @@ def _frame(
 
 def _emotion(label_files: Sequence[Path]) -> str:
     if len(label_files) > 1:
-        raise ValueError(f"{len(label_files)} label files, expected one")
+        raise UserError(f"{len(label_files)} label files, expected one")
     return emotions.from_code("CK+", label_files[0].read_text(encoding="utf-8", errors="replace")[:40])
 
 
 def _odd(path: PurePosixPath) -> dict:
-    raise ValueError("expected a place like S005/001/S005_001_00000011.png")
+    raise UserError("expected a place like S005/001/S005_001_00000011.png")
 
 
 def published(frames: int, neutral: bool = False) -> tuple[dict[str, dict[str, int]], dict[str, int]]:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import tensorflow_datasets as tfds
 
+from edram_fer.errors import UserError
 from edram_fer.preprocessing import emotions, synthetic
 
 # The first number of each split and of the end: disjoint, and independent of how many pictures a split has.
@@ -39,7 +40,7 @@ class DrawnFacesConfig(tfds.core.BuilderConfig):
         for split, start in STARTS.items():
             count, most = getattr(self, split), _ENDS[split] - start
             if not isinstance(count, int) or not 0 <= count <= most:
-                raise ValueError(f"{split}: expected a number of pictures from 0 to {most}, got {count!r}")
+                raise UserError(f"{split}: expected a number of pictures from 0 to {most}, got {count!r}")
         if not self.name:
             tone = "colour" if self.colour else "grey"
             self.name = f"{tone}{self.size}_{self.classes}_{self.train}_{self.validation}_{self.test}_{self.seed}"
@@ -51,7 +52,7 @@ def named(name: str) -> DrawnFacesConfig:
     """
     form = re.fullmatch(r"(grey|colour)(\d+)(?:_(\d+)_(\d+)_(\d+)_(\d+)_(\d+))?", name)
     if form is None:
-        raise ValueError(
+        raise UserError(
             f"drawn_faces: expected a configuration such as grey48, colour64 or "
             f"colour64_8_6000_1000_1000_0 (size, classes, pictures of train, validation and test, seed), "
             f"got {name!r}"

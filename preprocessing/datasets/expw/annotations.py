@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+from edram_fer.errors import UserError
 from edram_fer.preprocessing import emotions, sources, splits
 from edram_fer.preprocessing.records import Annotations
 
@@ -30,7 +31,7 @@ def find(source, seed: int = 0) -> Annotations:
     folder = _pictures(place.root)
     if folder is None:
         there = sources.some([below.name for below in sources.subfolders(place.root)])
-        raise ValueError(
+        raise UserError(
             f"no pictures for {place.files[0]}: expected one of the folders image/origin, origin, "
             f"image in {place.root}, there were {there or 'none'}"
         )
@@ -65,7 +66,7 @@ def _pictures(root: Path) -> Path | None:
 def _face(folder: str, seed: int, number: int, line: str) -> dict:
     words = line.strip().rsplit(maxsplit=7)  # from the right, since a name may hold blanks
     if len(words) != 8:
-        raise ValueError(f"{len(words)} columns instead of 8")
+        raise UserError(f"{len(words)} columns instead of 8")
     name, face, *corners, _, code = words
     return {
         "id": f"{name}#{face}",
@@ -81,7 +82,7 @@ def _box(corners: list[str]) -> tuple[float, float, float, float]:
     try:
         top, left, right, bottom = (float(corner) for corner in corners)
     except ValueError:
-        raise ValueError(f"box {' '.join(corners)[:60]!r}: expected four numbers") from None
+        raise UserError(f"box {' '.join(corners)[:60]!r}: expected four numbers") from None
     if not (math.isfinite(top + left + right + bottom) and right > left and bottom > top):
-        raise ValueError(f"box from left {left:g} to right {right:g}, top {top:g} to bottom {bottom:g} has no area")
+        raise UserError(f"box from left {left:g} to right {right:g}, top {top:g} to bottom {bottom:g} has no area")
     return left, top, right - left, bottom - top

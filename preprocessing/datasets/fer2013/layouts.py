@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from edram_fer.errors import MissingFileError, UserError
 from edram_fer.preprocessing import emotions
 
 FER2013_CSV = "fer2013.csv"
@@ -45,16 +46,16 @@ def find(source) -> Source:
     if source.is_file():
         return Source(csv_layout(source), source.parent, (source,))
     if not source.is_dir():
-        raise FileNotFoundError(f"FER2013 source {source} does not exist; expected one of its files or their folder")
+        raise MissingFileError(f"FER2013 source {source} does not exist; expected one of its files or their folder")
     found = list(_candidates(source))
     if len(found) == 1:
         return found[0]
     if found:
         listing = "".join(f"\n  {one.files[0]} ({one.layout})" for one in found)
-        raise ValueError(f"{source} holds FER2013 more than once; name the file or folder to use:{listing}")
+        raise UserError(f"{source} holds FER2013 more than once; name the file or folder to use:{listing}")
     there = sorted(entry.name for entry in source.iterdir())
     more = ", ..." if len(there) > 20 else ""
-    raise ValueError(
+    raise UserError(
         f"no FER2013 in {source}. Looked for fer2013.csv, icml_face_data.csv, train.csv, or train and "
         f"test with a folder per emotion, up to two levels down (archives must be unpacked). "
         f"There was: {', '.join(there[:20]) + more if there else 'nothing'}"
@@ -91,7 +92,7 @@ def csv_layout(path: Path) -> str:
     if (name == "train.csv" and {"emotion", "pixels"} <= found) or (name == "test.csv" and "pixels" in found):
         return KAGGLE_CSV
     expected = "emotion, pixels" if name == "train.csv" else "emotion, pixels, Usage"
-    raise ValueError(f"{path}: expected a header with the columns {expected}; found {header[:80]!r}")
+    raise UserError(f"{path}: expected a header with the columns {expected}; found {header[:80]!r}")
 
 
 def columns(path: Path) -> list[str]:
@@ -103,9 +104,9 @@ def _header(path: Path) -> str:
     with open_text(path) as lines:
         header = lines.readline(1000)
     if not header.strip():
-        raise ValueError(f"{path} is empty or starts with an empty line; expected the header emotion,pixels,Usage")
+        raise UserError(f"{path} is empty or starts with an empty line; expected the header emotion,pixels,Usage")
     if not header.strip().isprintable():
-        raise ValueError(
+        raise UserError(
             f"{path} is no csv in plain text or UTF-8; expected the header emotion,pixels,Usage (archives "
             f"must be unpacked)"
         )
@@ -166,7 +167,7 @@ def _folder_layout(folder: Path, pictures: tuple[Path, ...]) -> str:
     usage_names = sum(bool(USAGE_NAME.fullmatch(path.name)) for path in pictures)
     number_names = sum(bool(NUMBER_NAME.fullmatch(path.name)) for path in pictures)
     if bool(usage_names) == bool(number_names):
-        raise ValueError(
+        raise UserError(
             f"{folder}: expected pictures named like Training_10118481.jpg, or like im12.png, not both; "
             f"found {usage_names} and {number_names} among {len(pictures)} files, such as "
             f"{pictures[0].name}"

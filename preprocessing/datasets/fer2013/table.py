@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from edram_fer.errors import UserError
 from edram_fer.preprocessing import emotions, photos
 from edram_fer.preprocessing.datasets.fer2013 import layouts
 from edram_fer.preprocessing.datasets.fer2013.layouts import Source
@@ -91,12 +92,12 @@ def _check_usable(faces: Faces) -> None:
     place, faults = faces.source.files[0], faces.faults
     if len(faults) > len(faces.ids):
         first = "".join(f"\n  {Path(row.source).name} {row.row}: {row.status}" for row in faults[:3])
-        raise ValueError(
+        raise UserError(
             f"{place}: {len(faults)} of {len(faults) + len(faces.ids)} labelled rows are faulty, "
             f"more than half; this is not a sound FER2013. The first:{first}"
         )
     if not faces.ids:
-        raise ValueError(f"{place}: no labelled row ({faces.unlabelled} without a label); nothing to prepare")
+        raise UserError(f"{place}: no labelled row ({faces.unlabelled} without a label); nothing to prepare")
 
 
 def _csv_rows(found: Source) -> Iterator[Face | Rejected]:
@@ -116,13 +117,13 @@ def _csv_row(line: str, columns: list[str], number: int, *, kaggle: bool) -> Fac
     """One line -> Face. `kaggle`: no Usage column, every labelled row is Training. ValueError says what is wrong."""
     fields = layouts.fields(line)
     if len(fields) != len(columns):
-        raise ValueError(f"{len(fields)} columns instead of {len(columns)}")
+        raise UserError(f"{len(fields)} columns instead of {len(columns)}")
     row = dict(zip(columns, fields))
     if "emotion" not in row:
-        raise ValueError(NO_LABEL)
+        raise UserError(NO_LABEL)
     usage = row.get("usage", "Training" if kaggle else "")
     if usage not in USAGES:
-        raise ValueError(f"unknown Usage {usage[:40]!r}, known: {', '.join(USAGES)}")
+        raise UserError(f"unknown Usage {usage[:40]!r}, known: {', '.join(USAGES)}")
     return Face(f"fer2013-{number:05d}", usage, emotions.from_code("FER2013", row["emotion"]), _pixels(row["pixels"]))
 
 
@@ -136,15 +137,15 @@ def _pixels(text: str) -> bytes:
     words = text.split()
     for word in words:
         if not (word.isascii() and word.isdigit() and int(word) <= 255):
-            raise ValueError(f"pixel {word[:20]!r} is not a number from 0 to 255")
-    raise ValueError(f"{len(words)} pixels instead of {SIZE * SIZE}")
+            raise UserError(f"pixel {word[:20]!r} is not a number from 0 to 255")
+    raise UserError(f"{len(words)} pixels instead of {SIZE * SIZE}")
 
 
 def _picture_rows(found: Source) -> Iterator[Face | Rejected]:
     for path in found.files:
         try:
             if not layouts.is_class(path.parent.name):
-                raise ValueError(f"the folder {path.parent.name} is none of {', '.join(emotions.SEVEN)}")
+                raise UserError(f"the folder {path.parent.name} is none of {', '.join(emotions.SEVEN)}")
             usage = _usage(path, found.layout)
             name = path.relative_to(found.root).as_posix()
             yield Face(name, usage, emotions.canonical(path.parent.name), _decode(photos.inside(found.root, name)))
@@ -155,16 +156,16 @@ def _picture_rows(found: Source) -> Iterator[Face | Rejected]:
 def _usage(path: Path, layout: str) -> str:
     folder = path.parts[-3].casefold()
     if folder not in layouts.SPLITS:
-        raise ValueError(f"in the folder {path.parts[-3]}, expected train or test")
+        raise UserError(f"in the folder {path.parts[-3]}, expected train or test")
     if layout == layouts.NUMBER_FOLDERS:
         if not layouts.NUMBER_NAME.fullmatch(path.name):
-            raise ValueError("not named im<k>.png like the other files")
+            raise UserError("not named im<k>.png like the other files")
         return "Training" if folder == "train" else "Test"
     match = layouts.USAGE_NAME.fullmatch(path.name)
     if not match:
-        raise ValueError("not named <Usage>_<n>.jpg like the other files")
+        raise UserError("not named <Usage>_<n>.jpg like the other files")
     if (match[1] == "Training") != (folder == "train"):
-        raise ValueError(f"a {match[1]} picture in the folder {folder}")
+        raise UserError(f"a {match[1]} picture in the folder {folder}")
     return match[1]
 
 
@@ -172,19 +173,19 @@ def _decode(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from error
+        raise UserError(f"cannot be read: {error.strerror}") from error
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as header:  # the size, before anything is decoded
             size = header.size
     except Image.DecompressionBombError:
-        raise ValueError(f"a picture of many more pixels than {SIZE}x{SIZE}") from None
+        raise UserError(f"a picture of many more pixels than {SIZE}x{SIZE}") from None
     except (OSError, SyntaxError, ValueError):
         size = None
     if size not in (None, (SIZE, SIZE)):
-        raise ValueError(f"a picture of {size[0]}x{size[1]} pixels instead of {SIZE}x{SIZE}")
+        raise UserError(f"a picture of {size[0]}x{size[1]} pixels instead of {SIZE}x{SIZE}")
     # OpenCV fills up a picture that breaks off; the marks at the end of a JPEG and a PNG tell a whole one.
     whole = size is not None and (b"\xff\xd9" in data or b"IEND" in data)
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if whole else None
     if image is None:
-        raise ValueError("not a whole JPEG or PNG picture")
+        raise UserError("not a whole JPEG or PNG picture")
     return image.tobytes()

@@ -5,6 +5,7 @@ import functools
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
+from edram_fer.errors import UserError
 from edram_fer.preprocessing import emotions, records, sources, splits
 from edram_fer.preprocessing.records import Annotations
 
@@ -63,7 +64,7 @@ def _picture(drawn: dict[str, str], path: PurePosixPath) -> dict:
         or path.parts[0].casefold() != character
         or not path.name.casefold().startswith(f"{character}_{word}_")
     ):
-        raise ValueError("expected a place like aia/aia_anger/aia_anger_1.png")
+        raise UserError("expected a place like aia/aia_anger/aia_anger_1.png")
     return {
         "id": path.stem,
         "split": drawn.get(path.stem, character),

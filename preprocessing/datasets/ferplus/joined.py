@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from edram_fer.errors import MissingFileError, UserError
 from edram_fer.preprocessing import emotions, records
 from edram_fer.preprocessing.datasets.fer2013 import layouts, published, table
 from edram_fer.preprocessing.datasets.ferplus import labels, subsets
@@ -81,16 +82,16 @@ def find(source) -> Source:
     """
     folder = Path(source).expanduser()
     if not folder.is_dir():
-        raise FileNotFoundError(f"FERPlus source {folder} is not a folder; expected one with {PIXELS[0]} and {VOTES}")
+        raise MissingFileError(f"FERPlus source {folder} is not a folder; expected one with {PIXELS[0]} and {VOTES}")
     pixels = next((path for path in (_file(folder, name) for name in PIXELS) if path), None)
     if pixels is None:
-        raise ValueError(
+        raise UserError(
             f"no {' or '.join(PIXELS)} in {folder}, up to two levels down. FERPlus is joined to FER2013 "
             f"by row number, which Kaggle's train.csv and folders of pictures do not keep"
         )
     votes = _file(folder, VOTES)
     if votes is None:
-        raise ValueError(f"no {VOTES} in {folder}, up to two levels down; it is in github.com/microsoft/FERPlus")
+        raise UserError(f"no {VOTES} in {folder}, up to two levels down; it is in github.com/microsoft/FERPlus")
     lists = {split: path for split, name in subsets.LISTS.items() if (path := _file(folder, name))}
     return Source(layouts.Source(layouts.csv_layout(pixels), pixels.parent, (pixels,)), votes, lists)
 
@@ -98,7 +99,7 @@ def find(source) -> Source:
 def _file(folder: Path, name: str) -> Path | None:
     found = [path for depth in ("", "*/", "*/*/") for path in sorted(folder.glob(depth + name))]
     if len(found) > 1:
-        raise ValueError(f"{folder} holds {name} more than once, expected one: {', '.join(map(str, found))}")
+        raise UserError(f"{folder} holds {name} more than once, expected one: {', '.join(map(str, found))}")
     return found[0] if found else None
 
 
@@ -124,7 +125,7 @@ def read(source, mode: str) -> Joined:
     differ = np.flatnonzero(votes.usages[rows] != faces.usages)
     if differ.size:
         row = rows[differ[0]]
-        raise ValueError(
+        raise UserError(
             f"{source.votes}: row {row} is {votes.usages[row]}, but {faces.usages[differ[0]]} in "
             f"{source.pixels.files[0]}; the two must have their rows in the same order"
         )

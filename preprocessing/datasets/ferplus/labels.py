@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edram_fer.errors import UserError
 from edram_fer.preprocessing import emotions, records
 from edram_fer.preprocessing.datasets.fer2013 import layouts
 
@@ -61,7 +62,7 @@ def read(path, rows: int | None = None) -> Votes:
         next(lines)
         fields = [layouts.fields(line) for line in lines if line.strip()]
     if rows is not None and len(fields) != rows:
-        raise ValueError(
+        raise UserError(
             f"{path}: {len(fields)} rows, expected {rows} as in the file with the pixels, since the two "
             f"are joined by row number"
         )
@@ -86,7 +87,7 @@ def _columns(path: Path) -> dict[str, int]:
             found[column.casefold()] = position
     missing = [name for name in ("usage", "image name", *CATEGORIES) if name not in found]
     if missing:
-        raise ValueError(
+        raise UserError(
             f"{path}: expected the header of fer2013new.csv (Usage, Image name, neutral, happiness, ..., "
             f"unknown, NF); not found: {', '.join(missing)}"
         )
@@ -95,14 +96,14 @@ def _columns(path: Path) -> dict[str, int]:
 
 def _votes(row: Sequence[str], columns: dict[str, int], expected: int) -> list[int]:
     if len(row) != len(columns):
-        raise ValueError(f"{len(row)} columns instead of {len(columns)}")
+        raise UserError(f"{len(row)} columns instead of {len(columns)}")
     texts = [row[columns[name]] for name in CATEGORIES]
     for name, text in zip(CATEGORIES, texts):
         if not (text.isascii() and text.isdigit()):
-            raise ValueError(f"votes for {name}: {text[:20]!r} is not a number")
+            raise UserError(f"votes for {name}: {text[:20]!r} is not a number")
     votes = [int(text) for text in texts]
     if sum(votes) not in (expected, VOTES):
-        raise ValueError(f"votes sum to {sum(votes)} instead of {VOTES}")
+        raise UserError(f"votes sum to {sum(votes)} instead of {VOTES}")
     return votes
 
 
@@ -117,7 +118,7 @@ def label(votes: Votes, mode: str) -> Labels:
     Raises ValueError for an unknown mode.
     """
     if mode not in MODES:
-        raise ValueError(f"label mode: expected one of {', '.join(MODES)}, got {mode!r}")
+        raise UserError(f"label mode: expected one of {', '.join(MODES)}, got {mode!r}")
     names, statuses = [], []
     soft = np.zeros((len(votes.votes), EMOTIONS), np.float32)
     for number, row in enumerate(votes.votes.tolist()):

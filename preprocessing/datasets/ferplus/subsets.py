@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edram_fer.errors import UserError
 from edram_fer.preprocessing.datasets.ferplus.labels import Votes
 
 LISTS = {
@@ -34,13 +35,13 @@ def read(path, votes: Votes) -> np.ndarray:
             continue
         match = _LINE.fullmatch(line.strip())
         if not match:
-            raise ValueError(
+            raise UserError(
                 f"{path}, line {number}: expected a line such as 1_fer0034656.png 8 0 or "
                 f"0/fer0032226.jpg, got {line[:60]!r}"
             )
         found = known.get(match[1], [])
         if len(found) != 1:
-            raise ValueError(
+            raise UserError(
                 f"{path}, line {number}: {match[1]} is the name of {len(found)} PrivateTest rows of "
                 f"{votes.path.name}, expected one"
             )

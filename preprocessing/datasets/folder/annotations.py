@@ -4,6 +4,7 @@ import functools
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from edram_fer.errors import UserError
 from edram_fer.preprocessing import emotions, records, sources
 from edram_fer.preprocessing.records import Annotations
 
@@ -57,13 +58,13 @@ def _emotion(folder: Path) -> str:
     try:
         return emotions.canonical(folder.name)
     except ValueError as fault:
-        raise ValueError(f"{folder}: {fault}") from None
+        raise UserError(f"{folder}: {fault}") from None
 
 
 def _picture(form: str, path: PurePosixPath) -> dict:
     *split, name, _ = path.parts if len(path.parts) > 1 else ("", "", "")
     if len(split) != (form == SPLIT):
-        raise ValueError("expected in " + ("<split>/<emotion>/" if form == SPLIT else "<emotion>/"))
+        raise UserError("expected in " + ("<split>/<emotion>/" if form == SPLIT else "<emotion>/"))
     emotion = sources.emotion_named(name)
     split = split[0] if split else "train"
     return {"id": path.as_posix(), "split": SPLITS.get(split.casefold(), split), "emotion": emotion}

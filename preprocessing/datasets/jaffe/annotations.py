@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from edram_fer.errors import UserError
 from edram_fer.preprocessing import counts, emotions, records, sources, splits
 from edram_fer.preprocessing.records import Annotations
 
@@ -53,7 +54,7 @@ def _forms(folder: Path) -> Iterator[sources.Place]:
 def _picture(drawn: dict[str, str], path: PurePosixPath) -> dict:
     match = NAME.fullmatch(path.stem)
     if not match:
-        raise ValueError("expected a name like KA.AN1.39.tiff")
+        raise UserError("expected a name like KA.AN1.39.tiff")
     subject = match[1].upper()
     return {
         "id": path.stem,

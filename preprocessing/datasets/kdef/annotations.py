@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+from edram_fer.errors import UserError
 from edram_fer.preprocessing import counts, emotions, records, sources, splits
 from edram_fer.preprocessing.records import Annotations
 
@@ -28,7 +29,7 @@ def find(source, angles: Sequence[str] = ("S",), folds: int = 10) -> Annotations
     """
     angles = tuple(angle.strip().upper() for angle in (angles.split(",") if isinstance(angles, str) else angles))
     if not angles or not set(angles) <= set(ANGLES):
-        raise ValueError(f"angles: expected some of {', '.join(ANGLES)}, got {angles!r}")
+        raise UserError(f"angles: expected some of {', '.join(ANGLES)}, got {angles!r}")
     place = sources.find(source, _forms, dataset="KDEF", looked_for="pictures named like AF01ANS.JPG")
     files, notes = sources.only_pictures(records.pictures(place.root))
     named = {path: match for path in files if (match := NAME.fullmatch(path.stem))}
@@ -62,7 +63,7 @@ def _forms(folder: Path) -> Iterator[sources.Place]:
 def _picture(fold: dict[str, str], path: PurePosixPath) -> dict:
     match = NAME.fullmatch(path.stem)
     if not match:
-        raise ValueError("expected a name like AF01ANS.JPG")
+        raise UserError("expected a name like AF01ANS.JPG")
     subject = match[1].upper()
     return {
         "id": path.stem.upper(),

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
+from edram_fer.errors import UserError
 from edram_fer.preprocessing import emotions, records, sources
 from edram_fer.preprocessing.records import Annotations, FaceRecord
 
@@ -34,7 +35,7 @@ def find(source, pictures: str = "aligned") -> Annotations:
         pictures: "aligned" (100x100 faces) or "original" (the photos; only beside the list).
     """
     if pictures not in PICTURES:
-        raise ValueError(f"pictures: expected one of {', '.join(PICTURES)}, got {pictures!r}")
+        raise UserError(f"pictures: expected one of {', '.join(PICTURES)}, got {pictures!r}")
     place = sources.find(
         source,
         _forms,
@@ -44,7 +45,7 @@ def find(source, pictures: str = "aligned") -> Annotations:
     if place.form == LIST:
         rows, notes = _listed(place, pictures), ()
     elif pictures == "original":
-        raise ValueError(f"{place.root} holds aligned pictures only; the original ones come with EmoLabel")
+        raise UserError(f"{place.root} holds aligned pictures only; the original ones come with EmoLabel")
     else:
         rows, notes = _in_folders(place.root)
     rows_of = {split: sum(classes.values()) for split, classes in PUBLISHED.items()}
@@ -76,11 +77,11 @@ def _forms(folder: Path) -> Iterator[sources.Place]:
 def _listed(place: sources.Place, pictures: str) -> Callable[[], Iterator[FaceRecord]]:
     path = place.files[0]
     if COMPOUND <= {line.split()[-1] for _, line in sources.lines(path)}:
-        raise ValueError(f"{path} is RAF-DB's list of the compound expressions (labels up to 11), not of the basic")
+        raise UserError(f"{path} is RAF-DB's list of the compound expressions (labels up to 11), not of the basic")
     folder = sources.child(place.root, "Image", pictures)
     if folder is None:
         there = [below.name for below in sources.subfolders(sources.child(place.root, "Image") or place.root)]
-        raise ValueError(
+        raise UserError(
             f"no pictures for {path}: expected the folder {place.root / 'Image' / pictures}, there were "
             f"the folders {sources.some(there) or 'none'}"
         )
@@ -94,7 +95,7 @@ def _line(folder: Path, ending: str, number: int, line: str) -> dict:
     picture = Path(words[0])
     match = NAME.fullmatch(picture.stem)
     if len(words) != 2 or not match:
-        raise ValueError(f"expected a line like `train_00001.jpg 5`, got {line.strip()[:60]!r}")
+        raise UserError(f"expected a line like `train_00001.jpg 5`, got {line.strip()[:60]!r}")
     return {
         "id": match[1],
         "split": match[2],
@@ -120,16 +121,16 @@ def _csv_labels(path: Path) -> dict[str, str]:
     with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
         rows = csv.DictReader(file)
         if not {"image", "label"} <= set(rows.fieldnames or ()):
-            raise ValueError(f"{path}: expected the columns image, label; found {rows.fieldnames}")
+            raise UserError(f"{path}: expected the columns image, label; found {rows.fieldnames}")
         return {row["image"]: row["label"] for row in rows}
 
 
 def _picture(labels: dict[str, str], path: PurePosixPath) -> dict:
     match = NAME.fullmatch(path.stem)
     if not match or len(path.parts) != 3 or path.parts[0].casefold() != match[2]:
-        raise ValueError("expected a place like train/5/train_00001_aligned.jpg")
+        raise UserError("expected a place like train/5/train_00001_aligned.jpg")
     emotion = emotions.from_code("RAF-DB", path.parts[1])
     label = labels.get(path.name, path.parts[1])
     if label != path.parts[1]:
-        raise ValueError(f"in the folder {path.parts[1]}, but the csv says {label}")
+        raise UserError(f"in the folder {path.parts[1]}, but the csv says {label}")
     return {"id": match[1], "split": match[2], "emotion": emotion}

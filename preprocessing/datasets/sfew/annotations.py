@@ -4,6 +4,7 @@ import functools
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from edram_fer.errors import UserError
 from edram_fer.preprocessing import emotions, records, sources
 from edram_fer.preprocessing.records import Annotations
 
@@ -44,6 +45,6 @@ def _forms(folder: Path) -> Iterator[sources.Place]:
 
 def _picture(path: PurePosixPath) -> dict:
     if len(path.parts) != 3:
-        raise ValueError("expected a place like Train/Angry/name.png")
+        raise UserError("expected a place like Train/Angry/name.png")
     split, emotion, _ = path.parts
     return {"id": path.as_posix(), "split": SPLITS[split.casefold()], "emotion": emotions.from_code("SFEW", emotion)}
