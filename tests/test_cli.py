@@ -8,7 +8,7 @@ import sys
 import pytest
 from support.paths import ROOT
 
-from edram_fer import cli, data, files, installation, startup
+from edram_fer import cli, files, installation, startup
 from edram_fer.preprocessing import datasets
 from edram_fer.recipes import recipe
 
