@@ -1,4 +1,4 @@
-"""Speed and memory of preparing AffectNet's csv lists, all but the pictures: find, fingerprint, count, records, table.
+"""Speed and memory of preparing AffectNet's csv lists, all but the images: find, fingerprint, count, records, table.
 
     python -m benchmarks.affectnet_csv [ROWS [records]]
 
@@ -20,7 +20,7 @@ import pyarrow.parquet
 
 from edram_fer.preprocessing import face_table, faces
 from edram_fer.preprocessing.datasets.affectnet import annotations
-from edram_fer.preprocessing.face_table import Division, FaceTable
+from edram_fer.preprocessing.face_table import FaceTable, SplitSettings
 from edram_fer.preprocessing.records import Annotations, FaceRecord, fingerprint
 
 HEADER = "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal"
@@ -32,7 +32,7 @@ def write(
     between: tuple[float, float] = (10, 900),
     boxes: Sequence[tuple[float, float, float, float]] = ((20, 20, 210, 210),),
 ) -> None:
-    """training.csv, and the folder of its pictures without these; landmarks lie `between` two numbers of pixels.
+    """training.csv, and the folder of its images without these; landmarks lie `between` two numbers of pixels.
 
     `boxes`: (left, top, width, height) in pixels, those of the rows in turn.
     """
@@ -66,12 +66,12 @@ def read(found: Annotations, rows: int) -> None:
 def tabulate(found: Annotations, folder: Path, rows: int) -> None:
     chunks = []
     timed(
-        "chunk files, no pictures",
+        "chunk files, no images",
         lambda: chunks.extend(_chunk(*chunk) for chunk in faces.numbered_chunks(found, folder)),
         rows,
     )
     tables = []
-    timed("table of all faces", lambda: tables.append(FaceTable(chunks, found.classes, Division())), rows)
+    timed("table of all faces", lambda: tables.append(FaceTable(chunks, found.classes, SplitSettings())), rows)
     timed("rows.parquet", lambda: face_table.write_rows(tables[0], folder / "rows.parquet"), rows)
 
 
@@ -84,12 +84,12 @@ def _chunk(path: Path, records: list[FaceRecord]) -> Path:
             {
                 "id": record.id,
                 "row": record.row,
-                "picture": record.picture,
+                "image": record.image,
                 "split": record.split,
                 "emotion": record.emotion,
                 "status": record.status,
                 "digest": digest,
-                "picture_digest": digest,
+                "image_digest": digest,
             }
         )
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(made, schema=faces.SCHEMA), path, compression="zstd")

@@ -3,8 +3,8 @@
     python -m benchmarks.affectnet_photos --photos PHOTOS --rows 200000 --size 200x200 --out runs/affectnet
     python -m benchmarks.affectnet_photos --photos PHOTOS --rows 12000 --size 640x480 --out runs/affectnet
 
-Makes --distinct pictures from the photos of people in --photos (see benchmarks.faces) and a training.csv whose rows
-each have a picture file of their own, a link to one of these; eight rows of eleven have an emotion, the pictures of
+Makes --distinct images from the photos of people in --photos (see benchmarks.faces) and a training.csv whose rows
+each have an image file of their own, a link to one of these; eight rows of eleven have an emotion, the images of
 the others are not opened. Then the command itself, on all cores: killed (SIGKILL, all its processes) after a third of
 the chunk files, started again, and let go on to its end.
 
@@ -26,7 +26,7 @@ from pathlib import Path
 import pyarrow.parquet
 
 from benchmarks.affectnet_csv import write
-from benchmarks.faces import make_pictures
+from benchmarks.faces import make_images
 from edram_fer import files
 from edram_fer.preprocessing import faces, photos
 from edram_fer.preprocessing.datasets.affectnet import annotations
@@ -35,16 +35,16 @@ from edram_fer.preprocessing.records import OK
 PREPARE = [sys.executable, "-c", "from edram_fer.cli import main; main()", "prepare", "affectnet"]
 
 
-def make(folder, pictures, rows, points):
-    """The list, with the box of a face in each picture, and for each of its rows a link to one of the pictures."""
+def make(folder, images, rows, points):
+    """The list, with the box of a face in each image, and for each of its rows a link to one of the images."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     yunet = faces.Settings().detector("yunet")
-    write(folder, rows, points, [yunet(photos.read(path))[0].box for path in pictures])
+    write(folder, rows, points, [yunet(photos.read(path))[0].box for path in images])
     for number, record in enumerate(annotations.find(folder).records()):
-        path = folder / record.picture
+        path = folder / record.image
         path.parent.mkdir(exist_ok=True)
-        os.link(pictures[number % len(pictures)], path)
+        os.link(images[number % len(images)], path)
 
 
 def resident(pid):
@@ -109,14 +109,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, required=True, help="folder with photos of people")
     parser.add_argument("--rows", type=int, default=200_000)
-    parser.add_argument("--size", default="640x480", help="of the pictures, width x height")
-    parser.add_argument("--distinct", type=int, default=1000, help="different pictures")
+    parser.add_argument("--size", default="640x480", help="of the images, width x height")
+    parser.add_argument("--distinct", type=int, default=1000, help="different images")
     parser.add_argument("--out", type=Path, default=Path("runs/affectnet"))
     options = parser.parse_args()
     width, height = map(int, options.size.split("x"))
     shutil.rmtree(options.out / "data", ignore_errors=True)
-    pictures = make_pictures(options.photos, options.out / options.size, options.distinct, (width, height))
-    make(options.out / "affectnet", pictures, options.rows, (height / 4, height / 2))
+    images = make_images(options.photos, options.out / options.size, options.distinct, (width, height))
+    make(options.out / "affectnet", images, options.rows, (height / 4, height / 2))
     found = killed_and_gone_on_with(options)
     for name, value in found.items():
         print(f"{name}: {value}")

@@ -1,6 +1,6 @@
-"""Seconds for the maps and region shares of many pictures: python benchmarks/attention_maps.py [pictures]
+"""Seconds for the maps and region shares of many images: python benchmarks/attention_maps.py [images]
 
-The densities of 10,000 pictures with 6 windows each, by class and step at 100 x 100 pixels, should take less than 10 s
+The densities of 10,000 images with 6 windows each, by class and step at 100 x 100 pixels, should take less than 10 s
 on two quiet cores. The processor's seconds are told too: other work on the machine does not lengthen them.
 """
 
@@ -29,7 +29,7 @@ def main(count):
     weights, groups = np.full((count, STEPS), 1 / STEPS), rng.choice(CLASSES, count)
     landmarks = TEMPLATE * rng.uniform(30, 40, (count, 1, 1)) + (50, 38)
     timed("densities", attention.densities, windows, weights, groups, CLASSES, SHAPE)
-    mass, area = timed("looked_at", regions.looked_at, windows, weights, landmarks, SHAPE)
+    mass, area = timed("region_mass", regions.region_mass, windows, weights, landmarks, SHAPE)
     timed("shares", regions.region_shares, mass, area, groups, CLASSES)
 
 

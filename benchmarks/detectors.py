@@ -29,7 +29,7 @@ DETECTORS = {
 
 
 def known_faces(folder, truth):
-    """[(picture, true boxes)] of the photos whose faces are all known."""
+    """[(image, true boxes)] of the photos whose faces are all known."""
     content = json.loads(truth.read_text())
     boxes = {name: entry.get("boxes_ltwh", [] if entry["n_faces"] == 0 else None) for name, entry in content.items()}
     return [(photos.read(folder / name), found) for name, found in boxes.items() if found is not None]
@@ -39,7 +39,7 @@ def score(detector, known):
     """A row of the table."""
     detector(known[0][0])  # the model is loaded
     start = time.perf_counter()
-    faces = [detector(picture) for picture, _ in known]
+    faces = [detector(image) for image, _ in known]
     seconds = time.perf_counter() - start
     overlaps = [detection.matches(found, boxes) for found, (_, boxes) in zip(faces, known, strict=True)]
     hits, total = sum(map(len, overlaps)), sum(len(boxes) for _, boxes in known)
@@ -61,7 +61,7 @@ def main():
     cv2.setNumThreads(1)
     known = known_faces(options.photos, options.truth)
     table = {name: score(detector, known) for name, detector in DETECTORS.items()}
-    pixels = sum(picture.shape[0] * picture.shape[1] for picture, _ in known) / len(known) / 1e6
+    pixels = sum(image.shape[0] * image.shape[1] for image, _ in known) / len(known) / 1e6
     print(f"{len(known)} photos of {pixels:.2f} megapixels in the mean, {sum(len(boxes) for _, boxes in known)} faces")
     columns = list(next(iter(table.values())))
     print(f"{'':22}" + "".join(f"{column:>19}" for column in columns))

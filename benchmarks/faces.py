@@ -2,7 +2,7 @@
 
     python -m benchmarks.faces --photos PHOTOS
 
-Makes --count pictures of 640x480 from the photos in --photos (any folder with photos of people: each is fitted into
+Makes --count images of 640x480 from the photos in --photos (any folder with photos of people: each is fitted into
 the frame and varied in light and noise). Ours (decode, YuNet at 320 pixels, crop, CLAHE, PNG), a loop over dlib's
 detector, and deepface's extract_faces (opencv) where deepface is installed go over them in turn, on one process per
 core each. Told: photos per second by the clock and the processor's time for a photo, medians of --rounds; and where
@@ -26,7 +26,7 @@ from edram_fer.preprocessing.records import FaceRecord
 SETTINGS = faces.Settings(detectors=("yunet",), detector_size=320)
 
 
-def make_pictures(source, folder, count, size=(640, 480)):
+def make_images(source, folder, count, size=(640, 480)):
     """`count` JPEG files of `size` (width, height) in `folder`, and their paths; those that are there stay."""
     folder.mkdir(parents=True, exist_ok=True)
     originals = [photos.read(path) for path in sorted(source.iterdir()) if path.suffix.lower() in (".jpg", ".png")]
@@ -35,9 +35,9 @@ def make_pictures(source, folder, count, size=(640, 480)):
         rng = np.random.default_rng(number)
         if path.exists():
             continue
-        picture = originals[number % len(originals)]
-        scale = min(width / picture.shape[1], height / picture.shape[0])
-        small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        image = originals[number % len(originals)]
+        scale = min(width / image.shape[1], height / image.shape[0])
+        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         page = rng.normal(128, 20, (height, width, 3))
         page[: small.shape[0], : small.shape[1]] = small * rng.uniform(0.7, 1.1) + rng.normal(0, 4, small.shape)
         cv2.imwrite(str(path), np.clip(page, 0, 255).astype(np.uint8)[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
@@ -95,16 +95,16 @@ def rates(paths, rounds):
 def stages(paths):
     """Stage -> ms of one core for a photo, the least of five rounds: nothing else slows these."""
     one_thread()
-    settings, pictures = SETTINGS, [photos.read(path) for path in paths]
+    settings, images = SETTINGS, [photos.read(path) for path in paths]
     yunet = settings.detector("yunet")
-    found = [yunet(picture)[0] for picture in pictures]
-    places = [crop.square(face.box, picture.shape[:2]) for face, picture in zip(found, pictures)]
-    cuts = [crop.cut(picture, place, settings.size) for picture, place in zip(pictures, places)]
+    found = [yunet(image)[0] for image in images]
+    places = [crop.square(face.box, image.shape[:2]) for face, image in zip(found, images)]
+    cuts = [crop.cut(image, place, settings.size) for image, place in zip(images, places)]
     equal = [crop.grey(crop.equalised(cut, settings.clahe)) for cut in cuts]
     work = {
         "decode": (photos.read, paths),
-        "YuNet": (yunet, pictures),
-        "crop and resize": (lambda pair: crop.cut(*pair, settings.size), list(zip(pictures, places))),
+        "YuNet": (yunet, images),
+        "crop and resize": (lambda pair: crop.cut(*pair, settings.size), list(zip(images, places))),
         "CLAHE, grey": (lambda cut: crop.grey(crop.equalised(cut, settings.clahe)), cuts),
         "PNG": (faces._png, equal),
         "all of a photo": (ours, paths),
@@ -118,11 +118,11 @@ def stages(paths):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, required=True, help="folder with photos of people")
-    parser.add_argument("--count", type=int, default=200, help="pictures")
+    parser.add_argument("--count", type=int, default=200, help="images")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("runs/faces"))
     options = parser.parse_args()
-    paths = make_pictures(options.photos, options.out / "640x480", options.count)
+    paths = make_images(options.photos, options.out / "640x480", options.count)
     for name, milliseconds in stages(paths[:100]).items():
         print(f"{name}: {milliseconds:.2f} ms")
     for name, (rate, milliseconds) in rates(paths, options.rounds).items():

@@ -26,7 +26,7 @@ HEADLINE = ("accuracy", "mean_class_accuracy", "macro_f1")
 
 
 def labelled(name, split, data_dir):
-    """Pictures and emotions of the rows whose emotion is known."""
+    """Images and emotions of the rows whose emotion is known."""
     rows = data.arrays(name, split, data_dir=data_dir)
     known = rows["emotion"] >= 0
     return {key: rows[key][known] for key in ("image", "emotion")}
@@ -35,13 +35,13 @@ def labelled(name, split, data_dir):
 def features(images, cell):
     """HOG of uint8 [N, H, W, 1], float32 [N, F]; `cell`: pixels of a cell's side."""
     options = {"pixels_per_cell": (cell, cell), "cells_per_block": (BLOCK, BLOCK), "block_norm": "L2-Hys"}
-    bar = tqdm(images[..., 0], desc=f"HOG, cells of {cell}", unit=" pictures", disable=None)
+    bar = tqdm(images[..., 0], desc=f"HOG, cells of {cell}", unit=" images", disable=None)
     return np.array([hog(image, ORIENTATIONS, **options) for image in bar], np.float32)
 
 
-def trained(pictures, labels, cost):
-    """`dual=False` solves the problem itself: quicker with more pictures than features, and the same in every run."""
-    return LinearSVC(C=cost, dual=False).fit(pictures, labels)
+def trained(images, labels, cost):
+    """`dual=False` solves the problem itself: quicker with more images than features, and the same in every run."""
+    return LinearSVC(C=cost, dual=False).fit(images, labels)
 
 
 def choose(splits, cells, costs):
@@ -67,7 +67,7 @@ def report(name, truth, prediction, classes):
 
     found, ends = headline(np.arange(len(truth))), intervals.bootstrap(headline, len(truth))
     texts = (f"{key} {found[key]:.2%} ({ends[key][0]:.2%} to {ends[key][1]:.2%})" for key in HEADLINE)
-    print(f"{name}, {len(truth)} pictures: {', '.join(texts)}")
+    print(f"{name}, {len(truth)} images: {', '.join(texts)}")
 
 
 def main():

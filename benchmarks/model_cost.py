@@ -1,10 +1,10 @@
-"""Parameters, operations and time of the models, one picture of 48x48 at a time and in batches, in one run.
+"""Parameters, operations and time of the models, one image of 48x48 at a time and in batches, in one run.
 
     python -m benchmarks.model_cost
     python -m benchmarks.model_cost fer2013 "fer2013 model=cnn" --out runs/model_cost.json
 
 An argument is a recipe and, behind spaces, settings. Operations are TensorFlow's own count of one forward pass of one
-picture, multiplications and additions each counted, as its profiler sees them in the graph. Time is the median of the
+image, multiplications and additions each counted, as its profiler sees them in the graph. Time is the median of the
 rounds in which the models take turns, in float32. With the defaults, on two cores: about two minutes.
 """
 
@@ -32,14 +32,14 @@ SIZE = 48
 
 
 def build(text):
-    """The model of "recipe key=value ..." for grey pictures of `SIZE`."""
+    """The model of "recipe key=value ..." for grey images of `SIZE`."""
     name, *settings = text.split()
     recipe = recipes.override(recipes.get(name), [*settings, "dtype=float32"])
     return loop.build(recipe, {"image_size": (SIZE, SIZE), "channels": 1})
 
 
 def timed(model, batch):
-    """A function that answers for `batch` random pictures and tells the milliseconds per picture."""
+    """A function that answers for `batch` random images and tells the milliseconds per image."""
     inputs = {
         name: tf.constant(np.random.default_rng(0).random((batch, *shape[1:]), dtype="float32"))
         for name, shape in model.input_shapes().items()

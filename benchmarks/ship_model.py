@@ -8,4 +8,4 @@ import sys
 from edram_fer import weights
 from edram_fer.run import checkpoints
 
-weights.halve(checkpoints.path_of(sys.argv[1]), weights.path_of(sys.argv[2]))
+weights.halve(checkpoints.model_path(sys.argv[1]), weights.model_path(sys.argv[2]))

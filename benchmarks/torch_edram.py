@@ -1,4 +1,4 @@
-"""A plain PyTorch EDRAM of the sizes of models.edram, the yardstick of speed: idiomatic layers, nothing tuned.
+"""A plain PyTorch EDRAM of the sizes of models.edram, the baseline of speed: idiomatic layers, nothing tuned.
 
 Same net to the last bias: six tanh units that emit the matrix, BN per step in place of the biases of the layers before
 it, LSTMs without peepholes. `EDRAM.load` takes the weights of the Keras model, so that this can be shown.

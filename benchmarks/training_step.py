@@ -4,7 +4,7 @@
     python -m benchmarks.training_step --out runs/training_step.json
 
 Every contender lives in a process of its own; rounds of a few steps go in turn from one to the next, so that a noisy
-machine is noisy for all. A step is forward, backward, global norm clipping and Adam on one batch of random pictures.
+machine is noisy for all. A step is forward, backward, global norm clipping and Adam on one batch of random images.
 First it is shown that both nets compute the same: the Keras weights go into the PyTorch net, the outputs are compared.
 Other work on the machine can only slow a step, so the fastest steps are compared; the medians stand beside.
 
@@ -32,7 +32,7 @@ TOLERANCE = 1e-2  # of the logits, about 1: rounding of 1e-5 after one glimpse g
 
 
 def batch_of(options, seed=0):
-    """Random pictures [B, H, W, 1], labels [B], valence and arousal [B, 2]."""
+    """Random images [B, H, W, 1], labels [B], valence and arousal [B, 2]."""
     rng = np.random.default_rng(seed)
     image = rng.random((options.batch, options.image_size, options.image_size, 1), dtype="float32")
     return image, rng.integers(0, 7, options.batch), rng.uniform(-1, 1, (options.batch, 2)).astype("float32")

@@ -14,7 +14,7 @@ from edram_fer.commands.perturb import region_weights, robustness, saliency
 from edram_fer.commands.predict import predict
 from edram_fer.commands.prepare import arrays, prepare
 from edram_fer.commands.show import doctor, inspect
-from edram_fer.commands.study import agreement, looking
+from edram_fer.commands.study import agreement, window_ablation
 from edram_fer.commands.train import sweep, train
 from edram_fer.errors import UserError
 
@@ -32,7 +32,7 @@ app = typer.Typer(
 )
 for command in (
     *(prepare, arrays, train, sweep, evaluate, figures, report, compare, crops, predict),
-    *(looking, agreement, saliency, robustness, region_weights, inspect, doctor),
+    *(window_ablation, agreement, saliency, robustness, region_weights, inspect, doctor),
 ):
     app.command()(command)
 

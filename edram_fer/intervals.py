@@ -8,9 +8,9 @@ from edram_fer.errors import UserError
 
 
 def bootstrap(statistic, count, *, subjects=None, repeats=1000, level=0.95, seed=0):
-    """Percentile intervals of statistics of `count` pictures (Efron), resampling whole subjects where they are known.
+    """Percentile intervals of statistics of `count` images (Efron), resampling whole subjects where they are known.
 
-    Pictures of one person resemble each other, so that they are drawn together; a picture without a subject ("" or
+    Images of one person resemble each other, so that they are drawn together; an image without a subject ("" or
     None) stands for itself.
 
     Args:
@@ -30,12 +30,12 @@ def bootstrap(statistic, count, *, subjects=None, repeats=1000, level=0.95, seed
 
 
 def _groups(subjects, count):
-    """Group number int [count] of each picture: its subject, or itself where the subject is not known."""
+    """Group number int [count] of each image: its subject, or itself where the subject is not known."""
     if subjects is None:
         return np.arange(count)
     if len(subjects) != count:
         raise UserError(f"expected {count} subjects, got {len(subjects)}")
-    keys = [("subject", name) if name else ("picture", row) for row, name in enumerate(subjects)]
+    keys = [("subject", name) if name else ("image", row) for row, name in enumerate(subjects)]
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     return np.array([numbers[key] for key in keys])
 

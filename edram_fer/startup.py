@@ -5,4 +5,4 @@ def load_keras():
     """Import Keras and its backend silently. Where that fails, what they wrote is shown before the error."""
     from edram_fer.preprocessing import quiet
 
-    quiet.imported("keras")
+    quiet.import_module("keras")

@@ -7,7 +7,7 @@ import numpy as np
 
 from edram_fer.errors import UserError
 from edram_fer.models.baseline import CNN
-from edram_fer.models.contract import one_of
+from edram_fer.models.contract import check_choice
 from edram_fer.models.deep_emotion import DeepEmotion
 from edram_fer.models.edram import EDRAM
 from edram_fer.models.region_attention import RAN
@@ -16,11 +16,11 @@ MODELS = {"edram": EDRAM, "cnn": CNN, "deep_emotion": DeepEmotion, "ran": RAN}
 
 
 def build(name, *, image_size=(100, 100), channels=1, classes=7, **options):
-    """Make a model by name, its weights drawn.
+    """Make a model by name, its weights randomly initialised.
 
     Args:
         name: "edram" (glimpses), "deep_emotion" (one spatial transformer), "ran" (weighed crops), or "cnn" (EDRAM's
-            CNN on the whole image, equal parameters: the yardstick).
+            CNN on the whole image, equal parameters: the baseline).
         image_size: (height, width) in pixels.
         channels: 1 for grey, 3 for colour.
         classes: number of emotions K.
@@ -36,7 +36,7 @@ def build(name, *, image_size=(100, 100), channels=1, classes=7, **options):
     Raises:
         ValueError: an unknown name or option, or one out of its range.
     """
-    one_of("model", name, MODELS)
+    check_choice("model", name, MODELS)
     known = [*inspect.signature(MODELS[name]).parameters][:-1] + ["dtype"]
     for option in options:
         if option not in known:

@@ -1,4 +1,4 @@
-"""The yardstick that attention has to beat: the glimpse CNN on the whole image, with as many parameters."""
+"""The baseline that attention has to beat: the glimpse CNN on the whole image, with as many parameters."""
 
 import keras
 import numpy as np
@@ -7,12 +7,12 @@ from keras import ops
 from edram_fer.models.batch_norm import StepBatchNormalization
 from edram_fer.models.contract import (
     FERModel,
+    check_bool,
+    check_filters,
+    check_fraction,
     check_image_and_classes,
-    filter_counts,
-    share,
-    true_or_false,
+    check_integer,
     unknown_affect,
-    whole_number,
 )
 from edram_fer.models.edram.context import area_average_matrix
 from edram_fer.models.edram.glimpse import FILTERS, SMALLEST_GLIMPSE, GlimpseCNN
@@ -63,18 +63,18 @@ class CNN(FERModel):
     ):
         super().__init__(autocast=False, **kwargs)
         check_image_and_classes(image_size, channels, classes, smallest_side=SMALLEST_GLIMPSE)
-        whole_number("glimpse_size", glimpse_size, SMALLEST_GLIMPSE)
+        check_integer("glimpse_size", glimpse_size, SMALLEST_GLIMPSE)
         lstms = {"classification_units": classification_units, "location_units": location_units}
         for name, value in {"glimpse_units": glimpse_units, "head_units": head_units, **lstms}.items():
-            whole_number(name, value, 1)
-        filter_counts("glimpse_filters", glimpse_filters, 6)
-        true_or_false("affect", affect)
-        whole_number("seed", seed, 0)
+            check_integer(name, value, 1)
+        check_filters("glimpse_filters", glimpse_filters, 6)
+        check_bool("affect", affect)
+        check_integer("seed", seed, 0)
         for name, value in (("batch_norm_momentum", batch_norm_momentum), ("dropout", dropout)):
-            share(name, value)
+            check_fraction(name, value)
         if hidden_units is None:
             hidden_units = _equal_width(glimpse_units, head_units, channels, 1 + bool(affect), **lstms)
-        whole_number("hidden_units", hidden_units, 1)
+        check_integer("hidden_units", hidden_units, 1)
         self.arguments = {
             "image_size": image_size,
             "channels": channels,

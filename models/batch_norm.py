@@ -9,7 +9,7 @@ from keras import ops
 from edram_fer.errors import UserError
 from edram_fer.models import tensorflow_kernels
 
-CHOICES = ("per_step", "shared_affine", "shared")
+BATCH_NORM_MODES = ("per_step", "shared_affine", "shared")
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
@@ -29,7 +29,7 @@ class StepBatchNormalization(keras.layers.Layer):
 
     Args:
         steps: number of steps T, at least 1.
-        choice: one of the above.
+        mode: one of the above.
         momentum: of the moving statistics. With Keras' .99 validation lags behind training for many epochs.
         epsilon: added to the variance.
         beta_initializer: start of beta.
@@ -37,19 +37,19 @@ class StepBatchNormalization(keras.layers.Layer):
     Call arguments: x [B, ..., C]; step, a Python int in [0, T); training.
 
     Raises:
-        ValueError: an unknown choice.
+        ValueError: an unknown mode.
     """
 
-    def __init__(self, steps=1, choice="per_step", momentum=0.9, epsilon=1e-3, beta_initializer="zeros", **kwargs):
+    def __init__(self, steps=1, mode="per_step", momentum=0.9, epsilon=1e-3, beta_initializer="zeros", **kwargs):
         super().__init__(**kwargs)
-        if choice not in CHOICES:
-            raise UserError(f"batch_norm: expected one of {', '.join(CHOICES)}, got {choice!r}")
-        self.steps, self.choice, self.momentum, self.epsilon = steps, choice, momentum, epsilon
+        if mode not in BATCH_NORM_MODES:
+            raise UserError(f"batch_norm: expected one of {', '.join(BATCH_NORM_MODES)}, got {mode!r}")
+        self.steps, self.mode, self.momentum, self.epsilon = steps, mode, momentum, epsilon
         self.beta_initializer = keras.initializers.get(beta_initializer)
 
     def build(self, input_shape):
-        affine = (self.steps if self.choice == "per_step" else 1, input_shape[-1])
-        population = (1 if self.choice == "shared" else self.steps, input_shape[-1])
+        affine = (self.steps if self.mode == "per_step" else 1, input_shape[-1])
+        population = (1 if self.mode == "shared" else self.steps, input_shape[-1])
         # One variable for all steps, not one per step: the graph and the optimizer's work do not grow with them.
         self.gamma = self.add_weight(name="gamma", shape=affine, initializer="ones", autocast=False)
         self.beta = self.add_weight(name="beta", shape=affine, initializer=self.beta_initializer, autocast=False)
@@ -79,7 +79,7 @@ class StepBatchNormalization(keras.layers.Layer):
         return {
             **super().get_config(),
             "steps": self.steps,
-            "choice": self.choice,
+            "mode": self.mode,
             "momentum": self.momentum,
             "epsilon": self.epsilon,
             "beta_initializer": keras.initializers.serialize(self.beta_initializer),
@@ -132,12 +132,12 @@ def _normalise(x, gamma, beta, mean, inverse):
 def _mean(x):
     """Mean over all axes but the last, float32 [C].
 
-    Sums over a picture are matrix products, which are faster than reductions, in the dtype of x; their mean over the
-    pictures is float32, so that the rounding of bfloat16 averages out.
+    Sums over an image are matrix products, which are faster than reductions, in the dtype of x; their mean over the
+    images is float32, so that the rounding of bfloat16 averages out.
     """
-    pictures = x[None] if len(x.shape) == 2 else ops.reshape(x, (-1, math.prod(x.shape[1:-1]), x.shape[-1]))
-    points = ops.shape(pictures)[1]
-    sums = ops.matmul(ops.ones((1, points), dtype=x.dtype), pictures)
+    images = x[None] if len(x.shape) == 2 else ops.reshape(x, (-1, math.prod(x.shape[1:-1]), x.shape[-1]))
+    points = ops.shape(images)[1]
+    sums = ops.matmul(ops.ones((1, points), dtype=x.dtype), images)
     return ops.mean(ops.cast(sums, "float32"), axis=(0, 1)) / ops.cast(points, "float32")
 
 

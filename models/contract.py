@@ -33,7 +33,7 @@ class FERModel(keras.Model):
             self.built = True
 
     @property
-    def knows_affect(self):
+    def predicts_affect(self):
         """Whether it has a head for valence and arousal: else its "affect" is UNKNOWN_AFFECT everywhere."""
         return "affect" in self.output_shapes and bool(self.arguments.get("affect", True))
 
@@ -46,30 +46,30 @@ def unknown_affect(emotion):
     return ops.full_like(emotion[:, :, :2], UNKNOWN_AFFECT)
 
 
-def one_of(name, value, choices):
+def check_choice(name, value, choices):
     """Raise ValueError unless `value` is one of the names `choices`."""
     if value not in tuple(choices):
         raise UserError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
 
 
-def true_or_false(name, value):
+def check_bool(name, value):
     """Raise ValueError unless `value` is a bool: any text, "off" too, would count as true."""
     if not isinstance(value, bool):
         raise UserError(f"{name}: expected true or false, got {value!r}")
 
 
-def whole_number(name, value, smallest):
+def check_integer(name, value, smallest):
     """Raise ValueError unless `value` is a whole number of at least `smallest`."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < smallest:
         raise UserError(f"{name}: expected a whole number of at least {smallest}, got {value!r}")
 
 
-def filter_counts(name, value, count):
+def check_filters(name, value, count):
     """Raise ValueError unless `value` holds `count` whole numbers, the filters of as many convolutions."""
     if not isinstance(value, (tuple, list)) or len(value) != count:
         raise UserError(f"{name}: expected {count} numbers of filters, got {value!r}")
     for filters in value:
-        whole_number(name, filters, 1)
+        check_integer(name, filters, 1)
 
 
 def is_number(value):
@@ -77,7 +77,7 @@ def is_number(value):
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
-def share(name, value):
+def check_fraction(name, value):
     """Raise ValueError unless `value` is a number in [0, 1)."""
     if not is_number(value) or not 0 <= value < 1:
         raise UserError(f"{name}: expected a number in [0, 1), got {value!r}")
@@ -88,6 +88,6 @@ def check_image_and_classes(image_size, channels, classes, smallest_side):
     if not isinstance(image_size, (tuple, list)) or len(image_size) != 2:
         raise UserError(f"image_size: expected (height, width) in pixels, got {image_size!r}")
     for side in image_size:
-        whole_number("image_size", side, smallest_side)
-    whole_number("channels", channels, 1)
-    whole_number("classes", classes, 2)
+        check_integer("image_size", side, smallest_side)
+    check_integer("channels", channels, 1)
+    check_integer("classes", classes, 2)

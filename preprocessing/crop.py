@@ -1,4 +1,4 @@
-"""From a face box to the picture that a model sees: square, crop, CLAHE on luma, size. Pure functions on arrays.
+"""From a face box to the image that a model sees: square, crop, CLAHE on luma, size. Pure functions on arrays.
 
 Boxes are (left, top, width, height) in pixels, origin top left, as everywhere in this project. Source of the steps:
 Forch, Vitay, Hamker, "Recurrent Spatial Attention for Facial Emotion Recognition", 2019.
@@ -14,10 +14,10 @@ CHIN = slice(7, 10)  # of the 68 landmarks
 
 
 def square(box, image_size, margin: float = 0.0, landmarks=None) -> tuple[int, int, int]:
-    """The square around a box that lies inside the picture.
+    """The square around a box that lies inside the image.
 
     Its side is the box's longer side, larger by the share `margin`, about the box's centre; with landmarks [68, 2] it
-    grows downward until the chin is in. It is then moved inside the picture and is at most as large as that.
+    grows downward until the chin is in. It is then moved inside the image and is at most as large as that.
 
     Args:
         box: (left, top, width, height), which may cross the border.
@@ -25,7 +25,7 @@ def square(box, image_size, margin: float = 0.0, landmarks=None) -> tuple[int, i
 
     Returns: (left, top, side), whole pixels.
 
-    Raises ValueError for a box below 8 pixels or quite outside the picture, and a chin more than a side below its box.
+    Raises ValueError for a box below 8 pixels or quite outside the image, and a chin more than a side below its box.
     """
     left, top, width, height = (float(value) for value in box)
     rows, columns = image_size
@@ -34,7 +34,7 @@ def square(box, image_size, margin: float = 0.0, landmarks=None) -> tuple[int, i
     if max(width, height) < MIN_SIDE:
         raise UserError(f"box {width:g}x{height:g}, expected at least {MIN_SIDE} pixels on a side")
     if left >= columns or top >= rows or left + width <= 0 or top + height <= 0:
-        raise UserError(f"box at ({left:g}, {top:g}), {width:g}x{height:g}, lies outside the {columns}x{rows} picture")
+        raise UserError(f"box at ({left:g}, {top:g}), {width:g}x{height:g}, lies outside the {columns}x{rows} image")
     side = max(width, height) * (1 + margin)
     x, y = left + width / 2, top + height / 2 - side / 2  # middle of the upper edge
     if landmarks is not None:
@@ -61,7 +61,7 @@ def cut(image: np.ndarray, place: tuple[int, int, int], size: int) -> np.ndarray
 
 
 def to_square(points, place: tuple[int, int, int], size: int) -> np.ndarray:
-    """Points (x, y) of the whole picture in the pixels of the cut face, float32 [n, 2]; centres of pixels are whole."""
+    """Points (x, y) of the whole image in the pixels of the cut face, float32 [n, 2]; centres of pixels are whole."""
     left, top, side = place
     return ((np.asarray(points, np.float32) - (left, top) + 0.5) * (size / side) - 0.5).astype(np.float32)
 

@@ -1,8 +1,8 @@
 """Face detectors behind one interface, and the cascade of Forch et al. 2019 that asks one after the other.
 
-A detector is called with a picture, uint8 [H, W, 3] RGB, and returns its faces, the surest first. Models are loaded
-at the first call, so a detector can be sent to another process before. "given" and "none" need no detector: the box
-of the annotation, and a picture that is a face already.
+A detector is called with an image, uint8 [H, W, 3] RGB, and returns its faces, the surest first. Models are loaded
+at the first call, so a detector can be sent to another process before. "annotation" and "none" need no detector: the box
+of the annotation, and an image that is a face already.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ class Face:
     """A detected face.
 
     Attributes:
-        box: (left, top, width, height) in pixels of the picture; may cross its border.
+        box: (left, top, width, height) in pixels of the image; may cross its border.
         score: sureness; YuNet and SSD in [0, 1], dlib's distance from its decision plane, about -1 to 3.
         points: [n, 2] landmarks (x, y) in pixels that the detector itself gives (YuNet: right eye, left eye, nose,
             right and left corner of the mouth, "right" as the person's), or None.
@@ -42,7 +42,7 @@ class YuNet:
     """The small convolutional detector of `edram_fer.preprocessing.yunet`.
 
     Args:
-        size: the picture's longer side is brought to this many pixels; faces below a thirtieth of it are missed.
+        size: the image's longer side is brought to this many pixels; faces below a thirtieth of it are missed.
         threshold: lowest score.
         folder: of the model file; None: the package that carries it.
     """
@@ -53,8 +53,8 @@ class YuNet:
     name = "yunet"
     margin = 0.0
 
-    def __call__(self, picture: np.ndarray) -> list[Face]:
-        small, scale = _shrunk(picture, self.size)
+    def __call__(self, image: np.ndarray) -> list[Face]:
+        small, scale = _shrunk(image, self.size)
         rows = yunet.detect(model_files.find("yunet", self.folder), small, self.threshold)
         faces = [
             Face(tuple((row[:4] / scale).tolist()), float(row[14]), row[4:14].reshape(5, 2) / scale) for row in rows
@@ -76,10 +76,10 @@ class SSD:
     name = "ssd"
     margin = 0.0
 
-    def __call__(self, picture: np.ndarray) -> list[Face]:
-        height, width = picture.shape[:2]
+    def __call__(self, image: np.ndarray) -> list[Face]:
+        height, width = image.shape[:2]
         net = _ssd(*(str(model_files.find(name, self.folder)) for name in ("ssd layers", "ssd")))
-        bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+        bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         net.setInput(cv2.dnn.blobFromImage(cv2.resize(bgr, (300, 300)), 1.0, (300, 300), (104, 177, 123)))
         rows = net.forward()[0, 0]  # [n, 7]: image, class, confidence, left, top, right, bottom in shares
         faces = []
@@ -95,9 +95,9 @@ class Dlib:
     """dlib's frontal face detector (HOG and a linear SVM).
 
     Args:
-        upsample: how many times the picture is doubled first; without it faces below 80 pixels are missed.
+        upsample: how many times the image is doubled first; without it faces below 80 pixels are missed.
         threshold: lowest score.
-        longest: larger pictures are shrunk to this longer side before: doubled, 12 megapixels take 600 MB.
+        longest: larger images are shrunk to this longer side before: doubled, 12 megapixels take 600 MB.
     """
 
     upsample: int = 1
@@ -106,8 +106,8 @@ class Dlib:
     name = "dlib"
     margin = 0.1  # its boxes are tighter than the others' (Forch et al. 2019)
 
-    def __call__(self, picture: np.ndarray) -> list[Face]:
-        small, scale = _shrunk(picture, self.longest)
+    def __call__(self, image: np.ndarray) -> list[Face]:
+        small, scale = _shrunk(image, self.longest)
         boxes, scores, _ = _dlib_detector().run(np.ascontiguousarray(small), self.upsample, self.threshold)
         places = [np.array([box.left(), box.top(), box.width(), box.height()]) / scale for box in boxes]
         return _surest_first([Face(tuple(place.tolist()), score) for place, score in zip(places, scores)])
@@ -116,30 +116,30 @@ class Dlib:
 DETECTORS = {"yunet": YuNet, "ssd": SSD, "dlib": Dlib}
 
 
-def cascade(picture: np.ndarray, detectors: Sequence[Callable]) -> tuple[list[Face], str]:
-    """Ask each detector about the picture and then about the contrast-equalised picture, until one finds a face.
+def cascade(image: np.ndarray, detectors: Sequence[Callable]) -> tuple[list[Face], str]:
+    """Ask each detector about the image and then about the contrast-equalised image, until one finds a face.
 
     Returns: the faces, and who found them ("ssd", "ssd equalised"), or ([], NO_FACE).
     """
     bright = None
     for detector in detectors:
-        if faces := detector(picture):
+        if faces := detector(image):
             return faces, detector.name
-        bright = equalised(picture) if bright is None else bright
+        bright = equalised(image) if bright is None else bright
         if faces := detector(bright):
             return faces, f"{detector.name} equalised"
     return [], NO_FACE
 
 
-def equalised(picture: np.ndarray) -> np.ndarray:
+def equalised(image: np.ndarray) -> np.ndarray:
     """Histogram equalisation of the luma of uint8 [H, W, 3] RGB."""
-    luma = cv2.cvtColor(picture, cv2.COLOR_RGB2YCrCb)
+    luma = cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb)
     luma[:, :, 0] = cv2.equalizeHist(np.ascontiguousarray(luma[:, :, 0]))
     return cv2.cvtColor(luma, cv2.COLOR_YCrCb2RGB)
 
 
 def choose(faces: Sequence[Face], which: str, image_size) -> list[Face]:
-    """Of several faces the "largest", the one nearest to the "centre" of a picture (H, W), or "all" from left to right.
+    """Of several faces the "largest", the one nearest to the "centre" of an image (H, W), or "all" from left to right.
 
     Raises ValueError for another word.
     """
@@ -162,13 +162,13 @@ def annotated(faces: Sequence[Face], box, least: float = AGREED) -> list[Face]:
     return [best] if best is not None and intersection_over_union(best.box, box) >= least else []
 
 
-def landmarks(picture: np.ndarray, box, count: int = 68, folder: Path | None = None) -> np.ndarray:
-    """dlib's 68 or 5 landmarks of the face in a box, float32 [count, 2] (x, y) in pixels of the picture."""
+def landmarks(image: np.ndarray, box, count: int = 68, folder: Path | None = None) -> np.ndarray:
+    """dlib's 68 or 5 landmarks of the face in a box, float32 [count, 2] (x, y) in pixels of the image."""
     import dlib
 
     left, top, width, height = (round(value) for value in box)
     predictor = _dlib_predictor(str(model_files.find(f"landmarks {count}", folder)))
-    shape = predictor(np.ascontiguousarray(picture), dlib.rectangle(left, top, left + width - 1, top + height - 1))
+    shape = predictor(np.ascontiguousarray(image), dlib.rectangle(left, top, left + width - 1, top + height - 1))
     return np.array([(point.x, point.y) for point in shape.parts()], np.float32)
 
 
@@ -195,13 +195,13 @@ def matches(faces: Sequence[Face], boxes: Sequence, least: float = AGREED) -> li
     return overlaps
 
 
-def _shrunk(picture: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
-    """The picture with its longer side at `longest`, and the factor; small pictures stay, they gain nothing."""
-    scale = min(longest / max(picture.shape[:2]), 1.0)
+def _shrunk(image: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
+    """The image with its longer side at `longest`, and the factor; small images stay, they gain nothing."""
+    scale = min(longest / max(image.shape[:2]), 1.0)
     if scale == 1.0:
-        return picture, 1.0
-    size = [max(round(side * scale), 1) for side in picture.shape[1::-1]]
-    return cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR), scale
+        return image, 1.0
+    size = [max(round(side * scale), 1) for side in image.shape[1::-1]]
+    return cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), scale
 
 
 def _surest_first(faces: list[Face]) -> list[Face]:

@@ -3,7 +3,7 @@
 Every data set numbers the same emotions differently. A label is therefore converted by NAME wherever it enters:
 `from_code("FER2013", 6)` is "neutral", `index("neutral")` is 0. Nothing here, and nothing that uses it, copies a
 number from one data set's order into another's: the mix-up of FERPlus and AffectNet leaves neutral and happy
-right and turns every other picture wrong, which no training curve shows.
+right and turns every other image wrong, which no training curve shows.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ EMOTIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "
 EIGHT = EMOTIONS
 SEVEN = EMOTIONS[:7]
 
-# What an annotator may say that is not an emotion. Pictures with these have no emotion label.
+# What an annotator may say that is not an emotion. Images with these have no emotion label.
 NON_EMOTIONS = ("none", "uncertain", "no face", "unknown")
 
 _NAMED = {
@@ -153,7 +153,7 @@ def is_emotion(name: str) -> bool:
 def index(name: str, classes: Sequence[str] = EMOTIONS) -> int:
     """The label of a name (any alias) in `classes`, by default the canonical order of eight.
 
-    Raises ValueError where the name is not among them: a contempt picture has no label in SEVEN.
+    Raises ValueError where the name is not among them: a contempt image has no label in SEVEN.
     """
     name = canonical(name)
     if name not in classes:

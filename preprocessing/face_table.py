@@ -21,20 +21,20 @@ from edram_fer.errors import UserError
 from edram_fer.preprocessing import contact_sheet, counts, faces, photos
 from edram_fer.preprocessing.records import OK, Annotations
 
-_TOLD = ("split", "emotion", "status")
-_LIGHT = (*_TOLD, "digest", "picture_digest")
-_SHOWN = ("picture", "face")
-_VALIDATION, _DUPLICATE = 1, 2  # drawn from training; equal to a face or of a picture of training
+_SUMMARY_COLUMNS = ("split", "emotion", "status")
+_LIGHT = (*_SUMMARY_COLUMNS, "digest", "image_digest")
+_SHOWN = ("image", "face")
+_VALIDATION, _DUPLICATE = 1, 2  # drawn from training; equal to a face or of an image of training
 _ANNOTATED = (*_LIGHT, "row")
 _AGREED = 0.5  # overlap below which a detector's and an annotation's box are told to differ
 
 
 @dataclasses.dataclass(frozen=True)
-class Division:
+class SplitSettings:
     """How the faces are divided among the splits.
 
     A data set that has "train" but no "validation" gives a share of its training faces to validation. Which ones is a
-    function of (seed, pixels): equal faces, and faces of equal pictures, are never on both sides.
+    function of (seed, pixels): equal faces, and faces of equal images, are never on both sides.
 
     Attributes:
         validation: that share, in [0, 1).
@@ -54,33 +54,33 @@ class Division:
 
 
 class _Training:
-    """Training's faces and the pictures that they were cut from, as numbers: eight bytes of their digests.
+    """Training's faces and the images that they were cut from, as numbers: eight bytes of their digests.
 
     Args:
-        faces, pictures: numbers [n] of the faces and of their pictures, in the same order.
+        faces, images: numbers [n] of the faces and of their images, in the same order.
     """
 
-    def __init__(self, faces: array.array, pictures: array.array):
+    def __init__(self, faces: array.array, images: array.array):
         self.faces, face = np.unique(np.frombuffer(faces, np.uint64), return_inverse=True)
-        self.pictures, picture = np.unique(np.frombuffer(pictures, np.uint64), return_inverse=True)
-        count = len(self.faces) + len(self.pictures)
-        links = coo_matrix((np.ones(len(face), bool), (face, len(self.faces) + picture)), (count, count))
+        self.images, image = np.unique(np.frombuffer(images, np.uint64), return_inverse=True)
+        count = len(self.faces) + len(self.images)
+        links = coo_matrix((np.ones(len(face), bool), (face, len(self.faces) + image)), (count, count))
         group = connected_components(links, directed=False)[1][len(self.faces) :]
         smallest = np.full(group.max(initial=-1) + 1, np.iinfo(np.uint64).max, np.uint64)
-        np.minimum.at(smallest, group, self.pictures)
-        self.group = smallest[group]  # one number for all pictures that share a face, and all that these share, ...
+        np.minimum.at(smallest, group, self.images)
+        self.group = smallest[group]  # one number for all images that share a face, and all that these share, ...
 
     def holds(self, row: dict) -> bool:
-        """Whether a face or its picture is one of training."""
+        """Whether a face or its image is one of training."""
         return any(
             known[_place(known, _number(row[name]))] == _number(row[name])
-            for known, name in ((self.faces, "digest"), (self.pictures, "picture_digest"))
+            for known, name in ((self.faces, "digest"), (self.images, "image_digest"))
             if len(known)
         )
 
     def lot(self, row: dict) -> bytes:
         """What decides on the side of a training face: the same for all that must not be parted from it."""
-        return int(self.group[_place(self.pictures, _number(row["picture_digest"]))]).to_bytes(8)
+        return int(self.group[_place(self.images, _number(row["image_digest"]))]).to_bytes(8)
 
 
 def _number(digest: bytes) -> np.uint64:
@@ -95,7 +95,7 @@ class FaceTable:
     """All rows of the chunk files with their final split and status. Holds some bytes of each row only.
 
     Attributes: `splits`; `counts` {split: {emotion: faces}}; `statuses` {status: rows}; `duplicates` {split: faces that
-    equal one of training, or are of an equal picture}; `repeated`, faces that equal one before them, of any split;
+    equal one of training, or are of an equal image}; `repeated`, faces that equal one before them, of any split;
     `clean`, whether the test faces without these are a split of their own; `drawn`, whether
     validation was drawn from training; `annotated` {split: {emotion or None: rows}} of all annotations, usable or not,
     in the splits that they name.
@@ -103,11 +103,11 @@ class FaceTable:
     Args:
         chunks: files of `faces.process`.
         classes: emotions that are labels; a row with another one gets a status that says so.
-        division: see there.
+        split_settings: see there.
     """
 
-    def __init__(self, chunks: Sequence[Path], classes: Sequence[str], division: Division):
-        self.chunks, self.classes, self.division = chunks, classes, division
+    def __init__(self, chunks: Sequence[Path], classes: Sequence[str], split_settings: SplitSettings):
+        self.chunks, self.classes, self.split_settings = chunks, classes, split_settings
         named, self.annotated, last = set(), defaultdict(Counter), object()
         every, training = array.array("Q"), (array.array("Q"), array.array("Q"))
         for row in faces.read_chunks(chunks, _ANNOTATED):
@@ -119,14 +119,14 @@ class FaceTable:
                 every.append(_number(row["digest"]))
                 if row["split"] == "train":
                     training[0].append(_number(row["digest"]))
-                    training[1].append(_number(row["picture_digest"]))
+                    training[1].append(_number(row["image_digest"]))
         self._training = _Training(*training)
         self.repeated = len(every) - len(np.unique(np.frombuffer(every, np.uint64)))
-        self.drawn = "train" in named and "validation" not in named and division.validation > 0
+        self.drawn = "train" in named and "validation" not in named and split_settings.validation > 0
         self._sides = bytearray(self._side(row) for row in faces.read_chunks(chunks, _LIGHT))
         self.counts: dict[str, Counter] = {}
         self.statuses, self.duplicates = Counter(), Counter()
-        for row in self.rows(_TOLD):
+        for row in self.rows(_SUMMARY_COLUMNS):
             self.statuses[row["status"]] += 1
             if row["status"] == OK:
                 self.counts.setdefault(row["split"], Counter())[row["emotion"]] += 1
@@ -153,7 +153,8 @@ class FaceTable:
         for path in self.chunks:
             part = pyarrow.parquet.read_table(path, columns=None if columns is None else list(columns))
             told = [
-                self._final(row, self._sides[place]) for place, row in enumerate(part.select(_TOLD).to_pylist(), start)
+                self._final(row, self._sides[place])
+                for place, row in enumerate(part.select(_SUMMARY_COLUMNS).to_pylist(), start)
             ]
             start += len(told)
             places = [place for place, row in enumerate(told) if chosen(row)]
@@ -172,7 +173,7 @@ class FaceTable:
         if row["split"] != "train":
             return _DUPLICATE * self._training.holds(row)
         drawn = self.drawn and self._status(row) == OK
-        return _VALIDATION * (drawn and self.division.is_validation(self._training.lot(row)))
+        return _VALIDATION * (drawn and self.split_settings.is_validation(self._training.lot(row)))
 
     def _status(self, row: dict) -> str:
         if row["status"] == OK and row["emotion"] not in self.classes:
@@ -191,15 +192,15 @@ def summary(found: Annotations, table: FaceTable) -> list[str]:
     lines = [f"{rows} rows read, {table.statuses[OK]} faces written"]
     if table.repeated:
         lines.append(f"{table.repeated} faces equal one before them, of the same or another split")
-    if left_out := listed(table):
-        lines.append(f"left out: {left_out}")
+    if excluded := listed(table):
+        lines.append(f"left out: {excluded}")
     for split in table.splits:
         classes = table.counts[split]
         per_class = ", ".join(f"{name} {classes[name]}" for name in table.classes)
         lines.append(f"{split} {classes.total()}: {per_class}")
         if table.duplicates[split]:
             lines.append(
-                f"{split}: {table.duplicates[split]} faces, or their pictures, equal one of training"
+                f"{split}: {table.duplicates[split]} faces, or their images, equal one of training"
                 + (", test_clean is without them" if split == "test" and table.clean else "")
             )
     lines += _check(table)
@@ -209,13 +210,17 @@ def summary(found: Annotations, table: FaceTable) -> list[str]:
 def _check(table: FaceTable) -> Iterator[str]:
     """How the boxes of the annotations agree with those of the detector that was asked to check them."""
     overlaps = np.array(
-        [row["given_iou"] for row in faces.read_chunks(table.chunks, ["given_iou"]) if row["given_iou"] is not None],
+        [
+            row["annotation_iou"]
+            for row in faces.read_chunks(table.chunks, ["annotation_iou"])
+            if row["annotation_iou"] is not None
+        ],
         np.float32,
     )
     if len(overlaps):
         low = int((overlaps < _AGREED).sum())
         yield (
-            f"given boxes against the detector's in {len(overlaps):,} pictures: median overlap (IoU) "
+            f"given boxes against the detector's in {len(overlaps):,} images: median overlap (IoU) "
             f"{np.median(overlaps):.2f}, below {_AGREED:g} in {low:,}, none in {int((overlaps == 0).sum()):,}"
         )
 
@@ -233,10 +238,10 @@ def write_rows(table: FaceTable, path: Path) -> None:
 def _drawn_lots(table: FaceTable, key: Callable[[dict], str | None], most: int = 12) -> dict[str, list[dict]]:
     """Some rows for each value of `key` but None, by a digest of their ids: random, and the same in every run.
 
-    One pass over the light columns; pictures are read of the chosen rows only.
+    One pass over the light columns; images are read of the chosen rows only.
     """
     lots = defaultdict(list)  # heaps with the greatest digest on top
-    for place, row in enumerate(table.rows((*_TOLD, "id"))):
+    for place, row in enumerate(table.rows((*_SUMMARY_COLUMNS, "id"))):
         if (name := key(row)) is not None:
             digest = int.from_bytes(hashlib.blake2b(row["id"].encode(), digest_size=8).digest())
             push = heapq.heappush if len(lots[name]) < most else heapq.heappushpop
@@ -267,18 +272,18 @@ def some_faces(table: FaceTable) -> dict[str, list[np.ndarray]]:
 
 
 def some_failures(table: FaceTable, found: Annotations) -> dict[str, list[np.ndarray]]:
-    """Some pictures of each of the most frequent reasons why rows have no face, for a contact sheet."""
+    """Some images of each of the most frequent reasons why rows have no face, for a contact sheet."""
     frequent = dict(itertools.islice(counts.kinds(table.statuses).items(), 12))
     reasons = {status: why for why, kind in frequent.items() for status in kind}
     chosen = _drawn_lots(table, lambda row: reasons.get(row["status"]))
     return {
-        f"{why}: {kind.total()}": [_thumbnail(found.root, row["picture"]) for row in chosen[why]]
+        f"{why}: {kind.total()}": [_thumbnail(found.root, row["image"]) for row in chosen[why]]
         for why, kind in frequent.items()
     } or {"no failures": []}
 
 
-def _thumbnail(root: Path, picture: str) -> np.ndarray:
+def _thumbnail(root: Path, image: str) -> np.ndarray:
     try:
-        return contact_sheet.fitted(photos.read(photos.inside(root, picture)))
+        return contact_sheet.fitted(photos.read(photos.inside(root, image)))
     except ValueError:
         return np.full((8, 8), 128, np.uint8)  # cannot be shown: a grey square

@@ -1,7 +1,7 @@
 """Annotated photos to faces, on all cores, at any moment resumable: records -> chunk files with one row per face.
 
 The records of a data set are cut into chunks of CHUNK rows in their order. A chunk is one Parquet file, written whole
-or not at all, and a function of its records, the pictures and the settings alone; so a run that was killed goes on
+or not at all, and a function of its records, the images and the settings alone; so a run that was killed goes on
 with the first missing chunk, and any number of processes gives the same bytes. Memory holds a few chunks per process.
 """
 
@@ -28,13 +28,13 @@ from edram_fer.preprocessing import crop, detection, photos
 from edram_fer.preprocessing.records import OK, Annotations, FaceRecord
 
 CHUNK = 500
-GIVEN, NONE = "given", "none"
+ANNOTATION, NONE = "annotation", "none"
 _POINTS = pyarrow.list_(pyarrow.float32())
 SCHEMA = pyarrow.schema(
     {
         "id": pyarrow.string(),
         "row": pyarrow.string(),
-        "picture": pyarrow.string(),
+        "image": pyarrow.string(),
         "split": pyarrow.string(),
         "subject": pyarrow.string(),
         "emotion": pyarrow.string(),
@@ -44,12 +44,12 @@ SCHEMA = pyarrow.schema(
         "status": pyarrow.string(),  # OK, why the row has no face, or why it has no label
         "detector": pyarrow.string(),
         "score": pyarrow.float32(),  # who found the face, how sure
-        "box": _POINTS,  # left, top, width, height in pixels of the picture
+        "box": _POINTS,  # left, top, width, height in pixels of the image
         "square": pyarrow.list_(pyarrow.int32()),  # left, top, side of the cut
         "landmarks": _POINTS,  # x, y, x, y, ... in pixels of the face
-        "given_iou": pyarrow.float32(),  # of the annotation's box with the nearest that a detector finds
+        "annotation_iou": pyarrow.float32(),  # of the annotation's box with the nearest that a detector finds
         "digest": pyarrow.binary(16),  # of the face's pixels: equal for equal faces
-        "picture_digest": pyarrow.binary(16),  # of the picture's, however large a part of it the face is
+        "image_digest": pyarrow.binary(16),  # of the image's, however large a part of it the face is
         "face": pyarrow.binary(),  # PNG
     }
 )
@@ -62,16 +62,16 @@ class Settings:
     Attributes:
         size: of the face's side in pixels.
         colour: RGB, or grey.
-        detectors: asked in turn: names of `detection.DETECTORS`, "given" (the annotation's box), "none" (the whole
-            picture is the face). Where the annotation has a box, a detector's face must be the one that it means.
-        detector_size: longer side of the picture that YuNet sees.
+        detectors: asked in turn: names of `detection.DETECTORS`, "annotation" (the annotation's box), "none" (the whole
+            image is the face). Where the annotation has a box, a detector's face must be the one that it means.
+        detector_size: longer side of the image that YuNet sees.
         faces: which of several: "largest", "centre", "all".
         margin: share by which the square is larger than the box, beside the detector's own.
         chin: let the square grow downward until the chin is in, where landmarks are annotated or dlib's file is asked
             for by `landmarks`.
         landmarks: find dlib's 68 landmarks where none are annotated.
         clahe: clip limit of the contrast equalisation, 0 for none.
-        check: name of a detector that looks at every picture with a given box; the overlap is noted.
+        check: name of a detector that looks at every image with a given box; the overlap is noted.
         models: folder of the detectors' and the landmarks' files; "": the packages that carry them. What they hold is
             checked, so it says nothing about the faces.
     """
@@ -93,7 +93,7 @@ class Settings:
             value, kind = getattr(self, field.name), _NUMBERS.get(field.name)
             if kind and (isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value)):
                 raise UserError(f"{field.name}: expected a {_WORDS[kind]}, got {value!r}")
-        known = (*detection.DETECTORS, GIVEN, NONE)
+        known = (*detection.DETECTORS, ANNOTATION, NONE)
         for name in self.detectors:
             if name not in known:
                 raise UserError(f"detectors: expected some of {', '.join(known)}, got {name!r}")
@@ -128,7 +128,7 @@ _WORDS = {numbers.Integral: "whole number", numbers.Real: "number"}
 def rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[dict]:
     """One record -> its faces as rows of SCHEMA; a record that gives no face -> one row with its status."""
     if record.status == OK:
-        yield from of_photo(record, root, settings)
+        yield from photo_rows(record, root, settings)
     else:
         yield {**_annotated(record), "status": record.status}
 
@@ -137,7 +137,7 @@ def _annotated(record: FaceRecord) -> dict:
     return {
         "id": record.id,
         "row": record.row,
-        "picture": record.picture,
+        "image": record.image,
         "split": record.split,
         "subject": record.subject,
         "emotion": record.emotion,
@@ -147,81 +147,81 @@ def _annotated(record: FaceRecord) -> dict:
     }
 
 
-def of_photo(record: FaceRecord, root: Path, settings: Settings) -> Iterator[dict]:
+def photo_rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[dict]:
     """As `rows`, whether or not the record has a label."""
     row = {**_annotated(record), "status": OK}
     try:
-        picture = picture_of(record, root)
+        image = load_image(record, root)
         # SHA-256 is what processors have built in: half the time of BLAKE2 on a whole photo.
-        row["picture_digest"] = hashlib.sha256(np.ascontiguousarray(picture)).digest()[:16]
-        found, who, margin = _find(picture, record, settings)
+        row["image_digest"] = hashlib.sha256(np.ascontiguousarray(image)).digest()[:16]
+        found, who, margin = _find(image, record, settings)
         if not found:
             yield {**row, "status": detection.NO_FACE}
         for number, face in enumerate(found):
             own = {"id": f"{record.id}#{number}"} if settings.faces == "all" else {}
-            made = _make(picture, face, who, record, margin + settings.margin, settings)
+            made = _make(image, face, who, record, margin + settings.margin, settings)
             yield {**row, **own, "detector": who, **made}
     except (ValueError, RuntimeError, cv2.error) as fault:  # RuntimeError: dlib
         yield {**row, "status": " ".join(str(fault).split())[:200]}
 
 
-def picture_of(record: FaceRecord, root: Path) -> np.ndarray:
-    """The picture of a record, uint8 [H, W, 3] RGB. ValueError says why it cannot be had."""
+def load_image(record: FaceRecord, root: Path) -> np.ndarray:
+    """The image of a record, uint8 [H, W, 3] RGB. ValueError says why it cannot be had."""
     if record.pixels is None:
-        return photos.read(photos.inside(root, record.picture))
+        return photos.read(photos.inside(root, record.image))
     return record.pixels if record.pixels.ndim == 3 else cv2.cvtColor(record.pixels, cv2.COLOR_GRAY2RGB)
 
 
-def _find(picture: np.ndarray, record: FaceRecord, settings: Settings) -> tuple[list[detection.Face], str, float]:
-    """The chosen faces of a picture, who found them, and the margin that these boxes need; ([], "no_face", 0).
+def _find(image: np.ndarray, record: FaceRecord, settings: Settings) -> tuple[list[detection.Face], str, float]:
+    """The chosen faces of an image, who found them, and the margin that these boxes need; ([], "no_face", 0).
 
     ValueError where only the annotation was asked and it has no box.
     """
-    size = picture.shape[:2]
+    size = image.shape[:2]
     for name in settings.detectors:
         if name == NONE:
             return [detection.Face((0, 0, *size[::-1]), 1.0)], NONE, 0.0
-        if name == GIVEN:
+        if name == ANNOTATION:
             if record.box is not None:
-                return [detection.Face(record.box, 1.0)], GIVEN, 0.0
+                return [detection.Face(record.box, 1.0)], ANNOTATION, 0.0
         else:
             detector = settings.detector(name)
-            found, who = detection.cascade(picture, [detector])
+            found, who = detection.cascade(image, [detector])
             if record.box is None:
                 found = detection.choose(found, settings.faces, size)
             else:
                 found = detection.annotated(found, record.box)
             if found:
                 return found, who, detector.margin
-    if set(settings.detectors) == {GIVEN}:
+    if set(settings.detectors) == {ANNOTATION}:
         raise UserError("no box is annotated")
     return [], detection.NO_FACE, 0.0
 
 
 def _make(
-    picture: np.ndarray, face: detection.Face, who: str, record: FaceRecord, margin: float, settings: Settings
+    image: np.ndarray, face: detection.Face, who: str, record: FaceRecord, margin: float, settings: Settings
 ) -> dict:
     """The columns of SCHEMA that come from the pixels. ValueError for a box that gives no square."""
     landmarks = record.landmarks if record.landmarks is not None and _of_face(record.landmarks, face.box) else None
     if landmarks is None and settings.landmarks:
-        landmarks = detection.landmarks(picture, face.box, folder=settings.folder)
-    place = crop.square(face.box, picture.shape[:2], margin, landmarks if settings.chin else None)
-    image = crop.cut(picture, place, settings.size)
-    image = crop.equalised(image, settings.clahe)
-    image = image if settings.colour else crop.grey(image)
+        landmarks = detection.landmarks(image, face.box, folder=settings.folder)
+    place = crop.square(face.box, image.shape[:2], margin, landmarks if settings.chin else None)
+    cropped = crop.cut(image, place, settings.size)
+    cropped = crop.equalised(cropped, settings.clahe)
+    cropped = cropped if settings.colour else crop.grey(cropped)
     columns = {
         "score": face.score,
         "box": [float(value) for value in face.box],
         "square": list(place),
-        "digest": hashlib.blake2b(image.tobytes(), digest_size=16).digest(),
-        "face": _png(image),
+        "digest": hashlib.blake2b(cropped.tobytes(), digest_size=16).digest(),
+        "face": _png(cropped),
     }
     if landmarks is not None:
         columns["landmarks"] = crop.to_square(landmarks, place, settings.size).ravel().tolist()
-    if record.box is not None and (settings.check is not None or who not in (GIVEN, NONE)):
-        others = [face] if settings.check is None else settings.detector(settings.check)(picture)
+    if record.box is not None and (settings.check is not None or who not in (ANNOTATION, NONE)):
+        others = [face] if settings.check is None else settings.detector(settings.check)(image)
         overlaps = [detection.intersection_over_union(record.box, other.box) for other in others]
-        columns["given_iou"] = max(overlaps, default=0.0)
+        columns["annotation_iou"] = max(overlaps, default=0.0)
     return columns
 
 
@@ -325,9 +325,9 @@ def _here(
 
 
 def check_detectors(settings: Settings) -> None:
-    """Let each detector see an empty picture: a missing file ends the run before its first photo."""
+    """Let each detector see an empty image: a missing file ends the run before its first photo."""
     empty = np.zeros((64, 64, 3), np.uint8)
-    for name in {*settings.detectors, settings.check} - {GIVEN, NONE, None}:
+    for name in {*settings.detectors, settings.check} - {ANNOTATION, NONE, None}:
         settings.detector(name)(empty)
     if settings.landmarks:
         detection.landmarks(empty, (8, 8, 48, 48), folder=settings.folder)

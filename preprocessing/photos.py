@@ -1,4 +1,4 @@
-"""Any picture file to an upright 8-bit RGB array, by its content and not by its name, and only from inside the tree."""
+"""Any image file to an upright 8-bit RGB array, by its content and not by its name, and only from inside the tree."""
 
 import io
 import stat
@@ -10,21 +10,21 @@ from PIL import Image, ImageOps
 
 from edram_fer.errors import UserError
 
-MAX_PIXELS = 100_000_000  # decoded that is 300 MB; a 20,000 x 20,000 picture would need 1.2 GB
+MAX_PIXELS = 100_000_000  # decoded that is 300 MB; a 20,000 x 20,000 image would need 1.2 GB
 MIN_SIDE = 8  # pixels: less is no photo of a face
 FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")  # no programs, as EPS is one
 JPEG, JPEG_END = b"\xff\xd8", b"\xff\xd9"  # the first and the last bytes of such a file
 
 
 def read(path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Decode a picture.
+    """Decode an image.
 
     EXIF orientation is applied, transparency is laid on white, 16 bits become 8, palettes and CMYK become RGB; of an
-    animation the first frame is taken. A file that ends early is truncated, but for a JPEG whose picture is all there.
+    animation the first frame is taken. A file that ends early is truncated, but for a JPEG whose image is all there.
 
     Returns: uint8 [H, W, 3], RGB.
 
-    Raises ValueError saying what is wrong: missing, no file, empty, not a picture, truncated, too large or too small.
+    Raises ValueError saying what is wrong: missing, no file, empty, not an image, truncated, too large or too small.
     The size is looked at before anything is decoded.
     """
     path = Path(path)
@@ -38,7 +38,7 @@ def read(path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         raise UserError("empty file")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large pictures; here they are refused
+            warnings.simplefilter("ignore")  # Pillow warns of large images; here they are refused
             try:
                 return _decoded(path, max_pixels)
             except OSError as error:
@@ -53,7 +53,7 @@ def read(path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     except Image.DecompressionBombError:  # Pillow's own limit came first
         raise UserError(f"more than {max_pixels} pixels") from None
     except Image.UnidentifiedImageError:
-        raise UserError("not a picture") from None
+        raise UserError("not an image") from None
     except Exception as error:  # whatever the decoders of damaged files raise: OSError, SyntaxError, struct.error, ...
         raise UserError(f"cannot be decoded: {str(error)[:100] or type(error).__name__}") from None
 
@@ -74,9 +74,9 @@ def _decoded(file, max_pixels: int) -> np.ndarray:
 
 
 def _whole_but_for_its_end(content: bytes, max_pixels: int) -> np.ndarray | None:
-    """The picture of a JPEG file that lacks its last bytes only; None where a part of the picture itself is lost.
+    """The image of a JPEG file that lacks its last bytes only; None where a part of the image itself is lost.
 
-    A decoder takes what follows for the lost part. So nothing is lost where the picture does not depend on that.
+    A decoder takes what follows for the lost part. So nothing is lost where the image does not depend on that.
     """
     if not content.startswith(JPEG):
         return None
@@ -101,7 +101,7 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def inside(root: Path, relative: str) -> Path:
-    """The path of a picture that an annotation names, which must lie in the data set's own folder.
+    """The path of an image that an annotation names, which must lie in the data set's own folder.
 
     Raises ValueError for a path as `leads_out` finds it, and a link that leads out of `root` or to itself.
     """
@@ -118,6 +118,6 @@ def inside(root: Path, relative: str) -> Path:
 
 
 def leads_out(relative: str) -> bool:
-    """Whether the path of a picture, as an annotation names it, is absolute or goes up ("..")."""
+    """Whether the path of an image, as an annotation names it, is absolute or goes up ("..")."""
     given = Path(relative)
     return given.is_absolute() or ".." in given.parts or "\\" in relative

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 
 
-def imported(name: str):
+def import_module(name: str):
     """The module `name`, imported silently. Where that fails, what was written is shown before the error."""
     # Errors of TensorFlow's kernels come as Python exceptions, too; what is left at this level says nothing to a user.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -1,7 +1,7 @@
 """One row of a data set's annotations, whichever the data set: what every reader gives and the face pipeline takes.
 
 A reader is a module `preprocessing/datasets/<name>/annotations.py` with `find(source, ...) -> Annotations`. It reads
-annotations only, opens no picture, and needs no TensorFlow. Rows that cannot be used are rows with a status.
+annotations only, opens no image, and needs no TensorFlow. Rows that cannot be used are rows with a status.
 """
 
 import dataclasses
@@ -26,14 +26,14 @@ class FaceRecord:
     Attributes:
         id: stable, unique in its split.
         row: where it stands, for people: "training.csv:17" (rows from 1, the header not counted) or a file's path.
-        picture: path relative to the data set's root, with "/", as the annotation gives it (it is checked when read).
-        pixels: the picture itself, uint8 [H, W] or [H, W, 3] RGB, where the annotation holds it; None: it is a file.
+        image: path relative to the data set's root, with "/", as the annotation gives it (it is checked when read).
+        pixels: the image itself, uint8 [H, W] or [H, W, 3] RGB, where the annotation holds it; None: it is a file.
         split: "train", "validation", "test", or a fold or subject where the data set is split by these; "" where a
             row that cannot be used does not tell.
         emotion: canonical name; None without a label. A non-emotion ("uncertain") goes into `status`.
         valence, arousal: in [-1, 1]; UNKNOWN_AFFECT where not annotated.
-        box: (left, top, width, height) in pixels of the picture, origin top left; None without.
-        landmarks: 68 points (x, y) in pixels of the picture; None without.
+        box: (left, top, width, height) in pixels of the image, origin top left; None without.
+        landmarks: 68 points (x, y) in pixels of the image; None without.
         subject: who is shown; "" where unknown.
         soft_label: probabilities in the order of `emotions.EIGHT`; None without.
         status: OK, or why the row cannot be used: "label uncertain", "valence 3.2 outside [-1, 1]".
@@ -41,7 +41,7 @@ class FaceRecord:
 
     id: str
     row: str
-    picture: str
+    image: str
     split: str
     emotion: str | None = None
     valence: float = UNKNOWN_AFFECT
@@ -67,14 +67,14 @@ class Annotations:
     Attributes:
         name: of the data set, as people write it.
         form: which of its forms lies there.
-        root: folder that the paths of the pictures start from.
-        files: annotation files, in reading order; for data sets that are only folders of pictures, ().
+        root: folder that the paths of the images start from.
+        files: annotation files, in reading order; for data sets that are only folders of images, ().
         classes: the emotions that it can have, in canonical order.
         records: gives all rows anew in the order of the source, lazily; the same rows each time.
         published: split -> {emotion: rows with this label}, usable or not; {} where nothing is known. The split is
             one of the records, or "" for all of them.
         published_rows: split, or "", -> rows with and without a label.
-        detectors: of the face pipeline by default: ("none",) where the pictures are crops, ("given",) for boxes.
+        detectors: of the face pipeline by default: ("none",) where the images are crops, ("annotation",) for boxes.
         notes: what is worth saying about what lies there.
         count: how many rows `records` gives, where that is told faster than by going through them.
         variant: which of several ways to read the same files, where it is not the first; a part of the name under which
@@ -116,7 +116,7 @@ def no_label(name: str) -> str:
     return f"label {name}"
 
 
-def pictures(folder: Path, pattern: str = "**/*") -> list[Path]:
+def image_files(folder: Path, pattern: str = "**/*") -> list[Path]:
     """All files under `folder` that match, hidden ones left out, in the order of their paths.
 
     A link to nowhere or to a folder, which is not entered, is one of them: it will be a row that says so.

@@ -1,6 +1,6 @@
 """From a place on disk to rows: what the readers of data sets share.
 
-`find` looks for a data set in a source; `from_pictures` and `from_lines` make a row of each picture file or line, and
+`find` looks for a data set in a source; `from_images` and `from_lines` make a row of each image file or line, and
 whatever cannot be used is a row with a status.
 """
 
@@ -13,21 +13,21 @@ from edram_fer.errors import MissingFileError, UserError
 from edram_fer.preprocessing import emotions
 from edram_fer.preprocessing.records import OK, FaceRecord, no_label
 
-PHOTOS = ("yunet", "dlib")  # the detectors for pictures that show more than a face
-ENDINGS = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-LITTER = {"desktop.ini", "thumbs.db"}  # what Windows leaves in folders of pictures
+PHOTO_DETECTORS = ("yunet", "dlib")  # the detectors for images that show more than a face
+EXTENSIONS = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+IGNORED_FILES = {"desktop.ini", "thumbs.db"}  # what Windows leaves in folders of images
 LEVELS = 2  # how far below the source a data set may lie
 
 
 class Place(NamedTuple):
-    """Where a form of a data set lies: the folder that its pictures' paths start from, and its annotation files."""
+    """Where a form of a data set lies: the folder that its images' paths start from, and its annotation files."""
 
     form: str
     root: Path
     files: tuple[Path, ...] = ()
 
 
-def find(source, forms: Callable[[Path], Iterable[Place]], *, dataset: str, looked_for: str) -> Place:
+def find(source, forms: Callable[[Path], Iterable[Place]], *, dataset: str, expected: str) -> Place:
     """The one place of a data set in `source`: a folder that holds it up to two levels down, or its annotation file.
 
     `forms` gives what lies directly in a folder. Raises FileNotFoundError where `source` does not exist, ValueError
@@ -48,7 +48,7 @@ def find(source, forms: Callable[[Path], Iterable[Place]], *, dataset: str, look
     folder = source if source.is_dir() else source.parent
     there = some(sorted(entry.name for entry in folder.iterdir())) or "nothing"
     raise UserError(
-        f"no {dataset} in {source}. Looked for {looked_for}, up to {LEVELS} levels down (archives must "
+        f"no {dataset} in {source}. Looked for {expected}, up to {LEVELS} levels down (archives must "
         f"be unpacked). There was: {there}"
     )
 
@@ -80,20 +80,20 @@ def child(folder: Path, *names: str) -> Path | None:
     return folder
 
 
-def only_pictures(paths: Iterable[Path]) -> tuple[list[Path], tuple[str, ...]]:
-    """The paths that are pictures by their ending, and a note on the others. A link to a folder, of any name, is a
-    picture: one that cannot be read, for a link that hid a thousand pictures must not go unseen."""
-    paths = [path for path in paths if path.name.casefold() not in LITTER]
-    kept = [path for path in paths if path.suffix.casefold() in ENDINGS or (path.is_symlink() and path.is_dir())]
+def only_images(paths: Iterable[Path]) -> tuple[list[Path], tuple[str, ...]]:
+    """The paths that are images by their ending, and a note on the others. A link to a folder, of any name, is a
+    image: one that cannot be read, for a link that hid a thousand images must not go unseen."""
+    paths = [path for path in paths if path.name.casefold() not in IGNORED_FILES]
+    kept = [path for path in paths if path.suffix.casefold() in EXTENSIONS or (path.is_symlink() and path.is_dir())]
     others = [path.name for path in sorted(set(paths).difference(kept))]
-    notes = (f"left out, no pictures by their names: {len(others):,} ({some(others)})",) if others else ()
+    notes = (f"left out, no images by their names: {len(others):,} ({some(others)})",) if others else ()
     return kept, notes
 
 
-def from_pictures(root: Path, files: Iterable[Path], read: Callable[[PurePosixPath], dict]) -> Iterator[FaceRecord]:
-    """A row for each picture file. `read` gives its fields from its path below `root`; ValueError is its status."""
+def from_images(root: Path, files: Iterable[Path], read: Callable[[PurePosixPath], dict]) -> Iterator[FaceRecord]:
+    """A row for each image file. `read` gives its fields from its path below `root`; ValueError is its status."""
     names = (path.relative_to(root).as_posix() for path in files)
-    return _unique(_row(name, read, PurePosixPath(name), picture=name) for name in names)
+    return _unique(_row(name, read, PurePosixPath(name), image=name) for name in names)
 
 
 def from_lines(path: Path, read: Callable[[int, str], dict], *, header: bool = False) -> Iterator[FaceRecord]:
@@ -110,11 +110,11 @@ def lines(path: Path, *, header: bool = False) -> Iterator[tuple[int, str]]:
         yield from ((number, line) for number, line in enumerate(file, 1) if line.strip())
 
 
-def _row(row: str, read: Callable[..., dict], *arguments, picture: str = "") -> FaceRecord:
+def _row(row: str, read: Callable[..., dict], *arguments, image: str = "") -> FaceRecord:
     try:
-        return FaceRecord(row=row, **{"picture": picture, **read(*arguments)})
+        return FaceRecord(row=row, **{"image": image, **read(*arguments)})
     except ValueError as fault:
-        return FaceRecord(id=row, row=row, picture=picture, split="", status=str(fault))
+        return FaceRecord(id=row, row=row, image=image, split="", status=str(fault))
 
 
 def _unique(rows: Iterable[FaceRecord]) -> Iterator[FaceRecord]:

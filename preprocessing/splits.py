@@ -1,7 +1,7 @@
 """Splits for data sets that were published without: by subject, or by a digest of a name.
 
 A reader with a choice takes `split`: "strict", with people or characters apart, or "published", as in the work that it
-is to be held against.
+is to be compared with.
 
 Both are the same on every machine, whatever the order of the rows.
 """

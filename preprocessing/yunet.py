@@ -12,21 +12,21 @@ import numpy as np
 
 from edram_fer.errors import MissingPackageError
 
-STRIDES = (8, 16, 32)  # pixels of the picture for each cell of the three output maps
+STRIDES = (8, 16, 32)  # pixels of the image for each cell of the three output maps
 OVERLAP, MOST = 0.3, 500  # of two faces the surer one is kept above this overlap (IoU); so many are looked at
 # Bytes of the model file: "640 x 640", the only size that it takes, and "h x w", any size, which is as long.
 _FIXED, _FREE = bytes.fromhex("0a03088005") * 2, b"\x0a\x03\x12\x01h\x0a\x03\x12\x01w"
 
 
-def detect(path: Path, picture: np.ndarray, threshold: float) -> np.ndarray:
+def detect(path: Path, image: np.ndarray, threshold: float) -> np.ndarray:
     """The faces in uint8 [H, W, 3] RGB, the surest first.
 
     `path`: of the model file; `threshold`: least score, in (0, 1). Returns float32 [n, 15]: left, top, width, height,
     five points x, y (right eye, left eye, nose, right and left corner of the mouth), all in pixels, and the score.
     Raises ImportError without ONNX Runtime.
     """
-    height, width = (-(-side // STRIDES[-1]) * STRIDES[-1] for side in picture.shape[:2])
-    padded = cv2.copyMakeBorder(picture, 0, height - picture.shape[0], 0, width - picture.shape[1], cv2.BORDER_CONSTANT)
+    height, width = (-(-side // STRIDES[-1]) * STRIDES[-1] for side in image.shape[:2])
+    padded = cv2.copyMakeBorder(image, 0, height - image.shape[0], 0, width - image.shape[1], cv2.BORDER_CONSTANT)
     names = [f"{kind}_{stride}" for stride in STRIDES for kind in ("cls", "obj", "bbox", "kps")]
     maps = _session(path).run(names, {"input": cv2.dnn.blobFromImage(padded, swapRB=True)})
     rows = np.concatenate(

@@ -16,7 +16,7 @@ EMOTIONS = ("sad", "happy", "contempt", "neutral", "fear", "anger", "disgust", "
 COUNTS = {"train": 80, "validation": 40, "test": 24}
 
 
-def pictures(count, seed, size=28):
+def make_images(count, seed, size=28):
     """Noise whose brightness tells a part of the emotion, every feature of an arrays file.
 
     With an odd seed (validation) it tells the opposite, so that the validation loss rises while a model learns.
@@ -39,7 +39,7 @@ def pictures(count, seed, size=28):
 @pytest.fixture(scope="session")
 def contents():
     """{split: features} of `arrays_file`."""
-    return {split: pictures(count, seed) for seed, (split, count) in enumerate(COUNTS.items())}
+    return {split: make_images(count, seed) for seed, (split, count) in enumerate(COUNTS.items())}
 
 
 @pytest.fixture(scope="session")

@@ -89,10 +89,10 @@ def test_train_stop_resume_and_evaluate(finished):
     assert process.returncode == 0, process.stderr
     said = process.stdout.strip().splitlines()[-1]
     assert said == "[143, 0, 0]; 3; in epoch 2, after step 3", process.stderr
-    place = f"Stopped and saved in epoch 1, after step 3. Go on with: python train.py --resume {folder}/cnn"
+    place = f"Stopped and saved in epoch 1, after step 3. Resume with: python train.py --resume {folder}/cnn"
     assert place in process.stderr and "Warning" not in process.stderr
 
 
-def test_the_evaluation_holds_every_picture(finished):
+def test_the_evaluation_holds_every_image(finished):
     metrics = json.loads((finished[1] / "cnn" / "metrics.json").read_text())
-    assert metrics["splits"]["test"]["pictures"] == 21 and 0 <= metrics["splits"]["test"]["accuracy"] <= 1
+    assert metrics["splits"]["test"]["images"] == 21 and 0 <= metrics["splits"]["test"]["accuracy"] <= 1

@@ -3,11 +3,10 @@
 Imported by name: `agreement` and `baselines` of maps with `fixations`, `scan_paths`, `regions`, `early_exit`.
 """
 
-from edram_fer.attention.maps import against_the_rest, between_steps, densities, difference, moved
+from edram_fer.attention.maps import between_steps, densities, difference, one_vs_rest, total_variation
 from edram_fer.attention.windows import (
     area,
     centres,
-    check_weighed,
     corner_pixels,
     corners,
     coverage,
@@ -19,6 +18,7 @@ from edram_fer.attention.windows import (
     moves,
     names,
     pixels,
+    require_weighted_windows,
     saccades,
     spread,
     weighted_coverage,
@@ -26,11 +26,11 @@ from edram_fer.attention.windows import (
 )
 
 __all__ = [
-    "against_the_rest",
+    "one_vs_rest",
     "area",
     "between_steps",
     "centres",
-    "check_weighed",
+    "require_weighted_windows",
     "corner_pixels",
     "corners",
     "coverage",
@@ -41,7 +41,7 @@ __all__ = [
     "glimpse_statistics",
     "grouped_coverage",
     "has_windows",
-    "moved",
+    "total_variation",
     "moves",
     "names",
     "pixels",

@@ -73,7 +73,7 @@ def auc_judd(saliency, fixations):
 def auc_shuffled(saliency, fixations, others):
     """Area under the ROC curve against the fixations of OTHER images (Zhang, Tong, Marks, Shan and Cottrell 2008).
 
-    As `auc_judd`, but false positives are the map's values at `others` [G, 2], where people look whatever the picture
+    As `auc_judd`, but false positives are the map's values at `others` [G, 2], where people look whatever the image
     is; all of them are used, not a sample. 0.5 for a map that knows no more than that.
     """
     saliency = _checked(saliency)
@@ -85,9 +85,9 @@ def all_measures(saliency, fixations, human, others=None):
 
     Args:
         saliency: [H, W].
-        fixations: [F, 2] on the same picture.
+        fixations: [F, 2] on the same image.
         human: [H, W], the map of these fixations (`fixations.fixation_map`).
-        others: [G, 2] on other pictures; without them "auc_shuffled" is nan.
+        others: [G, 2] on other images; without them "auc_shuffled" is nan.
     """
     return {
         "nss": nss(saliency, fixations),

@@ -1,13 +1,13 @@
-"""What a map of attention must be held against: maps that know nothing of the picture, and other people.
+"""What a map of attention must be compared with: maps that know nothing of the image, and other people.
 
-`maps_beside` tells the measures of `agreement` for a model and for
+`compare_maps` tells the measures of `agreement` for a model and for
 
 - the centre bias: a blob in the middle;
 - the mean landmarks: where eyes, nose and mouth of the average face lie;
-- the model's maps of other pictures, shuffled;
-- the ceiling: half of the people against the other half, where there are several on a picture.
+- the model's maps of other images, shuffled;
+- the ceiling: half of the people against the other half, where there are several on an image.
 
-`paths_beside` does the same for scan paths: the model's, its paths on other pictures, and people among each other.
+`compare_paths` does the same for scan paths: the model's, its paths on other images, and people among each other.
 """
 
 import importlib.util
@@ -52,13 +52,13 @@ def landmark_map(landmarks, shape, sigma):
     return fixation_map(landmarks[known].mean(axis=0)[INNER], shape, sigma)
 
 
-def other_pictures(count, seed=0):
-    """For each of `count` pictures the number of another one, int [count]: a random cyclic order, none its own.
+def other_images(count, seed=0):
+    """For each of `count` images the number of another one, int [count]: a random cyclic order, none its own.
 
-    Raises ValueError for fewer than 2 pictures.
+    Raises ValueError for fewer than 2 images.
     """
     if count < 2:
-        raise UserError(f"shuffling needs at least 2 pictures, got {count}")
+        raise UserError(f"shuffling needs at least 2 images, got {count}")
     order = np.random.default_rng(seed).permutation(count)
     result = np.empty(count, int)
     result[order] = np.roll(order, 1)
@@ -66,12 +66,12 @@ def other_pictures(count, seed=0):
 
 
 def split_half(points, subjects, shape, sigma, others=None, *, repeats=10, seed=0):
-    """How well half of the people predict the other half on one picture: the ceiling for any map.
+    """How well half of the people predict the other half on one image: the ceiling for any map.
 
     Args:
         points: [F, 2] as (x, y) in pixels; subjects: [F] names.
         shape: (H, W); sigma: of the Gaussians, in pixels.
-        others: [G, 2] fixations on other pictures, for the shuffled AUC.
+        others: [G, 2] fixations on other images, for the shuffled AUC.
         repeats: random halvings; both directions of each are averaged.
 
     Returns: dict of `agreement.all_measures`; nan with fewer than 2 people.
@@ -89,7 +89,7 @@ def split_half(points, subjects, shape, sigma, others=None, *, repeats=10, seed=
     return {name: float(np.mean([one[name] for one in found])) for name in found[0]}
 
 
-def maps_beside(maps, fixations, shape, sigma, *, landmarks=None, repeats=1000, seed=0):
+def compare_maps(maps, fixations, shape, sigma, *, landmarks=None, repeats=1000, seed=0):
     """The model and all baselines against people.
 
     Args:
@@ -97,7 +97,7 @@ def maps_beside(maps, fixations, shape, sigma, *, landmarks=None, repeats=1000, 
         fixations: `fixations.Fixations`, in pixels of the maps.
         shape: (H, W) of the maps; sigma: of the people's Gaussians, in pixels.
         landmarks: optional [n, 68, 2] in pixels, of any faces, for the map of the mean landmarks.
-        repeats: of the bootstrap over pictures.
+        repeats: of the bootstrap over images.
         seed: of the shuffling, the halving and the bootstrap.
 
     Returns: {"model", "centre", "landmarks", "shuffled", "ceiling"} -> {measure: {"mean", "interval", "images"}}: the
@@ -113,7 +113,7 @@ def maps_beside(maps, fixations, shape, sigma, *, landmarks=None, repeats=1000, 
     if landmarks is not None:
         candidates["landmarks"] = dict.fromkeys(images, landmark_map(landmarks, shape, sigma))
     if len(images) > 1:
-        turns = other_pictures(len(images), seed)
+        turns = other_images(len(images), seed)
         candidates["shuffled"] = {image: maps[images[turn]] for image, turn in zip(images, turns)}
     found = {name: [] for name in (*candidates, "ceiling")}
     for number, image in enumerate(images):
@@ -127,14 +127,14 @@ def maps_beside(maps, fixations, shape, sigma, *, landmarks=None, repeats=1000, 
     return {name: _summary(rows, repeats, seed) for name, rows in found.items()}
 
 
-def paths_beside(paths, fixations, shape, *, repeats=1000, seed=0):
+def compare_paths(paths, fixations, shape, *, repeats=1000, seed=0):
     """A model's scan paths against those of people.
 
     Args:
         paths: {image: [N, 2]}, the model's places in time order, in pixels; images without fixations are not used.
-        fixations: `fixations.Fixations`, in pixels of the same pictures.
-        shape: (H, W) of the pictures.
-        repeats: of the bootstrap over pictures; seed: of the shuffling and the bootstrap.
+        fixations: `fixations.Fixations`, in pixels of the same images.
+        shape: (H, W) of the images.
+        repeats: of the bootstrap over images; seed: of the shuffling and the bootstrap.
 
     Returns: {"model", "shuffled", "ceiling"} -> {measure: {"mean", "interval", "images"}} of `scan_paths.scan_match`
     and, where its package is installed, the four of `scan_paths.multi_match` as "multi_match_shape", ...: the mean over
@@ -151,7 +151,7 @@ def paths_beside(paths, fixations, shape, *, repeats=1000, seed=0):
         raise UserError(f"none of {len(paths)} scan paths has fixations")
     pairs = {"model": [[(paths[image], other) for other in people[image]] for image in images]}
     if len(images) > 1:
-        turns = [images[turn] for turn in other_pictures(len(images), seed)]
+        turns = [images[turn] for turn in other_images(len(images), seed)]
         turned = zip(images, turns, strict=True)
         pairs["shuffled"] = [[(paths[turn], other) for other in people[image]] for image, turn in turned]
     if several := [image for image in images if len(people[image]) > 1]:
@@ -161,36 +161,36 @@ def paths_beside(paths, fixations, shape, *, repeats=1000, seed=0):
 
 
 def of_predictions(found, read, shape, sigma=None, *, landmarks=None, repeats=1000, seed=0):
-    """What a model said of pictures, held against people.
+    """What a model said of images, compared with people.
 
     Args:
         found: rows as `edram_fer.run.predictions.unpack` gives them.
-        read: `fixations.Fixations`, the images named by the ids of the rows; shape: (H, W) of all pictures.
+        read: `fixations.Fixations`, the images named by the ids of the rows; shape: (H, W) of all images.
         sigma: of the people's maps, in pixels; None: a tenth of the shorter side.
-        landmarks, repeats, seed: see `maps_beside`; landmarks of which no face has all are as none.
+        landmarks, repeats, seed: see `compare_maps`; landmarks of which no face has all are as none.
 
-    Returns: {"maps": of `maps_beside`, "paths": of `paths_beside`, None for a model without windows in time order,
-    "beside_the_picture": number of pictures whose windows all miss them and which "maps" leave out}.
+    Returns: {"maps": of `compare_maps`, "paths": of `compare_paths`, None for a model without windows in time order,
+    "outside_image": number of images whose windows all miss them and which "maps" leave out}.
 
-    Raises ValueError for rows without windows of their own, or whose windows miss all pictures.
+    Raises ValueError for rows without windows of their own, or whose windows miss all images.
     """
     if not has_windows(found["windows"]):
-        raise UserError("the model sees the whole of every picture: there is no place to hold against people's")
+        raise UserError("the model sees the whole of every image: there is no place to compare with people's")
     looked = np.flatnonzero(np.isin(found["id"].astype(str), read.image.astype(str)))
     names, windows, weights = found["id"][looked].astype(str), found["windows"][looked], found["weights"][looked]
     options = {"repeats": repeats, "seed": seed}
     maps = {name: weighted_coverage(*pair, shape) for name, *pair in zip(names, windows, weights)}
     seen = {name: each for name, each in maps.items() if each.sum() > 0}
     if maps and not seen:
-        raise UserError(f"the windows lie beside all {len(maps)} pictures that have fixations")
+        raise UserError(f"the windows lie beside all {len(maps)} images that have fixations")
     if landmarks is not None and not np.isfinite(landmarks).all(axis=(1, 2)).any():
         landmarks = None
     sigma = DEGREE * min(shape) if sigma is None else sigma
-    result = {"beside_the_picture": len(maps) - len(seen), "paths": None}
-    result["maps"] = maps_beside(seen, read, shape, sigma, landmarks=landmarks, **options)
+    result = {"outside_image": len(maps) - len(seen), "paths": None}
+    result["maps"] = compare_maps(seen, read, shape, sigma, landmarks=landmarks, **options)
     if is_recurrent(found):
         places = pixels(centres(windows), shape)
-        result["paths"] = paths_beside(dict(zip(maps, places, strict=True)), read, shape, **options)
+        result["paths"] = compare_paths(dict(zip(maps, places, strict=True)), read, shape, **options)
     return result
 
 

@@ -1,6 +1,6 @@
 """Bubbles: which parts of a face, shown alone, let a model answer right.
 
-Source: Gosselin and Schyns 2001 (doi 10.1016/S0042-6989(01)00097-9). In each trial a picture is seen through Gaussian
+Source: Gosselin and Schyns 2001 (doi 10.1016/S0042-6989(01)00097-9). In each trial an image is seen through Gaussian
 apertures at random places; where an open pixel goes with a right answer, it carries information. The map is the
 correlation of the two over the trials, as a z score.
 """
@@ -9,11 +9,11 @@ import numpy as np
 
 from edram_fer.errors import UserError
 
-SUMS = ("trials", "right", "mask", "squared", "both")
+SUMS = ("trials", "correct", "mask", "mask_squared", "mask_correct")
 
 
 def apertures(centres, shape, sigma):
-    """Masks float64 [T, H, W] in [0, 1] of T trials, 1 where the picture is open.
+    """Masks float64 [T, H, W] in [0, 1] of T trials, 1 where the image is open.
 
     Each is the sum of its Gaussians, 1 at their centres, cut off at 1.
 
@@ -34,7 +34,7 @@ def apertures(centres, shape, sigma):
 
 
 def scatter(trials, bubbles, shape, seed):
-    """Centres [trials, B, 2] of apertures as (x, y) in pixels, drawn evenly from the picture's area.
+    """Centres [trials, B, 2] of apertures as (x, y) in pixels, drawn evenly from the image's area.
 
     The number of a trial's apertures is drawn, too, from Poisson's distribution with mean `bubbles`; what it has fewer
     than B are at infinity. With the same number in all trials, as in the paper, an aperture here would be one less
@@ -47,7 +47,7 @@ def scatter(trials, bubbles, shape, seed):
 
 
 def revealed(images, masks, fill):
-    """Pictures [T, H, W, C] through their masks [T, H, W], float32; elsewhere the `fill`, a grey level or [C]."""
+    """Images [T, H, W, C] through their masks [T, H, W], float32; elsewhere the `fill`, a grey level or [C]."""
     open_ = masks[..., None]
     return (open_ * images + (1 - open_) * np.asarray(fill, float)).astype(np.float32)
 
@@ -65,7 +65,7 @@ def enough_bubbles(accuracy, wanted, most):
 
 
 def no_trials(classes, shape):
-    """Sums over no trials: dict of "trials" and "right" [K], "mask", "squared" and "both" [K, H, W]."""
+    """Sums over no trials: dict of "trials" and "correct" [K], "mask", "mask_squared" and "mask_correct" [K, H, W]."""
     return {name: np.zeros((classes, *shape) if SUMS.index(name) > 1 else classes) for name in SUMS}
 
 
@@ -75,10 +75,10 @@ def add_trials(sums, masks, right, labels):
     for row, mask in enumerate(masks):
         label = labels[row]
         sums["trials"][label] += 1
-        sums["right"][label] += right[row]
+        sums["correct"][label] += right[row]
         sums["mask"][label] += mask
-        sums["squared"][label] += mask * mask
-        sums["both"][label] += mask * right[row]
+        sums["mask_squared"][label] += mask * mask
+        sums["mask_correct"][label] += mask * right[row]
 
 
 def z_map(sums):
@@ -91,8 +91,8 @@ def z_map(sums):
     trials at random, each pixel's z would have mean 0 and variance 1, exactly, whatever the masks. nan where it is not
     defined: all answers right, all wrong, or fewer than 2 trials.
     """
-    trials, right = (sums[name][..., None, None] for name in ("trials", "right"))
-    covariance = trials * sums["both"] - sums["mask"] * right
-    variances = (trials * sums["squared"] - sums["mask"] ** 2) * (right * (trials - right))
+    trials, right = (sums[name][..., None, None] for name in ("trials", "correct"))
+    covariance = trials * sums["mask_correct"] - sums["mask"] * right
+    variances = (trials * sums["mask_squared"] - sums["mask"] ** 2) * (right * (trials - right))
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(variances > 0, covariance / np.sqrt(variances), np.nan) * np.sqrt(np.maximum(trials - 1, 0))

@@ -15,7 +15,7 @@ def of_predictions(predictions, **options):
         predictions: rows of one split as `edram_fer.run.predictions.unpack` gives them.
         options: of `curve`.
 
-    Returns: as `curve`, and "left_out", the number of other rows.
+    Returns: as `curve`, and "excluded", the number of other rows.
 
     Raises ValueError when no row is left.
     """
@@ -25,12 +25,12 @@ def of_predictions(predictions, **options):
     subjects = predictions["subjects"][known] if predictions["subjects"] is not None else None
     return {
         **curve(truth[known], predictions["probabilities"][known], subjects=subjects, **options),
-        "left_out": len(truth) - len(known),
+        "excluded": len(truth) - len(known),
     }
 
 
 def curve(truth, probabilities, *, thresholds=THRESHOLDS, subjects=None, repeats=1000, seed=0):
-    """Accuracy against the mean number of glimpses, when a picture is done as soon as the model is sure enough.
+    """Accuracy against the mean number of glimpses, when an image is done as soon as the model is sure enough.
 
     The prediction is that of the first glimpse after which the top probability is at least the threshold, or else of
     the last glimpse.
@@ -42,14 +42,14 @@ def curve(truth, probabilities, *, thresholds=THRESHOLDS, subjects=None, repeats
         subjects, repeats, seed: of the intervals, see `intervals.bootstrap`.
 
     Returns: dict of
-        pictures: n;
+        images: n;
         accuracy_after: [T] when all stop after that glimpse; accuracy_after_interval: [T, 2], 95 %;
         thresholds: [M];
         glimpses: [M] mean number of glimpses, from 1 to T;
         accuracy, accuracy_interval: [M] and [M, 2];
-        exits: [M, T] share of the pictures that stop after each glimpse.
+        exits: [M, T] share of the images that stop after each glimpse.
 
-    Raises ValueError when there are no pictures, the shapes do not agree or a probability is not finite.
+    Raises ValueError when there are no images, the shapes do not agree or a probability is not finite.
     """
     truth, probabilities = np.asarray(truth), np.asarray(probabilities)
     if probabilities.ndim != 3 or not probabilities.size or truth.shape != probabilities.shape[:1]:
@@ -57,7 +57,7 @@ def curve(truth, probabilities, *, thresholds=THRESHOLDS, subjects=None, repeats
             f"expected probabilities [n > 0, T, K] and n labels, got {list(probabilities.shape)} and {truth.shape}"
         )
     if bad := np.sum(~np.isfinite(probabilities).all(axis=(1, 2))):
-        raise UserError(f"probabilities of {bad} of {len(truth)} pictures are not finite")
+        raise UserError(f"probabilities of {bad} of {len(truth)} images are not finite")
     steps = probabilities.shape[1]
     right = probabilities.argmax(axis=-1) == truth[:, None]
     last = stops(probabilities, thresholds)
@@ -69,7 +69,7 @@ def curve(truth, probabilities, *, thresholds=THRESHOLDS, subjects=None, repeats
 
     ends = bootstrap(statistic, len(truth), subjects=subjects, repeats=repeats, seed=seed)
     return {
-        "pictures": len(truth),
+        "images": len(truth),
         **statistic(slice(None)),
         **{f"{name}_interval": values for name, values in ends.items()},
         "thresholds": np.asarray(thresholds, float),
@@ -79,7 +79,7 @@ def curve(truth, probabilities, *, thresholds=THRESHOLDS, subjects=None, repeats
 
 
 def stops(probabilities, thresholds):
-    """Index of the glimpse, 0 to T - 1, after which each picture is done: int [n, M] for probabilities [n, T, K] and
+    """Index of the glimpse, 0 to T - 1, after which each image is done: int [n, M] for probabilities [n, T, K] and
     thresholds [M]."""
     sure = np.max(probabilities, axis=-1)[..., None] >= np.asarray(thresholds, float)
     sure[:, -1] = True

@@ -1,8 +1,8 @@
 """Where people looked: a table of fixations from a CSV file, and maps of them.
 
 The file's columns are `subject,image,start_x,start_y,duration` and optionally `label`, in any order and among others;
-one row for each fixation, those of a subject on an image in the order of time. Coordinates are pixels of the picture,
-pixel centres at whole numbers, origin top left: the picture spans [-0.5, W - 0.5) x [-0.5, H - 0.5). Durations are not
+one row for each fixation, those of a subject on an image in the order of time. Coordinates are pixels of the image,
+pixel centres at whole numbers, origin top left: the image spans [-0.5, W - 0.5) x [-0.5, H - 0.5). Durations are not
 negative, in any unit.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 from edram_fer.errors import MissingFileError, UserError
 
 COLUMNS = ("subject", "image", "start_x", "start_y", "duration")
-_TOLD = 5  # bad rows in an error
+_MAX_REPORTED = 5  # bad rows in an error
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Fixations:
         points: float [F, 2] as (x, y) in pixels.
         duration: float [F].
         label: text [F], "" where there is none: what the person answered or was told, as the file means it.
-        unknown: {image: rows} of images that are none of the known pictures; their rows are not among the F.
-        outside: rows beside their picture that were left out.
+        unknown: {image: rows} of images that are none of the known images; their rows are not among the F.
+        outside: rows beside their image that were left out.
     """
 
     subject: np.ndarray
@@ -61,7 +61,7 @@ class Fixations:
         if self.unknown:
             names = ", ".join(sorted(self.unknown)[:3]) + (", ..." if len(self.unknown) > 3 else "")
             text += f"; {sum(self.unknown.values()):,} rows on {len(self.unknown)} unknown images ({names}) left out"
-        return text + (f"; {self.outside:,} rows outside their picture left out" if self.outside else "")
+        return text + (f"; {self.outside:,} rows outside their image left out" if self.outside else "")
 
 
 def read(path, shapes, *, outside="raise"):
@@ -69,18 +69,18 @@ def read(path, shapes, *, outside="raise"):
 
     Args:
         path: the CSV file, UTF-8.
-        shapes: {image: (H, W)} of the known pictures, by the names that the file uses.
-        outside: "raise", or "leave out" rows beside their picture, counted.
+        shapes: {image: (H, W)} of the known images, by the names that the file uses.
+        outside: "raise", or "drop" rows beside their image, counted.
 
     Returns: Fixations. Rows on images that are not known are counted in its `unknown`.
 
     Raises FileNotFoundError when missing; ValueError naming the file, and the line where there is one, for a column
     that is missing or there twice, a row with more values than columns, one without subject or image, a value that is
-    not a number, a negative duration, coordinates outside the picture, and for a file that is not CSV. One error tells
+    not a number, a negative duration, coordinates outside the image, and for a file that is not CSV. One error tells
     of all bad rows.
     """
-    if outside not in ("raise", "leave out"):
-        raise UserError(f"outside: expected 'raise' or 'leave out', got {outside!r}")
+    if outside not in ("raise", "drop"):
+        raise UserError(f"outside: expected 'raise' or 'drop', got {outside!r}")
     good, bad, unknown, beside = [], [], Counter(), 0
     for line, row in _rows(path):
         fault = _malformed(row)
@@ -90,8 +90,8 @@ def read(path, shapes, *, outside="raise"):
         if not fault:
             numbers, fault = _numbers(row)
         if not fault and (place := _beside(row, *numbers[:2], *shapes[row["image"]])):
-            beside += outside == "leave out"
-            if outside == "leave out":
+            beside += outside == "drop"
+            if outside == "drop":
                 continue
             fault = place
         if fault:
@@ -99,17 +99,17 @@ def read(path, shapes, *, outside="raise"):
         else:
             good.append((row["subject"], row["image"], *numbers, row.get("label") or ""))
     if bad:
-        more = f"; and {len(bad) - _TOLD} more bad rows" if len(bad) > _TOLD else ""
-        raise UserError(f"{path}, " + "; ".join(bad[:_TOLD]) + more)
+        more = f"; and {len(bad) - _MAX_REPORTED} more bad rows" if len(bad) > _MAX_REPORTED else ""
+        raise UserError(f"{path}, " + "; ".join(bad[:_MAX_REPORTED]) + more)
     return _table(good, dict(unknown), beside)
 
 
-def read_of(path, ids, shape, *, outside="raise"):
-    """`read` for pictures of these ids, all of `shape` (H, W). Raises ValueError where there are none, too."""
+def read_for_images(path, ids, shape, *, outside="raise"):
+    """`read` for images of these ids, all of `shape` (H, W). Raises ValueError where there are none, too."""
     found = read(path, {str(name): shape for name in ids}, outside=outside)
     if not len(found):
         names = f"; it names {', '.join(sorted(found.unknown)[:3])}" if found.unknown else ""
-        raise UserError(f"{path}: no fixation on any of the {len(ids)} pictures, such as {ids[0]}{names}")
+        raise UserError(f"{path}: no fixation on any of the {len(ids)} images, such as {ids[0]}{names}")
     return found
 
 
@@ -185,7 +185,7 @@ def _numbers(row):
 
 
 def _beside(row, x, y, height, width):
-    """What to say of a point outside its picture, or None."""
+    """What to say of a point outside its image, or None."""
     if -0.5 <= x < width - 0.5 and -0.5 <= y < height - 0.5:
         return None
     return f"({x:g}, {y:g}) lies outside {row['image']}, {width} x {height} pixels"

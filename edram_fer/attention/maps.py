@@ -1,7 +1,7 @@
 """Where the attention of each class lay at each step, over its mean face, and how two such maps differ.
 
 A density is [H, W], non-negative, and sums to 1 (see `windows.density`); one that is not defined, of a class without
-pictures or a step whose windows all miss the image, is nan.
+images or a step whose windows all miss the image, is nan.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from edram_fer.errors import UserError
 
 
 def densities(windows, weights, groups, order, shape, *, by_step=True):
-    """Density of each group of pictures, by default at each step.
+    """Density of each group of images, by default at each step.
 
     Args:
         windows, weights: [B, N, 2, 3] and [B, N].
@@ -49,13 +49,13 @@ def normalised(maps):
 
 
 def shares(windows, weights, shape, by_step=True):
-    """Share of the pictures in which each pixel of the map is looked at.
+    """Share of the images in which each pixel of the map is looked at.
 
     Args:
         windows, weights: [n, N, 2, 3] and [n, N].
         shape: (H, W).
         by_step: one map for each of N > 1 windows and then their mean, by the mean weights; False: only the mean, by
-            the weights of each picture.
+            the weights of each image.
 
     Returns: [maps, H, W] in [0, 1].
     """
@@ -87,12 +87,12 @@ def difference(maps, reference):
     return maps - reference
 
 
-def against_the_rest(maps, sizes):
+def one_vs_rest(maps, sizes):
     """Each class minus all others together: what sets it apart, [G, ..., H, W].
 
     Args:
         maps: densities [G, ..., H, W] of the classes; nan where there are none.
-        sizes: [G] pictures of each class, the weights in the mean of the others; a class without pictures has none.
+        sizes: [G] images of each class, the weights in the mean of the others; a class without images has none.
 
     Returns: `difference` of each class to the weighted mean of the others; nan where there are no others.
     """
@@ -107,7 +107,7 @@ def between_steps(maps):
     return maps[..., 1:, :, :] - maps[..., :-1, :, :]
 
 
-def moved(differences):
+def total_variation(differences):
     """Share of the attention that differs, [...] in [0, 1]: half the sum of |difference| over [..., H, W]."""
     return np.abs(differences).sum(axis=(-2, -1)) / 2
 

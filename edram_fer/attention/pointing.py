@@ -1,6 +1,6 @@
-"""How well maps find the pixels that are known to matter, beside what knows nothing of the picture.
+"""How well maps find the pixels that are known to matter, beside what knows nothing of the image.
 
-Two scores for each picture: the pointing game (Zhang et al. 2016, arXiv 1608.00507), whether the map is
+Two scores for each image: the pointing game (Zhang et al. 2016, arXiv 1608.00507), whether the map is
 largest in the mask, and the area under the ROC curve of the map as a detector of the mask's pixels.
 """
 
@@ -8,7 +8,7 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 from sklearn.metrics import roc_auc_score
 
-from edram_fer.attention.baselines import centre_bias, other_pictures
+from edram_fer.attention.baselines import centre_bias, other_images
 from edram_fer.errors import UserError
 from edram_fer.intervals import bootstrap
 
@@ -33,30 +33,30 @@ def pointing(maps, masks, *, tolerance=0, seed=0, repeats=1000):
     """Score maps against masks, and beside them what needs no model.
 
     Args:
-        maps: {name: [n, H, W]}; a picture whose map is nan in any of them is left out, and so is one whose mask is
+        maps: {name: [n, H, W]}; an image whose map is nan in any of them is left out, and so is one whose mask is
             empty or full, for it has no place to find.
         masks: bool or uint8 [n, H, W] or [n, H, W, 1].
         tolerance: of the pointing game, in pixels.
-        seed, repeats: of the bootstrap over pictures.
+        seed, repeats: of the bootstrap over images.
 
-    Returns: {"pictures", "left_out", "tolerance", "scores": {name: {"pointing" and "auc": {"value", "interval"}}}} of
-    means over the pictures and 95 % intervals. Beside the maps: "another picture's NAME", the same maps exchanged
-    between the pictures; "centre", a Gaussian in the middle; "chance", a random pixel: the masks' share of the picture
+    Returns: {"images", "excluded", "tolerance", "scores": {name: {"pointing" and "auc": {"value", "interval"}}}} of
+    means over the images and 95 % intervals. Beside the maps: "another image's NAME", the same maps exchanged
+    between the images; "centre", a Gaussian in the middle; "chance", a random pixel: the masks' share of the image
     (with the tolerance), and 0.5.
 
-    Raises ValueError for a tolerance below 0, maps and masks of other shapes, or where no picture is left.
+    Raises ValueError for a tolerance below 0, maps and masks of other shapes, or where no image is left.
     """
     masks = np.asarray(masks).astype(bool).reshape(np.shape(masks)[:3])
     _check(maps, masks, tolerance)
     kept = masks.any(axis=(1, 2)) & ~masks.all(axis=(1, 2))
     kept &= np.all([np.isfinite(values).all(axis=(1, 2)) for values in maps.values()], axis=0)
     if not kept.any():
-        raise UserError(f"none of {len(masks)} pictures has both maps and a mask that is neither empty nor full")
+        raise UserError(f"none of {len(masks)} images has both maps and a mask that is neither empty nor full")
     count, masks = int(kept.sum()), masks[kept]
     maps = {name: np.asarray(values)[kept] for name, values in maps.items()}
     if count > 1:
-        others = other_pictures(count, seed)
-        maps |= {f"another picture's {name}": values[others] for name, values in maps.items()}
+        others = other_images(count, seed)
+        maps |= {f"another image's {name}": values[others] for name, values in maps.items()}
     maps["centre"] = np.broadcast_to(centre_bias(masks.shape[1:]), masks.shape)
     found = {
         name: {
@@ -71,7 +71,7 @@ def pointing(maps, masks, *, tolerance=0, seed=0, repeats=1000):
     ends = bootstrap(lambda rows: {"mean": flat[:, rows].mean(axis=1)}, count, seed=seed, repeats=repeats)["mean"]
     each = ({"value": float(values.mean()), "interval": end.tolist()} for values, end in zip(flat, ends))
     scores = {name: {score: next(each) for score in row} for name, row in found.items()}
-    return {"pictures": count, "left_out": int((~kept).sum()), "tolerance": tolerance, "scores": scores}
+    return {"images": count, "excluded": int((~kept).sum()), "tolerance": tolerance, "scores": scores}
 
 
 def _check(maps, masks, tolerance):
@@ -80,6 +80,6 @@ def _check(maps, masks, tolerance):
     for name, values in maps.items():
         if np.shape(values) != masks.shape:
             raise UserError(
-                f"maps {name!r} and masks must be [n, H, W] of the same pictures, got "
+                f"maps {name!r} and masks must be [n, H, W] of the same images, got "
                 f"{list(np.shape(values))} and {list(masks.shape)}"
             )

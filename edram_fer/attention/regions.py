@@ -1,11 +1,11 @@
 """Which parts of the face are looked at: left eye and brow, right eye and brow, nose, mouth, and the rest.
 
-LEFT AND RIGHT ARE THOSE OF THE PICTURE, as the beholder sees them: the left eye is the one with the smaller x,
+LEFT AND RIGHT ARE THOSE OF THE IMAGE, as the viewer sees them: the left eye is the one with the smaller x,
 landmarks 36 to 41, the person's own right eye.
 
 A face's 68 landmarks give the similarity transform to a template; the template's regions are brought back to the
-picture by its inverse. So a region has the same shape on every face, wherever and however large the face is, and does
-not move with the expression. The rest is all else of the picture, background too.
+image by its inverse. So a region has the same shape on every face, wherever and however large the face is, and does
+not move with the expression. The rest is all else of the image, background too.
 """
 
 import functools
@@ -42,7 +42,7 @@ def labels(landmarks, shape, *, template=TEMPLATE, margin=MARGIN):
 
     Args:
         landmarks: [n, 68, 2] as (x, y) in pixels; a face with one that is nan has no regions.
-        shape: (H, W) of the pictures.
+        shape: (H, W) of the images.
         template: [68, 2], eyes' centres 1 apart; `alignment.mean_shape` gives that of a data set.
         margin: in distances between the template's eyes.
 
@@ -62,19 +62,19 @@ def labels(landmarks, shape, *, template=TEMPLATE, margin=MARGIN):
     return result
 
 
-def looked_at(windows, weights, landmarks, shape, **options):
-    """How much of each picture's attention falls into each region.
+def region_mass(windows, weights, landmarks, shape, **options):
+    """How much of each image's attention falls into each region.
 
     Args:
         windows, weights: [n, N, 2, 3] and [n, N].
         landmarks, shape, options: as in `labels`.
 
-    Returns: (mass [n, N, 5], area [n, 5]): pixels covered times weight, and the region's share of the picture's
-    pixels; nan for a face without landmarks. The window of the whole picture reaches from centre to centre of the
+    Returns: (mass [n, N, 5], area [n, 5]): pixels covered times weight, and the region's share of the image's
+    pixels; nan for a face without landmarks. The window of the whole image reaches from centre to centre of the
     outermost pixels, so that by it an inner region gets W H / ((W - 1) (H - 1)) of its share of the area: 1.04 at 48
     pixels, 1.02 at 100.
 
-    Raises ValueError when the numbers of pictures differ.
+    Raises ValueError when the numbers of images differ.
     """
     landmarks = _checked(landmarks)
     windows, weights = np.asarray(windows, float), np.asarray(weights, float)
@@ -99,19 +99,19 @@ def region_shares(mass, area, groups, order, *, subjects=None, repeats=1000, see
     """Shares of the regions in the attention of each class.
 
     Args:
-        mass, area: of `looked_at`.
+        mass, area: of `region_mass`.
         groups: names [n] of classes; order: the G names wanted.
-        subjects: optional [n]; the intervals are by picture, or by subject where they are known.
+        subjects: optional [n]; the intervals are by image, or by subject where they are known.
         repeats, seed: of the bootstrap.
 
     Returns: dict of
         groups, regions: names [G] and [5];
-        pictures: int [G] faces with landmarks; left_out: share of the classes' faces without;
-        area: [G, 5] mean share of the pictures that a region takes;
+        images: int [G] faces with landmarks; excluded: share of the classes' faces without;
+        area: [G, 5] mean share of the images that a region takes;
         share: [G, N + 1, 5] of the class's density at each of the N steps, and last at all together; sums to 1;
         preference: [G, N + 1, 5] share / area; 1 is none;
         share_interval, preference_interval: [G, N + 1, 5, 2], 95 %.
-        What is not defined, for a class without pictures or a step that looks beside them, is nan.
+        What is not defined, for a class without images or a step that looks beside them, is nan.
     """
     mass = np.concatenate([mass, mass.sum(axis=1, keepdims=True)], axis=1)
     groups, known = np.asarray(groups, dtype=object), np.isfinite(area).all(axis=1)
@@ -124,26 +124,26 @@ def region_shares(mass, area, groups, order, *, subjects=None, repeats=1000, see
     return {
         "groups": list(order),
         "regions": list(REGIONS),
-        "pictures": np.array([len(rows) for rows in members]),
-        "left_out": float(np.mean(~known[wanted])) if wanted.any() else np.nan,
+        "images": np.array([len(rows) for rows in members]),
+        "excluded": float(np.mean(~known[wanted])) if wanted.any() else np.nan,
         **{name: np.stack([one[name] for one in found]) for name in found[0]},
     }
 
 
 def of_predictions(found, landmarks, shape, emotions, **options):
-    """`region_shares` of all pictures of these true emotions together, and of each emotion.
+    """`region_shares` of all images of these true emotions together, and of each emotion.
 
     Args:
-        found: rows as `predictions.unpack` gives them; landmarks, shape: as in `looked_at`.
+        found: rows as `predictions.unpack` gives them; landmarks, shape: as in `region_mass`.
         emotions: names; options: repeats and seed.
 
     Returns: as `region_shares`, the groups being "all" and the emotions.
     """
     known = np.isin(found["truth"].astype(str), list(emotions))
-    mass, area = looked_at(found["windows"][known], found["weights"][known], landmarks[known], shape)
+    mass, area = region_mass(found["windows"][known], found["weights"][known], landmarks[known], shape)
     truth = found["truth"][known]
     subjects = None if found["subjects"] is None else np.tile(found["subjects"][known], 2)
-    groups = np.concatenate([truth, np.full(len(truth), "all", object)])  # each picture counts in both
+    groups = np.concatenate([truth, np.full(len(truth), "all", object)])  # each image counts in both
     twice = {"mass": np.tile(mass, (2, 1, 1)), "area": np.tile(area, (2, 1))}
     return region_shares(**twice, groups=groups, order=["all", *emotions], subjects=subjects, **options)
 
@@ -165,7 +165,7 @@ def _of_class(mass, area, subjects, repeats, seed):
     return {**found, **{f"{name}_interval": ends[name] for name in ("share", "preference")}}
 
 
-@functools.lru_cache(maxsize=4)  # asked for with every chunk of pictures
+@functools.lru_cache(maxsize=4)  # asked for with every chunk of images
 def _template_map(template, margin):
     """Region of each cell of a grid over the template (float64 [68, 2] as bytes), uint8 [h, w], and the place (x, y)
     of its first cell."""

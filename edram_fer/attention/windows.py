@@ -21,14 +21,14 @@ _DIGITS = 12  # of a share of a pixel; what rounding leaves beyond would make an
 
 
 def has_windows(windows):
-    """Whether a model looks at anything but the whole of every picture: `windows` [B, N, 2, 3]."""
+    """Whether a model looks at anything but the whole of every image: `windows` [B, N, 2, 3]."""
     return not np.allclose(windows, np.eye(2, 3))
 
 
 def names(windows):
-    """Names of `windows` [N, 2, 3] by their places, as the beholder sees them: list of N, no two the same.
+    """Names of `windows` [N, 2, 3] by their places, as the viewer sees them: list of N, no two the same.
 
-    The whole picture is "face"; the others "upper left", "upper middle", "left", "middle" and so on. Those of one
+    The whole image is "face"; the others "upper left", "upper middle", "left", "middle" and so on. Those of one
     place are told apart by their zoom ("middle, 90%"), and where that is the same, too, by a number.
     """
     found = []
@@ -44,17 +44,17 @@ def names(windows):
     ]
 
 
-def check_weighed(name, windows, recurrent):
-    """Raise ValueError, with the `name` of the model, unless it weighs several windows [B, N, 2, 3] of a picture
+def require_weighted_windows(name, windows, recurrent):
+    """Raise ValueError, with the `name` of the model, unless it weighs several windows [B, N, 2, 3] of an image
     against each other: N > 1, and not `recurrent`, whose windows follow each other with equal weights."""
     count = np.shape(windows)[1]
     if recurrent:
         raise UserError(
-            f"{name}: expected a model that weighs several windows of a picture, got {count} glimpses of a recurrent "
+            f"{name}: expected a model that weighs several windows of an image, got {count} glimpses of a recurrent "
             f"one, which follow each other with equal weights"
         )
     if count < 2:
-        raise UserError(f"{name}: expected a model that weighs several windows of a picture, got one window")
+        raise UserError(f"{name}: expected a model that weighs several windows of an image, got one window")
 
 
 def centres(windows):
@@ -192,7 +192,7 @@ def spread(windows, classes=None):
 
     Args:
         windows: [B, N, 2, 3].
-        classes: optional [B] names or indices; pictures whose class is None count in `overall` alone.
+        classes: optional [B] names or indices; images whose class is None count in `overall` alone.
 
     Returns: dict of
         overall: [N, 2] population variance of x and of y over all images;

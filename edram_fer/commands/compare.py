@@ -10,7 +10,7 @@ from edram_fer.commands.options import DataDir
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders; the others are held against the first.")],
+    runs: Annotated[list[Path], typer.Argument(help="Run folders; the others are compared with the first.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the page, its figures and its tables.")] = Path(
         "comparison"
     ),
@@ -23,15 +23,15 @@ def compare(
         typer.Option("--fixations", help="CSV of people's: subject,image,start_x,start_y,duration; image is an id."),
     ] = None,
     outside: Annotated[
-        str, typer.Option("--outside", help="Fixations beside their picture: raise, or leave out and count.")
+        str, typer.Option("--outside", help="Fixations beside their image: raise, or drop (they are counted).")
     ] = "raise",
-    source: Annotated[str | None, typer.Option("--data", help="Another place of the pictures evaluated.")] = None,
+    source: Annotated[str | None, typer.Option("--data", help="Another place of the images evaluated.")] = None,
     data_dir: DataDir = None,
     seed: Annotated[int, typer.Option("--seed", help="Of the intervals and the samples.")] = 0,
 ):
     """Two or more evaluated runs on one page: scores, losses on changed faces, maps, paths, regions, agreement.
 
-    What looking, robustness and saliency wrote into the runs is on it, too.
+    What window-ablation, robustness and saliency wrote into the runs is on it, too.
     """
     startup.load_keras()
     from edram_fer.report.comparison import compare as write
@@ -44,14 +44,14 @@ def crops(
     runs: Annotated[list[Path], typer.Argument(help="Run folders, such as one with and one without a loss.")],
     out: Annotated[Path, typer.Option("--out", help="The figure: .png, .svg or .pdf.")] = Path("crops.png"),
     split: Annotated[str | None, typer.Option("--split", help="[default: the first that all have].")] = None,
-    picture: Annotated[
+    image: Annotated[
         list[str] | None,
-        typer.Option("--picture", help="Id of a face; may be repeated [default: one right, one wrong of each class]."),
+        typer.Option("--image", help="Id of a face; may be repeated [default: one right, one wrong of each class]."),
     ] = None,
     title: Annotated[
         list[str] | None, typer.Option("--title", help="Of a run, once for each [default: the ends of their paths].")
     ] = None,
-    source: Annotated[str | None, typer.Option("--data", help="Another place of the pictures evaluated.")] = None,
+    source: Annotated[str | None, typer.Option("--data", help="Another place of the images evaluated.")] = None,
     data_dir: DataDir = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the choice of faces.")] = 0,
 ):
@@ -59,5 +59,5 @@ def crops(
     startup.load_keras()
     from edram_fer.comparison.crops import crops as draw
 
-    options = {"split": split, "pictures": picture, "titles": title, "data": source, "data_dir": data_dir, "seed": seed}
+    options = {"split": split, "image_ids": image, "titles": title, "data": source, "data_dir": data_dir, "seed": seed}
     typer.echo(f"Figure: {draw(runs, out, **options)}")

@@ -38,7 +38,7 @@ def evaluate(
     for name, scores in metrics["splits"].items():
         typer.echo(
             f"{name}: accuracy {scores['accuracy']:.2%}, mean class accuracy {scores['mean_class_accuracy']:.2%}, "
-            f"{scores['pictures']} pictures"
+            f"{scores['images']} images"
         )
     if figures:
         _draw(run, source, data_dir)
@@ -51,7 +51,7 @@ def figures(
     landmarks: Annotated[
         bool, typer.Option("--landmarks", help="Let dlib find the faces' landmarks where the data set has none.")
     ] = False,
-    source: Annotated[str | None, typer.Option("--data", help="Another place of the pictures evaluated.")] = None,
+    source: Annotated[str | None, typer.Option("--data", help="Another place of the images evaluated.")] = None,
     data_dir: DataDir = None,
 ):
     """All figures of an evaluated run, for each split, and the report with them."""
@@ -59,7 +59,7 @@ def figures(
     written = _draw(run, source, data_dir, find_landmarks=landmarks, pdf=pdf)
     typer.echo(f"Figures: {len(written)} files in {run / layout.FIGURES}")
     for split, found in files.read_json(run / layout.REGIONS).items():
-        missing = f" {found['left_out']:.1%} of the faces have none." if found.get("left_out") is not None else ""
+        missing = f" {found['excluded']:.1%} of the faces have none." if found.get("excluded") is not None else ""
         typer.echo(f"Regions of the face, {split}: {found['note']}{missing}")
     report(run)
 
@@ -74,6 +74,6 @@ def report(run: Run):
 def _draw(run, source, data_dir, **options):
     """The figures of an evaluated run; the paths that were written."""
     from edram_fer.figures.run import draw
-    from edram_fer.run.evaluated import Evaluated
+    from edram_fer.run.evaluated_run import EvaluatedRun
 
-    return draw(run, functools.partial(Evaluated(run).pictures, data=source, data_dir=data_dir), **options)
+    return draw(run, functools.partial(EvaluatedRun(run).features, data=source, data_dir=data_dir), **options)

@@ -1,4 +1,4 @@
-"""What in a picture a run's answers rest on, and how much change of it they bear."""
+"""What in an image a run's answers rest on, and how much change of it they bear."""
 
 from typing import Annotated
 
@@ -9,11 +9,11 @@ from edram_fer.commands.options import DataDir, Run
 
 Split = Annotated[str, typer.Option("--split")]
 Source = Annotated[str | None, typer.Option("--data", help="Another data set than the run's own.")]
-Pictures = Annotated[int | None, typer.Option(min=1, help="How many, balanced [default: all].")]
+Images = Annotated[int | None, typer.Option(min=1, help="How many, balanced [default: all].")]
 Sides = Annotated[
-    list[float] | None, typer.Option("--side", help="Of a square, as a share of the picture's; may be repeated.")
+    list[float] | None, typer.Option("--side", help="Of a square, as a share of the image's; may be repeated.")
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the choice of pictures and of all chance.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the choice of images and of all chance.")]
 
 
 def saliency(
@@ -22,14 +22,14 @@ def saliency(
     split: Split = "test",
     source: Source = None,
     data_dir: DataDir = None,
-    pictures: Annotated[int, typer.Option(min=1, help="How many, balanced over the classes.")] = 140,
+    images: Annotated[int, typer.Option(min=1, help="How many, balanced over the classes.")] = 140,
     seed: Seed = 0,
     window: Annotated[int | None, typer.Option(help="Side of the square in pixels [default: a sixth].")] = None,
     stride: Annotated[int | None, typer.Option(help="From square to square [default: a quarter of it].")] = None,
     sigma: Annotated[float | None, typer.Option(help="Of a bubble, in pixels [default: a sixteenth].")] = None,
     bubbles: Annotated[int | None, typer.Option(help="In each trial [default: as --accuracy asks for].")] = None,
     accuracy: Annotated[
-        float | None, typer.Option(help="To hold by the number of bubbles [default: half way to the whole picture].")
+        float | None, typer.Option(help="To hold by the number of bubbles [default: half way to the whole image].")
     ] = None,
     trials: Annotated[int | None, typer.Option(help="Of bubbles [default: 14000].")] = None,
     fill: Annotated[
@@ -38,7 +38,7 @@ def saliency(
     tolerance: Annotated[float, typer.Option(help="Of the pointing game, in pixels.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Begin again in place of what is there.")] = False,
 ):
-    """Which parts of the face the answers rest on; a calculation that was stopped is gone on with."""
+    """Which parts of the face the answers rest on; a calculation that was stopped is resumed."""
     own = {
         "occlusion": {"window": window, "stride": stride},
         "bubbles": {"sigma": sigma, "number": bubbles, "accuracy": accuracy, "trials": trials},
@@ -57,9 +57,9 @@ def saliency(
     from edram_fer.studies.observer import Observer
 
     options = {name: value for name, value in {**own[method], "fill": fill}.items() if value is not None}
-    observer = Observer(run, split=split, pictures=pictures, seed=seed, data=source, data_dir=data_dir)
-    result = getattr(maps, method)(observer, **options, tolerance=tolerance, again=force)
-    typer.echo(f"{result['pictures']} pictures of {split}, {result['accuracy_whole']:.1%} of them named right")
+    observer = Observer(run, split=split, count=images, seed=seed, data=source, data_dir=data_dir)
+    result = getattr(maps, method)(observer, **options, tolerance=tolerance, restart=force)
+    typer.echo(f"{result['images']} images of {split}, {result['accuracy_original']:.1%} of them classified correctly")
     if method == "bubbles":
         typer.echo(f"{result['trials']} trials with {result['bubbles']} bubbles: {result['accuracy']:.1%} right")
     _tell(result["agreement"])
@@ -71,7 +71,7 @@ def _tell(agreement):
     if isinstance(agreement, str):
         typer.echo(agreement)
         return
-    typer.echo(f"{'against masks':30}{'pointing':>24}{'AUC':>24}   ({agreement['pictures']} pictures)")
+    typer.echo(f"{'against masks':30}{'pointing':>24}{'AUC':>24}   ({agreement['images']} images)")
     for name, scores in agreement["scores"].items():
         cells = (
             f"{found['value']:.3f} ({found['interval'][0]:.3f} to {found['interval'][1]:.3f})"
@@ -85,7 +85,7 @@ def robustness(
     split: Split = "test",
     source: Source = None,
     data_dir: DataDir = None,
-    pictures: Pictures = None,
+    images: Images = None,
     seed: Seed = 0,
     side: Sides = None,
     angle: Annotated[list[float] | None, typer.Option("--angle", help="Degrees; may be repeated.")] = None,
@@ -96,7 +96,7 @@ def robustness(
     from edram_fer.studies.observer import Observer
 
     levels = {name: tuple(given) for name, given in (("sides", side), ("angles", angle)) if given}
-    observer = Observer(run, split=split, pictures=pictures, seed=seed, data=source, data_dir=data_dir)
+    observer = Observer(run, split=split, count=images, seed=seed, data=source, data_dir=data_dir)
     result = study.robustness(observer, **levels)
     for kind, unit in (("occluder", "side {:.0%}"), ("rotation", "{:g} degrees")):
         for row in result[kind]:
@@ -111,7 +111,7 @@ def region_weights(
     split: Split = "test",
     source: Source = None,
     data_dir: DataDir = None,
-    pictures: Pictures = None,
+    images: Images = None,
     seed: Seed = 0,
     box: Annotated[
         list[str] | None,
@@ -131,7 +131,7 @@ def region_weights(
     from edram_fer.studies.observer import Observer
 
     given |= {"sides": tuple(side)} if side else {}
-    observer = Observer(run, split=split, pictures=pictures, seed=seed, data=source, data_dir=data_dir)
+    observer = Observer(run, split=split, count=images, seed=seed, data=source, data_dir=data_dir)
     result = study.region_weights(observer, **given, fill=fill)
     widths = [max(len(name), 9) + 2 for name in result["windows"]]
 
@@ -140,7 +140,11 @@ def region_weights(
         typer.echo(f"{name:16}{row}{accuracy:>11}")
 
     line("mean weight", result["windows"], "accuracy")
-    line("as it is", [f"{weight:.4f} " for weight in result["whole"]["weight"]], f"{result['whole']['accuracy']:.2%}")
+    line(
+        "original",
+        [f"{weight:.4f} " for weight in result["original"]["weight"]],
+        f"{result['original']['accuracy']:.2%}",
+    )
     for cover in result["covers"]:
         ends = zip(cover["difference"], cover["difference_interval"], strict=True)
         cells = [f"{value:+.4f}{' ' if low <= 0 <= high else '*'}" for value, (low, high) in ends]

@@ -7,13 +7,13 @@ import typer
 
 from edram_fer import startup
 
-TOLD = 20  # rows on the screen
+MAX_PRINTED_ROWS = 20  # rows on the screen
 
 
 def predict(
     model: Annotated[str, typer.Argument(help="Run folder, .keras file, or fer2013-edram, which is included.")],
     photos: Annotated[list[Path], typer.Argument(help="Photos, and folders of photos.")],
-    out: Annotated[Path, typer.Option("--out", help="Where predictions.csv and pictures/ are written.")] = Path(
+    out: Annotated[Path, typer.Option("--out", help="Where predictions.csv and images/ are written.")] = Path(
         "predictions"
     ),
     detectors: Annotated[
@@ -32,10 +32,10 @@ def predict(
 
     chosen = tuple(name.strip() for name in detectors.split(","))
     rows = recognition.predict(model, photos, out, detectors=chosen, which=faces, clahe=clahe, draw=draw)
-    for row in rows[:TOLD]:
+    for row in rows[:MAX_PRINTED_ROWS]:
         said = f"{row['emotion']} {row['probability']:.0%}" if "emotion" in row else row["status"]
         place = f", face {row['face']}" if row["face"] else ""
         typer.echo(f"{row['photo']}{place}: {said}")
-    if len(rows) > TOLD:
-        typer.echo(f"... and {len(rows) - TOLD} more")
+    if len(rows) > MAX_PRINTED_ROWS:
+        typer.echo(f"... and {len(rows) - MAX_PRINTED_ROWS} more")
     typer.echo(f"Predictions: {out / recognition.TABLE}")

@@ -26,7 +26,8 @@ def prepare(
     size: Annotated[int | None, typer.Option(help="Side of a face in pixels [default: 100].")] = None,
     colour: Annotated[bool | None, typer.Option("--colour/--grey", help="RGB or grey [default: grey].")] = None,
     detectors: Annotated[
-        str | None, typer.Option(help="Asked in turn: some of yunet,ssd,dlib,given,none [default: the data set's].")
+        str | None,
+        typer.Option(help="Asked in turn: some of yunet,ssd,dlib,annotation,none [default: the data set's]."),
     ] = None,
     detector_size: Annotated[int | None, typer.Option(help="Longer side that YuNet sees [default: 320].")] = None,
     faces: Annotated[str | None, typer.Option(help="Of several: largest, centre, all [default: largest].")] = None,
@@ -46,22 +47,22 @@ def prepare(
         list[str] | None,
         typer.Option("--beam", metavar="FLAG", help="A flag of an Apache Beam pipeline that makes the faces instead."),
     ] = None,
-    reading: Annotated[
+    reader_options: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="An option of the data set's reader, as split=published."),
     ] = None,
 ):
-    """Original files to a prepared data set (TFDS); a run that was stopped is gone on with by the same command."""
+    """Original files to a prepared data set (TFDS); a run that was stopped is resumed by the same command."""
     given = {**locals()}  # only the parameters so far
     # TensorFlow is not loaded before a data set is written: until then its seconds and its memory are the faces'.
     from edram_fer import data
     from edram_fer.preprocessing import datasets
 
-    own = ("dataset", "source", "out", "force", "reading")
+    own = ("dataset", "source", "out", "force", "reader_options")
     options = {name: value for name, value in given.items() if name not in own and value is not None}
     if detectors is not None:
         options["detectors"] = tuple(name.strip() for name in detectors.split(","))
-    options |= _settings(reading or [])
+    options |= _settings(reader_options or [])
     datasets.prepare(dataset, source, out or data.default_data_dir(), force=force, report=typer.echo, **options)
 
 
@@ -71,7 +72,7 @@ def _settings(given):
     for text, (_, equals, _) in zip(given, pairs):
         if not equals:
             raise UserError(f"--set: expected key=value, got {text!r}")
-    return {key: settings.value_of(value) for key, _, value in pairs}
+    return {key: settings.parse_value(value) for key, _, value in pairs}
 
 
 def arrays(
@@ -88,4 +89,4 @@ def arrays(
 
     described = data.write_arrays(source, out, data_dir=data_dir, find_landmarks=landmarks)
     counts = ", ".join(f"{split} {count}" for split, count in described["splits"].items())
-    typer.echo(f"{out}: {counts} pictures, {out.stat().st_size / 1e6:.1f} MB")
+    typer.echo(f"{out}: {counts} images, {out.stat().st_size / 1e6:.1f} MB")

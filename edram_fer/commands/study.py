@@ -9,7 +9,7 @@ from edram_fer import startup
 from edram_fer.commands.options import DataDir, Run
 
 
-def looking(
+def window_ablation(
     run: Run,
     split: Annotated[str, typer.Option("--split")] = "test",
     source: Annotated[str | None, typer.Option("--data", help="Another data set than the run's own.")] = None,
@@ -17,11 +17,11 @@ def looking(
     draws: Annotated[int, typer.Option("--draws", min=1, help="Of shuffled and random windows.")] = 3,
     seed: Annotated[int, typer.Option("--seed")] = 0,
 ):
-    """Does looking matter? Accuracy with the run's own windows, mean, shuffled, random ones and the whole picture."""
+    """Does looking matter? Accuracy with the run's own windows, mean, shuffled, random ones and the whole image."""
     startup.load_keras()
-    from edram_fer.studies.looking import FIGURE, look
+    from edram_fer.studies.window_ablation import FIGURE, ablate_windows
 
-    result = look(run, split=split, data=source, data_dir=data_dir, draws=draws, seed=seed)
+    result = ablate_windows(run, split=split, data=source, data_dir=data_dir, draws=draws, seed=seed)
     for name, found in {**result["accuracy"], **result["contrasts"]}.items():
         low, high = found["interval"]
         typer.echo(f"{name:18}{100 * found['value']:7.2f} %   ({100 * low:.2f} to {100 * high:.2f})")
@@ -32,11 +32,11 @@ def agreement(
     run: Run,
     fixations: Annotated[
         Path,
-        typer.Option("--fixations", help="CSV: subject,image,start_x,start_y,duration; image is the picture's id."),
+        typer.Option("--fixations", help="CSV: subject,image,start_x,start_y,duration; image is an image id."),
     ],
     split: Annotated[str | None, typer.Option("--split", help="[default: the first that was evaluated].")] = None,
     outside: Annotated[
-        str, typer.Option("--outside", help="Rows beside their picture: raise, or leave out and count.")
+        str, typer.Option("--outside", help="Rows beside their image: raise, or drop (they are counted).")
     ] = "raise",
     sigma: Annotated[
         float | None, typer.Option("--sigma", help="Of people's maps, in pixels [default: a tenth of the side].")
@@ -44,7 +44,7 @@ def agreement(
     landmarks: Annotated[
         bool, typer.Option("--landmarks", help="Let dlib find the faces' landmarks where the data set has none.")
     ] = False,
-    source: Annotated[str | None, typer.Option("--data", help="Another place of the pictures evaluated.")] = None,
+    source: Annotated[str | None, typer.Option("--data", help="Another place of the images evaluated.")] = None,
     data_dir: DataDir = None,
     seed: Annotated[int, typer.Option("--seed")] = 0,
 ):
@@ -58,7 +58,7 @@ def agreement(
 
     options = {"outside": outside, "sigma": sigma, "find_landmarks": landmarks, "data": source, "data_dir": data_dir}
     result = agree(run, fixations, split=split, seed=seed, **options)
-    typer.echo(f"{result['fixations']}; {result['without_fixations']} pictures of {result['split']} have none")
+    typer.echo(f"{result['fixations']}; {result['without_fixations']} images of {result['split']} have none")
     found = measured(result)
     table = Table(Column("", no_wrap=True), *(CANDIDATES[name][0] for name in found))
     for measure in found["model"]:

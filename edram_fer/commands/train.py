@@ -18,11 +18,11 @@ def train(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe; may be repeated.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Run folder [default: runs/RECIPE-MODEL-TIME].")] = None,
-    resume: Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with this run.")] = None,
+    resume: Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Resume this run.")] = None,
     data_dir: DataDir = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="One line per epoch, no progress bar.")] = False,
 ):
-    """Train by a recipe, or go on with a run that was stopped."""
+    """Train by a recipe, or resume a run that was stopped."""
     startup.load_keras()
     from edram_fer.recipes import recipe as recipes
     from edram_fer.run import checkpoints
@@ -43,7 +43,7 @@ def train(
             out = out or Path("runs") / f"{resolved.name}-{resolved.model}-{stamp}"
             loop.train(resolved, out, data_dir=data_dir, verbose=verbose)
     except checkpoints.Interrupted as stop:
-        typer.echo(f"Stopped and saved {stop}. Go on with: python train.py --resume {out}", err=True)
+        typer.echo(f"Stopped and saved {stop}. Resume with: python train.py --resume {out}", err=True)
         raise typer.Exit(128 + signal.SIGTERM) from None
     typer.echo(f"Trained: {out}. Next: python evaluate.py {out}")
 

@@ -11,25 +11,25 @@ from edram_fer.errors import UserError
 FORMATS = (".png", ".svg", ".pdf")
 
 
-def crops(folders, out, *, split=None, pictures=None, titles=None, data=None, data_dir=None, seed=0):
+def crops(folders, out, *, split=None, image_ids=None, titles=None, data=None, data_dir=None, seed=0):
     """Draw `figures.crops.crops` of evaluated runs, such as one with and one without the region-biased loss.
 
     Args:
         folders: one or more run folders.
         out: the file; its suffix .png, .svg or .pdf decides the format.
         split: None: the first that all were evaluated on.
-        pictures: ids of the faces; None: of each class one that the first run names right and one that it names wrong,
+        image_ids: ids of the faces; None: of each class one that the first run names right and one that it names wrong,
             drawn at random by the `seed`.
         titles: of the runs; None: the ends of their paths.
-        data, data_dir: as of `Evaluated.pictures`.
+        data, data_dir: as of `EvaluatedRun.features`.
 
     Returns: path of the file.
 
-    Raises FileNotFoundError and ValueError as `comparison.runs.read` and `Evaluated.pictures`, and ValueError for
-    another format, another number of titles than of runs, an unknown picture, and a run that does not weigh several
+    Raises FileNotFoundError and ValueError as `comparison.runs.read` and `EvaluatedRun.features`, and ValueError for
+    another format, another number of titles than of runs, an unknown image, and a run that does not weigh several
     windows, by name.
     """
-    from edram_fer.figures.crops import Weighed, of_each_class  # Matplotlib only where something is drawn
+    from edram_fer.figures.crops import WeightedFaces, one_per_class  # Matplotlib only where something is drawn
     from edram_fer.figures.crops import crops as draw
     from edram_fer.figures.style import save
 
@@ -40,20 +40,20 @@ def crops(folders, out, *, split=None, pictures=None, titles=None, data=None, da
         raise UserError(f"titles: expected one for each of {len(folders)} runs, got {len(titles)}")
     runs = read(folders, split, fewest=1)
     for run in runs.runs:
-        attention.check_weighed(run.evaluated.folder, run.found["windows"], run.recurrent)
-    if pictures is None:
-        rows = of_each_class(runs.truth, runs.runs[0].found["prediction"], runs.emotions, seed)
+        attention.require_weighted_windows(run.evaluated.folder, run.predictions["windows"], run.recurrent)
+    if image_ids is None:
+        rows = one_per_class(runs.truth, runs.runs[0].predictions["prediction"], runs.emotions, seed)
     else:
-        rows = _places(runs.runs[0].found["id"], pictures, runs.split)
+        rows = _places(runs.runs[0].predictions["id"], image_ids, runs.split)
     weighed = [
-        Weighed(
+        WeightedFaces(
             title,
-            *(run.found[name][rows] for name in ("windows", "weights", "prediction")),
-            run.found["probabilities"][rows, -1].max(axis=-1),
+            *(run.predictions[name][rows] for name in ("windows", "weights", "prediction")),
+            run.predictions["probabilities"][rows, -1].max(axis=-1),
         )
         for title, run in zip(titles or [run.name for run in runs.runs], runs.runs, strict=True)
     ]
-    images = np.asarray(runs.pictures(data=data, data_dir=data_dir)["image"])[rows]
+    images = np.asarray(runs.features(data=data, data_dir=data_dir)["image"])[rows]
     return save(draw(images, runs.truth[rows], weighed), out)
 
 
@@ -62,5 +62,5 @@ def _places(ids, wanted, split):
     place = {str(name): row for row, name in enumerate(ids)}
     for name in wanted:
         if name not in place:
-            raise UserError(f"picture: {name!r} is not among the {len(ids)} of split {split}, such as {ids[0]!r}")
+            raise UserError(f"image: {name!r} is not among the {len(ids)} of split {split}, such as {ids[0]!r}")
     return [place[name] for name in wanted]

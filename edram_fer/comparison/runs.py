@@ -8,7 +8,7 @@ import numpy as np
 from edram_fer.attention import has_windows
 from edram_fer.attention.windows import is_recurrent
 from edram_fer.errors import UserError
-from edram_fer.run.evaluated import Evaluated
+from edram_fer.run.evaluated_run import EvaluatedRun
 
 ROWS = ("id", "truth", "prediction", "steps", "probabilities", "windows", "weights", "true_affect", "affect")
 _NUMBERS = {1: "one", 2: "two"}
@@ -20,25 +20,25 @@ class Run:
 
     Attributes:
         name: the end of its path that tells it from the others.
-        evaluated: Evaluated; scores: its metrics of the split.
-        found: `predictions.unpack`ed rows, in the order of the first run, the probabilities in that of its emotions.
-        looks: whether it has windows of its own; recurrent: whether it answers after each of several.
+        evaluated: EvaluatedRun; scores: its metrics of the split.
+        predictions: `predictions.unpack`ed rows, in the order of the first run, the probabilities in that of its emotions.
+        has_windows: whether it has windows of its own; recurrent: whether it answers after each of several.
     """
 
     name: str
-    evaluated: Evaluated
+    evaluated: EvaluatedRun
     scores: dict
-    found: dict
-    looks: bool
+    predictions: dict
+    has_windows: bool
     recurrent: bool
 
     @property
-    def right(self):
-        """Which pictures are named right in the end, bool [n]."""
+    def correct(self):
+        """Which images are classified correctly in the end, bool [n]."""
         return self.found["prediction"] == self.found["truth"]
 
     @property
-    def about(self):
+    def info(self):
         """What metrics.json tells of the model and its evaluation."""
         return self.evaluated.metrics["run"]
 
@@ -50,7 +50,7 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Runs:
-    """Runs on the pictures of one split whose true emotion the models know.
+    """Runs on the images of one split whose true emotion the models know.
 
     Attributes:
         split, data: names; emotions: in canonical order; runs: list of Run; truth: names [n]; subjects: [n] or None.
@@ -63,23 +63,23 @@ class Runs:
 
     @property
     def truth(self):
-        return self.runs[0].found["truth"]
+        return self.runs[0].predictions["truth"]
 
     @property
     def subjects(self):
-        return self.runs[0].found["subjects"]
+        return self.runs[0].predictions["subjects"]
 
-    def pictures(self, *, data=None, data_dir=None):
-        """The features of the pictures, in the order of the rows; raises as `Evaluated.pictures`."""
+    def features(self, *, data=None, data_dir=None):
+        """The features of the images, in the order of the rows; raises as `EvaluatedRun.features`."""
         first = self.runs[0].evaluated
-        features = first.pictures(self.split, data=data, data_dir=data_dir)
+        features = first.features(self.split, data=data, data_dir=data_dir)
         place = {name: row for row, name in enumerate(first.predictions(self.split)["id"])}
-        rows = np.array([place[name] for name in self.runs[0].found["id"]])
+        rows = np.array([place[name] for name in self.runs[0].predictions["id"]])
         return {name: values[rows] for name, values in features.items()}
 
     @property
     def present(self):
-        """The emotions that there are pictures of."""
+        """The emotions that there are images of."""
         return [name for name in self.emotions if (self.truth == name).any()]
 
 
@@ -87,14 +87,14 @@ def read(folders, split=None, *, fewest=2):
     """Read runs to be compared.
 
     Args:
-        folders: run folders; the first is the one that the others are held against.
+        folders: run folders; the first is the one that the others are compared with.
         split: None: the first that all were evaluated on.
         fewest: how many there have to be, 1 or 2.
 
     Returns: Runs.
 
-    Raises FileNotFoundError and ValueError as `Evaluated`, and ValueError, naming both runs, for the same run twice
-    and for runs of different data sets, splits, emotions, pictures or true emotions.
+    Raises FileNotFoundError and ValueError as `EvaluatedRun`, and ValueError, naming both runs, for the same run twice
+    and for runs of different data sets, splits, emotions, images or true emotions.
     """
     folders = [Path(folder) for folder in folders]
     if len(folders) < fewest:
@@ -102,7 +102,7 @@ def read(folders, split=None, *, fewest=2):
     for index, folder in enumerate(folders):
         if folder.resolve() in [other.resolve() for other in folders[:index]]:
             raise UserError(f"{folder} is given twice: expected different runs")
-    evaluated = [Evaluated(folder) for folder in folders]
+    evaluated = [EvaluatedRun(folder) for folder in folders]
     first = evaluated[0]
     for other in evaluated[1:]:
         _same_data(first, other)
@@ -111,7 +111,7 @@ def read(folders, split=None, *, fewest=2):
     found = [_rows(run, split, emotions) for run in evaluated]
     for other, rows in zip(evaluated[1:], found[1:], strict=True):
         _same_emotions(first, found[0], other, rows)
-        _same_pictures(first, found[0], other, rows)
+        _same_images(first, found[0], other, rows)
     aligned = [_aligned(rows, found[0]["id"], emotions) for rows in found]
     runs = [
         Run(name, run, run.metrics["splits"][split], rows, has_windows(rows["windows"]), is_recurrent(rows))
@@ -137,11 +137,11 @@ def _split(evaluated, wanted):
 
 
 def _rows(run, split, emotions):
-    """Rows of the pictures whose emotion the model knows."""
+    """Rows of the images whose emotion the model knows."""
     found = run.predictions(split)
     names, times = np.unique(found["id"].astype(str), return_counts=True)
     if (times > 1).any():
-        raise UserError(f"{run.folder}, split {split}: picture {str(names[times > 1][0])!r} has more than one row")
+        raise UserError(f"{run.folder}, split {split}: image {str(names[times > 1][0])!r} has more than one row")
     return _chosen(found, np.flatnonzero(np.isin(found["truth"].astype(str), found["emotions"])))
 
 
@@ -173,19 +173,19 @@ def _same_emotions(first, rows, other, rows_of_other):
     _same("emotions", first, ", ".join(known), other, ", ".join(known_of_other))
 
 
-def _same_pictures(first, rows, other, rows_of_other):
+def _same_images(first, rows, other, rows_of_other):
     truth, truth_of_other = (dict(zip(found["id"], found["truth"], strict=True)) for found in (rows, rows_of_other))
     if lacking := [name for name in truth if name not in truth_of_other] or [
         name for name in truth_of_other if name not in truth
     ]:
         raise UserError(
-            f"{first.folder} and {other.folder} were not evaluated on the same pictures: {lacking[0]!r} is only in one "
-            f"of them ({len(truth)} and {len(truth_of_other)} pictures)"
+            f"{first.folder} and {other.folder} were not evaluated on the same images: {lacking[0]!r} is only in one "
+            f"of them ({len(truth)} and {len(truth_of_other)} images)"
         )
     for name, emotion in truth.items():
         if emotion != truth_of_other[name]:
             raise UserError(
-                f"picture {name!r} is {emotion} in {first.folder} and {truth_of_other[name]} in {other.folder}: "
+                f"image {name!r} is {emotion} in {first.folder} and {truth_of_other[name]} in {other.folder}: "
                 f"expected the same labels"
             )
 

@@ -1,4 +1,4 @@
-"""Prepared data sets: `sources` opens them, `batches` feeds them to Keras; what is done to pictures on the way has a
+"""Prepared data sets: `sources` opens them, `batches` feeds them to Keras; what is done to images on the way has a
 file each."""
 
 from edram_fer.data.sources import (

@@ -1,6 +1,6 @@
-"""Augmentation: random numbers drawn once per picture, applied as one affine window, an erased box, two tone changes.
+"""Augmentation: random numbers drawn once per image, applied as one affine window, an erased box, two tone changes.
 
-The numbers of a picture are a function of (seed, epoch, index), so a resumed run draws the same, and so does another
+The numbers of an image are a function of (seed, epoch, index), so a resumed run draws the same, and so does another
 backend. The geometry is the models' own sensor: border pixels are repeated ("nearest fill").
 """
 
@@ -21,12 +21,12 @@ class Augmentation:
     Attributes:
         rotation: degrees, either way.
         shift: share of the side, each axis, either way.
-        zoom: share by which the picture grows or shrinks.
+        zoom: share by which the image grows or shrinks.
         shear: degrees, either way.
         flip: probability of the mirror image.
-        contrast: factor in [1 - contrast, 1 + contrast] about the picture's mean.
+        contrast: factor in [1 - contrast, 1 + contrast] about the image's mean.
         brightness: added, in [-brightness, brightness] of the full range.
-        erase: probability that a random rectangle is set to the picture's mean, see edram_fer.data.erasing.
+        erase: probability that a random rectangle is set to the image's mean, see edram_fer.data.erasing.
     """
 
     rotation: float = 20.0
@@ -48,11 +48,11 @@ class Augmentation:
 
 NONE = Augmentation(rotation=0, shift=0, zoom=0, shear=0, flip=0)
 NUMBERS = 8
-_DRAWN = 11  # three more than there is use for: another number would change the pictures of every seed
+_DRAWN = 11  # three more than there is use for: another number would change the images of every seed
 
 
 def draw(seed, epoch, count):
-    """Random numbers of `count` pictures in one epoch: NumPy float32 [count, NUMBERS], uniform in [-1, 1)."""
+    """Random numbers of `count` images in one epoch: NumPy float32 [count, NUMBERS], uniform in [-1, 1)."""
     return np.random.default_rng([seed, epoch, 1]).uniform(-1, 1, (count, _DRAWN))[:, :NUMBERS].astype("float32")
 
 
@@ -79,7 +79,7 @@ def apply(augmentation, images, numbers, boxes=None):
 
 
 def matrices(augmentation, numbers):
-    """The window of each augmented picture, float32 [B, 2, 3]: rotation, zoom, shear and mirror, then the shift."""
+    """The window of each augmented image, float32 [B, 2, 3]: rotation, zoom, shear and mirror, then the shift."""
     radians = np.pi / 180
     angle = augmentation.rotation * radians * numbers[:, 0]
     slant = ops.tan(augmentation.shear * radians * numbers[:, 1])

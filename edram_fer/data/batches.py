@@ -1,6 +1,6 @@
 """From a split to batches: tf.data on the TensorFlow backend, NumPy arrays on the others.
 
-The order of a training epoch and all random numbers of its pictures are drawn by NumPy as functions of (seed, epoch),
+The order of a training epoch and all random numbers of its images are drawn by NumPy as functions of (seed, epoch),
 so any step of any epoch can be started from, and all backends see the same.
 """
 
@@ -21,25 +21,25 @@ class Batches:
     """Batches of one split for fit and evaluate: ({"image": float32 [B, H, W, C], ...}, targets).
 
     The targets are "emotion", with `affect` also "affect" float32 [B, 2], and the `constants`, the same for every
-    picture. The emotion is int32 [B] (indices into `classes`); with `mixup` or `soft` it is probabilities float32
-    [B, K]. Pictures whose emotion is not in `classes` are left out.
+    image. The emotion is int32 [B] (indices into `classes`); with `mixup` or `soft` it is probabilities float32
+    [B, K]. Images whose emotion is not in `classes` are left out.
 
     Attributes:
         source, split, data_dir: see edram_fer.data.
         classes: the model's emotions, in its order; labels are converted by name.
-        batch_size: pictures in a batch.
+        batch_size: images in a batch.
         seed: of order and augmentation.
-        augmentation: augment.Augmentation; with None the pictures come in their own order, unchanged, the last batch
+        augmentation: augment.Augmentation; with None the images come in their own order, unchanged, the last batch
             as short as it must be: the way to evaluate. With one, incomplete batches are left out.
         mixup: alpha of edram_fer.data.mixup, 0: none; only with an augmentation.
         soft: the target is the data set's soft label, the share of `classes` in it.
         affect: with valence and arousal among the targets.
-        landmarks: with "landmarks" float32 [B, 68, 2] in pixels among the inputs, moved along with the picture.
+        landmarks: with "landmarks" float32 [B, 68, 2] in pixels among the inputs, moved along with the image.
         guide: of landmarks.places, one name for each window; with it the target of "windows" is float32 [B, N, 2].
-        constants: further targets, name -> array of one picture.
+        constants: further targets, name -> array of one image.
 
     Raises ValueError where the source lacks a split, soft labels (or has none but hard ones) or landmarks (or has none
-    of any face), or has too few pictures. Faces without landmarks are counted in the log.
+    of any face), or has too few images. Faces without landmarks are counted in the log.
     """
 
     source: str
@@ -61,7 +61,7 @@ class Batches:
         opened = open_source(self.source, self.data_dir, extra)
         labels = opened.labels(self.split)
         lookup = [self.classes.index(name) if name in self.classes else -1 for name in opened.emotions]
-        lookup = np.array([*lookup, -1], "int32")  # the last is where a picture without label (-1) looks
+        lookup = np.array([*lookup, -1], "int32")  # the last is where an image without label (-1) looks
         object.__setattr__(self, "opened", opened)
         object.__setattr__(self, "lookup", lookup)
         object.__setattr__(self, "kept", np.flatnonzero(lookup[labels] >= 0))
@@ -69,7 +69,7 @@ class Batches:
         if not len(self.kept) or (self.augmentation and len(self.kept) < self.batch_size):
             need = self.batch_size if self.augmentation else 1
             raise UserError(
-                f"{self.source}, split {self.split}: expected at least {need} pictures of {', '.join(self.classes)}, "
+                f"{self.source}, split {self.split}: expected at least {need} images of {', '.join(self.classes)}, "
                 f"found {len(self.kept)} among {len(labels)}"
             )
 
@@ -104,13 +104,13 @@ class Batches:
         return _ArrayBatches(self, epoch, step)
 
     def order(self, epoch):
-        """Indices of the pictures in that epoch's order, the same on every backend."""
+        """Indices of the images in that epoch's order, the same on every backend."""
         if not self.augmentation:
             return self.kept
         return np.random.default_rng([self.seed, epoch, 0]).permutation(self.kept)
 
     def draw(self, epoch, count):
-        """Random numbers of that epoch for `count` pictures, those of the whole split: name -> float32 [count, ...]."""
+        """Random numbers of that epoch for `count` images, those of the whole split: name -> float32 [count, ...]."""
         numbers = {"augmentation": augment.draw(self.seed, epoch, count)}
         if self.augmentation.erase:
             size = self.opened.shape[:2]
@@ -119,36 +119,36 @@ class Batches:
             numbers["shares"] = mixup.draw(self.seed, epoch, count, self.mixup)
         return numbers
 
-    def targets(self, pictures):
-        """The target of each picture of the split: int32 [N], or probabilities float32 [N, K]. Those of pictures that
+    def targets(self, images):
+        """The target of each image of the split: int32 [N], or probabilities float32 [N, K]. Those of images that
         are not `kept` mean nothing.
 
         Args:
-            pictures: features of the split, "emotion" int [N] and with `soft` also "soft_label" [N, 8].
+            images: features of the split, "emotion" int [N] and with `soft` also "soft_label" [N, 8].
         """
-        labels = self.lookup[pictures["emotion"]]
+        labels = self.lookup[images["emotion"]]
         if self.soft:
-            shares = np.asarray(pictures["soft_label"])[:, [EIGHT.index(name) for name in self.classes]]
+            shares = np.asarray(images["soft_label"])[:, [EIGHT.index(name) for name in self.classes]]
             return (shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-7)).astype("float32")
         return np.eye(len(self.classes), dtype="float32")[labels] if self.mixup else labels
 
-    def batch(self, pictures, numbers=None):
+    def batch(self, images, numbers=None):
         """One batch, with `keras.ops`, eagerly or inside tf.data.
 
         Args:
-            pictures: "image" float32 [B, H, W, C] in [0, 1], "emotion" as `targets` gives it, "affect", "landmarks".
-            numbers: of `draw` for these pictures; None: not augmented.
+            images: "image" float32 [B, H, W, C] in [0, 1], "emotion" as `targets` gives it, "affect", "landmarks".
+            numbers: of `draw` for these images; None: not augmented.
 
         Returns: (inputs, targets).
         """
-        inputs = {name: pictures[name] for name in ("image", "landmarks") if name in pictures}
-        targets = {name: pictures[name] for name in ("emotion", "affect") if name in pictures}
+        inputs = {name: images[name] for name in ("image", "landmarks") if name in images}
+        targets = {name: images[name] for name in ("emotion", "affect") if name in images}
         if numbers is not None:
             drawn = numbers["augmentation"]
             inputs["image"] = augment.apply(self.augmentation, inputs["image"], drawn, numbers.get("boxes"))
             if self.has_landmarks:
                 windows = augment.matrices(self.augmentation, drawn)
-                inputs["landmarks"] = landmarks.moved(inputs["landmarks"], windows, self.opened.shape[:2])
+                inputs["landmarks"] = landmarks.warped(inputs["landmarks"], windows, self.opened.shape[:2])
             if self.mixup:
                 inputs["image"], targets = mixup.mix(inputs["image"], targets, numbers["shares"])
         if self.guide:
@@ -165,7 +165,7 @@ class Batches:
 
 
 class _ArrayBatches(keras.utils.PyDataset):
-    """Batches in NumPy; the pictures of the split stay in memory as uint8.
+    """Batches in NumPy; the images of the split stay in memory as uint8.
 
     In training the index counts on through the epochs: Keras calls `on_epoch_end` before the first epoch too, so the
     epoch cannot be told from that.
@@ -175,8 +175,8 @@ class _ArrayBatches(keras.utils.PyDataset):
         super().__init__()
         self.batches, self.epoch, self.numbers = batches, None, None
         self.first = epoch * batches.steps + step if batches.augmentation else 0
-        pictures = batches.opened.arrays(batches.split)
-        self.pictures = {**pictures, "emotion": batches.targets(pictures)}
+        images = batches.opened.arrays(batches.split)
+        self.images = {**images, "emotion": batches.targets(images)}
 
     @property
     def num_batches(self):
@@ -185,7 +185,7 @@ class _ArrayBatches(keras.utils.PyDataset):
     def _begin_epoch(self, epoch):
         self.epoch, self.indices = epoch, self.batches.order(epoch)
         if self.batches.augmentation:
-            self.numbers = self.batches.draw(epoch, len(self.pictures["image"]))
+            self.numbers = self.batches.draw(epoch, len(self.images["image"]))
 
     def __getitem__(self, index):
         batches, size = self.batches, self.batches.batch_size
@@ -193,22 +193,22 @@ class _ArrayBatches(keras.utils.PyDataset):
         if epoch != self.epoch:
             self._begin_epoch(epoch)
         chosen = self.indices[step * size : (step + 1) * size]
-        pictures = {name: self.pictures[name][chosen] for name in batches.features()}
-        pictures["image"] = self.pictures["image"][chosen].astype("float32") / 255
+        images = {name: self.images[name][chosen] for name in batches.features()}
+        images["image"] = self.images["image"][chosen].astype("float32") / 255
         numbers = None if self.numbers is None else {name: drawn[chosen] for name, drawn in self.numbers.items()}
-        return keras.tree.map_structure(ops.convert_to_numpy, batches.batch(pictures, numbers))
+        return keras.tree.map_structure(ops.convert_to_numpy, batches.batch(images, numbers))
 
 
 def _tf_dataset(batches, first_epoch, first_step):
     import tensorflow as tf
 
-    pictures, decode = batches.opened.encoded(batches.split)
-    pictures = {**pictures, "emotion": batches.targets(pictures)}
-    pictures = {name: tf.constant(pictures[name]) for name in ("image", *batches.features())}
-    size, total, shape = batches.batch_size, len(pictures["emotion"]), batches.opened.shape
+    images, decode = batches.opened.encoded(batches.split)
+    images = {**images, "emotion": batches.targets(images)}
+    images = {name: tf.constant(images[name]) for name in ("image", *batches.features())}
+    size, total, shape = batches.batch_size, len(images["emotion"]), batches.opened.shape
 
     def batch(indices, numbers=None):
-        chosen = {name: tf.gather(values, indices) for name, values in pictures.items()}
+        chosen = {name: tf.gather(values, indices) for name, values in images.items()}
         if chosen["image"].dtype == tf.string:
             chosen["image"] = tf.map_fn(decode, chosen["image"], fn_output_signature=tf.uint8)
         chosen["image"] = tf.cast(tf.ensure_shape(chosen["image"], (None, *shape)), tf.float32) / 255

@@ -1,20 +1,20 @@
-"""Random erasing: a rectangle of a picture is lost (Zhong, Zheng, Kang, Li, Yang 2020, arXiv 1708.04896)."""
+"""Random erasing: a rectangle of an image is lost (Zhong, Zheng, Kang, Li, Yang 2020, arXiv 1708.04896)."""
 
 import numpy as np
 from keras import ops
 
-AREA = (0.02, 0.4)  # of the picture, s_l and s_h of the paper
+AREA = (0.02, 0.4)  # of the image, s_l and s_h of the paper
 ASPECT = (0.3, 1 / 0.3)  # height by width, r_1 and r_2
 
 
 def draw(seed, epoch, count, probability, size):
-    """The rectangle that each picture loses in one epoch, after the paper's algorithm 1.
+    """The rectangle that each image loses in one epoch, after the paper's algorithm 1.
 
     Area S_e and aspect ratio r_e are uniform; height sqrt(S_e r_e), width sqrt(S_e / r_e), the corner anywhere; drawn
-    again where it reaches beyond the picture.
+    again where it reaches beyond the image.
 
     Args:
-        probability: that a picture loses one.
+        probability: that an image loses one.
         size: (H, W) in pixels.
 
     Returns: NumPy float32 [count, 4] = (left, top, right, bottom) in pixels; all 0 where nothing is lost.
@@ -34,7 +34,7 @@ def draw(seed, epoch, count, probability, size):
 
 
 def erase(images, boxes):
-    """Set the pixels whose centres are in the rectangle to the picture's mean (the paper's variant RE-M).
+    """Set the pixels whose centres are in the rectangle to the image's mean (the paper's variant RE-M).
 
     Args:
         images: float32 [B, H, W, C]; boxes: float32 [B, 4] from `draw`.

@@ -7,12 +7,12 @@ SMALLEST = 160  # pixels: dlib's detector misses faces below 80, and a crop hold
 
 
 def of(features, *, find=False, known=None):
-    """Landmarks of pictures.
+    """Landmarks of images.
 
     Args:
         features: as `edram_fer.data.arrays` gives them.
         find: where the data set has none, find them with dlib.
-        known: {picture id: landmarks} of those found before, which are not searched again; the others are added.
+        known: {image id: landmarks} of those found before, which are not searched again; the others are added.
 
     Returns: (float [n, 68, 2] as (x, y) in pixels, nan where a face has none, or None without any; a sentence that
     says where they come from, or why there are none).
@@ -35,14 +35,14 @@ def found_by_dlib(images):
     Args:
         images: uint8 [n, H, W, C].
 
-    Returns: float [n, 68, 2] as (x, y) in pixels; nan where its detector finds no face, not even in the picture with
-    its histogram equalised. Small pictures are enlarged first.
+    Returns: float [n, 68, 2] as (x, y) in pixels; nan where its detector finds no face, not even in the image with
+    its histogram equalised. Small images are enlarged first.
     """
     bar = tqdm(images, desc="landmarks", disable=None if len(images) else True)
-    return np.array([_of_picture(image) for image in bar]).reshape(-1, 68, 2)
+    return np.array([_of_image(image) for image in bar]).reshape(-1, 68, 2)
 
 
-def _of_picture(image):
+def _of_image(image):
     import cv2
 
     from edram_fer.preprocessing import detection
@@ -54,5 +54,5 @@ def _of_picture(image):
     if not faces:
         return np.full((68, 2), np.nan)
     face = detection.choose(faces, "largest", large.shape[:2])[0]
-    # Pixel centres are whole numbers: column c of the picture is columns scale * c ... scale * c + scale - 1.
+    # Pixel centres are whole numbers: column c of the image is columns scale * c ... scale * c + scale - 1.
     return (detection.landmarks(large, face.box) + 0.5) / scale - 0.5

@@ -1,4 +1,4 @@
-"""68 landmarks (iBUG 300-W order) that move along with their picture."""
+"""68 landmarks (iBUG 300-W order) that move along with their image."""
 
 import logging
 
@@ -16,7 +16,7 @@ MIRRORED = (
     *reversed(range(17, 27)),  # brows
     *range(27, 31),  # bridge of the nose
     *reversed(range(31, 36)),  # its base
-    *(45, 44, 43, 42, 47, 46),  # the eye on the left of the picture: corner, lid, corner, lower lid
+    *(45, 44, 43, 42, 47, 46),  # the eye on the left of the image: corner, lid, corner, lower lid
     *(39, 38, 37, 36, 41, 40),
     *reversed(range(48, 55)),  # mouth, outer upper lip
     *reversed(range(55, 60)),
@@ -52,7 +52,7 @@ def places(landmarks, guide, size):
     Args:
         landmarks: float32 [B, 68, 2] = (x, y) in pixels, nan where unknown.
         guide: for each of N glimpses a name of REGIONS, or FREE.
-        size: (H, W) of the pictures.
+        size: (H, W) of the images.
 
     Returns: float32 [B, N, 2] = (x, y) in [-1, 1] (align corners), nan where a glimpse is free or a landmark unknown.
     """
@@ -65,18 +65,18 @@ def places(landmarks, guide, size):
     return ops.stack(found, axis=1)
 
 
-def moved(landmarks, windows, size):
-    """Where landmarks are in pictures that were sampled through affine windows.
+def warped(landmarks, windows, size):
+    """Where landmarks are in images that were sampled through affine windows.
 
-    A window A maps the new picture onto the old one, so a point p of the old is A^-1 p of the new. In a mirror image
-    (det A < 0) the points change places, so that each number keeps its meaning: 36 to 41 are the picture's left eye.
+    A window A maps the new image onto the old one, so a point p of the old is A^-1 p of the new. In a mirror image
+    (det A < 0) the points change places, so that each number keeps its meaning: 36 to 41 are the image's left eye.
 
     Args:
         landmarks: float32 [B, 68, 2] = (x, y) in pixels, nan where unknown.
         windows: float32 [B, 2, 3] in coordinates of [-1, 1], as of edram_fer.models.spatial_transformer.
-        size: (H, W) of the pictures, old and new.
+        size: (H, W) of the images, old and new.
 
-    Returns: float32 [B, 68, 2] in pixels; they may lie outside of the picture.
+    Returns: float32 [B, 68, 2] in pixels; they may lie outside of the image.
     """
     half = np.array([size[1] - 1, size[0] - 1], "float32") / 2
     a, b, c, d = (windows[:, i, j, None] for i in (0, 1) for j in (0, 1))

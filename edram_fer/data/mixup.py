@@ -1,4 +1,4 @@
-"""Mixup: pictures and targets of two faces as one (Zhang, Cisse, Dauphin, Lopez-Paz 2018, arXiv 1710.09412)."""
+"""Mixup: images and targets of two faces as one (Zhang, Cisse, Dauphin, Lopez-Paz 2018, arXiv 1710.09412)."""
 
 import numpy as np
 from keras import ops
@@ -7,10 +7,10 @@ from edram_fer.preprocessing.records import UNKNOWN_AFFECT
 
 
 def draw(seed, epoch, count, alpha):
-    """The share of each picture in its mixture in one epoch: NumPy float32 [count], in [.5, 1].
+    """The share of each image in its mixture in one epoch: NumPy float32 [count], in [.5, 1].
 
     lambda ~ Beta(alpha, alpha), then max(lambda, 1 - lambda): the pairs are as likely either way round, so only the
-    names of the two are exchanged, and a picture outweighs its partner (Berthelot et al. 2019, MixMatch, eq. 9): its
+    names of the two are exchanged, and an image outweighs its partner (Berthelot et al. 2019, MixMatch, eq. 9): its
     landmarks are the mixture's.
     """
     shares = np.random.default_rng([seed, epoch, 3]).beta(alpha, alpha, count)
@@ -20,7 +20,7 @@ def draw(seed, epoch, count, alpha):
 def mix(images, targets, shares):
     """x = lambda x_i + (1 - lambda) x_j and y = lambda y_i + (1 - lambda) y_j, eqs. 1 and 2.
 
-    The partner j is the next picture of the batch, for the last one the first: a random one, as the order is random.
+    The partner j is the next image of the batch, for the last one the first: a random one, as the order is random.
 
     Args:
         images: float32 [B, H, W, C].

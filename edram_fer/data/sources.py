@@ -30,7 +30,7 @@ def emotions(source, *, data_dir=None):
 
 
 def splits(source, *, data_dir=None):
-    """{split name: number of pictures}."""
+    """{split name: number of images}."""
     return open_source(source, data_dir).splits
 
 
@@ -53,7 +53,7 @@ def describe(source, *, data_dir=None):
 
 
 def class_counts(source, split, *, data_dir=None):
-    """{emotion: number of pictures} of a split."""
+    """{emotion: number of images} of a split."""
     opened = open_source(source, data_dir)
     labels = opened.labels(split)
     counts = np.bincount(labels[labels >= 0], minlength=len(opened.emotions))
@@ -208,9 +208,9 @@ class _Prepared:
         return content
 
     def encoded(self, split):
-        """({"image": bytes [N], "emotion", "affect", ...} in file order, what decodes one picture).
+        """({"image": bytes [N], "emotion", "affect", ...} in file order, what decodes one image).
 
-        The pictures stay in memory as they lie on disk (PNG), a fraction of their pixels: any order can be read.
+        The images stay in memory as they lie on disk (PNG), a fraction of their pixels: any order can be read.
         """
         content = _joined([self._encoded_part(part) for part in _parts(split, self)])
         return content, self.builder.info.features["image"].decode_example

@@ -1,4 +1,4 @@
-"""Views of pictures whose predictions are averaged: the mirror image, and ten crops (Krizhevsky et al. 2012, 4.1)."""
+"""Views of images whose predictions are averaged: the mirror image, and ten crops (Krizhevsky et al. 2012, 4.1)."""
 
 import numpy as np
 from keras import ops
@@ -8,38 +8,38 @@ from edram_fer.errors import UserError
 from edram_fer.models.region_attention.crops import centre, matrix
 from edram_fer.models.spatial_transformer import sample
 
-_CHUNK = 1000  # pictures sampled at a time
+_CHUNK = 1000  # images sampled at a time
 
 
-def mirrored(pictures):
-    """The mirror images of `pictures`: "image" [n, H, W, C], perhaps "landmarks" [n, 68, 2] in pixels; other features
+def mirrored(images):
+    """The mirror images of `images`: "image" [n, H, W, C], perhaps "landmarks" [n, 68, 2] in pixels; other features
     are left out."""
-    view = {"image": pictures["image"][:, :, ::-1]}
-    return {**view, **_landmarks(pictures, np.array([[-1, 0, 0], [0, 1, 0]], "float32"))}
+    view = {"image": images["image"][:, :, ::-1]}
+    return {**view, **_landmarks(images, np.array([[-1, 0, 0], [0, 1, 0]], "float32"))}
 
 
-def ten_crops(pictures, share):
-    """The four corners and the centre of `pictures`, each resized to the whole and followed by its mirror image.
+def ten_crops(images, share):
+    """The four corners and the centre of `images`, each resized to the whole and followed by its mirror image.
 
     Args:
-        pictures: "image" uint8 [n, H, W, C], perhaps "landmarks" [n, 68, 2] in pixels.
+        images: "image" uint8 [n, H, W, C], perhaps "landmarks" [n, 68, 2] in pixels.
         share: of both sides that a crop has, in (0, 1].
 
-    Returns: an iterator over ten dicts as `pictures`, the images float32 in [0, 1]. Crops are sampled bilinearly, 0 and
+    Returns: an iterator over ten dicts as `images`, the images float32 in [0, 1]. Crops are sampled bilinearly, 0 and
     1 of a side at the centres of its outermost pixels.
 
     Raises ValueError for a share out of its range.
     """
     if not 0 < share <= 1:
-        raise UserError(f"ten_crop: expected a share of the picture's side in (0, 1], got {share!r}")
-    return _ten_crops(pictures, share)
+        raise UserError(f"ten_crop: expected a share of the image's side in (0, 1], got {share!r}")
+    return _ten_crops(images, share)
 
 
-def _ten_crops(pictures, share):
+def _ten_crops(images, share):
     far = 1 - share
     corners = [(x, y, x + share, y + share) for y in (0, far) for x in (0, far)]
     for window in map(matrix, [*corners, centre(share)]):
-        crop = {"image": _sampled(pictures["image"], window), **_landmarks(pictures, window)}
+        crop = {"image": _sampled(images["image"], window), **_landmarks(images, window)}
         yield crop
         yield mirrored(crop)
 
@@ -53,9 +53,9 @@ def _sampled(images, window):
     return np.concatenate(parts)
 
 
-def _landmarks(pictures, window):
-    if "landmarks" not in pictures:
+def _landmarks(images, window):
+    if "landmarks" not in images:
         return {}
-    points, size = np.asarray(pictures["landmarks"], "float32"), pictures["image"].shape[1:3]
+    points, size = np.asarray(images["landmarks"], "float32"), images["image"].shape[1:3]
     windows = np.broadcast_to(window, (len(points), 2, 3))
-    return {"landmarks": ops.convert_to_numpy(landmarks.moved(points, windows, size))}
+    return {"landmarks": ops.convert_to_numpy(landmarks.warped(points, windows, size))}

@@ -11,7 +11,7 @@ def parameters(model):
 
 
 def operations(model):
-    """Floating point operations of one forward pass of one picture, each multiplication and addition counted.
+    """Floating point operations of one forward pass of one image, each multiplication and addition counted.
 
     Args:
         model: one of `models`; it tells by `input_shapes()` what it sees.

@@ -27,21 +27,21 @@ def evaluate(run, *, splits=("test",), data=None, data_dir=None, batch_size=128,
 
     Args:
         run: the run folder.
-        splits: names of splits of the data set. Where a split marks some rows as duplicates of training pictures and
+        splits: names of splits of the data set. Where a split marks some rows as duplicates of training images and
             its `<split>_clean` is not asked for, metrics also hold "<split>_clean": the other rows.
         data: a source that `edram_fer.data` reads; None: the one that the run was trained on.
         data_dir: where prepared data sets lie; None: where they lay for training.
-        batch_size: pictures at a time.
+        batch_size: images at a time.
         flip: predict the mirror images too; the average of both is scored beside the plain prediction, under its own
             name "<split>_flip".
         ten_crop: share of the side of five crops; the average of these and their mirror images is scored as
             "<split>_ten_crop". None: not.
 
     Returns: the content of metrics.json: {"run": what was evaluated and how, "splits": {name: `scores`}}. The run's
-    "parameters" (those that are trained), "operations" (see `cost.operations`) and "seconds_per_picture" tell what a
-    picture costs.
+    "parameters" (those that are trained), "operations" (see `cost.operations`) and "seconds_per_image" tell what a
+    image costs.
 
-    Raises ValueError for a split without a picture whose emotion the model knows, pictures of a wrong size or without
+    Raises ValueError for a split without an image whose emotion the model knows, images of a wrong size or without
     the landmarks that the model needs, or a share out of (0, 1].
     """
     run, begin = Path(run), time.monotonic()
@@ -51,24 +51,24 @@ def evaluate(run, *, splits=("test",), data=None, data_dir=None, batch_size=128,
     model, names = checkpoints.load(run), prepared.emotions(source, data_dir=data_dir)
     tables = []
     for split in splits:
-        pictures = prepared.arrays(source, split, data_dir=data_dir)
-        given = _named(lambda found: inference.inputs(model, found), pictures, split)
+        images = prepared.arrays(source, split, data_dir=data_dir)
+        given = _named(lambda found: inference.inputs(model, found), images, split)
         if "landmarks" in given:
             landmarks.check(given["landmarks"], f"{source}, split {split}")
         try:
             for name, outputs in _predictions(model, split, given, batch_size, flip, ten_crop):
-                tables.append(predictions.table(name, pictures, outputs, names, model.emotions))
-        except inference.NotFinite as error:
-            raise UserError(error.of(pictures["id"], split)) from error
+                tables.append(predictions.table(name, images, outputs, names, model.emotions))
+        except inference.NonFiniteOutput as error:
+            raise UserError(error.message_for(images["id"], split)) from error
     rows = pa.concat_tables(tables, promote_options="default")
     identity = _identification(recipe, source, model)
     identity["parameters"] = cost.parameters(model)
     identity["fingerprint"] = prepared.describe(source, data_dir=data_dir)["fingerprint"]
-    identity["operations"], identity["seconds_per_picture"] = cost.operations(model), _speed(model, given, batch_size)
+    identity["operations"], identity["seconds_per_image"] = cost.operations(model), _speed(model, given, batch_size)
     metrics = {"run": {**identity, "versions": environment.versions()}, "splits": {}}
     for name, part in _parts(rows, splits):
         metrics["splits"][name] = found = _named(summary.scores, part, name)
-        log.info("%s: accuracy %.4f of %d pictures", name, found["accuracy"], found["pictures"])
+        log.info("%s: accuracy %.4f of %d images", name, found["accuracy"], found["images"])
     metrics["run"]["seconds"] = round(time.monotonic() - begin, 1)
     metrics = files.plain(metrics)
     _save(run, rows, metrics)
@@ -78,7 +78,7 @@ def evaluate(run, *, splits=("test",), data=None, data_dir=None, batch_size=128,
 def _predictions(model, split, given, batch_size, flip, ten_crop):
     """(name, outputs) of a split and, where asked for, of the averages of its views.
 
-    Of an average the probabilities and affect are means; the windows stay those of the picture.
+    Of an average the probabilities and affect are means; the windows stay those of the image.
     """
     seen = functools.partial(_seen, model, batch_size=batch_size)
 
@@ -103,7 +103,7 @@ def _seen(model, view, batch_size):
 
 
 def _speed(model, given, batch_size, repeats=3):
-    """Seconds for each picture, of the quickest of some batches: the model is compiled already, and whatever else the
+    """Seconds for each image, of the quickest of some batches: the model is compiled already, and whatever else the
     machine does only takes time."""
     batch, seconds = {name: values[:batch_size] for name, values in given.items()}, []
     for _ in range(repeats):

@@ -8,47 +8,47 @@ from edram_fer.preprocessing.records import UNKNOWN_AFFECT
 from edram_fer.run import layout
 
 
-class NotFinite(UserError):
-    """An output of a model is nan or infinite; `rows` int [m] are the numbers of these pictures."""
+class NonFiniteOutput(UserError):
+    """An output of a model is nan or infinite; `rows` int [m] are the numbers of these images."""
 
     def __init__(self, message, rows):
         super().__init__(message)
         self.rows = rows
 
-    def of(self, ids, split):
-        """The message, with the names of the first pictures; `ids` [n] of all."""
+    def message_for(self, ids, split):
+        """The message, with the names of the first images; `ids` [n] of all."""
         names = list(dict.fromkeys(str(name) for name in ids[self.rows]))
-        return f"picture {', '.join(names[:3])}{', ...' if len(names) > 3 else ''} of {split}: {self}"
+        return f"image {', '.join(names[:3])}{', ...' if len(names) > 3 else ''} of {split}: {self}"
 
 
-def inputs(model, pictures):
+def inputs(model, images):
     """What a model sees of the features of a split: {"image"}, and "landmarks" where it wants them.
 
     Raises ValueError where it wants what the data set does not have.
     """
     wanted = model.input_shapes()
-    if missing := [name for name in wanted if name not in pictures]:
+    if missing := [name for name in wanted if name not in images]:
         raise UserError(
             f"the model needs {', '.join(missing)}, which the data set does not have; of photos "
             f"`prepare ... --landmarks` finds them"
         )
-    return {name: pictures[name] for name in wanted}
+    return {name: images[name] for name in wanted}
 
 
 def predict(model, images, batch_size=128, *, windows=None, emitted=None, landmarks=None):
-    """Run a model over pictures.
+    """Run a model over images.
 
     Args:
         model: maps {"image"} to the outputs that all models share.
         images: uint8 [n, H, W, C], or float in [0, 1].
-        windows: optional [n, N, 2, 3] to look at in place of the model's own (all models but the yardstick).
+        windows: optional [n, N, 2, 3] to look at in place of the model's own (all models but the baseline).
         emitted: optional [n, N, 2, 3], what an EDRAM's where-path sees with these windows; None: the windows.
         landmarks: [n, 68, 2] in pixels for a model that looks for its crops by them.
 
     Returns: dict of float32 arrays: "probabilities" [n, T, K], "windows" [n, N, 2, 3], "weights" [n, N] and, of a
     model with that head, "affect" [n, T, 2], of an EDRAM "emitted" [n, N + 1, 2, 3].
 
-    Raises ValueError when pictures have another size than the model's, and NotFinite, a ValueError, for such an output.
+    Raises ValueError when images have another size than the model's, and NonFiniteOutput, a ValueError, for such an output.
     """
     _check_size(model, images)
     size, parts = min(batch_size, len(images)), []
@@ -67,8 +67,8 @@ def predict(model, images, batch_size=128, *, windows=None, emitted=None, landma
     for key, values in result.items():
         bad = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1)
         if bad.any():
-            raise NotFinite(
-                f"the model's output `{key}` is not finite for {bad.sum()} of {len(values)} pictures",
+            raise NonFiniteOutput(
+                f"the model's output `{key}` is not finite for {bad.sum()} of {len(values)} images",
                 np.flatnonzero(bad),
             )
     if "affect" in result and (result["affect"] == UNKNOWN_AFFECT).all():  # it has no head for that
@@ -78,22 +78,22 @@ def predict(model, images, batch_size=128, *, windows=None, emitted=None, landma
 
 
 def labelled(run, model, split, *, data=None, data_dir=None):
-    """The pictures of a split whose emotion a model knows.
+    """The images of a split whose emotion a model knows.
 
     Args: as of `evaluate`; `model` as `edram_fer.load` gives it.
 
     Returns: (features of `edram_fer.data.arrays`, labels int [n] in the order of `model.emotions`).
 
-    Raises ValueError where there is no such picture.
+    Raises ValueError where there is no such image.
     """
     source, data_dir = layout.data_of(run, data, data_dir)
-    pictures, names = prepared.arrays(source, split, data_dir=data_dir), prepared.emotions(source, data_dir=data_dir)
+    images, names = prepared.arrays(source, split, data_dir=data_dir), prepared.emotions(source, data_dir=data_dir)
     order = [model.emotions.index(name) if name in model.emotions else -1 for name in names]
-    labels = np.array([order[label] if label >= 0 else -1 for label in pictures["emotion"]], int)
+    labels = np.array([order[label] if label >= 0 else -1 for label in images["emotion"]], int)
     known = labels >= 0
     if not known.any():
-        raise UserError(f"split {split}: no picture has an emotion that the model knows ({', '.join(model.emotions)})")
-    return {name: values[known] for name, values in pictures.items()}, labels[known]
+        raise UserError(f"split {split}: no image has an emotion that the model knows ({', '.join(model.emotions)})")
+    return {name: values[known] for name, values in images.items()}, labels[known]
 
 
 def _softmax(logits):
@@ -103,7 +103,7 @@ def _softmax(logits):
 
 def _check_size(model, images):
     if images.ndim != 4 or not len(images):
-        raise UserError(f"pictures must be [n > 0, H, W, C], not {list(images.shape)}")
+        raise UserError(f"images must be [n > 0, H, W, C], not {list(images.shape)}")
     expected = model.input_shapes()["image"][1:]
     if images.shape[1:] != expected:
-        raise UserError(f"the model takes pictures of H x W x C = {expected}, these have {images.shape[1:]}")
+        raise UserError(f"the model takes images of H x W x C = {expected}, these have {images.shape[1:]}")

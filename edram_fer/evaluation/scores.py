@@ -2,7 +2,7 @@
 
 All scores are computed over a whole split at once: averages of per-batch correlations (such as those of Keras'
 metrics) are wrong by large amounts. Truth and predictions are indices into the class names; an undefined score (the
-recall of a class without pictures, the correlation of a constant) is nan, never 0.
+recall of a class without images, the correlation of a constant) is nan, never 0.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ def confusion(truth, prediction, classes):
 
 
 def row_shares(counts):
-    """Rows of a confusion matrix divided by their sums, [K, K]; nan where a class has no pictures."""
+    """Rows of a confusion matrix divided by their sums, [K, K]; nan where a class has no images."""
     with np.errstate(invalid="ignore"):
         return counts / counts.sum(axis=1, keepdims=True)
 
@@ -56,7 +56,7 @@ def per_class(truth, prediction, emotions):
 def calibration_error(probabilities, truth, bins=15):
     """Expected calibration error in [0, 1] (Guo et al. 2017, arXiv 1706.04599, eq. 3).
 
-    The mean, weighted by the number of pictures, of |accuracy - mean confidence| over `bins` bins of equal width (a,
+    The mean, weighted by the number of images, of |accuracy - mean confidence| over `bins` bins of equal width (a,
     b]; confidence is the largest of the `probabilities` [n, K].
     """
     confidence = np.max(probabilities, axis=1)
@@ -71,7 +71,7 @@ def agreement(true, predicted):
     """How well a number in [-1, 1] (valence or arousal), [n], is predicted: {"rmse", "pcc", "ccc", "sagr"}.
 
     pcc: Pearson's correlation. ccc: Lin's concordance 2 rho s_x s_y / (s_x^2 + s_y^2 + (m_x - m_y)^2) with population
-    variances. sagr: share of pictures whose sign is right.
+    variances. sagr: share of images whose sign is right.
     """
     true, predicted = np.asarray(true, float), np.asarray(predicted, float)
     x, y = true - true.mean(), predicted - predicted.mean()
@@ -99,7 +99,7 @@ def classification(truth, probabilities, emotions, *, subjects=None, repeats=100
     and row shares) and "intervals" (95 %) of the headline scores and of accuracy_after_glimpse. The calibration error
     has none: resampling adds noise to its bins, which moves it upwards.
 
-    Raises ValueError when there are no pictures or the shapes do not agree.
+    Raises ValueError when there are no images or the shapes do not agree.
     """
     truth, probabilities = np.asarray(truth), np.asarray(probabilities)
     if not len(truth) or probabilities.shape[::2] != (len(truth), len(emotions)):
@@ -126,13 +126,13 @@ def classification(truth, probabilities, emotions, *, subjects=None, repeats=100
 
 
 def affect(true, predicted, *, subjects=None, repeats=1000, seed=0):
-    """All scores of valence and arousal over the pictures where they are known.
+    """All scores of valence and arousal over the images where they are known.
 
     Args:
         true, predicted: [n, 2] as (valence, arousal); nan in `true` where unknown.
 
-    Returns: {"valence": {...}, "arousal": {...}}, each with the scores of `agreement`, "pictures" (their number) and
-    "intervals" (95 %); a dimension that is known for no picture is absent.
+    Returns: {"valence": {...}, "arousal": {...}}, each with the scores of `agreement`, "images" (their number) and
+    "intervals" (95 %); a dimension that is known for no image is absent.
     """
     result = {}
     for column, name in enumerate(DIMENSIONS):
@@ -144,20 +144,20 @@ def affect(true, predicted, *, subjects=None, repeats=1000, seed=0):
         ends = intervals.bootstrap(
             lambda rows, x=x, y=y: agreement(x[rows], y[rows]), len(known), subjects=names, repeats=repeats, seed=seed
         )
-        result[name] = {**agreement(x, y), "pictures": len(known), "intervals": ends}
+        result[name] = {**agreement(x, y), "images": len(known), "intervals": ends}
     return result
 
 
-def compare(right_a, right_b, *, subjects=None, repeats=1000, seed=0):
-    """Two models on the same pictures: which were predicted right, bool [n] each.
+def compare(correct_a, correct_b, *, subjects=None, repeats=1000, seed=0):
+    """Two models on the same images: which were predicted right, bool [n] each.
 
     Returns: {"difference": accuracy of a minus that of b, "interval": its paired bootstrap interval, "only_a",
-    "only_b": pictures that only one gets right, "p": of McNemar's exact two-sided test}.
+    "only_b": images that only one gets right, "p": of McNemar's exact two-sided test}.
     """
-    right_a, right_b = np.asarray(right_a, bool), np.asarray(right_b, bool)
-    if right_a.shape != right_b.shape or not right_a.size:
-        raise UserError(f"expected answers to the same pictures, got {right_a.shape} and {right_b.shape}")
-    gain = right_a.astype(float) - right_b
+    correct_a, correct_b = np.asarray(correct_a, bool), np.asarray(correct_b, bool)
+    if correct_a.shape != correct_b.shape or not correct_a.size:
+        raise UserError(f"expected answers to the same images, got {correct_a.shape} and {correct_b.shape}")
+    gain = correct_a.astype(float) - correct_b
     only_a, only_b = int((gain > 0).sum()), int((gain < 0).sum())
     interval = intervals.bootstrap(
         lambda rows: {"interval": gain[rows].mean()}, len(gain), subjects=subjects, repeats=repeats, seed=seed

@@ -12,28 +12,28 @@ from edram_fer.run import predictions
 def scores(rows, *, repeats=1000, seed=0):
     """All numbers of one split's predictions table.
 
-    Pictures whose emotion the model does not know are left out of all of them and counted.
+    Images whose emotion the model does not know are left out of all of them and counted.
 
-    Returns: dict of "pictures" (scored), "left_out" ({emotion or "unknown": count}), everything of
+    Returns: dict of "images" (scored), "excluded" ({emotion or "unknown": count}), everything of
     `edram_fer.evaluation.scores.classification` with the classes in canonical order, "valence" and "arousal" of
     `edram_fer.evaluation.scores.affect` where known, and "glimpses": for each window the `attention.glimpse_statistics`, spread
     and its shares (see `attention.spread`).
 
-    Raises ValueError when no picture is left.
+    Raises ValueError when no image is left.
     """
     found = predictions.unpack(rows)
     emotions = sorted(found["emotions"], key=lambda name: EMOTIONS.index(name) if name in EMOTIONS else len(EMOTIONS))
     order = [found["emotions"].index(name) for name in emotions]
     known = np.isin(found["truth"].astype(str), emotions)
-    left_out, counts = np.unique([name or "unknown" for name in found["truth"][~known]], return_counts=True)
+    excluded, counts = np.unique([name or "unknown" for name in found["truth"][~known]], return_counts=True)
     if not known.any():
-        raise UserError(f"no picture has an emotion that the model knows ({', '.join(emotions)})")
+        raise UserError(f"no image has an emotion that the model knows ({', '.join(emotions)})")
     truth = np.array([emotions.index(name) for name in found["truth"][known]])
     options = {"repeats": repeats, "seed": seed}
     options["subjects"] = None if found["subjects"] is None else found["subjects"][known]
     result = {
-        "pictures": int(known.sum()),
-        "left_out": dict(zip(left_out.tolist(), counts.tolist(), strict=True)),
+        "images": int(known.sum()),
+        "excluded": dict(zip(excluded.tolist(), counts.tolist(), strict=True)),
         **measures.classification(truth, found["probabilities"][known][:, :, order], emotions, **options),
     }
     if np.isfinite(found["affect"]).all():

@@ -3,4 +3,4 @@
 `style` holds what they share, `run` draws all figures of an evaluated run.
 """
 
-DPI = 200  # of the pictures among them: two pixels of the file for one of a page
+DPI = 200  # of the images among them: two pixels of the file for one of a page

@@ -1,4 +1,4 @@
-"""How well maps and scan paths of models agree with people's, beside what knows nothing of the picture."""
+"""How well maps and scan paths of models agree with people's, beside what knows nothing of the image."""
 
 from matplotlib.figure import Figure
 
@@ -20,7 +20,7 @@ MEASURES = {
 PATH_MEASURES = tuple(name for name in MEASURES if "match" in name)
 CANDIDATES = {
     "model": ("the model", BLUE),
-    "shuffled": ("on another picture", MUTED),
+    "shuffled": ("on another image", MUTED),
     "centre": ("the middle", MUTED),
     "landmarks": ("the mean face", MUTED),
     "ceiling": ("other people", ORANGE),

@@ -1,20 +1,20 @@
 """All figures of a comparison of runs."""
 
 from edram_fer.figures.agreement import CANDIDATES, MEASURES, PATH_MEASURES
-from edram_fer.figures.by_run import accuracy_curves, dots, exit_curves, glimpse_steps, robustness_curves
 from edram_fer.figures.differences import difference_maps
 from edram_fer.figures.heatmaps import heatmaps, scale
+from edram_fer.figures.multi_run import accuracy_curves, dots, exit_curves, glimpse_steps, robustness_curves
 from edram_fer.figures.saliency import run_maps
 from edram_fer.figures.scan_paths import scan_paths
 from edram_fer.figures.style import save
 
 TITLES = {"accuracy": "Accuracy", "mean_class_accuracy": "Mean class accuracy", "macro_f1": "Macro F1"}
 CONTRASTS = {
-    "own - mean": "its own − mean windows",
+    "model - mean": "its own − mean windows",
     "mean - random": "mean − random windows",
-    "own - shuffled": "its own − another picture's",
-    "own - random": "its own − random windows",
-    "own - whole": "its own − the whole picture",
+    "model - shuffled": "its own − another image's",
+    "model - random": "its own − random windows",
+    "model - whole": "its own − the whole image",
 }
 
 
@@ -73,11 +73,11 @@ def _of_numbers(study):
             percent=False,
             label="share of the attention / share of the area",
         )
-    if people := tables["people"]:
+    if people := tables["human_agreement"]:
         asked = {row["measure"] for row in people}
         panels = {name: title for name, title in MEASURES.items() if name in asked}
         paths = {name: panels.pop(name) for name in list(panels) if name in PATH_MEASURES}
-        for name, chosen in (("people.svg", panels), ("people_paths.svg", paths)):
+        for name, chosen in (("human_agreement.svg", panels), ("human_agreement_paths.svg", paths)):
             if chosen:
                 held = {row["of"] for row in people if row["measure"] in chosen}  # a path has no blob in the middle
                 candidates = {key: title for key, (title, _) in CANDIDATES.items() if key in held}
@@ -92,10 +92,10 @@ def _of_numbers(study):
                     percent=False,
                     shared=False,
                 )
-    if contrasts := [row for row in tables["looking"] if row["kind"] == "contrasts"]:
+    if contrasts := [row for row in tables["window_ablation"] if row["kind"] == "contrasts"]:
         asked = {row["windows"] for row in contrasts}
         groups = {name: title for name, title in CONTRASTS.items() if name in asked}
-        drawn["looking.svg"] = dots(
+        drawn["window_ablation.svg"] = dots(
             contrasts, names, groups, {"": "Difference of the accuracies"}, group="windows", reference=0
         )
     return drawn
@@ -105,11 +105,11 @@ def _of_faces(study):
     runs, drawn = study.runs, {}
     top = scale([values.max() for maps in study.maps.values() for values in maps.values()]) if study.maps else None
     for number, run in enumerate(runs.runs, 1):
-        if run.looks:
+        if run.has_windows:
             drawn[f"heatmaps_{number}.png"] = heatmaps(
                 study.images,
-                run.found["windows"],
-                run.found["weights"],
+                run.predictions["windows"],
+                run.predictions["weights"],
                 runs.truth,
                 runs.present,
                 by_step=run.recurrent,
@@ -144,8 +144,8 @@ def _paths(study, rows):
     titles, windows = [], []
     for run in study.runs.runs:
         for row in rows:
-            said, truth = run.found["prediction"][row], study.runs.truth[row]
+            said, truth = run.predictions["prediction"][row], study.runs.truth[row]
             titles.append(f"✓ {said}" if said == truth else f"✗ {said} ({truth})")
-            windows.append(run.found["windows"][row] if run.looks and run.recurrent else None)
+            windows.append(run.predictions["windows"][row] if run.has_windows and run.recurrent else None)
     images = study.images[list(rows) * len(study.names)]
     return scan_paths(images, windows, titles, columns=len(rows), rows=study.names)

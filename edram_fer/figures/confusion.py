@@ -16,7 +16,7 @@ def confusion(counts, emotions):
         counts: int [K, K], rows truth, columns prediction.
         emotions: K names.
 
-    Returns: Figure. Each cell holds the share of its row in percent and below it the count; a class without pictures
+    Returns: Figure. Each cell holds the share of its row in percent and below it the count; a class without images
     has an empty row.
     """
     counts = np.asarray(counts)
@@ -24,7 +24,7 @@ def confusion(counts, emotions):
     figure = Figure(figsize=(0.62 * size + 1.5, 0.5 * size + 0.9), layout="constrained")
     axes = figure.subplots()
     axes.grid(False)
-    picture = axes.imshow(np.nan_to_num(shares), cmap=SHARES, vmin=0, vmax=1, aspect="auto")
+    image = axes.imshow(np.nan_to_num(shares), cmap=SHARES, vmin=0, vmax=1, aspect="auto")
     for row, column in np.ndindex(size, size):
         share = shares[row, column]
         if np.isfinite(share):
@@ -33,13 +33,13 @@ def confusion(counts, emotions):
             axes.text(column, row + 0.1, f"{counts[row, column]:,}", va="top", fontsize=6.5, alpha=0.8, **style)
     axes.set_xticks(range(size), emotions, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(size), [f"{name} ({n:,})" for name, n in zip(emotions, counts.sum(axis=1), strict=True)])
-    axes.set(xlabel="prediction", ylabel="truth (pictures)")
+    axes.set(xlabel="prediction", ylabel="truth (images)")
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     edges = np.arange(size + 1) - 0.5
     axes.hlines(edges, -0.5, size - 0.5, color=FAINT, linewidth=0.6)
     axes.vlines(edges, -0.5, size - 0.5, color=FAINT, linewidth=0.6)
-    bar = figure.colorbar(picture, ax=axes, aspect=28, pad=0.02)
+    bar = figure.colorbar(image, ax=axes, aspect=28, pad=0.02)
     bar.outline.set_visible(False)
     bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     bar.set_label("share of the row")

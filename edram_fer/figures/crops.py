@@ -8,13 +8,13 @@ from matplotlib.figure import Figure
 
 from edram_fer import attention
 from edram_fer.figures.samples import answer, caption, choose, glimpse, tile
-from edram_fer.figures.style import FAINT, INK, MUTED, picture_axes, step_colours, styled
+from edram_fer.figures.style import FAINT, INK, MUTED, image_axes, step_colours, styled
 
 TILE, GAP, TEXT = 0.76, 0.09, 0.36  # inches; shares of a tile: between tiles, below them for two lines of text
 BESIDE = 0.95  # share of a tile: room at the left of a run's crops for its answer
 
 
-class Weighed(NamedTuple):
+class WeightedFaces(NamedTuple):
     """What a run makes of n faces.
 
     Attributes:
@@ -30,12 +30,12 @@ class Weighed(NamedTuple):
     probabilities: np.ndarray
 
 
-def of_each_class(truth, prediction, order, seed=0):
-    """Rows of one picture that was named right and one that was named wrong of each class: list of int, by class.
+def one_per_class(truth, prediction, order, seed=0):
+    """Rows of one image that was classified correctly and one that was misclassified of each class: list of int, by class.
 
     Arguments as of `samples.choose`.
     """
-    right, wrong = (choose(truth, prediction, order, right=kind, seed=seed) for kind in (True, False))
+    right, wrong = (choose(truth, prediction, order, correct=kind, seed=seed) for kind in (True, False))
     return sorted([*right, *wrong], key=lambda row: order.index(truth[row]))  # stable: the right one stays first
 
 
@@ -47,7 +47,7 @@ def crops(images, truths, runs):
 
     Args:
         images: uint8 [n, H, W, C]; truths: names [n].
-        runs: list of `Weighed`, of the same faces; each may have windows of its own.
+        runs: list of `WeightedFaces`, of the same faces; each may have windows of its own.
 
     Returns: Figure. A frame has the colour of its window in all rows, that of the whole face is dark; below it stand
     the weight and the name of the place, see `attention.names`.
@@ -57,7 +57,7 @@ def crops(images, truths, runs):
     starts = 1 + np.cumsum([0, *(BESIDE + run.windows.shape[1] * (1 + GAP) for run in runs)])
     figure = Figure(figsize=(TILE * starts[-1] + 0.1, TILE * (count * pitch + 0.3)), layout="constrained")
     axes = figure.subplots()
-    picture_axes(axes)
+    image_axes(axes)
     for row in range(count):
         tile(axes, 0, row * pitch, images[row])
         axes.text(0.5, row * pitch + pitch - TEXT - GAP + 0.06, truths[row], ha="center", va="top", fontweight="bold")

@@ -142,5 +142,5 @@ def _spread(axes, history, epochs, steps):
         fontsize=7,
         color=MUTED,
     )
-    axes.set_ylabel("sd over the pictures")
+    axes.set_ylabel("sd over the images")
     axes.set_ylim(bottom=0)

@@ -20,7 +20,7 @@ def difference_maps(faces, differences, labels, titles=(), *, meaning="more or l
     Args:
         faces: [R, H, W, C] in [0, 1], one for each row, as `heatmaps.mean_face` makes them.
         differences: [R, C, H, W], as `attention.difference` makes them; one that is nan shows the face alone.
-        labels: (name, number of pictures or None) of the rows.
+        labels: (name, number of images or None) of the rows.
         titles: of the columns.
         meaning: of the colours, told at the bar.
 
@@ -42,7 +42,7 @@ def difference_maps(faces, differences, labels, titles=(), *, meaning="more or l
 
 
 def tinted(face, values, top):
-    """Colour picture [H, W, 3] of values in [-top, top] over a face in [0, 1]; larger ones are more opaque."""
+    """Colour image [H, W, 3] of values in [-top, top] over a face in [0, 1]; larger ones are more opaque."""
     face = np.broadcast_to(np.asarray(face).reshape(*values.shape, -1), (*values.shape, 3))
     level = np.clip(values / top, -1, 1)
     opacity = OPACITY * np.sqrt(np.abs(level))[..., None]

@@ -6,16 +6,16 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from edram_fer.figures.style import BLUE, INK, ORANGE, styled
 
-TOLD = (0.5, 0.7, 0.8, 0.9, 0.95)  # thresholds written at the curve
+LABELLED_THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95)  # thresholds written at the curve
 
 
 @styled
-def early_exit(found, told=TOLD):
+def early_exit(found, labelled=LABELLED_THRESHOLDS):
     """Draw the curve beside the accuracies after a fixed number of glimpses.
 
     Args:
         found: what `attention.early_exit.curve` gives.
-        told: thresholds to be named at the curve, where it has them and they do not crowd.
+        labelled: thresholds to be named at the curve, where it has them and they do not crowd.
 
     Returns: Figure; bands and bars are the 95 % intervals.
     """
@@ -36,7 +36,7 @@ def early_exit(found, told=TOLD):
     glimpses, accuracy = found["glimpses"][order], found["accuracy"][order]
     axes.fill_between(glimpses, *found["accuracy_interval"][order].T, color=BLUE, alpha=0.2, linewidth=0)
     axes.plot(glimpses, accuracy, color=BLUE, linewidth=2.2, label="each stops when sure enough")
-    _thresholds(axes, found["thresholds"][order], glimpses, accuracy, told, 0.12 * max(steps[-1] - 1, 1))
+    _thresholds(axes, found["thresholds"][order], glimpses, accuracy, labelled, 0.12 * max(steps[-1] - 1, 1))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set(xlabel="mean number of glimpses", ylabel="accuracy")
@@ -44,10 +44,10 @@ def early_exit(found, told=TOLD):
     return figure
 
 
-def _thresholds(axes, thresholds, glimpses, accuracy, told, apart):
+def _thresholds(axes, thresholds, glimpses, accuracy, labelled, apart):
     """Name some thresholds above the curve, at least `apart` glimpses from each other."""
     last = -np.inf
-    for wanted in told:
+    for wanted in labelled:
         index = int(np.argmin(np.abs(thresholds - wanted)))
         if not np.isclose(thresholds[index], wanted) or glimpses[index] - last < apart:
             continue

@@ -15,24 +15,24 @@ OPACITY = 0.6  # of the heat at the top of the scale
 
 @styled
 def heatmaps(images, windows, weights, groups, order, *, by_step=True, top=None):
-    """Where the model looked, over the mean face of each group of pictures.
+    """Where the model looked, over the mean face of each group of images.
 
     Args:
         images: uint8 [n, H, W, C].
         windows, weights: [n, N, 2, 3] and [n, N].
         groups: [n] names, for instance the true or the predicted emotions.
-        order: names of the rows, from the top; those without pictures are left out.
+        order: names of the rows, from the top; those without images are left out.
         by_step: a column for each window (in time order) beside the one for all.
         top: of the scale, a share; None: the largest that there is.
 
     Returns: Figure of rows (of several groups: all, then each) and columns (steps and their mean), one scale for all.
 
-    Raises ValueError when no group has a picture.
+    Raises ValueError when no group has an image.
     """
     members = {name: np.flatnonzero(groups == name) for name in order}
     members = {name: rows for name, rows in members.items() if len(rows)}
     if not members:
-        raise UserError(f"no picture belongs to any of {', '.join(order)}")
+        raise UserError(f"no image belongs to any of {', '.join(order)}")
     maps = [shares(windows[rows], weights[rows], images.shape[1:3], by_step) for rows in members.values()]
     faces = [mean_face(images[rows]) for rows in members.values()]
     labels = [(name, len(rows)) for name, rows in members.items()]
@@ -46,7 +46,7 @@ def heatmaps(images, windows, weights, groups, order, *, by_step=True, top=None)
 
 
 def blend(face, share, top):
-    """Colour picture [H, W, 3] of a map (0 to `top`) over a grey or colour face in [0, 1]; hotter is more opaque."""
+    """Colour image [H, W, 3] of a map (0 to `top`) over a grey or colour face in [0, 1]; hotter is more opaque."""
     face = np.broadcast_to(face.reshape(*share.shape, -1), (*share.shape, 3))
     level = np.clip(share / top, 0, 1)
     opacity = OPACITY * np.sqrt(level)[..., None]
@@ -73,4 +73,4 @@ def _colour_bar(figure, axes, top, shrink):
     bar = figure.colorbar(ScalarMappable(Normalize(0, top), colours), ax=axes, shrink=shrink, pad=0.02)
     bar.outline.set_visible(False)
     bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    label_bar(figure, bar, "share of pictures looked at here")
+    label_bar(figure, bar, "share of images looked at here")

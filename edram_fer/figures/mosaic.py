@@ -1,10 +1,10 @@
-"""Small pictures in rows and columns, with names at the left and above."""
+"""Small images in rows and columns, with names at the left and above."""
 
 import textwrap
 
 from matplotlib.figure import Figure
 
-from edram_fer.figures.style import MUTED, picture_axes
+from edram_fer.figures.style import MUTED, image_axes
 
 TILE, GAP = 1.05, 0.03  # inches; share of a tile
 LETTER = 0.064  # inches, width of a letter of a label at most
@@ -15,7 +15,7 @@ def mosaic(tiles, labels, titles):
 
     Args:
         tiles: [rows, columns, H, W, 3] in [0, 1]; a single column is laid out as a row.
-        labels: (name, number of pictures or None) of each row.
+        labels: (name, number of images or None) of each row.
         titles: of the columns.
 
     Returns: (Figure, Axes); the figure has room for a colour bar at the right.
@@ -25,7 +25,7 @@ def mosaic(tiles, labels, titles):
     height = TILE * tiles.shape[2] / tiles.shape[3]
     figure = Figure(figsize=(TILE * columns + (1.2 if across else 2.0), height * rows + 0.5), layout="constrained")
     axes = figure.subplots()
-    picture_axes(axes)
+    image_axes(axes)
     for index, tile in enumerate(tiles.reshape(-1, *tiles.shape[2:])):
         row, column = divmod(index, columns)
         extent = (column, column + 1 - GAP, row + 1 - GAP, row)

@@ -7,7 +7,7 @@ from matplotlib.patheffects import withStroke
 
 from edram_fer import attention
 from edram_fer.figures import DPI
-from edram_fer.figures.style import picture_axes, show_picture, step_colours, styled
+from edram_fer.figures.style import image_axes, show_image, step_colours, styled
 
 LARGEST = 1600  # pixels of the figure's longer side
 SMALLEST = 1000  # so that there is room for writing in small photos
@@ -15,22 +15,22 @@ _EDGE = [withStroke(linewidth=2.2, foreground="#000000b0")]
 
 
 @styled
-def annotated(picture, found):
+def annotated(image, found):
     """Draw the squares of the faces, their emotions, and the windows of the model inside them.
 
     Args:
-        picture: uint8 [H, W, 3].
+        image: uint8 [H, W, 3].
         found: dict for each face of "left", "top", "side" in pixels, "emotion", "probability", and "windows", [N, 2, 3]
             from early (violet) to late (yellow), or () where none are to be drawn.
 
-    Returns: Figure in the picture's proportions.
+    Returns: Figure in the image's proportions.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     scale = np.clip(max(height, width), SMALLEST, LARGEST) / max(height, width) / DPI
     figure = Figure(figsize=(width * scale, height * scale))
     axes = figure.add_axes((0, 0, 1, 1))
-    picture_axes(axes)
-    show_picture(axes, picture)
+    image_axes(axes)
+    show_image(axes, image)
     for face in found:
         left, top, side = face["left"], face["top"], face["side"]
         corner = (left - 0.5, top - 0.5)

@@ -34,7 +34,7 @@ def region_preference(found):
         axes.scatter(found["preference"][:, -1, index], rows, color=colour, marker=mark, s=18, zorder=3)
         axes.set_title(regions[index])
         axes.grid(axis="y", visible=False)
-        axes.set_yticks(rows, [_label(*pair) for pair in zip(found["groups"], found["pictures"])])
+        axes.set_yticks(rows, [_label(*pair) for pair in zip(found["groups"], found["images"])])
     right = max(1.2, np.nanmax(found["preference_interval"][:, -1]))
     axes.set(ylim=(len(rows) - 0.5, -0.5), xlim=(0, 1.06 * right))  # no mark is cut
     figure.supxlabel("share of the attention / share of the area", fontsize=8)
@@ -71,7 +71,7 @@ def region_steps(found, *, columns=4):
                 linewidth=1.3,
                 label=region,
             )
-        axes.set_title(_label(found["groups"][group], found["pictures"][group]))
+        axes.set_title(_label(found["groups"][group], found["images"][group]))
         axes.set_xticks(steps)
     for column in range(count - across * (down - 1), across):  # the last row is not full: the one above has the numbers
         grid[-1, column].set_visible(False)

@@ -6,7 +6,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from edram_fer.figures.style import BLUE, INK, MUTED, SHARES, show_picture, styled
+from edram_fer.figures.style import BLUE, INK, MUTED, SHARES, show_image, styled
 
 
 @styled
@@ -35,14 +35,14 @@ def region_weights(result, face, masks):
 
 def _by_cover(figure, result, face, covered, height):
     covers, rows = [cover for cover, _ in covered], np.arange(len(result["windows"]))
-    pictures, panels = figure.subplots(2, 1 + len(covers), height_ratios=[1, height], squeeze=False)
-    whole = ({"name": "as it is", **result["whole"]}, np.zeros(face.shape[:2], bool))
-    for axes, (cover, mask) in zip(pictures, [whole, *covered], strict=True):
-        show_picture(axes, np.where(mask[..., None], 0, face))
+    images, panels = figure.subplots(2, 1 + len(covers), height_ratios=[1, height], squeeze=False)
+    whole = ({"name": "original", **result["original"]}, np.zeros(face.shape[:2], bool))
+    for axes, (cover, mask) in zip(images, [whole, *covered], strict=True):
+        show_image(axes, np.where(mask[..., None], 0, face))
         axes.set_title(cover["name"], loc="center", fontsize=8)
         axes.set_xlabel(f"{cover['accuracy']:.1%} right", fontsize=6.5, color=MUTED, labelpad=3)
     first, *others = panels
-    _dots(first, rows, result["whole"]["weight"], result["whole"]["weight_interval"], np.zeros(len(rows)))
+    _dots(first, rows, result["original"]["weight"], result["original"]["weight_interval"], np.zeros(len(rows)))
     first.axvline(1 / len(rows), color=INK, linewidth=0.8, zorder=1)
     first.set_yticks(rows, result["windows"])
     ends = np.array([cover["difference_interval"] for cover in covers])

@@ -1,4 +1,4 @@
-"""All figures of an evaluated run, from its files and the pictures that it was evaluated on."""
+"""All figures of an evaluated run, from its files and the images that it was evaluated on."""
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -10,34 +10,34 @@ from edram_fer.attention.maps import mean_face
 from edram_fer.attention.windows import is_recurrent
 from edram_fer.data import face_landmarks
 from edram_fer.errors import UserError
-from edram_fer.figures.by_glimpse import accuracy_by_glimpse
+from edram_fer.figures.accuracy_by_glimpse import accuracy_by_glimpse
 from edram_fer.figures.confusion import confusion
-from edram_fer.figures.crops import Weighed, crops, of_each_class
+from edram_fer.figures.crops import WeightedFaces, crops, one_per_class
 from edram_fer.figures.curves import curves, read_history
 from edram_fer.figures.differences import difference_maps
 from edram_fer.figures.early_exit import early_exit
 from edram_fer.figures.heatmaps import heatmaps
-from edram_fer.figures.looking import looking
 from edram_fer.figures.region_shares import region_preference, region_steps
 from edram_fer.figures.samples import choose, samples
 from edram_fer.figures.scan_paths import scan_paths
 from edram_fer.figures.style import save
+from edram_fer.figures.window_ablation import window_ablation
 from edram_fer.run import layout
-from edram_fer.run.evaluated import Evaluated
+from edram_fer.run.evaluated_run import EvaluatedRun
 
 OTHERS = 25  # single paths drawn below the mean path of a class
 
 
-def draw(run, pictures=None, *, find_landmarks=False, pdf=False):
+def draw(run, load_features=None, *, find_landmarks=False, pdf=False):
     """Draw the figures of a run folder: those of each split into figures/SPLIT/, the others into figures/.
 
-    An average over views ("<split>_flip", "<split>_ten_crop") has the windows of the pictures themselves: only what its
+    An average over views ("<split>_flip", "<split>_ten_crop") has the windows of the images themselves: only what its
     numbers say is drawn. What the regions of the face get is also written to regions.json.
 
     Args:
         run: the run folder, evaluated.
-        pictures: function from the name of a split to the features of its pictures, in the order of its rows, such as
-            `Evaluated.pictures`. Without it what shows faces or asks for landmarks is not drawn.
+        load_features: function from the name of a split to the features of its images, in the order of its rows, such as
+            `EvaluatedRun.features`. Without it what shows faces or asks for landmarks is not drawn.
         find_landmarks: let dlib find them where the data set has none.
         pdf: also save each figure as PDF.
 
@@ -46,9 +46,9 @@ def draw(run, pictures=None, *, find_landmarks=False, pdf=False):
     Raises FileNotFoundError or ValueError naming a file that is missing or damaged, ValueError when the number of
     images is not that of the rows.
     """
-    run = Evaluated(run)
+    run = EvaluatedRun(run)
     written = []
-    if pictures is not None:  # without them those that show faces stay
+    if load_features is not None:  # without them those that show faces stay
         layout.clear_figures(run.folder)
 
     def keep(folder, drawn):
@@ -66,9 +66,9 @@ def draw(run, pictures=None, *, find_landmarks=False, pdf=False):
             run.folder / layout.FIGURES / split,
         )
         keep(folder, _of_numbers(found, scores))
-        if pictures is None or run.average(split):
+        if load_features is None or run.average(split):
             continue
-        features, emotions = pictures(split), scores["confusion"]["emotions"]
+        features, emotions = load_features(split), scores["confusion"]["emotions"]
         if len(features["image"]) != len(found["id"]):
             images = len(features["image"])
             raise UserError(f"split {split} has {len(found['id'])} predictions, but {images} images were given")
@@ -86,8 +86,8 @@ def _of_the_run(run):
     if (run.folder / layout.HISTORY).exists():
         monitor = run.recipe.get("monitor", "val_loss")
         drawn["curves.svg"] = curves(read_history(run.folder / layout.HISTORY), monitor)
-    if (run.folder / "looking.json").exists():
-        drawn["looking.svg"] = looking(files.read_json(run.folder / "looking.json"))
+    if (run.folder / "window_ablation.json").exists():
+        drawn["window_ablation.svg"] = window_ablation(files.read_json(run.folder / "window_ablation.json"))
     return drawn
 
 
@@ -100,7 +100,9 @@ def _of_numbers(found, scores):
             own = found["truth"] == name
             if own.any():
                 recalls[name] = (found["steps"][own] == name).mean(axis=0)
-        drawn["by_glimpse.svg"] = accuracy_by_glimpse(accuracy, scores["intervals"]["accuracy_after_glimpse"], recalls)
+        drawn["accuracy_by_glimpse.svg"] = accuracy_by_glimpse(
+            accuracy, scores["intervals"]["accuracy_after_glimpse"], recalls
+        )
         drawn["early_exit.svg"] = early_exit(exits.of_predictions(found))
     return drawn
 
@@ -116,12 +118,12 @@ def _of_faces(found, images, emotions):
         drawn["scan_paths.png"] = _mean_paths(found, images, emotions)
     confidence = found["probabilities"].max(axis=-1)
     if not recurrent and not np.allclose(weights, weights[:, :1]):  # an order of the windows to show
-        rows = of_each_class(truth, found["prediction"], emotions)
-        run = Weighed("", windows[rows], weights[rows], found["prediction"][rows], confidence[rows, -1])
+        rows = one_per_class(truth, found["prediction"], emotions)
+        run = WeightedFaces("", windows[rows], weights[rows], found["prediction"][rows], confidence[rows, -1])
         drawn["crops.png"] = crops(images[rows], truth[rows], [run])
     names = None if recurrent else attention.names(windows.mean(axis=0)) if windows.shape[1] > 1 else ["window"]
-    for name, right in (("right", True), ("wrong", False)):
-        if rows := choose(truth, found["prediction"], emotions, right=right):
+    for name, right in (("correct", True), ("incorrect", False)):
+        if rows := choose(truth, found["prediction"], emotions, correct=right):
             drawn[f"samples_{name}.png"] = samples(
                 images[rows],
                 windows[rows],
@@ -150,7 +152,7 @@ def _differences(found, images, emotions):
     steps = [f"glimpse {step + 1}" for step in range(maps.shape[1])] if recurrent else []
     drawn = {}
     if len(emotions) > 1:
-        rest = attention.against_the_rest(maps, [size for _, size in labels])
+        rest = attention.one_vs_rest(maps, [size for _, size in labels])
         drawn["differences_classes.png"] = difference_maps(
             faces, rest, labels, steps, meaning="more or less than for the other emotions"
         )
@@ -173,7 +175,7 @@ def _differences(found, images, emotions):
 
 
 def _mean_paths(found, images, emotions, seed=0):
-    """The mean path of each emotion over its mean face, above those of some single pictures."""
+    """The mean path of each emotion over its mean face, above those of some single images."""
     random, centres = np.random.default_rng(seed), attention.centres(found["windows"])
     members = {name: np.flatnonzero(found["truth"] == name) for name in emotions}
     members = {name: rows for name, rows in members.items() if len(rows)}
@@ -189,14 +191,14 @@ def _mean_paths(found, images, emotions, seed=0):
 def _of_regions(found, features, emotions, find, known):
     """Figures of the regions of the face, and what regions.json tells of them."""
     if not attention.has_windows(found["windows"]):
-        return {}, {"note": "The model has no windows of its own: it looks at the whole of every picture."}
+        return {}, {"note": "The model has no windows of its own: it looks at the whole of every image."}
     points, note = face_landmarks.of(features, find=find, known=known)
     if points is None:
         return {}, {"note": note}
     shape = np.shape(features["image"])[1:3]
     shares = regions.of_predictions(found, points, shape, emotions)
     drawn = {}
-    if shares["pictures"].any():
+    if shares["images"].any():
         drawn["region_preference.svg"] = region_preference(shares)
         if is_recurrent(found):
             drawn["region_steps.svg"] = region_steps(shares)

@@ -19,7 +19,7 @@ def sample_maps(rows, names):
     """Faces and their occlusion maps, as the figure of Minaee and Abdolrashidi 2019: a row for each emotion.
 
     Args:
-        rows: for each emotion (images uint8 [n, H, W, C], drop, turned [n, H, W]): fall of the true class's
+        rows: for each emotion (images uint8 [n, H, W, C], drop, error_rate [n, H, W]): fall of the true class's
             probability, and share of squares that turn the answer wrong, nan where it is wrong without; n may differ.
         names: of the emotions.
 
@@ -27,9 +27,9 @@ def sample_maps(rows, names):
     """
     top = round_up(max(np.abs(np.nan_to_num(maps)).max() for _, *both in rows for maps in both))
     most, tiles = max(len(images) for images, *_ in rows), []
-    for images, drop, turned in rows:
+    for images, drop, error_rate in rows:
         tiles.append([])
-        for face, *both in zip(images / 255, drop, np.nan_to_num(turned), strict=True):
+        for face, *both in zip(images / 255, drop, np.nan_to_num(error_rate), strict=True):
             tiles[-1] += [tinted(face, values, top) for values in (0 * both[0], *both)]
         tiles[-1] += [np.ones_like(tiles[-1][0])] * (3 * (most - len(images)))
     figure, axes = mosaic(np.array(tiles), [(name, None) for name in names], ["face", "probability", "answer"] * most)
@@ -38,17 +38,17 @@ def sample_maps(rows, names):
 
 
 @styled
-def mean_maps(faces, drop, turned, labels):
+def mean_maps(faces, drop, error_rate, labels):
     """Mean occlusion maps over mean faces: a row for each emotion, fall of the probability beside wrong answers.
 
     Args:
         faces: [R, H, W, C] in [0, 1], as `heatmaps.mean_face` makes them.
-        drop, turned: [R, H, W]; one that is nan shows the face alone.
-        labels: (name, number of pictures) of the rows.
+        drop, error_rate: [R, H, W]; one that is nan shows the face alone.
+        labels: (name, number of images) of the rows.
 
     Returns: Figure, one scale for both.
     """
-    values = np.nan_to_num(np.stack([drop, turned], axis=1))
+    values = np.nan_to_num(np.stack([drop, error_rate], axis=1))
     top = round_up(np.abs(values).max())
     tiles = [[tinted(face, value, top) for value in row] for face, row in zip(faces, values, strict=True)]
     figure, axes = mosaic(np.array(tiles), labels, ["probability", "answer"])
@@ -63,7 +63,7 @@ def run_maps(faces, maps, labels, titles):
     Args:
         faces: [C, H, W, channels] in [0, 1], of the columns.
         maps: [R, C, H, W], fall of the true class's probability; one that is nan shows the face alone.
-        labels: (name, number of pictures) of the rows; titles: of the columns.
+        labels: (name, number of images) of the rows; titles: of the columns.
 
     Returns: Figure, one scale for all.
     """

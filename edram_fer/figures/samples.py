@@ -1,4 +1,4 @@
-"""Single pictures: where each glimpse lay, what it showed, and what the model said after it."""
+"""Single images: where each glimpse lay, what it showed, and what the model said after it."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -7,7 +7,7 @@ from matplotlib.patheffects import withStroke
 from scipy.ndimage import map_coordinates
 
 from edram_fer import attention
-from edram_fer.figures.style import GREEN, MUTED, RED, picture_axes, step_colours, styled
+from edram_fer.figures.style import GREEN, MUTED, RED, image_axes, step_colours, styled
 
 TILE, GAP, TEXT = 1.12, 0.08, 0.2  # inches; shares of a tile: between tiles, below them for a line of text
 
@@ -29,29 +29,29 @@ def glimpse(image, window, size=26):
     return np.stack([map_coordinates(c, (rows, columns), order=1, mode="nearest") for c in channels], axis=-1)
 
 
-def choose(truth, prediction, order, *, right, seed=0):
-    """Rows of one picture of each class, drawn at random among those that were predicted right (or wrong).
+def choose(truth, prediction, order, *, correct, seed=0):
+    """Rows of one image of each class, drawn at random among those that were predicted right (or wrong).
 
     Args:
         truth, prediction: names [n].
-        order: class names; a class without such pictures is left out.
+        order: class names; a class without such images is left out.
 
     Returns: list of int.
     """
     random = np.random.default_rng(seed)
-    candidates = [np.flatnonzero((truth == name) & ((prediction == truth) == right)) for name in order]
+    candidates = [np.flatnonzero((truth == name) & ((prediction == truth) == correct)) for name in order]
     return [int(random.choice(rows)) for rows in candidates if len(rows)]
 
 
 @styled
 def samples(images, windows, labels, probabilities, truths, *, glimpse_size=26, weights=None, names=None):
-    """One row for each picture: the face with its windows, then each window enlarged.
+    """One row for each image: the face with its windows, then each window enlarged.
 
     Args:
         images: uint8 [n, H, W, C].
         windows: [n, N, 2, 3].
         labels, probabilities: names and numbers [n, T] of the prediction after each step; of a model that is not
-            recurrent (T = 1, N windows) one for each picture.
+            recurrent (T = 1, N windows) one for each image.
         truths: names [n].
         glimpse_size: sample points on a side of an enlarged window.
         weights: [n, N], told below the windows when there is no step to tell.
@@ -60,13 +60,13 @@ def samples(images, windows, labels, probabilities, truths, *, glimpse_size=26, 
     Returns: Figure. A right answer is green with a tick, a wrong one red with a cross.
     """
     count, steps = windows.shape[:2]
-    each = len(labels[0]) == steps  # an answer after each window, or one for the picture
+    each = len(labels[0]) == steps  # an answer after each window, or one for the image
     text = TEXT if each else 1.7 * TEXT
     pitch = max(1, images.shape[1] / images.shape[2]) + text + GAP
     colours = step_colours(steps)
     figure = Figure(figsize=(TILE * (steps + 1) * (1 + GAP) + 0.1, TILE * (count * pitch + 0.2)), layout="constrained")
     axes = figure.subplots()
-    picture_axes(axes)
+    image_axes(axes)
     for row in range(count):
         top, line = row * pitch, (row + 1) * pitch - text - GAP + 0.05
         _face(axes, top, images[row], windows[row], colours)
@@ -88,7 +88,7 @@ def samples(images, windows, labels, probabilities, truths, *, glimpse_size=26, 
 
 
 def _face(axes, top, image, windows, colours):
-    """The picture as a tile of width 1 at (0, top), with the outlines and centres of its windows."""
+    """The image as a tile of width 1 at (0, top), with the outlines and centres of its windows."""
     height, width = image.shape[:2]
     frame = tile(axes, 0, top, image)
     place = (attention.corner_pixels(windows, (height, width)) + 0.5) / width + (0, top)
@@ -101,7 +101,7 @@ def _face(axes, top, image, windows, colours):
 
 
 def tile(axes, left, top, image, colour="none"):
-    """A picture [H, W, C], 0 to 255, of width 1 with its upper left corner at (left, top), in a frame of that colour.
+    """An image [H, W, C], 0 to 255, of width 1 with its upper left corner at (left, top), in a frame of that colour.
 
     Returns: the frame.
     """
@@ -115,7 +115,7 @@ def tile(axes, left, top, image, colour="none"):
 
 
 def answer(label, probability, truth):
-    """Text and colour of what a model said: its label, with its probability, of a picture of that truth."""
+    """Text and colour of what a model said: its label, with its probability, of an image of that truth."""
     mark, colour = ("✓", GREEN) if label == truth else ("✗", RED)
     return f"{mark} {label} {probability:.0%}", colour
 

@@ -6,7 +6,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from edram_fer import attention
-from edram_fer.figures.style import picture_axes, step_colours, styled
+from edram_fer.figures.style import image_axes, step_colours, styled
 
 TILE, GAP, TEXT = 1.7, 0.06, 0.16  # inches; shares of a tile: between tiles, above them for a line of text
 DOT = 0.065  # diameter, share of a tile
@@ -28,7 +28,7 @@ def scan_paths(images, windows, titles, *, others=None, columns=4, rows=()):
             path.
         titles: text above each face.
         others: optional, for each face a list of further paths [M, 2] in [-1, 1], drawn thin below: people's, or
-            those of single pictures of the class.
+            those of single images of the class.
         columns: faces in a row.
         rows: optional name of each row, at its left.
 
@@ -39,7 +39,7 @@ def scan_paths(images, windows, titles, *, others=None, columns=4, rows=()):
     pitch = images.shape[1] / images.shape[2] + TEXT + GAP
     figure = Figure(figsize=(TILE * across * (1 + GAP) + 0.1, TILE * down * pitch + 0.1), layout="constrained")
     axes = figure.subplots()
-    picture_axes(axes)
+    image_axes(axes)
     for index, image in enumerate(images):
         row, column = divmod(index, columns)
         corner = np.array([column * (1 + GAP), row * pitch + TEXT])
@@ -49,7 +49,7 @@ def scan_paths(images, windows, titles, *, others=None, columns=4, rows=()):
             place = _on_tile(path, image.shape, corner)
             axes.plot(*place.T, color="white", linewidth=0.7, alpha=0.45, zorder=2)[0].set_clip_path(frame)
         if windows[index] is not None:
-            # A centre beside the picture stands at its border, and not on the next tile.
+            # A centre beside the image stands at its border, and not on the next tile.
             centres = np.clip(attention.centres(windows[index]), -1, 1)
             _path(axes, _on_tile(centres, image.shape, corner), windows[index])
     for row, name in enumerate(rows):
@@ -60,7 +60,7 @@ def scan_paths(images, windows, titles, *, others=None, columns=4, rows=()):
 
 
 def _face(axes, corner, image):
-    """The picture as a tile of width 1; returns its frame, which clips what is drawn on it."""
+    """The image as a tile of width 1; returns its frame, which clips what is drawn on it."""
     height, top = image.shape[0] / image.shape[1], 255 if image.dtype == np.uint8 else 1
     extent = (corner[0], corner[0] + 1, corner[1] + height, corner[1])
     axes.imshow(np.squeeze(image), cmap="gray", vmin=0, vmax=top, interpolation="bicubic", extent=extent, zorder=1)

@@ -69,17 +69,17 @@ def step_colours(count):
     return matplotlib.colormaps["plasma"](np.linspace(0.22, 0.95, count) if count > 1 else [0.6])
 
 
-def picture_axes(axes):
-    """Make axes a bare picture frame."""
+def image_axes(axes):
+    """Make axes a bare image frame."""
     axes.grid(False)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
 
 
-def show_picture(axes, image):
+def show_image(axes, image):
     """Draw an image [H, W] or [H, W, 1 or 3], uint8, or float in [0, 1]; pixel centres are whole numbers."""
-    picture_axes(axes)
+    image_axes(axes)
     image = np.squeeze(np.asarray(image))
     top = 255 if image.dtype == np.uint8 else 1
     axes.imshow(image, cmap="gray", vmin=0, vmax=top, interpolation="antialiased")

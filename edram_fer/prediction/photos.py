@@ -14,11 +14,11 @@ from edram_fer.preprocessing import faces, photos, sources
 from edram_fer.preprocessing.records import OK, FaceRecord
 from edram_fer.run import checkpoints, environment, layout
 
-TABLE, PICTURES = "predictions.csv", "pictures"
-ASKED = ("yunet", "dlib")
+TABLE, IMAGES = "predictions.csv", "images"
+DEFAULT_DETECTORS = ("yunet", "dlib")
 
 
-def predict(source, paths, out, *, detectors=ASKED, which="all", clahe=None, draw=True, batch_size=64):
+def predict(source, paths, out, *, detectors=DEFAULT_DETECTORS, which="all", clahe=None, draw=True, batch_size=64):
     """Find the faces in photos and let a model name their emotions.
 
     The faces are made as those that the model was trained on: of its size and colours, with the margin and the
@@ -27,7 +27,7 @@ def predict(source, paths, out, *, detectors=ASKED, which="all", clahe=None, dra
     Args:
         source: a trained model, as `edram_fer.load` takes it.
         paths: photos, and folders of photos at any depth.
-        out: folder to write into: predictions.csv, and pictures/ with the photos' faces and windows drawn in.
+        out: folder to write into: predictions.csv, and images/ with the photos' faces and windows drawn in.
         detectors: asked in turn, see `edram_fer.preprocessing.faces.Settings`; ("none",): the photos are faces already.
         which: of several faces "all", from left to right, the "largest", or the one nearest to the "centre".
         clahe: clip limit of the contrast equalisation, 0 for none; None: as in training.
@@ -36,14 +36,14 @@ def predict(source, paths, out, *, detectors=ASKED, which="all", clahe=None, dra
 
     Returns: rows (dicts), as in predictions.csv, one for each face, or for a photo that gives none: "photo" (path),
     "face" (number from 1), "status" ("ok", "no_face", or why the photo or face cannot be used), "detector", "score",
-    "left", "top", "side" of the face's square in pixels of the photo, "picture" (file in pictures/, where drawn),
+    "left", "top", "side" of the face's square in pixels of the photo, "image" (file in images/, where drawn),
     "emotion" and its "probability", the probability of each emotion by its name, and of a model with that head
     "valence" and "arousal".
 
     Raises:
-        FileNotFoundError: a path does not exist, a folder holds no pictures, or the model or a detector's file is
+        FileNotFoundError: a path does not exist, a folder holds no images, or the model or a detector's file is
             missing.
-        ValueError: for settings that cannot be, and a model whose pictures are not square or whose output is not
+        ValueError: for settings that cannot be, and a model whose images are not square or whose output is not
             finite.
     """
     out, photos_found = Path(out), _photos(paths)
@@ -62,10 +62,10 @@ def predict(source, paths, out, *, detectors=ASKED, which="all", clahe=None, dra
     said = _said(model, made, batch_size) if made else None
     names = _names([row["photo"] for row, _ in made]) if draw else {}
     for number, (row, _) in enumerate(made):
-        row |= {"picture": names.get(row["photo"])} | _answer(model, said, number)
+        row |= {"image": names.get(row["photo"])} | _answer(model, said, number)
     files.write_csv(out / TABLE, rows)
     if names:
-        _draw(made, said, names, out / PICTURES)
+        _draw(made, said, names, out / IMAGES)
     return rows
 
 
@@ -83,9 +83,9 @@ def _photos(paths):
         if not path.exists():
             raise MissingFileError(f"{path} is missing; expected a photo or a folder of photos")
         inside = sorted(path.rglob("*.*")) if path.is_dir() else []
-        inside = [each for each in sources.only_pictures(inside)[0] if each.is_file() and not each.name.startswith(".")]
+        inside = [each for each in sources.only_images(inside)[0] if each.is_file() and not each.name.startswith(".")]
         if path.is_dir() and not inside:
-            raise MissingFileError(f"{path} holds no picture ({', '.join(sorted(sources.ENDINGS))})")
+            raise MissingFileError(f"{path} holds no image ({', '.join(sorted(sources.EXTENSIONS))})")
         found += inside or [path]
     return list(dict.fromkeys(found))
 
@@ -93,7 +93,7 @@ def _photos(paths):
 def _settings(source, model, detectors, which, clahe):
     height, width, channels = model.input_shapes()["image"][1:]
     if height != width:
-        raise UserError(f"{source} takes pictures of {width}x{height} pixels; faces are cut as squares")
+        raise UserError(f"{source} takes images of {width}x{height} pixels; faces are cut as squares")
     known = [field.name for field in dataclasses.fields(faces.Settings)]
     run = Path(source) / layout.ENVIRONMENT
     before = (environment.read(source)["data"].get("faces") if run.exists() else None) or {"clahe": 0, "chin": False}
@@ -109,21 +109,21 @@ def _found(path, settings):
     """Rows of `edram_fer.preprocessing.faces.SCHEMA`; a link to a photo is followed: it was named, not found in a data set."""
     path = path.resolve()
     record = FaceRecord(path.name, str(path), path.name, split="", status="no label is asked for")
-    return faces.of_photo(record, path.parent, settings)
+    return faces.photo_rows(record, path.parent, settings)
 
 
 def _said(model, made, batch_size):
     """What `inference.predict` says of the faces."""
     channels = model.input_shapes()["image"][-1]
     flag = cv2.IMREAD_COLOR_RGB if channels == 3 else cv2.IMREAD_GRAYSCALE
-    pictures = [cv2.imdecode(np.frombuffer(found["face"], np.uint8), flag) for _, found in made]
-    features = {"image": np.stack(pictures).reshape(len(made), *model.input_shapes()["image"][1:])}
+    images = [cv2.imdecode(np.frombuffer(found["face"], np.uint8), flag) for _, found in made]
+    features = {"image": np.stack(images).reshape(len(made), *model.input_shapes()["image"][1:])}
     if "landmarks" in model.input_shapes():
         features["landmarks"] = np.array([found["landmarks"] for _, found in made], np.float32).reshape(-1, 68, 2)
     try:
         return inference.predict(model, features.pop("image"), batch_size, **features)
-    except inference.NotFinite as error:
-        raise UserError(error.of(np.array([row["photo"] for row, _ in made]), "the photos")) from error
+    except inference.NonFiniteOutput as error:
+        raise UserError(error.message_for(np.array([row["photo"] for row, _ in made]), "the photos")) from error
 
 
 def _answer(model, said, number):
@@ -144,5 +144,5 @@ def _draw(made, said, names, folder):
     looks, own = attention.has_windows(said["windows"]), {}
     for (row, _), windows in zip(made, said["windows"], strict=True):
         own.setdefault(row["photo"], []).append({**row, "windows": windows if looks else ()})
-    for path, found in tqdm(own.items(), desc="pictures", disable=None):
+    for path, found in tqdm(own.items(), desc="images", disable=None):
         save(annotated(photos.read(Path(path)), found), folder / names[path])

@@ -1,4 +1,4 @@
-"""Deep-Emotion on CK+ in the shares of the paper, 70, 10 and 20 % of the pictures at random.
+"""Deep-Emotion on CK+ in the shares of the paper, 70, 10 and 20 % of the images at random.
 
     edram-fer prepare ck_plus --source SOURCE --size 48 --set split=published
     python train.py deep_emotion_ck_plus

@@ -1,4 +1,4 @@
-"""Deep-Emotion on FERG in the shares of the paper, 34 : 14 : 7 thousand pictures at random.
+"""Deep-Emotion on FERG in the shares of the paper, 34 : 14 : 7 thousand images at random.
 
     edram-fer prepare ferg --source SOURCE --size 48 --set split=published
     python train.py deep_emotion_ferg

@@ -1,4 +1,4 @@
-"""Deep-Emotion on JAFFE in the numbers of the paper: 120 pictures for training, 23 and 70, 10 of each emotion in test.
+"""Deep-Emotion on JAFFE in the numbers of the paper: 120 images for training, 23 and 70, 10 of each emotion in test.
 
     edram-fer prepare jaffe --source SOURCE --size 48 --set split=published
     python train.py deep_emotion_jaffe

@@ -5,7 +5,7 @@
 
 Ours, for a CPU with two cores: against the published glimpse CNN thinner where its maps are large and wider where they
 are small, mixed_bfloat16 (on a processor with avx512_bf16; elsewhere `--set dtype=float32`), AdamW with warm-up and
-cosine. `--set model=cnn` trains the yardstick of as many parameters in the same way. Time and scores that were measured
+cosine. `--set model=cnn` trains the baseline of as many parameters in the same way. Time and scores that were measured
 stand in docs/results.md.
 """
 

@@ -7,7 +7,7 @@
 Source: Wang et al. 2020 (arXiv 1905.04075), who print 88.55 % with a ResNet-18 and 83.63, 82.23 and 80.40 % on the
 three subsets. Theirs: faces of 224 pixels, a backbone trained on millions of faces before, Training and PublicTest
 together, the epoch chosen on the test list. Here: the faces of 48 pixels of FER2013, regions sampled at 112, no faces
-beside them, trained on Training and chosen on PublicTest; 3,153 test pictures (`majority`) where theirs are 3,137.
+beside them, trained on Training and chosen on PublicTest; 3,153 test images (`majority`) where theirs are 3,137.
 As published: five crops beside the face, both attentions with sigmoids, the region-biased loss with margin .1 and
 weight 1 (`--set margin=0.02`, `--set region_weight=0`), SGD at .1 with momentum .9 and decay. The rest is what small
 faces from scratch need: warm-up and cosine, label smoothing, mixup, random erasing, averaged weights. Their schedule is

@@ -10,7 +10,7 @@ from edram_fer.data.augment import Augmentation
 from edram_fer.data.landmarks import FREE, REGIONS
 from edram_fer.errors import UserError
 from edram_fer.preprocessing.emotions import EIGHT, SEVEN
-from edram_fer.recipes.settings import value_of
+from edram_fer.recipes.settings import parse_value
 
 EMOTION_SETS = {"seven": SEVEN, "eight": EIGHT}
 _CHOICES = {
@@ -36,7 +36,7 @@ class Recipe:
         emotions: "seven" or "eight".
         model: a name of models.build; options: its options.
         initial_weights: a run or .keras file whose weights the model begins with, wherever it has the same part and
-            shape; "": all are drawn.
+            shape; "": all are randomly initialised.
         dtype: "float32", or "mixed_bfloat16" (faster on processors with avx512_bf16; coordinates and
             losses stay float32).
         seed: of weights, dropout, order and augmentation.
@@ -162,7 +162,7 @@ class Recipe:
         if any(name not in known for name in guide):
             raise UserError(f"guide: expected a name of {', '.join(known)} for each glimpse, got {guide!r}")
         if guide and self.options.get("first_glimpse") == "whole" and guide[0] != FREE:
-            raise UserError(f"guide: expected {FREE!r} for the first glimpse, the whole picture, got {guide!r}")
+            raise UserError(f"guide: expected {FREE!r} for the first glimpse, the whole image, got {guide!r}")
 
     @property
     def classes(self):
@@ -221,7 +221,7 @@ def override(recipe, settings):
         if not equals:
             raise UserError(f"--set: expected key=value, got {setting!r}")
         key, text = key.strip(), text.strip()
-        value = value_of(text)
+        value = parse_value(text)
         _set(recipe, changed, key, text if key in _TEXTS and not isinstance(value, str) else value)
     return dataclasses.replace(recipe, **changed)
 

@@ -3,7 +3,7 @@
 import ast
 
 
-def value_of(text):
+def parse_value(text):
     """A setting's text as a Python literal, one of the words none, true and false in any case, or else as text."""
     words = {"none": None, "true": True, "false": False}
     if text.lower() in words:

@@ -7,7 +7,7 @@ from edram_fer.comparison.runs import read
 from edram_fer.comparison.study import study, write_tables
 from edram_fer.figures.comparison import CONTRASTS, TITLES, draw
 from edram_fer.report.explorer import explorer
-from edram_fer.report.pictures import embedded
+from edram_fer.report.images import embedded
 from edram_fer.report.template import template
 from edram_fer.run import layout
 
@@ -34,20 +34,20 @@ def compare(
     """Compare runs: write comparison.html, the tables as CSV, and figures/ (also as PDF) into a folder.
 
     Args:
-        folders: of two or more evaluated runs; the first is the one that the others are held against.
+        folders: of two or more evaluated runs; the first is the one that the others are compared with.
         out: folder to write into.
         split: None: the first that all were evaluated on.
-        data, data_dir: where the pictures are, as in `evaluation.evaluate`.
+        data, data_dir: where the images are, as in `evaluation.evaluate`.
         find_landmarks: let dlib find them where the data set has none.
         fixations, outside: people's, see `comparison.study.study`.
         repeats, seed: of the intervals; the seed also chooses the samples.
 
     Returns: path of the page.
 
-    Raises ValueError and FileNotFoundError as `comparison.runs.read` and `Evaluated.pictures`.
+    Raises ValueError and FileNotFoundError as `comparison.runs.read` and `EvaluatedRun.features`.
     """
     out, runs = Path(out), read(folders, split)
-    features = runs.pictures(data=data, data_dir=data_dir)
+    features = runs.features(data=data, data_dir=data_dir)
     people = {"fixations": fixations, "outside": outside}
     found = study(runs, features, find_landmarks=find_landmarks, **people, repeats=repeats, seed=seed)
     write_tables(found, out)
@@ -63,20 +63,20 @@ def _context(found, figures, repeats, seed):
     return {
         "data": runs.data,
         "split": runs.split,
-        "pictures": len(runs.truth),
+        "images": len(runs.truth),
         "emotions": runs.present,
         "runs": runs.runs,
         "names": found.names,
-        "blind": [run.name for run in runs.runs if not run.looks],
+        "blind": [run.name for run in runs.runs if not run.has_windows],
         "scores": TITLES,
         "tables": found.tables,
         "by_split": _by_split(found.tables["splits"]),
         "unevaluated": _unevaluated(runs.runs),
         "changes": _changes(found.tables["robustness"]),
-        "asked": _alike({row["run"]: (row["pictures"], row["seed"]) for row in found.tables["robustness"]}),
+        "asked": _alike({row["run"]: (row["images"], row["seed"]) for row in found.tables["robustness"]}),
         "occluded": _alike(
             {
-                name: tuple(own.settings[key] for key in ("pictures", "seed", "window", "stride", "fill"))
+                name: tuple(own.settings[key] for key in ("images", "seed", "window", "stride", "fill"))
                 for name, own in found.occlusion.items()
             }
         ),
@@ -87,9 +87,9 @@ def _context(found, figures, repeats, seed):
         "agreement": [row for row in found.tables["map_agreement"] if row["emotion"] == "all"],
         "people": found.people,
         "without_fixations": len(runs.truth) - len(set(found.people.image)) if found.people else 0,
-        "beside": {row["run"]: row["beside_the_picture"] for row in found.tables["people"]},
+        "beside": {row["run"]: row["outside_image"] for row in found.tables["human_agreement"]},
         "note": found.note,
-        "without_landmarks": next((told["left_out"] for told in found.regions.values()), None),
+        "without_landmarks": next((told["excluded"] for told in found.regions.values()), None),
         "repeats": repeats,
         "seed": seed,
     }
@@ -97,14 +97,14 @@ def _context(found, figures, repeats, seed):
 
 def _by_split(rows):
     """A dict for the plain predictions, and one for each kind of averages, of the phrase that tells of what views,
-    the columns and {run: {column: row}}. A column is a split and its number of pictures: other pictures, other column.
+    the columns and {run: {column: row}}. A column is a split and its number of images: other images, other column.
     """
     parts = []
     for average in sorted({row["average"] for row in rows}, key=lambda phrase: phrase or ""):
         own, cells = [row for row in rows if row["average"] == average], {}
         for row in own:
-            cells.setdefault(row["run"], {})[row["split"], row["pictures"]] = row
-        columns = list(dict.fromkeys((row["split"], row["pictures"]) for row in own))
+            cells.setdefault(row["run"], {})[row["split"], row["images"]] = row
+        columns = list(dict.fromkeys((row["split"], row["images"]) for row in own))
         parts.append({"average": average, "columns": columns, "cells": cells})
     return parts
 
@@ -124,7 +124,7 @@ def _unevaluated(runs):
 
 
 def _changes(rows):
-    """A dict for each kind of changed pictures: its title, the runs asked, and (level, {run: row}) of each level."""
+    """A dict for each kind of changed images: its title, the runs asked, and (level, {run: row}) of each level."""
     parts = []
     for change, (title, unit) in CHANGES.items():
         own = [row for row in rows if row["change"] == change]

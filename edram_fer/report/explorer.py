@@ -1,4 +1,4 @@
-"""The maps that a reader of a comparison leafs through: a small picture for each run, emotion and step."""
+"""The maps that a reader of a comparison leafs through: a small image for each run, emotion and step."""
 
 import numpy as np
 from PIL import Image
@@ -6,7 +6,7 @@ from PIL import Image
 from edram_fer import attention
 from edram_fer.figures.differences import round_up, tinted
 from edram_fer.figures.heatmaps import blend, scale
-from edram_fer.report.pictures import webp
+from edram_fer.report.images import webp
 
 SIDE = 240  # pixels of a tile's width
 ALL_STEPS = "mean"
@@ -34,7 +34,7 @@ def explorer(study):
             lambda face, level: blend(face, level, top),
             0,
             top,
-            "share of the pictures looked at here",
+            "share of the images looked at here",
             ("0 %", f"{100 * top:.0f} %"),
         )
     ]
@@ -81,9 +81,9 @@ def _difference_panel(study, name, most, pixels, steps):
         tiles[emotion] = {}
         for step, values in maps.items():
             step = str(step)
-            caption = f"{attention.moved(values):.0%} of the attention lies elsewhere"
+            caption = f"{attention.total_variation(values):.0%} of the attention lies elsewhere"
             if np.isnan(values).any():
-                caption = "one of the two looks beside the picture"
+                caption = "one of the two looks beside the image"
             face = tinted(study.faces[emotion], np.nan_to_num(values * pixels), most)
             tiles[emotion][step] = _tile(face, title, emotion, step, caption)
         if len(maps) == 1:  # both look at all their windows at once
@@ -91,8 +91,8 @@ def _difference_panel(study, name, most, pixels, steps):
     return {"name": title, "tiles": tiles}
 
 
-def _tile(picture, name, emotion, step, caption):
-    image = Image.fromarray(np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8))
+def _tile(pixels, name, emotion, step, caption):
+    image = Image.fromarray(np.rint(255 * np.clip(pixels, 0, 1)).astype(np.uint8))
     large = image.resize((SIDE, round(SIDE * image.height / image.width)), Image.Resampling.BICUBIC)
     when = "all glimpses" if step == ALL_STEPS else f"glimpse {step}"
     return {"uri": webp(large, quality=80), "alt": f"{name}: {emotion}, {when}; {caption}", "caption": caption}

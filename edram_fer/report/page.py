@@ -4,13 +4,13 @@ import jinja2
 
 from edram_fer import files
 from edram_fer.errors import UserError
-from edram_fer.report.pictures import embedded
+from edram_fer.report.images import embedded
 from edram_fer.report.template import template
 from edram_fer.run import layout
-from edram_fer.run.evaluated import Evaluated
+from edram_fer.run.evaluated_run import EvaluatedRun
 
 SCORES = {
-    "accuracy": ("Accuracy", "share of pictures whose emotion is named right"),
+    "accuracy": ("Accuracy", "share of images whose emotion is classified correctly"),
     "mean_class_accuracy": ("Mean class accuracy", "mean recall of the emotions present: each counts the same"),
     "macro_f1": ("Macro F1", "mean F1 over the emotions"),
     "ece": ("Calibration error", "how far confidence is from accuracy, 15 bins; 0 is best"),
@@ -28,7 +28,7 @@ def write(run):
 
     Raises FileNotFoundError or ValueError naming the file of the run that is missing or damaged.
     """
-    run = Evaluated(run)
+    run = EvaluatedRun(run)
     if not all((run.folder / layout.FIGURES / split / "confusion.svg").exists() for split in run.splits):
         from edram_fer.figures.run import draw  # Matplotlib only where something is drawn
 
@@ -49,8 +49,8 @@ def _context(run):
         "folder": str(run.folder),
         "splits": run.metrics["splits"],
         "parts": [_of_split(run, split, regions.get(split)) for split in run.splits],
-        "figures": _figures(run.folder / layout.FIGURES, (*layout.OF_THE_RUN, *layout.OF_STUDIES)),
-        "looking": _optional(run.folder / "looking.json"),
+        "figures": _figures(run.folder / layout.FIGURES, (*layout.RUN_FIGURES, *layout.STUDY_FIGURES)),
+        "window_ablation": _optional(run.folder / "window_ablation.json"),
         "agreement": _optional(run.folder / "agreement.json"),
         "studies": {
             name: _optional(run.folder / f"{name}.json")
@@ -75,11 +75,11 @@ def _of_split(run, split, regions):
         "scores": scores,
         "steps": steps,
         "recurrent": steps > 1,
-        "chance": {"emotion": common, "share": support[common] / scores["pictures"]},
+        "chance": {"emotion": common, "share": support[common] / scores["images"]},
         "glimpses": _glimpse_rows(scores["glimpses"]),
         "collapsed": _collapsed(scores["glimpses"]["collapsed"], run.recipe),
         "confusions": _confusions(scores["confusion"]),
-        "figures": _figures(run.folder / layout.FIGURES / split, layout.OF_A_SPLIT),
+        "figures": _figures(run.folder / layout.FIGURES / split, layout.SPLIT_FIGURES),
         "regions": regions,
     }
 
@@ -107,7 +107,7 @@ def _glimpse_rows(glimpses):
 
 
 def _collapsed(collapsed, recipe):
-    """Numbers of the glimpses that look at the same place of every picture, but are not made to."""
+    """Numbers of the glimpses that look at the same place of every image, but are not made to."""
     fixed = 1 if recipe.get("options", {}).get("first_glimpse") == "whole" else 0
     return [step + 1 for step, found in enumerate(collapsed) if found and step >= fixed]
 

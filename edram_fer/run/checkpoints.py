@@ -32,7 +32,7 @@ def load(source):
 
     Raises FileNotFoundError where there is none, ValueError naming a damaged file.
     """
-    path = path_of(source)
+    path = model_path(source)
     try:
         with zipfile.ZipFile(path) as archive:
             emotions = json.loads(archive.read("emotions.json"))
@@ -53,20 +53,20 @@ def save(model, path, emotions):
             archive.writestr("emotions.json", json.dumps(list(emotions)))
 
 
-def path_of(source):
+def model_path(source):
     """The .keras file that `load` reads of a run folder, file or name; FileNotFoundError where there is none."""
     path = Path(source) / layout.MODEL if Path(source).is_dir() else Path(source)
     if path.exists():
         return path
     if str(source) in weights.names():
-        return weights.path_of(source)
+        return weights.model_path(source)
     raise MissingFileError(
         f"{path} is missing; expected a run folder with model.keras, a .keras file, or one of the models that come "
         f"with the package: {', '.join(weights.names())}"
     )
 
 
-def begin_with(model, source):
+def initialise_from(model, source):
     """Give a model the weights of a trained one, such as a backbone, wherever both have the same part and shape.
 
     Args:
@@ -80,7 +80,7 @@ def begin_with(model, source):
     before = [keras.ops.convert_to_numpy(variable) for variable in model.variables]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras names each part that does not fit
-        model.load_weights(path_of(source), skip_mismatch=True)
+        model.load_weights(model_path(source), skip_mismatch=True)
     after = [keras.ops.convert_to_numpy(variable) for variable in model.variables]
     taken = sum(not np.array_equal(old, new) for old, new in zip(before, after, strict=True))
     if not taken:

@@ -37,7 +37,7 @@ def record(run, recipe, described, data_dir):
     place = None if data_dir is None else str(Path(data_dir).absolute())
     content |= {"seed": recipe.seed, "data": described, "data_dir": place}
     if recipe.initial_weights and "initial_weights" not in content:
-        content["initial_weights"] = files.digest(checkpoints.path_of(recipe.initial_weights))
+        content["initial_weights"] = files.digest(checkpoints.model_path(recipe.initial_weights))
     start = {"time": _now(), "command": shlex.join(sys.argv), "git_revision": _git_revision()}
     content["starts"] = [*content.get("starts", []), start]
     files.write_json(path, content)

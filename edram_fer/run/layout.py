@@ -11,18 +11,18 @@ PREDICTIONS, METRICS, REGIONS = "predictions.parquet", "metrics.json", "regions.
 FIGURES, REPORT = "figures", "report.html"
 
 # The figures of a run by name: those of each split lie in figures/SPLIT/, the others in figures/.
-OF_A_SPLIT = (
-    *("heatmaps.png", "heatmaps_predicted.png", "scan_paths.png"),  # these and the samples need the pictures
-    *("samples_right.png", "samples_wrong.png"),
+SPLIT_FIGURES = (
+    *("heatmaps.png", "heatmaps_predicted.png", "scan_paths.png"),  # these and the samples need the images
+    *("samples_correct.png", "samples_incorrect.png"),
     "crops.png",  # of a model that weighs its windows
     *("differences_classes.png", "differences_steps.png", "differences_labels.png"),
     *("region_preference.svg", "region_steps.svg"),
-    *("by_glimpse.svg", "early_exit.svg", "confusion.svg"),
+    *("accuracy_by_glimpse.svg", "early_exit.svg", "confusion.svg"),
 )
-OF_THE_RUN = ("curves.svg",)
-# Drawn by the commands looking, agreement, saliency, robustness and region-weights; an evaluation leaves them.
-OF_STUDIES = (
-    *("looking.svg", "agreement.svg", "saliency_samples.png", "saliency_occlusion.png", "saliency_bubbles.png"),
+RUN_FIGURES = ("curves.svg",)
+# Drawn by the commands window-ablation, agreement, saliency, robustness and region-weights; an evaluation leaves them.
+STUDY_FIGURES = (
+    *("window_ablation.svg", "agreement.svg", "saliency_samples.png", "saliency_occlusion.png", "saliency_bubbles.png"),
     *("robustness.svg", "region_weights.svg"),
 )
 
@@ -66,7 +66,7 @@ def clear_evaluation(run):
 
 def clear_figures(run):
     """Remove the figures of a run's evaluation; those of the studies stay."""
-    outdated = {Path(name).stem for name in (*OF_A_SPLIT, *OF_THE_RUN)}
+    outdated = {Path(name).stem for name in (*SPLIT_FIGURES, *RUN_FIGURES)}
     figures = Path(run) / FIGURES
     for path in figures.rglob("*"):
         if path.stem in outdated and path.is_file():

@@ -1,6 +1,6 @@
-"""The predictions table: what a model said about every picture of a split, and where it looked.
+"""The predictions table: what a model said about every image of a split, and where it looked.
 
-One row for each picture, columns as ARCHITECTURE.md lists them, and `subject` where the data set knows it. Lists are
+One row for each image, columns as ARCHITECTURE.md lists them, and `subject` where the data set knows it. Lists are
 flat (row-major); the file's metadata holds the class names, in the order of the probabilities, as JSON under
 `emotions`.
 """
@@ -21,7 +21,7 @@ REQUIRED = (
     *("true_valence", "true_arousal", "valence", "arousal", "windows", "weights"),
 )
 
-# What the name of a split ends in where the predictions are averages over several views of each picture.
+# What the name of a split ends in where the predictions are averages over several views of each image.
 AVERAGES = {"_flip": "averaged with the mirror images", "_ten_crop": "averaged over ten crops"}
 
 
@@ -33,40 +33,40 @@ def average(split):
     return split, None
 
 
-def table(split, pictures, outputs, names, emotions):
+def table(split, images, outputs, names, emotions):
     """Make the rows of one split.
 
     Args:
         split: its name.
-        pictures: what `edram_fer.data.arrays` gives; used are "emotion" int [n] (indices into `names`, negative where
+        images: what `edram_fer.data.arrays` gives; used are "emotion" int [n] (indices into `names`, negative where
             unknown), "affect" [n, 2] (-2 where unknown), "id" and, where present, "duplicate" and "subject".
-        outputs: what `edram_fer.evaluation.evaluate.predict` gives for the same pictures.
+        outputs: what `edram_fer.evaluation.evaluate.predict` gives for the same images.
         names: class names of the data set.
         emotions: class names of the model.
 
-    Returns: pyarrow.Table. A picture whose emotion the model does not know is a row like any other.
+    Returns: pyarrow.Table. An image whose emotion the model does not know is a row like any other.
     """
     emotions, count = np.array(emotions, dtype=object), len(outputs["probabilities"])
     steps = emotions[outputs["probabilities"].argmax(axis=-1)]
     columns = {
         "split": pa.array([split] * count, pa.string()),
-        "id": pa.array([str(name) for name in pictures["id"]], pa.string()),
-        "truth": pa.array([names[label] if label >= 0 else None for label in pictures["emotion"]], pa.string()),
+        "id": pa.array([str(name) for name in images["id"]], pa.string()),
+        "truth": pa.array([names[label] if label >= 0 else None for label in images["emotion"]], pa.string()),
         "prediction": pa.array(steps[:, -1], pa.string()),
         "probabilities": _lists(outputs["probabilities"][:, -1]),
         "step_predictions": _lists(steps, pa.string()),
         "step_probabilities": _lists(outputs["probabilities"]),
     }
     said = outputs["affect"][:, -1] if "affect" in outputs else np.full((count, 2), np.nan)
-    true = pictures.get("affect", np.full((count, 2), np.nan))
+    true = images.get("affect", np.full((count, 2), np.nan))
     for column, name in enumerate(("valence", "arousal")):
         columns[f"true_{name}"] = _numbers(true[:, column])
         columns[name] = _numbers(said[:, column])
     columns |= {"windows": _lists(outputs["windows"]), "weights": _lists(outputs["weights"])}
-    if "duplicate" in pictures:
-        columns["duplicate"] = pa.array(np.asarray(pictures["duplicate"], bool))
-    if "subject" in pictures:
-        columns["subject"] = pa.array([str(name) for name in pictures["subject"]], pa.string())
+    if "duplicate" in images:
+        columns["duplicate"] = pa.array(np.asarray(images["duplicate"], bool))
+    if "subject" in images:
+        columns["subject"] = pa.array([str(name) for name in images["subject"]], pa.string())
     return pa.table(columns).replace_schema_metadata({METADATA: json.dumps(list(emotions))})
 
 
@@ -96,9 +96,9 @@ def unpack(rows):
     }
 
 
-def of_split(rows, split):
+def select_split(rows, split):
     """The rows of one split of a table; "<split>_clean", where the table has none of that name, are the rows of
-    "<split>" that are no duplicates of training pictures.
+    "<split>" that are no duplicates of training images.
 
     Raises ValueError for a split that the table does not hold.
     """

@@ -7,7 +7,7 @@ from edram_fer.attention import baselines, fixations
 from edram_fer.data import face_landmarks
 from edram_fer.errors import UserError
 from edram_fer.run import layout
-from edram_fer.run.evaluated import Evaluated
+from edram_fer.run.evaluated_run import EvaluatedRun
 
 FILE, FIGURE = "agreement.json", "agreement.svg"
 
@@ -29,32 +29,32 @@ def agree(
 
     Args:
         run: the run folder; split: one that it was evaluated on, None: the first.
-        path: CSV of fixations (see `attention.fixations`) whose images are named by the ids of the pictures, in pixels
-            of the prepared pictures.
-        outside: "raise", or "leave out" rows beside their picture.
+        path: CSV of fixations (see `attention.fixations`) whose images are named by the ids of the images, in pixels
+            of the prepared images.
+        outside: "raise", or "drop" rows beside their image.
         sigma: of the people's maps, in pixels; None: a tenth of the shorter side, about one degree of the visual field.
         find_landmarks: let dlib find landmarks, for the map of the mean face, where the data set has none.
-        data, data_dir: where the pictures are, as in `evaluation.evaluate`.
+        data, data_dir: where the images are, as in `evaluation.evaluate`.
         repeats, seed: of the intervals; the seed also shuffles and halves.
 
-    Returns: the content of agreement.json: "split", "fixations" (the file and what was read of it), "sigma", "pictures"
-    with fixations, "without_fixations" (pictures of the split), "beside_the_picture" (pictures whose windows all miss
-    them), "maps" and "paths" as `baselines.maps_beside` and `paths_beside` give them ("paths" None for a run without
+    Returns: the content of agreement.json: "split", "fixations" (the file and what was read of it), "sigma", "images"
+    with fixations, "without_fixations" (images of the split), "outside_image" (images whose windows all miss
+    them), "maps" and "paths" as `baselines.compare_maps` and `compare_paths` give them ("paths" None for a run without
     windows in time order).
 
     Raises ValueError for a run without windows of its own, a split that was not evaluated, a file none of whose images
-    is a picture of the split, and as `fixations.read`.
+    is an image of the split, and as `fixations.read`.
     """
     from edram_fer.figures.agreement import agreement as draw  # Matplotlib only where something is drawn
     from edram_fer.figures.style import save
 
-    run = Evaluated(run)
+    run = EvaluatedRun(run)
     split = run.splits[0] if split is None else split
     if split not in run.splits:
         raise UserError(f"split: {run.folder} was evaluated on {', '.join(run.splits)}, not on {split!r}")
-    found, features = run.predictions(split), run.pictures(split, data=data, data_dir=data_dir)
+    found, features = run.predictions(split), run.features(split, data=data, data_dir=data_dir)
     shape = np.shape(features["image"])[1:3]
-    read = fixations.read_of(path, found["id"], shape, outside=outside)
+    read = fixations.read_for_images(path, found["id"], shape, outside=outside)
     points, note = face_landmarks.of(features, find=find_landmarks)
     sigma = baselines.DEGREE * min(shape) if sigma is None else sigma
     options = {"landmarks": points, "repeats": repeats, "seed": seed}
@@ -62,7 +62,7 @@ def agree(
         "split": split,
         "fixations": f"{path}: {read.report()}",
         "sigma": sigma,
-        "pictures": len(set(read.image)),
+        "images": len(set(read.image)),
         "without_fixations": len(found["id"]) - len(set(read.image)),
         "landmarks": note,
         **baselines.of_predictions(found, read, shape, sigma, **options),

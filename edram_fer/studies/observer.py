@@ -1,4 +1,4 @@
-"""A run's model as an observer in an experiment: a balanced choice of pictures, and answers to changed ones."""
+"""A run's model as an observer in an experiment: a balanced choice of images, and answers to changed ones."""
 
 import hashlib
 from pathlib import Path
@@ -11,25 +11,25 @@ from edram_fer.run import layout
 
 
 class Observer:
-    """The model of a run and the pictures that it is asked about.
+    """The model of a run and the images that it is asked about.
 
     Args:
         run: the run folder.
         split, data, data_dir, batch_size: as in `evaluate.evaluate`.
-        pictures: how many, see `balanced`; None: all.
+        count: how many, see `balanced`; None: all.
         seed: of the choice.
 
     Attributes:
         run, split, seed: as given; emotions: the K class names; landmarks: [n, 68, 2] of a model that needs them.
         images: uint8 [n, H, W, C]; labels: int [n]; ids: [n]; subjects: [n] or None; masks: uint8 [n, H, W, 1], the
             pixels that the expression changed, or None.
-        whole: what the model says of the unchanged pictures, see `inference.predict`.
+        original: what the model says of the unchanged images, see `inference.predict`.
 
-    Raises ValueError for fewer than 1 picture, a split without a picture that the model knows, a model whose answer is
+    Raises ValueError for fewer than 1 image, a split without an image that the model knows, a model whose answer is
     not finite.
     """
 
-    def __init__(self, run, *, split="test", pictures=None, seed=0, data=None, data_dir=None, batch_size=128):
+    def __init__(self, run, *, split="test", count=None, seed=0, data=None, data_dir=None, batch_size=128):
         from edram_fer.evaluation import inference
         from edram_fer.run import checkpoints  # Keras only where a model runs
 
@@ -37,16 +37,16 @@ class Observer:
         self.model = checkpoints.load(run)
         self.emotions = list(self.model.emotions)
         found, labels = inference.labelled(self.run, self.model, split, data=data, data_dir=data_dir)
-        rows = balanced(labels, len(labels) if pictures is None else pictures, seed)
+        rows = balanced(labels, len(labels) if count is None else count, seed)
         self.images, self.labels, self.ids = found["image"][rows], labels[rows], found["id"][rows].astype(str)
         self.subjects = found["subject"][rows] if "subject" in found else None
         self.masks = found["mask"][rows] if "mask" in found else None
         self.landmarks = inference.inputs(self.model, found).get("landmarks")
         self.landmarks = None if self.landmarks is None else self.landmarks[rows]
-        self.whole = self.outputs(self.images, np.arange(len(rows)))
+        self.original = self.outputs(self.images, np.arange(len(rows)))
 
     def outputs(self, images, rows, landmarks=None):
-        """All that the model says of m changed pictures, see `inference.predict`.
+        """All that the model says of m changed images, see `inference.predict`.
 
         Args:
             images: [m, H, W, C] in grey levels 0 to 255.
@@ -62,48 +62,48 @@ class Observer:
             if landmarks is None and self.landmarks is not None:
                 landmarks = self.landmarks[rows]
             return inference.predict(self.model, images, self.batch_size, landmarks=landmarks)
-        except inference.NotFinite as error:
-            raise UserError(error.of(self.ids[rows], self.split)) from None
+        except inference.NonFiniteOutput as error:
+            raise UserError(error.message_for(self.ids[rows], self.split)) from None
 
     def answer(self, images, rows, landmarks=None):
-        """Probabilities [m, K] of the last step for m changed pictures; arguments as of `outputs`, `rows` int [m] or
+        """Probabilities [m, K] of the last step for m changed images; arguments as of `outputs`, `rows` int [m] or
         one number for all."""
         return self.outputs(images, np.broadcast_to(rows, len(images)), landmarks)["probabilities"][:, -1]
 
-    def right(self, images, rows, landmarks=None):
-        """Whether each of m changed pictures is named right, bool [m]; arguments as of `outputs`."""
+    def correct(self, images, rows, landmarks=None):
+        """Whether each of m changed images is classified correctly, bool [m]; arguments as of `outputs`."""
         return self.answer(images, rows, landmarks).argmax(axis=1) == self.labels[rows]
 
-    def whole_right(self):
-        """Whether each of the unchanged pictures is named right, bool [n]."""
-        return self.whole["probabilities"][:, -1].argmax(axis=1) == self.labels
+    def original_correct(self):
+        """Whether each of the unchanged images is classified correctly, bool [n]."""
+        return self.original["probabilities"][:, -1].argmax(axis=1) == self.labels
 
     def window_density(self):
-        """The share of each pixel in the windows of the model, [n, H, W]; None of one that sees the whole picture."""
-        windows, weights = self.whole["windows"], self.whole["weights"]
+        """The share of each pixel in the windows of the model, [n, H, W]; None of one that sees the whole image."""
+        windows, weights = self.original["windows"], self.original["weights"]
         if not attention.has_windows(windows):
             return None
         shape = self.images.shape[1:3]
         return np.stack([attention.weighted_coverage(*pair, shape) for pair in zip(windows, weights, strict=True)])
 
     def settings(self):
-        """What decides the answers, as JSON values: the choice of pictures, digests of them and of the model."""
-        pictures = hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()
+        """What decides the answers, as JSON values: the choice of images, digests of them and of the model."""
+        images = hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()
         model = files.digest(self.run / layout.MODEL)
         return {
             "split": self.split,
-            "pictures": len(self.images),
+            "images": len(self.images),
             "seed": self.seed,
-            "pictures_digest": pictures[:16],
+            "images_digest": images[:16],
             "model_digest": model[:16],
         }
 
 
 def balanced(labels, count, seed=0):
-    """Rows of `count` pictures, int [min(count, n)], as many of each class as there are: drawn at random and dealt out
+    """Rows of `count` images, int [min(count, n)], as many of each class as there are: drawn at random and dealt out
     in turns, so that any first part of them is balanced, too. Raises ValueError for a count below 1."""
     if count < 1:
-        raise UserError(f"pictures: expected at least 1, got {count}")
+        raise UserError(f"images: expected at least 1, got {count}")
     labels = np.asarray(labels)
     order = np.random.default_rng(seed).permutation(len(labels))
     turn = np.empty(len(labels), int)

@@ -9,9 +9,9 @@ from edram_fer.attention.windows import is_recurrent
 from edram_fer.errors import UserError
 from edram_fer.run import layout
 from edram_fer.studies.robustness import occluded
-from edram_fer.studies.saliency.outcome import level_of
+from edram_fer.studies.saliency.outcome import grey_level
 
-# (x0, y0, x1, y1) in the face's [-1, 1], left and right as the beholder sees them; of faces that fill the picture.
+# (x0, y0, x1, y1) in the face's [-1, 1], left and right as the viewer sees them; of faces that fill the image.
 BOXES = {
     "upper half": (-1, -1, 1, 0),
     "lower half": (-1, 0, 1, 1),
@@ -22,29 +22,29 @@ BOXES = {
 SIDES = (0.2, 0.35, 0.5, 0.65, 0.8)
 EDGES = (0, 0.25, 0.5, 0.75, 1)
 FILE, FIGURE = "region_weights.json", "region_weights.svg"
-_CHUNK = 256  # pictures whose coverage maps are held at once
+_CHUNK = 256  # images whose coverage maps are held at once
 
 
 def region_weights(observer, *, boxes=None, sides=SIDES, fill=0):
-    """Mean weight of each window on the pictures and under each cover; write region_weights.json and its figure.
+    """Mean weight of each window on the images and under each cover; write region_weights.json and its figure.
 
     Args:
         observer: `edram_fer.studies.observer.Observer`; the places of the squares are drawn by its seed, once for each
-            picture and side.
+            image and side.
         boxes: {name: (x0, y0, x1, y1)} in [-1, 1], see `box_mask`; None: BOXES.
-        sides: of squares at random places, as shares of the picture's shorter side, see `robustness.occluded`.
-        fill: grey level 0 to 255 of a cover, or "mean", that of the pictures.
+        sides: of squares at random places, as shares of the image's shorter side, see `robustness.occluded`.
+        fill: grey level 0 to 255 of a cover, or "mean", that of the images.
 
     Returns: the content of region_weights.json:
-        "split", "pictures", "seed", "fill" (the level), "windows": the N names (`attention.names`);
-        "whole": "weight" [N] and "weight_interval" [N, 2] on the pictures as they are, "accuracy", "accuracy_interval";
+        "split", "images", "seed", "fill" (the level), "windows": the N names (`attention.names`);
+        "original": "weight" [N] and "weight_interval" [N, 2] on the images as they are, "accuracy", "accuracy_interval";
         "covers": a list of the same under each cover with its "name", "box" or "side", "covered" [N] (the mean share
-        of each window that the cover hides), "difference" [N] from the pictures as they are, and its
+        of each window that the cover hides), "difference" [N] from the images as they are, and its
         "difference_interval" [N, 2], paired;
         "by_share": how the weight of a window changes with the share of THAT window that a square hides: a list, the
         first of all windows together, then of each, of {"name", "observations", "covered", "difference" [5],
         "interval" [5, 2]} in the bins 0, (0, .25], (.25, .5], (.5, .75], (.75, 1]; None in a bin without observations.
-    Intervals are 95 % bootstraps over the pictures. The weights of a picture sum to 1 and windows overlap: what one
+    Intervals are 95 % bootstraps over the images. The weights of an image sum to 1 and windows overlap: what one
     window loses others gain, and whoever covers one covers parts of others.
 
     Raises ValueError for a model that does not weigh several windows, a box or side out of its range, a fill that is
@@ -53,12 +53,12 @@ def region_weights(observer, *, boxes=None, sides=SIDES, fill=0):
     from edram_fer.figures.region_weights import region_weights as draw  # Matplotlib only where something is drawn
     from edram_fer.figures.style import save
 
-    whole, shape, count = observer.whole, observer.images.shape[1:3], len(observer.images)
+    whole, shape, count = observer.original, observer.images.shape[1:3], len(observer.images)
     windows = whole["windows"]
-    attention.check_weighed(observer.run, windows, is_recurrent(whole))
-    level, random = level_of(fill, observer.images), np.random.default_rng(observer.seed)
+    attention.require_weighted_windows(observer.run, windows, is_recurrent(whole))
+    level, random = grey_level(fill, observer.images), np.random.default_rng(observer.seed)
     covers = _covers(BOXES if boxes is None else boxes, sides, shape, random, count)
-    weights, right, covered = [whole["weights"]], [observer.whole_right()], []
+    weights, right, covered = [whole["weights"]], [observer.original_correct()], []
     for _, mask in tqdm(covers, desc="covers", disable=None):
         changed = np.where(mask[..., None], np.uint8(round(level)), observer.images)
         found = observer.outputs(changed, np.arange(count))
@@ -71,8 +71,10 @@ def region_weights(observer, *, boxes=None, sides=SIDES, fill=0):
     names = attention.names(windows.mean(axis=0))
     result = files.plain(
         {
-            **{"split": observer.split, "pictures": count, "seed": observer.seed, "fill": level, "windows": names},
-            "whole": {name: rows[0][name] for name in ("weight", "weight_interval", "accuracy", "accuracy_interval")},
+            **{"split": observer.split, "images": count, "seed": observer.seed, "fill": level, "windows": names},
+            "original": {
+                name: rows[0][name] for name in ("weight", "weight_interval", "accuracy", "accuracy_interval")
+            },
             "covers": [
                 {**about, "covered": share.mean(axis=0), **row}
                 for (about, _), share, row in zip(covers, covered, rows[1:], strict=True)
@@ -111,12 +113,12 @@ def box_mask(name, box, shape):
 
 
 def hidden(windows, masks):
-    """Share of each window's part of the picture that is covered.
+    """Share of each window's part of the image that is covered.
 
     Args:
-        windows: [n, N, 2, 3]; masks: bool [n or 1, H, W], where the pictures are covered.
+        windows: [n, N, 2, 3]; masks: bool [n or 1, H, W], where the images are covered.
 
-    Returns: [n, N] in [0, 1]; 0 for a window beside the picture.
+    Returns: [n, N] in [0, 1]; 0 for a window beside the image.
     """
     found = np.zeros(windows.shape[:2])
     for start in range(0, len(windows), _CHUNK):
@@ -133,21 +135,21 @@ def by_share(differences, covered, names, *, subjects=None, repeats=1000, seed=0
     """The change of a window's weight by the share of it that is covered.
 
     Args:
-        differences, covered: [S, n, N] of S covers, n pictures and N windows.
+        differences, covered: [S, n, N] of S covers, n images and N windows.
         names: of the windows; subjects: optional [n], resampled together.
 
     Returns: list as "by_share" of `region_weights`, with arrays.
     """
     bins = np.where(covered > 0, np.searchsorted(EDGES, covered, side="left"), 0)
     inside = bins[..., None] == np.arange(len(EDGES))  # [S, n, N, bins]
-    per_picture = {  # [n, N, bins]: what sums over pictures are made of
+    per_image = {  # [n, N, bins]: what sums over images are made of
         "observations": inside.sum(axis=0),
         "covered": (inside * covered[..., None]).sum(axis=0),
         "difference": (inside * differences[..., None]).sum(axis=0),
     }
 
     def statistic(rows):
-        sums = {name: values[rows].sum(axis=0) for name, values in per_picture.items()}
+        sums = {name: values[rows].sum(axis=0) for name, values in per_image.items()}
         sums = {name: np.concatenate([value.sum(axis=0, keepdims=True), value]) for name, value in sums.items()}
         number = np.where(sums["observations"], sums["observations"], np.nan)
         return {
@@ -182,7 +184,7 @@ def _covers(boxes, sides, shape, random, count):
 
 
 def _rows(weights, right, observer):
-    """Mean weights and accuracies of `weights` [J, n, N] and `right` [J, n], the first of the pictures as they are, and
+    """Mean weights and accuracies of `weights` [J, n, N] and `right` [J, n], the first of the images as they are, and
     what they differ from it: a dict for each of the J."""
 
     def statistic(rows):

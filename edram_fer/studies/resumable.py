@@ -28,14 +28,14 @@ class Resumable:
         path: the .npz file; beside the arrays it holds `settings` as JSON and `done`, the number of steps.
         settings: dict of JSON values that decide the result.
         begin: function that gives the arrays before the first step.
-        again: begin again in place of what the file holds.
+        restart: begin again in place of what the file holds.
 
     Raises ValueError, naming the file, where it is damaged or was made with other settings.
     """
 
-    def __init__(self, path, settings, begin, *, again=False):
+    def __init__(self, path, settings, begin, *, restart=False):
         self.path, self.settings = Path(path), json.loads(json.dumps(settings))
-        if again or not self.path.exists():
+        if restart or not self.path.exists():
             self.arrays, self.done = begin(), 0
         else:
             self.arrays = read(self.path)
@@ -68,7 +68,7 @@ class Resumable:
         if differing:
             told = ", ".join(f"{key} {made.get(key)} there, {self.settings.get(key)} asked for" for key in differing)
             raise UserError(
-                f"{self.path} was made with other settings ({told}): ask for its own to go on with it, or "
+                f"{self.path} was made with other settings ({told}): ask for its own to resume it, or "
                 f"begin again in its place with --force"
             )
 

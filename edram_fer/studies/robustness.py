@@ -1,4 +1,4 @@
-"""How much change of a picture a run's answers bear: a growing occluder, a growing turn."""
+"""How much change of an image a run's answers bear: a growing occluder, a growing turn."""
 
 import cv2
 import numpy as np
@@ -19,16 +19,16 @@ def robustness(observer, *, sides=SIDES, angles=ANGLES):
 
     Args:
         observer: `edram_fer.studies.observer.Observer`; places and directions are drawn by its seed, once for each
-            picture, so that the square grows at its place and the turn goes on in its direction.
+            image, so that the square grows at its place and the turn goes on in its direction.
         sides: of the black square, see `occluded`; angles: of the turn, in degrees, see `rotated`.
 
-    Returns: the content of robustness.json: "split", "pictures", "seed", "most_frequent" (the accuracy of always saying
+    Returns: the content of robustness.json: "split", "images", "seed", "majority_accuracy" (the accuracy of always saying
     the most frequent class), and "occluder" and "rotation", lists of {"level", "accuracy", "interval", "drop",
-    "drop_interval"}: the drop is from the unchanged pictures. Intervals are 95 % bootstraps over the pictures.
+    "drop_interval"}: the drop is from the unchanged images. Intervals are 95 % bootstraps over the images.
 
     Raises ValueError for a side outside [0, 1], an angle outside [-180, 180], or an answer that is not finite.
     """
-    from edram_fer.figures.by_run import robustness_curves  # Matplotlib only where something is drawn
+    from edram_fer.figures.multi_run import robustness_curves  # Matplotlib only where something is drawn
     from edram_fer.figures.style import save
 
     for name, values, low, high in (("side", sides, 0, 1), ("angle", angles, -180, 180)):
@@ -39,38 +39,38 @@ def robustness(observer, *, sides=SIDES, angles=ANGLES):
     random = np.random.default_rng(observer.seed)
     places, ways = random.uniform(size=(count, 2)), random.choice((-1, 1), count)
     jobs = [("occluder", side) for side in sorted(sides)] + [("rotation", angle) for angle in sorted(angles)]
-    right = {("whole", 0): observer.whole_right()}
+    right = {("whole", 0): observer.original_correct()}
     for kind, level in tqdm(jobs, desc="changes", disable=None):
         if kind == "occluder":
-            right[kind, level] = observer.right(occluded(observer.images, level, places), np.arange(count))
+            right[kind, level] = observer.correct(occluded(observer.images, level, places), np.arange(count))
         else:
             points = observer.landmarks
             points = None if points is None else turned(points, level * ways, observer.images.shape[1:3])
-            right[kind, level] = observer.right(rotated(observer.images, level * ways), np.arange(count), points)
+            right[kind, level] = observer.correct(rotated(observer.images, level * ways), np.arange(count), points)
     rows = _rows(right, observer)
     result = {
         "split": observer.split,
-        "pictures": count,
+        "images": count,
         "seed": observer.seed,
-        "most_frequent": float(np.bincount(observer.labels).max() / count),
+        "majority_accuracy": float(np.bincount(observer.labels).max() / count),
         **{kind: [{"level": level, **rows[kind, level]} for k, level in jobs if k == kind] for kind in CHANGES},
     }
     files.write_json(observer.run / FILE, result)
     save(
-        robustness_curves(rows_of(result, observer.run.name), [observer.run.name]),
+        robustness_curves(table_rows(result, observer.run.name), [observer.run.name]),
         observer.run / layout.FIGURES / FIGURE,
     )
     return result
 
 
-def rows_of(result, run):
+def table_rows(result, run):
     """A row for each change and level of what `robustness` gives of a run.
 
     Returns: dicts of run, its name; change, of `CHANGES`, and level; accuracy and drop, its fall from the unchanged
-    pictures, with 95 % intervals (low, high, drop_low, drop_high); pictures and seed, of their choice; most_frequent,
+    images, with 95 % intervals (low, high, drop_low, drop_high); images and seed, of their choice; majority_accuracy,
     the accuracy of always saying their most frequent class.
     """
-    about, rows = {name: result[name] for name in ("pictures", "seed", "most_frequent")}, []
+    about, rows = {name: result[name] for name in ("images", "seed", "majority_accuracy")}, []
     for change in CHANGES:
         for found in result[change]:
             (low, high), (drop_low, drop_high) = found["interval"], found["drop_interval"]
@@ -81,7 +81,7 @@ def rows_of(result, run):
 
 
 def occluded(images, share, places, fill=0):
-    """Pictures with a square in each.
+    """Images with a square in each.
 
     Args:
         images: uint8 [n, H, W, C].
@@ -94,13 +94,13 @@ def occluded(images, share, places, fill=0):
     side = round(share * min(images.shape[1:3]))
     room = np.array(images.shape[1:3]) - side
     changed = np.array(images)
-    for picture, (top, left) in zip(changed, np.rint(places * room).astype(int), strict=True):
-        picture[top : top + side, left : left + side] = fill
+    for image, (top, left) in zip(changed, np.rint(places * room).astype(int), strict=True):
+        image[top : top + side, left : left + side] = fill
     return changed
 
 
 def rotated(images, angles):
-    """Pictures uint8 [n, H, W, C], each turned about its middle by `angles` [n] in degrees, counter-clockwise:
+    """Images uint8 [n, H, W, C], each turned about its middle by `angles` [n] in degrees, counter-clockwise:
     bilinear, the border repeated outward."""
     height, width = images.shape[1:3]
     changed = np.empty_like(images)
@@ -112,7 +112,7 @@ def rotated(images, angles):
 
 
 def turned(points, angles, shape):
-    """Points (x, y) [n, m, 2] in pixels of pictures of `shape` (H, W), turned with them as by `rotated`."""
+    """Points (x, y) [n, m, 2] in pixels of images of `shape` (H, W), turned with them as by `rotated`."""
     middle = (np.array(shape[::-1]) - 1) / 2
     c, s = np.cos(np.radians(angles)), np.sin(np.radians(angles))
     matrices = np.stack([np.stack([c, s], axis=-1), np.stack([-s, c], axis=-1)], axis=-2)
@@ -120,7 +120,7 @@ def turned(points, angles, shape):
 
 
 def _rows(right, observer):
-    """{key: accuracy, its fall from the whole pictures, and both intervals} of {key: bool [n]}."""
+    """{key: accuracy, its fall from the whole images, and both intervals} of {key: bool [n]}."""
     names, values = list(right), np.array(list(right.values()), float)
 
     def statistic(rows):

@@ -14,9 +14,9 @@ from edram_fer.errors import UserError
 from edram_fer.evaluation import evaluate
 from edram_fer.figures.run import draw
 from edram_fer.recipes import recipe as recipes
-from edram_fer.recipes.settings import value_of
+from edram_fer.recipes.settings import parse_value
 from edram_fer.run import checkpoints, layout
-from edram_fer.run.evaluated import Evaluated
+from edram_fer.run.evaluated_run import EvaluatedRun
 from edram_fer.training import loop
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def grid(name, vary, seeds=1, settings=()):
         raise UserError(f"seeds: expected at least 1, got {seeds}")
     runs, base = {}, recipes.override(recipes.get(name), settings)
     for values in itertools.product(*vary.values()):
-        chosen = [f"{key}={value_of(value)}" for key, value in zip(vary, values, strict=True)]
+        chosen = [f"{key}={parse_value(value)}" for key, value in zip(vary, values, strict=True)]
         for seed in range(base.seed, base.seed + seeds):
             folder = "-".join([*chosen, f"seed={seed}"]).replace("/", "_").replace("None", "none")
             if folder in runs:
@@ -110,7 +110,7 @@ def _statement(run, recipe, splits, data_dir, verbose):
             loop.train(recipe, run, data_dir=data_dir, verbose=verbose)
         if not _is_evaluated(run, splits):
             evaluate.evaluate(run, splits=splits, data_dir=data_dir)
-            draw(run, functools.partial(Evaluated(run).pictures, data_dir=data_dir))
+            draw(run, functools.partial(EvaluatedRun(run).features, data_dir=data_dir))
     except (ValueError, FloatingPointError) as error:
         return {"status": f"failed: {error}"}
     scored = layout.read_metrics(run / layout.METRICS)["splits"]

@@ -8,8 +8,8 @@ from keras import ops
 class MovingAverage(keras.callbacks.Callback):
     """Averages the weights after each training step: theta' <- d theta' + (1 - d) theta.
 
-    With d = min(decay, (1 + n) / (10 + n)) after n steps, as in tf.train.ExponentialMovingAverage, so that the drawn
-    weights are soon forgotten. Averages of weights: Polyak, Juditsky 1992 (SIAM J. Control Optim. 30:838). The moving
+    With d = min(decay, (1 + n) / (10 + n)) after n steps, as in tf.train.ExponentialMovingAverage, so that the
+    initial weights are soon forgotten. Averages of weights: Polyak, Juditsky 1992 (SIAM J. Control Optim. 30:838). The moving
     statistics of batch normalisation are averaged too: those of the last steps would not fit averaged kernels.
 
     Keras' own `use_ema` will not do: it leaves these statistics out, puts the average in the place of the weights at

@@ -12,10 +12,10 @@ from edram_fer import files
 from edram_fer.attention.windows import COLLAPSED
 from edram_fer.errors import DivergedError
 from edram_fer.run import checkpoints, layout
-from edram_fer.training.metrics import MostFrequent
+from edram_fer.training.metrics import DominantClassShare
 
 log = logging.getLogger(__name__)
-ONE_CLASS = 0.99  # share of the validation pictures
+ONE_CLASS = 0.99  # share of the validation images
 
 
 class Progress(keras.callbacks.ProgbarLogger):
@@ -87,13 +87,13 @@ class Log(keras.callbacks.Callback):
 
     Args:
         run, history: the folder; the rows so far.
-        fixed_first: the first window is the same for all pictures; given: all may be, and nothing is wrong with that.
+        fixed_first: the first window is the same for all images; predefined: all may be, and nothing is wrong with that.
     """
 
-    def __init__(self, run, history, fixed_first, given=False):
+    def __init__(self, run, history, fixed_first, predefined=False):
         super().__init__()
         self.path, self.history = Path(run) / layout.HISTORY, history
-        self.fixed_first, self.given = fixed_first, given
+        self.fixed_first, self.predefined = fixed_first, predefined
         self.begin = time.monotonic()
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -113,28 +113,28 @@ class Log(keras.callbacks.Callback):
         self._warn_of_one_class(logs)
 
     def _tell_glimpses(self, logs):
-        """Mean and standard deviation over the validation pictures: centre in [-1, 1], zoom as a share of the side."""
+        """Mean and standard deviation over the validation images: centre in [-1, 1], zoom as a share of the side."""
         for step in _steps(logs):
             told = [logs[f"val_{name}_{step}{end}"] for name in ("x", "y", "zoom") for end in ("", "_sd")]
             log.info("glimpse %d: x %.2f ± %.2f, y %.2f ± %.2f, zoom %.2f ± %.2f", step, *told)
 
     def _warn_of_one_class(self, logs):
-        if (share := logs[f"val_emotion_{MostFrequent.NAME}"]) > ONE_CLASS:
+        if (share := logs[f"val_emotion_{DominantClassShare.NAME}"]) > ONE_CLASS:
             log.warning(
-                "the model has fallen into one class: it calls %.1f %% of the validation pictures the same (accuracy "
+                "the model has fallen into one class: it calls %.1f %% of the validation images the same (accuracy "
                 "%.4f); a smaller learning rate often cures it",
                 *(100 * share, logs["val_emotion_accuracy"]),
             )
 
     def _warn(self, logs):
         steps = _steps(logs)
-        if len(steps) < 2 or self.given:
+        if len(steps) < 2 or self.predefined:
             return  # one fixed window, or a model that does not glimpse again
         for step in steps[1 if self.fixed_first else 0 :]:
             spread = np.sqrt((logs[f"val_x_{step}_sd"] ** 2 + logs[f"val_y_{step}_sd"] ** 2) / 2)
             if spread < COLLAPSED:
                 log.warning(
-                    "glimpse %d has collapsed: its centre scatters by %.4f (of [-1, 1]) over the validation pictures, "
+                    "glimpse %d has collapsed: its centre scatters by %.4f (of [-1, 1]) over the validation images, "
                     "less than %.2f: it looks at the same place on every face",
                     *(step, spread, COLLAPSED),
                 )

@@ -11,11 +11,11 @@ import numpy as np
 from edram_fer import data, files, models
 from edram_fer.data.batches import Batches
 from edram_fer.errors import ExistingRunError, UserError
-from edram_fer.preprocessing.datasets.writing import alone_in
+from edram_fer.preprocessing.datasets.writing import exclusive_lock
 from edram_fer.run import checkpoints, environment, layout
 from edram_fer.training import callbacks, losses, optimizer
 from edram_fer.training.averaging import MovingAverage
-from edram_fer.training.metrics import FinalAccuracy, MostFrequent, WindowStatistics
+from edram_fer.training.metrics import DominantClassShare, FinalAccuracy, WindowStatistics
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +37,8 @@ def train(recipe, run, *, data_dir=None, verbose="auto"):
     run = Path(run)
     _check_free(run)
     described = data.describe(recipe.data, data_dir=data_dir)
-    setting = _Setting(recipe, run, described, data_dir)  # before the folder: a bad recipe leaves no run behind
-    with alone_in(run / layout.CHECKPOINTS, "training"):
+    setting = _TrainingSetup(recipe, run, described, data_dir)  # before the folder: a bad recipe leaves no run behind
+    with exclusive_lock(run / layout.CHECKPOINTS, "training"):
         _check_free(run)  # still
         environment.record(run, recipe, described, data_dir)
         files.write_json(run / layout.RECIPE, recipe.to_json())  # from here on it can be resumed
@@ -48,25 +48,25 @@ def train(recipe, run, *, data_dir=None, verbose="auto"):
 def _check_free(run):
     """Raise FileExistsError where a run lies in the folder, NotADirectoryError where a file is in its way."""
     if (run / layout.RECIPE).exists():
-        raise ExistingRunError(f"{run} already holds a run: go on with --resume {run}, or name another folder")
+        raise ExistingRunError(f"{run} already holds a run: continue it with --resume {run}, or name another folder")
     nearest = next(place for place in (run, *run.absolute().parents) if place.exists())
     if not nearest.is_dir():
         raise ExistingRunError(f"expected a folder for the run at {run}, found the file {nearest}")
 
 
 def resume(run, *, data_dir=None, verbose="auto"):
-    """Go on with a run as if it had never been stopped: on CPU the weights will be the same, bit for bit.
+    """Resume a run as if it had never been stopped: on CPU the weights will be the same, bit for bit.
 
     That holds in float32; in mixed_bfloat16 TensorFlow itself does not always repeat a run exactly.
 
     Raises as `train`, and ValueError for a damaged checkpoint, one of another model, or a data set that has changed.
-    Only one process can go on with a run: a second one raises BlockingIOError.
+    Only one process can resume a run: a second one raises BlockingIOError.
     """
     run = Path(run)
     recipe, before = checkpoints.read_recipe(run), environment.read(run)
     data_dir = before["data_dir"] if data_dir is None else data_dir
     if before.get("finished"):
-        log.info("%s is finished: nothing to go on with", run)
+        log.info("%s is finished: nothing to resume", run)
         return
     described = data.describe(recipe.data, data_dir=data_dir)
     if described["fingerprint"] != before["data"]["fingerprint"]:
@@ -74,16 +74,16 @@ def resume(run, *, data_dir=None, verbose="auto"):
             f"{recipe.data} has changed since the run began: expected fingerprint {before['data']['fingerprint']}, "
             f"found {described['fingerprint']}"
         )
-    with alone_in(run / layout.CHECKPOINTS, "training"):
+    with exclusive_lock(run / layout.CHECKPOINTS, "training"):
         files.remove_leftovers(run)
-        setting = _Setting(recipe, run, described, data_dir)
+        setting = _TrainingSetup(recipe, run, described, data_dir)
         if (run / layout.LATEST).exists():
             setting.checkpoint.read(setting.model)
         environment.record(run, recipe, described, data_dir)
         _fit(setting, verbose)
 
 
-class _Setting:
+class _TrainingSetup:
     """What `fit` needs: model, batches, callbacks."""
 
     def __init__(self, recipe, run, described, data_dir):
@@ -98,7 +98,7 @@ class _Setting:
         self.recipe, self.run = recipe, run
         self.model = build(recipe, described)
         if recipe.initial_weights and not (self.run / layout.LATEST).exists():
-            counts = checkpoints.begin_with(self.model, recipe.initial_weights)
+            counts = checkpoints.initialise_from(self.model, recipe.initial_weights)
             log.info("%d of %d variables changed to those of %s", *counts, recipe.initial_weights)
         outputs = self.model.output_shapes
         self.training, self.validation = batches(recipe, self.model, data_dir)
@@ -117,7 +117,7 @@ class _Setting:
                 run,
                 self.history,
                 fixed_first=recipe.options.get("first_glimpse") == "whole",
-                given="emitted" not in outputs,
+                predefined="emitted" not in outputs,
             ),
             self.best,
         ]
@@ -138,7 +138,7 @@ def make_reproducible(seed):
 
 
 def build(recipe, described):
-    """The recipe's model for pictures as `data.describe` tells of them."""
+    """The recipe's model for images as `data.describe` tells of them."""
     return models.build(
         recipe.model,
         image_size=tuple(described["image_size"]),
@@ -158,7 +158,7 @@ def batches(recipe, model, data_dir):
     squashed = limit is not None and recipe.options.get("zoom_mode", "squash") == "squash"
     zoom = min(recipe.zoom_target, limit) if squashed else recipe.zoom_target
     # Keras wants a target for every output; but for the emitted matrices nothing looks at these constants.
-    affect = model.knows_affect
+    affect = model.predicts_affect
     told = ("emotion", "affect") if affect else ("emotion",)
     constants = {name: np.zeros((), "float32") for name in model.output_shapes if name not in told}
     if "emitted" in constants:
@@ -200,7 +200,7 @@ def compile_model(model, recipe, training):
         "windows": (losses.GuideLoss(), recipe.guide_weight),
         "attention": (losses.RegionBiasedLoss(model.arguments.get("margin", 0.0)), recipe.region_weight),
     }
-    idle = {"affect": not model.knows_affect, "windows": not recipe.guide}
+    idle = {"affect": not model.predicts_affect, "windows": not recipe.guide}
     learned = [name for name in model.output_shapes if not idle.get(name)]
     terms = {name: term for name, term in terms.items() if name in learned}
     windows = WindowStatistics(model.output_shapes["windows"][1])
@@ -208,11 +208,11 @@ def compile_model(model, recipe, training):
         optimizer=optimizer.make(recipe, training.steps, model.trainable_variables),
         loss={name: loss for name, (loss, _) in terms.items()},
         loss_weights={name: weight for name, (_, weight) in terms.items()},
-        metrics={"emotion": [FinalAccuracy(), MostFrequent(len(recipe.classes))], "windows": [windows]},
+        metrics={"emotion": [FinalAccuracy(), DominantClassShare(len(recipe.classes))], "windows": [windows]},
     )
     model.optimizer.build(model.trainable_variables)
     parts = [f"{name}_loss" for name in terms] if len(terms) > 1 else []
-    names = ("loss", *parts, "emotion_accuracy", f"emotion_{MostFrequent.NAME}", *windows.result())
+    names = ("loss", *parts, "emotion_accuracy", f"emotion_{DominantClassShare.NAME}", *windows.result())
     return [f"val_{name}" for name in names]
 
 

@@ -12,18 +12,18 @@ ALL_ENTRIES = ((1.0, 0.5, 1.0), (0.5, 1.0, 1.0))
 
 
 def class_weights(counts):
-    """w_i = sqrt(N / (N_i * K)) from the pictures per class of the training split in use; 0 for an empty class.
+    """w_i = sqrt(N / (N_i * K)) from the images per class of the training split in use; 0 for an empty class.
 
     Args:
-        counts: pictures per class, K numbers.
+        counts: images per class, K numbers.
 
     Returns: NumPy float32 [K].
 
-    Raises ValueError when there is no picture at all.
+    Raises ValueError when there is no image at all.
     """
     counts = np.asarray(counts, "float64")
     if counts.sum() <= 0:
-        raise UserError("class weights: the training split holds no picture of any class")
+        raise UserError("class weights: the training split holds no image of any class")
     present = counts > 0
     return np.sqrt(counts.sum() / (np.where(present, counts, 1) * len(counts)) * present).astype("float32")
 
@@ -35,7 +35,7 @@ def are_probabilities(y_true, classes):
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class EmotionLoss(keras.losses.Loss):
-    """Cross-entropy at every step, averaged over the steps, times the weight of the picture's true class.
+    """Cross-entropy at every step, averaged over the steps, times the weight of the image's true class.
 
     Of probabilities p in the place of a class it is sum_k p_k times the loss of class k, its weight and smoothing
     included: that of mixed labels is the mixture of their losses.
@@ -78,9 +78,9 @@ class EmotionLoss(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class AffectLoss(keras.losses.Loss):
-    """Squared error of valence and arousal, summed over the two, mean over the steps, over the pictures that have both.
+    """Squared error of valence and arousal, summed over the two, mean over the steps, over the images that have both.
 
-    A picture with an unknown value, -2, counts neither in the sum nor in the number. Call: y_true [B, 2]; y_pred
+    An image with an unknown value, -2, counts neither in the sum nor in the number. Call: y_true [B, 2]; y_pred
     [B, T, 2].
     """
 

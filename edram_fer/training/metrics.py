@@ -8,7 +8,7 @@ from edram_fer.training.losses import are_probabilities
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class FinalAccuracy(keras.metrics.Mean):
-    """Share of pictures whose class is the largest logit of the last step.
+    """Share of images whose class is the largest logit of the last step.
 
     y_true int [B], or probabilities [B, K], of which the class is the largest; y_pred [B, T, K].
     """
@@ -25,13 +25,13 @@ class FinalAccuracy(keras.metrics.Mean):
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
-class MostFrequent(keras.metrics.Metric):
-    """Share of the pictures that are called what most are called by the last step: 1 of a model that knows one class.
+class DominantClassShare(keras.metrics.Metric):
+    """Share of the images that are called what most are called by the last step: 1 of a model that knows one class.
 
     y_true is not looked at; y_pred [B, T, K].
     """
 
-    NAME = "most_frequent"
+    NAME = "dominant_class_share"
 
     def __init__(self, classes, name=NAME, **kwargs):
         super().__init__(name=name, **kwargs)
@@ -51,7 +51,7 @@ class MostFrequent(keras.metrics.Metric):
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class WindowStatistics(keras.metrics.Metric):
-    """Mean and standard deviation over the pictures of each window's centre and zoom = sqrt(area).
+    """Mean and standard deviation over the images of each window's centre and zoom = sqrt(area).
 
     `result` is a dict with, for each step t from 1, "x_t", "y_t" and "zoom_t" and the same with "_sd": centres in
     [-1, 1], zoom as a share of the image's side. Call: y_true is not looked at; y_pred windows [B, N, 2, 3].

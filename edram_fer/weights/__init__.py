@@ -25,7 +25,7 @@ def names():
     return sorted(path.stem for path in FOLDER.glob("*.keras"))
 
 
-def path_of(name):
+def model_path(name):
     """The .keras file of one of `names()`."""
     return FOLDER / f"{name}.keras"
 

@@ -11,17 +11,17 @@ from keras import ops
 from edram_fer.errors import UserError
 from edram_fer.models.contract import (
     FERModel,
+    check_bool,
+    check_choice,
+    check_fraction,
     check_image_and_classes,
+    check_integer,
     is_number,
-    one_of,
-    share,
-    true_or_false,
     unknown_affect,
-    whole_number,
 )
 from edram_fer.models.deep_emotion.features import FeatureExtractor, Trunk
-from edram_fer.models.deep_emotion.initializers import drawn
-from edram_fer.models.deep_emotion.localisation import READINGS, LocalisationNetwork
+from edram_fer.models.deep_emotion.initializers import make_initializer
+from edram_fer.models.deep_emotion.localisation import INTERPRETATIONS, LocalisationNetwork
 from edram_fer.models.spatial_transformer import IDENTITY, sample
 
 VARIANTS = {  # what None stands for
@@ -59,7 +59,7 @@ class DeepEmotion(FERModel):
         localisation_rate: share of the learning rate, in (0, 1], see edram_fer.models.slow; None: 1, in `plus` .1.
         initializer: of the kernels, "normal", N(0, .05) as published, or "he"; None: "normal" in `paper`, else "he".
         dropout: share of the features set to 0 while training (the paper's is not known); seed: of its random numbers.
-        penalty: lambda of the paper's loss, lambda * squared norm of the kernels of the last two dense layers (the
+        l2_penalty: lambda of the paper's loss, lambda * squared norm of the kernels of the last two dense layers (the
             affect layer stays free); it is part of model.losses, so that `fit` adds it.
         units: of the first dense layer; None: 50, in `plus` 256.
         hidden_activation: of that layer, "relu", which public code has and without which the two dense layers are one
@@ -91,7 +91,7 @@ class DeepEmotion(FERModel):
         localisation_rate=None,
         initializer=None,
         dropout=0.5,
-        penalty=0.0,
+        l2_penalty=0.0,
         units=None,
         hidden_activation="relu",
         trunk_filters=(64, 128, 256),
@@ -102,20 +102,20 @@ class DeepEmotion(FERModel):
         super().__init__(autocast=False, **kwargs)
         given = {**locals()}
         self.arguments = {name: given[name] for name in _ARGUMENTS}
-        one_of("variant", variant, VARIANTS)
+        check_choice("variant", variant, VARIANTS)
         resolved = {k: own if given[k] is None else given[k] for k, own in VARIANTS[variant].items()}
         self.arguments |= resolved
         _check(**self.arguments)
         policy = self.dtype_policy
         self.localisation = None
         if transformer:
-            reading, bound, rate, start, _ = resolved.values()
-            self.localisation = LocalisationNetwork(reading, bound, rate, start)
+            interpretation, bound, rate, start, _ = resolved.values()
+            self.localisation = LocalisationNetwork(interpretation, bound, rate, start)
         self._make_features(policy)
         self.flatten = keras.layers.Flatten(dtype=policy)
         self.drop = keras.layers.Dropout(dropout, seed=seed, dtype=policy)
-        self.hidden = self._dense(self.arguments["units"], penalty, activation=hidden_activation, dtype=policy)
-        self.emotion_head = self._dense(classes, penalty, dtype="float32")
+        self.hidden = self._dense(self.arguments["units"], l2_penalty, activation=hidden_activation, dtype=policy)
+        self.emotion_head = self._dense(classes, l2_penalty, dtype="float32")
         self.affect_head = self._dense(2, 0.0, activation="tanh", dtype="float32") if affect else None
         self.build_for_image()
 
@@ -132,9 +132,9 @@ class DeepEmotion(FERModel):
             filters = self.arguments["trunk_filters"]
             self.before, self.after = Trunk(filters[:2], **options), Trunk(filters[2:], **options)
 
-    def _dense(self, units, penalty, **options):
-        regularizer = keras.regularizers.L2(penalty) if penalty else None
-        start = drawn(self.arguments["initializer"])
+    def _dense(self, units, l2_penalty, **options):
+        regularizer = keras.regularizers.L2(l2_penalty) if l2_penalty else None
+        start = make_initializer(self.arguments["initializer"])
         return keras.layers.Dense(units, kernel_initializer=start, kernel_regularizer=regularizer, **options)
 
     def call(self, inputs, training=False):
@@ -167,33 +167,33 @@ class DeepEmotion(FERModel):
 
 
 _ARGUMENTS = (
-    *("image_size", "channels", "classes", "variant", "transformer", "affect", "localisation", "bound", "penalty"),
+    *("image_size", "channels", "classes", "variant", "transformer", "affect", "localisation", "bound", "l2_penalty"),
     *("localisation_rate", "initializer", "dropout", "units", "hidden_activation", "trunk_filters"),
     *("batch_norm_momentum", "seed"),
 )
 
 
 def _check(*, image_size, channels, classes, transformer, localisation, bound, localisation_rate, **arguments):
-    one_of("localisation", localisation, READINGS)
-    one_of("initializer", arguments["initializer"], ("normal", "he"))
-    one_of("hidden_activation", arguments["hidden_activation"], ("relu", "linear"))
-    true_or_false("transformer", transformer)
-    true_or_false("affect", arguments["affect"])
-    whole_number("seed", arguments["seed"], 0)
-    smallest = max(SMALLEST_IMAGE, READINGS[localisation][-1] if transformer else 0)
+    check_choice("localisation", localisation, INTERPRETATIONS)
+    check_choice("initializer", arguments["initializer"], ("normal", "he"))
+    check_choice("hidden_activation", arguments["hidden_activation"], ("relu", "linear"))
+    check_bool("transformer", transformer)
+    check_bool("affect", arguments["affect"])
+    check_integer("seed", arguments["seed"], 0)
+    smallest = max(SMALLEST_IMAGE, INTERPRETATIONS[localisation][-1] if transformer else 0)
     check_image_and_classes(image_size, channels, classes, smallest)
     for name in ("dropout", "batch_norm_momentum"):
-        share(name, arguments[name])
-    whole_number("units", arguments["units"], 1)
+        check_fraction(name, arguments[name])
+    check_integer("units", arguments["units"], 1)
     for name, value in {"localisation_rate": localisation_rate, "bound": bound}.items():
         if name == "bound" and value is None:
             continue
         if not is_number(value) or not 0 < value <= 1:
             raise UserError(f"{name}: expected a number in (0, 1], got {value!r}")
-    penalty, filters = arguments["penalty"], arguments["trunk_filters"]
-    if not is_number(penalty) or not 0 <= penalty < float("inf"):
-        raise UserError(f"penalty: expected a number of at least 0, got {penalty!r}")
+    l2_penalty, filters = arguments["l2_penalty"], arguments["trunk_filters"]
+    if not is_number(l2_penalty) or not 0 <= l2_penalty < float("inf"):
+        raise UserError(f"l2_penalty: expected a number of at least 0, got {l2_penalty!r}")
     if not isinstance(filters, (tuple, list)) or len(filters) not in (3, 4):
         raise UserError(f"trunk_filters: expected three or four numbers of filters, got {filters!r}")
     for count in filters:
-        whole_number("trunk_filters", count, 1)
+        check_integer("trunk_filters", count, 1)

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from edram_fer.models.batch_norm import StepBatchNormalization
-from edram_fer.models.deep_emotion.initializers import drawn
+from edram_fer.models.deep_emotion.initializers import make_initializer
 
 FILTERS = 10
 
@@ -25,7 +25,8 @@ class FeatureExtractor(keras.layers.Layer):
         self.batch_norm, self.initializer, self.momentum = batch_norm, initializer, momentum
         policy = self.dtype_policy
         self.convolutions = [
-            keras.layers.Conv2D(FILTERS, 3, kernel_initializer=drawn(initializer), dtype=policy) for _ in range(4)
+            keras.layers.Conv2D(FILTERS, 3, kernel_initializer=make_initializer(initializer), dtype=policy)
+            for _ in range(4)
         ]
         self.norm = StepBatchNormalization(momentum=momentum, dtype=policy) if batch_norm else None
         self.pool = keras.layers.MaxPooling2D(2, dtype=policy)
@@ -68,7 +69,7 @@ class Trunk(keras.layers.Layer):
         widths = [n for n in self.filters for _ in range(2)]
         self.convolutions = [
             keras.layers.Conv2D(
-                n, 3, padding="same", use_bias=False, kernel_initializer=drawn(initializer), dtype=policy
+                n, 3, padding="same", use_bias=False, kernel_initializer=make_initializer(initializer), dtype=policy
             )
             for n in widths
         ]

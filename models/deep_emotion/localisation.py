@@ -4,11 +4,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from edram_fer.models.deep_emotion.initializers import drawn
+from edram_fer.models.deep_emotion.initializers import make_initializer
 from edram_fer.models.slow import SlowConv2D, SlowDense
 from edram_fer.models.spatial_transformer import IDENTITY
 
-READINGS = {  # sides of the two kernels, padding, pool, smallest image that leaves one point
+INTERPRETATIONS = {  # sides of the two kernels, padding, pool, smallest image that leaves one point
     "narrow": ((3, 3), "same", 4, 16),
     "wide": ((3, 3), "valid", 2, 10),
     "public": ((7, 5), "valid", 2, 18),
@@ -31,7 +31,7 @@ class LocalisationNetwork(keras.layers.Layer):
     window is mirrored or flat.
 
     Args:
-        reading: "narrow", "wide" or "public".
+        interpretation: "narrow", "wide" or "public".
         bound: None, or the largest distance of theta's entries from those of the identity.
         rate: share of the learning rate that this network has, see edram_fer.models.slow.
         initializer: of the other kernels, "normal" or "he".
@@ -39,18 +39,18 @@ class LocalisationNetwork(keras.layers.Layer):
     Call arguments: image [B, H, W, C]. Returns theta float32 [B, 2, 3].
     """
 
-    def __init__(self, reading="narrow", bound=None, rate=1.0, initializer="normal", **kwargs):
+    def __init__(self, interpretation="narrow", bound=None, rate=1.0, initializer="normal", **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
-        self.reading, self.bound, self.rate, self.initializer = reading, bound, rate, initializer
-        sides, padding, pool, _ = READINGS[reading]
+        self.interpretation, self.bound, self.rate, self.initializer = interpretation, bound, rate, initializer
+        sides, padding, pool, _ = INTERPRETATIONS[interpretation]
         options = {"rate": rate, "dtype": "float32"}
         self.convolutions = [
-            SlowConv2D(n, side, padding=padding, kernel_initializer=drawn(initializer, rate), **options)
+            SlowConv2D(n, side, padding=padding, kernel_initializer=make_initializer(initializer, rate), **options)
             for n, side in zip(FILTERS, sides, strict=True)
         ]
         self.pool = keras.layers.MaxPooling2D(pool, dtype="float32")
         self.flatten = keras.layers.Flatten(dtype="float32")
-        self.hidden = SlowDense(UNITS, "relu", kernel_initializer=drawn(initializer, rate), **options)
+        self.hidden = SlowDense(UNITS, "relu", kernel_initializer=make_initializer(initializer, rate), **options)
         start = np.ravel(IDENTITY).astype("float32") / rate if bound is None else np.zeros(6, "float32")
         self.theta = SlowDense(6, kernel_initializer="zeros", bias_initializer=start, **options)
 
@@ -69,7 +69,7 @@ class LocalisationNetwork(keras.layers.Layer):
     def get_config(self):
         return {
             **super().get_config(),
-            "reading": self.reading,
+            "interpretation": self.interpretation,
             "bound": self.bound,
             "rate": self.rate,
             "initializer": self.initializer,

@@ -8,16 +8,16 @@ import keras
 from keras import ops
 
 from edram_fer.errors import UserError
-from edram_fer.models.batch_norm import CHOICES
+from edram_fer.models.batch_norm import BATCH_NORM_MODES
 from edram_fer.models.contract import (
     FERModel,
+    check_bool,
+    check_choice,
+    check_filters,
+    check_fraction,
     check_image_and_classes,
-    filter_counts,
-    one_of,
-    share,
-    true_or_false,
+    check_integer,
     unknown_affect,
-    whole_number,
 )
 from edram_fer.models.edram.cell import EDRAMCell
 from edram_fer.models.edram.context import ContextNetwork
@@ -173,19 +173,19 @@ _ARGUMENTS = (
 
 def _check(*, image_size, channels, classes, batch_norm, first_glimpse, rotation, sensor, **arguments):
     check_image_and_classes(image_size, channels, classes, smallest_side=12)
-    whole_number("glimpse_size", arguments["glimpse_size"], SMALLEST_GLIMPSE)
+    check_integer("glimpse_size", arguments["glimpse_size"], SMALLEST_GLIMPSE)
     for name in ("glimpses", "classification_units", "location_units", "glimpse_units", "head_units"):
-        whole_number(name, arguments[name], 1)
-    filter_counts("glimpse_filters", arguments["glimpse_filters"], 6)
-    filter_counts("context_filters", arguments["context_filters"], 3)
+        check_integer(name, arguments[name], 1)
+    check_filters("glimpse_filters", arguments["glimpse_filters"], 6)
+    check_filters("context_filters", arguments["context_filters"], 3)
     for name in ("batch_norm_momentum", "dropout"):
-        share(name, arguments[name])
-    one_of("batch_norm", batch_norm, CHOICES)
-    one_of("first_glimpse", first_glimpse, FIRST_GLIMPSES)
+        check_fraction(name, arguments[name])
+    check_choice("batch_norm", batch_norm, BATCH_NORM_MODES)
+    check_choice("first_glimpse", first_glimpse, FIRST_GLIMPSES)
     if arguments["context_activation"] not in (None, "tanh"):
         raise UserError(f"context_activation: expected None or 'tanh', got {arguments['context_activation']!r}")
-    true_or_false("affect", arguments["affect"])
-    true_or_false("rotation", rotation)
-    whole_number("seed", arguments["seed"], 0)
+    check_bool("affect", arguments["affect"])
+    check_bool("rotation", rotation)
+    check_integer("seed", arguments["seed"], 0)
     if sensor not in ("gather", "separable") or (sensor == "separable" and rotation):
         raise UserError(f"sensor: expected 'gather', or with rotation=False 'separable', got {sensor!r}")

@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from edram_fer.errors import UserError
-from edram_fer.models.contract import whole_number
+from edram_fer.models.contract import check_integer
 from edram_fer.models.spatial_transformer import IDENTITY
 
 
@@ -105,7 +105,7 @@ class RandomCrops(keras.layers.Layer):
 
     def __init__(self, count=5, smallest=0.7, largest=0.95, seed=0, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
-        whole_number("crop_count", count, 1)
+        check_integer("crop_count", count, 1)
         self.count, self.smallest, self.largest, self.seed = count, smallest, largest, seed
         self.generator = keras.random.SeedGenerator(seed)
         numbers_ = np.random.default_rng(seed).uniform(size=(1, count, 3)).astype("float32")

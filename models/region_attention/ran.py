@@ -12,12 +12,12 @@ from keras import ops
 from edram_fer.errors import UserError
 from edram_fer.models.contract import (
     FERModel,
+    check_bool,
+    check_choice,
+    check_fraction,
     check_image_and_classes,
-    one_of,
-    share,
-    true_or_false,
+    check_integer,
     unknown_affect,
-    whole_number,
 )
 from edram_fer.models.region_attention.attention import NORMS, RelationAttention, SelfAttention
 from edram_fer.models.region_attention.crops import check_radius
@@ -187,17 +187,17 @@ def _check(*, image_size, channels, classes, crop_size, **arguments):
     """What the parts do not check themselves."""
     choices = {"backbone": BACKBONES, "attention": ATTENTIONS, "attention_norm": NORMS, "stem": STEMS}
     for name, known in choices.items():
-        one_of(name, arguments[name], known)
+        check_choice(name, arguments[name], known)
     for name in ("fold_crops", "affect"):
-        true_or_false(name, arguments[name])
-    whole_number("seed", arguments["seed"], 0)
-    whole_number("crop_count", arguments["crop_count"], 1)
+        check_bool(name, arguments[name])
+    check_integer("seed", arguments["seed"], 0)
+    check_integer("crop_count", arguments["crop_count"], 1)
     check_radius(arguments["landmark_radius"])
     smallest = BACKBONES[arguments["backbone"]][0].smallest_side(arguments["stem"])
     check_image_and_classes(image_size, channels, classes, 2 if crop_size is not None else smallest)
     if crop_size is not None:
         pair = isinstance(crop_size, (tuple, list)) and len(crop_size) == 2
         for side in crop_size if pair else (crop_size,):
-            whole_number("crop_size", side, smallest)
+            check_integer("crop_size", side, smallest)
     for name in ("margin", "dropout", "batch_norm_momentum"):
-        share(name, arguments[name])
+        check_fraction(name, arguments[name])

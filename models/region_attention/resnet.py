@@ -5,7 +5,7 @@ from keras import ops
 
 from edram_fer.errors import UserError
 from edram_fer.models.batch_norm import StepBatchNormalization
-from edram_fer.models.contract import filter_counts
+from edram_fer.models.contract import check_filters
 
 FILTERS = (64, 128, 256, 512)
 STEMS = ("published", "small")
@@ -87,7 +87,7 @@ class ResNet(keras.layers.Layer):
 
     def __init__(self, blocks=(2, 2, 2, 2), filters=FILTERS, stem="published", momentum=0.9, **kwargs):
         super().__init__(**kwargs)
-        filter_counts("backbone_filters", filters, 4)
+        check_filters("backbone_filters", filters, 4)
         if stem not in STEMS:
             raise UserError(f"stem: expected one of {', '.join(STEMS)}, got {stem!r}")
         self.blocks, self.filters, self.stem, self.momentum = tuple(blocks), tuple(filters), stem, momentum

@@ -2,7 +2,7 @@
 
 import keras
 
-from edram_fer.models.contract import filter_counts
+from edram_fer.models.contract import check_filters
 from edram_fer.models.region_attention.resnet import FILTERS
 
 
@@ -24,7 +24,7 @@ class VGG(keras.layers.Layer):
 
     def __init__(self, blocks=(2, 2, 3, 3, 3), filters=FILTERS, stem="published", momentum=0.9, **kwargs):
         super().__init__(**kwargs)
-        filter_counts("backbone_filters", filters, 4)
+        check_filters("backbone_filters", filters, 4)
         self.blocks, self.filters, self.stem, self.momentum = tuple(blocks), tuple(filters), stem, momentum
         options = {"padding": "same", "activation": "relu", "kernel_initializer": "he_normal"}
         self.stages = []

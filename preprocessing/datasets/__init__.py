@@ -16,11 +16,11 @@ from pathlib import Path
 
 from edram_fer.errors import MissingFileError, UserError
 from edram_fer.preprocessing.datasets.writing import (
-    alone_in,
+    describe_write_errors,
     download_and_prepare,
+    exclusive_lock,
     is_prepared,
     move,
-    write_errors_named,
 )
 
 NAMES = (
@@ -119,8 +119,8 @@ def _make(name: str, data_dir, options: dict):
     dataset, _, config = name.partition("/")
     module = _module(dataset)
     configs = [known.name for known in module.Builder.BUILDER_CONFIGS]
-    if config and config not in configs and hasattr(module, "named"):
-        config = module.named(config)
+    if config and config not in configs and hasattr(module, "config_from_name"):
+        config = module.config_from_name(config)
     elif config and config not in configs:
         raise UserError(f"data set {dataset} has no configuration {config!r}; known: {', '.join(configs) or 'none'}")
     return module.Builder(data_dir=Path(data_dir).expanduser(), **({"config": config} if config else {}), **options)
@@ -153,7 +153,7 @@ def _differs(old, source, report: Callable[[str], None]) -> bool:
 def _workplace(name: str, data_dir: Path) -> Iterator[Path]:
     """A folder in `data_dir` for this process alone, empty, gone afterwards. A failure to write there names it."""
     folder = data_dir / f"unfinished.{name.replace('/', '.')}"
-    with write_errors_named(name, data_dir, "nothing was kept"), alone_in(folder):
+    with describe_write_errors(name, data_dir, "nothing was kept"), exclusive_lock(folder):
         try:
             for left in folder.iterdir():  # by a process that was killed
                 if left.is_dir():

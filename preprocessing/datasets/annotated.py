@@ -22,9 +22,9 @@ from tqdm.auto import tqdm
 
 from edram_fer.errors import MissingFileError, UserError
 from edram_fer.preprocessing import contact_sheet, face_table, faces, faces_beam
-from edram_fer.preprocessing.datasets.writing import alone_in, download_and_prepare, move, write_errors_named
+from edram_fer.preprocessing.datasets.writing import describe_write_errors, download_and_prepare, exclusive_lock, move
 from edram_fer.preprocessing.emotions import EIGHT, SEVEN
-from edram_fer.preprocessing.face_table import Division, FaceTable
+from edram_fer.preprocessing.face_table import FaceTable, SplitSettings
 from edram_fer.preprocessing.records import LANDMARKS, OK, Annotations, fingerprint
 
 CLASSES = {"seven": SEVEN, "eight": EIGHT}
@@ -142,7 +142,7 @@ def prepare(
 ):
     """Make, or go on making, the faces of a data set under `data_dir`/<name>/<config>/<version>.
 
-    What a killed run leaves lies in `data_dir`/unfinished.<name>.<config> and is gone on with where annotations and
+    What a killed run leaves lies in `data_dir`/unfinished.<name>.<config> and is resumed where annotations and
     settings are the same, otherwise it is begun anew. A finished data set of the same is reused unless `force`.
 
     Args:
@@ -150,8 +150,8 @@ def prepare(
         classes: "seven" or "eight" emotions, also 7 or 8; None: all that the data set has.
         workers: processes, None: one per core.
         beam: options of an Apache Beam pipeline, which then makes the faces in the place of local processes.
-        options: fields of faces.Settings and of Division, and options of the data set's own `find`. One that several
-            have goes to all: ExpW's `seed` chooses its three splits by the photos' names, Division's would draw
+        options: fields of faces.Settings and of SplitSettings, and options of the data set's own `find`. One that several
+            have goes to all: ExpW's `seed` chooses its three splits by the photos' names, SplitSettings's would draw
             validation by the faces' pixels where there is none; the two draws tell nothing of each other.
 
     Returns: the TFDS builder.
@@ -163,11 +163,11 @@ def prepare(
         text = " ".join(builder_class.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
         raise UserError(f"data set {name} needs a source. {text}")
     classes = classes if classes is None else _NUMBERS.get(str(classes), classes)
-    of_settings, of_division, of_find = _parted(options, name, builder_class)
+    of_settings, of_splits, of_find = _parted(options, name, builder_class)
     found = builder_class.find(source, **of_find)
-    how, division = faces.Settings(**{"detectors": found.detectors, **of_settings}), Division(**of_division)
+    how, split_settings = faces.Settings(**{"detectors": found.detectors, **of_settings}), SplitSettings(**of_splits)
     config = _config(found, how, classes)
-    about = _about(found, how, division, config)
+    about = _about(found, how, split_settings, config)
     target = Path(builder_class(data_dir=data_dir, config=config).data_dir)
     unfinished = data_dir / f"unfinished.{name}.{config.name}"
     if not force and (there := _fingerprint_of(target)) is not None:
@@ -181,7 +181,7 @@ def prepare(
         return tfds.builder_from_directory(target)
     report(f"preparing {name} in {target} from {found.root}: {found.form}")
     with _workplace(name, unfinished, about, report) as work:
-        table = FaceTable(_chunks(found, work / "chunks", how, workers, beam), config.classes, division)
+        table = FaceTable(_chunks(found, work / "chunks", how, workers, beam), config.classes, split_settings)
         if not table.splits:
             raise UserError(f"{found.root}: no usable face in its rows: {face_table.listed(table)}")
         about["report"] = face_table.summary(found, table)
@@ -194,8 +194,8 @@ def prepare(
 
 
 def _parted(options: Mapping, name: str, builder_class: type[Builder]) -> list[dict]:
-    """The options of faces.Settings, of Division, and of the data set's `find`. ValueError for one that is of none."""
-    known = [[field.name for field in dataclasses.fields(kind)] for kind in (faces.Settings, Division)]
+    """The options of faces.Settings, of SplitSettings, and of the data set's `find`. ValueError for one that is of none."""
+    known = [[field.name for field in dataclasses.fields(kind)] for kind in (faces.Settings, SplitSettings)]
     known.append([parameter for parameter in inspect.signature(builder_class.find).parameters if parameter != "source"])
     every = dict.fromkeys(itertools.chain(*known))
     if unknown := sorted(set(options) - set(every)):
@@ -206,11 +206,11 @@ def _parted(options: Mapping, name: str, builder_class: type[Builder]) -> list[d
 def _clear(work: Path) -> None:
     """Remove what a process left that was killed after its data set had taken its place; not what one is at work in."""
     if work.exists():
-        with contextlib.suppress(BlockingIOError), alone_in(work):
+        with contextlib.suppress(BlockingIOError), exclusive_lock(work):
             shutil.rmtree(work)
 
 
-def _about(found: Annotations, how: faces.Settings, division: Division, config: FacesConfig) -> dict:
+def _about(found: Annotations, how: faces.Settings, split_settings: SplitSettings, config: FacesConfig) -> dict:
     """The metadata of a data set but its report; its "fingerprint" is that of all the others."""
     settings = {name: value for name, value in dataclasses.asdict(how).items() if name != "models"}
     about = {
@@ -219,7 +219,7 @@ def _about(found: Annotations, how: faces.Settings, division: Division, config: 
         "annotations": fingerprint(found),
         "classes": list(config.classes),
         "settings": settings,
-        "division": dataclasses.asdict(division),
+        "split_settings": dataclasses.asdict(split_settings),
     }
     return about | {"fingerprint": hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()}
 
@@ -264,7 +264,10 @@ def _fingerprint_of(target: Path) -> str | None:
 @contextlib.contextmanager
 def _workplace(name: str, work: Path, about: dict, report: Callable[[str], None]) -> Iterator[Path]:
     """The folder of an unfinished preparation, locked; emptied where it belongs to other annotations or settings."""
-    with write_errors_named(name, work.parent, "go on with the same command when there is room"), alone_in(work):
+    with (
+        describe_write_errors(name, work.parent, "run the same command again when there is room"),
+        exclusive_lock(work),
+    ):
         _begin(work, about, report)
         yield work
 
@@ -273,7 +276,7 @@ def _begin(work: Path, about: dict, report: Callable[[str], None]) -> None:
     state = work / "fingerprint"
     if (work / "chunks").exists():
         if state.exists() and state.read_text() == about["fingerprint"]:
-            report(f"going on with what lies in {work}")
+            report(f"resuming what lies in {work}")
             return  # written again on a full disk, the file would lose what it says
         report(f"{work} was of other annotations or settings: begun anew")
         shutil.rmtree(work / "chunks")

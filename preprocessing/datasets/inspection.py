@@ -59,10 +59,10 @@ def _ferplus(source: Path) -> list[str]:
 
 def _annotated(name: str) -> Callable[[Path], list[str]]:
     module = importlib.import_module(f"edram_fer.preprocessing.datasets.{name}.annotations")
-    return lambda source: list(lines_of(module.find(source)))
+    return lambda source: list(describe_annotations(module.find(source)))
 
 
-def lines_of(found: Annotations) -> Iterator[str]:
+def describe_annotations(found: Annotations) -> Iterator[str]:
     """What the annotations of a data set hold: rows per split and class, affect, boxes, landmarks, what is wrong."""
     classes, annotated, statuses, held = defaultdict(Counter), defaultdict(Counter), Counter(), Counter()
     ranges = {}
@@ -91,12 +91,12 @@ def lines_of(found: Annotations) -> Iterator[str]:
 
 
 def _status(record, root: Path) -> str:
-    """What is wrong with a row or, as far as that is seen without opening it, with its picture."""
+    """What is wrong with a row or, as far as that is seen without opening it, with its image."""
     if record.status != OK or record.pixels is not None:
         return record.status
-    if photos.leads_out(record.picture):
+    if photos.leads_out(record.image):
         return "its path leads out of the data set"
-    return OK if os.path.exists(root / record.picture) else "its picture is not there"
+    return OK if os.path.exists(root / record.image) else "its image is not there"
 
 
 def _held(record) -> Iterator[str]:

@@ -22,7 +22,7 @@ def is_prepared(opened) -> bool:
 
 
 @contextlib.contextmanager
-def alone_in(folder: Path, doing: str = "preparing") -> Iterator[None]:
+def exclusive_lock(folder: Path, doing: str = "preparing") -> Iterator[None]:
     """`folder`, made where it is missing, for this process alone; a killed process leaves it free.
 
     Raises BlockingIOError where another process has it, and is `doing` something there.
@@ -37,7 +37,7 @@ def alone_in(folder: Path, doing: str = "preparing") -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def write_errors_named(name: str, data_dir: Path, kept: str) -> Iterator[None]:
+def describe_write_errors(name: str, data_dir: Path, kept: str) -> Iterator[None]:
     """A failure to write in `data_dir` becomes an OSError that names data set and place, and what of it was kept."""
     try:
         yield
@@ -64,7 +64,7 @@ def _write_error(error: BaseException | None, data_dir: Path) -> int | None:
 
 def download_and_prepare(made) -> None:
     """Let a TFDS builder write its data set, without its own words about where. The same examples give the same bytes."""
-    quiet.imported("tensorflow")
+    quiet.import_module("tensorflow")
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core import example_serializer, shuffle
 

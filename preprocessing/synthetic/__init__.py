@@ -1,7 +1,7 @@
 """Drawn faces that know their expression, valence, arousal, pose, occluder, landmarks, and what the expression changed.
 
     from edram_fer.preprocessing import synthetic
-    face = synthetic.draw(0, 7, emotion="fear", size=100)          # one picture
+    face = synthetic.draw(0, 7, emotion="fear", size=100)          # one image
     faces = synthetic.generate(1000, seed=0, size=48)              # an iterator over many, classes balanced
     image, landmarks = synthetic.scene(0, 7).show({"AU12": 0.8})   # the same person with any action units
 

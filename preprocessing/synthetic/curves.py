@@ -1,6 +1,6 @@
 """Smooth outlines through the points of a face: Catmull-Rom splines.
 
-Splines, further points and projection are all linear in the landmarks, so that every outline of a picture is one
+Splines, further points and projection are all linear in the landmarks, so that every outline of an image is one
 sparse matrix times the landmarks plus a constant.
 """
 
@@ -102,7 +102,7 @@ class Outlines:
 
 @dataclass(frozen=True)
 class Tracing:
-    """Outlines in one picture, waiting for the landmarks."""
+    """Outlines in one image, waiting for the landmarks."""
 
     outlines: Outlines
     matrix: np.ndarray

@@ -1,4 +1,4 @@
-"""Drawn faces by number: picture (seed, index) is a function of these two and the options, whatever else is drawn."""
+"""Drawn faces by number: image (seed, index) is a function of these two and the options, whatever else is drawn."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from edram_fer.errors import UserError
 from edram_fer.preprocessing.emotions import EMOTIONS
 from edram_fer.preprocessing.synthetic import action_units as facs
 from edram_fer.preprocessing.synthetic.chance import Dice
-from edram_fer.preprocessing.synthetic.person import meet
+from edram_fer.preprocessing.synthetic.person import draw_person
 from edram_fer.preprocessing.synthetic.scene import Scene, arrange
 
 WEAKEST = 0.35  # the least intensity that is drawn unasked: below it not even people agree
 CHANGE = 8  # grey levels that a pixel must differ by to count as changed
-_PERSON, _PICTURE, _EXPRESSION, _ORDER = range(4)  # independent random streams
+_PERSON, _IMAGE, _EXPRESSION, _ORDER = range(4)  # independent random streams
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class DrawnFace:
     image: uint8 [size, size, C], C = 1 (grey) or 3 (RGB); emotion: name; intensity: [0, 1], 0 for neutral;
     action_units: intensities in (0, 1] by name ("AU12", or "AU12L" and "AU12R" for one side, the person's own);
     valence, arousal: [-1, 1]; landmarks: float32 [68, 2] in pixels, (x, y), iBUG order; mask: uint8 [size, size, 1],
-    1 where the expression changed the picture, which is nowhere for a neutral face and nowhere behind an occluder;
+    1 where the expression changed the image, which is nowhere for a neutral face and nowhere behind an occluder;
     pose: yaw, pitch, roll in degrees; occluder: its name or "".
     """
 
@@ -74,9 +74,9 @@ def _number(name: str, value, low: float, high: float) -> None:
 
 
 def emotion_of(seed: int, index: int, classes: int = 7) -> str:
-    """The emotion that falls to a picture.
+    """The emotion that falls to an image.
 
-    Pictures 0 to `classes` - 1 hold each class once, in an order drawn for them, and so do the next ones. classes: 7,
+    Images 0 to `classes` - 1 hold each class once, in an order drawn for them, and so do the next ones. classes: 7,
     or 8 with contempt.
     """
     _whole("seed", seed, 0)
@@ -97,7 +97,7 @@ def scene(
     pose: float = 1.0,
     noise: float = 1.0,
 ) -> Scene:
-    """All of picture (seed, index) but its expression; `Scene.show` paints it with any. Options as in `draw`."""
+    """All of image (seed, index) but its expression; `Scene.show` paints it with any. Options as in `draw`."""
     _whole("seed", seed, 0)
     _whole("index", index, 0)
     _whole("size", size, 16)
@@ -108,9 +108,9 @@ def scene(
     _number("noise", noise, 0, 2)
     who = Dice(seed, _PERSON, index if identity is None else identity)
     return arrange(
-        meet(who),
+        draw_person(who),
         who,
-        Dice(seed, _PICTURE, index),
+        Dice(seed, _IMAGE, index),
         size=size,
         colour=colour,
         occlusion=occlusion,
@@ -122,15 +122,15 @@ def scene(
 def draw(
     seed: int, index: int, *, emotion: str | None = None, intensity: float | None = None, classes: int = 7, **options
 ) -> DrawnFace:
-    """Draw picture `index` of the endless series `seed`.
+    """Draw image `index` of the endless series `seed`.
 
-    emotion: a name of EMOTIONS, by default the one that falls to the picture among `classes` = 7 or 8; intensity: [0,
+    emotion: a name of EMOTIONS, by default the one that falls to the image among `classes` = 7 or 8; intensity: [0,
     1], by default drawn from [0.35, 1]; a neutral face has none. Options: size=100 pixels of a side, at least 16;
-    colour=False; identity: the number of the person, by default the index, so that every picture shows another one;
+    colour=False; identity: the number of the person, by default the index, so that every image shows another one;
     occlusion=0.12, the chance that something hides a part; pose=1, noise=1: factors on the angles of the head, and on
     blur and noise.
 
-    The mask compares the picture with the same scene at rest. Raises ValueError naming an argument out of range.
+    The mask compares the image with the same scene at rest. Raises ValueError naming an argument out of range.
     """
     setting = scene(seed, index, **options)
     if emotion is None:
@@ -166,7 +166,7 @@ def draw(
 
 
 def generate(count: int, seed: int, *, start: int = 0, **options) -> Iterator[DrawnFace]:
-    """Draw pictures `start` to `start + count - 1` of a seed, classes balanced and shuffled; options as in `draw`."""
+    """Draw images `start` to `start + count - 1` of a seed, classes balanced and shuffled; options as in `draw`."""
     _whole("count", count, 0)
     _whole("start", start, 0)
     if count:
@@ -175,7 +175,7 @@ def generate(count: int, seed: int, *, start: int = 0, **options) -> Iterator[Dr
 
 
 def arrays(count: int, seed: int, *, start: int = 0, **options) -> dict[str, np.ndarray]:
-    """The same pictures as arrays with a leading axis of `count`, under the names of a prepared data set: image,
+    """The same images as arrays with a leading axis of `count`, under the names of a prepared data set: image,
     emotion (int64 index into EMOTIONS), affect float32 [2], intensity, landmarks, mask, id.
     """
     _whole("count", count, 1)

@@ -1,7 +1,7 @@
 """A face as 68 landmarks at rest, and their movements.
 
-Face coordinates: x to the right of the picture, y down, z to the viewer; the eyes at y = 0, the half width of the face
-1. The left half in the picture is written down, the right half is its mirror image. Points are numbered as in `points`.
+Face coordinates: x to the right of the image, y down, z to the viewer; the eyes at y = 0, the half width of the face
+1. The left half in the image is written down, the right half is its mirror image. Points are numbered as in `points`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from edram_fer.preprocessing.synthetic.points import EXTRA_OFFSETS, EXTRA_WEIGHT
 
 BROW_PROFILE = np.array([0.35, 0.8, 1.0, 1.05, 0.8])  # thickness from the outer end to the inner
 _TOP = np.pi * np.linspace(0.04, 0.96, len(POINTS["skull"]))
-SKULL = np.stack([np.cos(_TOP), np.sin(_TOP)], axis=1)  # over the head from right to left in the picture
+SKULL = np.stack([np.cos(_TOP), np.sin(_TOP)], axis=1)  # over the head from right to left in the image
 
 
 def _extra(name: str) -> slice:
@@ -113,7 +113,7 @@ def depths(landmarks: np.ndarray, extras: np.ndarray, nose_tip: float) -> np.nda
 
 
 def _movements() -> np.ndarray:
-    """Shift [2U, 68 * 2] of the landmarks by every unit on the picture's left side, then by every one on its right."""
+    """Shift [2U, 68 * 2] of the landmarks by every unit on the image's left side, then by every one on its right."""
     table = np.zeros((2, len(UNITS), LANDMARKS, 2))
     for column, unit in enumerate(UNITS):
         for landmark, (dx, dy) in MOVEMENTS[unit].items():
@@ -135,9 +135,9 @@ _FURROW_TABLE = _FURROW_TABLE.reshape(2 * len(UNITS), -1)
 
 
 def activation(action_units: dict[str, float], asymmetry: float = 0.0) -> np.ndarray:
-    """Intensities [2U]: the picture's left half, which is the person's right (R), then the other.
+    """Intensities [2U]: the image's left half, which is the person's right (R), then the other.
 
-    asymmetry: how much stronger, as a share, every unit is on the picture's left. Raises ValueError for a name that
+    asymmetry: how much stronger, as a share, every unit is on the image's left. Raises ValueError for a name that
     is no unit and for an intensity outside [0, 1].
     """
     result = [0.0] * (2 * len(UNITS))

@@ -1,7 +1,7 @@
 """What each action unit moves, and which furrows it deepens: two tables.
 
 MOVEMENTS[unit][landmark] = (dx, dy) at full intensity in half widths of the face, for the half of the face on the
-picture's left (outwards is negative x, up is negative y); the other half mirrors it. FURROW_UNITS[furrow][unit] = depth
+image's left (outwards is negative x, up is negative y); the other half mirrors it. FURROW_UNITS[furrow][unit] = depth
 at full intensity. Both follow the descriptions of the single units in the FACS manual (Ekman, Friesen and Hager, 2002);
 sizes are set by eye. Movements add up.
 """

@@ -14,7 +14,7 @@ def _colour(dice: Dice) -> Colour:
 
 
 def bar(person: Person, dice: Dice) -> list[Stroke]:
-    """A straight bar across the picture at any angle."""
+    """A straight bar across the image at any angle."""
     angle, x, y = dice.roll(0, np.pi), dice.roll(-0.7, 0.7), dice.roll(-0.4, 1.4)
     way = 4 * np.array([np.cos(angle), np.sin(angle), 0])
     return [Stroke([np.array([(x, y, 1) - way, (x, y, 1) + way])], _colour(dice), dice.roll(0.2, 0.4))]

@@ -1,6 +1,6 @@
 """What a head wears: hair, hats, glasses, clothes, as strokes in face coordinates.
 
-None of it moves with the expression, so it is laid out once for a picture and painted as often as needed.
+None of it moves with the expression, so it is laid out once for an image and painted as often as needed.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def on_head(points: np.ndarray, lift: float = 0.0) -> np.ndarray:
 
 
 def arc(start: int, stop: int) -> np.ndarray:
-    """Points [n, 2] on the unit circle every 5 degrees, from the picture's right (0) over the top to its left (180)."""
+    """Points [n, 2] on the unit circle every 5 degrees, from the image's right (0) over the top to its left (180)."""
     return _ARC[(start + 40) // 5 : (stop + 40) // 5 + 1]
 
 
@@ -97,7 +97,7 @@ def hair_behind(person: Person, dice: Dice) -> list[Stroke]:
 
 
 def _hairline(person: Person, dice: Dice) -> np.ndarray:
-    """The edge [15, 2] of the hair over the forehead, from left to right in the picture."""
+    """The edge [15, 2] of the hair over the forehead, from left to right in the image."""
     edge = _EDGE * (1, person.traits["hairline"])
     jags = np.array(dice.rolls(15, -1, 1))
     edge[:, 1] += 0.025 * jags

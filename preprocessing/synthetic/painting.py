@@ -85,7 +85,7 @@ def paint_skin(canvas: np.ndarray, curves: Curves, shade: np.ndarray, lines: np.
     """Cover the face with skin under the shading [s, s], enlarged to the canvas, and the lines of `creases`."""
     colour = ink(canvas, person.skin)
     skin = cv2.merge([cv2.convertScaleAbs(shade, alpha=value) for value in colour])
-    # Nearest: the shades of the canvas are then one for each pixel of the picture that it will become.
+    # Nearest: the shades of the canvas are then one for each pixel of the image that it will become.
     skin = cv2.resize(skin, canvas.shape[1::-1], interpolation=cv2.INTER_NEAREST)
     face = np.zeros(canvas.shape[:2], np.uint8)
     cv2.fillPoly(face, [curves["face"]], (255,), cv2.LINE_8, SHIFT)

@@ -113,7 +113,7 @@ def darker(colour: Colour, factor: float) -> Colour:
     return tuple(min(255.0, value * factor) for value in colour)
 
 
-def meet(dice: Dice) -> Person:
+def draw_person(dice: Dice) -> Person:
     """Draw a person."""
     traits = {name: dice.roll(low, high) for name, (low, high) in TRAITS.items()}
     skin, hair, grey = darker(dice.choose(SKINS), dice.roll(0.84, 0.98)), dice.choose(HAIRS), dice.roll()

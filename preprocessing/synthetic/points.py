@@ -1,6 +1,6 @@
 """The points of a face by number: 68 landmarks, and further ones that follow them.
 
-Landmark order is that of the iBUG 68-point mark-up: 0-16 jaw from left to right in the picture, 17-21 and 22-26 brows,
+Landmark order is that of the iBUG 68-point mark-up: 0-16 jaw from left to right in the image, 17-21 and 22-26 brows,
 27-30 nose bridge, 31-35 nostrils, 36-41 and 42-47 eyes, 48-59 outer and 60-67 inner lips. From 68 on come the points of
 furrows, shadows, teeth, irises, beard and skull: weighted sums of landmarks plus a constant in half widths of the face.
 """
@@ -38,7 +38,7 @@ MIRROR = np.array(
     ]
 )
 
-# Further points, each {landmark: weight} plus (dx, dy), for the left half in the picture; "R" twins are made below.
+# Further points, each {landmark: weight} plus (dx, dy), for the left half in the image; "R" twins are made below.
 SIDED = {
     "nasolabial": [({31: 1}, -0.05, -0.04), ({31: 0.5, 48: 0.5}, -0.11, -0.02), ({48: 1}, -0.1, 0.05)],
     "dimple": [({48: 1}, -0.05, -0.06), ({48: 1}, -0.085, 0.0), ({48: 1}, -0.05, 0.07)],

@@ -1,4 +1,4 @@
-"""One picture's person, camera, light, background and occluder, ready to show any expression."""
+"""One image's person, camera, light, background and occluder, ready to show any expression."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class Camera:
 
 
 def turn(yaw: float, pitch: float, roll: float) -> np.ndarray:
-    """Matrix [3, 2] of a head turned by degrees: yaw to the picture's right, pitch upwards, roll clockwise."""
+    """Matrix [3, 2] of a head turned by degrees: yaw to the image's right, pitch upwards, roll clockwise."""
     (cy, sy), (cp, sp), (cr, sr) = ((math.cos(a), math.sin(a)) for a in map(math.radians, (yaw, pitch, roll)))
     x, y = np.array([cy, 0, sy]), np.array([sp * sy, cp, -sp * cy])
     return np.stack([cr * x - sr * y, sr * x + cr * y], axis=1)
 
 
 def _frame(dice: Dice, matrix: np.ndarray, resting: np.ndarray, z: np.ndarray, size: int) -> Camera:
-    """Place the face in the picture: it fills most of it, and every landmark stays inside whatever the expression."""
+    """Place the face in the image: it fills most of it, and every landmark stays inside whatever the expression."""
     reach = np.concatenate([resting[:27], resting[3:14]])  # jaw and brows lie around all others
     reach[17:27, 1] -= 0.2  # brows all the way up
     reach[27:, 1] += 0.3  # jaw all the way down
@@ -121,7 +121,7 @@ def _paint(canvas: np.ndarray, strokes: list[tuple[list[np.ndarray], tuple, floa
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything of a picture but its expression. `show` paints it with any action units.
+    """Everything of an image but its expression. `show` paints it with any action units.
 
     pose: (yaw, pitch, roll) in degrees; occluder: a name of OCCLUDERS or "" for none; size: pixels of a side.
     """
@@ -163,7 +163,7 @@ class Scene:
         return self._expose(canvas), landmarks.astype(np.float32)
 
     def _expose(self, canvas: np.ndarray) -> np.ndarray:
-        """From the canvas to the picture: smaller, under the scene's light, blurred, noisy."""
+        """From the canvas to the image: smaller, under the scene's light, blurred, noisy."""
         image = cv2.resize(canvas, (self.size, self.size), interpolation=cv2.INTER_AREA)
         image = cv2.multiply(image, self._gain, dtype=cv2.CV_32F)
         if self._blur > 0.25:
@@ -187,8 +187,8 @@ def arrange(
     size: pixels of a side; occlusion: the chance of an occluder; pose, noise: factors on the angles and on blur and
     noise, 0 for none.
     """
-    # Single draws first, the occluder last among them, fields of noise after all: so a picture with an occluder, or of
-    # another size or colour, is the same picture otherwise.
+    # Single draws first, the occluder last among them, fields of noise after all: so an image with an occluder, or of
+    # another size or colour, is the same image otherwise.
     traits, factor = person.traits, 3 if size <= 112 else 2
     angles = dice.bell(YAW) * pose, dice.bell(PITCH) * pose, dice.bell(ROLL) * pose
     gaze = dice.bell(0.035), dice.bell(0.03)
@@ -243,7 +243,7 @@ def _stage(strokes: list[Stroke], camera: Camera) -> list[tuple[list[np.ndarray]
 
 
 def _light(dice: Dice, camera: Camera, size: int, colour: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Gain [size, size(, 3)] over the picture and the light [size, size] on the bare head, from the same side."""
+    """Gain [size, size(, 3)] over the image and the light [size, size] on the bare head, from the same side."""
     angle, height, slope = dice.roll(-math.pi, math.pi), dice.roll(0.3, 1.2), dice.roll(0, 0.3)
     way = np.array([math.cos(angle), 0.7 * math.sin(angle), height], np.float32)
     x, y = _grid(size)

@@ -10,7 +10,7 @@ SHAPE, FEW = (15, 21), {"repeats": 30}
 
 
 def people(images=4, subjects=5, each=6, seed=0):
-    """Fixations around a place of its own on every picture, and these places."""
+    """Fixations around a place of its own on every image, and these places."""
     rng = np.random.default_rng(seed)
     places = rng.uniform((3, 3), (17, 11), (images, 2))
     rows = [(s, i) for i in range(images) for s in range(subjects) for _ in range(each)]
@@ -39,12 +39,12 @@ def test_landmark_map_is_that_of_the_mean_inner_landmarks():
 
 
 @pytest.mark.parametrize("count", [2, 3, 50])
-def test_shuffling_gives_every_picture_another_one(count):
+def test_shuffling_gives_every_image_another_one(count):
     for seed in range(5):
-        order = baselines.other_pictures(count, seed)
+        order = baselines.other_images(count, seed)
         assert (order != np.arange(count)).all() and sorted(order) == list(range(count))
-    with pytest.raises(ValueError, match="at least 2 pictures, got 1"):
-        baselines.other_pictures(1)
+    with pytest.raises(ValueError, match="at least 2 images, got 1"):
+        baselines.other_images(1)
 
 
 def test_split_half_of_two_people_is_each_against_the_other():
@@ -67,7 +67,7 @@ def test_a_model_beside_its_baselines():
     maps = {f"p{i}": fixation_map([place], SHAPE, 2) for i, place in enumerate(places)}
     maps["never seen"] = np.ones(SHAPE)
     landmarks = np.random.default_rng(1).uniform(3, 12, (3, 68, 2))
-    found = baselines.maps_beside(maps, fixations, SHAPE, 1.0, landmarks=landmarks, **FEW)
+    found = baselines.compare_maps(maps, fixations, SHAPE, 1.0, landmarks=landmarks, **FEW)
     assert list(found) == ["model", "centre", "landmarks", "shuffled", "ceiling"]
     single = [agreement.nss(maps[f"p{i}"], fixations.of(f"p{i}")) for i in range(4)]
     row = found["model"]["nss"]
@@ -82,10 +82,10 @@ def test_a_model_beside_its_baselines():
 
 def test_a_single_image_with_one_person():
     fixations, places = people(images=1, subjects=1, each=1)
-    found = baselines.maps_beside({"p0": np.ones(SHAPE)}, fixations, SHAPE, 1.0, **FEW)
+    found = baselines.compare_maps({"p0": np.ones(SHAPE)}, fixations, SHAPE, 1.0, **FEW)
     assert list(found) == ["model", "centre", "ceiling"]
     assert found["model"]["nss"]["mean"] == 0 and found["model"]["auc_judd"]["mean"] == 0.5
     assert found["model"]["auc_shuffled"]["images"] == 0 and np.isnan(found["model"]["auc_shuffled"]["mean"])
     assert np.isnan(found["model"]["cc"]["mean"]) and np.isnan(found["ceiling"]["nss"]["mean"])
     with pytest.raises(ValueError, match="none of 1 maps has fixations"):
-        baselines.maps_beside({"p9": np.ones(SHAPE)}, fixations, SHAPE, 1.0)
+        baselines.compare_maps({"p9": np.ones(SHAPE)}, fixations, SHAPE, 1.0)

@@ -40,7 +40,7 @@ def test_apertures_are_scattered_evenly_and_independently():
     assert bubbles.apertures(bubbles.scatter(3, 0, SHAPE, 0), SHAPE, 1.0).sum() == 0
 
 
-def test_the_picture_is_seen_through_the_mask():
+def test_the_image_is_seen_through_the_mask():
     images = np.random.default_rng(0).integers(0, 256, (3, *SHAPE, 2), dtype=np.uint8)
     masks = np.zeros((3, *SHAPE))
     masks[0], masks[1, 4] = 1, 0.25

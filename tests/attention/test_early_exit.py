@@ -1,4 +1,4 @@
-"""Early exit against a loop over pictures."""
+"""Early exit against a loop over images."""
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +19,7 @@ def made_up(count=60, steps=4, classes=3, seed=0):
     return truth, np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
 
 
-def test_each_picture_stops_when_the_model_is_sure():
+def test_each_image_stops_when_the_model_is_sure():
     truth, probabilities = made_up()
     found = early_exit.curve(truth, probabilities, thresholds=[0, 0.6, 0.9, np.inf], **FEW)
     for m, threshold in enumerate([0, 0.6, 0.9, np.inf]):
@@ -61,13 +61,13 @@ def test_a_single_step():
 
 def test_a_predictions_table_without_what_the_model_does_not_know():
     truth, probabilities = made_up()
-    pictures = {"emotion": np.where(np.arange(60) < 50, truth, 3), "id": np.arange(60), "subject": ["s"] * 60}
-    pictures["emotion"][:5] = -1
+    images = {"emotion": np.where(np.arange(60) < 50, truth, 3), "id": np.arange(60), "subject": ["s"] * 60}
+    images["emotion"][:5] = -1
     outputs = {"probabilities": probabilities, "windows": np.zeros((60, 4, 2, 3)), "weights": np.full((60, 4), 0.25)}
-    rows = predictions.table("test", pictures, outputs, ["happy", "sad", "fear", "contempt"], ["happy", "sad", "fear"])
+    rows = predictions.table("test", images, outputs, ["happy", "sad", "fear", "contempt"], ["happy", "sad", "fear"])
     found = early_exit.of_predictions(unpack(rows), **FEW)
     expected = early_exit.curve(truth[5:50], probabilities[5:50].astype(np.float32), **FEW)
-    assert found["left_out"] == 15 and found["pictures"] == 45
+    assert found["excluded"] == 15 and found["images"] == 45
     np.testing.assert_array_equal(found["accuracy"], expected["accuracy"])
     assert np.ptp(found["accuracy_interval"], axis=-1).max() == 0  # one subject: nothing to resample
     with pytest.raises(ValueError, match=r"\[n > 0, T, K\]"):

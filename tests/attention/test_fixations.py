@@ -78,8 +78,8 @@ def test_bad_rows_are_told_with_file_and_line(read, text, message):
 
 
 def test_rows_outside_may_be_left_out_and_are_counted(read):
-    found = read(GOOD + "s1,a.png,99,1,1,\n", outside="leave out")
-    assert len(found) == 4 and found.outside == 1 and "1 rows outside their picture" in found.report()
+    found = read(GOOD + "s1,a.png,99,1,1,\n", outside="drop")
+    assert len(found) == 4 and found.outside == 1 and "1 rows outside their image" in found.report()
     with pytest.raises(ValueError, match="outside: expected"):
         read(GOOD, outside="ignore")
 

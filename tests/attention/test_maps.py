@@ -62,11 +62,11 @@ def test_differences():
     np.testing.assert_allclose(attention.between_steps(maps)[1, 1], maps[1, 2] - maps[1, 1])
     assert attention.between_steps(maps[:, :1]).shape == (3, 0, *SHAPE)  # a single step has nothing before it
     np.testing.assert_allclose(first[:2].sum(axis=(-2, -1)), 0, atol=1e-12)
-    share = attention.moved(first[0])
+    share = attention.total_variation(first[0])
     assert share[0] == 0 and share[1] == pytest.approx(1 - np.minimum(maps[0, 1], maps[0, 0]).sum())
     apart = np.zeros((2, 2, 2))
     apart[0, 0, 0] = apart[1, 1, 1] = 1
-    assert attention.moved(attention.difference(*apart)) == 1
+    assert attention.total_variation(attention.difference(*apart)) == 1
 
 
 def test_against_the_rest():
@@ -74,11 +74,11 @@ def test_against_the_rest():
     names = ["happy", "sad", "anger", "fear"]
     maps = attention.densities(windows, weights, groups, names, SHAPE)
     sizes = [(groups == name).sum() for name in names]
-    found = attention.against_the_rest(maps, sizes)
+    found = attention.one_vs_rest(maps, sizes)
     others = np.average(maps[[0, 2]], axis=0, weights=[sizes[0], sizes[2]])
     np.testing.assert_allclose(found[1], maps[1] - others, atol=1e-12)
     assert np.isnan(found[3]).all()
-    assert np.isnan(attention.against_the_rest(maps[:1], [5])).all()
+    assert np.isnan(attention.one_vs_rest(maps[:1], [5])).all()
 
 
 def test_bad_maps_are_refused():

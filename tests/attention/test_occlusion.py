@@ -15,7 +15,7 @@ def answer(images):
     return np.stack([1 - bright, bright], axis=1)
 
 
-def picture(level=204, seed=0):
+def make_image(level=204, seed=0):
     image = np.random.default_rng(seed).integers(0, 256, (*SHAPE, 1), dtype=np.uint8)
     image[PATCH] = level
     return image
@@ -25,7 +25,7 @@ def restated(image, label, window, stride, fill):
     """Each pixel in turn: all squares whose corner lies on the lattice, or flush with the border, and that cover it."""
     rows, columns = (sorted({*range(0, side - window + 1, stride), side - window}) for side in image.shape[:2])
     whole = answer(image[None])[0]
-    maps = {"drop": np.empty(image.shape[:2]), "turned": np.empty(image.shape[:2])}
+    maps = {"drop": np.empty(image.shape[:2]), "error_rate": np.empty(image.shape[:2])}
     for y, x in np.ndindex(image.shape[:2]):
         drops, wrong = [], []
         for top in (row for row in rows if row <= y < row + window):
@@ -35,19 +35,19 @@ def restated(image, label, window, stride, fill):
                 said = answer(covered[None])[0]
                 drops.append(whole[label] - said[label])
                 wrong.append(said.argmax() != label)
-        maps["drop"][y, x], maps["turned"][y, x] = np.mean(drops), np.mean(wrong)
+        maps["drop"][y, x], maps["error_rate"][y, x] = np.mean(drops), np.mean(wrong)
     return maps
 
 
 @pytest.mark.parametrize(("window", "stride", "fill"), [(5, 2, 0), (4, 4, 0), (6, 5, 90), (1, 1, 0), (13, 13, 0)])
 def test_maps_are_means_over_the_squares_that_cover_a_pixel(window, stride, fill):
-    found = occlusion_maps(answer, picture(), 1, window=window, stride=stride, fill=fill)
-    for name, values in restated(picture(), 1, window, stride, fill).items():
+    found = occlusion_maps(answer, make_image(), 1, window=window, stride=stride, fill=fill)
+    for name, values in restated(make_image(), 1, window, stride, fill).items():
         np.testing.assert_allclose(found[name], values, atol=1e-12)
 
 
 def test_the_patch_is_found_and_nothing_else():
-    found = occlusion_maps(answer, picture(), 1, window=3, stride=1)
+    found = occlusion_maps(answer, make_image(), 1, window=3, stride=1)
     for values in found.values():
         row, column = np.unravel_index(values.argmax(), SHAPE)
         assert PATCH[0].start <= row < PATCH[0].stop and PATCH[1].start <= column < PATCH[1].stop
@@ -59,12 +59,12 @@ def test_the_patch_is_found_and_nothing_else():
 
 
 def test_what_misled_the_model_is_negative_and_a_wrong_answer_cannot_turn_wrong():
-    found = occlusion_maps(answer, picture(), 0, window=4, stride=2)
+    found = occlusion_maps(answer, make_image(), 0, window=4, stride=2)
     assert found["drop"].min() < -0.5 and found["drop"].max() == 0
-    assert np.isnan(found["turned"]).all()
+    assert np.isnan(found["error_rate"]).all()
 
 
-def test_every_pixel_is_covered_by_squares_inside_the_picture():
+def test_every_pixel_is_covered_by_squares_inside_the_image():
     for window, stride in ((5, 2), (5, 5), (13, 1), (2, 2), (7, 3)):
         places = corners(SHAPE, window, stride)
         squares = occluded(np.full((*SHAPE, 1), 7, np.uint8), places, window, 0) == 0
@@ -75,7 +75,7 @@ def test_every_pixel_is_covered_by_squares_inside_the_picture():
 @pytest.mark.parametrize(
     ("window", "stride", "message"),
     [
-        (14, 2, "window: expected 1 to 13 pixels for pictures of 17 x 13, got 14"),
+        (14, 2, "window: expected 1 to 13 pixels for images of 17 x 13, got 14"),
         (0, 1, "window: expected 1 to 13 pixels"),
         (5, 0, "stride: expected 1 to 5 pixels, else some stay uncovered; got 0"),
         (5, 6, "stride: expected 1 to 5 pixels, else some stay uncovered; got 6"),

@@ -9,7 +9,7 @@ SHAPE = (12, 10)
 
 
 def blobs(count=40, seed=0):
-    """A mask of 3 x 3 pixels at a random place of each picture, and a map that is largest in its middle."""
+    """A mask of 3 x 3 pixels at a random place of each image, and a map that is largest in its middle."""
     rng = np.random.default_rng(seed)
     masks, maps = np.zeros((2, count, *SHAPE))
     for mask, values in zip(masks, maps):
@@ -49,10 +49,10 @@ def test_maps_stand_beside_what_knows_nothing():
     masks[3], masks[4], maps[5] = 0, 1, np.nan
     found = pointing({"good": maps, "bad": -np.nan_to_num(maps)}, masks[..., None])
     scores = found["scores"]
-    assert found["pictures"] == 37 and found["left_out"] == 3
+    assert found["images"] == 37 and found["excluded"] == 3
     assert scores["good"]["pointing"] == {"value": 1, "interval": [1, 1]} and scores["good"]["auc"]["value"] > 0.95
     assert scores["bad"]["pointing"]["value"] == 0 and scores["bad"]["auc"]["value"] < 0.05
-    assert scores["another picture's good"]["pointing"]["value"] < 0.4
+    assert scores["another image's good"]["pointing"]["value"] < 0.4
     assert scores["chance"]["pointing"]["value"] == pytest.approx(9 / 120)
     assert scores["chance"]["auc"]["value"] == 0.5
     centre = [
@@ -79,5 +79,5 @@ def test_bad_arguments_are_named():
         pointing({"maps": maps}, masks, tolerance=-1)
     with pytest.raises(ValueError, match=r"maps 'maps' and masks .* got \[4, 12, 10\] and \[5, 12, 10\]"):
         pointing({"maps": maps[:4]}, masks)
-    with pytest.raises(ValueError, match="none of 5 pictures has both maps and a mask"):
+    with pytest.raises(ValueError, match="none of 5 images has both maps and a mask"):
         pointing({"maps": maps}, 0 * masks)

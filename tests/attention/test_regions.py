@@ -93,26 +93,26 @@ def test_a_pixel_belongs_to_the_nearest_region():
     assert checked > 120
 
 
-def test_left_is_left_in_the_picture():
+def test_left_is_left_in_the_image():
     found = regions.labels(placed(12, 0, 17, 14)[None], SHAPE)[0]
     middle = {name: np.argwhere(found == k).mean(axis=0) for k, name in enumerate(regions.REGIONS)}
     assert middle["left eye"][1] < middle["nose"][1] < middle["right eye"][1]
     assert middle["left eye"][0] < middle["nose"][0] < middle["mouth"][0]
 
 
-def test_faces_without_landmarks_or_outside_the_picture():
+def test_faces_without_landmarks_or_outside_the_image():
     faces = np.stack([placed(12, 0, 17, 14), placed(12, 0, 500, 14), placed(12, 0, 17, 14)])
     faces[2, 60] = np.nan
     found = regions.labels(faces, SHAPE)
     assert (found[1] == regions.REST).all() and (found[2] == regions.MISSING).all()
-    mass, area = regions.looked_at(np.zeros((3, 1, 2, 3)) + 0.5 * np.eye(2, 3), np.ones((3, 1)), faces, SHAPE)
+    mass, area = regions.region_mass(np.zeros((3, 1, 2, 3)) + 0.5 * np.eye(2, 3), np.ones((3, 1)), faces, SHAPE)
     assert area[1].tolist() == [0, 0, 0, 0, 1] and np.isnan(mass[2]).all() and np.isnan(area[2]).all()
     assert regions.labels(np.zeros((0, 68, 2)), SHAPE).shape == (0, *SHAPE)
 
 
 def test_looked_at_is_the_coverage_in_each_mask(monkeypatch):
     windows, weights, faces = made_up()
-    mass, area = regions.looked_at(windows, weights, faces, SHAPE)
+    mass, area = regions.region_mass(windows, weights, faces, SHAPE)
     maps, number = attention.coverage(windows, SHAPE), regions.labels(faces, SHAPE)
     for i in range(len(faces)):
         for k in range(5):
@@ -120,16 +120,16 @@ def test_looked_at_is_the_coverage_in_each_mask(monkeypatch):
             for t in range(2):
                 assert mass[i, t, k] == pytest.approx(maps[i, t][number[i] == k].sum() * weights[i, t], abs=1e-9)
     monkeypatch.setattr(regions, "_CHUNK", 1)
-    np.testing.assert_allclose(regions.looked_at(windows, weights, faces, SHAPE)[0], mass)
+    np.testing.assert_allclose(regions.region_mass(windows, weights, faces, SHAPE)[0], mass)
 
 
 def test_shares_of_each_class_and_step():
     windows, weights, faces = made_up()
     faces[5, 0] = np.nan
     groups = np.array(["happy", "sad", "sad"] * 4, dtype=object)
-    mass, area = regions.looked_at(windows, weights, faces, SHAPE)
+    mass, area = regions.region_mass(windows, weights, faces, SHAPE)
     found = regions.region_shares(mass, area, groups, ["sad", "happy", "fear"], **FEW)
-    assert found["pictures"].tolist() == [7, 4, 0] and found["left_out"] == pytest.approx(1 / 12)
+    assert found["images"].tolist() == [7, 4, 0] and found["excluded"] == pytest.approx(1 / 12)
     assert found["share"].shape == (3, 3, 5) and found["share_interval"].shape == (3, 3, 5, 2)
     rows = [row for row in range(12) if groups[row] == "sad" and row != 5]
     number = regions.labels(faces, SHAPE)
@@ -143,31 +143,33 @@ def test_shares_of_each_class_and_step():
     assert (low <= found["share"][:2] + 1e-12).all() and (found["share"][:2] <= high + 1e-12).all()
 
 
-def test_intervals_are_seeded_and_shrink_with_more_pictures():
+def test_intervals_are_seeded_and_shrink_with_more_images():
     windows, weights, faces = made_up(100, 1)
-    mass, area = regions.looked_at(windows, weights, faces, SHAPE)
+    mass, area = regions.region_mass(windows, weights, faces, SHAPE)
     few, many, again = (
         regions.region_shares(m, a, ["x"] * len(m), ["x"], **FEW)["share_interval"]
         for m, a in ((mass[:10], area[:10]), (mass, area), (mass, area))
     )
     np.testing.assert_array_equal(many, again)
     assert np.ptp(many, axis=-1).mean() < 0.6 * np.ptp(few, axis=-1).mean()
-    one = regions.region_shares(mass[:1], area[:1], ["x"], ["x"], **FEW)  # a single picture
+    one = regions.region_shares(mass[:1], area[:1], ["x"], ["x"], **FEW)  # a single image
     np.testing.assert_allclose(one["share_interval"][..., 0], one["share"])
     same = regions.region_shares(mass[:10], area[:10], ["x"] * 10, ["x"], subjects=["s"] * 10, **FEW)
     np.testing.assert_allclose(np.ptp(same["share_interval"], axis=-1), 0, atol=1e-12)
 
 
-def test_the_whole_picture_prefers_nothing():
+def test_the_whole_image_prefers_nothing():
     faces = made_up(6)[2]
-    mass, area = regions.looked_at(np.tile(2 * np.eye(2, 3), (6, 1, 1, 1)), np.ones((6, 1)), faces, SHAPE)
+    mass, area = regions.region_mass(np.tile(2 * np.eye(2, 3), (6, 1, 1, 1)), np.ones((6, 1)), faces, SHAPE)
     found = regions.region_shares(mass, area, ["x"] * 6, ["x"], **FEW)
     np.testing.assert_allclose(found["preference"], 1)
 
 
-def test_windows_beside_the_picture_have_no_shares():
+def test_windows_beside_the_image_have_no_shares():
     faces = made_up(2)[2]
-    mass, area = regions.looked_at(np.tile(np.eye(2, 3) * 0.1 - [0, 0, 9], (2, 1, 1, 1)), np.ones((2, 1)), faces, SHAPE)
+    mass, area = regions.region_mass(
+        np.tile(np.eye(2, 3) * 0.1 - [0, 0, 9], (2, 1, 1, 1)), np.ones((2, 1)), faces, SHAPE
+    )
     found = regions.region_shares(mass, area, ["x"] * 2, ["x"], **FEW)
     assert np.isnan(found["share"]).all()
 
@@ -177,4 +179,4 @@ def test_bad_arguments_are_refused():
     with pytest.raises(ValueError, match=r"\[n, 68, 2\], not \[12, 5, 2\]"):
         regions.labels(faces[:, :5], SHAPE)
     with pytest.raises(ValueError, match="12 windows, 12 weights and 3 faces"):
-        regions.looked_at(windows, weights, faces[:3], SHAPE)
+        regions.region_mass(windows, weights, faces[:3], SHAPE)

@@ -37,7 +37,7 @@ def run(monkeypatch, *arguments):
 def test_every_test_split_is_scored(faces, monkeypatch, capsys):
     run(monkeypatch, "--data", faces, "--cells", 4, "--costs", 1)
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(" pictures")[0] for line in lines[2:]] == ["test, 12", "test_occlusion, 6"]
+    assert [line.split(" images")[0] for line in lines[2:]] == ["test, 12", "test_occlusion, 6"]
     assert all("accuracy 100.00%" in line for line in lines[2:])
 
 

@@ -1,4 +1,4 @@
-"""Runs beside each other: aligned by picture, numbers held against restatements, and what is refused."""
+"""Runs beside each other: aligned by image, numbers compared with restatements, and what is refused."""
 
 import csv
 import math
@@ -22,9 +22,9 @@ from support.made_runs import (
 
 from edram_fer import attention, files
 from edram_fer.attention import fixations
-from edram_fer.comparison import alike, looks, numbers, saliency
+from edram_fer.comparison import agreement_tables, attention_tables, saliency, score_tables
 from edram_fer.comparison.runs import read
-from edram_fer.figures.by_run import STYLES, styles
+from edram_fer.figures.multi_run import STYLES, styles
 from edram_fer.run import predictions
 
 SHAPE = (SIZE, SIZE)
@@ -34,11 +34,11 @@ SHAPE = (SIZE, SIZE)
 def folder(tmp_path_factory):
     """Runs a and b of three glimpses, short of two, cnn without windows; b has other orders of rows and of classes."""
     root = tmp_path_factory.mktemp("runs")
-    pictures, data = three_kinds(root)
+    images, data = three_kinds(root)
     turn, order = np.random.default_rng(5).permutation(COUNT), [2, 0, 1]
-    said = {name: values[turn] for name, values in answers(pictures["emotion"], seed=7).items()}
+    said = {name: values[turn] for name, values in answers(images["emotion"], seed=7).items()}
     said["probabilities"] = said["probabilities"][:, :, order]
-    turned = {name: values[turn] for name, values in pictures.items()}
+    turned = {name: values[turn] for name, values in images.items()}
     evaluated(root / "b", turned, said, data=data, emotions=[EMOTIONS[k] for k in order])
     return root
 
@@ -49,25 +49,25 @@ def runs(folder):
 
 
 def test_rows_and_classes_are_brought_into_one_order(runs, folder):
-    pictures, _ = made_up()
-    expected = answers(pictures["emotion"], seed=7)
+    images, _ = made_up()
+    expected = answers(images["emotion"], seed=7)
     assert [run.name for run in runs.runs] == ["a", "b", "short", "cnn"] and runs.split == "test"
-    found = runs.runs[1].found
-    assert found["id"].tolist() == [str(name) for name in pictures["id"]]
+    found = runs.runs[1].predictions
+    assert found["id"].tolist() == [str(name) for name in images["id"]]
     np.testing.assert_array_equal(found["probabilities"], expected["probabilities"])
     np.testing.assert_array_equal(found["windows"], expected["windows"])
     said = expected["probabilities"][:, -1].argmax(-1)
-    np.testing.assert_array_equal(runs.runs[1].right, said == pictures["emotion"])
-    assert [run.looks for run in runs.runs] == [True, True, True, False]
+    np.testing.assert_array_equal(runs.runs[1].correct, said == images["emotion"])
+    assert [run.has_windows for run in runs.runs] == [True, True, True, False]
     assert [run.recurrent for run in runs.runs] == [True, True, True, False]
-    np.testing.assert_array_equal(runs.pictures()["image"], pictures["image"])
+    np.testing.assert_array_equal(runs.features()["image"], images["image"])
 
 
 def test_pairs_are_mcnemar_and_a_paired_bootstrap(runs):
     truth, first = runs.truth.astype(str), runs.runs[0]
-    for run, row in zip(runs.runs[1:], numbers.pair_rows(runs, repeats=2000), strict=True):
-        only = [int((a & ~b).sum()) for a, b in ((run.right, first.right), (first.right, run.right))]
-        assert [row["only_this_right"], row["only_the_first_right"]] == only
+    for run, row in zip(runs.runs[1:], score_tables.pair_rows(runs, repeats=2000), strict=True):
+        only = [int((a & ~b).sum()) for a, b in ((run.correct, first.right), (first.right, run.correct))]
+        assert [row["only_this_correct"], row["only_reference_correct"]] == only
         tail = sum(math.comb(sum(only), k) for k in range(min(only) + 1)) / 2 ** sum(only)
         assert row["mcnemar_p"] == pytest.approx(min(1, 2 * tail))
         said = [each.found["prediction"].astype(str) for each in (run, first)]
@@ -77,17 +77,17 @@ def test_pairs_are_mcnemar_and_a_paired_bootstrap(runs):
             ("macro_f1", lambda t, p: f1_score(t, p, average="macro")),
         ):
             assert row[f"{key}_difference"] == pytest.approx(score(truth, said[0]) - score(truth, said[1]))
-        gain = run.right.astype(float) - first.right
+        gain = run.correct.astype(float) - first.right
         ends = gain.mean() + np.array([-1.96, 1.96]) * gain.std() / math.sqrt(COUNT)
         np.testing.assert_allclose([row["accuracy_low"], row["accuracy_high"]], ends, atol=0.03)
 
 
 def test_recalls_have_wilson_intervals(runs):
-    rows = numbers.recall_rows(runs)
+    rows = score_tables.recall_rows(runs)
     assert len(rows) == 4 * 3
     for row in rows[3:6]:
         run, own = runs.runs[1], runs.truth == row["emotion"]
-        truth, said = runs.truth.astype(str), run.found["prediction"].astype(str)
+        truth, said = runs.truth.astype(str), run.predictions["prediction"].astype(str)
         expected = recall_score(truth, said, average=None, labels=EMOTIONS)
         assert row["recall"] == pytest.approx(expected[EMOTIONS.index(row["emotion"])])
         n, share, z = own.sum(), row["recall"], 1.959964
@@ -97,57 +97,61 @@ def test_recalls_have_wilson_intervals(runs):
 
 
 def test_maps_are_mean_coverages_and_differences_of_densities(runs):
-    found = looks.maps(runs, SHAPE)
+    found = attention_tables.maps(runs, SHAPE)
     assert list(found) == ["a", "b", "short"] and list(found["a"]) == ["all", *EMOTIONS]
-    covered = attention.coverage(runs.runs[1].found["windows"], SHAPE)
+    covered = attention.coverage(runs.runs[1].predictions["windows"], SHAPE)
     np.testing.assert_allclose(found["b"]["all"][:-1], covered.mean(axis=0), atol=1e-6)
     own = runs.truth == "happy"
     np.testing.assert_allclose(found["b"]["happy"][-1], covered[own].mean(axis=(0, 1)), atol=1e-6)
-    differences = looks.differences(found)
+    differences = attention_tables.differences(found)
     assert list(differences) == ["b", "short"] and list(differences["short"]["all"]) == ["mean", 1, 2]
-    first = attention.coverage(runs.runs[0].found["windows"], SHAPE)[:, 1].mean(axis=0)
+    first = attention.coverage(runs.runs[0].predictions["windows"], SHAPE)[:, 1].mean(axis=0)
     second = covered[:, 1].mean(axis=0)
     expected = second / second.sum() - first / first.sum()
     np.testing.assert_allclose(differences["b"]["all"][2], expected, atol=1e-8)
     row = next(
         row
-        for row in alike.map_agreement_rows(found)
+        for row in agreement_tables.map_agreement_rows(found)
         if (row["other"], row["emotion"], row["glimpse"]) == ("b", "all", 2)
     )
-    assert row["moved"] == pytest.approx(np.abs(expected).sum() / 2)
+    assert row["total_variation"] == pytest.approx(np.abs(expected).sum() / 2)
     assert row["cc"] == pytest.approx(np.corrcoef(first.ravel(), second.ravel())[0, 1])
 
 
 def test_glimpses_scatter_within_and_between(runs):
-    rows = [row for row in looks.glimpse_rows(runs) if row["run"] == "b"]
-    assert len(rows) == (1 + 3) * 3 and not [row for row in looks.glimpse_rows(runs) if row["run"] == "cnn"]
-    windows = runs.runs[1].found["windows"]
+    rows = [row for row in attention_tables.glimpse_rows(runs) if row["run"] == "b"]
+    assert len(rows) == (1 + 3) * 3 and not [row for row in attention_tables.glimpse_rows(runs) if row["run"] == "cnn"]
+    windows = runs.runs[1].predictions["windows"]
     for row in rows:
         chosen = windows if row["emotion"] == "all" else windows[runs.truth == row["emotion"]]
         points = chosen[:, row["glimpse"] - 1, :, 2]
-        assert row["pictures"] == len(chosen) and row["x"] == pytest.approx(points[:, 0].mean())
+        assert row["images"] == len(chosen) and row["x"] == pytest.approx(points[:, 0].mean())
         assert row["spread"] == pytest.approx(np.sqrt(points.var(axis=0).mean()), rel=1e-5)
         if row["emotion"] == "all":
             assert row["within"] + row["between"] == pytest.approx(row["spread"] ** 2, rel=1e-5)
 
 
-def test_agreement_on_the_single_picture(runs, folder, tmp_path):
+def test_agreement_on_the_single_image(runs, folder, tmp_path):
     shutil.copytree(folder / "a", tmp_path / "twin")
     same = read([folder / "a", tmp_path / "twin"])
-    rows = {row["measure"]: row for row in alike.picture_agreement_rows(same, SHAPE, repeats=20)}
-    assert rows["cc"]["own"] == pytest.approx(1) and rows["sim"]["own"] == pytest.approx(1)
-    assert rows["cc"]["own_minus_shuffled"] > 0.05 and rows["nss"]["own"] > rows["nss"]["shuffled"]
-    rows = {row["measure"]: row for row in alike.picture_agreement_rows(runs, SHAPE, repeats=20) if row["other"] == "b"}
-    maps = [attention.coverage(run.found["windows"], SHAPE).sum(axis=1) for run in runs.runs[:2]]
+    rows = {row["measure"]: row for row in agreement_tables.image_agreement_rows(same, SHAPE, repeats=20)}
+    assert rows["cc"]["same"] == pytest.approx(1) and rows["sim"]["same"] == pytest.approx(1)
+    assert rows["cc"]["same_minus_shuffled"] > 0.05 and rows["nss"]["same"] > rows["nss"]["shuffled"]
+    rows = {
+        row["measure"]: row
+        for row in agreement_tables.image_agreement_rows(runs, SHAPE, repeats=20)
+        if row["other"] == "b"
+    }
+    maps = [attention.coverage(run.predictions["windows"], SHAPE).sum(axis=1) for run in runs.runs[:2]]
     expected = [np.corrcoef(one.ravel(), other.ravel())[0, 1] for one, other in zip(*maps, strict=True)]
-    assert rows["cc"]["own"] == pytest.approx(np.mean(expected)) and rows["cc"]["pictures"] == COUNT
-    assert rows["cc"]["own_low"] < rows["cc"]["own"] < rows["cc"]["own_high"]
-    assert alike.picture_agreement_rows(runs, SHAPE, limit=9, repeats=2)[0]["pictures"] == 9
+    assert rows["cc"]["same"] == pytest.approx(np.mean(expected)) and rows["cc"]["images"] == COUNT
+    assert rows["cc"]["same_low"] < rows["cc"]["same"] < rows["cc"]["same_high"]
+    assert agreement_tables.image_agreement_rows(runs, SHAPE, limit=9, repeats=2)[0]["images"] == 9
 
 
 def test_samples_are_where_runs_agree_and_disagree(runs):
-    right = {run.name: run.right for run in runs.runs}
-    chosen = alike.samples(runs, count=2)
+    right = {run.name: run.correct for run in runs.runs}
+    chosen = agreement_tables.samples(runs, count=2)
     assert list(chosen)[0] == "All are right" and {"Only cnn is right", "All are wrong"} <= set(chosen)
     for title, rows in chosen.items():
         for row in rows:
@@ -157,57 +161,59 @@ def test_samples_are_where_runs_agree_and_disagree(runs):
                 assert 1 < len(named) < len(right)
                 continue
             assert named == {"All are right": set(right), "All are wrong": set()}.get(title, {only})
-    again = alike.samples(runs, count=2)
+    again = agreement_tables.samples(runs, count=2)
     assert all((chosen[title] == again[title]).all() for title in chosen)
-    assert any((chosen[title] != other).any() for title, other in alike.samples(runs, count=2, seed=1).items())
+    assert any(
+        (chosen[title] != other).any() for title, other in agreement_tables.samples(runs, count=2, seed=1).items()
+    )
 
 
 def test_samples_that_several_runs_have_right(runs):
-    right = np.stack([run.right for run in runs.runs]).sum(axis=0)
-    rows = alike.samples(runs, count=1000)["Several are right, not all"]
+    right = np.stack([run.correct for run in runs.runs]).sum(axis=0)
+    rows = agreement_tables.samples(runs, count=1000)["Several are right, not all"]
     assert sorted(rows) == np.flatnonzero((right > 1) & (right < len(runs.runs))).tolist()
 
 
-def test_a_run_that_looks_beside_every_picture(folder, tmp_path, recwarn):
-    pictures, _ = made_up()
-    said = answers(pictures["emotion"], windows=1, steps=1, seed=3)
+def test_a_run_that_looks_beside_every_image(folder, tmp_path, recwarn):
+    images, _ = made_up()
+    said = answers(images["emotion"], windows=1, steps=1, seed=3)
     said["windows"] = np.tile(np.float32([[0.2, 0, 10], [0, 0.2, 0]]), (COUNT, 1, 1, 1))
     data = read([folder / "a", folder / "b"]).data
-    runs = read([folder / "a", evaluated(tmp_path / "beside", pictures, said, data=data)])
-    found = looks.maps(runs, SHAPE)
-    told = looks.differences(found)["beside"]["all"]
+    runs = read([folder / "a", evaluated(tmp_path / "beside", images, said, data=data)])
+    found = attention_tables.maps(runs, SHAPE)
+    told = attention_tables.differences(found)["beside"]["all"]
     assert all(np.isnan(each).all() for each in told.values()) and set(told) == {"mean", 1, 2, 3}
-    rows = alike.picture_agreement_rows(runs, SHAPE, repeats=2)
-    assert all(np.isnan(row["own"]) for row in rows) and not recwarn.list
+    rows = agreement_tables.image_agreement_rows(runs, SHAPE, repeats=2)
+    assert all(np.isnan(row["same"]) for row in rows) and not recwarn.list
     (tmp_path / "eyes.csv").write_text("subject,image,start_x,start_y,duration\nann,1,8,8,200\n")
-    people = fixations.read_of(tmp_path / "eyes.csv", runs.runs[0].found["id"], SHAPE)
-    with pytest.raises(ValueError, match="beside: the windows lie beside all 1 pictures that have fixations"):
-        alike.people_rows(runs, people, SHAPE, repeats=2)
+    people = fixations.read_for_images(tmp_path / "eyes.csv", runs.runs[0].predictions["id"], SHAPE)
+    with pytest.raises(ValueError, match="beside: the windows lie beside all 1 images that have fixations"):
+        agreement_tables.human_agreement_rows(runs, people, SHAPE, repeats=2)
 
 
 def test_regions_of_each_run(runs):
-    shares = looks.region_shares(runs, runs.pictures()["landmarks"], SHAPE, repeats=5)
+    shares = attention_tables.region_shares(runs, runs.features()["landmarks"], SHAPE, repeats=5)
     assert list(shares) == ["a", "b", "short"]
-    rows = looks.region_rows(shares)
+    rows = attention_tables.region_rows(shares)
     assert len(rows) == (4 + 4 + 3) * (1 + 3) * 5
     for step in (1, "all"):
         picked = [row["share"] for row in rows if (row["run"], row["emotion"], row["glimpse"]) == ("b", "sad", step)]
         assert len(picked) == 5 and sum(picked) == pytest.approx(1)
-    assert looks.region_shares(runs, None, SHAPE) == {}
+    assert attention_tables.region_shares(runs, None, SHAPE) == {}
 
 
 def test_every_split_of_every_run_is_told(tmp_path):
-    pictures, outputs = made_up()
-    evaluated(tmp_path / "a", pictures, outputs, test_pose=30, test_flip=COUNT)
-    evaluated(tmp_path / "b", pictures, answers(pictures["emotion"], seed=7))
-    rows = numbers.split_rows(read([tmp_path / "a", tmp_path / "b"]))
-    assert [(row["run"], row["split"], row["pictures"], row["average"]) for row in rows] == [
+    images, outputs = made_up()
+    evaluated(tmp_path / "a", images, outputs, test_pose=30, test_flip=COUNT)
+    evaluated(tmp_path / "b", images, answers(images["emotion"], seed=7))
+    rows = score_tables.split_rows(read([tmp_path / "a", tmp_path / "b"]))
+    assert [(row["run"], row["split"], row["images"], row["average"]) for row in rows] == [
         ("a", "test", COUNT, None),
         ("a", "test_pose", 30, None),
         ("a", "test_flip", COUNT, "averaged with the mirror images"),
         ("b", "test", COUNT, None),
     ]
-    truth, said = pictures["emotion"][:30], outputs["probabilities"][:30, -1].argmax(axis=-1)
+    truth, said = images["emotion"][:30], outputs["probabilities"][:30, -1].argmax(axis=-1)
     assert rows[1]["accuracy"] == np.mean(truth == said) and rows[1]["low"] < rows[1]["accuracy"] < rows[1]["high"]
     assert rows[1]["mean_class_accuracy"] == pytest.approx(balanced_accuracy_score(truth, said))
 
@@ -217,7 +223,7 @@ def test_what_each_loses_on_this_split(folder, tmp_path):
         shutil.copytree(folder / name, tmp_path / name)
     robust(tmp_path / "a", (0.8, 0.6, 0.3, 0.8, 0.5))
     robust(tmp_path / "b", (0.9, 0.7, 0.4, 0.9, 0.2), split="validation")
-    rows = numbers.robustness_rows(read([tmp_path / name for name in ("a", "b", "short")]))
+    rows = score_tables.robustness_rows(read([tmp_path / name for name in ("a", "b", "short")]))
     told = [(row["run"], row["change"], row["level"], row["accuracy"]) for row in rows]
     assert told == [
         ("a", "occluder", 0, 0.8),
@@ -231,60 +237,60 @@ def test_what_each_loses_on_this_split(folder, tmp_path):
 
 
 def test_mean_occlusion_maps_and_how_alike_they_are(folder, tmp_path):
-    pictures, _ = made_up()
+    images, _ = made_up()
     for name in ("a", "b", "short"):
         shutil.copytree(folder / name, tmp_path / name)
     drops = np.random.default_rng(3).normal(0, 0.1, (2, 20, SIZE, SIZE)).astype(np.float32)
     drops[0, :, 5, 10] += 2
-    occlusion(tmp_path / "a", pictures, drops[0])
-    occlusion(tmp_path / "b", pictures, drops[1])  # its labels are those of the model that made it, in its own order
-    occlusion(tmp_path / "short", pictures, drops[1], done=False)
+    occlusion(tmp_path / "a", images, drops[0])
+    occlusion(tmp_path / "b", images, drops[1])  # its labels are those of the model that made it, in its own order
+    occlusion(tmp_path / "short", images, drops[1], done=False)
     runs = read([tmp_path / name for name in ("a", "b", "short")])
     found = saliency.maps(runs, SHAPE)
     assert list(found) == ["a", "b"] and found["a"].settings["window"] == 4
-    labels = pictures["emotion"][:20]
+    labels = images["emotion"][:20]
     means = [[drop[labels == k].mean(axis=0).ravel() for k in range(3)] for drop in drops.astype(float)]
     np.testing.assert_allclose(found["b"].mean("sad").ravel(), means[1][2])
     np.testing.assert_allclose(found["b"].mean("all"), drops[1].astype(float).mean(axis=0))
     row = saliency.map_rows(found, EMOTIONS)[2]
-    assert (row["run"], row["emotion"], row["pictures"]) == ("a", "happy", (labels == 1).sum())
+    assert (row["run"], row["emotion"], row["images"]) == ("a", "happy", (labels == 1).sum())
     assert row["largest"] == pytest.approx(means[0][1].max()) and row["drop"] == pytest.approx(means[0][1].mean())
     assert [row["x"], row["y"]] == pytest.approx([2 * 10 / 15 - 1, 2 * 5 / 15 - 1])
     whole, _, happy, _ = saliency.agreement_rows(found, EMOTIONS)
     assert whole["cc_other_emotions"] is None and (happy["run"], happy["other"]) == ("a", "b")
     same, *others = (np.corrcoef(means[0][1], means[1][k])[0, 1] for k in (1, 0, 2))
     assert [happy["cc"], happy["cc_other_emotions"]] == pytest.approx([same, np.mean(others)])
-    assert np.isnan(saliency.agreement_rows(found, ["fear"])[1]["cc"])  # no picture of it
+    assert np.isnan(saliency.agreement_rows(found, ["fear"])[1]["cc"])  # no image of it
 
 
 def test_occlusion_maps_by_region_of_the_face(folder, tmp_path):
-    pictures, _ = made_up()
+    images, _ = made_up()
     for name in "ab":
         shutil.copytree(folder / name, tmp_path / name)
-    occlusion(tmp_path / "a", pictures, np.arange(1, 21)[:, None, None] * np.indices(SHAPE)[0] / 100)
+    occlusion(tmp_path / "a", images, np.arange(1, 21)[:, None, None] * np.indices(SHAPE)[0] / 100)
     runs = read([tmp_path / "a", tmp_path / "b"])
-    points = runs.pictures()["landmarks"].copy()
+    points = runs.features()["landmarks"].copy()
     points[3] = np.nan
     found, labels = saliency.maps(runs, SHAPE), attention.regions.labels(points, SHAPE)
     rows = saliency.region_rows(found, runs, points, SHAPE)
     assert len(rows) == 4 * 5 and saliency.region_rows(found, runs, None, SHAPE) == []
     for number, row in enumerate(rows[:5]):
         below = [(face + 1) / 100 * np.nonzero(labels[face] == number)[0].mean() for face in range(20) if face != 3]
-        assert row["pictures"] == 19 and row["drop"] == pytest.approx(np.mean(below))
+        assert row["images"] == 19 and row["drop"] == pytest.approx(np.mean(below))
     eye, _, nose, mouth, _ = (row["drop"] for row in rows[:5])
     assert eye < nose < mouth  # the maps grow downwards
 
 
-def test_occlusion_maps_of_other_pictures_are_refused(folder, tmp_path):
-    pictures, _ = made_up()
+def test_occlusion_maps_of_other_images_are_refused(folder, tmp_path):
+    images, _ = made_up()
     for name in "ab":
         shutil.copytree(folder / name, tmp_path / name)
     runs = read([tmp_path / "a", tmp_path / "b"])
-    occlusion(tmp_path / "b", pictures, np.zeros((4, 8, 9)))
+    occlusion(tmp_path / "b", images, np.zeros((4, 8, 9)))
     with pytest.raises(ValueError, match=r"b/saliency_occlusion.npz: maps of \[8, 9\] pixels, .* have \[16, 16\]"):
         saliency.maps(runs, SHAPE)
-    occlusion(tmp_path / "b", {**pictures, "id": pictures["id"] + 38}, np.zeros((4, *SHAPE)))
-    with pytest.raises(ValueError, match="b/saliency_occlusion.npz: picture '40' is not among the 40 of split test"):
+    occlusion(tmp_path / "b", {**images, "id": images["id"] + 38}, np.zeros((4, *SHAPE)))
+    with pytest.raises(ValueError, match="b/saliency_occlusion.npz: image '40' is not among the 40 of split test"):
         saliency.maps(runs, SHAPE)
     (tmp_path / "b" / saliency.FILE).write_bytes(b"PK and then nothing")
     with pytest.raises(ValueError, match="b/saliency_occlusion.npz is not a readable .npz"):
@@ -296,7 +302,7 @@ def test_settings_that_differ(folder, tmp_path):
         shutil.copytree(folder / "a", tmp_path / name)
         recipe = {"name": "x", "options": {"glimpses": 3, **({"zoom_limit": 0.4} if name == "b" else {})}}
         files.write_json(tmp_path / name / "recipe.json", recipe)
-    rows = numbers.setting_rows(read([tmp_path / "a", tmp_path / "b"]))
+    rows = score_tables.setting_rows(read([tmp_path / "a", tmp_path / "b"]))
     assert rows == [{"setting": "options.zoom_limit", "a": None, "b": 0.4}]
 
 
@@ -332,25 +338,25 @@ def test_fingerprints_tell_data_sets_apart(folder, tmp_path):
 
 
 def change(name, run, data):
-    """Break a copy of run b, whose pictures lie in the arrays file `data`."""
-    pictures, _ = made_up()
-    said = answers(pictures["emotion"], seed=7)
+    """Break a copy of run b, whose images lie in the arrays file `data`."""
+    images, _ = made_up()
+    said = answers(images["emotion"], seed=7)
 
-    def again(pictures=pictures, said=said, **options):
-        evaluated(run, pictures, said, data=data, **options)
+    def again(images=images, said=said, **options):
+        evaluated(run, images, said, data=data, **options)
 
     def named(source):
         metrics = files.read_json(run / "metrics.json")
         files.write_json(run / "metrics.json", {**metrics, "run": {**metrics["run"], "data": source}})
 
     table = run / "predictions.parquet"
-    others, labels = {**pictures, "id": pictures["id"] + 1}, {**pictures, "emotion": (pictures["emotion"] + 1) % 3}
-    twice = {**pictures, "id": np.minimum(pictures["id"], COUNT - 2)}
+    others, labels = {**images, "id": images["id"] + 1}, {**images, "emotion": (images["emotion"] + 1) % 3}
+    twice = {**images, "id": np.minimum(images["id"], COUNT - 2)}
     {
         "data": lambda: named("ferplus"),
         "split": lambda: again(split="validation"),
         "emotions": lambda: again(emotions=["neutral", "happy", "fear"]),
-        "pictures": lambda: again(others),
+        "images": lambda: again(others),
         "labels": lambda: again(labels),
         "twice": lambda: again(twice),
         "rows": lambda: predictions.write(predictions.read(table)[:-3], table),
@@ -366,9 +372,9 @@ def change(name, run, data):
         ("data", ValueError, "data set: .*/a has .*faces.npz, .*/broken has ferplus; expected the same"),
         ("split", ValueError, "on no split in common .*a: test; .*broken: validation"),
         ("emotions", ValueError, "emotions: .*/a has happy, neutral, sad, .*/broken has fear, happy, neutral"),
-        ("pictures", ValueError, "not evaluated on the same pictures: '0' is only in one"),
-        ("labels", ValueError, "picture '0' is .* in .*/a and .* in .*/broken: expected the same labels"),
-        ("twice", ValueError, "broken, split test: picture '38' has more than one row"),
+        ("images", ValueError, "not evaluated on the same images: '0' is only in one"),
+        ("labels", ValueError, "image '0' is .* in .*/a and .* in .*/broken: expected the same labels"),
+        ("twice", ValueError, "broken, split test: image '38' has more than one row"),
         ("rows", ValueError, "broken, split test: .* do not belong together.* 37 predictions, but metrics of 40"),
         ("damaged", ValueError, "broken/predictions.parquet is not a readable predictions table"),
         ("metrics", ValueError, "broken/metrics.json is not readable as JSON"),
@@ -391,11 +397,11 @@ def test_too_few_runs_and_unknown_splits(folder):
         read([folder / "a", folder / "b"], "train")
 
 
-def test_pictures_of_another_data_set(folder, tmp_path):
-    pictures, _ = made_up()
-    other = arrays_file(tmp_path / "other.npz", {**pictures, "id": pictures["id"] + 100})
-    with pytest.raises(ValueError, match="a, split test: 40 of 40 pictures, such as '0', are not in split test of"):
-        read([folder / "a", folder / "b"]).pictures(data=str(other))
+def test_images_of_another_data_set(folder, tmp_path):
+    images, _ = made_up()
+    other = arrays_file(tmp_path / "other.npz", {**images, "id": images["id"] + 100})
+    with pytest.raises(ValueError, match="a, split test: 40 of 40 images, such as '0', are not in split test of"):
+        read([folder / "a", folder / "b"]).features(data=str(other))
 
 
 def test_no_two_of_many_runs_look_the_same():

@@ -15,7 +15,7 @@ CROPS = np.stack([np.eye(2, 3), *map(matrix, FIXED["fixed5"])])
 
 
 def weighed(truth, seed=0, windows=CROPS):
-    """Answers of a model that weighs the crops anew for each picture."""
+    """Answers of a model that weighs the crops anew for each image."""
     said, random = answers(truth, len(windows), 1, seed), np.random.default_rng(seed)
     weights = random.dirichlet(np.full(len(windows), 9), len(truth)).astype(np.float32)
     return {**said, "windows": np.tile(windows, (len(truth), 1, 1, 1)).astype(np.float32), "weights": weights}
@@ -25,14 +25,14 @@ def weighed(truth, seed=0, windows=CROPS):
 def runs(tmp_path_factory):
     """Folder of runs a and b that weigh crops, one with a single window, recurrent, and other with other data."""
     root = tmp_path_factory.mktemp("runs")
-    pictures, outputs = made_up()
-    data = arrays_file(root / "faces.npz", pictures)
-    truth = pictures["emotion"]
-    evaluated(root / "a", pictures, weighed(truth, 1), data=data)
-    evaluated(root / "b", pictures, weighed(truth, 2), data=data)
-    evaluated(root / "one", pictures, answers(truth, 1, 1), data=data)
-    evaluated(root / "recurrent", pictures, outputs, data=data)
-    evaluated(root / "other", pictures, weighed(truth), data="elsewhere")
+    images, outputs = made_up()
+    data = arrays_file(root / "faces.npz", images)
+    truth = images["emotion"]
+    evaluated(root / "a", images, weighed(truth, 1), data=data)
+    evaluated(root / "b", images, weighed(truth, 2), data=data)
+    evaluated(root / "one", images, answers(truth, 1, 1), data=data)
+    evaluated(root / "recurrent", images, outputs, data=data)
+    evaluated(root / "other", images, weighed(truth), data="elsewhere")
     return root
 
 
@@ -50,10 +50,10 @@ def test_windows_are_named_by_their_places():
 
 
 def test_crops_stand_in_the_order_of_their_weights_for_the_same_faces():
-    pictures, _ = made_up()
-    truth = np.array(EMOTIONS)[pictures["emotion"]]
+    images, _ = made_up()
+    truth = np.array(EMOTIONS)[images["emotion"]]
     said = np.where(np.arange(COUNT) % 2, truth, "happy")
-    rows = figure.of_each_class(truth, said, EMOTIONS)
+    rows = figure.one_per_class(truth, said, EMOTIONS)
     assert [(truth[row], bool(said[row] == truth[row])) for row in rows] == [
         ("neutral", True),
         ("neutral", False),
@@ -61,12 +61,12 @@ def test_crops_stand_in_the_order_of_their_weights_for_the_same_faces():
         ("sad", True),
         ("sad", False),
     ]
-    both = [weighed(pictures["emotion"], 1), weighed(pictures["emotion"], 2, CROPS[:3])]
+    both = [weighed(images["emotion"], 1), weighed(images["emotion"], 2, CROPS[:3])]
     drawn = figure.crops(
-        pictures["image"][rows],
+        images["image"][rows],
         truth[rows],
         [
-            figure.Weighed(title, run["windows"][rows], run["weights"][rows], said[rows], np.full(len(rows), 0.5))
+            figure.WeightedFaces(title, run["windows"][rows], run["weights"][rows], said[rows], np.full(len(rows), 0.5))
             for title, run in zip(("without", "with"), both)
         ],
     )
@@ -94,7 +94,7 @@ def test_one_run_or_several_are_drawn(runs, tmp_path, capsys):
                 "without",
                 "--title",
                 "with",
-                "--picture",
+                "--image",
                 "3",
                 "--split",
                 "test",
@@ -102,16 +102,16 @@ def test_one_run_or_several_are_drawn(runs, tmp_path, capsys):
         )
     assert not end.value.code and "two.svg" in capsys.readouterr().out
     assert (tmp_path / "two.svg").stat().st_size > 5000
-    assert crops([runs / "a"], tmp_path / "one.png", pictures=["3"]).read_bytes().startswith(b"\x89PNG")
+    assert crops([runs / "a"], tmp_path / "one.png", image_ids=["3"]).read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
-    ("given", "options", "message"),
+    ("annotation", "options", "message"),
     [
-        (["a", "one"], {}, "one: expected a model that weighs several windows of a picture, got one window"),
+        (["a", "one"], {}, "one: expected a model that weighs several windows of an image, got one window"),
         (["recurrent"], {}, "recurrent: expected a model that weighs several .*, got 3 glimpses of a recurrent one"),
         (["a", "other"], {}, "data set: .*a has .*faces.npz, .*other has elsewhere; expected the same"),
-        (["a"], {"pictures": ["x"]}, "picture: 'x' is not among the 40 of split test, such as '0'"),
+        (["a"], {"images": ["x"]}, "image: 'x' is not among the 40 of split test, such as '0'"),
         (["a"], {"titles": ["x", "y"]}, "titles: expected one for each of 1 runs, got 2"),
         (["a"], {"split": "train"}, "a was not evaluated on split 'train', only on test"),
     ],
@@ -126,9 +126,9 @@ def test_what_cannot_be_drawn_is_told(runs, tmp_path, given, options, message):
 
 def test_the_figures_of_a_run_have_it_where_weights_differ(tmp_path, monkeypatch):
     monkeypatch.setattr(figures_of_a_run, "save", lambda drawn, path: path)  # named, not made: that is tested elsewhere
-    pictures, _ = made_up()
-    different = weighed(pictures["emotion"])
+    images, _ = made_up()
+    different = weighed(images["emotion"])
     for weights, expected in ((different["weights"], True), (np.full((COUNT, 6), np.float32(1 / 6)), False)):
-        evaluated(tmp_path, pictures, {**different, "weights": weights})
-        written = figures_of_a_run.draw(tmp_path, lambda split: pictures)
+        evaluated(tmp_path, images, {**different, "weights": weights})
+        written = figures_of_a_run.draw(tmp_path, lambda split: images)
         assert ("crops.png" in {path.name for path in written}) == expected

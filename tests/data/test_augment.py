@@ -56,7 +56,7 @@ def test_a_flip_is_the_exact_mirror_image():
 
 def test_a_shift_moves_whole_pixels_and_repeats_the_border():
     numbers = np.zeros_like(NUMBERS)
-    numbers[:, 3] = 1.0  # the window moves right by a quarter of the picture's 17 - 1 intervals: 4 pixels
+    numbers[:, 3] = 1.0  # the window moves right by a quarter of the image's 17 - 1 intervals: 4 pixels
     images = IMAGES[:, :, :17]
     found = applied(Augmentation(**{**OFF, "shift": 0.25}), images, numbers)
     np.testing.assert_allclose(found[:, :, :13], images[:, :, 4:], atol=1e-5)
@@ -86,14 +86,14 @@ def test_a_box_is_erased_after_the_geometry_and_before_the_tones():
     np.testing.assert_allclose(found, erased - mean + mean + 0.1 * NUMBERS[:, 6, None, None, None], atol=1e-5)
 
 
-def test_values_stay_in_range_and_each_picture_has_its_own_change():
+def test_values_stay_in_range_and_each_image_has_its_own_change():
     found = applied(EVERYTHING)
     assert found.shape == IMAGES.shape and found.min() >= 0 and found.max() <= 1
     same = applied(EVERYTHING, np.repeat(IMAGES[:1], 6, axis=0))
     assert all(not np.allclose(same[0], other) for other in same[1:])
 
 
-def test_a_picture_does_not_depend_on_its_batch():
+def test_an_image_does_not_depend_on_its_batch():
     alone = applied(EVERYTHING, IMAGES[2:3], NUMBERS[2:3], BOXES[2:3])
     np.testing.assert_allclose(alone[0], applied(EVERYTHING)[2], atol=1e-5)
 

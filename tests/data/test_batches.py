@@ -53,21 +53,21 @@ def test_tf_data_gives_the_numpy_batches_from_any_step(source, options):
 
 def test_a_batch_is_made_of_its_parts(source):
     made = Batches(source, "train", SEVEN, 10, seed=2, **EVERYTHING)
-    pictures, order, count = data.arrays(source, "train"), made.order(4)[:10], 80
+    images, order, count = data.arrays(source, "train"), made.order(4)[:10], 80
     x, y = next(in_numpy(made, 4))
     numbers, shares = augment.draw(2, 4, count)[order], mixup.draw(2, 4, count, 0.4)[order]
     boxes = erasing.draw(2, 4, count, 0.5, (28, 28))[order]
-    image = augment.apply(made.augmentation, pictures["image"][order].astype("float32") / 255, numbers, boxes)
-    soft = pictures["soft_label"][order][:, :7]  # SEVEN are the first of EIGHT
+    image = augment.apply(made.augmentation, images["image"][order].astype("float32") / 255, numbers, boxes)
+    soft = images["soft_label"][order][:, :7]  # SEVEN are the first of EIGHT
     soft = soft / soft.sum(axis=1, keepdims=True)
-    image, expected = mixup.mix(image, {"emotion": soft, "affect": pictures["affect"][order]}, shares)
+    image, expected = mixup.mix(image, {"emotion": soft, "affect": images["affect"][order]}, shares)
     np.testing.assert_allclose(x["image"], image, atol=1e-6)
     np.testing.assert_allclose(y["emotion"], expected["emotion"], atol=1e-6)
     np.testing.assert_array_equal(y["affect"], expected["affect"])
     np.testing.assert_allclose(y["emotion"].sum(axis=1), 1, atol=1e-6)
     windows = augment.matrices(made.augmentation, numbers)
     np.testing.assert_allclose(
-        x["landmarks"], landmarks.moved(pictures["landmarks"][order], windows, (28, 28)), atol=1e-5
+        x["landmarks"], landmarks.warped(images["landmarks"][order], windows, (28, 28)), atol=1e-5
     )
 
 

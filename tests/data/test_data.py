@@ -78,7 +78,7 @@ def test_starting_at_a_step_is_skipping_the_ones_before(source):
         same(found, in_arrays)
 
 
-def test_every_picture_once_an_epoch_in_another_order(arrays_file):
+def test_every_image_once_an_epoch_in_another_order(arrays_file):
     batches = training((str(arrays_file), None), batch_size=7)
     assert len(batches.kept) == 70 == 7 * batches.steps
     orders = [batches.order(epoch) for epoch in range(3)]
@@ -95,18 +95,18 @@ def test_every_picture_once_an_epoch_in_another_order(arrays_file):
 
 def test_evaluation_keeps_the_order_and_ends_with_a_short_batch(source):
     name, data_dir = source
-    pictures = data.arrays(name, "validation", data_dir=data_dir)
+    images = data.arrays(name, "validation", data_dir=data_dir)
     names = data.emotions(name, data_dir=data_dir)
     batches = Batches(name, "validation", SEVEN, 4, data_dir=data_dir)
-    kept = [i for i, label in enumerate(pictures["emotion"]) if names[label] in SEVEN]
+    kept = [i for i, label in enumerate(images["emotion"]) if names[label] in SEVEN]
     found = [(np.asarray(x["image"]), {k: np.asarray(v) for k, v in y.items()}) for x, y in in_numpy(batches)]
     assert batches.steps == len(found) == -(-len(kept) // 4)
-    assert [len(images) for images, _ in found[:-1]] == [4] * (len(found) - 1)
-    images = np.concatenate([images for images, _ in found])
-    np.testing.assert_allclose(images, pictures["image"][kept].astype("float32") / 255, atol=1e-7)
-    expected = [SEVEN.index(names[pictures["emotion"][i]]) for i in kept]
+    assert [len(found_images) for found_images, _ in found[:-1]] == [4] * (len(found) - 1)
+    found_images = np.concatenate([found_images for found_images, _ in found])
+    np.testing.assert_allclose(found_images, images["image"][kept].astype("float32") / 255, atol=1e-7)
+    expected = [SEVEN.index(names[images["emotion"][i]]) for i in kept]
     assert np.concatenate([targets["emotion"] for _, targets in found]).tolist() == expected
-    np.testing.assert_array_equal(np.concatenate([y["affect"] for _, y in found]), pictures["affect"][kept])
+    np.testing.assert_array_equal(np.concatenate([y["affect"] for _, y in found]), images["affect"][kept])
     if keras.backend.backend() == "tensorflow":
         for one, other in zip(batches.start().as_numpy_iterator(), found, strict=True):
             same(one, ({"image": other[0]}, other[1]))
@@ -122,7 +122,7 @@ def test_labels_are_converted_by_name(arrays_file, contents):
         assert dict(zip(classes, batches.counts)) == {name: (labels == name).sum() for name in classes}
 
 
-def test_pictures_without_a_label_are_left_out(contents, tmp_path):
+def test_images_without_a_label_are_left_out(contents, tmp_path):
     labels = contents["test"]["emotion"].copy()
     labels[:5] = -1
     features = {f"test/{name}": values for name, values in {**contents["test"], "emotion": labels}.items()}
@@ -137,10 +137,10 @@ def test_without_affect_head_there_is_no_such_target(source):
 
 
 @pytest.mark.parametrize("batch_size", [81, 71])
-def test_too_few_pictures_are_counted(arrays_file, batch_size):
-    with pytest.raises(ValueError, match=f"split train: expected at least {batch_size} pictures of neutral.*found 70"):
+def test_too_few_images_are_counted(arrays_file, batch_size):
+    with pytest.raises(ValueError, match=f"split train: expected at least {batch_size} images of neutral.*found 70"):
         training((str(arrays_file), None), batch_size=batch_size)
-    with pytest.raises(ValueError, match="expected at least 1 pictures of joy, found 0 among 80"):
+    with pytest.raises(ValueError, match="expected at least 1 images of joy, found 0 among 80"):
         Batches(str(arrays_file), "train", ("joy",), 4)
 
 
@@ -176,8 +176,8 @@ def test_a_sum_of_splits_is_one_after_the_other(source):
     assert data.class_counts(name, "train+validation", data_dir=data_dir) == {
         emotion: count + counts[1][emotion] for emotion, count in counts[0].items()}  # fmt: skip
     batches = Batches(name, "validation+train", SEVEN, 4, data_dir=data_dir)
-    pictures = np.concatenate([x["image"] for x, _ in in_numpy(batches)])
-    np.testing.assert_allclose(pictures, whole["image"][batches.kept] / 255, atol=1e-6)
+    images = np.concatenate([x["image"] for x, _ in in_numpy(batches)])
+    np.testing.assert_allclose(images, whole["image"][batches.kept] / 255, atol=1e-6)
     if keras.backend.backend() == "tensorflow":
         for found, expected in zip(batches.start().as_numpy_iterator(), in_numpy(batches), strict=True):
             same(found, expected)
@@ -213,7 +213,7 @@ def test_damaged_arrays_files_are_named(arrays_file, tmp_path):
     refused("is no whole arrays file")
     path.write_bytes(b"")
     refused("is no whole arrays file")
-    path.write_bytes(content[:9000] + bytes(4000) + content[13000:])  # in the middle of the training pictures
+    path.write_bytes(content[:9000] + bytes(4000) + content[13000:])  # in the middle of the training images
     refused("split train: not readable")
     np.savez(path, emotions=["sad"], version="1", fingerprint="f", **{"train/emotion": [0], "train/image": [[0]]})
     refused("lacks train/affect, train/id")

@@ -1,4 +1,4 @@
-"""Random erasing against the paper's algorithm, one picture at a time."""
+"""Random erasing against the paper's algorithm, one image at a time."""
 
 import keras
 import numpy as np

@@ -16,7 +16,7 @@ def test_those_of_the_data_set_come_first():
 
 
 def test_dlib_finds_them_in_small_crops():
-    """As in the large picture, to a pixel of the small one; a picture without a face has none."""
+    """As in the large image, to a pixel of the small one; an image without a face has none."""
     pytest.importorskip("dlib", reason="needs the extra faces")
     data = pytest.importorskip("skimage.data", reason="needs a photo of a face")
     from edram_fer.preprocessing import detection

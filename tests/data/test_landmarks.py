@@ -1,4 +1,4 @@
-"""Landmarks move with their picture: spots warped by the sensor and found again, mirror images, missing points."""
+"""Landmarks move with their image: spots warped by the sensor and found again, mirror images, missing points."""
 
 import keras
 import numpy as np
@@ -16,7 +16,7 @@ WINDOWS = np.array(augment.matrices(Augmentation(rotation=20, shift=0.1, zoom=0.
 
 
 def moved(points, windows):
-    return keras.ops.convert_to_numpy(landmarks.moved(points, windows, SIZE))
+    return keras.ops.convert_to_numpy(landmarks.warped(points, windows, SIZE))
 
 
 def test_a_spot_is_where_its_landmark_says():
@@ -61,7 +61,7 @@ def test_missing_points_stay_missing():
     assert np.isfinite(found[[0, 1, 4]]).all()
 
 
-def test_places_are_the_means_of_the_regions_in_the_pictures_own_coordinates():
+def test_places_are_the_means_of_the_regions_in_the_images_own_coordinates():
     points = POINTS.copy()
     points[1, 48] = np.nan
     found = np.array(landmarks.places(points, ("free", "mouth", "eyes", "left eye"), SIZE))

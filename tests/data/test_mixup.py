@@ -35,7 +35,7 @@ def test_shares_are_of_the_beta_distribution_and_at_least_a_half():
     assert found.statistic < 0.02  # one in a million would be that far off
 
 
-def test_pictures_and_probabilities_are_mixed_with_the_next_one():
+def test_images_and_probabilities_are_mixed_with_the_next_one():
     soft = RNG.dirichlet(np.ones(K), B).astype("float32")
     for target in (np.eye(K, dtype="float32")[LABELS], soft):
         images, targets = mixed(emotion=target)

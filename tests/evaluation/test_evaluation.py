@@ -22,7 +22,7 @@ SIZE, STEPS = 12, 2
 
 
 class Brightness:
-    """Reads the answer in the picture's left upper pixel (255: happy, 128: neutral, 0: sad); unsure at first."""
+    """Reads the answer in the image's left upper pixel (255: happy, 128: neutral, 0: sad); unsure at first."""
 
     emotions = EMOTIONS
 
@@ -53,7 +53,7 @@ class Brightness:
         }
 
 
-def pictures(n=50, seed=0, **optional):
+def make_images(n=50, seed=0, **optional):
     rng = np.random.default_rng(seed)
     emotion = rng.integers(0, 3, n)
     images = rng.integers(0, 256, (n, SIZE, SIZE, 1), dtype=np.uint8)
@@ -71,11 +71,11 @@ def pictures(n=50, seed=0, **optional):
 def run(tmp_path, monkeypatch):
     """A run folder, a model and a data source in place of the real ones; the split `test` marks duplicates."""
     files.write_json(tmp_path / "recipe.json", {"name": "made_up", "model": "edram", "data": "drawn"})
-    test = pictures(duplicate=np.arange(50) % 5 == 0, subject=np.array([f"s{i % 10}" for i in range(50)]))
-    odd = pictures(30, seed=1)
+    test = make_images(duplicate=np.arange(50) % 5 == 0, subject=np.array([f"s{i % 10}" for i in range(50)]))
+    odd = make_images(30, seed=1)
     odd["emotion"][:4] = 3
     odd["emotion"][4] = -1
-    splits = {"test": test, "test_clean": pictures(20, seed=2), "odd": odd}
+    splits = {"test": test, "test_clean": make_images(20, seed=2), "odd": odd}
     model = Brightness()
     monkeypatch.setattr(checkpoints, "load", lambda folder: model)
     monkeypatch.setattr(environment, "versions", lambda: {"keras": "3"})
@@ -86,7 +86,7 @@ def run(tmp_path, monkeypatch):
 
 
 def test_predict_pads_no_batch_and_mixes_none_up():
-    images = pictures(10)["image"]
+    images = make_images(10)["image"]
     model = Brightness()
     found = inference.predict(model, images, batch_size=4)
     assert model.batches == [4, 4, 4]  # one size, so that the model is compiled once
@@ -107,12 +107,12 @@ def test_predict_refuses_other_sizes_and_outputs_that_are_not_finite():
     broken = Brightness()
     good = broken.predict_on_batch
     broken.predict_on_batch = lambda inputs: {**good(inputs), "emotion": np.full((len(inputs["image"]), 2, 3), np.nan)}
-    with pytest.raises(ValueError, match="`emotion` is not finite for 5 of 5 pictures"):
-        inference.predict(broken, pictures(5)["image"])
+    with pytest.raises(ValueError, match="`emotion` is not finite for 5 of 5 images"):
+        inference.predict(broken, make_images(5)["image"])
 
 
 def test_table_holds_names_and_comes_back(tmp_path):
-    given = pictures(20, subject=np.array(["a"] * 20), duplicate=np.arange(20) < 3)
+    given = make_images(20, subject=np.array(["a"] * 20), duplicate=np.arange(20) < 3)
     outputs = inference.predict(Brightness(), given["image"])
     rows = predictions.table("test", given, outputs, NAMES, EMOTIONS)
     predictions.write(rows, tmp_path / "p.parquet")
@@ -130,7 +130,7 @@ def test_table_holds_names_and_comes_back(tmp_path):
 
 
 def test_a_model_without_affect_head_gives_nulls():
-    given = pictures(5)
+    given = make_images(5)
     outputs = inference.predict(Brightness(), given["image"])
     del outputs["affect"]
     rows = predictions.table("test", given, outputs, NAMES, EMOTIONS)
@@ -139,7 +139,7 @@ def test_a_model_without_affect_head_gives_nulls():
 
 
 def test_scores_are_in_canonical_order_whatever_the_model_has():
-    given = pictures(60)
+    given = make_images(60)
     outputs = inference.predict(Brightness(), given["image"])
     found = summary.scores(predictions.table("t", given, outputs, NAMES, EMOTIONS), repeats=10)
     assert found["confusion"]["emotions"] == ["neutral", "happy", "sad"] == list(found["per_class"])
@@ -147,7 +147,7 @@ def test_scores_are_in_canonical_order_whatever_the_model_has():
     truth = np.array(NAMES)[given["emotion"]]
     assert found["accuracy"] == np.mean(said == truth)
     assert found["confusion"]["counts"][1, 2] == np.sum((truth == "happy") & (said == "sad"))
-    assert found["valence"]["pictures"] == np.sum(given["affect"][:, 0] > -2)
+    assert found["valence"]["images"] == np.sum(given["affect"][:, 0] > -2)
     assert found["glimpses"]["statistics"]["zoom_1"] == pytest.approx(0.5)
     assert found["glimpses"]["collapsed"].tolist() == [True, False]
 
@@ -164,7 +164,7 @@ def test_evaluate_writes_table_and_metrics_with_a_clean_split(run):
     assert rows["split"].unique().to_pylist() == ["test"] and len(rows) == 50
     right = np.array(rows["truth"]) == np.array(rows["prediction"])
     clean = ~np.array(rows["duplicate"])
-    assert metrics["splits"]["test"]["accuracy"] == right.mean() and metrics["splits"]["test"]["pictures"] == 50
+    assert metrics["splits"]["test"]["accuracy"] == right.mean() and metrics["splits"]["test"]["images"] == 50
     assert metrics["splits"]["test_clean"]["accuracy"] == right[clean].mean()
     assert len(metrics["splits"]["test"]["accuracy_after_glimpse"]) == STEPS
     low, high = metrics["splits"]["test"]["intervals"]["accuracy"]
@@ -176,7 +176,7 @@ def test_evaluate_writes_table_and_metrics_with_a_clean_split(run):
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow counts")
-def test_operations_are_multiplications_and_additions_of_one_picture():
+def test_operations_are_multiplications_and_additions_of_one_image():
     inputs = keras.Input((7, 5, 3), name="image")
     convolved = keras.layers.Conv2D(4, 3, use_bias=False)(inputs)
     outputs = keras.layers.Dense(6, use_bias=False)(keras.layers.Flatten()(convolved))
@@ -187,7 +187,7 @@ def test_operations_are_multiplications_and_additions_of_one_picture():
 
 def test_an_explicit_clean_split_is_read_from_the_data(run):
     metrics = evaluate.evaluate(run.folder, splits=("test", "test_clean"))
-    assert {name: found["pictures"] for name, found in metrics["splits"].items()} == {"test": 50, "test_clean": 20}
+    assert {name: found["images"] for name, found in metrics["splits"].items()} == {"test": 50, "test_clean": 20}
     run.splits["test_clean"]["duplicate"] = np.zeros(20, bool)
     assert list(evaluate.evaluate(run.folder, splits="test_clean")["splits"]) == ["test_clean"]
 
@@ -217,11 +217,11 @@ def test_the_data_of_training_are_the_default(run, monkeypatch):
 
 def test_unknown_emotions_are_rows_but_left_out_of_scores(run):
     metrics = evaluate.evaluate(run.folder, splits="odd")
-    assert metrics["splits"]["odd"]["pictures"] == 25
-    assert metrics["splits"]["odd"]["left_out"] == {"contempt": 4, "unknown": 1}
+    assert metrics["splits"]["odd"]["images"] == 25
+    assert metrics["splits"]["odd"]["excluded"] == {"contempt": 4, "unknown": 1}
     assert len(predictions.read(run.folder / "predictions.parquet")) == 30
     run.splits["odd"]["emotion"][:] = 3
-    with pytest.raises(ValueError, match=r"split odd: no picture has an emotion .* \(neutral, happy, sad\)"):
+    with pytest.raises(ValueError, match=r"split odd: no image has an emotion .* \(neutral, happy, sad\)"):
         evaluate.evaluate(run.folder, splits="odd")
 
 
@@ -251,13 +251,13 @@ def test_ten_crops_have_their_own_name(run, share):
         places = np.meshgrid(rows, columns, indexing="ij")
         crop = np.stack([map_coordinates(image[..., 0], places, order=1) for image in images])[..., None]
         crops += [crop, crop[:, :, ::-1]]
-    for found, expected in zip(seen[1:11], crops, strict=True):  # after the whole picture; then the speed is taken
+    for found, expected in zip(seen[1:11], crops, strict=True):  # after the whole image; then the speed is taken
         np.testing.assert_allclose(found, expected, atol=1e-5)
     rows = predictions.read(run.folder / "predictions.parquet")
     expected = np.mean([inference.predict(model, crop.astype("float32"))["probabilities"] for crop in crops], axis=0)
     found = predictions.unpack(rows.slice(50))["probabilities"]
     np.testing.assert_allclose(found, expected, atol=1e-3)
-    with pytest.raises(ValueError, match=r"ten_crop: expected a share of the picture's side in \(0, 1\], got 1.5"):
+    with pytest.raises(ValueError, match=r"ten_crop: expected a share of the image's side in \(0, 1\], got 1.5"):
         evaluate.evaluate(run.folder, ten_crop=1.5)
 
 
@@ -284,7 +284,7 @@ def test_a_real_model_and_an_arrays_file(tmp_path):
     np.savez(tmp_path / "drawn.npz", **named, **{f"test/{key}": values for key, values in test.items()})
     files.write_json(tmp_path / "recipe.json", {"name": "made_up", "data": str(tmp_path / "drawn.npz")})
     metrics = evaluate.evaluate(tmp_path, batch_size=8)
-    assert metrics["splits"]["test"]["left_out"] == {"contempt": 3} and metrics["splits"]["test"]["pictures"] == 9
+    assert metrics["splits"]["test"]["excluded"] == {"contempt": 3} and metrics["splits"]["test"]["images"] == 9
     said = predictions.unpack(predictions.read(tmp_path / "predictions.parquet"))
     outputs = model.predict_on_batch({"image": images / np.float32(255)})
     np.testing.assert_allclose(said["windows"], outputs["windows"], atol=1e-5)

@@ -41,7 +41,7 @@ def test_classification_agrees_with_scikit_learn():
         assert row["support"] == (truth == k).sum()
 
 
-def test_classes_without_pictures():
+def test_classes_without_images():
     truth, prediction = np.array([0, 0, 1, 1]), np.array([0, 1, 1, 2])
     probabilities = np.eye(4)[prediction][:, None]
     found = scores.classification(truth, probabilities, NAMES, **FEW)
@@ -88,7 +88,7 @@ def test_agreement_by_the_published_formulas():
 def test_affect_leaves_out_what_is_unknown():
     true = np.array([[0.5, np.nan], [-0.5, np.nan], [np.nan, np.nan], [0.1, np.nan]])
     found = scores.affect(true, np.array([[0.4, 0], [-0.6, 0], [9, 9], [0.1, 0]]), **FEW)
-    assert set(found) == {"valence"} and found["valence"]["pictures"] == 3
+    assert set(found) == {"valence"} and found["valence"]["images"] == 3
     assert found["valence"]["rmse"] == pytest.approx(np.sqrt(0.02 / 3)) and found["valence"]["sagr"] == 1
     constant = scores.affect(np.full((5, 2), 0.3), np.linspace(-1, 1, 10).reshape(5, 2), **FEW)["arousal"]
     assert np.isnan(constant["pcc"]) and np.isnan(constant["intervals"]["pcc"]).all()
@@ -105,7 +105,7 @@ def test_bootstrap_interval_is_that_of_the_binomial():
 
 def test_bootstrap_draws_whole_subjects():
     subjects = np.repeat([f"s{i}" for i in range(20)], 50)
-    right = np.repeat(np.arange(20) < 14, 50)  # all pictures of a person share their fate
+    right = np.repeat(np.arange(20) < 14, 50)  # all images of a person share their fate
     seen = []
 
     def statistic(rows):
@@ -134,5 +134,5 @@ def test_bad_arguments_are_refused():
         scores.classification([0, 1, 2], np.zeros((3, 1, 5)), NAMES)
     with pytest.raises(ValueError, match="expected 3 subjects, got 2"):
         intervals.bootstrap(lambda rows: {}, 3, subjects=["a", "b"])
-    with pytest.raises(ValueError, match="same pictures"):
+    with pytest.raises(ValueError, match="same images"):
         scores.compare([True], [True, False])

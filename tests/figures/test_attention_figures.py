@@ -25,7 +25,7 @@ def shares(groups=3, steps=2):
     return {
         "groups": names,
         "regions": REGIONS,
-        "pictures": np.arange(1, groups + 1) * 1000,
+        "images": np.arange(1, groups + 1) * 1000,
         "preference": preference,
         "preference_interval": interval,
     }
@@ -38,9 +38,9 @@ def test_difference_maps_are_symmetric_about_no_difference():
     bar = figure.axes[1]
     assert bar.get_ylim() == (-2, 2)  # 0.1 * 20 pixels
     assert {"happy", "1,200", "sad", "a", "+2", "-2", "0"} <= set(texts(figure))
-    pictures = [image.get_array() for image in figure.axes[0].images]
-    assert len(pictures) == 6 and np.ptp(pictures[0]) == 0
-    more, less = pictures[1][2, 3], pictures[5][0, 0]
+    images = [image.get_array() for image in figure.axes[0].images]
+    assert len(images) == 6 and np.ptp(images[0]) == 0
+    more, less = images[1][2, 3], images[5][0, 0]
     assert more[0] > more[2] and less[2] > less[0]  # orange is more, blue is less
 
 
@@ -54,7 +54,7 @@ def test_the_label_of_the_scale_fits_a_row_of_maps(count):
     change = differences.difference_maps(
         images / 255, RNG.normal(size=(count, 1, 12, 12)), [(name, 7) for name in names], meaning=meaning
     )
-    for figure, told in ((maps, "share of pictures looked at here"), (change, meaning)):
+    for figure, told in ((maps, "share of images looked at here"), (change, meaning)):
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
         label = figure.axes[1].yaxis.label
@@ -121,7 +121,7 @@ def test_region_steps_shows_each_step(groups, steps):
     assert len({mark for _, mark, _ in looks}) == 5  # not by colour alone
 
 
-def test_classes_without_pictures_are_drawn_empty():
+def test_classes_without_images_are_drawn_empty():
     found = shares()
     found["preference"][1], found["preference_interval"][1] = np.nan, np.nan
     assert region_shares.region_preference(found) and region_shares.region_steps(found)
@@ -131,7 +131,7 @@ def test_classes_without_pictures_are_drawn_empty():
 def test_the_early_exit_curve(steps):
     probabilities = RNG.dirichlet(np.ones(4), (30, steps))
     found = exits.curve(RNG.integers(0, 4, 30), probabilities, repeats=10)
-    figure = early_exit(found, told=(0.5, 0.505))
+    figure = early_exit(found, labelled=(0.5, 0.505))
     fixed, curve = figure.axes[0].lines[:2]
     np.testing.assert_allclose(fixed.get_ydata(), found["accuracy_after"])
     np.testing.assert_allclose(curve.get_xdata(), found["glimpses"])

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from keras import ops
 from support.paths import ROOT
-from support.tiny import TINIES, TINY, draw_weights, inputs, pictures
+from support.tiny import TINIES, TINY, draw_weights, inputs, make_images
 
 from edram_fer import models
 
@@ -71,7 +71,7 @@ def outputs_there(models_here, tmp_path_factory):
     if importlib.util.find_spec(other) is None:
         pytest.skip(f"{other} is not installed")
     folder = tmp_path_factory.mktemp("other")
-    np.save(folder / "image.npy", pictures(4, *TINY["image_size"], 1))
+    np.save(folder / "image.npy", make_images(4, *TINY["image_size"], 1))
     for name, model in models_here.items():
         model.save(folder / f"{name}.keras")
     environment = os.environ | {"KERAS_BACKEND": other, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
@@ -100,7 +100,7 @@ def test_training_is_equal_on_both_backends(models_here, outputs_there):
     model = keras.models.clone_model(models_here["trained"])
     model.set_weights(models_here["trained"].get_weights())
     before = model.get_weights()
-    here = train(model, pictures(4, *TINY["image_size"], 1))
+    here = train(model, make_images(4, *TINY["image_size"], 1))
     assert here.keys() == there.keys()
     for i, key in enumerate(here):
         np.testing.assert_allclose(there[key], here[key], atol=1e-4, err_msg=model.weights[i].path)
@@ -110,7 +110,7 @@ def test_training_is_equal_on_both_backends(models_here, outputs_there):
 
 def test_outputs_are_equal_with_and_without_xla(models_here):
     tf = pytest.importorskip("tensorflow", reason="jax.jit is XLA anyway")
-    image = {"image": pictures(4, *TINY["image_size"], 1)}
+    image = {"image": make_images(4, *TINY["image_size"], 1)}
     model = models_here["edram"]
     # Not by `compile(jit_compile=True)`: Keras takes that back where another test has made TensorFlow deterministic.
     compiled = tf.function(model, jit_compile=True)(image)

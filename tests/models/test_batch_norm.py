@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 from support import oracles
 
-from edram_fer.models.batch_norm import CHOICES, StepBatchNormalization
+from edram_fer.models.batch_norm import BATCH_NORM_MODES, StepBatchNormalization
 
 SHAPES = ((16, 5), (4, 3, 3, 5))
 STEPS = 2
@@ -33,7 +33,7 @@ def drawn(shape, choice, seed=1):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("choice", BATCH_NORM_MODES)
 def test_equals_keras_layers(choice, shape):
     layer, twins = drawn(shape, choice)
     for round_ in range(2):
@@ -52,7 +52,7 @@ def test_equals_keras_layers(choice, shape):
 @pytest.mark.parametrize("step", range(STEPS))
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("choice", BATCH_NORM_MODES)
 def test_gradients_equal_keras_layers(choice, training, shape, step):
     layer, twins = drawn(shape, choice)
     x, direction, twin = activations(shape), activations(shape, seed=5), twins[step]
@@ -106,4 +106,4 @@ def test_a_constant_batch_gives_beta_and_a_finite_gradient():
 
 def test_unknown_choice():
     with pytest.raises(ValueError, match="batch_norm.*per_step"):
-        StepBatchNormalization(choice="per_batch")
+        StepBatchNormalization(mode="per_batch")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 from support import oracles
-from support.tiny import draw_weights, pictures
+from support.tiny import draw_weights, make_images
 
 from edram_fer import models
 from edram_fer.models.deep_emotion.features import FeatureExtractor, Trunk
@@ -48,7 +48,7 @@ def normalised(layer, x):
 
 
 def theta_of(network, image):
-    pool = {"narrow": 4, "wide": 2, "public": 2}[network.reading]
+    pool = {"narrow": 4, "wide": 2, "public": 2}[network.interpretation]
     x, rate = image, network.rate
     for layer in network.convolutions:
         x = oracles.relu(max_pool(convolved(layer, x, rate), pool))
@@ -97,11 +97,11 @@ def test_number_of_parameters(options, count):
 
 def test_shapes_of_the_published_layers():
     model = models.build("deep_emotion", image_size=(48, 48))
-    image = pictures(1, 48, 48, 1)
+    image = make_images(1, 48, 48, 1)
     assert tuple(model.before(image).shape) == (1, 9, 9, 10)
     assert [tuple(layer.kernel.shape) for layer in (model.hidden, model.emotion_head)] == [(810, 50), (50, 7)]
-    for reading, inputs in (("narrow", 90), ("wide", 1000), ("public", 640)):
-        network = LocalisationNetwork(reading)
+    for interpretation, inputs in (("narrow", 90), ("wide", 1000), ("public", 640)):
+        network = LocalisationNetwork(interpretation)
         network(image)
         assert tuple(network.hidden.kernel.shape) == (inputs, 32) and tuple(network.theta.kernel.shape) == (32, 6)
 
@@ -115,7 +115,7 @@ def test_forward_pass_equals_numpy(options):
     model = draw_weights(build(**options))
     for weight in model.localisation.weights:  # so that a slow network sees as much as another
         weight.assign(weight / model.localisation.rate)
-    image = pictures(3, *SIZE, options.get("channels", 1))
+    image = make_images(3, *SIZE, options.get("channels", 1))
     logits, theta = forward(model, image)
     found = model({"image": image})
     np.testing.assert_allclose(oracles.array(found["windows"])[:, 0], theta, atol=1e-5)
@@ -126,7 +126,7 @@ def test_forward_pass_equals_numpy(options):
 @pytest.mark.parametrize("variant", ["paper", "image", "plus"])
 def test_a_new_net_looks_at_everything_and_is_drawn_as_it_says(variant):
     model = build(variant)
-    found = model({"image": pictures(2, *SIZE, 1)})
+    found = model({"image": make_images(2, *SIZE, 1)})
     np.testing.assert_array_equal(found["windows"][:, 0], np.tile(np.eye(2, 3), (2, 1, 1)))
     assert not oracles.array(model.localisation.theta.kernel).any()
     bias = np.zeros(6) if variant == "plus" else IDENTITY.ravel()
@@ -142,7 +142,7 @@ def test_a_new_net_looks_at_everything_and_is_drawn_as_it_says(variant):
 def test_without_the_transformer_the_window_is_the_identity():
     model = draw_weights(build("paper", transformer=False))
     assert model.localisation is None
-    image = pictures(2, *SIZE, 1)
+    image = make_images(2, *SIZE, 1)
     found = model({"image": image})
     np.testing.assert_array_equal(found["windows"][:, 0], np.tile(np.eye(2, 3), (2, 1, 1)))
     x = ten_channels(model.before, image).reshape(2, -1)
@@ -151,7 +151,7 @@ def test_without_the_transformer_the_window_is_the_identity():
 
 
 def test_given_windows_take_the_place_of_theta():
-    model, image = draw_weights(build("image")), pictures(2, *SIZE, 1)
+    model, image = draw_weights(build("image")), make_images(2, *SIZE, 1)
     free = model({"image": image})
     same = model({"image": image, "windows": free["windows"]})
     np.testing.assert_allclose(same["emotion"], free["emotion"], atol=1e-6)
@@ -164,14 +164,14 @@ def test_given_windows_take_the_place_of_theta():
 def test_a_bound_keeps_theta_near_the_identity():
     model = draw_weights(build("plus"))
     model.localisation.theta.kernel.assign(1e4 * model.localisation.theta.kernel)
-    theta = oracles.array(model({"image": pictures(8, *SIZE, 1)})["windows"])[:, 0]
+    theta = oracles.array(model({"image": make_images(8, *SIZE, 1)})["windows"])[:, 0]
     assert np.abs(theta - IDENTITY).max() == pytest.approx(0.4, abs=1e-5)
     assert np.linalg.det(theta[:, :, :2]).min() > 0
 
 
 @pytest.mark.parametrize("variant", ["paper", "image", "plus"])
 def test_the_gradient_reaches_the_localisation_network(variant):
-    model, image = build(variant), pictures(4, *SIZE, 1)
+    model, image = build(variant), make_images(4, *SIZE, 1)
     target = np.random.default_rng(1).normal(size=(4, 1, 7)).astype("float32")
     weights = [model.localisation.theta.kernel, model.localisation.convolutions[0].kernel]
 
@@ -195,7 +195,7 @@ def square(layer, x):
 @pytest.mark.parametrize("kind", ["dense", "convolution"])
 def test_a_slow_layer_moves_by_its_share_under_every_optimizer(kind, optimizer):
     """Against a plain layer of the same effective weights: the step of W is `rate` of the plain one's."""
-    rate, x = 0.25, pictures(3, 6, 6, 2)
+    rate, x = 0.25, make_images(3, 6, 6, 2)
     slow, plain = (SlowDense(4, rate=rate), keras.layers.Dense(4))
     if kind == "convolution":
         slow, plain = SlowConv2D(4, 3, rate=rate), keras.layers.Conv2D(4, 3)
@@ -216,17 +216,17 @@ def test_a_slow_layer_moves_by_its_share_under_every_optimizer(kind, optimizer):
         np.testing.assert_allclose(of_slow, rate * of_plain, rtol=2e-3, atol=1e-6)
 
 
-# The penalty
+# The l2_penalty
 
 
 def test_the_penalty_is_on_the_last_two_dense_layers_and_in_the_loss_of_fit():
-    model = draw_weights(build("paper", penalty=0.01, dropout=0.0))
+    model = draw_weights(build("paper", l2_penalty=0.01, dropout=0.0))
     kernels = [oracles.array(layer.kernel) for layer in (model.hidden, model.emotion_head)]
     expected = 0.01 * sum((kernel**2).sum() for kernel in kernels)
     assert float(sum(model.losses)) == pytest.approx(expected, rel=1e-5)
     assert not build("paper").losses
 
-    image, label = pictures(4, *SIZE, 1), np.array([0, 3, 1, 6])
+    image, label = make_images(4, *SIZE, 1), np.array([0, 3, 1, 6])
     logits = oracles.array(model({"image": image})["emotion"])[:, 0]
     cross_entropy = (np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(4), label]).mean()
     loss = {"emotion": keras.losses.SparseCategoricalCrossentropy(from_logits=True)}
@@ -237,7 +237,7 @@ def test_the_penalty_is_on_the_last_two_dense_layers_and_in_the_loss_of_fit():
 
 
 def test_dropout_is_off_outside_training():
-    model, image = draw_weights(build("paper")), {"image": pictures(2, *SIZE, 1)}
+    model, image = draw_weights(build("paper")), {"image": make_images(2, *SIZE, 1)}
     one, other = (oracles.array(model(image)["emotion"]) for _ in range(2))
     np.testing.assert_array_equal(one, other)
     one, other = (oracles.array(model(image, training=True)["emotion"]) for _ in range(2))
@@ -252,7 +252,7 @@ def test_dropout_is_off_outside_training():
 )
 def test_the_smallest_and_other_sizes(variant, image_size):
     model = build(variant, image_size, channels=3)
-    found = model({"image": pictures(1, *image_size, 3)})
+    found = model({"image": make_images(1, *image_size, 3)})
     assert np.isfinite(oracles.array(found["emotion"])).all()
 
 

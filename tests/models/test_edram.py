@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from keras import ops
 from support import oracles
-from support.tiny import TINY, draw_weights, pictures
+from support.tiny import TINY, draw_weights, make_images
 
 from edram_fer import models
 from edram_fer.models.baseline import CNN
@@ -50,12 +50,12 @@ def drawn_emission(*restriction, rotation=True, seed=0):
 )
 def test_forward_pass_equals_numpy(options):
     model = draw_weights(models.build("edram", **TINY | options))
-    image = pictures(3, *TINY["image_size"], options.get("channels", 1))
+    image = make_images(3, *TINY["image_size"], options.get("channels", 1))
     found, expected = model({"image": image}), oracles.edram(model, image)
     assert found.keys() == expected.keys()
     for name in found:
         np.testing.assert_allclose(oracles.array(found[name]), expected[name], atol=1e-5, err_msg=name)
-    assert np.std(expected["emotion"], axis=0).max() > 1e-3  # the pictures differ in what comes out
+    assert np.std(expected["emotion"], axis=0).max() > 1e-3  # the images differ in what comes out
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_number_of_parameters(published):
 
 
 def test_output_shapes_of_the_published_layers(published, monkeypatch):
-    """Table of the 2017 model: 100x100 grey pictures, glimpses of 26x26."""
+    """Table of the 2017 model: 100x100 grey images, glimpses of 26x26."""
     shapes = []
 
     def spy(layer_class):
@@ -101,7 +101,7 @@ def test_output_shapes_of_the_published_layers(published, monkeypatch):
     layers = keras.layers
     for layer_class in (layers.Conv2D, layers.MaxPooling2D, layers.Dense, SlowDense, layers.LSTMCell):
         spy(layer_class)
-    published({"image": pictures(1, 100, 100, 1)})
+    published({"image": make_images(1, 100, 100, 1)})
     context = [("Conv2D", (8, 8, 16)), ("Conv2D", (6, 6, 16)), ("Conv2D", (4, 4, 32)), ("SlowDense", (6,))]
     glimpse = [("Conv2D", (26, 26, 64)), ("Conv2D", (24, 24, 64)), ("MaxPooling2D", (12, 12, 64))]
     glimpse += [("Conv2D", (12, 12, 128)), ("Conv2D", (12, 12, 128)), ("MaxPooling2D", (6, 6, 128))]
@@ -141,7 +141,7 @@ def test_registered_names(model):
 
 @pytest.mark.parametrize("size", [(100, 100), (48, 50), (12, 13)])
 def test_area_average_equals_numpy(size):
-    images = pictures(2, *size, 3)
+    images = make_images(2, *size, 3)
     down, across = (area_average_matrix(side, 12) for side in size)
     found = np.einsum("yi,bijc,xj->byxc", down, images, across)
     np.testing.assert_allclose(found, oracles.area_average(images, 12), atol=1e-6)
@@ -151,8 +151,8 @@ def test_area_average_equals_numpy(size):
 def test_every_pixel_counts_in_the_context():
     """Area averaging, not point sampling: the gradient of the context vector reaches all pixels."""
     context = ContextNetwork(32, (2, 3, 4))
-    context(pictures(1, 40, 40, 1))
-    (gradient,) = oracles.gradients(lambda image: ops.sum(context(image)), [pictures(1, 40, 40, 1)])
+    context(make_images(1, 40, 40, 1))
+    (gradient,) = oracles.gradients(lambda image: ops.sum(context(image)), [make_images(1, 40, 40, 1)])
     assert (gradient != 0).all()
 
 
@@ -237,7 +237,7 @@ def test_where_path_is_alive_and_the_emission_moves_at_the_start():
     """All matrices are equal at first: a where-path whose BN started at beta 0 would silence all that follows."""
     keras.utils.set_random_seed(0)
     model = models.build("edram", **TINY | {"glimpses": 1})
-    image, target = {"image": pictures(4, *TINY["image_size"], 1)}, np.random.default_rng(1).normal(size=(4, 1, 4))
+    image, target = {"image": make_images(4, *TINY["image_size"], 1)}, np.random.default_rng(1).normal(size=(4, 1, 4))
     network, emission = model.cell.glimpse, model.cell.emission.dense
 
     def loss():
@@ -248,7 +248,7 @@ def test_where_path_is_alive_and_the_emission_moves_at_the_start():
         weights = [emission.kernel, network.where_norm.beta, network.where.kernel, network.cnn.convolutions[0].kernel]
         return oracles.weight_gradients(loss, weights)
 
-    merged = network(pictures(4, 14, 14, 1), np.tile(np.eye(2, 3, dtype="float32"), (4, 1, 1)), training=True)
+    merged = network(make_images(4, 14, 14, 1), np.tile(np.eye(2, 3, dtype="float32"), (4, 1, 1)), training=True)
     assert (oracles.array(merged) > 0).mean() > 0.2
     kernel, beta, _, convolution = slopes()
     assert min(np.abs(g).max() for g in (kernel, beta, convolution)) > 1e-6
@@ -258,7 +258,7 @@ def test_where_path_is_alive_and_the_emission_moves_at_the_start():
 
 def test_given_windows_take_the_place_of_the_emissions():
     model = draw_weights(models.build("edram", **TINY))
-    image = pictures(2, *TINY["image_size"], 1)
+    image = make_images(2, *TINY["image_size"], 1)
     free = model({"image": image})
     same = model({"image": image, "windows": free["windows"]})
     for name in free:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 from support import oracles
-from support.tiny import TINIES, TINY, draw_weights, inputs, pictures
+from support.tiny import TINIES, TINY, draw_weights, inputs, make_images
 
 from edram_fer import models
 
@@ -23,7 +23,7 @@ TABLE = {
     "cnn": ("cnn", {}),
     "cnn, mixed, colour": ("cnn", {"channels": 3, "affect": False, "dtype": "mixed_bfloat16", "hidden_units": 9}),
     "deep emotion": ("deep_emotion", {}),
-    "deep emotion, image": ("deep_emotion", {"variant": "image", "channels": 3, "affect": True, "penalty": 0.01}),
+    "deep emotion, image": ("deep_emotion", {"variant": "image", "channels": 3, "affect": True, "l2_penalty": 0.01}),
     "deep emotion, plus": ("deep_emotion", {"variant": "plus", "dtype": "mixed_bfloat16", "affect": True}),
     "no transformer": ("deep_emotion", {"transformer": False, "localisation": "wide"}),
     "ran": ("ran", {}),
@@ -74,8 +74,8 @@ def test_outputs(row, drawn):
     found = {key: oracles.array(value) for key, value in found.items()}
     assert all(np.isfinite(value).all() for value in found.values())
     np.testing.assert_allclose(found["weights"].sum(axis=1), 1, atol=1e-6)
-    assert model.knows_affect == options.get("affect", name in ("edram", "cnn"))
-    assert np.abs(found["affect"]).max() <= 1 if model.knows_affect else (found["affect"] == -2).all()
+    assert model.predicts_affect == options.get("affect", name in ("edram", "cnn"))
+    assert np.abs(found["affect"]).max() <= 1 if model.predicts_affect else (found["affect"] == -2).all()
     assert found["weights"].min() >= 0
     if name in ("cnn", "ran") or row in ("whole first", "no transformer"):
         np.testing.assert_array_equal(found["windows"][:, 0], np.tile(np.eye(2, 3), (3, 1, 1)))
@@ -85,7 +85,7 @@ ALONE = ["published", "no rotation", "mixed", "cnn", "deep emotion", "deep emoti
 
 
 @pytest.mark.parametrize("row", ALONE)
-def test_a_picture_does_not_see_the_rest_of_its_batch(row, drawn):
+def test_an_image_does_not_see_the_rest_of_its_batch(row, drawn):
     given = inputs(drawn(row), 4)
     together = outputs_of(drawn(row), given)
     alone = outputs_of(drawn(row), {name: value[2:3] for name, value in given.items()})
@@ -125,14 +125,14 @@ def test_mixed_precision_leaves_the_coordinates_in_float32(drawn, monkeypatch):
 
     monkeypatch.setattr(models.edram.cell, "sample", sample)
     model = drawn("mixed")
-    model({"image": pictures(1, HEIGHT, WIDTH, 1)})
+    model({"image": make_images(1, HEIGHT, WIDTH, 1)})
     assert seen == [("float32", "float32")] * TINY["glimpses"]
     assert {model.cell.lstm1.compute_dtype, model.cell.glimpse.what.compute_dtype} == {"bfloat16"}
     assert {w.dtype for w in model.trainable_weights} == {"float32"}
 
 
 def test_mixed_precision_is_close_to_float32(drawn):
-    given = {"image": pictures(4, HEIGHT, WIDTH, 1)}
+    given = {"image": make_images(4, HEIGHT, WIDTH, 1)}
     one, other = (outputs_of(drawn(row), given) for row in ("published", "mixed"))  # of equal weights
     for name in one:
         np.testing.assert_allclose(one[name], other[name], atol=0.1)
@@ -140,7 +140,7 @@ def test_mixed_precision_is_close_to_float32(drawn):
 
 
 def test_first_window_of_a_new_net():
-    given = {"image": pictures(2, HEIGHT, WIDTH, 1)}
+    given = {"image": make_images(2, HEIGHT, WIDTH, 1)}
     free = outputs_of(build("edram", glimpses=1), given)
     np.testing.assert_allclose(free["windows"][:, 0], np.tile(np.eye(2, 3) * np.tanh(1), (2, 1, 1)), atol=1e-6)
     half = outputs_of(build("edram", glimpses=1, first_glimpse="whole", zoom_limit=0.5), given)
@@ -160,14 +160,14 @@ NARROW = {"glimpse_units": 128, "head_units": 96, "glimpse_filters": (8, 16, 16,
     ],
     ids=["published", "48x48 without affect", "colour, narrow", "small LSTMs"],
 )
-def test_the_yardstick_has_the_parameters_of_edram(options):
+def test_the_baseline_has_the_parameters_of_edram(options):
     edram = models.build("edram", glimpses=1, **options).count_params()
     assert models.build("cnn", **options).count_params() == pytest.approx(edram, rel=0.1)
 
 
-def test_the_yardstick_takes_what_its_trunk_takes():
+def test_the_baseline_takes_what_its_trunk_takes():
     model = draw_weights(build("cnn", image_size=(14, 15), glimpse_size=26))
-    assert model.cnn(pictures(1, 14, 15, 1)).shape[1:3] == (1, 1)
+    assert model.cnn(make_images(1, 14, 15, 1)).shape[1:3] == (1, 1)
     emotion = outputs_of(model, inputs(model, 3))["emotion"]
     assert emotion.shape == (3, 1, CLASSES) and np.isfinite(emotion).all() and np.ptp(emotion, axis=0).max() > 0
 
@@ -213,13 +213,13 @@ def test_the_yardstick_takes_what_its_trunk_takes():
         ("deep_emotion", {"initializer": "ones"}, "initializer"),
         ("deep_emotion", {"bound": 0}, "bound"),
         ("deep_emotion", {"localisation_rate": 2}, "localisation_rate"),
-        ("deep_emotion", {"penalty": -1}, "penalty: expected a number of at least 0, got -1"),
+        ("deep_emotion", {"l2_penalty": -1}, "l2_penalty: expected a number of at least 0, got -1"),
         ("deep_emotion", {"trunk_filters": (64, 128)}, "trunk_filters"),
         ("deep_emotion", {"trunk_filters": (64, 128, 0)}, "trunk_filters"),
         ("deep_emotion", {"units": 0}, "units"),
         ("deep_emotion", {"dropout": 1}, "dropout"),
         ("deep_emotion", {"dropout": False}, "dropout: expected a number in"),
-        ("deep_emotion", {"penalty": True}, "penalty: expected a number of at least 0, got True"),
+        ("deep_emotion", {"l2_penalty": True}, "l2_penalty: expected a number of at least 0, got True"),
         ("deep_emotion", {"bound": True}, "bound: expected a number in"),
         ("deep_emotion", {"classes": 1}, "classes"),
         ("ran", {"backbone": "vgg19"}, "backbone: expected one of vgg16, resnet18, .*, got 'vgg19'"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 from support import oracles
-from support.tiny import TINIES, draw_weights, inputs, pictures
+from support.tiny import TINIES, draw_weights, inputs, make_images
 
 from edram_fer import models
 from edram_fer.models.region_attention import resnet
@@ -50,20 +50,20 @@ def corners(windows):
 
 @pytest.mark.parametrize("scheme", FRACTIONS)
 def test_fixed_crops_are_the_published_fractions(scheme):
-    windows = FixedCrops(scheme)(pictures(2, 8, 8, 1))
+    windows = FixedCrops(scheme)(make_images(2, 8, 8, 1))
     np.testing.assert_allclose(corners(windows), [FRACTIONS[scheme]] * 2, atol=1e-6)
     np.testing.assert_array_equal(windows[:, 0], [np.eye(2, 3)] * 2)
 
 
 def test_a_crop_shows_its_part_of_the_face():
-    image = pictures(1, 41, 41, 1)
+    image = make_images(1, 41, 41, 1)
     seen = oracles.array(sample(image, FixedCrops("fixed5")(image), 31))[0]
     for region, (top, left) in {1: (0, 0), 2: (0, 10), 3: (10, 5)}.items():
         np.testing.assert_allclose(seen[region], image[0, top : top + 31, left : left + 31], atol=1e-5)
 
 
 def test_random_crops_are_squares_inside_the_face():
-    layer, image = RandomCrops(4, seed=3), pictures(50, 8, 8, 1)
+    layer, image = RandomCrops(4, seed=3), make_images(50, 8, 8, 1)
     first, second = (corners(layer(image, training=True)) for _ in range(2))
     np.testing.assert_allclose(first[:, 0], [[0, 0, 1, 1]] * 50)
     crops = first[:, 1:].reshape(-1, 4)
@@ -75,7 +75,7 @@ def test_random_crops_are_squares_inside_the_face():
 
 
 def test_random_crops_at_inference_are_the_same_for_every_face():
-    image = pictures(3, 8, 8, 1)
+    image = make_images(3, 8, 8, 1)
     one, again, other = (oracles.array(RandomCrops(4, seed=seed)(image)) for seed in (3, 3, 4))
     np.testing.assert_array_equal(one, again)
     np.testing.assert_array_equal(one, np.repeat(one[:1], 3, axis=0))
@@ -92,7 +92,7 @@ def face_points():
 
 
 def test_landmark_crops_are_squares_around_them_inside_the_face():
-    windows = LandmarkCrops((81, 101), radius=0.25)(pictures(1, 81, 101, 1), face_points()[None])
+    windows = LandmarkCrops((81, 101), radius=0.25)(make_images(1, 81, 101, 1), face_points()[None])
     half, last = 0.25 * 80, np.array([100, 80, 100, 80])
     found = corners(windows)[0] * last
     np.testing.assert_allclose(found[0], [0, 0, 100, 80], atol=1e-4)
@@ -105,7 +105,7 @@ def test_landmark_crops_are_squares_around_them_inside_the_face():
 def test_a_crop_without_its_landmarks_is_the_whole_face(missing):
     points = np.stack([face_points()] * 3)
     points[0, 38], points[1] = missing, missing
-    found = corners(LandmarkCrops((81, 101))(pictures(3, 81, 101, 1), points))
+    found = corners(LandmarkCrops((81, 101))(make_images(3, 81, 101, 1), points))
     np.testing.assert_allclose(found[0, 1], [0, 0, 1, 1])
     np.testing.assert_allclose(found[0, 2:], found[2, 2:])
     np.testing.assert_allclose(found[1], [[0, 0, 1, 1]] * 6)
@@ -236,7 +236,7 @@ def test_vgg_has_the_published_number_of_parameters():
 
 
 def test_vgg_is_convolutions_relus_and_pools():
-    backbone, x = VGG((1, 1, 1, 1, 1), (2, 3, 4, 5)), pictures(2, 32, 32, 1)
+    backbone, x = VGG((1, 1, 1, 1, 1), (2, 3, 4, 5)), make_images(2, 32, 32, 1)
     backbone(x)
     draw_weights(backbone)
     y = x
@@ -281,7 +281,7 @@ def test_number_of_parameters(backbone, monkeypatch):
 )
 def test_sides_of_the_stages(made, stem, size, sides):
     backbone = made((1, 1, 1, 1), (2, 3, 4, 5), stem)
-    x = backbone.through_stem(ops.convert_to_tensor(pictures(1, size, size, 1)), False)
+    x = backbone.through_stem(ops.convert_to_tensor(make_images(1, size, size, 1)), False)
     found = []
     for block in backbone.stages:
         x = block(x)
@@ -295,7 +295,7 @@ def norm_of(layer, x):
 
 
 def test_blocks_equal_numpy():
-    x = pictures(2, 7, 6, 3)
+    x = make_images(2, 7, 6, 3)
 
     def convolved(layer, x):
         return oracles.convolution(x, oracles.array(layer.kernel), "same" if layer.kernel_size[0] > 1 else "valid")

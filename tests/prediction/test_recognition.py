@@ -20,12 +20,12 @@ CROPS = {"detectors": ("none",)}
 
 @pytest.fixture(scope="module")
 def crops(tmp_path_factory, contents):
-    """A folder of ready-made faces, one of them in a folder below, and a file that is no picture."""
+    """A folder of ready-made faces, one of them in a folder below, and a file that is no image."""
     folder = tmp_path_factory.mktemp("crops")
     (folder / "below").mkdir()
     for number, image in enumerate(contents["validation"]["image"][:5]):
         Image.fromarray(image[..., 0]).save(folder / ("below/4.png" if number == 4 else f"{number}.png"))
-    (folder / "a broken one.jpg").write_text("no picture")
+    (folder / "a broken one.jpg").write_text("no image")
     (folder / "notes.txt").write_text("passed over")
     (folder / "._0.png").write_text("macOS' own, passed over")
     return folder
@@ -51,8 +51,8 @@ def test_crops_are_answered_as_in_an_evaluation(crops, trained, contents, tmp_pa
         written = list(csv.DictReader(file))
     assert [row["emotion"] for row in written if row["status"] == "ok"] == [row["emotion"] for row in rows]
     assert written[4]["status"] == broken["status"]
-    drawn = sorted(path.name for path in (tmp_path / "out" / "pictures").iterdir())
-    assert drawn == ["1_0.png", "2_1.png", "3_2.png", "4_3.png", "5_4.png"] == [row["picture"] for row in rows]
+    drawn = sorted(path.name for path in (tmp_path / "out" / "images").iterdir())
+    assert drawn == ["1_0.png", "2_1.png", "3_2.png", "4_3.png", "5_4.png"] == [row["image"] for row in rows]
 
 
 def test_faces_are_made_as_in_training(crops, copied, tmp_path):
@@ -60,11 +60,17 @@ def test_faces_are_made_as_in_training(crops, copied, tmp_path):
     plain = predict(copied, [crops / "0.png"], tmp_path / "plain", **options)
     equalised = predict(copied, [crops / "0.png"], tmp_path / "equalised", **options, clahe=2.0)
     about = files.read_json(copied / "environment.json")
-    about["data"]["faces"] = {"size": 100, "colour": True, "detectors": ["given"], "faces": "largest", "clahe": 2.0}
+    about["data"]["faces"] = {
+        "size": 100,
+        "colour": True,
+        "detectors": ["annotation"],
+        "faces": "largest",
+        "clahe": 2.0,
+    }
     files.write_json(copied / "environment.json", about)
     assert predict(copied, [crops / "0.png"], tmp_path / "noted", **options) == equalised != plain
     assert predict(copied, [crops / "0.png"], tmp_path / "asked", **options, clahe=0) == plain
-    assert not (tmp_path / "plain" / "pictures").exists()
+    assert not (tmp_path / "plain" / "images").exists()
 
 
 @needs_photos
@@ -85,14 +91,14 @@ def test_the_faces_of_a_photo_with_the_package_s_model(tmp_path, capsys):
         square = (float(row["left"]), float(row["top"]), float(row["side"]), float(row["side"]))
         assert max(intersection_over_union(square, box) for box in truth) > 0.3
     assert sum(row["emotion"] == "happy" for row in rows) >= 5  # a cheerful company
-    assert Image.open(out / "pictures" / "1_group.png").size == (1000, 750)
+    assert Image.open(out / "images" / "1_group.png").size == (1000, 750)
 
 
 def test_what_cannot_be_predicted_is_told(crops, trained, tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere.jpg is missing; expected a photo or a folder"):
         predict(trained.run, [crops, "nowhere.jpg"], tmp_path / "out")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match="empty holds no picture"):
+    with pytest.raises(FileNotFoundError, match="empty holds no image"):
         predict(trained.run, [tmp_path / "empty"], tmp_path / "out")
     with pytest.raises(ValueError, match="detectors: expected some of .*, got 'cascade'"):
         predict(trained.run, [crops], tmp_path / "out", detectors=("cascade",))
@@ -108,8 +114,8 @@ def test_a_model_whose_answer_is_not_finite_names_the_photo(crops, copied, tmp_p
         predict(copied, [crops], tmp_path / "out", **CROPS)
 
 
-def test_a_model_of_pictures_that_are_not_square_is_refused(crops, tmp_path):
+def test_a_model_of_images_that_are_not_square_is_refused(crops, tmp_path):
     model = models.build("deep_emotion", image_size=(48, 50), classes=3)
     checkpoints.save(model, tmp_path / "wide.keras", ("happy", "sad", "anger"))
-    with pytest.raises(ValueError, match=r"wide.keras takes pictures of 50x48 pixels; faces are cut as squares"):
+    with pytest.raises(ValueError, match=r"wide.keras takes images of 50x48 pixels; faces are cut as squares"):
         predict(tmp_path / "wide.keras", [crops], tmp_path / "out", **CROPS)

@@ -59,7 +59,7 @@ def test_the_level_of_the_source_does_not_matter(tmp_path):
         assert rows(tmp_path / inside) == rows(tmp_path / outside)
 
 
-def test_pictures_are_neither_listed_nor_opened(tmp_path, monkeypatch):
+def test_images_are_neither_listed_nor_opened(tmp_path, monkeypatch):
     write_lists(tmp_path, [line()])
     deep = tmp_path / "Manually_Annotated_Images" / "1"
     deep.mkdir()

@@ -14,13 +14,13 @@ from edram_fer.preprocessing.records import OK, UNKNOWN_AFFECT, fingerprint
 def test_lists_of_2017(tmp_path):
     training = [line(f"{number}/x{number}.JPG", code=str(code)) for number, code in enumerate(CODES.values())]
     found = annotations.find(write_lists(tmp_path, training, [line("9/v.png", code="6", affect="-2,-2")]))
-    assert found.form == annotations.CSV and found.root == tmp_path and found.detectors == ("given",)
+    assert found.form == annotations.CSV and found.root == tmp_path and found.detectors == ("annotation",)
     assert [path.name for path in found.files] == ["training.csv", "validation.csv"] and found.classes == EIGHT
     records = list(found.records())
     assert [record.emotion for record in records] == [*CODES, "anger"] and {record.status for record in records} == {OK}
     assert [record.split for record in records] == ["train"] * 8 + ["test"]
     first, last = records[0], records[-1]
-    assert (first.id, first.row, first.picture) == ("0/x0.JPG", "training.csv:1", "Manually_Annotated_Images/0/x0.JPG")
+    assert (first.id, first.row, first.image) == ("0/x0.JPG", "training.csv:1", "Manually_Annotated_Images/0/x0.JPG")
     assert first.box == (10, 20, 120, 130) and (first.valence, first.arousal) == (0.5, -0.25)
     np.testing.assert_array_equal(first.landmarks, POINTS.reshape(68, 2))
     assert last.row == "validation.csv:1" and (last.valence, last.arousal) == (UNKNOWN_AFFECT, UNKNOWN_AFFECT)
@@ -55,7 +55,7 @@ FAULTS = {
     "8 columns": ("1/a.jpg,10,20,120,130,1;2,1,0.5", "8 columns instead of 9"),
     "a stray quote": ('"' + line() + ",", "10 columns instead of 9"),
     "cut off": ("1/a.jp", "1 columns instead of 9"),
-    "no path": (line(path=""), "no picture path"),
+    "no path": (line(path=""), "no image path"),
 }
 
 
@@ -73,7 +73,7 @@ def test_boxes_past_the_border_and_odd_paths_are_given_on(tmp_path):
     records = rows(tmp_path)
     assert {record.status for record in records} == {OK}
     assert records[0].box == (-5, -7, 10000, 130.5) and records[2].landmarks is None
-    assert records[1].picture == "Manually_Annotated_Images/../../etc/passwd"
+    assert records[1].image == "Manually_Annotated_Images/../../etc/passwd"
 
 
 def test_rows_are_counted_without_being_read(tmp_path):
@@ -112,22 +112,22 @@ def test_columns_in_another_order(tmp_path):
 @pytest.mark.parametrize(
     "places",
     [
-        {"lists": ".", "pictures": "Manually_Annotated_Images"},
-        {"lists": "a/b/c", "pictures": "a/Manually_Annotated/Manually_annotated_images"},
-        {"lists": "lists", "pictures": "data/faces"},
+        {"lists": ".", "images": "Manually_Annotated_Images"},
+        {"lists": "a/b/c", "images": "a/Manually_Annotated/Manually_annotated_images"},
+        {"lists": "lists", "images": "data/faces"},
     ],
 )
 def test_moved_folders(tmp_path, places):
     write_lists(tmp_path, [line("7/gone.jpg"), line("7/here.jpg")], **places)
-    picture = tmp_path / places["pictures"] / "7" / "here.jpg"
-    picture.parent.mkdir()
-    picture.write_bytes(b"")
+    image = tmp_path / places["images"] / "7" / "here.jpg"
+    image.parent.mkdir()
+    image.write_bytes(b"")
     found = annotations.find(tmp_path)
-    assert [found.root / record.picture for record in found.records()][1] == picture
+    assert [found.root / record.image for record in found.records()][1] == image
 
 
-def test_pictures_that_are_nowhere(tmp_path):
-    write_lists(tmp_path, [line()], pictures="somewhere")
+def test_images_that_are_nowhere(tmp_path):
+    write_lists(tmp_path, [line()], images="somewhere")
     with pytest.raises(FileNotFoundError, match="looked for a folder manually_annotated_images.* 1/a.jpg"):
         annotations.find(tmp_path)
 
@@ -143,7 +143,7 @@ def test_the_automatic_list_has_to_be_asked_for(tmp_path):
     assert [record.id for record in rows(tmp_path)] == ["1/a.jpg", "1/a.jpg"]
     found = annotations.find(tmp_path, automatic=True)
     assert found.form == annotations.AUTOMATIC_CSV and not found.published
-    assert [(record.split, record.picture) for record in found.records()] == [
+    assert [(record.split, record.image) for record in found.records()] == [
         ("train", "Automatically_Annotated_Images/3/auto.jpg")
     ]
 
@@ -166,6 +166,6 @@ def test_rows_are_read_one_at_a_time(tmp_path):
     tracemalloc.stop()
 
 
-def test_first_pictures_leave_malformed_rows_out(tmp_path):
+def test_first_images_leave_malformed_rows_out(tmp_path):
     write_lists(tmp_path, ["1,2", line("4/d.jpg")])
-    assert csv2017.first_pictures(tmp_path / "Manually_Annotated_file_lists" / "training.csv") == ["4/d.jpg"]
+    assert csv2017.first_images(tmp_path / "Manually_Annotated_file_lists" / "training.csv") == ["4/d.jpg"]

@@ -31,7 +31,7 @@ def test_json_files_of_2024(tmp_path):
         np.testing.assert_array_equal(record.landmarks, POINTS.reshape(68, 2))
         assert (record.valence, record.arousal) == (0.5, -0.25)
     assert records[2].soft_label is None and records[2].valence == UNKNOWN_AFFECT
-    assert records[1].picture == "train_set/images/20.jpg"
+    assert records[1].image == "train_set/images/20.jpg"
 
 
 JSON_FAULTS = {
@@ -74,7 +74,7 @@ def test_a_soft_label_of_zeros_is_none(tmp_path):
     assert record.status == OK and record.soft_label is None and record.emotion
 
 
-def test_a_picture_without_json(tmp_path):
+def test_an_image_without_json(tmp_path):
     write_json(tmp_path / "train_set", 1, content())
     (tmp_path / "train_set" / "images" / "2.jpg").write_bytes(b"")
     assert [record.status for record in rows(tmp_path)] == [OK, "no json file"]

@@ -28,7 +28,7 @@ def test_npy_files_of_2021(tmp_path):
     for record in records[:-1]:
         np.testing.assert_array_equal(record.landmarks, POINTS.reshape(68, 2))
         assert (record.valence, record.arousal) == (0.5, -0.25)
-    assert records[-1].picture == "val_set/images/10.jpg" and records[-1].valence == UNKNOWN_AFFECT
+    assert records[-1].image == "val_set/images/10.jpg" and records[-1].valence == UNKNOWN_AFFECT
     assert fingerprint(found) == fingerprint(annotations.find(tmp_path))
 
 
@@ -78,7 +78,7 @@ def test_a_damaged_npy_file(tmp_path, content):
     assert record.status.startswith("_exp.npy cannot be read: ")
 
 
-def test_annotations_without_a_picture_and_other_endings(tmp_path):
+def test_annotations_without_an_image_and_other_endings(tmp_path):
     folder = tmp_path / "train_set"
     for number in (1, 2, 30):
         write_npy(folder, number)
@@ -87,7 +87,7 @@ def test_annotations_without_a_picture_and_other_endings(tmp_path):
     (folder / "images" / "cover.jpg").write_bytes(b"")
     for litter in (".DS_Store", "Thumbs.db"):
         (folder / "images" / litter).write_bytes(b"")
-    assert [(record.picture, record.status) for record in rows(tmp_path)] == [
+    assert [(record.image, record.status) for record in rows(tmp_path)] == [
         ("train_set/images/1.jpg", OK),
         ("train_set/images/2.PNG", OK),
         ("train_set/images/30.jpg", OK),

@@ -36,7 +36,7 @@ def landmarks(box):
 
 
 def pasted_faces(folder, rng, count):
-    """FER2013 faces, enlarged and pasted into larger pictures: (path, box) of each."""
+    """FER2013 faces, enlarged and pasted into larger images: (path, box) of each."""
     mosaic = cv2.imread(str(MOSAIC), cv2.IMREAD_GRAYSCALE)
     for number in range(count):
         y, x = (48 * int(rng.integers(0, side // 48)) for side in mosaic.shape)
@@ -55,18 +55,18 @@ def pasted_faces(folder, rng, count):
 @pytest.fixture(scope="module")
 def affectnet(tmp_path_factory):
     root, rng = tmp_path_factory.mktemp("affectnet"), np.random.default_rng(0)
-    pictures = root / "Manually_Annotated_Images"
-    (pictures / "1").mkdir(parents=True)
+    images = root / "Manually_Annotated_Images"
+    (images / "1").mkdir(parents=True)
     rows = []
     for path in sorted(PHOTOS.glob("*_*.jpg")):
-        shutil.copy(path, pictures / "1")
+        shutil.copy(path, images / "1")
         for face in detection.YuNet()(photos.read(path)):
             rows.append((f"1/{path.name}", tuple(round(value) for value in face.box)))
-    rows += pasted_faces(pictures, rng, 90)
+    rows += pasted_faces(images, rng, 90)
     lines = []
-    for number, (picture, box) in enumerate(rows):
+    for number, (image, box) in enumerate(rows):
         affect = (-2, -2) if number % 5 == 0 else rng.uniform(-1, 1, 2).round(3).tolist()
-        lines.append([picture, *box, landmarks(box), number % 8, *affect])
+        lines.append([image, *box, landmarks(box), number % 8, *affect])
     lists = root / "Manually_Annotated_file_lists"
     lists.mkdir()
     for name, part in (("training.csv", lines[:-30]), ("validation.csv", lines[-30:])):
@@ -84,10 +84,10 @@ def test_from_the_lists_to_scores(affectnet, tmp_path):
     assert sum(described["splits"].values()) == sum(number % 8 != 7 for number in range(len(rows)))
     [folder] = (out / "affectnet" / "grey48-seven").iterdir()
     table = pyarrow.parquet.read_table(folder / "rows.parquet").to_pylist()
-    assert len(table) == len(rows) and {row["detector"] for row in table if row["status"] == OK} == {"given"}
+    assert len(table) == len(rows) and {row["detector"] for row in table if row["status"] == OK} == {"annotation"}
     assert {row["status"] for row in table} == {OK, "label contempt, not among the 7 classes"}
-    own = [row["given_iou"] for row in table if "/1/" in row["picture"]]
-    assert np.median(own) > 0.8  # these boxes are YuNet's, of the larger picture
+    own = [row["annotation_iou"] for row in table if "/1/" in row["image"]]
+    assert np.median(own) > 0.8  # these boxes are YuNet's, of the larger image
     arrays = data.arrays("affectnet", "train", data_dir=out)
     unknown = (arrays["affect"] == -2).all(axis=1)
     assert 0.1 < unknown.mean() < 0.35 and np.abs(arrays["affect"][~unknown]).max() <= 1
@@ -97,7 +97,7 @@ def test_from_the_lists_to_scores(affectnet, tmp_path):
     command("train", "forch2019", "--set", "data=affectnet", "--data-dir", out, "--out", run, "--quiet", *settings)
     command("evaluate", run, "--no-figures")
     scores = files.read_json(run / "metrics.json")["splits"]["test"]
-    assert scores["pictures"] == described["splits"]["test"]
+    assert scores["images"] == described["splits"]["test"]
 
 
 def test_the_photos_of_the_benchmark_have_the_faces_of_its_list(tmp_path):

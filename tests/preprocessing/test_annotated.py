@@ -1,4 +1,4 @@
-"""Annotated photos to a prepared data set: one command, stopped and gone on with, and what is said about the rows."""
+"""Annotated photos to a prepared data set: one command, stopped and resumed, and what is said about the rows."""
 
 import errno
 import fcntl
@@ -27,7 +27,7 @@ def quiet(line):
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """Folders train and test with three emotions; two pictures of test are also in train, one file is broken."""
+    """Folders train and test with three emotions; two images of test are also in train, one file is broken."""
     root = tmp_path_factory.mktemp("source")
     rng = np.random.default_rng(0)
     for split, count in (("train", 60), ("test", 8)):
@@ -38,7 +38,7 @@ def source(tmp_path_factory):
                 cv2.imwrite(str(folder / f"{number:03d}.png"), rng.integers(0, 255, (24, 24, 3), np.uint8))
     for name in ("000.png", "001.png"):
         (root / "test" / "happy" / name).write_bytes((root / "train" / "happy" / name).read_bytes())
-    (root / "train" / "sad" / "059.png").write_bytes(b"not a picture")
+    (root / "train" / "sad" / "059.png").write_bytes(b"not an image")
     return root
 
 
@@ -76,14 +76,14 @@ def test_how_the_faces_were_made_goes_with_them(prepared, tmp_path):
 def test_every_row_is_told_of(prepared):
     out, said = prepared
     text = "\n".join(said)
-    assert "204 rows read, 203 faces written" in text and "left out: not a picture 1" in text
+    assert "204 rows read, 203 faces written" in text and "left out: not an image 1" in text
     assert "test 24: neutral 8, happy 8, sad 8" in text
-    assert "test: 2 faces, or their pictures, equal one of training" in text
+    assert "test: 2 faces, or their images, equal one of training" in text
     [folder] = (out / "folder" / "grey20").iterdir()
     rows = pyarrow.parquet.read_table(folder / "rows.parquet").to_pylist()
     assert len(rows) == 204 and sum(row["status"] == OK for row in rows) == 203
     [bad] = [row for row in rows if row["status"] != OK]
-    assert bad["picture"] == "train/sad/059.png" and bad["status"] == "not a picture"
+    assert bad["image"] == "train/sad/059.png" and bad["status"] == "not an image"
     for name in ("faces.png", "failures.png"):
         assert cv2.imread(str(folder / name)).std() > 5
     assert not list(out.glob("unfinished*"))
@@ -117,7 +117,7 @@ def test_killed_while_it_writes_and_started_again_gives_the_same_bytes(source, p
     process.wait()
     assert work.is_dir() and not (tmp_path / "folder").exists()
     done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0 and "going on with what lies in" in done.stdout
+    assert done.returncode == 0 and "resuming what lies in" in done.stdout
     assert files_of(tmp_path / "folder") == files_of(prepared[0] / "folder")
 
 
@@ -129,7 +129,7 @@ def test_a_full_disk_stops_with_a_sentence_and_is_gone_on_with(source, prepared,
     if stage == "nothing":
         (place / "filled").write_bytes(bytes(4096))
     options = {"size": 20, "validation": 0.2, "workers": workers}
-    expected = f"cannot write data set folder to {place}, go on with the same command when there is room: .*[Nn]o space"
+    expected = f"cannot write data set folder to {place}, run the same command again when there is room: .*[Nn]o space"
     with pytest.raises(OSError, match=expected) as error:
         datasets.prepare("folder", source, place, report=quiet, **options)
     assert error.value.errno == errno.ENOSPC and not (place / "folder").exists()
@@ -138,7 +138,7 @@ def test_a_full_disk_stops_with_a_sentence_and_is_gone_on_with(source, prepared,
     subprocess.run(["mount", "-o", "remount,size=64m", str(place)], check=True)
     said = []
     datasets.prepare("folder", source, place, report=said.append, **options)
-    assert any("going on with" in line for line in said) == (stage != "nothing")
+    assert any("resuming" in line for line in said) == (stage != "nothing")
     assert files_of(place / "folder") == files_of(prepared[0] / "folder")
 
 
@@ -156,7 +156,7 @@ def test_the_disk_is_full_once_a_stage_is_done(source, prepared, mounted, monkey
 
     monkeypatch.setattr(module, stage, then_full)
     options = {"size": 20, "validation": 0.2, "workers": 1}
-    expected = f"cannot write data set folder to {place}, go on with the same command when there is room: .*[Nn]o space"
+    expected = f"cannot write data set folder to {place}, run the same command again when there is room: .*[Nn]o space"
     with pytest.raises(OSError, match=expected) as error:
         datasets.prepare("folder", source, place, report=quiet, **options)
     assert error.value.errno == errno.ENOSPC and not (place / "folder").exists()
@@ -164,7 +164,7 @@ def test_the_disk_is_full_once_a_stage_is_done(source, prepared, mounted, monkey
     (place / "filled").unlink()
     said = []
     datasets.prepare("folder", source, place, report=said.append, **options)
-    assert any("going on with" in line for line in said)
+    assert any("resuming" in line for line in said)
     assert files_of(place / "folder") == files_of(prepared[0] / "folder")
 
 
@@ -179,7 +179,7 @@ def test_every_test_face_is_also_in_training(tmp_path):
     said = []
     datasets.prepare("folder", tmp_path / "source", tmp_path, size=20, validation=0.0, workers=1, report=said.append)
     assert data.describe("folder", data_dir=tmp_path)["splits"] == {"train": 3, "test": 3}
-    assert "test: 3 faces, or their pictures, equal one of training" in said
+    assert "test: 3 faces, or their images, equal one of training" in said
     assert "left out: cannot be read: No such file or directory 1" in said  # a link to nowhere is a row, too
 
 
@@ -227,7 +227,7 @@ def test_links_to_folders_and_to_themselves_are_rows(tmp_path):
     text = "\n".join(said)
     assert "3 rows read, 1 faces written" in text
     [rows] = tmp_path.glob("folder/*/*/rows.parquet")
-    statuses = {row["picture"]: row["status"] for row in pyarrow.parquet.read_table(rows).to_pylist()}
+    statuses = {row["image"]: row["status"] for row in pyarrow.parquet.read_table(rows).to_pylist()}
     assert set(statuses) == {"happy/a.png", "happy/loop.png", "sad"} and statuses["happy/a.png"] == OK
     assert "cannot be read" in statuses["happy/loop.png"] and statuses["sad"] != OK
 
@@ -248,7 +248,7 @@ def test_two_at_once_in_one_place(source, tmp_path):
         ({"classes": "nine"}, "classes: expected one of seven, eight, got 'nine'"),
         ({"detectors": ("haar",)}, "detectors: expected some of"),
         ({"validation": 1.5}, "validation: expected a share"),
-        ({"detectors": ("given",)}, "no usable face in its rows: no box is annotated 203, not a picture 1"),
+        ({"detectors": ("annotation",)}, "no usable face in its rows: no box is annotated 203, not an image 1"),
     ],
 )
 def test_bad_options(source, tmp_path, options, message):

@@ -1,4 +1,4 @@
-"""The readers of RAF-DB, CK+ and ExpW on tiny trees in their exact layouts, where a picture is an empty file."""
+"""The readers of RAF-DB, CK+ and ExpW on tiny trees in their exact layouts, where an image is an empty file."""
 
 import subprocess
 import sys
@@ -55,20 +55,20 @@ def test_readers_need_no_tensorflow():
 
 @pytest.mark.parametrize("spelling", ["list_patition_label.txt", "list_partition_label.txt"])
 @pytest.mark.parametrize(
-    "pictures, name",
+    "images, name",
     [("aligned", "Image/aligned/train_00001_aligned.jpg"), ("original", "Image/original/train_00001.jpg")],
 )
-def test_raf_db_list(tmp_path, spelling, pictures, name):
+def test_raf_db_list(tmp_path, spelling, images, name):
     raf_list(tmp_path / "RAF" / "Basic", "train_00001.jpg 5\ntest_0001.jpg 7\n", spelling)
-    found = raf_db.find(tmp_path, pictures=pictures)
+    found = raf_db.find(tmp_path, images=images)
     rows = good(found)
     assert found.root == tmp_path / "RAF" / "Basic"
     row = rows["train_00001"]
-    assert (row.split, row.emotion, row.picture) == ("train", "sad", name)
+    assert (row.split, row.emotion, row.image) == ("train", "sad", name)
     assert (rows["test_0001"].split, rows["test_0001"].emotion) == ("test", "neutral")
     assert rows["test_0001"].row == f"{spelling}:2"
-    assert found.detectors == (("none",) if pictures == "aligned" else ("yunet", "dlib"))
-    assert list(raf_db.find(found.files[0], pictures=pictures).records()) == list(found.records())
+    assert found.detectors == (("none",) if images == "aligned" else ("yunet", "dlib"))
+    assert list(raf_db.find(found.files[0], images=images).records()) == list(found.records())
 
 
 def test_raf_db_published_counts():
@@ -103,13 +103,13 @@ def test_raf_db_compound_list_is_passed_by_or_refused(tmp_path):
         raf_db.find(tmp_path / "elsewhere")
 
 
-def test_raf_db_without_its_pictures_and_with_an_unknown_choice(tmp_path):
+def test_raf_db_without_its_images_and_with_an_unknown_choice(tmp_path):
     write(tmp_path / "EmoLabel" / "list_patition_label.txt", "train_1.jpg 1\n")
     touch(tmp_path, "Image/aligned.zip")
     with pytest.raises(ValueError, match=r"expected the folder .*aligned"):
         raf_db.find(tmp_path)
     with pytest.raises(ValueError, match="aligned, original"):
-        raf_db.find(tmp_path, pictures="grey")
+        raf_db.find(tmp_path, images="grey")
 
 
 def test_raf_db_folders_with_csv(tmp_path):
@@ -135,7 +135,7 @@ def test_raf_db_folders_with_csv(tmp_path):
     )
     found = raf_db.find(tmp_path)
     rows = good(found)
-    assert {name: (row.split, row.emotion, row.picture) for name, row in rows.items()} == {
+    assert {name: (row.split, row.emotion, row.image) for name, row in rows.items()} == {
         "train_00001": ("train", "sad", "train/5/train_00001_aligned.jpg"),
         "test_0001": ("test", "neutral", "test/7/test_0001_aligned.jpg"),
     }
@@ -144,10 +144,10 @@ def test_raf_db_folders_with_csv(tmp_path):
     assert "unknown emotion code '8'" in statuses["train/8/train_00003_aligned.jpg"]
     assert "expected a place" in statuses["train/1/test_0002_aligned.jpg"]
     assert len(statuses) == 3
-    assert "pictures that the csv names and that are not there: 1 (train_00009_aligned.jpg)" in found.notes
-    assert "left out, no pictures by their names: 1 (notes.txt)" in found.notes
-    with pytest.raises(ValueError, match="aligned pictures only"):
-        raf_db.find(tmp_path, pictures="original")
+    assert "images that the csv names and that are not there: 1 (train_00009_aligned.jpg)" in found.notes
+    assert "left out, no images by their names: 1 (notes.txt)" in found.notes
+    with pytest.raises(ValueError, match="aligned images only"):
+        raf_db.find(tmp_path, images="original")
 
 
 def ck_sequences(root: Path, images="cohn-kanade-images", labels="Emotion") -> Path:
@@ -182,7 +182,7 @@ def test_ck_plus_sequences(tmp_path, images, labels):
         "S005_001_00000004": "disgust",
         "S005_001_00000005": "disgust",
     }
-    assert rows["S005_001_00000005"].picture == f"{images}/S005/001/S005_001_00000005.png"
+    assert rows["S005_001_00000005"].image == f"{images}/S005/001/S005_001_00000005.png"
     assert {row.subject: row.split for row in rows.values()} == {"S005": "fold_0", "S010": "fold_1"}
     assert len(rows) == 8 and len(found.files) == 3 and found.classes[-1] == "contempt"
     assert set(bad(found).values()) == {"a sequence of 3 frames, expected more than the 3 of the emotion"}
@@ -214,7 +214,7 @@ def test_ck_plus_faults_of_labels_and_names(tmp_path):
     for name in ("copy.png", "S099_001_00000001.png"):
         assert "expected a place" in statuses[f"cohn-kanade-images/S005/001/{name}"]
     assert "unknown emotion code" in statuses["cohn-kanade-images/S010/002/S010_002_00000005.png"]
-    assert "labels without pictures: 1 (S099/001)" in found.notes
+    assert "labels without images: 1 (S099/001)" in found.notes
 
 
 def test_ck_plus_48(tmp_path):
@@ -229,7 +229,7 @@ def test_ck_plus_48(tmp_path):
         "contempt/S010_004_00000017.png",
     )
     found = ck_plus.find(tmp_path)
-    rows = {name: (row.emotion, row.subject, row.split, row.picture) for name, row in good(found).items()}
+    rows = {name: (row.emotion, row.subject, row.split, row.image) for name, row in good(found).items()}
     assert rows == {
         "S010_004_00000017": ("anger", "S010", "fold_1", "anger/S010_004_00000017.png"),
         "S138_008_00000007": ("contempt", "S138", "fold_2", "contempt/S138_008_00000007.png"),
@@ -243,7 +243,7 @@ def test_ck_plus_48(tmp_path):
     assert found.detectors == ("none",) and "WARNING: all rows: 7, published 981" in told(found)
 
 
-def test_ck_plus_published_split_is_random_by_picture(tmp_path):
+def test_ck_plus_published_split_is_random_by_image(tmp_path):
     names = (f"anger/S{number:03}_001_{frame:08}.png" for number in range(200) for frame in (1, 2, 3))
     touch(tmp_path / "CK+48", *names)
     found = ck_plus.find(tmp_path, split="published")
@@ -268,7 +268,7 @@ def test_ck_plus_csv_has_codes_of_its_own_and_pixels(tmp_path):
     ]
     path = write(tmp_path / "data" / "ckextended.csv", "\n".join(lines) + "\n")
     found = ck_plus.find(tmp_path)
-    assert [(row.picture, row.split, row.emotion, row.row) for row in good(found).values()] == [
+    assert [(row.image, row.split, row.emotion, row.row) for row in good(found).values()] == [
         ("ckextended.csv#1", "train", "anger", "ckextended.csv:1"),
         ("ckextended.csv#2", "validation", "contempt", "ckextended.csv:2"),
         ("ckextended.csv#3", "test", "neutral", "ckextended.csv:3"),
@@ -291,27 +291,27 @@ def test_two_forms_in_one_source(tmp_path):
     assert ck_plus.find(tmp_path / "a").root == tmp_path / "a"
 
 
-@pytest.mark.parametrize("pictures", ["image/origin", "Origin", "image"])
-def test_expw(tmp_path, pictures):
+@pytest.mark.parametrize("images", ["image/origin", "Origin", "image"])
+def test_expw(tmp_path, images):
     path = write(
         tmp_path / "ExpW" / "label" / "label.lst",
         "angry_1.jpg 0 28 113 226 141 22.9857 0\nangry_1.jpg 1 30 10 40 70 59.2 6\nwide smile.jpg 0 1 2 3 4 9 3\n",
     )
-    (tmp_path / "ExpW" / pictures).mkdir(parents=True)
+    (tmp_path / "ExpW" / images).mkdir(parents=True)
     found = expw.find(tmp_path)
     rows = good(found)
     assert list(rows) == ["angry_1.jpg#0", "angry_1.jpg#1", "wide smile.jpg#0"]
     assert rows["angry_1.jpg#0"].box == (113, 28, 113, 113)  # top, left, right, bottom -> left, top, width, height
     assert rows["angry_1.jpg#1"].box == (10, 30, 30, 40)
     assert [row.emotion for row in rows.values()] == ["anger", "neutral", "happy"]
-    assert rows["wide smile.jpg#0"].picture == f"{pictures}/wide smile.jpg"
+    assert rows["wide smile.jpg#0"].image == f"{images}/wide smile.jpg"
     assert rows["angry_1.jpg#0"].split == rows["angry_1.jpg#1"].split
-    assert found.detectors == ("given",) and "WARNING: all rows: 3, published 91,793" in told(found)
+    assert found.detectors == ("annotation",) and "WARNING: all rows: 3, published 91,793" in told(found)
     assert list(expw.find(path).records()) == list(found.records())
     assert fingerprint(found) != fingerprint(expw.find(tmp_path, seed=1))
 
 
-def test_expw_bad_lines_and_missing_pictures(tmp_path):
+def test_expw_bad_lines_and_missing_images(tmp_path):
     lines = [
         "a.jpg 0 10 10 20 20 50 3",
         "a.jpg 0 10 10 20 20 50 4",

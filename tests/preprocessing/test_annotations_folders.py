@@ -1,4 +1,4 @@
-"""The readers of data sets that are only folders of pictures, on tiny trees in their layouts."""
+"""The readers of data sets that are only folders of images, on tiny trees in their layouts."""
 
 import collections
 from pathlib import PurePosixPath
@@ -39,7 +39,7 @@ def test_jaffe(tmp_path):
     assert statuses["face.tiff"] == "expected a name like KA.AN1.39.tiff"
     assert statuses["KA.AN1.39.tiff"] == "its id KA.AN1.39 is also that of KA.AN1.39.jpg"
     assert len(statuses) == 3 and found.files == ()
-    assert found.notes == ("left out, no pictures by their names: 1 (README)", "WARNING: subjects: 3, published 10")
+    assert found.notes == ("left out, no images by their names: 1 (README)", "WARNING: subjects: 3, published 10")
     assert "WARNING: all rows: 6, published 213" in told(found)
 
 
@@ -129,9 +129,9 @@ def test_kdef(tmp_path, layout):
     assert statuses["AF31V.JPG"] == "expected a name like AF01ANS.JPG"
     assert "unknown emotion code 'XX'" in statuses["AF03XXS.JPG"]
     assert found.notes == (
-        "WARNING: pictures of all angles: 7, published 4,900",
+        "WARNING: images of all angles: 7, published 4,900",
         "WARNING: subjects: 3, published 70",
-        "pictures of other angles than S, left out: 2",
+        "images of other angles than S, left out: 2",
     )
 
 
@@ -160,14 +160,14 @@ def test_sfew(tmp_path, train, val):
         "Test/.DS_Store",
     )
     found = sfew.find(tmp_path)
-    assert {row.picture: (row.split, row.emotion) for row in good(found).values()} == {
+    assert {row.image: (row.split, row.emotion) for row in good(found).values()} == {
         f"{train}/Angry/Film_0001_01.png": ("train", "anger"),
         f"{val}/Happy/Film_0001_01.png": ("validation", "happy"),
     }
     statuses = bad(found)
     assert "unknown emotion code 'Bored'" in statuses[f"{train}/Bored/Film_0002_01.png"]
     assert "expected a place" in statuses[f"{train}/loose.png"]
-    assert "pictures of Test, left out because their labels are not public: 2" in found.notes
+    assert "images of Test, left out because their labels are not public: 2" in found.notes
     assert {"WARNING: train rows: 1, published 958", "WARNING: validation rows: 1, published 436"} <= told(found)
 
 
@@ -195,7 +195,7 @@ def test_folder_without_splits_is_all_train(tmp_path):
         "angry/deeper/d.jpg": "expected in <emotion>/",
     }
     assert found.classes == ("happy", "anger") and "labels: 0 happy, 1 anger" in found.notes
-    assert "left out, no pictures by their names: 1 (notes.txt)" in found.notes
+    assert "left out, no images by their names: 1 (notes.txt)" in found.notes
 
 
 def test_folder_with_splits(tmp_path):

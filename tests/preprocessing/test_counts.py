@@ -32,7 +32,7 @@ TOLD = {
     "ck_plus-csv": ["all rows: 8, published 920", "neutral 1 (593)"],
     "jaffe-": ["all rows: 21, published 213", "subjects: 3, published 10", "fear 3 (32)"],
     "ferg-": ["all rows: 14, published 55,767"],
-    "kdef-": ["pictures of all angles: 30, published 4,900", "subjects: 3, published 70"],
+    "kdef-": ["images of all angles: 30, published 4,900", "subjects: 3, published 70"],
     "sfew-": ["train rows: 7, published 958", "validation rows: 7, published 436"],
     "expw-": ["all rows: 8, published 91,793", "neutral 1 (34,883)"],
     "fer2013-csv": ["Training neutral: 1, published 4,965"],

@@ -16,7 +16,7 @@ from edram_fer.preprocessing import crop
         ((-10, 5, 40, 40), (0, 5, 40)),  # moved inside
         ((150, 90, 60, 60), (140, 60, 60)),
         ((10.4, 10.4, 30.2, 30.2), (10, 10, 30)),
-        ((0, 0, 500, 30), (80, 0, 120)),  # no larger than the picture
+        ((0, 0, 500, 30), (80, 0, 120)),  # no larger than the image
     ],
 )
 def test_square(box, expected):
@@ -41,7 +41,7 @@ def test_the_square_grows_downward_until_the_chin_is_in():
         ((10, 10, 0, 20), "box 0x20 without area"),
         ((10, 10, -5, 20), "without area"),
         ((10, 10, float("nan"), 20), "without area"),
-        ((200, 10, 20, 20), r"box at \(200, 10\), 20x20, lies outside the 200x120 picture"),
+        ((200, 10, 20, 20), r"box at \(200, 10\), 20x20, lies outside the 200x120 image"),
         ((-30, 10, 30, 20), "lies outside"),
     ],
 )

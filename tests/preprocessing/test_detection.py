@@ -58,10 +58,10 @@ def test_faces_come_surest_first_with_their_points():
 
 
 @needs_photos
-def test_the_boxes_are_those_of_the_whole_picture():
-    picture = portrait()
-    [face] = detection.YuNet(size=160)(picture)
-    [other] = detection.YuNet(size=10_000)(picture)
+def test_the_boxes_are_those_of_the_whole_image():
+    image = portrait()
+    [face] = detection.YuNet(size=160)(image)
+    [other] = detection.YuNet(size=10_000)(image)
     assert detection.intersection_over_union(face.box, other.box) > 0.75
 
 
@@ -74,13 +74,13 @@ def test_matches_take_each_box_once_and_the_surest_face_first():
 
 
 class Seen:
-    """A detector that notes what it was shown, and finds a face from the n-th picture on."""
+    """A detector that notes what it was shown, and finds a face from the n-th image on."""
 
     def __init__(self, name, finds_at):
         self.name, self.finds_at, self.shown = name, finds_at, []
 
-    def __call__(self, picture):
-        self.shown.append(picture)
+    def __call__(self, image):
+        self.shown.append(image)
         return [detection.Face((1, 2, 3, 4), 1.0)] if len(self.shown) >= self.finds_at else []
 
 
@@ -89,13 +89,13 @@ class Seen:
     [((1, 1), "a"), ((2, 1), "a equalised"), ((9, 1), "b"), ((9, 2), "b equalised"), ((9, 9), detection.NO_FACE)],
 )
 def test_the_cascade(finds_at, by):
-    picture = np.random.default_rng(0).integers(100, 130, (40, 40, 3), np.uint8)
+    image = np.random.default_rng(0).integers(100, 130, (40, 40, 3), np.uint8)
     a, b = (Seen(name, at) for name, at in zip("ab", finds_at, strict=True))
-    faces, who = detection.cascade(picture, [a, b])
+    faces, who = detection.cascade(image, [a, b])
     assert who == by and bool(faces) == (by != detection.NO_FACE)
     for shown in (a.shown, b.shown):
         if len(shown) == 2:
-            assert shown[0] is picture and shown[1].std() > 2 * picture.std()  # more contrast
+            assert shown[0] is image and shown[1].std() > 2 * image.std()  # more contrast
 
 
 @needs_photos
@@ -134,9 +134,9 @@ def test_intersection_over_union(a, b, expected):
 @needs_photos
 @pytest.mark.parametrize("count", [5, 68])
 def test_landmarks_of_a_portrait(count):
-    picture = portrait()
-    [face] = detection.YuNet()(picture)
-    points = detection.landmarks(picture, face.box, count)
+    image = portrait()
+    [face] = detection.YuNet()(image)
+    points = detection.landmarks(image, face.box, count)
     assert points.shape == (count, 2) and points.dtype == np.float32
     left, top, width, height = face.box
     assert (points > (left - 0.2 * width, top - 0.2 * height)).all()

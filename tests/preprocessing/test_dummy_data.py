@@ -1,4 +1,4 @@
-"""Every data set in every form, prepared from made files, read again, and held against what was written there."""
+"""Every data set in every form, prepared from made files, read again, and compared with what was written there."""
 
 import contextlib
 import csv
@@ -14,9 +14,9 @@ from edram_fer.preprocessing import datasets, detection, splits
 from edram_fer.preprocessing.datasets import inspection
 from edram_fer.preprocessing.datasets.expw import annotations as expw
 from edram_fer.preprocessing.emotions import EIGHT, SEVEN
-from edram_fer.preprocessing.face_table import Division
+from edram_fer.preprocessing.face_table import SplitSettings
 
-PICTURES = {".bmp", ".jpg", ".png", ".tiff"}  # their bytes may differ with OpenCV's version
+IMAGES = {".bmp", ".jpg", ".png", ".tiff"}  # their bytes may differ with OpenCV's version
 tfds = pytest.importorskip("tensorflow_datasets")
 by_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: f"{form.dataset}-{form.place}".strip("-"))
 
@@ -29,7 +29,7 @@ def no_progress_bar():
 def files_of(folder) -> dict:
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
-        path.relative_to(folder).as_posix(): None if path.suffix.lower() in PICTURES else path.read_bytes()
+        path.relative_to(folder).as_posix(): None if path.suffix.lower() in IMAGES else path.read_bytes()
         for path in paths
     }
 
@@ -58,7 +58,7 @@ def test_every_data_set_has_some_and_they_are_small():
     assert sum(path.stat().st_size for path in paths) < 1_000_000
 
 
-def left_out(builder) -> int:
+def excluded(builder) -> int:
     """Rows that are listed as not used."""
     folder = builder.data_path
     if (folder / "rows.parquet").exists():
@@ -77,7 +77,7 @@ def test_prepared_and_read_again(form, truths, tmp_path):
     options = {"size": 24, "validation": 0, "workers": 1, **form.options} if annotated else {}
     builder = datasets.prepare(form.dataset, form.folder, tmp_path, report=lambda line: None, **options)
     assert data.emotions(form.dataset, data_dir=tmp_path) == truth.classes
-    assert left_out(builder) == truth.left_out
+    assert excluded(builder) == truth.excluded
     found = {split: labels_of(form.dataset, builder, split, tmp_path) for split in builder.info.splits}
     clean = found.pop("test_clean", {})
     assert clean.items() <= found.get("test", {}).items()
@@ -116,7 +116,7 @@ def form_of(dataset, place=""):
 
 
 def test_boxes_of_affectnet_are_held_against_a_detector(tmp_path, monkeypatch):
-    monkeypatch.setitem(detection.DETECTORS, "dlib", lambda: lambda picture: [detection.Face((20, 10, 64, 64), 1.0)])
+    monkeypatch.setitem(detection.DETECTORS, "dlib", lambda: lambda image: [detection.Face((20, 10, 64, 64), 1.0)])
     said = []
     datasets.prepare(
         "affectnet",
@@ -127,10 +127,8 @@ def test_boxes_of_affectnet_are_held_against_a_detector(tmp_path, monkeypatch):
         workers=1,
         report=said.append,
     )
-    # All boxes are the detector's but those of the two pictures where the face crosses the border.
-    assert any(
-        "detector's in 16 pictures: median overlap (IoU) 1.00, below 0.5 in 2, none in 0" in line for line in said
-    )
+    # All boxes are the detector's but those of the two images where the face crosses the border.
+    assert any("detector's in 16 images: median overlap (IoU) 1.00, below 0.5 in 2, none in 0" in line for line in said)
     arrays = data.arrays("affectnet", "test", data_dir=tmp_path)
     unknown = (arrays["affect"] == -2).all(axis=1)
     assert [EIGHT[label] for label in arrays["emotion"][unknown]] == ["surprise"]
@@ -158,7 +156,7 @@ def test_affectnet_with_seven_classes_leaves_contempt_out(tmp_path):
 
 
 def test_one_seed_for_reader_and_division(tmp_path):
-    """ExpW's reader and Division both have an option `seed`, and `prepare` hands it to both."""
+    """ExpW's reader and SplitSettings both have an option `seed`, and `prepare` hands it to both."""
     names = [f"{number}.jpg" for number in range(4000)]
     seed = next(
         seed
@@ -166,7 +164,7 @@ def test_one_seed_for_reader_and_division(tmp_path):
         if len({splits.by_digest(name, expw.SHARES, seed) for name in dummy_folders.EXPW}) == 3
     )
     training = [name for name in names if splits.by_digest(name, expw.SHARES, seed) == "train"]
-    drawn = [Division(0.25, seed).is_validation(name.encode()) for name in training]
+    drawn = [SplitSettings(0.25, seed).is_validation(name.encode()) for name in training]
     assert 0.22 < np.mean(drawn) < 0.28  # one draw tells nothing about the other
     builder = datasets.prepare(
         "expw", form_of("expw").folder, tmp_path, size=24, seed=seed, workers=1, report=lambda line: None

@@ -13,12 +13,12 @@ import cv2
 import numpy as np
 import pyarrow.parquet
 import pytest
-from support.face_files import EMOTIONS, many, picture, record
+from support.face_files import EMOTIONS, make_image, many, record
 from support.genuine import PHOTOS, needs_photos
 from support.paths import ROOT
 
 from edram_fer.preprocessing import crop, detection, face_table, faces
-from edram_fer.preprocessing.face_table import Division, FaceTable
+from edram_fer.preprocessing.face_table import FaceTable, SplitSettings
 from edram_fer.preprocessing.records import OK, Annotations
 
 
@@ -36,11 +36,11 @@ def decoded(row):
 
 
 def test_a_face_from_the_box_of_the_annotation(tmp_path):
-    image = picture(tmp_path / "a.png")
-    settings = faces.Settings(size=24, detectors=("given",), margin=0.2)
+    image = make_image(tmp_path / "a.png")
+    settings = faces.Settings(size=24, detectors=("annotation",), margin=0.2)
     points = tuple((30.0 + i / 10, 20.0) for i in range(68))
     row = only(faces.rows(record(box=(20, 10, 20, 16), landmarks=points, subject="s1"), tmp_path, settings))
-    assert (row["status"], row["detector"], row["subject"]) == (OK, "given", "s1")
+    assert (row["status"], row["detector"], row["subject"]) == (OK, "annotation", "s1")
     assert row["square"] == [18, 6, 24] and row["box"] == [20, 10, 20, 16]
     expected = crop.grey(crop.equalised(np.ascontiguousarray(image[6:30, 18:42])))
     np.testing.assert_array_equal(decoded(row), expected)
@@ -58,7 +58,7 @@ def test_the_face_that_the_annotation_means():
     told = record("multi_face.jpg", box=(left + 3, top + 2, width, height), landmarks=points)
     for which in ("largest", "all"):
         row = only(faces.rows(told, PHOTOS, faces.Settings(detectors=("yunet",), faces=which)))
-        assert row["box"] == smallest["box"] and row["given_iou"] > 0.7 and row["landmarks"] is not None
+        assert row["box"] == smallest["box"] and row["annotation_iou"] > 0.7 and row["landmarks"] is not None
     elsewhere = dataclasses.replace(told, box=(0, 0, 40, 40))
     assert only(faces.rows(elsewhere, PHOTOS, faces.Settings(detectors=("yunet",))))["status"] == "no_face"
     unmarked = list(faces.rows(dataclasses.replace(told, box=None), PHOTOS, faces.Settings(faces="all")))
@@ -66,17 +66,17 @@ def test_the_face_that_the_annotation_means():
 
 
 def test_what_no_face_can_be_cut_from(tmp_path):
-    picture(tmp_path / "a.png")
+    make_image(tmp_path / "a.png")
     points = tuple((30.0, 5000.0 if i == 8 else 20.0) for i in range(68))
-    given = faces.Settings(detectors=("given",))
+    given = faces.Settings(detectors=("annotation",))
     small = only(faces.rows(record(box=(5, 5, 1, 1)), tmp_path, given))["status"]
     assert "box 1x1, expected at least 8 pixels" in small
     far = only(faces.rows(record(box=(20, 10, 20, 16), landmarks=points), tmp_path, given))["status"]
     assert "chin landmark at row 5000, more than a side below its box" in far
 
 
-def test_a_picture_that_is_a_face_in_colour(tmp_path):
-    image = picture(tmp_path / "a.png", shape=(40, 40, 3))
+def test_an_image_that_is_a_face_in_colour(tmp_path):
+    image = make_image(tmp_path / "a.png", shape=(40, 40, 3))
     settings = faces.Settings(size=40, colour=True, detectors=("none",), clahe=0)
     row = only(faces.rows(record(), tmp_path, settings))
     np.testing.assert_array_equal(decoded(row)[:, :, ::-1], image)
@@ -89,7 +89,7 @@ def test_faces_of_photos():
     assert len(found) == 5 and {row["detector"] for row in found} == {"yunet"}
     assert [row["id"] for row in found] == [f"multi_face.jpg#{i}" for i in range(5)]
     assert [row["square"][0] for row in found] == sorted(row["square"][0] for row in found)
-    assert len({row["picture_digest"] for row in found}) == 1 < len({row["digest"] for row in found})
+    assert len({row["image_digest"] for row in found}) == 1 < len({row["digest"] for row in found})
     largest = only(faces.rows(several, PHOTOS, faces.Settings()))
     assert largest["square"][2] == max(row["square"][2] for row in found)
     nothing = only(faces.rows(record("free-mountain-vector-01.jpg"), PHOTOS, faces.Settings(detectors=("yunet",))))
@@ -100,30 +100,30 @@ def test_faces_of_photos():
 
 
 def test_given_boxes_are_held_against_a_detector(tmp_path, monkeypatch):
-    picture(tmp_path / "a.png")
-    monkeypatch.setitem(detection.DETECTORS, "dlib", lambda: lambda picture: [detection.Face((10, 20, 20, 20), 1.0)])
+    make_image(tmp_path / "a.png")
+    monkeypatch.setitem(detection.DETECTORS, "dlib", lambda: lambda image: [detection.Face((10, 20, 20, 20), 1.0)])
     boxes = {(10, 20, 20, 20): 1, (20, 20, 20, 20): 200 / 600, (50, 20, 20, 20): 0}
     found = annotations(tmp_path, [record(id=str(box), row=str(box), box=box) for box in boxes])
-    settings = faces.Settings(size=16, detectors=("given",), check="dlib")
+    settings = faces.Settings(size=16, detectors=("annotation",), check="dlib")
     chunks = faces.process(found, tmp_path / "chunks", settings, workers=1)
-    assert [row["given_iou"] for row in faces.read_chunks(chunks)] == pytest.approx(list(boxes.values()))
-    assert {row["detector"] for row in faces.read_chunks(chunks)} == {"given"}  # the detector only checks
-    lines = face_table.summary(found, FaceTable(chunks, EMOTIONS, Division()))
-    expected = "given boxes against the detector's in 3 pictures: median overlap (IoU) 0.33, below 0.5 in 2, none in 1"
+    assert [row["annotation_iou"] for row in faces.read_chunks(chunks)] == pytest.approx(list(boxes.values()))
+    assert {row["detector"] for row in faces.read_chunks(chunks)} == {"annotation"}  # the detector only checks
+    lines = face_table.summary(found, FaceTable(chunks, EMOTIONS, SplitSettings()))
+    expected = "given boxes against the detector's in 3 images: median overlap (IoU) 0.33, below 0.5 in 2, none in 1"
     assert expected in lines
 
 
 def test_what_cannot_be_used_is_a_row_with_its_status(tmp_path):
-    picture(tmp_path / "a.png")
+    make_image(tmp_path / "a.png")
     (tmp_path / "broken.jpg").write_bytes((tmp_path / "a.png").read_bytes()[:500])
-    settings = faces.Settings(detectors=("given",))
+    settings = faces.Settings(detectors=("annotation",))
     statuses = {
         "label uncertain": record(emotion=None, status="label uncertain"),
         "cannot be decoded: ": record("broken.jpg", box=(1, 1, 9, 9)),
         "cannot be read: No such file": record("gone.png", box=(1, 1, 9, 9)),
         "leads out of the data set": record("../secret.png", box=(1, 1, 9, 9)),
         "box -5x9 without area": record(box=(1, 1, -5, 9)),
-        "lies outside the 80x60 picture": record(box=(300, 1, 5, 9)),
+        "lies outside the 80x60 image": record(box=(300, 1, 5, 9)),
         "no box is annotated": record(),
     }
     for status, given in statuses.items():
@@ -144,7 +144,7 @@ def test_what_cannot_be_used_is_a_row_with_its_status(tmp_path):
         ({"size": "4x"}, "size: expected a whole number, got '4x'"),
         ({"detector_size": 320.5}, "detector_size: expected a whole number, got 320.5"),
         ({"detector_size": 0}, "detector_size: expected at least 32, got 0"),
-        ({"check": "given"}, "check: expected one of yunet, ssd, dlib, got 'given'"),
+        ({"check": "annotation"}, "check: expected one of yunet, ssd, dlib, got 'annotation'"),
     ],
 )
 def test_settings_out_of_range(fields, message):
@@ -161,13 +161,13 @@ from support.face_files import many
 from edram_fer.preprocessing import faces
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    faces.process(many(folder.parent / "pictures"), folder, faces.Settings(size=16, detectors=("none",)), workers=2)
+    faces.process(many(folder.parent / "images"), folder, faces.Settings(size=16, detectors=("none",)), workers=2)
 """
 
 
 def test_killed_and_gone_on_with_gives_the_same_bytes(tmp_path):
     for number in range(10):
-        picture(tmp_path / "pictures" / f"{number}.png", number, (20, 20, 3))
+        make_image(tmp_path / "images" / f"{number}.png", number, (20, 20, 3))
     folder = tmp_path / "killed"
     script = tmp_path / "maker.py"
     script.write_text(MAKER)
@@ -181,10 +181,10 @@ def test_killed_and_gone_on_with_gives_the_same_bytes(tmp_path):
     assert 1 <= len(before) < 4  # it was killed between the first chunk and the last
     settings = faces.Settings(size=16, detectors=("none",))
     done = []
-    made = faces.process(many(tmp_path / "pictures"), folder, settings, workers=1, progress=done.append)
+    made = faces.process(many(tmp_path / "images"), folder, settings, workers=1, progress=done.append)
     assert sum(done) == 1600 and len(made) == 4
     assert all((folder / name).stat().st_mtime_ns == time for name, time in before.items())
-    straight = faces.process(many(tmp_path / "pictures"), tmp_path / "straight", settings, workers=2)
+    straight = faces.process(many(tmp_path / "images"), tmp_path / "straight", settings, workers=2)
     assert [path.read_bytes() for path in made] == [path.read_bytes() for path in straight]
     assert sorted(path.name for path in folder.iterdir()) == [f"{i:06d}.parquet" for i in range(4)]
     rows = list(faces.read_chunks(made))
@@ -201,10 +201,10 @@ def alive(process):
 
 
 def started(folder):
-    """A process that makes 1,600 faces of big pictures in `folder`, and the numbers of its workers once both work."""
-    picture(folder.parent / "pictures" / "0.png", 0, (1500, 1500, 3))
+    """A process that makes 1,600 faces of big images in `folder`, and the numbers of its workers once both work."""
+    make_image(folder.parent / "images" / "0.png", 0, (1500, 1500, 3))
     for number in range(1, 10):
-        os.link(folder.parent / "pictures" / "0.png", folder.parent / "pictures" / f"{number}.png")
+        os.link(folder.parent / "images" / "0.png", folder.parent / "images" / f"{number}.png")
     script = folder.parent / "maker.py"
     script.write_text(MAKER)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -254,7 +254,7 @@ def chunk(path, *rows):
     faces.write_chunk(path, [], Path(), faces.Settings())
     known = {"split": "train", "emotion": "happy", "status": OK}
     full = [{"id": str(i), "row": str(i)} | known | row for i, row in enumerate(rows)]
-    full = [{"picture_digest": row.get("digest")} | row for row in full]
+    full = [{"image_digest": row.get("digest")} | row for row in full]
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(full, schema=faces.SCHEMA), path)
     return [path]
 
@@ -266,7 +266,7 @@ def digest(number):
 def test_validation_is_drawn_by_the_pixels(tmp_path):
     made = [{"digest": digest(i // 2), "face": b"x"} for i in range(4000)]  # every face twice
     chunks = chunk(tmp_path / "a.parquet", *made)
-    table = FaceTable(chunks, EMOTIONS, Division(0.25, seed=1))
+    table = FaceTable(chunks, EMOTIONS, SplitSettings(0.25, seed=1))
     rows = list(table.rows())
     sides = {}
     for row in rows:
@@ -274,37 +274,37 @@ def test_validation_is_drawn_by_the_pixels(tmp_path):
     assert all(len(side) == 1 for side in sides.values())  # equal faces are on one side
     assert table.counts["validation"]["happy"] == pytest.approx(1000, abs=100)
     assert table.splits == ["train", "validation"] and table.drawn
-    other = FaceTable(chunks, EMOTIONS, Division(0.25, seed=2))
+    other = FaceTable(chunks, EMOTIONS, SplitSettings(0.25, seed=2))
     assert [row["split"] for row in other.rows()] != [row["split"] for row in rows]
     some = list(table.rows(("split", "emotion", "status", "digest"), lambda row: row["split"] == "validation"))
     assert [row["digest"] for row in some] == [row["digest"] for row in rows if row["split"] == "validation"]
     assert not list(table.rows(chosen=lambda row: False))
-    assert FaceTable(chunks, EMOTIONS, Division(0)).splits == ["train"]
+    assert FaceTable(chunks, EMOTIONS, SplitSettings(0)).splits == ["train"]
 
 
-def test_faces_of_one_picture_and_equal_faces_stay_on_one_side(tmp_path):
-    """Every third face is that of a picture with two others, every fifth equals one of another picture."""
+def test_faces_of_one_image_and_equal_faces_stay_on_one_side(tmp_path):
+    """Every third face is that of an image with two others, every fifth equals one of another image."""
     made = [
-        {"digest": digest(10_000 + (i - 4 if i % 5 == 4 else i)), "picture_digest": digest(i // 3), "face": b"x"}
+        {"digest": digest(10_000 + (i - 4 if i % 5 == 4 else i)), "image_digest": digest(i // 3), "face": b"x"}
         for i in range(3000)
     ]
-    table, graph = FaceTable(chunk(tmp_path / "a.parquet", *made), EMOTIONS, Division(0.4)), {}
+    table, graph = FaceTable(chunk(tmp_path / "a.parquet", *made), EMOTIONS, SplitSettings(0.4)), {}
     for row in table.rows():
         graph.setdefault(row["digest"], set()).add(row["split"])
-        graph.setdefault(row["picture_digest"], set()).add(row["split"])
+        graph.setdefault(row["image_digest"], set()).add(row["split"])
     assert all(len(sides) == 1 for sides in graph.values())
     assert 800 < table.counts["validation"].total() < 1600 and table.repeated == 600
 
 
-def test_a_face_of_a_picture_of_training_is_a_duplicate(tmp_path):
+def test_a_face_of_an_image_of_training_is_a_duplicate(tmp_path):
     """Another cut of the same photo shows nothing that training has not seen."""
     chunks = chunk(
         tmp_path / "a.parquet",
-        {"digest": digest(1), "picture_digest": digest(7)},
-        {"digest": digest(2), "picture_digest": digest(7), "split": "test"},
-        {"digest": digest(3), "picture_digest": digest(8), "split": "test"},
+        {"digest": digest(1), "image_digest": digest(7)},
+        {"digest": digest(2), "image_digest": digest(7), "split": "test"},
+        {"digest": digest(3), "image_digest": digest(8), "split": "test"},
     )
-    table = FaceTable(chunks, EMOTIONS, Division(0))
+    table = FaceTable(chunks, EMOTIONS, SplitSettings(0))
     assert [row["duplicate"] for row in table.rows()] == [False, True, False] and table.clean
 
 
@@ -319,27 +319,27 @@ def test_duplicates_and_labels_outside_the_classes(tmp_path):
         {"digest": digest(3), "split": "test", "emotion": "contempt"},
         {"split": "test", "status": "no_face"},
     )
-    table = FaceTable(chunks, EMOTIONS, Division())
+    table = FaceTable(chunks, EMOTIONS, SplitSettings())
     assert not table.drawn  # the data set has a validation split
     assert table.duplicates == {"train": 0, "validation": 1, "test": 1}
     assert table.statuses == {OK: 5, "label contempt, not among the 2 classes": 1, "no_face": 1}
     lines = "\n".join(face_table.summary(annotations(tmp_path, []), table))
     assert "7 rows read, 5 faces written" in lines and "no_face 1" in lines
-    assert "test 2: neutral 0, happy 2" in lines and "test: 1 faces, or their pictures, equal one of training" in lines
+    assert "test 2: neutral 0, happy 2" in lines and "test: 1 faces, or their images, equal one of training" in lines
     assert table.repeated == 3 and "3 faces equal one before them" in lines
 
 
 def test_several_faces_of_an_annotation_are_one_row_that_was_read(tmp_path):
     two = {"row": "list.csv:1", "digest": digest(1)}, {"row": "list.csv:1", "digest": digest(2)}
-    table = FaceTable(chunk(tmp_path / "a.parquet", *two, {"status": "no_face"}), EMOTIONS, Division())
+    table = FaceTable(chunk(tmp_path / "a.parquet", *two, {"status": "no_face"}), EMOTIONS, SplitSettings())
     assert face_table.summary(annotations(tmp_path, []), table)[0] == "2 rows read, 2 faces written"
 
 
 def test_large_photos_are_held_small_for_the_sheet_of_failures(tmp_path):
-    picture(tmp_path / "large.png", shape=(400, 900, 3))
-    rows = [{"picture": "large.png", "status": f"chin at row {i}"} for i in range(20)]
-    rows.append({"picture": "gone.png", "status": "not there"})
-    failures = face_table.some_failures(FaceTable(chunk(tmp_path / "a.parquet", *rows), EMOTIONS, Division()),
+    make_image(tmp_path / "large.png", shape=(400, 900, 3))
+    rows = [{"image": "large.png", "status": f"chin at row {i}"} for i in range(20)]
+    rows.append({"image": "gone.png", "status": "not there"})
+    failures = face_table.some_failures(FaceTable(chunk(tmp_path / "a.parquet", *rows), EMOTIONS, SplitSettings()),
                                         annotations(tmp_path, []))  # fmt: skip
     assert list(failures) == ["chin at row 0: 20", "not there: 1"]
     assert [face.shape for face in failures["chin at row 0: 20"]] == [(43, 96, 3)] * 12
@@ -347,4 +347,4 @@ def test_large_photos_are_held_small_for_the_sheet_of_failures(tmp_path):
 
 def test_division_out_of_range():
     with pytest.raises(ValueError, match=r"validation: expected a share in \[0, 1\), got 1"):
-        Division(1)
+        SplitSettings(1)

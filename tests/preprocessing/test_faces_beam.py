@@ -1,7 +1,7 @@
 """The Beam pipeline makes the same chunk files as the local processes, on Beam's local runner with several workers."""
 
 import pytest
-from support.face_files import many, picture
+from support.face_files import make_image, many
 
 from edram_fer.preprocessing import faces, faces_beam
 
@@ -13,10 +13,10 @@ SETTINGS = faces.Settings(size=16, detectors=("none",))
 
 def test_equal_to_the_local_result(tmp_path):
     for number in range(10):
-        picture(tmp_path / "pictures" / f"{number}.png", number, (20, 20, 3))
-    local = faces.process(many(tmp_path / "pictures"), tmp_path / "local", SETTINGS, workers=1)
+        make_image(tmp_path / "images" / f"{number}.png", number, (20, 20, 3))
+    local = faces.process(many(tmp_path / "images"), tmp_path / "local", SETTINGS, workers=1)
     done = []
-    made = faces_beam.process(many(tmp_path / "pictures"), tmp_path / "beam", SETTINGS, LOCAL, progress=done.append)
+    made = faces_beam.process(many(tmp_path / "images"), tmp_path / "beam", SETTINGS, LOCAL, progress=done.append)
     assert [path.name for path in made] == [path.name for path in local] and sum(done) == 1600
     assert [path.read_bytes() for path in made] == [path.read_bytes() for path in local]
     assert sorted(path.name for path in (tmp_path / "beam").iterdir()) == [path.name for path in local]
@@ -24,9 +24,9 @@ def test_equal_to_the_local_result(tmp_path):
 
 def test_what_is_there_stays(tmp_path):
     for number in range(10):
-        picture(tmp_path / "pictures" / f"{number}.png", number, (20, 20, 3))
+        make_image(tmp_path / "images" / f"{number}.png", number, (20, 20, 3))
     (tmp_path / "beam").mkdir()
     for number in range(4):
         (tmp_path / "beam" / f"{number:06d}.parquet").write_bytes(b"made before")
-    made = faces_beam.process(many(tmp_path / "pictures"), tmp_path / "beam", SETTINGS, LOCAL)
+    made = faces_beam.process(many(tmp_path / "images"), tmp_path / "beam", SETTINGS, LOCAL)
     assert {path.read_bytes() for path in made} == {b"made before"}

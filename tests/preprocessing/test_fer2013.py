@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from support.fer2013_files import LAYOUTS, ROWS, drawn, pixels, write_csv, write_kaggle, write_pictures
+from support.fer2013_files import LAYOUTS, ROWS, drawn, pixels, write_csv, write_images, write_kaggle
 from support.paths import ROOT
 from support.photo_files import png_of_size
 
@@ -26,14 +26,14 @@ def test_layout_is_recognised_and_every_row_read(tmp_path, layout, depth):
     expected = [row for row in ROWS if layout != layouts.KAGGLE_CSV or row[0] == "Training"]
     if layout == layouts.NUMBER_FOLDERS:
         expected = [("Training" if usage == "Training" else "Test", *rest) for usage, *rest in expected]
-    got = [(usage, name, picture.tobytes()) for usage, name, picture in zip(faces.usages, faces.emotions, faces.pixels)]
+    got = [(usage, name, image.tobytes()) for usage, name, image in zip(faces.usages, faces.emotions, faces.pixels)]
     assert sorted(got) == sorted((usage, name, drawn(number).tobytes()) for usage, name, number in expected)
     assert len(set(faces.ids)) == len(expected)
     assert layouts.fingerprint(tmp_path) == layouts.fingerprint(inside)
 
 
 def test_names_of_folders_may_be_capitals(tmp_path):
-    write_pictures(tmp_path, numbered=True)
+    write_images(tmp_path, numbered=True)
     for split in ("train", "test"):
         (tmp_path / split).rename(tmp_path / split.title())
     faces = table.read(tmp_path)
@@ -56,8 +56,8 @@ def test_splits_and_duplicates(tmp_path):
     assert "Training happy: 1, published 7,215" in counts["differences"]
 
 
-def test_kaggle_counts_rows_without_a_label_and_sets_training_pictures_aside(tmp_path):
-    rows = [("Training", "happy", number % 40) for number in range(80)]  # every picture twice
+def test_kaggle_counts_rows_without_a_label_and_sets_training_images_aside(tmp_path):
+    rows = [("Training", "happy", number % 40) for number in range(80)]  # every image twice
     lines = [f'"3","{pixels(number)}"' for _, _, number in rows]
     (tmp_path / "train.csv").write_bytes("\r\n".join(['"emotion","pixels"', *lines, ""]).encode())
     (tmp_path / "test.csv").write_bytes(f'"pixels"\r\n"{pixels(1)}"\r\n'.encode())
@@ -75,7 +75,7 @@ def test_kaggle_counts_rows_without_a_label_and_sets_training_pictures_aside(tmp
 
 
 def test_folders_that_mix_the_tests_say_so(tmp_path):
-    faces = table.read(write_pictures(tmp_path, numbered=True))
+    faces = table.read(write_images(tmp_path, numbered=True))
     assert any("mixes PublicTest and PrivateTest" in note for note in published.summary(faces)["notes"])
     parts = published.splits(faces)
     assert len(parts["test"]) == 6 and len(parts["test_clean"]) == 4
@@ -167,16 +167,16 @@ def test_source_not_found_or_ambiguous(tmp_path):
     assert layouts.find(tmp_path / "fer2013.csv").layout == layouts.FER2013_CSV
 
 
-def test_faulty_pictures(tmp_path, tmp_path_factory):
-    write_pictures(tmp_path, numbered=False)
+def test_faulty_images(tmp_path, tmp_path_factory):
+    write_images(tmp_path, numbered=False)
     whole = cv2.imencode(".png", drawn(3))[1].tobytes()
     large = cv2.imencode(".jpg", np.zeros((64, 60)))[1].tobytes()
     faults = {
-        "train/happy/Training_100.jpg": (b"no picture", "not a whole JPEG or PNG"),
+        "train/happy/Training_100.jpg": (b"no image", "not a whole JPEG or PNG"),
         "train/happy/Training_101.jpg": (b"", "not a whole"),
         "train/happy/Training_102.jpg": (whole[: len(whole) // 2], "not a whole"),
         "train/sad/Training_103.jpg": (large, "60x64 pixels instead of 48x48"),
-        "train/sad/PublicTest_104.jpg": (whole, "a PublicTest picture in the folder train"),
+        "train/sad/PublicTest_104.jpg": (whole, "a PublicTest image in the folder train"),
         "test/sad/Thumbs.db": (b"", "not named"),
         "test/contempt/PrivateTest_105.jpg": (whole, "the folder contempt is none of neutral, happy"),
         "test/bored/PrivateTest_106.jpg": (whole, "the folder bored is none of"),
@@ -187,7 +187,7 @@ def test_faulty_pictures(tmp_path, tmp_path_factory):
         (tmp_path / name).write_bytes(content)
     huge, link = "train/sad/Training_108.jpg", "train/sad/Training_109.jpg"
     (tmp_path / huge).write_bytes(png_of_size(40_000, 40_000))
-    outside = tmp_path_factory.mktemp("outside") / "picture.png"
+    outside = tmp_path_factory.mktemp("outside") / "image.png"
     outside.write_bytes(whole)
     (tmp_path / link).symlink_to(outside)
     faults |= {huge: (b"", "many more pixels than 48x48"), link: (b"", "leads out of the data set")}

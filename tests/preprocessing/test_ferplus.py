@@ -142,7 +142,7 @@ def test_the_join(tmp_path):
         }.items()
     }  # row 3 is no face, 10 unknown, 5 and 11 are spread
     counts = joined.summary(data)
-    assert counts["left_out"] == {"no picture name": 1, "votes too spread for majority": 2, "label unknown": 1}
+    assert counts["excluded"] == {"no image name": 1, "votes too spread for majority": 2, "label unknown": 1}
     assert {
         "train: 5, published 25,060",
         "test neutral: 0, published 1,090",

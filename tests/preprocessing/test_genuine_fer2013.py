@@ -1,4 +1,4 @@
-"""The genuine FER2013 and FERPlus: as prepared and joined, against the index of its pictures and published counts."""
+"""The genuine FER2013 and FERPlus: as prepared and joined, against the index of its images and published counts."""
 
 import collections
 import subprocess
@@ -48,7 +48,7 @@ def test_fer2013(source, tmp_path):
 
 
 def _check_against_the_index(builder):
-    """Labels, order, counts and duplicates of the prepared data set against index.npz, which numbers equal pictures."""
+    """Labels, order, counts and duplicates of the prepared data set against index.npz, which numbers equal images."""
     index = np.load(FER2013 / "index.npz")
     tile, emotion, usage = index["tile"], index["emotion"], index["usage"]
     names = np.array([emotions.from_code("FER2013", code) for code in emotion.tolist()])

@@ -40,7 +40,7 @@ def test_affectnet(tmp_path):
     assert "not usable: label uncertain, 1" in text and "not usable: valence 7 outside [-1, 1], 1" in text
 
 
-def test_pictures_that_are_not_there_are_told(tmp_path):
+def test_images_that_are_not_there_are_told(tmp_path):
     root = affectnet(tmp_path)
     (root / "Manually_Annotated_Images" / "1" / "a.jpg").unlink()
     lists = root / "Manually_Annotated_file_lists"
@@ -48,7 +48,7 @@ def test_pictures_that_are_not_there_are_told(tmp_path):
     (lists / "validation.csv").write_text(text + text.splitlines()[1].replace("1/a.jpg", "../a.jpg") + "\n")
     text = "\n".join(inspection.inspect(lists / "training.csv"))
     text += "\n".join(inspection.inspect(root))
-    assert "0 of them usable" in text and "not usable: its picture is not there, 2" in text
+    assert "0 of them usable" in text and "not usable: its image is not there, 2" in text
     assert "not usable: its path leads out of the data set, 1" in text
 
 
@@ -118,7 +118,7 @@ def test_the_command(tmp_path, capsys):
 LATE = """
 import sys
 from edram_fer import cli
-for words in (["inspect", sys.argv[1]], ["prepare", "raf_db", "--source", sys.argv[1], "--set", "pictures=original"],
+for words in (["inspect", sys.argv[1]], ["prepare", "raf_db", "--source", sys.argv[1], "--set", "images=original"],
               ["prepare", "folder", "--source", sys.argv[1], "--out", sys.argv[2]]):
     try:
         cli.main(words)

@@ -23,7 +23,7 @@ def test_from_files_to_scores(name, tmp_path, monkeypatch):
     form = next(form for form in FORMS if form.dataset == name)
     monkeypatch.setitem(models.MODELS, "toy", toy.Toy)
     monkeypatch.setitem(recipes._CHOICES, "model", (*recipes._CHOICES["model"], "toy"))
-    first, second, left_out = SUBJECTS[name]
+    first, second, excluded = SUBJECTS[name]
     training = f"{first}+{second}"
     command(
         "prepare", name, "--source", form.folder, "--out", tmp_path, "--size", 28, "--detectors", "none", "--workers", 1
@@ -32,7 +32,7 @@ def test_from_files_to_scores(name, tmp_path, monkeypatch):
         "model=toy",
         f"data={name}",
         f"train_split={training}",
-        f"validation_split={left_out}",
+        f"validation_split={excluded}",
         "batch_size=7",
         "epochs=1",
     )
@@ -46,9 +46,9 @@ def test_from_files_to_scores(name, tmp_path, monkeypatch):
         tmp_path,
         "--quiet",
     )
-    command("evaluate", tmp_path / "run", "--split", left_out, "--split", training, "--no-figures")
+    command("evaluate", tmp_path / "run", "--split", excluded, "--split", training, "--no-figures")
     rows = pyarrow.parquet.read_table(tmp_path / "run" / "predictions.parquet").to_pylist()
-    subjects = {part: {row["subject"] for row in rows if row["split"] == part} for part in (left_out, training)}
-    assert len(subjects[left_out]) == 1 and not subjects[left_out] & subjects[training]
+    subjects = {part: {row["subject"] for row in rows if row["split"] == part} for part in (excluded, training)}
+    assert len(subjects[excluded]) == 1 and not subjects[excluded] & subjects[training]
     assert len(rows) == sum(data.splits(name, data_dir=tmp_path).values())
-    assert set(files.read_json(tmp_path / "run" / "metrics.json")["splits"]) == {left_out, training}
+    assert set(files.read_json(tmp_path / "run" / "metrics.json")["splits"]) == {excluded, training}

@@ -1,4 +1,4 @@
-"""Picture files of every kind to upright RGB, and what is refused."""
+"""Image files of every kind to upright RGB, and what is refused."""
 
 import io
 import os
@@ -15,7 +15,7 @@ RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
 
 def quarters(size=40):
-    """A picture with a red top left quarter, green top right, blue bottom left, white bottom right."""
+    """An image with a red top left quarter, green top right, blue bottom left, white bottom right."""
     image = np.full((size, size, 3), 255, np.uint8)
     half = size // 2
     image[:half, :half], image[:half, half:], image[half:, :half] = RED, GREEN, BLUE
@@ -31,7 +31,7 @@ def saved(path, image, **options):
     return path
 
 
-def test_plain_pictures_come_back(tmp_path):
+def test_plain_images_come_back(tmp_path):
     image = quarters()
     for name in ("a.png", "a.bmp", "a.tiff", "a.webp"):
         lossless = {"lossless": True} if name == "a.webp" else {}
@@ -89,7 +89,7 @@ def test_sixteen_bits_become_eight(tmp_path):
     assert found.shape == (40, 40, 3)
 
 
-def test_dark_pictures_of_sixteen_bits_stay_dark_and_shares_become_grey_levels(tmp_path):
+def test_dark_images_of_sixteen_bits_stay_dark_and_shares_become_grey_levels(tmp_path):
     dark = np.full((20, 20), 199, np.uint16)
     cv2.imwrite(str(tmp_path / "dark.png"), dark)
     assert photos.read(tmp_path / "dark.png").max() == 1
@@ -109,8 +109,8 @@ def test_a_transparent_colour_is_white(tmp_path):
     ("content", "message"),
     [
         (b"", "^empty file$"),
-        (b"<html>not found</html>", "^not a picture$"),
-        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "^not a picture$|^cannot be decoded"),
+        (b"<html>not found</html>", "^not an image$"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "^not an image$|^cannot be decoded"),
         (png_of_size(20_000, 20_000), "more than 100000000 pixels$"),
         (png_of_size(11_000, 10_000), "^11000x10000 pixels, more than 100000000$"),
         (png_of_size(1, 1), "^1x1 pixels, expected at least 8 on a side$"),
@@ -126,7 +126,7 @@ def test_what_is_refused(tmp_path, content, message):
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_truncated_pictures_are_refused(tmp_path, kind):
+def test_truncated_images_are_refused(tmp_path, kind):
     whole = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 90, 3), np.uint8)).save(whole, kind)
     (tmp_path / "a").write_bytes(whole.getvalue()[: len(whole.getvalue()) // 2])
@@ -142,7 +142,7 @@ def test_a_jpeg_that_lacks_only_its_end_mark_is_whole(tmp_path, options):
     for lost in (1, 2):
         path.write_bytes(content[:-lost])
         np.testing.assert_array_equal(photos.read(path), whole)
-    for lost in (3, 4, 10, 100):  # bytes of the picture itself
+    for lost in (3, 4, 10, 100):  # bytes of the image itself
         path.write_bytes(content[:-lost])
         with pytest.raises(ValueError, match="truncated"):
             photos.read(path)

@@ -1,4 +1,4 @@
-"""Drawn faces: the same number is the same picture, action units move what they should, the mask tells what changed."""
+"""Drawn faces: the same number is the same image, action units move what they should, the mask tells what changed."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def same(one: synthetic.DrawnFace, other: synthetic.DrawnFace) -> bool:
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in one.__dataclass_fields__)
 
 
-def test_a_picture_is_a_function_of_seed_and_index():
+def test_an_image_is_a_function_of_seed_and_index():
     series = list(synthetic.generate(9, 5, size=48))
     assert same(series[7], synthetic.draw(5, 7, size=48))
     assert same(series[7], next(synthetic.generate(1, 5, start=7, size=48)))
@@ -69,7 +69,7 @@ def test_landmarks_lie_inside_and_in_order():
         assert (np.diff(x[:17]) > 0).mean() > 0.85 and x[48] < x[51] < x[54] and x[17] < x[21] < x[22] < x[26]
 
 
-def test_faces_fill_the_picture():
+def test_faces_fill_the_image():
     spans = np.array([np.ptp(face.landmarks, axis=0) for face in synthetic.generate(60, 2, size=100, occlusion=0)])
     assert (spans[:, 1] > 55).all() and 60 < spans[:, 1].mean() < 90 and spans[:, 1].std() > 2
 
@@ -120,7 +120,7 @@ def test_every_action_unit_moves_what_it_should(unit, which, direction):
 
 
 def test_a_one_sided_unit_leaves_the_other_side():
-    left = landmarks(0, {"AU12L": 1}) - landmarks(0, {})  # the person's left is the picture's right
+    left = landmarks(0, {"AU12L": 1}) - landmarks(0, {})  # the person's left is the image's right
     assert left[54, 1] > 0.05 and np.allclose(left[48], 0, atol=1e-6)
 
 
@@ -132,7 +132,7 @@ def test_lids_and_lips_never_cross():
         assert (y[[50, 51, 52]] > y[[61, 62, 63]]).all() and (y[[61, 62, 63]] >= y[[67, 66, 65]] - 1e-6).all()
 
 
-def test_mask_is_where_the_picture_differs_from_the_face_at_rest():
+def test_mask_is_where_the_image_differs_from_the_face_at_rest():
     filled = 0
     for index in range(40):
         face = synthetic.draw(6, index, size=64, colour=index % 2 == 0)

@@ -15,10 +15,10 @@ def model():
     return model_files.find("yunet")
 
 
-def by_opencv(path, picture, threshold):
+def by_opencv(path, image, threshold):
     """cv2.FaceDetectorYN's rows, in the columns and the order of `yunet.detect`."""
-    net = cv2.FaceDetectorYN.create(str(path), "", picture.shape[1::-1], threshold, yunet.OVERLAP, yunet.MOST)
-    rows = net.detect(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
+    net = cv2.FaceDetectorYN.create(str(path), "", image.shape[1::-1], threshold, yunet.OVERLAP, yunet.MOST)
+    rows = net.detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
     rows = np.empty((0, 15), np.float32) if rows is None else rows
     return rows[np.argsort(-rows[:, 14], kind="stable")]
 
@@ -28,9 +28,9 @@ def by_opencv(path, picture, threshold):
 def test_the_faces_are_opencvs(model, threshold):
     seen = 0
     for path in sorted(PHOTOS.glob("*.jpg")):
-        picture = photos.read(path)
+        image = photos.read(path)
         for longest in (640, 320, 150):
-            small, _ = detection._shrunk(picture, longest)
+            small, _ = detection._shrunk(image, longest)
             rows, expected = yunet.detect(model, small, threshold), by_opencv(model, small, threshold)
             assert rows.dtype == np.float32
             np.testing.assert_allclose(rows, expected, atol=0.01)

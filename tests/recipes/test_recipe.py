@@ -149,5 +149,5 @@ def test_a_guide_names_a_part_of_the_face_for_each_glimpse():
     assert override(recipe, ["guide=eyes", "glimpses=1"]).guide == ("eyes",)
     with pytest.raises(ValueError, match=r"guide: expected a name of free, left eye, .*, eyes .*, got \('ear',\)"):
         override(recipe, ["guide=ear"])
-    with pytest.raises(ValueError, match="guide: expected 'free' for the first glimpse, the whole picture"):
+    with pytest.raises(ValueError, match="guide: expected 'free' for the first glimpse, the whole image"):
         override(recipe, ["first_glimpse=whole"])

@@ -23,17 +23,19 @@ NAMES = ("a", "short", "cnn")
 def page(tmp_path_factory):
     """A comparison of runs of three glimpses, of two, and of a model without windows."""
     root = tmp_path_factory.mktemp("comparison")
-    pictures, _ = three_kinds(root, recipe=NASTY, test_pose=30, test_flip=COUNT)
+    images, _ = three_kinds(root, recipe=NASTY, test_pose=30, test_flip=COUNT)
     for name in ("a", "cnn"):
-        robust(root / name, (0.8, 0.6, 0.3, 0.8, 0.5), pictures=24)
-        occlusion(root / name, pictures, np.random.default_rng(0).normal(0, 0.1, (12, SIZE, SIZE)))
+        robust(root / name, (0.8, 0.6, 0.3, 0.8, 0.5), images=24)
+        occlusion(root / name, images, np.random.default_rng(0).normal(0, 0.1, (12, SIZE, SIZE)))
     metrics = files.read_json(root / "cnn" / "metrics.json")
     files.write_json(root / "cnn" / "metrics.json", {**metrics, "run": {**metrics["run"], "operations": 243_960_000}})
     told = {"value": 0.1, "interval": [0.05, 0.15]}
-    contrasts = {"own - mean": told, "mean - random": told}
-    files.write_json(root / "a" / "looking.json", {"split": "test", "accuracy": {"own": told}, "contrasts": contrasts})
+    contrasts = {"model - mean": told, "mean - random": told}
+    files.write_json(
+        root / "a" / "window_ablation.json", {"split": "test", "accuracy": {"model": told}, "contrasts": contrasts}
+    )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(comparison, "save", functools.partial(style.save, dpi=40))  # small pictures are quickly made
+        patch.setattr(comparison, "save", functools.partial(style.save, dpi=40))  # small images are quickly made
         eyes = root / "eyes.csv"
         eyes.write_text("subject,image,start_x,start_y,duration\nann,1,3,4,1\nann,2,8,4,1\nbob,1,5,5,1\n")
         return compare([root / name for name in NAMES], root / "out", fixations=eyes, repeats=20)
@@ -51,7 +53,7 @@ def test_the_page_is_complete_and_says_what_is_left_out(page):
     short, options = page.parent.parent / "short", "--split test --split test_pose --flip"
     assert lacking == [
         *((name, f"evaluate {page.parent.parent / name} {options}") for name in ("short", "cnn")),
-        *(("short", f"{command} {short} --split test") for command in ("robustness", "saliency", "looking")),
+        *(("short", f"{command} {short} --split test") for command in ("robustness", "saliency", "window-ablation")),
     ]
     assert page.stat().st_size < 1_200_000
     assert all(len(alt) > 30 for alt in re.findall(r'<img id="figure-[^>]* alt="([^"]*)"', text))
@@ -67,10 +69,10 @@ def test_numbers_and_figures_lie_beside_it(page):
         "early_exit",
         "glimpses",
         "regions",
-        "looking",
+        "window_ablation",
         "map_agreement",
-        "picture_agreement",
-        "people",
+        "image_agreement",
+        "human_agreement",
         "samples",
         "settings",
         "splits",
@@ -88,7 +90,7 @@ def test_numbers_and_figures_lie_beside_it(page):
     assert float(rows[0]["accuracy"]) == scores["accuracy"]
     drawn = {path.name for path in (page.parent / "figures").iterdir()}
     assert {"robustness.svg", "saliency.png", "splits.pdf"} <= drawn
-    assert {"heatmaps_1.png", "heatmaps_2.pdf", "differences_2.pdf", "looking.pdf", "paths_1.png"} <= drawn
+    assert {"heatmaps_1.png", "heatmaps_2.pdf", "differences_2.pdf", "window_ablation.pdf", "paths_1.png"} <= drawn
     assert not {"heatmaps_3.pdf", "differences_1.pdf", "differences_3.pdf"} & drawn
     assert all(Path(name).with_suffix(".pdf").name in drawn for name in drawn)
 
@@ -114,8 +116,8 @@ def test_the_tables_of_the_page(page):
     assert "<h3>Averaged with the mirror images</h3>" in text
     assert table(text, "Black square, its side")[2] == ["50 %", *["60.0 % −20.0 (−22.0 to −19.0)"] * 2]
     assert table(text, "Turn")[1:] == [["0°", *["80.0 %"] * 2], ["90°", *["50.0 % −30.0 (−32.0 to −29.0)"] * 2]]
-    assert "24 pictures, balanced over the emotions (seed 0), so that their accuracy is not that above." in text
-    assert "12 pictures (seed 0), a square of 4 pixels of grey level 0 every 2 pixels." in text
+    assert "24 images, balanced over the emotions (seed 0), so that their accuracy is not that above." in text
+    assert "12 images (seed 0), a square of 4 pixels of grey level 0 every 2 pixels." in text
     assert table(text, "Correlation of")[1][:2] == ["a, cnn", "1.00"]  # the same maps
     assert len(table(text, "Fall of the probability")) == 3
     cost = [row[-2] for row in table(text, "Run")]
@@ -152,8 +154,8 @@ def test_what_was_asked_differently_says_so(without_figures):
     robust(folder / "cnn", (0.7, 0.6, 0.3, 0.7, 0.5))
     occlusion(folder / "cnn", made_up()[0], np.zeros((7, SIZE, SIZE)))
     text = text()
-    assert "is not that above; cnn: all 40 pictures. They are not the same pictures: compare what is lost" in text
-    assert "cnn: 7 pictures (seed 0), a square" in text and "Not asked in the same way" in text
+    assert "is not that above; cnn: all 40 images. They are not the same images: compare what is lost" in text
+    assert "cnn: 7 images (seed 0), a square" in text and "Not asked in the same way" in text
     assert table(text, "Correlation of")[1][:2] == ["a, cnn", "–"]  # a map that is 0 everywhere
 
 
@@ -181,13 +183,13 @@ def opened(browser, page, request):
     tab.close()
 
 
-def pictures(tab):
+def shown_images(tab):
     """[(address, alternative text) or None where a run has no such glimpse] of the panels."""
     return tab.eval_on_selector_all(".panel img", "all => all.map(one => one.hidden ? null : [one.src, one.alt])")
 
 
-def test_slider_and_selector_change_the_pictures(opened):
-    first = pictures(opened)
+def test_slider_and_selector_change_the_images(opened):
+    first = shown_images(opened)
     assert len(first) == 3  # two runs and their difference; the third has no windows
     assert [alt.split(";")[0] for _, alt in first] == [
         "a: all, glimpse 1",
@@ -195,18 +197,18 @@ def test_slider_and_selector_change_the_pictures(opened):
         "short − a: all, glimpse 1",
     ]
     opened.locator("#step").fill("2")
-    third = pictures(opened)
+    third = shown_images(opened)
     assert third[0][1].startswith("a: all, glimpse 3;") and third[0][0] != first[0][0]
     assert third[1:] == [None, None] and opened.locator(".missing:visible").count() == 2
     opened.locator("#step").fill("3")
-    assert pictures(opened)[1][1].startswith("short: all, all glimpses;")
+    assert shown_images(opened)[1][1].startswith("short: all, all glimpses;")
     assert opened.locator(".missing:visible").count() == 0
     opened.locator("#emotion").select_option("sad")
-    last = pictures(opened)
+    last = shown_images(opened)
     assert last[1][1].startswith("short: sad, all glimpses;") and last[1][0] not in (first[1][0], third[0][0])
     assert opened.locator("#step-name").inner_text() == "all glimpses"
     sizes = opened.eval_on_selector_all(".panel img", "all => all.map(one => one.naturalWidth)")
-    assert sizes == [240] * 3  # they are pictures, not broken addresses
+    assert sizes == [240] * 3  # they are images, not broken addresses
 
 
 def test_the_keyboard_is_enough(opened):
@@ -214,7 +216,7 @@ def test_the_keyboard_is_enough(opened):
     opened.keyboard.press("ArrowDown")
     opened.keyboard.press("Tab")
     opened.keyboard.press("ArrowRight")
-    assert pictures(opened)[0][1].startswith(f"a: {EMOTIONS[0]}, glimpse 2;")
+    assert shown_images(opened)[0][1].startswith(f"a: {EMOTIONS[0]}, glimpse 2;")
     assert opened.locator("#step").get_attribute("aria-valuetext") == "glimpse 2"
 
 

@@ -15,15 +15,15 @@ from edram_fer.attention.maps import shares
 from edram_fer.evaluation import evaluate, summary
 from edram_fer.figures import curves, heatmaps, samples, style
 from edram_fer.figures import run as figures_of_a_run
-from edram_fer.figures.by_glimpse import _apart, accuracy_by_glimpse
+from edram_fer.figures.accuracy_by_glimpse import _apart, accuracy_by_glimpse
 from edram_fer.figures.confusion import confusion
 from edram_fer.figures.run import draw
 from edram_fer.report import page
 from edram_fer.run import predictions
-from edram_fer.run.evaluated import Evaluated
-from edram_fer.run.layout import OF_A_SPLIT, clear_figures
+from edram_fer.run.evaluated_run import EvaluatedRun
+from edram_fer.run.layout import SPLIT_FIGURES, clear_figures
 
-RECURRENT = set(OF_A_SPLIT) - {"crops.png"}  # of the figures of a split, those of a model that answers at each step
+RECURRENT = set(SPLIT_FIGURES) - {"crops.png"}  # of the figures of a split, those of a model that answers at each step
 
 
 def history(epochs=4):
@@ -45,11 +45,11 @@ def write_history(path, columns):
 def complete(tmp_path_factory):
     """A run with everything: three glimpses, a history, all figures, a nasty name, the report."""
     folder = tmp_path_factory.mktemp("run")
-    pictures, outputs = made_up()
-    pictures["landmarks"] = np.tile(landmarks(SIZE), (COUNT, 1, 1))
-    evaluated(folder, pictures, outputs, recipe=NASTY)
+    images, outputs = made_up()
+    images["landmarks"] = np.tile(landmarks(SIZE), (COUNT, 1, 1))
+    evaluated(folder, images, outputs, recipe=NASTY)
     write_history(folder / "history.csv", history())
-    draw(folder, lambda split: pictures)
+    draw(folder, lambda split: images)
     report.write(folder)
     return folder
 
@@ -91,14 +91,14 @@ def test_blend_shows_the_face_where_nobody_looks():
 
 
 def test_heatmaps_have_a_tile_for_each_group_and_step():
-    pictures, outputs = made_up()
-    groups = np.array(EMOTIONS, object)[pictures["emotion"]]
-    figure = heatmaps.heatmaps(pictures["image"], outputs["windows"], outputs["weights"], groups, [*EMOTIONS, "fear"])
+    images, outputs = made_up()
+    groups = np.array(EMOTIONS, object)[images["emotion"]]
+    figure = heatmaps.heatmaps(images["image"], outputs["windows"], outputs["weights"], groups, [*EMOTIONS, "fear"])
     assert len(figure.axes[0].images) == (1 + 3) * (STEPS + 1)
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert "all" in texts and "fear" not in texts and f"glimpse {STEPS}" in texts
-    with pytest.raises(ValueError, match="no picture belongs to any of fear"):
-        heatmaps.heatmaps(pictures["image"], outputs["windows"], outputs["weights"], groups, ["fear"])
+    with pytest.raises(ValueError, match="no image belongs to any of fear"):
+        heatmaps.heatmaps(images["image"], outputs["windows"], outputs["weights"], groups, ["fear"])
 
 
 def test_a_glimpse_is_what_the_window_covers():
@@ -118,8 +118,8 @@ def test_a_glimpse_is_what_the_window_covers():
 def test_samples_are_chosen_by_what_was_said_in_the_end():
     truth = np.array(["sad", "sad", "happy", "sad"], object)
     said = np.array(["sad", "happy", "sad", "happy"], object)
-    assert samples.choose(truth, said, EMOTIONS, right=True) == [0]
-    wrong = samples.choose(truth, said, EMOTIONS, right=False)
+    assert samples.choose(truth, said, EMOTIONS, correct=True) == [0]
+    wrong = samples.choose(truth, said, EMOTIONS, correct=False)
     assert len(wrong) == 2 and wrong[0] == 2 and wrong[1] in (1, 3)
 
 
@@ -167,26 +167,26 @@ def test_all_figures_of_a_run_are_drawn(complete):
 
 
 def test_each_split_has_its_own_figures(tmp_path, monkeypatch):
-    """Clean parts and further splits are drawn from their own pictures, averages with mirror images from numbers."""
-    pictures, outputs = made_up()
-    parts = {"test": (pictures, outputs), "test_flip": (pictures, outputs), "other": made_up(seed=3)}
+    """Clean parts and further splits are drawn from their own images, averages with mirror images from numbers."""
+    images, outputs = made_up()
+    parts = {"test": (images, outputs), "test_flip": (images, outputs), "other": made_up(seed=3)}
     parts["test"][0]["duplicate"] = np.arange(COUNT) % 4 == 0
     tables = [predictions.table(name, *part, EMOTIONS, EMOTIONS) for name, part in parts.items()]
     rows = pa.concat_tables(tables, promote_options="default")
     splits = {name: summary.scores(part, repeats=20) for name, part in evaluate._parts(rows, list(parts))}
-    evaluated(tmp_path, pictures, outputs)
+    evaluated(tmp_path, images, outputs)
     predictions.write(rows, tmp_path / "predictions.parquet")
     about = files.read_json(tmp_path / "metrics.json")["run"]
     files.write_json(tmp_path / "metrics.json", files.plain({"run": about, "splits": splits}))
-    run, asked = Evaluated(tmp_path), []
+    run, asked = EvaluatedRun(tmp_path), []
     assert run.splits == ["test", "test_clean", "test_flip", "test_flip_clean", "other"]
     assert [run.data_split(name) for name in run.splits] == ["test", "test", "test", "test", "other"]
     assert [name for name in run.splits if run.average(name)] == ["test_flip", "test_flip_clean"]
-    np.testing.assert_array_equal(run.predictions("test_clean")["windows"], outputs["windows"][~pictures["duplicate"]])
+    np.testing.assert_array_equal(run.predictions("test_clean")["windows"], outputs["windows"][~images["duplicate"]])
 
     def given(split):
         asked.append(split)
-        keep = ~pictures["duplicate"] if split == "test_clean" else slice(None)
+        keep = ~images["duplicate"] if split == "test_clean" else slice(None)
         return {"image": parts[run.data_split(split)][0]["image"][keep]}
 
     monkeypatch.setattr(figures_of_a_run, "save", functools.partial(style.save, dpi=40))  # small ones are quickly made
@@ -198,7 +198,11 @@ def test_each_split_has_its_own_figures(tmp_path, monkeypatch):
     page = Page(report.write(tmp_path))
     assert [button["id"] for button in page.all("input")] == [f"split-{index}" for index in range(1, 6)]
     ids = {image["id"] for image in page.all("img")}
-    assert {"figure-test_clean-scan_paths", "figure-other-differences_steps", "figure-test_flip-by_glimpse"} <= ids
+    assert {
+        "figure-test_clean-scan_paths",
+        "figure-other-differences_steps",
+        "figure-test_flip-accuracy_by_glimpse",
+    } <= ids
     assert "let" in files.read_json(tmp_path / "regions.json")["test"]["note"]  # no landmarks were given
 
 
@@ -210,10 +214,10 @@ def test_report_is_one_complete_page(complete):
             assert attrs.get(name, "#").startswith(("#", "data:image/"))
     assert "url(" not in path.read_text() and "@import" not in path.read_text()
     assert not found.all("script") and not found.all("link") and not found.all("iframe")
-    pictures = {image["id"]: image for image in found.all("img")}
+    images = {image["id"]: image for image in found.all("img")}
     names = {f"figure-test-{name.split('.')[0]}" for name in RECURRENT}
-    assert set(pictures) == {"figure-run-curves"} | names
-    assert all(len(image["alt"]) > 30 for image in pictures.values())
+    assert set(images) == {"figure-run-curves"} | names
+    assert all(len(image["alt"]) > 30 for image in images.values())
     ids = [attrs["id"] for _, attrs in found.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
     assert all(link["href"].removeprefix("#") in ids for link in found.all("a"))
@@ -240,25 +244,25 @@ def test_settings_are_told_by_dotted_names():
 
 @pytest.mark.parametrize("windows", [1, 5])
 def test_report_of_a_model_that_is_not_recurrent(tmp_path, windows):
-    pictures, outputs = made_up(windows=windows, steps=1)
+    images, outputs = made_up(windows=windows, steps=1)
     del outputs["affect"]
     if windows == 1:
         outputs["windows"][:] = np.eye(2, 3)
-    evaluated(tmp_path, pictures, outputs)
-    written = draw(tmp_path, lambda split: pictures, pdf=windows == 1)
+    evaluated(tmp_path, images, outputs)
+    written = draw(tmp_path, lambda split: images, pdf=windows == 1)
     assert windows > 1 or all(path.with_suffix(".pdf").read_bytes().startswith(b"%PDF") for path in written)
     drawn = {path.name for path in written}
     assert ("heatmaps.png" in drawn) == (windows == 5)
     words = " ".join(Page(report.write(tmp_path)).words)
-    assert ("looks at the whole of every picture" in words) == (windows == 1)
+    assert ("looks at the whole of every image" in words) == (windows == 1)
     assert "glimpse" not in words.lower() and "The run has no training history" in words
 
 
-def test_report_without_pictures_draws_what_the_numbers_allow(tmp_path):
+def test_report_without_images_draws_what_the_numbers_allow(tmp_path):
     evaluated(tmp_path, *made_up())
     found = Page(report.write(tmp_path))
     assert {image["id"] for image in found.all("img")} == {
-        "figure-test-by_glimpse",
+        "figure-test-accuracy_by_glimpse",
         "figure-test-early_exit",
         "figure-test-confusion",
     }
@@ -288,11 +292,18 @@ def test_report_names_what_is_missing_or_damaged(complete, tmp_path):
 
 
 def test_old_figures_go_and_studies_and_strangers_stay(tmp_path):
-    made = ("curves.svg", "looking.svg", "test/confusion.svg", "test/confusion.pdf", "test/mine.png", "val/crops.png")
+    made = (
+        "curves.svg",
+        "window_ablation.svg",
+        "test/confusion.svg",
+        "test/confusion.pdf",
+        "test/mine.png",
+        "val/crops.png",
+    )
     for name in made:
         (tmp_path / "figures" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "figures" / name).touch()
     clear_figures(tmp_path)
     assert sorted(str(path.relative_to(tmp_path / "figures")) for path in (tmp_path / "figures").rglob("*")) == [
-        "looking.svg", "test", "test/mine.png"
+        "window_ablation.svg", "test", "test/mine.png"
     ]  # fmt: skip

@@ -17,17 +17,17 @@ SHAPE, FEW = (SIZE, SIZE), {"repeats": 20}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Runs, and fixations of three people on 12 of their pictures, around the middles of run a's glimpses."""
+    """Runs, and fixations of three people on 12 of their images, around the middles of run a's glimpses."""
     root = tmp_path_factory.mktemp("people")
     three_kinds(root)
     _, outputs = made_up()
     places = attention.pixels(attention.centres(outputs["windows"]), SHAPE)
     rng = np.random.default_rng(3)
     rows = []
-    for picture in range(12):
+    for image in range(12):
         for person in ("ann", "bob", "eve"):
-            for x, y in np.clip(places[picture] + rng.normal(0, 0.1, (3, 2)), 0, SIZE - 1).round(2):
-                rows.append((person, picture, x, y, 200))
+            for x, y in np.clip(places[image] + rng.normal(0, 0.1, (3, 2)), 0, SIZE - 1).round(2):
+                rows.append((person, image, x, y, 200))
     write(root / "eyes.csv", rows)
     return root
 
@@ -41,16 +41,16 @@ def test_the_numbers_are_those_of_the_measures(folder):
     found = agree(folder / "a", folder / "eyes.csv", **FEW)
     assert files.read_json(folder / "a" / "agreement.json") == found
     assert (folder / "a" / "figures" / "agreement.svg").stat().st_size > 5000
-    assert (found["pictures"], found["without_fixations"], found["sigma"]) == (12, COUNT - 12, 0.1 * SIZE)
+    assert (found["images"], found["without_fixations"], found["sigma"]) == (12, COUNT - 12, 0.1 * SIZE)
     _, outputs = made_up()
     people = read(folder / "eyes.csv", {str(name): SHAPE for name in range(COUNT)})
     nss, kl, alike = [], [], []
-    for picture in range(12):
-        points = people.of(str(picture))
-        density = attention.density(outputs["windows"][picture], outputs["weights"][picture], SHAPE)
+    for image in range(12):
+        points = people.of(str(image))
+        density = attention.density(outputs["windows"][image], outputs["weights"][image], SHAPE)
         nss.append(agreement.nss(density, points))
         kl.append(agreement.kl(density, fixation_map(points, SHAPE, 0.1 * SIZE)))
-        path = attention.centres(outputs["windows"][picture])
+        path = attention.centres(outputs["windows"][image])
         alike.append([scan_match(path, scaled(points[place : place + 3], SHAPE)) for place in (0, 3, 6)])
     assert found["maps"]["model"]["nss"]["mean"] == pytest.approx(np.mean(nss))
     assert found["maps"]["model"]["kl"]["mean"] == pytest.approx(np.mean(kl))
@@ -66,36 +66,36 @@ def test_paths_of_one_person_have_no_ceiling(folder):
     people = type(people)(
         *(getattr(people, name)[:3] for name in ("subject", "image", "points", "duration", "label")), {}, 0
     )
-    found = baselines.paths_beside({"3": people.points, "9": people.points}, people, SHAPE, **FEW)
+    found = baselines.compare_paths({"3": people.points, "9": people.points}, people, SHAPE, **FEW)
     assert list(found) == ["model"] and found["model"]["scan_match"]["mean"] == 1
     with pytest.raises(ValueError, match="none of 1 scan paths has fixations"):
-        baselines.paths_beside({"9": people.points}, people, SHAPE)
+        baselines.compare_paths({"9": people.points}, people, SHAPE)
 
 
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([("ann", "else.png", 1, 1, 1)], "no fixation on any of the 40 pictures, such as 0; it names else.png"),
+        ([("ann", "else.png", 1, 1, 1)], "no fixation on any of the 40 images, such as 0; it names else.png"),
         ([("ann", 3, 99, 1, 1)], r"line 2: \(99, 1\) lies outside 3, 16 x 16 pixels"),
-        ([], "no fixation on any of the 40 pictures"),
+        ([], "no fixation on any of the 40 images"),
     ],
 )
-def test_files_that_fit_no_picture_are_told(folder, tmp_path, rows, message):
+def test_files_that_fit_no_image_are_told(folder, tmp_path, rows, message):
     write(tmp_path / "bad.csv", rows)
     with pytest.raises(ValueError, match=f"bad.csv.*{message}"):
         agree(folder / "a", tmp_path / "bad.csv", **FEW)
 
 
 def test_the_command(folder, tmp_path, capsys):
-    rows = [("ann", picture, 8 + picture, 8, 1) for picture in range(12)]  # from picture 8 on beside it
+    rows = [("ann", image, 8 + image, 8, 1) for image in range(12)]  # from image 8 on beside it
     write(tmp_path / "few.csv", [*rows, ("ann", "other", 1, 1, 1)])
-    few = ["--fixations", str(tmp_path / "few.csv"), "--outside", "leave out"]
+    few = ["--fixations", str(tmp_path / "few.csv"), "--outside", "drop"]
     with pytest.raises(SystemExit, match="0"):
         cli.main(["agreement", str(folder / "short"), *few])
     told = capsys.readouterr().out
     assert "8 fixations of 1 people on 8 images; 1 rows on 1 unknown images (other) left out; 4 rows outside" in told
-    assert "32 pictures of test have none" in told and "shuffled AUC" in told and "MultiMatch" not in told
-    with pytest.raises(SystemExit, match="sees the whole of every picture"):
+    assert "32 images of test have none" in told and "shuffled AUC" in told and "MultiMatch" not in told
+    with pytest.raises(SystemExit, match="sees the whole of every image"):
         cli.main(["agreement", str(folder / "cnn"), *few])
     with pytest.raises(SystemExit, match="was evaluated on test, not on 'train'"):
         cli.main(["agreement", str(folder / "a"), *few, "--split", "train"])

@@ -31,7 +31,7 @@ class Bright(patch.Patch):
 
 @pytest.fixture
 def observer(tmp_path, monkeypatch):
-    patch.made_up_run(tmp_path, monkeypatch, patch.pictures(32), Bright())
+    patch.made_up_run(tmp_path, monkeypatch, patch.make_images(32), Bright())
     return Observer(tmp_path)
 
 
@@ -53,11 +53,11 @@ def test_hidden_share_is_that_of_fine_points():
     masks = random.random((3, 12, 10)) < 0.4
     found = study.hidden(windows, masks)
     points = np.stack([*np.meshgrid(*[(np.arange(600) + 0.5) / 300 - 1] * 2), np.ones((600, 600))], axis=-1)
-    for picture, window in np.ndindex(3, 2):
-        x, y = np.moveaxis(points @ windows[picture, window].T, -1, 0)
+    for image, window in np.ndindex(3, 2):
+        x, y = np.moveaxis(points @ windows[image, window].T, -1, 0)
         column, row = np.rint((x + 1) / 2 * 9).astype(int), np.rint((y + 1) / 2 * 11).astype(int)
         inside = (column >= 0) & (column < 10) & (row >= 0) & (row < 12)
-        assert found[picture, window] == pytest.approx(masks[picture, row[inside], column[inside]].mean(), abs=4e-3)
+        assert found[image, window] == pytest.approx(masks[image, row[inside], column[inside]].mean(), abs=4e-3)
     np.testing.assert_array_equal(study.hidden(windows, np.ones((1, 12, 10), bool)), 1)
 
 
@@ -66,7 +66,7 @@ def test_weights_under_covers(observer):
     found = study.region_weights(observer, boxes=boxes, sides=(0.8, 0.4))
     assert found == files.read_json(observer.run / study.FILE)
     assert (observer.run / "figures" / study.FIGURE).stat().st_size > 5000
-    assert found["windows"] == ["left", "right", "face"] and found["pictures"] == 30 and found["fill"] == 0
+    assert found["windows"] == ["left", "right", "face"] and found["images"] == 30 and found["fill"] == 0
     assert [cover["name"] for cover in found["covers"]] == ["left half", "all", "square 40%", "square 80%"]
     images = observer.images[..., 0] / 255
     bright = (
@@ -76,17 +76,17 @@ def test_weights_under_covers(observer):
         + 1e-3
     )
     whole = bright / bright.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(found["whole"]["weight"], whole.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(found["original"]["weight"], whole.mean(axis=0), rtol=1e-5)
     bright[:, 0], bright[:, 2] = 1e-3, images[:, :, 10:].sum(axis=(1, 2)) / images[0].size + 1e-3
     change = bright / bright.sum(axis=1, keepdims=True) - whole
     left, dark = found["covers"][:2]
     np.testing.assert_allclose(left["difference"], change.mean(axis=0), rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(left["weight"], np.add(found["whole"]["weight"], left["difference"]), rtol=1e-6)
+    np.testing.assert_allclose(left["weight"], np.add(found["original"]["weight"], left["difference"]), rtol=1e-6)
     width = np.diff(left["difference_interval"]).ravel()
     np.testing.assert_allclose(width, 2 * 1.96 * change.std(axis=0) / np.sqrt(30), rtol=0.25, atol=1e-6)
     np.testing.assert_allclose(left["covered"], [1, 0, 0.5], atol=0.03)  # the border's footprints reach beyond -1
     assert dark["covered"] == [1, 1, 1] and dark["accuracy"] == pytest.approx(1 / 3)
-    assert found["whole"]["accuracy"] == 1
+    assert found["original"]["accuracy"] == 1
 
 
 def test_change_by_the_covered_share():
@@ -115,7 +115,7 @@ def test_change_by_the_covered_share():
 @pytest.mark.parametrize(
     ("model", "options", "message"),
     [
-        (Bright(count=1), {}, "expected a model that weighs several windows of a picture, got one window"),
+        (Bright(count=1), {}, "expected a model that weighs several windows of an image, got one window"),
         (Bright(steps=3), {}, "got 3 glimpses of a recurrent one"),
         (Bright(), {"sides": (0,)}, "side: expected more than 0, at most 1, got 0"),
         (Bright(), {"boxes": {"nose": (0.5, 0, 0, 1)}}, "box 'nose': expected x0, y0, x1, y1"),
@@ -123,7 +123,7 @@ def test_change_by_the_covered_share():
     ],
 )
 def test_what_cannot_be_asked_is_told(tmp_path, monkeypatch, model, options, message):
-    patch.made_up_run(tmp_path, monkeypatch, patch.pictures(8), model)
+    patch.made_up_run(tmp_path, monkeypatch, patch.make_images(8), model)
     with pytest.raises(ValueError, match=message):
         study.region_weights(Observer(tmp_path), **options)
     assert not (tmp_path / study.FILE).exists()

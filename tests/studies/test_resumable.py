@@ -69,7 +69,7 @@ def test_other_settings_are_refused_unless_it_begins_again(tmp_path, monkeypatch
     message = r"a.npz was made with other settings \(seed 3 there, 5 asked for\): ask for its own .* --force"
     with pytest.raises(ValueError, match=message):
         Resumable(path, {**SETTINGS, "seed": 5}, begin)
-    again = Resumable(path, {**SETTINGS, "seed": 5}, begin, again=True)
+    again = Resumable(path, {**SETTINGS, "seed": 5}, begin, restart=True)
     assert again.done == 0 and not again.arrays["total"].any()
 
 

@@ -1,4 +1,4 @@
-"""Growing occluders and turns: what they do to the pictures, and what is counted."""
+"""Growing occluders and turns: what they do to the images, and what is counted."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_the_square_is_as_large_as_asked_lies_inside_and_grows_at_its_place():
     assert np.ptp(centre[:, 0]) == 15 and np.ptp(centre[:, 1]) > 17  # anywhere
 
 
-def test_landmarks_turn_with_their_picture():
+def test_landmarks_turn_with_their_image():
     images, angles = np.zeros((3, 41, 31, 1), np.uint8), np.array([0.0, 25, -70])
     points = np.tile([[20, 15], [12, 25]], (3, 1, 1))
     images[:, points[0, :, 1], points[0, :, 0]] = 255
@@ -53,16 +53,16 @@ def test_turns_are_those_of_scipy(channels):
 
 
 def test_a_run_is_asked(tmp_path, monkeypatch):
-    content = patch.pictures(62)
+    content = patch.make_images(62)
     patch.made_up_run(tmp_path, monkeypatch, content)
     observer = Observer(tmp_path)
     found = robustness.robustness(observer, sides=(0.5, 0, 1), angles=(0,))
     assert found == files.read_json(tmp_path / robustness.FILE)
     assert (tmp_path / "figures" / robustness.FIGURE).stat().st_size > 1000
-    assert [row["level"] for row in found["occluder"]] == [0, 0.5, 1] and found["pictures"] == 60
+    assert [row["level"] for row in found["occluder"]] == [0, 0.5, 1] and found["images"] == 60
     none, half, all_ = found["occluder"]
     assert none["accuracy"] == found["rotation"][0]["accuracy"] == 1 and none["drop"] == 0
-    assert all_["accuracy"] == pytest.approx(1 / 3) == found["most_frequent"]  # in the dark all patches are black
+    assert all_["accuracy"] == pytest.approx(1 / 3) == found["majority_accuracy"]  # in the dark all patches are black
     assert 1 / 3 < half["accuracy"] < 1 and half["drop"] == pytest.approx(1 - half["accuracy"])
     low, high = half["interval"]
     sd = np.sqrt(half["accuracy"] * (1 - half["accuracy"]) / 60)
@@ -77,6 +77,6 @@ def test_a_run_is_asked(tmp_path, monkeypatch):
     [({"sides": (0.1, 1.2)}, "side: expected 0 to 1, got 1.2"), ({"angles": (200,)}, "angle: expected -180 to 180")],
 )
 def test_bad_levels_are_named(tmp_path, monkeypatch, levels, message):
-    patch.made_up_run(tmp_path, monkeypatch, patch.pictures(8))
+    patch.made_up_run(tmp_path, monkeypatch, patch.make_images(8))
     with pytest.raises(ValueError, match=message):
         robustness.robustness(Observer(tmp_path), **levels)

@@ -21,12 +21,12 @@ BUBBLES = {"sigma": 2.0, "trials": 3000}
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    model = patch.made_up_run(tmp_path / "run", monkeypatch, patch.pictures(62))
+    model = patch.made_up_run(tmp_path / "run", monkeypatch, patch.make_images(62))
     return SimpleNamespace(folder=tmp_path / "run", model=model)
 
 
 def stop_after(model, questions, monkeypatch):
-    """The model is killed with the picture that comes after so many."""
+    """The model is killed with the image that comes after so many."""
     ask = model.predict_on_batch
 
     def killed(inputs):
@@ -38,13 +38,13 @@ def stop_after(model, questions, monkeypatch):
 
 
 def test_occlusion_finds_what_the_model_reads(run):
-    found = saliency.occlusion(Observer(run.folder, pictures=30, seed=1), **OCCLUSION, fill=128)
+    found = saliency.occlusion(Observer(run.folder, count=30, seed=1), **OCCLUSION, fill=128)
     arrays = np.load(run.folder / "saliency_occlusion.npz")
     assert arrays["drop"].shape == (30, *patch.SHAPE) and list(arrays["emotions"]) == list(patch.EMOTIONS)
-    assert np.bincount(arrays["label"]).tolist() == [10, 10, 10] and found["pictures"] == 30
+    assert np.bincount(arrays["label"]).tolist() == [10, 10, 10] and found["images"] == 30
     for k, name in enumerate(patch.EMOTIONS):
         own = arrays["label"] == k
-        for map_ in ("drop", "turned"):
+        for map_ in ("drop", "error_rate"):
             expected = arrays[map_][own].astype(float).mean(axis=0)
             np.testing.assert_allclose(arrays[f"mean_{map_}"][k], expected, atol=1e-6)
             assert found["emotions"][name][map_] == pytest.approx(arrays[f"mean_{map_}"][k].mean())
@@ -58,7 +58,7 @@ def test_occlusion_finds_what_the_model_reads(run):
     for name in ("saliency_samples.png", "saliency_occlusion.png"):
         assert (run.folder / "figures" / name).stat().st_size > 5000
     scores = found["agreement"]["scores"]
-    assert found["agreement"]["pictures"] == 20 and found["agreement"]["left_out"] == 10  # neutral has no mask
+    assert found["agreement"]["images"] == 20 and found["agreement"]["excluded"] == 10  # neutral has no mask
     assert scores["windows"] == {name: {"value": 1, "interval": [1, 1]} for name in ("pointing", "auc")}
     assert scores["maps"]["pointing"]["value"] > 0.9 > scores["centre"]["pointing"]["value"]
     assert scores["maps"]["auc"]["value"] > scores["centre"]["auc"]["value"]
@@ -74,10 +74,10 @@ def test_bubbles_find_what_the_model_reads(run):
     for z in (arrays["z"][0], arrays["z"][2], arrays["z_all"]):
         assert inside.ravel()[z.argmax()] and z.max() > 15
     assert np.abs(arrays["z_all"][:6]).max() < 4.5
-    assert found["accuracy_wanted"] == pytest.approx((1 / 3 + 1) / 2)
-    assert found["accuracy"] == pytest.approx(found["accuracy_wanted"], abs=0.05)
-    fixed = saliency.bubbles(Observer(run.folder), number=found["bubbles"], **BUBBLES, again=True)
-    assert fixed["accuracy"] == found["accuracy"] and "accuracy_wanted" not in fixed
+    assert found["target_accuracy"] == pytest.approx((1 / 3 + 1) / 2)
+    assert found["accuracy"] == pytest.approx(found["target_accuracy"], abs=0.05)
+    fixed = saliency.bubbles(Observer(run.folder), number=found["bubbles"], **BUBBLES, restart=True)
+    assert fixed["accuracy"] == found["accuracy"] and "target_accuracy" not in fixed
     assert (run.folder / "figures" / "saliency_bubbles.png").stat().st_size > 5000
     assert found["agreement"]["scores"]["maps"]["pointing"] == {"value": 1, "interval": [1, 1]}
 
@@ -85,7 +85,7 @@ def test_bubbles_find_what_the_model_reads(run):
 @pytest.mark.parametrize(("method", "options"), [("occlusion", OCCLUSION), ("bubbles", {**BUBBLES, "number": 8})])
 def test_stopped_it_goes_on_to_the_same_file(run, monkeypatch, method, options):
     def maps():
-        return getattr(saliency, method)(Observer(run.folder, pictures=12), **options)
+        return getattr(saliency, method)(Observer(run.folder, count=12), **options)
 
     whole, path = maps(), run.folder / f"saliency_{method}.npz"
     expected = path.read_bytes()
@@ -102,41 +102,41 @@ def test_stopped_it_goes_on_to_the_same_file(run, monkeypatch, method, options):
     assert maps() == whole and path.read_bytes() == expected
     assert run.model.asked < 0.8 * questions
     run.model.asked = 0
-    assert maps() == whole and run.model.asked == 12  # the pictures as they are; nothing else is left to do
+    assert maps() == whole and run.model.asked == 12  # the images as they are; nothing else is left to do
 
 
 def test_other_arguments_or_another_model_are_refused(run):
-    observer = Observer(run.folder, pictures=6)
+    observer = Observer(run.folder, count=6)
     saliency.occlusion(observer, **OCCLUSION)
     with pytest.raises(ValueError, match=r"saliency_occlusion.npz was .*\(window 6 there, 8 asked for\).*--force"):
         saliency.occlusion(observer, window=8, stride=3)
-    assert saliency.occlusion(observer, window=8, stride=3, again=True)["window"] == 8
+    assert saliency.occlusion(observer, window=8, stride=3, restart=True)["window"] == 8
     (run.folder / "model.keras").write_bytes(b"trained on")
     with pytest.raises(ValueError, match="model_digest"):
         saliency.occlusion(observer, window=8, stride=3)
 
 
 def test_without_masks_a_sentence_stands_in_place_of_the_scores(tmp_path, monkeypatch):
-    patch.made_up_run(tmp_path, monkeypatch, patch.pictures(20, masks=False), patch.Patch(windows=False))
-    found = saliency.occlusion(Observer(tmp_path, pictures=3), **OCCLUSION)
+    patch.made_up_run(tmp_path, monkeypatch, patch.make_images(20, masks=False), patch.Patch(windows=False))
+    found = saliency.occlusion(Observer(tmp_path, count=3), **OCCLUSION)
     assert found["agreement"] == "Not scored: split test has no masks of the pixels that the expression changed."
 
 
-def test_an_answer_that_is_not_finite_names_the_picture(run):
-    observer = Observer(run.folder, pictures=9)
+def test_an_answer_that_is_not_finite_names_the_image(run):
+    observer = Observer(run.folder, count=9)
     run.model.broken = lambda images: (images[:, 0, 0, 0] == 0) & (np.arange(len(images)) >= 0)
-    with pytest.raises(ValueError, match=rf"^picture {observer.ids[0]} of test: the model's output `emotion` is not"):
+    with pytest.raises(ValueError, match=rf"^image {observer.ids[0]} of test: the model's output `emotion` is not"):
         saliency.occlusion(observer, **OCCLUSION)
     broken = [observer.images[row, 0, 0, 0] for row in (4, 7)]
     run.model.broken = lambda images: np.isin(np.rint(images[:, 0, 0, 0] * 255), broken)
-    with pytest.raises(ValueError, match=rf"^picture {observer.ids[4]}, {observer.ids[7]} of test"):
-        Observer(run.folder, pictures=9)
+    with pytest.raises(ValueError, match=rf"^image {observer.ids[4]}, {observer.ids[7]} of test"):
+        Observer(run.folder, count=9)
 
 
 @pytest.mark.parametrize(
     ("method", "options", "message"),
     [
-        ("occlusion", {"window": 21}, "window: expected 1 to 20 pixels for pictures of 24 x 20, got 21"),
+        ("occlusion", {"window": 21}, "window: expected 1 to 20 pixels for images of 24 x 20, got 21"),
         ("occlusion", {"window": 4, "stride": 5}, "stride: expected 1 to 4 pixels"),
         ("occlusion", {"fill": "grey"}, "fill: expected a grey level from 0 to 255 or mean, got 'grey'"),
         ("occlusion", {"fill": 256}, "fill: expected a grey level"),
@@ -148,18 +148,18 @@ def test_an_answer_that_is_not_finite_names_the_picture(run):
 )
 def test_bad_arguments_are_named_before_anything_is_written(run, method, options, message):
     with pytest.raises(ValueError, match=message):
-        getattr(saliency, method)(Observer(run.folder, pictures=3), **options)
+        getattr(saliency, method)(Observer(run.folder, count=3), **options)
     assert not list(run.folder.glob("saliency*"))
 
 
-def test_pictures_are_balanced_as_far_as_there_are_any():
+def test_images_are_balanced_as_far_as_there_are_any():
     labels = np.repeat([0, 1, 2], [50, 3, 20])
     rows = balanced(labels, 24, seed=5)
     assert len(set(rows.tolist())) == 24 and np.bincount(labels[rows]).tolist() == [11, 3, 10]
     assert [sorted(labels[rows[start : start + 3]]) for start in (0, 3, 6)] == [[0, 1, 2]] * 3
     np.testing.assert_array_equal(balanced(labels, 9, seed=5), rows[:9])
     assert sorted(balanced(labels, 500)) == list(range(73)) and set(balanced(labels, 9, 6)) != set(rows[:9])
-    with pytest.raises(ValueError, match="pictures: expected at least 1, got 0"):
+    with pytest.raises(ValueError, match="images: expected at least 1, got 0"):
         balanced(labels, 0)
 
 
@@ -178,7 +178,7 @@ def test_every_model_is_asked(name, tmp_path):
     np.savez(path, **about, **{f"test/{key}": values for key, values in content.items()})
     checkpoints.save(model, tmp_path / "model.keras", emotions)
     files.write_json(tmp_path / "recipe.json", {"data": str(path)})
-    observer = Observer(tmp_path, pictures=4, batch_size=4)
+    observer = Observer(tmp_path, count=4, batch_size=4)
     saliency.occlusion(observer, window=16, stride=16, fill=30)
     drop = np.load(tmp_path / "saliency_occlusion.npz")["drop"]
     covered = occluded(observer.images[2], [[16, 0]], 16, 30)  # the only square over the lower left pixel
@@ -196,7 +196,7 @@ def test_every_model_is_asked(name, tmp_path):
         (["--bubbles", "9"], "--bubbles belongs to --method bubbles"),
         (["--method", "bubbles", "--window", "9"], "--window belongs to --method occlusion"),
         (["--method", "bubbles", "--bubbles", "9", "--accuracy", "0.5"], "--bubbles sets the number that --accuracy"),
-        (["--window", "99"], "error: window: expected 1 to 20 pixels for pictures of 24 x 20, got 99"),
+        (["--window", "99"], "error: window: expected 1 to 20 pixels for images of 24 x 20, got 99"),
     ],
 )
 def test_the_command_says_what_is_wrong(run, capsys, arguments, message):
@@ -209,7 +209,7 @@ def test_the_command_says_what_is_wrong(run, capsys, arguments, message):
 
 def test_the_commands_tell_what_they_found(run, capsys):
     for arguments in (
-        ["saliency", "--pictures", "9"],
+        ["saliency", "--images", "9"],
         ["saliency", "--method", "bubbles", "--trials", "500"],
         ["robustness", "--side", "0.5", "--angle", "10"],
     ):
@@ -217,8 +217,8 @@ def test_the_commands_tell_what_they_found(run, capsys):
             cli.main([arguments[0], str(run.folder), *arguments[1:]])
         assert not end.value.code
     out = capsys.readouterr().out
-    assert "9 pictures of test, 100.0% of them named right" in out and "500 trials with" in out
-    assert "another picture's maps" in out and "occluder, side 50%" in out and "rotation, 10 degrees" in out
+    assert "9 images of test, 100.0% of them classified correctly" in out and "500 trials with" in out
+    assert "another image's maps" in out and "occluder, side 50%" in out and "rotation, 10 degrees" in out
     shutil.rmtree(run.folder)
     with pytest.raises(SystemExit) as end:
         cli.main(["saliency", str(run.folder)])

@@ -1,4 +1,4 @@
-"""A grid of runs: what is trained, skipped, gone on with, and what becomes of a run that fails."""
+"""A grid of runs: what is trained, skipped, resumed, and what becomes of a run that fails."""
 
 import csv
 import os

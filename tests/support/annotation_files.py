@@ -20,10 +20,10 @@ def good(found) -> dict:
 
 
 def bad(found) -> dict:
-    """The other rows: picture or row -> status."""
-    return {record.picture or record.row: record.status for record in found.records() if record.status != OK}
+    """The other rows: image or row -> status."""
+    return {record.image or record.row: record.status for record in found.records() if record.status != OK}
 
 
 def told(found) -> set[str]:
     """All that is said beside the rows: counts and notes."""
-    return {line.removeprefix("note: ") for line in inspection.lines_of(found)}
+    return {line.removeprefix("note: ") for line in inspection.describe_annotations(found)}

@@ -1,6 +1,6 @@
 """Made AffectNet in its three official forms and with the automatic list; each function writes one and tells the truth.
 
-Rows and files are written by the functions of affectnet_files; here they get pictures.
+Rows and files are written by the functions of affectnet_files; here they get images.
 """
 
 from pathlib import Path
@@ -27,23 +27,23 @@ def _row(folder: Path, path: str, number: int, emotion: str, kind: str = "", lef
 
 def lists_of_2017(folder: Path) -> Truth:
     """Lists with all that is odd in the published ones: endings, formats, boxes, codes, unknown affect, a bad row."""
-    pictures, training, validation, splits = folder / "Manually_Annotated_Images", [], [], {"train": {}, "test": {}}
+    images, training, validation, splits = folder / "Manually_Annotated_Images", [], [], {"train": {}, "test": {}}
     for number, emotion in enumerate(EIGHT):
         ending, kind, left = _ODD.get(emotion, (".jpg", "", 20))
         for split, rows in (("train", training), ("test", validation)):
             path = f"{number + 1}/{split}{number:08x}{ending}"
             affect = "-2,-2" if emotion == "surprise" else f"0.{number},-0.25"
-            rows.append(_row(pictures, path, number + 10 * (split == "test"), emotion, kind, left, affect=affect))
+            rows.append(_row(images, path, number + 10 * (split == "test"), emotion, kind, left, affect=affect))
             splits[split][path] = emotion
     odd = [{"code": "8"}, {"code": "9"}, {"code": "10", "affect": "-2,-2"}, {"box": "20,10,-64,64"}]
-    training += [_row(pictures, f"9/odd{place}.jpg", 20 + place, "happy", **fields) for place, fields in enumerate(odd)]
+    training += [_row(images, f"9/odd{place}.jpg", 20 + place, "happy", **fields) for place, fields in enumerate(odd)]
     training.insert(5, "9/malformed.jpg,1,2")
     write_lists(folder, training, validation)
-    return Truth(splits, EIGHT, left_out=5)
+    return Truth(splits, EIGHT, excluded=5)
 
 
 def automatic_list_of_2017(folder: Path) -> Truth:
-    """The list that a network labelled, with its pictures."""
+    """The list that a network labelled, with its images."""
     emotions = {f"3/{number:08x}.jpg": emotion for number, emotion in enumerate(("neutral", "happy", "anger"))}
     rows = [
         _row(folder / "Automatically_Annotated_Images", path, 30 + number, emotion)
@@ -56,7 +56,7 @@ def automatic_list_of_2017(folder: Path) -> Truth:
 
 
 def npy_of_2021(folder: Path) -> Truth:
-    """Crops with four npy files each, scalars as text and as numbers; both splits have pictures of the same numbers."""
+    """Crops with four npy files each, scalars as text and as numbers; both splits have images of the same numbers."""
     splits = {"train": {}, "test": {}}
     for place, (split, name) in enumerate((("train", "train_set"), ("test", "val_set"))):
         for number, emotion in enumerate(EIGHT):
@@ -67,7 +67,7 @@ def npy_of_2021(folder: Path) -> Truth:
             splits[split][f"{split}/{number}"] = emotion
     write_npy(folder / "train_set", 100, exp="8")
     face(folder / "train_set" / "images" / "100.jpg", 60, "neutral")
-    return Truth(splits, EIGHT, left_out=1)
+    return Truth(splits, EIGHT, excluded=1)
 
 
 def json_of_2024(folder: Path) -> Truth:
@@ -78,7 +78,7 @@ def json_of_2024(folder: Path) -> Truth:
             _json(root / name, number, emotion, number + 70 + 10 * place)
             splits[split][f"{split}/{number}"] = emotion
     _json(root / "train_set", 100, "neutral", 90, label=9)
-    return Truth(splits, EIGHT, left_out=1)
+    return Truth(splits, EIGHT, excluded=1)
 
 
 def _json(folder: Path, number: int, emotion: str, person: int, label: int | None = None) -> None:

@@ -3,7 +3,7 @@
     python tests/support/dummy_data.py      # writes all preprocessing/datasets/<name>/dummy_data anew
 
 A form of a data set is written by one function, which also tells the truth about what it wrote; test_dummy_data.py
-holds readers and builders against that. The pictures are drawn: of FER2013 and FERPlus by the functions of their tests,
+holds readers and builders against that. The images are drawn: of FER2013 and FERPlus by the functions of their tests,
 of all others by edram_fer.preprocessing.synthetic.
 """
 
@@ -63,8 +63,8 @@ def _fer2013(layout: str) -> Callable[[Path], Truth]:
         for number, (usage, emotion, _) in enumerate(fer2013_files.ROWS):
             splits[names[usage]][f"fer2013-{number:05d}"] = emotion
         kaggle = layout == layouts.KAGGLE_CSV
-        left_out = sum(len(rows) for split, rows in splits.items() if kaggle and split != "train")
-        return Truth({"train": splits["train"]} if kaggle else splits, SEVEN, left_out)
+        excluded = sum(len(rows) for split, rows in splits.items() if kaggle and split != "train")
+        return Truth({"train": splits["train"]} if kaggle else splits, SEVEN, excluded)
 
     return write
 
@@ -93,7 +93,7 @@ def _ferplus(folder: Path) -> Truth:
     return Truth(splits, EIGHT, labels.count(""))
 
 
-_GIVEN, _NONE = {"detectors": ("given",)}, {"detectors": ("none",)}
+_GIVEN, _NONE = {"detectors": ("annotation",)}, {"detectors": ("none",)}
 FORMS = (
     Form("fer2013", "csv", _fer2013(layouts.FER2013_CSV), "FER2013 from fer2013.csv"),
     Form("fer2013", "icml", _fer2013(layouts.ICML_CSV), "FER2013 from icml_face_data.csv"),
@@ -127,7 +127,7 @@ def main() -> None:
         truth = form.write(form.folder)
         size = sum(path.stat().st_size for path in form.folder.rglob("*") if path.is_file())
         rows = ", ".join(f"{split} {len(rows)}" for split, rows in truth.splits.items())
-        print(f"{form.dataset} {form.place or '-'}: {rows}, left out {truth.left_out}, {size:,} bytes")
+        print(f"{form.dataset} {form.place or '-'}: {rows}, left out {truth.excluded}, {size:,} bytes")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Drawn pictures for made data sets, and the truth about what was written."""
+"""Drawn images for made data sets, and the truth about what was written."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ import numpy as np
 from edram_fer.preprocessing import synthetic
 
 SEED, SIZE = 7, 64
-PAGE = (90, 100)  # height and width in pixels of a picture that shows more than a face
+PAGE = (90, 100)  # height and width in pixels of an image that shows more than a face
 POINTS = 68
 
 
@@ -21,12 +21,12 @@ class Truth:
     Attributes:
         splits: split -> {id: emotion} of all usable rows.
         classes: the emotions that are labels, in their order.
-        left_out: number of rows that cannot be used.
+        excluded: number of rows that cannot be used.
     """
 
     splits: Mapping[str, Mapping[str, str]]
     classes: tuple[str, ...]
-    left_out: int = 0
+    excluded: int = 0
 
 
 def drawn(number: int, emotion: str, intensity: float | None = None) -> synthetic.DrawnFace:
@@ -37,7 +37,7 @@ def drawn(number: int, emotion: str, intensity: float | None = None) -> syntheti
 
 
 def write(path: Path, image: np.ndarray, kind: str = "") -> Path:
-    """An RGB picture as the file format that its ending tells, or another `kind` (".png")."""
+    """An RGB image as the file format that its ending tells, or another `kind` (".png")."""
     path.parent.mkdir(parents=True, exist_ok=True)
     kind = kind or path.suffix.lower()
     image = image if kind == ".jpg" else image // 16 * 16
@@ -47,14 +47,14 @@ def write(path: Path, image: np.ndarray, kind: str = "") -> Path:
 
 
 def face(path: Path, number: int, emotion: str, kind: str = "", *, grey: bool = False) -> synthetic.DrawnFace:
-    """Draw a face and write it as a picture."""
+    """Draw a face and write it as an image."""
     made = drawn(number, emotion)
     write(path, cv2.cvtColor(made.image, cv2.COLOR_RGB2GRAY)[..., None] if grey else made.image, kind)
     return made
 
 
 def photo(path: Path, number: int, emotion: str, left: int = 20, top: int = 10, kind: str = "") -> np.ndarray:
-    """Write a picture that shows a face at some place of a plain page; landmarks [68, 2] in pixels of the page."""
+    """Write an image that shows a face at some place of a plain page; landmarks [68, 2] in pixels of the page."""
     made = drawn(number, emotion)
     height, width = PAGE
     large = np.full((height + 2 * SIZE, width + 2 * SIZE, 3), (90, 120, 150), np.uint8)

@@ -17,7 +17,7 @@ def _codes(dataset: str) -> dict[str, object]:
 
 
 def _raf_rows() -> Iterable[tuple[str, int, str, str]]:
-    """Name, number of the drawing, split and emotion of RAF-DB's pictures: two of training and one of test a class."""
+    """Name, number of the drawing, split and emotion of RAF-DB's images: two of training and one of test a class."""
     for number, emotion in enumerate(SEVEN):
         yield f"train_{number + 1:05d}", number + 100, "train", emotion
         yield f"train_{number + 8:05d}", number + 110, "train", emotion
@@ -143,7 +143,7 @@ def kdef(folder: Path) -> Truth:
                 splits[f"fold_{place}"][name] = emotion
     face(folder / "KDEF/AF01/AF01HAHL.JPG", 180, "happy")
     face(folder / "KDEF/AF02/AF02V.JPG", 181, "happy")
-    return Truth(splits, SEVEN, left_out=1)
+    return Truth(splits, SEVEN, excluded=1)
 
 
 def sfew(folder: Path) -> Truth:
@@ -178,7 +178,7 @@ def expw(folder: Path) -> Truth:
             splits.setdefault(split, {})[f"{name}#{place}"] = emotion
     (folder / "label").mkdir()
     (folder / "label/label.lst").write_text("\n".join([*lines, "smile_1.jpg 9 30 30 10 10 5.0 3"]) + "\n")
-    return Truth(splits, SEVEN, left_out=1)
+    return Truth(splits, SEVEN, excluded=1)
 
 
 def folder_of_emotions(folder: Path) -> Truth:
@@ -187,7 +187,7 @@ def folder_of_emotions(folder: Path) -> Truth:
     for number, (name, emotion) in enumerate(known.items()):
         face(folder / name, 230 + number, emotion)
     face(folder / "uncertain/0.png", 239, "neutral")
-    return Truth({"train": known}, ("happy", "sad", "anger"), left_out=1)
+    return Truth({"train": known}, ("happy", "sad", "anger"), excluded=1)
 
 
 def folder_of_splits(folder: Path) -> Truth:

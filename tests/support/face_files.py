@@ -9,11 +9,11 @@ EMOTIONS = ("neutral", "happy")
 
 
 def record(name="a.png", **fields):
-    known = {"id": name, "row": "list.csv:1", "picture": name, "split": "train", "emotion": "happy"}
+    known = {"id": name, "row": "list.csv:1", "image": name, "split": "train", "emotion": "happy"}
     return FaceRecord(**known | fields)
 
 
-def picture(path, seed=0, shape=(60, 80, 3)):
+def make_image(path, seed=0, shape=(60, 80, 3)):
     path.parent.mkdir(parents=True, exist_ok=True)
     image = np.random.default_rng(seed).integers(0, 255, shape, np.uint8)
     cv2.imwrite(str(path), image[:, :, ::-1])
@@ -21,6 +21,6 @@ def picture(path, seed=0, shape=(60, 80, 3)):
 
 
 def many(root, count=1600):
-    """Rows that share ten pictures; every 100th has none."""
+    """Rows that share ten images; every 100th has none."""
     records = (record(f"{i % 10}.png" if i % 100 else "gone.png", id=str(i)) for i in range(count))
     return Annotations("made", "made", root, (), EMOTIONS, lambda: records)

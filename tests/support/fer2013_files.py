@@ -61,7 +61,7 @@ def write_kaggle(folder: Path) -> Path:
     return folder
 
 
-def write_pictures(root: Path, *, numbered: bool) -> Path:
+def write_images(root: Path, *, numbered: bool) -> Path:
     """Folders with im<k>.png, or with <Usage>_<n> as PNG data under a .jpg name, so that pixels can be compared."""
     names = LONG_FOLDERS if numbered else FOLDERS
     for row, (usage, name, number) in enumerate(ROWS):
@@ -76,6 +76,6 @@ LAYOUTS = {
     layouts.FER2013_CSV: lambda folder: write_csv(folder / "fer2013.csv"),
     layouts.ICML_CSV: lambda folder: write_icml(folder / "icml_face_data.csv"),
     layouts.KAGGLE_CSV: write_kaggle,
-    layouts.USAGE_FOLDERS: lambda folder: write_pictures(folder, numbered=False),
-    layouts.NUMBER_FOLDERS: lambda folder: write_pictures(folder, numbered=True),
+    layouts.USAGE_FOLDERS: lambda folder: write_images(folder, numbered=False),
+    layouts.NUMBER_FOLDERS: lambda folder: write_images(folder, numbered=True),
 }

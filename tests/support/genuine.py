@@ -1,4 +1,4 @@
-"""Where the genuine pictures lie, `shared` beside the checkout or EDRAM_FER_SHARED; without them tests skip."""
+"""Where the genuine images lie, `shared` beside the checkout or EDRAM_FER_SHARED; without them tests skip."""
 
 import os
 from pathlib import Path

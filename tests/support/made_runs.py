@@ -1,4 +1,4 @@
-"""Folders of evaluated runs that no model made, and the arrays file that their pictures lie in."""
+"""Folders of evaluated runs that no model made, and the arrays file that their images lie in."""
 
 import json
 
@@ -16,19 +16,19 @@ SIZE, STEPS, COUNT = 16, 3, 40
 
 
 def made_up(windows=STEPS, steps=STEPS, seed=0):
-    """Pictures, and what a model might say about them."""
+    """Images, and what a model might say about them."""
     rng = np.random.default_rng(seed)
-    pictures = {
+    images = {
         "image": rng.integers(0, 256, (COUNT, SIZE, SIZE, 1), dtype=np.uint8),
         "emotion": rng.integers(0, 3, COUNT),
         "affect": rng.uniform(-1, 1, (COUNT, 2)),
         "id": np.arange(COUNT),
     }
-    return pictures, answers(pictures["emotion"], windows, steps, seed)
+    return images, answers(images["emotion"], windows, steps, seed)
 
 
 def answers(truth, windows=STEPS, steps=STEPS, seed=0):
-    """What a model might say about pictures of the true labels int [n]."""
+    """What a model might say about images of the true labels int [n]."""
     rng, count = np.random.default_rng([seed, 1]), len(truth)
     logits = rng.normal(0, 1, (count, steps, 3))
     logits[np.arange(count), :, truth] += 1
@@ -42,21 +42,19 @@ def answers(truth, windows=STEPS, steps=STEPS, seed=0):
 
 
 def landmarks(size):
-    """Of a face that fills a picture."""
+    """Of a face that fills an image."""
     return (TEMPLATE / 1.9 / 2 + (0.5, 0.3)) * (size - 1)
 
 
-def evaluated(
-    folder, pictures, outputs, recipe="made_up", data="drawn <faces>", emotions=EMOTIONS, split="test", **more
-):
+def evaluated(folder, images, outputs, recipe="made_up", data="drawn <faces>", emotions=EMOTIONS, split="test", **more):
     """Write the files of an evaluated run.
 
-    emotions: those of the model, in the order of its probabilities; more: further splits and how many of the pictures,
+    emotions: those of the model, in the order of its probabilities; more: further splits and how many of the images,
     from the first, each has.
     """
     folder.mkdir(exist_ok=True)
     parts = {
-        name: predictions.table(name, *(_first(count, each) for each in (pictures, outputs)), EMOTIONS, emotions)
+        name: predictions.table(name, *(_first(count, each) for each in (images, outputs)), EMOTIONS, emotions)
         for name, count in {split: COUNT, **more}.items()
     }
     rows = pa.concat_tables(parts.values())
@@ -85,20 +83,20 @@ def _first(count, arrays):
 def three_kinds(root, **options):
     """Runs a of three glimpses (evaluated with `options`), short of two, cnn without windows, on faces.npz in `root`.
 
-    Returns: (the pictures, their file).
+    Returns: (the images, their file).
     """
-    pictures, outputs = made_up()
-    pictures["landmarks"] = np.tile(landmarks(SIZE), (COUNT, 1, 1))
-    data = arrays_file(root / "faces.npz", pictures)
-    evaluated(root / "a", pictures, outputs, data=data, **options)
-    evaluated(root / "short", pictures, answers(pictures["emotion"], 2, 2, seed=8), data=data)
-    whole = answers(pictures["emotion"], 1, 1, seed=9)
+    images, outputs = made_up()
+    images["landmarks"] = np.tile(landmarks(SIZE), (COUNT, 1, 1))
+    data = arrays_file(root / "faces.npz", images)
+    evaluated(root / "a", images, outputs, data=data, **options)
+    evaluated(root / "short", images, answers(images["emotion"], 2, 2, seed=8), data=data)
+    whole = answers(images["emotion"], 1, 1, seed=9)
     whole["windows"][:] = np.eye(2, 3)
-    evaluated(root / "cnn", pictures, whole, data=data)
-    return pictures, data
+    evaluated(root / "cnn", images, whole, data=data)
+    return images, data
 
 
-def robust(folder, accuracy, split="test", pictures=COUNT):
+def robust(folder, accuracy, split="test", images=COUNT):
     """Write robustness.json: the `accuracy` of each side of 0, 0.5 and 1 and of each angle of 0 and 90, in turn."""
 
     def row(level, value):
@@ -107,21 +105,21 @@ def robust(folder, accuracy, split="test", pictures=COUNT):
         return {**told, "drop": fall, "drop_interval": [fall - 0.01, fall + 0.02]}
 
     rows = [row(*pair) for pair in zip((0, 0.5, 1, 0, 90), accuracy, strict=True)]
-    found = {"split": split, "pictures": pictures, "seed": 0, "most_frequent": 0.4}
+    found = {"split": split, "images": images, "seed": 0, "majority_accuracy": 0.4}
     files.write_json(folder / "robustness.json", {**found, "occluder": rows[:3], "rotation": rows[3:]})
 
 
-def occlusion(folder, pictures, drop, split="test", done=True):
-    """Write saliency_occlusion.npz with the maps [n, H, W] of the first n pictures, finished or not."""
-    settings = {"split": split, "pictures": len(drop), "seed": 0, "window": 4, "stride": 2, "fill": 0.0}
-    ids, labels = pictures["id"][: len(drop)].astype(str), pictures["emotion"][: len(drop)]
+def occlusion(folder, images, drop, split="test", done=True):
+    """Write saliency_occlusion.npz with the maps [n, H, W] of the first n images, finished or not."""
+    settings = {"split": split, "images": len(drop), "seed": 0, "window": 4, "stride": 2, "fill": 0.0}
+    ids, labels = images["id"][: len(drop)].astype(str), images["emotion"][: len(drop)]
     ends = {"mean_drop": drop[:0], "id": ids, "label": labels, "emotions": np.array(EMOTIONS)} if done else {}
     np.savez(folder / "saliency_occlusion.npz", settings=json.dumps(settings), done=len(drop), drop=drop, **ends)
 
 
-def arrays_file(path, pictures):
-    """An arrays file with the pictures as its split `test`."""
+def arrays_file(path, images):
+    """An arrays file with the images as its split `test`."""
     about = {"source": "made up", "version": "1", "fingerprint": "abc", "emotions": np.array(EMOTIONS)}
-    ids = np.array([str(name) for name in pictures["id"]])
-    np.savez(path, **about, **{f"test/{name}": values for name, values in {**pictures, "id": ids}.items()})
+    ids = np.array([str(name) for name in images["id"]])
+    np.savez(path, **about, **{f"test/{name}": values for name, values in {**images, "id": ids}.items()})
     return path

@@ -1,4 +1,4 @@
-"""A made-up run whose model reads its answer in one patch of the picture, and pictures that know this patch."""
+"""A made-up run whose model reads its answer in one patch of the image, and images that know this patch."""
 
 from types import SimpleNamespace
 
@@ -42,7 +42,7 @@ class Patch:
         return {"emotion": logits, "windows": windows, "weights": np.full((count, 2), 0.5)}
 
 
-def pictures(count, seed=0, masks=True):
+def make_images(count, seed=0, masks=True):
     """Noise with a patch that tells the emotion; the last two are of contempt."""
     rng = np.random.default_rng(seed)
     emotion = np.append(np.arange(count - 2) % 3, [3, 3])

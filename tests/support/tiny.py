@@ -1,4 +1,4 @@
-"""Models small enough for a test, pictures for them, and weights that hide nothing."""
+"""Models small enough for a test, images for them, and weights that hide nothing."""
 
 import numpy as np
 
@@ -25,10 +25,10 @@ TINIES = {
 
 
 def inputs(model, count, seed=0):
-    """What a model is called with: pictures and, where it wants them, landmarks, those of the first face unknown."""
+    """What a model is called with: images and, where it wants them, landmarks, those of the first face unknown."""
     rng, given = np.random.default_rng(seed), {}
     shapes = model.input_shapes()
-    given["image"] = pictures(count, *shapes["image"][1:], seed=seed)
+    given["image"] = make_images(count, *shapes["image"][1:], seed=seed)
     if "landmarks" in shapes:
         height, width = shapes["image"][1:3]
         given["landmarks"] = rng.uniform(0, (width - 1, height - 1), (count, 68, 2)).astype("float32")
@@ -36,8 +36,8 @@ def inputs(model, count, seed=0):
     return given
 
 
-def pictures(count, *shape, seed=0):
-    """Noise in [0, 1], each picture with a brightness of its own."""
+def make_images(count, *shape, seed=0):
+    """Noise in [0, 1], each image with a brightness of its own."""
     rng = np.random.default_rng(seed)
     return (rng.random((count, *shape)) * rng.random((count, 1, 1, 1))).astype("float32")
 

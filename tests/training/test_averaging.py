@@ -66,7 +66,7 @@ def test_the_best_model_holds_the_average(toy_recipe, tmp_path):
     for average, weight, own in zip(averages, model.weights, arrays, strict=False):
         np.testing.assert_array_equal(np.array(weight.value), average)
         assert not np.array_equal(own, average)
-    setting = loop._Setting(recipe, run, data.describe(recipe.data), None)
+    setting = loop._TrainingSetup(recipe, run, data.describe(recipe.data), None)
     setting.model.set_weights(averages)
     found = setting.model.evaluate(setting.validation.start(), verbose=0, return_dict=True)
     assert found["loss"] == pytest.approx(history(run)[0]["val_loss"], rel=1e-5)

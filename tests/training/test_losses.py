@@ -7,7 +7,7 @@ import pytest
 from edram_fer.attention import glimpse_statistics
 from edram_fer.preprocessing.records import UNKNOWN_AFFECT
 from edram_fer.training import losses
-from edram_fer.training.metrics import FinalAccuracy, MostFrequent, WindowStatistics
+from edram_fer.training.metrics import DominantClassShare, FinalAccuracy, WindowStatistics
 
 B, T, K = 5, 3, 4
 RNG = np.random.default_rng(0)
@@ -39,7 +39,7 @@ def test_class_weights():
     np.testing.assert_allclose(losses.class_weights([10, 40, 50]), np.sqrt([100 / 30, 100 / 120, 100 / 150]), rtol=1e-6)
     np.testing.assert_allclose(losses.class_weights([7, 7, 7, 7]), 1)
     np.testing.assert_allclose(losses.class_weights([8, 0]), [np.sqrt(0.5), 0])
-    with pytest.raises(ValueError, match="no picture"):
+    with pytest.raises(ValueError, match="no image"):
         losses.class_weights([0, 0])
 
 
@@ -65,7 +65,7 @@ def test_emotion_loss_of_bfloat16_logits_is_float32():
     assert float(loss) == pytest.approx(cross_entropy(np.eye(K)[LABELS]).mean(), rel=2e-2)
 
 
-def test_affect_loss_counts_only_the_pictures_that_have_both_values():
+def test_affect_loss_counts_only_the_images_that_have_both_values():
     truth = RNG.uniform(-1, 1, (B, 2)).astype("float32")
     truth[1], truth[3, 1] = UNKNOWN_AFFECT, UNKNOWN_AFFECT
     known = [0, 2, 4]
@@ -163,7 +163,7 @@ def test_window_statistics_see_a_collapse():
 
 
 def test_the_share_of_what_most_are_called():
-    metric = MostFrequent(K)
+    metric = DominantClassShare(K)
     for part in (slice(0, 2), slice(2, None)):
         metric.update_state(LABELS[part], LOGITS[part])
     said = LOGITS[:, -1].argmax(axis=1)

@@ -60,15 +60,15 @@ def test_another_model_takes_the_options_that_it_knows():
 
 
 def test_falling_into_one_class_is_told_in_the_log(tmp_path, caplog):
-    log, logs = callbacks.Log(tmp_path, [], fixed_first=False, given=True), {"val_emotion_accuracy": 0.2494}
+    log, logs = callbacks.Log(tmp_path, [], fixed_first=False, predefined=True), {"val_emotion_accuracy": 0.2494}
     with caplog.at_level(logging.WARNING):
-        log._warn_of_one_class({**logs, "val_emotion_most_frequent": 0.98})
+        log._warn_of_one_class({**logs, "val_emotion_dominant_class_share": 0.98})
         assert not caplog.text
-        log._warn_of_one_class({**logs, "val_emotion_most_frequent": 1.0})
-    assert "it calls 100.0 % of the validation pictures the same (accuracy 0.2494)" in caplog.text
+        log._warn_of_one_class({**logs, "val_emotion_dominant_class_share": 1.0})
+    assert "it calls 100.0 % of the validation images the same (accuracy 0.2494)" in caplog.text
 
 
 def test_crops_that_never_move_have_not_collapsed(tmp_path, caplog):
     logs = {f"val_{name}_{t}{sd}": 0.0 for t in (1, 2, 3) for name in ("x", "y") for sd in ("", "_sd")}
-    callbacks.Log(tmp_path, [], fixed_first=False, given=True)._warn(logs)
+    callbacks.Log(tmp_path, [], fixed_first=False, predefined=True)._warn(logs)
     assert not caplog.text

@@ -16,7 +16,7 @@ from edram_fer.models.region_attention.ran import BACKBONES
 from edram_fer.preprocessing import datasets, synthetic
 from edram_fer.recipes import recipe
 from edram_fer.run import predictions
-from edram_fer.studies import looking
+from edram_fer.studies import window_ablation
 from edram_fer.training import loop
 
 tfds = pytest.importorskip("tensorflow_datasets")
@@ -70,7 +70,7 @@ def test_ran_with_landmark_crops_learns_from_drawn_faces(tmp_path):
     eye = content["test/landmarks"][1, 36:42].mean(axis=0)
     np.testing.assert_allclose(windows[1, 1, :, 2], np.clip(eye / 31 * 2 - 1, -0.6, 0.6), atol=1e-5)
     np.testing.assert_allclose(windows[0], np.tile(np.eye(2, 3), (6, 1, 1)), atol=1e-6)
-    assert looking.look(tmp_path / "run", draws=1)["pictures"] == 10
+    assert window_ablation.ablate_windows(tmp_path / "run", draws=1)["images"] == 10
     lacking = {name: values for name, values in content.items() if not name.endswith("landmarks")}
     np.savez(tmp_path / "lacking.npz", **lacking)
     with pytest.raises(ValueError, match="lacking.npz holds no landmarks"):
@@ -101,7 +101,7 @@ def test_ferplus_is_trained_on_labels_or_votes_and_evaluated_on_its_subsets(mode
     asked = [split for split in splits if split.startswith("test")]
     assert {"test_occlusion", "test_pose30", "test_pose45"} <= set(asked)
     metrics = evaluate.evaluate(tmp_path / "run", splits=asked)
-    assert {split: metrics["splits"][split]["pictures"] for split in asked} == {split: splits[split] for split in asked}
+    assert {split: metrics["splits"][split]["images"] for split in asked} == {split: splits[split] for split in asked}
 
 
 @pytest.mark.parametrize(("name", "place", "end"), [

@@ -162,7 +162,7 @@ def test_resuming_a_finished_run_changes_nothing(toy_run, caplog):
     before = {path: path.read_bytes() for path in toy_run.rglob("*") if path.is_file()}
     with caplog.at_level(logging.INFO):
         loop.resume(toy_run)
-    assert "is finished: nothing to go on with" in caplog.text
+    assert "is finished: nothing to resume" in caplog.text
     assert before == {path: path.read_bytes() for path in toy_run.rglob("*") if path.is_file()}
 
 

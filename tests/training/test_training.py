@@ -70,7 +70,7 @@ def test_a_validation_loss_that_is_not_finite_ends_the_run(toy_recipe, tmp_path)
 
 
 def test_weights_that_are_not_finite_reach_no_checkpoint(toy_recipe, tmp_path):
-    setting = loop._Setting(toy_recipe, tmp_path, data.describe(toy_recipe.data), None)
+    setting = loop._TrainingSetup(toy_recipe, tmp_path, data.describe(toy_recipe.data), None)
     setting.checkpoint.set_model(setting.model)
     setting.model.answer.bias.assign(np.full(7, np.nan))
     setting.checkpoint.epoch, setting.checkpoint.step = 3, 4
@@ -80,7 +80,7 @@ def test_weights_that_are_not_finite_reach_no_checkpoint(toy_recipe, tmp_path):
 
 
 def test_a_folder_that_holds_a_run_and_one_that_holds_none(copied, toy_recipe, tmp_path):
-    with pytest.raises(FileExistsError, match="already holds a run: go on with --resume"):
+    with pytest.raises(FileExistsError, match="already holds a run: continue it with --resume"):
         loop.train(toy_recipe, copied)
     with pytest.raises(FileNotFoundError, match="nowhere/recipe.json is missing"):
         loop.resume(tmp_path / "nowhere")
@@ -129,7 +129,7 @@ def test_a_model_begins_with_the_weights_of_another_where_they_fit(toy_recipe, t
     loop.train(dataclasses.replace(toy_recipe, epochs=1), tmp_path / "first", verbose=0)
     first = edram_fer.load(tmp_path / "first")
     begun = dataclasses.replace(toy_recipe, seed=9, emotions="eight", initial_weights=str(tmp_path / "first"))
-    model = loop._Setting(begun, tmp_path / "second", data.describe(begun.data), None).model
+    model = loop._TrainingSetup(begun, tmp_path / "second", data.describe(begun.data), None).model
     np.testing.assert_array_equal(model.look.kernel, first.look.kernel)
     assert model.answer.kernel.shape == (784, 8)  # eight emotions: drawn
     loop.train(dataclasses.replace(begun, epochs=1), tmp_path / "second", verbose=0)
@@ -144,10 +144,10 @@ def test_a_model_begins_with_the_weights_of_another_where_they_fit(toy_recipe, t
 
 
 def test_weights_of_which_none_fits_are_refused(toy_recipe, tmp_path):
-    setting = loop._Setting(toy_recipe, tmp_path, data.describe(toy_recipe.data), None)
+    setting = loop._TrainingSetup(toy_recipe, tmp_path, data.describe(toy_recipe.data), None)
     checkpoints.save(keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]), tmp_path / "other.keras", SEVEN)
     with pytest.raises(ValueError, match="other.keras: no weight of its Sequential fits Toy"):
-        checkpoints.begin_with(setting.model, tmp_path / "other.keras")
+        checkpoints.initialise_from(setting.model, tmp_path / "other.keras")
 
 
 def test_the_progress_counts_to_the_last_epoch_of_the_run(capsys):

@@ -11,13 +11,13 @@ from edram_fer.evaluation.inference import predict
 from edram_fer.preprocessing import emotions
 from edram_fer.run import checkpoints
 
-ACCURACY = 0.654  # of the package's model on the test pictures of FER2013, docs/results.md
+ACCURACY = 0.654  # of the package's model on the test images of FER2013, docs/results.md
 
 
 def test_a_run_put_among_them_is_loaded_by_its_name(trained, contents, tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "FOLDER", tmp_path)
     monkeypatch.chdir(tmp_path)
-    weights.halve(trained.run / "model.keras", weights.path_of("faces"))
+    weights.halve(trained.run / "model.keras", weights.model_path("faces"))
     original, halved = edram_fer.load(trained.run), edram_fer.load("faces")
     assert halved.emotions == original.emotions and weights.names() == ["faces"]
     for ours, theirs in zip(halved.weights, original.weights, strict=True):
@@ -52,4 +52,4 @@ def test_the_package_s_model_of_fer2013_scores_what_the_docs_say():
     model = edram_fer.load("fer2013-edram")
     found = predict(model, tiles[index["tile"][chosen]])["probabilities"][:, -1].argmax(axis=-1)
     truth = [model.emotions.index(emotions.from_code("FER2013", code)) for code in index["emotion"][chosen].tolist()]
-    assert np.mean(found == truth) == pytest.approx(ACCURACY, abs=0.04)  # of a third of the test pictures
+    assert np.mean(found == truth) == pytest.approx(ACCURACY, abs=0.04)  # of a third of the test images

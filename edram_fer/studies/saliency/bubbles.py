@@ -15,16 +15,16 @@ from edram_fer.attention.bubbles import (
 from edram_fer.errors import UserError
 from edram_fer.studies.resumable import Resumable
 from edram_fer.studies.saliency.drawing import draw_bubbles
-from edram_fer.studies.saliency.outcome import finish, level_of
+from edram_fer.studies.saliency.outcome import finish, grey_level
 
 CHUNK = 256  # trials of a step
 PILOT = 2 * CHUNK  # trials for each number of bubbles that is tried
 
 
-def bubbles(observer, *, sigma=None, number=None, accuracy=None, trials=14000, fill="mean", tolerance=0, again=False):
+def bubbles(observer, *, sigma=None, number=None, accuracy=None, trials=14000, fill="mean", tolerance=0, restart=False):
     """Bubbles maps of each class (see `attention.bubbles`).
 
-    The classes come up in turns, and in each its pictures. The mean number of bubbles is the same in all trials: were
+    The classes come up in turns, and in each its images. The mean number of bubbles is the same in all trials: were
     it changed on the way, more open masks would go with more right answers everywhere.
 
     Args:
@@ -32,11 +32,11 @@ def bubbles(observer, *, sigma=None, number=None, accuracy=None, trials=14000, f
         sigma: of an aperture, in pixels; None: a sixteenth of the shorter side.
         number: mean number of apertures in a trial; None: the least that reach the wanted `accuracy`, found in trials
             of their own.
-        accuracy: wanted, in (0, 1); None: half way from 1 / K to that of the whole pictures.
+        accuracy: wanted, in (0, 1); None: half way from 1 / K to that of the whole images.
         trials: in all.
-        fill: grey level 0 to 255 where the picture is covered, or "mean", that of the pictures.
+        fill: grey level 0 to 255 where the image is covered, or "mean", that of the images.
         tolerance: of the pointing game, in pixels.
-        again: begin again in place of what was begun with other settings.
+        restart: begin again in place of what was begun with other settings.
 
     Writes, into the run folder, saliency_bubbles.npz with "z" [K, H, W] of each class and "z_all" [H, W] (nan where not
     defined), "emotions" [K], "bubbles" and the sums that z is made from; saliency_bubbles.json; and
@@ -49,10 +49,10 @@ def bubbles(observer, *, sigma=None, number=None, accuracy=None, trials=14000, f
     """
     shape, classes = observer.images.shape[1:3], len(observer.emotions)
     sigma = min(shape) / 16 if sigma is None else sigma
-    accuracy = (1 / classes + float(observer.whole_right().mean())) / 2 if accuracy is None else accuracy
+    accuracy = (1 / classes + float(observer.original_correct().mean())) / 2 if accuracy is None else accuracy
     _check(sigma, number, accuracy, trials)
-    level = level_of(fill, observer.images)
-    aim = {"accuracy_wanted": accuracy} if number is None else {"number": number}
+    level = grey_level(fill, observer.images)
+    aim = {"target_accuracy": accuracy} if number is None else {"number": number}
     settings = {"method": "bubbles", **observer.settings(), "sigma": sigma, "trials": trials, "fill": level, **aim}
     state = Resumable(
         observer.run / "saliency_bubbles.npz",
@@ -61,7 +61,7 @@ def bubbles(observer, *, sigma=None, number=None, accuracy=None, trials=14000, f
             "bubbles": np.array(number or _enough(observer, accuracy, sigma, level)),
             **no_trials(classes, shape),
         },
-        again=again,
+        restart=restart,
     )
     count, sums = int(state.arrays["bubbles"]), {name: state.arrays[name] for name in SUMS}
     for step in state.steps(-(-trials // CHUNK), f"{count} bubbles, {CHUNK} trials a step"):
@@ -73,7 +73,7 @@ def bubbles(observer, *, sigma=None, number=None, accuracy=None, trials=14000, f
     state.save()
     draw_bubbles(observer, state.arrays)
     emotions = _of_emotions(observer.emotions, sums, z)
-    found = {"bubbles": count, "accuracy": sums["right"].sum() / trials, "emotions": emotions}
+    found = {"bubbles": count, "accuracy": sums["correct"].sum() / trials, "emotions": emotions}
     return finish(observer, settings, found, z[observer.labels], tolerance)
 
 
@@ -81,7 +81,7 @@ def _of_emotions(names, sums, z):
     """{emotion: its trials, the share of right answers, the largest z}."""
     return {
         name: {"trials": int(seen), "accuracy": right / max(seen, 1), "largest_z": largest}
-        for name, seen, right, largest in zip(names, sums["trials"], sums["right"], z.max(axis=(1, 2)), strict=True)
+        for name, seen, right, largest in zip(names, sums["trials"], sums["correct"], z.max(axis=(1, 2)), strict=True)
     }
 
 
@@ -98,14 +98,14 @@ def _enough(observer, accuracy, sigma, level):
 
 
 def _in_turns(trials, labels):
-    """Rows of the pictures of trials, int [m]: the classes in turns, and the pictures of each in turns."""
+    """Rows of the images of trials, int [m]: the classes in turns, and the images of each in turns."""
     members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     turn, number = np.divmod(trials, len(members))
     return np.array([members[k][t % len(members[k])] for k, t in zip(number, turn)])
 
 
 def _right(observer, rows, masks, level):
-    return observer.right(revealed(observer.images[rows], masks, level), rows)
+    return observer.correct(revealed(observer.images[rows], masks, level), rows)
 
 
 def _check(sigma, number, accuracy, trials):

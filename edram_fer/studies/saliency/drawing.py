@@ -1,4 +1,4 @@
-"""The figures of a run's information maps, from their arrays and the pictures."""
+"""The figures of a run's information maps, from their arrays and the images."""
 
 import numpy as np
 
@@ -11,16 +11,16 @@ SAMPLES = 3  # of each emotion
 
 
 def draw_occlusion(observer, arrays):
-    """Samples of each emotion, first those named right, as saliency_samples.png; means as saliency_occlusion.png."""
+    """Samples of each emotion, first those classified correctly, as saliency_samples.png; means as saliency_occlusion.png."""
     members = _members(observer)
-    wrong_last = np.argsort(~observer.whole_right(), kind="stable")
+    wrong_last = np.argsort(~observer.original_correct(), kind="stable")
     chosen = [wrong_last[np.isin(wrong_last, rows)][:SAMPLES] for rows in members.values()]
-    samples = [(observer.images[rows], arrays["drop"][rows], arrays["turned"][rows]) for rows in chosen]
+    samples = [(observer.images[rows], arrays["drop"][rows], arrays["error_rate"][rows]) for rows in chosen]
     figure = sample_maps(samples, [observer.emotions[k] for k in members])
     save(figure, observer.run / layout.FIGURES / "saliency_samples.png")
     rows = list(members)
     labels = [(observer.emotions[k], len(members[k])) for k in members]
-    figure = mean_maps(_faces(observer, members), arrays["mean_drop"][rows], arrays["mean_turned"][rows], labels)
+    figure = mean_maps(_faces(observer, members), arrays["mean_drop"][rows], arrays["mean_error_rate"][rows], labels)
     save(figure, observer.run / layout.FIGURES / "saliency_occlusion.png")
 
 
@@ -35,7 +35,7 @@ def draw_bubbles(observer, arrays):
 
 
 def _members(observer):
-    """{class: its rows}, of the classes that have pictures."""
+    """{class: its rows}, of the classes that have images."""
     return {int(k): np.flatnonzero(observer.labels == k) for k in np.unique(observer.labels)}
 
 

@@ -1,4 +1,4 @@
-"""Occlusion maps of a run: what each part of a picture is worth to its model."""
+"""Occlusion maps of a run: what each part of an image is worth to its model."""
 
 import warnings
 
@@ -7,23 +7,23 @@ import numpy as np
 from edram_fer.attention.occlusion import corners, occlusion_maps
 from edram_fer.studies.resumable import Resumable
 from edram_fer.studies.saliency.drawing import draw_occlusion
-from edram_fer.studies.saliency.outcome import finish, level_of
+from edram_fer.studies.saliency.outcome import finish, grey_level
 
 FILE = "saliency_occlusion.npz"
 
 
-def occlusion(observer, *, window=None, stride=None, fill=0, tolerance=0, again=False):
-    """Occlusion maps of each picture (see `attention.occlusion`).
+def occlusion(observer, *, window=None, stride=None, fill=0, tolerance=0, restart=False):
+    """Occlusion maps of each image (see `attention.occlusion`).
 
     Args:
         observer: `edram_fer.studies.observer.Observer`.
         window, stride: in pixels; None: a sixth of the shorter side, and a quarter of that.
-        fill: grey level 0 to 255 of the square, or "mean", that of the pictures.
+        fill: grey level 0 to 255 of the square, or "mean", that of the images.
         tolerance: of the pointing game, in pixels.
-        again: begin again in place of what was begun with other settings.
+        restart: begin again in place of what was begun with other settings.
 
-    Writes, into the run folder, saliency_occlusion.npz with "drop" and "turned" float32 [n, H, W], "mean_drop" and
-    "mean_turned" [K, H, W] (nan where there are none), "id" [n], "label" int [n], "emotions" [K];
+    Writes, into the run folder, saliency_occlusion.npz with "drop" and "error_rate" float32 [n, H, W], "mean_drop" and
+    "mean_error_rate" [K, H, W] (nan where there are none), "id" [n], "label" int [n], "emotions" [K];
     saliency_occlusion.json; and figures/saliency_samples.png and saliency_occlusion.png.
 
     Returns: the content of the JSON file.
@@ -34,15 +34,15 @@ def occlusion(observer, *, window=None, stride=None, fill=0, tolerance=0, again=
     shape, count = observer.images.shape[1:3], len(observer.images)
     window = max(1, round(min(shape) / 6)) if window is None else window
     stride = max(1, window // 4) if stride is None else stride
-    squares, level = len(corners(shape, window, stride)), level_of(fill, observer.images)
+    squares, level = len(corners(shape, window, stride)), grey_level(fill, observer.images)
     settings = {"method": "occlusion", **observer.settings(), "window": window, "stride": stride, "fill": level}
     state = Resumable(
         observer.run / FILE,
         settings,
-        lambda: {name: np.full((count, *shape), np.nan, np.float32) for name in ("drop", "turned")},
-        again=again,
+        lambda: {name: np.full((count, *shape), np.nan, np.float32) for name in ("drop", "error_rate")},
+        restart=restart,
     )
-    for row in state.steps(count, f"occlusion, {squares} squares a picture"):
+    for row in state.steps(count, f"occlusion, {squares} squares an image"):
         maps = occlusion_maps(
             lambda images, row=row: observer.answer(images, row),
             observer.images[row],
@@ -53,7 +53,7 @@ def occlusion(observer, *, window=None, stride=None, fill=0, tolerance=0, again=
         )
         for name, values in maps.items():
             state.arrays[name][row] = values
-    means = {name: _class_means(state.arrays[name], observer) for name in ("drop", "turned")}
+    means = {name: _class_means(state.arrays[name], observer) for name in ("drop", "error_rate")}
     state.arrays |= {"id": observer.ids, "label": observer.labels, "emotions": np.array(observer.emotions)}
     state.arrays |= {f"mean_{name}": values for name, values in means.items()}
     state.save()
@@ -63,17 +63,17 @@ def occlusion(observer, *, window=None, stride=None, fill=0, tolerance=0, again=
 
 
 def _of_emotions(observer, means):
-    """{emotion: its pictures, how many are named right whole, the mean of each kind of map}."""
+    """{emotion: its images, how many are classified correctly whole, the mean of each kind of map}."""
     found = {}
     for k, name in enumerate(observer.emotions):
-        right = observer.whole_right()[observer.labels == k]
+        right = observer.original_correct()[observer.labels == k]
         amounts = {key: values[k].mean() for key, values in means.items()}
-        found[name] = {"pictures": len(right), "right": right.sum(), **amounts}
+        found[name] = {"images": len(right), "correct": right.sum(), **amounts}
     return found
 
 
 def _class_means(maps, observer):
-    """Mean of maps [n, H, W] over the pictures of each class where they are defined: [K, H, W], else nan."""
+    """Mean of maps [n, H, W] over the images of each class where they are defined: [K, H, W], else nan."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of a class without a picture, which is nan
+        warnings.simplefilter("ignore", RuntimeWarning)  # of a class without an image, which is nan
         return np.stack([np.nanmean(maps[observer.labels == k], axis=0) for k in range(len(observer.emotions))])

@@ -7,7 +7,7 @@ from edram_fer.attention.pointing import pointing
 from edram_fer.errors import UserError
 
 
-def level_of(fill, images):
+def grey_level(fill, images):
     """Grey level 0 to 255 of a covered pixel: `fill`, or "mean", the mean of `images` over all channels.
 
     Raises ValueError for anything else.
@@ -24,14 +24,14 @@ def level_of(fill, images):
 
 
 def finish(observer, settings, found, maps, tolerance):
-    """Score the maps, [n, H, W] of the observer's pictures, and write saliency_<method>.json.
+    """Score the maps, [n, H, W] of the observer's images, and write saliency_<method>.json.
 
-    Returns: its content: the `settings`, the accuracy on the whole pictures, what was `found`, and "agreement", see
+    Returns: its content: the `settings`, the accuracy on the whole images, what was `found`, and "agreement", see
     `attention.pointing`, with the density of the model's own windows as "windows" where it has them; a sentence in
     its place where the data set has no masks.
     """
-    whole = observer.whole_right().mean()
-    result = {**settings, "accuracy_whole": whole, **found, "agreement": _agreement(observer, maps, tolerance)}
+    whole = observer.original_correct().mean()
+    result = {**settings, "accuracy_original": whole, **found, "agreement": _agreement(observer, maps, tolerance)}
     result = files.plain(result)
     files.write_json(observer.run / f"saliency_{settings['method']}.json", result)
     return result

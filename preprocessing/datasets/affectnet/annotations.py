@@ -27,9 +27,9 @@ JSON = "AffectNet+ 2024: json files"
 LEVELS = 3  # how far below the source things are looked for: the folders are moved around in practice
 LISTS = {"training.csv": "train", "validation.csv": "test"}
 AUTOMATIC_LISTS = {"automatically_annotated.csv": "train"}
-PICTURES, AUTOMATIC_PICTURES = "manually_annotated_images", "automatically_annotated_images"
+IMAGES, AUTOMATIC_IMAGES = "manually_annotated_images", "automatically_annotated_images"
 SETS = {"train_set": "train", "val_set": "test", "validation_set": "test"}
-_LARGE = (PICTURES, AUTOMATIC_PICTURES, "images", "annotations")  # hold nothing but pictures, or a million files
+_LARGE = (IMAGES, AUTOMATIC_IMAGES, "images", "annotations")  # hold nothing but images, or a million files
 
 TRAIN = dict(zip(EIGHT, (74874, 134415, 25459, 14090, 6378, 3803, 24882, 3750)))
 TEST = dict.fromkeys(EIGHT, 500)
@@ -52,14 +52,14 @@ def find(source, automatic: bool = False) -> Annotations:
         source: the folder, or one of its lists: then the folder that it lies in, or the one above.
         automatic: take the list of 2017 that a network labelled, instead of the ones that people did.
 
-    Raises FileNotFoundError where `source` is no folder or the pictures of a list are not there, ValueError where
+    Raises FileNotFoundError where `source` is no folder or the images of a list are not there, ValueError where
     nothing or more than one thing was found, or where a list is not what its name promises.
     """
     source = Path(source).expanduser().absolute()
     if source.is_file() and source.name.casefold() in (*LISTS, *AUTOMATIC_LISTS):
         try:
             return find(source.parent, automatic)
-        except FileNotFoundError:  # the pictures lie beside the folder of the lists
+        except FileNotFoundError:  # the images lie beside the folder of the lists
             return find(source.parent.parent, automatic)
     if not source.is_dir():
         raise MissingFileError(f"AffectNet source {source} is not a folder")
@@ -126,52 +126,52 @@ def _of_lists(lists: dict[str, Path], folders: list[Folder], automatic: bool) ->
     for path in lists.values():
         if not csv2017.layout(path).header:
             notes.append(f"{path.name} has no header: the columns are taken to be in the published order")
-    pictures = _pictures(folders, lists, AUTOMATIC_PICTURES if automatic else PICTURES)
-    rows = functools.partial(csv2017.records, lists, pictures.name)
+    images = _images(folders, lists, AUTOMATIC_IMAGES if automatic else IMAGES)
+    rows = functools.partial(csv2017.records, lists, images.name)
     form = AUTOMATIC_CSV if automatic else CSV
     published = {} if automatic else _published({"train": TRAIN, "test": TEST}, lists)
     return Annotations(
         "AffectNet",
         form,
-        pictures.parent,
+        images.parent,
         tuple(lists.values()),
         EIGHT,
         rows,
         published,
         _published(ROWS.get(form, {}), lists),
-        ("given",),
+        ("annotation",),
         tuple(notes),
         functools.partial(csv2017.count, lists),
     )
 
 
-def _pictures(folders: list[Folder], lists: dict[str, Path], usual: str) -> Path:
+def _images(folders: list[Folder], lists: dict[str, Path], usual: str) -> Path:
     """The folder that the paths in the lists start from: the one of the usual name, or where the first rows lead."""
     named = [folder.path / name for folder in folders for name in folder.folders if name.casefold() == usual]
-    first = [path for listed in lists.values() for path in csv2017.first_pictures(listed)]
+    first = [path for listed in lists.values() for path in csv2017.first_images(listed)]
     holding = [
         path
         for path in (*named, *(folder.path for folder in folders))
-        if any(os.path.isfile(path / picture) for picture in first)
+        if any(os.path.isfile(path / image) for image in first)
     ]
     if not holding and not named:
         raise MissingFileError(
-            f"no pictures for {', '.join(map(str, lists.values()))}: looked for a folder {usual} "
-            f"in any case, and for {first[0] if first else 'the pictures'} in all folders around"
+            f"no images for {', '.join(map(str, lists.values()))}: looked for a folder {usual} "
+            f"in any case, and for {first[0] if first else 'the images'} in all folders around"
         )
     return (holding or named)[0]
 
 
 def _of_sets(sets: dict[str, Path]) -> Annotations:
-    """The forms of 2021 and 2024: a file or more per picture."""
+    """The forms of 2021 and 2024: a file or more per image."""
     plus = {_is_json(path / "annotations") for path in sets.values()}
     if len(plus) > 1:
         raise UserError(f"one of {', '.join(map(str, sets.values()))} is of the form of 2021, another of AffectNet+")
     form, module = (JSON, json2024) if plus.pop() else (NPY, npy2021)
     root = Path(os.path.commonpath([path.parent for path in sets.values()]))
-    # One picture is missing from the validation split of 2021; of which class is not published.
+    # One image is missing from the validation split of 2021; of which class is not published.
     published = _published({"train": TRAIN} | ({"test": TEST} if form == JSON else {}), sets)
-    note = "the pictures are taken to be crops; name detectors where they are whole photos"
+    note = "the images are taken to be crops; name detectors where they are whole photos"
     return Annotations(
         "AffectNet",
         form,

@@ -1,4 +1,4 @@
-"""AffectNet of 2017: csv lists with a row per picture; paths, boxes and landmarks are those of whole photos."""
+"""AffectNet of 2017: csv lists with a row per image; paths, boxes and landmarks are those of whole photos."""
 
 import dataclasses
 import itertools
@@ -51,8 +51,8 @@ def layout(path: Path) -> Layout:
     )
 
 
-def first_pictures(path: Path, count: int = 20) -> list[str]:
-    """The paths of the pictures in the first rows of a list."""
+def first_images(path: Path, count: int = 20) -> list[str]:
+    """The paths of the images in the first rows of a list."""
     columns, header = layout(path)
     rows = (_fields(line) for _, line in sources.lines(path, header=header))
     place = columns.index(COLUMNS[0])
@@ -64,20 +64,20 @@ def count(lists: Mapping[str, Path]) -> int:
     return sum(1 for path in lists.values() for _ in sources.lines(path, header=layout(path).header))
 
 
-def records(lists: Mapping[str, Path], pictures: str) -> Iterator[FaceRecord]:
-    """All rows of the lists {split: path}, one at a time; `pictures`: folder that their paths start from."""
+def records(lists: Mapping[str, Path], images: str) -> Iterator[FaceRecord]:
+    """All rows of the lists {split: path}, one at a time; `images`: folder that their paths start from."""
     for split, path in lists.items():
         columns, header = layout(path)
         repeated = _repeated(path, columns, header)
         for number, line in sources.lines(path, header=header):
-            record = _record(_fields(line), columns, f"{path.name}:{number}", split, pictures)
-            if repeated.get(record.id, number) != number:  # another face of a picture, or the same one again
+            record = _record(_fields(line), columns, f"{path.name}:{number}", split, images)
+            if repeated.get(record.id, number) != number:  # another face of an image, or the same one again
                 record = dataclasses.replace(record, id=f"{record.id} ({record.row})")
             yield record
 
 
 def _repeated(path: Path, columns: Sequence[str], header: bool) -> dict[str, int]:
-    """Paths of pictures that more than one row of a list has -> the first of these rows. A million paths are held as
+    """Paths of images that more than one row of a list has -> the first of these rows. A million paths are held as
     numbers; two with the same number are looked at again."""
     place = columns.index(COLUMNS[0])
 
@@ -105,17 +105,17 @@ def _fields(line: str) -> list[str]:
     return fields
 
 
-def _record(fields: list[str], columns: Sequence[str], row: str, split: str, pictures: str) -> FaceRecord:
+def _record(fields: list[str], columns: Sequence[str], row: str, split: str, images: str) -> FaceRecord:
     if len(fields) != len(columns):
         return FaceRecord(
-            id=row, row=row, picture="", split=split, status=f"{len(fields)} columns instead of {len(columns)}"
+            id=row, row=row, image="", split=split, status=f"{len(fields)} columns instead of {len(columns)}"
         )
     named = dict(zip(columns, fields))
     path, points = named[COLUMNS[0]], named[COLUMNS[5]]
-    known = {"id": path or row, "row": row, "picture": f"{pictures}/{path}", "split": split}
+    known = {"id": path or row, "row": row, "image": f"{images}/{path}", "split": split}
     try:
         if not path:
-            raise UserError("no picture path")
+            raise UserError("no image path")
         known["emotion"] = values.emotion(named["expression"])
         known["box"] = _box(named)
         known["landmarks"] = values.landmarks(points.split(";") if points else ())

@@ -1,4 +1,4 @@
-"""AffectNet+ of 2024: a json file per picture, with a soft label beside the human one.
+"""AffectNet+ of 2024: a json file per image, with a soft label beside the human one.
 
 The form is known from the data set's paper and from programs that read it. Keys are therefore found in any spelling
 ("human-label", "Human_Label"), on top or inside "meta-data"; values are checked.
@@ -24,16 +24,16 @@ def count(sets: Mapping[str, Path]) -> int:
 
 
 def records(root: Path, sets: Mapping[str, Path]) -> Iterator[FaceRecord]:
-    """All rows of the folders {split: train_set, ...}, one at a time, by the number of the picture."""
+    """All rows of the folders {split: train_set, ...}, one at a time, by the number of the image."""
     for split, folder in sets.items():
         place = folder.relative_to(root).as_posix()
         for name, ending in values.index(folder, ".json").items():
-            picture = f"{place}/images/{name}{ending}"
-            yield _record(folder / "annotations" / f"{name}.json", f"{split}/{name}", split, picture)
+            image = f"{place}/images/{name}{ending}"
+            yield _record(folder / "annotations" / f"{name}.json", f"{split}/{name}", split, image)
 
 
-def _record(path: Path, row_id: str, split: str, picture: str) -> FaceRecord:
-    known = {"id": row_id, "row": picture, "picture": picture, "split": split}
+def _record(path: Path, row_id: str, split: str, image: str) -> FaceRecord:
+    known = {"id": row_id, "row": image, "image": image, "split": split}
     try:
         content = _content(path)
         known["emotion"] = values.emotion(values.number("human-label", content.get("humanlabel")))

@@ -16,16 +16,16 @@ def count(sets: Mapping[str, Path]) -> int:
 
 
 def records(root: Path, sets: Mapping[str, Path]) -> Iterator[FaceRecord]:
-    """All rows of the folders {split: train_set, ...}, one at a time, by the number of the picture."""
+    """All rows of the folders {split: train_set, ...}, one at a time, by the number of the image."""
     for split, folder in sets.items():
         place = folder.relative_to(root).as_posix()
         for name, ending in values.index(folder, "_exp.npy").items():
             yield _record(folder / "annotations", name, split, f"{place}/images/{name}{ending}")
 
 
-def _record(folder: Path, name: str, split: str, picture: str) -> FaceRecord:
-    # Both splits have pictures of the same number.
-    known = {"id": f"{split}/{name}", "row": picture, "picture": picture, "split": split}
+def _record(folder: Path, name: str, split: str, image: str) -> FaceRecord:
+    # Both splits have images of the same number.
+    known = {"id": f"{split}/{name}", "row": image, "image": image, "split": split}
     try:
         known["emotion"] = values.emotion(_scalar(folder, name, "exp"))
         known["landmarks"] = values.landmarks(_array(folder, name, "lnd").ravel().tolist())

@@ -48,13 +48,13 @@ def landmarks(values: Iterable) -> tuple[tuple[float, float], ...] | None:
 
 
 def index(folder: Path, annotation: str) -> dict[str, str]:
-    """All rows of `folder`/images and `folder`/annotations: name without ending -> ending of the picture.
+    """All rows of `folder`/images and `folder`/annotations: name without ending -> ending of the image.
 
     Args:
         folder: train_set or the like.
         annotation: ending of the annotation files that stand for a row, "_exp.npy".
 
-    The order is that of the numbers in the names. A row without a picture gets the ending ".jpg".
+    The order is that of the numbers in the names. A row without an image gets the ending ".jpg".
     """
     found = {
         name.removesuffix(annotation): ".jpg" for name in _names(folder / "annotations") if name.endswith(annotation)
@@ -72,7 +72,7 @@ def _names(folder: Path) -> Iterable[str]:
             yield from (
                 entry.name
                 for entry in entries
-                if not entry.name.startswith(".") and entry.name.casefold() not in sources.LITTER
+                if not entry.name.startswith(".") and entry.name.casefold() not in sources.IGNORED_FILES
             )
     except FileNotFoundError:
         return

@@ -2,7 +2,7 @@
 
 cohn-kanade-images/S005/001/S005_001_00000011.png with Emotion/S005/001/S005_001_00000011_emotion.txt
 CK+48/<emotion>/S010_004_00000017.png
-ckextended.csv: pixels in lines; a picture is called `ckextended.csv#17`, and whoever makes faces of it takes them
+ckextended.csv: pixels in lines; an image is called `ckextended.csv#17`, and whoever makes faces of it takes them
     from `ckextended.pixels` instead of opening a file
 """
 
@@ -18,7 +18,7 @@ from edram_fer.preprocessing.datasets.ck_plus import ckextended, sequences
 from edram_fer.preprocessing.records import Annotations, FaceRecord
 
 FOLDERS = "CK+48"
-FRAMES = 3  # of each labelled sequence in CK+48: 981 pictures
+FRAMES = 3  # of each labelled sequence in CK+48: 981 images
 SHARES = {"train": 70, "validation": 10, "test": 20}
 NAME = re.compile(r"(S\d{3})_\d{3}_\d{8}", re.IGNORECASE)
 
@@ -29,10 +29,10 @@ def find(source, last_frames: int = 3, folds: int = 10, split: str = splits.STRI
     Splits are "fold_0", "fold_1", ... with disjoint subjects; ckextended.csv names no subjects and keeps its own three.
 
     Args:
-        last_frames: how many pictures at the end of a labelled sequence show the emotion; the first is neutral.
-            The other two forms have their pictures chosen already.
+        last_frames: how many images at the end of a labelled sequence show the emotion; the first is neutral.
+            The other two forms have their images chosen already.
         folds: number of splits.
-        split: "strict", the folds; or "published": train, validation and test with 70, 10 and 20 % of the pictures, as
+        split: "strict", the folds; or "published": train, validation and test with 70, 10 and 20 % of the images, as
             Minaee and Abdolrashidi 2019 had, at random: the frames of one sequence are on all sides.
     """
     variant = splits.variant(split)
@@ -40,8 +40,8 @@ def find(source, last_frames: int = 3, folds: int = 10, split: str = splits.STRI
         source,
         _forms,
         dataset="CK+",
-        looked_for=f"{sequences.IMAGES} with {sequences.LABELS} beside "
-        f"it, folders of emotions with pictures like S010_004_00000017.png, or {ckextended.FILE}",
+        expected=f"{sequences.IMAGES} with {sequences.LABELS} beside "
+        f"it, folders of emotions with images like S010_004_00000017.png, or {ckextended.FILE}",
     )
     if place.form == ckextended.FILE:
         if variant:
@@ -49,16 +49,16 @@ def find(source, last_frames: int = 3, folds: int = 10, split: str = splits.STRI
         return ckextended.annotations(place)
     if place.form == sequences.FORM:
         return _resplit(sequences.annotations(place, last_frames, folds), variant)
-    files, notes = sources.only_pictures(records.pictures(place.root))
+    files, notes = sources.only_images(records.image_files(place.root))
     subjects = (match[1].upper() for path in files if (match := NAME.fullmatch(path.stem)))
-    read = functools.partial(_picture, splits.folds(subjects, folds))
+    read = functools.partial(_image, splits.folds(subjects, folds))
     found = Annotations(
         "CK+",
         place.form,
         place.root,
         (),
         emotions.EIGHT,
-        functools.partial(sources.from_pictures, place.root, files, read),
+        functools.partial(sources.from_images, place.root, files, read),
         *sequences.published(FRAMES),
         notes=notes,
     )
@@ -91,7 +91,7 @@ def _forms(folder: Path) -> Iterator[sources.Place]:
         yield sources.Place(FOLDERS, folder)
 
 
-def _picture(fold: dict[str, str], path: PurePosixPath) -> dict:
+def _image(fold: dict[str, str], path: PurePosixPath) -> dict:
     match = NAME.fullmatch(path.stem)
     if not match or len(path.parts) != 2:
         raise UserError("expected a place like anger/S010_004_00000017.png")

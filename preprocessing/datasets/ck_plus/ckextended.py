@@ -29,7 +29,7 @@ PUBLISHED = {
 
 
 def annotations(place: sources.Place) -> Annotations:
-    """The rows of the file, with their pixels; `picture` is "ckextended.csv#<row>"."""
+    """The rows of the file, with their pixels; `image` is "ckextended.csv#<row>"."""
     path = place.files[0]
     layouts.csv_layout(path)  # raises for another header
     read = functools.partial(_read, path.name, layouts.columns(path))
@@ -63,7 +63,7 @@ def _read(name: str, columns: list[str], number: int, line: str) -> dict:
     emotion = "contempt" if code == "7" else emotions.from_code("FER2013", code)
     return {
         "id": f"{number}",
-        "picture": f"{name}#{number}",
+        "image": f"{name}#{number}",
         "split": SPLITS[fields["usage"]],
         "emotion": emotion,
         "pixels": _pixels(fields["pixels"]),

@@ -37,10 +37,10 @@ def annotations(place: sources.Place, last_frames: int, folds: int) -> Annotatio
     """
     if isinstance(last_frames, bool) or not isinstance(last_frames, int) or last_frames < 1:
         raise UserError(f"last_frames: expected a whole number from 1, got {last_frames!r}")
-    files, notes = sources.only_pictures(records.pictures(images(place.root)))
+    files, notes = sources.only_images(records.image_files(images(place.root)))
     frames = _by(_sequence, files)
     odd = frames.pop("", [])
-    label_files = _by(_folder, records.pictures(labels(place.root), "*/*/*_emotion.txt"))
+    label_files = _by(_folder, records.image_files(labels(place.root), "*/*/*_emotion.txt"))
     fold = splits.folds((key.split("/")[0] for key in label_files), folds)
 
     def rows() -> Iterator[FaceRecord]:
@@ -48,8 +48,8 @@ def annotations(place: sources.Place, last_frames: int, folds: int) -> Annotatio
             if key in label_files:
                 chosen = [frames[key][0], *frames[key][1:][-last_frames:]]
                 read = functools.partial(_frame, frames[key], label_files[key], fold, last_frames)
-                yield from sources.from_pictures(place.root, chosen, read)
-        yield from sources.from_pictures(place.root, odd, _odd)
+                yield from sources.from_images(place.root, chosen, read)
+        yield from sources.from_images(place.root, odd, _odd)
 
     form = f"{FORM}, last {last_frames} frames, {folds} folds"
     return Annotations(
@@ -60,7 +60,7 @@ def annotations(place: sources.Place, last_frames: int, folds: int) -> Annotatio
         emotions.EIGHT,
         rows,
         *published(last_frames, neutral=True),
-        sources.PHOTOS,
+        sources.PHOTO_DETECTORS,
         notes + _notes(frames, label_files),
     )
 
@@ -120,5 +120,5 @@ def _notes(frames: dict[str, list[Path]], label_files: dict[str, list[Path]]) ->
     if unlabelled := frames.keys() - label_files.keys():
         notes += (f"sequences without a label, left out: {len(unlabelled)}",)
     if lost := sorted(label_files.keys() - frames.keys()):
-        notes += (f"labels without pictures: {len(lost)} ({sources.some(lost)})",)
+        notes += (f"labels without images: {len(lost)} ({sources.some(lost)})",)
     return notes

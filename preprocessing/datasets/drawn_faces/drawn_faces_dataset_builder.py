@@ -12,14 +12,14 @@ import tensorflow_datasets as tfds
 from edram_fer.errors import UserError
 from edram_fer.preprocessing import emotions, synthetic
 
-# The first number of each split and of the end: disjoint, and independent of how many pictures a split has.
+# The first number of each split and of the end: disjoint, and independent of how many images a split has.
 STARTS = {"train": 0, "validation": 800_000, "test": 900_000}
 _ENDS = {"train": 800_000, "validation": 900_000, "test": 1_000_000}
 
 
 @dataclasses.dataclass
 class DrawnFacesConfig(tfds.core.BuilderConfig):
-    """Which faces to draw: size in pixels (at least 16), colour or grey, 7 or 8 classes, pictures per split, seed.
+    """Which faces to draw: size in pixels (at least 16), colour or grey, 7 or 8 classes, images per split, seed.
 
     Without a name it gets one that tells all of these, so that two configurations never share a folder. Raises
     ValueError naming a field out of range.
@@ -40,21 +40,21 @@ class DrawnFacesConfig(tfds.core.BuilderConfig):
         for split, start in STARTS.items():
             count, most = getattr(self, split), _ENDS[split] - start
             if not isinstance(count, int) or not 0 <= count <= most:
-                raise UserError(f"{split}: expected a number of pictures from 0 to {most}, got {count!r}")
+                raise UserError(f"{split}: expected a number of images from 0 to {most}, got {count!r}")
         if not self.name:
             tone = "colour" if self.colour else "grey"
             self.name = f"{tone}{self.size}_{self.classes}_{self.train}_{self.validation}_{self.test}_{self.seed}"
 
 
-def named(name: str) -> DrawnFacesConfig:
+def config_from_name(name: str) -> DrawnFacesConfig:
     """The configuration that a name tells: "colour64", or with all numbers "colour64_8_6000_1000_1000_0" (size;
-    classes; pictures of train, validation and test; seed). Raises ValueError for another form or a number out of range.
+    classes; images of train, validation and test; seed). Raises ValueError for another form or a number out of range.
     """
     form = re.fullmatch(r"(grey|colour)(\d+)(?:_(\d+)_(\d+)_(\d+)_(\d+)_(\d+))?", name)
     if form is None:
         raise UserError(
             f"drawn_faces: expected a configuration such as grey48, colour64 or "
-            f"colour64_8_6000_1000_1000_0 (size, classes, pictures of train, validation and test, seed), "
+            f"colour64_8_6000_1000_1000_0 (size, classes, images of train, validation and test, seed), "
             f"got {name!r}"
         )
     tone, size, *numbers = form.groups()

@@ -24,15 +24,15 @@ SHARES = {"train": 80, "validation": 10, "test": 10}
 def find(source, seed: int = 0) -> Annotations:
     """ExpW in `source`: the folder that holds label/label.lst, one above it, or that file.
 
-    There are no official splits: 80, 10 and 10 % are chosen by a digest of (seed, name of the picture), all faces of a
-    picture on one side.
+    There are no official splits: 80, 10 and 10 % are chosen by a digest of (seed, name of the image), all faces of a
+    image on one side.
     """
-    place = sources.find(source, _forms, dataset="ExpW", looked_for=f"label/{FILE}")
-    folder = _pictures(place.root)
+    place = sources.find(source, _forms, dataset="ExpW", expected=f"label/{FILE}")
+    folder = _images(place.root)
     if folder is None:
         there = sources.some([below.name for below in sources.subfolders(place.root)])
         raise UserError(
-            f"no pictures for {place.files[0]}: expected one of the folders image/origin, origin, "
+            f"no images for {place.files[0]}: expected one of the folders image/origin, origin, "
             f"image in {place.root}, there were {there or 'none'}"
         )
     read = functools.partial(_face, folder.relative_to(place.root).as_posix(), seed)
@@ -46,19 +46,19 @@ def find(source, seed: int = 0) -> Annotations:
         rows,
         {"": PUBLISHED},
         {"": sum(PUBLISHED.values())},
-        ("given",),
+        ("annotation",),
     )
 
 
 def _forms(folder: Path) -> Iterator[sources.Place]:
     path = sources.child(folder, "label", FILE)
-    if path is None and _pictures(folder):
+    if path is None and _images(folder):
         path = sources.child(folder, FILE)
     if path:
         yield sources.Place(FILE, folder, (path,))
 
 
-def _pictures(root: Path) -> Path | None:
+def _images(root: Path) -> Path | None:
     folders = (sources.child(root, *names) for names in FOLDERS)
     return next((folder for folder in folders if folder), None)
 
@@ -70,7 +70,7 @@ def _face(folder: str, seed: int, number: int, line: str) -> dict:
     name, face, *corners, _, code = words
     return {
         "id": f"{name}#{face}",
-        "picture": f"{folder}/{name}",
+        "image": f"{folder}/{name}",
         "split": splits.by_digest(name, SHARES, seed),
         "emotion": emotions.from_code("ExpW", code),
         "box": _box(corners),

@@ -19,7 +19,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     """FER2013 with splits train, validation, test, test_clean (see README.md), examples in the order of the source.
 
     `image` uint8 [48, 48, 1]; `emotion` in the order of `emotions.SEVEN`; `affect` float32 [2] = -2 (not annotated);
-    `id` text; `duplicate` bool, the picture occurs among the Training pictures as well.
+    `id` text; `duplicate` bool, the image occurs among the Training images as well.
     `info.metadata` holds the counts of `published.summary`, `fingerprint` (SHA-256 of the source) and `report` (lines).
     """
 

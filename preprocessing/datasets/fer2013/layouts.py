@@ -24,7 +24,7 @@ KAGGLE_CSV = "Kaggle train.csv and test.csv"
 USAGE_FOLDERS = "folders with Training_<n>.jpg, PublicTest_<n>.jpg, PrivateTest_<n>.jpg"
 NUMBER_FOLDERS = "folders with im<k>.png"
 
-SPLITS = {"train": 0, "test": 1}  # the folders of pictures, in reading order
+SPLITS = {"train": 0, "test": 1}  # the folders of images, in reading order
 USAGE_NAME = re.compile(r"(Training|PublicTest|PrivateTest)_\d+\.\w+")
 NUMBER_NAME = re.compile(r"im\d+\.\w+")
 
@@ -71,9 +71,9 @@ def _candidates(folder: Path, levels: int = 2) -> Iterator[Source]:
     kaggle = tuple(files[name] for name in ("train.csv", "test.csv") if name in files)
     if kaggle:
         yield Source(KAGGLE_CSV, folder, kaggle)
-    pictures = _pictures(folder)
-    if pictures:
-        yield Source(_folder_layout(folder, pictures), folder, pictures)
+    images = _images(folder)
+    if images:
+        yield Source(_folder_layout(folder, images), folder, images)
     elif levels:
         for entry in entries:
             if entry.is_dir():
@@ -126,7 +126,7 @@ def fields(line: str) -> list[str]:
     return [field.strip().strip('"').strip() for field in line.split(",")]
 
 
-def _pictures(folder: Path) -> tuple[Path, ...]:
+def _images(folder: Path) -> tuple[Path, ...]:
     """All files <split>/<emotion>/<name> under a `folder` with train or test, by folder and then by their number.
 
     Folders beside train and test, and of other emotions, are taken along, so that the reader names what they hold.
@@ -163,14 +163,14 @@ def _number(path: Path) -> int:
     return int(digits[0]) if digits else -1
 
 
-def _folder_layout(folder: Path, pictures: tuple[Path, ...]) -> str:
-    usage_names = sum(bool(USAGE_NAME.fullmatch(path.name)) for path in pictures)
-    number_names = sum(bool(NUMBER_NAME.fullmatch(path.name)) for path in pictures)
+def _folder_layout(folder: Path, images: tuple[Path, ...]) -> str:
+    usage_names = sum(bool(USAGE_NAME.fullmatch(path.name)) for path in images)
+    number_names = sum(bool(NUMBER_NAME.fullmatch(path.name)) for path in images)
     if bool(usage_names) == bool(number_names):
         raise UserError(
-            f"{folder}: expected pictures named like Training_10118481.jpg, or like im12.png, not both; "
-            f"found {usage_names} and {number_names} among {len(pictures)} files, such as "
-            f"{pictures[0].name}"
+            f"{folder}: expected images named like Training_10118481.jpg, or like im12.png, not both; "
+            f"found {usage_names} and {number_names} among {len(images)} files, such as "
+            f"{images[0].name}"
         )
     return USAGE_FOLDERS if usage_names else NUMBER_FOLDERS
 

@@ -1,7 +1,7 @@
-"""What is published about FER2013, its splits, and a prepared copy held against both.
+"""What is published about FER2013, its splits, and a prepared copy compared with both.
 
 Counts: Goodfellow et al., "Challenges in Representation Learning", 2013, and the file itself. The set has known
-faults that an honest evaluation reports: the same picture occurs in more than one split, or under two labels.
+faults that an honest evaluation reports: the same image occurs in more than one split, or under two labels.
 Needs no TensorFlow.
 """
 
@@ -21,9 +21,9 @@ CLASSES = {
 }
 CLASSES["Test"] = {name: CLASSES["PublicTest"][name] + CLASSES["PrivateTest"][name] for name in _ORDER}
 UNLABELLED = 7178  # rows of Kaggle's test.csv
-DISTINCT = 34034  # different pictures among all 35,887
-CONFLICTING = 57  # groups of equal pictures that bear different labels
-BLANK = 12  # pictures of one grey value
+DISTINCT = 34034  # different images among all 35,887
+CONFLICTING = 57  # groups of equal images that bear different labels
+BLANK = 12  # images of one grey value
 DUPLICATES = {"PublicTest": 280, "PrivateTest": 288, "Test": 568}  # rows with exactly the pixels of a Training row
 
 AS_PUBLISHED = "as published"
@@ -31,8 +31,8 @@ _DERIVED = (layouts.KAGGLE_CSV, layouts.NUMBER_FOLDERS)
 
 
 def digests(faces: table.Faces) -> list[bytes]:
-    """One digest per picture; equal exactly where all 48 * 48 pixels are."""
-    return [hashlib.blake2b(picture.tobytes(), digest_size=16).digest() for picture in faces.pixels]
+    """One digest per image; equal exactly where all 48 * 48 pixels are."""
+    return [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in faces.pixels]
 
 
 def duplicates(faces: table.Faces) -> np.ndarray:
@@ -46,8 +46,8 @@ def splits(faces: table.Faces) -> dict[str, np.ndarray]:
     """Split name -> row numbers int [m] in source order; empty splits are left out.
 
     train, validation, test are Training, PublicTest, PrivateTest; test_clean is test without `duplicates`. Where the
-    layout has no validation of its own (Kaggle, im<k>.png), an eighth of the Training pictures is, chosen by a fixed
-    digest of the pixels: the same on every machine and in any order, and equal pictures stay on one side.
+    layout has no validation of its own (Kaggle, im<k>.png), an eighth of the Training images is, chosen by a fixed
+    digest of the pixels: the same on every machine and in any order, and equal images stay on one side.
     """
     training = faces.usages == "Training"
     validation = faces.usages == "PublicTest"
@@ -103,7 +103,7 @@ def _notes(faces: table.Faces) -> list[str]:
     notes = []
     if faces.source.layout in _DERIVED:
         notes.append(
-            "this layout has no validation split: an eighth of its training pictures was set aside as one, "
+            "this layout has no validation split: an eighth of its training images was set aside as one, "
             "chosen by a fixed digest of the pixels"
         )
     if "Test" in faces.usages:
@@ -112,7 +112,7 @@ def _notes(faces: table.Faces) -> list[str]:
             "comparable with published ones on PrivateTest"
         )
     elif "PrivateTest" not in faces.usages:
-        notes.append("no labelled test pictures here: there is no test split")
+        notes.append("no labelled test images here: there is no test split")
     if faces.source.layout == layouts.USAGE_FOLDERS:
         notes.append("JPEG is lossy: pixels, and what counts as a duplicate, can differ from the csv")
     return notes
@@ -132,8 +132,8 @@ def _differences(found: dict) -> list[str]:
         pairs.append(("rows without a label", found["unlabelled"], UNLABELLED))
     else:
         pairs += [
-            ("distinct pictures", found["distinct"], DISTINCT),
-            ("blank pictures", found["blank"], BLANK),
+            ("distinct images", found["distinct"], DISTINCT),
+            ("blank images", found["blank"], BLANK),
             ("groups with conflicting labels", found["conflicting"], CONFLICTING),
         ]
     return [f"{place}: {count:,}, published {known:,}" for place, count, known in pairs if count != known]
@@ -148,7 +148,7 @@ def report(found: dict) -> list[str]:
             f"{name}: " + ", ".join(f"{emotion} {count:,}" for emotion, count in part["classes"].items())
             for name, part in found["splits"].items()
         ),
-        f"{found['distinct']:,} distinct pictures, {found['conflicting']} groups with conflicting labels, "
+        f"{found['distinct']:,} distinct images, {found['conflicting']} groups with conflicting labels, "
         f"{found['blank']} blank; duplicates of Training: "
         + (", ".join(f"{usage} {count}" for usage, count in found["duplicates"].items()) or "none to find"),
     ]

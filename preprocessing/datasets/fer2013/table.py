@@ -34,7 +34,7 @@ class Face(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """One row that was not used: its file, its number there from 0 (empty for a picture file), and why."""
+    """One row that was not used: its file, its number there from 0 (empty for an image file), and why."""
 
     source: str
     row: str
@@ -73,7 +73,7 @@ def read(source) -> Faces:
     than half of its rows are faulty.
     """
     found = source if isinstance(source, Source) else layouts.find(source)
-    rows = _picture_rows(found) if found.layout in (layouts.USAGE_FOLDERS, layouts.NUMBER_FOLDERS) else _csv_rows(found)
+    rows = _image_rows(found) if found.layout in (layouts.USAGE_FOLDERS, layouts.NUMBER_FOLDERS) else _csv_rows(found)
     pixels, good, rejected = bytearray(), [], []
     for row in rows:
         if isinstance(row, Rejected):
@@ -141,7 +141,7 @@ def _pixels(text: str) -> bytes:
     raise UserError(f"{len(words)} pixels instead of {SIZE * SIZE}")
 
 
-def _picture_rows(found: Source) -> Iterator[Face | Rejected]:
+def _image_rows(found: Source) -> Iterator[Face | Rejected]:
     for path in found.files:
         try:
             if not layouts.is_class(path.parent.name):
@@ -165,7 +165,7 @@ def _usage(path: Path, layout: str) -> str:
     if not match:
         raise UserError("not named <Usage>_<n>.jpg like the other files")
     if (match[1] == "Training") != (folder == "train"):
-        raise UserError(f"a {match[1]} picture in the folder {folder}")
+        raise UserError(f"a {match[1]} image in the folder {folder}")
     return match[1]
 
 
@@ -178,14 +178,14 @@ def _decode(path: Path) -> bytes:
         with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as header:  # the size, before anything is decoded
             size = header.size
     except Image.DecompressionBombError:
-        raise UserError(f"a picture of many more pixels than {SIZE}x{SIZE}") from None
+        raise UserError(f"an image of many more pixels than {SIZE}x{SIZE}") from None
     except (OSError, SyntaxError, ValueError):
         size = None
     if size not in (None, (SIZE, SIZE)):
-        raise UserError(f"a picture of {size[0]}x{size[1]} pixels instead of {SIZE}x{SIZE}")
-    # OpenCV fills up a picture that breaks off; the marks at the end of a JPEG and a PNG tell a whole one.
+        raise UserError(f"an image of {size[0]}x{size[1]} pixels instead of {SIZE}x{SIZE}")
+    # OpenCV fills up an image that breaks off; the marks at the end of a JPEG and a PNG tell a whole one.
     whole = size is not None and (b"\xff\xd9" in data or b"IEND" in data)
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if whole else None
     if image is None:
-        raise UserError("not a whole JPEG or PNG picture")
+        raise UserError("not a whole JPEG or PNG image")
     return image.tobytes()

@@ -10,7 +10,7 @@ from edram_fer.preprocessing import emotions, records, sources, splits
 from edram_fer.preprocessing.records import Annotations
 
 CHARACTERS = ("aia", "bonnie", "jules", "malcolm", "mery", "ray")
-PICTURES = 55_767  # published
+IMAGES = 55_767  # published
 DRAWN = {"test": 1000, "validation": 14_000, "seed": 0}  # test: of each emotion
 SHARES = {"train": 34, "validation": 14, "test": 7}  # of a part of the data set, too small for these numbers
 
@@ -20,15 +20,15 @@ def find(source, split: str = splits.STRICT) -> Annotations:
 
     Args:
         split: "strict", where a split is a character, or "published": train, validation and test of about 34,000,
-            14,000 and 7,000 pictures, 1,000 of each emotion in test, as Minaee and Abdolrashidi 2019 had, at random
+            14,000 and 7,000 images, 1,000 of each emotion in test, as Minaee and Abdolrashidi 2019 had, at random
             and with all characters in each, so that a score says nothing about a new character. Of a part of the data
-            set with fewer than 2,000 pictures of an emotion: in the same proportion.
+            set with fewer than 2,000 images of an emotion: in the same proportion.
     """
     variant = splits.variant(split)
-    place = sources.find(source, _forms, dataset="FERG", looked_for="folders like aia/aia_anger")
-    files, notes = sources.only_pictures(records.pictures(place.root))
+    place = sources.find(source, _forms, dataset="FERG", expected="folders like aia/aia_anger")
+    files, notes = sources.only_images(records.image_files(place.root))
     drawn = _drawn(files) if variant else {}
-    rows = functools.partial(sources.from_pictures, place.root, files, functools.partial(_picture, drawn))
+    rows = functools.partial(sources.from_images, place.root, files, functools.partial(_image, drawn))
     return Annotations(
         "FERG",
         f"{place.form}, {split} split",
@@ -36,7 +36,7 @@ def find(source, split: str = splits.STRICT) -> Annotations:
         (),
         emotions.SEVEN,
         rows,
-        published_rows={"": PICTURES},
+        published_rows={"": IMAGES},
         notes=notes,
         variant=variant,
     )
@@ -49,14 +49,14 @@ def _forms(folder: Path) -> Iterator[sources.Place]:
 
 
 def _drawn(files: Iterable[PurePosixPath]) -> dict[str, str]:
-    """Name of each picture -> its split in published work."""
+    """Name of each image -> its split in published work."""
     words = {path.stem: path.parent.name.casefold().partition("_")[2] for path in files}
     if min(collections.Counter(words.values()).values(), default=0) < 2 * DRAWN["test"]:
         return {name: splits.by_digest(name, SHARES, DRAWN["seed"]) for name in words}
     return splits.by_class(words, **DRAWN)
 
 
-def _picture(drawn: dict[str, str], path: PurePosixPath) -> dict:
+def _image(drawn: dict[str, str], path: PurePosixPath) -> dict:
     character, _, word = path.parent.name.casefold().partition("_")
     if (
         len(path.parts) != 3

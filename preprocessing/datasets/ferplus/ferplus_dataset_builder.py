@@ -16,8 +16,8 @@ class Builder(fer2013_dataset_builder.Builder):
     """FERPlus in one of four label modes, splits as in README.md, examples in the order of the source.
 
     `image` uint8 [48, 48, 1]; `emotion` in the order of `emotions.EIGHT`; `soft_label` float32 [8] in the same order,
-    sums to 1; `affect` float32 [2] = -2 (not annotated); `id` text, FER2013's; `duplicate` bool, the picture occurs
-    among FER2013's Training pictures as well. `info.metadata` holds the counts of `joined.summary`, `fingerprint`
+    sums to 1; `affect` float32 [2] = -2 (not annotated); `id` text, FER2013's; `duplicate` bool, the image occurs
+    among FER2013's Training images as well. `info.metadata` holds the counts of `joined.summary`, `fingerprint`
     (SHA-256 of the sources) and `report` (lines).
     """
 

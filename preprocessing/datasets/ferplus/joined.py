@@ -87,7 +87,7 @@ def find(source) -> Source:
     if pixels is None:
         raise UserError(
             f"no {' or '.join(PIXELS)} in {folder}, up to two levels down. FERPlus is joined to FER2013 "
-            f"by row number, which Kaggle's train.csv and folders of pictures do not keep"
+            f"by row number, which Kaggle's train.csv and folders of images do not keep"
         )
     votes = _file(folder, VOTES)
     if votes is None:
@@ -151,7 +151,7 @@ def summary(joined: Joined) -> dict:
     found = {
         "mode": joined.mode,
         "rows": len(joined.labels.statuses),
-        "left_out": {status: count for status, count in left.items() if status != records.OK},
+        "excluded": {status: count for status, count in left.items() if status != records.OK},
         "faults": len(joined.faces.faults),
         "splits": {
             name: {"rows": len(places), "classes": _classes(names[places])} for name, places in splits(joined).items()
@@ -184,14 +184,14 @@ def _classes(names: np.ndarray) -> dict[str, int]:
 def report(found: dict) -> list[str]:
     """The `summary` in a few lines for people."""
     parts = ", ".join(f"{name} {part['rows']:,}" for name, part in found["splits"].items())
-    most = sorted(found["left_out"].items(), key=lambda item: -item[1])
+    most = sorted(found["excluded"].items(), key=lambda item: -item[1])
     lines = [
         f"FERPlus, {found['mode']} labels: {parts}",
         "left out: " + (", ".join(f"{status} {count:,}" for status, count in most[:6]) or "nothing"),
         f"{found['agreement']:.0%} of the labels are FER2013's own",
     ]
     if found["agreement"] < 0.5:  # two thirds in the published files; a fifth where the rows are shifted
-        lines.append("WARNING: labels and pictures seem to be joined wrongly; are both files in their original order?")
+        lines.append("WARNING: labels and images seem to be joined wrongly; are both files in their original order?")
     if found["faults"]:
         lines.append(f"WARNING: {found['faults']:,} FAULTY ROWS of the pixels are left out; rejected.csv names each")
     lines.append(

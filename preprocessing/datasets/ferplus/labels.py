@@ -19,7 +19,7 @@ EMOTIONS = 8  # the first of CATEGORIES; then unknown, no face
 CANONICAL = [CATEGORIES.index(name) for name in emotions.EIGHT]
 VOTES = 10
 SHORT = {10_435: 9}  # row from 0 -> votes: the one row of the published file with fewer, which its counts include
-NO_NAME = "no picture name"
+NO_NAME = "no image name"
 
 
 @dataclasses.dataclass(frozen=True)

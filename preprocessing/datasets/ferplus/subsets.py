@@ -1,7 +1,7 @@
-"""Three lists of harder pictures of FERPlus' test split: occluded faces, and poses over 30 and over 45 degrees.
+"""Three lists of harder images of FERPlus' test split: occluded faces, and poses over 30 and over 45 degrees.
 
 Wang, Peng, Yang, Meng, Qiao, "Region Attention Networks for Pose and Occlusion Robust Facial Expression Recognition",
-2020. A list has one picture per line, `1_fer0034656.png 8 0` or `0/fer0032226.jpg`: a class, which is left unread, and
+2020. A list has one image per line, `1_fer0034656.png 8 0` or `0/fer0032226.jpg`: a class, which is left unread, and
 the name, whose ending may differ from that in fer2013new.csv. Needs no TensorFlow.
 """
 
@@ -23,7 +23,7 @@ _LINE = re.compile(r"\d+[_/](\w+)\.(?:png|jpg)(?:\s+\d+)*")
 
 
 def read(path, votes: Votes) -> np.ndarray:
-    """The rows of fer2013new.csv whose pictures a list names, int [m], ascending; a name counts once.
+    """The rows of fer2013new.csv whose images a list names, int [m], ascending; a name counts once.
 
     Raises ValueError naming file, line and name for a line of another form, and for a name that not exactly one
     PrivateTest row bears.

@@ -1,1 +1,1 @@
-"""Your own pictures in folders named after emotions."""
+"""Your own images in folders named after emotions."""

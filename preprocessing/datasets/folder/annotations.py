@@ -1,4 +1,4 @@
-"""Your own pictures in folders named after emotions: `<split>/<emotion>/*`, or `<emotion>/*`, which is all "train"."""
+"""Your own images in folders named after emotions: `<split>/<emotion>/*`, or `<emotion>/*`, which is all "train"."""
 
 import functools
 from collections.abc import Iterator
@@ -23,13 +23,13 @@ def find(source) -> Annotations:
         source,
         _forms,
         dataset="folder of emotions",
-        looked_for="folders named after emotions, such as happy or train/happy",
+        expected="folders named after emotions, such as happy or train/happy",
     )
     named = {_emotion(folder) for folder in _folders(place)}
     known = tuple(emotion for emotion in emotions.EIGHT if emotion in named)
-    files, notes = sources.only_pictures(records.pictures(place.root))
+    files, notes = sources.only_images(records.image_files(place.root))
     order = ", ".join(f"{label} {emotion}" for label, emotion in enumerate(known))
-    rows = functools.partial(sources.from_pictures, place.root, files, functools.partial(_picture, place.form))
+    rows = functools.partial(sources.from_images, place.root, files, functools.partial(_image, place.form))
     return Annotations(
         "folder",
         place.form,
@@ -37,7 +37,7 @@ def find(source) -> Annotations:
         (),
         known,
         rows,
-        notes=(f"labels: {order}", "the pictures are taken as faces; where they show more, ask for a detector", *notes),
+        notes=(f"labels: {order}", "the images are taken as faces; where they show more, ask for a detector", *notes),
     )
 
 
@@ -61,7 +61,7 @@ def _emotion(folder: Path) -> str:
         raise UserError(f"{folder}: {fault}") from None
 
 
-def _picture(form: str, path: PurePosixPath) -> dict:
+def _image(form: str, path: PurePosixPath) -> dict:
     *split, name, _ = path.parts if len(path.parts) > 1 else ("", "", "")
     if len(split) != (form == SPLIT):
         raise UserError("expected in " + ("<split>/<emotion>/" if form == SPLIT else "<emotion>/"))

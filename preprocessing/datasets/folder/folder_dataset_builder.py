@@ -1,4 +1,4 @@
-"""Your own pictures in folders that are named after emotions, in folders of splits or without."""
+"""Your own images in folders that are named after emotions, in folders of splits or without."""
 
 import tensorflow_datasets as tfds
 
@@ -12,6 +12,6 @@ class Builder(annotated.Builder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First release."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
-    Name as source the folder with <split>/<emotion>/<picture> or <emotion>/<picture>.
+    Name as source the folder with <split>/<emotion>/<image> or <emotion>/<image>.
     """
     find = staticmethod(annotations.find)

@@ -1,1 +1,1 @@
-"""JAFFE: 213 pictures of ten Japanese women with seven posed expressions."""
+"""JAFFE: 213 images of ten Japanese women with seven posed expressions."""

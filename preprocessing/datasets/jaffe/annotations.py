@@ -1,4 +1,4 @@
-"""JAFFE: pictures in one folder, named `KA.AN1.39.tiff` = subject, emotion and its number, number of the picture."""
+"""JAFFE: images in one folder, named `KA.AN1.39.tiff` = subject, emotion and its number, number of the image."""
 
 import functools
 import re
@@ -10,7 +10,7 @@ from edram_fer.preprocessing import counts, emotions, records, sources, splits
 from edram_fer.preprocessing.records import Annotations
 
 NAME = re.compile(r"([A-Z]{2})\.([A-Z]{2})\d+\.\d+", re.IGNORECASE)
-SUBJECTS = 10  # published, as are these 213 pictures
+SUBJECTS = 10  # published, as are these 213 images
 DRAWN = {"test": 10, "validation": 23, "seed": 0}  # test: of each emotion
 PUBLISHED = dict(zip(emotions.SEVEN, (30, 31, 31, 30, 32, 29, 30)))
 
@@ -20,12 +20,12 @@ def find(source, split: str = splits.STRICT) -> Annotations:
 
     Args:
         split: "strict", where a split is a subject: to leave one out is to choose splits; or "published": train,
-            validation and test of 120, 23 and 70 pictures, 10 of each emotion in test, as many as Minaee and
+            validation and test of 120, 23 and 70 images, 10 of each emotion in test, as many as Minaee and
             Abdolrashidi 2019 had, at random with all subjects in each.
     """
     variant = splits.variant(split)
-    place = sources.find(source, _forms, dataset="JAFFE", looked_for="pictures named like KA.AN1.39.tiff")
-    files, notes = sources.only_pictures(records.pictures(place.root))
+    place = sources.find(source, _forms, dataset="JAFFE", expected="images named like KA.AN1.39.tiff")
+    files, notes = sources.only_images(records.image_files(place.root))
     names = {path.stem: match for path in files if (match := NAME.fullmatch(path.stem))}
     subjects = {match[1].upper() for match in names.values()}
     drawn = splits.by_class({name: match[2].upper() for name, match in names.items()}, **DRAWN) if variant else {}
@@ -37,21 +37,21 @@ def find(source, split: str = splits.STRICT) -> Annotations:
         place.root,
         (),
         emotions.SEVEN,
-        functools.partial(sources.from_pictures, place.root, files, functools.partial(_picture, drawn)),
+        functools.partial(sources.from_images, place.root, files, functools.partial(_image, drawn)),
         {"": PUBLISHED},
         {"": sum(PUBLISHED.values())},
-        sources.PHOTOS,
+        sources.PHOTO_DETECTORS,
         notes,
         variant=variant,
     )
 
 
 def _forms(folder: Path) -> Iterator[sources.Place]:
-    if any(NAME.fullmatch(path.stem) for path in folder.iterdir() if path.suffix.casefold() in sources.ENDINGS):
+    if any(NAME.fullmatch(path.stem) for path in folder.iterdir() if path.suffix.casefold() in sources.EXTENSIONS):
         yield sources.Place("one folder", folder)
 
 
-def _picture(drawn: dict[str, str], path: PurePosixPath) -> dict:
+def _image(drawn: dict[str, str], path: PurePosixPath) -> dict:
     match = NAME.fullmatch(path.stem)
     if not match:
         raise UserError("expected a name like KA.AN1.39.tiff")

@@ -13,6 +13,6 @@ class Builder(annotated.Builder):
     RELEASE_NOTES = {"1.0.0": "First release."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
     JAFFE is given to researchers on request: https://zenodo.org/records/3451524. Name as source the folder with
-    its pictures.
+    its images.
     """
     find = staticmethod(annotations.find)

@@ -1,4 +1,4 @@
-"""KDEF: pictures named `AF01ANS.JPG` = session (A, B), sex and number of the subject, emotion, angle of the camera.
+"""KDEF: images named `AF01ANS.JPG` = session (A, B), sex and number of the subject, emotion, angle of the camera.
 
 They lie in a folder per subject and session (`AF01`), or all in one.
 """
@@ -15,11 +15,11 @@ from edram_fer.preprocessing.records import Annotations
 ANGLES = {"FL": "full left", "HL": "half left", "S": "straight", "HR": "half right", "FR": "full right"}
 NAME = re.compile(rf"[AB]([FM]\d\d)([A-Z]{{2}})({'|'.join(ANGLES)})", re.IGNORECASE)
 FOLDER = re.compile(r"[AB][FM]\d\d", re.IGNORECASE)
-PICTURES, SUBJECTS = 4900, 70  # published: each subject with 7 emotions, from 5 angles, in 2 sessions
+IMAGES, SUBJECTS = 4900, 70  # published: each subject with 7 emotions, from 5 angles, in 2 sessions
 
 
 def find(source, angles: Sequence[str] = ("S",), folds: int = 10) -> Annotations:
-    """KDEF in `source`: the folder of its subjects or of all its pictures, or one above it.
+    """KDEF in `source`: the folder of its subjects or of all its images, or one above it.
 
     Splits are "fold_0", "fold_1", ... with disjoint subjects; a subject is the same person in both sessions.
 
@@ -30,17 +30,17 @@ def find(source, angles: Sequence[str] = ("S",), folds: int = 10) -> Annotations
     angles = tuple(angle.strip().upper() for angle in (angles.split(",") if isinstance(angles, str) else angles))
     if not angles or not set(angles) <= set(ANGLES):
         raise UserError(f"angles: expected some of {', '.join(ANGLES)}, got {angles!r}")
-    place = sources.find(source, _forms, dataset="KDEF", looked_for="pictures named like AF01ANS.JPG")
-    files, notes = sources.only_pictures(records.pictures(place.root))
+    place = sources.find(source, _forms, dataset="KDEF", expected="images named like AF01ANS.JPG")
+    files, notes = sources.only_images(records.image_files(place.root))
     named = {path: match for path in files if (match := NAME.fullmatch(path.stem))}
     notes += (
-        counts.beside("pictures of all angles", len(files), PICTURES),
+        counts.beside("images of all angles", len(files), IMAGES),
         counts.beside("subjects", len({match[1].upper() for match in named.values()}), SUBJECTS),
     )
     others = [path for path, match in named.items() if match[3].upper() not in angles]
     if others:
-        notes += (f"pictures of other angles than {', '.join(angles)}, left out: {len(others):,}",)
-    read = functools.partial(_picture, splits.folds((match[1].upper() for match in named.values()), folds))
+        notes += (f"images of other angles than {', '.join(angles)}, left out: {len(others):,}",)
+    read = functools.partial(_image, splits.folds((match[1].upper() for match in named.values()), folds))
     taken = sorted(set(files) - set(others))
     return Annotations(
         "KDEF",
@@ -48,8 +48,8 @@ def find(source, angles: Sequence[str] = ("S",), folds: int = 10) -> Annotations
         place.root,
         (),
         emotions.SEVEN,
-        functools.partial(sources.from_pictures, place.root, taken, read),
-        detectors=sources.PHOTOS,
+        functools.partial(sources.from_images, place.root, taken, read),
+        detectors=sources.PHOTO_DETECTORS,
         notes=notes,
     )
 
@@ -57,10 +57,10 @@ def find(source, angles: Sequence[str] = ("S",), folds: int = 10) -> Annotations
 def _forms(folder: Path) -> Iterator[sources.Place]:
     folders = [folder, *(below for below in sources.subfolders(folder) if FOLDER.fullmatch(below.name))]
     if any(NAME.fullmatch(path.stem) for below in folders for path in below.iterdir()):
-        yield sources.Place("pictures", folder)
+        yield sources.Place("images", folder)
 
 
-def _picture(fold: dict[str, str], path: PurePosixPath) -> dict:
+def _image(fold: dict[str, str], path: PurePosixPath) -> dict:
     match = NAME.fullmatch(path.stem)
     if not match:
         raise UserError("expected a name like AF01ANS.JPG")

@@ -12,6 +12,6 @@ class Builder(annotated.Builder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First release."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
-    KDEF is given to researchers on request: https://www.kdef.se. Name as source the folder with its pictures.
+    KDEF is given to researchers on request: https://www.kdef.se. Name as source the folder with its images.
     """
     find = staticmethod(annotations.find)

@@ -1,6 +1,6 @@
 """RAF-DB's seven basic expressions, in its two forms.
 
-EmoLabel/list_patition_label.txt (so spelled, or list_partition_label.txt), lines `train_00001.jpg 5`; pictures
+EmoLabel/list_patition_label.txt (so spelled, or list_partition_label.txt), lines `train_00001.jpg 5`; images
     Image/aligned/train_00001_aligned.jpg and Image/original/train_00001.jpg
 train|test/<1 to 7>/train_00001_aligned.jpg; train_labels.csv and test_labels.csv (`image,label`) beside or above,
     if they lie there, must agree with the folders
@@ -18,7 +18,7 @@ from edram_fer.preprocessing.records import Annotations, FaceRecord
 
 LIST, FOLDERS = "list of labels", "a folder per label"
 LISTS = ("list_patition_label.txt", "list_partition_label.txt")
-PICTURES = ("aligned", "original")
+IMAGES = ("aligned", "original")
 NAME = re.compile(r"((train|test)_\d+)(_aligned)?")
 COMPOUND = {"8", "9", "10", "11"}  # labels that only the list of the compound expressions has
 _ORDER = ("surprise", "fear", "disgust", "happy", "sad", "anger", "neutral")
@@ -28,37 +28,37 @@ PUBLISHED = {
 }
 
 
-def find(source, pictures: str = "aligned") -> Annotations:
+def find(source, images: str = "aligned") -> Annotations:
     """RAF-DB in `source`: the folder `basic` or `DATASET`, one above it, or the list.
 
     Args:
-        pictures: "aligned" (100x100 faces) or "original" (the photos; only beside the list).
+        images: "aligned" (100x100 faces) or "original" (the photos; only beside the list).
     """
-    if pictures not in PICTURES:
-        raise UserError(f"pictures: expected one of {', '.join(PICTURES)}, got {pictures!r}")
+    if images not in IMAGES:
+        raise UserError(f"images: expected one of {', '.join(IMAGES)}, got {images!r}")
     place = sources.find(
         source,
         _forms,
         dataset="RAF-DB",
-        looked_for=f"EmoLabel/{LISTS[0]}, or folders train and test with folders 1 to 7",
+        expected=f"EmoLabel/{LISTS[0]}, or folders train and test with folders 1 to 7",
     )
     if place.form == LIST:
-        rows, notes = _listed(place, pictures), ()
-    elif pictures == "original":
-        raise UserError(f"{place.root} holds aligned pictures only; the original ones come with EmoLabel")
+        rows, notes = _listed(place, images), ()
+    elif images == "original":
+        raise UserError(f"{place.root} holds aligned images only; the original ones come with EmoLabel")
     else:
         rows, notes = _in_folders(place.root)
     rows_of = {split: sum(classes.values()) for split, classes in PUBLISHED.items()}
     return Annotations(
         "RAF-DB",
-        f"{place.form}, {pictures}",
+        f"{place.form}, {images}",
         place.root,
         place.files,
         emotions.SEVEN,
         rows,
         PUBLISHED,
         rows_of,
-        ("none",) if pictures == "aligned" else sources.PHOTOS,
+        ("none",) if images == "aligned" else sources.PHOTO_DETECTORS,
         notes,
     )
 
@@ -74,47 +74,47 @@ def _forms(folder: Path) -> Iterator[sources.Place]:
         yield sources.Place(FOLDERS, folder)
 
 
-def _listed(place: sources.Place, pictures: str) -> Callable[[], Iterator[FaceRecord]]:
+def _listed(place: sources.Place, images: str) -> Callable[[], Iterator[FaceRecord]]:
     path = place.files[0]
     if COMPOUND <= {line.split()[-1] for _, line in sources.lines(path)}:
         raise UserError(f"{path} is RAF-DB's list of the compound expressions (labels up to 11), not of the basic")
-    folder = sources.child(place.root, "Image", pictures)
+    folder = sources.child(place.root, "Image", images)
     if folder is None:
         there = [below.name for below in sources.subfolders(sources.child(place.root, "Image") or place.root)]
         raise UserError(
-            f"no pictures for {path}: expected the folder {place.root / 'Image' / pictures}, there were "
+            f"no images for {path}: expected the folder {place.root / 'Image' / images}, there were "
             f"the folders {sources.some(there) or 'none'}"
         )
-    ending = "_aligned" if pictures == "aligned" else ""
+    ending = "_aligned" if images == "aligned" else ""
     folder = folder.relative_to(place.root)
     return functools.partial(sources.from_lines, path, functools.partial(_line, folder, ending))
 
 
 def _line(folder: Path, ending: str, number: int, line: str) -> dict:
     words = line.split()
-    picture = Path(words[0])
-    match = NAME.fullmatch(picture.stem)
+    image = Path(words[0])
+    match = NAME.fullmatch(image.stem)
     if len(words) != 2 or not match:
         raise UserError(f"expected a line like `train_00001.jpg 5`, got {line.strip()[:60]!r}")
     return {
         "id": match[1],
         "split": match[2],
         "emotion": emotions.from_code("RAF-DB", words[1]),
-        "picture": (folder / f"{match[1]}{ending}{picture.suffix}").as_posix(),
+        "image": (folder / f"{match[1]}{ending}{image.suffix}").as_posix(),
     }
 
 
 def _in_folders(root: Path) -> tuple[Callable[[], Iterator[FaceRecord]], tuple[str, ...]]:
     folders = [folder for split in PUBLISHED if (folder := sources.child(root, split))]
-    files, notes = sources.only_pictures(path for folder in folders for path in records.pictures(folder))
+    files, notes = sources.only_images(path for folder in folders for path in records.image_files(folder))
     labels = {}
     for split in PUBLISHED:
         path = sources.child(root, f"{split}_labels.csv") or sources.child(root.parent, f"{split}_labels.csv")
         labels |= _csv_labels(path) if path else {}
     missing = sorted(labels.keys() - {path.name for path in files})
     if missing:
-        notes += (f"pictures that the csv names and that are not there: {len(missing):,} ({sources.some(missing)})",)
-    return functools.partial(sources.from_pictures, root, files, functools.partial(_picture, labels)), notes
+        notes += (f"images that the csv names and that are not there: {len(missing):,} ({sources.some(missing)})",)
+    return functools.partial(sources.from_images, root, files, functools.partial(_image, labels)), notes
 
 
 def _csv_labels(path: Path) -> dict[str, str]:
@@ -125,7 +125,7 @@ def _csv_labels(path: Path) -> dict[str, str]:
         return {row["image"]: row["label"] for row in rows}
 
 
-def _picture(labels: dict[str, str], path: PurePosixPath) -> dict:
+def _image(labels: dict[str, str], path: PurePosixPath) -> dict:
     match = NAME.fullmatch(path.stem)
     if not match or len(path.parts) != 3 or path.parts[0].casefold() != match[2]:
         raise UserError("expected a place like train/5/train_00001_aligned.jpg")

@@ -15,14 +15,14 @@ _ALIKE = "folders of one's own can look the same; such are prepared as `folder`"
 
 def find(source) -> Annotations:
     """SFEW in `source`: the folder that holds Train and Val, or one above it."""
-    place = sources.find(source, _forms, dataset="SFEW", looked_for="folders like Train/Angry and Val/Angry")
+    place = sources.find(source, _forms, dataset="SFEW", expected="folders like Train/Angry and Val/Angry")
     folders = [folder for name in SPLITS if (folder := sources.child(place.root, name))]
-    files, notes = sources.only_pictures(path for folder in folders for path in records.pictures(folder))
-    rows = functools.partial(sources.from_pictures, place.root, files, _picture)
+    files, notes = sources.only_images(path for folder in folders for path in records.image_files(folder))
+    rows = functools.partial(sources.from_images, place.root, files, _image)
     test = sources.child(place.root, "Test")
     if test:
-        unlabelled, _ = sources.only_pictures(records.pictures(test))
-        notes += (f"pictures of Test, left out because their labels are not public: {len(unlabelled):,}",)
+        unlabelled, _ = sources.only_images(records.image_files(test))
+        notes += (f"images of Test, left out because their labels are not public: {len(unlabelled):,}",)
     return Annotations(
         "SFEW",
         place.form,
@@ -31,7 +31,7 @@ def find(source) -> Annotations:
         emotions.SEVEN,
         rows,
         published_rows=PUBLISHED,
-        detectors=sources.PHOTOS,
+        detectors=sources.PHOTO_DETECTORS,
         notes=(*notes, _ALIKE),
     )
 
@@ -43,7 +43,7 @@ def _forms(folder: Path) -> Iterator[sources.Place]:
         yield sources.Place("a folder per split and emotion", folder)
 
 
-def _picture(path: PurePosixPath) -> dict:
+def _image(path: PurePosixPath) -> dict:
     if len(path.parts) != 3:
         raise UserError("expected a place like Train/Angry/name.png")
     split, emotion, _ = path.parts

@@ -107,7 +107,7 @@ def accuracy_curves(rows, names):
     """Accuracy after each glimpse with its 95 % interval; a run with one answer is a line across.
 
     Args:
-        rows: of `comparison.numbers.glimpse_accuracy_rows`; names: of the runs.
+        rows: of `comparison.score_tables.glimpse_accuracy_rows`; names: of the runs.
     """
     figure = Figure(figsize=(4.8, 3.1), layout="constrained")
     axes, look = figure.subplots(), styles(names)
@@ -147,7 +147,7 @@ def robustness_curves(rows, names):
     """Accuracy under a growing black square and under a growing turn with its 95 % interval.
 
     Args:
-        rows: of `studies.robustness.rows_of`, of one run or more; names: of all runs, for their colours.
+        rows: of `studies.robustness.table_rows`, of one run or more; names: of all runs, for their colours.
 
     Returns: Figure; a dotted line is the accuracy of always saying the most frequent class.
     """
@@ -161,13 +161,13 @@ def robustness_curves(rows, names):
             levels, values, low, high = ([row[key] for row in own] for key in ("level", "accuracy", "low", "high"))
             axes.fill_between(levels, low, high, color=colour, alpha=0.13, linewidth=0)
             axes.plot(levels, values, color=colour, marker=mark, linestyle=line, markersize=4.5, label=name)
-        for share in {row["most_frequent"] for row in rows}:
+        for share in {row["majority_accuracy"] for row in rows}:
             axes.axhline(share, color=MUTED, linewidth=0.9, linestyle=":", zorder=1)
     first, second = panels
     # below the line: a model that has learned anything is above it where nothing is covered
     first.annotate(
         "always the most frequent class",
-        (0.02, min(row["most_frequent"] for row in rows)),
+        (0.02, min(row["majority_accuracy"] for row in rows)),
         (0, -2),
         textcoords="offset points",
         xycoords=("axes fraction", "data"),
@@ -175,7 +175,7 @@ def robustness_curves(rows, names):
         fontsize=6.5,
         color=MUTED,
     )
-    first.set(xlabel="its side, share of the picture's", ylabel="accuracy", ylim=(0, 1))
+    first.set(xlabel="its side, share of the image's", ylabel="accuracy", ylim=(0, 1))
     first.set_title("Black square")
     second.set(xlabel="degrees, either way")
     second.set_title("Turn")
@@ -191,7 +191,7 @@ def glimpse_steps(rows, names, face):
     """Zoom, mean place and scatter of the windows by step.
 
     Args:
-        rows: of `comparison.looks.glimpse_rows`, those of all pictures; names: of all runs, for their colours.
+        rows: of `comparison.attention_tables.glimpse_rows`, those of all images; names: of all runs, for their colours.
         face: [H, W, C] in [0, 1], below the places.
 
     Returns: Figure of three panels: zoom (mean, sd as a band), the path of the mean places with the sd as bars, and the

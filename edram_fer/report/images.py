@@ -16,9 +16,9 @@ def embedded(path):
     """A figure's file as {"uri": data address, "width": CSS pixels at which its letters are as large as the page's
     small print}.
 
-    Pictures are stored as WebP: a tenth of the bytes of a PNG, and no visible loss.
+    Images are stored as WebP: a tenth of the bytes of a PNG, and no visible loss.
 
-    Raises ValueError for a file that is no picture.
+    Raises ValueError for a file that is no image.
     """
     content = path.read_bytes()
     if path.suffix == ".svg":
@@ -26,16 +26,16 @@ def embedded(path):
         inches = float(points[1]) / 72 if points else 6
         return {"uri": _address("svg+xml", content), "width": round(inches * PIXELS_PER_INCH)}
     try:
-        picture = Image.open(path).convert("RGB")
+        image = Image.open(path).convert("RGB")
     except OSError as error:
-        raise UserError(f"{path} is not a readable picture: {error}") from error
-    return {"uri": webp(picture), "width": round(picture.width / DPI * PIXELS_PER_INCH)}
+        raise UserError(f"{path} is not a readable image: {error}") from error
+    return {"uri": webp(image), "width": round(image.width / DPI * PIXELS_PER_INCH)}
 
 
-def webp(picture, quality=90):
-    """A PIL picture as a data address."""
+def webp(image, quality=90):
+    """A PIL image as a data address."""
     packed = io.BytesIO()
-    picture.save(packed, "WEBP", quality=quality)
+    image.save(packed, "WEBP", quality=quality)
     return _address("webp", packed.getvalue())
 
 

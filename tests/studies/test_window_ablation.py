@@ -5,8 +5,8 @@ import pytest
 
 from edram_fer import attention, files, models
 from edram_fer.attention.alternatives import KINDS, alternative
-from edram_fer.figures.looking import looking as draw
-from edram_fer.studies import looking
+from edram_fer.figures.window_ablation import window_ablation as draw
+from edram_fer.studies import window_ablation
 
 
 def windows(count=200, steps=3, seed=0):
@@ -30,40 +30,40 @@ def test_alternatives_keep_what_they_say():
     assert (alternative("random", own, 4) != made["random"]).any()
 
 
-def test_a_window_larger_than_the_picture_stays_in_the_middle():
+def test_a_window_larger_than_the_image_stays_in_the_middle():
     large = np.array([[[[1.2, 0, 0.5], [0, 0.5, 0.5]]]])
     x, y = alternative("random", large)[0, 0, :, 2]
     assert x == 0 and abs(y) <= 0.5
 
 
 def test_bad_arguments_are_named():
-    with pytest.raises(ValueError, match="expected one of mean, shuffled, random, whole, got 'own'"):
-        alternative("own", windows())
-    with pytest.raises(ValueError, match="at least 2 pictures, got 1"):
+    with pytest.raises(ValueError, match="expected one of mean, shuffled, random, whole, got 'model'"):
+        alternative("model", windows())
+    with pytest.raises(ValueError, match="at least 2 images, got 1"):
         alternative("shuffled", windows(1))
 
 
 def test_differences_are_paired():
     rng = np.random.default_rng(1)
     hard = rng.random(400)
-    right = {"own": (hard < 0.7).astype(float), "mean": (hard < 0.6).astype(float)}  # never right alone
-    found = looking.compared(right)
-    gap = found["contrasts"]["own - mean"]
-    assert gap["value"] == pytest.approx(right["own"].mean() - right["mean"].mean())
+    right = {"model": (hard < 0.7).astype(float), "mean": (hard < 0.6).astype(float)}  # never right alone
+    found = window_ablation.compared(right)
+    gap = found["contrasts"]["model - mean"]
+    assert gap["value"] == pytest.approx(right["model"].mean() - right["mean"].mean())
     sd = np.sqrt(gap["value"] * (1 - gap["value"]) / 400)  # of a paired difference that is 0 or 1
     np.testing.assert_allclose(gap["interval"], gap["value"] + np.array([-1.96, 1.96]) * sd, atol=0.012)
-    assert list(found["contrasts"]) == ["own - mean"]
-    low, high = found["accuracy"]["own"]["interval"]
+    assert list(found["contrasts"]) == ["model - mean"]
+    low, high = found["accuracy"]["model"]["interval"]
     assert high - low > gap["interval"][1] - gap["interval"][0]  # unpaired it would be wider than either
     assert len(draw(found).axes[0].get_yticklabels()) == 2
 
 
 def test_a_run_is_asked(trained):
-    result = looking.look(trained.run, split="test", draws=2)
-    assert list(result["accuracy"]) == ["own", *KINDS]
-    assert result == files.read_json(trained.run / looking.FILE)
-    assert (trained.run / "figures" / looking.FIGURE).stat().st_size > 1000
-    assert result["pictures"] == 21  # of 24, three of contempt, which the model does not know
+    result = window_ablation.ablate_windows(trained.run, split="test", draws=2)
+    assert list(result["accuracy"]) == ["model", *KINDS]
+    assert result == files.read_json(trained.run / window_ablation.FILE)
+    assert (trained.run / "figures" / window_ablation.FIGURE).stat().st_size > 1000
+    assert result["images"] == 21  # of 24, three of contempt, which the model does not know
 
 
 def test_windows_given_in_place_of_those_that_were_cut():

@@ -7,7 +7,7 @@ from edram_fer import intervals
 from edram_fer.attention import early_exit
 from edram_fer.evaluation import scores
 from edram_fer.files import read_json
-from edram_fer.studies import looking, robustness
+from edram_fer.studies import robustness, window_ablation
 
 HEADLINE = ("accuracy", "mean_class_accuracy", "macro_f1")
 
@@ -18,11 +18,11 @@ def score_rows(runs):
     for run in runs.runs:
         row = {
             "run": run.name,
-            "model": run.about["model"],
-            "parameters": run.about.get("parameters"),
-            "operations": run.about.get("operations"),
-            "seconds_per_picture": run.about.get("seconds_per_picture"),
-            "pictures": run.scores["pictures"],
+            "model": run.info["model"],
+            "parameters": run.info.get("parameters"),
+            "operations": run.info.get("operations"),
+            "seconds_per_image": run.info.get("seconds_per_image"),
+            "images": run.scores["images"],
         }
         for name in HEADLINE:
             row[name] = run.scores[name]
@@ -42,7 +42,7 @@ def split_rows(runs):
     rows = []
     for run in runs.runs:
         for split, told in run.evaluated.metrics["splits"].items():
-            row = {"run": run.name, "split": split, "pictures": told["pictures"]}
+            row = {"run": run.name, "split": split, "images": told["images"]}
             for name in HEADLINE:
                 ends = ("low", "high") if name == "accuracy" else (f"{name}_low", f"{name}_high")
                 row[name] = told[name]
@@ -52,14 +52,14 @@ def split_rows(runs):
 
 
 def pair_rows(runs, *, repeats=1000, seed=0):
-    """A row for each run but the first: how it differs from the first on the same pictures.
+    """A row for each run but the first: how it differs from the first on the same images.
 
     McNemar's exact two-sided test of the accuracies (`scores.compare`), and paired bootstraps, 95 %, of the differences
     of all three headline scores; by subject where subjects are known.
     """
     number = {name: index for index, name in enumerate(runs.emotions)}
     truth = np.array([number[name] for name in runs.truth])
-    said = [np.array([number[name] for name in run.found["prediction"]]) for run in runs.runs]
+    said = [np.array([number[name] for name in run.predictions["prediction"]]) for run in runs.runs]
     options = {"subjects": runs.subjects, "repeats": repeats, "seed": seed}
 
     def headline(predicted, rows):
@@ -73,9 +73,13 @@ def pair_rows(runs, *, repeats=1000, seed=0):
             return {name: own[name] - first[name] for name in HEADLINE}
 
         ends, whole = intervals.bootstrap(gain, len(truth), **options), gain(np.arange(len(truth)))
-        found = scores.compare(run.right, runs.runs[0].right, subjects=runs.subjects, repeats=1, seed=seed)
+        found = scores.compare(run.correct, runs.runs[0].correct, subjects=runs.subjects, repeats=1, seed=seed)
         row = {"run": run.name, "first": runs.runs[0].name}
-        row |= {"only_this_right": found["only_a"], "only_the_first_right": found["only_b"], "mcnemar_p": found["p"]}
+        row |= {
+            "only_this_correct": found["only_a"],
+            "only_reference_correct": found["only_b"],
+            "mcnemar_p": found["p"],
+        }
         for name in HEADLINE:
             row[f"{name}_difference"] = whole[name]
             row[f"{name}_low"], row[f"{name}_high"] = ends[name].tolist()
@@ -84,12 +88,12 @@ def pair_rows(runs, *, repeats=1000, seed=0):
 
 
 def recall_rows(runs):
-    """A row for each run and emotion: recall with its 95 % interval (Wilson's), precision, F1 and pictures."""
+    """A row for each run and emotion: recall with its 95 % interval (Wilson's), precision, F1 and images."""
     rows = []
     for run in runs.runs:
         for emotion in runs.present:
             own = run.scores["per_class"][emotion]
-            right = int((run.right & (runs.truth == emotion)).sum())
+            right = int((run.correct & (runs.truth == emotion)).sum())
             ends = binomtest(right, own["support"]).proportion_ci(method="wilson")
             rows.append({"run": run.name, "emotion": emotion, **own, "recall_low": ends.low, "recall_high": ends.high})
     return rows
@@ -111,7 +115,7 @@ def early_exits(runs, *, repeats=1000, seed=0):
     truth = np.array([number[name] for name in runs.truth])
     options = {"subjects": runs.subjects, "repeats": repeats, "seed": seed}
     recurrent = [run for run in runs.runs if run.recurrent]
-    return {run.name: early_exit.curve(truth, run.found["probabilities"], **options) for run in recurrent}
+    return {run.name: early_exit.curve(truth, run.predictions["probabilities"], **options) for run in recurrent}
 
 
 def early_exit_rows(curves):
@@ -125,11 +129,11 @@ def early_exit_rows(curves):
     return rows
 
 
-def looking_rows(runs):
+def window_ablation_rows(runs):
     """A row for each accuracy and contrast of the runs that were asked, on this split, whether looking matters."""
     rows = []
     for run in runs.runs:
-        told = _asked(run, looking.FILE, runs.split)
+        told = _asked(run, window_ablation.FILE, runs.split)
         for kind in ("accuracy", "contrasts"):
             for name, found in told.get(kind, {}).items():
                 low, high = found["interval"]
@@ -139,9 +143,9 @@ def looking_rows(runs):
 
 
 def robustness_rows(runs):
-    """`studies.robustness.rows_of` of each run that was asked, on this split, about changed pictures."""
+    """`studies.robustness.table_rows` of each run that was asked, on this split, about changed images."""
     asked = {run.name: _asked(run, robustness.FILE, runs.split) for run in runs.runs}
-    return [row for name, told in asked.items() if told for row in robustness.rows_of(told, name)]
+    return [row for name, told in asked.items() if told for row in robustness.table_rows(told, name)]
 
 
 def setting_rows(runs):

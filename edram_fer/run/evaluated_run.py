@@ -1,4 +1,4 @@
-"""An evaluated run, read back: its numbers, the predictions of each split, and the pictures that they are about."""
+"""An evaluated run, read back: its numbers, the predictions of each split, and the images that they are about."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from edram_fer.errors import MissingFileError, UserError
 from edram_fer.run import layout, predictions
 
 
-class Evaluated:
+class EvaluatedRun:
     """A run folder after evaluation.
 
     Args:
@@ -41,29 +41,29 @@ class Evaluated:
 
     def table(self, split):
         """The rows of a split, as `edram_fer.run.predictions` makes them."""
-        return predictions.of_split(self.rows, split)
+        return predictions.select_split(self.rows, split)
 
     def predictions(self, split):
         """The rows of a split as `predictions.unpack` gives them."""
         return predictions.unpack(self.table(split))
 
     def average(self, split):
-        """Of what a split's predictions are averages, a phrase, or None: their windows are those of the pictures."""
+        """Of what a split's predictions are averages, a phrase, or None: their windows are those of the images."""
         return self._plain(split)[1]
 
     def data_split(self, split):
-        """The data set's split that a split's pictures come from."""
+        """The data set's split that a split's images come from."""
         return self._plain(split)[0]
 
-    def pictures(self, split, *, data=None, data_dir=None):
-        """The features of a split's pictures, in the order of its rows.
+    def features(self, split, *, data=None, data_dir=None):
+        """The features of a split's images, in the order of its rows.
 
         Args:
             data, data_dir: as in `evaluation.evaluate`; None: what was evaluated, where it lay for training.
 
         Returns: dict of arrays as `edram_fer.data.arrays` gives it.
 
-        Raises ValueError where the data set does not hold the pictures that were evaluated.
+        Raises ValueError where the data set does not hold the images that were evaluated.
         """
         source, data_dir = layout.data_of(self.folder, data or self.metrics["run"]["data"], data_dir)
         part = self.data_split(split)
@@ -75,7 +75,7 @@ class Evaluated:
         wanted = self.table(split)["id"].to_pylist()
         if strange := [name for name in wanted if name not in place]:
             raise UserError(
-                f"{self.folder}, split {split}: {len(strange)} of {len(wanted)} pictures, such as {strange[0]!r}, are "
+                f"{self.folder}, split {split}: {len(strange)} of {len(wanted)} images, such as {strange[0]!r}, are "
                 f"not in split {part} of {source}: it is not the data set that was evaluated"
             )
         rows = np.array([place[name] for name in wanted])
@@ -93,9 +93,9 @@ class Evaluated:
     def _check(self, split):
         try:
             rows, told = self.table(split), self.metrics["splits"][split]
-            expected = told["pictures"] + sum(told["left_out"].values())
+            expected = told["images"] + sum(told["excluded"].values())
             if len(rows) != expected:
-                raise UserError(f"{len(rows)} predictions, but metrics of {expected} pictures")
+                raise UserError(f"{len(rows)} predictions, but metrics of {expected} images")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{self.folder}, split {split}: metrics.json and predictions.parquet do not belong together, or one is "

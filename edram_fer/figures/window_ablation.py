@@ -6,20 +6,20 @@ from matplotlib.ticker import PercentFormatter
 from edram_fer.figures.style import BLUE, INK, MUTED, styled
 
 NAMES = {
-    "own": "its own windows",
+    "model": "its own windows",
     "mean": "mean windows, the same for all",
-    "shuffled": "those of another picture",
+    "shuffled": "those of another image",
     "random": "random places, own size",
-    "whole": "the whole picture",
+    "whole": "the whole image",
 }
 
 
 @styled
-def looking(result):
+def window_ablation(result):
     """Draw a row for each kind of windows, with the 95 % interval, and the gap to the own windows.
 
     Args:
-        result: what `edram_fer.studies.looking.compared` gives.
+        result: what `edram_fer.studies.window_ablation.compared` gives.
 
     Returns: Figure.
     """
@@ -27,13 +27,13 @@ def looking(result):
     figure = Figure(figsize=(5.2, 0.32 * len(accuracy) + 0.75), layout="constrained")
     axes = figure.subplots()
     for row, (kind, found) in enumerate(accuracy.items()):
-        colour = BLUE if kind == "own" else MUTED
+        colour = BLUE if kind == "model" else MUTED
         axes.hlines(row, *found["interval"], color=colour, linewidth=3, alpha=0.45)
         axes.plot(found["value"], row, "o", color=colour, markersize=5)
-        gap = found["value"] - accuracy["own"]["value"]
-        text = f"{found['value']:.1%}" + (f"  ({100 * gap:+.1f})" if kind != "own" else "")
+        gap = found["value"] - accuracy["model"]["value"]
+        text = f"{found['value']:.1%}" + (f"  ({100 * gap:+.1f})" if kind != "model" else "")
         axes.annotate(text, (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=7.5, color=INK)
-    axes.axvline(accuracy["own"]["value"], color=BLUE, linewidth=0.8, linestyle=":", zorder=0)
+    axes.axvline(accuracy["model"]["value"], color=BLUE, linewidth=0.8, linestyle=":", zorder=0)
     axes.set_yticks(range(len(accuracy)), [NAMES.get(kind, kind) for kind in accuracy])
     axes.set(ylim=(len(accuracy) - 0.5, -0.5), xlabel="accuracy")
     axes.grid(axis="y", visible=False)

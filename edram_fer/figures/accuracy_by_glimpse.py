@@ -26,10 +26,10 @@ def accuracy_by_glimpse(accuracy, interval=None, recalls=None):
     if interval is not None:
         axes.fill_between(steps, *np.transpose(interval), color=BLUE, alpha=0.2, linewidth=0)
     axes.plot(steps, accuracy, color=BLUE, linewidth=2.2, marker="o", markersize=4)
-    ends = {**{name: values[-1] for name, values in (recalls or {}).items()}, "all pictures": accuracy[-1]}
+    ends = {**{name: values[-1] for name, values in (recalls or {}).items()}, "all images": accuracy[-1]}
     low, high = axes.get_ylim()
     for name, (value, y) in _apart(ends, (high - low) * 0.05).items():
-        mark = {"color": BLUE, "fontweight": "bold"} if name == "all pictures" else {"color": INK}
+        mark = {"color": BLUE, "fontweight": "bold"} if name == "all images" else {"color": INK}
         axes.annotate(
             f"{name} {value:.0%}",
             (steps[-1], y),

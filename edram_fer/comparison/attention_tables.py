@@ -12,18 +12,18 @@ ALL = "all"
 
 
 def maps(runs, shape):
-    """Share of the pictures in which each pixel lies inside the window, as `attention.maps.shares` makes it.
+    """Share of the images in which each pixel lies inside the window, as `attention.maps.shares` makes it.
 
     Args:
-        runs: Runs; shape: (H, W) of the pictures.
+        runs: Runs; shape: (H, W) of the images.
 
     Returns: {run: {emotion or "all": [steps + 1, H, W]}}, the last map that of all steps together; [1, H, W] of a run
     that is not recurrent. Runs without windows of their own are left out.
     """
     found = {}
     for run in runs.runs:
-        if run.looks:
-            windows, weights, by_step = run.found["windows"], run.found["weights"], run.recurrent
+        if run.has_windows:
+            windows, weights, by_step = run.predictions["windows"], run.predictions["weights"], run.recurrent
             rows = {name: runs.truth == name for name in runs.present}
             each = {name: shares(windows[row], weights[row], shape, by_step) for name, row in rows.items()}
             sizes = [row.sum() for row in rows.values()]
@@ -65,19 +65,19 @@ def glimpse_rows(runs):
     """A row for each run, emotion (and all) and step: mean place, zoom and scatter of the windows.
 
     within, between: variances of the centres, the mean of x and y, inside the emotions and between their means (only
-    of all pictures); spread: the root of their sum, in [-1, 1].
+    of all images); spread: the root of their sum, in [-1, 1].
     """
     rows = []
     for run in runs.runs:
-        windows = run.found["windows"] if run.recurrent else run.found["windows"][:, :1]
-        if not run.looks or not run.recurrent and run.found["windows"].shape[1] > 1:
+        windows = run.predictions["windows"] if run.recurrent else run.predictions["windows"][:, :1]
+        if not run.has_windows or not run.recurrent and run.predictions["windows"].shape[1] > 1:
             continue  # several windows at once have no order
         spread = attention.spread(windows, runs.truth)
         for group in (ALL, *runs.present):
             chosen = windows if group == ALL else windows[runs.truth == group]
             told = attention.glimpse_statistics(chosen)
             for step in range(windows.shape[1]):
-                row = {"run": run.name, "emotion": group, "glimpse": step + 1, "pictures": len(chosen)}
+                row = {"run": run.name, "emotion": group, "glimpse": step + 1, "images": len(chosen)}
                 row |= {key: told[f"{key}_{step + 1}"] for key in ("x", "y", "zoom")}
                 row |= {f"{key}_sd": told[f"{key}_{step + 1}_sd"] for key in ("x", "y", "zoom")}
                 for key in ("within", "between"):
@@ -92,11 +92,13 @@ def region_shares(runs, points, shape, *, repeats=1000, seed=0):
 
     Args:
         points: landmarks [n, 68, 2] in pixels, nan where unknown, or None: then there is nothing to tell.
-        shape: (H, W) of the pictures.
+        shape: (H, W) of the images.
     """
-    looking = [] if points is None else [run for run in runs.runs if run.looks]
+    attending = [] if points is None else [run for run in runs.runs if run.has_windows]
     options = {"repeats": repeats, "seed": seed}
-    return {run.name: regions.of_predictions(run.found, points, shape, runs.present, **options) for run in looking}
+    return {
+        run.name: regions.of_predictions(run.predictions, points, shape, runs.present, **options) for run in attending
+    }
 
 
 def region_rows(found):
@@ -111,5 +113,5 @@ def region_rows(found):
             for key in ("share", "preference"):
                 low, high = told[f"{key}_interval"][g, s, r]
                 row |= {key: told[key][g, s, r], f"{key}_low": low, f"{key}_high": high}
-            rows.append(row | {"faces": told["pictures"][g]})
+            rows.append(row | {"faces": told["images"][g]})
     return rows
