@@ -16,7 +16,7 @@ from edram_fer.preprocessing.emotions import EIGHT, NON_EMOTIONS
 
 OK = "ok"
 UNKNOWN_AFFECT = -2.0
-LANDMARKS = 68
+LANDMARK_COUNT = 68
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -160,7 +160,7 @@ def compare_paths(paths, fixations, shape, *, repeats=1000, seed=0):
     return {name: _summary(rows, repeats, seed) for name, rows in found.items()}
 
 
-def of_predictions(found, read, shape, sigma=None, *, landmarks=None, repeats=1000, seed=0):
+def compare_with_fixations(found, read, shape, sigma=None, *, landmarks=None, repeats=1000, seed=0):
     """What a model said of images, compared with people.
 
     Args:

@@ -8,7 +8,7 @@ from edram_fer.intervals import bootstrap
 THRESHOLDS = np.append(np.linspace(0, 1, 101), np.inf)  # 0: always after the first glimpse; inf: never early
 
 
-def of_predictions(predictions, **options):
+def curve_from_predictions(predictions, **options):
     """`curve` of a split's predictions, over the rows whose true emotion the model knows.
 
     Args:

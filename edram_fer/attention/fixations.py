@@ -43,7 +43,7 @@ class Fixations:
     def __len__(self):
         return len(self.points)
 
-    def of(self, image):
+    def on_image(self, image):
         """All fixations on an image, [n, 2]."""
         return self.points[self.image == image]
 

@@ -20,14 +20,14 @@ from edram_fer.attention.windows import coverage
 from edram_fer.errors import UserError
 from edram_fer.intervals import bootstrap
 
-LANDMARKS = {
+REGION_LANDMARKS = {
     "left eye": [*range(17, 22), *range(36, 42)],
     "right eye": [*range(22, 27), *range(42, 48)],
     "nose": [*range(27, 36)],
     "mouth": [*range(48, 60)],
 }
-REGIONS = (*LANDMARKS, "rest")
-REST = len(LANDMARKS)
+REGIONS = (*REGION_LANDMARKS, "rest")
+REST = len(REGION_LANDMARKS)
 MISSING = 255  # in label maps, all over a face without landmarks
 MARGIN = 0.15  # around the landmarks of a region, in distances between the eyes
 _CELL = 0.01  # side of a cell of the template's map, in the same unit
@@ -130,7 +130,7 @@ def region_shares(mass, area, groups, order, *, subjects=None, repeats=1000, see
     }
 
 
-def of_predictions(found, landmarks, shape, emotions, **options):
+def shares_from_predictions(found, landmarks, shape, emotions, **options):
     """`region_shares` of all images of these true emotions together, and of each emotion.
 
     Args:
@@ -170,12 +170,12 @@ def _template_map(template, margin):
     """Region of each cell of a grid over the template (float64 [68, 2] as bytes), uint8 [h, w], and the place (x, y)
     of its first cell."""
     template = np.frombuffer(template).reshape(68, 2)
-    inner = template[np.concatenate(list(LANDMARKS.values()))]
+    inner = template[np.concatenate(list(REGION_LANDMARKS.values()))]
     low, high = inner.min(axis=0) - margin - _CELL, inner.max(axis=0) + margin + _CELL
     x, y = (np.arange(low[axis], high[axis] + _CELL, _CELL) for axis in (0, 1))
     cells = np.stack(np.meshgrid(x, y), axis=-1)
     distances = []
-    for chosen in LANDMARKS.values():
+    for chosen in REGION_LANDMARKS.values():
         sides = ConvexHull(template[chosen]).equations
         outside = (cells @ sides[:, :2].T + sides[:, 2] > 0).any(axis=-1)
         distances.append(distance_transform_edt(outside, sampling=_CELL))

@@ -85,7 +85,7 @@ def human_agreement_rows(runs, read, shape, *, landmarks=None, repeats=1000, see
 
     Args:
         runs: Runs; read: `attention.fixations.Fixations` on their images of `shape` (H, W).
-        landmarks, repeats, seed: as of `baselines.of_predictions`.
+        landmarks, repeats, seed: as of `baselines.compare_with_fixations`.
 
     Returns: rows with "of" (model, shuffled, centre, landmarks, ceiling), mean, low, high, images, and
     outside_image, the number of images that the run's windows miss.
@@ -95,7 +95,7 @@ def human_agreement_rows(runs, read, shape, *, landmarks=None, repeats=1000, see
     rows = []
     for run in (run for run in runs.runs if run.has_windows):
         try:
-            found = baselines.of_predictions(
+            found = baselines.compare_with_fixations(
                 run.predictions, read, shape, landmarks=landmarks, repeats=repeats, seed=seed
             )
         except ValueError as error:

@@ -88,7 +88,7 @@ def glimpse_rows(runs):
 
 
 def region_shares(runs, points, shape, *, repeats=1000, seed=0):
-    """{run: what `attention.regions.of_predictions` gives} of those that look.
+    """{run: what `attention.regions.shares_from_predictions` gives} of those that look.
 
     Args:
         points: landmarks [n, 68, 2] in pixels, nan where unknown, or None: then there is nothing to tell.
@@ -97,7 +97,8 @@ def region_shares(runs, points, shape, *, repeats=1000, seed=0):
     attending = [] if points is None else [run for run in runs.runs if run.has_windows]
     options = {"repeats": repeats, "seed": seed}
     return {
-        run.name: regions.of_predictions(run.predictions, points, shape, runs.present, **options) for run in attending
+        run.name: regions.shares_from_predictions(run.predictions, points, shape, runs.present, **options)
+        for run in attending
     }
 
 

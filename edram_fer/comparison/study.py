@@ -59,7 +59,7 @@ def study(runs, features, *, find_landmarks=False, fixations=None, outside="rais
     shape, chosen = images.shape[1:3], agreement_tables.samples(runs, seed=seed)
     points, note = None, "No run has windows of its own."
     if any(run.has_windows for run in runs.runs):
-        points, note = face_landmarks.of(features, find=find_landmarks)
+        points, note = face_landmarks.get_landmarks(features, find=find_landmarks)
     people = (
         None
         if fixations is None

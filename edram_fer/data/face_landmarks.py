@@ -6,7 +6,7 @@ from tqdm.auto import tqdm
 SMALLEST = 160  # pixels: dlib's detector misses faces below 80, and a crop holds little beside the face
 
 
-def of(features, *, find=False, known=None):
+def get_landmarks(features, *, find=False, known=None):
     """Landmarks of images.
 
     Args:

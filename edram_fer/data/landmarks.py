@@ -5,7 +5,7 @@ import logging
 import numpy as np
 from keras import ops
 
-from edram_fer.attention.regions import LANDMARKS
+from edram_fer.attention.regions import REGION_LANDMARKS
 from edram_fer.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ MIRRORED = (
 
 
 FREE = "free"
-REGIONS = {**LANDMARKS, "eyes": [*LANDMARKS["left eye"], *LANDMARKS["right eye"]]}
+GUIDE_TARGETS = {**REGION_LANDMARKS, "eyes": [*REGION_LANDMARKS["left eye"], *REGION_LANDMARKS["right eye"]]}
 
 
 def check(landmarks, where):
@@ -51,7 +51,7 @@ def places(landmarks, guide, size):
 
     Args:
         landmarks: float32 [B, 68, 2] = (x, y) in pixels, nan where unknown.
-        guide: for each of N glimpses a name of REGIONS, or FREE.
+        guide: for each of N glimpses a name of GUIDE_TARGETS, or FREE.
         size: (H, W) of the images.
 
     Returns: float32 [B, N, 2] = (x, y) in [-1, 1] (align corners), nan where a glimpse is free or a landmark unknown.
@@ -59,7 +59,9 @@ def places(landmarks, guide, size):
     half = np.array([size[1] - 1, size[0] - 1], "float32") / 2
     nowhere = ops.full_like(landmarks[:, 0], np.nan)
     found = [
-        nowhere if name == FREE else ops.mean(ops.take(landmarks, np.array(REGIONS[name]), axis=1), axis=1) / half - 1
+        nowhere
+        if name == FREE
+        else ops.mean(ops.take(landmarks, np.array(GUIDE_TARGETS[name]), axis=1), axis=1) / half - 1
         for name in guide
     ]
     return ops.stack(found, axis=1)

@@ -80,7 +80,7 @@ def write_arrays(source, path, *, data_dir=None, find_landmarks=False):
 
     Returns: `describe(source)`.
 
-    Raises ValueError for another suffix, and as `face_landmarks.of`.
+    Raises ValueError for another suffix, and as `face_landmarks.get_landmarks`.
     """
     path, description = Path(path), describe(source, data_dir=data_dir)
     if path.suffix != ".npz":
@@ -90,7 +90,7 @@ def write_arrays(source, path, *, data_dir=None, find_landmarks=False):
     for split in description["splits"]:
         features = arrays(source, split, data_dir=data_dir)
         if find_landmarks:
-            features["landmarks"] = face_landmarks.of(features, find=True)[0].astype("float32")
+            features["landmarks"] = face_landmarks.get_landmarks(features, find=True)[0].astype("float32")
         for feature, values in features.items():
             content[f"{split}/{feature}"] = values.astype("U") if values.dtype == object else values
     with files.replace(path) as temporary:

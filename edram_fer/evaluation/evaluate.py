@@ -47,7 +47,7 @@ def evaluate(run, *, splits=("test",), data=None, data_dir=None, batch_size=128,
     run, begin = Path(run), time.monotonic()
     splits = (splits,) if isinstance(splits, str) else tuple(splits)
     recipe = files.read_json(run / layout.RECIPE)
-    source, data_dir = layout.data_of(run, data, data_dir)
+    source, data_dir = layout.run_data(run, data, data_dir)
     model, names = checkpoints.load(run), prepared.emotions(source, data_dir=data_dir)
     tables = []
     for split in splits:

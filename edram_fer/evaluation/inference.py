@@ -86,7 +86,7 @@ def labelled(run, model, split, *, data=None, data_dir=None):
 
     Raises ValueError where there is no such image.
     """
-    source, data_dir = layout.data_of(run, data, data_dir)
+    source, data_dir = layout.run_data(run, data, data_dir)
     images, names = prepared.arrays(source, split, data_dir=data_dir), prepared.emotions(source, data_dir=data_dir)
     order = [model.emotions.index(name) if name in model.emotions else -1 for name in names]
     labels = np.array([order[label] if label >= 0 else -1 for label in images["emotion"]], int)

@@ -33,7 +33,7 @@ def agreement(result):
     """A panel for each measure that is defined, a dot with its 95 % interval for the model and each of its baselines.
 
     Args:
-        result: what `edram_fer.attention.baselines.of_predictions` gives.
+        result: what `edram_fer.attention.baselines.compare_with_fixations` gives.
 
     Returns: Figure.
     """

@@ -32,7 +32,7 @@ def draw(run, load_features=None, *, find_landmarks=False, pdf=False):
     """Draw the figures of a run folder: those of each split into figures/SPLIT/, the others into figures/.
 
     An average over views ("<split>_flip", "<split>_ten_crop") has the windows of the images themselves: only what its
-    numbers say is drawn. What the regions of the face get is also written to regions.json.
+    numbers say is drawn. What the regions of the face get is also written to region_shares.json.
 
     Args:
         run: the run folder, evaluated.
@@ -77,7 +77,7 @@ def draw(run, load_features=None, *, find_landmarks=False, pdf=False):
         drawn, told[split] = _of_regions(found, features, emotions, find_landmarks, known)
         keep(folder, drawn)
     if told:
-        files.write_json(run.folder / layout.REGIONS, files.plain(told))
+        files.write_json(run.folder / layout.REGION_SHARES, files.plain(told))
     return written
 
 
@@ -103,7 +103,7 @@ def _of_numbers(found, scores):
         drawn["accuracy_by_glimpse.svg"] = accuracy_by_glimpse(
             accuracy, scores["intervals"]["accuracy_after_glimpse"], recalls
         )
-        drawn["early_exit.svg"] = early_exit(exits.of_predictions(found))
+        drawn["early_exit.svg"] = early_exit(exits.curve_from_predictions(found))
     return drawn
 
 
@@ -189,14 +189,14 @@ def _mean_paths(found, images, emotions, seed=0):
 
 
 def _of_regions(found, features, emotions, find, known):
-    """Figures of the regions of the face, and what regions.json tells of them."""
+    """Figures of the regions of the face, and what region_shares.json tells of them."""
     if not attention.has_windows(found["windows"]):
         return {}, {"note": "The model has no windows of its own: it looks at the whole of every image."}
-    points, note = face_landmarks.of(features, find=find, known=known)
+    points, note = face_landmarks.get_landmarks(features, find=find, known=known)
     if points is None:
         return {}, {"note": note}
     shape = np.shape(features["image"])[1:3]
-    shares = regions.of_predictions(found, points, shape, emotions)
+    shares = regions.shares_from_predictions(found, points, shape, emotions)
     drawn = {}
     if shares["images"].any():
         drawn["region_preference.svg"] = region_preference(shares)

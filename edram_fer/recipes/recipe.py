@@ -7,7 +7,7 @@ import pkgutil
 
 from edram_fer import models, recipes
 from edram_fer.data.augment import Augmentation
-from edram_fer.data.landmarks import FREE, REGIONS
+from edram_fer.data.landmarks import FREE, GUIDE_TARGETS
 from edram_fer.errors import UserError
 from edram_fer.preprocessing.emotions import EIGHT, SEVEN
 from edram_fer.recipes.settings import parse_value
@@ -62,7 +62,7 @@ class Recipe:
         emotion_weight, affect_weight, location_weight, region_weight: of the losses, where the model has their output.
             The margin of the region-biased loss is RAN's option `margin`.
         guide: for each glimpse of EDRAM the part of the face that it is guided to by the landmarks of the training
-            faces, a name of data.landmarks.REGIONS, or "free"; (): all are free. See losses.GuideLoss.
+            faces, a name of data.landmarks.GUIDE_TARGETS, or "free"; (): all are free. See losses.GuideLoss.
         guide_weight: of that loss.
         zoom_target: of the location loss, min(zoom_target, zoom limit) in mode "squash".
         augmentation: see augment.Augmentation.
@@ -158,7 +158,7 @@ class Recipe:
     def _check_guide(self):
         guide = (self.guide,) if isinstance(self.guide, str) else tuple(self.guide)
         object.__setattr__(self, "guide", guide)
-        known = (FREE, *REGIONS)
+        known = (FREE, *GUIDE_TARGETS)
         if any(name not in known for name in guide):
             raise UserError(f"guide: expected a name of {', '.join(known)} for each glimpse, got {guide!r}")
         if guide and self.options.get("first_glimpse") == "whole" and guide[0] != FREE:

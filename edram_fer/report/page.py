@@ -43,7 +43,7 @@ def write(run):
 
 
 def _context(run):
-    regions = _optional(run.folder / layout.REGIONS)
+    regions = _optional(run.folder / layout.REGION_SHARES)
     return {
         "run": run.metrics["run"],
         "folder": str(run.folder),

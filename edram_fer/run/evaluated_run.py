@@ -65,7 +65,7 @@ class EvaluatedRun:
 
         Raises ValueError where the data set does not hold the images that were evaluated.
         """
-        source, data_dir = layout.data_of(self.folder, data or self.metrics["run"]["data"], data_dir)
+        source, data_dir = layout.run_data(self.folder, data or self.metrics["run"]["data"], data_dir)
         part = self.data_split(split)
         key = (source, part, data_dir)
         if key not in self._features:

@@ -7,7 +7,7 @@ from edram_fer.errors import UserError
 
 RECIPE, ENVIRONMENT, HISTORY = "recipe.json", "environment.json", "history.csv"
 CHECKPOINTS, LATEST, MODEL, TENSORBOARD = "checkpoints", "checkpoints/latest.npz", "model.keras", "tensorboard"
-PREDICTIONS, METRICS, REGIONS = "predictions.parquet", "metrics.json", "regions.json"
+PREDICTIONS, METRICS, REGION_SHARES = "predictions.parquet", "metrics.json", "region_shares.json"
 FIGURES, REPORT = "figures", "report.html"
 
 # The figures of a run by name: those of each split lie in figures/SPLIT/, the others in figures/.
@@ -35,7 +35,7 @@ def read_metrics(path):
     return metrics
 
 
-def data_of(run, data=None, data_dir=None):
+def run_data(run, data=None, data_dir=None):
     """The data set of a run and the folder in which it lies.
 
     Args:
@@ -59,7 +59,7 @@ def data_of(run, data=None, data_dir=None):
 def clear_evaluation(run):
     """Remove what an evaluation wrote and its figures drew, so that no file of it lies beside one of the next."""
     run = Path(run)
-    for name in (REPORT, REGIONS, METRICS):
+    for name in (REPORT, REGION_SHARES, METRICS):
         (run / name).unlink(missing_ok=True)
     clear_figures(run)
 

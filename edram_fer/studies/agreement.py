@@ -55,7 +55,7 @@ def agree(
     found, features = run.predictions(split), run.features(split, data=data, data_dir=data_dir)
     shape = np.shape(features["image"])[1:3]
     read = fixations.read_for_images(path, found["id"], shape, outside=outside)
-    points, note = face_landmarks.of(features, find=find_landmarks)
+    points, note = face_landmarks.get_landmarks(features, find=find_landmarks)
     sigma = baselines.DEGREE * min(shape) if sigma is None else sigma
     options = {"landmarks": points, "repeats": repeats, "seed": seed}
     result = {
@@ -65,7 +65,7 @@ def agree(
         "images": len(set(read.image)),
         "without_fixations": len(found["id"]) - len(set(read.image)),
         "landmarks": note,
-        **baselines.of_predictions(found, read, shape, sigma, **options),
+        **baselines.compare_with_fixations(found, read, shape, sigma, **options),
     }
     result = files.plain(result)
     files.write_json(run.folder / FILE, result)

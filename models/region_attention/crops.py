@@ -29,7 +29,7 @@ FIXED = {
 }
 SCHEMES = (*FIXED, "landmarks", "random")
 # Of the 68 landmarks: both eyes, the tip of the nose, the corners of the mouth.
-LANDMARKS = (tuple(range(36, 42)), tuple(range(42, 48)), (30,), (48,), (54,))
+CROP_LANDMARKS = (tuple(range(36, 42)), tuple(range(42, 48)), (30,), (48,), (54,))
 
 
 def matrix(crop):
@@ -162,12 +162,12 @@ class LandmarkCrops(keras.layers.Layer):
     @property
     def regions(self):
         """k + 1, the whole face among them."""
-        return len(LANDMARKS) + 1
+        return len(CROP_LANDMARKS) + 1
 
     def call(self, image, landmarks, training=False):
         last = np.array(self.image_size[::-1], "float32") - 1  # (x, y) of the last pixel
         landmarks = ops.cast(landmarks, "float32")
-        points = ops.stack([ops.mean(landmarks[:, i[0] : i[-1] + 1], axis=1) for i in LANDMARKS], axis=1)
+        points = ops.stack([ops.mean(landmarks[:, i[0] : i[-1] + 1], axis=1) for i in CROP_LANDMARKS], axis=1)
         known = ops.all(ops.isfinite(points), axis=-1, keepdims=True)  # a mean is finite only if all of them are
         centres = ops.where(known, points, 0.0) * (2 / last) - 1
         width, height = 2 * self.radius * last.min() / last

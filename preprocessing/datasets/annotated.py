@@ -25,7 +25,7 @@ from edram_fer.preprocessing import contact_sheet, face_table, faces, faces_beam
 from edram_fer.preprocessing.datasets.writing import describe_write_errors, download_and_prepare, exclusive_lock, move
 from edram_fer.preprocessing.emotions import EIGHT, SEVEN
 from edram_fer.preprocessing.face_table import FaceTable, SplitSettings
-from edram_fer.preprocessing.records import LANDMARKS, OK, Annotations, fingerprint
+from edram_fer.preprocessing.records import LANDMARK_COUNT, OK, Annotations, fingerprint
 
 CLASSES = {"seven": SEVEN, "eight": EIGHT}
 _NUMBERS = {"7": "seven", "8": "eight"}
@@ -68,7 +68,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             "duplicate": np.bool_,
         }
         if config.landmarks:
-            kinds["landmarks"] = features.Tensor(shape=(LANDMARKS, 2), dtype=np.float32)
+            kinds["landmarks"] = features.Tensor(shape=(LANDMARK_COUNT, 2), dtype=np.float32)
         if config.soft_label:
             kinds["soft_label"] = features.Tensor(shape=(len(EIGHT),), dtype=np.float32)
         return self.dataset_info_from_configs(
@@ -105,8 +105,8 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             "duplicate": row["duplicate"],
         }
         if self.builder_config.landmarks:
-            points = row["landmarks"] or np.full(2 * LANDMARKS, np.nan)
-            example["landmarks"] = np.reshape(np.array(points, np.float32), (LANDMARKS, 2))
+            points = row["landmarks"] or np.full(2 * LANDMARK_COUNT, np.nan)
+            example["landmarks"] = np.reshape(np.array(points, np.float32), (LANDMARK_COUNT, 2))
         if self.builder_config.soft_label:
             label = row["soft_label"] or np.eye(len(EIGHT))[EIGHT.index(row["emotion"])]
             example["soft_label"] = np.array(label, np.float32)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from edram_fer.preprocessing.synthetic.points import EXTRA_WEIGHTS, LANDMARKS, POINTS, SIDED
+from edram_fer.preprocessing.synthetic.points import EXTRA_WEIGHTS, LANDMARK_COUNT, POINTS, SIDED
 
 SHIFT = 4  # OpenCV's drawing takes whole numbers; these carry 4 binary places
 
@@ -82,20 +82,20 @@ class Outlines:
         self.places: dict[str, slice] = {}
         for name, parts in chains.items():
             for part in parts:
-                block = np.zeros((3 * len(part) - 2, LANDMARKS + len(EXTRA_WEIGHTS)))
+                block = np.zeros((3 * len(part) - 2, LANDMARK_COUNT + len(EXTRA_WEIGHTS)))
                 block[:, part] = spline(len(part))
                 blocks.append(block)
             self.places[name] = slice(start, start := start + sum(3 * len(part) - 2 for part in parts))
         every = np.concatenate(blocks)
         self.from_points = sparse.csr_array(every)
-        self.from_landmarks = sparse.csr_array(every[:, :LANDMARKS] + every[:, LANDMARKS:] @ EXTRA_WEIGHTS)
+        self.from_landmarks = sparse.csr_array(every[:, :LANDMARK_COUNT] + every[:, LANDMARK_COUNT:] @ EXTRA_WEIGHTS)
 
     def place(self, camera, offsets: np.ndarray, depths: np.ndarray) -> Tracing:
         """Fix all that the expression does not move: camera, offsets [X, 2] of the further points, depths [68 + X] of
         all points.
         """
         still = np.zeros((len(depths), 3))
-        still[LANDMARKS:, :2], still[:, 2] = offsets, depths
+        still[LANDMARK_COUNT:, :2], still[:, 2] = offsets, depths
         scale = 1 << SHIFT
         return Tracing(self, camera.matrix[:2] * scale, self.from_points @ camera.project(still) * scale + 0.5)
 

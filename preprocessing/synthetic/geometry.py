@@ -13,7 +13,7 @@ import numpy as np
 from edram_fer.errors import UserError
 from edram_fer.preprocessing.synthetic.action_units import UNITS
 from edram_fer.preprocessing.synthetic.movements import FURROW_UNITS, MOVEMENTS
-from edram_fer.preprocessing.synthetic.points import EXTRA_OFFSETS, EXTRA_WEIGHTS, LANDMARKS, MIRROR, POINTS
+from edram_fer.preprocessing.synthetic.points import EXTRA_OFFSETS, EXTRA_WEIGHTS, LANDMARK_COUNT, MIRROR, POINTS
 
 BROW_PROFILE = np.array([0.35, 0.8, 1.0, 1.05, 0.8])  # thickness from the outer end to the inner
 _TOP = np.pi * np.linspace(0.04, 0.96, len(POINTS["skull"]))
@@ -22,7 +22,7 @@ SKULL = np.stack([np.cos(_TOP), np.sin(_TOP)], axis=1)  # over the head from rig
 
 def _extra(name: str) -> slice:
     """Where a named group lies among the further points."""
-    return slice(POINTS[name][0] - LANDMARKS, POINTS[name][-1] + 1 - LANDMARKS)
+    return slice(POINTS[name][0] - LANDMARK_COUNT, POINTS[name][-1] + 1 - LANDMARK_COUNT)
 
 
 _JAW = np.pi * (1 - np.arange(17) / 16)
@@ -35,7 +35,7 @@ _ARCH = [(share, math.sin(math.pi * (0.15 + 0.7 * share))) for share in (0, 0.25
 def rest(traits: dict[str, float]) -> np.ndarray:
     """The landmarks [68, 2] of a face at rest."""
     t = traits
-    face = np.zeros((LANDMARKS, 2))
+    face = np.zeros((LANDMARK_COUNT, 2))
     down = _JAW_Y ** (2 / t["jaw_power"])  # a superellipse: 2 is oval, more is square
     face[:17, 0] = np.copysign(np.abs(_JAW_X) ** (2 / t["jaw_power"]), _JAW_X) * (1 - t["jaw_taper"] * down**2)
     face[:17, 1] = t["chin"] * down
@@ -100,7 +100,7 @@ def depth(points: np.ndarray) -> np.ndarray:
     return 0.85 * np.sqrt(np.maximum(1 - x * x - y * y, 0))
 
 
-_NOSE = np.zeros(LANDMARKS)
+_NOSE = np.zeros(LANDMARK_COUNT)
 _NOSE[27:36] = 0.1, 0.35, 0.65, 1.0, 0.2, 0.5, 0.7, 0.5, 0.2
 _NOSE = np.concatenate([_NOSE, EXTRA_WEIGHTS @ _NOSE])
 
@@ -108,13 +108,13 @@ _NOSE = np.concatenate([_NOSE, EXTRA_WEIGHTS @ _NOSE])
 def depths(landmarks: np.ndarray, extras: np.ndarray, nose_tip: float) -> np.ndarray:
     """z [68 + X] of a face at rest, with a nose that stands out."""
     z = depth(np.concatenate([landmarks, extras])) + nose_tip * _NOSE
-    z[LANDMARKS:][_extra("skull")] = 0.0
+    z[LANDMARK_COUNT:][_extra("skull")] = 0.0
     return z
 
 
 def _movements() -> np.ndarray:
     """Shift [2U, 68 * 2] of the landmarks by every unit on the image's left side, then by every one on its right."""
-    table = np.zeros((2, len(UNITS), LANDMARKS, 2))
+    table = np.zeros((2, len(UNITS), LANDMARK_COUNT, 2))
     for column, unit in enumerate(UNITS):
         for landmark, (dx, dy) in MOVEMENTS[unit].items():
             twin = MIRROR[landmark]
@@ -167,7 +167,7 @@ _LIPS = ((50, 61, 67, 58), (51, 62, 66, 57), (52, 63, 65, 56))  # outer and inne
 
 def move(resting: np.ndarray, active: np.ndarray) -> np.ndarray:
     """The landmarks [68, 2] after the movements of all units; lids and lips never cross."""
-    face = resting + (active @ _TABLE).reshape(LANDMARKS, 2)
+    face = resting + (active @ _TABLE).reshape(LANDMARK_COUNT, 2)
     y = face[:, 1].tolist()
     for upper, lower in _LIDS:
         y[upper] = min(y[upper], y[lower] - 0.01)

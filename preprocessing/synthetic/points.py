@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-LANDMARKS = 68
+LANDMARK_COUNT = 68
 MIRROR = np.array(
     [
         *range(16, -1, -1),
@@ -186,9 +186,9 @@ def _extra_points() -> tuple[dict[str, list[int]], np.ndarray, np.ndarray]:
     tables = {**{name + "L": points for name, points in SIDED.items()}, **mirrored, **CENTRAL, **brows, **skull}
     names, flat = {}, []
     for name, points in tables.items():
-        names[name] = list(range(LANDMARKS + len(flat), LANDMARKS + len(flat) + len(points)))
+        names[name] = list(range(LANDMARK_COUNT + len(flat), LANDMARK_COUNT + len(flat) + len(points)))
         flat += points
-    weights = np.zeros((len(flat), LANDMARKS))
+    weights = np.zeros((len(flat), LANDMARK_COUNT))
     for row, (shares, _, _) in enumerate(flat):
         weights[row, list(shares)] = list(shares.values())
     return names, weights, np.array([[dx, dy] for _, dx, dy in flat])

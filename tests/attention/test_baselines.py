@@ -69,13 +69,13 @@ def test_a_model_beside_its_baselines():
     landmarks = np.random.default_rng(1).uniform(3, 12, (3, 68, 2))
     found = baselines.compare_maps(maps, fixations, SHAPE, 1.0, landmarks=landmarks, **FEW)
     assert list(found) == ["model", "centre", "landmarks", "shuffled", "ceiling"]
-    single = [agreement.nss(maps[f"p{i}"], fixations.of(f"p{i}")) for i in range(4)]
+    single = [agreement.nss(maps[f"p{i}"], fixations.on_image(f"p{i}")) for i in range(4)]
     row = found["model"]["nss"]
     assert row["mean"] == pytest.approx(np.mean(single)) and row["images"] == 4
     assert row["interval"][0] <= row["mean"] <= row["interval"][1]
     for measure in ("nss", "auc_judd", "auc_shuffled"):
         assert found["model"][measure]["mean"] > found["shuffled"][measure]["mean"]
-    expected = [fixation_map(fixations.of(f"p{i}"), SHAPE, 1.0) for i in range(4)]
+    expected = [fixation_map(fixations.on_image(f"p{i}"), SHAPE, 1.0) for i in range(4)]
     centre = np.mean([agreement.sim(baselines.centre_bias(SHAPE), human) for human in expected])
     assert found["centre"]["sim"]["mean"] == pytest.approx(centre)
 

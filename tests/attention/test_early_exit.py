@@ -65,13 +65,13 @@ def test_a_predictions_table_without_what_the_model_does_not_know():
     images["emotion"][:5] = -1
     outputs = {"probabilities": probabilities, "windows": np.zeros((60, 4, 2, 3)), "weights": np.full((60, 4), 0.25)}
     rows = predictions.table("test", images, outputs, ["happy", "sad", "fear", "contempt"], ["happy", "sad", "fear"])
-    found = early_exit.of_predictions(unpack(rows), **FEW)
+    found = early_exit.curve_from_predictions(unpack(rows), **FEW)
     expected = early_exit.curve(truth[5:50], probabilities[5:50].astype(np.float32), **FEW)
     assert found["excluded"] == 15 and found["images"] == 45
     np.testing.assert_array_equal(found["accuracy"], expected["accuracy"])
     assert np.ptp(found["accuracy_interval"], axis=-1).max() == 0  # one subject: nothing to resample
     with pytest.raises(ValueError, match=r"\[n > 0, T, K\]"):
-        early_exit.of_predictions(unpack(rows.filter(pa.array([False] * 60))))
+        early_exit.curve_from_predictions(unpack(rows.filter(pa.array([False] * 60))))
 
 
 def test_bad_shapes_are_refused():

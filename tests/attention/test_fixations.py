@@ -30,7 +30,7 @@ def test_reading(read):
         ("s2", "a.png"): 1,
         ("s1", "b.png"): 1,
     }
-    assert found.of("a.png").shape == (3, 2) and found.of("c.png").shape == (0, 2)
+    assert found.on_image("a.png").shape == (3, 2) and found.on_image("c.png").shape == (0, 2)
     assert found.report() == "4 fixations of 2 people on 2 images"
 
 

@@ -72,7 +72,7 @@ def test_the_template_is_the_mean_drawn_face():
 def hull_samples():
     """{region: points all over the hull of its landmarks}."""
     rng, samples = np.random.default_rng(0), {}
-    for index, chosen in enumerate(regions.LANDMARKS.values()):
+    for index, chosen in enumerate(regions.REGION_LANDMARKS.values()):
         corners = TEMPLATE[chosen]
         box = rng.uniform(corners.min(axis=0), corners.max(axis=0), (4000, 2))
         samples[index] = np.concatenate([box[Delaunay(corners).find_simplex(box) >= 0], corners])

@@ -8,10 +8,10 @@ from edram_fer.data import face_landmarks
 
 def test_those_of_the_data_set_come_first():
     own = np.random.default_rng(0).random((3, 68, 2)).astype("float32")
-    points, note = face_landmarks.of({"landmarks": own, "image": None}, find=True)
+    points, note = face_landmarks.get_landmarks({"landmarks": own, "image": None}, find=True)
     np.testing.assert_array_equal(points, own)
     assert "own" in note
-    points, note = face_landmarks.of({"image": np.zeros((3, 8, 8, 1), np.uint8)})
+    points, note = face_landmarks.get_landmarks({"image": np.zeros((3, 8, 8, 1), np.uint8)})
     assert points is None and "--landmarks" in note
 
 
@@ -26,7 +26,7 @@ def test_dlib_finds_them_in_small_crops():
     noise = np.random.default_rng(0).integers(0, 256, small.shape, dtype=np.uint8)
     try:
         features, known = {"image": np.stack([small, noise]), "id": ["a", "b"]}, {}
-        found, note = face_landmarks.of(features, find=True, known=known)
+        found, note = face_landmarks.get_landmarks(features, find=True, known=known)
     except FileNotFoundError as error:
         pytest.skip(str(error))
     expected = detection.landmarks(large, detection.Dlib(upsample=0)(large)[0].box)
@@ -35,5 +35,7 @@ def test_dlib_finds_them_in_small_crops():
     grey = face_landmarks.found_by_dlib(small.mean(axis=-1, keepdims=True).astype(np.uint8)[None])
     assert np.abs(grey[0] - found[0]).mean() < 1
     known["b"] = np.ones((68, 2))  # as if found before: it is not searched again
-    again, _ = face_landmarks.of({name: values[::-1] for name, values in features.items()}, find=True, known=known)
+    again, _ = face_landmarks.get_landmarks(
+        {name: values[::-1] for name, values in features.items()}, find=True, known=known
+    )
     np.testing.assert_array_equal(again, [known["b"], found[0]])

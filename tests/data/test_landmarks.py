@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from edram_fer.attention.regions import LANDMARKS
+from edram_fer.attention.regions import REGION_LANDMARKS
 from edram_fer.data import augment, landmarks
 from edram_fer.data.augment import Augmentation
 from edram_fer.models.spatial_transformer import sample
@@ -41,7 +41,7 @@ def test_the_mirror_image_exchanges_the_sides_and_twice_is_nothing():
     assert sorted(landmarks.MIRRORED) == list(range(68))
     assert np.array_equal(np.array(landmarks.MIRRORED)[list(landmarks.MIRRORED)], range(68))
     for one, other in (("left eye", "right eye"), ("nose", "nose"), ("mouth", "mouth")):
-        assert {landmarks.MIRRORED[i] for i in LANDMARKS[one]} == set(LANDMARKS[other])
+        assert {landmarks.MIRRORED[i] for i in REGION_LANDMARKS[one]} == set(REGION_LANDMARKS[other])
 
 
 def test_a_symmetric_face_is_its_own_mirror_image():

@@ -194,7 +194,7 @@ def test_an_explicit_clean_split_is_read_from_the_data(run):
 
 def test_nothing_of_an_evaluation_stays_beside_another(run, monkeypatch):
     evaluate.evaluate(run.folder)
-    for name in ("report.html", "regions.json"):
+    for name in ("report.html", "region_shares.json"):
         (run.folder / name).write_text("{}")
 
     def full(rows, path):
@@ -203,7 +203,7 @@ def test_nothing_of_an_evaluation_stays_beside_another(run, monkeypatch):
     monkeypatch.setattr(predictions, "write", full)
     with pytest.raises(OSError, match="No space left on device: .*predictions.parquet"):
         evaluate.evaluate(run.folder)
-    assert not {"report.html", "regions.json", "metrics.json"} & {path.name for path in run.folder.iterdir()}
+    assert not {"report.html", "region_shares.json", "metrics.json"} & {path.name for path in run.folder.iterdir()}
 
 
 def test_the_data_of_training_are_the_default(run, monkeypatch):

@@ -306,8 +306,8 @@ def test_builder_configs(builder_module):
     one, other = builder_module.DrawnFacesConfig(train=5), builder_module.DrawnFacesConfig(train=6)
     assert one.name != other.name
     for config in (one, builder_module.DrawnFacesConfig(size=64, colour=True, classes=8, train=5, test=0, seed=3)):
-        assert builder_module.named(config.name) == config
-    assert builder_module.named("colour64") == builder_module.DrawnFacesConfig(name="colour64", size=64, colour=True)
+        assert builder_module.config_from_name(config.name) == config
+    assert builder_module.config_from_name("colour64") == builder_module.DrawnFacesConfig(name="colour64", size=64, colour=True)
 
 
 def test_any_number_and_size_by_name(tmp_path):

@@ -203,7 +203,7 @@ def test_each_split_has_its_own_figures(tmp_path, monkeypatch):
         "figure-other-differences_steps",
         "figure-test_flip-accuracy_by_glimpse",
     } <= ids
-    assert "let" in files.read_json(tmp_path / "regions.json")["test"]["note"]  # no landmarks were given
+    assert "let" in files.read_json(tmp_path / "region_shares.json")["test"]["note"]  # no landmarks were given
 
 
 def test_report_is_one_complete_page(complete):
@@ -305,5 +305,5 @@ def test_old_figures_go_and_studies_and_strangers_stay(tmp_path):
         (tmp_path / "figures" / name).touch()
     clear_figures(tmp_path)
     assert sorted(str(path.relative_to(tmp_path / "figures")) for path in (tmp_path / "figures").rglob("*")) == [
-        "window_ablation.svg", "test", "test/mine.png"
+        "test", "test/mine.png", "window_ablation.svg"
     ]  # fmt: skip

@@ -46,7 +46,7 @@ def test_the_numbers_are_those_of_the_measures(folder):
     people = read(folder / "eyes.csv", {str(name): SHAPE for name in range(COUNT)})
     nss, kl, alike = [], [], []
     for image in range(12):
-        points = people.of(str(image))
+        points = people.on_image(str(image))
         density = attention.density(outputs["windows"][image], outputs["weights"][image], SHAPE)
         nss.append(agreement.nss(density, points))
         kl.append(agreement.kl(density, fixation_map(points, SHAPE, 0.1 * SIZE)))

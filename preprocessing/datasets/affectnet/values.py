@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edram_fer.errors import UserError
 from edram_fer.preprocessing import emotions, sources
-from edram_fer.preprocessing.records import LANDMARKS, no_label
+from edram_fer.preprocessing.records import LANDMARK_COUNT, no_label
 
 
 @functools.lru_cache(maxsize=1000, typed=True)  # a million rows have eleven codes
@@ -42,8 +42,8 @@ def landmarks(values: Iterable) -> tuple[tuple[float, float], ...] | None:
         found = []
     if not found or not math.isfinite(sum(found)):  # one by one is slow, but names the one that is none
         found = [number("landmark", value) for value in values]
-    if len(found) != 2 * LANDMARKS:
-        raise UserError(f"{len(found)} landmark numbers instead of {2 * LANDMARKS}")
+    if len(found) != 2 * LANDMARK_COUNT:
+        raise UserError(f"{len(found)} landmark numbers instead of {2 * LANDMARK_COUNT}")
     return tuple(zip(found[::2], found[1::2]))
 
 
