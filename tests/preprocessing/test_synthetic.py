@@ -307,7 +307,9 @@ def test_builder_configs(builder_module):
     assert one.name != other.name
     for config in (one, builder_module.DrawnFacesConfig(size=64, colour=True, classes=8, train=5, test=0, seed=3)):
         assert builder_module.config_from_name(config.name) == config
-    assert builder_module.config_from_name("colour64") == builder_module.DrawnFacesConfig(name="colour64", size=64, colour=True)
+    assert builder_module.config_from_name("colour64") == builder_module.DrawnFacesConfig(
+        name="colour64", size=64, colour=True
+    )
 
 
 def test_any_number_and_size_by_name(tmp_path):
