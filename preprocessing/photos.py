@@ -1,88 +1,130 @@
-"""Any image file to an upright 8-bit RGB array, by its content and not by its name, and only from inside the tree."""
+"""Any image file to an upright 8-bit RGB array: by its content and not by its name, and only from inside the data set."""
 
 import io
+import os
 import stat
+import struct
 import warnings
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 from edram_fer.errors import UserError
 
-MAX_PIXELS = 100_000_000  # decoded that is 300 MB; a 20,000 x 20,000 image would need 1.2 GB
-MIN_SIDE = 8  # pixels: less is no photo of a face
-FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")  # no programs, as EPS is one
+MAX_PIXELS = 100_000_000  # 300 MB decoded; a 20,000 x 20,000 image would need 1.2 GB
+MIN_SIDE = 8  # pixels: anything smaller is no photo of a face
+FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")  # none that can hold programs, as EPS can
 JPEG, JPEG_END = b"\xff\xd8", b"\xff\xd9"  # the first and the last bytes of such a file
+# What Pillow raises for a damaged file; it documents no list. Those after ValueError are what `Image.open` expects of
+# its plugins.
+DAMAGE = (OSError, ValueError, SyntaxError, IndexError, TypeError, EOFError, struct.error)
+UPRIGHT = {  # EXIF orientation: how to turn the stored image
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
-def read(path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+class PhotoError(UserError):
+    """An image file cannot be used, or must not be read; the message says why and becomes the status of its row."""
+
+
+class DamagedPhotoError(PhotoError):
+    """The content of an image file cannot be decoded."""
+
+
+def read(path: Path | str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decode an image.
 
-    EXIF orientation is applied, transparency is laid on white, 16 bits become 8, palettes and CMYK become RGB; of an
-    animation the first frame is taken. A file that ends early is truncated, but for a JPEG whose image is all there.
+    The EXIF orientation is applied, transparent parts become white, 16 bits become 8, palettes and CMYK become RGB, and
+    of an animation the first frame is taken. A file that ends early is refused, except for a JPEG that lacks no part
+    of the image itself.
 
-    Returns: uint8 [H, W, 3], RGB.
+    Args:
+        path: the file; its name does not matter.
+        max_pixels: the largest number of pixels; the size is checked before anything is decoded.
 
-    Raises ValueError saying what is wrong: missing, no file, empty, not an image, truncated, too large or too small.
-    The size is looked at before anything is decoded.
+    Returns:
+        uint8 [H, W, 3], RGB.
+
+    Raises:
+        PhotoError: the file is missing, is no file, is empty, is no image, is too large or too small.
+        DamagedPhotoError: it is an image that cannot be decoded.
+
+    >>> read("docs/demo-samples.png").ndim
+    3
     """
     path = Path(path)
     try:
-        about = path.stat()
+        status = path.stat()  # before it is opened: a pipe would block
+        if not stat.S_ISREG(status.st_mode):
+            raise PhotoError("not a file")
+        if status.st_size == 0:
+            raise PhotoError("empty file")
+        file = open(path, "rb")
     except OSError as error:
-        raise UserError(f"cannot be read: {error.strerror}") from None
-    if not stat.S_ISREG(about.st_mode):
-        raise UserError("not a file")
-    if about.st_size == 0:
-        raise UserError("empty file")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large images; here they are refused
-            try:
-                return _decoded(path, max_pixels)
-            except OSError as error:
-                if "truncated" not in str(error):
-                    raise
-                whole = _whole_but_for_its_end(path.read_bytes(), max_pixels)
-                if whole is None:
-                    raise
-                return whole
-    except _Refused as refused:
-        raise UserError(str(refused)) from None
-    except Image.DecompressionBombError:  # Pillow's own limit came first
-        raise UserError(f"more than {max_pixels} pixels") from None
-    except Image.UnidentifiedImageError:
-        raise UserError("not an image") from None
-    except Exception as error:  # whatever the decoders of damaged files raise: OSError, SyntaxError, struct.error, ...
-        raise UserError(f"cannot be decoded: {str(error)[:100] or type(error).__name__}") from None
+        raise PhotoError(f"cannot be read: {error.strerror}") from None
+    with file:
+        try:
+            image, orientation = _load(file, max_pixels)
+        except DamagedPhotoError:
+            file.seek(0)
+            completed = _complete_jpeg(file.read(), max_pixels)
+            if completed is None:
+                raise
+            image, orientation = completed
+    upright = _rgb(image)
+    return np.asarray(upright.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else upright)
 
 
-class _Refused(Exception):
-    pass
+def _load(file: BinaryIO, max_pixels: int) -> tuple[Image.Image, int | None]:
+    """The decoded image, as it is stored, and its EXIF orientation."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of large images, which are refused here
+        try:
+            image = Image.open(file, formats=FORMATS)
+            size = image.size
+        except Image.DecompressionBombError:  # Pillow's own limit was reached first
+            raise PhotoError(f"more than {max_pixels} pixels") from None
+        except Image.UnidentifiedImageError:
+            raise PhotoError("not an image") from None
+        except DAMAGE as error:
+            raise _damaged(error) from None
+        if size[0] * size[1] > max_pixels:
+            raise PhotoError(f"{size[0]}x{size[1]} pixels, more than {max_pixels}")
+        if min(size) < MIN_SIDE:
+            raise PhotoError(f"{size[0]}x{size[1]} pixels, expected at least {MIN_SIDE} on a side")
+        try:
+            image.load()
+            return image, image.getexif().get(ExifTags.Base.Orientation)
+        except DAMAGE as error:
+            raise _damaged(error) from None
 
 
-def _decoded(file, max_pixels: int) -> np.ndarray:
-    with Image.open(file, formats=FORMATS) as image:
-        width, height = image.size
-        if width * height > max_pixels:
-            raise _Refused(f"{width}x{height} pixels, more than {max_pixels}")
-        if min(width, height) < MIN_SIDE:
-            raise _Refused(f"{width}x{height} pixels, expected at least {MIN_SIDE} on a side")
-        ImageOps.exif_transpose(image, in_place=True)
-        return np.asarray(_rgb(image))
+def _damaged(error: Exception) -> DamagedPhotoError:
+    return DamagedPhotoError(f"cannot be decoded: {str(error)[:100] or type(error).__name__}")
 
 
-def _whole_but_for_its_end(content: bytes, max_pixels: int) -> np.ndarray | None:
-    """The image of a JPEG file that lacks its last bytes only; None where a part of the image itself is lost.
+def _complete_jpeg(content: bytes, max_pixels: int) -> tuple[Image.Image, int | None] | None:
+    """As `_load`, for a JPEG file that lacks only its last bytes; None where a part of the image itself is lost.
 
-    A decoder takes what follows for the lost part. So nothing is lost where the image does not depend on that.
+    Two different continuations are appended, which a decoder takes for the lost part: if both give the same image,
+    nothing is lost.
     """
     if not content.startswith(JPEG):
         return None
     kept = content.removesuffix(JPEG_END[:1])
-    ended, gone_on = (_decoded(io.BytesIO(kept + more + JPEG_END), max_pixels) for more in (b"", b"\xaa" * 64))
-    return ended if np.array_equal(ended, gone_on) else None
+    try:
+        ended, continued = (_load(io.BytesIO(kept + more + JPEG_END), max_pixels) for more in (b"", b"\xaa" * 64))
+    except DamagedPhotoError:
+        return None
+    return ended if np.array_equal(np.asarray(ended[0]), np.asarray(continued[0])) else None
 
 
 def _rgb(image: Image.Image) -> Image.Image:
@@ -101,23 +143,33 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def inside(root: Path, relative: str) -> Path:
-    """The path of an image that an annotation names, which must lie in the data set's own folder.
+    """The path of an image that an annotation names, which must lie in the folder of its data set.
 
-    Raises ValueError for a path as `leads_out` finds it, and a link that leads out of `root` or to itself.
+    Args:
+        root: the folder of the data set.
+        relative: the path of the image below it, with "/".
+
+    Returns:
+        the path; whether there is a file is not checked.
+
+    Raises:
+        PhotoError: the path `leads_out`, or it is a link that leads out of `root`.
     """
     if leads_out(relative):
-        raise UserError("its path leads out of the data set")
+        raise PhotoError("its path leads out of the data set")
+    if "\0" in relative:
+        raise PhotoError("its path holds a null character")
     path = root / relative
-    try:
-        real = path.resolve()
-    except (OSError, RuntimeError) as error:  # RuntimeError: a link to itself
-        raise UserError(f"cannot be read: {str(error)[:100]}") from None
-    if not real.is_relative_to(root.resolve()):
-        raise UserError("it is a link that leads out of the data set")
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+        raise PhotoError("it is a link that leads out of the data set")
     return path
 
 
 def leads_out(relative: str) -> bool:
-    """Whether the path of an image, as an annotation names it, is absolute or goes up ("..")."""
-    given = Path(relative)
-    return given.is_absolute() or ".." in given.parts or "\\" in relative
+    """Whether the path of an image, as an annotation names it, is absolute or goes up ("..").
+
+    >>> leads_out("train/1.jpg"), leads_out("../1.jpg"), leads_out("/1.jpg")
+    (False, True, True)
+    """
+    path = Path(relative)
+    return path.is_absolute() or ".." in path.parts or "\\" in relative

@@ -1,7 +1,8 @@
-"""Image files of every kind to upright RGB, and what is refused."""
+"""Image files of every kind become upright RGB arrays; unusable ones are refused."""
 
 import io
 import os
+import struct
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 from support.photo_files import png_of_size
 
 from edram_fer.preprocessing import photos
+from edram_fer.preprocessing.photos import PhotoError
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -27,6 +29,7 @@ def corners(image):
 
 
 def saved(path, image, **options):
+    """The path that an image is saved to."""
     image.save(path, **options)
     return path
 
@@ -35,9 +38,9 @@ def test_plain_images_come_back(tmp_path):
     image = quarters()
     for name in ("a.png", "a.bmp", "a.tiff", "a.webp"):
         lossless = {"lossless": True} if name == "a.webp" else {}
-        found = photos.read(saved(tmp_path / name, Image.fromarray(image), **lossless))
-        assert found.dtype == np.uint8
-        np.testing.assert_array_equal(found, image)
+        decoded = photos.read(saved(tmp_path / name, Image.fromarray(image), **lossless))
+        assert decoded.dtype == np.uint8
+        np.testing.assert_array_equal(decoded, image)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -52,13 +55,24 @@ def test_exif_orientation_is_applied(tmp_path, orientation):
     np.testing.assert_array_equal(photos.read(path), quarters())
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_damaged_exif_entry_costs_neither_the_image_nor_its_orientation(tmp_path, kind):
+    """A width that is a text, before the orientation."""
+    entries = [(0x0100, 2, 4, b"abc\0"), (0x0112, 3, 1, struct.pack("<HH", 6, 0))]  # tag, type, count, value
+    directory = b"".join(struct.pack("<HHI4s", *entry) for entry in entries)
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries)) + directory + bytes(4)
+    stored = Image.fromarray(np.ascontiguousarray(np.rot90(quarters())))
+    decoded = photos.read(saved(tmp_path / "a", stored, format=kind, exif=exif))
+    assert np.abs(np.array(corners(decoded), int) - corners(quarters())).max() <= 6
+
+
 @pytest.mark.parametrize("options", [{}, {"progressive": True}])
 @pytest.mark.parametrize("mode", ["RGB", "CMYK", "L"])
 def test_jpegs(tmp_path, mode, options):
     path = saved(tmp_path / "a.jpg", Image.fromarray(quarters()).convert(mode), quality=98, subsampling=0, **options)
-    found = photos.read(path)
+    decoded = photos.read(path)
     expected = quarters() if mode != "L" else np.asarray(Image.fromarray(quarters()).convert("L").convert("RGB"))
-    assert np.abs(np.array(corners(found), int) - corners(expected)).max() <= 6
+    assert np.abs(np.array(corners(decoded), int) - corners(expected)).max() <= 6
 
 
 def test_content_decides_not_the_name(tmp_path):
@@ -72,8 +86,8 @@ def test_transparency_is_white(tmp_path):
     assert corners(photos.read(saved(tmp_path / "a.png", Image.fromarray(image))))[0] == [255, 255, 255]
     palette = Image.fromarray(quarters()).quantize(4)
     palette.info["transparency"] = palette.getpixel((5, 5))
-    found = corners(photos.read(saved(tmp_path / "p.gif", palette, transparency=palette.getpixel((5, 5)))))
-    assert found[0] == [255, 255, 255] and found[1] == [0, 255, 0]
+    colours = corners(photos.read(saved(tmp_path / "p.gif", palette, transparency=palette.getpixel((5, 5)))))
+    assert colours[0] == [255, 255, 255] and colours[1] == [0, 255, 0]
 
 
 def test_palettes(tmp_path):
@@ -84,9 +98,9 @@ def test_palettes(tmp_path):
 def test_sixteen_bits_become_eight(tmp_path):
     values = np.linspace(0, 65535, 40 * 40).reshape(40, 40).astype(np.uint16)
     cv2.imwrite(str(tmp_path / "a.png"), values)
-    found = photos.read(tmp_path / "a.png")
-    np.testing.assert_array_equal(found[:, :, 0], (values.astype(float) * 255 / 65535).round())
-    assert found.shape == (40, 40, 3)
+    decoded = photos.read(tmp_path / "a.png")
+    np.testing.assert_array_equal(decoded[:, :, 0], (values.astype(float) * 255 / 65535).round())
+    assert decoded.shape == (40, 40, 3)
 
 
 def test_dark_images_of_sixteen_bits_stay_dark_and_shares_become_grey_levels(tmp_path):
@@ -101,8 +115,8 @@ def test_dark_images_of_sixteen_bits_stay_dark_and_shares_become_grey_levels(tmp
 def test_a_transparent_colour_is_white(tmp_path):
     image = Image.fromarray(quarters())
     image.save(tmp_path / "a.png", transparency=tuple(int(value) for value in quarters()[0, 0]))
-    found = photos.read(tmp_path / "a.png")
-    assert (found[0, 0] == 255).all() and (found[-1, -1] == quarters()[-1, -1]).all()
+    decoded = photos.read(tmp_path / "a.png")
+    assert (decoded[0, 0] == 255).all() and (decoded[-1, -1] == quarters()[-1, -1]).all()
 
 
 @pytest.mark.parametrize(
@@ -121,7 +135,7 @@ def test_a_transparent_colour_is_white(tmp_path):
 def test_what_is_refused(tmp_path, content, message):
     path = tmp_path / "a.jpg"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(PhotoError, match=message):
         photos.read(path)
 
 
@@ -130,7 +144,7 @@ def test_truncated_images_are_refused(tmp_path, kind):
     whole = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 90, 3), np.uint8)).save(whole, kind)
     (tmp_path / "a").write_bytes(whole.getvalue()[: len(whole.getvalue()) // 2])
-    with pytest.raises(ValueError, match="^cannot be decoded: .*truncated"):
+    with pytest.raises(PhotoError, match="^cannot be decoded: .*truncated"):
         photos.read(tmp_path / "a")
 
 
@@ -144,16 +158,16 @@ def test_a_jpeg_that_lacks_only_its_end_mark_is_whole(tmp_path, options):
         np.testing.assert_array_equal(photos.read(path), whole)
     for lost in (3, 4, 10, 100):  # bytes of the image itself
         path.write_bytes(content[:-lost])
-        with pytest.raises(ValueError, match="truncated"):
+        with pytest.raises(PhotoError, match="truncated"):
             photos.read(path)
 
 
 def test_missing_files_and_folders(tmp_path):
-    with pytest.raises(ValueError, match="^cannot be read: No such file"):
+    with pytest.raises(PhotoError, match="^cannot be read: No such file"):
         photos.read(tmp_path / "a.jpg")
     os.mkfifo(tmp_path / "pipe.jpg")  # opened, it would wait for ever
     for path in (tmp_path, tmp_path / "pipe.jpg"):
-        with pytest.raises(ValueError, match="^not a file$"):
+        with pytest.raises(PhotoError, match="^not a file$"):
             photos.read(path)
 
 
@@ -167,10 +181,12 @@ def test_paths_stay_inside(tmp_path):
     assert photos.inside(root, "sub/a.png") == root / "sub" / "a.png"
     assert photos.read(photos.inside(root, "inner.png")).shape == (40, 40, 3)
     for path in ("../outside.png", "sub/../../outside.png", str(outside), "..\\outside.png"):
-        with pytest.raises(ValueError, match="leads out of the data set"):
+        with pytest.raises(PhotoError, match="leads out of the data set"):
             photos.inside(root, path)
-    with pytest.raises(ValueError, match="is a link that leads out of the data set"):
+    with pytest.raises(PhotoError, match="is a link that leads out of the data set"):
         photos.inside(root, "link.png")
+    with pytest.raises(PhotoError, match="its path holds a null character"):
+        photos.inside(root, "a\0.png")
     (root / "loop.png").symlink_to(root / "loop.png")
-    with pytest.raises(ValueError, match="cannot be read"):
-        photos.inside(root, "loop.png")
+    with pytest.raises(PhotoError, match="cannot be read"):
+        photos.read(photos.inside(root, "loop.png"))
