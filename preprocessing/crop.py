@@ -1,8 +1,10 @@
-"""From a face box to the image that a model sees: square, crop, CLAHE on luma, size. Pure functions on arrays.
+"""From a face's bounding box to the image that a model sees: square, crop, CLAHE on luma, size. Pure functions.
 
 Boxes are (left, top, width, height) in pixels, origin top left, as everywhere in this project. Source of the steps:
 Forch, Vitay, Hamker, "Recurrent Spatial Attention for Facial Emotion Recognition", 2019.
 """
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -11,63 +13,101 @@ from edram_fer.errors import UserError
 from edram_fer.preprocessing.photos import MIN_SIDE
 
 CHIN = slice(7, 10)  # of the 68 landmarks
+LARGEST = 1e9  # pixels: no image reaches so far (`photos.MAX_PIXELS`), and detectors count in 32 bits
+
+Box = Sequence[float]
 
 
-def square(box, image_size, margin: float = 0.0, landmarks=None) -> tuple[int, int, int]:
+class BoxError(UserError):
+    """No face can be cut with this bounding box; the message says why and becomes the status of its row."""
+
+
+def check(box: Box, image_size: Sequence[int]) -> None:
+    """Raise BoxError for a box without area, below MIN_SIDE pixels, not finite, or outside an image of size (H, W)."""
+    left, top, width, height = box
+    rows, columns = image_size[:2]
+    if not (width > 0 and height > 0):
+        raise BoxError(f"box {width:g}x{height:g} without area")
+    if max(width, height) < MIN_SIDE:
+        raise BoxError(f"box {width:g}x{height:g}, expected at least {MIN_SIDE} pixels on a side")
+    if not all(abs(value) < LARGEST for value in box):  # infinite ones and nan among them
+        raise BoxError(f"box at ({left:g}, {top:g}), {width:g}x{height:g}: expected numbers below {LARGEST:g}")
+    if left >= columns or top >= rows or left + width <= 0 or top + height <= 0:
+        raise BoxError(f"box at ({left:g}, {top:g}), {width:g}x{height:g}, lies outside the {columns}x{rows} image")
+
+
+def square(
+    box: Box, image_size: Sequence[int], margin: float = 0.0, landmarks: np.ndarray | Sequence | None = None
+) -> tuple[int, int, int]:
     """The square around a box that lies inside the image.
 
-    Its side is the box's longer side, larger by the share `margin`, about the box's centre; with landmarks [68, 2] it
-    grows downward until the chin is in. It is then moved inside the image and is at most as large as that.
+    Its side is the box's longer side, enlarged by the share `margin`, about the box's centre; with landmarks it grows
+    downwards until it includes the chin. It is then moved into the image and is at most as large as that.
 
     Args:
         box: (left, top, width, height), which may cross the border.
         image_size: (H, W).
+        margin: 0.1 makes the side a tenth longer than the box's.
+        landmarks: 68 points (x, y) in pixels of the image.
 
-    Returns: (left, top, side), whole pixels.
+    Returns:
+        (left, top, side) in whole pixels.
 
-    Raises ValueError for a box below 8 pixels or quite outside the image, and a chin more than a side below its box.
+    Raises:
+        BoxError: see `check`; or the chin lies more than a side below the box.
+
+    >>> square((20, 30, 40, 20), (120, 200))
+    (20, 20, 40)
     """
+    check(box, image_size)
     left, top, width, height = (float(value) for value in box)
-    rows, columns = image_size
-    if not (width > 0 and height > 0):
-        raise UserError(f"box {width:g}x{height:g} without area")
-    if max(width, height) < MIN_SIDE:
-        raise UserError(f"box {width:g}x{height:g}, expected at least {MIN_SIDE} pixels on a side")
-    if left >= columns or top >= rows or left + width <= 0 or top + height <= 0:
-        raise UserError(f"box at ({left:g}, {top:g}), {width:g}x{height:g}, lies outside the {columns}x{rows} image")
+    rows, columns = image_size[:2]
     side = max(width, height) * (1 + margin)
     x, y = left + width / 2, top + height / 2 - side / 2  # middle of the upper edge
     if landmarks is not None:
         chin = float(np.max(np.asarray(landmarks)[CHIN, 1]))
         if chin > y + 2 * side:
-            raise UserError(f"chin landmark at row {chin:g}, more than a side below its box of {width:g}x{height:g}")
+            raise BoxError(f"chin landmark at row {chin:g}, more than a side below its box of {width:g}x{height:g}")
         side = max(side, chin - y + 1)
     side = min(max(round(side), 1), rows, columns)
-    return _moved(x - side / 2, columns - side), _moved(y, rows - side), side
+    return _clamped(x - side / 2, columns - side), _clamped(y, rows - side), side
 
 
-def _moved(start: float, largest: int) -> int:
+def _clamped(start: float, largest: int) -> int:
     return min(max(round(start), 0), largest)
 
 
 def cut(image: np.ndarray, place: tuple[int, int, int], size: int) -> np.ndarray:
-    """The square (left, top, side) of an image [H, W] or [H, W, C], resized to [size, size(, C)].
+    """Cut the square (left, top, side) out of an image [H, W] or [H, W, C] and resize it to [size, size(, C)].
 
-    Shrinking averages areas, enlarging is cubic.
+    Shrinking averages areas, enlarging is bicubic.
     """
     left, top, side = place
     face = image[top : top + side, left : left + side]
     return cv2.resize(face, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_CUBIC)
 
 
-def to_square(points, place: tuple[int, int, int], size: int) -> np.ndarray:
-    """Points (x, y) of the whole image in the pixels of the cut face, float32 [n, 2]; centres of pixels are whole."""
+def to_square(points: np.ndarray | Sequence, place: tuple[int, int, int], size: int) -> np.ndarray:
+    """Points (x, y) of the whole image in pixels of the cut face, float32 [n, 2]; pixel centres are whole numbers.
+
+    >>> to_square([(25, 30)], (20, 20, 20), 10).tolist()
+    [[2.25, 4.75]]
+    """
     left, top, side = place
     return ((np.asarray(points, np.float32) - (left, top) + 0.5) * (size / side) - 0.5).astype(np.float32)
 
 
 def equalised(image: np.ndarray, clip: float = 1.0, tiles: int = 3) -> np.ndarray:
-    """CLAHE on the luma of uint8 [H, W] grey or [H, W, 3] RGB; `clip` 0 leaves it as it is."""
+    """Contrast-limited adaptive histogram equalisation (CLAHE) of the luma.
+
+    Args:
+        image: uint8 [H, W] grey or [H, W, 3] RGB.
+        clip: the clip limit, as OpenCV defines it; 0 leaves the image unchanged.
+        tiles: the image is divided into tiles x tiles.
+
+    Returns:
+        uint8, of the shape of `image`.
+    """
     if clip == 0:
         return image
     clahe = cv2.createCLAHE(clipLimit=clip, tileGridSize=(tiles, tiles))
@@ -79,5 +119,5 @@ def equalised(image: np.ndarray, clip: float = 1.0, tiles: int = 3) -> np.ndarra
 
 
 def grey(image: np.ndarray) -> np.ndarray:
-    """Luma (ITU-R BT.601) of uint8 [H, W, 3] RGB, uint8 [H, W]; [H, W] stays."""
+    """Luma (ITU-R BT.601) of uint8 [H, W, 3] RGB, uint8 [H, W]; [H, W] is returned unchanged."""
     return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)

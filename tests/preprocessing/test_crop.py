@@ -1,4 +1,4 @@
-"""Box to square to face, against pixels that are known."""
+"""Bounding box to square to face, against known pixels."""
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ from edram_fer.preprocessing import crop
         ((20, 30, 40, 40), (20, 30, 40)),
         ((20, 30, 40, 20), (20, 20, 40)),  # the longer side, about the centre
         ((20, 30, 20, 40), (10, 30, 40)),
-        ((-10, 5, 40, 40), (0, 5, 40)),  # moved inside
+        ((-10, 5, 40, 40), (0, 5, 40)),  # moved into the image
         ((150, 90, 60, 60), (140, 60, 60)),
         ((10.4, 10.4, 30.2, 30.2), (10, 10, 30)),
         ((0, 0, 500, 30), (80, 0, 120)),  # no larger than the image
@@ -31,7 +31,7 @@ def test_the_square_grows_downward_until_the_chin_is_in():
     landmarks = np.full((68, 2), 50.0)
     landmarks[8, 1] = 79
     assert crop.square((50, 40, 20, 20), (120, 200), landmarks=landmarks) == (40, 40, 40)  # rows 40 to 79
-    landmarks[8, 1] = 55  # in it already
+    landmarks[8, 1] = 55  # already in it
     assert crop.square((50, 40, 20, 20), (120, 200), landmarks=landmarks) == (50, 40, 20)
 
 
@@ -41,17 +41,21 @@ def test_the_square_grows_downward_until_the_chin_is_in():
         ((10, 10, 0, 20), "box 0x20 without area"),
         ((10, 10, -5, 20), "without area"),
         ((10, 10, float("nan"), 20), "without area"),
+        ((float("nan"), 10, 20, 20), r"box at \(nan, 10\), 20x20: expected numbers below 1e\+09"),
+        ((10, 10, float("inf"), 20), "expected numbers below"),
+        ((10, 10, 20, 1e300), "expected numbers below"),
+        ((10, 10, 7, 7), "box 7x7, expected at least 8 pixels"),
         ((200, 10, 20, 20), r"box at \(200, 10\), 20x20, lies outside the 200x120 image"),
         ((-30, 10, 30, 20), "lies outside"),
     ],
 )
 def test_boxes_that_give_no_square(box, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(crop.BoxError, match=message):
         crop.square(box, (120, 200))
 
 
 @pytest.mark.parametrize("shape", [(60, 80), (60, 80, 3)])
-def test_cut_takes_these_pixels(shape):
+def test_cut_takes_the_pixels_of_the_square(shape):
     image = np.random.default_rng(0).integers(0, 255, shape, np.uint8)
     np.testing.assert_array_equal(crop.cut(image, (7, 11, 20), 20), image[11:31, 7:27])
     half = crop.cut(image, (7, 11, 20), 10).astype(float)
