@@ -1,24 +1,26 @@
-"""Face detectors behind one interface, and the cascade of Forch et al. 2019 that asks one after the other.
+"""Face detectors behind one interface, and the cascade of Forch et al. 2019 that asks them in turn.
 
-A detector is called with an image, uint8 [H, W, 3] RGB, and returns its faces, the surest first. Models are loaded
-at the first call, so a detector can be sent to another process before. "annotation" and "none" need no detector: the box
-of the annotation, and an image that is a face already.
+A detector is called with an image, uint8 [H, W, 3] RGB, and returns its faces, the most confident first. Models are
+loaded at the first call, so that a detector can be sent to another process before. Two further names need no detector:
+"annotation" takes the annotated box, "none" the whole image, which is a face already.
 """
 
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import cv2
 import numpy as np
 
 from edram_fer.errors import MissingPackageError, UserError
 from edram_fer.preprocessing import model_files, yunet
+from edram_fer.preprocessing.crop import Box
 
 NO_FACE = "no_face"
 CHOICES = ("largest", "centre", "all")
-AGREED = 0.3  # overlap (IoU) from which two boxes mean the same face
+SAME_FACE = 0.3  # overlap (IoU) from which two boxes mean the same face
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,9 +29,9 @@ class Face:
 
     Attributes:
         box: (left, top, width, height) in pixels of the image; may cross its border.
-        score: sureness; YuNet and SSD in [0, 1], dlib's distance from its decision plane, about -1 to 3.
+        score: confidence; in [0, 1] for YuNet and SSD; for dlib the distance from the decision plane, about -1 to 3.
         points: [n, 2] landmarks (x, y) in pixels that the detector itself gives (YuNet: right eye, left eye, nose,
-            right and left corner of the mouth, "right" as the person's), or None.
+            right and left corner of the mouth, right being the person's right), or None.
     """
 
     box: tuple[float, float, float, float]
@@ -42,9 +44,9 @@ class YuNet:
     """The small convolutional detector of `edram_fer.preprocessing.yunet`.
 
     Args:
-        size: the image's longer side is brought to this many pixels; faces below a thirtieth of it are missed.
+        size: larger images are shrunk to this longer side, in pixels; faces below a thirtieth of it are missed.
         threshold: lowest score.
-        folder: of the model file; None: the package that carries it.
+        folder: where the model file is searched first, see `model_files.find`.
     """
 
     size: int = 640
@@ -54,12 +56,11 @@ class YuNet:
     margin = 0.0
 
     def __call__(self, image: np.ndarray) -> list[Face]:
-        small, scale = _shrunk(image, self.size)
+        small, scale = _shrink(image, self.size)
         rows = yunet.detect(model_files.find("yunet", self.folder), small, self.threshold)
-        faces = [
+        return [
             Face(tuple((row[:4] / scale).tolist()), float(row[14]), row[4:14].reshape(5, 2) / scale) for row in rows
         ]
-        return faces
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,8 +68,8 @@ class SSD:
     """The 300x300 single-shot detector of the paper (res10, Caffe), mean (104, 177, 123) in BGR.
 
     Args:
-        threshold: lowest confidence; the paper took .20. It is sure of many things that are no faces.
-        folder: of its two files; None: the package that carries them.
+        threshold: lowest confidence; 0.2 in the paper, which lets many false faces through.
+        folder: where its two files are searched first, see `model_files.find`.
     """
 
     threshold: float = 0.2
@@ -87,7 +88,7 @@ class SSD:
             left, top, right, bottom = np.multiply(corners, (width, height, width, height)).tolist()
             if right > left and bottom > top:
                 faces.append(Face((left, top, right - left, bottom - top), confidence))
-        return _surest_first(faces)
+        return _by_score(faces)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,9 +96,9 @@ class Dlib:
     """dlib's frontal face detector (HOG and a linear SVM).
 
     Args:
-        upsample: how many times the image is doubled first; without it faces below 80 pixels are missed.
+        upsample: how many times the image is doubled before; at 0, faces below 80 pixels are missed.
         threshold: lowest score.
-        longest: larger images are shrunk to this longer side before: doubled, 12 megapixels take 600 MB.
+        longest: larger images are first shrunk to this longer side, in pixels: doubled, 12 megapixels take 600 MB.
     """
 
     upsample: int = 1
@@ -107,41 +108,59 @@ class Dlib:
     margin = 0.1  # its boxes are tighter than the others' (Forch et al. 2019)
 
     def __call__(self, image: np.ndarray) -> list[Face]:
-        small, scale = _shrunk(image, self.longest)
-        boxes, scores, _ = _dlib_detector().run(np.ascontiguousarray(small), self.upsample, self.threshold)
-        places = [np.array([box.left(), box.top(), box.width(), box.height()]) / scale for box in boxes]
-        return _surest_first([Face(tuple(place.tolist()), score) for place, score in zip(places, scores)])
+        small, scale = _shrink(image, self.longest)
+        rectangles, scores, _ = _dlib_detector().run(np.ascontiguousarray(small), self.upsample, self.threshold)
+        boxes = [np.array([r.left(), r.top(), r.width(), r.height()]) / scale for r in rectangles]
+        return _by_score([Face(tuple(box.tolist()), score) for box, score in zip(boxes, scores)])
 
 
 DETECTORS = {"yunet": YuNet, "ssd": SSD, "dlib": Dlib}
 
 
-def cascade(image: np.ndarray, detectors: Sequence[Callable]) -> tuple[list[Face], str]:
-    """Ask each detector about the image and then about the contrast-equalised image, until one finds a face.
+def cascade(image: np.ndarray, detectors: Sequence[Callable[[np.ndarray], list[Face]]]) -> tuple[list[Face], str]:
+    """Run each detector on the image and then on the contrast-equalised image, until one finds a face.
 
-    Returns: the faces, and who found them ("ssd", "ssd equalised"), or ([], NO_FACE).
+    Args:
+        image: uint8 [H, W, 3] RGB.
+        detectors: in this order.
+
+    Returns:
+        the faces, and what found them ("ssd", "ssd equalised"); or ([], NO_FACE).
     """
-    bright = None
+    contrasted = None
     for detector in detectors:
         if faces := detector(image):
             return faces, detector.name
-        bright = equalised(image) if bright is None else bright
-        if faces := detector(bright):
+        contrasted = equalised(image) if contrasted is None else contrasted
+        if faces := detector(contrasted):
             return faces, f"{detector.name} equalised"
     return [], NO_FACE
 
 
 def equalised(image: np.ndarray) -> np.ndarray:
-    """Histogram equalisation of the luma of uint8 [H, W, 3] RGB."""
+    """Equalise the histogram of the luma of uint8 [H, W, 3] RGB; of the same shape and type."""
     luma = cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb)
     luma[:, :, 0] = cv2.equalizeHist(np.ascontiguousarray(luma[:, :, 0]))
     return cv2.cvtColor(luma, cv2.COLOR_YCrCb2RGB)
 
 
-def choose(faces: Sequence[Face], which: str, image_size) -> list[Face]:
-    """Of several faces the "largest", the one nearest to the "centre" of an image (H, W), or "all" from left to right.
+def choose(faces: Sequence[Face], which: str, image_size: Sequence[int]) -> list[Face]:
+    """Choose among several faces.
 
-    Raises ValueError for another word.
+    Args:
+        faces: those found in an image.
+        which: "largest"; "centre", the face nearest to the middle of the image; or "all", from left to right.
+        image_size: (H, W).
+
+    Returns:
+        one face, all faces, or [] where there are none.
+
+    Raises:
+        UserError: `which` is none of CHOICES.
+
+    >>> faces = [Face((0, 0, 10, 10), 0.9), Face((40, 40, 20, 20), 0.8)]
+    >>> choose(faces, "largest", (100, 100))[0].box
+    (40, 40, 20, 20)
     """
     if which not in CHOICES:
         raise UserError(f"faces: expected one of {', '.join(CHOICES)}, got {which!r}")
@@ -155,48 +174,70 @@ def choose(faces: Sequence[Face], which: str, image_size) -> list[Face]:
     )[:1]
 
 
-def annotated(faces: Sequence[Face], box, least: float = AGREED) -> list[Face]:
-    """The one of several faces that an annotation's box (left, top, width, height) means: the one that overlaps most
-    with it, or [] where none reaches `least`."""
+def annotated(faces: Sequence[Face], box: Box, least: float = SAME_FACE) -> list[Face]:
+    """The face that an annotated box (left, top, width, height) means: [the one with the largest overlap], or [] where
+    no overlap (IoU) reaches `least`.
+    """
     best = max(faces, key=lambda face: intersection_over_union(face.box, box), default=None)
     return [best] if best is not None and intersection_over_union(best.box, box) >= least else []
 
 
-def landmarks(image: np.ndarray, box, count: int = 68, folder: Path | None = None) -> np.ndarray:
-    """dlib's 68 or 5 landmarks of the face in a box, float32 [count, 2] (x, y) in pixels of the image."""
-    import dlib
+def landmarks(image: np.ndarray, box: Box, count: int = 68, folder: Path | None = None) -> np.ndarray:
+    """Find dlib's landmarks of the face in a box.
 
+    Args:
+        image: uint8 [H, W, 3] RGB.
+        box: (left, top, width, height) in pixels.
+        count: 68 or 5.
+        folder: where the model file is searched first, see `model_files.find`.
+
+    Returns:
+        float32 [count, 2], (x, y) in pixels of the image.
+
+    Raises:
+        MissingPackageError, MissingFileError: dlib or its model file is not installed.
+    """
+    dlib = _import_dlib("landmarks need")
     left, top, width, height = (round(value) for value in box)
     predictor = _dlib_predictor(str(model_files.find(f"landmarks {count}", folder)))
     shape = predictor(np.ascontiguousarray(image), dlib.rectangle(left, top, left + width - 1, top + height - 1))
     return np.array([(point.x, point.y) for point in shape.parts()], np.float32)
 
 
-def intersection_over_union(a, b) -> float:
-    """Of two boxes (left, top, width, height): the area that both cover over the area that either does."""
+def intersection_over_union(a: Box, b: Box) -> float:
+    """Intersection over union (IoU) of two boxes (left, top, width, height), in [0, 1].
+
+    >>> intersection_over_union((0, 0, 10, 10), (5, 0, 10, 10))
+    0.3333333333333333
+    """
     width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
     height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    both = max(width, 0) * max(height, 0)
-    return both / (a[2] * a[3] + b[2] * b[3] - both)
+    intersection = max(width, 0) * max(height, 0)
+    return intersection / (a[2] * a[3] + b[2] * b[3] - intersection)
 
 
-def matches(faces: Sequence[Face], boxes: Sequence, least: float = AGREED) -> list[float]:
-    """Overlaps of true boxes with the faces that found them: the surest face first, each with its best free box.
+def matches(faces: Sequence[Face], boxes: Sequence[Box], least: float = SAME_FACE) -> list[float]:
+    """Match detected faces with true boxes: in the order of the faces, each with the best box that is still free.
 
-    `boxes`: (left, top, width, height) each; `least`: smallest overlap that counts as found. The length of the result
-    is the number of boxes that were found; faces beyond it are false.
+    Args:
+        faces: the most confident first.
+        boxes: true boxes, (left, top, width, height).
+        least: smallest overlap (IoU) that counts as found.
+
+    Returns:
+        the overlap of each match: as many boxes were found, and all further faces are false positives.
     """
-    left, overlaps = list(boxes), []
+    free, overlaps = list(boxes), []
     for face in faces:
-        best = max(left, key=lambda box: intersection_over_union(face.box, box), default=None)
-        if best is not None and (overlap := intersection_over_union(face.box, best)) >= least:
-            overlaps.append(overlap)
-            left.remove(best)
+        face_overlaps = [intersection_over_union(face.box, box) for box in free]
+        if face_overlaps and max(face_overlaps) >= least:
+            overlaps.append(max(face_overlaps))
+            free.pop(face_overlaps.index(max(face_overlaps)))
     return overlaps
 
 
-def _shrunk(image: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
-    """The image with its longer side at `longest`, and the factor; small images stay, they gain nothing."""
+def _shrink(image: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
+    """Bring the longer side to `longest` pixels: (image, factor); smaller images are unchanged, with factor 1."""
     scale = min(longest / max(image.shape[:2]), 1.0)
     if scale == 1.0:
         return image, 1.0
@@ -204,26 +245,28 @@ def _shrunk(image: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
     return cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), scale
 
 
-def _surest_first(faces: list[Face]) -> list[Face]:
+def _by_score(faces: list[Face]) -> list[Face]:
     return sorted(faces, key=lambda face: -face.score)
 
 
 @functools.cache
-def _ssd(layers: str, weights: str):
+def _ssd(layers: str, weights: str) -> cv2.dnn.Net:
     return cv2.dnn.readNetFromCaffe(layers, weights)
 
 
-@functools.cache
-def _dlib_detector():
+def _import_dlib(purpose: str) -> ModuleType:
     try:
         import dlib
     except ImportError:
-        raise MissingPackageError("the detector dlib needs dlib: pip install 'edram-fer[faces]'") from None
-    return dlib.get_frontal_face_detector()
+        raise MissingPackageError(f"{purpose} dlib: pip install 'edram-fer[faces]'") from None
+    return dlib
 
 
 @functools.cache
-def _dlib_predictor(path: str):
-    import dlib
+def _dlib_detector() -> Callable:
+    return _import_dlib("the detector dlib needs").get_frontal_face_detector()
 
-    return dlib.shape_predictor(path)
+
+@functools.cache
+def _dlib_predictor(path: str) -> Callable:
+    return _import_dlib("landmarks need").shape_predictor(path)

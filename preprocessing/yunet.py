@@ -1,7 +1,7 @@
-"""The face detector YuNet, run by ONNX Runtime: OpenCV's faces in half of its time.
+"""The face detector YuNet, run by ONNX Runtime: the faces of OpenCV's implementation in half the time.
 
-Wu, Peng, Yu, "YuNet: A Tiny Millisecond-level Face Detector", 2023; weights of 2023mar. What the network's numbers mean
-was read in the library libfacedetection and in OpenCV's cv2.FaceDetectorYN, which the tests compare with.
+Wu, Peng, Yu, "YuNet: A Tiny Millisecond-level Face Detector", 2023; weights of 2023mar. The meaning of the network's
+outputs follows the library libfacedetection and OpenCV's cv2.FaceDetectorYN, with which the tests compare.
 """
 
 import functools
@@ -12,18 +12,26 @@ import numpy as np
 
 from edram_fer.errors import MissingPackageError
 
-STRIDES = (8, 16, 32)  # pixels of the image for each cell of the three output maps
-OVERLAP, MOST = 0.3, 500  # of two faces the surer one is kept above this overlap (IoU); so many are looked at
-# Bytes of the model file: "640 x 640", the only size that it takes, and "h x w", any size, which is as long.
+STRIDES = (8, 16, 32)  # pixels of the image per cell of the three output maps
+OVERLAP, MOST = 0.3, 500  # non-maximum suppression: largest overlap (IoU) of two faces, number of candidates
+# Bytes of the model file: "640 x 640", the only size that it accepts, and "h x w", any size, in as many bytes.
 _FIXED, _FREE = bytes.fromhex("0a03088005") * 2, b"\x0a\x03\x12\x01h\x0a\x03\x12\x01w"
 
 
 def detect(path: Path, image: np.ndarray, threshold: float) -> np.ndarray:
-    """The faces in uint8 [H, W, 3] RGB, the surest first.
+    """Detect faces.
 
-    `path`: of the model file; `threshold`: least score, in (0, 1). Returns float32 [n, 15]: left, top, width, height,
-    five points x, y (right eye, left eye, nose, right and left corner of the mouth), all in pixels, and the score.
-    Raises ImportError without ONNX Runtime.
+    Args:
+        path: the model file.
+        image: uint8 [H, W, 3] RGB, of any size.
+        threshold: lowest score, in (0, 1).
+
+    Returns:
+        float32 [n, 15], the most confident face first: left, top, width, height, five points x, y (right eye, left
+        eye, nose, right and left corner of the mouth), all in pixels, and the score.
+
+    Raises:
+        MissingPackageError: ONNX Runtime is not installed.
     """
     height, width = (-(-side // STRIDES[-1]) * STRIDES[-1] for side in image.shape[:2])
     padded = cv2.copyMakeBorder(image, 0, height - image.shape[0], 0, width - image.shape[1], cv2.BORDER_CONSTANT)
@@ -31,7 +39,7 @@ def detect(path: Path, image: np.ndarray, threshold: float) -> np.ndarray:
     maps = _session(path).run(names, {"input": cv2.dnn.blobFromImage(padded, swapRB=True)})
     rows = np.concatenate(
         [
-            _faces(*(values[0] for values in maps[4 * level : 4 * level + 4]), stride, width // stride, threshold)
+            _decode(*(values[0] for values in maps[4 * level : 4 * level + 4]), stride, width // stride, threshold)
             for level, stride in enumerate(STRIDES)
         ]
     )
@@ -39,7 +47,7 @@ def detect(path: Path, image: np.ndarray, threshold: float) -> np.ndarray:
     return rows[list(cv2.dnn.NMSBoxes(boxes, rows[:, 14].tolist(), threshold, OVERLAP, top_k=MOST))]
 
 
-def _faces(
+def _decode(
     classes: np.ndarray,
     objects: np.ndarray,
     boxes: np.ndarray,
@@ -48,15 +56,22 @@ def _faces(
     columns: int,
     threshold: float,
 ) -> np.ndarray:
-    """The rows of one output map, whose cells stand line by line: probabilities [n, 1] of a face and of an object,
-    boxes [n, 4] as shifts of the middle and logarithms of the sides, five points [n, 10] as shifts, all in cells.
+    """The candidates of one output map, as rows of `detect`.
+
+    Args:
+        classes, objects: probabilities [n, 1] of a face and of an object, for the cells of the map row by row.
+        boxes: [n, 4], shifts of the centre and logarithms of the sides, in cells.
+        points: [n, 10], shifts of the five points, in cells.
+        stride: pixels per cell.
+        columns: cells per row of the map.
+        threshold: lowest score.
     """
     scores = np.sqrt(np.clip(classes, 0, 1) * np.clip(objects, 0, 1))[:, 0]
-    places = np.flatnonzero(scores >= threshold)
-    cells = np.stack([places % columns, places // columns], axis=1).astype(np.float32)
-    middle, sides = (cells + boxes[places, :2]) * stride, np.exp(boxes[places, 2:]) * stride
-    points = (np.tile(cells, 5) + points[places]) * stride
-    return np.concatenate([middle - sides / 2, sides, points, scores[places, None]], axis=1)
+    candidates = np.flatnonzero(scores >= threshold)
+    cells = np.stack([candidates % columns, candidates // columns], axis=1).astype(np.float32)
+    centres, sides = (cells + boxes[candidates, :2]) * stride, np.exp(boxes[candidates, 2:]) * stride
+    points = (np.tile(cells, 5) + points[candidates]) * stride
+    return np.concatenate([centres - sides / 2, sides, points, scores[candidates, None]], axis=1)
 
 
 @functools.cache
@@ -66,7 +81,7 @@ def _session(path: Path):
     except ImportError:
         raise MissingPackageError("the detector yunet needs ONNX Runtime: pip install 'edram-fer[faces]'") from None
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # the processes that prepare photos share the cores already
-    options.log_severity_level = 3  # or it would warn that the maps are not those of 640 x 640 pixels
+    options.intra_op_num_threads = 1  # the processes that prepare photos already share the cores
+    options.log_severity_level = 3  # otherwise it warns that the maps are not those of 640 x 640 pixels
     model = path.read_bytes().replace(_FIXED, _FREE)
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -65,6 +65,14 @@ def test_cut_takes_the_pixels_of_the_square(shape):
     assert crop.cut(image, (7, 11, 20), 37).shape[:2] == (37, 37)
 
 
+@pytest.mark.parametrize("size", [9, 16, 23])
+def test_shrinking_averages_areas_as_in_scikit_image(size):
+    transform = pytest.importorskip("skimage.transform")
+    image = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
+    expected = transform.resize_local_mean(image[11:41, 7:37], (size, size), preserve_range=True)
+    assert np.abs(crop.cut(image, (7, 11, 30), size) - expected).max() <= 0.51  # rounded
+
+
 @pytest.mark.parametrize("size", [10, 20, 50])
 def test_points_go_with_the_pixels(size):
     image = np.zeros((60, 80), np.uint8)

@@ -1,19 +1,20 @@
-"""Detectors on photos with known faces, the cascade, the choice among several."""
+"""Detectors on photos with known faces, the cascade, the choice among several faces."""
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 from support.genuine import PHOTOS, needs_photos
 
 from edram_fer.preprocessing import detection, photos
 
-ALL = {"yunet": detection.YuNet(), "ssd": detection.SSD(), "dlib": detection.Dlib()}
+DETECTORS = {"yunet": detection.YuNet(), "ssd": detection.SSD(), "dlib": detection.Dlib()}
 
 
 @pytest.fixture(scope="module")
 def truth():
-    """Photo -> its true boxes where these are known, else the number of faces."""
+    """{photo: its true boxes, or where these are unknown the number of faces}."""
     content = json.loads((PHOTOS / "truth.json").read_text())
     return {name: entry.get("boxes_ltwh", entry["n_faces"]) for name, entry in content.items()}
 
@@ -23,30 +24,32 @@ def portrait():
 
 
 @needs_photos
-@pytest.mark.parametrize("name", ALL)
-def test_the_annotated_faces_are_found(truth, name):
-    found = wrong = total = 0
+@pytest.mark.parametrize("name", DETECTORS)
+def test_the_annotated_faces_are_detected(truth, name):
+    detected = false_positives = annotated = 0
     for photo, boxes in truth.items():
         if isinstance(boxes, list):
-            faces = ALL[name](photos.read(PHOTOS / photo))
+            faces = DETECTORS[name](photos.read(PHOTOS / photo))
             overlaps = detection.matches(faces, boxes)
-            found, total, wrong = found + len(overlaps), total + len(boxes), wrong + len(faces) - len(overlaps)
-    assert (found, total) == (24, 24)
-    assert wrong <= {"yunet": 1, "ssd": 2, "dlib": 0}[name]
+            annotated += len(boxes)
+            detected += len(overlaps)
+            false_positives += len(faces) - len(overlaps)
+    assert (detected, annotated) == (24, 24)
+    assert false_positives <= {"yunet": 1, "ssd": 2, "dlib": 0}[name]
 
 
 @needs_photos
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", DETECTORS)
 def test_a_portrait_and_a_landscape(name):
-    [face] = ALL[name](portrait())
+    [face] = DETECTORS[name](portrait())
     left, top, width, height = face.box
     assert 0 <= left and 0 <= top and 0.6 < width / height < 1.2
-    assert ALL[name](photos.read(PHOTOS / "free-mountain-vector-01.jpg")) == []
+    assert DETECTORS[name](photos.read(PHOTOS / "free-mountain-vector-01.jpg")) == []
 
 
 @needs_photos
-def test_faces_come_surest_first_with_their_points():
-    faces = ALL["yunet"](photos.read(PHOTOS / "multi_face.jpg"))
+def test_faces_are_sorted_by_score_and_have_points():
+    faces = DETECTORS["yunet"](photos.read(PHOTOS / "multi_face.jpg"))
     scores = [face.score for face in faces]
     assert len(faces) == 5 and scores == sorted(scores, reverse=True)
     for face in faces:
@@ -58,14 +61,14 @@ def test_faces_come_surest_first_with_their_points():
 
 
 @needs_photos
-def test_the_boxes_are_those_of_the_whole_image():
+def test_boxes_are_in_pixels_of_the_original_image():
     image = portrait()
     [face] = detection.YuNet(size=160)(image)
     [other] = detection.YuNet(size=10_000)(image)
     assert detection.intersection_over_union(face.box, other.box) > 0.75
 
 
-def test_matches_take_each_box_once_and_the_surest_face_first():
+def test_each_box_is_matched_once_in_the_order_of_the_faces():
     boxes = [(0, 0, 10, 10), (20, 0, 10, 10)]
     faces = [detection.Face(box, 1.0) for box in ((0, 0, 10, 5), (0, 0, 10, 10), (20, 0, 10, 8), (50, 50, 5, 5))]
     assert detection.matches(faces, boxes) == pytest.approx([0.5, 0.8])
@@ -73,40 +76,52 @@ def test_matches_take_each_box_once_and_the_surest_face_first():
     assert detection.matches(faces, []) == [] and detection.matches([], boxes) == []
 
 
-class Seen:
-    """A detector that notes what it was shown, and finds a face from the n-th image on."""
+class RecordingDetector:
+    """Records the images that it is called with, and finds a face from the n-th one on."""
 
     def __init__(self, name, finds_at):
-        self.name, self.finds_at, self.shown = name, finds_at, []
+        self.name, self.finds_at, self.images = name, finds_at, []
 
     def __call__(self, image):
-        self.shown.append(image)
-        return [detection.Face((1, 2, 3, 4), 1.0)] if len(self.shown) >= self.finds_at else []
+        self.images.append(image)
+        return [detection.Face((1, 2, 3, 4), 1.0)] if len(self.images) >= self.finds_at else []
 
 
 @pytest.mark.parametrize(
-    ("finds_at", "by"),
+    ("finds_at", "expected"),
     [((1, 1), "a"), ((2, 1), "a equalised"), ((9, 1), "b"), ((9, 2), "b equalised"), ((9, 9), detection.NO_FACE)],
 )
-def test_the_cascade(finds_at, by):
+def test_the_cascade(finds_at, expected):
     image = np.random.default_rng(0).integers(100, 130, (40, 40, 3), np.uint8)
-    a, b = (Seen(name, at) for name, at in zip("ab", finds_at, strict=True))
-    faces, who = detection.cascade(image, [a, b])
-    assert who == by and bool(faces) == (by != detection.NO_FACE)
-    for shown in (a.shown, b.shown):
-        if len(shown) == 2:
-            assert shown[0] is image and shown[1].std() > 2 * image.std()  # more contrast
+    a, b = (RecordingDetector(name, at) for name, at in zip("ab", finds_at, strict=True))
+    faces, detector = detection.cascade(image, [a, b])
+    assert detector == expected and bool(faces) == (expected != detection.NO_FACE)
+    for images in (a.images, b.images):
+        if len(images) == 2:
+            assert images[0] is image and images[1].std() > 2 * image.std()  # more contrast
 
 
 @needs_photos
 def test_the_cascade_finds_a_face_in_the_dark():
     dark = (portrait() * 0.02).astype(np.uint8)
     assert detection.YuNet()(dark) == []
-    faces, who = detection.cascade(dark, [detection.YuNet(), detection.Dlib()])
-    assert who == "yunet equalised" and len(faces) == 1
+    faces, detector = detection.cascade(dark, [detection.YuNet(), detection.Dlib()])
+    assert detector == "yunet equalised" and len(faces) == 1
 
 
-def test_choosing_among_several():
+@needs_photos
+def test_equalisation_is_that_of_scikit_image():
+    """To the rounding, on the luma; the chroma stays."""
+    exposure = pytest.importorskip("skimage.exposure")
+    image = portrait()
+    before, after = (cv2.cvtColor(x, cv2.COLOR_RGB2YCrCb).astype(float) for x in (image, detection.equalised(image)))
+    expected = exposure.equalize_hist(before[:, :, 0].astype(np.uint8), nbins=256) * 255
+    unclipped = ((detection.equalised(image) > 0) & (detection.equalised(image) < 255)).all(axis=2)
+    assert np.abs(after[:, :, 0] - expected)[unclipped].max() <= 1.5
+    assert np.abs(after - before)[unclipped][:, 1:].max() <= 2
+
+
+def test_choosing_among_several_faces():
     boxes = [(50, 10, 10, 10), (0, 0, 30, 30), (44, 44, 12, 12)]
     faces = [detection.Face(box, score) for box, score in zip(boxes, (0.9, 0.8, 0.7), strict=True)]
     assert [face.box for face in detection.choose(faces, "largest", (100, 100))] == [boxes[1]]

@@ -1,4 +1,4 @@
-"""YuNet by ONNX Runtime against OpenCV's own engine."""
+"""YuNet in ONNX Runtime against OpenCV's implementation."""
 
 import sys
 
@@ -25,21 +25,21 @@ def by_opencv(path, image, threshold):
 
 @needs_photos
 @pytest.mark.parametrize("threshold", [0.7, 0.2])
-def test_the_faces_are_opencvs(model, threshold):
-    seen = 0
+def test_the_faces_are_those_of_opencv(model, threshold):
+    compared = 0
     for path in sorted(PHOTOS.glob("*.jpg")):
         image = photos.read(path)
         for longest in (640, 320, 150):
-            small, _ = detection._shrunk(image, longest)
+            small, _ = detection._shrink(image, longest)
             rows, expected = yunet.detect(model, small, threshold), by_opencv(model, small, threshold)
             assert rows.dtype == np.float32
             np.testing.assert_allclose(rows, expected, atol=0.01)
-            seen += len(rows)
-    assert seen > 50
+            compared += len(rows)
+    assert compared > 50
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 3), (33, 200, 3), (64, 64, 3)])
-def test_nothing_in_noise_of_any_size(model, shape):
+def test_no_face_in_noise_of_any_size(model, shape):
     noise = np.random.default_rng(0).integers(0, 255, shape, np.uint8)
     assert yunet.detect(model, noise, 0.7).shape == (0, 15)
 
