@@ -12,6 +12,7 @@ from edram_fer.models.deep_emotion import DeepEmotion
 from edram_fer.models.edram import EDRAM
 from edram_fer.models.region_attention import RAN
 
+# A class that is added here can be named in recipes.
 MODELS = {"edram": EDRAM, "cnn": CNN, "deep_emotion": DeepEmotion, "ran": RAN}
 
 

@@ -97,7 +97,6 @@ def toy_recipe(arrays_file):
     settings = {"learning_rate": 0.05, "min_learning_rate": 1e-4, "batch_size": 14, "epochs": 3, "checkpoint_steps": 2}
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(models.MODELS, "toy", toy.Toy)
-        patch.setitem(recipes._CHOICES, "model", (*recipes._CHOICES["model"], "toy"))
         yield recipes.Recipe(data=str(arrays_file), model="toy", **settings)
 
 

@@ -14,7 +14,6 @@ from edram_fer.recipes.settings import parse_value
 
 EMOTION_SETS = {"seven": SEVEN, "eight": EIGHT}
 _CHOICES = {
-    "model": tuple(models.MODELS),
     "emotions": tuple(EMOTION_SETS),
     "dtype": ("float32", "mixed_bfloat16"),
     "optimizer": ("adam", "adamw", "sgd"),
@@ -110,7 +109,7 @@ class Recipe:
     checkpoint_steps: int = 500
 
     def __post_init__(self):
-        for name, choices in _CHOICES.items():
+        for name, choices in {"model": tuple(models.MODELS), **_CHOICES}.items():
             if getattr(self, name) not in choices:
                 raise UserError(f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}")
         for field in dataclasses.fields(self):

@@ -6,7 +6,6 @@ from support import toy
 from support.dummy_data import FORMS
 
 from edram_fer import cli, data, files, models
-from edram_fer.recipes import recipe as recipes
 
 pytest.importorskip("tensorflow_datasets")
 SUBJECTS = {"jaffe": ("KA", "KL", "KM"), "ck_plus": ("fold_0", "fold_1", "fold_2")}
@@ -22,7 +21,6 @@ def command(*words):
 def test_from_files_to_scores(name, tmp_path, monkeypatch):
     form = next(form for form in FORMS if form.dataset == name)
     monkeypatch.setitem(models.MODELS, "toy", toy.Toy)
-    monkeypatch.setitem(recipes._CHOICES, "model", (*recipes._CHOICES["model"], "toy"))
     first, second, excluded = SUBJECTS[name]
     training = f"{first}+{second}"
     command(

@@ -72,6 +72,16 @@ def test_another_model_keeps_the_options_that_it_knows():
         override(recipe, ["glimpses=3"])
 
 
+def test_a_model_of_ones_own_can_be_named(monkeypatch):
+    from support.toy import Toy
+
+    with pytest.raises(ValueError, match="model: expected one of .*, got 'toy'"):
+        override(Recipe(), ["model=toy"])
+    monkeypatch.setitem(models.MODELS, "toy", Toy)
+    changed = override(Recipe(), ["model=toy", "dropout=0.1"])
+    assert changed.model == "toy" and changed.options == {"dropout": 0.1}
+
+
 def test_a_bare_rotation_is_the_models():
     for key in ("rotation", "options.rotation"):
         assert override(Recipe(), [f"{key}=false"]) == Recipe(options={"rotation": False})

@@ -28,7 +28,6 @@ def small():
     tfds.disable_progress_bar()
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(models.MODELS, "toy", toy.Toy)
-        patch.setitem(recipe._CHOICES, "model", (*recipe._CHOICES["model"], "toy"))
         patch.setitem(BACKBONES, "iresnet18", (IResNet, (1, 0, 0, 0)))
         patch.setattr("edram_fer.training.loop._tensorboard", lambda run: [])
         yield
