@@ -1,5 +1,9 @@
 """edram-fer: recurrent and spatial attention in facial expression recognition."""
 
+from edram_fer import installation
+
+__version__ = installation.version()
+
 
 def load(source):
     """Load a trained model: a run folder, a .keras file, or the name of one that comes with the package.

@@ -44,6 +44,8 @@ def main(arguments=None):
     sentence and status 1; EDRAM_FER_TRACEBACK=1 shows the traceback, too. Any other error is a fault of edram-fer: it
     keeps its traceback, and the last line asks for a report.
     """
+    # The shell of a notebook passes on its backend, which Matplotlib rejects where that package is not installed.
+    os.environ["MPLBACKEND"] = "agg"
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("absl").setLevel(logging.ERROR)
     logging.getLogger("jax").setLevel(logging.WARNING)  # it reports each kind of device that it does not find

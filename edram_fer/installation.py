@@ -1,46 +1,59 @@
-"""What is installed here and what is missing, after the metadata of packages alone: Keras needs not even start."""
+"""What is installed, what is missing and what is broken, from the metadata of packages alone: Keras need not start."""
 
+import configparser
 import importlib.metadata
 import platform
 import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 from packaging.requirements import Requirement
 
-PACKAGES = ("edram-fer", "keras", "tensorflow", "tensorflow-datasets", "jax", "numpy", "scikit-learn")
+PACKAGES = ("keras", "tensorflow", "tensorflow-datasets", "jax", "numpy", "scikit-learn")
+# Packages of OpenCV, each with the same folder cv2: any one of them will do, two overwrite each other.
+OPENCV = ("opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python")
 
 
-def versions():
-    """{package: version or None where it is not installed}, Python among them."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = None
-    return found
+class Problem(NamedTuple):
+    """Something that is broken, and the shell command that repairs it."""
+
+    text: str
+    cure: str
 
 
-def missing_extras():
-    """{extra: names of its packages that are not installed or too old}, after the installed metadata of edram-fer.
+def version() -> str:
+    """The version of the installed package; of a checkout that is not installed, that in its setup.cfg."""
+    installed = _version("edram-fer")
+    if installed is not None:
+        return installed
+    settings = configparser.ConfigParser()
+    settings.read(Path(__file__).parents[1] / "setup.cfg", encoding="utf-8")
+    return settings.get("metadata", "version", fallback="0+unknown")
 
-    Without them (a checkout that was not installed) nothing is known of the extras: {}.
+
+def versions() -> dict[str, str | None]:
+    """{package: version or None where it is not installed}, with Python and, after its package, OpenCV."""
+    python = {"python": platform.python_version(), "edram-fer": version()}
+    opencv = [name for name in OPENCV if _version(name)] or OPENCV[:1]
+    return python | {package: _version(package) for package in (*PACKAGES, *opencv)}
+
+
+def missing_extras() -> dict[str, list[str]]:
+    """{extra: names of its packages that are not installed or too old}, from the metadata of edram-fer.
+
+    A checkout that is not installed has no metadata: {}.
     """
-    missing = {}
-    try:
-        requirements = importlib.metadata.requires("edram-fer") or []
-    except importlib.metadata.PackageNotFoundError:
-        return missing
-    for text in requirements:
-        requirement = Requirement(text)
-        extras = re.findall(r"extra == ['\"]([\w-]+)['\"]", str(requirement.marker))
+    missing: dict[str, list[str]] = {}
+    for requirement, extras in _requirements():
         for extra in extras:
             missing.setdefault(extra, [])
-            if requirement.name != "edram-fer" and not _is_installed(requirement):
+            if requirement.name != "edram-fer" and not _is_satisfied(requirement):
                 missing[extra].append(requirement.name)
     return missing
 
 
-def hint(module):
+def hint(module: str) -> str:
     """How to install a module that was not found, from the first extra that lacks it; "" where none does."""
     package = module.partition(".")[0].replace("_", "-")
     extra = next((extra for extra, missing in missing_extras().items() if package in missing), None)
@@ -50,8 +63,65 @@ def hint(module):
     return f" (pip install 'edram-fer[{extra}]'{other})"
 
 
-def _is_installed(requirement):
+def problems() -> list[Problem]:
+    """What is broken: packages of the core that are missing or of another version, and a damaged OpenCV."""
+    core = [requirement for requirement, extras in _requirements() if not extras]
+    wrong = [_unsatisfied(requirement) for requirement in core if not _is_satisfied(requirement)]
+    return [*wrong, *_opencv_problems(next((each for each in core if each.name == OPENCV[0]), Requirement(OPENCV[0])))]
+
+
+def _opencv_problems(requirement: Requirement) -> Iterator[Problem]:
+    """At most one: two packages share the folder cv2, or files of the only one are gone or replaced.
+
+    pip lets a second package overwrite the files of the first, and takes them along when it uninstalls either.
+    """
+    installed = [name for name in OPENCV if _version(name)]
+    anew = f"pip install --force-reinstall --no-deps '{OPENCV[0]}{requirement.specifier}'"
+    if len(installed) > 1:
+        text = f"{' and '.join(installed)} are both installed and overwrite each other's files"
+        yield Problem(text, f"pip uninstall --yes {' '.join(installed)} && {anew}")
+    elif installed and (damaged := _damaged_files(installed[0])):
+        text = f"{len(damaged)} files of {installed[0]} are missing or were overwritten, among them {damaged[0]}"
+        yield Problem(text, anew.replace(OPENCV[0], installed[0]))
+
+
+def _damaged_files(package: str) -> list[str]:
+    """The files of a package that are missing or of another size than its metadata say."""
+    files = importlib.metadata.files(package) or []
+    return [str(file) for file in files if file.size is not None and _size(Path(str(file.locate()))) != file.size]
+
+
+def _size(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None
+
+
+def _unsatisfied(requirement: Requirement) -> Problem:
+    installed = _version(requirement.name)
+    state = "not installed" if installed is None else f"{installed}; expected {requirement.specifier}"
+    return Problem(f"{requirement.name} is {state}", f"pip install '{requirement.name}{requirement.specifier}'")
+
+
+def _requirements() -> Iterator[tuple[Requirement, list[str]]]:
+    """Each requirement in the metadata of edram-fer that this Python and system need, and the extras that it is of."""
     try:
-        return requirement.specifier.contains(importlib.metadata.version(requirement.name), prereleases=True)
+        requirements = importlib.metadata.requires("edram-fer") or []
     except importlib.metadata.PackageNotFoundError:
-        return False
+        return
+    for text in requirements:
+        requirement = Requirement(text)
+        extras = re.findall(r"extra == ['\"]([\w-]+)['\"]", str(requirement.marker))
+        if requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in (*extras, "")):
+            yield requirement, extras
+
+
+def _is_satisfied(requirement: Requirement) -> bool:
+    names = OPENCV if requirement.name in OPENCV else (requirement.name,)
+    versions = [found for name in names if (found := _version(name))]
+    return any(requirement.specifier.contains(each, prereleases=True) for each in versions)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,7 +1,8 @@
 """What lies here: data sets, runs, and the installation itself."""
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -54,24 +55,36 @@ def _names_a_data_set(source: str) -> bool:
     return name in datasets.NAMES and len(config) <= 1 and config != [""]
 
 
-def doctor():
-    """Versions, backend, devices, and which extras are missing."""
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")] = False,
+) -> None:
+    """Versions, backend, devices, missing extras, and what is broken; status 1 where something is."""
     from edram_fer import installation
 
-    for name, version in installation.versions().items():
-        typer.echo(f"{name:24}{version or 'not installed'}")
-    for name, value in _backend().items():
-        typer.echo(f"{name:24}{', '.join(value) if isinstance(value, list) else value}")
-    for extra, missing in installation.missing_extras().items():
-        hint = f"missing {', '.join(missing)}: pip install 'edram-fer[{extra}]'" if missing else "complete"
-        typer.echo(f"{'extra ' + extra:24}{hint}")
+    versions, backend = installation.versions(), _backend()
+    extras, problems = installation.missing_extras(), installation.problems()
+    if as_json:
+        listed = [problem._asdict() for problem in problems]
+        typer.echo(json.dumps({"versions": versions, **backend, "missing": extras, "problems": listed}, indent=2))
+    else:
+        rows = {name: version or "not installed" for name, version in versions.items()}
+        rows |= {name: ", ".join(value) if isinstance(value, list) else value for name, value in backend.items()}
+        for extra, missing in extras.items():
+            hint = f"missing {', '.join(missing)}: pip install 'edram-fer[{extra}]'" if missing else "complete"
+            rows[f"extra {extra}"] = hint
+        for name, value in rows.items():
+            typer.echo(f"{name:24}{value}")
+        for problem in problems:
+            typer.echo(f"problem: {problem.text}. Cure: {problem.cure}")
+    if problems:
+        raise typer.Exit(1)
 
 
-def _backend():
-    """{"backend", and what it runs on}; where it cannot be imported, why."""
+def _backend() -> dict[str, Any]:
+    """{"backend", and the machine that it runs on}; where it cannot be imported, the reason."""
     try:
         startup.load_keras()
         from edram_fer.run import environment
-    except ImportError as missing:
-        return {"backend": f"not there: {missing}"}
+    except ImportError as error:
+        return {"backend": f"not there: {error}"}
     return {"backend": environment.versions()["backend"], **environment.machine()}
