@@ -6,6 +6,7 @@ import typer
 
 from edram_fer import startup
 from edram_fer.commands.options import DataDir, Run
+from edram_fer.run import layout
 
 Split = Annotated[str, typer.Option("--split")]
 Source = Annotated[str | None, typer.Option("--data", help="Another data set than the run's own.")]
@@ -63,7 +64,8 @@ def saliency(
     if method == "bubbles":
         typer.echo(f"{result['trials']} trials with {result['bubbles']} bubbles: {result['accuracy']:.1%} right")
     _tell(result["agreement"])
-    typer.echo(f"Maps and figures: {run / f'saliency_{method}.npz'}, {run / 'figures'}")
+    maps_file = {"occlusion": layout.OCCLUSION_MAPS, "bubbles": layout.BUBBLES_MAPS}[method]
+    typer.echo(f"Maps and figures: {run / maps_file}, {run / layout.FIGURES}")
 
 
 def _tell(agreement):
@@ -103,7 +105,7 @@ def robustness(
             low, high = row["interval"]
             name = f"{kind}, {unit.format(row['level'])}"
             typer.echo(f"{name:28}{row['accuracy']:7.2%}   ({low:.2%} to {high:.2%})")
-    typer.echo(f"Figure: {run / 'figures' / study.FIGURE}")
+    typer.echo(f"Figure: {run / layout.FIGURES / layout.ROBUSTNESS_FIGURE}")
 
 
 def region_weights(
@@ -150,7 +152,7 @@ def region_weights(
         cells = [f"{value:+.4f}{' ' if low <= 0 <= high else '*'}" for value, (low, high) in ends]
         line(cover["name"], cells, f"{cover['accuracy']:.2%}")
     typer.echo("Under a cover: the change; * its 95 % interval is without 0.")
-    typer.echo(f"Figure: {run / 'figures' / study.FIGURE}")
+    typer.echo(f"Figure: {run / layout.FIGURES / layout.REGION_WEIGHTS_FIGURE}")
 
 
 def _box(text):

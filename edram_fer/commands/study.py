@@ -7,6 +7,7 @@ import typer
 
 from edram_fer import startup
 from edram_fer.commands.options import DataDir, Run
+from edram_fer.run import layout
 
 
 def window_ablation(
@@ -19,13 +20,13 @@ def window_ablation(
 ):
     """Does looking matter? Accuracy with the run's own windows, mean, shuffled, random ones and the whole image."""
     startup.load_keras()
-    from edram_fer.studies.window_ablation import FIGURE, ablate_windows
+    from edram_fer.studies.window_ablation import ablate_windows
 
     result = ablate_windows(run, split=split, data=source, data_dir=data_dir, draws=draws, seed=seed)
     for name, found in {**result["accuracy"], **result["contrasts"]}.items():
         low, high = found["interval"]
         typer.echo(f"{name:18}{100 * found['value']:7.2f} %   ({100 * low:.2f} to {100 * high:.2f})")
-    typer.echo(f"Figure: {run / 'figures' / FIGURE}")
+    typer.echo(f"Figure: {run / layout.FIGURES / layout.WINDOW_ABLATION_FIGURE}")
 
 
 def agreement(
@@ -54,7 +55,7 @@ def agreement(
     from rich.table import Column, Table
 
     from edram_fer.figures.agreement import CANDIDATES, MEASURES, measured
-    from edram_fer.studies.agreement import FIGURE, agree
+    from edram_fer.studies.agreement import agree
 
     options = {"outside": outside, "sigma": sigma, "find_landmarks": landmarks, "data": source, "data_dir": data_dir}
     result = agree(run, fixations, split=split, seed=seed, **options)
@@ -65,4 +66,4 @@ def agreement(
         means = [told[measure]["mean"] if measure in told else None for told in found.values()]
         table.add_row(MEASURES[measure], *("–" if mean is None else f"{mean:.3f}" for mean in means))
     Console().print(table)
-    typer.echo(f"Figure: {run / 'figures' / FIGURE}")
+    typer.echo(f"Figure: {run / layout.FIGURES / layout.AGREEMENT_FIGURE}")

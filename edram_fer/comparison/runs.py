@@ -35,7 +35,7 @@ class Run:
     @property
     def correct(self):
         """Which images are classified correctly in the end, bool [n]."""
-        return self.found["prediction"] == self.found["truth"]
+        return self.predictions["prediction"] == self.found["truth"]
 
     @property
     def info(self):
@@ -45,7 +45,7 @@ class Run:
     @property
     def steps(self):
         """Number of steps of its windows, in time order: 1 of a model that is not recurrent."""
-        return self.found["windows"].shape[1] if self.recurrent else 1
+        return self.predictions["windows"].shape[1] if self.recurrent else 1
 
 
 @dataclasses.dataclass(frozen=True)

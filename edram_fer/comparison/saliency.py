@@ -12,8 +12,8 @@ import numpy as np
 from edram_fer.attention import agreement, regions
 from edram_fer.comparison.attention_tables import ALL
 from edram_fer.errors import UserError
+from edram_fer.run import layout
 from edram_fer.studies import resumable
-from edram_fer.studies.saliency.occlusion import FILE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +50,7 @@ def maps(runs, shape):
     """
     found, known = {}, set(runs.runs[0].predictions["id"])
     for run in runs.runs:
-        path = run.evaluated.folder / FILE
+        path = run.evaluated.folder / layout.OCCLUSION_MAPS
         arrays = resumable.read(path) if path.exists() else {}
         if "mean_drop" not in arrays:  # not begun, or not finished
             continue

@@ -7,7 +7,8 @@ from edram_fer import intervals
 from edram_fer.attention import early_exit
 from edram_fer.evaluation import scores
 from edram_fer.files import read_json
-from edram_fer.studies import robustness, window_ablation
+from edram_fer.run import layout
+from edram_fer.studies import robustness
 
 HEADLINE = ("accuracy", "mean_class_accuracy", "macro_f1")
 
@@ -133,7 +134,7 @@ def window_ablation_rows(runs):
     """A row for each accuracy and contrast of the runs that were asked, on this split, whether looking matters."""
     rows = []
     for run in runs.runs:
-        told = _asked(run, window_ablation.FILE, runs.split)
+        told = _asked(run, layout.WINDOW_ABLATION, runs.split)
         for kind in ("accuracy", "contrasts"):
             for name, found in told.get(kind, {}).items():
                 low, high = found["interval"]
@@ -144,7 +145,7 @@ def window_ablation_rows(runs):
 
 def robustness_rows(runs):
     """`studies.robustness.table_rows` of each run that was asked, on this split, about changed images."""
-    asked = {run.name: _asked(run, robustness.FILE, runs.split) for run in runs.runs}
+    asked = {run.name: _asked(run, layout.ROBUSTNESS, runs.split) for run in runs.runs}
     return [row for name, told in asked.items() if told for row in robustness.table_rows(told, name)]
 
 

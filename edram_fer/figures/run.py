@@ -85,25 +85,25 @@ def _of_the_run(run):
     drawn = {}
     if (run.folder / layout.HISTORY).exists():
         monitor = run.recipe.get("monitor", "val_loss")
-        drawn["curves.svg"] = curves(read_history(run.folder / layout.HISTORY), monitor)
-    if (run.folder / "window_ablation.json").exists():
-        drawn["window_ablation.svg"] = window_ablation(files.read_json(run.folder / "window_ablation.json"))
+        drawn[layout.CURVES] = curves(read_history(run.folder / layout.HISTORY), monitor)
+    if (run.folder / layout.WINDOW_ABLATION).exists():
+        drawn[layout.WINDOW_ABLATION_FIGURE] = window_ablation(files.read_json(run.folder / layout.WINDOW_ABLATION))
     return drawn
 
 
 def _of_numbers(found, scores):
     matrix, accuracy = scores["confusion"], scores["accuracy_after_glimpse"]
-    drawn = {"confusion.svg": confusion(matrix["counts"], matrix["emotions"])}
+    drawn = {layout.CONFUSION: confusion(matrix["counts"], matrix["emotions"])}
     if len(accuracy) > 1:
         recalls = {}
         for name in matrix["emotions"]:
             own = found["truth"] == name
             if own.any():
                 recalls[name] = (found["steps"][own] == name).mean(axis=0)
-        drawn["accuracy_by_glimpse.svg"] = accuracy_by_glimpse(
+        drawn[layout.ACCURACY_BY_GLIMPSE] = accuracy_by_glimpse(
             accuracy, scores["intervals"]["accuracy_after_glimpse"], recalls
         )
-        drawn["early_exit.svg"] = early_exit(exits.curve_from_predictions(found))
+        drawn[layout.EARLY_EXIT] = early_exit(exits.curve_from_predictions(found))
     return drawn
 
 
@@ -111,20 +111,20 @@ def _of_faces(found, images, emotions):
     windows, weights, truth, recurrent = found["windows"], found["weights"], found["truth"], is_recurrent(found)
     drawn = {}
     if attention.has_windows(windows):
-        for name, groups in (("heatmaps.png", truth), ("heatmaps_predicted.png", found["prediction"])):
+        for name, groups in ((layout.HEATMAPS, truth), (layout.HEATMAPS_PREDICTED, found["prediction"])):
             drawn[name] = heatmaps(images, windows, weights, groups, emotions, by_step=recurrent)
         drawn |= _differences(found, images, emotions)
     if recurrent:
-        drawn["scan_paths.png"] = _mean_paths(found, images, emotions)
+        drawn[layout.SCAN_PATHS] = _mean_paths(found, images, emotions)
     confidence = found["probabilities"].max(axis=-1)
     if not recurrent and not np.allclose(weights, weights[:, :1]):  # an order of the windows to show
         rows = one_per_class(truth, found["prediction"], emotions)
         run = WeightedFaces("", windows[rows], weights[rows], found["prediction"][rows], confidence[rows, -1])
-        drawn["crops.png"] = crops(images[rows], truth[rows], [run])
+        drawn[layout.CROPS] = crops(images[rows], truth[rows], [run])
     names = None if recurrent else attention.names(windows.mean(axis=0)) if windows.shape[1] > 1 else ["window"]
-    for name, right in (("correct", True), ("incorrect", False)):
+    for name, right in ((layout.SAMPLES_CORRECT, True), (layout.SAMPLES_INCORRECT, False)):
         if rows := choose(truth, found["prediction"], emotions, correct=right):
-            drawn[f"samples_{name}.png"] = samples(
+            drawn[name] = samples(
                 images[rows],
                 windows[rows],
                 found["steps"][rows],
@@ -153,10 +153,10 @@ def _differences(found, images, emotions):
     drawn = {}
     if len(emotions) > 1:
         rest = attention.one_vs_rest(maps, [size for _, size in labels])
-        drawn["differences_classes.png"] = difference_maps(
+        drawn[layout.DIFFERENCES_CLASSES] = difference_maps(
             faces, rest, labels, steps, meaning="more or less than for the other emotions"
         )
-        drawn["differences_labels.png"] = difference_maps(
+        drawn[layout.DIFFERENCES_LABELS] = difference_maps(
             faces,
             attention.difference(maps, named),
             labels,
@@ -164,7 +164,7 @@ def _differences(found, images, emotions):
             meaning="more or less with this true\nthan with this predicted emotion",
         )
     if recurrent:
-        drawn["differences_steps.png"] = difference_maps(
+        drawn[layout.DIFFERENCES_STEPS] = difference_maps(
             faces,
             attention.between_steps(maps),
             labels,
@@ -199,7 +199,7 @@ def _of_regions(found, features, emotions, find, known):
     shares = regions.shares_from_predictions(found, points, shape, emotions)
     drawn = {}
     if shares["images"].any():
-        drawn["region_preference.svg"] = region_preference(shares)
+        drawn[layout.REGION_PREFERENCE] = region_preference(shares)
         if is_recurrent(found):
-            drawn["region_steps.svg"] = region_steps(shares)
+            drawn[layout.REGION_STEPS] = region_steps(shares)
     return drawn, {"note": note, **shares}

@@ -1,5 +1,7 @@
 """report.html of a run: its scores, figures, recipe and environment in one file that needs nothing else."""
 
+from pathlib import Path
+
 import jinja2
 
 from edram_fer import files
@@ -29,14 +31,14 @@ def write(run):
     Raises FileNotFoundError or ValueError naming the file of the run that is missing or damaged.
     """
     run = EvaluatedRun(run)
-    if not all((run.folder / layout.FIGURES / split / "confusion.svg").exists() for split in run.splits):
+    if not all((run.folder / layout.FIGURES / split / layout.CONFUSION).exists() for split in run.splits):
         from edram_fer.figures.run import draw  # Matplotlib only where something is drawn
 
         draw(run.folder)
     try:
         page = template("page.html").render(**_context(run))
     except (jinja2.UndefinedError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise UserError(f"{run.folder / 'metrics.json'} is damaged or incomplete: {error}") from error
+        raise UserError(f"{run.folder / layout.METRICS} is damaged or incomplete: {error}") from error
     with files.replace(run.folder / layout.REPORT) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return run.folder / layout.REPORT
@@ -50,11 +52,11 @@ def _context(run):
         "splits": run.metrics["splits"],
         "parts": [_of_split(run, split, regions.get(split)) for split in run.splits],
         "figures": _figures(run.folder / layout.FIGURES, (*layout.RUN_FIGURES, *layout.STUDY_FIGURES)),
-        "window_ablation": _optional(run.folder / "window_ablation.json"),
-        "agreement": _optional(run.folder / "agreement.json"),
+        "window_ablation": _optional(run.folder / layout.WINDOW_ABLATION),
+        "agreement": _optional(run.folder / layout.AGREEMENT),
         "studies": {
-            name: _optional(run.folder / f"{name}.json")
-            for name in ("saliency_occlusion", "saliency_bubbles", "robustness", "region_weights")
+            Path(name).stem: _optional(run.folder / name)
+            for name in (layout.OCCLUSION, layout.BUBBLES, layout.ROBUSTNESS, layout.REGION_WEIGHTS)
         },
         "scores": SCORES,
         "affect": AFFECT,

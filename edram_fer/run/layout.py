@@ -5,47 +5,75 @@ from pathlib import Path
 from edram_fer import files
 from edram_fer.errors import UserError
 
+# Written by training.
 RECIPE, ENVIRONMENT, HISTORY = "recipe.json", "environment.json", "history.csv"
 CHECKPOINTS, LATEST, MODEL, TENSORBOARD = "checkpoints", "checkpoints/latest.npz", "model.keras", "tensorboard"
-PREDICTIONS, METRICS, REGION_SHARES = "predictions.parquet", "metrics.json", "region_shares.json"
-FIGURES, REPORT = "figures", "report.html"
 
-# The figures of a run by name: those of each split lie in figures/SPLIT/, the others in figures/.
+# Written by evaluation, its figures and its report.
+PREDICTIONS, METRICS, REPORT = "predictions.parquet", "metrics.json", "report.html"
+REGION_SHARES = "region_shares.json"
+
+# Written by the studies: their numbers, and the maps that `saliency` computes step by step.
+WINDOW_ABLATION, AGREEMENT = "window_ablation.json", "agreement.json"
+ROBUSTNESS, REGION_WEIGHTS = "robustness.json", "region_weights.json"
+OCCLUSION, OCCLUSION_MAPS = "saliency_occlusion.json", "saliency_occlusion.npz"
+BUBBLES, BUBBLES_MAPS = "saliency_bubbles.json", "saliency_bubbles.npz"
+
+# Figures: those of a split lie in figures/SPLIT/, the others in figures/.
+FIGURES = "figures"
+HEATMAPS, HEATMAPS_PREDICTED, SCAN_PATHS = "heatmaps.png", "heatmaps_predicted.png", "scan_paths.png"
+SAMPLES_CORRECT, SAMPLES_INCORRECT, CROPS = "samples_correct.png", "samples_incorrect.png", "crops.png"
+DIFFERENCES_CLASSES, DIFFERENCES_STEPS = "differences_classes.png", "differences_steps.png"
+DIFFERENCES_LABELS = "differences_labels.png"
+REGION_PREFERENCE, REGION_STEPS = "region_preference.svg", "region_steps.svg"
+ACCURACY_BY_GLIMPSE, EARLY_EXIT, CONFUSION = "accuracy_by_glimpse.svg", "early_exit.svg", "confusion.svg"
 SPLIT_FIGURES = (
-    *("heatmaps.png", "heatmaps_predicted.png", "scan_paths.png"),  # these and the samples need the images
-    *("samples_correct.png", "samples_incorrect.png"),
-    "crops.png",  # of a model that weighs its windows
-    *("differences_classes.png", "differences_steps.png", "differences_labels.png"),
-    *("region_preference.svg", "region_steps.svg"),
-    *("accuracy_by_glimpse.svg", "early_exit.svg", "confusion.svg"),
+    *(HEATMAPS, HEATMAPS_PREDICTED, SCAN_PATHS, SAMPLES_CORRECT, SAMPLES_INCORRECT, CROPS),
+    *(DIFFERENCES_CLASSES, DIFFERENCES_STEPS, DIFFERENCES_LABELS),
+    *(REGION_PREFERENCE, REGION_STEPS, ACCURACY_BY_GLIMPSE, EARLY_EXIT, CONFUSION),
 )
-RUN_FIGURES = ("curves.svg",)
-# Drawn by the commands window-ablation, agreement, saliency, robustness and region-weights; an evaluation leaves them.
+CURVES = "curves.svg"
+RUN_FIGURES = (CURVES,)
+WINDOW_ABLATION_FIGURE, AGREEMENT_FIGURE = "window_ablation.svg", "agreement.svg"
+OCCLUSION_SAMPLES, OCCLUSION_FIGURE = "saliency_samples.png", "saliency_occlusion.png"
+BUBBLES_FIGURE = "saliency_bubbles.png"
+ROBUSTNESS_FIGURE, REGION_WEIGHTS_FIGURE = "robustness.svg", "region_weights.svg"
+# Drawn by the studies; a new evaluation leaves them in place.
 STUDY_FIGURES = (
-    *("window_ablation.svg", "agreement.svg", "saliency_samples.png", "saliency_occlusion.png", "saliency_bubbles.png"),
-    *("robustness.svg", "region_weights.svg"),
+    *(WINDOW_ABLATION_FIGURE, AGREEMENT_FIGURE, OCCLUSION_SAMPLES, OCCLUSION_FIGURE, BUBBLES_FIGURE),
+    *(ROBUSTNESS_FIGURE, REGION_WEIGHTS_FIGURE),
 )
 
 
-def read_metrics(path):
-    """Read metrics.json. FileNotFoundError when missing, ValueError when damaged; both name the file."""
+def read_metrics(path: Path | str) -> dict:
+    """Read metrics.json.
+
+    Raises:
+        MissingFileError: there is no such file.
+        UserError: the file is damaged or holds something else; the message names it.
+    """
     metrics = files.read_json(path)
-    if not metrics.get("splits") or "run" not in metrics:
+    if not isinstance(metrics.get("run"), dict) or not isinstance(metrics.get("splits"), dict) or not metrics["splits"]:
         raise UserError(f"{path} holds no metrics: expected `run` and `splits` with at least one split")
     return metrics
 
 
-def run_data(run, data=None, data_dir=None):
+def run_data(
+    run: Path | str, data: str | None = None, data_dir: Path | str | None = None
+) -> tuple[str, Path | str | None]:
     """The data set of a run and the folder in which it lies.
 
     Args:
-        run: the run folder.
-        data: a source that `edram_fer.data` reads; None: the one that the run was trained on.
-        data_dir: where prepared data sets lie; None: where they lay for training.
+        run: The run folder.
+        data: A source that `edram_fer.data` reads; None: the one that the run was trained on.
+        data_dir: Where prepared data sets lie; None: where they lay during training.
 
-    Returns: (source, data_dir or None).
+    Returns:
+        (source, data_dir or None).
 
-    Raises FileNotFoundError or ValueError naming recipe.json where it is missing or names no data.
+    Raises:
+        MissingFileError: recipe.json is missing.
+        UserError: recipe.json or environment.json is damaged, or recipe.json names no data.
     """
     run = Path(run)
     recipe = files.read_json(run / RECIPE)
@@ -56,16 +84,17 @@ def run_data(run, data=None, data_dir=None):
     return recipe["data"] if data is None else data, data_dir
 
 
-def clear_evaluation(run):
-    """Remove what an evaluation wrote and its figures drew, so that no file of it lies beside one of the next."""
+def clear_evaluation(run: Path | str) -> None:
+    """Remove everything that an evaluation wrote and drew except the predictions, so that the next one mixes with no
+    outdated file."""
     run = Path(run)
     for name in (REPORT, REGION_SHARES, METRICS):
         (run / name).unlink(missing_ok=True)
     clear_figures(run)
 
 
-def clear_figures(run):
-    """Remove the figures of a run's evaluation; those of the studies stay."""
+def clear_figures(run: Path | str) -> None:
+    """Remove the figures of a run's evaluation, in every format; those of the studies stay."""
     outdated = {Path(name).stem for name in (*SPLIT_FIGURES, *RUN_FIGURES)}
     figures = Path(run) / FIGURES
     for path in figures.rglob("*"):

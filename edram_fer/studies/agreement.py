@@ -9,8 +9,6 @@ from edram_fer.errors import UserError
 from edram_fer.run import layout
 from edram_fer.run.evaluated_run import EvaluatedRun
 
-FILE, FIGURE = "agreement.json", "agreement.svg"
-
 
 def agree(
     run,
@@ -68,6 +66,6 @@ def agree(
         **baselines.compare_with_fixations(found, read, shape, sigma, **options),
     }
     result = files.plain(result)
-    files.write_json(run.folder / FILE, result)
-    save(draw(result), run.folder / layout.FIGURES / FIGURE)
+    files.write_json(run.folder / layout.AGREEMENT, result)
+    save(draw(result), run.folder / layout.FIGURES / layout.AGREEMENT_FIGURE)
     return result

@@ -21,7 +21,6 @@ BOXES = {
 }
 SIDES = (0.2, 0.35, 0.5, 0.65, 0.8)
 EDGES = (0, 0.25, 0.5, 0.75, 1)
-FILE, FIGURE = "region_weights.json", "region_weights.svg"
 _CHUNK = 256  # images whose coverage maps are held at once
 
 
@@ -90,10 +89,10 @@ def region_weights(observer, *, boxes=None, sides=SIDES, fill=0):
             else [],
         }
     )
-    files.write_json(observer.run / FILE, result)
+    files.write_json(observer.run / layout.REGION_WEIGHTS, result)
     save(
         draw(result, mean_face(observer.images), [mask[0] for _, mask in covers]),
-        observer.run / layout.FIGURES / FIGURE,
+        observer.run / layout.FIGURES / layout.REGION_WEIGHTS_FIGURE,
     )
     return result
 

@@ -11,7 +11,6 @@ from edram_fer.run import layout
 SIDES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 ANGLES = (0.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0)
 CHANGES = ("occluder", "rotation")
-FILE, FIGURE = "robustness.json", "robustness.svg"
 
 
 def robustness(observer, *, sides=SIDES, angles=ANGLES):
@@ -55,10 +54,10 @@ def robustness(observer, *, sides=SIDES, angles=ANGLES):
         "majority_accuracy": float(np.bincount(observer.labels).max() / count),
         **{kind: [{"level": level, **rows[kind, level]} for k, level in jobs if k == kind] for kind in CHANGES},
     }
-    files.write_json(observer.run / FILE, result)
+    files.write_json(observer.run / layout.ROBUSTNESS, result)
     save(
         robustness_curves(table_rows(result, observer.run.name), [observer.run.name]),
-        observer.run / layout.FIGURES / FIGURE,
+        observer.run / layout.FIGURES / layout.ROBUSTNESS_FIGURE,
     )
     return result
 

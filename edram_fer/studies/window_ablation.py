@@ -11,7 +11,6 @@ from edram_fer.errors import UserError
 from edram_fer.run import layout
 
 CONTRASTS = (("model", "mean"), ("mean", "random"), ("model", "shuffled"), ("model", "random"), ("model", "whole"))
-FILE, FIGURE = "window_ablation.json", "window_ablation.svg"
 
 
 def ablate_windows(run, *, split="test", data=None, data_dir=None, draws=3, seed=0, batch_size=128):
@@ -51,8 +50,8 @@ def ablate_windows(run, *, split="test", data=None, data_dir=None, draws=3, seed
         right[kind] = right.get(kind, 0) + found / sum(kind == other for other, _ in jobs)
     about = {"split": split, "images": len(labels), "draws": draws, "seed": seed}
     result = {**about, **compared(right, subjects=images.get("subject"), seed=seed)}
-    files.write_json(run / FILE, result)
-    save(window_ablation(result), run / layout.FIGURES / FIGURE)
+    files.write_json(run / layout.WINDOW_ABLATION, result)
+    save(window_ablation(result), run / layout.FIGURES / layout.WINDOW_ABLATION_FIGURE)
     return result
 
 

@@ -25,7 +25,7 @@ from edram_fer.attention import fixations
 from edram_fer.comparison import agreement_tables, attention_tables, saliency, score_tables
 from edram_fer.comparison.runs import read
 from edram_fer.figures.multi_run import STYLES, styles
-from edram_fer.run import predictions
+from edram_fer.run import layout, predictions
 
 SHAPE = (SIZE, SIZE)
 
@@ -292,7 +292,7 @@ def test_occlusion_maps_of_other_images_are_refused(folder, tmp_path):
     occlusion(tmp_path / "b", {**images, "id": images["id"] + 38}, np.zeros((4, *SHAPE)))
     with pytest.raises(ValueError, match="b/saliency_occlusion.npz: image '40' is not among the 40 of split test"):
         saliency.maps(runs, SHAPE)
-    (tmp_path / "b" / saliency.FILE).write_bytes(b"PK and then nothing")
+    (tmp_path / "b" / layout.OCCLUSION_MAPS).write_bytes(b"PK and then nothing")
     with pytest.raises(ValueError, match="b/saliency_occlusion.npz is not a readable .npz"):
         saliency.maps(runs, SHAPE)
 

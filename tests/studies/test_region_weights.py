@@ -5,6 +5,7 @@ import pytest
 from support import patch
 
 from edram_fer import files
+from edram_fer.run import layout
 from edram_fer.studies import region_weights as study
 from edram_fer.studies.observer import Observer
 
@@ -64,8 +65,8 @@ def test_hidden_share_is_that_of_fine_points():
 def test_weights_under_covers(observer):
     boxes = {"left half": (-1, -1, 0, 1), "all": (-1, -1, 1, 1)}
     found = study.region_weights(observer, boxes=boxes, sides=(0.8, 0.4))
-    assert found == files.read_json(observer.run / study.FILE)
-    assert (observer.run / "figures" / study.FIGURE).stat().st_size > 5000
+    assert found == files.read_json(observer.run / layout.REGION_WEIGHTS)
+    assert (observer.run / "figures" / layout.REGION_WEIGHTS_FIGURE).stat().st_size > 5000
     assert found["windows"] == ["left", "right", "face"] and found["images"] == 30 and found["fill"] == 0
     assert [cover["name"] for cover in found["covers"]] == ["left half", "all", "square 40%", "square 80%"]
     images = observer.images[..., 0] / 255
@@ -126,4 +127,4 @@ def test_what_cannot_be_asked_is_told(tmp_path, monkeypatch, model, options, mes
     patch.made_up_run(tmp_path, monkeypatch, patch.make_images(8), model)
     with pytest.raises(ValueError, match=message):
         study.region_weights(Observer(tmp_path), **options)
-    assert not (tmp_path / study.FILE).exists()
+    assert not (tmp_path / layout.REGION_WEIGHTS).exists()

@@ -6,6 +6,7 @@ from scipy.ndimage import map_coordinates
 from support import patch
 
 from edram_fer import files
+from edram_fer.run import layout
 from edram_fer.studies import robustness
 from edram_fer.studies.observer import Observer
 
@@ -57,8 +58,8 @@ def test_a_run_is_asked(tmp_path, monkeypatch):
     patch.made_up_run(tmp_path, monkeypatch, content)
     observer = Observer(tmp_path)
     found = robustness.robustness(observer, sides=(0.5, 0, 1), angles=(0,))
-    assert found == files.read_json(tmp_path / robustness.FILE)
-    assert (tmp_path / "figures" / robustness.FIGURE).stat().st_size > 1000
+    assert found == files.read_json(tmp_path / layout.ROBUSTNESS)
+    assert (tmp_path / "figures" / layout.ROBUSTNESS_FIGURE).stat().st_size > 1000
     assert [row["level"] for row in found["occluder"]] == [0, 0.5, 1] and found["images"] == 60
     none, half, all_ = found["occluder"]
     assert none["accuracy"] == found["rotation"][0]["accuracy"] == 1 and none["drop"] == 0

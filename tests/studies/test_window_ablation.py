@@ -6,6 +6,7 @@ import pytest
 from edram_fer import attention, files, models
 from edram_fer.attention.alternatives import KINDS, alternative
 from edram_fer.figures.window_ablation import window_ablation as draw
+from edram_fer.run import layout
 from edram_fer.studies import window_ablation
 
 
@@ -61,8 +62,8 @@ def test_differences_are_paired():
 def test_a_run_is_asked(trained):
     result = window_ablation.ablate_windows(trained.run, split="test", draws=2)
     assert list(result["accuracy"]) == ["model", *KINDS]
-    assert result == files.read_json(trained.run / window_ablation.FILE)
-    assert (trained.run / "figures" / window_ablation.FIGURE).stat().st_size > 1000
+    assert result == files.read_json(trained.run / layout.WINDOW_ABLATION)
+    assert (trained.run / "figures" / layout.WINDOW_ABLATION_FIGURE).stat().st_size > 1000
     assert result["images"] == 21  # of 24, three of contempt, which the model does not know
 
 

@@ -13,6 +13,7 @@ from edram_fer.attention.bubbles import (
     z_map,
 )
 from edram_fer.errors import UserError
+from edram_fer.run import layout
 from edram_fer.studies.resumable import Resumable
 from edram_fer.studies.saliency.drawing import draw_bubbles
 from edram_fer.studies.saliency.outcome import finish, grey_level
@@ -55,7 +56,7 @@ def bubbles(observer, *, sigma=None, number=None, accuracy=None, trials=14000, f
     aim = {"target_accuracy": accuracy} if number is None else {"number": number}
     settings = {"method": "bubbles", **observer.settings(), "sigma": sigma, "trials": trials, "fill": level, **aim}
     state = Resumable(
-        observer.run / "saliency_bubbles.npz",
+        observer.run / layout.BUBBLES_MAPS,
         settings,
         lambda: {
             "bubbles": np.array(number or _enough(observer, accuracy, sigma, level)),
@@ -74,7 +75,7 @@ def bubbles(observer, *, sigma=None, number=None, accuracy=None, trials=14000, f
     draw_bubbles(observer, state.arrays)
     emotions = _of_emotions(observer.emotions, sums, z)
     found = {"bubbles": count, "accuracy": sums["correct"].sum() / trials, "emotions": emotions}
-    return finish(observer, settings, found, z[observer.labels], tolerance)
+    return finish(observer, settings, found, z[observer.labels], tolerance, layout.BUBBLES)
 
 
 def _of_emotions(names, sums, z):

@@ -17,11 +17,11 @@ def draw_occlusion(observer, arrays):
     chosen = [wrong_last[np.isin(wrong_last, rows)][:SAMPLES] for rows in members.values()]
     samples = [(observer.images[rows], arrays["drop"][rows], arrays["error_rate"][rows]) for rows in chosen]
     figure = sample_maps(samples, [observer.emotions[k] for k in members])
-    save(figure, observer.run / layout.FIGURES / "saliency_samples.png")
+    save(figure, observer.run / layout.FIGURES / layout.OCCLUSION_SAMPLES)
     rows = list(members)
     labels = [(observer.emotions[k], len(members[k])) for k in members]
     figure = mean_maps(_faces(observer, members), arrays["mean_drop"][rows], arrays["mean_error_rate"][rows], labels)
-    save(figure, observer.run / layout.FIGURES / "saliency_occlusion.png")
+    save(figure, observer.run / layout.FIGURES / layout.OCCLUSION_FIGURE)
 
 
 def draw_bubbles(observer, arrays):
@@ -31,7 +31,7 @@ def draw_bubbles(observer, arrays):
     maps = np.stack([arrays["z_all"], *(arrays["z"][k] for k in members)])
     labels = [("all", int(arrays["trials"].sum()))]
     labels += [(observer.emotions[k], int(arrays["trials"][k])) for k in members]
-    save(z_maps(faces, maps, labels), observer.run / layout.FIGURES / "saliency_bubbles.png")
+    save(z_maps(faces, maps, labels), observer.run / layout.FIGURES / layout.BUBBLES_FIGURE)
 
 
 def _members(observer):

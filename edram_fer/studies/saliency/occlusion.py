@@ -5,11 +5,10 @@ import warnings
 import numpy as np
 
 from edram_fer.attention.occlusion import corners, occlusion_maps
+from edram_fer.run import layout
 from edram_fer.studies.resumable import Resumable
 from edram_fer.studies.saliency.drawing import draw_occlusion
 from edram_fer.studies.saliency.outcome import finish, grey_level
-
-FILE = "saliency_occlusion.npz"
 
 
 def occlusion(observer, *, window=None, stride=None, fill=0, tolerance=0, restart=False):
@@ -37,7 +36,7 @@ def occlusion(observer, *, window=None, stride=None, fill=0, tolerance=0, restar
     squares, level = len(corners(shape, window, stride)), grey_level(fill, observer.images)
     settings = {"method": "occlusion", **observer.settings(), "window": window, "stride": stride, "fill": level}
     state = Resumable(
-        observer.run / FILE,
+        observer.run / layout.OCCLUSION_MAPS,
         settings,
         lambda: {name: np.full((count, *shape), np.nan, np.float32) for name in ("drop", "error_rate")},
         restart=restart,
@@ -59,7 +58,7 @@ def occlusion(observer, *, window=None, stride=None, fill=0, tolerance=0, restar
     state.save()
     draw_occlusion(observer, state.arrays)
     found = {"squares": squares, "emotions": _of_emotions(observer, means)}
-    return finish(observer, settings, found, state.arrays["drop"], tolerance)
+    return finish(observer, settings, found, state.arrays["drop"], tolerance, layout.OCCLUSION)
 
 
 def _of_emotions(observer, means):

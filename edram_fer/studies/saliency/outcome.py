@@ -23,8 +23,8 @@ def grey_level(fill, images):
     return level
 
 
-def finish(observer, settings, found, maps, tolerance):
-    """Score the maps, [n, H, W] of the observer's images, and write saliency_<method>.json.
+def finish(observer, settings, found, maps, tolerance, file):
+    """Score the maps, [n, H, W] of the observer's images, and write the JSON file of the method, `file`, into the run folder.
 
     Returns: its content: the `settings`, the accuracy on the whole images, what was `found`, and "agreement", see
     `attention.pointing`, with the density of the model's own windows as "windows" where it has them; a sentence in
@@ -33,7 +33,7 @@ def finish(observer, settings, found, maps, tolerance):
     whole = observer.original_correct().mean()
     result = {**settings, "accuracy_original": whole, **found, "agreement": _agreement(observer, maps, tolerance)}
     result = files.plain(result)
-    files.write_json(observer.run / f"saliency_{settings['method']}.json", result)
+    files.write_json(observer.run / file, result)
     return result
 
 
