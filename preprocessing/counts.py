@@ -1,4 +1,4 @@
-"""What a data set's annotations hold, beside what is published about it."""
+"""The counts of a data set compared with the published ones, and why rows cannot be used."""
 
 import re
 from collections import Counter, defaultdict
@@ -6,58 +6,76 @@ from collections.abc import Iterator, Mapping
 
 from edram_fer.preprocessing.records import OK, Annotations
 
-_PARTICULAR = re.compile(r"'[^']*'|[-+]?\d+(\.\d+)?(e[-+]?\d+)?")  # what a status says of its own row
+_DETAILS = re.compile(r"'[^']*'|[-+]?\d+(\.\d+)?(e[-+]?\d+)?")  # quoted texts and numbers in a status
 
 
-def beside(what: str, found: int, published: int) -> str:
-    """A line for people with a number and the published one, a warning where they differ."""
-    return (
-        f"{what}: {found:,}, as published"
-        if found == published
-        else f"WARNING: {what}: {found:,}, published {published:,}"
-    )
+def published_line(subject: str, count: int, published: int) -> str:
+    """A line with a count and the published one; a warning if they differ.
 
-
-def kinds(statuses: Counter) -> dict[str, Counter]:
-    """The statuses of unusable rows, those together that differ in numbers and quoted texts only, as boxes without area
-    do; the most frequent kind first, each by its most frequent status. `statuses`: {status of a row: rows}.
+    Example:
+        >>> published_line("subjects", 10, 10)
+        'subjects: 10, as published'
+        >>> published_line("subjects", 9, 10)
+        'WARNING: subjects: 9, published 10'
     """
-    alike = defaultdict(Counter)
-    for status, rows in statuses.most_common():
-        if status != OK:
-            alike[_PARTICULAR.sub("", status)][status] = rows
-    ordered = sorted(alike.values(), key=lambda kind: -kind.total())
-    return {next(iter(kind)): kind for kind in ordered}
+    if count == published:
+        return f"{subject}: {count:,}, as published"
+    return f"WARNING: {subject}: {count:,}, published {published:,}"
 
 
-def reasons(statuses: Counter, most: int = 20) -> list[tuple[str, int]]:
-    """Why rows cannot be used, a line for each of `kinds` with its number of rows; those beyond `most` come as one."""
-    found = [
-        (status if len(kind) == 1 else f"{status} and the like", kind.total())
-        for status, kind in kinds(statuses).items()
-    ]
-    rest = found[most:]
-    return found[:most] + ([(f"{len(rest)} other reasons", sum(rows for _, rows in rest))] if rest else [])
-
-
-def compared(found: Annotations, counts: Mapping[str, Mapping[str | None, int]]) -> Iterator[str]:
-    """Lines with all published numbers of a data set.
+def status_groups(statuses: Counter[str]) -> dict[str, Counter[str]]:
+    """The statuses of unusable rows in groups that differ in numbers and quoted texts only, such as boxes without area.
 
     Args:
-        found: the data set.
-        counts: split of the records -> {emotion, or None where the row tells none: rows}, usable or not.
+        statuses: status -> number of rows.
+
+    Returns:
+        The most frequent status of each group -> {status: rows}, the largest group first.
     """
-    whole = sum((Counter(classes) for classes in counts.values()), Counter())
-    for split, rows in found.published_rows.items():
-        yield beside(f"{split or 'all'} rows", sum(counts.get(split, {}).values()) if split else whole.total(), rows)
-    for split, classes in found.published.items():
-        yield _classes(split or "all", counts.get(split, {}) if split else whole, classes)
+    groups = defaultdict(Counter)
+    for status, rows in statuses.most_common():
+        if status != OK:
+            groups[_DETAILS.sub("", status)][status] = rows
+    ordered = sorted(groups.values(), key=lambda group: -group.total())
+    return {next(iter(group)): group for group in ordered}
 
 
-def _classes(split: str, counts: Mapping[str | None, int], published: Mapping[str, int]) -> str:
-    pairs = [(name, counts.get(name, 0), number) for name, number in published.items()]
-    if all(count == number for _, count, number in pairs):
-        return f"labels of {split}, as published: " + ", ".join(f"{name} {count:,}" for name, count, _ in pairs)
+def reasons(statuses: Counter[str], most: int = 20) -> list[tuple[str, int]]:
+    """Why rows cannot be used: (reason, rows) for each of `status_groups`; those beyond `most` are summed up in one.
+
+    Args:
+        statuses: status -> number of rows.
+        most: number of reasons before the sum.
+    """
+    pairs = [
+        (status if len(group) == 1 else f"{status} and the like", group.total())
+        for status, group in status_groups(statuses).items()
+    ]
+    others = pairs[most:]
+    return pairs[:most] + ([(f"{len(others)} other reasons", sum(rows for _, rows in others))] if others else [])
+
+
+def compare_with_published(
+    annotations: Annotations, counts: Mapping[str, Mapping[str | None, int]]
+) -> Iterator[str]:
+    """Lines that compare a data set with all that is published about its size.
+
+    Args:
+        annotations: the data set.
+        counts: split of the records -> {emotion, or None without one: rows}, usable or not.
+    """
+    total = sum((Counter(classes) for classes in counts.values()), Counter())
+    for split, published in annotations.published_rows.items():
+        rows = sum(counts.get(split, {}).values()) if split else total.total()
+        yield published_line(f"{split or 'all'} rows", rows, published)
+    for split, published in annotations.published.items():
+        yield _class_line(split or "all", counts.get(split, {}) if split else total, published)
+
+
+def _class_line(split: str, counts: Mapping[str | None, int], published: Mapping[str, int]) -> str:
+    triples = [(name, counts.get(name, 0), number) for name, number in published.items()]
+    if all(count == number for _, count, number in triples):
+        return f"labels of {split}, as published: " + ", ".join(f"{name} {count:,}" for name, count, _ in triples)
     return f"WARNING: labels of {split}, the published number in brackets: " + ", ".join(
-        f"{name} {count:,} ({number:,})" for name, count, number in pairs
+        f"{name} {count:,} ({number:,})" for name, count, number in triples
     )

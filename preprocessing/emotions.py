@@ -1,9 +1,9 @@
-"""The one vocabulary of emotions: names, their order, and what every data set's codes mean.
+"""The vocabulary of emotions: names, their canonical order, and the codes of every data set.
 
-Every data set numbers the same emotions differently. A label is therefore converted by NAME wherever it enters:
-`from_code("FER2013", 6)` is "neutral", `index("neutral")` is 0. Nothing here, and nothing that uses it, copies a
-number from one data set's order into another's: the mix-up of FERPlus and AffectNet leaves neutral and happy
-right and turns every other image wrong, which no training curve shows.
+Every data set numbers the same emotions differently. A label is therefore converted by name wherever it enters:
+`from_code("FER2013", 6)` is "neutral", `index("neutral")` is 0. No number is ever copied from one data set's order into
+another's: such a mix-up of FERPlus and AffectNet leaves neutral and happy correct and all other labels wrong, which no
+training curve shows.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ EMOTIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "
 EIGHT = EMOTIONS
 SEVEN = EMOTIONS[:7]
 
-# What an annotator may say that is not an emotion. Images with these have no emotion label.
+# Answers of annotators that are not emotions. Images with these have no emotion label.
 NON_EMOTIONS = ("none", "uncertain", "no face", "unknown")
 
-_NAMED = {
+_FERG = {
     "neutral": "neutral",
     "joy": "happy",
     "sadness": "sad",
@@ -29,7 +29,7 @@ _NAMED = {
 _TWO_LETTERS = {"NE": "neutral", "HA": "happy", "SA": "sad", "SU": "surprise", "DI": "disgust", "AN": "anger"}
 _FER2013 = {0: "anger", 1: "disgust", 2: "fear", 3: "happy", 4: "sad", 5: "surprise", 6: "neutral"}
 
-# Each data set's own codes as its files write them -> names. Source: the data sets' papers and read-me files.
+# The codes in the files of each data set -> names. Source: papers and README files of the data sets.
 CODES = {
     "AffectNet": {
         0: "neutral",
@@ -63,7 +63,7 @@ CODES = {
     "CK+": {0: "neutral", 1: "anger", 2: "contempt", 3: "disgust", 4: "fear", 5: "happy", 6: "sad", 7: "surprise"},
     "JAFFE": {**_TWO_LETTERS, "FE": "fear"},
     "KDEF": {**_TWO_LETTERS, "AF": "fear"},
-    "FERG": _NAMED,
+    "FERG": _FERG,
     "SFEW": {
         "Neutral": "neutral",
         "Happy": "happy",
@@ -90,51 +90,77 @@ _CANONICAL = {name: name for name in EMOTIONS + NON_EMOTIONS}
 _CANONICAL |= {alias: name for name, aliases in _ALIASES.items() for alias in aliases}
 
 
-def _plain(text: str) -> str:
+def _normalise(text: str) -> str:
     return "".join(letter for letter in text.casefold() if letter.isalnum() or letter == "+")
 
 
-_DATASETS = {_plain(name): name for name in CODES} | {"fer+": "FERPlus", "ckplus": "CK+", "affectnet+": "AffectNet"}
+_DATASETS = {_normalise(name): name for name in CODES} | {"fer+": "FERPlus", "ckplus": "CK+", "affectnet+": "AffectNet"}
 
 
 def canonical(name: str) -> str:
-    """The canonical name of an emotion, or of a non-emotion, written in any common way.
+    """The canonical name of an emotion or non-emotion in any common spelling.
 
-    `canonical("Angry")` is "anger", `canonical("NF")` is "no face". Case and blanks around it do not matter.
-    Raises ValueError with the known names for anything else.
+    Args:
+        name: case and surrounding blanks do not matter.
+
+    Raises:
+        UserError: the name is unknown; the message lists the known ones.
+
+    Example:
+        >>> canonical("Angry"), canonical("NF")
+        ('anger', 'no face')
     """
-    found = _CANONICAL.get(name.strip().casefold()) if isinstance(name, str) else None
-    if found is None:
+    emotion = _CANONICAL.get(name.strip().casefold()) if isinstance(name, str) else None
+    if emotion is None:
         raise UserError(
             f"unknown emotion {name!r}; known: {', '.join(EMOTIONS)} "
             f"(and aliases such as angry, happiness), not an emotion: {', '.join(NON_EMOTIONS)}"
         )
-    return found
+    return emotion
 
 
-def codes(dataset: str) -> dict:
-    """The table code -> name of one data set, by its name in any spelling ("RAF-DB", "raf_db", "rafdb")."""
-    key = _DATASETS.get(_plain(dataset)) if isinstance(dataset, str) else None
+def codes(dataset: str) -> dict[int | str, str]:
+    """The codes of a data set: code -> name.
+
+    Args:
+        dataset: its name in any spelling ("RAF-DB", "raf_db", "rafdb").
+
+    Raises:
+        UserError: no codes are known for the data set.
+
+    Example:
+        >>> codes("raf_db")[1]
+        'surprise'
+    """
+    key = _DATASETS.get(_normalise(dataset)) if isinstance(dataset, str) else None
     if key is None:
         raise UserError(f"no emotion codes for data set {dataset!r}; known: {', '.join(CODES)}")
     return dict(CODES[key])
 
 
-def from_code(dataset: str, code) -> str:
-    """The name behind one data set's own code: one of EMOTIONS, or of NON_EMOTIONS (test with `is_emotion`).
+def from_code(dataset: str, code: float | str) -> str:
+    """The name behind a data set's code: one of EMOTIONS or of NON_EMOTIONS (see `is_emotion`).
 
-    `code` may be a number, or text as the files hold it ("6", "   3.0000000e+00", "HA", "joy"; case is ignored).
-    Raises ValueError naming the data set, the code and the known codes.
+    Args:
+        dataset: its name in any spelling.
+        code: a number, or text as in the files ("6", "   3.0000000e+00", "HA", "joy"); case is ignored.
+
+    Raises:
+        UserError: the code is unknown; the message names the data set and its codes.
+
+    Example:
+        >>> from_code("FER2013", 6), from_code("JAFFE", "HA")
+        ('neutral', 'happy')
     """
     table = codes(dataset)
     for known, name in table.items():
-        if _same_code(known, code):
+        if _is_same_code(known, code):
             return name
-    known = ", ".join(f"{key} {name}" for key, name in table.items())
-    raise UserError(f"{_DATASETS[_plain(dataset)]}: unknown emotion code {code!r}; known codes: {known}")
+    listing = ", ".join(f"{known} {name}" for known, name in table.items())
+    raise UserError(f"{_DATASETS[_normalise(dataset)]}: unknown emotion code {code!r}; known codes: {listing}")
 
 
-def _same_code(known, code) -> bool:
+def _is_same_code(known: int | str, code: object) -> bool:
     if isinstance(known, str):
         return isinstance(code, str) and code.strip().casefold() == known.casefold()
     if isinstance(code, bool):
@@ -151,9 +177,18 @@ def is_emotion(name: str) -> bool:
 
 
 def index(name: str, classes: Sequence[str] = EMOTIONS) -> int:
-    """The label of a name (any alias) in `classes`, by default the canonical order of eight.
+    """The label of an emotion: its position in `classes`.
 
-    Raises ValueError where the name is not among them: a contempt image has no label in SEVEN.
+    Args:
+        name: of the emotion, in any common spelling.
+        classes: names in label order, by default the canonical order of all eight.
+
+    Raises:
+        UserError: the emotion is not among the classes: contempt has no label in SEVEN.
+
+    Example:
+        >>> index("anger"), index("happy", ["happy", "sad"])
+        (6, 0)
     """
     name = canonical(name)
     if name not in classes:

@@ -1,7 +1,7 @@
-"""One row of a data set's annotations, whichever the data set: what every reader gives and the face pipeline takes.
+"""A row of annotations, the same for every data set: what readers return and what the face pipeline takes.
 
-A reader is a module `preprocessing/datasets/<name>/annotations.py` with `find(source, ...) -> Annotations`. It reads
-annotations only, opens no image, and needs no TensorFlow. Rows that cannot be used are rows with a status.
+A reader is a module `preprocessing/datasets/<name>/annotations.py` with a function `find(source, ...) -> Annotations`.
+It reads annotations only, opens no image and needs no TensorFlow. A row that cannot be used has a status that says why.
 """
 
 import dataclasses
@@ -25,18 +25,23 @@ class FaceRecord:
 
     Attributes:
         id: stable, unique in its split.
-        row: where it stands, for people: "training.csv:17" (rows from 1, the header not counted) or a file's path.
-        image: path relative to the data set's root, with "/", as the annotation gives it (it is checked when read).
-        pixels: the image itself, uint8 [H, W] or [H, W, 3] RGB, where the annotation holds it; None: it is a file.
-        split: "train", "validation", "test", or a fold or subject where the data set is split by these; "" where a
-            row that cannot be used does not tell.
-        emotion: canonical name; None without a label. A non-emotion ("uncertain") goes into `status`.
-        valence, arousal: in [-1, 1]; UNKNOWN_AFFECT where not annotated.
-        box: (left, top, width, height) in pixels of the image, origin top left; None without.
-        landmarks: 68 points (x, y) in pixels of the image; None without.
-        subject: who is shown; "" where unknown.
-        soft_label: probabilities in the order of `emotions.EIGHT`; None without.
+        row: where the annotation is, for messages: "training.csv:17" (rows count from 1, without the header) or a path.
+        image: path relative to the root of the data set, with "/", as in the annotation (checked when it is read).
+        split: "train", "validation", "test", or a fold or subject if the data set is split by these; "" if a row that
+            cannot be used does not say.
+        emotion: canonical name; None without a label. A non-emotion ("uncertain") is a `status`.
+        valence: in [-1, 1]; UNKNOWN_AFFECT if not annotated.
+        arousal: the same.
+        box: (left, top, width, height) in pixels of the image, origin top left; None if not annotated.
+        landmarks: 68 points (x, y) in pixels of the image; None if not annotated.
+        subject: the person shown; "" if unknown.
+        soft_label: probabilities in the order of `emotions.EIGHT`; None if not annotated.
         status: OK, or why the row cannot be used: "label uncertain", "valence 3.2 outside [-1, 1]".
+        pixels: the image itself, uint8 [H, W] or [H, W, 3] RGB, if the annotation holds it; None if it is a file.
+
+    Raises:
+        ValueError: `emotion` is not one of `emotions.EIGHT`, or the status is OK without an emotion and a soft label.
+            Both are errors of the reader, not of the data.
     """
 
     id: str
@@ -53,38 +58,38 @@ class FaceRecord:
     status: str = OK
     pixels: np.ndarray | None = dataclasses.field(default=None, compare=False, repr=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.emotion is not None and self.emotion not in EIGHT:
-            raise UserError(f"{self.row}: expected an emotion of {', '.join(EIGHT)} or None, got {self.emotion!r}")
+            raise ValueError(f"{self.row}: expected an emotion of {', '.join(EIGHT)} or None, got {self.emotion!r}")
         if self.status == OK and self.emotion is None and self.soft_label is None:
-            raise UserError(f"{self.row}: a row without emotion and soft label needs a status that says why")
+            raise ValueError(f"{self.row}: a row without emotion and soft label needs a status that says why")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Annotations:
-    """A data set found on disk.
+    """The annotations of a data set on disk.
 
     Attributes:
-        name: of the data set, as people write it.
-        form: which of its forms lies there.
-        root: folder that the paths of the images start from.
-        files: annotation files, in reading order; for data sets that are only folders of images, ().
-        classes: the emotions that it can have, in canonical order.
-        records: gives all rows anew in the order of the source, lazily; the same rows each time.
-        published: split -> {emotion: rows with this label}, usable or not; {} where nothing is known. The split is
-            one of the records, or "" for all of them.
-        published_rows: split, or "", -> rows with and without a label.
-        detectors: of the face pipeline by default: ("none",) where the images are crops, ("annotation",) for boxes.
-        notes: what is worth saying about what lies there.
-        count: how many rows `records` gives, where that is told faster than by going through them.
-        variant: which of several ways to read the same files, where it is not the first; a part of the name under which
-            the data set lies prepared.
+        name: of the data set, as its authors write it.
+        layout: which of its layouts was recognised.
+        root: folder that the paths of the images are relative to.
+        files: annotation files, in reading order; () for data sets that consist of folders of images only.
+        classes: the emotions that the data set can have, in canonical order.
+        records: iterates over all rows in the order of the source, lazily; the same rows at every call.
+        published: split -> {emotion: rows with this label, usable or not}; {} if unknown. The split is that of the
+            records, or "" for all of them together.
+        published_rows: split, or "" -> number of rows with and without a label.
+        detectors: defaults of the face pipeline: ("none",) if the images are crops, ("annotation",) for boxes.
+        notes: remarks about this copy, for the user.
+        count: returns the number of rows, if that is possible faster than by iterating over `records`.
+        variant: which of several interpretations of the same files, "" for the first; part of the name of the
+            prepared data set.
     """
 
     name: str
-    form: str
+    layout: str
     root: Path
-    files: tuple[Path, ...]
+    files: tuple[Path, ...] = ()
     classes: tuple[str, ...]
     records: Callable[[], Iterator[FaceRecord]]
     published: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)
@@ -95,14 +100,24 @@ class Annotations:
     variant: str = ""
 
 
-def checked_affect(valence, arousal) -> tuple[float, float]:
-    """Both as numbers in [-1, 1], or both UNKNOWN_AFFECT where one is -2. ValueError says which is out of range."""
+def checked_affect(valence: float | str, arousal: float | str) -> tuple[float, float]:
+    """Valence and arousal as numbers in [-1, 1]; both UNKNOWN_AFFECT if one of them is -2.
+
+    Raises:
+        UserError: a value is not a number or out of range.
+
+    Example:
+        >>> checked_affect("0.5", -1)
+        (0.5, -1.0)
+        >>> checked_affect(0.5, -2)
+        (-2.0, -2.0)
+    """
     values = []
-    for name, given in (("valence", valence), ("arousal", arousal)):
+    for name, annotated in (("valence", valence), ("arousal", arousal)):
         try:
-            value = float(given)
+            value = float(annotated)
         except (TypeError, ValueError):
-            raise UserError(f"{name} {str(given)[:20]!r} is not a number") from None
+            raise UserError(f"{name} {str(annotated)[:20]!r} is not a number") from None
         if value != UNKNOWN_AFFECT and not -1 <= value <= 1:
             raise UserError(f"{name} {value:g} outside [-1, 1]")
         values.append(value)
@@ -110,29 +125,34 @@ def checked_affect(valence, arousal) -> tuple[float, float]:
 
 
 def no_label(name: str) -> str:
-    """The status of a row whose annotators named one of NON_EMOTIONS."""
+    """The status of a row whose annotators chose one of NON_EMOTIONS.
+
+    Example:
+        >>> no_label("uncertain")
+        'label uncertain'
+    """
     if name not in NON_EMOTIONS:
-        raise UserError(f"expected one of {', '.join(NON_EMOTIONS)}, got {name!r}")
+        raise ValueError(f"expected one of {', '.join(NON_EMOTIONS)}, got {name!r}")
     return f"label {name}"
 
 
 def image_files(folder: Path, pattern: str = "**/*") -> list[Path]:
-    """All files under `folder` that match, hidden ones left out, in the order of their paths.
+    """All files below `folder` that match a pattern, without hidden ones, sorted by path.
 
-    A link to nowhere or to a folder, which is not entered, is one of them: it will be a row that says so.
+    A broken link, and a link to a folder, which is not followed, are included: they become rows with a status.
     """
-    found = (path for path in folder.glob(pattern) if path.is_file() or path.is_symlink())
-    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    paths = (path for path in folder.glob(pattern) if path.is_file() or path.is_symlink())
+    return sorted(path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
-def fingerprint(found: Annotations) -> str:
-    """SHA-256 of the annotation files, or without any of all that the rows say."""
-    digest = hashlib.sha256(f"{found.form}\n".encode())
-    for path in found.files:
+def fingerprint(annotations: Annotations) -> str:
+    """SHA-256 of the annotation files or, if there are none, of the content of all rows."""
+    digest = hashlib.sha256(f"{annotations.layout}\n".encode())
+    for path in annotations.files:
         with open(path, "rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
-    if not found.files:
-        for record in found.records():
-            said = (getattr(record, field.name) for field in dataclasses.fields(record) if field.compare)
-            digest.update(("\t".join(map(str, said)) + "\n").encode())
+    if not annotations.files:
+        for record in annotations.records():
+            values = (getattr(record, field.name) for field in dataclasses.fields(record) if field.compare)
+            digest.update(("\t".join(map(str, values)) + "\n").encode())
     return digest.hexdigest()

@@ -1,9 +1,7 @@
 """Splits for data sets that were published without: by subject, or by a digest of a name.
 
-A reader with a choice takes `split`: "strict", with people or characters apart, or "published", as in the work that it
-is to be compared with.
-
-Both are the same on every machine, whatever the order of the rows.
+A reader with a choice has an option `split`: "strict" keeps subjects or characters apart, "published" follows the work
+that results are compared with. Both are the same on every machine and do not depend on the order of the rows.
 """
 
 import collections
@@ -16,47 +14,73 @@ STRICT, PUBLISHED = "strict", "published"
 
 
 def variant(split: str) -> str:
-    """`Annotations.variant` of a reader's option: "" for strict. ValueError for another than the two."""
+    """The `Annotations.variant` of a reader's option `split`: "" for strict, otherwise its name.
+
+    Raises:
+        UserError: `split` is neither "strict" nor "published".
+    """
     if split not in (STRICT, PUBLISHED):
         raise UserError(f"split: expected {STRICT} or {PUBLISHED}, got {split!r}")
     return "" if split == STRICT else split
 
 
 def folds(subjects: Iterable[str], number: int) -> dict[str, str]:
-    """Subject -> "fold_0", "fold_1", ...: in the order of their names, subject i belongs to fold i mod `number`."""
+    """Subject -> "fold_0", "fold_1", ...: subject i in the order of their names belongs to fold i mod `number`.
+
+    Raises:
+        UserError: `number` is not a whole number of at least 2.
+
+    Example:
+        >>> folds(["KM", "KA", "KL"], 2)
+        {'KA': 'fold_0', 'KL': 'fold_1', 'KM': 'fold_0'}
+    """
     if isinstance(number, bool) or not isinstance(number, int) or number < 2:
-        raise UserError(f"folds: expected a whole number from 2, got {number!r}")
-    return {subject: f"fold_{place % number}" for place, subject in enumerate(sorted(set(subjects)))}
+        raise UserError(f"folds: expected a whole number of at least 2, got {number!r}")
+    return {subject: f"fold_{index % number}" for index, subject in enumerate(sorted(set(subjects)))}
 
 
 def by_digest(name: str, shares: Mapping[str, float], seed: int) -> str:
-    """The split of a name, chosen by a digest of (seed, name) so that each split gets about its share of all names."""
-    place = _place(name, seed) * sum(shares.values())
+    """The split of a name, chosen by a digest of (seed, name) so that each split gets about its share of all names.
+
+    Args:
+        name: of an image or photo.
+        shares: split -> share; the shares need not sum to 1.
+        seed: selects one of many such partitions.
+
+    Example:
+        >>> by_digest("smile_0.jpg", {"train": 80, "validation": 10, "test": 10}, seed=0)
+        'train'
+    """
+    remainder = _position(name, seed) * sum(shares.values())
     for split, share in shares.items():
-        place -= share
-        if place < 0:
+        remainder -= share
+        if remainder < 0:
             return split
-    return split  # rounding alone leads here
+    return list(shares)[-1]  # reached only through rounding
 
 
 def by_class(classes: Mapping[str, str], test: int, validation: int, seed: int) -> dict[str, str]:
-    """Name -> split: of each class `test` names, of all others `validation`, the rest is "train", by their digests.
+    """Name -> split, chosen by digests of (seed, name).
 
     Args:
         classes: name -> class.
+        test: how many names of each class go into "test".
+        validation: how many of all remaining names go into "validation"; the others go into "train".
+        seed: selects one of many such partitions.
     """
-    taken, found = collections.Counter(), dict.fromkeys(classes, "train")
-    for name in sorted(classes, key=lambda name: _place(name, seed)):
-        if taken[classes[name]] < test:
-            taken[classes[name]] += 1
-            found[name] = "test"
-        elif taken[None] < validation:
-            taken[None] += 1
-            found[name] = "validation"
-    return found
+    splits = dict.fromkeys(classes, "train")
+    tested, validated = collections.Counter(), 0
+    for name in sorted(classes, key=lambda name: _position(name, seed)):
+        if tested[classes[name]] < test:
+            tested[classes[name]] += 1
+            splits[name] = "test"
+        elif validated < validation:
+            validated += 1
+            splits[name] = "validation"
+    return splits
 
 
-def _place(name: str, seed: int) -> float:
-    """A number in [0, 1) that a name has for good."""
+def _position(name: str, seed: int) -> float:
+    """A number in [0, 1) that depends on name and seed only."""
     digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64

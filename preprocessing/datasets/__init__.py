@@ -1,9 +1,9 @@
-"""The data sets by name: prepare one, open a prepared one, and its fingerprint.
+"""The data sets by name: prepare one, open a prepared one, and identify its data.
 
-A data set is a folder `<name>/` with a TFDS builder `<name>_dataset_builder.py`, class `Builder`; "name/config" picks
-one of its configurations. A builder may keep in `info.metadata` its "fingerprint" and "report" (lines for people), and
-have `source_fingerprint(source)`, by which `prepare` notices that the source is another one. TensorFlow is imported
-only when a builder is asked for.
+A data set is a folder `<name>/` with a TFDS builder `<name>_dataset_builder.py`, class `Builder`; "name/config" selects
+one of its configurations. A builder may store its "fingerprint" and a "report" (lines of text) in `info.metadata`, and
+may have a method `source_fingerprint(source)`, by which `prepare` notices that the source has changed. TensorFlow is
+imported only when a builder is needed.
 """
 
 import contextlib
@@ -13,15 +13,20 @@ import importlib.util
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from edram_fer.errors import MissingFileError, UserError
 from edram_fer.preprocessing.datasets.writing import (
     describe_write_errors,
     download_and_prepare,
-    exclusive_lock,
     is_prepared,
-    move,
+    move_into_place,
 )
+from edram_fer.preprocessing.folder_lock import exclusive_lock, remove_locked
+
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
 
 NAMES = (
     "fer2013",
@@ -39,85 +44,122 @@ NAMES = (
 )
 
 
-def builder(name: str, data_dir):
-    """Open the data set `name` ("fer2013", "drawn_faces/grey48") that lies prepared under `data_dir`.
+def builder(name: str, data_dir: Path | str) -> "tfds.core.DatasetBuilder":
+    """Open a prepared data set.
 
-    The name of a data set of annotated faces may lack its configuration where only one is prepared.
+    Args:
+        name: "fer2013" or, with a configuration, "drawn_faces/grey48". For a data set of annotated photos the
+            configuration may be omitted if only one is prepared.
+        data_dir: the folder with the prepared data sets.
 
-    Returns its TFDS builder. Raises ValueError for an unknown name, FileNotFoundError where it is not prepared.
+    Returns:
+        The TFDS builder.
+
+    Raises:
+        UserError: the name is unknown, or ambiguous because several configurations are prepared.
+        MissingFileError: the data set is not prepared in `data_dir`.
+
+    Example:
+        >>> datasets.builder("fer2013", "data").info.splits["train"].num_examples  # doctest: +SKIP
+        28709
     """
     dataset, _, config = name.partition("/")
     if _has_annotations(dataset):
         from edram_fer.preprocessing.datasets import annotated
 
         return annotated.open_prepared(dataset, config, Path(data_dir).expanduser())
-    opened = _make(name, data_dir, {})
-    if not is_prepared(opened):
+    tfds_builder = _make_builder(name, data_dir)
+    if not is_prepared(tfds_builder):
         raise MissingFileError(
-            f"data set {name} is not prepared in {data_dir}: no complete {opened.data_dir}; prepare it first"
+            f"data set {name} is not prepared in {data_dir}: no complete {tfds_builder.data_dir}; prepare it first"
         )
-    return opened
+    return tfds_builder
 
 
-def prepare(name: str, source, data_dir, *, force: bool = False, report: Callable[[str], None] = print, **options):
-    """Make the data set `name` from `source` under `data_dir`/<name>/[<config>/]<version> and return its TFDS builder.
+def prepare(
+    name: str,
+    source: Path | str | None,
+    data_dir: Path | str,
+    *,
+    force: bool = False,
+    report: Callable[[str], None] = print,
+    **options: Any,
+) -> "tfds.core.DatasetBuilder":
+    """Prepare a data set under `data_dir`/<name>/[<config>/]<version>.
 
-    `source`: file or folder of the original files, None where the data set draws its own. A complete one is reused
-    unless its source was another one or `force` is given. `report` is told in lines what happens; `options` of a data
-    set of annotated photos are those of `annotated.prepare`. All is written into a temporary folder first, so that a
-    failure leaves no half a data set, and an older one in place.
+    Everything is written into a temporary folder first. A failure therefore leaves no incomplete data set, and leaves
+    an older one in place. A complete data set is reused unless its source has changed or `force` is set.
 
-    Raises ValueError and FileNotFoundError for a bad name or source, OSError naming the place for a full disk, a
-    folder that cannot be written, or where another process is at work.
+    Args:
+        name: the data set, "fer2013" or "drawn_faces/grey48".
+        source: file or folder with the original files; None for a data set that draws its own images.
+        data_dir: the folder for prepared data sets.
+        force: prepare the data set again even if it is complete.
+        report: receives progress and results, line by line.
+        options: for data sets of annotated photos only, see `annotated.prepare`.
+
+    Returns:
+        The TFDS builder.
+
+    Raises:
+        UserError: the name, the source or an option is not valid.
+        MissingFileError: the source does not exist.
+        FolderInUseError: another process is preparing this data set in `data_dir`.
+        OSError: the disk is full or `data_dir` is not writable; the message names the folder.
+
+    Example:
+        >>> datasets.prepare("fer2013", "fer2013.csv", "data")  # doctest: +SKIP
     """
     data_dir = Path(data_dir).expanduser().absolute()
     if _has_annotations(name):
         from edram_fer.preprocessing.datasets import annotated
 
-        return annotated.prepare(name, _module(name).Builder, source, data_dir, force=force, report=report, **options)
+        return annotated.prepare(
+            name, _builder_module(name).Builder, source, data_dir, force=force, report=report, **options
+        )
     if options:
         raise UserError(
-            f"data set {name} is not made from annotated photos; no use for {', '.join(options)} "
-            f"(what there is to choose of it stands in its name, as in drawn_faces/colour64)"
+            f"data set {name} is not made from annotated photos and has no option {', '.join(options)} "
+            f"(a configuration is part of its name, as in drawn_faces/colour64)"
         )
-    old = _make(name, data_dir, {})
-    if old.MANUAL_DOWNLOAD_INSTRUCTIONS:
+    existing = _make_builder(name, data_dir)
+    if existing.MANUAL_DOWNLOAD_INSTRUCTIONS:
         if source is None:
-            raise UserError(f"data set {name} needs a source. {_one_line(old.MANUAL_DOWNLOAD_INSTRUCTIONS)}")
+            raise UserError(f"data set {name} needs a source. {' '.join(existing.MANUAL_DOWNLOAD_INSTRUCTIONS.split())}")
         options = {"source": source}
     elif source is not None:
-        raise UserError(f"data set {name} is made without original files; source {str(source)!r} has no use")
-    target = Path(old.data_dir)
-    if is_prepared(old) and not force and not _differs(old, source, report):
+        raise UserError(f"data set {name} is made without original files and takes no source, got {str(source)!r}")
+    target = Path(existing.data_dir)
+    if is_prepared(existing) and not force and not _source_changed(existing, source, report):
         report(f"{name} is already prepared in {target}: reused")
-        return old
+        return existing
     report(f"preparing {name} in {target}" + (f" from {source}" if source is not None else ""))
-    with _workplace(name, data_dir) as folder:
-        made = _make(name, folder, options)
-        download_and_prepare(made)
-        move(folder, Path(made.data_dir), target)
-    done = builder(name, data_dir)
-    for line in (done.info.metadata or {}).get("report", []):
+    with _temporary_folder(name, data_dir) as work:
+        new = _make_builder(name, work, **options)
+        download_and_prepare(new)
+        move_into_place(Path(new.data_dir), target, work)
+    prepared = builder(name, data_dir)
+    for line in (prepared.info.metadata or {}).get("report", []):
         report(line)
-    return done
+    return prepared
 
 
-def fingerprint(opened) -> str:
-    """What identifies the data of a prepared TFDS builder: SHA-256 of its source, or of its record files."""
-    known = (opened.info.metadata or {}).get("fingerprint")
-    if known:
-        return known
+def fingerprint(builder: "tfds.core.DatasetBuilder") -> str:
+    """The identity of the data behind a prepared TFDS builder: SHA-256 of its source, or of its record files."""
+    stored = (builder.info.metadata or {}).get("fingerprint")
+    if stored:
+        return stored
     digest = hashlib.sha256()
-    for path in sorted(Path(opened.data_dir).glob("*record*")):
+    for path in sorted(Path(builder.data_dir).glob("*record*")):
         with open(path, "rb") as file:
             digest.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     return digest.hexdigest()
 
 
-def _make(name: str, data_dir, options: dict):
+def _make_builder(name: str, data_dir: Path | str, **options: Any) -> "tfds.core.DatasetBuilder":
     """The TFDS builder of `name`, prepared or not."""
     dataset, _, config = name.partition("/")
-    module = _module(dataset)
+    module = _builder_module(dataset)
     configs = [known.name for known in module.Builder.BUILDER_CONFIGS]
     if config and config not in configs and hasattr(module, "config_from_name"):
         config = module.config_from_name(config)
@@ -126,38 +168,35 @@ def _make(name: str, data_dir, options: dict):
     return module.Builder(data_dir=Path(data_dir).expanduser(), **({"config": config} if config else {}), **options)
 
 
-def _module(dataset: str):
-    """The module with the builder of a data set."""
+def _builder_module(dataset: str) -> ModuleType:
     if dataset not in NAMES:
         raise UserError(f"unknown data set {dataset!r}; known: {', '.join(NAMES)}")
     return importlib.import_module(f"{__name__}.{dataset}.{dataset}_dataset_builder")
 
 
 def _has_annotations(dataset: str) -> bool:
-    """Whether a data set is made of annotated photos."""
-    return importlib.util.find_spec(f"{__name__}.{dataset}.annotations") is not None if dataset in NAMES else False
+    """Whether a data set consists of annotated photos."""
+    return dataset in NAMES and importlib.util.find_spec(f"{__name__}.{dataset}.annotations") is not None
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _differs(old, source, report: Callable[[str], None]) -> bool:
-    if not hasattr(old, "source_fingerprint") or old.source_fingerprint(source) == fingerprint(old):
+def _source_changed(
+    existing: "tfds.core.DatasetBuilder", source: Path | str | None, report: Callable[[str], None]
+) -> bool:
+    if not hasattr(existing, "source_fingerprint") or existing.source_fingerprint(source) == fingerprint(existing):
         return False
-    report(f"{old.name} in {old.data_dir} was prepared from another source: preparing it again")
+    report(f"{existing.name} in {existing.data_dir} was prepared from another source: preparing it again")
     return True
 
 
 @contextlib.contextmanager
-def _workplace(name: str, data_dir: Path) -> Iterator[Path]:
-    """A folder in `data_dir` for this process alone, empty, gone afterwards. A failure to write there names it."""
+def _temporary_folder(name: str, data_dir: Path) -> Iterator[Path]:
+    """An empty folder in `data_dir`, locked for this process and removed afterwards."""
     folder = data_dir / f"unfinished.{name.replace('/', '.')}"
     with describe_write_errors(name, data_dir, "nothing was kept"), exclusive_lock(folder):
         try:
-            for left in folder.iterdir():  # by a process that was killed
-                if left.is_dir():
-                    shutil.rmtree(left)
+            for path in folder.iterdir():
+                if path.is_dir():  # left by a process that was killed
+                    shutil.rmtree(path)
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_locked(folder)

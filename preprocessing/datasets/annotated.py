@@ -1,8 +1,9 @@
-"""What the data sets of annotated photos share: from `Annotations` to a prepared TFDS data set.
+"""Data sets of annotated photos: from `Annotations` to a prepared TFDS data set.
 
-    records -> chunk files of faces (edram_fer.preprocessing.faces, resumable) -> splits and duplicates -> TFDS, rows, sheets
+    records -> chunk files of faces (edram_fer.preprocessing.faces, resumable) -> splits and duplicates -> TFDS, rows,
+    contact sheets
 
-The builder of a data set names its versions and texts; the module `annotations` beside it finds the files.
+The builder of a data set holds its version and texts; the module `annotations` beside it finds the files.
 """
 
 import contextlib
@@ -15,26 +16,36 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 from tqdm.auto import tqdm
 
-from edram_fer.errors import MissingFileError, UserError
+from edram_fer.errors import FolderInUseError, MissingFileError, UserError
 from edram_fer.preprocessing import contact_sheet, face_table, faces, faces_beam
-from edram_fer.preprocessing.datasets.writing import describe_write_errors, download_and_prepare, exclusive_lock, move
+from edram_fer.preprocessing.datasets.writing import describe_write_errors, download_and_prepare, move_into_place
 from edram_fer.preprocessing.emotions import EIGHT, SEVEN
 from edram_fer.preprocessing.face_table import FaceTable, SplitSettings
+from edram_fer.preprocessing.folder_lock import exclusive_lock, remove_locked
 from edram_fer.preprocessing.records import LANDMARK_COUNT, OK, Annotations, fingerprint
 
 CLASSES = {"seven": SEVEN, "eight": EIGHT}
-_NUMBERS = {"7": "seven", "8": "eight"}
+_CLASS_NUMBERS = {"7": "seven", "8": "eight"}
 ROWS, FACES_SHEET, FAILURES_SHEET = "rows.parquet", "faces.png", "failures.png"
 
 
 @dataclasses.dataclass
 class FacesConfig(tfds.core.BuilderConfig):
-    """One form of prepared faces: side in pixels, RGB or grey, labels in canonical order, and optional features."""
+    """A configuration of prepared faces.
+
+    Attributes:
+        size: side in pixels.
+        colour: RGB instead of grey.
+        classes: names of the labels, in canonical order.
+        landmarks: whether examples have landmarks.
+        soft_label: whether examples have a soft label.
+    """
 
     size: int = 100
     colour: bool = False
@@ -44,56 +55,67 @@ class FacesConfig(tfds.core.BuilderConfig):
 
 
 class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Prepared faces of one data set, in the order of its annotations.
+    """The prepared faces of one data set, in the order of its annotations.
 
-    `image` uint8 [size, size, 1 or 3]; `emotion` in canonical order; `affect` float32 [2] = (valence, arousal), -2
-    where not annotated; `id`, `subject` text; `duplicate` bool, a face outside training that equals one of it; where
-    the data set has them `landmarks` float32 [68, 2] in pixels of the face (nan where missing) and `soft_label`
-    float32 [8] in the order of `emotions.EIGHT`.
+    Features: `image` uint8 [size, size, 1 or 3]; `emotion` in canonical order; `affect` float32 [2] = (valence,
+    arousal), -2 if not annotated; `id`, `subject` text; `duplicate` bool, true for a face outside training that equals
+    a training face. If the data set has them also `landmarks` float32 [68, 2] in pixels of the face (nan if missing)
+    and `soft_label` float32 [8] in the order of `emotions.EIGHT`.
+
+    A subclass defines VERSION, RELEASE_NOTES, MANUAL_DOWNLOAD_INSTRUCTIONS and `find`, the reader of its annotations.
     """
 
-    def __init__(self, *, table: FaceTable | None = None, about: dict | None = None, **options):
-        """`table`: the faces to write; `about`: metadata. Without them the builder only describes the data set."""
+    def __init__(
+        self, *, table: FaceTable | None = None, metadata: Mapping[str, Any] | None = None, **options: Any
+    ) -> None:
+        """Make a builder.
+
+        Args:
+            table: the faces to write; None for a builder that only describes the data set.
+            metadata: stored in `info.metadata`.
+            options: of the TFDS builder.
+        """
         super().__init__(**options)
-        self.table, self.about = table, about or {}
+        self.table, self.new_metadata = table, metadata or {}
 
     def _info(self) -> tfds.core.DatasetInfo:
-        config, features = self.builder_config, tfds.features
-        kinds = {
-            "image": features.Image(shape=(config.size, config.size, 3 if config.colour else 1), encoding_format="png"),
-            "emotion": features.ClassLabel(names=list(config.classes)),
-            "affect": features.Tensor(shape=(2,), dtype=np.float32),
-            "id": features.Text(),
-            "subject": features.Text(),
+        config, types = self.builder_config, tfds.features
+        channels = 3 if config.colour else 1
+        features = {
+            "image": types.Image(shape=(config.size, config.size, channels), encoding_format="png"),
+            "emotion": types.ClassLabel(names=list(config.classes)),
+            "affect": types.Tensor(shape=(2,), dtype=np.float32),
+            "id": types.Text(),
+            "subject": types.Text(),
             "duplicate": np.bool_,
         }
         if config.landmarks:
-            kinds["landmarks"] = features.Tensor(shape=(LANDMARK_COUNT, 2), dtype=np.float32)
+            features["landmarks"] = types.Tensor(shape=(LANDMARK_COUNT, 2), dtype=np.float32)
         if config.soft_label:
-            kinds["soft_label"] = features.Tensor(shape=(len(EIGHT),), dtype=np.float32)
+            features["soft_label"] = types.Tensor(shape=(len(EIGHT),), dtype=np.float32)
         return self.dataset_info_from_configs(
-            features=features.FeaturesDict(kinds),
+            features=types.FeaturesDict(features),
             supervised_keys=("image", "emotion"),
             disable_shuffling=True,
             metadata=tfds.core.MetadataDict(),
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
-        self.info.metadata.update(self.about)
-        parts = {split: self._generate_examples(split) for split in self.table.splits}
+        self.info.metadata.update(self.new_metadata)
+        generators = {split: self._generate_examples(split) for split in self.table.splits}
         if self.table.clean:
-            parts["test_clean"] = self._generate_examples("test", clean=True)
-        return parts
+            generators["test_clean"] = self._generate_examples("test", clean=True)
+        return generators
 
-    def _generate_examples(self, split: str, clean: bool = False) -> Iterator:
-        def chosen(row: dict) -> bool:
+    def _generate_examples(self, split: str, clean: bool = False) -> Iterator[tuple[int, dict]]:
+        def belongs(row: dict) -> bool:
             return row["status"] == OK and row["split"] == split and not (clean and row["duplicate"])
 
-        # TFDS sorts on disk in buckets of equal ranges of 128 bits, each of which it then holds in memory: keys that
-        # only count would all fall into the first.
-        apart = 2**128 // len(self.table)
-        for number, row in enumerate(self.table.rows(chosen=chosen)):
-            yield number * apart, self._example(row)
+        # TFDS sorts on disk in buckets that each cover an equal range of 128-bit keys, and loads one bucket at a time.
+        # Consecutive keys would all fall into the first bucket.
+        key_step = 2**128 // len(self.table)
+        for number, row in enumerate(self.table.rows(chosen=belongs)):
+            yield number * key_step, self._example(row)
 
     def _example(self, row: dict) -> dict:
         example = {
@@ -113,181 +135,206 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return example
 
 
-def open_prepared(name: str, config: str, data_dir: Path):
-    """The TFDS builder of prepared faces; without a `config` the only one. FileNotFoundError where there is none."""
-    found = sorted(path.parent for path in data_dir.glob(f"{name}/{config or '*'}/*/dataset_info.json"))
-    if not found:
-        place = data_dir / name / config
+def open_prepared(name: str, config: str, data_dir: Path) -> tfds.core.DatasetBuilder:
+    """The TFDS builder of prepared faces.
+
+    Args:
+        name: the data set.
+        config: its configuration; "" for the only one that is prepared.
+        data_dir: the folder with the prepared data sets.
+
+    Raises:
+        MissingFileError: no such data set is prepared.
+        UserError: several configurations are prepared and `config` is "".
+    """
+    prepared = sorted(path.parent for path in data_dir.glob(f"{name}/{config or '*'}/*/dataset_info.json"))
+    if not prepared:
+        folder = data_dir / name / config
         raise MissingFileError(
-            f"data set {name} is not prepared in {data_dir}: nothing complete in {place}; prepare it first"
+            f"data set {name} is not prepared in {data_dir}: nothing complete in {folder}; prepare it first"
         )
-    if len({path.parent for path in found}) > 1:
-        known = ", ".join(f"{name}/{path.parent.name}" for path in found)
-        raise UserError(f"data set {name} is prepared in several forms, name one: {known}")
-    return tfds.builder_from_directory(found[-1])
+    if len({path.parent for path in prepared}) > 1:
+        known = ", ".join(f"{name}/{path.parent.name}" for path in prepared)
+        raise UserError(f"data set {name} is prepared in several configurations, name one: {known}")
+    return tfds.builder_from_directory(prepared[-1])
 
 
 def prepare(
     name: str,
     builder_class: type[Builder],
-    source,
+    source: Path | str | None,
     data_dir: Path,
     *,
-    classes: str | None = None,
+    classes: str | int | None = None,
     workers: int | None = None,
     beam: Sequence[str] = (),
     force: bool = False,
     report: Callable[[str], None] = print,
-    **options,
-):
-    """Make, or go on making, the faces of a data set under `data_dir`/<name>/<config>/<version>.
+    **options: Any,
+) -> tfds.core.DatasetBuilder:
+    """Prepare the faces of a data set under `data_dir`/<name>/<config>/<version>, or resume a stopped preparation.
 
-    What a killed run leaves lies in `data_dir`/unfinished.<name>.<config> and is resumed where annotations and
-    settings are the same, otherwise it is begun anew. A finished data set of the same is reused unless `force`.
+    A killed run leaves its work in `data_dir`/unfinished.<name>.<config>. It is resumed if annotations and settings are
+    the same; otherwise the preparation starts from the beginning. A finished data set with the same annotations and
+    settings is reused unless `force` is set.
 
     Args:
-        source: file or folder of the original files.
-        classes: "seven" or "eight" emotions, also 7 or 8; None: all that the data set has.
-        workers: processes, None: one per core.
-        beam: options of an Apache Beam pipeline, which then makes the faces in the place of local processes.
-        options: fields of faces.Settings and of SplitSettings, and options of the data set's own `find`. One that several
-            have goes to all: ExpW's `seed` chooses its three splits by the photos' names, SplitSettings's would draw
-            validation by the faces' pixels where there is none; the two draws tell nothing of each other.
+        name: the data set.
+        builder_class: its builder.
+        source: file or folder with the original files.
+        data_dir: the folder for prepared data sets.
+        classes: "seven" or "eight" emotions, or 7 or 8; None: all that the data set has.
+        workers: number of processes; None: one per core.
+        beam: options of an Apache Beam pipeline that makes the faces instead of local processes.
+        force: replace a finished data set.
+        report: receives progress and results, line by line.
+        options: fields of faces.Settings and SplitSettings, and options of the data set's own `find`. An option that
+            several of them have is passed to each: ExpW's `seed` assigns photos to its three splits by their names,
+            while the `seed` of SplitSettings draws validation by the pixels of the faces; the two are independent.
 
-    Returns: the TFDS builder.
+    Returns:
+        The TFDS builder.
 
-    Raises ValueError for bad annotations or options, and where a data set of other annotations or settings lies
-    finished in the place, which `force` replaces; OSError for a full disk or where another process is at work.
+    Raises:
+        UserError: the annotations or an option are not valid, or a finished data set with other annotations or
+            settings exists and `force` is not set.
+        FolderInUseError: another process is preparing this data set in `data_dir`.
+        OSError: the disk is full or `data_dir` is not writable.
     """
     if source is None:
         text = " ".join(builder_class.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
         raise UserError(f"data set {name} needs a source. {text}")
-    classes = classes if classes is None else _NUMBERS.get(str(classes), classes)
-    of_settings, of_splits, of_find = _parted(options, name, builder_class)
-    found = builder_class.find(source, **of_find)
-    how, split_settings = faces.Settings(**{"detectors": found.detectors, **of_settings}), SplitSettings(**of_splits)
-    config = _config(found, how, classes)
-    about = _about(found, how, split_settings, config)
+    classes = classes if classes is None else _CLASS_NUMBERS.get(str(classes), classes)
+    face_options, split_options, find_options = _sort_options(options, name, builder_class)
+    annotations = builder_class.find(source, **find_options)
+    settings = faces.Settings(**{"detectors": annotations.detectors, **face_options})
+    split_settings = SplitSettings(**split_options)
+    config = _make_config(annotations, settings, classes)
+    metadata = _make_metadata(annotations, settings, split_settings, config)
     target = Path(builder_class(data_dir=data_dir, config=config).data_dir)
-    unfinished = data_dir / f"unfinished.{name}.{config.name}"
-    if not force and (there := _fingerprint_of(target)) is not None:
-        if there != about["fingerprint"]:
+    work = data_dir / f"unfinished.{name}.{config.name}"
+    if not force and (existing := _stored_fingerprint(target)) is not None:
+        if existing != metadata["fingerprint"]:
             raise UserError(
-                f"{target} holds {name} of other annotations or settings; --force replaces it, another "
+                f"{target} holds {name} with other annotations or settings; --force replaces it, another "
                 f"folder (--out) keeps both"
             )
-        _clear(unfinished)
+        _remove_leftovers(work)
         report(f"{name} is already prepared in {target}: reused")
         return tfds.builder_from_directory(target)
-    report(f"preparing {name} in {target} from {found.root}: {found.form}")
-    with _workplace(name, unfinished, about, report) as work:
-        table = FaceTable(_chunks(found, work / "chunks", how, workers, beam), config.classes, split_settings)
+    report(f"preparing {name} in {target} from {annotations.root}: {annotations.layout}")
+    with (
+        describe_write_errors(name, data_dir, "run the same command again when there is room"),
+        exclusive_lock(work),
+    ):
+        _start_or_resume(work, metadata, report)
+        chunks = _make_chunks(annotations, work / "chunks", settings, workers, beam)
+        table = FaceTable(chunks, config.classes, split_settings)
         if not table.splits:
-            raise UserError(f"{found.root}: no usable face in its rows: {face_table.listed(table)}")
-        about["report"] = face_table.summary(found, table)
-        made = _written(builder_class, work, config, table, about, found)
-        move(work, made, target)
-        shutil.rmtree(work)
-    for line in about["report"]:
+            raise UserError(f"{annotations.root}: no usable face in its rows: {face_table.listed(table)}")
+        metadata["report"] = face_table.summary(annotations, table)
+        finished = _write(builder_class, work, config, table, metadata, annotations)
+        move_into_place(finished, target, work)
+        remove_locked(work)
+    for line in metadata["report"]:
         report(line)
     return tfds.builder_from_directory(target)
 
 
-def _parted(options: Mapping, name: str, builder_class: type[Builder]) -> list[dict]:
-    """The options of faces.Settings, of SplitSettings, and of the data set's `find`. ValueError for one that is of none."""
-    known = [[field.name for field in dataclasses.fields(kind)] for kind in (faces.Settings, SplitSettings)]
-    known.append([parameter for parameter in inspect.signature(builder_class.find).parameters if parameter != "source"])
-    every = dict.fromkeys(itertools.chain(*known))
-    if unknown := sorted(set(options) - set(every)):
-        raise UserError(f"unknown option {unknown[0]!r} for data set {name}; known: {', '.join(every)}")
-    return [{key: value for key, value in options.items() if key in names} for names in known]
+def _sort_options(options: Mapping[str, Any], name: str, builder_class: type[Builder]) -> list[dict[str, Any]]:
+    """The options of faces.Settings, of SplitSettings and of the data set's `find`."""
+    accepted = [[field.name for field in dataclasses.fields(kind)] for kind in (faces.Settings, SplitSettings)]
+    find_parameters = inspect.signature(builder_class.find).parameters
+    accepted.append([parameter for parameter in find_parameters if parameter != "source"])
+    known = dict.fromkeys(itertools.chain(*accepted))
+    if unknown := sorted(set(options) - set(known)):
+        raise UserError(f"unknown option {unknown[0]!r} for data set {name}; known: {', '.join(known)}")
+    return [{key: value for key, value in options.items() if key in names} for names in accepted]
 
 
-def _clear(work: Path) -> None:
-    """Remove what a process left that was killed after its data set had taken its place; not what one is at work in."""
+def _remove_leftovers(work: Path) -> None:
+    """Remove the folder of a process that was killed just after its data set was complete; skip a folder in use."""
     if work.exists():
-        with contextlib.suppress(BlockingIOError), exclusive_lock(work):
-            shutil.rmtree(work)
+        with contextlib.suppress(FolderInUseError), exclusive_lock(work):
+            remove_locked(work)
 
 
-def _about(found: Annotations, how: faces.Settings, split_settings: SplitSettings, config: FacesConfig) -> dict:
-    """The metadata of a data set but its report; its "fingerprint" is that of all the others."""
-    settings = {name: value for name, value in dataclasses.asdict(how).items() if name != "models"}
-    about = {
-        "name": found.name,
-        "form": found.form,
-        "annotations": fingerprint(found),
+def _make_metadata(
+    annotations: Annotations, settings: faces.Settings, split_settings: SplitSettings, config: FacesConfig
+) -> dict[str, Any]:
+    """The metadata of a data set except for its report; "fingerprint" identifies all the rest."""
+    metadata = {
+        "name": annotations.name,
+        "layout": annotations.layout,
+        "annotations": fingerprint(annotations),
         "classes": list(config.classes),
-        "settings": settings,
+        "settings": {name: value for name, value in dataclasses.asdict(settings).items() if name != "models"},
         "split_settings": dataclasses.asdict(split_settings),
     }
-    return about | {"fingerprint": hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()}
+    return metadata | {"fingerprint": hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()}
 
 
-def _written(
-    builder_class: type[Builder], work: Path, config: FacesConfig, table: FaceTable, about: dict, found: Annotations
+def _write(
+    builder_class: type[Builder],
+    work: Path,
+    config: FacesConfig,
+    table: FaceTable,
+    metadata: Mapping[str, Any],
+    annotations: Annotations,
 ) -> Path:
-    """The folder with the whole data set, not yet in its place."""
+    """Write the complete data set below `work`; its folder."""
     shutil.rmtree(work / "tfds", ignore_errors=True)
-    made = builder_class(data_dir=work / "tfds", config=config, table=table, about=about)
-    download_and_prepare(made)
-    folder = Path(made.data_dir)
+    builder = builder_class(data_dir=work / "tfds", config=config, table=table, metadata=metadata)
+    download_and_prepare(builder)
+    folder = Path(builder.data_dir)
     face_table.write_rows(table, folder / ROWS)
     contact_sheet.sheet(face_table.some_faces(table)).save(folder / FACES_SHEET)
-    contact_sheet.sheet(face_table.some_failures(table, found)).save(folder / FAILURES_SHEET)
+    contact_sheet.sheet(face_table.some_failures(table, annotations)).save(folder / FAILURES_SHEET)
     return folder
 
 
-def _config(found: Annotations, settings: faces.Settings, classes: str | None) -> FacesConfig:
+def _make_config(annotations: Annotations, settings: faces.Settings, classes: str | None) -> FacesConfig:
     if classes is not None and classes not in CLASSES:
         raise UserError(f"classes: expected one of {', '.join(CLASSES)}, got {classes!r}")
-    first = list(itertools.islice(found.records(), 1000))
-    chosen = found.classes if classes is None else tuple(name for name in CLASSES[classes] if name in found.classes)
+    first = list(itertools.islice(annotations.records(), 1000))
+    labels = annotations.classes
+    if classes is not None:
+        labels = tuple(name for name in CLASSES[classes] if name in annotations.classes)
     tone = "colour" if settings.colour else "grey"
     return FacesConfig(
-        name="-".join(part for part in (f"{tone}{settings.size}", classes, found.variant) if part),
+        name="-".join(part for part in (f"{tone}{settings.size}", classes, annotations.variant) if part),
         size=settings.size,
         colour=settings.colour,
-        classes=chosen,
+        classes=labels,
         landmarks=settings.landmarks or any(record.landmarks for record in first),
         soft_label=any(record.soft_label for record in first),
     )
 
 
-def _fingerprint_of(target: Path) -> str | None:
-    """Of the data set that lies complete in `target`."""
+def _stored_fingerprint(target: Path) -> str | None:
+    """The fingerprint of the complete data set in `target`; None if there is none."""
     if not (target / "dataset_info.json").exists():
         return None
     return (tfds.builder_from_directory(target).info.metadata or {}).get("fingerprint")
 
 
-@contextlib.contextmanager
-def _workplace(name: str, work: Path, about: dict, report: Callable[[str], None]) -> Iterator[Path]:
-    """The folder of an unfinished preparation, locked; emptied where it belongs to other annotations or settings."""
-    with (
-        describe_write_errors(name, work.parent, "run the same command again when there is room"),
-        exclusive_lock(work),
-    ):
-        _begin(work, about, report)
-        yield work
-
-
-def _begin(work: Path, about: dict, report: Callable[[str], None]) -> None:
+def _start_or_resume(work: Path, metadata: Mapping[str, Any], report: Callable[[str], None]) -> None:
+    """Remove the chunks in `work` unless they were made from the same annotations with the same settings."""
     state = work / "fingerprint"
     if (work / "chunks").exists():
-        if state.exists() and state.read_text() == about["fingerprint"]:
-            report(f"resuming what lies in {work}")
-            return  # written again on a full disk, the file would lose what it says
-        report(f"{work} was of other annotations or settings: begun anew")
+        if state.exists() and state.read_text() == metadata["fingerprint"]:
+            report(f"resuming the preparation in {work}")
+            return  # writing the file again could empty it if the disk is full
+        report(f"{work} was made from other annotations or settings: starting from the beginning")
         shutil.rmtree(work / "chunks")
-    state.write_text(about["fingerprint"])
+    state.write_text(metadata["fingerprint"])
 
 
-def _chunks(
-    found: Annotations, folder: Path, settings: faces.Settings, workers: int | None, beam: Sequence[str]
+def _make_chunks(
+    annotations: Annotations, folder: Path, settings: faces.Settings, workers: int | None, beam: Sequence[str]
 ) -> list[Path]:
-    total = found.count() if found.count else sum(1 for _ in found.records())
+    total = annotations.count() if annotations.count else sum(1 for _ in annotations.records())
     with tqdm(total=total, unit=" rows", desc="faces", disable=None) as bar:
         if beam:
-            return faces_beam.process(found, folder, settings, beam, progress=bar.update)
-        return faces.process(found, folder, settings, workers=workers, progress=bar.update)
+            return faces_beam.process(annotations, folder, settings, beam, progress=bar.update)
+        return faces.process(annotations, folder, settings, workers=workers, progress=bar.update)

@@ -1,5 +1,9 @@
-"""Which data set lies in a folder, in which form, and what its annotations hold. Nothing is prepared; no TensorFlow."""
+"""Which data set a file or folder contains, in which layout, and what its annotations hold.
 
+Nothing is prepared, and TensorFlow is not needed.
+"""
+
+import functools
 import importlib
 import os
 from collections import Counter, defaultdict
@@ -10,97 +14,114 @@ from edram_fer.errors import MissingFileError, UserError
 from edram_fer.preprocessing import counts, photos
 from edram_fer.preprocessing.datasets.fer2013 import published, table
 from edram_fer.preprocessing.datasets.ferplus import joined
-from edram_fer.preprocessing.records import OK, UNKNOWN_AFFECT, Annotations
+from edram_fer.preprocessing.records import OK, UNKNOWN_AFFECT, Annotations, FaceRecord
 
 _ANNOTATED = ("affectnet", "raf_db", "ck_plus", "jaffe", "ferg", "kdef", "expw")
-# Each only where nothing before it fits: folders named after emotions, which several of the others have, too.
+# Each is tried only if none before it fits: several of the others have folders named after emotions, too.
 _FOLDERS = ("sfew", "folder")
 
 
-def inspect(source) -> list[str]:
-    """Lines for people on every data set that `source`, a file or a folder, is recognised as.
+def inspect(source: Path | str) -> list[str]:
+    """Describe every data set that a file or folder is recognised as.
 
-    Raises FileNotFoundError where it does not exist, ValueError with every reader's reason where none knows it.
+    Args:
+        source: the file or folder.
+
+    Returns:
+        Lines of text.
+
+    Raises:
+        MissingFileError: `source` does not exist.
+        UserError: it is not a known data set; the message gives the reason of every reader.
+
+    Example:
+        >>> inspect("fer2013.csv")[0]  # doctest: +SKIP
+        'FER2013 from fer2013.csv: train 28,709, validation 3,589, test 3,589, test_clean 3,301'
     """
     source = Path(source).expanduser()
     if not source.exists():
         raise MissingFileError(f"{source} does not exist")
-    readers = {"FERPlus": _ferplus, "FER2013": _fer2013}
-    readers |= {name: _annotated(name) for name in _ANNOTATED}
-    lines, reasons = _tried(source, readers)
+    readers = {"FERPlus": _describe_ferplus, "FER2013": _describe_fer2013}
+    readers |= {name: functools.partial(_describe_annotated, name) for name in _ANNOTATED}
+    lines, reasons = _try_readers(source, readers)
     for name in _FOLDERS:
         if not lines:
-            lines, more = _tried(source, {name: _annotated(name)})
+            lines, more = _try_readers(source, {name: functools.partial(_describe_annotated, name)})
             reasons |= more
     if not lines:
         listing = "".join(f"\n  {name}: {reason}" for name, reason in reasons.items())
-        raise UserError(f"{source} holds no data set that is known here{listing}")
+        raise UserError(f"{source} holds no known data set{listing}")
     return lines
 
 
-def _tried(source: Path, readers: Mapping[str, Callable[[Path], list[str]]]) -> tuple[list[str], dict[str, str]]:
-    """Lines of those that know the source; the reasons of the others."""
+def _try_readers(
+    source: Path, readers: Mapping[str, Callable[[Path], list[str]]]
+) -> tuple[list[str], dict[str, str]]:
+    """The lines of all readers that recognise the source, and the reasons of the others."""
     lines, reasons = [], {}
     for name, read in readers.items():
         try:
             lines += read(source)
-        except (ValueError, FileNotFoundError) as reason:
-            reasons[name] = str(reason).splitlines()[0]
+        except UserError as error:
+            reasons[name] = str(error).splitlines()[0]
     return lines, reasons
 
 
-def _fer2013(source: Path) -> list[str]:
+def _describe_fer2013(source: Path) -> list[str]:
     return published.report(published.summary(table.read(source)))
 
 
-def _ferplus(source: Path) -> list[str]:
+def _describe_ferplus(source: Path) -> list[str]:
     return joined.report(joined.summary(joined.read(source, "majority")))
 
 
-def _annotated(name: str) -> Callable[[Path], list[str]]:
+def _describe_annotated(name: str, source: Path) -> list[str]:
     module = importlib.import_module(f"edram_fer.preprocessing.datasets.{name}.annotations")
-    return lambda source: list(describe_annotations(module.find(source)))
+    return list(describe_annotations(module.find(source)))
 
 
-def describe_annotations(found: Annotations) -> Iterator[str]:
-    """What the annotations of a data set hold: rows per split and class, affect, boxes, landmarks, what is wrong."""
-    classes, annotated, statuses, held = defaultdict(Counter), defaultdict(Counter), Counter(), Counter()
-    ranges = {}
-    for record in found.records():
-        status = _status(record, found.root)
+def describe_annotations(annotations: Annotations) -> Iterator[str]:
+    """Lines on what annotations hold: rows per split and class, affect, boxes, landmarks, and unusable rows."""
+    usable, annotated = defaultdict(Counter), defaultdict(Counter)
+    statuses, features, ranges = Counter(), Counter(), {}
+    for record in annotations.records():
+        status = _status(record, annotations.root)
         statuses[status] += 1
         annotated[record.split][record.emotion] += 1
         if status == OK:
-            classes[record.split][record.emotion] += 1
-            held.update(_held(record))
+            usable[record.split][record.emotion] += 1
+            features.update(_annotated_features(record))
             for name in ("valence", "arousal"):
                 value = getattr(record, name)
                 if value != UNKNOWN_AFFECT:
                     low, high = ranges.get(name, (value, value))
                     ranges[name] = min(low, value), max(high, value)
-    yield f"{found.name}, {found.form}, in {found.root}: {statuses.total():,} rows, {statuses[OK]:,} of them usable"
-    for split, rows in classes.items():
-        yield f"{split} {rows.total():,}: {', '.join(f'{name} {rows[name]:,}' for name in found.classes)}"
-    yield from counts.compared(found, annotated)
-    if held:
-        yield "annotated: " + ", ".join(f"{name} {count:,}" for name, count in held.items())
+    yield (
+        f"{annotations.name}, {annotations.layout}, in {annotations.root}: "
+        f"{statuses.total():,} rows, {statuses[OK]:,} of them usable"
+    )
+    for split, rows in usable.items():
+        yield f"{split} {rows.total():,}: {', '.join(f'{name} {rows[name]:,}' for name in annotations.classes)}"
+    yield from counts.compare_with_published(annotations, annotated)
+    if features:
+        yield "annotated: " + ", ".join(f"{name} {count:,}" for name, count in features.items())
     for name, (low, high) in ranges.items():
         yield f"{name} from {low:.3g} to {high:.3g}"
     yield from (f"not usable: {reason}, {count:,}" for reason, count in counts.reasons(statuses))
-    yield from (f"note: {note}" for note in found.notes)
+    yield from (f"note: {note}" for note in annotations.notes)
 
 
-def _status(record, root: Path) -> str:
-    """What is wrong with a row or, as far as that is seen without opening it, with its image."""
+def _status(record: FaceRecord, root: Path) -> str:
+    """The status of a row, or what is wrong with its image as far as that shows without opening it."""
     if record.status != OK or record.pixels is not None:
         return record.status
     if photos.leads_out(record.image):
         return "its path leads out of the data set"
-    return OK if os.path.exists(root / record.image) else "its image is not there"
+    return OK if os.path.exists(root / record.image) else "its image does not exist"
 
 
-def _held(record) -> Iterator[str]:
-    """What a usable row has beside its label."""
+def _annotated_features(record: FaceRecord) -> Iterator[str]:
+    """The names of what a usable row has in addition to its label."""
     if record.valence != UNKNOWN_AFFECT:
         yield "valence and arousal"
     for name in ("box", "landmarks", "soft_label", "subject"):

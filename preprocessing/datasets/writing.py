@@ -1,60 +1,56 @@
-"""The last stage of preparing: a TFDS builder writes, and the finished data set takes its place in one rename."""
+"""The last stage of preparing: a TFDS builder writes the data set, which then takes its place in one rename."""
 
 import contextlib
 import errno
-import fcntl
+import importlib.metadata
 import io
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from edram_fer.errors import FolderInUseError
+from edram_fer.errors import MissingPackageError
 from edram_fer.preprocessing import quiet
 
-MEMORY = 128 << 20  # bytes of examples that TFDS may hold before it sorts them on disk; by itself a gigabyte
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
+
+SORT_BUFFER = 128 << 20  # bytes of examples in memory before TFDS sorts them on disk; its default is a gigabyte
+TFDS_VERSIONS = ">=4.9.10,<4.10"  # as in setup.cfg: the versions whose internals `_replaced_internals` knows
 
 
-def is_prepared(opened) -> bool:
-    """Whether a TFDS builder's data set lies complete in its place."""
-    # TFDS alone would warn that nothing is there, which is the usual case before preparing.
-    return (Path(opened.data_dir) / "dataset_info.json").exists() and opened.is_prepared()
+def is_prepared(builder: "tfds.core.DatasetBuilder") -> bool:
+    """Whether the data set of a TFDS builder is complete on disk."""
+    # TFDS warns if nothing is there, which is the normal case before preparing.
+    return (Path(builder.data_dir) / "dataset_info.json").exists() and builder.is_prepared()
 
 
 @contextlib.contextmanager
-def exclusive_lock(folder: Path, doing: str = "preparing") -> Iterator[None]:
-    """`folder`, made where it is missing, for this process alone; a killed process leaves it free.
+def describe_write_errors(name: str, data_dir: Path, consequence: str) -> Iterator[None]:
+    """Turn a failure to write in `data_dir` into an OSError that names the data set and the folder.
 
-    Raises BlockingIOError where another process has it, and is `doing` something there.
+    Args:
+        name: the data set.
+        data_dir: the folder that is written to; errors elsewhere pass unchanged.
+        consequence: what was kept, or what to do, for the message.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FolderInUseError(f"another process is {doing} in {folder}") from None
-        yield
-
-
-@contextlib.contextmanager
-def describe_write_errors(name: str, data_dir: Path, kept: str) -> Iterator[None]:
-    """A failure to write in `data_dir` becomes an OSError that names data set and place, and what of it was kept."""
     try:
         yield
     except Exception as error:
-        number = _write_error(error, data_dir)
+        number = _write_error_number(error, data_dir)
         if number is None:
             raise
-        raise OSError(number, f"cannot write data set {name} to {data_dir}, {kept}: {error}") from error
+        raise OSError(number, f"cannot write data set {name} to {data_dir}, {consequence}: {error}") from error
 
 
-def _write_error(error: BaseException | None, data_dir: Path) -> int | None:
-    """The errno of a failure to write in `data_dir`, found in `error` or what caused it; None for any other error."""
-    tensorflow = sys.modules.get("tensorflow")  # where it is not loaded, none of its errors can be there
-    of_tensorflow = (tensorflow.errors.OpError,) if tensorflow else ()
-    while error is not None and not isinstance(error, (OSError, *of_tensorflow)):
+def _write_error_number(error: BaseException | None, data_dir: Path) -> int | None:
+    """The errno if `error`, or an error that caused it, is a failure to write in `data_dir`; otherwise None."""
+    tensorflow = sys.modules.get("tensorflow")  # if it is not loaded, none of its errors can occur
+    tensorflow_errors = (tensorflow.errors.OpError,) if tensorflow else ()
+    while error is not None and not isinstance(error, (OSError, *tensorflow_errors)):
         error = error.__cause__  # TFDS wraps what TensorFlow raises
-    if isinstance(error, of_tensorflow):
+    if isinstance(error, tensorflow_errors):
         return errno.ENOSPC if isinstance(error, tensorflow.errors.ResourceExhaustedError) else errno.EIO
     if error is None or isinstance(error, (FileNotFoundError, BlockingIOError, ChildProcessError)):
         return None
@@ -62,34 +58,70 @@ def _write_error(error: BaseException | None, data_dir: Path) -> int | None:
     return None if elsewhere else error.errno or errno.EIO
 
 
-def download_and_prepare(made) -> None:
-    """Let a TFDS builder write its data set, without its own words about where. The same examples give the same bytes."""
+def download_and_prepare(builder: "tfds.core.DatasetBuilder") -> None:
+    """Let a TFDS builder write its data set; the same examples give the same bytes.
+
+    Raises:
+        MissingPackageError: the installed TFDS is not one of TFDS_VERSIONS and lacks what is replaced here.
+    """
     quiet.import_module("tensorflow")
     import tensorflow_datasets as tfds
-    from tensorflow_datasets.core import example_serializer, shuffle
 
-    if not sys.stderr.isatty():
-        tfds.disable_progress_bar()  # in a log its bars would be pages of control characters
-    shuffle.MAX_MEM_BUFFER_SIZE = MEMORY
-    example_serializer.ExampleSerializer.serialize_example = _serialized
-    # GCS would be asked for a ready-made copy of data that must not be handed around.
+    # Google Cloud Storage must not be asked for a copy of data that may not be redistributed.
     config = tfds.download.DownloadConfig(try_download_gcs=False)
-    with contextlib.redirect_stdout(io.StringIO()):  # TFDS would name the temporary folder as the place of the data
-        made.download_and_prepare(download_config=config)
+    with _replaced_internals(), contextlib.redirect_stdout(io.StringIO()):  # TFDS prints the temporary folder
+        builder.download_and_prepare(download_config=config)
 
 
-def _serialized(self, example: dict) -> bytes:
-    """TFDS's own serialization, with the features in the order of their names.
+@contextlib.contextmanager
+def _replaced_internals() -> Iterator[None]:
+    """Replace what TFDS has no option for, only inside this block: sort buffer, order of features, progress bar."""
+    from tensorflow_datasets.core import example_serializer, shuffle
+    from tensorflow_datasets.core.utils import tqdm_utils
 
-    By itself Protobuf writes them in an order that differs from process to process.
+    serializer = getattr(example_serializer, "ExampleSerializer", None)
+    _require(serializer, "get_tf_example")  # what _serialize_sorted calls
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_replaced(shuffle, "MAX_MEM_BUFFER_SIZE", SORT_BUFFER))
+        stack.enter_context(_replaced(serializer, "serialize_example", _serialize_sorted))
+        if not sys.stderr.isatty():  # in a log, progress bars are pages of control characters
+            stack.enter_context(_replaced(tqdm_utils, "_active", False))
+        yield
+
+
+@contextlib.contextmanager
+def _replaced(owner: object, name: str, value: object) -> Iterator[None]:
+    """Give an attribute of TFDS another value inside this block."""
+    _require(owner, name)
+    original = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)
+
+
+def _require(owner: object, name: str) -> None:
+    if not hasattr(owner, name):
+        version = importlib.metadata.version("tensorflow-datasets")
+        raise MissingPackageError(
+            f"tensorflow-datasets {version} has no {name}, which preparing a data set relies on; "
+            f"pip install 'tensorflow-datasets{TFDS_VERSIONS}'"
+        )
+
+
+def _serialize_sorted(serializer: object, example: dict) -> bytes:
+    """Serialise an example as TFDS does, but with its features in the order of their names.
+
+    Protobuf's default order differs between processes.
     """
-    return self.get_tf_example(example).SerializeToString(deterministic=True)
+    return serializer.get_tf_example(example).SerializeToString(deterministic=True)
 
 
-def move(folder: Path, made: Path, target: Path) -> None:
-    """The finished data set to its place, in one rename; an older one leaves with the temporary folder."""
+def move_into_place(finished: Path, target: Path, work: Path) -> None:
+    """Move a finished data set to `target` in one rename; an older one there goes into the temporary folder `work`."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(folder / "old", ignore_errors=True)  # of a process that was killed here
+    shutil.rmtree(work / "old", ignore_errors=True)  # left by a process that was killed at this point
     if target.exists():
-        target.rename(folder / "old")
-    made.rename(target)
+        target.rename(work / "old")
+    finished.rename(target)

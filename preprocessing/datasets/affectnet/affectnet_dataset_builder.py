@@ -1,4 +1,4 @@
-"""AffectNet, photos from the web with eight expressions, valence and arousal, in its forms of 2017, 2021 and 2024."""
+"""AffectNet: web photos with eight expressions, valence and arousal, in its layouts of 2017, 2021 and 2024."""
 
 import tensorflow_datasets as tfds
 
@@ -7,12 +7,12 @@ from edram_fer.preprocessing.datasets.affectnet import annotations
 
 
 class Builder(annotated.Builder):
-    """AffectNet as a TFDS data set; examples as `annotated.Builder` tells."""
+    """AffectNet as a TFDS data set; see `annotated.Builder` for its features."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First release."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
-    AffectNet is given to researchers on request: http://mohammadmahoor.com/affectnet/. Unpack it and name as
+    AffectNet is available to researchers on request: http://mohammadmahoor.com/affectnet/. Unpack it and pass as
     source the folder with training.csv and validation.csv, with train_set and val_set, or with human_annotated.
     """
     find = staticmethod(annotations.find)

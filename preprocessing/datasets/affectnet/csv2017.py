@@ -1,4 +1,4 @@
-"""AffectNet of 2017: csv lists with a row per image; paths, boxes and landmarks are those of whole photos."""
+"""AffectNet of 2017: csv lists with one row per image; paths, boxes and landmarks refer to whole photos."""
 
 import dataclasses
 import itertools
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from edram_fer.errors import UserError
-from edram_fer.preprocessing import sources
+from edram_fer.preprocessing import readers
 from edram_fer.preprocessing.datasets.affectnet import values
 from edram_fer.preprocessing.records import FaceRecord, checked_affect
 
@@ -27,24 +27,25 @@ COLUMNS = (
 _BOX = COLUMNS[1:5]
 
 
-class Layout(NamedTuple):
-    """The columns of a list, in lower case, and whether its first line names them."""
+class Columns(NamedTuple):
+    """The columns of a list, in lower case, and whether its first line is a header."""
 
-    columns: tuple[str, ...]
+    names: tuple[str, ...]
     header: bool
 
 
-def layout(path: Path) -> Layout:
-    """The columns of a list by its header, or the published ones where it has none.
+def read_columns(path: Path) -> Columns:
+    """The columns of a list from its header, or the published ones if it has none.
 
-    Raises ValueError naming the file where its first lines are neither.
+    Raises:
+        UserError: the first lines are neither a header nor rows of an AffectNet list.
     """
-    first = [_fields(line) for _, line in itertools.islice(sources.lines(path), 10)] or [[""]]
+    first = [_fields(line) for _, line in itertools.islice(readers.lines(path), 10)] or [[""]]
     names = tuple(name.casefold() for name in first[0])
     if set(COLUMNS) <= set(names):
-        return Layout(names, True)
+        return Columns(names, header=True)
     if any(len(row) == len(COLUMNS) and "/" in row[0] for row in first):  # the very first row may be malformed
-        return Layout(COLUMNS, False)
+        return Columns(COLUMNS, header=False)
     raise UserError(
         f"{path}: expected the header of an AffectNet list, subDirectory_filePath,face_x,...,arousal, or "
         f"rows of {len(COLUMNS)} columns; found {','.join(first[0])[:80]!r}"
@@ -52,52 +53,61 @@ def layout(path: Path) -> Layout:
 
 
 def first_images(path: Path, count: int = 20) -> list[str]:
-    """The paths of the images in the first rows of a list."""
-    columns, header = layout(path)
-    rows = (_fields(line) for _, line in sources.lines(path, header=header))
-    place = columns.index(COLUMNS[0])
-    return [row[place] for row in itertools.islice(rows, count) if len(row) == len(columns)]
+    """The paths of the images in the first rows of a list; malformed rows are skipped."""
+    columns, header = read_columns(path)
+    rows = (_fields(line) for _, line in readers.lines(path, header=header))
+    column = columns.index(COLUMNS[0])
+    return [row[column] for row in itertools.islice(rows, count) if len(row) == len(columns)]
 
 
 def count(lists: Mapping[str, Path]) -> int:
-    """How many rows the lists have."""
-    return sum(1 for path in lists.values() for _ in sources.lines(path, header=layout(path).header))
+    """Number of rows of the lists {split: path}."""
+    return sum(1 for path in lists.values() for _ in readers.lines(path, header=read_columns(path).header))
 
 
 def records(lists: Mapping[str, Path], images: str) -> Iterator[FaceRecord]:
-    """All rows of the lists {split: path}, one at a time; `images`: folder that their paths start from."""
+    """All rows of the lists, lazily.
+
+    Args:
+        lists: split -> path.
+        images: the folder that the paths in the lists are relative to.
+    """
     for split, path in lists.items():
-        columns, header = layout(path)
-        repeated = _repeated(path, columns, header)
-        for number, line in sources.lines(path, header=header):
+        columns, header = read_columns(path)
+        repeated = _repeated_images(path, columns, header)
+        for number, line in readers.lines(path, header=header):
             record = _record(_fields(line), columns, f"{path.name}:{number}", split, images)
-            if repeated.get(record.id, number) != number:  # another face of an image, or the same one again
+            if repeated.get(record.id, number) != number:  # another face of an image, or the same face again
                 record = dataclasses.replace(record, id=f"{record.id} ({record.row})")
             yield record
 
 
-def _repeated(path: Path, columns: Sequence[str], header: bool) -> dict[str, int]:
-    """Paths of images that more than one row of a list has -> the first of these rows. A million paths are held as
-    numbers; two with the same number are looked at again."""
-    place = columns.index(COLUMNS[0])
+def _repeated_images(path: Path, columns: Sequence[str], header: bool) -> dict[str, int]:
+    """Images that more than one row of a list refers to -> the first of these rows.
 
-    def named():
-        for number, line in sources.lines(path, header=header):
+    To save memory, a first pass keeps a hash for each of the million paths; a second one compares the paths whose hash
+    occurs more than once.
+    """
+    column = columns.index(COLUMNS[0])
+
+    def numbered_images() -> Iterator[tuple[int, str]]:
+        for number, line in readers.lines(path, header=header):
             fields = _fields(line)
             if len(fields) == len(columns):
-                yield number, fields[place]
+                yield number, fields[column]
 
-    codes = np.fromiter((hash(name) for _, name in named()), np.int64)
-    codes, counts = np.unique(codes, return_counts=True)
-    often, rows = set(codes[counts > 1].tolist()), {}
-    for number, name in named() if often else ():
-        if hash(name) in often:
-            rows.setdefault(name, number)
-    return rows
+    hashes = np.fromiter((hash(image) for _, image in numbered_images()), np.int64)
+    hashes, counts = np.unique(hashes, return_counts=True)
+    repeated_hashes, first_rows = set(hashes[counts > 1].tolist()), {}
+    if repeated_hashes:
+        for number, image in numbered_images():
+            if hash(image) in repeated_hashes:
+                first_rows.setdefault(image, number)
+    return first_rows
 
 
 def _fields(line: str) -> list[str]:
-    # No value holds a comma, a quote or a line break, so a line is a row; a stray quote spoils its own row only.
+    # No value contains a comma, a quote or a line break, so a line is a row; a stray quote affects only its own row.
     fields = line.split(",")
     if '"' in line or " " in line or "\t" in line:
         return [field.strip().strip('"').strip() for field in fields]
@@ -105,29 +115,30 @@ def _fields(line: str) -> list[str]:
     return fields
 
 
-def _record(fields: list[str], columns: Sequence[str], row: str, split: str, images: str) -> FaceRecord:
+def _record(fields: Sequence[str], columns: Sequence[str], row: str, split: str, images: str) -> FaceRecord:
     if len(fields) != len(columns):
         return FaceRecord(
             id=row, row=row, image="", split=split, status=f"{len(fields)} columns instead of {len(columns)}"
         )
-    named = dict(zip(columns, fields))
-    path, points = named[COLUMNS[0]], named[COLUMNS[5]]
-    known = {"id": path or row, "row": row, "image": f"{images}/{path}", "split": split}
+    texts = dict(zip(columns, fields))
+    path, points = texts[COLUMNS[0]], texts[COLUMNS[5]]
+    features = {"id": path or row, "row": row, "image": f"{images}/{path}", "split": split}
     try:
         if not path:
             raise UserError("no image path")
-        known["emotion"] = values.emotion(named["expression"])
-        known["box"] = _box(named)
-        known["landmarks"] = values.landmarks(points.split(";") if points else ())
-        known["valence"], known["arousal"] = checked_affect(named["valence"], named["arousal"])
-    except ValueError as fault:
-        known["status"] = str(fault)
-    return FaceRecord(**known)
+        features["emotion"] = values.emotion(texts["expression"])
+        features["box"] = _box(texts)
+        features["landmarks"] = values.landmarks(points.split(";") if points else ())
+        features["valence"], features["arousal"] = checked_affect(texts["valence"], texts["arousal"])
+    except UserError as error:
+        features["status"] = str(error)
+    return FaceRecord(**features)
 
 
-def _box(named: Mapping[str, str]) -> tuple[float, float, float, float]:
-    """A box without area is a fault; one that crosses the border is not, the face is cut from what lies inside."""
-    left, top, width, height = (values.number(name, named[name]) for name in _BOX)
+def _box(texts: Mapping[str, str]) -> tuple[float, float, float, float]:
+    """The box of a row. A box without area is an error; one that crosses the border is not, since the face is then cut
+    from what lies inside."""
+    left, top, width, height = (values.number(name, texts[name]) for name in _BOX)
     if width <= 0 or height <= 0:
         raise UserError(f"box {width:g}x{height:g}")
     return left, top, width, height

@@ -1,12 +1,13 @@
-"""AffectNet+ of 2024: a json file per image, with a soft label beside the human one.
+"""AffectNet+ of 2024: one json file per image, with a soft label in addition to the human one.
 
-The form is known from the data set's paper and from programs that read it. Keys are therefore found in any spelling
-("human-label", "Human_Label"), on top or inside "meta-data"; values are checked.
+The layout is known from the paper of the data set and from programs that read it. Keys are therefore accepted in any
+spelling ("human-label", "Human_Label"), at the top level or in "meta-data", and values are checked.
 """
 
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from edram_fer.errors import UserError
 from edram_fer.preprocessing import emotions
@@ -14,17 +15,22 @@ from edram_fer.preprocessing.datasets.affectnet import values
 from edram_fer.preprocessing.emotions import EIGHT
 from edram_fer.preprocessing.records import UNKNOWN_AFFECT, FaceRecord, checked_affect
 
-TOTALS = (1.0, 100.0)  # of a soft label: shares, or per cent
+TOTALS = (1.0, 100.0)  # of a soft label: fractions or per cent
 TOLERANCE = 0.05  # of the total: the numbers are rounded
 
 
 def count(sets: Mapping[str, Path]) -> int:
-    """How many rows the folders have."""
+    """Number of rows of the folders {split: folder}."""
     return sum(len(values.index(folder, ".json")) for folder in sets.values())
 
 
 def records(root: Path, sets: Mapping[str, Path]) -> Iterator[FaceRecord]:
-    """All rows of the folders {split: train_set, ...}, one at a time, by the number of the image."""
+    """All rows, lazily, in the order of the image numbers.
+
+    Args:
+        root: the folder that the paths of the rows are relative to.
+        sets: split -> train_set, validation_set, ...
+    """
     for split, folder in sets.items():
         place = folder.relative_to(root).as_posix()
         for name, ending in values.index(folder, ".json").items():
@@ -33,20 +39,20 @@ def records(root: Path, sets: Mapping[str, Path]) -> Iterator[FaceRecord]:
 
 
 def _record(path: Path, row_id: str, split: str, image: str) -> FaceRecord:
-    known = {"id": row_id, "row": image, "image": image, "split": split}
+    features = {"id": row_id, "row": image, "image": image, "split": split}
     try:
-        content = _content(path)
-        known["emotion"] = values.emotion(values.number("human-label", content.get("humanlabel")))
-        known["soft_label"] = _soft_label(content.get("softlabel"))
-        known["landmarks"] = values.landmarks(_flat(content.get("landmark68")))
-        known["valence"], known["arousal"] = _affect(content)
-    except ValueError as fault:
-        known["status"] = str(fault)
-    return FaceRecord(**known)
+        content = _read(path)
+        features["emotion"] = values.emotion(values.number("human-label", content.get("humanlabel")))
+        features["soft_label"] = _soft_label(content.get("softlabel"))
+        features["landmarks"] = values.landmarks(_flatten(content.get("landmark68")))
+        features["valence"], features["arousal"] = _affect(content)
+    except UserError as error:
+        features["status"] = str(error)
+    return FaceRecord(**features)
 
 
-def _content(path: Path) -> dict:
-    """What a file holds, with keys in lower case without signs, those of its meta-data beside the others."""
+def _read(path: Path) -> dict[str, Any]:
+    """The content of a file with normalised keys; those in its meta-data are moved to the top level."""
     try:
         content = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -54,18 +60,19 @@ def _content(path: Path) -> dict:
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"json cannot be read: {str(error)[:60]}") from None
     if not isinstance(content, dict):
-        raise UserError("json holds no table of keys")
-    content = _plain(content)
+        raise UserError("json is not an object with keys")
+    content = _normalise(content)
     meta = content.get("metadata")
-    return content | _plain(meta) if isinstance(meta, dict) else content
+    return content | _normalise(meta) if isinstance(meta, dict) else content
 
 
-def _plain(content: dict) -> dict:
+def _normalise(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content with keys in lower case, letters and digits only."""
     return {"".join(letter for letter in key.casefold() if letter.isalnum()): value for key, value in content.items()}
 
 
-def _flat(points) -> list:
-    """Landmarks as a flat list or as pairs; none where they are missing."""
+def _flatten(points: Any) -> list[Any]:
+    """Landmarks, which may be a flat list or pairs, as a flat list; [] without any."""
     if not isinstance(points, list | None):
         raise UserError(f"landmarks are {type(points).__name__}, not a list")
     flat = [value for point in points or () for value in (point if isinstance(point, list) else [point])]
@@ -74,27 +81,27 @@ def _flat(points) -> list:
     return flat
 
 
-def _affect(content: Mapping) -> tuple[float, float]:
-    """Valence and arousal; unknown where the file has neither."""
-    given = [content.get(name) for name in ("valence", "arousal")]
-    if given == [None, None]:
+def _affect(content: Mapping[str, Any]) -> tuple[float, float]:
+    """Valence and arousal; unknown if the file has neither."""
+    valence, arousal = content.get("valence"), content.get("arousal")
+    if valence is None and arousal is None:
         return UNKNOWN_AFFECT, UNKNOWN_AFFECT
-    return checked_affect(*(values.number(name, value) for name, value in zip(("valence", "arousal"), given)))
+    return checked_affect(values.number("valence", valence), values.number("arousal", arousal))
 
 
-def _soft_label(numbers) -> tuple[float, ...] | None:
-    """Eight numbers in AffectNet's order as probabilities in the order of `EIGHT`; None without any and for zeros."""
+def _soft_label(numbers: Any) -> tuple[float, ...] | None:
+    """Eight numbers in AffectNet's order as probabilities in the order of `EIGHT`; None without any or if all are 0."""
     if numbers is None:
         return None
     if not isinstance(numbers, list) or len(numbers) != len(EIGHT):
         raise UserError(f"soft-label: expected {len(EIGHT)} numbers")
-    found = [values.number("soft-label", value) for value in numbers]
-    total = sum(found)
-    if min(found) < 0:
+    numbers = [values.number("soft-label", value) for value in numbers]
+    total = sum(numbers)
+    if min(numbers) < 0:
         raise UserError("soft-label has a negative number")
     if total == 0:
         return None
     if not any(abs(total - expected) <= TOLERANCE * expected for expected in TOTALS):
         raise UserError(f"soft-label sums to {total:.2g} instead of 1 or 100")
-    named = {emotions.from_code("AffectNet", code): value / total for code, value in enumerate(found)}
-    return tuple(named[name] for name in EIGHT)
+    probabilities = {emotions.from_code("AffectNet", code): value / total for code, value in enumerate(numbers)}
+    return tuple(probabilities[name] for name in EIGHT)

@@ -1,7 +1,9 @@
-"""AffectNet of March 2021: crops of 224x224 pixels, and four npy files per crop."""
+"""AffectNet of March 2021: crops of 224x224 pixels with four npy files each."""
 
+import tokenize
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -9,14 +11,22 @@ from edram_fer.errors import UserError
 from edram_fer.preprocessing.datasets.affectnet import values
 from edram_fer.preprocessing.records import FaceRecord, checked_affect
 
+# What NumPy raises for a damaged npy file: most faults are a ValueError; the others come from parsing the header.
+_DAMAGED = (OSError, ValueError, SyntaxError, tokenize.TokenError, TypeError, OverflowError, MemoryError)
+
 
 def count(sets: Mapping[str, Path]) -> int:
-    """How many rows the folders have."""
+    """Number of rows of the folders {split: folder}."""
     return sum(len(values.index(folder, "_exp.npy")) for folder in sets.values())
 
 
 def records(root: Path, sets: Mapping[str, Path]) -> Iterator[FaceRecord]:
-    """All rows of the folders {split: train_set, ...}, one at a time, by the number of the image."""
+    """All rows, lazily, in the order of the image numbers.
+
+    Args:
+        root: the folder that the paths of the rows are relative to.
+        sets: split -> train_set, val_set, ...
+    """
     for split, folder in sets.items():
         place = folder.relative_to(root).as_posix()
         for name, ending in values.index(folder, "_exp.npy").items():
@@ -24,30 +34,31 @@ def records(root: Path, sets: Mapping[str, Path]) -> Iterator[FaceRecord]:
 
 
 def _record(folder: Path, name: str, split: str, image: str) -> FaceRecord:
-    # Both splits have images of the same number.
-    known = {"id": f"{split}/{name}", "row": image, "image": image, "split": split}
+    # The id contains the split, since both splits have images with the same numbers.
+    features = {"id": f"{split}/{name}", "row": image, "image": image, "split": split}
     try:
-        known["emotion"] = values.emotion(_scalar(folder, name, "exp"))
-        known["landmarks"] = values.landmarks(_array(folder, name, "lnd").ravel().tolist())
-        known["valence"], known["arousal"] = checked_affect(_scalar(folder, name, "val"), _scalar(folder, name, "aro"))
-    except ValueError as fault:
-        known["status"] = str(fault)
-    return FaceRecord(**known)
+        features["emotion"] = values.emotion(_read_scalar(folder, name, "exp"))
+        features["landmarks"] = values.landmarks(_read_array(folder, name, "lnd").ravel().tolist())
+        valence, arousal = _read_scalar(folder, name, "val"), _read_scalar(folder, name, "aro")
+        features["valence"], features["arousal"] = checked_affect(valence, arousal)
+    except UserError as error:
+        features["status"] = str(error)
+    return FaceRecord(**features)
 
 
-def _scalar(folder: Path, name: str, kind: str):
-    """One number or text, whichever it is stored as."""
-    array = _array(folder, name, kind)
+def _read_scalar(folder: Path, name: str, kind: str) -> Any:
+    """A number, or a text that the files hold instead."""
+    array = _read_array(folder, name, kind)
     if array.size != 1:
         raise UserError(f"_{kind}.npy holds {array.size} values instead of 1")
     return array.item()
 
 
-def _array(folder: Path, name: str, kind: str) -> np.ndarray:
+def _read_array(folder: Path, name: str, kind: str) -> np.ndarray:
     try:
         with open(folder / f"{name}_{kind}.npy", "rb") as file:
-            return np.lib.format.read_array(file, allow_pickle=False)  # np.load, but for npy alone
+            return np.lib.format.read_array(file, allow_pickle=False)  # as np.load, but npy files only
     except FileNotFoundError:
         raise UserError(f"no _{kind}.npy") from None
-    except Exception as error:  # a damaged header raises ValueError, TokenError, SyntaxError, MemoryError, ...
+    except _DAMAGED as error:
         raise UserError(f"_{kind}.npy cannot be read: {str(error)[:60]}") from None

@@ -1,69 +1,84 @@
-"""The values of AffectNet's annotations, checked, whichever file they stand in. ValueError is the status of the row."""
+"""The values of AffectNet's annotations, checked, whichever file they come from.
+
+Every function raises UserError for a bad value; its message is the status of the row.
+"""
 
 import functools
 import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from edram_fer.errors import UserError
-from edram_fer.preprocessing import emotions, sources
+from edram_fer.preprocessing import emotions, readers
 from edram_fer.preprocessing.records import LANDMARK_COUNT, no_label
 
 
-@functools.lru_cache(maxsize=1000, typed=True)  # a million rows have eleven codes
-def emotion(code) -> str:
-    """The name behind one of AffectNet's codes, which must be an emotion."""
+@functools.lru_cache(maxsize=1000, typed=True)  # a million rows share eleven codes
+def emotion(code: float | str) -> str:
+    """The emotion behind one of AffectNet's codes; UserError for a non-emotion."""
     name = emotions.from_code("AffectNet", code)
     if not emotions.is_emotion(name):
         raise UserError(no_label(name))
     return name
 
 
-def number(name: str, value) -> float:
-    """A finite number; text that is one counts."""
+def number(name: str, value: Any) -> float:
+    """A finite number, from a number or a text.
+
+    Args:
+        name: of the value, for the message.
+        value: True and False do not count as numbers.
+    """
     try:
-        found = math.nan if isinstance(value, bool) else float(value)
+        result = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
-        found = math.nan
-    if not math.isfinite(found):
+        result = math.nan
+    if not math.isfinite(result):
         raise UserError(f"{name} {str(value)[:20]!r} is not a number")
-    return found
+    return result
 
 
-def landmarks(values: Iterable) -> tuple[tuple[float, float], ...] | None:
-    """136 numbers x, y, x, y, ... as 68 points; none at all: None. No value may be a bool, which counts as a number."""
+def landmarks(values: Iterable[Any]) -> tuple[tuple[float, float], ...] | None:
+    """136 numbers x, y, x, y, ... as 68 points; None if there are no values.
+
+    Args:
+        values: numbers or texts; none may be a bool, which would be taken for a number.
+    """
     values = list(values)
     if not values:
         return None
     try:
-        found = list(map(float, values))
+        numbers = list(map(float, values))
     except (TypeError, ValueError, OverflowError):
-        found = []
-    if not found or not math.isfinite(sum(found)):  # one by one is slow, but names the one that is none
-        found = [number("landmark", value) for value in values]
-    if len(found) != 2 * LANDMARK_COUNT:
-        raise UserError(f"{len(found)} landmark numbers instead of {2 * LANDMARK_COUNT}")
-    return tuple(zip(found[::2], found[1::2]))
+        numbers = []
+    if not numbers or not math.isfinite(sum(numbers)):  # one by one is slow, but names the bad value
+        numbers = [number("landmark", value) for value in values]
+    if len(numbers) != 2 * LANDMARK_COUNT:
+        raise UserError(f"{len(numbers)} landmark numbers instead of {2 * LANDMARK_COUNT}")
+    return tuple(zip(numbers[::2], numbers[1::2]))
 
 
 def index(folder: Path, annotation: str) -> dict[str, str]:
-    """All rows of `folder`/images and `folder`/annotations: name without ending -> ending of the image.
+    """All rows of `folder`/images and `folder`/annotations.
 
     Args:
-        folder: train_set or the like.
-        annotation: ending of the annotation files that stand for a row, "_exp.npy".
+        folder: train_set, val_set, ...
+        annotation: the ending of the annotation file that every row has, "_exp.npy".
 
-    The order is that of the numbers in the names. A row without an image gets the ending ".jpg".
+    Returns:
+        File name without ending -> ending of the image, in the order of the numbers in the names. A row without an
+        image has the ending ".jpg".
     """
-    found = {
+    rows = {
         name.removesuffix(annotation): ".jpg" for name in _names(folder / "annotations") if name.endswith(annotation)
     }
-    endings = {}  # of a million equal endings one is kept
+    endings = {}  # one object for a million equal endings
     for name in _names(folder / "images"):
         stem, ending = os.path.splitext(name)
-        found[stem] = endings.setdefault(ending, ending)
-    return {stem: found[stem] for stem in sorted(found, key=_by_number)}
+        rows[stem] = endings.setdefault(ending, ending)
+    return {stem: rows[stem] for stem in sorted(rows, key=_number_first)}
 
 
 def _names(folder: Path) -> Iterable[str]:
@@ -72,11 +87,11 @@ def _names(folder: Path) -> Iterable[str]:
             yield from (
                 entry.name
                 for entry in entries
-                if not entry.name.startswith(".") and entry.name.casefold() not in sources.IGNORED_FILES
+                if not entry.name.startswith(".") and entry.name.casefold() not in readers.IGNORED_FILES
             )
     except FileNotFoundError:
         return
 
 
-def _by_number(name: str) -> tuple[float, str]:
+def _number_first(name: str) -> tuple[float, str]:
     return (int(name) if name.isascii() and name.isdigit() else math.inf, name)

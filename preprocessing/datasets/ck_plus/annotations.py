@@ -1,19 +1,19 @@
-"""CK+ (extended Cohn-Kanade), in the three forms in which it goes around.
+"""CK+ (extended Cohn-Kanade) in the three layouts that are in circulation.
 
-cohn-kanade-images/S005/001/S005_001_00000011.png with Emotion/S005/001/S005_001_00000011_emotion.txt
-CK+48/<emotion>/S010_004_00000017.png
-ckextended.csv: pixels in lines; an image is called `ckextended.csv#17`, and whoever makes faces of it takes them
-    from `ckextended.pixels` instead of opening a file
+    cohn-kanade-images/S005/001/S005_001_00000011.png with Emotion/S005/001/S005_001_00000011_emotion.txt
+    CK+48/<emotion>/S010_004_00000017.png
+    ckextended.csv, whose lines hold the pixels
 """
 
 import dataclasses
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from edram_fer.errors import UserError
-from edram_fer.preprocessing import emotions, records, sources, splits
+from edram_fer.preprocessing import emotions, readers, records, splits
 from edram_fer.preprocessing.datasets.ck_plus import ckextended, sequences
 from edram_fer.preprocessing.records import Annotations, FaceRecord
 
@@ -23,82 +23,91 @@ SHARES = {"train": 70, "validation": 10, "test": 20}
 NAME = re.compile(r"(S\d{3})_\d{3}_\d{8}", re.IGNORECASE)
 
 
-def find(source, last_frames: int = 3, folds: int = 10, split: str = splits.STRICT) -> Annotations:
-    """CK+ in `source`: the folder of one of its forms, one above it, or ckextended.csv.
+def find(
+    source: Path | str, last_frames: int = 3, folds: int = 10, split: str = splits.STRICT
+) -> Annotations:
+    """CK+ in `source`.
 
-    Splits are "fold_0", "fold_1", ... with disjoint subjects; ckextended.csv names no subjects and keeps its own three.
+    Splits are "fold_0", "fold_1", ... with disjoint subjects; ckextended.csv names no subjects and has three splits.
 
     Args:
-        last_frames: how many images at the end of a labelled sequence show the emotion; the first is neutral.
-            The other two forms have their images chosen already.
+        source: the folder of one of the layouts, one above it, or ckextended.csv.
+        last_frames: how many images at the end of a labelled sequence show the emotion; its first image is neutral.
+            In the other two layouts the images have been selected already.
         folds: number of splits.
-        split: "strict", the folds; or "published": train, validation and test with 70, 10 and 20 % of the images, as
-            Minaee and Abdolrashidi 2019 had, at random: the frames of one sequence are on all sides.
+        split: "strict" for the folds; "published" for train, validation and test with 70, 10 and 20 % of the images at
+            random, as in Minaee and Abdolrashidi 2019. Frames of one sequence are then in all splits.
+
+    Raises:
+        MissingFileError: `source` does not exist.
+        UserError: the data set is not there, or there more than once, or an option is not valid.
     """
     variant = splits.variant(split)
-    place = sources.find(
+    location = readers.locate(
         source,
-        _forms,
+        _recognise,
         dataset="CK+",
-        expected=f"{sequences.IMAGES} with {sequences.LABELS} beside "
-        f"it, folders of emotions with images like S010_004_00000017.png, or {ckextended.FILE}",
+        expected=f"{sequences.IMAGES} with {sequences.LABELS} beside it, folders of emotions with images like "
+        f"S010_004_00000017.png, or {ckextended.FILE}",
     )
-    if place.form == ckextended.FILE:
+    if location.layout == ckextended.FILE:
         if variant:
-            raise UserError(f"split: {ckextended.FILE} has three splits of its own, {split!r} is for the other forms")
-        return ckextended.annotations(place)
-    if place.form == sequences.FORM:
-        return _resplit(sequences.annotations(place, last_frames, folds), variant)
-    files, notes = sources.only_images(records.image_files(place.root))
+            raise UserError(f"split: {ckextended.FILE} has its own three splits; {split!r} is for the other layouts")
+        return ckextended.annotations(location)
+    if location.layout == sequences.LAYOUT:
+        return _with_variant(sequences.annotations(location, last_frames, folds), variant)
+    files, notes = readers.only_images(records.image_files(location.root))
     subjects = (match[1].upper() for path in files if (match := NAME.fullmatch(path.stem)))
     read = functools.partial(_image, splits.folds(subjects, folds))
-    found = Annotations(
-        "CK+",
-        place.form,
-        place.root,
-        (),
-        emotions.EIGHT,
-        functools.partial(sources.from_images, place.root, files, read),
-        *sequences.published(FRAMES),
+    labels, rows = sequences.published(FRAMES)
+    annotations = Annotations(
+        name="CK+",
+        layout=location.layout,
+        root=location.root,
+        classes=emotions.EIGHT,
+        records=functools.partial(readers.from_images, location.root, files, read),
+        published=labels,
+        published_rows=rows,
         notes=notes,
     )
-    return _resplit(found, variant)
+    return _with_variant(annotations, variant)
 
 
-def _resplit(found: Annotations, variant: str) -> Annotations:
-    """With the splits of published work where the variant says so."""
+def _with_variant(annotations: Annotations, variant: str) -> Annotations:
+    """The annotations with the published splits if the variant asks for them."""
     if not variant:
-        return found
+        return annotations
 
     def rows() -> Iterator[FaceRecord]:
-        for record in found.records():
+        for record in annotations.records():
             split = splits.by_digest(record.id, SHARES, seed=0) if record.split else ""
             yield dataclasses.replace(record, split=split)
 
-    return dataclasses.replace(found, form=f"{found.form}, {variant} split", records=rows, variant=variant)
+    layout = f"{annotations.layout}, {variant} split"
+    return dataclasses.replace(annotations, layout=layout, records=rows, variant=variant)
 
 
-def _forms(folder: Path) -> Iterator[sources.Place]:
-    path = sources.child(folder, ckextended.FILE)
+def _recognise(folder: Path) -> Iterator[readers.Location]:
+    path = readers.find_child(folder, ckextended.FILE)
     if path:
-        yield sources.Place(ckextended.FILE, folder, (path,))
+        yield readers.Location(ckextended.FILE, folder, (path,))
     if sequences.images(folder) and sequences.labels(folder):
-        yield sources.Place(sequences.FORM, folder)
+        yield readers.Location(sequences.LAYOUT, folder)
     if any(
-        sources.is_emotion(below.name) and any(NAME.fullmatch(path.stem) for path in below.iterdir())
-        for below in sources.subfolders(folder)
+        readers.is_emotion_folder(subfolder.name) and any(NAME.fullmatch(path.stem) for path in subfolder.iterdir())
+        for subfolder in readers.subfolders(folder)
     ):
-        yield sources.Place(FOLDERS, folder)
+        yield readers.Location(FOLDERS, folder)
 
 
-def _image(fold: dict[str, str], path: PurePosixPath) -> dict:
+def _image(folds: Mapping[str, str], path: PurePosixPath) -> dict[str, Any]:
     match = NAME.fullmatch(path.stem)
     if not match or len(path.parts) != 2:
-        raise UserError("expected a place like anger/S010_004_00000017.png")
+        raise UserError("expected a path like anger/S010_004_00000017.png")
     subject = match[1].upper()
     return {
         "id": path.stem,
-        "split": fold[subject],
-        "emotion": sources.emotion_named(path.parts[0]),
+        "split": folds[subject],
+        "emotion": readers.emotion_from_folder(path.parts[0]),
         "subject": subject,
     }

@@ -1,20 +1,19 @@
 """ckextended.csv: 920 faces of CK+ as lines `emotion,pixels,Usage`, 48x48 grey pixels each.
 
-Its codes are FER2013's with 7 for contempt, not CK+'s own: 45 anger, 59 disgust, 25 fear, 69 happy, 28 sad,
-83 surprise, 593 neutral, 18 contempt. Other numbers are noted.
+Its codes are those of FER2013 with 7 for contempt, not CK+'s: 45 anger, 59 disgust, 25 fear, 69 happy, 28 sad,
+83 surprise, 593 neutral, 18 contempt. Other numbers are reported.
 """
 
 import functools
-
-import numpy as np
+from collections.abc import Sequence
+from typing import Any
 
 from edram_fer.errors import UserError
-from edram_fer.preprocessing import emotions, sources
-from edram_fer.preprocessing.datasets.fer2013 import layouts
+from edram_fer.preprocessing import emotions, readers
+from edram_fer.preprocessing.datasets.fer2013 import layouts, table
 from edram_fer.preprocessing.records import Annotations
 
 FILE = "ckextended.csv"
-SIZE = 48
 SPLITS = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
 PUBLISHED = {
     "anger": 45,
@@ -28,53 +27,36 @@ PUBLISHED = {
 }
 
 
-def annotations(place: sources.Place) -> Annotations:
-    """The rows of the file, with their pixels; `image` is "ckextended.csv#<row>"."""
-    path = place.files[0]
-    layouts.csv_layout(path)  # raises for another header
-    read = functools.partial(_read, path.name, layouts.columns(path))
-    rows = functools.partial(sources.from_lines, path, read, header=True)
-    notes = ("subjects are unknown here: the same person can be in more than one split",)
+def annotations(location: readers.Location) -> Annotations:
+    """The rows of the file with their pixels; `image` is "ckextended.csv#<row>"."""
+    [path] = location.files
+    layouts.csv_layout(path)  # raises for an unexpected header
+    read = functools.partial(_row, path.name, layouts.columns(path))
     return Annotations(
-        "CK+",
-        place.form,
-        place.root,
-        place.files,
-        emotions.EIGHT,
-        rows,
-        {"": PUBLISHED},
-        {"": sum(PUBLISHED.values())},
-        notes=notes,
+        name="CK+",
+        layout=location.layout,
+        root=location.root,
+        files=location.files,
+        classes=emotions.EIGHT,
+        records=functools.partial(readers.from_lines, path, read, header=True),
+        published={"": PUBLISHED},
+        published_rows={"": sum(PUBLISHED.values())},
+        notes=("the file does not name subjects: the same person can be in more than one split",),
     )
 
 
-def _fields(columns: list[str], line: str) -> dict[str, str]:
+def _row(file_name: str, columns: Sequence[str], number: int, line: str) -> dict[str, Any]:
     fields = layouts.fields(line)
     if len(fields) != len(columns):
         raise UserError(f"{len(fields)} columns instead of {len(columns)}")
-    return dict(zip(columns, fields))
-
-
-def _read(name: str, columns: list[str], number: int, line: str) -> dict:
-    fields = _fields(columns, line)
-    if fields["usage"] not in SPLITS:
-        raise UserError(f"unknown Usage {fields['usage'][:40]!r}, known: {', '.join(SPLITS)}")
-    code = fields["emotion"]
-    emotion = "contempt" if code == "7" else emotions.from_code("FER2013", code)
+    texts = dict(zip(columns, fields))
+    if texts["usage"] not in SPLITS:
+        raise UserError(f"unknown Usage {texts['usage'][:40]!r}, known: {', '.join(SPLITS)}")
+    code = texts["emotion"]
     return {
         "id": f"{number}",
-        "image": f"{name}#{number}",
-        "split": SPLITS[fields["usage"]],
-        "emotion": emotion,
-        "pixels": _pixels(fields["pixels"]),
+        "image": f"{file_name}#{number}",
+        "split": SPLITS[texts["usage"]],
+        "emotion": "contempt" if code == "7" else emotions.from_code("FER2013", code),
+        "pixels": table.read_pixels(texts["pixels"]),
     }
-
-
-def _pixels(text: str) -> np.ndarray:
-    words = text.split()
-    if len(words) != SIZE * SIZE:
-        raise UserError(f"{len(words)} pixels instead of {SIZE * SIZE}")
-    bad = [word for word in words if not (word.isascii() and word.isdigit() and int(word) <= 255)]
-    if bad:
-        raise UserError(f"pixel {bad[0][:20]!r} is not a number from 0 to 255")
-    return np.array(words, np.uint8).reshape(SIZE, SIZE)

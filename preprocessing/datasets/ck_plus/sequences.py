@@ -1,71 +1,74 @@
-"""CK+ as its publisher gives it: sequences of frames from a neutral face to an emotion, some with a label.
+"""CK+ as its publisher distributes it: sequences of frames from a neutral face to an emotion, some with a label.
 
-cohn-kanade-images/S005/001/S005_001_00000011.png
-Emotion/S005/001/S005_001_00000011_emotion.txt, holding `   3.0000000e+00`
+    cohn-kanade-images/S005/001/S005_001_00000011.png
+    Emotion/S005/001/S005_001_00000011_emotion.txt, containing `   3.0000000e+00`
 """
 
 import functools
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from edram_fer.errors import UserError
-from edram_fer.preprocessing import counts, emotions, records, sources, splits
+from edram_fer.preprocessing import counts, emotions, readers, records, splits
 from edram_fer.preprocessing.records import Annotations, FaceRecord
 
-FORM = "sequences"
+LAYOUT = "sequences"
 IMAGES, LABELS = "cohn-kanade-images", "Emotion"
 NAME = re.compile(r"(S\d{3})_(\d{3})_\d{8}", re.IGNORECASE)
 PUBLISHED_SEQUENCES, PUBLISHED_SUBJECTS = 593, 123
 PUBLISHED = {"anger": 45, "contempt": 18, "disgust": 59, "fear": 25, "happy": 69, "sad": 28, "surprise": 83}  # labels
 
 
-# The publisher's archives unpack into folders of their own.
 def images(folder: Path) -> Path | None:
-    return sources.child(folder, IMAGES) or sources.child(folder, f"extended-{IMAGES}", IMAGES)
+    """The folder of the images in `folder`, or one level deeper as the publisher's archive unpacks; None without."""
+    return readers.find_child(folder, IMAGES) or readers.find_child(folder, f"extended-{IMAGES}", IMAGES)
 
 
 def labels(folder: Path) -> Path | None:
-    return sources.child(folder, LABELS) or sources.child(folder, f"{LABELS}_labels", LABELS)
+    """The folder of the labels in `folder`, or one level deeper as the publisher's archive unpacks; None without."""
+    return readers.find_child(folder, LABELS) or readers.find_child(folder, f"{LABELS}_labels", LABELS)
 
 
-def annotations(place: sources.Place, last_frames: int, folds: int) -> Annotations:
-    """The labelled sequences of a folder that has both `images` and `labels`; see `ck_plus.annotations.find`.
+def annotations(location: readers.Location, last_frames: int, folds: int) -> Annotations:
+    """The labelled sequences of a folder that has `images` and `labels`; see `ck_plus.annotations.find`.
 
-    The folds are those of the subjects with a label, so that they do not depend on what else lies there.
+    The folds are those of the subjects with a label, so they do not depend on unlabelled sequences.
     """
     if isinstance(last_frames, bool) or not isinstance(last_frames, int) or last_frames < 1:
-        raise UserError(f"last_frames: expected a whole number from 1, got {last_frames!r}")
-    files, notes = sources.only_images(records.image_files(images(place.root)))
-    frames = _by(_sequence, files)
-    odd = frames.pop("", [])
-    label_files = _by(_folder, records.image_files(labels(place.root), "*/*/*_emotion.txt"))
-    fold = splits.folds((key.split("/")[0] for key in label_files), folds)
+        raise UserError(f"last_frames: expected a whole number of at least 1, got {last_frames!r}")
+    files, notes = readers.only_images(records.image_files(images(location.root)))
+    frames = _group(_sequence, files)
+    misplaced = frames.pop("", [])
+    label_files = _group(_folder, records.image_files(labels(location.root), "*/*/*_emotion.txt"))
+    fold_of_subject = splits.folds((sequence.split("/")[0] for sequence in label_files), folds)
 
     def rows() -> Iterator[FaceRecord]:
-        for key in frames:
-            if key in label_files:
-                chosen = [frames[key][0], *frames[key][1:][-last_frames:]]
-                read = functools.partial(_frame, frames[key], label_files[key], fold, last_frames)
-                yield from sources.from_images(place.root, chosen, read)
-        yield from sources.from_images(place.root, odd, _odd)
+        for sequence, paths in frames.items():
+            if sequence in label_files:
+                selected = [paths[0], *paths[1:][-last_frames:]]
+                read = functools.partial(_frame, paths, label_files[sequence], fold_of_subject, last_frames)
+                yield from readers.from_images(location.root, selected, read)
+        yield from readers.from_images(location.root, misplaced, _refuse)
 
-    form = f"{FORM}, last {last_frames} frames, {folds} folds"
+    label_counts, row_counts = published(last_frames, neutral=True)
     return Annotations(
-        "CK+",
-        form,
-        place.root,
-        tuple(itertools.chain(*label_files.values())),
-        emotions.EIGHT,
-        rows,
-        *published(last_frames, neutral=True),
-        sources.PHOTO_DETECTORS,
-        notes + _notes(frames, label_files),
+        name="CK+",
+        layout=f"{LAYOUT}, last {last_frames} frames, {folds} folds",
+        root=location.root,
+        files=tuple(itertools.chain(*label_files.values())),
+        classes=emotions.EIGHT,
+        records=rows,
+        published=label_counts,
+        published_rows=row_counts,
+        detectors=readers.PHOTO_DETECTORS,
+        notes=notes + _notes(frames, label_files),
     )
 
 
-def _by(key: Callable[[Path], str], paths: Iterable[Path]) -> dict[str, list[Path]]:
+def _group(key: Callable[[Path], str], paths: Iterable[Path]) -> dict[str, list[Path]]:
     groups = {}
     for path in paths:
         groups.setdefault(key(path), []).append(path)
@@ -73,10 +76,10 @@ def _by(key: Callable[[Path], str], paths: Iterable[Path]) -> dict[str, list[Pat
 
 
 def _sequence(path: Path) -> str:
-    """ "S005/001", or "" for a frame whose name and folder do not fit."""
+    """The sequence of a frame, such as "S005/001"; "" if its name and folder disagree."""
     match = NAME.fullmatch(path.stem)
-    key = "/".join(match.groups()).upper() if match else ""
-    return key if key == _folder(path) else ""
+    sequence = "/".join(match.groups()).upper() if match else ""
+    return sequence if sequence == _folder(path) else ""
 
 
 def _folder(path: Path) -> str:
@@ -84,13 +87,17 @@ def _folder(path: Path) -> str:
 
 
 def _frame(
-    frames: Sequence[Path], label_files: Sequence[Path], fold: dict[str, str], last_frames: int, path: PurePosixPath
-) -> dict:
+    frames: Sequence[Path],
+    label_files: Sequence[Path],
+    fold_of_subject: Mapping[str, str],
+    last_frames: int,
+    path: PurePosixPath,
+) -> dict[str, Any]:
     if len(frames) <= last_frames:
         raise UserError(f"a sequence of {len(frames)} frames, expected more than the {last_frames} of the emotion")
     subject = NAME.fullmatch(path.stem)[1].upper()
     emotion = "neutral" if path.name == frames[0].name else _emotion(label_files)
-    return {"id": path.stem, "split": fold[subject], "emotion": emotion, "subject": subject}
+    return {"id": path.stem, "split": fold_of_subject[subject], "emotion": emotion, "subject": subject}
 
 
 def _emotion(label_files: Sequence[Path]) -> str:
@@ -99,26 +106,31 @@ def _emotion(label_files: Sequence[Path]) -> str:
     return emotions.from_code("CK+", label_files[0].read_text(encoding="utf-8", errors="replace")[:40])
 
 
-def _odd(path: PurePosixPath) -> dict:
-    raise UserError("expected a place like S005/001/S005_001_00000011.png")
+def _refuse(path: PurePosixPath) -> dict[str, Any]:
+    raise UserError("expected a path like S005/001/S005_001_00000011.png")
 
 
 def published(frames: int, neutral: bool = False) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
-    """Labels and rows where so many frames of each sequence show its emotion, and perhaps another a neutral face."""
-    labels = {emotion: frames * number for emotion, number in PUBLISHED.items()}
-    labels |= {"neutral": sum(PUBLISHED.values())} if neutral else {}
-    return {"": labels}, {"": sum(labels.values())}
+    """Published labels and rows, as in `Annotations`.
+
+    Args:
+        frames: how many frames of each sequence show its emotion.
+        neutral: whether one more frame of each sequence is neutral.
+    """
+    label_counts = {emotion: frames * number for emotion, number in PUBLISHED.items()}
+    label_counts |= {"neutral": sum(PUBLISHED.values())} if neutral else {}
+    return {"": label_counts}, {"": sum(label_counts.values())}
 
 
-def _notes(frames: dict[str, list[Path]], label_files: dict[str, list[Path]]) -> tuple[str, ...]:
-    subjects = {key.partition("/")[0] for key in frames}
+def _notes(frames: Mapping[str, list[Path]], label_files: Mapping[str, list[Path]]) -> tuple[str, ...]:
+    subjects = {sequence.partition("/")[0] for sequence in frames}
     notes = (
-        counts.beside("sequences", len(frames), PUBLISHED_SEQUENCES),
-        counts.beside("subjects", len(subjects), PUBLISHED_SUBJECTS),
-        counts.beside("labelled sequences", len(label_files), sum(PUBLISHED.values())),
+        counts.published_line("sequences", len(frames), PUBLISHED_SEQUENCES),
+        counts.published_line("subjects", len(subjects), PUBLISHED_SUBJECTS),
+        counts.published_line("labelled sequences", len(label_files), sum(PUBLISHED.values())),
     )
     if unlabelled := frames.keys() - label_files.keys():
         notes += (f"sequences without a label, left out: {len(unlabelled)}",)
-    if lost := sorted(label_files.keys() - frames.keys()):
-        notes += (f"labels without images: {len(lost)} ({sources.some(lost)})",)
+    if without_images := sorted(label_files.keys() - frames.keys()):
+        notes += (f"labels without images: {len(without_images)} ({readers.abbreviated(without_images)})",)
     return notes

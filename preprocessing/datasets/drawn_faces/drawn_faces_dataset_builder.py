@@ -12,17 +12,25 @@ import tensorflow_datasets as tfds
 from edram_fer.errors import UserError
 from edram_fer.preprocessing import emotions, synthetic
 
-# The first number of each split and of the end: disjoint, and independent of how many images a split has.
+# The first number and the end of each split. The ranges are disjoint and do not depend on the size of a split.
 STARTS = {"train": 0, "validation": 800_000, "test": 900_000}
 _ENDS = {"train": 800_000, "validation": 900_000, "test": 1_000_000}
 
 
 @dataclasses.dataclass
 class DrawnFacesConfig(tfds.core.BuilderConfig):
-    """Which faces to draw: size in pixels (at least 16), colour or grey, 7 or 8 classes, images per split, seed.
+    """The faces to draw.
 
-    Without a name it gets one that tells all of these, so that two configurations never share a folder. Raises
-    ValueError naming a field out of range.
+    Attributes:
+        name: by default a name that contains all other fields, so that two configurations never share a folder.
+        size: side in pixels, at least 16.
+        colour: RGB instead of grey.
+        classes: 7, or 8 with contempt.
+        train: number of images, also of `validation` and `test`.
+        seed: of all faces.
+
+    Raises:
+        UserError: a field is out of range.
     """
 
     name: str = ""
@@ -34,46 +42,52 @@ class DrawnFacesConfig(tfds.core.BuilderConfig):
     test: int = 1000
     seed: int = 0
 
-    def __post_init__(self):
-        synthetic.scene(self.seed, 0, size=self.size)  # says what is wrong with seed and size
+    def __post_init__(self) -> None:
+        synthetic.scene(self.seed, 0, size=self.size)  # raises for a bad seed or size
         synthetic.emotion_of(self.seed, 0, self.classes)
         for split, start in STARTS.items():
-            count, most = getattr(self, split), _ENDS[split] - start
-            if not isinstance(count, int) or not 0 <= count <= most:
-                raise UserError(f"{split}: expected a number of images from 0 to {most}, got {count!r}")
+            count, limit = getattr(self, split), _ENDS[split] - start
+            if not isinstance(count, int) or not 0 <= count <= limit:
+                raise UserError(f"{split}: expected a number of images from 0 to {limit}, got {count!r}")
         if not self.name:
             tone = "colour" if self.colour else "grey"
             self.name = f"{tone}{self.size}_{self.classes}_{self.train}_{self.validation}_{self.test}_{self.seed}"
 
 
 def config_from_name(name: str) -> DrawnFacesConfig:
-    """The configuration that a name tells: "colour64", or with all numbers "colour64_8_6000_1000_1000_0" (size;
-    classes; images of train, validation and test; seed). Raises ValueError for another form or a number out of range.
+    """The configuration that a name describes.
+
+    Args:
+        name: "colour64", or with all numbers "colour64_8_6000_1000_1000_0" (size; classes; images of train, validation
+            and test; seed).
+
+    Raises:
+        UserError: the name has another form, or a number is out of range.
     """
-    form = re.fullmatch(r"(grey|colour)(\d+)(?:_(\d+)_(\d+)_(\d+)_(\d+)_(\d+))?", name)
-    if form is None:
+    match = re.fullmatch(r"(grey|colour)(\d+)(?:_(\d+)_(\d+)_(\d+)_(\d+)_(\d+))?", name)
+    if match is None:
         raise UserError(
             f"drawn_faces: expected a configuration such as grey48, colour64 or "
             f"colour64_8_6000_1000_1000_0 (size, classes, images of train, validation and test, seed), "
             f"got {name!r}"
         )
-    tone, size, *numbers = form.groups()
+    tone, size, *numbers = match.groups()
     fields = ("classes", "train", "validation", "test", "seed")
-    given = {} if None in numbers else dict(zip(fields, map(int, numbers), strict=True))
-    return DrawnFacesConfig(name=name, size=int(size), colour=tone == "colour", **given)
+    values = {} if None in numbers else dict(zip(fields, map(int, numbers), strict=True))
+    return DrawnFacesConfig(name=name, size=int(size), colour=tone == "colour", **values)
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
-    """Drawn faces with splits train, validation and test, examples in the order of their numbers.
+    """Drawn faces with the splits train, validation and test, in the order of their numbers.
 
-    `image` uint8 [size, size, 1 or 3]; `emotion` in the order of `emotions.EMOTIONS`; `affect` float32 [2]; `intensity`
+    Features: `image` uint8 [size, size, 1 or 3]; `emotion` in the order of `emotions.EMOTIONS`; `affect` float32 [2]; `intensity`
     float32; `id` text; `landmarks` float32 [68, 2] in pixels; `mask` uint8 [size, size, 1].
     """
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First release."}
     BUILDER_CONFIGS = [
-        DrawnFacesConfig(name="grey48", size=48, description="48x48 grey, as FER2013."),
+        DrawnFacesConfig(name="grey48", size=48, description="48x48 grey, like FER2013."),
         DrawnFacesConfig(name="grey100", size=100, description="100x100 grey."),
         DrawnFacesConfig(name="colour100", size=100, colour=True, description="100x100 colour."),
     ]
@@ -94,7 +108,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                 }
             ),
             supervised_keys=("image", "emotion"),
-            disable_shuffling=True,  # the classes are shuffled already, and the order is the same in every run
+            disable_shuffling=True,  # the classes are mixed already, and the order is the same in every run
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
@@ -106,7 +120,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         }
 
     def _generate_examples(self, count: int, start: int) -> Iterator:
-        """`count` faces from number `start` on, as (number, example)."""
+        """`count` faces from number `start`, as (number, example)."""
         config = self.builder_config
         for face in synthetic.generate(
             count, config.seed, start=start, classes=config.classes, size=config.size, colour=config.colour
@@ -126,5 +140,5 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
 
 def _png(image: np.ndarray) -> io.BytesIO:
-    """uint8 [H, W, 1 or 3 (RGB)] as a PNG file; OpenCV writes it without waiting for TensorFlow to start."""
+    """An image uint8 [H, W, 1 or 3 (RGB)] as a PNG file. OpenCV does not wait for TensorFlow to start."""
     return io.BytesIO(cv2.imencode(".png", image[..., ::-1])[1].tobytes())

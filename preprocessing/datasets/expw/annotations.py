@@ -1,17 +1,18 @@
 """ExpW (Expression in the Wild): web photos, and a list of the faces in them.
 
-label/label.lst or label.lst: lines `name.jpg face top left right bottom confidence emotion`; the confidence is
-    that of the box and not used
-image/origin/name.jpg, origin/name.jpg or image/name.jpg
+    label/label.lst or label.lst     lines `name.jpg face top left right bottom confidence emotion`; the confidence is
+                                     that of the box and is not used
+    image/origin/name.jpg, origin/name.jpg or image/name.jpg
 """
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from edram_fer.errors import UserError
-from edram_fer.preprocessing import emotions, sources, splits
+from edram_fer.preprocessing import emotions, readers, splits
 from edram_fer.preprocessing.records import Annotations
 
 FILE = "label.lst"
@@ -21,68 +22,75 @@ PUBLISHED = dict(zip(_ORDER, (3671, 3995, 1088, 30537, 10559, 7060, 34883)))  # 
 SHARES = {"train": 80, "validation": 10, "test": 10}
 
 
-def find(source, seed: int = 0) -> Annotations:
-    """ExpW in `source`: the folder that holds label/label.lst, one above it, or that file.
+def find(source: Path | str, seed: int = 0) -> Annotations:
+    """ExpW in `source`.
 
-    There are no official splits: 80, 10 and 10 % are chosen by a digest of (seed, name of the image), all faces of a
-    image on one side.
+    There are no official splits: 80, 10 and 10 % of the photos are selected by a digest of (seed, name of the photo),
+    so all faces of a photo are in one split.
+
+    Args:
+        source: the folder that holds label/label.lst, one above it, or that file.
+        seed: of the splits.
+
+    Raises:
+        MissingFileError: `source` does not exist.
+        UserError: the data set is not there, or there more than once, or has no images.
     """
-    place = sources.find(source, _forms, dataset="ExpW", expected=f"label/{FILE}")
-    folder = _images(place.root)
+    location = readers.locate(source, _recognise, dataset="ExpW", expected=f"label/{FILE}")
+    [path], folder = location.files, _images(location.root)
     if folder is None:
-        there = sources.some([below.name for below in sources.subfolders(place.root)])
+        names = readers.abbreviated([subfolder.name for subfolder in readers.subfolders(location.root)])
         raise UserError(
-            f"no images for {place.files[0]}: expected one of the folders image/origin, origin, "
-            f"image in {place.root}, there were {there or 'none'}"
+            f"no images for {path}: expected one of the folders image/origin, origin, "
+            f"image in {location.root}, there were {names or 'none'}"
         )
-    read = functools.partial(_face, folder.relative_to(place.root).as_posix(), seed)
-    rows = functools.partial(sources.from_lines, place.files[0], read)
+    read = functools.partial(_face, folder.relative_to(location.root).as_posix(), seed)
     return Annotations(
-        "ExpW",
-        f"{FILE}, split by seed {seed}",
-        place.root,
-        place.files,
-        emotions.SEVEN,
-        rows,
-        {"": PUBLISHED},
-        {"": sum(PUBLISHED.values())},
-        ("annotation",),
+        name="ExpW",
+        layout=f"{FILE}, split by seed {seed}",
+        root=location.root,
+        files=location.files,
+        classes=emotions.SEVEN,
+        records=functools.partial(readers.from_lines, path, read),
+        published={"": PUBLISHED},
+        published_rows={"": sum(PUBLISHED.values())},
+        detectors=("annotation",),
     )
 
 
-def _forms(folder: Path) -> Iterator[sources.Place]:
-    path = sources.child(folder, "label", FILE)
+def _recognise(folder: Path) -> Iterator[readers.Location]:
+    path = readers.find_child(folder, "label", FILE)
     if path is None and _images(folder):
-        path = sources.child(folder, FILE)
+        path = readers.find_child(folder, FILE)
     if path:
-        yield sources.Place(FILE, folder, (path,))
+        yield readers.Location(FILE, folder, (path,))
 
 
 def _images(root: Path) -> Path | None:
-    folders = (sources.child(root, *names) for names in FOLDERS)
+    folders = (readers.find_child(root, *names) for names in FOLDERS)
     return next((folder for folder in folders if folder), None)
 
 
-def _face(folder: str, seed: int, number: int, line: str) -> dict:
-    words = line.strip().rsplit(maxsplit=7)  # from the right, since a name may hold blanks
+def _face(folder: str, seed: int, number: int, line: str) -> dict[str, Any]:
+    words = line.strip().rsplit(maxsplit=7)  # from the right, since a name may contain blanks
     if len(words) != 8:
         raise UserError(f"{len(words)} columns instead of 8")
-    name, face, *corners, _, code = words
+    name, face, *edges, _, code = words
     return {
         "id": f"{name}#{face}",
         "image": f"{folder}/{name}",
         "split": splits.by_digest(name, SHARES, seed),
         "emotion": emotions.from_code("ExpW", code),
-        "box": _box(corners),
+        "box": _box(edges),
     }
 
 
-def _box(corners: list[str]) -> tuple[float, float, float, float]:
-    """(left, top, width, height) of "top", "left", "right", "bottom"."""
+def _box(edges: Sequence[str]) -> tuple[float, float, float, float]:
+    """(left, top, width, height) from the texts (top, left, right, bottom)."""
     try:
-        top, left, right, bottom = (float(corner) for corner in corners)
+        top, left, right, bottom = (float(edge) for edge in edges)
     except ValueError:
-        raise UserError(f"box {' '.join(corners)[:60]!r}: expected four numbers") from None
+        raise UserError(f"box {' '.join(edges)[:60]!r}: expected four numbers") from None
     if not (math.isfinite(top + left + right + bottom) and right > left and bottom > top):
         raise UserError(f"box from left {left:g} to right {right:g}, top {top:g} to bottom {bottom:g} has no area")
     return left, top, right - left, bottom - top

@@ -1,4 +1,4 @@
-"""ExpW, photos from the web with face boxes and seven expressions."""
+"""ExpW, web photos with face boxes and seven expressions."""
 
 import tensorflow_datasets as tfds
 
@@ -7,12 +7,12 @@ from edram_fer.preprocessing.datasets.expw import annotations
 
 
 class Builder(annotated.Builder):
-    """ExpW as a TFDS data set; examples as `annotated.Builder` tells."""
+    """ExpW as a TFDS data set; see `annotated.Builder` for its features."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First release."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
-    ExpW: http://mmlab.ie.cuhk.edu.hk/projects/socialrelation/index.html. Name as source the folder with
+    ExpW is available at http://mmlab.ie.cuhk.edu.hk/projects/socialrelation/index.html. Pass as source the folder with
     label/label.lst.
     """
     find = staticmethod(annotations.find)

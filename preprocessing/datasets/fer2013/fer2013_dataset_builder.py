@@ -1,9 +1,10 @@
-"""FER2013 as a TFDS builder: `layouts` finds the files, `table` reads them, `published` splits and counts them."""
+"""FER2013 as a TFDS builder: `layouts` locates the files, `table` reads them, `published` splits and counts them."""
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,10 +17,11 @@ HOMEPAGE = "https://www.kaggle.com/c/challenges-in-representation-learning-facia
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
-    """FER2013 with splits train, validation, test, test_clean (see README.md), examples in the order of the source.
+    """FER2013 with the splits train, validation, test and test_clean (see README.md), in the order of the source.
 
-    `image` uint8 [48, 48, 1]; `emotion` in the order of `emotions.SEVEN`; `affect` float32 [2] = -2 (not annotated);
-    `id` text; `duplicate` bool, the image occurs among the Training images as well.
+    Features: `image` uint8 [48, 48, 1]; `emotion` in the order of `emotions.SEVEN`; `affect` float32 [2] = -2 (not
+    annotated); `id` text; `duplicate` bool, true if the image also occurs among the Training images.
+
     `info.metadata` holds the counts of `published.summary`, `fingerprint` (SHA-256 of the source) and `report` (lines).
     """
 
@@ -27,19 +29,24 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     RELEASE_NOTES = {"1.0.0": "First release."}
     CLASSES, SITE = emotions.SEVEN, HOMEPAGE
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
-    FER2013 is not downloaded for you: its licence is unclear and Kaggle asks for an account. Get it from
+    FER2013 cannot be downloaded automatically: its licence is unclear and Kaggle requires an account. Get it from
     {HOMEPAGE}/data,
-    unpack it, and name as source (manual_dir) the folder with one of: fer2013.csv (inside fer2013.tar.gz),
+    unpack it, and pass as source (manual_dir) the folder with one of: fer2013.csv (inside fer2013.tar.gz),
     icml_face_data.csv, train.csv, or the folders train/ and test/ with one folder per emotion.
-    The original download holds several of them: then name the one file.
+    The original download contains several of them; in that case pass one file.
     """
 
-    def __init__(self, *, source=None, **options):
-        """`source`: the file or folder to read; without it the manual_dir of TFDS, which must be a folder."""
+    def __init__(self, *, source: Path | str | None = None, **options: Any) -> None:
+        """Make a builder.
+
+        Args:
+            source: the file or folder to read; None for the manual_dir of TFDS, which must be a folder.
+            options: of the TFDS builder.
+        """
         super().__init__(**options)
         self.source = source
 
-    def _features(self) -> dict:
+    def _features(self) -> dict[str, Any]:
         return {
             "image": tfds.features.Image(shape=(table.SIZE, table.SIZE, 1), encoding_format="png"),
             "emotion": tfds.features.ClassLabel(names=list(self.CLASSES)),
@@ -58,14 +65,16 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         )
 
     @staticmethod
-    def source_fingerprint(source) -> str:
-        """What `fingerprint` in the metadata of a data set prepared from `source` would be."""
+    def source_fingerprint(source: Path | str) -> str:
+        """The `fingerprint` in the metadata of a data set prepared from `source`."""
         return layouts.fingerprint(source)
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
         faces = table.read(self.source or dl_manager.manual_dir)
-        found = published.summary(faces)
-        self.info.metadata.update(found, fingerprint=layouts.fingerprint(faces.source), report=published.report(found))
+        counts = published.summary(faces)
+        self.info.metadata.update(
+            counts, fingerprint=layouts.fingerprint(faces.location), report=published.report(counts)
+        )
         write_rejected(faces.rejected, self.data_path)
         duplicate = published.duplicates(faces)
         return {
@@ -73,13 +82,20 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         }
 
     def _generate_examples(self, faces: table.Faces, duplicate: np.ndarray, rows: np.ndarray) -> Iterator:
-        """`rows` int [m] of the table, as (row number, example)."""
+        """The examples of the rows int [m] of the table, as (row number, example)."""
         for row in rows.tolist():
             yield row, example(faces, row, str(faces.emotions[row]), duplicate)
 
 
-def example(faces: table.Faces, row: int, emotion: str, duplicate: np.ndarray) -> dict:
-    """The example of one row of the table."""
+def example(faces: table.Faces, row: int, emotion: str, duplicate: np.ndarray) -> dict[str, Any]:
+    """The example of a row.
+
+    Args:
+        faces: the table.
+        row: number of the row.
+        emotion: its label.
+        duplicate: bool [n], see `published.duplicates`.
+    """
     return {
         "image": io.BytesIO(cv2.imencode(".png", faces.pixels[row])[1].tobytes()),
         "emotion": emotion,
@@ -89,8 +105,8 @@ def example(faces: table.Faces, row: int, emotion: str, duplicate: np.ndarray) -
     }
 
 
-def write_rejected(rejected: list[table.Rejected], folder: Path) -> None:
-    """rejected.csv, one line per row left out; the folder is a temporary one until the whole data set is written."""
+def write_rejected(rejected: Sequence[table.Rejected], folder: Path) -> None:
+    """Write rejected.csv, one line per rejected row, into the folder of a data set that is being written."""
     with open(folder / "rejected.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(table.Rejected._fields)

@@ -1,12 +1,12 @@
-"""A FER2013 source, whichever its layout, read into one table of faces.
+"""A FER2013 source, whatever its layout, read into one table of faces.
 
-A fault of a whole file raises ValueError; a fault of one row leaves the row out and names it in `Faces.rejected`.
+A fault of a whole file raises UserError; a faulty row is left out and listed with the reason in `Faces.rejected`.
 Needs no TensorFlow.
 """
 
 import dataclasses
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from PIL import Image
 from edram_fer.errors import UserError
 from edram_fer.preprocessing import emotions, photos
 from edram_fer.preprocessing.datasets.fer2013 import layouts
-from edram_fer.preprocessing.datasets.fer2013.layouts import Source
+from edram_fer.preprocessing.readers import Location
 
 SIZE = 48
 USAGES = ("Training", "PublicTest", "PrivateTest")
@@ -25,7 +25,14 @@ NO_LABEL = "no label"
 
 
 class Face(NamedTuple):
-    """One good row: its id, its usage ("Test" where Public and Private are mixed), emotion name and 48 * 48 bytes."""
+    """A usable row.
+
+    Attributes:
+        id: unique in the source.
+        usage: one of USAGES, or "Test" if the layout mixes PublicTest and PrivateTest.
+        emotion: canonical name.
+        pixels: 48 * 48 bytes.
+    """
 
     id: str
     usage: str
@@ -34,21 +41,33 @@ class Face(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """One row that was not used: its file, its number there from 0 (empty for an image file), and why."""
+    """A row that is not used.
 
-    source: str
+    Attributes:
+        file: path.
+        row: number in the file from 0; "" for an image file.
+        status: the reason.
+    """
+
+    file: str
     row: str
     status: str
 
 
 @dataclasses.dataclass(frozen=True)
 class Faces:
-    """The table of all good rows in source order, n long.
+    """All n usable rows of a source, in its order.
 
-    `pixels` uint8 [n, 48, 48]; `emotions` canonical names [n]; `usages` [n]; `ids` [n], unique; `rejected` the rest.
+    Attributes:
+        location: the source.
+        pixels: uint8 [n, 48, 48].
+        emotions: canonical names, text [n].
+        usages: text [n], see Face.
+        ids: n unique ids.
+        rejected: all other rows.
     """
 
-    source: Source
+    location: Location
     pixels: np.ndarray
     emotions: np.ndarray
     usages: np.ndarray
@@ -57,51 +76,56 @@ class Faces:
 
     @property
     def unlabelled(self) -> int:
-        """Rows that the layout itself gives no label, such as Kaggle's test.csv."""
+        """Number of rows that have no label in this layout, such as those of Kaggle's test.csv."""
         return sum(row.status == NO_LABEL for row in self.rejected)
 
     @property
     def faults(self) -> list[Rejected]:
-        """Rows left out because something is wrong with them."""
+        """The rejected rows except for those without a label."""
         return [row for row in self.rejected if row.status != NO_LABEL]
 
 
-def read(source) -> Faces:
-    """Read every row of `source` (see `layouts.find`) in its order; about 85 MB for the whole data set.
+def read(source: Path | str | Location) -> Faces:
+    """Read every row of a source in its order; about 85 MB for the whole data set.
 
-    Raises ValueError naming the file where it is not what its layout promises, holds no labelled row, or where more
-    than half of its rows are faulty.
+    Args:
+        source: see `layouts.locate`, or its result.
+
+    Raises:
+        UserError: a file is not what its layout promises, has no labelled row, or more than half of the rows are
+            faulty.
     """
-    found = source if isinstance(source, Source) else layouts.find(source)
-    rows = _image_rows(found) if found.layout in (layouts.USAGE_FOLDERS, layouts.NUMBER_FOLDERS) else _csv_rows(found)
-    pixels, good, rejected = bytearray(), [], []
+    location = source if isinstance(source, Location) else layouts.locate(source)
+    in_folders = location.layout in (layouts.USAGE_FOLDERS, layouts.NUMBER_FOLDERS)
+    rows = _image_rows(location) if in_folders else _csv_rows(location)
+    pixels, usable, rejected = bytearray(), [], []
     for row in rows:
         if isinstance(row, Rejected):
             rejected.append(row)
         else:
-            good.append((row.id, row.usage, row.emotion))
+            usable.append((row.id, row.usage, row.emotion))
             pixels += row.pixels
-    ids, usages, names = zip(*good) if good else ((), (), ())
-    table = np.frombuffer(pixels, np.uint8).reshape(-1, SIZE, SIZE)
-    faces = Faces(found, table, np.array(names, str), np.array(usages, str), list(ids), rejected)
+    ids, usages, names = zip(*usable) if usable else ((), (), ())
+    images = np.frombuffer(pixels, np.uint8).reshape(-1, SIZE, SIZE)
+    faces = Faces(location, images, np.array(names, str), np.array(usages, str), list(ids), rejected)
     _check_usable(faces)
     return faces
 
 
 def _check_usable(faces: Faces) -> None:
-    place, faults = faces.source.files[0], faces.faults
+    path, faults = faces.location.files[0], faces.faults
     if len(faults) > len(faces.ids):
-        first = "".join(f"\n  {Path(row.source).name} {row.row}: {row.status}" for row in faults[:3])
+        first = "".join(f"\n  {Path(row.file).name} {row.row}: {row.status}" for row in faults[:3])
         raise UserError(
-            f"{place}: {len(faults)} of {len(faults) + len(faces.ids)} labelled rows are faulty, "
-            f"more than half; this is not a sound FER2013. The first:{first}"
+            f"{path}: {len(faults)} of {len(faults) + len(faces.ids)} labelled rows are faulty, "
+            f"more than half; this is not an intact FER2013. The first:{first}"
         )
     if not faces.ids:
-        raise UserError(f"{place}: no labelled row ({faces.unlabelled} without a label); nothing to prepare")
+        raise UserError(f"{path}: no labelled row ({faces.unlabelled} without a label); nothing to prepare")
 
 
-def _csv_rows(found: Source) -> Iterator[Face | Rejected]:
-    for path in found.files:
+def _csv_rows(location: Location) -> Iterator[Face | Rejected]:
+    for path in location.files:
         layout = layouts.csv_layout(path)
         columns = layouts.columns(path)
         with layouts.open_text(path) as lines:
@@ -109,12 +133,12 @@ def _csv_rows(found: Source) -> Iterator[Face | Rejected]:
             for number, line in enumerate(line for line in lines if line.strip()):
                 try:
                     yield _csv_row(line, columns, number, kaggle=layout == layouts.KAGGLE_CSV)
-                except ValueError as fault:
-                    yield Rejected(str(path), str(number), str(fault))
+                except UserError as error:
+                    yield Rejected(str(path), str(number), str(error))
 
 
-def _csv_row(line: str, columns: list[str], number: int, *, kaggle: bool) -> Face:
-    """One line -> Face. `kaggle`: no Usage column, every labelled row is Training. ValueError says what is wrong."""
+def _csv_row(line: str, columns: Sequence[str], number: int, *, kaggle: bool) -> Face:
+    """The face in a line. With `kaggle` there is no column Usage, and every labelled row is Training."""
     fields = layouts.fields(line)
     if len(fields) != len(columns):
         raise UserError(f"{len(fields)} columns instead of {len(columns)}")
@@ -124,33 +148,38 @@ def _csv_row(line: str, columns: list[str], number: int, *, kaggle: bool) -> Fac
     usage = row.get("usage", "Training" if kaggle else "")
     if usage not in USAGES:
         raise UserError(f"unknown Usage {usage[:40]!r}, known: {', '.join(USAGES)}")
-    return Face(f"fer2013-{number:05d}", usage, emotions.from_code("FER2013", row["emotion"]), _pixels(row["pixels"]))
+    return Face(f"fer2013-{number:05d}", usage, emotions.from_code("FER2013", row["emotion"]), read_pixels(row["pixels"]).tobytes())
 
 
-def _pixels(text: str) -> bytes:
+def read_pixels(text: str) -> np.ndarray:
+    """The image in a line: 48 * 48 grey values from 0 to 255, separated by blanks, as uint8 [48, 48].
+
+    Raises:
+        UserError: a value is not such a number, or their number is wrong.
+    """
     try:
-        values = np.fromstring(text, np.int64, sep=" ")  # five times as fast as int() on every word
+        values = np.fromstring(text, np.int64, sep=" ")  # five times as fast as int() for every word
     except ValueError:
         values = np.empty(0)
     if values.size == SIZE * SIZE and values.min() >= 0 and values.max() <= 255:
-        return values.astype(np.uint8).tobytes()
+        return values.astype(np.uint8).reshape(SIZE, SIZE)
     words = text.split()
     for word in words:
-        if not (word.isascii() and word.isdigit() and int(word) <= 255):
+        if not (word.isascii() and word.isdigit() and len(word) < 10 and int(word) <= 255):
             raise UserError(f"pixel {word[:20]!r} is not a number from 0 to 255")
     raise UserError(f"{len(words)} pixels instead of {SIZE * SIZE}")
 
 
-def _image_rows(found: Source) -> Iterator[Face | Rejected]:
-    for path in found.files:
+def _image_rows(location: Location) -> Iterator[Face | Rejected]:
+    for path in location.files:
         try:
             if not layouts.is_class(path.parent.name):
                 raise UserError(f"the folder {path.parent.name} is none of {', '.join(emotions.SEVEN)}")
-            usage = _usage(path, found.layout)
-            name = path.relative_to(found.root).as_posix()
-            yield Face(name, usage, emotions.canonical(path.parent.name), _decode(photos.inside(found.root, name)))
-        except ValueError as fault:
-            yield Rejected(str(path), "", str(fault))
+            usage = _usage(path, location.layout)
+            name = path.relative_to(location.root).as_posix()
+            yield Face(name, usage, emotions.canonical(path.parent.name), _decode(photos.inside(location.root, name)))
+        except UserError as error:
+            yield Rejected(str(path), "", str(error))
 
 
 def _usage(path: Path, layout: str) -> str:
@@ -175,17 +204,17 @@ def _decode(path: Path) -> bytes:
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror}") from error
     try:
-        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as header:  # the size, before anything is decoded
+        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as header:  # reads the size, decodes nothing
             size = header.size
     except Image.DecompressionBombError:
-        raise UserError(f"an image of many more pixels than {SIZE}x{SIZE}") from None
-    except (OSError, SyntaxError, ValueError):
+        raise UserError(f"an image with many more pixels than {SIZE}x{SIZE}") from None
+    except (OSError, ValueError):  # not an image; a ValueError comes from the text chunks of a PNG file
         size = None
     if size not in (None, (SIZE, SIZE)):
         raise UserError(f"an image of {size[0]}x{size[1]} pixels instead of {SIZE}x{SIZE}")
-    # OpenCV fills up an image that breaks off; the marks at the end of a JPEG and a PNG tell a whole one.
-    whole = size is not None and (b"\xff\xd9" in data or b"IEND" in data)
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if whole else None
+    # OpenCV fills in the rest of a truncated image, so the markers at the end of a JPEG and a PNG file are checked.
+    complete = size is not None and (b"\xff\xd9" in data or b"IEND" in data)
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if complete else None
     if image is None:
-        raise UserError("not a whole JPEG or PNG image")
+        raise UserError("not a complete JPEG or PNG image")
     return image.tobytes()

@@ -1,1 +1,1 @@
-"""FERG-DB: 55,767 drawn images of six characters with seven expressions."""
+"""FERG-DB: 55,767 rendered images of six animated characters with seven expressions."""

@@ -1,4 +1,4 @@
-"""FERG-DB, six drawn characters with seven expressions."""
+"""FERG-DB, six animated characters with seven expressions."""
 
 import tensorflow_datasets as tfds
 
@@ -7,12 +7,12 @@ from edram_fer.preprocessing.datasets.ferg import annotations
 
 
 class Builder(annotated.Builder):
-    """FERG as a TFDS data set; examples as `annotated.Builder` tells."""
+    """FERG as a TFDS data set; see `annotated.Builder` for its features."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First release."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
-    FERG-DB is given to researchers on request: http://grail.cs.washington.edu/projects/deepexpr/ferg-2d-db.html.
-    Name as source the folder with the characters.
+    FERG-DB is available to researchers on request: http://grail.cs.washington.edu/projects/deepexpr/ferg-2d-db.html.
+    Pass as source the folder with the characters.
     """
     find = staticmethod(annotations.find)

@@ -1,6 +1,8 @@
-"""FERPlus as a TFDS builder: `joined` finds, reads and counts, `labels` turns votes into labels."""
+"""FERPlus as a TFDS builder: `joined` locates, reads and counts, `labels` turns votes into labels."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -13,24 +15,25 @@ HOMEPAGE = "https://github.com/microsoft/FERPlus"
 
 
 class Builder(fer2013_dataset_builder.Builder):
-    """FERPlus in one of four label modes, splits as in README.md, examples in the order of the source.
+    """FERPlus in one of four label modes, with the splits of README.md, in the order of the source.
 
-    `image` uint8 [48, 48, 1]; `emotion` in the order of `emotions.EIGHT`; `soft_label` float32 [8] in the same order,
-    sums to 1; `affect` float32 [2] = -2 (not annotated); `id` text, FER2013's; `duplicate` bool, the image occurs
-    among FER2013's Training images as well. `info.metadata` holds the counts of `joined.summary`, `fingerprint`
-    (SHA-256 of the sources) and `report` (lines).
+    Features: `image` uint8 [48, 48, 1]; `emotion` in the order of `emotions.EIGHT`; `soft_label` float32 [8] in the
+    same order, sums to 1; `affect` float32 [2] = -2 (not annotated); `id` text, that of FER2013; `duplicate` bool, true
+    if the image also occurs among FER2013's Training images.
+
+    `info.metadata` holds the counts of `joined.summary`, `fingerprint` (SHA-256 of the sources) and `report` (lines).
     """
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First release."}
     BUILDER_CONFIGS = [
         tfds.core.BuilderConfig(name="majority", description="More than half of the votes agree."),
-        tfds.core.BuilderConfig(name="probability", description="The shares of up to three emotions."),
+        tfds.core.BuilderConfig(name="probability", description="The fractions of up to three emotions."),
         tfds.core.BuilderConfig(name="multi_target", description="All emotions with at least 0.3 of the votes."),
         tfds.core.BuilderConfig(name=labels.ARGMAX, description="The most voted category of every row."),
     ]
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
-    FERPlus is not downloaded for you. Name as source (manual_dir) a folder that holds, up to two levels down,
+    FERPlus cannot be downloaded automatically. Pass as source (manual_dir) a folder that contains, up to two levels down,
     fer2013new.csv from {HOMEPAGE},
     the pixels fer2013.csv (or icml_face_data.csv) from
     https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge/data,
@@ -40,28 +43,28 @@ class Builder(fer2013_dataset_builder.Builder):
 
     CLASSES, SITE = emotions.EIGHT, HOMEPAGE
 
-    def _features(self) -> dict:
+    def _features(self) -> dict[str, Any]:
         soft_label = tfds.features.Tensor(shape=(len(emotions.EIGHT),), dtype=np.float32)
         return {**super()._features(), "soft_label": soft_label}
 
     @staticmethod
-    def source_fingerprint(source) -> str:
-        """What `fingerprint` in the metadata of a data set prepared from `source` would be."""
+    def source_fingerprint(source: Path | str) -> str:
+        """The `fingerprint` in the metadata of a data set prepared from `source`."""
         return joined.fingerprint(source)
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
         data = joined.read(self.source or dl_manager.manual_dir, self.builder_config.name)
-        found = joined.summary(data)
-        self.info.metadata.update(found, fingerprint=joined.fingerprint(data.source), report=joined.report(found))
+        counts = joined.summary(data)
+        self.info.metadata.update(counts, fingerprint=joined.fingerprint(data.source), report=joined.report(counts))
         fer2013_dataset_builder.write_rejected(data.rejected, self.data_path)
         duplicate = published.duplicates(data.faces)
         return {
-            split: self._generate_examples(data, duplicate, places) for split, places in joined.splits(data).items()
+            split: self._generate_examples(data, duplicate, indices) for split, indices in joined.splits(data).items()
         }
 
-    def _generate_examples(self, data: joined.Joined, duplicate: np.ndarray, places: np.ndarray) -> Iterator:
-        """`places` int [m] of the faces, as (place, example)."""
+    def _generate_examples(self, data: joined.Joined, duplicate: np.ndarray, indices: np.ndarray) -> Iterator:
+        """The examples of the faces with these indices, int [m], as (index, example)."""
         names = data.emotions
-        for place in places.tolist():
-            example = fer2013_dataset_builder.example(data.faces, place, str(names[place]), duplicate)
-            yield place, {**example, "soft_label": data.labels.soft[data.rows[place]]}
+        for index in indices.tolist():
+            example = fer2013_dataset_builder.example(data.faces, index, str(names[index]), duplicate)
+            yield index, {**example, "soft_label": data.labels.soft[data.rows[index]]}

@@ -1,4 +1,4 @@
-"""FERPlus' labels laid on FER2013's pixels: finds the files, joins them by row number, splits and counts.
+"""FERPlus' labels joined with FER2013's pixels: locates the files, joins them by row number, splits and counts.
 
 Needs no TensorFlow.
 """
@@ -8,7 +8,7 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,8 +16,9 @@ from edram_fer.errors import MissingFileError, UserError
 from edram_fer.preprocessing import emotions, records
 from edram_fer.preprocessing.datasets.fer2013 import layouts, published, table
 from edram_fer.preprocessing.datasets.ferplus import labels, subsets
+from edram_fer.preprocessing.readers import Location
 
-PIXELS = ("fer2013.csv", "icml_face_data.csv")  # the first that is there; both hold the same rows
+PIXELS = ("fer2013.csv", "icml_face_data.csv")  # the first that exists; both contain the same rows
 VOTES = "fer2013new.csv"
 ROWS = {  # labelled rows of train, validation and test in the published files
     "majority": (25060, 3199, 3153),
@@ -25,7 +26,7 @@ ROWS = {  # labelled rows of train, validation and test in the published files
     "multi_target": (27671, 3472, 3472),
     "argmax": (28389, 3553, 3546),
 }
-# Of test in the mode majority, and rows that each list names.
+# Labels of test in the mode majority.
 MAJORITY = dict(
     zip(
         ("neutral", "happy", "surprise", "sad", "anger", "disgust", "fear", "contempt"),
@@ -36,167 +37,198 @@ LISTS = {"test_occlusion": 605, "test_pose30": 1170, "test_pose45": 633}
 
 
 class Source(NamedTuple):
-    """What `find` found: the pixels, the votes, and the lists by the name of their split."""
+    """The files of FERPlus.
 
-    pixels: layouts.Source
+    Attributes:
+        pixels: location of FER2013's csv file.
+        votes: path of fer2013new.csv.
+        lists: split -> path of its list.
+    """
+
+    pixels: Location
     votes: Path
     lists: dict[str, Path]
 
     @property
     def files(self) -> tuple[Path, ...]:
+        """All files, in reading order."""
         return *self.pixels.files, self.votes, *self.lists.values()
 
 
 @dataclasses.dataclass(frozen=True)
 class Joined:
-    """All faces of FER2013 with what FERPlus says of them; `rows` int [n]: the row of the labels for every face."""
+    """All n faces of FER2013 with their labels in FERPlus.
+
+    Attributes:
+        source: the files.
+        mode: one of `labels.MODES`.
+        faces: pixels and FER2013's labels.
+        rows: int [n], the row of the labels for each face.
+        labels: FERPlus' labels, one row for each row of fer2013.csv.
+        lists: split -> rows of the labels, int [m].
+    """
 
     source: Source
     mode: str
     faces: table.Faces
     rows: np.ndarray
     labels: labels.Labels
-    lists: Mapping[str, np.ndarray]  # split -> rows of the labels
+    lists: Mapping[str, np.ndarray]
 
     @property
     def emotions(self) -> np.ndarray:
-        """Names [n] of all faces, "" without a label."""
+        """Canonical names, text [n]; "" without a label."""
         return self.labels.emotions[self.rows]
 
     @property
     def rejected(self) -> list[table.Rejected]:
         """The rows without pixels and those without a label, with the reason."""
-        left = [
+        unlabelled = [
             table.Rejected(str(self.source.votes), str(row), self.labels.statuses[row])
             for row in self.rows.tolist()
             if self.labels.statuses[row] != records.OK
         ]
-        return self.faces.rejected + left
+        return self.faces.rejected + unlabelled
 
 
-def find(source) -> Source:
-    """Recognise a folder that holds fer2013.csv (or icml_face_data.csv), fer2013new.csv and perhaps the three lists,
-    each up to two levels down.
+def locate(source: Path | str) -> Source:
+    """Find fer2013.csv (or icml_face_data.csv), fer2013new.csv and, if they exist, the three lists.
 
-    Raises FileNotFoundError where `source` is no folder, ValueError where a file is missing or there twice.
+    Args:
+        source: a folder that contains the files up to two levels down.
+
+    Raises:
+        MissingFileError: `source` is not a folder.
+        UserError: a file is missing or there more than once.
     """
     folder = Path(source).expanduser()
     if not folder.is_dir():
         raise MissingFileError(f"FERPlus source {folder} is not a folder; expected one with {PIXELS[0]} and {VOTES}")
-    pixels = next((path for path in (_file(folder, name) for name in PIXELS) if path), None)
+    pixels = next((path for path in (_find_file(folder, name) for name in PIXELS) if path), None)
     if pixels is None:
         raise UserError(
             f"no {' or '.join(PIXELS)} in {folder}, up to two levels down. FERPlus is joined to FER2013 "
             f"by row number, which Kaggle's train.csv and folders of images do not keep"
         )
-    votes = _file(folder, VOTES)
+    votes = _find_file(folder, VOTES)
     if votes is None:
         raise UserError(f"no {VOTES} in {folder}, up to two levels down; it is in github.com/microsoft/FERPlus")
-    lists = {split: path for split, name in subsets.LISTS.items() if (path := _file(folder, name))}
-    return Source(layouts.Source(layouts.csv_layout(pixels), pixels.parent, (pixels,)), votes, lists)
+    lists = {split: path for split, name in subsets.LISTS.items() if (path := _find_file(folder, name))}
+    return Source(Location(layouts.csv_layout(pixels), pixels.parent, (pixels,)), votes, lists)
 
 
-def _file(folder: Path, name: str) -> Path | None:
-    found = [path for depth in ("", "*/", "*/*/") for path in sorted(folder.glob(depth + name))]
-    if len(found) > 1:
-        raise UserError(f"{folder} holds {name} more than once, expected one: {', '.join(map(str, found))}")
-    return found[0] if found else None
+def _find_file(folder: Path, name: str) -> Path | None:
+    """The only file of that name in a folder or up to two levels below; None if there is none."""
+    paths = [path for levels in ("", "*/", "*/*/") for path in sorted(folder.glob(levels + name))]
+    if len(paths) > 1:
+        raise UserError(f"{folder} holds {name} more than once, expected one: {', '.join(map(str, paths))}")
+    return paths[0] if paths else None
 
 
-def fingerprint(source) -> str:
-    """SHA-256 of the names and contents of all files that are read."""
+def fingerprint(source: Path | str | Source) -> str:
+    """SHA-256 of the names and contents of all files that are read.
+
+    Args:
+        source: see `locate`, or its result.
+    """
     digest = hashlib.sha256()
-    for path in (source if isinstance(source, Source) else find(source)).files:
+    for path in (source if isinstance(source, Source) else locate(source)).files:
         with open(path, "rb") as file:
             digest.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     return digest.hexdigest()
 
 
-def read(source, mode: str) -> Joined:
-    """Read and join everything in `source` (see `find`) with the labels of one of `labels.MODES`.
+def read(source: Path | str | Source, mode: str) -> Joined:
+    """Read and join all files.
 
-    Raises ValueError naming the file where one is not what it should be, or where the two files have different
-    numbers of rows or disagree on a row's Usage.
+    Args:
+        source: see `locate`, or its result.
+        mode: one of `labels.MODES`.
+
+    Raises:
+        UserError: a file does not have the expected content, or the two csv files differ in the number of rows or in
+            the Usage of a row.
     """
-    source = source if isinstance(source, Source) else find(source)
+    source = source if isinstance(source, Source) else locate(source)
     faces = table.read(source.pixels)
-    rows = np.array([int(name.rpartition("-")[2]) for name in faces.ids])  # rejected rows are gaps in the numbers
+    rows = np.array([int(name.rpartition("-")[2]) for name in faces.ids])  # rejected rows leave gaps
     votes = labels.read(source.votes, rows=len(faces.ids) + len(faces.rejected))
-    differ = np.flatnonzero(votes.usages[rows] != faces.usages)
-    if differ.size:
-        row = rows[differ[0]]
+    differing = np.flatnonzero(votes.usages[rows] != faces.usages)
+    if differing.size:
+        row = rows[differing[0]]
         raise UserError(
-            f"{source.votes}: row {row} is {votes.usages[row]}, but {faces.usages[differ[0]]} in "
-            f"{source.pixels.files[0]}; the two must have their rows in the same order"
+            f"{source.votes}: row {row} is {votes.usages[row]}, but {faces.usages[differing[0]]} in "
+            f"{source.pixels.files[0]}; both files must have their rows in the same order"
         )
     lists = {split: subsets.read(path, votes) for split, path in source.lists.items()}
     return Joined(source, mode, faces, rows, labels.label(votes, mode), lists)
 
 
 def splits(joined: Joined) -> dict[str, np.ndarray]:
-    """Split name -> places int [m] among the labelled faces, in source order; empty splits are left out.
+    """Split -> indices of labelled faces, int [m], in the order of the source; empty splits are omitted.
 
-    Those of FER2013, and the three lists as parts of test.
+    The splits are those of FER2013, and the three lists as parts of test.
     """
-    parts = published.splits(joined.faces)
-    parts |= {split: np.flatnonzero(np.isin(joined.rows, rows)) for split, rows in joined.lists.items()}
+    indices = published.splits(joined.faces)
+    indices |= {split: np.flatnonzero(np.isin(joined.rows, rows)) for split, rows in joined.lists.items()}
     labelled = joined.emotions != ""
-    return {name: places[labelled[places]] for name, places in parts.items() if labelled[places].any()}
+    return {split: faces[labelled[faces]] for split, faces in indices.items() if labelled[faces].any()}
 
 
-def summary(joined: Joined) -> dict:
-    """Everything known about a copy, ready for JSON: counts and differences from the published."""
+def summary(joined: Joined) -> dict[str, Any]:
+    """All counts of a copy, ready for JSON, with differences from the published counts."""
     names, labelled = joined.emotions, joined.emotions != ""
-    left = collections.Counter(joined.labels.statuses)
-    found = {
+    statuses = collections.Counter(joined.labels.statuses)
+    split_counts = {
+        split: {"rows": len(faces), "classes": _count_classes(names[faces])} for split, faces in splits(joined).items()
+    }
+    return {
         "mode": joined.mode,
         "rows": len(joined.labels.statuses),
-        "excluded": {status: count for status, count in left.items() if status != records.OK},
+        "excluded": {status: count for status, count in statuses.items() if status != records.OK},
         "faults": len(joined.faces.faults),
-        "splits": {
-            name: {"rows": len(places), "classes": _classes(names[places])} for name, places in splits(joined).items()
-        },
+        "splits": split_counts,
         "agreement": float(np.mean((names == joined.faces.emotions)[labelled])) if labelled.any() else 0.0,
+        "differences": _differences(joined, split_counts),
     }
-    found["differences"] = _differences(joined, found["splits"])
-    return found
 
 
-def _differences(joined: Joined, parts: Mapping[str, dict]) -> list[str]:
-    """What deviates from the published counts, each as "place: found, published ..."."""
+def _differences(joined: Joined, split_counts: Mapping[str, dict[str, Any]]) -> list[str]:
+    """Deviations from the published counts, each as "subject: count, published ..."; empty if all agree."""
     empty = {"rows": 0, "classes": dict.fromkeys(emotions.EIGHT, 0)}
-    pairs = [
-        (name, parts.get(name, empty)["rows"], known)
-        for name, known in zip(("train", "validation", "test"), ROWS[joined.mode])
+    triples = [
+        (split, split_counts.get(split, empty)["rows"], known)
+        for split, known in zip(("train", "validation", "test"), ROWS[joined.mode])
     ]
     if joined.mode == "majority":
-        classes = parts.get("test", empty)["classes"]
-        pairs += [(f"test {name}", classes[name], known) for name, known in MAJORITY.items()]
-    pairs += [(f"rows in the list of {name}", len(rows), LISTS[name]) for name, rows in joined.lists.items()]
-    return [f"{place}: {count:,}, published {known:,}" for place, count, known in pairs if count != known]
+        classes = split_counts.get("test", empty)["classes"]
+        triples += [(f"test {name}", classes[name], known) for name, known in MAJORITY.items()]
+    triples += [(f"rows in the list of {split}", len(rows), LISTS[split]) for split, rows in joined.lists.items()]
+    return [f"{subject}: {count:,}, published {known:,}" for subject, count, known in triples if count != known]
 
 
-def _classes(names: np.ndarray) -> dict[str, int]:
+def _count_classes(names: np.ndarray) -> dict[str, int]:
     counts = collections.Counter(names.tolist())
     return {name: counts[name] for name in emotions.EIGHT}
 
 
-def report(found: dict) -> list[str]:
-    """The `summary` in a few lines for people."""
-    parts = ", ".join(f"{name} {part['rows']:,}" for name, part in found["splits"].items())
-    most = sorted(found["excluded"].items(), key=lambda item: -item[1])
+def report(counts: Mapping[str, Any]) -> list[str]:
+    """The `summary` in a few lines of text."""
+    rows = ", ".join(f"{split} {part['rows']:,}" for split, part in counts["splits"].items())
+    excluded = sorted(counts["excluded"].items(), key=lambda item: -item[1])
     lines = [
-        f"FERPlus, {found['mode']} labels: {parts}",
-        "left out: " + (", ".join(f"{status} {count:,}" for status, count in most[:6]) or "nothing"),
-        f"{found['agreement']:.0%} of the labels are FER2013's own",
+        f"FERPlus, {counts['mode']} labels: {rows}",
+        "left out: " + (", ".join(f"{status} {count:,}" for status, count in excluded[:6]) or "nothing"),
+        f"{counts['agreement']:.0%} of the labels equal those of FER2013",
     ]
-    if found["agreement"] < 0.5:  # two thirds in the published files; a fifth where the rows are shifted
-        lines.append("WARNING: labels and images seem to be joined wrongly; are both files in their original order?")
-    if found["faults"]:
-        lines.append(f"WARNING: {found['faults']:,} FAULTY ROWS of the pixels are left out; rejected.csv names each")
-    lines.append(
-        "all counts as published"
-        if not found["differences"]
-        else f"WARNING: counts differ from the published ones: {'; '.join(found['differences'])}"
-    )
+    if counts["agreement"] < 0.5:  # two thirds in the published files; a fifth if the rows are shifted
+        lines.append(
+            "WARNING: labels and images do not seem to belong together; are both files in their original order?"
+        )
+    if counts["faults"]:
+        lines.append(f"WARNING: {counts['faults']:,} FAULTY ROWS of the pixels are left out; see rejected.csv")
+    if counts["differences"]:
+        lines.append(f"WARNING: counts differ from the published ones: {'; '.join(counts['differences'])}")
+    else:
+        lines.append("all counts as published")
     return lines

@@ -1,11 +1,11 @@
-"""The votes of FERPlus (fer2013new.csv), and the four ways in which papers make one label of them.
+"""The votes of FERPlus (fer2013new.csv), and the four ways in which papers derive a label from them.
 
 Barsoum, Zhang, Ferrer, Zhang, "Training Deep Networks for Facial Expression Recognition with Crowd-Sourced Label
 Distribution", ICMI 2016. Needs no TensorFlow.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +14,24 @@ from edram_fer.errors import UserError
 from edram_fer.preprocessing import emotions, records
 from edram_fer.preprocessing.datasets.fer2013 import layouts
 
-CATEGORIES = tuple(emotions.codes("FERPlus").values())  # what is voted for, in FERPlus' order
-EMOTIONS = 8  # the first of CATEGORIES; then unknown, no face
+CATEGORIES = tuple(emotions.codes("FERPlus").values())  # what people voted for, in FERPlus' order
+EMOTIONS = 8  # the first of CATEGORIES; after them unknown and no face
 CANONICAL = [CATEGORIES.index(name) for name in emotions.EIGHT]
 VOTES = 10
-SHORT = {10_435: 9}  # row from 0 -> votes: the one row of the published file with fewer, which its counts include
+SHORT = {10_435: 9}  # row from 0 -> votes: the only row of the published file with fewer; its counts include it
 NO_NAME = "no image name"
 
 
 @dataclasses.dataclass(frozen=True)
 class Votes:
-    """fer2013new.csv, a row per row of fer2013.csv, n long.
+    """fer2013new.csv, with n rows as fer2013.csv.
 
-    `usages` and `names` text [n], a name is "" where the file gives none; `votes` int [n, 10] in the order of
-    CATEGORIES, all 0 in a faulty row; `faults` row number from 0 -> what is wrong with the row.
+    Attributes:
+        path: the file.
+        usages: text [n].
+        names: text [n]; "" if the file has none.
+        votes: int [n, 10] in the order of CATEGORIES; all 0 in a faulty row.
+        faults: row number from 0 -> what is wrong with the row.
     """
 
     path: Path
@@ -39,10 +43,12 @@ class Votes:
 
 @dataclasses.dataclass(frozen=True)
 class Labels:
-    """What a mode makes of the votes, n long.
+    """The labels that a mode derives from n rows of votes.
 
-    `emotions` canonical names [n], "" where there is no label; `soft` float32 [n, 8] probabilities in the order of
-    `emotions.EIGHT`, all 0 without a label; `statuses` `records.OK`, or why there is no label.
+    Attributes:
+        emotions: canonical names, text [n]; "" without a label.
+        soft: float32 [n, 8], probabilities in the order of `emotions.EIGHT`; all 0 without a label.
+        statuses: `records.OK`, or why there is no label.
     """
 
     emotions: np.ndarray
@@ -50,11 +56,15 @@ class Labels:
     statuses: list[str]
 
 
-def read(path, rows: int | None = None) -> Votes:
-    """Read fer2013new.csv; its columns are found by name.
+def read(path: Path | str, rows: int | None = None) -> Votes:
+    """Read fer2013new.csv, whose columns are identified by name; faulty rows keep their position.
 
-    A faulty row keeps its place. Raises ValueError naming the file for a missing column, and where it does not hold
-    as many rows as given in `rows`.
+    Args:
+        path: the file.
+        rows: the number of rows that it must have.
+
+    Raises:
+        UserError: a column is missing, or the number of rows is not `rows`.
     """
     path = Path(path)
     columns = _columns(path)
@@ -63,43 +73,43 @@ def read(path, rows: int | None = None) -> Votes:
         fields = [layouts.fields(line) for line in lines if line.strip()]
     if rows is not None and len(fields) != rows:
         raise UserError(
-            f"{path}: {len(fields)} rows, expected {rows} as in the file with the pixels, since the two "
+            f"{path}: {len(fields)} rows, expected {rows} as in the file with the pixels, since both "
             f"are joined by row number"
         )
     votes, faults = np.zeros((len(fields), len(CATEGORIES)), int), {}
     for number, row in enumerate(fields):
         try:
             votes[number] = _votes(row, columns, SHORT.get(number, VOTES))
-        except ValueError as fault:
-            faults[number] = str(fault)
+        except UserError as error:
+            faults[number] = str(error)
     return Votes(path, _text(fields, columns["usage"]), _text(fields, columns["image name"]), votes, faults)
 
 
 def _columns(path: Path) -> dict[str, int]:
     """Column name -> position: "usage", "image name" and CATEGORIES."""
-    found = {}
+    positions = {}
     with layouts.open_text(path) as lines:
         header = layouts.fields(lines.readline(1000))
     for position, column in enumerate(header):
         try:
-            found[emotions.canonical(column)] = position
-        except ValueError:  # no emotion: Usage, Image name, or a column of somebody's own
-            found[column.casefold()] = position
-    missing = [name for name in ("usage", "image name", *CATEGORIES) if name not in found]
+            positions[emotions.canonical(column)] = position
+        except UserError:  # not an emotion: Usage, Image name, or a column that someone added
+            positions[column.casefold()] = position
+    missing = [name for name in ("usage", "image name", *CATEGORIES) if name not in positions]
     if missing:
         raise UserError(
             f"{path}: expected the header of fer2013new.csv (Usage, Image name, neutral, happiness, ..., "
             f"unknown, NF); not found: {', '.join(missing)}"
         )
-    return found
+    return positions
 
 
-def _votes(row: Sequence[str], columns: dict[str, int], expected: int) -> list[int]:
+def _votes(row: Sequence[str], columns: Mapping[str, int], expected: int) -> list[int]:
     if len(row) != len(columns):
         raise UserError(f"{len(row)} columns instead of {len(columns)}")
     texts = [row[columns[name]] for name in CATEGORIES]
     for name, text in zip(CATEGORIES, texts):
-        if not (text.isascii() and text.isdigit()):
+        if not (text.isascii() and text.isdigit() and len(text) < 10):
             raise UserError(f"votes for {name}: {text[:20]!r} is not a number")
     votes = [int(text) for text in texts]
     if sum(votes) not in (expected, VOTES):
@@ -107,15 +117,21 @@ def _votes(row: Sequence[str], columns: dict[str, int], expected: int) -> list[i
     return votes
 
 
-def _text(fields: list[list[str]], position: int) -> np.ndarray:
+def _text(fields: Sequence[Sequence[str]], position: int) -> np.ndarray:
     return np.array([row[position] if position < len(row) else "" for row in fields], str)
 
 
 def label(votes: Votes, mode: str) -> Labels:
-    """One emotion and a soft label for every row in one of MODES, or the reason why there is none.
+    """An emotion and a soft label for every row, or the reason why there is none.
 
-    The emotion is the category with most of the votes that the mode keeps, in a tie the first in FERPlus' order.
-    Raises ValueError for an unknown mode.
+    The emotion is the category with most of the votes that the mode keeps; in a tie the first in FERPlus' order.
+
+    Args:
+        votes: n rows.
+        mode: one of MODES.
+
+    Raises:
+        UserError: the mode is unknown.
     """
     if mode not in MODES:
         raise UserError(f"label mode: expected one of {', '.join(MODES)}, got {mode!r}")
@@ -132,7 +148,7 @@ def label(votes: Votes, mode: str) -> Labels:
     return Labels(np.array(names, str), soft, statuses)
 
 
-def _status(votes: Votes, number: int, mode: str, kept: list[int], winner: str) -> str:
+def _status(votes: Votes, number: int, mode: str, kept: Sequence[int], winner: str) -> str:
     if number in votes.faults:
         return votes.faults[number]
     if not votes.names[number] and mode != ARGMAX:
@@ -142,42 +158,42 @@ def _status(votes: Votes, number: int, mode: str, kept: list[int], winner: str) 
     return records.OK if emotions.is_emotion(winner) else records.no_label(winner)
 
 
-# The modes: the ten votes of a row -> the votes that count, all 0 where the row gives no label.
+# The modes: the ten votes of a row -> the votes that count; all 0 if the row gets no label.
 
 
 def _majority(votes: list[int]) -> list[int]:
-    """The category with more than half of the votes, single votes set to 0 first."""
+    """The category with more than half of the votes, after single votes are set to 0."""
     votes = _without_single(votes)
     return [count if 2 * count > sum(votes) else 0 for count in votes]
 
 
 def _probability(votes: list[int]) -> list[int]:
-    """The most voted categories, equals together, until they hold three quarters of the votes or are three.
+    """The categories with most votes, ties together, until they have three quarters of the votes or there are three.
 
-    Unknown and no face end it, and count only where no emotion was before them. No label where the categories hold
-    half of the votes or less, or equals make them more than three.
+    Unknown and no face end the selection, and count only if no emotion was selected before. There is no label if the
+    categories have half of the votes or less, or if ties make them more than three.
     """
     votes = _without_single(votes)
     kept = [0] * len(votes)
-    while 4 * sum(kept) < 3 * sum(votes) and _number(kept) < 3:
+    while 4 * sum(kept) < 3 * sum(votes) and _count(kept) < 3:
         most = max(count for count, taken in zip(votes, kept) if not taken)
-        equals = [place for place, count in enumerate(votes) if count == most and not kept[place]]
-        for place in equals:
-            if place < EMOTIONS or not any(kept):
-                kept[place] = most
-            if place >= EMOTIONS:
-                return _half(kept, votes)
-    return _half(kept, votes)
+        ties = [category for category, count in enumerate(votes) if count == most and not kept[category]]
+        for category in ties:
+            if category < EMOTIONS or not any(kept):
+                kept[category] = most
+            if category >= EMOTIONS:
+                return _if_majority(kept, votes)
+    return _if_majority(kept, votes)
 
 
 def _multi_target(votes: list[int]) -> list[int]:
-    """All categories with at least 0.3 of the votes; no label where these hold half of them or less."""
+    """All categories with at least 0.3 of the votes; no label if they have half of the votes or less."""
     votes = _without_single(votes)
-    return _half([count if 10 * count >= 3 * sum(votes) else 0 for count in votes], votes)
+    return _if_majority([count if 10 * count >= 3 * sum(votes) else 0 for count in votes], votes)
 
 
 def _argmax(votes: list[int]) -> list[int]:
-    """All votes as they are, single ones too."""
+    """All votes, single ones included."""
     return votes
 
 
@@ -185,11 +201,13 @@ def _without_single(votes: list[int]) -> list[int]:
     return [count if count > 1 else 0 for count in votes]
 
 
-def _half(kept: list[int], votes: list[int]) -> list[int]:
-    return kept if 2 * sum(kept) > sum(votes) and _number(kept) <= 3 else [0] * len(kept)
+def _if_majority(kept: list[int], votes: list[int]) -> list[int]:
+    """The kept votes if they are more than half of all and in at most three categories, otherwise zeros."""
+    return kept if 2 * sum(kept) > sum(votes) and _count(kept) <= 3 else [0] * len(kept)
 
 
-def _number(kept: list[int]) -> int:
+def _count(kept: list[int]) -> int:
+    """Number of categories with votes."""
     return sum(count > 0 for count in kept)
 
 

@@ -1,8 +1,8 @@
 """Three lists of harder images of FERPlus' test split: occluded faces, and poses over 30 and over 45 degrees.
 
 Wang, Peng, Yang, Meng, Qiao, "Region Attention Networks for Pose and Occlusion Robust Facial Expression Recognition",
-2020. A list has one image per line, `1_fer0034656.png 8 0` or `0/fer0032226.jpg`: a class, which is left unread, and
-the name, whose ending may differ from that in fer2013new.csv. Needs no TensorFlow.
+2020. A list has one image per line, `1_fer0034656.png 8 0` or `0/fer0032226.jpg`: a class, which is ignored, and the
+name, whose extension may differ from that in fer2013new.csv. Needs no TensorFlow.
 """
 
 import collections
@@ -22,11 +22,15 @@ LISTS = {
 _LINE = re.compile(r"\d+[_/](\w+)\.(?:png|jpg)(?:\s+\d+)*")
 
 
-def read(path, votes: Votes) -> np.ndarray:
-    """The rows of fer2013new.csv whose images a list names, int [m], ascending; a name counts once.
+def read(path: Path | str, votes: Votes) -> np.ndarray:
+    """The rows of fer2013new.csv whose images a list names, int [m], ascending; a repeated name counts once.
 
-    Raises ValueError naming file, line and name for a line of another form, and for a name that not exactly one
-    PrivateTest row bears.
+    Args:
+        path: the list.
+        votes: fer2013new.csv.
+
+    Raises:
+        UserError: a line has another form, or its name is not that of exactly one PrivateTest row.
     """
     path, known = Path(path), _test_rows(votes)
     rows = set()
@@ -39,18 +43,18 @@ def read(path, votes: Votes) -> np.ndarray:
                 f"{path}, line {number}: expected a line such as 1_fer0034656.png 8 0 or "
                 f"0/fer0032226.jpg, got {line[:60]!r}"
             )
-        found = known.get(match[1], [])
-        if len(found) != 1:
+        named_rows = known.get(match[1], [])
+        if len(named_rows) != 1:
             raise UserError(
-                f"{path}, line {number}: {match[1]} is the name of {len(found)} PrivateTest rows of "
+                f"{path}, line {number}: {match[1]} is the name of {len(named_rows)} PrivateTest rows of "
                 f"{votes.path.name}, expected one"
             )
-        rows.add(found[0])
+        rows.add(named_rows[0])
     return np.array(sorted(rows), int)
 
 
 def _test_rows(votes: Votes) -> dict[str, list[int]]:
-    """Name without its ending -> the PrivateTest rows that bear it."""
+    """Name without extension -> the PrivateTest rows that have it."""
     rows = collections.defaultdict(list)
     for row in np.flatnonzero((votes.usages == "PrivateTest") & (votes.names != "")).tolist():
         rows[str(votes.names[row]).rpartition(".")[0]].append(row)

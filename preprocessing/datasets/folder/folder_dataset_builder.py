@@ -1,4 +1,4 @@
-"""Your own images in folders that are named after emotions, in folders of splits or without."""
+"""Your own images in folders named after emotions, with or without folders of splits."""
 
 import tensorflow_datasets as tfds
 
@@ -7,11 +7,11 @@ from edram_fer.preprocessing.datasets.folder import annotations
 
 
 class Builder(annotated.Builder):
-    """folder as a TFDS data set; examples as `annotated.Builder` tells."""
+    """Folders of emotions as a TFDS data set; see `annotated.Builder` for its features."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First release."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
-    Name as source the folder with <split>/<emotion>/<image> or <emotion>/<image>.
+    Pass as source the folder with <split>/<emotion>/<image> or <emotion>/<image>.
     """
     find = staticmethod(annotations.find)

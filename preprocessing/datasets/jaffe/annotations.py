@@ -1,64 +1,68 @@
-"""JAFFE: images in one folder, named `KA.AN1.39.tiff` = subject, emotion and its number, number of the image."""
+"""JAFFE: images in one folder, named `KA.AN1.39.tiff` = subject, emotion with a number, number of the image."""
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from edram_fer.errors import UserError
-from edram_fer.preprocessing import counts, emotions, records, sources, splits
+from edram_fer.preprocessing import counts, emotions, readers, records, splits
 from edram_fer.preprocessing.records import Annotations
 
 NAME = re.compile(r"([A-Z]{2})\.([A-Z]{2})\d+\.\d+", re.IGNORECASE)
 SUBJECTS = 10  # published, as are these 213 images
-DRAWN = {"test": 10, "validation": 23, "seed": 0}  # test: of each emotion
 PUBLISHED = dict(zip(emotions.SEVEN, (30, 31, 31, 30, 32, 29, 30)))
+PUBLISHED_SPLIT = {"test": 10, "validation": 23, "seed": 0}  # test: of each emotion
 
 
-def find(source, split: str = splits.STRICT) -> Annotations:
-    """JAFFE in `source`: its folder or one above it.
+def find(source: Path | str, split: str = splits.STRICT) -> Annotations:
+    """JAFFE in `source`.
 
     Args:
-        split: "strict", where a split is a subject: to leave one out is to choose splits; or "published": train,
-            validation and test of 120, 23 and 70 images, 10 of each emotion in test, as many as Minaee and
-            Abdolrashidi 2019 had, at random with all subjects in each.
+        source: its folder or one above it.
+        split: "strict" for one split per subject, so that leaving one out is a choice of splits; "published" for train,
+            validation and test with 120, 23 and 70 images at random, 10 of each emotion in test, as in Minaee and
+            Abdolrashidi 2019. All subjects are then in all splits.
+
+    Raises:
+        MissingFileError: `source` does not exist.
+        UserError: the data set is not there, or there more than once, or `split` is not valid.
     """
     variant = splits.variant(split)
-    place = sources.find(source, _forms, dataset="JAFFE", expected="images named like KA.AN1.39.tiff")
-    files, notes = sources.only_images(records.image_files(place.root))
-    names = {path.stem: match for path in files if (match := NAME.fullmatch(path.stem))}
-    subjects = {match[1].upper() for match in names.values()}
-    drawn = splits.by_class({name: match[2].upper() for name, match in names.items()}, **DRAWN) if variant else {}
-    notes += (counts.beside("subjects", len(subjects), SUBJECTS),)
-    form = f"{place.form}, {variant} split" if variant else place.form
+    location = readers.locate(source, _recognise, dataset="JAFFE", expected="images named like KA.AN1.39.tiff")
+    files, notes = readers.only_images(records.image_files(location.root))
+    matches = {path.stem: match for path in files if (match := NAME.fullmatch(path.stem))}
+    subjects = {match[1].upper() for match in matches.values()}
+    classes = {name: match[2].upper() for name, match in matches.items()}
+    read = functools.partial(_image, splits.by_class(classes, **PUBLISHED_SPLIT) if variant else {})
     return Annotations(
-        "JAFFE",
-        form,
-        place.root,
-        (),
-        emotions.SEVEN,
-        functools.partial(sources.from_images, place.root, files, functools.partial(_image, drawn)),
-        {"": PUBLISHED},
-        {"": sum(PUBLISHED.values())},
-        sources.PHOTO_DETECTORS,
-        notes,
+        name="JAFFE",
+        layout=f"{location.layout}, {variant} split" if variant else location.layout,
+        root=location.root,
+        classes=emotions.SEVEN,
+        records=functools.partial(readers.from_images, location.root, files, read),
+        published={"": PUBLISHED},
+        published_rows={"": sum(PUBLISHED.values())},
+        detectors=readers.PHOTO_DETECTORS,
+        notes=(*notes, counts.published_line("subjects", len(subjects), SUBJECTS)),
         variant=variant,
     )
 
 
-def _forms(folder: Path) -> Iterator[sources.Place]:
-    if any(NAME.fullmatch(path.stem) for path in folder.iterdir() if path.suffix.casefold() in sources.EXTENSIONS):
-        yield sources.Place("one folder", folder)
+def _recognise(folder: Path) -> Iterator[readers.Location]:
+    if any(NAME.fullmatch(path.stem) for path in folder.iterdir() if path.suffix.casefold() in readers.EXTENSIONS):
+        yield readers.Location("one folder", folder)
 
 
-def _image(drawn: dict[str, str], path: PurePosixPath) -> dict:
+def _image(published_split: Mapping[str, str], path: PurePosixPath) -> dict[str, Any]:
     match = NAME.fullmatch(path.stem)
     if not match:
         raise UserError("expected a name like KA.AN1.39.tiff")
     subject = match[1].upper()
     return {
         "id": path.stem,
-        "split": drawn.get(path.stem, subject),
+        "split": published_split.get(path.stem, subject),
         "emotion": emotions.from_code("JAFFE", match[2]),
         "subject": subject,
     }

@@ -7,12 +7,12 @@ from edram_fer.preprocessing.datasets.jaffe import annotations
 
 
 class Builder(annotated.Builder):
-    """JAFFE as a TFDS data set; examples as `annotated.Builder` tells."""
+    """JAFFE as a TFDS data set; see `annotated.Builder` for its features."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First release."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
-    JAFFE is given to researchers on request: https://zenodo.org/records/3451524. Name as source the folder with
+    JAFFE is available to researchers on request: https://zenodo.org/records/3451524. Pass as source the folder with
     its images.
     """
     find = staticmethod(annotations.find)

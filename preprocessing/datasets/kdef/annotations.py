@@ -1,15 +1,16 @@
 """KDEF: images named `AF01ANS.JPG` = session (A, B), sex and number of the subject, emotion, angle of the camera.
 
-They lie in a folder per subject and session (`AF01`), or all in one.
+They are in one folder per subject and session (`AF01`), or all in one folder.
 """
 
 import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from edram_fer.errors import UserError
-from edram_fer.preprocessing import counts, emotions, records, sources, splits
+from edram_fer.preprocessing import counts, emotions, readers, records, splits
 from edram_fer.preprocessing.records import Annotations
 
 ANGLES = {"FL": "full left", "HL": "half left", "S": "straight", "HR": "half right", "FR": "full right"}
@@ -18,56 +19,61 @@ FOLDER = re.compile(r"[AB][FM]\d\d", re.IGNORECASE)
 IMAGES, SUBJECTS = 4900, 70  # published: each subject with 7 emotions, from 5 angles, in 2 sessions
 
 
-def find(source, angles: Sequence[str] = ("S",), folds: int = 10) -> Annotations:
-    """KDEF in `source`: the folder of its subjects or of all its images, or one above it.
+def find(source: Path | str, angles: Sequence[str] | str = ("S",), folds: int = 10) -> Annotations:
+    """KDEF in `source`.
 
     Splits are "fold_0", "fold_1", ... with disjoint subjects; a subject is the same person in both sessions.
 
     Args:
-        angles: those taken, of "FL", "HL", "S", "HR", "FR" (full left to full right); as one text "FL,S".
+        source: the folder of its subjects or of all its images, or one above it.
+        angles: which of "FL", "HL", "S", "HR", "FR" (full left to full right) to use, also as a text "FL,S".
         folds: number of splits.
+
+    Raises:
+        MissingFileError: `source` does not exist.
+        UserError: the data set is not there, or there more than once, or an option is not valid.
     """
     angles = tuple(angle.strip().upper() for angle in (angles.split(",") if isinstance(angles, str) else angles))
     if not angles or not set(angles) <= set(ANGLES):
         raise UserError(f"angles: expected some of {', '.join(ANGLES)}, got {angles!r}")
-    place = sources.find(source, _forms, dataset="KDEF", expected="images named like AF01ANS.JPG")
-    files, notes = sources.only_images(records.image_files(place.root))
-    named = {path: match for path in files if (match := NAME.fullmatch(path.stem))}
+    location = readers.locate(source, _recognise, dataset="KDEF", expected="images named like AF01ANS.JPG")
+    files, notes = readers.only_images(records.image_files(location.root))
+    matches = {path: match for path in files if (match := NAME.fullmatch(path.stem))}
+    subjects = {match[1].upper() for match in matches.values()}
     notes += (
-        counts.beside("images of all angles", len(files), IMAGES),
-        counts.beside("subjects", len({match[1].upper() for match in named.values()}), SUBJECTS),
+        counts.published_line("images of all angles", len(files), IMAGES),
+        counts.published_line("subjects", len(subjects), SUBJECTS),
     )
-    others = [path for path, match in named.items() if match[3].upper() not in angles]
-    if others:
-        notes += (f"images of other angles than {', '.join(angles)}, left out: {len(others):,}",)
-    read = functools.partial(_image, splits.folds((match[1].upper() for match in named.values()), folds))
-    taken = sorted(set(files) - set(others))
+    other_angles = [path for path, match in matches.items() if match[3].upper() not in angles]
+    if other_angles:
+        notes += (f"images of other angles than {', '.join(angles)}, left out: {len(other_angles):,}",)
+    used = sorted(set(files) - set(other_angles))
+    read = functools.partial(_image, splits.folds(subjects, folds))
     return Annotations(
-        "KDEF",
-        f"angles {', '.join(angles)}",
-        place.root,
-        (),
-        emotions.SEVEN,
-        functools.partial(sources.from_images, place.root, taken, read),
-        detectors=sources.PHOTO_DETECTORS,
+        name="KDEF",
+        layout=f"angles {', '.join(angles)}",
+        root=location.root,
+        classes=emotions.SEVEN,
+        records=functools.partial(readers.from_images, location.root, used, read),
+        detectors=readers.PHOTO_DETECTORS,
         notes=notes,
     )
 
 
-def _forms(folder: Path) -> Iterator[sources.Place]:
-    folders = [folder, *(below for below in sources.subfolders(folder) if FOLDER.fullmatch(below.name))]
+def _recognise(folder: Path) -> Iterator[readers.Location]:
+    folders = [folder, *(below for below in readers.subfolders(folder) if FOLDER.fullmatch(below.name))]
     if any(NAME.fullmatch(path.stem) for below in folders for path in below.iterdir()):
-        yield sources.Place("images", folder)
+        yield readers.Location("images", folder)
 
 
-def _image(fold: dict[str, str], path: PurePosixPath) -> dict:
+def _image(folds: Mapping[str, str], path: PurePosixPath) -> dict[str, Any]:
     match = NAME.fullmatch(path.stem)
     if not match:
         raise UserError("expected a name like AF01ANS.JPG")
     subject = match[1].upper()
     return {
         "id": path.stem.upper(),
-        "split": fold[subject],
+        "split": folds[subject],
         "emotion": emotions.from_code("KDEF", match[2]),
         "subject": subject,
     }

@@ -1,4 +1,4 @@
-"""KDEF, seventy actors with seven expressions, in folds of subjects."""
+"""KDEF, 70 people with seven posed expressions, in folds of subjects."""
 
 import tensorflow_datasets as tfds
 
@@ -7,11 +7,11 @@ from edram_fer.preprocessing.datasets.kdef import annotations
 
 
 class Builder(annotated.Builder):
-    """KDEF as a TFDS data set; examples as `annotated.Builder` tells."""
+    """KDEF as a TFDS data set; see `annotated.Builder` for its features."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First release."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
-    KDEF is given to researchers on request: https://www.kdef.se. Name as source the folder with its images.
+    KDEF is available to researchers on request: https://www.kdef.se. Pass as source the folder with its images.
     """
     find = staticmethod(annotations.find)

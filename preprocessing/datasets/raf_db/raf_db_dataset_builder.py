@@ -7,12 +7,12 @@ from edram_fer.preprocessing.datasets.raf_db import annotations
 
 
 class Builder(annotated.Builder):
-    """RAF-DB as a TFDS data set; examples as `annotated.Builder` tells."""
+    """RAF-DB as a TFDS data set; see `annotated.Builder` for its features."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First release."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
-    RAF-DB is given to researchers on request: http://www.whdeng.cn/RAF/model1.html. Unpack it and name as source
+    RAF-DB is available to researchers on request: http://www.whdeng.cn/RAF/model1.html. Unpack it and pass as source
     the folder with EmoLabel and Image, or the one with train and test.
     """
     find = staticmethod(annotations.find)

@@ -3,48 +3,56 @@
 import functools
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from edram_fer.errors import UserError
-from edram_fer.preprocessing import emotions, records, sources
+from edram_fer.preprocessing import emotions, readers, records
 from edram_fer.preprocessing.records import Annotations
 
 SPLITS = {"train": "train", "val": "validation"}
 PUBLISHED = {"train": 958, "validation": 436}  # aligned faces exist of 891 and 431 of them
-_ALIKE = "folders of one's own can look the same; such are prepared as `folder`"
+_SIMILAR = "folders of your own can look the same; prepare those as `folder`"
 
 
-def find(source) -> Annotations:
-    """SFEW in `source`: the folder that holds Train and Val, or one above it."""
-    place = sources.find(source, _forms, dataset="SFEW", expected="folders like Train/Angry and Val/Angry")
-    folders = [folder for name in SPLITS if (folder := sources.child(place.root, name))]
-    files, notes = sources.only_images(path for folder in folders for path in records.image_files(folder))
-    rows = functools.partial(sources.from_images, place.root, files, _image)
-    test = sources.child(place.root, "Test")
+def find(source: Path | str) -> Annotations:
+    """SFEW in `source`.
+
+    Args:
+        source: the folder that holds Train and Val, or one above it.
+
+    Raises:
+        MissingFileError: `source` does not exist.
+        UserError: the data set is not there, or there more than once.
+    """
+    location = readers.locate(source, _recognise, dataset="SFEW", expected="folders like Train/Angry and Val/Angry")
+    folders = [folder for name in SPLITS if (folder := readers.find_child(location.root, name))]
+    files, notes = readers.only_images(path for folder in folders for path in records.image_files(folder))
+    test = readers.find_child(location.root, "Test")
     if test:
-        unlabelled, _ = sources.only_images(records.image_files(test))
+        unlabelled, _ = readers.only_images(records.image_files(test))
         notes += (f"images of Test, left out because their labels are not public: {len(unlabelled):,}",)
     return Annotations(
-        "SFEW",
-        place.form,
-        place.root,
-        (),
-        emotions.SEVEN,
-        rows,
+        name="SFEW",
+        layout=location.layout,
+        root=location.root,
+        classes=emotions.SEVEN,
+        records=functools.partial(readers.from_images, location.root, files, _image),
         published_rows=PUBLISHED,
-        detectors=sources.PHOTO_DETECTORS,
-        notes=(*notes, _ALIKE),
+        detectors=readers.PHOTO_DETECTORS,
+        notes=(*notes, _SIMILAR),
     )
 
 
-def _forms(folder: Path) -> Iterator[sources.Place]:
-    splits = [split for name in SPLITS if (split := sources.child(folder, name))]
-    named = {below.name for split in splits for below in sources.subfolders(split) if sources.is_emotion(below.name)}
-    if named and named <= set(emotions.codes("SFEW")):  # "Happy", neither "happy" nor "Joy"
-        yield sources.Place("a folder per split and emotion", folder)
+def _recognise(folder: Path) -> Iterator[readers.Location]:
+    splits = [split for name in SPLITS if (split := readers.find_child(folder, name))]
+    names = {below.name for split in splits for below in readers.subfolders(split)}
+    emotion_names = {name for name in names if readers.is_emotion_folder(name)}
+    if emotion_names and emotion_names <= set(emotions.codes("SFEW")):  # "Happy", not "happy" or "Joy"
+        yield readers.Location("a folder per split and emotion", folder)
 
 
-def _image(path: PurePosixPath) -> dict:
+def _image(path: PurePosixPath) -> dict[str, Any]:
     if len(path.parts) != 3:
-        raise UserError("expected a place like Train/Angry/name.png")
+        raise UserError("expected a path like Train/Angry/name.png")
     split, emotion, _ = path.parts
     return {"id": path.as_posix(), "split": SPLITS[split.casefold()], "emotion": emotions.from_code("SFEW", emotion)}

@@ -1,0 +1,52 @@
+"""A folder that one process at a time works in, on Linux, macOS and Windows."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import filelock
+
+from edram_fer.errors import FolderInUseError
+
+LOCK = "lock"
+
+
+@contextlib.contextmanager
+def exclusive_lock(folder: Path, activity: str = "preparing") -> Iterator[None]:
+    """Reserve a folder for this process, without waiting; the folder is made if it does not exist.
+
+    The operating system holds the lock on `folder`/lock, so it ends with the process, however the process ends.
+
+    Args:
+        folder: the folder to reserve.
+        activity: what happens in it, for the message.
+
+    Raises:
+        FolderInUseError: another process has reserved the folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise FolderInUseError(f"another process is {activity} in {folder}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def remove_locked(folder: Path) -> None:
+    """Remove a folder while this process holds its lock.
+
+    On Windows the empty lock file stays until the next run, because an open file cannot be removed there.
+    """
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
+    with contextlib.suppress(PermissionError):
+        (folder / LOCK).unlink(missing_ok=True)
+        folder.rmdir()

@@ -1,0 +1,198 @@
+"""What the readers of data sets share: locating a data set on disk, and turning image files or lines into rows.
+
+`locate` looks for a data set in a file or folder. `from_images` and `from_lines` make one row per image file or line;
+whatever cannot be used becomes a row with a status.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from edram_fer.errors import MissingFileError, UserError
+from edram_fer.preprocessing import emotions
+from edram_fer.preprocessing.records import OK, FaceRecord, no_label
+
+PHOTO_DETECTORS = ("yunet", "dlib")  # the detectors for images that show more than a face
+EXTENSIONS = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+IGNORED_FILES = {"desktop.ini", "thumbs.db"}  # written by Windows into folders of images
+LEVELS = 2  # how many levels below the source a data set may be
+
+
+class Location(NamedTuple):
+    """A data set on disk: its layout, the folder that image paths are relative to, and its annotation files."""
+
+    layout: str
+    root: Path
+    files: tuple[Path, ...] = ()
+
+
+def locate(
+    source: Path | str, recognise: Callable[[Path], Iterable[Location]], *, dataset: str, expected: str
+) -> Location:
+    """The only location of a data set in `source`.
+
+    Args:
+        source: a folder that contains the data set up to two levels down, or one of its annotation files.
+        recognise: returns the locations directly in a folder.
+        dataset: name of the data set, for messages.
+        expected: what was looked for, for messages.
+
+    Raises:
+        MissingFileError: `source` does not exist.
+        UserError: the data set is not there, or there more than once.
+    """
+    source = Path(source).expanduser().absolute()
+    if source.is_dir():
+        locations = list(_search(source, recognise, LEVELS))
+    elif source.exists():
+        above = source.parents[:LEVELS]
+        locations = [location for folder in above for location in recognise(folder) if source in location.files]
+    else:
+        raise MissingFileError(f"{dataset} source {source} does not exist")
+    if len(locations) == 1:
+        return locations[0]
+    if locations:
+        raise UserError(
+            f"{source} holds {dataset} more than once; name the file or folder to use:"
+            + "".join(f"\n  {_first_path(location)} ({location.layout})" for location in locations)
+        )
+    folder = source if source.is_dir() else source.parent
+    content = abbreviated(sorted(entry.name for entry in folder.iterdir())) or "nothing"
+    raise UserError(
+        f"no {dataset} in {source}. Looked for {expected}, up to {LEVELS} levels down (archives must "
+        f"be unpacked). There was: {content}"
+    )
+
+
+def _search(folder: Path, recognise: Callable[[Path], Iterable[Location]], levels: int) -> Iterator[Location]:
+    locations = list(recognise(folder))
+    yield from locations
+    if not locations and levels:
+        for subfolder in subfolders(folder):
+            yield from _search(subfolder, recognise, levels - 1)
+
+
+def _first_path(location: Location) -> Path:
+    return location.files[0] if location.files else location.root
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """The folders directly in a folder, without hidden ones and those that macOS adds to archives."""
+    return sorted(
+        entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith((".", "__MACOSX"))
+    )
+
+
+def find_child(folder: Path, *names: str) -> Path | None:
+    """The file or folder `folder`/name/name/..., whatever the case of its names; None if there is none."""
+    for name in names:
+        if not folder.is_dir():
+            return None
+        matches = [entry for entry in folder.iterdir() if entry.name.casefold() == name.casefold()]
+        if not matches:
+            return None
+        folder = folder / name if folder / name in matches else min(matches)
+    return folder
+
+
+def only_images(paths: Iterable[Path]) -> tuple[list[Path], tuple[str, ...]]:
+    """The paths with the extension of an image, and a note on the others.
+
+    A link to a folder counts as an image, whatever its name. It becomes a row that cannot be read: otherwise a link
+    could hide a thousand images unnoticed.
+    """
+    paths = [path for path in paths if path.name.casefold() not in IGNORED_FILES]
+    images = [path for path in paths if path.suffix.casefold() in EXTENSIONS or (path.is_symlink() and path.is_dir())]
+    others = [path.name for path in sorted(set(paths).difference(images))]
+    notes = (f"left out, no images by their names: {len(others):,} ({abbreviated(others)})",) if others else ()
+    return images, notes
+
+
+def from_images(
+    root: Path, files: Iterable[Path], read: Callable[[PurePosixPath], dict[str, Any]]
+) -> Iterator[FaceRecord]:
+    """One row per image file.
+
+    Args:
+        root: the folder that the paths of the rows are relative to.
+        files: the image files.
+        read: returns the fields of a row from the path of its image below `root`; a UserError becomes its status.
+    """
+    names = (path.relative_to(root).as_posix() for path in files)
+    return _unique(_row(name, read, PurePosixPath(name), image=name) for name in names)
+
+
+def from_lines(
+    path: Path, read: Callable[[int, str], dict[str, Any]], *, header: bool = False
+) -> Iterator[FaceRecord]:
+    """One row for each of the `lines` of a file.
+
+    Args:
+        path: the file.
+        read: returns the fields of a row from its number and its line; a UserError becomes its status.
+        header: whether the first line is a header.
+    """
+    return _unique(_row(f"{path.name}:{number}", read, number, line) for number, line in lines(path, header=header))
+
+
+def lines(path: Path, *, header: bool = False) -> Iterator[tuple[int, str]]:
+    """The lines of a file that are not blank, with their numbers from 1; a `header` is not counted."""
+    # Undecodable bytes become a character that no name and no number contains, so only their line is faulty.
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
+        if header:
+            next(file, "")
+        yield from ((number, line) for number, line in enumerate(file, 1) if line.strip())
+
+
+def _row(row: str, read: Callable[..., dict[str, Any]], *arguments: Any, image: str = "") -> FaceRecord:
+    try:
+        fields = read(*arguments)
+    except UserError as error:
+        return FaceRecord(id=row, row=row, image=image, split="", status=str(error))
+    return FaceRecord(row=row, **{"image": image, **fields})
+
+
+def _unique(rows: Iterable[FaceRecord]) -> Iterator[FaceRecord]:
+    """The rows; a row that repeats an earlier id of its split gets another id and a status."""
+    first_rows = {}
+    for record in rows:
+        first_row = first_rows.setdefault((record.split, record.id), record.row)
+        if first_row != record.row:
+            status = f"its id {record.id} is also that of {first_row}" if record.status == OK else record.status
+            record = dataclasses.replace(record, id=f"{record.id} ({record.row})", status=status)
+        yield record
+
+
+def emotion_from_folder(name: str) -> str:
+    """The emotion that a folder is named after, in any common spelling.
+
+    Raises:
+        UserError: the name is not that of an emotion.
+
+    Example:
+        >>> emotion_from_folder("Happiness")
+        'happy'
+    """
+    emotion = emotions.canonical(name)
+    if not emotions.is_emotion(emotion):
+        raise UserError(no_label(emotion))
+    return emotion
+
+
+def is_emotion_folder(name: str) -> bool:
+    """Whether a folder is named after an emotion, in any common spelling."""
+    try:
+        return bool(emotion_from_folder(name))
+    except UserError:
+        return False
+
+
+def abbreviated(names: Sequence[str], most: int = 20) -> str:
+    """The first names of a list, for a message.
+
+    Example:
+        >>> abbreviated(["a", "b", "c"], most=2)
+        'a, b, ...'
+    """
+    return ", ".join([*names[:most], "..."] if len(names) > most else names)
