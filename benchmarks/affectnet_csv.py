@@ -101,7 +101,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write(folder, rows)
-        timed("find", lambda: annotations.find(folder).form, rows)
+        timed("find", lambda: annotations.find(folder).layout, rows)
         found = annotations.find(folder)
         read(found, rows)
         if sys.argv[2:] != ["records"]:

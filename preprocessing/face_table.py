@@ -204,7 +204,7 @@ def summary(found: Annotations, table: FaceTable) -> list[str]:
                 + (", test_clean is without them" if split == "test" and table.clean else "")
             )
     lines += _check(table)
-    return [*lines, *counts.compared(found, table.annotated), *found.notes]
+    return [*lines, *counts.compare_with_published(found, table.annotated), *found.notes]
 
 
 def _check(table: FaceTable) -> Iterator[str]:
@@ -273,7 +273,7 @@ def some_faces(table: FaceTable) -> dict[str, list[np.ndarray]]:
 
 def some_failures(table: FaceTable, found: Annotations) -> dict[str, list[np.ndarray]]:
     """Some images of each of the most frequent reasons why rows have no face, for a contact sheet."""
-    frequent = dict(itertools.islice(counts.kinds(table.statuses).items(), 12))
+    frequent = dict(itertools.islice(counts.status_groups(table.statuses).items(), 12))
     reasons = {status: why for why, kind in frequent.items() for status in kind}
     chosen = _drawn_lots(table, lambda row: reasons.get(row["status"]))
     return {

@@ -40,13 +40,14 @@ def exclusive_lock(folder: Path, activity: str = "preparing") -> Iterator[None]:
 def remove_locked(folder: Path) -> None:
     """Remove a folder while this process holds its lock.
 
-    On Windows the empty lock file stays until the next run, because an open file cannot be removed there.
+    The folder stays if another process starts in it at this moment. On Windows it stays with the empty lock file, since
+    an open file cannot be removed there.
     """
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         elif path.name != LOCK:
             path.unlink()
-    with contextlib.suppress(PermissionError):
-        (folder / LOCK).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        (folder / LOCK).unlink()
         folder.rmdir()

@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 from edram_fer import attention, files
 from edram_fer.errors import MissingFileError, UserError
 from edram_fer.evaluation import inference
-from edram_fer.preprocessing import faces, photos, sources
+from edram_fer.preprocessing import faces, photos, readers
 from edram_fer.preprocessing.records import OK, FaceRecord
 from edram_fer.run import checkpoints, environment, layout
 
@@ -83,9 +83,9 @@ def _photos(paths):
         if not path.exists():
             raise MissingFileError(f"{path} is missing; expected a photo or a folder of photos")
         inside = sorted(path.rglob("*.*")) if path.is_dir() else []
-        inside = [each for each in sources.only_images(inside)[0] if each.is_file() and not each.name.startswith(".")]
+        inside = [each for each in readers.only_images(inside)[0] if each.is_file() and not each.name.startswith(".")]
         if path.is_dir() and not inside:
-            raise MissingFileError(f"{path} holds no image ({', '.join(sorted(sources.EXTENSIONS))})")
+            raise MissingFileError(f"{path} holds no image ({', '.join(sorted(readers.EXTENSIONS))})")
         found += inside or [path]
     return list(dict.fromkeys(found))
 

@@ -11,7 +11,7 @@ import numpy as np
 from edram_fer import data, files, models
 from edram_fer.data.batches import Batches
 from edram_fer.errors import ExistingRunError, UserError
-from edram_fer.preprocessing.datasets.writing import exclusive_lock
+from edram_fer.preprocessing.folder_lock import exclusive_lock
 from edram_fer.run import checkpoints, environment, layout
 from edram_fer.training import callbacks, losses, optimizer
 from edram_fer.training.averaging import MovingAverage

@@ -37,17 +37,17 @@ def test_sources(tmp_path):
     with pytest.raises(ValueError, match="annotations holds no annotations"):
         annotations.find(tmp_path)
     write_npy(tmp_path / "train_set", 1)
-    with pytest.raises(ValueError, match="no automatically_annotated.csv in .*only the form of 2017"):
+    with pytest.raises(ValueError, match="no automatically_annotated.csv in .*only the layout of 2017"):
         annotations.find(tmp_path, automatic=True)
     write_npy(tmp_path / "copy" / "train_set", 1)
     with pytest.raises(ValueError, match="train split is there more than once"):
         annotations.find(tmp_path)
     assert annotations.find(tmp_path / "copy").root == tmp_path / "copy"
     write_json(tmp_path / "copy" / "validation_set", 1, content())
-    with pytest.raises(ValueError, match="one of .*train_set.* is of the form of 2021, another of AffectNet"):
+    with pytest.raises(ValueError, match="one of .*train_set.* has the layout of 2021, another that of AffectNet"):
         annotations.find(tmp_path / "copy")
     write_lists(tmp_path / "copy", [line()])
-    with pytest.raises(ValueError, match="more than one form"):
+    with pytest.raises(ValueError, match="more than one layout"):
         annotations.find(tmp_path / "copy")
 
 

@@ -14,7 +14,7 @@ from edram_fer.preprocessing.records import OK, UNKNOWN_AFFECT, fingerprint
 def test_lists_of_2017(tmp_path):
     training = [line(f"{number}/x{number}.JPG", code=str(code)) for number, code in enumerate(CODES.values())]
     found = annotations.find(write_lists(tmp_path, training, [line("9/v.png", code="6", affect="-2,-2")]))
-    assert found.form == annotations.CSV and found.root == tmp_path and found.detectors == ("annotation",)
+    assert found.layout == annotations.CSV and found.root == tmp_path and found.detectors == ("annotation",)
     assert [path.name for path in found.files] == ["training.csv", "validation.csv"] and found.classes == EIGHT
     records = list(found.records())
     assert [record.emotion for record in records] == [*CODES, "anger"] and {record.status for record in records} == {OK}
@@ -142,7 +142,7 @@ def test_the_automatic_list_has_to_be_asked_for(tmp_path):
     write_lists(tmp_path, [line()], [line()])
     assert [record.id for record in rows(tmp_path)] == ["1/a.jpg", "1/a.jpg"]
     found = annotations.find(tmp_path, automatic=True)
-    assert found.form == annotations.AUTOMATIC_CSV and not found.published
+    assert found.layout == annotations.AUTOMATIC_CSV and not found.published
     assert [(record.split, record.image) for record in found.records()] == [
         ("train", "Automatically_Annotated_Images/3/auto.jpg")
     ]

@@ -16,7 +16,7 @@ def test_json_files_of_2024(tmp_path):
     write_json(train, 21, {"Human_Label": 6, "Metadata": {"Valence": -2, "Arousal": -2}})
     write_json(test, 3, content(2.0, landmarks=POINTS.reshape(68, 2).tolist()))
     found = annotations.find(tmp_path)
-    assert found.form == annotations.JSON and found.root == tmp_path / "human_annotated"
+    assert found.layout == annotations.JSON and found.root == tmp_path / "human_annotated"
     assert found.detectors == ("none",) and list(found.published) == ["train", "test"]
     records = list(found.records())
     assert [(record.id, record.emotion) for record in records] == [
@@ -55,7 +55,7 @@ JSON_FAULTS = {
     "empty": ("", "json cannot be read"),
     "cut off": ('{"human-label": 1, "soft', "json cannot be read"),
     "nested": ("[" * 100_000, "json cannot be read"),
-    "a list": ("[1, 2]", "json holds no table of keys"),
+    "a list": ("[1, 2]", "json is not an object with keys"),
 }
 
 

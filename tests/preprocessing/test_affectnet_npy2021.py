@@ -19,7 +19,7 @@ def test_npy_files_of_2021(tmp_path):
     write_npy(train, 9, exp=np.array(["4"]), val=np.bytes_("0.5"), lnd=POINTS.astype(str))
     write_npy(test, 10, exp="2.0", val="-2", aro="0.1")
     found = annotations.find(tmp_path)
-    assert found.form == annotations.NPY and found.root == tmp_path and found.files == ()
+    assert found.layout == annotations.NPY and found.root == tmp_path and found.files == ()
     assert found.detectors == ("none",) and list(found.published) == ["train"]
     records = list(found.records())
     assert {record.status for record in records} == {OK}

@@ -1,13 +1,13 @@
 """Annotated photos to a prepared data set: one command, stopped and resumed, and what is said about the rows."""
 
 import errno
-import fcntl
 import os
 import subprocess
 import sys
 import time
 
 import cv2
+import filelock
 import numpy as np
 import pyarrow.parquet
 import pytest
@@ -100,7 +100,7 @@ def test_sorted_on_disk_it_is_the_same_and_little_of_it_in_memory_at_once(source
 
     held, read = [], shuffle._Bucket.read_values
     monkeypatch.setattr(shuffle._Bucket, "read_values", lambda bucket: held.append(len(bucket)) or read(bucket))
-    monkeypatch.setattr(writing, "MEMORY", 0)
+    monkeypatch.setattr(writing, "SORT_BUFFER", 0)
     datasets.prepare("folder", source, tmp_path, size=20, validation=0.2, workers=1, report=quiet)
     assert sum(held) > 190 and max(held) <= 8  # of about 200 faces
     assert files_of(tmp_path / "folder") == files_of(prepared[0] / "folder")
@@ -117,7 +117,7 @@ def test_killed_while_it_writes_and_started_again_gives_the_same_bytes(source, p
     process.wait()
     assert work.is_dir() and not (tmp_path / "folder").exists()
     done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0 and "resuming what lies in" in done.stdout
+    assert done.returncode == 0 and "resuming the preparation in" in done.stdout
     assert files_of(tmp_path / "folder") == files_of(prepared[0] / "folder")
 
 
@@ -190,7 +190,7 @@ def test_other_settings_begin_anew(source, prepared, tmp_path):
     (work / "chunks" / "000000.parquet").write_bytes(b"of another run")
     (work / "fingerprint").write_text("other")
     datasets.prepare("folder", source, tmp_path, size=20, clahe=0.0, workers=1, report=said.append)
-    assert any(line.endswith("begun anew") for line in said)
+    assert any(line.endswith("starting from the beginning") for line in said)
     names = [datasets.fingerprint(datasets.builder("folder", place)) for place in (tmp_path, prepared[0])]
     assert names[0] != names[1]
 
@@ -202,7 +202,7 @@ def test_a_finished_data_set_of_other_settings_is_replaced_by_force_alone(tmp_pa
         cv2.imwrite(str(path), np.random.default_rng(number).integers(0, 255, (24, 24, 3), np.uint8))
     options = {"size": 20, "validation": 0.0, "workers": 1, "report": quiet}
     first = datasets.fingerprint(datasets.prepare("folder", tmp_path / "source", tmp_path, **options))
-    with pytest.raises(ValueError, match="holds folder of other annotations or settings; --force replaces it"):
+    with pytest.raises(ValueError, match="holds folder with other annotations or settings; --force replaces it"):
         datasets.prepare("folder", tmp_path / "source", tmp_path, clahe=0.0, **options)
     assert datasets.fingerprint(datasets.builder("folder", tmp_path)) == first
     left = tmp_path / "unfinished.folder.grey20"  # of a process that was killed in its last moment
@@ -235,8 +235,7 @@ def test_links_to_folders_and_to_themselves_are_rows(tmp_path):
 def test_two_at_once_in_one_place(source, tmp_path):
     work = tmp_path / "unfinished.folder.grey20"
     work.mkdir()
-    with open(work / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with filelock.FileLock(work / "lock"):
         with pytest.raises(OSError, match=f"another process is preparing in {work}"):
             datasets.prepare("folder", source, tmp_path, size=20, workers=1, report=quiet)
 
@@ -259,12 +258,12 @@ def test_bad_options(source, tmp_path, options, message):
 def test_what_is_not_prepared_or_ambiguous(source, prepared, tmp_path):
     with pytest.raises(FileNotFoundError, match="data set raf_db is not prepared in"):
         datasets.builder("raf_db", tmp_path)
-    with pytest.raises(ValueError, match="data set raf_db needs a source. RAF-DB is given to researchers"):
+    with pytest.raises(ValueError, match="data set raf_db needs a source. RAF-DB is available to researchers"):
         datasets.prepare("raf_db", None, tmp_path)
-    with pytest.raises(ValueError, match="fer2013 is not made from annotated photos; no use for size"):
+    with pytest.raises(ValueError, match="fer2013 is not made from annotated photos and has no option size"):
         datasets.prepare("fer2013", source, tmp_path, size=10)
     for size in (20, 24):
         (tmp_path / "folder" / f"grey{size}" / "1.0.0").mkdir(parents=True)
         (tmp_path / "folder" / f"grey{size}" / "1.0.0" / "dataset_info.json").touch()
-    with pytest.raises(ValueError, match="several forms, name one: folder/grey20, folder/grey24"):
+    with pytest.raises(ValueError, match="several configurations, name one: folder/grey20, folder/grey24"):
         datasets.builder("folder", tmp_path)

@@ -142,9 +142,9 @@ def test_raf_db_folders_with_csv(tmp_path):
     statuses = bad(found)
     assert statuses["train/1/train_00002_aligned.jpg"] == "in the folder 1, but the csv says 6"
     assert "unknown emotion code '8'" in statuses["train/8/train_00003_aligned.jpg"]
-    assert "expected a place" in statuses["train/1/test_0002_aligned.jpg"]
+    assert "expected a path" in statuses["train/1/test_0002_aligned.jpg"]
     assert len(statuses) == 3
-    assert "images that the csv names and that are not there: 1 (train_00009_aligned.jpg)" in found.notes
+    assert "images named in the csv that do not exist: 1 (train_00009_aligned.jpg)" in found.notes
     assert "left out, no images by their names: 1 (notes.txt)" in found.notes
     with pytest.raises(ValueError, match="aligned images only"):
         raf_db.find(tmp_path, images="original")
@@ -212,7 +212,7 @@ def test_ck_plus_faults_of_labels_and_names(tmp_path):
     found = ck_plus.find(tmp_path)
     statuses = bad(found)
     for name in ("copy.png", "S099_001_00000001.png"):
-        assert "expected a place" in statuses[f"cohn-kanade-images/S005/001/{name}"]
+        assert "expected a path" in statuses[f"cohn-kanade-images/S005/001/{name}"]
     assert "unknown emotion code" in statuses["cohn-kanade-images/S010/002/S010_002_00000005.png"]
     assert "labels without images: 1 (S099/001)" in found.notes
 
@@ -239,7 +239,7 @@ def test_ck_plus_48(tmp_path):
     assert "is also that of anger" in statuses["contempt/S010_004_00000017.png"]
     assert statuses["uncertain/S010_004_00000019.png"] == "label uncertain"
     assert "unknown emotion 'bored'" in statuses["bored/S010_004_00000018.png"]
-    assert "expected a place" in statuses["happiness/face.png"]
+    assert "expected a path" in statuses["happiness/face.png"]
     assert found.detectors == ("none",) and "WARNING: all rows: 7, published 981" in told(found)
 
 
@@ -276,7 +276,7 @@ def test_ck_plus_csv_has_codes_of_its_own_and_pixels(tmp_path):
     statuses = bad(found)
     assert statuses["ckextended.csv:4"] == "3 pixels instead of 2304"
     assert "unknown emotion code '8'" in statuses["ckextended.csv:5"] and "Holiday" in statuses["ckextended.csv:6"]
-    assert any("subjects are unknown" in note for note in found.notes)
+    assert any("does not name subjects" in note for note in found.notes)
     assert any("contempt 1 (18)" in line for line in told(found)) and found.published_rows == {"": 920}
     face = good(found)["2"].pixels
     assert face.dtype == np.uint8 and face.shape == (48, 48)

@@ -81,7 +81,7 @@ def test_ferg_strict_split_is_the_character(tmp_path):
     statuses = bad(found)
     assert "unknown emotion code 'bored'" in statuses["ray/ray_bored/ray_bored_1.png"]
     for name in ("ray/ray_joy/aia_joy_3.png", "bob/bob_joy/bob_joy_1.png", "cover.png"):
-        assert "expected a place" in statuses[name]
+        assert "expected a path" in statuses[name]
     assert found.classes == SEVEN and "WARNING: all rows: 6, published 55,767" in told(found)
 
 
@@ -106,7 +106,7 @@ def test_ferg_published_split_has_a_thousand_of_each_emotion_in_test():
         for word in words
         for n in range(1400)
     ]
-    drawn = ferg._drawn(files)
+    drawn = ferg._published_split(files)
     test = collections.Counter(name.split("_")[1] for name, split in drawn.items() if split == "test")
     assert test == dict.fromkeys(words, 1000)
     assert collections.Counter(drawn.values()) == {"test": 3000, "validation": 14_000, "train": len(files) - 17_000}
@@ -166,7 +166,7 @@ def test_sfew(tmp_path, train, val):
     }
     statuses = bad(found)
     assert "unknown emotion code 'Bored'" in statuses[f"{train}/Bored/Film_0002_01.png"]
-    assert "expected a place" in statuses[f"{train}/loose.png"]
+    assert "expected a path" in statuses[f"{train}/loose.png"]
     assert "images of Test, left out because their labels are not public: 2" in found.notes
     assert {"WARNING: train rows: 1, published 958", "WARNING: validation rows: 1, published 436"} <= told(found)
 

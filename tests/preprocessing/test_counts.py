@@ -52,7 +52,7 @@ def test_reasons_alike_and_those_beyond_the_most_frequent_are_summed():
 def test_the_most_frequent_of_reasons_alike_stands_for_them():
     statuses = Counter({records.OK: 9, "chin at row 30": 1, "chin at row -4.5": 2, "valence 'x' is not a number": 1,
                         "valence 'yy' is not a number": 1, "label none": 2})  # fmt: skip
-    assert counts.kinds(statuses) == {
+    assert counts.status_groups(statuses) == {
         "chin at row -4.5": {"chin at row -4.5": 2, "chin at row 30": 1},
         "label none": {"label none": 2},
         "valence 'x' is not a number": {"valence 'x' is not a number": 1, "valence 'yy' is not a number": 1},
@@ -74,12 +74,20 @@ def test_every_form_with_published_counts_is_among_them():
 
 def test_numbers_that_agree_are_told_too(tmp_path):
     published = {"train": dict.fromkeys(SEVEN, 2)}
-    found = records.Annotations("made", "made", tmp_path, (), SEVEN, lambda: iter(()), published, {"": 15, "train": 15})
+    found = records.Annotations(
+        name="made",
+        layout="made",
+        root=tmp_path,
+        classes=SEVEN,
+        records=lambda: iter(()),
+        published=published,
+        published_rows={"": 15, "train": 15},
+    )
     rows = {"train": Counter(dict.fromkeys(SEVEN, 2)) + Counter({None: 1})}
-    assert list(counts.compared(found, rows)) == [
+    assert list(counts.compare_with_published(found, rows)) == [
         "all rows: 15, as published",
         "train rows: 15, as published",
         "labels of train, as published: neutral 2, happy 2, sad 2, surprise 2, fear 2, disgust 2, anger 2",
     ]
     rows["test"] = Counter({"happy": 1})
-    assert list(counts.compared(found, rows))[0] == "WARNING: all rows: 16, published 15"
+    assert list(counts.compare_with_published(found, rows))[0] == "WARNING: all rows: 16, published 15"

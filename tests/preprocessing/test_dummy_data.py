@@ -106,7 +106,7 @@ def labels_of(name, builder, split, data_dir) -> dict[str, str]:
 
 @by_form
 def test_inspect_recognises_the_form(form):
-    expected = contextlib.nullcontext() if form.recognised else pytest.raises(ValueError, match="asked for")
+    expected = contextlib.nullcontext() if form.recognised else pytest.raises(ValueError, match="is read with automatic=True")
     with expected:
         assert any(line.startswith(form.recognised) for line in inspection.inspect(form.folder))
 
@@ -169,7 +169,7 @@ def test_one_seed_for_reader_and_division(tmp_path):
     builder = datasets.prepare(
         "expw", form_of("expw").folder, tmp_path, size=24, seed=seed, workers=1, report=lambda line: None
     )
-    assert builder.info.metadata["division"]["seed"] == seed
+    assert builder.info.metadata["split_settings"]["seed"] == seed
     for split in ("train", "validation", "test"):
         for name in data.arrays("expw", split, data_dir=tmp_path)["id"]:
             assert splits.by_digest(name.split("#")[0], expw.SHARES, seed) == split

@@ -23,7 +23,7 @@ from edram_fer.preprocessing.records import OK, Annotations
 
 
 def annotations(root, records):
-    return Annotations("made", "made", root, (), EMOTIONS, lambda: iter(records))
+    return Annotations(name="made", layout="made", root=root, classes=EMOTIONS, records=lambda: iter(records))
 
 
 def only(found):

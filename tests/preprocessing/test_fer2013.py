@@ -22,7 +22,7 @@ def test_layout_is_recognised_and_every_row_read(tmp_path, layout, depth):
     (inside / "example_submission.csv").write_text("emotion\n")
     LAYOUTS[layout](inside)
     faces = table.read(tmp_path)
-    assert faces.source.layout == layout and not faces.faults
+    assert faces.location.layout == layout and not faces.faults
     expected = [row for row in ROWS if layout != layouts.KAGGLE_CSV or row[0] == "Training"]
     if layout == layouts.NUMBER_FOLDERS:
         expected = [("Training" if usage == "Training" else "Test", *rest) for usage, *rest in expected]
@@ -108,7 +108,7 @@ def test_a_faulty_row_is_named_and_the_rest_read(tmp_path, fault):
     path.write_text("\n".join([*lines[:3], spoil(lines[3]), *lines[4:]]), errors="surrogateescape")
     faces = table.read(path)
     assert len(faces.ids) == len(ROWS) - 1 and "fer2013-00002" not in faces.ids
-    assert [(row.source, row.row) for row in faces.rejected] == [(str(path), "2")]
+    assert [(row.file, row.row) for row in faces.rejected] == [(str(path), "2")]
     assert status in faces.rejected[0].status
     assert any("1 FAULTY ROWS" in line for line in published.report(published.summary(faces)))
 
@@ -141,7 +141,7 @@ def test_a_file_that_breaks_off(tmp_path, cut, status):
         ),
         ("test.csv", "pixels\n1 2 3\n", "no labelled row .1 without a label"),
         ("fer2013.csv", "emotion,pixels,Usage\n0,1 2 3,Training\n", "more than half.*\n.*3 pixels instead of 2304"),
-        ("fer2013.tar.gz", "\x1f\x8b rest", "is no csv in plain text.*archives must be unpacked"),
+        ("fer2013.tar.gz", "\x1f\x8b rest", "is not a csv file in plain text.*archives must be unpacked"),
     ],
 )
 def test_a_file_that_is_none(tmp_path, name, content, message):
@@ -154,17 +154,17 @@ def test_a_file_that_is_none(tmp_path, name, content, message):
 
 def test_source_not_found_or_ambiguous(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
-        layouts.find(tmp_path / "nowhere")
+        layouts.locate(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="There was: nothing"):
-        layouts.find(tmp_path)
+        layouts.locate(tmp_path)
     (tmp_path / "fer2013.tar.gz").write_text("")
     with pytest.raises(ValueError, match="Looked for fer2013.csv, icml_face.*There was: fer2013.tar.gz"):
-        layouts.find(tmp_path)
+        layouts.locate(tmp_path)
     write_csv(tmp_path / "fer2013.csv")
     write_kaggle(tmp_path)
     with pytest.raises(ValueError, match="(?s)more than once.*fer2013.csv.*train.csv"):
-        layouts.find(tmp_path)
-    assert layouts.find(tmp_path / "fer2013.csv").layout == layouts.FER2013_CSV
+        layouts.locate(tmp_path)
+    assert layouts.locate(tmp_path / "fer2013.csv").layout == layouts.FER2013_CSV
 
 
 def test_faulty_images(tmp_path, tmp_path_factory):
@@ -172,9 +172,9 @@ def test_faulty_images(tmp_path, tmp_path_factory):
     whole = cv2.imencode(".png", drawn(3))[1].tobytes()
     large = cv2.imencode(".jpg", np.zeros((64, 60)))[1].tobytes()
     faults = {
-        "train/happy/Training_100.jpg": (b"no image", "not a whole JPEG or PNG"),
-        "train/happy/Training_101.jpg": (b"", "not a whole"),
-        "train/happy/Training_102.jpg": (whole[: len(whole) // 2], "not a whole"),
+        "train/happy/Training_100.jpg": (b"no image", "not a complete JPEG or PNG"),
+        "train/happy/Training_101.jpg": (b"", "not a complete"),
+        "train/happy/Training_102.jpg": (whole[: len(whole) // 2], "not a complete"),
         "train/sad/Training_103.jpg": (large, "60x64 pixels instead of 48x48"),
         "train/sad/PublicTest_104.jpg": (whole, "a PublicTest image in the folder train"),
         "test/sad/Thumbs.db": (b"", "not named"),
@@ -193,9 +193,9 @@ def test_faulty_images(tmp_path, tmp_path_factory):
     faults |= {huge: (b"", "many more pixels than 48x48"), link: (b"", "leads out of the data set")}
     faces = table.read(tmp_path)
     assert len(faces.ids) == len(ROWS)
-    assert {Path(row.source).relative_to(tmp_path).as_posix() for row in faces.rejected} == set(faults)
+    assert {Path(row.file).relative_to(tmp_path).as_posix() for row in faces.rejected} == set(faults)
     for row in faces.rejected:
-        assert faults[Path(row.source).relative_to(tmp_path).as_posix()][1] in row.status
+        assert faults[Path(row.file).relative_to(tmp_path).as_posix()][1] in row.status
     (tmp_path / "train/sad/im7.png").write_bytes(whole)
     with pytest.raises(ValueError, match="not both; found"):
         table.read(tmp_path)

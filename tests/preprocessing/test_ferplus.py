@@ -172,7 +172,7 @@ def test_files_in_another_order_are_refused_or_noticed(tmp_path):
     with pytest.raises(ValueError, match="fer2013new.csv: row 0 is PrivateTest, but Training in .*fer2013.csv"):
         joined.read(source, "majority")
     write_votes(source / "fer2013new.csv", [*VOTES[1:7], VOTES[0], *VOTES[7:]])
-    assert any("joined wrongly" in line for line in joined.report(joined.summary(joined.read(source, "majority"))))
+    assert any("do not seem to belong together" in line for line in joined.report(joined.summary(joined.read(source, "majority"))))
     write_votes(source / "fer2013new.csv", edit=lambda lines: lines[:-1])
     with pytest.raises(ValueError, match="12 rows, expected 13"):
         joined.read(source, "majority")
@@ -180,21 +180,21 @@ def test_files_in_another_order_are_refused_or_noticed(tmp_path):
 
 def test_sources(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
-        joined.find(tmp_path / "nowhere")
+        joined.locate(tmp_path / "nowhere")
     write_kaggle(tmp_path)
     with pytest.raises(ValueError, match="no fer2013.csv or icml_face_data.csv.*row number, which Kaggle's"):
-        joined.find(tmp_path)
+        joined.locate(tmp_path)
     (tmp_path / "a" / "b").mkdir(parents=True)
     write_icml(tmp_path / "icml_face_data.csv")
     with pytest.raises(ValueError, match="no fer2013new.csv"):
-        joined.find(tmp_path)
+        joined.locate(tmp_path)
     write_votes(tmp_path / "a" / "b" / "fer2013new.csv")
-    found = joined.find(tmp_path)
+    found = joined.locate(tmp_path)
     assert found.pixels.files[0].name == "icml_face_data.csv" and not found.lists
     assert joined.read(found, "argmax").emotions.tolist() == joined.read(DUMMY, "argmax").emotions.tolist()
     write_votes(tmp_path / "fer2013new.csv")
     with pytest.raises(ValueError, match="fer2013new.csv more than once"):
-        joined.find(tmp_path)
+        joined.locate(tmp_path)
 
 
 @pytest.fixture

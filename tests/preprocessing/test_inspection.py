@@ -48,7 +48,7 @@ def test_images_that_are_not_there_are_told(tmp_path):
     (lists / "validation.csv").write_text(text + text.splitlines()[1].replace("1/a.jpg", "../a.jpg") + "\n")
     text = "\n".join(inspection.inspect(lists / "training.csv"))
     text += "\n".join(inspection.inspect(root))
-    assert "0 of them usable" in text and "not usable: its image is not there, 2" in text
+    assert "0 of them usable" in text and "not usable: its image does not exist, 2" in text
     assert "not usable: its path leads out of the data set, 1" in text
 
 
@@ -83,7 +83,7 @@ def test_fer2013_is_told_by_its_own_report(tmp_path):
 
 def test_what_is_no_data_set(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing")
-    with pytest.raises(ValueError, match=f"(?s){tmp_path} holds no data set that is known.*affectnet: .*folder: "):
+    with pytest.raises(ValueError, match=f"(?s){tmp_path} holds no known data set.*affectnet: .*folder: "):
         inspection.inspect(tmp_path)
     with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
         inspection.inspect(tmp_path / "nowhere")

@@ -2,11 +2,11 @@
 
 import csv
 import errno
-import fcntl
 import os
 import subprocess
 from pathlib import Path
 
+import filelock
 import numpy as np
 import pytest
 from support.paths import ROOT
@@ -93,7 +93,7 @@ def test_another_source_and_force_prepare_again(tmp_path):
     assert second.info.splits["test_clean"].num_examples == 1
     with open(Path(second.data_dir) / "rejected.csv", newline="") as file:
         rejected = list(csv.DictReader(file))
-    assert [(row["source"], row["row"]) for row in rejected] == [(str(source), "12")]
+    assert [(row["file"], row["row"]) for row in rejected] == [(str(source), "12")]
     assert "unknown emotion code '9'" in rejected[0]["status"]
     before = os.stat(second.data_dir).st_ino
     datasets.prepare("fer2013", source, tmp_path / "data", force=True, report=said.append)
@@ -133,8 +133,7 @@ def test_what_a_killed_run_left_is_no_hindrance(tmp_path):
 def test_two_at_once_in_one_place(tmp_path):
     work = tmp_path / "unfinished.fer2013"
     work.mkdir()
-    with open(work / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with filelock.FileLock(work / "lock"):
         with pytest.raises(OSError, match=f"another process is preparing in {work}"):
             datasets.prepare("fer2013", DUMMY, tmp_path, report=lambda line: None)
 

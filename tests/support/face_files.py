@@ -23,4 +23,4 @@ def make_image(path, seed=0, shape=(60, 80, 3)):
 def many(root, count=1600):
     """Rows that share ten images; every 100th has none."""
     records = (record(f"{i % 10}.png" if i % 100 else "gone.png", id=str(i)) for i in range(count))
-    return Annotations("made", "made", root, (), EMOTIONS, lambda: records)
+    return Annotations(name="made", layout="made", root=root, classes=EMOTIONS, records=lambda: records)

@@ -1,7 +1,6 @@
 """Exact resume: kills, signals, early stopping; and what a run refuses to go on from."""
 
 import dataclasses
-import fcntl
 import json
 import logging
 import os
@@ -12,6 +11,7 @@ import sys
 from functools import partial
 from io import BytesIO
 
+import filelock
 import numpy as np
 import pytest
 from support.paths import ROOT
@@ -169,8 +169,7 @@ def test_resuming_a_finished_run_changes_nothing(toy_run, caplog):
 def test_only_one_process_trains_in_a_folder(unfinished, toy_recipe, tmp_path):
     (tmp_path / "new" / "checkpoints").mkdir(parents=True)
     for folder, begin in ((unfinished, loop.resume), (tmp_path / "new", partial(loop.train, toy_recipe))):
-        with open(folder / "checkpoints" / "lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with filelock.FileLock(folder / "checkpoints" / "lock"):
             with pytest.raises(BlockingIOError, match=f"another process is training in {folder}"):
                 begin(folder, verbose=0)
     loop.resume(unfinished, verbose=0)

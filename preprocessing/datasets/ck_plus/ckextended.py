@@ -10,7 +10,7 @@ from typing import Any
 
 from edram_fer.errors import UserError
 from edram_fer.preprocessing import emotions, readers
-from edram_fer.preprocessing.datasets.fer2013 import layouts, table
+from edram_fer.preprocessing.datasets.fer2013 import layouts
 from edram_fer.preprocessing.records import Annotations
 
 FILE = "ckextended.csv"
@@ -58,5 +58,5 @@ def _row(file_name: str, columns: Sequence[str], number: int, line: str) -> dict
         "image": f"{file_name}#{number}",
         "split": SPLITS[texts["usage"]],
         "emotion": "contempt" if code == "7" else emotions.from_code("FER2013", code),
-        "pixels": table.read_pixels(texts["pixels"]),
+        "pixels": layouts.parse_pixels(texts["pixels"]),
     }
