@@ -55,9 +55,7 @@ def reasons(statuses: Counter[str], most: int = 20) -> list[tuple[str, int]]:
     return pairs[:most] + ([(f"{len(others)} other reasons", sum(rows for _, rows in others))] if others else [])
 
 
-def compare_with_published(
-    annotations: Annotations, counts: Mapping[str, Mapping[str | None, int]]
-) -> Iterator[str]:
+def compare_with_published(annotations: Annotations, counts: Mapping[str, Mapping[str | None, int]]) -> Iterator[str]:
     """Lines that compare a data set with all that is published about its size.
 
     Args:

@@ -123,9 +123,7 @@ def from_images(
     return _unique(_row(name, read, PurePosixPath(name), image=name) for name in names)
 
 
-def from_lines(
-    path: Path, read: Callable[[int, str], dict[str, Any]], *, header: bool = False
-) -> Iterator[FaceRecord]:
+def from_lines(path: Path, read: Callable[[int, str], dict[str, Any]], *, header: bool = False) -> Iterator[FaceRecord]:
     """One row for each of the `lines` of a file.
 
     Args:

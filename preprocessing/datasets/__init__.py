@@ -125,7 +125,9 @@ def prepare(
     existing = _make_builder(name, data_dir)
     if existing.MANUAL_DOWNLOAD_INSTRUCTIONS:
         if source is None:
-            raise UserError(f"data set {name} needs a source. {' '.join(existing.MANUAL_DOWNLOAD_INSTRUCTIONS.split())}")
+            raise UserError(
+                f"data set {name} needs a source. {' '.join(existing.MANUAL_DOWNLOAD_INSTRUCTIONS.split())}"
+            )
         options = {"source": source}
     elif source is not None:
         raise UserError(f"data set {name} is made without original files and takes no source, got {str(source)!r}")

@@ -54,9 +54,7 @@ def inspect(source: Path | str) -> list[str]:
     return lines
 
 
-def _try_readers(
-    source: Path, readers: Mapping[str, Callable[[Path], list[str]]]
-) -> tuple[list[str], dict[str, str]]:
+def _try_readers(source: Path, readers: Mapping[str, Callable[[Path], list[str]]]) -> tuple[list[str], dict[str, str]]:
     """The lines of all readers that recognise the source, and the reasons of the others."""
     lines, reasons = [], {}
     for name, read in readers.items():

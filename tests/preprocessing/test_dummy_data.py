@@ -106,7 +106,9 @@ def labels_of(name, builder, split, data_dir) -> dict[str, str]:
 
 @by_form
 def test_inspect_recognises_the_form(form):
-    expected = contextlib.nullcontext() if form.recognised else pytest.raises(ValueError, match="is read with automatic=True")
+    expected = (
+        contextlib.nullcontext() if form.recognised else pytest.raises(ValueError, match="is read with automatic=True")
+    )
     with expected:
         assert any(line.startswith(form.recognised) for line in inspection.inspect(form.folder))
 

@@ -172,7 +172,10 @@ def test_files_in_another_order_are_refused_or_noticed(tmp_path):
     with pytest.raises(ValueError, match="fer2013new.csv: row 0 is PrivateTest, but Training in .*fer2013.csv"):
         joined.read(source, "majority")
     write_votes(source / "fer2013new.csv", [*VOTES[1:7], VOTES[0], *VOTES[7:]])
-    assert any("do not seem to belong together" in line for line in joined.report(joined.summary(joined.read(source, "majority"))))
+    assert any(
+        "do not seem to belong together" in line
+        for line in joined.report(joined.summary(joined.read(source, "majority")))
+    )
     write_votes(source / "fer2013new.csv", edit=lambda lines: lines[:-1])
     with pytest.raises(ValueError, match="12 rows, expected 13"):
         joined.read(source, "majority")

@@ -62,7 +62,9 @@ def test_tfds_without_its_internals(monkeypatch, owner, name):
     monkeypatch.delattr(owner, name)
     builder = Builder()
     version = importlib.metadata.version("tensorflow-datasets")
-    with pytest.raises(MissingPackageError, match=f"tensorflow-datasets {version} has no .*pip install 'tensorflow-dat"):
+    with pytest.raises(
+        MissingPackageError, match=f"tensorflow-datasets {version} has no .*pip install 'tensorflow-dat"
+    ):
         writing.download_and_prepare(builder)
     assert builder.seen is None
 

@@ -115,13 +115,19 @@ def _by_split(pairs: Iterable[tuple[str, Path]]) -> dict[str, Path]:
 
 def _nothing_found(source: Path, folders: Sequence[Folder], automatic: bool) -> str:
     if automatic:
-        return f"no {', '.join(AUTOMATIC_LISTS)} in {source}, up to {LEVELS} levels down; only the layout of 2017 has it"
+        return (
+            f"no {', '.join(AUTOMATIC_LISTS)} in {source}, up to {LEVELS} levels down; only the layout of 2017 has it"
+        )
     content = abbreviated([*folders[0].folders, *folders[0].files]) or "nothing"
     automatic_lists = [str(path) for _, path in _find_files(folders, AUTOMATIC_LISTS)]
     return (
         f"no AffectNet in {source}. Looked for training.csv, validation.csv, or train_set and val_set (or "
         f"validation_set) with annotations, up to {LEVELS} levels down. There was: {content}"
-        + (f"; {automatic_lists[0]} is the automatic list, which is read with automatic=True" if automatic_lists else "")
+        + (
+            f"; {automatic_lists[0]} is the automatic list, which is read with automatic=True"
+            if automatic_lists
+            else ""
+        )
     )
 
 

@@ -1,8 +1,8 @@
 """CK+ (extended Cohn-Kanade) in the three layouts that are in circulation.
 
-    cohn-kanade-images/S005/001/S005_001_00000011.png with Emotion/S005/001/S005_001_00000011_emotion.txt
-    CK+48/<emotion>/S010_004_00000017.png
-    ckextended.csv, whose lines hold the pixels
+cohn-kanade-images/S005/001/S005_001_00000011.png with Emotion/S005/001/S005_001_00000011_emotion.txt
+CK+48/<emotion>/S010_004_00000017.png
+ckextended.csv, whose lines hold the pixels
 """
 
 import dataclasses
@@ -23,9 +23,7 @@ SHARES = {"train": 70, "validation": 10, "test": 20}
 NAME = re.compile(r"(S\d{3})_\d{3}_\d{8}", re.IGNORECASE)
 
 
-def find(
-    source: Path | str, last_frames: int = 3, folds: int = 10, split: str = splits.STRICT
-) -> Annotations:
+def find(source: Path | str, last_frames: int = 3, folds: int = 10, split: str = splits.STRICT) -> Annotations:
     """CK+ in `source`.
 
     Splits are "fold_0", "fold_1", ... with disjoint subjects; ckextended.csv names no subjects and has three splits.

@@ -1,7 +1,7 @@
 """CK+ as its publisher distributes it: sequences of frames from a neutral face to an emotion, some with a label.
 
-    cohn-kanade-images/S005/001/S005_001_00000011.png
-    Emotion/S005/001/S005_001_00000011_emotion.txt, containing `   3.0000000e+00`
+cohn-kanade-images/S005/001/S005_001_00000011.png
+Emotion/S005/001/S005_001_00000011_emotion.txt, containing `   3.0000000e+00`
 """
 
 import functools

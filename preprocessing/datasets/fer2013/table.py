@@ -148,7 +148,12 @@ def _csv_row(line: str, columns: Sequence[str], number: int, *, kaggle: bool) ->
     usage = row.get("usage", "Training" if kaggle else "")
     if usage not in USAGES:
         raise UserError(f"unknown Usage {usage[:40]!r}, known: {', '.join(USAGES)}")
-    return Face(f"fer2013-{number:05d}", usage, emotions.from_code("FER2013", row["emotion"]), layouts.parse_pixels(row["pixels"]).tobytes())
+    return Face(
+        f"fer2013-{number:05d}",
+        usage,
+        emotions.from_code("FER2013", row["emotion"]),
+        layouts.parse_pixels(row["pixels"]).tobytes(),
+    )
 
 
 def _image_rows(location: Location) -> Iterator[Face | Rejected]:

@@ -1,9 +1,9 @@
 """RAF-DB's seven basic expressions, in its two layouts.
 
-    EmoLabel/list_patition_label.txt (sic, or list_partition_label.txt), lines `train_00001.jpg 5`, with
-        Image/aligned/train_00001_aligned.jpg and Image/original/train_00001.jpg
-    train|test/<1 to 7>/train_00001_aligned.jpg; train_labels.csv and test_labels.csv (`image,label`) beside them or one
-        level up must agree with the folders if they exist
+EmoLabel/list_patition_label.txt (sic, or list_partition_label.txt), lines `train_00001.jpg 5`, with
+    Image/aligned/train_00001_aligned.jpg and Image/original/train_00001.jpg
+train|test/<1 to 7>/train_00001_aligned.jpg; train_labels.csv and test_labels.csv (`image,label`) beside them or one
+    level up must agree with the folders if they exist
 """
 
 import csv
