@@ -1,4 +1,4 @@
-"""A page of small images in titled rows, to see at a glance what a preparation made."""
+"""A page of small images in titled rows, which shows the results of a preparation at a glance."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,17 @@ CELL, GAP, TITLE = 96, 6, 18  # pixels
 
 
 def sheet(rows: Mapping[str, Sequence[np.ndarray]]) -> Image.Image:
-    """Draw the images of each row, uint8 [H, W] or [H, W, 3], fitted into cells, under the row's title."""
+    """Draw a contact sheet.
+
+    Args:
+        rows: {title: images, uint8 [H, W] or [H, W, 3] RGB, of any sizes}; larger ones are shrunk to CELL pixels.
+
+    Returns:
+        the page, RGB, with the images of each row under its title.
+
+    >>> sheet({"happy": [np.zeros((48, 48), np.uint8)] * 5}).size
+    (516, 126)
+    """
     columns = max([len(images) for images in rows.values()] + [4])
     page = Image.new("RGB", (GAP + columns * (CELL + GAP), GAP + len(rows) * (TITLE + CELL + GAP)), "white")
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(13)
@@ -17,14 +27,14 @@ def sheet(rows: Mapping[str, Sequence[np.ndarray]]) -> Image.Image:
         top = GAP + line * (TITLE + CELL + GAP)
         draw.text((GAP, top), title[: columns * CELL // 7], "black", font)
         for column, image in enumerate(images):
-            cell = Image.fromarray(fitted(image))
+            cell = Image.fromarray(thumbnail(image))
             left = GAP + column * (CELL + GAP)
             page.paste(cell, (left + (CELL - cell.width) // 2, top + TITLE + (CELL - cell.height) // 2))
     return page
 
 
-def fitted(image: np.ndarray) -> np.ndarray:
-    """An image as a cell shows it, RGB; whoever gathers photos for a sheet need not hold them in their whole size."""
+def thumbnail(image: np.ndarray) -> np.ndarray:
+    """An image [H, W] or [H, W, 3] in the size of a cell, uint8 [h, w, 3] RGB; photos need not be kept in full size."""
     cell = Image.fromarray(image).convert("RGB")
     cell.thumbnail((CELL, CELL))
     return np.asarray(cell)

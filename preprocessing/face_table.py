@@ -1,4 +1,4 @@
-"""The faces that a preparation has made, as one table: final splits, duplicates, counts, and what people look at."""
+"""The chunk files of a preparation as one table: final splits, duplicates, counts, and samples to look at."""
 
 import array
 import dataclasses
@@ -23,21 +23,20 @@ from edram_fer.preprocessing.records import OK, Annotations
 
 _SUMMARY_COLUMNS = ("split", "emotion", "status")
 _LIGHT = (*_SUMMARY_COLUMNS, "digest", "image_digest")
-_SHOWN = ("image", "face")
-_VALIDATION, _DUPLICATE = 1, 2  # drawn from training; equal to a face or of an image of training
-_ANNOTATED = (*_LIGHT, "row")
-_AGREED = 0.5  # overlap below which a detector's and an annotation's box are told to differ
+_SAMPLE_COLUMNS = ("image", "face")
+_VALIDATION, _DUPLICATE = 1, 2  # flags: drawn from training; equal to a face of training, or from an equal image
+_SAME_BOX = 0.5  # overlap (IoU) below which a detected and an annotated box are reported to differ
 
 
 @dataclasses.dataclass(frozen=True)
 class SplitSettings:
     """How the faces are divided among the splits.
 
-    A data set that has "train" but no "validation" gives a share of its training faces to validation. Which ones is a
-    function of (seed, pixels): equal faces, and faces of equal images, are never on both sides.
+    Where a data set has "train" but no "validation", a share of its training faces becomes validation. The choice is a
+    function of the seed and the pixels: equal faces, and faces of equal images, are never on both sides.
 
     Attributes:
-        validation: that share, in [0, 1).
+        validation: the share, in [0, 1).
         seed: of the choice.
     """
 
@@ -49,12 +48,13 @@ class SplitSettings:
             raise UserError(f"validation: expected a share in [0, 1), got {self.validation!r}")
 
     def is_validation(self, digest: bytes) -> bool:
+        """Whether all training faces with this digest become validation."""
         number = hashlib.blake2b(digest, digest_size=8, key=str(self.seed).encode()).digest()
         return int.from_bytes(number) < self.validation * 2**64
 
 
-class _Training:
-    """Training's faces and the images that they were cut from, as numbers: eight bytes of their digests.
+class _TrainingFaces:
+    """The training faces and the images that they were cut from, as numbers: eight bytes of their digests each.
 
     Args:
         faces, images: numbers [n] of the faces and of their images, in the same order.
@@ -68,62 +68,68 @@ class _Training:
         group = connected_components(links, directed=False)[1][len(self.faces) :]
         smallest = np.full(group.max(initial=-1) + 1, np.iinfo(np.uint64).max, np.uint64)
         np.minimum.at(smallest, group, self.images)
-        self.group = smallest[group]  # one number for all images that share a face, and all that these share, ...
+        self.group = smallest[group]  # one number for all images that are connected by equal faces
 
-    def holds(self, row: dict) -> bool:
-        """Whether a face or its image is one of training."""
+    def contain(self, row: dict) -> bool:
+        """Whether the face of a row, or its image, is among them."""
         return any(
-            known[_place(known, _number(row[name]))] == _number(row[name])
-            for known, name in ((self.faces, "digest"), (self.images, "image_digest"))
-            if len(known)
+            numbers[_position(numbers, _number(row[name]))] == _number(row[name])
+            for numbers, name in ((self.faces, "digest"), (self.images, "image_digest"))
+            if len(numbers)
         )
 
-    def lot(self, row: dict) -> bytes:
-        """What decides on the side of a training face: the same for all that must not be parted from it."""
-        return int(self.group[_place(self.images, _number(row["image_digest"]))]).to_bytes(8)
+    def group_digest(self, row: dict) -> bytes:
+        """The same for all training faces that must be in the same split as the face of a row."""
+        return int(self.group[_position(self.images, _number(row["image_digest"]))]).to_bytes(8)
 
 
 def _number(digest: bytes) -> np.uint64:
     return np.uint64(int.from_bytes(digest[-8:]))
 
 
-def _place(known: np.ndarray, number: np.uint64) -> int:
-    return min(np.searchsorted(known, number), len(known) - 1)
+def _position(numbers: np.ndarray, number: np.uint64) -> int:
+    """Where a number stands among sorted ones, if it is one of them."""
+    return min(np.searchsorted(numbers, number), len(numbers) - 1)
 
 
 class FaceTable:
-    """All rows of the chunk files with their final split and status. Holds some bytes of each row only.
-
-    Attributes: `splits`; `counts` {split: {emotion: faces}}; `statuses` {status: rows}; `duplicates` {split: faces that
-    equal one of training, or are of an equal image}; `repeated`, faces that equal one before them, of any split;
-    `clean`, whether the test faces without these are a split of their own; `drawn`, whether
-    validation was drawn from training; `annotated` {split: {emotion or None: rows}} of all annotations, usable or not,
-    in the splits that they name.
+    """All rows of the chunk files with their final split and status. In memory it holds a few bytes per row.
 
     Args:
         chunks: files of `faces.process`.
-        classes: emotions that are labels; a row with another one gets a status that says so.
-        split_settings: see there.
+        classes: emotions that are labels; a row with another emotion gets a status that says so.
+        split_settings: how validation is drawn.
+
+    Attributes:
+        splits: their names, in order.
+        counts: {split: {emotion: faces}}.
+        statuses: {status: rows}.
+        duplicates: {split: faces that equal a training face, or are from an image that equals one of training}.
+        repeated: number of faces that equal an earlier one, of any split.
+        clean: whether the test faces without duplicates form a split of their own.
+        drawn: whether validation was drawn from training.
+        annotated: {split: {emotion or None: rows}} of all annotations, usable or not, by the annotated splits.
     """
 
     def __init__(self, chunks: Sequence[Path], classes: Sequence[str], split_settings: SplitSettings):
         self.chunks, self.classes, self.split_settings = chunks, classes, split_settings
-        named, self.annotated, last = set(), defaultdict(Counter), object()
-        every, training = array.array("Q"), (array.array("Q"), array.array("Q"))
-        for row in faces.read_chunks(chunks, _ANNOTATED):
-            if row["row"] != last:  # several faces of one annotation stand together
+        annotated_splits, self.annotated, previous = set(), defaultdict(Counter), object()
+        all_faces, training_faces, training_images = array.array("Q"), array.array("Q"), array.array("Q")
+        for row in faces.read_chunks(chunks, (*_LIGHT, "row")):
+            if row["row"] != previous:  # several faces of one annotation follow each other
                 self.annotated[row["split"]][row["emotion"]] += 1
-            last = row["row"]
+            previous = row["row"]
             if self._status(row) == OK:
-                named.add(row["split"])
-                every.append(_number(row["digest"]))
+                annotated_splits.add(row["split"])
+                all_faces.append(_number(row["digest"]))
                 if row["split"] == "train":
-                    training[0].append(_number(row["digest"]))
-                    training[1].append(_number(row["image_digest"]))
-        self._training = _Training(*training)
-        self.repeated = len(every) - len(np.unique(np.frombuffer(every, np.uint64)))
-        self.drawn = "train" in named and "validation" not in named and split_settings.validation > 0
-        self._sides = bytearray(self._side(row) for row in faces.read_chunks(chunks, _LIGHT))
+                    training_faces.append(_number(row["digest"]))
+                    training_images.append(_number(row["image_digest"]))
+        self._training = _TrainingFaces(training_faces, training_images)
+        self.repeated = len(all_faces) - len(np.unique(np.frombuffer(all_faces, np.uint64)))
+        lacks_validation = "train" in annotated_splits and "validation" not in annotated_splits
+        self.drawn = lacks_validation and split_settings.validation > 0
+        self._flags = bytearray(self._row_flags(row) for row in faces.read_chunks(chunks, _LIGHT))
         self.counts: dict[str, Counter] = {}
         self.statuses, self.duplicates = Counter(), Counter()
         for row in self.rows(_SUMMARY_COLUMNS):
@@ -137,43 +143,50 @@ class FaceTable:
 
     def __len__(self) -> int:
         """Number of rows, whatever their status."""
-        return len(self._sides)
+        return len(self._flags)
 
     def rows(
         self,
         columns: Sequence[str] | None = None,
         chosen: Callable[[dict], bool] = lambda row: True,
     ) -> Iterator[dict]:
-        """Rows in their order, "split" and "status" final, and "duplicate": not of training, and equal to one of it.
+        """Iterate over the rows in their order.
 
-        `columns`: None for all, or some with "split", "emotion" and "status" among them; `chosen`: told these three and
-            "duplicate", whether a row is wanted. The others' faces are not unpacked.
+        Args:
+            columns: None for all, or some with "split", "emotion" and "status" among them.
+            chosen: whether to yield a row; called with these three columns and "duplicate". The faces of the other rows
+                are not unpacked.
+
+        Yields:
+            the columns with final "split" and "status", and "duplicate": a face outside training that equals one of
+            training, or is from an equal image.
         """
         start = 0
         for path in self.chunks:
             part = pyarrow.parquet.read_table(path, columns=None if columns is None else list(columns))
-            told = [
-                self._final(row, self._sides[place])
-                for place, row in enumerate(part.select(_SUMMARY_COLUMNS).to_pylist(), start)
+            summaries = [
+                self._final(row, self._flags[position])
+                for position, row in enumerate(part.select(_SUMMARY_COLUMNS).to_pylist(), start)
             ]
-            start += len(told)
-            places = [place for place, row in enumerate(told) if chosen(row)]
-            wanted = part if len(places) == len(told) else part.take(pyarrow.array(places, pyarrow.int64()))
-            for place, row in zip(places, wanted.to_pylist()):
-                yield row | told[place]
+            start += len(summaries)
+            positions = [position for position, row in enumerate(summaries) if chosen(row)]
+            complete = len(positions) == len(summaries)
+            selected = part if complete else part.take(pyarrow.array(positions, pyarrow.int64()))
+            for position, row in zip(positions, selected.to_pylist()):
+                yield row | summaries[position]
 
-    def _final(self, row: dict, side: int) -> dict:
-        split = "validation" if side & _VALIDATION else row["split"]
-        return {**row, "split": split, "status": self._status(row), "duplicate": bool(side & _DUPLICATE)}
+    def _final(self, row: dict, flags: int) -> dict:
+        split = "validation" if flags & _VALIDATION else row["split"]
+        return {**row, "split": split, "status": self._status(row), "duplicate": bool(flags & _DUPLICATE)}
 
-    def _side(self, row: dict) -> int:
-        """What only the digests of all faces tell of a row, as flags."""
+    def _row_flags(self, row: dict) -> int:
+        """_VALIDATION, _DUPLICATE or 0: what can be known of a row only after all faces have been read."""
         if row["digest"] is None:
             return 0
         if row["split"] != "train":
-            return _DUPLICATE * self._training.holds(row)
-        drawn = self.drawn and self._status(row) == OK
-        return _VALIDATION * (drawn and self.split_settings.is_validation(self._training.lot(row)))
+            return _DUPLICATE * self._training.contain(row)
+        usable = self.drawn and self._status(row) == OK
+        return _VALIDATION * (usable and self.split_settings.is_validation(self._training.group_digest(row)))
 
     def _status(self, row: dict) -> str:
         if row["status"] == OK and row["emotion"] not in self.classes:
@@ -181,18 +194,18 @@ class FaceTable:
         return row["status"]
 
 
-def listed(table: FaceTable) -> str:
-    """Why rows cannot be used, with their numbers, in a line."""
+def describe_excluded(table: FaceTable) -> str:
+    """Why rows cannot be used, with their numbers, in one line."""
     return ", ".join(f"{why} {count}" for why, count in counts.reasons(table.statuses))
 
 
-def summary(found: Annotations, table: FaceTable) -> list[str]:
-    """Lines for people: rows read, faces, statuses, faces per split and class beside the published, duplicates."""
+def summary(annotations: Annotations, table: FaceTable) -> list[str]:
+    """Lines to print: rows read, faces, statuses, faces per split and class, duplicates, published numbers, notes."""
     rows = sum(classes.total() for classes in table.annotated.values())
     lines = [f"{rows} rows read, {table.statuses[OK]} faces written"]
     if table.repeated:
-        lines.append(f"{table.repeated} faces equal one before them, of the same or another split")
-    if excluded := listed(table):
+        lines.append(f"{table.repeated} faces equal an earlier one, of the same or another split")
+    if excluded := describe_excluded(table):
         lines.append(f"left out: {excluded}")
     for split in table.splits:
         classes = table.counts[split]
@@ -201,14 +214,14 @@ def summary(found: Annotations, table: FaceTable) -> list[str]:
         if table.duplicates[split]:
             lines.append(
                 f"{split}: {table.duplicates[split]} faces, or their images, equal one of training"
-                + (", test_clean is without them" if split == "test" and table.clean else "")
+                + ("; test_clean excludes them" if split == "test" and table.clean else "")
             )
-    lines += _check(table)
-    return [*lines, *counts.compare_with_published(found, table.annotated), *found.notes]
+    lines += _box_agreement(table)
+    return [*lines, *counts.compare_with_published(annotations, table.annotated), *annotations.notes]
 
 
-def _check(table: FaceTable) -> Iterator[str]:
-    """How the boxes of the annotations agree with those of the detector that was asked to check them."""
+def _box_agreement(table: FaceTable) -> Iterator[str]:
+    """How well the annotated boxes agree with those of the detector that checked them."""
     overlaps = np.array(
         [
             row["annotation_iou"]
@@ -218,15 +231,15 @@ def _check(table: FaceTable) -> Iterator[str]:
         np.float32,
     )
     if len(overlaps):
-        low = int((overlaps < _AGREED).sum())
+        low = int((overlaps < _SAME_BOX).sum())
         yield (
-            f"given boxes against the detector's in {len(overlaps):,} images: median overlap (IoU) "
-            f"{np.median(overlaps):.2f}, below {_AGREED:g} in {low:,}, none in {int((overlaps == 0).sum()):,}"
+            f"annotated boxes compared with those of the detector in {len(overlaps):,} images: median overlap (IoU) "
+            f"{np.median(overlaps):.2f}, below {_SAME_BOX:g} in {low:,}, none in {int((overlaps == 0).sum()):,}"
         )
 
 
 def write_rows(table: FaceTable, path: Path) -> None:
-    """Every row but its pixels, in the order of the annotations."""
+    """Write every row without its pixels, in the order of the annotations, as a Parquet file."""
     fields = [field for field in faces.SCHEMA if field.name != "face"]
     schema = pyarrow.schema([*fields, pyarrow.field("duplicate", pyarrow.bool_())])
     with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
@@ -235,55 +248,57 @@ def write_rows(table: FaceTable, path: Path) -> None:
             writer.write_table(pyarrow.Table.from_pylist(part, schema=schema))
 
 
-def _drawn_lots(table: FaceTable, key: Callable[[dict], str | None], most: int = 12) -> dict[str, list[dict]]:
-    """Some rows for each value of `key` but None, by a digest of their ids: random, and the same in every run.
+def _sample(table: FaceTable, key: Callable[[dict], str | None], most: int = 12) -> dict[str, list[dict]]:
+    """Up to `most` rows for each value of `key` except None: those with the smallest digests of their ids.
 
-    One pass over the light columns; images are read of the chosen rows only.
+    The choice is random but the same in every run. It takes one pass over the light columns; images are read only for
+    the chosen rows.
     """
-    lots = defaultdict(list)  # heaps with the greatest digest on top
-    for place, row in enumerate(table.rows((*_SUMMARY_COLUMNS, "id"))):
+    heaps = defaultdict(list)  # with the largest digest on top
+    for position, row in enumerate(table.rows((*_SUMMARY_COLUMNS, "id"))):
         if (name := key(row)) is not None:
             digest = int.from_bytes(hashlib.blake2b(row["id"].encode(), digest_size=8).digest())
-            push = heapq.heappush if len(lots[name]) < most else heapq.heappushpop
-            push(lots[name], (-digest, place))
-    rows = dict(_rows_at(table.chunks, {place for heap in lots.values() for _, place in heap}))
-    return {name: [rows[place] for _, place in sorted(heap, reverse=True)] for name, heap in lots.items()}
+            push = heapq.heappush if len(heaps[name]) < most else heapq.heappushpop
+            push(heaps[name], (-digest, position))
+    rows = dict(_rows_at(table.chunks, {position for heap in heaps.values() for _, position in heap}))
+    return {name: [rows[position] for _, position in sorted(heap, reverse=True)] for name, heap in heaps.items()}
 
 
-def _rows_at(chunks: Sequence[Path], places: set[int]) -> Iterator[tuple[int, dict]]:
-    """The rows at some places of all chunk files, counted through, with what people look at."""
+def _rows_at(chunks: Sequence[Path], positions: set[int]) -> Iterator[tuple[int, dict]]:
+    """(position, _SAMPLE_COLUMNS) of some rows; positions are counted through all chunk files."""
     start = 0
     for path in chunks:
         end = start + pyarrow.parquet.read_metadata(path).num_rows
-        here = [place for place in range(start, end) if place in places]
+        here = sorted(position for position in positions if start <= position < end)
         if here:
-            part = pyarrow.parquet.read_table(path, columns=list(_SHOWN)).take([place - start for place in here])
-            yield from zip(here, part.to_pylist())
+            part = pyarrow.parquet.read_table(path, columns=list(_SAMPLE_COLUMNS))
+            yield from zip(here, part.take([position - start for position in here]).to_pylist())
         start = end
 
 
 def some_faces(table: FaceTable) -> dict[str, list[np.ndarray]]:
-    """Some faces of each emotion, for a contact sheet."""
-    chosen = _drawn_lots(table, lambda row: row["emotion"] if row["status"] == OK else None)
+    """{emotion: some of its faces}, for a contact sheet."""
+    samples = _sample(table, lambda row: row["emotion"] if row["status"] == OK else None)
     return {
-        name: [np.asarray(Image.open(io.BytesIO(row["face"]))) for row in chosen.get(name, [])]
+        name: [np.asarray(Image.open(io.BytesIO(row["face"]))) for row in samples.get(name, [])]
         for name in table.classes
     }
 
 
-def some_failures(table: FaceTable, found: Annotations) -> dict[str, list[np.ndarray]]:
-    """Some images of each of the most frequent reasons why rows have no face, for a contact sheet."""
+def some_failures(table: FaceTable, annotations: Annotations) -> dict[str, list[np.ndarray]]:
+    """{reason why rows have no face: some of their images} for the most frequent reasons, for a contact sheet."""
     frequent = dict(itertools.islice(counts.status_groups(table.statuses).items(), 12))
     reasons = {status: why for why, kind in frequent.items() for status in kind}
-    chosen = _drawn_lots(table, lambda row: reasons.get(row["status"]))
+    samples = _sample(table, lambda row: reasons.get(row["status"]))
     return {
-        f"{why}: {kind.total()}": [_thumbnail(found.root, row["image"]) for row in chosen[why]]
+        f"{why}: {kind.total()}": [_thumbnail(annotations.root, row["image"]) for row in samples[why]]
         for why, kind in frequent.items()
     } or {"no failures": []}
 
 
 def _thumbnail(root: Path, image: str) -> np.ndarray:
+    """An image in the size of a contact sheet; a grey square for one that cannot be read."""
     try:
-        return contact_sheet.fitted(photos.read(photos.inside(root, image)))
-    except ValueError:
-        return np.full((8, 8), 128, np.uint8)  # cannot be shown: a grey square
+        return contact_sheet.thumbnail(photos.read(photos.inside(root, image)))
+    except photos.PhotoError:
+        return np.full((8, 8), 128, np.uint8)

@@ -1,8 +1,8 @@
-"""Annotated photos to faces, on all cores, at any moment resumable: records -> chunk files with one row per face.
+"""Annotated photos to faces, on all cores and resumable at any moment: records -> chunk files with one row per face.
 
-The records of a data set are cut into chunks of CHUNK rows in their order. A chunk is one Parquet file, written whole
-or not at all, and a function of its records, the images and the settings alone; so a run that was killed goes on
-with the first missing chunk, and any number of processes gives the same bytes. Memory holds a few chunks per process.
+The records of a data set are divided into chunks of CHUNK rows in their order. A chunk is one Parquet file, written
+whole or not at all, and depends on nothing but its records, the images and the settings. So a killed run is resumed at
+the first missing chunk, and any number of processes gives the same bytes. Memory holds a few chunks per process.
 """
 
 import concurrent.futures
@@ -13,6 +13,7 @@ import math
 import multiprocessing
 import numbers
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -41,15 +42,15 @@ SCHEMA = pyarrow.schema(
         "valence": pyarrow.float32(),
         "arousal": pyarrow.float32(),
         "soft_label": _POINTS,
-        "status": pyarrow.string(),  # OK, why the row has no face, or why it has no label
-        "detector": pyarrow.string(),
-        "score": pyarrow.float32(),  # who found the face, how sure
+        "status": pyarrow.string(),  # OK, or why the row has no face or no label
+        "detector": pyarrow.string(),  # what found the face
+        "score": pyarrow.float32(),  # the detector's confidence
         "box": _POINTS,  # left, top, width, height in pixels of the image
-        "square": pyarrow.list_(pyarrow.int32()),  # left, top, side of the cut
+        "square": pyarrow.list_(pyarrow.int32()),  # left, top, side of the square that was cut out
         "landmarks": _POINTS,  # x, y, x, y, ... in pixels of the face
-        "annotation_iou": pyarrow.float32(),  # of the annotation's box with the nearest that a detector finds
-        "digest": pyarrow.binary(16),  # of the face's pixels: equal for equal faces
-        "image_digest": pyarrow.binary(16),  # of the image's, however large a part of it the face is
+        "annotation_iou": pyarrow.float32(),  # largest overlap of the annotated box with a detected one
+        "digest": pyarrow.binary(16),  # of the pixels of the face: equal for equal faces
+        "image_digest": pyarrow.binary(16),  # of the pixels of the whole image
         "face": pyarrow.binary(),  # PNG
     }
 )
@@ -57,23 +58,22 @@ SCHEMA = pyarrow.schema(
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How a face is made from a photo. The defaults are Forch et al. 2019's, but for the detector.
+    """How a face is made from a photo. The defaults are those of Forch et al. 2019, except for the detector.
 
     Attributes:
-        size: of the face's side in pixels.
-        colour: RGB, or grey.
-        detectors: asked in turn: names of `detection.DETECTORS`, "annotation" (the annotation's box), "none" (the whole
-            image is the face). Where the annotation has a box, a detector's face must be the one that it means.
-        detector_size: longer side of the image that YuNet sees.
-        faces: which of several: "largest", "centre", "all".
-        margin: share by which the square is larger than the box, beside the detector's own.
-        chin: let the square grow downward until the chin is in, where landmarks are annotated or dlib's file is asked
-            for by `landmarks`.
+        size: side of the face in pixels.
+        colour: RGB instead of grey.
+        detectors: tried in turn: names of `detection.DETECTORS`, "annotation" (the annotated box), "none" (the whole
+            image is the face). Where a box is annotated, only a detected face that overlaps with it counts.
+        detector_size: longer side of the image that YuNet is given, in pixels.
+        faces: which of several faces: "largest", "centre", "all".
+        margin: share by which the square is larger than the box, in addition to the margin of the detector.
+        chin: extend the square downwards to include the chin, where there are landmarks.
         landmarks: find dlib's 68 landmarks where none are annotated.
         clahe: clip limit of the contrast equalisation, 0 for none.
-        check: name of a detector that looks at every image with a given box; the overlap is noted.
-        models: folder of the detectors' and the landmarks' files; "": the packages that carry them. What they hold is
-            checked, so it says nothing about the faces.
+        check: name of a detector that is run on every image with an annotated box; the overlap is recorded.
+        models: folder that is searched first for the files of detectors and landmarks; "": none. It does not affect
+            the faces, since the content of the files is checked.
     """
 
     size: int = 100
@@ -112,10 +112,11 @@ class Settings:
 
     @property
     def folder(self) -> Path | None:
-        """Of the model files; None: the packages that carry them."""
+        """`models` as a path, or None."""
         return Path(self.models).expanduser() if self.models else None
 
-    def detector(self, name: str) -> Callable:
+    def detector(self, name: str) -> Callable[[np.ndarray], list[detection.Face]]:
+        """The detector of a name of `detection.DETECTORS` with these settings."""
         if name == "yunet":
             return detection.YuNet(self.detector_size, folder=self.folder)
         return detection.SSD(folder=self.folder) if name == "ssd" else detection.DETECTORS[name]()
@@ -126,14 +127,23 @@ _WORDS = {numbers.Integral: "whole number", numbers.Real: "number"}
 
 
 def rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[dict]:
-    """One record -> its faces as rows of SCHEMA; a record that gives no face -> one row with its status."""
+    """Make the faces of a record.
+
+    Args:
+        record: one annotation.
+        root: the folder that the paths of the images start from.
+        settings: how a face is made.
+
+    Yields:
+        rows of SCHEMA, one for each face; a record without a face gives one row with its status.
+    """
     if record.status == OK:
         yield from photo_rows(record, root, settings)
     else:
-        yield {**_annotated(record), "status": record.status}
+        yield {**_annotation_columns(record), "status": record.status}
 
 
-def _annotated(record: FaceRecord) -> dict:
+def _annotation_columns(record: FaceRecord) -> dict:
     return {
         "id": record.id,
         "row": record.row,
@@ -149,33 +159,33 @@ def _annotated(record: FaceRecord) -> dict:
 
 def photo_rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[dict]:
     """As `rows`, whether or not the record has a label."""
-    row = {**_annotated(record), "status": OK}
+    row = {**_annotation_columns(record), "status": OK}
     try:
         image = load_image(record, root)
-        # SHA-256 is what processors have built in: half the time of BLAKE2 on a whole photo.
+        # SHA-256 is built into processors: half the time of BLAKE2 on a whole photo.
         row["image_digest"] = hashlib.sha256(np.ascontiguousarray(image)).digest()[:16]
-        found, who, margin = _find(image, record, settings)
-        if not found:
+        detected, detector, margin = _detect(image, record, settings)
+        if not detected:
             yield {**row, "status": detection.NO_FACE}
-        for number, face in enumerate(found):
-            own = {"id": f"{record.id}#{number}"} if settings.faces == "all" else {}
-            made = _make(image, face, who, record, margin + settings.margin, settings)
-            yield {**row, **own, "detector": who, **made}
-    except (ValueError, RuntimeError, cv2.error) as fault:  # RuntimeError: dlib
-        yield {**row, "status": " ".join(str(fault).split())[:200]}
+        for number, face in enumerate(detected):
+            face_id = {"id": f"{record.id}#{number}"} if settings.faces == "all" else {}
+            columns = _face_columns(image, face, detector, record, margin + settings.margin, settings)
+            yield {**row, **face_id, "detector": detector, **columns}
+    except (photos.PhotoError, crop.BoxError) as error:
+        yield {**row, "status": " ".join(str(error).split())[:200]}
 
 
 def load_image(record: FaceRecord, root: Path) -> np.ndarray:
-    """The image of a record, uint8 [H, W, 3] RGB. ValueError says why it cannot be had."""
+    """The image of a record, uint8 [H, W, 3] RGB. Raises PhotoError where its file cannot be used."""
     if record.pixels is None:
         return photos.read(photos.inside(root, record.image))
     return record.pixels if record.pixels.ndim == 3 else cv2.cvtColor(record.pixels, cv2.COLOR_GRAY2RGB)
 
 
-def _find(image: np.ndarray, record: FaceRecord, settings: Settings) -> tuple[list[detection.Face], str, float]:
-    """The chosen faces of an image, who found them, and the margin that these boxes need; ([], "no_face", 0).
+def _detect(image: np.ndarray, record: FaceRecord, settings: Settings) -> tuple[list[detection.Face], str, float]:
+    """The chosen faces of an image, the name of what found them, and the margin of its boxes; or ([], "no_face", 0).
 
-    ValueError where only the annotation was asked and it has no box.
+    Raises BoxError where only the annotated box may be taken and there is none.
     """
     size = image.shape[:2]
     for name in settings.detectors:
@@ -186,23 +196,24 @@ def _find(image: np.ndarray, record: FaceRecord, settings: Settings) -> tuple[li
                 return [detection.Face(record.box, 1.0)], ANNOTATION, 0.0
         else:
             detector = settings.detector(name)
-            found, who = detection.cascade(image, [detector])
+            detected, detector_name = detection.cascade(image, [detector])
             if record.box is None:
-                found = detection.choose(found, settings.faces, size)
+                chosen = detection.choose(detected, settings.faces, size)
             else:
-                found = detection.annotated(found, record.box)
-            if found:
-                return found, who, detector.margin
+                chosen = detection.annotated(detected, record.box)
+            if chosen:
+                return chosen, detector_name, detector.margin
     if set(settings.detectors) == {ANNOTATION}:
-        raise UserError("no box is annotated")
+        raise crop.BoxError("no box is annotated")
     return [], detection.NO_FACE, 0.0
 
 
-def _make(
-    image: np.ndarray, face: detection.Face, who: str, record: FaceRecord, margin: float, settings: Settings
+def _face_columns(
+    image: np.ndarray, face: detection.Face, detector: str, record: FaceRecord, margin: float, settings: Settings
 ) -> dict:
-    """The columns of SCHEMA that come from the pixels. ValueError for a box that gives no square."""
-    landmarks = record.landmarks if record.landmarks is not None and _of_face(record.landmarks, face.box) else None
+    """The columns of SCHEMA that come from the pixels. Raises BoxError for a box that gives no square."""
+    crop.check(face.box, image.shape)
+    landmarks = record.landmarks if record.landmarks is not None and _inside(record.landmarks, face.box) else None
     if landmarks is None and settings.landmarks:
         landmarks = detection.landmarks(image, face.box, folder=settings.folder)
     place = crop.square(face.box, image.shape[:2], margin, landmarks if settings.chin else None)
@@ -218,15 +229,15 @@ def _make(
     }
     if landmarks is not None:
         columns["landmarks"] = crop.to_square(landmarks, place, settings.size).ravel().tolist()
-    if record.box is not None and (settings.check is not None or who not in (ANNOTATION, NONE)):
+    if record.box is not None and (settings.check is not None or detector not in (ANNOTATION, NONE)):
         others = [face] if settings.check is None else settings.detector(settings.check)(image)
         overlaps = [detection.intersection_over_union(record.box, other.box) for other in others]
         columns["annotation_iou"] = max(overlaps, default=0.0)
     return columns
 
 
-def _of_face(landmarks, box) -> bool:
-    """Whether landmarks are those of the face in a box, not of another one: most of eyes, nose and mouth lie in it."""
+def _inside(landmarks: Sequence, box: crop.Box) -> bool:
+    """Whether landmarks belong to the face in a box and not to another one: most of eyes, nose and mouth lie in it."""
     left, top, width, height = box
     x, y = np.asarray(landmarks, float)[17:].T
     return bool(((x >= left) & (x <= left + width) & (y >= top) & (y <= top + height)).mean() > 0.5)
@@ -237,71 +248,87 @@ def _png(image: np.ndarray) -> bytes:
     return cv2.imencode(".png", image)[1].tobytes()
 
 
+def available_cores() -> int:
+    """How many processor cores this process may use; where the system does not tell, how many there are."""
+    if hasattr(os, "process_cpu_count"):  # from Python 3.13 on
+        return os.process_cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def process(
-    found: Annotations,
+    annotations: Annotations,
     folder: Path,
     settings: Settings,
     *,
     workers: int | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Path]:
-    """Make all faces of a data set as chunk files in `folder`; what is there already stays.
+    """Make all faces of a data set as chunk files in a folder; existing ones are kept.
 
     Args:
-        found: the data set.
-        folder: of the chunk files, made where missing. It must belong to these annotations and settings alone.
+        annotations: of the data set.
+        folder: of the chunk files, created where missing. It must be used for these annotations and settings only.
         settings: how a face is made.
-        workers: processes; None: one per core; 1: this one, no other is started.
-        progress: told the number of records done, chunk by chunk.
+        workers: number of processes; None: one per core; 1: this process, no other is started.
+        progress: called after each chunk with its number of records.
 
-    Returns: the chunk files in the order of the records.
+    Returns:
+        the chunk files in the order of the records.
 
-    Raises OSError where a chunk cannot be written or a worker was killed; FileNotFoundError and ImportError where a
-    detector is missing.
+    Raises:
+        MissingFileError, MissingPackageError: a detector is not installed.
+        ChildProcessError: a worker was killed.
+        OSError: a chunk cannot be written.
     """
     check_detectors(settings)
     folder.mkdir(parents=True, exist_ok=True)
-    workers = workers or len(os.sched_getaffinity(0))
+    workers = workers or available_cores()
     if workers == 1:
-        return [_here(*chunk, found.root, settings, progress) for chunk in numbered_chunks(found, folder)]
+        return [
+            _write_here(*chunk, annotations.root, settings, progress) for chunk in numbered_chunks(annotations, folder)
+        ]
+    if sys.platform == "win32":
+        workers = min(workers, 61)  # Windows waits for no more processes at once
     paths, pending = [], set()
     context = multiprocessing.get_context("spawn")  # a fork would copy TensorFlow's threads in an unusable state
-    pool = concurrent.futures.ProcessPoolExecutor(workers, context, initializer=_begin_worker)
+    pool = concurrent.futures.ProcessPoolExecutor(workers, context, initializer=_start_worker)
     try:
-        for path, records in numbered_chunks(found, folder):
+        for path, records in numbered_chunks(annotations, folder):
             paths.append(path)
             if path.exists():
                 progress(len(records))
                 continue
-            pending.add(pool.submit(write_chunk, path, records, found.root, settings))
+            pending.add(pool.submit(write_chunk, path, records, annotations.root, settings))
             if len(pending) >= 2 * workers:
                 pending = _wait(pending, progress)
         while pending:
             pending = _wait(pending, progress)
     except BrokenProcessPool:
         raise ChildProcessError(
-            "a process that made faces ended abruptly, perhaps killed for its memory; the same "
-            "command goes on, and needs less with fewer processes (--workers)"
+            "a process that made faces ended abruptly; perhaps the system killed it because memory ran out. The same "
+            "command resumes; fewer processes (--workers) need less memory"
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
     return paths
 
 
-def _begin_worker() -> None:
-    cv2.setNumThreads(1)  # the processes share the cores already
+def _start_worker() -> None:
+    cv2.setNumThreads(1)  # the processes already share the cores
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """A killed parent tells nobody: its workers would wait for work for ever, and write beside those of the next run."""
+    """End this process with its parent. A killed parent cannot end its workers: they would wait for work for ever."""
     multiprocessing.parent_process().join()
     os._exit(1)
 
 
-def numbered_chunks(found: Annotations, folder: Path) -> Iterator[tuple[Path, list[FaceRecord]]]:
-    """The records in lists of CHUNK, the last one shorter, each with its chunk file in `folder`."""
-    records = iter(found.records())
+def numbered_chunks(annotations: Annotations, folder: Path) -> Iterator[tuple[Path, list[FaceRecord]]]:
+    """The records in lists of CHUNK (the last one is shorter), each with the path of its chunk file in `folder`."""
+    records = iter(annotations.records())
     for number in itertools.count():
         chunk = list(itertools.islice(records, CHUNK))
         if not chunk:
@@ -309,10 +336,10 @@ def numbered_chunks(found: Annotations, folder: Path) -> Iterator[tuple[Path, li
         yield folder / f"{number:06d}.parquet", chunk
 
 
-def _here(
+def _write_here(
     path: Path, records: list[FaceRecord], root: Path, settings: Settings, progress: Callable[[int], None]
 ) -> Path:
-    """One chunk in this process, on one thread like the others."""
+    """Write one chunk in this process, on one thread as a worker would."""
     if not path.exists():
         threads = cv2.getNumThreads()
         cv2.setNumThreads(1)
@@ -325,7 +352,11 @@ def _here(
 
 
 def check_detectors(settings: Settings) -> None:
-    """Let each detector see an empty image: a missing file ends the run before its first photo."""
+    """Run each detector on an empty image, so that a missing file or package ends a run before its first photo.
+
+    Raises:
+        MissingFileError, MissingPackageError: a detector is not installed.
+    """
     empty = np.zeros((64, 64, 3), np.uint8)
     for name in {*settings.detectors, settings.check} - {ANNOTATION, NONE, None}:
         settings.detector(name)(empty)
@@ -341,13 +372,13 @@ def _wait(pending: set, progress: Callable[[int], None]) -> set:
 
 
 def write_chunk(path: Path, records: Sequence[FaceRecord], root: Path, settings: Settings) -> int:
-    """Make the faces of some records and write them as one chunk file, whole or not at all; how many records."""
-    made = [row for record in records for row in rows(record, root, settings)]
-    table = pyarrow.Table.from_pylist(made, schema=SCHEMA)
+    """Make the faces of some records and write them as one chunk file, whole or not at all. Returns len(records)."""
+    face_rows = [row for record in records for row in rows(record, root, settings)]
+    table = pyarrow.Table.from_pylist(face_rows, schema=SCHEMA)
     temporary = path.with_suffix(".incomplete")
     try:
         pyarrow.parquet.write_table(table, temporary, compression="zstd")
-        with open(temporary, "rb") as file:
+        with open(temporary, "r+b") as file:  # Windows flushes only what may be written
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
@@ -356,6 +387,6 @@ def write_chunk(path: Path, records: Sequence[FaceRecord], root: Path, settings:
 
 
 def read_chunks(paths: Sequence[Path], columns: Sequence[str] | None = None) -> Iterator[dict]:
-    """The rows of chunk files in their order, all columns or some."""
+    """The rows of chunk files in their order, with all columns or some."""
     for path in paths:
         yield from pyarrow.parquet.read_table(path, columns=None if columns is None else list(columns)).to_pylist()

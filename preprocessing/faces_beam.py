@@ -1,9 +1,9 @@
-"""`faces.process` beyond one machine: the same chunk files, made by the workers of an Apache Beam pipeline.
+"""`faces.process` on a cluster: the same chunk files, made by the workers of an Apache Beam pipeline.
 
-The records are written as one small file per chunk, and each worker turns such files into chunk files of faces. On a
-cluster all workers therefore need the folder and the photos under the same paths, on a shared file system, the right to
-write into the folder, and the same versions of Python, this package, its extra `faces` and Beam. Which options name a
-runner (FlinkRunner, SparkRunner, PortableRunner), and examples: docs/beam.md.
+The records are written as one small file per chunk, and each worker turns such files into chunk files of faces. All
+workers therefore need the folder and the photos under the same paths on a shared file system, write access to the
+folder, and the same versions of Python, this package, its extra `faces` and Beam. docs/beam.md shows examples and the
+options that choose a runner (FlinkRunner, SparkRunner, PortableRunner).
 """
 
 import pickle
@@ -20,19 +20,27 @@ INSTALL = "pip install 'edram-fer[beam]'"
 
 
 def process(
-    found: Annotations,
+    annotations: Annotations,
     folder: Path,
     settings: faces.Settings,
     flags: Sequence[str],
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Path]:
-    """Make all faces of a data set as chunk files in `folder`, equal to those of `faces.process`.
+    """Make all faces of a data set as chunk files in a folder, byte-equal to those of `faces.process`.
 
     Args:
+        annotations: of the data set.
+        folder: of the chunk files, created where missing.
+        settings: how a face is made.
         flags: options of the Beam pipeline, such as "--runner=DirectRunner", "--direct_num_workers=2".
-        progress: told the number of records of each chunk that is there already, and of all others at the end.
+        progress: called with the number of records of each existing chunk, and at the end with that of all others.
 
-    Returns: the chunk files in the order of the records. Raises ImportError without Beam, and what a worker raised.
+    Returns:
+        the chunk files in the order of the records.
+
+    Raises:
+        MissingPackageError: Apache Beam is not installed.
+        Exception: whatever a worker raised.
     """
     try:
         import apache_beam as beam
@@ -41,20 +49,20 @@ def process(
         raise MissingPackageError(f"a Beam pipeline needs Apache Beam: {INSTALL}") from None
     faces.check_detectors(settings)
     folder.mkdir(parents=True, exist_ok=True)
-    paths, missing, left = [], [], 0
-    for path, records in faces.numbered_chunks(found, folder):
+    paths, missing, remaining = [], [], 0
+    for path, records in faces.numbered_chunks(annotations, folder):
         paths.append(path)
         if path.exists():
             progress(len(records))
         else:
             _records_file(path).write_bytes(pickle.dumps(records))
             missing.append(str(path))
-            left += len(records)
+            remaining += len(records)
     if missing:
         with beam.Pipeline(options=PipelineOptions(list(flags))) as pipeline:
             chunks = pipeline | "chunks" >> beam.Create(missing) | beam.Reshuffle()
-            chunks | "faces" >> beam.Map(_write, str(found.root), settings)
-        progress(left)
+            chunks | "faces" >> beam.Map(_write, str(annotations.root), settings)
+        progress(remaining)
     return paths
 
 
@@ -63,10 +71,10 @@ def _records_file(path: Path) -> Path:
 
 
 def _write(name: str, root: str, settings: faces.Settings) -> int:
-    cv2.setNumThreads(1)  # the workers share the cores already
+    cv2.setNumThreads(1)  # the workers already share the cores
     path = Path(name)
     records = pickle.loads(_records_file(path).read_bytes())
-    if not path.exists():  # a runner may give the same work twice
+    if not path.exists():  # a runner may hand out the same work twice
         faces.write_chunk(path, records, Path(root), settings)
     _records_file(path).unlink(missing_ok=True)
     return len(records)

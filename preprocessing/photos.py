@@ -1,4 +1,4 @@
-"""Any image file to an upright 8-bit RGB array: by its content and not by its name, and only from inside the data set."""
+"""Any image file to an upright 8-bit RGB array: by its content, not its name, and only from inside the data set."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""The import of libraries without the notes that they write past Python to the screen, as TensorFlow's do."""
+"""Import libraries without the notes that their native code prints, as TensorFlow's does."""
 
 import contextlib
 import importlib
@@ -6,11 +6,12 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from types import ModuleType
 
 
-def import_module(name: str):
-    """The module `name`, imported silently. Where that fails, what was written is shown before the error."""
-    # Errors of TensorFlow's kernels come as Python exceptions, too; what is left at this level says nothing to a user.
+def import_module(name: str) -> ModuleType:
+    """Import a module silently. Where that fails, the suppressed output is printed before the error."""
+    # Errors of TensorFlow's kernels are also raised as Python exceptions; the rest of this level is no use to users.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _silenced():
         return importlib.import_module(name)
@@ -18,16 +19,19 @@ def import_module(name: str):
 
 @contextlib.contextmanager
 def _silenced() -> Iterator[None]:
-    """File descriptor 2 goes into a file meanwhile; an exception brings it to the screen."""
+    """Redirect file descriptor 2 into a file meanwhile, which an exception brings to the screen."""
+    if sys.stderr is None:  # a Windows program without a console
+        yield
+        return
     sys.stderr.flush()
     screen = os.dup(2)
-    with tempfile.TemporaryFile() as kept:
-        os.dup2(kept.fileno(), 2)
+    with tempfile.TemporaryFile() as output:
+        os.dup2(output.fileno(), 2)
         try:
             yield
         except BaseException:
-            kept.seek(0)
-            os.write(screen, kept.read())
+            output.seek(0)
+            os.write(screen, output.read())
             raise
         finally:
             os.dup2(screen, 2)

@@ -231,7 +231,7 @@ def prepare(
         chunks = _make_chunks(annotations, work / "chunks", settings, workers, beam)
         table = FaceTable(chunks, config.classes, split_settings)
         if not table.splits:
-            raise UserError(f"{annotations.root}: no usable face in its rows: {face_table.listed(table)}")
+            raise UserError(f"{annotations.root}: no usable face in its rows: {face_table.describe_excluded(table)}")
         metadata["report"] = face_table.summary(annotations, table)
         finished = _write(builder_class, work, config, table, metadata, annotations)
         move_into_place(finished, target, work)

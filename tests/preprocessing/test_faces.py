@@ -1,4 +1,4 @@
-"""Records to chunk files of faces: what each row holds, what goes wrong, kills and resumption."""
+"""Records to chunk files of faces: what each row holds, unusable rows, killed and resumed runs."""
 
 import dataclasses
 import hashlib
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 import pyarrow.parquet
 import pytest
 from support.face_files import EMOTIONS, make_image, many, record
@@ -26,8 +27,9 @@ def annotations(root, records):
     return Annotations(name="made", layout="made", root=root, classes=EMOTIONS, records=lambda: iter(records))
 
 
-def only(found):
-    [row] = found
+def only(rows):
+    """The one row of an iterator."""
+    [row] = rows
     return row
 
 
@@ -49,30 +51,41 @@ def test_a_face_from_the_box_of_the_annotation(tmp_path):
 
 
 @needs_photos
-def test_the_face_that_the_annotation_means():
-    """A detector's largest face is not the annotated one, and its landmarks are not those of every face."""
+def test_an_annotated_box_chooses_the_face():
+    """The largest face that a detector finds is not the annotated one, and the landmarks belong to one face only."""
     others = list(faces.rows(record("multi_face.jpg"), PHOTOS, faces.Settings(faces="all", detectors=("yunet",))))
     smallest = min(others, key=lambda row: row["box"][2] * row["box"][3])
     left, top, width, height = smallest["box"]
     points = tuple((left + width * (i % 8 + 1) / 9, top + height * (i // 8 + 1) / 10) for i in range(68))
-    told = record("multi_face.jpg", box=(left + 3, top + 2, width, height), landmarks=points)
+    annotated = record("multi_face.jpg", box=(left + 3, top + 2, width, height), landmarks=points)
     for which in ("largest", "all"):
-        row = only(faces.rows(told, PHOTOS, faces.Settings(detectors=("yunet",), faces=which)))
+        row = only(faces.rows(annotated, PHOTOS, faces.Settings(detectors=("yunet",), faces=which)))
         assert row["box"] == smallest["box"] and row["annotation_iou"] > 0.7 and row["landmarks"] is not None
-    elsewhere = dataclasses.replace(told, box=(0, 0, 40, 40))
+    elsewhere = dataclasses.replace(annotated, box=(0, 0, 40, 40))
     assert only(faces.rows(elsewhere, PHOTOS, faces.Settings(detectors=("yunet",))))["status"] == "no_face"
-    unmarked = list(faces.rows(dataclasses.replace(told, box=None), PHOTOS, faces.Settings(faces="all")))
+    unmarked = list(faces.rows(dataclasses.replace(annotated, box=None), PHOTOS, faces.Settings(faces="all")))
     assert sum("landmarks" in row for row in unmarked) == 1 < len(unmarked)
 
 
-def test_what_no_face_can_be_cut_from(tmp_path):
+def test_boxes_that_no_face_can_be_cut_with(tmp_path):
     make_image(tmp_path / "a.png")
     points = tuple((30.0, 5000.0 if i == 8 else 20.0) for i in range(68))
-    given = faces.Settings(detectors=("annotation",))
-    small = only(faces.rows(record(box=(5, 5, 1, 1)), tmp_path, given))["status"]
+    settings = faces.Settings(detectors=("annotation",))
+    small = only(faces.rows(record(box=(5, 5, 1, 1)), tmp_path, settings))["status"]
     assert "box 1x1, expected at least 8 pixels" in small
-    far = only(faces.rows(record(box=(20, 10, 20, 16), landmarks=points), tmp_path, given))["status"]
+    far = only(faces.rows(record(box=(20, 10, 20, 16), landmarks=points), tmp_path, settings))["status"]
     assert "chin landmark at row 5000, more than a side below its box" in far
+    asked = faces.Settings(detectors=("annotation",), landmarks=True)
+    for box in ((20, 10, float("inf"), 16), (20, 10, 20, 1e300), (float("nan"), 10, 20, 20)):
+        assert "expected numbers below" in only(faces.rows(record(box=box), tmp_path, asked))["status"]
+
+
+def test_a_fault_of_the_code_is_no_status(tmp_path, monkeypatch):
+    """Only unusable images and boxes are: any other error ends the run with its traceback."""
+    make_image(tmp_path / "a.png")
+    monkeypatch.setattr(crop, "cut", lambda *_: np.zeros(3).reshape(2, 2))  # raises ValueError
+    with pytest.raises(ValueError, match="cannot reshape"):
+        list(faces.rows(record(), tmp_path, faces.Settings(detectors=("none",))))
 
 
 def test_an_image_that_is_a_face_in_colour(tmp_path):
@@ -85,13 +98,13 @@ def test_an_image_that_is_a_face_in_colour(tmp_path):
 @needs_photos
 def test_faces_of_photos():
     several = record("multi_face.jpg")
-    found = list(faces.rows(several, PHOTOS, faces.Settings(faces="all")))
-    assert len(found) == 5 and {row["detector"] for row in found} == {"yunet"}
-    assert [row["id"] for row in found] == [f"multi_face.jpg#{i}" for i in range(5)]
-    assert [row["square"][0] for row in found] == sorted(row["square"][0] for row in found)
-    assert len({row["image_digest"] for row in found}) == 1 < len({row["digest"] for row in found})
+    rows = list(faces.rows(several, PHOTOS, faces.Settings(faces="all")))
+    assert len(rows) == 5 and {row["detector"] for row in rows} == {"yunet"}
+    assert [row["id"] for row in rows] == [f"multi_face.jpg#{i}" for i in range(5)]
+    assert [row["square"][0] for row in rows] == sorted(row["square"][0] for row in rows)
+    assert len({row["image_digest"] for row in rows}) == 1 < len({row["digest"] for row in rows})
     largest = only(faces.rows(several, PHOTOS, faces.Settings()))
-    assert largest["square"][2] == max(row["square"][2] for row in found)
+    assert largest["square"][2] == max(row["square"][2] for row in rows)
     nothing = only(faces.rows(record("free-mountain-vector-01.jpg"), PHOTOS, faces.Settings(detectors=("yunet",))))
     assert nothing["status"] == detection.NO_FACE and "face" not in nothing
     chin = only(faces.rows(record("single_face.jpg"), PHOTOS, faces.Settings(landmarks=True)))
@@ -99,21 +112,21 @@ def test_faces_of_photos():
     assert (points > 0).all() and (points[crop.CHIN, 1] < 100).all()
 
 
-def test_given_boxes_are_held_against_a_detector(tmp_path, monkeypatch):
+def test_annotated_boxes_are_compared_with_a_detector(tmp_path, monkeypatch):
     make_image(tmp_path / "a.png")
     monkeypatch.setitem(detection.DETECTORS, "dlib", lambda: lambda image: [detection.Face((10, 20, 20, 20), 1.0)])
     boxes = {(10, 20, 20, 20): 1, (20, 20, 20, 20): 200 / 600, (50, 20, 20, 20): 0}
-    found = annotations(tmp_path, [record(id=str(box), row=str(box), box=box) for box in boxes])
+    source = annotations(tmp_path, [record(id=str(box), row=str(box), box=box) for box in boxes])
     settings = faces.Settings(size=16, detectors=("annotation",), check="dlib")
-    chunks = faces.process(found, tmp_path / "chunks", settings, workers=1)
+    chunks = faces.process(source, tmp_path / "chunks", settings, workers=1)
     assert [row["annotation_iou"] for row in faces.read_chunks(chunks)] == pytest.approx(list(boxes.values()))
     assert {row["detector"] for row in faces.read_chunks(chunks)} == {"annotation"}  # the detector only checks
-    lines = face_table.summary(found, FaceTable(chunks, EMOTIONS, SplitSettings()))
-    expected = "given boxes against the detector's in 3 images: median overlap (IoU) 0.33, below 0.5 in 2, none in 1"
-    assert expected in lines
+    lines = face_table.summary(source, FaceTable(chunks, EMOTIONS, SplitSettings()))
+    overlaps = "median overlap (IoU) 0.33, below 0.5 in 2, none in 1"
+    assert f"annotated boxes compared with those of the detector in 3 images: {overlaps}" in lines
 
 
-def test_what_cannot_be_used_is_a_row_with_its_status(tmp_path):
+def test_an_unusable_record_is_a_row_with_its_status(tmp_path):
     make_image(tmp_path / "a.png")
     (tmp_path / "broken.jpg").write_bytes((tmp_path / "a.png").read_bytes()[:500])
     settings = faces.Settings(detectors=("annotation",))
@@ -126,15 +139,15 @@ def test_what_cannot_be_used_is_a_row_with_its_status(tmp_path):
         "lies outside the 80x60 image": record(box=(300, 1, 5, 9)),
         "no box is annotated": record(),
     }
-    for status, given in statuses.items():
-        row = only(faces.rows(given, tmp_path, settings))
+    for status, unusable in statuses.items():
+        row = only(faces.rows(unusable, tmp_path, settings))
         assert status in row["status"] and "face" not in row and row["row"] == "list.csv:1"
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"detectors": ("haar",)}, "detectors: expected some of yunet, ssd, dlib, given, none, got 'haar'"),
+        ({"detectors": ("haar",)}, "detectors: expected some of yunet, ssd, dlib, annotation, none, got 'haar'"),
         ({"detectors": ()}, "detectors: expected at least one"),
         ({"faces": "first"}, "faces: expected one of largest, centre, all, got 'first'"),
         ({"size": 4}, "size: expected 8 to 2048 pixels, got 4"),
@@ -152,6 +165,14 @@ def test_settings_out_of_range(fields, message):
         faces.Settings(**fields)
 
 
+def test_as_many_workers_as_the_process_may_use_cores(monkeypatch):
+    if hasattr(os, "sched_getaffinity"):
+        assert faces.available_cores() == len(os.sched_getaffinity(0))
+    monkeypatch.delattr(os, "process_cpu_count", raising=False)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)  # as on macOS and Windows
+    assert faces.available_cores() == os.cpu_count()
+
+
 # Makes 1,600 faces in a process of its own; argument: the folder of the chunks.
 MAKER = """
 import sys
@@ -165,7 +186,7 @@ if __name__ == "__main__":
 """
 
 
-def test_killed_and_gone_on_with_gives_the_same_bytes(tmp_path):
+def test_a_killed_and_resumed_run_gives_the_same_bytes(tmp_path):
     for number in range(10):
         make_image(tmp_path / "images" / f"{number}.png", number, (20, 20, 3))
     folder = tmp_path / "killed"
@@ -181,27 +202,35 @@ def test_killed_and_gone_on_with_gives_the_same_bytes(tmp_path):
     assert 1 <= len(before) < 4  # it was killed between the first chunk and the last
     settings = faces.Settings(size=16, detectors=("none",))
     done = []
-    made = faces.process(many(tmp_path / "images"), folder, settings, workers=1, progress=done.append)
-    assert sum(done) == 1600 and len(made) == 4
+    resumed = faces.process(many(tmp_path / "images"), folder, settings, workers=1, progress=done.append)
+    assert sum(done) == 1600 and len(resumed) == 4
     assert all((folder / name).stat().st_mtime_ns == time for name, time in before.items())
-    straight = faces.process(many(tmp_path / "images"), tmp_path / "straight", settings, workers=2)
-    assert [path.read_bytes() for path in made] == [path.read_bytes() for path in straight]
+    uninterrupted = faces.process(many(tmp_path / "images"), tmp_path / "uninterrupted", settings, workers=2)
+    assert [path.read_bytes() for path in resumed] == [path.read_bytes() for path in uninterrupted]
     assert sorted(path.name for path in folder.iterdir()) == [f"{i:06d}.parquet" for i in range(4)]
-    rows = list(faces.read_chunks(made))
+    rows = list(faces.read_chunks(resumed))
     assert [row["id"] for row in rows] == [str(i) for i in range(1600)]
     assert sum(row["status"] != OK for row in rows) == 16
 
 
 def alive(process):
-    """Whether a process, by its number, is still there and not only waits for its end to be noticed."""
+    """Whether a process still runs, and is no zombie."""
     try:
-        return Path(f"/proc/{process}/stat").read_text().rsplit(") ", 1)[1][0] != "Z"
-    except FileNotFoundError:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
 
 
-def started(folder):
-    """A process that makes 1,600 faces of big images in `folder`, and the numbers of its workers once both work."""
+def is_worker(process):
+    """Whether a process is a worker that already watches its parent, in a second thread."""
+    try:
+        return any("spawn_main" in word for word in process.cmdline()) and process.num_threads() > 1
+    except psutil.Error:  # it ended, or is not yet to be looked into
+        return False
+
+
+def start(folder):
+    """A process that makes 1,600 faces of large images in `folder`, and its two workers once both work."""
     make_image(folder.parent / "images" / "0.png", 0, (1500, 1500, 3))
     for number in range(1, 10):
         os.link(folder.parent / "images" / "0.png", folder.parent / "images" / f"{number}.png")
@@ -209,21 +238,15 @@ def started(folder):
     script.write_text(MAKER)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     maker = subprocess.Popen([sys.executable, script, folder], cwd=ROOT, env=environment, stderr=subprocess.PIPE)
-    children = Path(f"/proc/{maker.pid}/task/{maker.pid}/children")
     workers = []
     while len(workers) < 2 and maker.poll() is None:
         time.sleep(0.05)
-        workers = [
-            int(child)
-            for child in children.read_text().split()
-            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
-            and sum(1 for _ in Path(f"/proc/{child}/task").iterdir()) > 1
-        ]  # the one that watches the parent
+        workers = [child for child in psutil.Process(maker.pid).children() if is_worker(child)]
     return maker, workers
 
 
 def test_workers_end_with_a_killed_parent(tmp_path):
-    maker, workers = started(tmp_path / "chunks")
+    maker, workers = start(tmp_path / "chunks")
     assert len(workers) == 2
     maker.kill()
     maker.wait()
@@ -234,8 +257,8 @@ def test_workers_end_with_a_killed_parent(tmp_path):
 
 
 def test_a_killed_worker_ends_the_run_with_a_sentence(tmp_path):
-    maker, workers = started(tmp_path / "chunks")
-    os.kill(workers[0], signal.SIGKILL)
+    maker, workers = start(tmp_path / "chunks")
+    workers[0].kill()
     assert "a process that made faces ended abruptly" in maker.communicate()[1].decode()
     assert maker.returncode == 1
 
@@ -264,8 +287,8 @@ def digest(number):
 
 
 def test_validation_is_drawn_by_the_pixels(tmp_path):
-    made = [{"digest": digest(i // 2), "face": b"x"} for i in range(4000)]  # every face twice
-    chunks = chunk(tmp_path / "a.parquet", *made)
+    every_face_twice = [{"digest": digest(i // 2), "face": b"x"} for i in range(4000)]
+    chunks = chunk(tmp_path / "a.parquet", *every_face_twice)
     table = FaceTable(chunks, EMOTIONS, SplitSettings(0.25, seed=1))
     rows = list(table.rows())
     sides = {}
@@ -283,12 +306,12 @@ def test_validation_is_drawn_by_the_pixels(tmp_path):
 
 
 def test_faces_of_one_image_and_equal_faces_stay_on_one_side(tmp_path):
-    """Every third face is that of an image with two others, every fifth equals one of another image."""
-    made = [
+    """Three faces come from each image, and every fifth face equals one of another image."""
+    rows = [
         {"digest": digest(10_000 + (i - 4 if i % 5 == 4 else i)), "image_digest": digest(i // 3), "face": b"x"}
         for i in range(3000)
     ]
-    table, graph = FaceTable(chunk(tmp_path / "a.parquet", *made), EMOTIONS, SplitSettings(0.4)), {}
+    table, graph = FaceTable(chunk(tmp_path / "a.parquet", *rows), EMOTIONS, SplitSettings(0.4)), {}
     for row in table.rows():
         graph.setdefault(row["digest"], set()).add(row["split"])
         graph.setdefault(row["image_digest"], set()).add(row["split"])
@@ -296,8 +319,8 @@ def test_faces_of_one_image_and_equal_faces_stay_on_one_side(tmp_path):
     assert 800 < table.counts["validation"].total() < 1600 and table.repeated == 600
 
 
-def test_a_face_of_an_image_of_training_is_a_duplicate(tmp_path):
-    """Another cut of the same photo shows nothing that training has not seen."""
+def test_a_face_from_a_training_image_is_a_duplicate(tmp_path):
+    """Another crop of the same photo shows nothing new."""
     chunks = chunk(
         tmp_path / "a.parquet",
         {"digest": digest(1), "image_digest": digest(7)},
@@ -326,16 +349,16 @@ def test_duplicates_and_labels_outside_the_classes(tmp_path):
     lines = "\n".join(face_table.summary(annotations(tmp_path, []), table))
     assert "7 rows read, 5 faces written" in lines and "no_face 1" in lines
     assert "test 2: neutral 0, happy 2" in lines and "test: 1 faces, or their images, equal one of training" in lines
-    assert table.repeated == 3 and "3 faces equal one before them" in lines
+    assert table.repeated == 3 and "3 faces equal an earlier one" in lines
 
 
-def test_several_faces_of_an_annotation_are_one_row_that_was_read(tmp_path):
+def test_several_faces_of_an_annotation_count_as_one_row(tmp_path):
     two = {"row": "list.csv:1", "digest": digest(1)}, {"row": "list.csv:1", "digest": digest(2)}
     table = FaceTable(chunk(tmp_path / "a.parquet", *two, {"status": "no_face"}), EMOTIONS, SplitSettings())
     assert face_table.summary(annotations(tmp_path, []), table)[0] == "2 rows read, 2 faces written"
 
 
-def test_large_photos_are_held_small_for_the_sheet_of_failures(tmp_path):
+def test_the_sheet_of_failures_holds_thumbnails(tmp_path):
     make_image(tmp_path / "large.png", shape=(400, 900, 3))
     rows = [{"image": "large.png", "status": f"chin at row {i}"} for i in range(20)]
     rows.append({"image": "gone.png", "status": "not there"})
@@ -345,6 +368,6 @@ def test_large_photos_are_held_small_for_the_sheet_of_failures(tmp_path):
     assert [face.shape for face in failures["chin at row 0: 20"]] == [(43, 96, 3)] * 12
 
 
-def test_division_out_of_range():
+def test_split_settings_out_of_range():
     with pytest.raises(ValueError, match=r"validation: expected a share in \[0, 1\), got 1"):
         SplitSettings(1)

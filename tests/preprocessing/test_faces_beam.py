@@ -1,4 +1,4 @@
-"""The Beam pipeline makes the same chunk files as the local processes, on Beam's local runner with several workers."""
+"""The Beam pipeline makes the same chunk files as local processes, tried on Beam's local runner with two workers."""
 
 import pytest
 from support.face_files import make_image, many
@@ -11,22 +11,22 @@ LOCAL = ("--runner=DirectRunner", "--direct_num_workers=2", "--direct_running_mo
 SETTINGS = faces.Settings(size=16, detectors=("none",))
 
 
-def test_equal_to_the_local_result(tmp_path):
+def test_the_chunk_files_equal_those_of_local_processes(tmp_path):
     for number in range(10):
         make_image(tmp_path / "images" / f"{number}.png", number, (20, 20, 3))
     local = faces.process(many(tmp_path / "images"), tmp_path / "local", SETTINGS, workers=1)
     done = []
-    made = faces_beam.process(many(tmp_path / "images"), tmp_path / "beam", SETTINGS, LOCAL, progress=done.append)
-    assert [path.name for path in made] == [path.name for path in local] and sum(done) == 1600
-    assert [path.read_bytes() for path in made] == [path.read_bytes() for path in local]
+    paths = faces_beam.process(many(tmp_path / "images"), tmp_path / "beam", SETTINGS, LOCAL, progress=done.append)
+    assert [path.name for path in paths] == [path.name for path in local] and sum(done) == 1600
+    assert [path.read_bytes() for path in paths] == [path.read_bytes() for path in local]
     assert sorted(path.name for path in (tmp_path / "beam").iterdir()) == [path.name for path in local]
 
 
-def test_what_is_there_stays(tmp_path):
+def test_existing_chunk_files_are_kept(tmp_path):
     for number in range(10):
         make_image(tmp_path / "images" / f"{number}.png", number, (20, 20, 3))
     (tmp_path / "beam").mkdir()
     for number in range(4):
         (tmp_path / "beam" / f"{number:06d}.parquet").write_bytes(b"made before")
-    made = faces_beam.process(many(tmp_path / "images"), tmp_path / "beam", SETTINGS, LOCAL)
-    assert {path.read_bytes() for path in made} == {b"made before"}
+    paths = faces_beam.process(many(tmp_path / "images"), tmp_path / "beam", SETTINGS, LOCAL)
+    assert {path.read_bytes() for path in paths} == {b"made before"}

@@ -1,11 +1,11 @@
-"""Image files that no writer makes."""
+"""Image files that no library writes."""
 
 import struct
 import zlib
 
 
 def png_of_size(width, height):
-    """A PNG that claims a size and holds next to nothing."""
+    """The bytes of a PNG that declares a size and holds hardly any pixels."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
