@@ -1,4 +1,4 @@
-"""Original files to data sets that models train on."""
+"""Original files to the data sets that models train on."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,72 +18,97 @@ DATA_SETS = (
 
 def prepare(
     dataset: Annotated[str, typer.Argument(help=DATA_SETS)],
-    source: Annotated[Path | None, typer.Option("--source", help="File or folder of the original files.")] = None,
+    source: Annotated[Path | None, typer.Option("--source", help="File or folder with the original files.")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "--data-dir", help="Where to [default: $EDRAM_FER_DATA or ./data].")
+        Path | None,
+        typer.Option("--out", "--data-dir", help="Folder for prepared data sets [default: $EDRAM_FER_DATA or ./data]."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Prepare again what is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a prepared data set.")] = False,
     size: Annotated[int | None, typer.Option(help="Side of a face in pixels [default: 100].")] = None,
     colour: Annotated[bool | None, typer.Option("--colour/--grey", help="RGB or grey [default: grey].")] = None,
     detectors: Annotated[
         str | None,
-        typer.Option(help="Asked in turn: some of yunet,ssd,dlib,annotation,none [default: the data set's]."),
+        typer.Option(help="Tried in turn: some of yunet,ssd,dlib,annotation,none [default: the data set's]."),
     ] = None,
-    detector_size: Annotated[int | None, typer.Option(help="Longer side that YuNet sees [default: 320].")] = None,
-    faces: Annotated[str | None, typer.Option(help="Of several: largest, centre, all [default: largest].")] = None,
-    margin: Annotated[float | None, typer.Option(help="Share by which a crop is larger [default: 0].")] = None,
-    landmarks: Annotated[bool | None, typer.Option("--landmarks", help="Find 68 landmarks with dlib.")] = None,
-    check: Annotated[str | None, typer.Option(help="A detector to compare given boxes with.")] = None,
+    detector_size: Annotated[
+        int | None, typer.Option(help="Longer side of the image that YuNet is given, in pixels [default: 320].")
+    ] = None,
+    faces: Annotated[
+        str | None, typer.Option(help="Which of several faces: largest, centre, all [default: largest].")
+    ] = None,
+    margin: Annotated[
+        float | None, typer.Option(help="Share by which the square is larger than the box [default: 0].")
+    ] = None,
+    landmarks: Annotated[
+        bool | None, typer.Option("--landmarks", help="Find 68 landmarks with dlib where none are annotated.")
+    ] = None,
+    check: Annotated[str | None, typer.Option(help="A detector to compare the annotated boxes with.")] = None,
     models: Annotated[
-        Path | None, typer.Option(help="Folder of the detectors' files [default: the packages that carry them].")
+        Path | None, typer.Option(help="Folder that is searched for the detectors' files before installed packages.")
     ] = None,
-    classes: Annotated[str | None, typer.Option(help="seven or eight [default: all that there are].")] = None,
+    classes: Annotated[str | None, typer.Option(help="seven or eight emotions [default: all of the data set].")] = None,
     validation: Annotated[
         float | None, typer.Option(help="Share drawn from training where there is no validation [default: 0.05].")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of that choice [default: 0].")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes [default: one per core].")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of that draw [default: 0].")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Number of processes [default: one per core].")] = None,
     beam: Annotated[
         list[str] | None,
-        typer.Option("--beam", metavar="FLAG", help="A flag of an Apache Beam pipeline that makes the faces instead."),
+        typer.Option(
+            "--beam", metavar="FLAG", help="An option of an Apache Beam pipeline that makes the faces instead."
+        ),
     ] = None,
     reader_options: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="An option of the data set's reader, as split=published."),
     ] = None,
-):
-    """Original files to a prepared data set (TFDS); a run that was stopped is resumed by the same command."""
-    given = {**locals()}  # only the parameters so far
+) -> None:
+    """Prepare a data set (TFDS) from original files; the same command resumes a stopped preparation."""
     # TensorFlow is not loaded before a data set is written: until then its seconds and its memory are the faces'.
     from edram_fer import data
     from edram_fer.preprocessing import datasets
 
-    own = ("dataset", "source", "out", "force", "reader_options")
-    options = {name: value for name, value in given.items() if name not in own and value is not None}
-    if detectors is not None:
-        options["detectors"] = tuple(name.strip() for name in detectors.split(","))
-    options |= _settings(reader_options or [])
+    options = {
+        "size": size,
+        "colour": colour,
+        "detectors": None if detectors is None else tuple(name.strip() for name in detectors.split(",")),
+        "detector_size": detector_size,
+        "faces": faces,
+        "margin": margin,
+        "landmarks": landmarks,
+        "check": check,
+        "models": models,
+        "classes": classes,
+        "validation": validation,
+        "seed": seed,
+        "workers": workers,
+        "beam": beam,
+    }
+    options = {name: value for name, value in options.items() if value is not None}
+    options |= _parse_reader_options(reader_options or [])
     datasets.prepare(dataset, source, out or data.default_data_dir(), force=force, report=typer.echo, **options)
 
 
-def _settings(given):
+def _parse_reader_options(texts: list[str]) -> dict[str, object]:
     """{key: value} of texts "key=value"."""
-    pairs = [text.partition("=") for text in given]
-    for text, (_, equals, _) in zip(given, pairs):
+    options = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
         if not equals:
             raise UserError(f"--set: expected key=value, got {text!r}")
-    return {key: settings.parse_value(value) for key, _, value in pairs}
+        options[key] = settings.parse_value(value)
+    return options
 
 
-def arrays(
+def export(
     source: Annotated[str, typer.Argument(help="A prepared data set.")],
-    out: Annotated[Path, typer.Argument(help="The .npz file to write.")],
+    out: Annotated[Path, typer.Argument(help="The .npz archive to write.")],
     data_dir: DataDir = None,
     landmarks: Annotated[
-        bool, typer.Option("--landmarks", help="Let dlib find the faces' landmarks where the data set has none.")
+        bool, typer.Option("--landmarks", help="Find landmarks with dlib where the data set has none.")
     ] = False,
-):
-    """A prepared data set to one file, for environments without TensorFlow."""
+) -> None:
+    """Write a prepared data set to one .npz archive, which needs no TensorFlow to be read."""
     startup.load_keras()
     from edram_fer import data
 

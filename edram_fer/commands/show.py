@@ -1,4 +1,4 @@
-"""What lies here: data sets, runs, and the installation itself."""
+"""Describe data sets, runs, and the installation itself."""
 
 import json
 from pathlib import Path
@@ -13,16 +13,16 @@ from edram_fer.run import layout
 
 def inspect(
     source: Annotated[
-        str, typer.Argument(help="A prepared data set, an arrays file, a run folder, or a folder of original files.")
+        str, typer.Argument(help="A prepared data set, an .npz archive, a run folder, or a folder of original files.")
     ],
     data_dir: DataDir = None,
-):
-    """What a data set or a run holds. A name is that of a prepared data set; a folder of the same name is ./NAME."""
-    named = _names_a_data_set(source)
-    if named and Path(source).exists():
-        typer.echo(f"{source} is taken for the prepared data set; the folder of that name is ./{source}", err=True)
-    is_run = not named and (Path(source) / layout.RECIPE).exists()
-    if not (named or is_run) and Path(source).suffix != ".npz" and (Path(source).exists() or "/" in source):
+) -> None:
+    """Describe a data set or a run. A name means the prepared data set; a folder of the same name is ./NAME."""
+    is_data_set = _is_data_set_name(source)
+    if is_data_set and Path(source).exists():
+        typer.echo(f"{source} means the prepared data set; for the folder of that name write ./{source}", err=True)
+    is_run = not is_data_set and (Path(source) / layout.RECIPE).exists()
+    if not (is_data_set or is_run) and Path(source).suffix != ".npz" and (Path(source).exists() or "/" in source):
         from edram_fer.preprocessing.datasets import inspection
 
         for line in inspection.inspect(source):
@@ -47,8 +47,8 @@ def inspect(
         typer.echo(f"{split}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
 
 
-def _names_a_data_set(source: str) -> bool:
-    """Whether a text is a name such as "fer2013" or "drawn_faces/grey48", whatever else lies in the current folder."""
+def _is_data_set_name(source: str) -> bool:
+    """Whether a text is a name such as "fer2013" or "drawn_faces/grey48", whatever the current folder contains."""
     from edram_fer.preprocessing import datasets
 
     name, *config = source.split("/")

@@ -118,7 +118,7 @@ def open_source(source, data_dir, extra=()):
 
 
 _WHERE_FROM = {
-    "landmarks": ", by which the model finds where to look; `prepare ... --landmarks` finds them in photos, `arrays "
+    "landmarks": ", by which the model finds where to look; `prepare ... --landmarks` finds them in photos, `export "
     "... --landmarks` in crops; crops=fixed5 and an empty guide need none",
     "soft_label": ", which labels=soft trains on; ferplus and AffectNet+ have them, labels=hard needs none",
 }

@@ -92,7 +92,7 @@ def test_what_is_no_data_set(tmp_path):
 def test_a_name_is_a_prepared_data_set_and_a_folder_has_a_slash(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(DATASETS / "folder" / "dummy_data" / "emotions", "folder")
-    told = "folder is taken for the prepared data set; the folder of that name is ./folder"
+    told = "folder means the prepared data set; for the folder of that name write ./folder"
     for name in ("folder", "folder/happy"):
         with pytest.raises(SystemExit, match=f"error: data set folder is not prepared in {tmp_path}/data"):
             cli.main(["inspect", name, "--data-dir", str(tmp_path / "data")])
