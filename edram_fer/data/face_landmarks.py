@@ -1,48 +1,62 @@
-"""The 68 landmarks of the faces of a data set: its own, or dlib's where they are asked for."""
+"""The 68 landmarks of the faces of a data set: those of the data set, or dlib's on request."""
+
+from collections.abc import Mapping, MutableMapping
 
 import numpy as np
 from tqdm.auto import tqdm
 
-SMALLEST = 160  # pixels: dlib's detector misses faces below 80, and a crop holds little beside the face
+SMALLEST = 160  # pixels: dlib misses faces below 80, and the face fills at least half of a crop
 
 
-def get_landmarks(features, *, find=False, known=None):
+def get_landmarks(
+    features: Mapping[str, np.ndarray], *, find: bool = False, known: MutableMapping[str, np.ndarray] | None = None
+) -> tuple[np.ndarray | None, str]:
     """Landmarks of images.
 
     Args:
-        features: as `edram_fer.data.arrays` gives them.
-        find: where the data set has none, find them with dlib.
-        known: {image id: landmarks} of those found before, which are not searched again; the others are added.
+        features: as `edram_fer.data.arrays` returns them.
+        find: where the data set has no landmarks, find them with dlib.
+        known: {image id: landmarks} that dlib found before. These images are not searched again; new results are added.
 
-    Returns: (float [n, 68, 2] as (x, y) in pixels, nan where a face has none, or None without any; a sentence that
-    says where they come from, or why there are none).
+    Returns:
+        Landmarks, float [n, 68, 2] as (x, y) in pixels, nan where no face was found; None without landmarks. And a
+        sentence that says where they come from, or why there are none.
 
-    Raises ImportError or FileNotFoundError, with the line that installs them, where dlib or its file is missing.
+    Raises:
+        MissingPackageError, MissingFileError: dlib or its model file is not installed; the message says how to.
+
+    >>> points, note = get_landmarks({"image": np.zeros((1, 8, 8, 1), np.uint8), "id": np.array(["a"])})
+    >>> points is None
+    True
     """
     if "landmarks" in features:
         return np.asarray(features["landmarks"], float), "The landmarks are the data set's own."
     if not find:
         return None, "The data set has no landmarks; --landmarks (of figures, compare, agreement) lets dlib find them."
-    known, names = {} if known is None else known, np.asarray(features["id"]).astype(str)
-    new = [row for row, name in enumerate(names) if name not in known]
-    known |= dict(zip(names[new], found_by_dlib(np.asarray(features["image"])[new]), strict=True))
-    return np.stack([known[name] for name in names]), "The landmarks were found by dlib."
+    known, ids = {} if known is None else known, np.asarray(features["id"]).astype(str)
+    new = [row for row, image_id in enumerate(ids) if image_id not in known]
+    known |= dict(zip(ids[new], detect_landmarks(np.asarray(features["image"])[new]), strict=True))
+    return np.stack([known[image_id] for image_id in ids]), "The landmarks were found by dlib."
 
 
-def found_by_dlib(images):
-    """dlib's landmarks of face crops.
+def detect_landmarks(images: np.ndarray) -> np.ndarray:
+    """Find dlib's landmarks of face crops. Small images are enlarged first.
 
     Args:
         images: uint8 [n, H, W, C].
 
-    Returns: float [n, 68, 2] as (x, y) in pixels; nan where its detector finds no face, not even in the image with
-    its histogram equalised. Small images are enlarged first.
+    Returns:
+        float [n, 68, 2] as (x, y) in pixels; nan where dlib's detector finds no face, not even after histogram
+        equalisation.
+
+    Raises:
+        MissingPackageError, MissingFileError: dlib or its model file is not installed.
     """
-    bar = tqdm(images, desc="landmarks", disable=None if len(images) else True)
-    return np.array([_of_image(image) for image in bar]).reshape(-1, 68, 2)
+    progress = tqdm(images, desc="landmarks", disable=None if len(images) else True)
+    return np.array([_detect(image) for image in progress]).reshape(-1, 68, 2)
 
 
-def _of_image(image):
+def _detect(image: np.ndarray) -> np.ndarray:
     import cv2
 
     from edram_fer.preprocessing import detection

@@ -1,4 +1,4 @@
-"""Landmarks of a data set's faces: its own, dlib's on small crops, or a sentence that says why there are none."""
+"""Landmarks of a data set's faces: its own, those of dlib on small crops, or the reason why there are none."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from edram_fer.data import face_landmarks
 
 
-def test_those_of_the_data_set_come_first():
+def test_landmarks_of_the_data_set_come_first():
     own = np.random.default_rng(0).random((3, 68, 2)).astype("float32")
     points, note = face_landmarks.get_landmarks({"landmarks": own, "image": None}, find=True)
     np.testing.assert_array_equal(points, own)
@@ -16,7 +16,7 @@ def test_those_of_the_data_set_come_first():
 
 
 def test_dlib_finds_them_in_small_crops():
-    """As in the large image, to a pixel of the small one; an image without a face has none."""
+    """As in the large image, to within a pixel of the small one; an image without a face has none."""
     pytest.importorskip("dlib", reason="needs the extra faces")
     data = pytest.importorskip("skimage.data", reason="needs a photo of a face")
     from edram_fer.preprocessing import detection
@@ -26,16 +26,16 @@ def test_dlib_finds_them_in_small_crops():
     noise = np.random.default_rng(0).integers(0, 256, small.shape, dtype=np.uint8)
     try:
         features, known = {"image": np.stack([small, noise]), "id": ["a", "b"]}, {}
-        found, note = face_landmarks.get_landmarks(features, find=True, known=known)
+        landmarks, note = face_landmarks.get_landmarks(features, find=True, known=known)
     except FileNotFoundError as error:
         pytest.skip(str(error))
     expected = detection.landmarks(large, detection.Dlib(upsample=0)(large)[0].box)
-    assert np.abs(found[0] - ((expected + 0.5) / 3 - 0.5)).mean() < 1
-    assert np.isnan(found[1]).all() and "dlib" in note
-    grey = face_landmarks.found_by_dlib(small.mean(axis=-1, keepdims=True).astype(np.uint8)[None])
-    assert np.abs(grey[0] - found[0]).mean() < 1
-    known["b"] = np.ones((68, 2))  # as if found before: it is not searched again
+    assert np.abs(landmarks[0] - ((expected + 0.5) / 3 - 0.5)).mean() < 1
+    assert np.isnan(landmarks[1]).all() and "dlib" in note
+    grey = face_landmarks.detect_landmarks(small.mean(axis=-1, keepdims=True).astype(np.uint8)[None])
+    assert np.abs(grey[0] - landmarks[0]).mean() < 1
+    known["b"] = np.ones((68, 2))  # as if found before: the image is not searched again
     again, _ = face_landmarks.get_landmarks(
         {name: values[::-1] for name, values in features.items()}, find=True, known=known
     )
-    np.testing.assert_array_equal(again, [known["b"], found[0]])
+    np.testing.assert_array_equal(again, [known["b"], landmarks[0]])
