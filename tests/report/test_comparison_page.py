@@ -15,7 +15,7 @@ from edram_fer.figures import comparison, style
 from edram_fer.report import comparison as report
 from edram_fer.report.comparison import compare
 
-CHROMIUM = Path("/usr/bin/chromium")
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 NAMES = ("a", "short", "cnn")
 
 
@@ -162,10 +162,10 @@ def test_what_was_asked_differently_says_so(without_figures):
 @pytest.fixture(scope="module")
 def browser():
     sync_api = pytest.importorskip("playwright.sync_api", reason="a page is tried with playwright")
-    if not CHROMIUM.exists():
-        pytest.skip(f"no {CHROMIUM} here to try a page with")
+    if BROWSER is None:
+        pytest.skip("no chromium or google-chrome here to try a page with")
     with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        chromium = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
         yield chromium
         chromium.close()
 

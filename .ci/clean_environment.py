@@ -1,0 +1,118 @@
+"""A new virtual environment with the wheel and one extra, in which a stranger trains, evaluates and predicts a toy.
+
+    python .ci/clean_environment.py jax build/dist/edram_fer-0.2.0-py3-none-any.whl
+
+Nothing of the checkout can be seen there: the commands run in an empty folder, beside files called models.py and
+preprocessing.py. The first command that fails ends the script with its status.
+"""
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+EXTRAS = ("jax", "tensorflow")
+TOY = (
+    *("glimpses=2", "glimpse_size=14", "glimpse_filters=(2, 2, 4, 4, 4, 4)", "context_filters=(4, 4, 8)"),
+    *("glimpse_units=8", "head_units=8", "classification_units=8", "location_units=8"),
+    *("data=toy.npz", "batch_size=16", "epochs=1"),
+)
+IMAGES = 3  # to predict
+
+SCRIPT = f'''
+"""What a stranger writes: modules of their own beside it, arrays, and the package."""
+import models, preprocessing
+
+assert models.WHOSE == preprocessing.WHOSE == "mine", models.__file__
+import cv2
+import edram_fer
+import numpy as np
+
+folder = edram_fer.__file__
+assert "site-packages" in folder, folder
+rng, emotions = np.random.default_rng(0), np.array(["sad", "happy", "neutral", "anger"])
+toy = {{"source": "toy", "version": "1.0.0", "fingerprint": "toy", "emotions": emotions}}
+for split, count in (("train", 64), ("validation", 32), ("test", 32)):
+    toy[f"{{split}}/emotion"] = np.arange(count) % len(emotions)
+    toy[f"{{split}}/image"] = rng.integers(0, 256, (count, 28, 28, 1), dtype=np.uint8)
+    toy[f"{{split}}/id"] = np.array([f"{{split}}-{{i}}" for i in range(count)])
+np.savez("toy.npz", **toy)
+for i in range({IMAGES}):
+    cv2.imwrite(f"{{i}}.png", toy["test/image"][i])
+
+model = edram_fer.load("fer2013-edram")  # comes with the package
+height, width, channels = model.input_shapes()["image"][1:]
+output = model({{"image": rng.random((2, height, width, channels)).astype("float32")}})
+assert output["emotion"].shape == (2, output["windows"].shape[1], len(model.emotions)), output
+print(edram_fer.__version__, folder)
+'''
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("extra", choices=EXTRAS)
+    parser.add_argument("wheel", type=Path)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        check(arguments.extra, arguments.wheel.resolve(strict=True), Path(temporary))
+
+
+def check(extra: str, wheel: Path, folder: Path) -> None:
+    """Make the environment in `folder` and go through a stranger's first day."""
+    binaries, work = folder / "environment" / ("Scripts" if os.name == "nt" else "bin"), folder / "work"
+    work.mkdir()
+    cleared = ("PYTHON", "VIRTUAL_ENV", "MPLBACKEND")
+    settings = {name: value for name, value in os.environ.items() if not name.startswith(cleared)}
+    settings["KERAS_BACKEND"] = extra
+
+    def run(*command: str | Path) -> str:
+        start = time.monotonic()
+        done = subprocess.run([*map(str, command)], cwd=work, env=settings, stdout=subprocess.PIPE, text=True)
+        line = " ".join(map(str, (Path(command[0]).name, *command[1:])))
+        print(f"{time.monotonic() - start:6.1f} s  {line[:150]}", flush=True)
+        if done.returncode:
+            print(done.stdout)
+            sys.exit(done.returncode)
+        return done.stdout
+
+    run(sys.executable, "-m", "venv", folder / "environment")
+    python, edram_fer = binaries / "python", binaries / "edram-fer"
+    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{wheel}[{extra}]")
+    run(python, "-m", "pip", "check", "--disable-pip-version-check")
+    packages = run(python, "-m", "pip", "list", "--format=freeze", "--disable-pip-version-check").split()
+    other = set(EXTRAS) - {extra}
+    assert not other & {line.partition("==")[0] for line in packages}, packages
+
+    for name in ("models", "preprocessing"):
+        (work / f"{name}.py").write_text('WHOSE = "mine"\n')
+    (work / "stranger.py").write_text(SCRIPT)
+    print(run(python, "stranger.py").strip())
+    # The shell of a notebook passes on its Matplotlib backend, which is not installed here.
+    settings["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+
+    report = json.loads(run(edram_fer, "doctor", "--json"))
+    assert report["backend"] == extra and not report["problems"] and not report["missing"][extra], report
+    options = [part for setting in TOY for part in ("--set", setting)]
+    run(edram_fer, "train", "forch2019", *options, "--out", "run", "--quiet")
+    run(edram_fer, "evaluate", "run")
+    metrics = json.loads((work / "run" / "metrics.json").read_text())
+    assert 0 <= metrics["splits"]["test"]["accuracy"] <= 1, metrics
+    assert (work / "run" / "report.html").stat().st_size > 0
+    images = [f"{i}.png" for i in range(IMAGES)]
+    for model in ("run", "fer2013-edram"):
+        run(edram_fer, "predict", model, *images, "--detectors", "none", "--out", f"predictions-{model}")
+        with open(work / f"predictions-{model}" / "predictions.csv", newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        assert len(rows) == IMAGES and {row["status"] for row in rows} == {"ok"}, rows
+    files = (path.stat().st_size for path in (folder / "environment").rglob("*") if path.is_file())
+    megabytes = sum(files) / 1e6, wheel.stat().st_size / 1e6
+    print(f"{extra}: {len(packages)} packages, {megabytes[0]:.0f} MB; the wheel itself {megabytes[1]:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
