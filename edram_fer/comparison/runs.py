@@ -35,7 +35,7 @@ class Run:
     @property
     def correct(self):
         """Which images are classified correctly in the end, bool [n]."""
-        return self.predictions["prediction"] == self.found["truth"]
+        return self.predictions["prediction"] == self.predictions["truth"]
 
     @property
     def info(self):

@@ -66,18 +66,18 @@ def test_rows_and_classes_are_brought_into_one_order(runs, folder):
 def test_pairs_are_mcnemar_and_a_paired_bootstrap(runs):
     truth, first = runs.truth.astype(str), runs.runs[0]
     for run, row in zip(runs.runs[1:], score_tables.pair_rows(runs, repeats=2000), strict=True):
-        only = [int((a & ~b).sum()) for a, b in ((run.correct, first.right), (first.right, run.correct))]
+        only = [int((a & ~b).sum()) for a, b in ((run.correct, first.correct), (first.correct, run.correct))]
         assert [row["only_this_correct"], row["only_reference_correct"]] == only
         tail = sum(math.comb(sum(only), k) for k in range(min(only) + 1)) / 2 ** sum(only)
         assert row["mcnemar_p"] == pytest.approx(min(1, 2 * tail))
-        said = [each.found["prediction"].astype(str) for each in (run, first)]
+        said = [each.predictions["prediction"].astype(str) for each in (run, first)]
         for key, score in (
             ("accuracy", lambda t, p: np.mean(t == p)),
             ("mean_class_accuracy", balanced_accuracy_score),
             ("macro_f1", lambda t, p: f1_score(t, p, average="macro")),
         ):
             assert row[f"{key}_difference"] == pytest.approx(score(truth, said[0]) - score(truth, said[1]))
-        gain = run.correct.astype(float) - first.right
+        gain = run.correct.astype(float) - first.correct
         ends = gain.mean() + np.array([-1.96, 1.96]) * gain.std() / math.sqrt(COUNT)
         np.testing.assert_allclose([row["accuracy_low"], row["accuracy_high"]], ends, atol=0.03)
 

@@ -106,12 +106,12 @@ def test_one_run_or_several_are_drawn(runs, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("annotation", "options", "message"),
+    ("given", "options", "message"),
     [
         (["a", "one"], {}, "one: expected a model that weighs several windows of an image, got one window"),
         (["recurrent"], {}, "recurrent: expected a model that weighs several .*, got 3 glimpses of a recurrent one"),
         (["a", "other"], {}, "data set: .*a has .*faces.npz, .*other has elsewhere; expected the same"),
-        (["a"], {"images": ["x"]}, "image: 'x' is not among the 40 of split test, such as '0'"),
+        (["a"], {"image_ids": ["x"]}, "image: 'x' is not among the 40 of split test, such as '0'"),
         (["a"], {"titles": ["x", "y"]}, "titles: expected one for each of 1 runs, got 2"),
         (["a"], {"split": "train"}, "a was not evaluated on split 'train', only on test"),
     ],

@@ -46,7 +46,7 @@ def test_the_page_is_complete_and_says_what_is_left_out(page):
     addresses = re.findall(r'\b(?:src|href|action|srcset)="([^"]*)"', text)
     assert addresses and all(re.match(r"#|data:", address) for address in addresses)
     assert "url(" not in text and "@import" not in text and NASTY not in text
-    assert "3 fixations of 2 people on 2 images" in text and 'id="figure-people"' in text
+    assert "3 fixations of 2 people on 2 images" in text and 'id="figure-human_agreement"' in text
     assert "The landmarks are the data set's own. Every face has them." in text.replace("&#39;", "'")
     assert "cnn has no windows of its own" in text
     lacking = re.findall(r"<p>(\w+) was not .*?: <code>edram-fer (.*?)</code>", text)
