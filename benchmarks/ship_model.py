@@ -5,7 +5,7 @@ python -m benchmarks.ship_model RUN NAME
 
 import sys
 
-from edram_fer import weights
+from edram_fer import keras_file, weights
 from edram_fer.run import checkpoints
 
-weights.halve(checkpoints.model_path(sys.argv[1]), weights.model_path(sys.argv[2]))
+keras_file.strip(checkpoints.model_path(sys.argv[1]), weights.model_path(sys.argv[2]), half=True)

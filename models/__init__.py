@@ -1,51 +1,84 @@
-"""The models by name; all share one contract, from {"image"} to {"emotion", "affect", "windows", "weights"}."""
+"""The models by name. All keep one contract: from {"image"} to {"emotion", "affect", "windows", "weights"}."""
 
 import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
 from edram_fer.errors import UserError
 from edram_fer.models.baseline import CNN
-from edram_fer.models.contract import check_choice
+from edram_fer.models.contract import FERModel, check_choice
 from edram_fer.models.deep_emotion import DeepEmotion
 from edram_fer.models.edram import EDRAM
 from edram_fer.models.region_attention import RAN
 
+__all__ = ["CNN", "EDRAM", "MODELS", "RAN", "DeepEmotion", "FERModel", "build", "list_models"]
+
 # A class that is added here can be named in recipes.
-MODELS = {"edram": EDRAM, "cnn": CNN, "deep_emotion": DeepEmotion, "ran": RAN}
+MODELS: dict[str, type[FERModel]] = {"edram": EDRAM, "cnn": CNN, "deep_emotion": DeepEmotion, "ran": RAN}
 
 
-def build(name, *, image_size=(100, 100), channels=1, classes=7, **options):
+def list_models() -> list[str]:
+    """The names that `build` takes.
+
+    >>> list_models()
+    ['edram', 'cnn', 'deep_emotion', 'ran']
+    """
+    return list(MODELS)
+
+
+def build(
+    name: str,
+    *,
+    image_size: tuple[int, int] = (100, 100),
+    channels: int = 1,
+    classes: int | None = None,
+    emotions: Sequence[str] | None = None,
+    preprocessing: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> FERModel:
     """Make a model by name, its weights randomly initialised.
 
     Args:
-        name: "edram" (glimpses), "deep_emotion" (one spatial transformer), "ran" (weighed crops), or "cnn" (EDRAM's
-            CNN on the whole image, equal parameters: the baseline).
+        name: "edram" (glimpses), "deep_emotion" (one spatial transformer), "ran" (weighted crops), or "cnn" (EDRAM's
+            CNN on the whole image with as many parameters: the baseline).
         image_size: (height, width) in pixels.
         channels: 1 for grey, 3 for colour.
-        classes: number of emotions K.
+        classes: number of emotions K; None: one for each name in `emotions`, or 7.
+        emotions: names of the K classes, in the order of the logits.
+        preprocessing: how the faces in training were made from photos, see `FERModel`.
         **options: the arguments of the model's class, e.g. glimpses=3; also `dtype`, a Keras policy such as
             "mixed_bfloat16" (coordinates, logits and affect stay float32).
 
     Returns:
-        keras.Model, built, from {"image": [B, H, W, C] in [0, 1]} to {"emotion": logits [B, T, K], "affect": [B, T, 2],
-        "windows": [B, N, 2, 3], "weights": [B, N]}; T = 1 where the model is not recurrent. Without a
-        head for it (`affect=False`) "affect" is -2, AffectNet's mark for unknown. With
-        crops="landmarks" RAN also takes {"landmarks": [B, 68, 2]}.
+        A Keras model, built, from images [B, H, W, C] (uint8 in 0 to 255 or floats in [0, 1], alone or as
+        {"image": images}) to {"emotion": logits [B, T, K], "affect": [B, T, 2], "windows": [B, N, 2, 3], "weights":
+        [B, N]}; T = 1 where the model is not recurrent. Without a head for it (`affect=False`) "affect" is -2,
+        AffectNet's mark for unknown. With crops="landmarks" RAN also takes {"landmarks": [B, 68, 2]}.
 
     Raises:
-        ValueError: an unknown name or option, or one out of its range.
+        UserError: an unknown name or option, or one out of its range.
+
+    >>> import numpy as np
+    >>> model = build("deep_emotion", image_size=(48, 48), emotions=["happy", "sad", "anger"])
+    >>> outputs = model(np.zeros((2, 48, 48, 1), "uint8"))
+    >>> outputs["emotion"].shape == (2, 1, 3), model.emotions
+    (True, ('happy', 'sad', 'anger'))
     """
     check_choice("model", name, MODELS)
     known = [*inspect.signature(MODELS[name]).parameters][:-1] + ["dtype"]
     for option in options:
         if option not in known:
             raise UserError(f"{name}: unknown option {option!r}; known are {', '.join(known)}")
+    if classes is None:
+        classes = 7 if emotions is None else len(emotions)
     arguments = {"image_size": image_size, "channels": channels, "classes": classes, **options}
-    return MODELS[name](**keras.tree.map_structure(_plain, arguments))
+    arguments = keras.tree.map_structure(_plain, arguments)
+    return MODELS[name](emotions=emotions, preprocessing=preprocessing, **arguments)
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     """NumPy's numbers as Python's: Keras' layers and .keras files take no others."""
     return value.item() if isinstance(value, np.generic) else value

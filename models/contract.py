@@ -1,11 +1,15 @@
-"""What every model shares: how it is built and saved, and the checks of its arguments."""
+"""What every model shares: how it is built, called and saved, and the checks of its arguments."""
 
+import json
 import numbers
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import keras
 from keras import ops
 
 from edram_fer.errors import UserError
+from edram_fer.models import images
 
 UNKNOWN_AFFECT = -2.0  # AffectNet's mark: what a model without that head answers
 
@@ -13,17 +17,66 @@ UNKNOWN_AFFECT = -2.0  # AffectNet's mark: what a model without that head answer
 class FERModel(keras.Model):
     """A model from {"image": [B, H, W, C]} to the outputs of the contract, built as soon as it is made.
 
+    It is called with `model(images)` or `model({"image": images})`. Images are uint8 in 0 to 255, which are divided by
+    255, or floats in [0, 1]; a model with one channel also takes [B, H, W]. Anything else raises UserError: another
+    size, another dtype, values outside of the range (inside `tf.function` or `jax.jit` the values are not known, so
+    only shape and dtype are checked). The same holds for `predict`, `predict_on_batch`, `evaluate` and `fit`.
+
+    Class names and preprocessing are part of the model's configuration: a .keras file holds them.
+
     A subclass keeps the arguments of its __init__, by name, in `self.arguments` ("image_size" and "channels" among
-    them) and ends its __init__ with `self.build_for_image()`. One that needs more than the image says so in
-    `input_shapes`. `output_shapes` is {name: shape} of what it answers, None for the size of a batch.
+    them), passes **kwargs on and ends its __init__ with `self.build_for_image()`. One that needs more than the image
+    says so in `input_shapes`. `output_shapes` is {name: shape} of its outputs, None for the size of a batch.
+
+    Args:
+        emotions: class names, in the order of the logits; None: unknown.
+        preprocessing: how the faces that the model was trained on were made from photos, as the fields of
+            `edram_fer.preprocessing.faces.Settings`; None: as their data set was published.
     """
 
-    def input_shapes(self):
-        """{name: shape} of what the model must be given."""
+    def __init__(
+        self,
+        *args: Any,
+        emotions: Sequence[str] | None = None,
+        preprocessing: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(*args, **kwargs)
+        self.emotions = emotions
+        self.preprocessing = preprocessing
+
+    @property
+    def emotions(self) -> tuple[str, ...] | None:
+        """Class names in the order of the logits, or None."""
+        return self._emotions
+
+    @emotions.setter
+    def emotions(self, names: Sequence[str] | None) -> None:
+        if names is not None and (isinstance(names, str) or not all(isinstance(name, str) for name in names)):
+            raise UserError(f"emotions: expected a list of class names, got {names!r}")
+        self._check_emotions(names)
+        self._emotions = None if names is None else tuple(names)
+
+    @property
+    def preprocessing(self) -> dict[str, Any] | None:
+        """How faces are made from photos for this model (a copy), or None: as the data set was published."""
+        return json.loads(self._preprocessing)
+
+    @preprocessing.setter
+    def preprocessing(self, settings: Mapping[str, Any] | None) -> None:
+        try:
+            # As text: Keras would replace a dict by one that tracks its entries.
+            self._preprocessing = json.dumps(None if settings is None else dict(settings))
+        except (TypeError, ValueError) as error:
+            raise UserError(f"preprocessing: expected a dict that JSON can hold, got {settings!r}") from error
+
+    def input_shapes(self) -> dict[str, tuple[int | None, ...]]:
+        """{name: shape} of the model's inputs."""
         return {"image": (None, *self.arguments["image_size"], self.arguments["channels"])}
 
-    def build_for_image(self):
+    def build_for_image(self) -> None:
         self.build(self.input_shapes())
+        self._check_emotions(self.emotions)
 
     def build(self, input_shape):
         if not self.built:
@@ -32,59 +85,112 @@ class FERModel(keras.Model):
             self.output_shapes = {name: output.shape for name, output in outputs.items()}
             self.built = True
 
+    def _check_emotions(self, names: Sequence[str] | None) -> None:
+        """Raise UserError where there is not one name for each logit."""
+        count = self.output_shapes["emotion"][-1] if self.built else None
+        if names is not None and (len(set(names)) != len(names) or count not in (None, len(names))):
+            raise UserError(f"emotions: expected {count or 'some'} different class names, got {', '.join(names)}")
+
     @property
-    def predicts_affect(self):
+    def predicts_affect(self) -> bool:
         """Whether it has a head for valence and arousal: else its "affect" is UNKNOWN_AFFECT everywhere."""
         return "affect" in self.output_shapes and bool(self.arguments.get("affect", True))
 
-    def get_config(self):
-        return {**super().get_config(), **self.arguments}
+    def get_config(self) -> dict[str, Any]:
+        emotions = None if self.emotions is None else list(self.emotions)
+        return {
+            **super().get_config(),
+            **self.arguments,
+            "emotions": emotions,
+            "preprocessing": self.preprocessing,
+        }
+
+    def __call__(self, inputs, *args, **kwargs):
+        return super().__call__(self._standardise(inputs), *args, **kwargs)
+
+    def stateless_call(self, trainable_variables, non_trainable_variables, inputs, *args, **kwargs):
+        # By this, not by __call__, Keras' JAX trainer calls a model.
+        inputs = self._standardise(inputs)
+        return super().stateless_call(trainable_variables, non_trainable_variables, inputs, *args, **kwargs)
+
+    def _standardise(self, inputs):
+        """{"image": float32 [B, H, W, C] in [0, 1], and the other inputs}."""
+        if not isinstance(inputs, Mapping):
+            inputs = {"image": inputs}
+        if "image" not in inputs:
+            raise UserError(f"inputs: expected images or a dict with `image`, got {', '.join(map(str, inputs))}")
+        return {**inputs, "image": images.standardise(inputs["image"], self.input_shapes()["image"][1:])}
+
+    def fit(self, x=None, *args, **kwargs):
+        return super().fit(self._checked(x), *args, **kwargs)
+
+    def evaluate(self, x=None, *args, **kwargs):
+        return super().evaluate(self._checked(x), *args, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        return super().predict(self._checked(x), *args, **kwargs)
+
+    def train_on_batch(self, x, *args, **kwargs):
+        return super().train_on_batch(self._checked(x), *args, **kwargs)
+
+    def test_on_batch(self, x, *args, **kwargs):
+        return super().test_on_batch(self._checked(x), *args, **kwargs)
+
+    def predict_on_batch(self, x):
+        return super().predict_on_batch(self._checked(x))
+
+    def _checked(self, x):
+        """The same, its images checked where they are an array: inside the graph their values are not known."""
+        image = x.get("image") if isinstance(x, Mapping) else x
+        if hasattr(image, "shape") and hasattr(image, "dtype"):
+            images.check(image, self.input_shapes()["image"][1:])
+        return x
 
 
-def unknown_affect(emotion):
+def unknown_affect(emotion: Any) -> Any:
     """The "affect" [B, T, 2] of a model without that head, beside its logits [B, T, K]."""
     return ops.full_like(emotion[:, :, :2], UNKNOWN_AFFECT)
 
 
-def check_choice(name, value, choices):
-    """Raise ValueError unless `value` is one of the names `choices`."""
+def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
+    """Raise UserError unless `value` is one of the names `choices`."""
     if value not in tuple(choices):
         raise UserError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
 
 
-def check_bool(name, value):
-    """Raise ValueError unless `value` is a bool: any text, "off" too, would count as true."""
+def check_bool(name: str, value: Any) -> None:
+    """Raise UserError unless `value` is a bool: any text, "off" too, would count as true."""
     if not isinstance(value, bool):
         raise UserError(f"{name}: expected true or false, got {value!r}")
 
 
-def check_integer(name, value, smallest):
-    """Raise ValueError unless `value` is a whole number of at least `smallest`."""
+def check_integer(name: str, value: Any, smallest: int) -> None:
+    """Raise UserError unless `value` is a whole number of at least `smallest`."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < smallest:
         raise UserError(f"{name}: expected a whole number of at least {smallest}, got {value!r}")
 
 
-def check_filters(name, value, count):
-    """Raise ValueError unless `value` holds `count` whole numbers, the filters of as many convolutions."""
+def check_filters(name: str, value: Any, count: int) -> None:
+    """Raise UserError unless `value` holds `count` whole numbers, the filters of as many convolutions."""
     if not isinstance(value, (tuple, list)) or len(value) != count:
         raise UserError(f"{name}: expected {count} numbers of filters, got {value!r}")
     for filters in value:
         check_integer(name, filters, 1)
 
 
-def is_number(value):
+def is_number(value: Any) -> bool:
     """Whether it is a real number; true and false are none here."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
-def check_fraction(name, value):
-    """Raise ValueError unless `value` is a number in [0, 1)."""
+def check_fraction(name: str, value: Any) -> None:
+    """Raise UserError unless `value` is a number in [0, 1)."""
     if not is_number(value) or not 0 <= value < 1:
         raise UserError(f"{name}: expected a number in [0, 1), got {value!r}")
 
 
-def check_image_and_classes(image_size, channels, classes, smallest_side):
-    """Raise ValueError unless image_size = (H, W) in pixels, channels and classes can make a model."""
+def check_image_and_classes(image_size: Any, channels: Any, classes: Any, smallest_side: int) -> None:
+    """Raise UserError unless image_size = (H, W) in pixels, channels and classes can make a model."""
     if not isinstance(image_size, (tuple, list)) or len(image_size) != 2:
         raise UserError(f"image_size: expected (height, width) in pixels, got {image_size!r}")
     for side in image_size:

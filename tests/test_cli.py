@@ -12,7 +12,7 @@ from edram_fer import cli, files, installation, startup
 from edram_fer.preprocessing import datasets
 from edram_fer.recipes import recipe
 
-RECIPES = ", ".join(recipe.names())
+RECIPES = ", ".join(recipe.list_recipes())
 
 
 @pytest.fixture

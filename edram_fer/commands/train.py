@@ -29,7 +29,8 @@ def train(
     from edram_fer.training import loop
 
     if (recipe is None) == (resume is None):
-        raise typer.BadParameter(f"expected a recipe ({', '.join(recipes.names())}) or --resume RUN, not both or none")
+        names = ", ".join(recipes.list_recipes())
+        raise typer.BadParameter(f"expected a recipe ({names}) or --resume RUN, not both or none")
     verbose = 2 if quiet else "auto"
     try:
         if resume is not None:

@@ -192,16 +192,20 @@ def model_options(model):
     return [name for name in inspect.signature(models.MODELS[model]).parameters if name not in given]
 
 
-def names():
-    """The recipes that come with the package."""
+def list_recipes() -> list[str]:
+    """The names of the recipes that come with the package.
+
+    >>> list_recipes()[:3]
+    ['deep_emotion_ck_plus', 'deep_emotion_ck_plus_subjects', 'deep_emotion_fer2013']
+    """
     modules = {module.name for module in pkgutil.iter_modules(recipes.__path__)}
     return sorted(modules - {"recipe", "settings"})
 
 
 def get(name):
     """A recipe by name. Raises ValueError for an unknown one."""
-    if name not in names():
-        raise UserError(f"recipe: expected one of {', '.join(names())}, got {name!r}")
+    if name not in list_recipes():
+        raise UserError(f"recipe: expected one of {', '.join(list_recipes())}, got {name!r}")
     return importlib.import_module(f"edram_fer.recipes.{name}").RECIPE
 
 

@@ -1,4 +1,4 @@
-"""The files of a run that hold weights: checkpoints/latest.npz (to go on exactly) and model.keras (the best)."""
+"""The files of a run that hold weights: checkpoints/latest.npz (to resume exactly) and model.keras (the best)."""
 
 import json
 import re
@@ -9,83 +9,112 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from edram_fer import (
-    files,
-    models,  # noqa: F401  (registers the classes that a .keras file names)
-    weights,
-)
+from edram_fer import files, keras_file, weights
 from edram_fer.errors import DivergedError, MissingFileError, UserError
+from edram_fer.models import FERModel  # importing it registers the classes that a .keras file names
 from edram_fer.recipes.recipe import Recipe
 from edram_fer.run import layout
 
 _CALLBACK_STATE = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter", "current_epoch")
 
 
-def load(source):
+def load(source: str | Path) -> FERModel:
     """Load a trained model.
 
     Args:
         source: a run folder (its model.keras, the best on validation), a .keras file, or one of
-            `edram_fer.weights.names()`; a path that exists comes before a name.
+            `edram_fer.list_weights()`; a path that exists comes before a name.
 
-    Returns: keras.Model with `model.emotions`, the class names in order.
+    Returns:
+        A Keras model with `model.emotions`, the class names in order, and `model.preprocessing`, how its faces are
+        made from photos. Call it with images [B, H, W, C], uint8 in 0 to 255 or floats in [0, 1].
 
-    Raises FileNotFoundError where there is none, ValueError naming a damaged file.
+    Raises:
+        MissingFileError: there is no such file, folder or name.
+        UserError: the file is damaged, or holds no model with class names.
+        Exception: whatever Keras raises for a class that is not registered or a file of a newer version.
+
+    >>> model = load("fer2013-edram")
+    >>> model.emotions
+    ('neutral', 'happy', 'sad', 'surprise', 'fear', 'disgust', 'anger')
+    >>> model.input_shapes()
+    {'image': (None, 48, 48, 1)}
     """
     path = model_path(source)
+    content = keras_file.read(path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            emotions = json.loads(archive.read("emotions.json"))
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except KeyError:
-        raise UserError(f"{path} holds no emotions.json: expected a model saved by edram-fer") from None
-    except Exception as error:  # whatever a damaged archive makes zipfile, h5py, json or Keras raise
-        raise UserError(f"{path} is damaged or no .keras file: {error}") from error
-    model.emotions = tuple(emotions)
+    except Exception as error:
+        error.add_note(f"while loading {path}, saved by Keras {content[keras_file.METADATA].get('keras_version')}")
+        raise
+    if not isinstance(model, FERModel):
+        raise UserError(f"{path} holds a {type(model).__name__}: expected one of the models of edram_fer")
+    if keras_file.OLD_EMOTIONS in content:
+        model.emotions = content[keras_file.OLD_EMOTIONS]
+        model.preprocessing = _recorded_preprocessing(path)
+    if model.emotions is None:
+        raise UserError(f"{path} holds a {type(model).__name__} without class names: set model.emotions and save it")
     return model
 
 
-def save(model, path, emotions):
-    """Write a .keras file that also names the classes, whole or not at all."""
+def _recorded_preprocessing(path: Path) -> dict | None:
+    """What the run that an old .keras file lies in recorded about its faces: such a file does not hold it."""
+    environment = path.with_name(layout.ENVIRONMENT)
+    return files.read_json(environment).get("data", {}).get("faces") if environment.exists() else None
+
+
+def save(model: FERModel, path: str | Path) -> None:
+    """Write a .keras file, whole or not at all, without optimizer and losses: those of a run are in its checkpoints."""
     with files.replace(path) as temporary:
         model.save(temporary)
-        with zipfile.ZipFile(temporary, "a") as archive:
-            archive.writestr("emotions.json", json.dumps(list(emotions)))
+        keras_file.strip(temporary, temporary)
 
 
-def model_path(source):
-    """The .keras file that `load` reads of a run folder, file or name; FileNotFoundError where there is none."""
-    path = Path(source) / layout.MODEL if Path(source).is_dir() else Path(source)
-    if path.exists():
-        return path
-    if str(source) in weights.names():
-        return weights.model_path(source)
-    raise MissingFileError(
-        f"{path} is missing; expected a run folder with model.keras, a .keras file, or one of the models that come "
-        f"with the package: {', '.join(weights.names())}"
-    )
-
-
-def initialise_from(model, source):
-    """Give a model the weights of a trained one, such as a backbone, wherever both have the same part and shape.
+def model_path(source: str | Path) -> Path:
+    """The .keras file that `load` reads.
 
     Args:
         source: as of `load`.
 
-    Returns: (number of variables that this changed, of all).
-
-    Raises as `load`, and ValueError where nothing fits.
+    Raises:
+        MissingFileError: there is none.
     """
-    trained = load(source)  # tells a damaged file from one of another model
+    path = Path(source) / layout.MODEL if Path(source).is_dir() else Path(source)
+    if path.exists():
+        return path
+    if str(source) in weights.list_weights():
+        return weights.model_path(str(source))
+    raise MissingFileError(
+        f"{path} is missing; expected a run folder with model.keras, a .keras file, or one of the models that come "
+        f"with the package: {', '.join(weights.list_weights())}"
+    )
+
+
+def initialise_from(model: keras.Model, source: str | Path) -> tuple[int, int]:
+    """Give a model the weights of a trained one, such as a backbone, wherever both have the same part and shape.
+
+    Args:
+        model: the model to change.
+        source: as of `load`; the file need not name classes.
+
+    Returns:
+        (number of variables that this changed, number of all).
+
+    Raises:
+        MissingFileError, UserError: as `load`, and where nothing fits.
+    """
+    path = model_path(source)
+    content = keras_file.read(path)  # a damaged file would look like one of another model
     before = [keras.ops.convert_to_numpy(variable) for variable in model.variables]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras names each part that does not fit
-        model.load_weights(model_path(source), skip_mismatch=True)
+        model.load_weights(path, skip_mismatch=True)
     after = [keras.ops.convert_to_numpy(variable) for variable in model.variables]
-    taken = sum(not np.array_equal(old, new) for old, new in zip(before, after, strict=True))
-    if not taken:
-        raise UserError(f"{source}: no weight of its {type(trained).__name__} fits {type(model).__name__}")
-    return taken, len(after)
+    changed = sum(not np.array_equal(old, new) for old, new in zip(before, after, strict=True))
+    if not changed:
+        trained = content[keras_file.CONFIG].get("class_name")
+        raise UserError(f"{source}: no weight of its {trained} fits {type(model).__name__}")
+    return changed, len(after)
 
 
 class Interrupted(Exception):

@@ -70,16 +70,16 @@ class NanGuard(keras.callbacks.Callback):
 class Best(keras.callbacks.Callback):
     """Keeps model.keras: the weights of the best epoch so far."""
 
-    def __init__(self, run, emotions, monitor, mode):
+    def __init__(self, run, monitor, mode):
         super().__init__()
-        self.path, self.emotions, self.monitor = Path(run) / layout.MODEL, emotions, monitor
+        self.path, self.monitor = Path(run) / layout.MODEL, monitor
         self.sign = 1 if mode == "max" else -1
         self.best = -self.sign * np.inf
 
     def on_epoch_end(self, epoch, logs=None):
         if self.sign * (logs[self.monitor] - self.best) > 0:
             self.best = float(logs[self.monitor])
-            checkpoints.save(self.model, self.path, self.emotions)
+            checkpoints.save(self.model, self.path)
 
 
 class Log(keras.callbacks.Callback):

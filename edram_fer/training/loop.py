@@ -108,7 +108,7 @@ class _TrainingSetup:
             raise UserError(f"monitor: expected one of {', '.join(logged)}, got {recipe.monitor!r}")
         self.history, self.stop = [], _StopRequest()
         monitor = {"monitor": recipe.monitor, "mode": "max" if recipe.monitor.endswith("accuracy") else "min"}
-        self.best = callbacks.Best(run, recipe.classes, **monitor)
+        self.best = callbacks.Best(run, **monitor)
         others = [
             callbacks.NanGuard(self.training.steps),
             *_schedule_callbacks(recipe),
@@ -143,7 +143,8 @@ def build(recipe, described):
         recipe.model,
         image_size=tuple(described["image_size"]),
         channels=described["channels"],
-        classes=len(recipe.classes),
+        emotions=recipe.classes,
+        preprocessing=described.get("faces"),
         dtype=recipe.dtype,
         **({"seed": recipe.seed} | recipe.options),
     )

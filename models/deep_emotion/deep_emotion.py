@@ -100,17 +100,37 @@ class DeepEmotion(FERModel):
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)
-        given = {**locals()}
-        self.arguments = {name: given[name] for name in _ARGUMENTS}
         check_choice("variant", variant, VARIANTS)
-        resolved = {k: own if given[k] is None else given[k] for k, own in VARIANTS[variant].items()}
-        self.arguments |= resolved
+        defaults = VARIANTS[variant]
+        self.arguments = {
+            "image_size": image_size,
+            "channels": channels,
+            "classes": classes,
+            "variant": variant,
+            "transformer": transformer,
+            "affect": affect,
+            "localisation": defaults["localisation"] if localisation is None else localisation,
+            "bound": defaults["bound"] if bound is None else bound,
+            "localisation_rate": defaults["localisation_rate"] if localisation_rate is None else localisation_rate,
+            "initializer": defaults["initializer"] if initializer is None else initializer,
+            "dropout": dropout,
+            "l2_penalty": l2_penalty,
+            "units": defaults["units"] if units is None else units,
+            "hidden_activation": hidden_activation,
+            "trunk_filters": trunk_filters,
+            "batch_norm_momentum": batch_norm_momentum,
+            "seed": seed,
+        }
         _check(**self.arguments)
         policy = self.dtype_policy
         self.localisation = None
         if transformer:
-            interpretation, bound, rate, start, _ = resolved.values()
-            self.localisation = LocalisationNetwork(interpretation, bound, rate, start)
+            self.localisation = LocalisationNetwork(
+                interpretation=self.arguments["localisation"],
+                bound=self.arguments["bound"],
+                rate=self.arguments["localisation_rate"],
+                initializer=self.arguments["initializer"],
+            )
         self._make_features(policy)
         self.flatten = keras.layers.Flatten(dtype=policy)
         self.drop = keras.layers.Dropout(dropout, seed=seed, dtype=policy)
@@ -164,13 +184,6 @@ class DeepEmotion(FERModel):
         if "windows" in inputs:
             return ops.cast(inputs["windows"], "float32")[:, 0]
         return self.localisation(inputs["image"])
-
-
-_ARGUMENTS = (
-    *("image_size", "channels", "classes", "variant", "transformer", "affect", "localisation", "bound", "l2_penalty"),
-    *("localisation_rate", "initializer", "dropout", "units", "hidden_activation", "trunk_filters"),
-    *("batch_norm_momentum", "seed"),
-)
 
 
 def _check(*, image_size, channels, classes, transformer, localisation, bound, localisation_rate, **arguments):

@@ -99,8 +99,32 @@ class EDRAM(FERModel):
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)
-        given = {**locals()}
-        self.arguments = {name: given[name] for name in _ARGUMENTS}
+        self.arguments = {
+            "image_size": image_size,
+            "channels": channels,
+            "classes": classes,
+            "glimpses": glimpses,
+            "glimpse_size": glimpse_size,
+            "batch_norm": batch_norm,
+            "batch_norm_momentum": batch_norm_momentum,
+            "zoom_limit": zoom_limit,
+            "zoom_mode": zoom_mode,
+            "zoom_measure": zoom_measure,
+            "first_glimpse": first_glimpse,
+            "affect": affect,
+            "rotation": rotation,
+            "emission_rate": emission_rate,
+            "classification_units": classification_units,
+            "location_units": location_units,
+            "glimpse_units": glimpse_units,
+            "head_units": head_units,
+            "glimpse_filters": glimpse_filters,
+            "context_filters": context_filters,
+            "context_activation": context_activation,
+            "dropout": dropout,
+            "seed": seed,
+            "sensor": sensor,
+        }
         _check(**self.arguments)
         steps = {"steps": glimpses, "batch_norm": batch_norm, "momentum": batch_norm_momentum}
         policy = self.dtype_policy
@@ -161,14 +185,6 @@ class EDRAM(FERModel):
         zoom = self.arguments["zoom_limit"] or 1.0
         centred = zoom * ops.convert_to_tensor(IDENTITY, dtype="float32")
         return ops.tile(centred[None], (ops.shape(image)[0], 1, 1))
-
-
-_ARGUMENTS = (
-    *("image_size", "channels", "classes", "glimpses", "glimpse_size", "batch_norm", "batch_norm_momentum"),
-    *("zoom_limit", "zoom_mode", "zoom_measure", "first_glimpse", "affect", "rotation", "emission_rate"),
-    *("classification_units", "location_units", "glimpse_units", "head_units", "glimpse_filters", "context_filters"),
-    *("context_activation", "dropout", "seed", "sensor"),
-)
 
 
 def _check(*, image_size, channels, classes, batch_norm, first_glimpse, rotation, sensor, **arguments):

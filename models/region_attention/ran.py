@@ -101,8 +101,26 @@ class RAN(FERModel):
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)
-        given = {**locals()}
-        self.arguments = {name: given[name] for name in _ARGUMENTS}
+        self.arguments = {
+            "image_size": image_size,
+            "channels": channels,
+            "classes": classes,
+            "backbone": backbone,
+            "crops": crops,
+            "attention": attention,
+            "attention_norm": attention_norm,
+            "margin": margin,
+            "crop_size": crop_size,
+            "crop_count": crop_count,
+            "landmark_radius": landmark_radius,
+            "stem": stem,
+            "fold_crops": fold_crops,
+            "backbone_filters": backbone_filters,
+            "affect": affect,
+            "dropout": dropout,
+            "batch_norm_momentum": batch_norm_momentum,
+            "seed": seed,
+        }
         _check(**self.arguments)
         policy = self.dtype_policy
         points = image_size if crop_size is None else crop_size
@@ -174,13 +192,6 @@ class RAN(FERModel):
         if self.relation_attention is not None:
             pooled, weights = self.relation_attention(features, pooled, log_mu)
         return pooled, {"weights": weights, "attention": ops.exp(log_mu)}
-
-
-_ARGUMENTS = (
-    *("image_size", "channels", "classes", "backbone", "crops", "attention", "attention_norm", "margin", "crop_size"),
-    *("crop_count", "landmark_radius", "stem", "fold_crops", "backbone_filters", "affect", "dropout"),
-    *("batch_norm_momentum", "seed"),
-)
 
 
 def _check(*, image_size, channels, classes, crop_size, **arguments):

@@ -273,9 +273,9 @@ def test_a_real_model_and_an_arrays_file(tmp_path):
 
     small = {"classification_units": 8, "location_units": 8, "glimpse_units": 8, "head_units": 8}
     model = models.build(
-        "edram", image_size=(26, 26), classes=3, glimpses=2, glimpse_size=14, glimpse_filters=(2,) * 6, **small
+        "edram", image_size=(26, 26), emotions=EMOTIONS, glimpses=2, glimpse_size=14, glimpse_filters=(2,) * 6, **small
     )
-    checkpoints.save(model, tmp_path / "model.keras", EMOTIONS)
+    checkpoints.save(model, tmp_path / "model.keras")
     rng = np.random.default_rng(0)
     images, emotion = rng.integers(0, 256, (12, 26, 26, 1), dtype=np.uint8), np.arange(12) % 4
     test = {"image": images, "emotion": emotion, "id": np.arange(12).astype(str)}

@@ -109,13 +109,13 @@ def test_a_model_whose_answer_is_not_finite_names_the_photo(crops, copied, tmp_p
     model = edram_fer.load(copied)
     for weight in model.trainable_weights:
         weight.assign(np.full(weight.shape, np.nan))
-    checkpoints.save(model, copied / "model.keras", model.emotions)
+    checkpoints.save(model, copied / "model.keras")
     with pytest.raises(ValueError, match=r"0.png, .* of the photos: the model's output `\w+` is not finite for 5 of 5"):
         predict(copied, [crops], tmp_path / "out", **CROPS)
 
 
 def test_a_model_of_images_that_are_not_square_is_refused(crops, tmp_path):
-    model = models.build("deep_emotion", image_size=(48, 50), classes=3)
-    checkpoints.save(model, tmp_path / "wide.keras", ("happy", "sad", "anger"))
+    model = models.build("deep_emotion", image_size=(48, 50), emotions=("happy", "sad", "anger"))
+    checkpoints.save(model, tmp_path / "wide.keras")
     with pytest.raises(ValueError, match=r"wide.keras takes images of 50x48 pixels; faces are cut as squares"):
         predict(tmp_path / "wide.keras", [crops], tmp_path / "out", **CROPS)

@@ -33,7 +33,7 @@ def test_the_defaults_are_forch_2019():
     assert (recipe.augmentation.rotation, recipe.augmentation.shift, recipe.augmentation.zoom) == (20, 0.15, 0.2)
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", recipes.list_recipes())
 def test_shipped_recipes_survive_json_and_build(name):
     recipe = get(name)
     assert recipe.name == name

@@ -176,7 +176,8 @@ def test_every_model_is_asked(name, tmp_path):
     about = {"source": "noise", "version": "1", "fingerprint": "a", "emotions": np.array(emotions)}
     content = {"image": images, "emotion": np.arange(8) % 4, "id": np.arange(8).astype("U"), "affect": np.zeros((8, 2))}
     np.savez(path, **about, **{f"test/{key}": values for key, values in content.items()})
-    checkpoints.save(model, tmp_path / "model.keras", emotions)
+    model.emotions = emotions
+    checkpoints.save(model, tmp_path / "model.keras")
     files.write_json(tmp_path / "recipe.json", {"data": str(path)})
     observer = Observer(tmp_path, count=4, batch_size=4)
     saliency.occlusion(observer, window=16, stride=16, fill=30)

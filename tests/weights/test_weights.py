@@ -6,7 +6,7 @@ from PIL import Image
 from support.genuine import FER2013, needs_fer2013
 
 import edram_fer
-from edram_fer import weights
+from edram_fer import keras_file, weights
 from edram_fer.evaluation.inference import predict
 from edram_fer.preprocessing import emotions
 from edram_fer.run import checkpoints
@@ -17,9 +17,9 @@ ACCURACY = 0.654  # of the package's model on the test images of FER2013, docs/r
 def test_a_run_put_among_them_is_loaded_by_its_name(trained, contents, tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "FOLDER", tmp_path)
     monkeypatch.chdir(tmp_path)
-    weights.halve(trained.run / "model.keras", weights.model_path("faces"))
+    keras_file.strip(trained.run / "model.keras", weights.model_path("faces"), half=True)
     original, halved = edram_fer.load(trained.run), edram_fer.load("faces")
-    assert halved.emotions == original.emotions and weights.names() == ["faces"]
+    assert halved.emotions == original.emotions and weights.list_weights() == ["faces"]
     for ours, theirs in zip(halved.weights, original.weights, strict=True):
         assert ours.dtype == theirs.dtype
         np.testing.assert_array_equal(ours, np.asarray(theirs).astype("float16").astype(ours.dtype))
@@ -37,9 +37,9 @@ def test_an_unknown_name_is_told_what_there_is():
 def test_values_that_float16_cannot_hold_are_named(trained, tmp_path):
     model = edram_fer.load(trained.run)
     model.trainable_weights[0].assign(np.full(model.trainable_weights[0].shape, 1e6, "float32"))
-    checkpoints.save(model, tmp_path / "wild.keras", model.emotions)
+    checkpoints.save(model, tmp_path / "wild.keras")
     with pytest.raises(ValueError, match=r"float16 cannot hold its values, up to 1e\+06"):
-        weights.halve(tmp_path / "wild.keras", tmp_path / "half.keras")
+        keras_file.strip(tmp_path / "wild.keras", tmp_path / "half.keras", half=True)
     assert not (tmp_path / "half.keras").exists()
 
 

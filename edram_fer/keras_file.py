@@ -1,0 +1,100 @@
+"""A .keras file as such: whether it is whole, and a copy of it that holds what predictions need and no more.
+
+It is a zip archive of config.json (classes and arguments), metadata.json (version of Keras) and model.weights.h5.
+"""
+
+import io
+import json
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from edram_fer import files
+from edram_fer.errors import UserError
+
+CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+OLD_EMOTIONS = "emotions.json"  # where files of version 0.1 hold the class names
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Check that a .keras file is whole, and read its JSON parts.
+
+    Returns:
+        {name: content} of config.json, metadata.json and, in files of version 0.1, emotions.json.
+
+    Raises:
+        UserError: the file is damaged or no .keras file.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}  # checks their CRC-32
+        if lacking := [name for name in (CONFIG, METADATA, WEIGHTS) if name not in members]:
+            raise UserError(f"{path} is no .keras file: it lacks {', '.join(lacking)}")
+        content = {
+            name: json.loads(members[name]) for name in (CONFIG, METADATA, OLD_EMOTIONS) if name in members
+        }
+    except (zipfile.BadZipFile, zlib.error, EOFError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is damaged or no .keras file: {error}") from error
+    try:
+        h5py.File(io.BytesIO(members[WEIGHTS]), "r").close()
+    except OSError as error:
+        raise UserError(f"{path} is damaged: {WEIGHTS}: {error}") from error
+    return content
+
+
+def strip(source: Path, target: Path, *, half: bool = False) -> None:
+    """Copy a .keras file without optimizer, losses and metrics, which only training needs.
+
+    Args:
+        source: file to read.
+        target: file to write, whole or not at all; it may be `source`.
+        half: keep float32 weights in float16, half the size. Keras casts what it reads to the dtype of each variable,
+            so that the copy loads as the original does.
+
+    Raises:
+        UserError: float16 cannot hold a value.
+    """
+    with files.replace(target) as temporary, zipfile.ZipFile(source) as old:
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED if half else zipfile.ZIP_STORED) as new:
+            for name in old.namelist():
+                content = old.read(name)
+                if name == CONFIG:
+                    config = json.loads(content)
+                    config.pop("compile_config", None)
+                    content = json.dumps(config)
+                elif name == WEIGHTS:
+                    content = _without_optimizer(content, half)
+                new.writestr(name, content)
+
+
+def _without_optimizer(content: bytes, half: bool) -> bytes:
+    """An HDF5 file without the group of the optimizer, its float32 arrays in float16 where `half`."""
+    result = io.BytesIO()
+    with h5py.File(io.BytesIO(content)) as old, h5py.File(result, "w") as new:
+
+        def copy(path, item):
+            if path.partition("/")[0] == "optimizer":
+                return
+            if isinstance(item, h5py.Group):
+                copied = new.require_group(path)
+            else:
+                copied = new.create_dataset(path, data=_halved(path, item[()]) if half else item[()])
+            copied.attrs.update(item.attrs)
+
+        new.attrs.update(old.attrs)
+        old.visititems(copy)
+    return result.getvalue()
+
+
+def _halved(path: str, values: np.ndarray) -> np.ndarray:
+    if values.dtype != np.float32:
+        return values
+    with np.errstate(over="ignore"):  # reported below
+        halved = values.astype(np.float16)
+    if not np.isfinite(halved).all():
+        raise UserError(f"{path}: float16 cannot hold its values, up to {np.abs(values).max():.3g}")
+    return halved

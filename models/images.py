@@ -1,0 +1,87 @@
+"""The images that a model takes: uint8 in 0 to 255 or floats in [0, 1], of the model's size."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from edram_fer.errors import UserError
+
+TOLERANCE = 1e-3  # resampling with rounded weights may leave [0, 1] by so much
+
+
+def standardise(images: Any, shape: Sequence[int]) -> Any:
+    """Convert images to what a model computes with.
+
+    Args:
+        images: array or tensor [B, H, W, C], or [B, H, W] where C is 1; uint8 in 0 to 255 or floats in [0, 1].
+        shape: (H, W, C) of the model.
+
+    Returns:
+        float32 [B, H, W, C] in [0, 1].
+
+    Raises:
+        UserError: as `check`.
+
+    >>> standardise(np.full((1, 2, 2), 255, "uint8"), (2, 2, 1)).shape == (1, 2, 2, 1)
+    True
+    """
+    check(images, shape)
+    dtype = keras.backend.standardize_dtype(images.dtype)
+    if dtype == "uint8":
+        images = ops.cast(images, "float32") / 255
+    elif dtype != "float32":
+        images = ops.cast(images, "float32")
+    return images[..., None] if len(images.shape) == 3 else images
+
+
+def check(images: Any, shape: Sequence[int]) -> None:
+    """Raise UserError unless a model of images of a shape can take these.
+
+    The values are checked where they are known: inside `tf.function` or `jax.jit` only dtype and shape are.
+
+    Args: as of `standardise`.
+
+    >>> check(np.zeros((1, 64, 64, 1), "float32"), (48, 48, 1))
+    Traceback (most recent call last):
+    edram_fer.errors.UserError: images: expected [B, 48, 48, 1] (batch, height, width, channels), got [1, 64, 64, 1]
+    """
+    if not (hasattr(images, "shape") and hasattr(images, "dtype")):
+        raise UserError(f"images: expected an array [B, {_listed(shape)}], got {type(images).__name__}")
+    found = tuple(images.shape)
+    channels_left_out = shape[-1] == 1 and len(found) == 3
+    if len(found) != (3 if channels_left_out else 4) or any(
+        side is not None and side != expected for side, expected in zip(found[1:], shape, strict=False)
+    ):
+        hint = "; for a single image: image[None]" if found == tuple(shape) else ""
+        raise UserError(
+            f"images: expected [B, {_listed(shape)}] (batch, height, width, channels), got [{_listed(found)}]{hint}"
+        )
+    dtype = keras.backend.standardize_dtype(images.dtype)
+    if dtype == "uint8":
+        return
+    if "float" not in dtype:
+        raise UserError(f"images: expected uint8 in 0 to 255 or floats in [0, 1], got {dtype}")
+    values = _known_values(images)
+    if values is None or not values.size:
+        return
+    lowest, highest = float(values.min()), float(values.max())  # nan where any value is
+    if not (lowest >= -TOLERANCE and highest <= 1 + TOLERANCE):
+        found_values = "nan" if np.isnan(lowest) else f"values from {lowest:.4g} to {highest:.4g}"
+        raise UserError(f"images: expected floats in [0, 1], or uint8 in 0 to 255; got {dtype} with {found_values}")
+
+
+def _known_values(images: Any) -> np.ndarray | None:
+    """The values of an array, or None of a symbolic tensor."""
+    if isinstance(images, keras.KerasTensor):
+        return None
+    try:
+        return np.asarray(images)
+    except (NotImplementedError, TypeError):  # how TensorFlow's and JAX's tensors inside a graph answer
+        return None
+
+
+def _listed(shape: Sequence[int | None]) -> str:
+    return ", ".join(str(side) for side in shape)
