@@ -14,8 +14,9 @@ Each function is imported with what it needs when it is first used; `import edra
 """
 
 import importlib
-import importlib.metadata
 from typing import TYPE_CHECKING
+
+from edram_fer import installation
 
 if TYPE_CHECKING:
     from edram_fer.models import build, list_models
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
     from edram_fer.run.checkpoints import load
     from edram_fer.weights import list_weights
 
-    __version__: str
-
 __all__ = ["__version__", "build", "list_models", "list_recipes", "list_weights", "load", "predict"]
+
+__version__ = installation.version()
 
 _MODULES = {  # where each function lives
     "build": "edram_fer.models",
@@ -37,32 +38,18 @@ _MODULES = {  # where each function lives
     "predict": "edram_fer.prediction",
 }
 
-from edram_fer import installation
-
-__version__ = installation.version()
-
 
 def __getattr__(name: str) -> object:
-    if name == "__version__":
-        value: object = _version()
-    elif name in _MODULES:
-        if name != "list_weights":
-            from edram_fer import startup
-
-            startup.load_keras()  # without the notes that TensorFlow writes to the screen
-        value = getattr(importlib.import_module(_MODULES[name]), name)
-    else:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value
-    return value
+    if name != "list_weights":
+        from edram_fer import startup
+
+        startup.load_keras()  # without the notes that TensorFlow writes to the screen
+    function: object = getattr(importlib.import_module(_MODULES[name]), name)
+    globals()[name] = function
+    return function
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("edram-fer")
-    except importlib.metadata.PackageNotFoundError:  # a checkout that is not installed
-        return "0+unknown"

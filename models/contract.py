@@ -142,9 +142,13 @@ class FERModel(keras.Model):
     def _checked(self, x):
         """The same, its images checked where they are an array: inside the graph their values are not known."""
         image = x.get("image") if isinstance(x, Mapping) else x
-        if hasattr(image, "shape") and hasattr(image, "dtype"):
-            images.check(image, self.input_shapes()["image"][1:])
-        return x
+        if not (hasattr(image, "shape") and hasattr(image, "dtype")):
+            return x
+        shape = self.input_shapes()["image"][1:]
+        images.check(image, shape)
+        if len(image.shape) == 3:  # one rank for all batches: another would be compiled anew
+            image = image.reshape(-1, *shape)
+        return {**x, "image": image} if isinstance(x, Mapping) else image
 
 
 def unknown_affect(emotion: Any) -> Any:

@@ -34,7 +34,7 @@ def standardise(images: Any, shape: Sequence[int]) -> Any:
         images = ops.cast(images, "float32") / 255
     elif dtype != "float32":
         images = ops.cast(images, "float32")
-    return images[..., None] if len(images.shape) == 3 else images
+    return images if _rank(images) == 4 else ops.reshape(images, (-1, *shape))
 
 
 def check(images: Any, shape: Sequence[int]) -> None:
@@ -50,15 +50,8 @@ def check(images: Any, shape: Sequence[int]) -> None:
     """
     if not (hasattr(images, "shape") and hasattr(images, "dtype")):
         raise UserError(f"images: expected an array [B, {_listed(shape)}], got {type(images).__name__}")
-    found = tuple(images.shape)
-    channels_left_out = shape[-1] == 1 and len(found) == 3
-    if len(found) != (3 if channels_left_out else 4) or any(
-        side is not None and side != expected for side, expected in zip(found[1:], shape, strict=False)
-    ):
-        hint = "; for a single image: image[None]" if found == tuple(shape) else ""
-        raise UserError(
-            f"images: expected [B, {_listed(shape)}] (batch, height, width, channels), got [{_listed(found)}]{hint}"
-        )
+    if _rank(images) is not None:  # as TensorFlow's graphs may leave it
+        _check_shape(tuple(images.shape), tuple(shape))
     dtype = keras.backend.standardize_dtype(images.dtype)
     if dtype == "uint8":
         return
@@ -71,6 +64,22 @@ def check(images: Any, shape: Sequence[int]) -> None:
     if not (lowest >= -TOLERANCE and highest <= 1 + TOLERANCE):
         found_values = "nan" if np.isnan(lowest) else f"values from {lowest:.4g} to {highest:.4g}"
         raise UserError(f"images: expected floats in [0, 1], or uint8 in 0 to 255; got {dtype} with {found_values}")
+
+
+def _rank(images: Any) -> int | None:
+    """Number of axes, or None where a symbolic tensor does not know it."""
+    return images.shape.rank if hasattr(images.shape, "rank") else len(images.shape)
+
+
+def _check_shape(found: tuple[int | None, ...], shape: tuple[int, ...]) -> None:
+    without_channels = len(found) == 3 and shape[-1] == 1
+    expected = shape[:-1] if without_channels else shape
+    sides = found[1:]
+    if len(sides) != len(expected) or any(side not in (None, size) for side, size in zip(sides, expected, strict=True)):
+        hint = "; for a single image: image[None]" if found == shape else ""
+        raise UserError(
+            f"images: expected [B, {_listed(shape)}] (batch, height, width, channels), got [{_listed(found)}]{hint}"
+        )
 
 
 def _known_values(images: Any) -> np.ndarray | None:

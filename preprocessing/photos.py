@@ -79,8 +79,21 @@ def read(path: Path | str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
             if completed is None:
                 raise
             image, orientation = completed
-    upright = _rgb(image)
-    return np.asarray(upright.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else upright)
+    return _upright(image, orientation)
+
+
+def from_pillow(image: Image.Image) -> np.ndarray:
+    """An image that Pillow has opened, as `read` returns that of a file: uint8 [H, W, 3], RGB, upright.
+
+    >>> from_pillow(Image.new("L", (20, 10))).shape
+    (10, 20, 3)
+    """
+    return _upright(image, image.getexif().get(ExifTags.Base.Orientation))
+
+
+def _upright(image: Image.Image, orientation: int | None) -> np.ndarray:
+    rgb = _rgb(image)
+    return np.asarray(rgb.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else rgb)
 
 
 def _load(file: BinaryIO, max_pixels: int) -> tuple[Image.Image, int | None]:

@@ -1,4 +1,4 @@
-"""A trained model on new photos."""
+"""A trained model on new images."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,35 +7,40 @@ import typer
 
 from edram_fer import startup
 
-MAX_PRINTED_ROWS = 20  # rows on the screen
+MAX_PRINTED_ROWS = 20
 
 
 def predict(
     model: Annotated[str, typer.Argument(help="Run folder, .keras file, or fer2013-edram, which is included.")],
-    photos: Annotated[list[Path], typer.Argument(help="Photos, and folders of photos.")],
-    out: Annotated[Path, typer.Option("--out", help="Where predictions.csv and images/ are written.")] = Path(
-        "predictions"
-    ),
+    images: Annotated[list[Path], typer.Argument(help="Images, and folders of images.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for predictions.csv and images/.")] = Path("predictions"),
     detectors: Annotated[
-        str, typer.Option("--detectors", help="Asked in turn: yunet, ssd, dlib; none: the photos are faces already.")
-    ] = "yunet,dlib",
+        str | None,
+        typer.Option(
+            "--detectors",
+            help="Asked in turn: yunet, ssd, dlib; none: each image is a face "
+            "[default: yunet,dlib; images of exactly the model's size are taken for faces].",
+        ),
+    ] = None,
     faces: Annotated[str, typer.Option("--faces", help="Of several: all, largest, centre.")] = "all",
     clahe: Annotated[
         float | None,
-        typer.Option("--clahe", metavar="LIMIT", help="Equalise the contrast, 0: not [default: as in training]."),
+        typer.Option("--clahe", metavar="LIMIT", help="Equalise the contrast; 0: do not [default: as in training]."),
     ] = None,
-    draw: Annotated[bool, typer.Option("--draw/--no-draw", help="Draw the photos with faces and windows.")] = True,
-):
-    """Faces in new photos: their emotion, and where the model looked."""
+    draw: Annotated[bool, typer.Option("--draw/--no-draw", help="Draw the faces and glimpses into the images.")] = True,
+) -> None:
+    """Detect the faces in new images, predict their emotions, and show where the model looked."""
     startup.load_keras()
-    from edram_fer.prediction import photos as recognition
+    from edram_fer import prediction
+    from edram_fer.prediction import files
 
-    chosen = tuple(name.strip() for name in detectors.split(","))
-    rows = recognition.predict(model, photos, out, detectors=chosen, which=faces, clahe=clahe, draw=draw)
-    for row in rows[:MAX_PRINTED_ROWS]:
-        said = f"{row['emotion']} {row['probability']:.0%}" if "emotion" in row else row["status"]
-        place = f", face {row['face']}" if row["face"] else ""
-        typer.echo(f"{row['photo']}{place}: {said}")
-    if len(rows) > MAX_PRINTED_ROWS:
-        typer.echo(f"... and {len(rows) - MAX_PRINTED_ROWS} more")
-    typer.echo(f"Predictions: {out / recognition.TABLE}")
+    asked = None if detectors is None else tuple(name.strip() for name in detectors.split(","))
+    table = prediction.predict(model, images, detectors=asked, faces=faces, clahe=clahe)
+    files.write(table, out, draw=draw)
+    for row in table.head(MAX_PRINTED_ROWS).itertuples():
+        answer = f"{row.emotion} {row.confidence:.0%}" if row.status == "ok" else row.status
+        face = f", face {row.face}" if row.status == "ok" else ""
+        typer.echo(f"{row.source}{face}: {answer}")
+    if len(table) > MAX_PRINTED_ROWS:
+        typer.echo(f"... and {len(table) - MAX_PRINTED_ROWS} more")
+    typer.echo(f"Predictions: {out / files.TABLE}")

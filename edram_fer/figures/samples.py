@@ -69,7 +69,7 @@ def samples(images, windows, labels, probabilities, truths, *, glimpse_size=26, 
     image_axes(axes)
     for row in range(count):
         top, line = row * pitch, (row + 1) * pitch - text - GAP + 0.05
-        _face(axes, top, images[row], windows[row], colours)
+        draw_face(axes, top, images[row], windows[row], colours)
         axes.text(0.5, line, truths[row], ha="center", va="top", fontweight="bold")
         answers = [answer(*said, truths[row]) for said in zip(labels[row], probabilities[row], strict=True)]
         if not each:
@@ -87,7 +87,7 @@ def samples(images, windows, labels, probabilities, truths, *, glimpse_size=26, 
     return figure
 
 
-def _face(axes, top, image, windows, colours):
+def draw_face(axes, top, image, windows, colours):
     """The image as a tile of width 1 at (0, top), with the outlines and centres of its windows."""
     height, width = image.shape[:2]
     frame = tile(axes, 0, top, image)

@@ -1,0 +1,139 @@
+"""From an image to its faces as the model knows faces from its training."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+
+from edram_fer.errors import UserError
+from edram_fer.models import FERModel
+from edram_fer.prediction.images import InputImage
+from edram_fer.preprocessing import crop, detection, faces
+from edram_fer.preprocessing.records import OK, FaceRecord
+
+DEFAULT_DETECTORS = ("yunet", "dlib")
+
+
+@dataclasses.dataclass(frozen=True)
+class Crop:
+    """A face, or why there is none.
+
+    Attributes:
+        row: "source", "face" (number in its image, from 1), "box" (left, top, width, height) of the part of the image
+            that the model sees, in pixels, "detector", "score", "status" (OK, "no_face", or why the image or the face
+            cannot be used).
+        pixels: [H, W, C] of the model's shape, uint8 or float32 in [0, 1]; None without a face.
+        landmarks: float32 [68, 2] in pixels of the face, for a model that needs them.
+    """
+
+    row: dict[str, Any]
+    pixels: np.ndarray | None = None
+    landmarks: np.ndarray | None = None
+
+
+class FaceCropper:
+    """Makes the faces of images as those that a model was trained on.
+
+    An image that already has exactly the model's size is taken for a finished face, and not detected, cut or equalised
+    again. In any other, faces are detected and cut with the margin and the contrast equalisation of
+    `model.preprocessing`; a model of faces that were published as crops (FER2013) has neither.
+
+    Args:
+        model: its input shape and `preprocessing` are used.
+        detectors: asked in turn, see `edram_fer.preprocessing.faces.Settings`; ("none",): the whole image is the face.
+            None: DEFAULT_DETECTORS, and finished faces by their size.
+        which: of several faces "all", from left to right, the "largest", or the one nearest to the "centre".
+        clahe: clip limit of the contrast equalisation, 0 for none; None: as in training.
+
+    Raises:
+        UserError: settings that cannot be.
+    """
+
+    def __init__(
+        self,
+        model: FERModel,
+        detectors: Sequence[str] | None = None,
+        which: str = "all",
+        clahe: float | None = None,
+    ):
+        self.height, self.width, self.channels = model.input_shapes()["image"][1:]
+        self.needs_landmarks = "landmarks" in model.input_shapes()
+        self.detect_all = detectors is not None
+        self.clahe = clahe
+        self.detectors_checked = False
+        known = {field.name for field in dataclasses.fields(faces.Settings)}
+        trained = {"clahe": 0, "chin": False} if model.preprocessing is None else model.preprocessing
+        asked = {
+            "size": self.height,
+            "colour": self.channels == 3,
+            "detectors": DEFAULT_DETECTORS if detectors is None else tuple(detectors),
+            "faces": which,
+            "check": None,
+            "landmarks": self.needs_landmarks or trained.get("landmarks", False),
+        }
+        asked |= {} if clahe is None else {"clahe": clahe}
+        self.settings = faces.Settings(**{name: trained[name] for name in trained if name in known} | asked)
+
+    def __call__(self, image: InputImage) -> Iterator[Crop]:
+        """The faces of an image; of one that gives none, a Crop whose row says why.
+
+        Raises:
+            MissingFileError: the file of a detector is missing.
+            UserError: the model's images are not square, and this one has another size.
+        """
+        row: dict[str, Any] = {"source": image.source, "face": None, "box": None, "detector": None, "score": None}
+        if image.pixels is None:
+            yield Crop(row | {"status": image.fault})
+        elif not self.detect_all and image.pixels.shape[:2] == (self.height, self.width):
+            yield self._finished(image.pixels, row)
+        else:
+            yield from self._cut(image.pixels, row)
+
+    def _finished(self, pixels: np.ndarray, row: dict[str, Any]) -> Crop:
+        row |= {"face": 1, "box": (0, 0, self.width, self.height), "detector": faces.NONE, "status": OK}
+        landmarks = None
+        if self.needs_landmarks:
+            place = (0, 0, self.width, self.height)
+            landmarks = detection.landmarks(_rgb(_uint8(pixels)), place, folder=self.settings.folder)
+        if self.clahe is not None:
+            pixels = crop.equalised(_uint8(pixels), self.clahe)
+        pixels = crop.grey(pixels) if self.channels == 1 else _rgb(pixels)
+        return Crop(row, pixels.reshape(self.height, self.width, self.channels), landmarks)
+
+    def _cut(self, pixels: np.ndarray, row: dict[str, Any]) -> Iterator[Crop]:
+        if self.height != self.width:
+            raise UserError(
+                f"the model takes images of {self.width}x{self.height} pixels, and {row['source']} has another size: "
+                f"faces are cut as squares"
+            )
+        if not self.detectors_checked:  # a missing file ends the work before the first image
+            faces.check_detectors(self.settings)
+            self.detectors_checked = True
+        name = str(row["source"])
+        record = FaceRecord(name, name, name, split="", status="no label is asked for", pixels=_uint8(pixels))
+        for number, face in enumerate(faces.photo_rows(record, None, self.settings), 1):
+            if face["status"] != OK:
+                yield Crop(row | {"status": face["status"]})
+                continue
+            left, top, side = face["square"]
+            place = {"face": number, "box": (left, top, side, side)}
+            source = {"detector": face["detector"], "score": face["score"], "status": OK}
+            landmarks = None
+            if self.needs_landmarks:
+                landmarks = np.asarray(face["landmarks"], np.float32).reshape(68, 2)
+            yield Crop(row | place | source, self._decoded(face["face"]), landmarks)
+
+    def _decoded(self, png: bytes) -> np.ndarray:
+        flag = cv2.IMREAD_COLOR_RGB if self.channels == 3 else cv2.IMREAD_GRAYSCALE
+        pixels = cv2.imdecode(np.frombuffer(png, np.uint8), flag)
+        return pixels.reshape(self.height, self.width, self.channels)
+
+
+def _uint8(pixels: np.ndarray) -> np.ndarray:
+    return pixels if pixels.dtype == np.uint8 else (pixels * 255).round().astype(np.uint8)
+
+
+def _rgb(pixels: np.ndarray) -> np.ndarray:
+    return np.repeat(pixels[..., None], 3, axis=-1) if pixels.ndim == 2 else pixels

@@ -1,0 +1,57 @@
+"""A table of predictions as files: predictions.csv, and the images with faces and glimpses drawn in."""
+
+from pathlib import Path
+
+import pandas as pd
+from tqdm.auto import tqdm
+
+from edram_fer import attention, files
+from edram_fer.preprocessing import photos
+from edram_fer.preprocessing.records import OK
+
+TABLE, IMAGES = "predictions.csv", "images"
+
+
+def write(table: pd.DataFrame, out: Path, *, draw: bool = True) -> None:
+    """Write the table that `edram_fer.predict` made of image files.
+
+    Args:
+        table: its sources are paths.
+        out: folder to write into, made where missing: predictions.csv, in which the box is four columns ("left", "top",
+            "width", "height") and "image" names the drawn image, and images/.
+        draw: also draw the images.
+    """
+    names = _image_names(table.source[table.status == OK]) if draw else {}
+    box = pd.DataFrame(
+        [box or (None,) * 4 for box in table.box], columns=["left", "top", "width", "height"], dtype="Int64"
+    )
+    flat = pd.concat([table[["source", "face", "status", "detector", "score"]], box], axis=1)
+    flat["image"] = table.source.map(names)
+    flat = pd.concat([flat, table.loc[:, "emotion":].drop(columns="windows")], axis=1)
+    with files.replace(out / TABLE) as temporary:
+        flat.to_csv(temporary, index=False)
+    if names:
+        _draw(table, names, out / IMAGES)
+
+
+def _image_names(sources: pd.Series) -> dict[str, str]:
+    """{source: file that it is drawn into}, numbered: images of several folders may have the same name."""
+    different = list(dict.fromkeys(sources))
+    digits = len(str(len(different)))
+    return {source: f"{number:0{digits}d}_{Path(source).stem}.png" for number, source in enumerate(different, 1)}
+
+
+def _draw(table: pd.DataFrame, names: dict[str, str], folder: Path) -> None:
+    from edram_fer.figures.photo import annotated  # Matplotlib only where something is drawn
+    from edram_fer.figures.style import save
+
+    usable = table[table.status == OK]
+    attends = any(attention.has_windows(windows) for windows in usable.windows)
+    for source, rows in tqdm(usable.groupby("source", sort=False), desc="images", disable=None):
+        faces = []
+        for row in rows.itertuples():
+            left, top, side, _ = row.box
+            windows = row.windows if attends else ()
+            face = {"left": left, "top": top, "side": side, "windows": windows}
+            faces.append({**face, "emotion": row.emotion, "probability": row.confidence})
+        save(annotated(photos.read(source), faces), folder / names[source])

@@ -1,0 +1,121 @@
+"""Whatever holds images (arrays, Pillow images, files, folders) as single images, each decoded when its turn comes."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from edram_fer.errors import MissingFileError, UserError
+from edram_fer.preprocessing import photos, sources
+
+Item: TypeAlias = np.ndarray | Image.Image | str | Path  # what may hold images
+MOST_CHANNELS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class InputImage:
+    """One image.
+
+    Attributes:
+        source: path of the file, or the image's position among those that were passed.
+        pixels: uint8, or float32 in [0, 1], [H, W] or [H, W, 3] RGB; None where the image cannot be used.
+        fault: why it cannot be used.
+    """
+
+    source: str | int
+    pixels: np.ndarray | None
+    fault: str = ""
+
+
+def single_images(images: Item | Iterable[Item]) -> list[Path | tuple[int, Any]]:
+    """Split what a user passed into single images, without decoding any file.
+
+    Args:
+        images: an array ([H, W], [H, W, C], or a batch [B, H, W] or [B, H, W, C]), a Pillow image, the path of a file
+            or of a folder (images at any depth, hidden files left out), or a list of such: each array of a list is
+            one image.
+
+    Returns:
+        Paths, and (position, array or Pillow image). A file that is named twice is listed once.
+
+    Raises:
+        MissingFileError: a path that does not exist, or a folder without images.
+        UserError: something else than an image.
+    """
+    if isinstance(images, (str, Path)):
+        return list(_files(Path(images)))
+    if isinstance(images, Image.Image):
+        return [(0, images)]
+    if _is_array(images):
+        array = np.asarray(images)
+        batch = array.ndim == 4 or array.ndim == 3 and array.shape[-1] not in (1, MOST_CHANNELS)
+        return list(enumerate(array)) if batch else [(0, array)]
+    if not isinstance(images, Iterable):
+        raise UserError(f"images: expected arrays, Pillow images or paths, got {type(images).__name__}")
+    singles: list[Path | tuple[int, Any]] = []
+    for position, item in enumerate(images):
+        if isinstance(item, (str, Path)):
+            singles += _files(Path(item))
+        elif isinstance(item, Image.Image) or _is_array(item):
+            singles.append((position, item))
+        else:
+            raise UserError(f"images[{position}]: expected an array, a Pillow image or a path, got {item!r:.80}")
+    files = set()
+    return [item for item in singles if not (isinstance(item, Path) and (item in files or files.add(item)))]
+
+
+def decode(item: Path | tuple[int, Any]) -> InputImage:
+    """Decode one entry of `single_images`. A file that cannot be read is an InputImage with a fault.
+
+    Raises:
+        UserError: an array of another shape, dtype or range.
+    """
+    if isinstance(item, Path):
+        try:
+            return InputImage(str(item), photos.read(item))
+        except UserError as error:
+            return InputImage(str(item), None, str(error))
+    position, image = item
+    if isinstance(image, Image.Image):
+        return InputImage(position, photos.from_pillow(image))
+    return InputImage(position, _checked(np.asarray(image), position))
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "shape") and hasattr(value, "dtype")
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """A file, or the images of a folder in the order of their names."""
+    if not path.exists():
+        raise MissingFileError(f"{path} is missing; expected an image or a folder of images")
+    if not path.is_dir():
+        yield path
+        return
+    inside, _ = sources.only_images(sorted(path.rglob("*.*")))
+    inside = [file for file in inside if file.is_file() and not file.name.startswith(".")]
+    if not inside:
+        raise MissingFileError(f"{path} holds no image ({', '.join(sorted(sources.EXTENSIONS))})")
+    yield from inside
+
+
+def _checked(array: np.ndarray, position: int) -> np.ndarray:
+    """An array as InputImage holds it."""
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[-1] not in (1, MOST_CHANNELS)) or not array.size:
+        raise UserError(f"images[{position}]: expected [H, W], [H, W, 1] or [H, W, 3], got {list(array.shape)}")
+    if array.ndim == 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.dtype == np.uint8:
+        return array
+    if not np.issubdtype(array.dtype, np.floating):
+        raise UserError(f"images[{position}]: expected uint8 in 0 to 255 or floats in [0, 1], got {array.dtype}")
+    lowest, highest = float(array.min()), float(array.max())
+    if not 0 <= lowest <= highest <= 1:
+        raise UserError(
+            f"images[{position}]: expected floats in [0, 1], or uint8 in 0 to 255; got {array.dtype} with values "
+            f"from {lowest:.4g} to {highest:.4g}"
+        )
+    return array.astype(np.float32)

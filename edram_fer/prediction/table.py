@@ -1,0 +1,126 @@
+"""New images to a table: a row for each face, with what the model predicts and where it looked."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from edram_fer.errors import UserError
+from edram_fer.evaluation import inference
+from edram_fer.models import FERModel
+from edram_fer.prediction.crops import Crop, FaceCropper
+from edram_fer.prediction.images import Item, decode, single_images
+from edram_fer.run import checkpoints
+
+
+def predict(
+    model: keras.Model | str | Path,
+    images: Item | Iterable[Item],
+    *,
+    detectors: Sequence[str] | None = None,
+    faces: str = "all",
+    clahe: float | None = None,
+    batch_size: int = 64,
+) -> pd.DataFrame:
+    """Predict the emotions of the faces in images.
+
+    An image that has exactly the model's size is taken for a face that is cut already. In every other image the faces
+    are detected and cut as those that the model was trained on (`model.preprocessing`).
+
+    Args:
+        model: a trained model, or what `edram_fer.load` takes: a run folder, a .keras file or the name of a model that
+            comes with the package.
+        images: an array (one image [H, W] or [H, W, C], or a batch [B, H, W] or [B, H, W, C]; uint8 in 0 to 255 or
+            floats in [0, 1]; grey or RGB), a Pillow image, the path of an image or of a folder (searched at any depth),
+            or a list of such. Arrays in a list may differ in size; each is one image.
+        detectors: asked in turn until one finds a face: "yunet", "ssd", "dlib"; ("none",): every image is a face as a
+            whole, whatever its size. None: ("yunet", "dlib"), and by the rule above no detection for finished faces.
+        faces: of several faces in an image "all", from left to right, the "largest", or the one nearest to the
+            "centre".
+        clahe: clip limit of the contrast equalisation, 0 for none. None: as in training, and none for finished faces.
+        batch_size: faces that go through the model at a time.
+
+    Returns:
+        A row for each face, and one for each image without a usable face. Columns:
+
+        - source: path of the image, or its position among the arrays.
+        - face: number of the face in its image, from 1; missing where there is none.
+        - box: (left, top, width, height) of the part of the image that the model saw, in pixels.
+        - detector, score: what detected the face, and how sure it is.
+        - status: "ok", "no_face", or why the image or the face cannot be used.
+        - emotion, confidence: the most probable class and its probability, after the last glimpse.
+        - one column for each class: its probability.
+        - valence, arousal: in [-1, 1], of a model that predicts them.
+        - windows: array [N, 2, 3] of what the model looked at: each matrix maps [-1, 1]^2, (x, y), onto the box.
+
+    Raises:
+        MissingFileError: a path, the model or the file of a detector does not exist.
+        UserError: an array of another shape, dtype or range; settings that cannot be; a model without class names, or
+            one whose output is not finite.
+
+    >>> faces = np.full((2, 48, 48), 128, "uint8")
+    >>> table = predict("fer2013-edram", faces)
+    >>> table[["source", "face", "box", "detector", "status"]]
+      source  face             box detector status
+    0      0     1  (0, 0, 48, 48)     none     ok
+    1      1     1  (0, 0, 48, 48)     none     ok
+    >>> table.windows[0].shape
+    (3, 2, 3)
+    """
+    loaded = _trained_model(model)
+    items = single_images(images)
+    cropper = FaceCropper(loaded, detectors, faces, clahe)
+    crops = [crop for item in tqdm(items, desc="faces", disable=None) for crop in cropper(decode(item))]
+    return _table(loaded, crops, _run(loaded, crops, batch_size))
+
+
+def _trained_model(model: keras.Model | str | Path) -> FERModel:
+    if not isinstance(model, keras.Model):
+        return checkpoints.load(model)
+    if not isinstance(model, FERModel):
+        raise UserError(f"model: expected one of the models of edram_fer, got a {type(model).__name__}")
+    if model.emotions is None:
+        raise UserError("model: it has no class names; set model.emotions to one for each class, in order")
+    return model
+
+
+def _run(model: FERModel, crops: Sequence[Crop], batch_size: int) -> dict[str, np.ndarray]:
+    """The outputs of `inference.predict` for the crops that hold a face."""
+    usable = [crop for crop in crops if crop.pixels is not None]
+    if not usable:
+        return {}
+    pixels = [crop.pixels for crop in usable]
+    if any(array.dtype != np.uint8 for array in pixels):
+        pixels = [np.float32(array) / (255 if array.dtype == np.uint8 else 1) for array in pixels]
+    landmarks = np.stack([crop.landmarks for crop in usable]) if "landmarks" in model.input_shapes() else None
+    try:
+        return inference.predict(model, np.stack(pixels), batch_size, landmarks=landmarks)
+    except inference.NonFiniteOutput as error:
+        sources = np.array([str(crop.row["source"]) for crop in usable])
+        raise UserError(error.message_for(sources, "the images")) from error
+
+
+def _table(model: FERModel, crops: Sequence[Crop], outputs: dict[str, np.ndarray]) -> pd.DataFrame:
+    classes, rows, number = list(model.emotions or ()), [], 0
+    for crop in crops:
+        row = dict(crop.row)
+        if crop.pixels is not None:
+            probabilities = outputs["probabilities"][number, -1]
+            best = int(probabilities.argmax())
+            row |= {"emotion": classes[best], "confidence": float(probabilities[best])}
+            row |= dict(zip(classes, map(float, probabilities), strict=True))
+            if "affect" in outputs:
+                row |= dict(zip(("valence", "arousal"), map(float, outputs["affect"][number, -1]), strict=True))
+            row["windows"] = outputs["windows"][number]
+            number += 1
+        rows.append(row)
+    affect = ("valence", "arousal") if model.predicts_affect else ()
+    columns: dict[str, Any] = dict.fromkeys(("source", "face", "box", "detector", "score", "status"))
+    columns |= dict.fromkeys(("emotion", "confidence", *classes, *affect, "windows"))
+    table = pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=object) for name in columns})
+    numbers = ["score", "confidence", *classes, *affect]
+    return table.astype({"face": "Int64", **dict.fromkeys(numbers, "float64")})
