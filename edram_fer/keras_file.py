@@ -34,9 +34,7 @@ def read(path: Path) -> dict[str, Any]:
             members = {name: archive.read(name) for name in archive.namelist()}  # checks their CRC-32
         if lacking := [name for name in (CONFIG, METADATA, WEIGHTS) if name not in members]:
             raise UserError(f"{path} is no .keras file: it lacks {', '.join(lacking)}")
-        content = {
-            name: json.loads(members[name]) for name in (CONFIG, METADATA, OLD_EMOTIONS) if name in members
-        }
+        content = {name: json.loads(members[name]) for name in (CONFIG, METADATA, OLD_EMOTIONS) if name in members}
     except (zipfile.BadZipFile, zlib.error, EOFError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is damaged or no .keras file: {error}") from error
     try:

@@ -147,7 +147,7 @@ class FERModel(keras.Model):
         shape = self.input_shapes()["image"][1:]
         images.check(image, shape)
         if len(image.shape) == 3:  # one rank for all batches: another would be compiled anew
-            image = image.reshape(-1, *shape)
+            image = image[..., None]
         return {**x, "image": image} if isinstance(x, Mapping) else image
 
 

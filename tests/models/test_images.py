@@ -118,7 +118,12 @@ def test_class_names_and_preprocessing_are_in_the_file(name, tmp_path):
     model.save(tmp_path / "first.keras")
     first = keras.saving.load_model(tmp_path / "first.keras")
     first.save(tmp_path / "second.keras")
-    for loaded in (model, first, edram_fer.load(tmp_path / "second.keras"), type(model).from_config(model.get_config())):
+    for loaded in (
+        model,
+        first,
+        edram_fer.load(tmp_path / "second.keras"),
+        type(model).from_config(model.get_config()),
+    ):
         assert loaded.emotions == NAMES and loaded.preprocessing == PREPROCESSING
     x = make_images(2, *model.input_shapes()["image"][1:])
     np.testing.assert_array_equal(edram_fer.load(tmp_path / "second.keras")(x)["emotion"], model(x)["emotion"])

@@ -83,7 +83,9 @@ def test_arrays_pillow_images_and_files_are_answered_alike(crops, model, content
     ):
         assert_equal_answers(predict(model, same), table, model)
     for one in (images[1], images[1, ..., 0], images[1:2], Image.fromarray(images[1, ..., 0]), str(crops / "1.png")):
-        np.testing.assert_allclose(predict(model, one)[list(model.emotions)], table.loc[[1], list(model.emotions)], atol=1e-6)
+        np.testing.assert_allclose(
+            predict(model, one)[list(model.emotions)], table.loc[[1], list(model.emotions)], atol=1e-6
+        )
 
 
 def test_an_image_of_another_size_is_a_photo_unless_it_is_called_a_face(model):
