@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from edram_fer.errors import MissingFileError, UserError
-from edram_fer.preprocessing import photos, sources
+from edram_fer.preprocessing import photos, readers
 
 Item: TypeAlias = np.ndarray | Image.Image | str | Path  # what may hold images
 MOST_CHANNELS = 3
@@ -95,10 +95,10 @@ def _files(path: Path) -> Iterator[Path]:
     if not path.is_dir():
         yield path
         return
-    inside, _ = sources.only_images(sorted(path.rglob("*.*")))
+    inside, _ = readers.only_images(sorted(path.rglob("*.*")))
     inside = [file for file in inside if file.is_file() and not file.name.startswith(".")]
     if not inside:
-        raise MissingFileError(f"{path} holds no image ({', '.join(sorted(sources.EXTENSIONS))})")
+        raise MissingFileError(f"{path} holds no image ({', '.join(sorted(readers.EXTENSIONS))})")
     yield from inside
 
 
