@@ -1,13 +1,10 @@
-"""Emotions as action units, with intensity, and the valence and arousal that follow.
+"""Emotions as action units with intensities, and the resulting valence and arousal.
 
-An action unit (AU) is one visible movement of the face in the Facial Action Coding System. The combinations are
+An action unit (AU) is one visible movement of the face in the Facial Action Coding System (FACS). The combinations are
 prototypes and common variants from Ekman, Friesen and Hager, "FACS Investigator's Guide" (2002), table of emotion
-predictions, written in its notation: `1+4C+15` is AU1 with AU4 at no more than level C and AU15, and a leading `U`
-marks a unit on one side of the face only (either side). A trailing `?` (ours) marks a unit that is left out half of
-the time.
+predictions, in its notation: `1+4C+15` is AU1 with AU4 at no more than level C and AU15; a leading `U` marks a unit on
+one side of the face only, either side. A trailing `?` is this project's addition: the unit is shown half of the time.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -48,8 +45,8 @@ VARIANTS = {
     "contempt": ("U12C+U14", "U12B+U14", "U14", "U10B?+U12C+U14"),
 }
 
-# Where the full expression lies on the circumplex of Russell ("A circumplex model of affect", 1980): the quadrants are
-# his, the numbers this project's choice. A weaker expression lies on the straight line to neutral, the origin.
+# (valence, arousal) of the full expression on the circumplex of Russell ("A circumplex model of affect", 1980). The
+# quadrants are Russell's, the numbers a choice of this project. Weaker expressions lie on the line to neutral, (0, 0).
 CIRCUMPLEX = {
     "neutral": (0.0, 0.0),
     "happy": (0.85, 0.45),
@@ -63,7 +60,7 @@ CIRCUMPLEX = {
 
 
 class Term(NamedTuple):
-    """One unit of a variant: its number, its greatest intensity, whether one-sided, whether it may be left out."""
+    """One unit of a variant: its number, greatest intensity in [0, 1], whether on one side only, whether optional."""
 
     unit: int
     level: float
@@ -82,20 +79,28 @@ def _parse(variant: str) -> tuple[Term, ...]:
 
 
 _PARSED = {emotion: tuple(map(_parse, variants)) for emotion, variants in VARIANTS.items()}
-CHANCES = 2 + 2 * max(len(terms) for variants in _PARSED.values() for terms in variants)  # that `express` takes
+CHANCES = 2 + 2 * max(len(terms) for variants in _PARSED.values() for terms in variants)  # how many `express` needs
 
 
 def express(chances: Sequence[float], emotion: str, intensity: float) -> dict[str, float]:
-    """The action units of one showing of an emotion.
+    """Draw the action units of an expression. The intensity of each unit is jittered independently.
 
-    chances: CHANCES numbers in [0, 1), drawn at random; emotion: a key of VARIANTS; intensity: [0, 1]. Returns
-    intensities in (0, 1] by name: "AU12" for both sides, "AU12L" and "AU12R" for one, where left and right are the
-    drawn person's own, as in FACS. Every unit is jittered by itself.
+    Args:
+        chances: CHANCES random numbers in [0, 1).
+        emotion: a key of VARIANTS.
+        intensity: of the expression, in [0, 1].
+
+    Returns:
+        {name: intensity in (0, 1]}: "AU12" for both sides, "AU12L" or "AU12R" for one side, left and right being those
+        of the drawn person, as in FACS.
+
+    >>> express([0.0] * CHANCES, "happy", 1.0)
+    {'AU6': 0.8, 'AU12': 0.8}
     """
-    which, side, *rest = chances
+    variant, side, *others = chances
     variants = _PARSED[emotion]
     units = {}
-    for term, jitter, keep in zip(variants[int(which * len(variants))], rest[0::2], rest[1::2]):
+    for term, jitter, keep in zip(variants[int(variant * len(variants))], others[0::2], others[1::2]):
         if not term.optional or keep >= 0.5:
             name = f"AU{term.unit}" + ("" if not term.one_sided else "L" if side < 0.5 else "R")
             units[name] = min(1.0, intensity * term.level * (0.8 + 0.35 * jitter))
@@ -103,6 +108,10 @@ def express(chances: Sequence[float], emotion: str, intensity: float) -> dict[st
 
 
 def affect(emotion: str, intensity: float) -> tuple[float, float]:
-    """(valence, arousal), each in [-1, 1], of an emotion shown at `intensity` in [0, 1]."""
+    """(valence, arousal), each in [-1, 1], of an emotion shown at `intensity` in [0, 1].
+
+    >>> affect("sad", 0.4)
+    (-0.30000000000000004, -0.18000000000000002)
+    """
     valence, arousal = CIRCUMPLEX[emotion]
     return valence * intensity, arousal * intensity

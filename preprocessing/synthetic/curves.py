@@ -1,7 +1,7 @@
 """Smooth outlines through the points of a face: Catmull-Rom splines.
 
-Splines, further points and projection are all linear in the landmarks, so that every outline of an image is one
-sparse matrix times the landmarks plus a constant.
+Splines, further points and projection are all linear in the landmarks. So all outlines of an image are the product of
+one sparse matrix with the landmarks, plus a constant.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from edram_fer.preprocessing.synthetic.camera import Camera
 from edram_fer.preprocessing.synthetic.points import EXTRA_WEIGHTS, LANDMARK_COUNT, POINTS, SIDED
 
-SHIFT = 4  # OpenCV's drawing takes whole numbers; these carry 4 binary places
+SHIFT = 4  # binary places of the fixed-point coordinates that OpenCV draws with
 
 _UPPER_LIDS = {"L": [36, 37, 38, 39], "R": [42, 43, 44, 45]}
 _LOWER_LIDS = {"L": [39, 40, 41, 36], "R": [45, 46, 47, 42]}
@@ -33,7 +34,7 @@ _SOFT = (
     "beard",
 )
 
-# Each outline is a chain of open splines, so that it is sharp where two of them meet: at corners of eyes and mouth.
+# Each outline is a chain of open splines, which form a corner where two of them meet: corners of eyes and mouth.
 SHARP_CHAINS = {
     "face": [[*range(17), POINTS["skull"][0]], POINTS["skull"]],
     "lips": [[*range(48, 55)], [*range(54, 60), 48]],
@@ -56,43 +57,55 @@ SOFT_CHAINS = {name: [POINTS[name]] for name in _SOFT}
 
 
 def spline(count: int, steps: int = 3) -> np.ndarray:
-    """Matrix [(count - 1) * steps + 1, count] from `count` points to an open Catmull-Rom spline through them."""
+    """Matrix [(count - 1) * steps + 1, count] from `count` points to an open Catmull-Rom spline through them.
+
+    >>> (spline(3) @ [0.0, 1.0, 2.0]).round(2)[::3].tolist()
+    [0.0, 1.0, 2.0]
+    """
     rows = np.zeros(((count - 1) * steps + 1, count))
-    for place in range(len(rows) - 1):
-        segment, t = place // steps, place % steps / steps
+    for row in range(len(rows) - 1):
+        segment, t = row // steps, row % steps / steps
         ends = [max(segment - 1, 0), segment, segment + 1, min(segment + 2, count - 1)]
         blend = -t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2
-        np.add.at(rows[place], ends, 0.5 * np.array(blend))
+        np.add.at(rows[row], ends, 0.5 * np.array(blend))
     rows[-1, -1] = 1
     return rows
 
 
 def fixed(points: np.ndarray) -> np.ndarray:
-    """Points [n, 2] in pixels -> int32 with SHIFT binary places, as OpenCV's drawing takes them."""
+    """Points [n, 2] in pixels as int32 with SHIFT binary places, the fixed-point form that OpenCV draws."""
     return np.rint(points * (1 << SHIFT)).astype(np.int32)
 
 
 class Outlines:
-    """A set of outlines by name: `chains[name]` lists open splines by the numbers of the points [68 + X] that they
-    run through.
+    """A set of outlines.
+
+    Args:
+        chains: {name: open splines, each the numbers of the points it runs through}, numbered as in `points`, [68 + X].
     """
 
     def __init__(self, chains: dict[str, list[list[int]]]):
         blocks, start = [], 0
-        self.places: dict[str, slice] = {}
+        self.rows: dict[str, slice] = {}
         for name, parts in chains.items():
             for part in parts:
                 block = np.zeros((3 * len(part) - 2, LANDMARK_COUNT + len(EXTRA_WEIGHTS)))
                 block[:, part] = spline(len(part))
                 blocks.append(block)
-            self.places[name] = slice(start, start := start + sum(3 * len(part) - 2 for part in parts))
-        every = np.concatenate(blocks)
-        self.from_points = sparse.csr_array(every)
-        self.from_landmarks = sparse.csr_array(every[:, :LANDMARK_COUNT] + every[:, LANDMARK_COUNT:] @ EXTRA_WEIGHTS)
+            self.rows[name] = slice(start, start := start + sum(3 * len(part) - 2 for part in parts))
+        weights = np.concatenate(blocks)
+        self.from_points = sparse.csr_array(weights)
+        self.from_landmarks = sparse.csr_array(
+            weights[:, :LANDMARK_COUNT] + weights[:, LANDMARK_COUNT:] @ EXTRA_WEIGHTS
+        )
 
-    def place(self, camera, offsets: np.ndarray, depths: np.ndarray) -> Tracing:
-        """Fix all that the expression does not move: camera, offsets [X, 2] of the further points, depths [68 + X] of
-        all points.
+    def place(self, camera: Camera, offsets: np.ndarray, depths: np.ndarray) -> Tracing:
+        """Compute the part of the outlines that the expression does not move.
+
+        Args:
+            camera: of the image.
+            offsets: [X, 2], of the further points.
+            depths: [68 + X], of all points.
         """
         still = np.zeros((len(depths), 3))
         still[LANDMARK_COUNT:, :2], still[:, 2] = offsets, depths
@@ -102,16 +115,16 @@ class Outlines:
 
 @dataclass(frozen=True)
 class Tracing:
-    """Outlines in one image, waiting for the landmarks."""
+    """Outlines in one image, complete but for the landmarks."""
 
     outlines: Outlines
     matrix: np.ndarray
     still: np.ndarray
 
     def trace(self, landmarks: np.ndarray) -> dict[str, np.ndarray]:
-        """Landmarks [68, 2] in face coordinates -> every outline as `fixed` points [n, 2]."""
+        """From landmarks [68, 2] in face coordinates to {outline: `fixed` points [n, 2]}."""
         curves = np.floor(self.outlines.from_landmarks @ (landmarks @ self.matrix) + self.still).astype(np.int32)
-        return {name: curves[place] for name, place in self.outlines.places.items()}
+        return {name: curves[rows] for name, rows in self.outlines.rows.items()}
 
 
 SHARP, SOFT = Outlines(SHARP_CHAINS), Outlines(SOFT_CHAINS)

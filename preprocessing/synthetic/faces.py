@@ -1,9 +1,8 @@
-"""Drawn faces by number: image (seed, index) is a function of these two and the options, whatever else is drawn."""
-
-from __future__ import annotations
+"""Drawn faces by number: image (seed, index) depends on these two numbers and the options only."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,24 +10,32 @@ import numpy as np
 from edram_fer.errors import UserError
 from edram_fer.preprocessing.emotions import EMOTIONS
 from edram_fer.preprocessing.synthetic import action_units as facs
-from edram_fer.preprocessing.synthetic.chance import Dice
 from edram_fer.preprocessing.synthetic.person import draw_person
+from edram_fer.preprocessing.synthetic.random_stream import RandomStream
 from edram_fer.preprocessing.synthetic.scene import Scene, arrange
 
-WEAKEST = 0.35  # the least intensity that is drawn unasked: below it not even people agree
-CHANGE = 8  # grey levels that a pixel must differ by to count as changed
+WEAKEST = 0.35  # lowest intensity that is drawn at random: weaker expressions are ambiguous to people, too
+CHANGE = 8  # difference in grey levels from which a pixel counts as changed
 _PERSON, _IMAGE, _EXPRESSION, _ORDER = range(4)  # independent random streams
 
 
 @dataclass(frozen=True)
 class DrawnFace:
-    """A drawn face and all that is known about it.
+    """A drawn face and what is known about it.
 
-    image: uint8 [size, size, C], C = 1 (grey) or 3 (RGB); emotion: name; intensity: [0, 1], 0 for neutral;
-    action_units: intensities in (0, 1] by name ("AU12", or "AU12L" and "AU12R" for one side, the person's own);
-    valence, arousal: [-1, 1]; landmarks: float32 [68, 2] in pixels, (x, y), iBUG order; mask: uint8 [size, size, 1],
-    1 where the expression changed the image, which is nowhere for a neutral face and nowhere behind an occluder;
-    pose: yaw, pitch, roll in degrees; occluder: its name or "".
+    Attributes:
+        seed, index: of the image.
+        image: uint8 [size, size, C], C = 1 (grey) or 3 (RGB).
+        emotion: its name.
+        intensity: of the expression, in [0, 1]; 0 for neutral.
+        action_units: {name: intensity in (0, 1]}, names as "AU12", or "AU12L" and "AU12R" for the person's left or
+            right side only.
+        valence, arousal: in [-1, 1].
+        landmarks: float32 [68, 2] in pixels, (x, y), in iBUG order.
+        mask: uint8 [size, size, 1], 1 where the expression changed the image: nowhere for a neutral face, nowhere
+            behind an occluder.
+        pose: yaw, pitch, roll in degrees.
+        occluder: its name or "".
     """
 
     seed: int
@@ -46,17 +53,17 @@ class DrawnFace:
 
     @property
     def id(self) -> str:
-        """Stable text, unique among the faces of a seed."""
+        """Stable and unique among the faces of a seed."""
         return f"drawn-{self.index:06d}"
 
 
-def _check(name: str, value, expected: str, valid: bool) -> None:
+def _require(name: str, value: object, expected: str, valid: bool) -> None:
     if not valid:
         raise UserError(f"{name}: expected {expected}, got {value!r}")
 
 
-def _whole(name: str, value, least: int) -> None:
-    _check(
+def _require_integer(name: str, value: object, least: int) -> None:
+    _require(
         name,
         value,
         f"a whole number of at least {least}",
@@ -64,8 +71,8 @@ def _whole(name: str, value, least: int) -> None:
     )
 
 
-def _number(name: str, value, low: float, high: float) -> None:
-    _check(
+def _require_number(name: str, value: object, low: float, high: float) -> None:
+    _require(
         name,
         value,
         f"a number in [{low:g}, {high:g}]",
@@ -73,17 +80,26 @@ def _number(name: str, value, low: float, high: float) -> None:
     )
 
 
-def emotion_of(seed: int, index: int, classes: int = 7) -> str:
-    """The emotion that falls to an image.
+def emotion_at(seed: int, index: int, classes: int = 7) -> str:
+    """The emotion of image `index` where none is chosen.
 
-    Images 0 to `classes` - 1 hold each class once, in an order drawn for them, and so do the next ones. classes: 7,
-    or 8 with contempt.
+    Images 0 to `classes` - 1 contain each class once, in random order, and so does each following group.
+
+    Args:
+        seed, index: of the image.
+        classes: 7, or 8 with contempt.
+
+    Raises:
+        UserError: an argument is out of range.
+
+    >>> sorted(emotion_at(0, index) for index in range(7))
+    ['anger', 'disgust', 'fear', 'happy', 'neutral', 'sad', 'surprise']
     """
-    _whole("seed", seed, 0)
-    _whole("index", index, 0)
-    _check("classes", classes, "7 or 8", classes in (7, 8))
-    places = Dice(seed, _ORDER, index // classes).rolls(classes)
-    return EMOTIONS[sorted(range(classes), key=places.__getitem__)[index % classes]]
+    _require_integer("seed", seed, 0)
+    _require_integer("index", index, 0)
+    _require("classes", classes, "7 or 8", classes in (7, 8))
+    ranks = RandomStream(seed, _ORDER, index // classes).uniforms(classes)
+    return EMOTIONS[sorted(range(classes), key=ranks.__getitem__)[index % classes]]
 
 
 def scene(
@@ -97,20 +113,20 @@ def scene(
     pose: float = 1.0,
     noise: float = 1.0,
 ) -> Scene:
-    """All of image (seed, index) but its expression; `Scene.show` paints it with any. Options as in `draw`."""
-    _whole("seed", seed, 0)
-    _whole("index", index, 0)
-    _whole("size", size, 16)
+    """Image (seed, index) without its expression, which `Scene.show` paints. Options as in `draw`."""
+    _require_integer("seed", seed, 0)
+    _require_integer("index", index, 0)
+    _require_integer("size", size, 16)
     if identity is not None:
-        _whole("identity", identity, 0)
-    _number("occlusion", occlusion, 0, 1)
-    _number("pose", pose, 0, 1)
-    _number("noise", noise, 0, 2)
-    who = Dice(seed, _PERSON, index if identity is None else identity)
+        _require_integer("identity", identity, 0)
+    _require_number("occlusion", occlusion, 0, 1)
+    _require_number("pose", pose, 0, 1)
+    _require_number("noise", noise, 0, 2)
+    person_stream = RandomStream(seed, _PERSON, index if identity is None else identity)
     return arrange(
-        draw_person(who),
-        who,
-        Dice(seed, _IMAGE, index),
+        draw_person(person_stream),
+        person_stream,
+        RandomStream(seed, _IMAGE, index),
         size=size,
         colour=colour,
         occlusion=occlusion,
@@ -120,33 +136,48 @@ def scene(
 
 
 def draw(
-    seed: int, index: int, *, emotion: str | None = None, intensity: float | None = None, classes: int = 7, **options
+    seed: int,
+    index: int,
+    *,
+    emotion: str | None = None,
+    intensity: float | None = None,
+    classes: int = 7,
+    **options: Any,
 ) -> DrawnFace:
     """Draw image `index` of the endless series `seed`.
 
-    emotion: a name of EMOTIONS, by default the one that falls to the image among `classes` = 7 or 8; intensity: [0,
-    1], by default drawn from [0.35, 1]; a neutral face has none. Options: size=100 pixels of a side, at least 16;
-    colour=False; identity: the number of the person, by default the index, so that every image shows another one;
-    occlusion=0.12, the chance that something hides a part; pose=1, noise=1: factors on the angles of the head, and on
-    blur and noise.
+    The mask compares the image with the same scene at rest.
 
-    The mask compares the image with the same scene at rest. Raises ValueError naming an argument out of range.
+    Args:
+        seed, index: of the image, at least 0.
+        emotion: a name of EMOTIONS; None: `emotion_at(seed, index, classes)`.
+        intensity: in [0, 1]; None: random in [0.35, 1]; 0 for a neutral face.
+        classes: 7, or 8 with contempt.
+        options: `size` of a side in pixels, at least 16 (100); `colour` (False); `identity`, the number of the person
+            (the index, so that every image shows another person); `occlusion`, the probability of an occluder (0.12);
+            `pose` and `noise`, factors of the angles of the head, and of blur and noise (1).
+
+    Raises:
+        UserError: an argument is out of range.
+
+    >>> draw(0, 7, emotion="fear", size=48).image.shape
+    (48, 48, 1)
     """
-    setting = scene(seed, index, **options)
+    arranged = scene(seed, index, **options)
     if emotion is None:
-        emotion = emotion_of(seed, index, classes)
-    _check("emotion", emotion, f"one of {', '.join(EMOTIONS)}", emotion in EMOTIONS)
-    chances = Dice(seed, _EXPRESSION, index).rolls(facs.CHANCES + 1)
+        emotion = emotion_at(seed, index, classes)
+    _require("emotion", emotion, f"one of {', '.join(EMOTIONS)}", emotion in EMOTIONS)
+    chances = RandomStream(seed, _EXPRESSION, index).uniforms(facs.CHANCES + 1)
     if intensity is None:
         intensity = WEAKEST + (1 - WEAKEST) * chances[-1]
-    _number("intensity", intensity, 0, 1)
+    _require_number("intensity", intensity, 0, 1)
     if emotion == "neutral":
         intensity = 0.0
     units = facs.express(chances[:-1], emotion, intensity)
-    image, landmarks = setting.show(units)
+    image, landmarks = arranged.show(units)
     mask = np.zeros((*image.shape[:2], 1), np.uint8)
     if units:
-        change = cv2.absdiff(image, setting.show({})[0])
+        change = cv2.absdiff(image, arranged.show({})[0])
         mask[..., 0] = change.reshape(image.shape).max(axis=2) >= CHANGE
     valence, arousal = facs.affect(emotion, intensity)
     return DrawnFace(
@@ -160,25 +191,51 @@ def draw(
         arousal=arousal,
         landmarks=landmarks,
         mask=mask,
-        pose=setting.pose,
-        occluder=setting.occluder,
+        pose=arranged.pose,
+        occluder=arranged.occluder,
     )
 
 
-def generate(count: int, seed: int, *, start: int = 0, **options) -> Iterator[DrawnFace]:
-    """Draw images `start` to `start + count - 1` of a seed, classes balanced and shuffled; options as in `draw`."""
-    _whole("count", count, 0)
-    _whole("start", start, 0)
+def generate(count: int, seed: int, *, start: int = 0, **options: Any) -> Iterator[DrawnFace]:
+    """Draw images `start` to `start + count - 1` of a seed, with balanced, shuffled classes.
+
+    Args:
+        count: number of images.
+        seed: of the series.
+        start: index of the first image.
+        options: as in `draw`.
+
+    Raises:
+        UserError: an argument is out of range.
+
+    >>> [face.id for face in generate(2, seed=0, size=16)]
+    ['drawn-000000', 'drawn-000001']
+    """
+    _require_integer("count", count, 0)
+    _require_integer("start", start, 0)
     if count:
-        draw(seed, start, **options)  # a wrong option is told at once, not at the first `next`
+        draw(seed, start, **options)  # an option out of range is refused here, not at the first `next`
     return (draw(seed, index, **options) for index in range(start, start + count))
 
 
-def arrays(count: int, seed: int, *, start: int = 0, **options) -> dict[str, np.ndarray]:
-    """The same images as arrays with a leading axis of `count`, under the names of a prepared data set: image,
-    emotion (int64 index into EMOTIONS), affect float32 [2], intensity, landmarks, mask, id.
+def generate_arrays(count: int, seed: int, *, start: int = 0, **options: Any) -> dict[str, np.ndarray]:
+    """The images of `generate` as arrays, under the names of a prepared data set.
+
+    Args:
+        count: number of images, at least 1.
+        seed, start, options: as in `generate`.
+
+    Returns:
+        {"image", "emotion" (int64 index into EMOTIONS), "affect" float32 [count, 2], "intensity", "landmarks", "mask",
+        "id"}, each with a leading axis of `count`.
+
+    Raises:
+        UserError: an argument is out of range.
+
+    >>> generate_arrays(2, seed=0, size=16)["landmarks"].shape
+    (2, 68, 2)
     """
-    _whole("count", count, 1)
+    _require_integer("count", count, 1)
     faces = list(generate(count, seed, start=start, **options))
     return {
         "image": np.stack([face.image for face in faces]),

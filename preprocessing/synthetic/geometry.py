@@ -1,10 +1,9 @@
 """A face as 68 landmarks at rest, and their movements.
 
-Face coordinates: x to the right of the image, y down, z to the viewer; the eyes at y = 0, the half width of the face
-1. The left half in the image is written down, the right half is its mirror image. Points are numbered as in `points`.
+Face coordinates: x to the right of the image, y down, z towards the viewer; the eyes are at y = 0, and half the width
+of the face is 1. The left half in the image is defined here, the right half is its mirror image. Points are numbered as
+in `points`.
 """
-
-from __future__ import annotations
 
 import math
 
@@ -17,11 +16,11 @@ from edram_fer.preprocessing.synthetic.points import EXTRA_OFFSETS, EXTRA_WEIGHT
 
 BROW_PROFILE = np.array([0.35, 0.8, 1.0, 1.05, 0.8])  # thickness from the outer end to the inner
 _TOP = np.pi * np.linspace(0.04, 0.96, len(POINTS["skull"]))
-SKULL = np.stack([np.cos(_TOP), np.sin(_TOP)], axis=1)  # over the head from right to left in the image
+SKULL = np.stack([np.cos(_TOP), np.sin(_TOP)], axis=1)  # over the top of the head from right to left in the image
 
 
 def _extra(name: str) -> slice:
-    """Where a named group lies among the further points."""
+    """The rows of a named group among the further points."""
     return slice(POINTS[name][0] - LANDMARK_COUNT, POINTS[name][-1] + 1 - LANDMARK_COUNT)
 
 
@@ -33,7 +32,7 @@ _ARCH = [(share, math.sin(math.pi * (0.15 + 0.7 * share))) for share in (0, 0.25
 
 
 def rest(traits: dict[str, float]) -> np.ndarray:
-    """The landmarks [68, 2] of a face at rest."""
+    """The landmarks [68, 2] of a face at rest, for the traits of a `person.Person`."""
     t = traits
     face = np.zeros((LANDMARK_COUNT, 2))
     down = _JAW_Y ** (2 / t["jaw_power"])  # a superellipse: 2 is oval, more is square
@@ -85,7 +84,7 @@ def rest(traits: dict[str, float]) -> np.ndarray:
 
 
 def offsets(traits: dict[str, float], gaze: tuple[float, float]) -> np.ndarray:
-    """Offsets [X, 2] of the further points: brows and skull differ between people; `gaze` (dx, dy) moves the irises."""
+    """Offsets [X, 2] of the further points. Brows and skull depend on the traits; `gaze` (dx, dy) moves the irises."""
     result = EXTRA_OFFSETS.copy()
     result[_extra("irises")] = gaze[0], gaze[1] - 0.15 * traits["eye_open"]
     result[_extra("brow_edgeL"), 1] = traits["brow_thickness"] * BROW_PROFILE
@@ -95,7 +94,11 @@ def offsets(traits: dict[str, float], gaze: tuple[float, float]) -> np.ndarray:
 
 
 def depth(points: np.ndarray) -> np.ndarray:
-    """z of points [..., 2] on the head, an ellipsoid; 0 at its outline."""
+    """z of points [..., 2] on the head, which is an ellipsoid; 0 at its outline and outside.
+
+    >>> float(depth(np.array([0.0, 0.25])))
+    0.85
+    """
     x, y = points[..., 0] / 1.08, (points[..., 1] - 0.25) / 1.75
     return 0.85 * np.sqrt(np.maximum(1 - x * x - y * y, 0))
 
@@ -106,39 +109,48 @@ _NOSE = np.concatenate([_NOSE, EXTRA_WEIGHTS @ _NOSE])
 
 
 def depths(landmarks: np.ndarray, extras: np.ndarray, nose_tip: float) -> np.ndarray:
-    """z [68 + X] of a face at rest, with a nose that stands out."""
+    """z [68 + X] of the landmarks and the further points of a face at rest, with a nose that stands out."""
     z = depth(np.concatenate([landmarks, extras])) + nose_tip * _NOSE
     z[LANDMARK_COUNT:][_extra("skull")] = 0.0
     return z
 
 
-def _movements() -> np.ndarray:
-    """Shift [2U, 68 * 2] of the landmarks by every unit on the image's left side, then by every one on its right."""
+def _movement_table() -> np.ndarray:
+    """Shifts [2U, 68 * 2] of the landmarks: U units on the left side of the image, then the same on the right."""
     table = np.zeros((2, len(UNITS), LANDMARK_COUNT, 2))
     for column, unit in enumerate(UNITS):
         for landmark, (dx, dy) in MOVEMENTS[unit].items():
             twin = MIRROR[landmark]
-            share = 0.5 if twin == landmark else 1.0  # a point on the middle line belongs to both halves
+            share = 0.5 if twin == landmark else 1.0  # a point on the midline belongs to both halves
             table[0, column, landmark] += (share * dx, share * dy)
             table[1, column, twin] += (-share * dx, share * dy)
     return table.reshape(2 * len(UNITS), -1)
 
 
-_TABLE = _movements()
+def _furrow_table() -> np.ndarray:
+    """Depths [2U, F] of FURROWS at full intensity of each unit, in the order of `_movement_table`."""
+    table = np.zeros((2, len(UNITS), 2, len(FURROW_UNITS)))
+    for furrow, depths_by_unit in enumerate(FURROW_UNITS.values()):
+        for unit, depth_at_full in depths_by_unit.items():
+            table[[0, 1], _COLUMN[f"AU{unit}"], [0, 1], furrow] = depth_at_full
+    return table.reshape(2 * len(UNITS), -1)
+
+
 _COLUMN = {f"AU{unit}": column for column, unit in enumerate(UNITS)}
+_MOVEMENT_TABLE = _movement_table()
 FURROWS = tuple(name + side for side in "LR" for name in FURROW_UNITS)
-_FURROW_TABLE = np.zeros((2, len(UNITS), 2, len(FURROW_UNITS)))
-for _row, _shares in enumerate(FURROW_UNITS.values()):
-    for _unit, _share in _shares.items():
-        _FURROW_TABLE[[0, 1], _COLUMN[f"AU{_unit}"], [0, 1], _row] = _share
-_FURROW_TABLE = _FURROW_TABLE.reshape(2 * len(UNITS), -1)
+_FURROW_TABLE = _furrow_table()
 
 
 def activation(action_units: dict[str, float], asymmetry: float = 0.0) -> np.ndarray:
-    """Intensities [2U]: the image's left half, which is the person's right (R), then the other.
+    """Intensities [2U] of all units: on the left of the image, which is the person's right (R), then on the other side.
 
-    asymmetry: how much stronger, as a share, every unit is on the image's left. Raises ValueError for a name that
-    is no unit and for an intensity outside [0, 1].
+    Args:
+        action_units: {name: intensity in [0, 1]}, names as "AU12" for both sides, "AU12L" for the person's left.
+        asymmetry: share by which every unit is stronger on the left of the image.
+
+    Raises:
+        UserError: a name is no unit, or an intensity lies outside [0, 1].
     """
     result = [0.0] * (2 * len(UNITS))
     for name, value in action_units.items():
@@ -157,17 +169,20 @@ def activation(action_units: dict[str, float], asymmetry: float = 0.0) -> np.nda
 
 
 def furrows(active: np.ndarray) -> list[float]:
-    """Strength in [0, 1] of each of FURROWS."""
+    """Strength in [0, 1] of each of FURROWS, for intensities of `activation`."""
     return np.minimum(active @ _FURROW_TABLE, 1).tolist()
 
 
 _LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))
-_LIPS = ((50, 61, 67, 58), (51, 62, 66, 57), (52, 63, 65, 56))  # outer and inner upper lip, inner and outer lower lip
+_LIPS = ((50, 61, 67, 58), (51, 62, 66, 57), (52, 63, 65, 56))  # upper lip: outer, inner; lower lip: inner, outer
 
 
 def move(resting: np.ndarray, active: np.ndarray) -> np.ndarray:
-    """The landmarks [68, 2] after the movements of all units; lids and lips never cross."""
-    face = resting + (active @ _TABLE).reshape(LANDMARK_COUNT, 2)
+    """The landmarks [68, 2] after the movements of all units, for intensities of `activation`.
+
+    Lids and lips never cross.
+    """
+    face = resting + (active @ _MOVEMENT_TABLE).reshape(LANDMARK_COUNT, 2)
     y = face[:, 1].tolist()
     for upper, lower in _LIDS:
         y[upper] = min(y[upper], y[lower] - 0.01)

@@ -1,14 +1,14 @@
-"""What each action unit moves, and which furrows it deepens: two tables.
+"""Two tables: which landmarks each action unit moves, and which furrows it deepens.
 
-MOVEMENTS[unit][landmark] = (dx, dy) at full intensity in half widths of the face, for the half of the face on the
-image's left (outwards is negative x, up is negative y); the other half mirrors it. FURROW_UNITS[furrow][unit] = depth
-at full intensity. Both follow the descriptions of the single units in the FACS manual (Ekman, Friesen and Hager, 2002);
-sizes are set by eye. Movements add up.
+MOVEMENTS[unit][landmark] = (dx, dy) at full intensity, in half widths of the face, for the half of the face on the left
+of the image (outwards is negative x, up is negative y); the other half mirrors it. FURROW_UNITS[furrow][unit] = depth
+at full intensity. Both follow the descriptions of the units in the FACS manual (Ekman, Friesen and Hager, 2002); the
+sizes were set by eye. Movements add up.
 """
 
 
 def _jaw(drop: float, lip: float, corner: tuple[float, float]) -> dict[int, tuple[float, float]]:
-    """The jaw falls by `drop` at the chin, the lower lip by `lip`, the lip corner moves by `corner`."""
+    """The jaw drops by `drop` at the chin, the lower lip by `lip`, and the lip corner moves by `corner`."""
     chin = {3: 0.1, 4: 0.3, 5: 0.6, 6: 0.85, 7: 0.97, 8: 1.0}
     lower = {57: 1.0, 58: 0.93, 59: 0.6, 66: 1.0, 67: 0.9}
     return {

@@ -1,40 +1,43 @@
-"""What may hide a part of a face: strokes in face coordinates, painted last."""
-
-from __future__ import annotations
+"""Objects that hide a part of a face: strokes in face coordinates, painted last."""
 
 import numpy as np
 
-from edram_fer.preprocessing.synthetic.chance import Dice
 from edram_fer.preprocessing.synthetic.outfit import Stroke, at_depth, ellipse, glasses, on_head
 from edram_fer.preprocessing.synthetic.person import Colour, Person, darker, mix
+from edram_fer.preprocessing.synthetic.random_stream import RandomStream
 
 
-def _colour(dice: Dice) -> Colour:
-    return mix(tuple(dice.rolls(3, 0, 255)), (110, 110, 110), 0.4)
+def _colour(stream: RandomStream) -> Colour:
+    return mix(tuple(stream.uniforms(3, 0, 255)), (110, 110, 110), 0.4)
 
 
-def bar(person: Person, dice: Dice) -> list[Stroke]:
+def bar(person: Person, stream: RandomStream) -> list[Stroke]:
     """A straight bar across the image at any angle."""
-    angle, x, y = dice.roll(0, np.pi), dice.roll(-0.7, 0.7), dice.roll(-0.4, 1.4)
-    way = 4 * np.array([np.cos(angle), np.sin(angle), 0])
-    return [Stroke([np.array([(x, y, 1) - way, (x, y, 1) + way])], _colour(dice), dice.roll(0.2, 0.4))]
+    angle, x, y = stream.uniform(0, np.pi), stream.uniform(-0.7, 0.7), stream.uniform(-0.4, 1.4)
+    half = 4 * np.array([np.cos(angle), np.sin(angle), 0])
+    return [Stroke([np.array([(x, y, 1) - half, (x, y, 1) + half])], _colour(stream), stream.uniform(0.2, 0.4))]
 
 
-def patches(person: Person, dice: Dice) -> list[Stroke]:
+def patches(person: Person, stream: RandomStream) -> list[Stroke]:
     """One to three plain rectangles."""
     strokes = []
-    for _ in range(1 + int(dice.roll(0, 3))):
-        x, y, width, height = dice.roll(-1.0, 0.6), dice.roll(-0.5, 1.2), dice.roll(0.25, 0.55), dice.roll(0.25, 0.55)
+    for _ in range(1 + int(stream.uniform(0, 3))):
+        x, y, width, height = (
+            stream.uniform(-1.0, 0.6),
+            stream.uniform(-0.5, 1.2),
+            stream.uniform(0.25, 0.55),
+            stream.uniform(0.25, 0.55),
+        )
         box = np.array([(x, y, 1), (x + width, y, 1), (x + width, y + height, 1), (x, y + height, 1)])
-        strokes.append(Stroke([box], _colour(dice)))
+        strokes.append(Stroke([box], _colour(stream)))
     return strokes
 
 
-def hand(person: Person, dice: Dice) -> list[Stroke]:
-    """A hand from below with four fingers, over a cheek, the mouth or an eye."""
-    middle, lean = np.array([dice.roll(-0.6, 0.6), dice.roll(0.9, 1.5)]), dice.roll(-0.5, 0.5)
+def hand(person: Person, stream: RandomStream) -> list[Stroke]:
+    """A hand with four fingers, from below, over a cheek, the mouth or an eye."""
+    middle, lean = np.array([stream.uniform(-0.6, 0.6), stream.uniform(0.9, 1.5)]), stream.uniform(-0.5, 0.5)
     up = np.array([np.sin(lean), -np.cos(lean)])
-    across, reach = np.array([-up[1], up[0]]), dice.roll(0.55, 0.8)
+    across, reach = np.array([-up[1], up[0]]), stream.uniform(0.55, 0.8)
     bases = [middle + 0.2 * finger * across for finger in (-1.5, -0.5, 0.5, 1.5)]
     tips = [base + reach * length * up for base, length in zip(bases, (0.85, 1.0, 0.95, 0.75))]
     fingers = [at_depth(np.array(ends), 1.0) for ends in zip(bases, tips)]
@@ -51,24 +54,24 @@ def hand(person: Person, dice: Dice) -> list[Stroke]:
     ]
 
 
-def scarf(person: Person, dice: Dice) -> list[Stroke]:
-    """Cloth over mouth and chin."""
-    top, colour = person.traits["nose_length"] + dice.roll(-0.1, 0.35), _colour(dice)
+def scarf(person: Person, stream: RandomStream) -> list[Stroke]:
+    """A scarf over mouth and chin."""
+    top, colour = person.traits["nose_length"] + stream.uniform(-0.1, 0.35), _colour(stream)
     upper = np.array([(-1.1, top - 0.1), (-0.5, top + 0.05), (0, top), (0.5, top + 0.05), (1.1, top - 0.1)])
     cloth = np.concatenate([on_head(upper, 0.15), [(1.3, 3.0, 0.0), (-1.3, 3.0, 0.0)]])
     return [Stroke([cloth], colour), Stroke([on_head(upper + (0, 0.3), 0.15)], darker(colour, 0.75), 0.06)]
 
 
-def sunglasses(person: Person, dice: Dice) -> list[Stroke]:
+def sunglasses(person: Person, stream: RandomStream) -> list[Stroke]:
     """Dark lenses over both eyes."""
-    return glasses(person, dice, dark=True)
+    return glasses(person, stream, dark=True)
 
 
-def strand(person: Person, dice: Dice) -> list[Stroke]:
+def strand(person: Person, stream: RandomStream) -> list[Stroke]:
     """A strand of hair down over one eye."""
-    side, places = dice.choose((-1, 1)), np.array([(0.1, -1.2), (0.5, -0.6), (0.65, 0.1), (0.55, 0.8)])
+    side, points = stream.choose((-1, 1)), np.array([(0.1, -1.2), (0.5, -0.6), (0.65, 0.1), (0.55, 0.8)])
     return [
-        Stroke([on_head((places + (dice.roll(-0.3, 0.25), 0)) * (side, 1), 0.15)], darker(person.hair, tone), 0.13)
+        Stroke([on_head((points + (stream.uniform(-0.3, 0.25), 0)) * (side, 1), 0.15)], darker(person.hair, tone), 0.13)
         for tone in (0.8, 1.0, 1.15)
     ]
 

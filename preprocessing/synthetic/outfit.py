@@ -1,23 +1,25 @@
-"""What a head wears: hair, hats, glasses, clothes, as strokes in face coordinates.
+"""Hair, hats, glasses and clothes as strokes in face coordinates.
 
-None of it moves with the expression, so it is laid out once for an image and painted as often as needed.
+None of them moves with the expression, so they are computed once per image and painted as often as needed.
 """
-
-from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
 
-from edram_fer.preprocessing.synthetic.chance import Dice
 from edram_fer.preprocessing.synthetic.curves import spline
 from edram_fer.preprocessing.synthetic.geometry import depth
 from edram_fer.preprocessing.synthetic.person import Colour, Person, darker
+from edram_fer.preprocessing.synthetic.random_stream import RandomStream
 
 
 class Stroke(NamedTuple):
-    """Polygons [n, 3] in face coordinates, filled (even-odd) in one colour, or drawn as open lines of a width above
-    0.
+    """Polygons in one colour: filled (even-odd rule) at width 0, drawn as open lines at a larger width.
+
+    Attributes:
+        polygons: [n, 3] each, in face coordinates.
+        colour: RGB in [0, 255].
+        width: in face units.
     """
 
     polygons: list[np.ndarray]
@@ -27,22 +29,23 @@ class Stroke(NamedTuple):
 
 _ANGLES = np.radians(np.arange(-40, 221, 5))
 _ARC = np.stack([np.cos(_ANGLES), -np.sin(_ANGLES)], axis=1)
-_CIRCLE = np.stack([np.cos(a := np.linspace(0, 2 * np.pi, 21)), np.sin(a)], axis=1)
+_TURN, _HALF_TURN = np.linspace(0, 2 * np.pi, 21), np.linspace(np.pi, 0, 15)
+_CIRCLE = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)
 _SQUARE = np.sign(_CIRCLE) * np.abs(_CIRCLE) ** 0.55
-_EDGE = np.stack([0.97 * np.cos(a := np.linspace(np.pi, 0, 15)), -(np.sin(a) ** 0.45)], axis=1)
+_EDGE = np.stack([0.97 * np.cos(_HALF_TURN), -(np.sin(_HALF_TURN) ** 0.45)], axis=1)
 _WAVES = (1 + 0.04 * np.sin(1.9 * np.arange(len(_ANGLES))))[:, None]
 _FALL = spline(5)
 
 
 def at_depth(points: np.ndarray, z: float = 0.0) -> np.ndarray:
-    """Points [n, 2] -> [n, 3], all at one depth."""
+    """Points [n, 2] as [n, 3], all at one depth."""
     result = np.empty((len(points), 3))
     result[:, :2], result[:, 2] = points, z
     return result
 
 
 def on_head(points: np.ndarray, lift: float = 0.0) -> np.ndarray:
-    """Points [n, 2] -> [n, 3] on the surface of the head, or `lift` above it."""
+    """Points [n, 2] as [n, 3] on the surface of the head, or `lift` above it."""
     return at_depth(points, depth(points) + lift)
 
 
@@ -52,7 +55,7 @@ def arc(start: int, stop: int) -> np.ndarray:
 
 
 def ellipse(x: float, y: float, width: float, height: float, square: bool = False) -> np.ndarray:
-    """A closed outline [21, 2], its first point again at the end."""
+    """A closed outline [21, 2] that ends with its first point."""
     return (_SQUARE if square else _CIRCLE) * (width, height) + (x, y)
 
 
@@ -80,37 +83,37 @@ def shoulders(person: Person) -> list[Stroke]:
     ]
 
 
-def hair_behind(person: Person, dice: Dice) -> list[Stroke]:
-    """Hair that hangs behind face and neck."""
+def hair_behind(person: Person, stream: RandomStream) -> list[Stroke]:
+    """Hair behind face and neck."""
     crown = person.traits["crown"]
     if person.hair_style == "long":
-        length, wide = dice.roll(0.9, 2.2), dice.roll(1.12, 1.3)
+        length, wide = stream.uniform(0.9, 2.2), stream.uniform(1.12, 1.3)
         lower = [(-wide * 1.04, 0.5), (-wide, length), (wide, length), (wide * 1.04, 0.5)]
         outline = np.concatenate([arc(0, 180) * (wide, wide * crown), lower])
     elif person.hair_style == "curly":
-        outline = arc(-35, 215) * _WAVES[:51] * dice.roll(1.2, 1.45) * (1, 0.95 * crown)
+        outline = arc(-35, 215) * _WAVES[:51] * stream.uniform(1.2, 1.45) * (1, 0.95 * crown)
     elif person.hair_style == "bun":
-        outline = ellipse(dice.roll(-0.2, 0.2), -1.15 * crown, 0.38, 0.3)
+        outline = ellipse(stream.uniform(-0.2, 0.2), -1.15 * crown, 0.38, 0.3)
     else:
         return []
     return [Stroke([at_depth(outline, -0.2)], darker(person.hair, 0.8))]
 
 
-def _hairline(person: Person, dice: Dice) -> np.ndarray:
+def _hairline(person: Person, stream: RandomStream) -> np.ndarray:
     """The edge [15, 2] of the hair over the forehead, from left to right in the image."""
     edge = _EDGE * (1, person.traits["hairline"])
-    jags = np.array(dice.rolls(15, -1, 1))
+    jags = np.array(stream.uniforms(15, -1, 1))
     edge[:, 1] += 0.025 * jags
     if person.hair_style == "parted":
-        parting = dice.choose((-1, 1)) * dice.roll(0.1, 0.5)
+        parting = stream.choose((-1, 1)) * stream.uniform(0.1, 0.5)
         edge[:, 1] += 0.16 - 0.21 * np.maximum(1 - np.abs(edge[:, 0] - parting) / 0.35, 0)
     elif person.hair_style == "fringe":
-        edge[1:-1, 1] = dice.roll(-0.62, -0.5) + 0.07 * jags[1:-1]
+        edge[1:-1, 1] = stream.uniform(-0.62, -0.5) + 0.07 * jags[1:-1]
     return edge
 
 
-def _headscarf(person: Person, dice: Dice) -> list[Stroke]:
-    opening = ellipse(0, 0.42, 0.93, person.traits["chin"] - dice.roll(0.2, 0.3))
+def _headscarf(person: Person, stream: RandomStream) -> list[Stroke]:
+    opening = ellipse(0, 0.42, 0.93, person.traits["chin"] - stream.uniform(0.2, 0.3))
     outside = np.concatenate([arc(-10, 190) * (1.22, 1.22 * person.traits["crown"]), [(-1.35, 2.6), (1.35, 2.6)]])
     return [
         Stroke([at_depth(outside), at_depth(opening)], person.cloth),
@@ -118,8 +121,8 @@ def _headscarf(person: Person, dice: Dice) -> list[Stroke]:
     ]
 
 
-def _hat(person: Person, dice: Dice) -> list[Stroke]:
-    brim = dice.roll(-0.68, -0.52)
+def _hat(person: Person, stream: RandomStream) -> list[Stroke]:
+    brim = stream.uniform(-0.68, -0.52)
     edge = [(-1.06, brim), (0.0, brim - 0.1), (1.06, brim)]
     cap = np.concatenate([arc(20, 160) * (1.15, 1.4 * person.traits["crown"]), edge])
     peak = np.array(
@@ -128,33 +131,37 @@ def _hat(person: Person, dice: Dice) -> list[Stroke]:
     return [Stroke([at_depth(cap, 0.2)], person.cloth), Stroke([at_depth(peak, 0.9)], darker(person.cloth, 0.6))]
 
 
-def hair_before(person: Person, dice: Dice) -> list[Stroke]:
-    """Hair, cloth or hat over forehead and temples."""
+def hair_before(person: Person, stream: RandomStream) -> list[Stroke]:
+    """Hair, headscarf or hat over forehead and temples."""
     style, crown = person.hair_style, person.traits["crown"]
-    if style in ("bald", "headscarf", "hat"):
-        return {"bald": lambda *_: [], "headscarf": _headscarf, "hat": _hat}[style](person, dice)
+    if style == "bald":
+        return []
+    if style == "headscarf":
+        return _headscarf(person, stream)
+    if style == "hat":
+        return _hat(person, stream)
     volume = {"short": 1.07, "parted": 1.1, "fringe": 1.1, "long": 1.12, "curly": 1.18, "bun": 1.04}[style]
     outer = arc(-5, 185) * (volume, volume * crown)
     if style == "curly":
         outer = outer * _WAVES[: len(outer)]
-    edge = _hairline(person, dice)
+    edge = _hairline(person, stream)
     strokes = [Stroke([np.concatenate([at_depth(outer), on_head(edge, 0.03)])], person.hair)]
     for _ in range(3):
-        start, radius = 5 * int(dice.roll(0, 26)), dice.roll(0.97, 1.04)
+        start, radius = 5 * int(stream.uniform(0, 26)), stream.uniform(0.97, 1.04)
         lock = arc(start, start + 50)[::2] * (radius, radius * crown)
-        strokes.append(Stroke([at_depth(lock, 0.2)], darker(person.hair, dice.choose((0.82, 1.2))), 0.025))
-    if style == "long" and dice.roll() < 0.7:
+        strokes.append(Stroke([at_depth(lock, 0.2)], darker(person.hair, stream.choose((0.82, 1.2))), 0.025))
+    if style == "long" and stream.uniform() < 0.7:
         for side in (-1, 1):
-            fall = np.array([(1.12, -0.6), (0.9, -0.5), (dice.roll(0.82, 0.95), 0.3), (0.95, 1.4), (1.25, 1.5)])
+            fall = np.array([(1.12, -0.6), (0.9, -0.5), (stream.uniform(0.82, 0.95), 0.3), (0.95, 1.4), (1.25, 1.5)])
             fall = _FALL @ fall * (side, 1)
             strokes.append(Stroke([at_depth(fall, 0.1)], person.hair))
     return strokes
 
 
-def glasses(person: Person, dice: Dice, dark: bool = False) -> list[Stroke]:
-    """Two lenses in a frame; `dark` ones are sunglasses and hide the eyes."""
-    x, height, z = person.traits["eye_x"] + 0.02, dice.roll(0.2, 0.27), 0.95
-    frame = (20.0, 20.0, 24.0) if dark or dice.roll() < 0.6 else tuple(dice.rolls(3, 30, 200))
+def glasses(person: Person, stream: RandomStream, dark: bool = False) -> list[Stroke]:
+    """Glasses; `dark` ones are sunglasses, which hide the eyes."""
+    x, height, z = person.traits["eye_x"] + 0.02, stream.uniform(0.2, 0.27), 0.95
+    frame = (20.0, 20.0, 24.0) if dark or stream.uniform() < 0.6 else tuple(stream.uniforms(3, 30, 200))
     lenses = [at_depth(ellipse(side * x, 0.04, 0.32, height, person.glasses == "square"), z) for side in (-1, 1)]
     bridge = np.array([(-x + 0.3, 0.0, z), (0, -0.05, z + 0.05), (x - 0.3, 0.0, z)])
     sides = [np.array([(side * (x + 0.31), -0.02, z - 0.1), (side, -0.04, 0.0)]) for side in (-1, 1)]

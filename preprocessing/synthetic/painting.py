@@ -1,9 +1,7 @@
-"""A face painted from its outlines: skin and shadows, furrows, brows, eyes, nose, mouth.
+"""Paint a face from its outlines: skin and shadows, furrows, brows, eyes, nose, mouth.
 
-A canvas is uint8 [S, S] (grey) or [S, S, 3] (RGB); outlines are fixed-point as `curves.Tracing.trace` returns them.
+A canvas is uint8 [S, S] (grey) or [S, S, 3] (RGB). Outlines are in fixed-point, as `curves.Tracing.trace` returns them.
 """
-
-from __future__ import annotations
 
 import cv2
 import numpy as np
@@ -15,7 +13,7 @@ from edram_fer.preprocessing.synthetic.person import Colour, Person, darker, mix
 Curves = dict[str, np.ndarray]
 WHITE = (250.0, 250.0, 250.0)
 
-# Soft shadows (below 0) and lights of a face at rest, as shares of the light, painted in this order and blurred.
+# Soft shadows (negative) and highlights of a face at rest, as shares of the light, painted in this order and blurred.
 SHADOWS = (
     (("socketL", "socketR"), -0.11),
     (("nose_sideL", "nose_sideR"), -0.12),
@@ -24,38 +22,45 @@ SHADOWS = (
     (("under_lip",), -0.19),
     (("chin_light",), 0.06),
 )
-# Lines of every face: how much light they leave, of 255, and their width in face units.
+# Lines of every face: the remaining light, of 255, and their width in face units.
 CREASES = (
     (("creaseL", "creaseR"), 165, 0.022),
     (("lower_lidL", "lower_lidR"), 155, 0.02),
     (("wingL", "wingR"), 172, 0.03),
     (("nose_base",), 180, 0.025),
 )
-# Furrows that age leaves in a resting face.
+# Furrows of an old face at rest.
 AGED = {"nasolabial": 0.9, "crow_high": 0.4, "forehead_low": 0.5, "pouch": 0.5}
 
 
 def ink(canvas: np.ndarray, colour: Colour) -> Colour:
-    """A colour as OpenCV takes it for this canvas; grey is the luminance (ITU-R BT.601)."""
+    """A colour in the form that OpenCV expects for this canvas; grey is the luma (ITU-R BT.601)."""
     if canvas.ndim == 3:
         return colour
     return (0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2],)
 
 
 def fill(canvas: np.ndarray, polygons: list[np.ndarray], colour: Colour) -> None:
-    """Fill polygons of fixed-point corners, even-odd."""
+    """Fill polygons with fixed-point corners by the even-odd rule."""
     cv2.fillPoly(canvas, polygons, ink(canvas, colour), cv2.LINE_8, SHIFT)
 
 
 def line(canvas: np.ndarray, curves: list[np.ndarray], colour: Colour, width: float) -> None:
-    """Draw open curves, `width` pixels wide and at least one."""
+    """Draw open curves, `width` pixels wide but at least one pixel."""
     cv2.polylines(canvas, curves, False, ink(canvas, colour), max(1, round(width)), cv2.LINE_8, SHIFT)
 
 
 def shading(curves: Curves, light: np.ndarray, person: Person, cheek: float) -> np.ndarray:
-    """Brightness of the skin, float32 [s, s], 1 = as the palette has it: `light` [s, s] on the bare head with the
-    soft shadows of its features, whose outlines are in pixels of this field. `cheek` in [0, 1] is how far the cheeks
-    are raised.
+    """Brightness of the skin: the light on the bare head with the soft shadows of its features.
+
+    Args:
+        curves: outlines in pixels of the result.
+        light: float32 [s, s] on the bare head.
+        person: whose beard and cheeks are shaded.
+        cheek: how far the cheeks are raised, in [0, 1].
+
+    Returns:
+        float32 [s, s]; 1 leaves the colour of the skin unchanged.
     """
     soft = np.zeros_like(light)
     cheeks = (("hollowL", "hollowR"), -0.12 * person.traits["cheek_shade"]), (("cheekL", "cheekR"), 0.14 * cheek)
@@ -67,25 +72,34 @@ def shading(curves: Curves, light: np.ndarray, person: Person, cheek: float) -> 
 
 
 def creases(canvas: np.ndarray, curves: Curves, strengths: list[float], person: Person, unit: float) -> np.ndarray:
-    """How much light the lines of the skin leave, like the canvas, 255 = all: furrows as dark as they are deep, of
-    which age leaves some in a resting face, lids, and the wings and base of the nose. `unit`: pixels per face unit.
+    """The light that remains on the lines of the skin: furrows, lids, wings and base of the nose.
+
+    Args:
+        canvas: only its shape and type are used.
+        curves: outlines in pixels of the canvas.
+        strengths: of the FURROWS, in [0, 1]; age adds to some of them.
+        person: whose age counts.
+        unit: pixels per face unit.
+
+    Returns:
+        uint8, of the shape of the canvas; 255 where there is no line.
     """
-    left = np.full_like(canvas, 255)
+    remaining = np.full_like(canvas, 255)
     old = max(0.0, person.traits["age"] - 0.5)
     for name, strength in zip(FURROWS, strengths):
         strength = min(1.0, strength + old * AGED.get(name[:-1], 0.0))
         if strength > 0.06:
-            line(left, [curves[name]], (255 * (1 - 0.45 * strength),) * 3, unit * (0.02 + 0.025 * strength))
+            line(remaining, [curves[name]], (255 * (1 - 0.45 * strength),) * 3, unit * (0.02 + 0.025 * strength))
     for names, light, width in CREASES:
-        line(left, [curves[name] for name in names], (light,) * 3, width * unit)
-    return left
+        line(remaining, [curves[name] for name in names], (light,) * 3, width * unit)
+    return remaining
 
 
 def paint_skin(canvas: np.ndarray, curves: Curves, shade: np.ndarray, lines: np.ndarray, person: Person) -> None:
-    """Cover the face with skin under the shading [s, s], enlarged to the canvas, and the lines of `creases`."""
+    """Cover the face with skin, under the shading [s, s], enlarged to the canvas, and the lines of `creases`."""
     colour = ink(canvas, person.skin)
     skin = cv2.merge([cv2.convertScaleAbs(shade, alpha=value) for value in colour])
-    # Nearest: the shades of the canvas are then one for each pixel of the image that it will become.
+    # Nearest neighbour: each pixel of the final image then has one shade.
     skin = cv2.resize(skin, canvas.shape[1::-1], interpolation=cv2.INTER_NEAREST)
     face = np.zeros(canvas.shape[:2], np.uint8)
     cv2.fillPoly(face, [curves["face"]], (255,), cv2.LINE_8, SHIFT)
@@ -94,9 +108,9 @@ def paint_skin(canvas: np.ndarray, curves: Curves, shade: np.ndarray, lines: np.
 
 def paint_beard(canvas: np.ndarray, curves: Curves, person: Person) -> None:
     """A moustache, goatee or full beard, under the lips."""
-    pieces = {"moustache": ["moustache"], "goatee": ["moustache", "goatee"], "full": ["beard"]}.get(person.beard, [])
-    for piece in pieces:
-        fill(canvas, [curves[piece]], mix(person.hair, person.skin, 0.12))
+    outlines = {"moustache": ["moustache"], "goatee": ["moustache", "goatee"], "full": ["beard"]}.get(person.beard, [])
+    for outline in outlines:
+        fill(canvas, [curves[outline]], mix(person.hair, person.skin, 0.12))
 
 
 def paint_nostrils(canvas: np.ndarray, curves: Curves, person: Person) -> None:
@@ -105,7 +119,7 @@ def paint_nostrils(canvas: np.ndarray, curves: Curves, person: Person) -> None:
 
 
 def _paint_eyeballs(layer: np.ndarray, curves: Curves, person: Person, unit: float) -> None:
-    """Whites, irises, pupils and a glint."""
+    """Whites, irises, pupils and highlights."""
     fill(layer, [curves["eyeL"], curves["eyeR"]], (232.0, 228.0, 224.0))
     one, radius = 1 << SHIFT, person.traits["iris"] * unit
     glint = int(0.35 * radius * one)
@@ -118,7 +132,7 @@ def _paint_eyeballs(layer: np.ndarray, curves: Curves, person: Person, unit: flo
 
 
 def _paint_mouth_inside(layer: np.ndarray, curves: Curves) -> None:
-    """The open mouth: tongue, lower and upper teeth in the dark."""
+    """The inside of an open mouth: tongue, lower and upper teeth on a dark ground."""
     fill(layer, [curves["lips"]], (52.0, 18.0, 22.0))
     fill(layer, [curves["tongue"]], (158.0, 74.0, 80.0))
     fill(layer, [curves["teeth_lower"]], (198.0, 192.0, 182.0))
@@ -126,19 +140,19 @@ def _paint_mouth_inside(layer: np.ndarray, curves: Curves) -> None:
 
 
 def paint_lashes(canvas: np.ndarray, curves: Curves, person: Person, unit: float) -> None:
-    """The edges of the upper lids with their lashes, over the eyeballs."""
+    """The edges of the upper lids with the lashes, over the eyeballs."""
     width = (0.02 + person.traits["lashes"]) * unit
     line(canvas, [curves["upper_lidL"], curves["upper_lidR"]], darker(person.skin, 0.2), width)
 
 
 def paint_brows(canvas: np.ndarray, curves: Curves, person: Person) -> None:
-    """Both brows in the colour of the hair, more or less dense."""
+    """Both brows in the colour of the hair, blended with the skin where they are thin."""
     colour = mix(person.skin, darker(person.hair, 0.75), person.traits["brow_depth"])
     fill(canvas, [curves["browL"], curves["browR"]], colour)
 
 
 def paint_lips(canvas: np.ndarray, curves: Curves, person: Person) -> None:
-    """Both lips, the upper one in shadow."""
+    """Both lips, the upper one darker."""
     fill(canvas, [curves["lips"]], person.lips)
     fill(canvas, [curves["upper_lip"]], darker(person.lips, 0.82))
 
@@ -146,7 +160,16 @@ def paint_lips(canvas: np.ndarray, curves: Curves, person: Person) -> None:
 def paint_face(
     canvas: np.ndarray, curves: Curves, shade: np.ndarray, strengths: list[float], person: Person, unit: float
 ) -> None:
-    """Paint the whole face over a canvas that holds what lies behind it."""
+    """Paint the whole face on a canvas that already shows the background.
+
+    Args:
+        canvas: changed in place.
+        curves: outlines in pixels of the canvas.
+        shade: of `shading`.
+        strengths: of the FURROWS, in [0, 1].
+        person: who is painted.
+        unit: pixels per face unit.
+    """
     paint_skin(canvas, curves, shade, creases(canvas, curves, strengths, person, unit), person)
     paint_beard(canvas, curves, person)
     paint_nostrils(canvas, curves, person)

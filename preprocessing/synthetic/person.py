@@ -1,14 +1,12 @@
-"""Who is drawn: the shape of the face at rest, colours, hair, beard, glasses.
+"""The people who are drawn: shape of the face at rest, colours, hair, beard, glasses.
 
-Lengths are in half widths of the face; the eyes lie at y = 0 and y grows downwards. Every range is wide enough that a
-face at rest can look a little glad, tired or stern: neutral is no fixed cartoon.
+Lengths are in half widths of the face; the eyes are at y = 0, and y grows downwards. The ranges are wide enough that a
+face at rest can look a little glad, tired or stern, so that neutral faces differ, too.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edram_fer.preprocessing.synthetic.chance import Dice
+from edram_fer.preprocessing.synthetic.random_stream import RandomStream
 
 TRAITS = {
     "chin": (1.42, 1.72),
@@ -70,7 +68,7 @@ HAIRS = (
 )
 EYES = ((70, 46, 30), (52, 34, 24), (60, 40, 26), (96, 70, 40), (92, 108, 70), (84, 112, 140), (110, 122, 130))
 
-# Weights: how many of each to expect among their sum.
+# Relative frequencies.
 HAIR_STYLES = {
     "bald": 1,
     "short": 3,
@@ -90,7 +88,7 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Person:
-    """One identity: `traits` by the names of TRAITS, colours as RGB in [0, 255], and styles by name."""
+    """One identity: traits by the names of TRAITS, colours as RGB in [0, 255], styles by name."""
 
     traits: dict[str, float]
     skin: Colour
@@ -104,30 +102,34 @@ class Person:
 
 
 def mix(first: Colour, second: Colour, share: float) -> Colour:
-    """`first` with `share` in [0, 1] of `second`."""
+    """The mixture of two colours with a share in [0, 1] of the second.
+
+    >>> mix((0, 0, 0), (100, 200, 250), 0.5)
+    (50.0, 100.0, 125.0)
+    """
     return tuple(a + (b - a) * share for a, b in zip(first, second))
 
 
 def darker(colour: Colour, factor: float) -> Colour:
-    """The colour times `factor`, cut to [0, 255]; a factor above one makes it lighter."""
+    """The colour times `factor`, clipped at 255; a factor above one makes it lighter."""
     return tuple(min(255.0, value * factor) for value in colour)
 
 
-def draw_person(dice: Dice) -> Person:
-    """Draw a person."""
-    traits = {name: dice.roll(low, high) for name, (low, high) in TRAITS.items()}
-    skin, hair, grey = darker(dice.choose(SKINS), dice.roll(0.84, 0.98)), dice.choose(HAIRS), dice.roll()
+def draw_person(stream: RandomStream) -> Person:
+    """Draw a random person from the first numbers of a stream."""
+    traits = {name: stream.uniform(low, high) for name, (low, high) in TRAITS.items()}
+    skin, hair, grey = darker(stream.choose(SKINS), stream.uniform(0.84, 0.98)), stream.choose(HAIRS), stream.uniform()
     if traits["age"] > 0.75:
         hair = mix(hair, (205, 203, 200), grey)
-    hair_style, beard = dice.weighted(HAIR_STYLES), dice.weighted(BEARDS)
+    hair_style, beard = stream.weighted(HAIR_STYLES), stream.weighted(BEARDS)
     return Person(
         traits=traits,
         skin=skin,
         hair=hair,
-        iris=dice.choose(EYES),
-        lips=darker(mix(skin, (178, 44, 58), traits["lip_red"]), dice.roll(0.72, 0.92)),
-        cloth=mix(tuple(dice.rolls(3, 0, 255)), (90, 90, 95), 0.55),
+        iris=stream.choose(EYES),
+        lips=darker(mix(skin, (178, 44, 58), traits["lip_red"]), stream.uniform(0.72, 0.92)),
+        cloth=mix(tuple(stream.uniforms(3, 0, 255)), (90, 90, 95), 0.55),
         hair_style=hair_style,
         beard="none" if hair_style == "headscarf" else beard,
-        glasses=dice.weighted(GLASSES),
+        glasses=stream.weighted(GLASSES),
     )

@@ -1,11 +1,10 @@
-"""The points of a face by number: 68 landmarks, and further ones that follow them.
+"""The points of a face by number: 68 landmarks, and further points that move with them.
 
-Landmark order is that of the iBUG 68-point mark-up: 0-16 jaw from left to right in the image, 17-21 and 22-26 brows,
-27-30 nose bridge, 31-35 nostrils, 36-41 and 42-47 eyes, 48-59 outer and 60-67 inner lips. From 68 on come the points of
-furrows, shadows, teeth, irises, beard and skull: weighted sums of landmarks plus a constant in half widths of the face.
+The landmarks are in the order of the iBUG 68-point mark-up: 0-16 jaw from left to right in the image, 17-21 and 22-26
+brows, 27-30 nose bridge, 31-35 nostrils, 36-41 and 42-47 eyes, 48-59 outer and 60-67 inner lips. From 68 on follow the
+points of furrows, shadows, teeth, irises, beard and skull: each a weighted sum of landmarks plus a constant offset in
+half widths of the face.
 """
-
-from __future__ import annotations
 
 import numpy as np
 
@@ -38,7 +37,7 @@ MIRROR = np.array(
     ]
 )
 
-# Further points, each {landmark: weight} plus (dx, dy), for the left half in the image; "R" twins are made below.
+# Further points, each {landmark: weight} plus (dx, dy), on the left side of the image; the right side mirrors them.
 SIDED = {
     "nasolabial": [({31: 1}, -0.05, -0.04), ({31: 0.5, 48: 0.5}, -0.11, -0.02), ({48: 1}, -0.1, 0.05)],
     "dimple": [({48: 1}, -0.05, -0.06), ({48: 1}, -0.085, 0.0), ({48: 1}, -0.05, 0.07)],
@@ -173,7 +172,7 @@ CENTRAL = {
 
 
 def _extra_points() -> tuple[dict[str, list[int]], np.ndarray, np.ndarray]:
-    """Names -> point numbers from 68 on, weights [X, 68], offsets [X, 2] of every further point."""
+    """{name: point numbers from 68 on}, and weights [X, 68] and offsets [X, 2] of all further points."""
     mirrored = {
         name + "R": [({int(MIRROR[k]): w for k, w in weights.items()}, -dx, dy) for weights, dx, dy in points]
         for name, points in SIDED.items()
@@ -184,14 +183,14 @@ def _extra_points() -> tuple[dict[str, list[int]], np.ndarray, np.ndarray]:
     }
     skull = {"skull": [({}, 0, 0)] * 9}
     tables = {**{name + "L": points for name, points in SIDED.items()}, **mirrored, **CENTRAL, **brows, **skull}
-    names, flat = {}, []
+    numbers, flat = {}, []
     for name, points in tables.items():
-        names[name] = list(range(LANDMARK_COUNT + len(flat), LANDMARK_COUNT + len(flat) + len(points)))
+        numbers[name] = list(range(LANDMARK_COUNT + len(flat), LANDMARK_COUNT + len(flat) + len(points)))
         flat += points
     weights = np.zeros((len(flat), LANDMARK_COUNT))
     for row, (shares, _, _) in enumerate(flat):
         weights[row, list(shares)] = list(shares.values())
-    return names, weights, np.array([[dx, dy] for _, dx, dy in flat])
+    return numbers, weights, np.array([[dx, dy] for _, dx, dy in flat])
 
 
 POINTS, EXTRA_WEIGHTS, EXTRA_OFFSETS = _extra_points()

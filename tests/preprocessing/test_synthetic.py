@@ -1,4 +1,4 @@
-"""Drawn faces: the same number is the same image, action units move what they should, the mask tells what changed."""
+"""Drawn faces: one number is one image, action units move the right landmarks, the mask shows what changed."""
 
 import numpy as np
 import pytest
@@ -15,8 +15,8 @@ MOUTH, EYES, BROWS, JAW = range(48, 68), range(36, 48), range(17, 27), range(17)
 
 def landmarks(person: int, units: dict) -> np.ndarray:
     """Frontal landmarks of a person in units of the distance between the eyes' outer corners, y upwards."""
-    found = synthetic.scene(3, person, **QUIET).show(units)[1]
-    return found * (1, -1) / np.linalg.norm(found[45] - found[36])
+    points = synthetic.scene(3, person, **QUIET).show(units)[1]
+    return points * (1, -1) / np.linalg.norm(points[45] - points[36])
 
 
 def change(person: int, units: dict, which) -> np.ndarray:
@@ -24,8 +24,8 @@ def change(person: int, units: dict, which) -> np.ndarray:
     return (landmarks(person, units) - landmarks(person, {}))[list(which)].mean(axis=0)
 
 
-def same(one: synthetic.DrawnFace, other: synthetic.DrawnFace) -> bool:
-    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in one.__dataclass_fields__)
+def same(a: synthetic.DrawnFace, b: synthetic.DrawnFace) -> bool:
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in a.__dataclass_fields__)
 
 
 def test_an_image_is_a_function_of_seed_and_index():
@@ -48,11 +48,11 @@ def test_any_size_grey_or_colour(size, colour):
 def test_size_and_colour_change_nothing_else():
     small, large = synthetic.draw(2, 4, size=60), synthetic.draw(2, 4, size=120, colour=True)
     assert small.action_units == large.action_units and small.pose == large.pose
-    # Pixels are counted from the middle of the first: 0.5 below the pixel's edge.
+    # Pixels are counted from the centre of the first, 0.5 from its edge.
     np.testing.assert_allclose((small.landmarks + 0.5) * 2, large.landmarks + 0.5, atol=1.5)
 
 
-def test_an_occluder_hides_and_changes_nothing_else():
+def test_an_occluder_changes_only_what_it_hides():
     for index in range(20):
         free, hidden = (synthetic.draw(8, index, size=48, occlusion=chance) for chance in (0, 1))
         assert free.occluder == "" and hidden.occluder in OCCLUDERS
@@ -75,13 +75,13 @@ def test_faces_fill_the_image():
 
 
 def test_landmarks_lie_on_what_is_drawn():
-    """The pupil is darker than the white, the lip darker than the skin beside it, where the landmarks say they are."""
+    """Where the landmarks say that the pupil is, the image is darker than where they say that the white is."""
     hits = []
     for person in range(12):
-        image, found = synthetic.scene(4, person, size=100, **QUIET).show({"AU5": 0.5})
+        image, drawn = synthetic.scene(4, person, size=100, **QUIET).show({"AU5": 0.5})
         for eye in (range(36, 42), range(42, 48)):
-            x, y = np.rint(found[list(eye)].mean(axis=0)).astype(int)
-            corner = np.rint(0.25 * found[eye[2]] + 0.75 * found[eye[3]]).astype(int)
+            x, y = np.rint(drawn[list(eye)].mean(axis=0)).astype(int)
+            corner = np.rint(0.25 * drawn[eye[2]] + 0.75 * drawn[eye[3]]).astype(int)
             hits.append(image[y - 2 : y + 3, x - 2 : x + 3].min() < image[corner[1], corner[0]].min() + 20)
     assert np.mean(hits) > 0.8
 
@@ -125,8 +125,8 @@ def test_a_one_sided_unit_leaves_the_other_side():
 
 
 def test_lids_and_lips_never_cross():
-    every = {f"AU{unit}": 1.0 for unit in action_units.UNITS}
-    for units in (every, {"AU43": 1, "AU7": 1}, {"AU24": 1, "AU17": 1}, {"AU5": 1, "AU27": 1, "AU25": 1}):
+    all_units = {f"AU{unit}": 1.0 for unit in action_units.UNITS}
+    for units in (all_units, {"AU43": 1, "AU7": 1}, {"AU24": 1, "AU17": 1}, {"AU5": 1, "AU27": 1, "AU25": 1}):
         y = landmarks(1, units)[:, 1]
         assert (y[[37, 38, 43, 44]] > y[[41, 40, 47, 46]]).all()
         assert (y[[50, 51, 52]] > y[[61, 62, 63]]).all() and (y[[61, 62, 63]] >= y[[67, 66, 65]] - 1e-6).all()
@@ -155,9 +155,9 @@ def test_mask_is_where_the_image_differs_from_the_face_at_rest():
 def test_change_lies_near_the_landmarks_that_moved(units, near):
     for person in PEOPLE:
         scene = synthetic.scene(3, person, size=100, **QUIET)
-        (image, found), (rest, _) = scene.show(units), scene.show({})
+        (image, moved), (rest, _) = scene.show(units), scene.show({})
         changed = np.argwhere(np.abs(image.astype(int) - rest)[..., 0] >= 8)[:, ::-1]
-        distance = np.linalg.norm(changed[:, None] - found[list(near)][None], axis=2).min(axis=1)
+        distance = np.linalg.norm(changed[:, None] - moved[list(near)][None], axis=2).min(axis=1)
         assert len(changed) > 20 and np.quantile(distance, 0.9) < 22
 
 
@@ -195,14 +195,14 @@ def test_expressions_follow_the_prototypes_and_vary():
 
 @pytest.mark.parametrize("classes", [7, 8])
 def test_classes_are_balanced_and_shuffled(classes):
-    names = [synthetic.emotion_of(0, index, classes) for index in range(classes * 60)]
+    names = [synthetic.emotion_at(0, index, classes) for index in range(classes * 60)]
     assert all(names.count(name) == 60 for name in EMOTIONS[:classes]) and set(names) == set(EMOTIONS[:classes])
     assert len({tuple(names[start : start + classes]) for start in range(0, len(names), classes)}) > 50
 
 
 def test_people_differ_and_a_person_stays_the_same():
     rest = [landmarks(person, {}) for person in range(8)]
-    assert all(np.abs(one - other).max() > 0.02 for k, one in enumerate(rest) for other in rest[:k])
+    assert all(np.abs(a - b).max() > 0.02 for k, a in enumerate(rest) for b in rest[:k])
     first, second = (synthetic.scene(0, index, identity=4) for index in (10, 11))
     assert first.person == second.person != synthetic.scene(0, 10).person and first.pose != second.pose
     people = [synthetic.scene(0, index, size=16).person for index in range(60)]
@@ -218,7 +218,7 @@ def test_pose_light_and_background_vary():
 
 
 def test_arrays_hold_the_same_faces():
-    data = synthetic.arrays(4, 9, size=20, classes=8)
+    data = synthetic.generate_arrays(4, 9, size=20, classes=8)
     faces = list(synthetic.generate(4, 9, size=20, classes=8))
     assert data["image"].shape == (4, 20, 20, 1) and data["mask"].shape == (4, 20, 20, 1)
     for row, face in enumerate(faces):
@@ -246,19 +246,19 @@ def test_mirrored_landmarks():
         (dict(noise=True), "noise"),
     ],
 )
-def test_bad_options_are_named(options, words):
+def test_options_out_of_range_are_named(options, words):
     with pytest.raises(ValueError, match=words):
         synthetic.draw(0, 0, **options)
     with pytest.raises(ValueError, match=words):
         synthetic.generate(3, 0, **options)
 
 
-def test_bad_numbers_are_named():
+def test_arguments_out_of_range_are_named():
     for call, words in (
         (lambda: synthetic.draw(-1, 0), "seed.*-1"),
         (lambda: synthetic.draw(0, 0.5), "index.*0.5"),
         (lambda: synthetic.generate(-1, 0), "count.*-1"),
-        (lambda: synthetic.arrays(0, 0), "count.*0"),
+        (lambda: synthetic.generate_arrays(0, 0), "count.*0"),
         (lambda: synthetic.generate(1, 0, start=-2), "start.*-2"),
     ):
         with pytest.raises(ValueError, match=words):
@@ -303,9 +303,9 @@ def test_builder_configs(builder_module):
 
     assert {"grey48", "grey100", "colour100"} <= {config.name for config in builder_module.Builder.BUILDER_CONFIGS}
     assert "drawn_faces" in tfds.list_builders(with_community_datasets=False)
-    one, other = builder_module.DrawnFacesConfig(train=5), builder_module.DrawnFacesConfig(train=6)
-    assert one.name != other.name
-    for config in (one, builder_module.DrawnFacesConfig(size=64, colour=True, classes=8, train=5, test=0, seed=3)):
+    five, six = builder_module.DrawnFacesConfig(train=5), builder_module.DrawnFacesConfig(train=6)
+    assert five.name != six.name
+    for config in (five, builder_module.DrawnFacesConfig(size=64, colour=True, classes=8, train=5, test=0, seed=3)):
         assert builder_module.config_from_name(config.name) == config
     assert builder_module.config_from_name("colour64") == builder_module.DrawnFacesConfig(
         name="colour64", size=64, colour=True
@@ -333,6 +333,6 @@ def test_any_number_and_size_by_name(tmp_path):
         (dict(seed=-1), "seed"),
     ],
 )
-def test_bad_configs_are_named(builder_module, options, words):
+def test_configurations_out_of_range_are_named(builder_module, options, words):
     with pytest.raises(ValueError, match=words):
         builder_module.DrawnFacesConfig(**options)

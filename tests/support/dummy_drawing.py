@@ -1,4 +1,4 @@
-"""Drawn images for made data sets, and the truth about what was written."""
+"""Drawn images for the dummy data of data sets, and what these should hold."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ POINTS = 68
 
 @dataclasses.dataclass(frozen=True)
 class Truth:
-    """What a form holds.
+    """The content of a layout of a data set.
 
     Attributes:
         splits: split -> {id: emotion} of all usable rows.
@@ -30,14 +30,14 @@ class Truth:
 
 
 def drawn(number: int, emotion: str, intensity: float | None = None) -> synthetic.DrawnFace:
-    """A face of SIZE pixels in few colours, which make a small file; every number is another person."""
+    """A face of SIZE pixels in few colours, so that its file is small; each number is another person."""
     return synthetic.draw(
         SEED, number, emotion=emotion, intensity=intensity, size=SIZE, colour=True, occlusion=0, noise=0
     )
 
 
 def write(path: Path, image: np.ndarray, kind: str = "") -> Path:
-    """An RGB image as the file format that its ending tells, or another `kind` (".png")."""
+    """Write an RGB image in the format of the file's suffix, or of another one, `kind` (".png")."""
     path.parent.mkdir(parents=True, exist_ok=True)
     kind = kind or path.suffix.lower()
     image = image if kind == ".jpg" else image // 16 * 16
@@ -48,16 +48,17 @@ def write(path: Path, image: np.ndarray, kind: str = "") -> Path:
 
 def face(path: Path, number: int, emotion: str, kind: str = "", *, grey: bool = False) -> synthetic.DrawnFace:
     """Draw a face and write it as an image."""
-    made = drawn(number, emotion)
-    write(path, cv2.cvtColor(made.image, cv2.COLOR_RGB2GRAY)[..., None] if grey else made.image, kind)
-    return made
+    drawn_face = drawn(number, emotion)
+    image = cv2.cvtColor(drawn_face.image, cv2.COLOR_RGB2GRAY)[..., None] if grey else drawn_face.image
+    write(path, image, kind)
+    return drawn_face
 
 
 def photo(path: Path, number: int, emotion: str, left: int = 20, top: int = 10, kind: str = "") -> np.ndarray:
-    """Write an image that shows a face at some place of a plain page; landmarks [68, 2] in pixels of the page."""
-    made = drawn(number, emotion)
+    """Write an image of a face on a plain page, and return the landmarks [68, 2] in pixels of the page."""
+    drawn_face = drawn(number, emotion)
     height, width = PAGE
     large = np.full((height + 2 * SIZE, width + 2 * SIZE, 3), (90, 120, 150), np.uint8)
-    large[SIZE + top : 2 * SIZE + top, SIZE + left : 2 * SIZE + left] = made.image
+    large[SIZE + top : 2 * SIZE + top, SIZE + left : 2 * SIZE + left] = drawn_face.image
     write(path, large[SIZE:-SIZE, SIZE:-SIZE], kind)
-    return made.landmarks + (left, top)
+    return drawn_face.landmarks + (left, top)

@@ -44,7 +44,7 @@ class DrawnFacesConfig(tfds.core.BuilderConfig):
 
     def __post_init__(self) -> None:
         synthetic.scene(self.seed, 0, size=self.size)  # raises for a bad seed or size
-        synthetic.emotion_of(self.seed, 0, self.classes)
+        synthetic.emotion_at(self.seed, 0, self.classes)
         for split, start in STARTS.items():
             count, limit = getattr(self, split), _ENDS[split] - start
             if not isinstance(count, int) or not 0 <= count <= limit:
