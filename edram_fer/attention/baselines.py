@@ -100,8 +100,8 @@ def compare_maps(maps, fixations, shape, sigma, *, landmarks=None, repeats=1000,
         repeats: of the bootstrap over images.
         seed: of the shuffling, the halving and the bootstrap.
 
-    Returns: {"model", "centre", "landmarks", "shuffled", "ceiling"} -> {measure: {"mean", "interval", "images"}}: the
-    mean over the images where it is defined, its 95 % interval, and their number. Absent: "landmarks" without
+    Returns: {"model", "centre_bias", "mean_landmarks", "shuffled", "ceiling"} -> {measure: {"mean", "interval", "images"}}: the
+    mean over the images where it is defined, its 95 % interval, and their number. Absent: "mean_landmarks" without
     landmarks, "shuffled" with a single image.
 
     Raises ValueError when no image has both a map and fixations.
@@ -109,9 +109,9 @@ def compare_maps(maps, fixations, shape, sigma, *, landmarks=None, repeats=1000,
     images = [image for image in maps if (fixations.image == image).any()]
     if not images:
         raise UserError(f"none of {len(maps)} maps has fixations")
-    candidates = {"model": maps, "centre": dict.fromkeys(images, centre_bias(shape))}
+    candidates = {"model": maps, "centre_bias": dict.fromkeys(images, centre_bias(shape))}
     if landmarks is not None:
-        candidates["landmarks"] = dict.fromkeys(images, landmark_map(landmarks, shape, sigma))
+        candidates["mean_landmarks"] = dict.fromkeys(images, landmark_map(landmarks, shape, sigma))
     if len(images) > 1:
         turns = other_images(len(images), seed)
         candidates["shuffled"] = {image: maps[images[turn]] for image, turn in zip(images, turns)}
@@ -170,7 +170,7 @@ def compare_with_fixations(found, read, shape, sigma=None, *, landmarks=None, re
         landmarks, repeats, seed: see `compare_maps`; landmarks of which no face has all are as none.
 
     Returns: {"maps": of `compare_maps`, "paths": of `compare_paths`, None for a model without windows in time order,
-    "outside_image": number of images whose windows all miss them and which "maps" leave out}.
+    "images_missed_by_windows": number of images whose windows all miss them and which "maps" leave out}.
 
     Raises ValueError for rows without windows of their own, or whose windows miss all images.
     """
@@ -186,7 +186,7 @@ def compare_with_fixations(found, read, shape, sigma=None, *, landmarks=None, re
     if landmarks is not None and not np.isfinite(landmarks).all(axis=(1, 2)).any():
         landmarks = None
     sigma = DEGREE * min(shape) if sigma is None else sigma
-    result = {"outside_image": len(maps) - len(seen), "paths": None}
+    result = {"images_missed_by_windows": len(maps) - len(seen), "paths": None}
     result["maps"] = compare_maps(seen, read, shape, sigma, landmarks=landmarks, **options)
     if is_recurrent(found):
         places = pixels(centres(windows), shape)

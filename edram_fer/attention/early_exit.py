@@ -43,11 +43,11 @@ def curve(truth, probabilities, *, thresholds=THRESHOLDS, subjects=None, repeats
 
     Returns: dict of
         images: n;
-        accuracy_after: [T] when all stop after that glimpse; accuracy_after_interval: [T, 2], 95 %;
+        accuracy_after_glimpse: [T] when all stop after that glimpse; accuracy_after_glimpse_interval: [T, 2], 95 %;
         thresholds: [M];
-        glimpses: [M] mean number of glimpses, from 1 to T;
+        mean_glimpses: [M] mean number of glimpses, from 1 to T;
         accuracy, accuracy_interval: [M] and [M, 2];
-        exits: [M, T] share of the images that stop after each glimpse.
+        exit_share: [M, T] share of the images that stop after each glimpse.
 
     Raises ValueError when there are no images, the shapes do not agree or a probability is not finite.
     """
@@ -65,7 +65,7 @@ def curve(truth, probabilities, *, thresholds=THRESHOLDS, subjects=None, repeats
     early = np.take_along_axis(right, last, axis=1)
 
     def statistic(rows):
-        return {"accuracy_after": right[rows].mean(axis=0), "accuracy": early[rows].mean(axis=0)}
+        return {"accuracy_after_glimpse": right[rows].mean(axis=0), "accuracy": early[rows].mean(axis=0)}
 
     ends = bootstrap(statistic, len(truth), subjects=subjects, repeats=repeats, seed=seed)
     return {
@@ -73,8 +73,8 @@ def curve(truth, probabilities, *, thresholds=THRESHOLDS, subjects=None, repeats
         **statistic(slice(None)),
         **{f"{name}_interval": values for name, values in ends.items()},
         "thresholds": np.asarray(thresholds, float),
-        "glimpses": exits @ np.arange(1, steps + 1),
-        "exits": exits,
+        "mean_glimpses": exits @ np.arange(1, steps + 1),
+        "exit_share": exits,
     }
 
 

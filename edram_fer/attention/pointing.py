@@ -40,8 +40,8 @@ def pointing(maps, masks, *, tolerance=0, seed=0, repeats=1000):
         seed, repeats: of the bootstrap over images.
 
     Returns: {"images", "excluded", "tolerance", "scores": {name: {"pointing" and "auc": {"value", "interval"}}}} of
-    means over the images and 95 % intervals. Beside the maps: "another image's NAME", the same maps exchanged
-    between the images; "centre", a Gaussian in the middle; "chance", a random pixel: the masks' share of the image
+    means over the images and 95 % intervals. Beside the maps: "shuffled_NAME", the same maps exchanged
+    between the images; "centre_bias", a Gaussian in the middle; "chance", a random pixel: the masks' share of the image
     (with the tolerance), and 0.5.
 
     Raises ValueError for a tolerance below 0, maps and masks of other shapes, or where no image is left.
@@ -56,8 +56,8 @@ def pointing(maps, masks, *, tolerance=0, seed=0, repeats=1000):
     maps = {name: np.asarray(values)[kept] for name, values in maps.items()}
     if count > 1:
         others = other_images(count, seed)
-        maps |= {f"another image's {name}": values[others] for name, values in maps.items()}
-    maps["centre"] = np.broadcast_to(centre_bias(masks.shape[1:]), masks.shape)
+        maps |= {f"shuffled_{name}": values[others] for name, values in maps.items()}
+    maps["centre_bias"] = np.broadcast_to(centre_bias(masks.shape[1:]), masks.shape)
     found = {
         name: {
             "pointing": np.array([hit(*pair, tolerance) for pair in zip(values, masks)]),

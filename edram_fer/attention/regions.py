@@ -106,7 +106,7 @@ def region_shares(mass, area, groups, order, *, subjects=None, repeats=1000, see
 
     Returns: dict of
         groups, regions: names [G] and [5];
-        images: int [G] faces with landmarks; excluded: share of the classes' faces without;
+        images: int [G] faces with landmarks; excluded_share: share of the classes' faces without;
         area: [G, 5] mean share of the images that a region takes;
         share: [G, N + 1, 5] of the class's density at each of the N steps, and last at all together; sums to 1;
         preference: [G, N + 1, 5] share / area; 1 is none;
@@ -125,7 +125,7 @@ def region_shares(mass, area, groups, order, *, subjects=None, repeats=1000, see
         "groups": list(order),
         "regions": list(REGIONS),
         "images": np.array([len(rows) for rows in members]),
-        "excluded": float(np.mean(~known[wanted])) if wanted.any() else np.nan,
+        "excluded_share": float(np.mean(~known[wanted])) if wanted.any() else np.nan,
         **{name: np.stack([one[name] for one in found]) for name in found[0]},
     }
 

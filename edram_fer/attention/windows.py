@@ -203,15 +203,17 @@ def spread(windows, classes=None):
     """
     points = centres(windows)
     overall = points.var(axis=0)
-    result = {"overall": overall}
+    result = {"variance": overall}
     if classes is not None:
         classes = np.asarray(classes)
         known = points[classes != None]  # noqa: E711, of each element
         _, index, sizes = np.unique(classes[classes != None], return_inverse=True, return_counts=True)  # noqa: E711
         shares = (sizes / len(index))[:, None, None]
         groups = [known[index == k] for k in range(len(sizes))]
-        result["within"] = (shares * [group.var(axis=0) for group in groups]).sum(axis=0)
-        result["between"] = (shares * ([group.mean(axis=0) for group in groups] - known.mean(axis=0)) ** 2).sum(axis=0)
+        result["variance_within"] = (shares * [group.var(axis=0) for group in groups]).sum(axis=0)
+        result["variance_between"] = (
+            shares * ([group.mean(axis=0) for group in groups] - known.mean(axis=0)) ** 2
+        ).sum(axis=0)
     result["spread"] = np.sqrt(overall.mean(axis=-1))
     result["collapsed"] = result["spread"] < COLLAPSED
     return result

@@ -59,7 +59,9 @@ def figures(
     written = _draw(run, source, data_dir, find_landmarks=landmarks, pdf=pdf)
     typer.echo(f"Figures: {len(written)} files in {run / layout.FIGURES}")
     for split, found in files.read_json(run / layout.REGION_SHARES).items():
-        missing = f" {found['excluded']:.1%} of the faces have none." if found.get("excluded") is not None else ""
+        missing = (
+            f" {found['excluded_share']:.1%} of the faces have none." if found.get("excluded_share") is not None else ""
+        )
         typer.echo(f"Regions of the face, {split}: {found['note']}{missing}")
     report(run)
 

@@ -63,23 +63,23 @@ def saliency(
     typer.echo(f"{result['images']} images of {split}, {result['accuracy_original']:.1%} of them classified correctly")
     if method == "bubbles":
         typer.echo(f"{result['trials']} trials with {result['bubbles']} bubbles: {result['accuracy']:.1%} right")
-    _tell(result["agreement"])
+    _print_mask_scores(result["mask_scores"], split)
     maps_file = {"occlusion": layout.OCCLUSION_MAPS, "bubbles": layout.BUBBLES_MAPS}[method]
     typer.echo(f"Maps and figures: {run / maps_file}, {run / layout.FIGURES}")
 
 
-def _tell(agreement):
-    """The scores of maps against masks, a line for each; or the sentence in their place."""
-    if isinstance(agreement, str):
-        typer.echo(agreement)
+def _print_mask_scores(result, split):
+    """Print the scores of the maps against the masks, a line for each; or that there are no masks."""
+    if result is None:
+        typer.echo(f"Not scored: split {split} has no masks of the pixels that the expression changed.")
         return
-    typer.echo(f"{'against masks':30}{'pointing':>24}{'AUC':>24}   ({agreement['images']} images)")
-    for name, scores in agreement["scores"].items():
+    typer.echo(f"{'against masks':30}{'pointing':>24}{'AUC':>24}   ({result['images']} images)")
+    for name, scores in result["scores"].items():
         cells = (
             f"{found['value']:.3f} ({found['interval'][0]:.3f} to {found['interval'][1]:.3f})"
             for found in scores.values()
         )
-        typer.echo(f"{name:30}" + "".join(f"{cell:>24}" for cell in cells))
+        typer.echo(f"{name.replace('_', ' '):30}" + "".join(f"{cell:>24}" for cell in cells))
 
 
 def robustness(
@@ -100,9 +100,9 @@ def robustness(
     levels = {name: tuple(given) for name, given in (("sides", side), ("angles", angle)) if given}
     observer = Observer(run, split=split, count=images, seed=seed, data=source, data_dir=data_dir)
     result = study.robustness(observer, **levels)
-    for kind, unit in (("occluder", "side {:.0%}"), ("rotation", "{:g} degrees")):
+    for kind, unit in (("occlusion", "side {:.0%}"), ("rotation", "{:g} degrees")):
         for row in result[kind]:
-            low, high = row["interval"]
+            low, high = row["accuracy_interval"]
             name = f"{kind}, {unit.format(row['level'])}"
             typer.echo(f"{name:28}{row['accuracy']:7.2%}   ({low:.2%} to {high:.2%})")
     typer.echo(f"Figure: {run / layout.FIGURES / layout.ROBUSTNESS_FIGURE}")
@@ -147,8 +147,8 @@ def region_weights(
         [f"{weight:.4f} " for weight in result["original"]["weight"]],
         f"{result['original']['accuracy']:.2%}",
     )
-    for cover in result["covers"]:
-        ends = zip(cover["difference"], cover["difference_interval"], strict=True)
+    for cover in result["occluders"]:
+        ends = zip(cover["weight_change"], cover["weight_change_interval"], strict=True)
         cells = [f"{value:+.4f}{' ' if low <= 0 <= high else '*'}" for value, (low, high) in ends]
         line(cover["name"], cells, f"{cover['accuracy']:.2%}")
     typer.echo("Under a cover: the change; * its 95 % interval is without 0.")

@@ -59,7 +59,9 @@ def agreement(
 
     options = {"outside": outside, "sigma": sigma, "find_landmarks": landmarks, "data": source, "data_dir": data_dir}
     result = agree(run, fixations, split=split, seed=seed, **options)
-    typer.echo(f"{result['fixations']}; {result['without_fixations']} images of {result['split']} have none")
+    typer.echo(
+        f"{result['fixations_file']}: {result['fixations_note']}; {result['images_without_fixations']} images of {result['split']} have none"
+    )
     found = measured(result)
     table = Table(Column("", no_wrap=True), *(CANDIDATES[name][0] for name in found))
     for measure in found["model"]:

@@ -40,7 +40,7 @@ def image_agreement_rows(runs, shape, *, limit=1000, repeats=1000, seed=0):
 
     The density of the first run against that of the second (cc, sim) and against the places of its glimpses (nss,
     auc_judd), the mean over images with its 95 % interval; beside it the same with the first run's density of another
-    image (shuffled) and with a blob in the middle (centre). Own above shuffled is agreement about THIS face.
+    image (shuffled) and with a blob in the middle (centre_bias). Own above shuffled is agreement about THIS face.
 
     Args:
         runs: Runs; shape: (H, W) of the images.
@@ -55,7 +55,7 @@ def image_agreement_rows(runs, shape, *, limit=1000, repeats=1000, seed=0):
     centre, rows = baselines.centre_bias(shape), []
     for run, other in itertools.combinations(attending, 2):
         own, human, points = densities[run.name], densities[other.name], _places(other, shape)
-        pairs = {"same": chosen, "shuffled": turned, "centre": None}
+        pairs = {"same": chosen, "shuffled": turned, "centre_bias": None}
         values = {
             kind: np.array(
                 [
@@ -87,8 +87,8 @@ def human_agreement_rows(runs, read, shape, *, landmarks=None, repeats=1000, see
         runs: Runs; read: `attention.fixations.Fixations` on their images of `shape` (H, W).
         landmarks, repeats, seed: as of `baselines.compare_with_fixations`.
 
-    Returns: rows with "of" (model, shuffled, centre, landmarks, ceiling), mean, low, high, images, and
-    outside_image, the number of images that the run's windows miss.
+    Returns: rows with candidate (model, shuffled, centre_bias, mean_landmarks, ceiling), mean, low, high, images, and
+    images_missed_by_windows, the number of images that the run's windows miss.
 
     Raises ValueError, naming the run, where it looks beside all of the images.
     """
@@ -106,8 +106,17 @@ def human_agreement_rows(runs, read, shape, *, landmarks=None, repeats=1000, see
                 if not told["images"]:
                     continue
                 low, high = told["interval"]
-                row = {"run": run.name, "of": name, "measure": measure, "mean": told["mean"], "low": low, "high": high}
-                rows.append({**row, "images": told["images"], "outside_image": found["outside_image"]})
+                row = {
+                    "run": run.name,
+                    "candidate": name,
+                    "measure": measure,
+                    "mean": told["mean"],
+                    "low": low,
+                    "high": high,
+                }
+                rows.append(
+                    {**row, "images": told["images"], "images_missed_by_windows": found["images_missed_by_windows"]}
+                )
     return rows
 
 

@@ -80,7 +80,7 @@ def glimpse_rows(runs):
                 row = {"run": run.name, "emotion": group, "glimpse": step + 1, "images": len(chosen)}
                 row |= {key: told[f"{key}_{step + 1}"] for key in ("x", "y", "zoom")}
                 row |= {f"{key}_sd": told[f"{key}_{step + 1}_sd"] for key in ("x", "y", "zoom")}
-                for key in ("within", "between"):
+                for key in ("variance_within", "variance_between"):
                     row[key] = float(spread[key][step].mean()) if group == ALL else None
                 row["spread"] = float(np.sqrt(chosen[:, step, :, 2].var(axis=0).mean()))
                 rows.append(row)

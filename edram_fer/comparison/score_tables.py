@@ -123,7 +123,7 @@ def early_exit_rows(curves):
     """A row for each run and threshold."""
     rows = []
     for name, found in curves.items():
-        columns = (found["thresholds"], found["glimpses"], found["accuracy"], found["accuracy_interval"])
+        columns = (found["thresholds"], found["mean_glimpses"], found["accuracy"], found["accuracy_interval"])
         for threshold, glimpses, accuracy, (low, high) in zip(*columns, strict=True):
             row = {"run": name, "threshold": threshold, "mean_glimpses": glimpses, "accuracy": accuracy}
             rows.append({**row, "low": low, "high": high})

@@ -21,8 +21,8 @@ PATH_MEASURES = tuple(name for name in MEASURES if "match" in name)
 CANDIDATES = {
     "model": ("the model", BLUE),
     "shuffled": ("on another image", MUTED),
-    "centre": ("the middle", MUTED),
-    "landmarks": ("the mean face", MUTED),
+    "centre_bias": ("the middle", MUTED),
+    "mean_landmarks": ("the mean face", MUTED),
     "ceiling": ("other people", ORANGE),
 }
 COLUMNS = 4

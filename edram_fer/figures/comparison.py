@@ -79,14 +79,16 @@ def _of_numbers(study):
         paths = {name: panels.pop(name) for name in list(panels) if name in PATH_MEASURES}
         for name, chosen in (("human_agreement.svg", panels), ("human_agreement_paths.svg", paths)):
             if chosen:
-                held = {row["of"] for row in people if row["measure"] in chosen}  # a path has no blob in the middle
+                held = {
+                    row["candidate"] for row in people if row["measure"] in chosen
+                }  # a path has no blob in the middle
                 candidates = {key: title for key, (title, _) in CANDIDATES.items() if key in held}
                 drawn[name] = dots(
                     people,
                     names,
                     candidates,
                     chosen,
-                    group="of",
+                    group="candidate",
                     panel="measure",
                     value="mean",
                     percent=False,

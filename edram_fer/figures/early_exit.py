@@ -20,12 +20,12 @@ def early_exit(found, labelled=LABELLED_THRESHOLDS):
     Returns: Figure; bands and bars are the 95 % intervals.
     """
     figure = Figure(figsize=(4.6, 3.1), layout="constrained")
-    axes, steps = figure.subplots(), 1 + np.arange(len(found["accuracy_after"]))
-    low, high = found["accuracy_after_interval"].T
+    axes, steps = figure.subplots(), 1 + np.arange(len(found["accuracy_after_glimpse"]))
+    low, high = found["accuracy_after_glimpse_interval"].T
     axes.vlines(steps, low, high, color=ORANGE, linewidth=1, alpha=0.8)
     axes.plot(
         steps,
-        found["accuracy_after"],
+        found["accuracy_after_glimpse"],
         color=ORANGE,
         marker="s",
         markersize=4.5,
@@ -33,7 +33,7 @@ def early_exit(found, labelled=LABELLED_THRESHOLDS):
         label="all stop after this glimpse",
     )
     order = np.argsort(found["thresholds"])
-    glimpses, accuracy = found["glimpses"][order], found["accuracy"][order]
+    glimpses, accuracy = found["mean_glimpses"][order], found["accuracy"][order]
     axes.fill_between(glimpses, *found["accuracy_interval"][order].T, color=BLUE, alpha=0.2, linewidth=0)
     axes.plot(glimpses, accuracy, color=BLUE, linewidth=2.2, label="each stops when sure enough")
     _thresholds(axes, found["thresholds"][order], glimpses, accuracy, labelled, 0.12 * max(steps[-1] - 1, 1))

@@ -134,11 +134,11 @@ def exit_curves(curves, names):
     for name, found in curves.items():
         colour, mark, line = look[name]
         order = np.argsort(found["thresholds"])
-        glimpses, accuracy = found["glimpses"][order], found["accuracy"][order]
+        glimpses, accuracy = found["mean_glimpses"][order], found["accuracy"][order]
         axes.fill_between(glimpses, *found["accuracy_interval"][order].T, color=colour, alpha=0.13, linewidth=0)
         axes.plot(glimpses, accuracy, color=colour, linestyle=line, label=name)
-        steps = 1 + np.arange(len(found["accuracy_after"]))
-        axes.plot(steps, found["accuracy_after"], color=colour, marker=mark, markersize=4.5, linestyle="none")
+        steps = 1 + np.arange(len(found["accuracy_after_glimpse"]))
+        axes.plot(steps, found["accuracy_after_glimpse"], color=colour, marker=mark, markersize=4.5, linestyle="none")
     return _accuracy_over(figure, axes, "mean number of glimpses")
 
 
@@ -154,9 +154,9 @@ def robustness_curves(rows, names):
     figure = Figure(figsize=(7.6, 3.3), layout="constrained")
     panels, look = figure.subplots(1, 2, sharey=True), styles(names)
     asked = [name for name in names if any(row["run"] == name for row in rows)]
-    for axes, change in zip(panels, ("occluder", "rotation"), strict=True):
+    for axes, change in zip(panels, ("occlusion", "rotation"), strict=True):
         for name in asked:
-            own = [row for row in rows if (row["run"], row["change"]) == (name, change)]
+            own = [row for row in rows if (row["run"], row["perturbation"]) == (name, change)]
             colour, mark, line = look[name]
             levels, values, low, high = ([row[key] for row in own] for key in ("level", "accuracy", "low", "high"))
             axes.fill_between(levels, low, high, color=colour, alpha=0.13, linewidth=0)
@@ -231,7 +231,7 @@ def glimpse_steps(rows, names, face):
                 ha="left" if index % 2 else "right",
                 fontweight="bold",
             )
-        for key, filled in (("within", colour), ("between", "white")):
+        for key, filled in (("variance_within", colour), ("variance_between", "white")):
             sds = [np.sqrt(max(row[key], 0)) for row in own]
             scatter.plot(column["glimpse"], sds, linestyle=line, markerfacecolor=filled, **marks)
     zoom.set(ylim=(0, None), ylabel="√area, share of the side", xlabel="glimpse")

@@ -21,15 +21,17 @@ def region_weights(result, face, masks):
     Returns: Figure. Above: a row for each window, dots with 95 % intervals, the darker the more of the window is
     covered. Below (where there are squares): the change of a window's weight against the covered share of it.
     """
-    names, squares = result["windows"], [index for index, cover in enumerate(result["covers"]) if "side" in cover]
-    shown = [index for index, cover in enumerate(result["covers"]) if "box" in cover] + squares[len(squares) // 2 :][:1]
+    names, squares = result["windows"], [index for index, cover in enumerate(result["occluders"]) if "side" in cover]
+    shown = [index for index, cover in enumerate(result["occluders"]) if "box" in cover] + squares[len(squares) // 2 :][
+        :1
+    ]
     rows = 0.2 * len(names)
     heights = [rows + 1.95, 1.75] if squares else [rows + 1.95]
     figure = Figure(figsize=(1.18 * (1 + len(shown)) + 1.5, sum(heights)), layout="constrained")
     parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
-    _by_cover(parts[0], result, face, [(result["covers"][index], masks[index]) for index in shown], rows)
+    _by_cover(parts[0], result, face, [(result["occluders"][index], masks[index]) for index in shown], rows)
     if squares:
-        _by_share(parts[1], result["by_share"])
+        _by_share(parts[1], result["by_occluded_share"])
     return figure
 
 
@@ -45,11 +47,11 @@ def _by_cover(figure, result, face, covered, height):
     _dots(first, rows, result["original"]["weight"], result["original"]["weight_interval"], np.zeros(len(rows)))
     first.axvline(1 / len(rows), color=INK, linewidth=0.8, zorder=1)
     first.set_yticks(rows, result["windows"])
-    ends = np.array([cover["difference_interval"] for cover in covers])
+    ends = np.array([cover["weight_change_interval"] for cover in covers])
     reach = 1.08 * max(np.abs(ends).max(initial=0), 1e-4)
     for axes, cover in zip(others, covers, strict=True):
         axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
-        _dots(axes, rows, cover["difference"], cover["difference_interval"], cover["covered"])
+        _dots(axes, rows, cover["weight_change"], cover["weight_change_interval"], cover["occluded_share"])
         axes.set(xlim=(-reach, reach), yticks=rows, yticklabels=[])
     for axes in panels:
         axes.set_ylim(len(rows) - 0.5, -0.5)
@@ -73,9 +75,9 @@ def _dots(axes, rows, values, intervals, covered):
 def _by_share(figure, curves):
     panels = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
     for axes, curve in zip(panels, curves, strict=True):
-        known = [index for index, value in enumerate(curve["difference"]) if value is not None]
-        places, values = ([curve[name][index] for index in known] for name in ("covered", "difference"))
-        low, high = np.transpose([curve["interval"][index] for index in known])
+        known = [index for index, value in enumerate(curve["weight_change"]) if value is not None]
+        places, values = ([curve[name][index] for index in known] for name in ("occluded_share", "weight_change"))
+        low, high = np.transpose([curve["weight_change_interval"][index] for index in known])
         colour = INK if axes is panels[0] else BLUE
         axes.axhline(0, color=INK, linewidth=0.8, zorder=1)
         axes.fill_between(places, low, high, color=colour, alpha=0.2, linewidth=0)

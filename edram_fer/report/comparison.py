@@ -12,8 +12,8 @@ from edram_fer.report.template import template
 from edram_fer.run import layout
 
 PAGE = "comparison.html"
-CHANGES = {
-    "occluder": ("black square, its side", lambda level: f"{100 * level:.4g} %"),
+PERTURBATIONS = {
+    "occlusion": ("black square, its side", lambda level: f"{100 * level:.4g} %"),
     "rotation": ("turn", lambda level: f"{level:.4g}°"),
 }
 
@@ -87,9 +87,9 @@ def _context(found, figures, repeats, seed):
         "agreement": [row for row in found.tables["map_agreement"] if row["emotion"] == "all"],
         "people": found.people,
         "without_fixations": len(runs.truth) - len(set(found.people.image)) if found.people else 0,
-        "beside": {row["run"]: row["outside_image"] for row in found.tables["human_agreement"]},
+        "beside": {row["run"]: row["images_missed_by_windows"] for row in found.tables["human_agreement"]},
         "note": found.note,
-        "without_landmarks": next((told["excluded"] for told in found.regions.values()), None),
+        "without_landmarks": next((told["excluded_share"] for told in found.regions.values()), None),
         "repeats": repeats,
         "seed": seed,
     }
@@ -126,8 +126,8 @@ def _unevaluated(runs):
 def _changes(rows):
     """A dict for each kind of changed images: its title, the runs asked, and (level, {run: row}) of each level."""
     parts = []
-    for change, (title, unit) in CHANGES.items():
-        own = [row for row in rows if row["change"] == change]
+    for change, (title, unit) in PERTURBATIONS.items():
+        own = [row for row in rows if row["perturbation"] == change]
         levels = sorted({row["level"] for row in own})
         cells = [(unit(level), {row["run"]: row for row in own if row["level"] == level}) for level in levels]
         parts.append({"title": title, "runs": list(dict.fromkeys(row["run"] for row in own)), "levels": cells})

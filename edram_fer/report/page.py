@@ -91,7 +91,7 @@ def _glimpse_rows(glimpses):
     rows = []
     for step in range(len(glimpses["area"])):
         statistics = {key: glimpses["statistics"][f"{key}_{step + 1}"] for key in ("x", "y", "zoom")}
-        overall, between = sum(glimpses["overall"][step]), sum(glimpses["between"][step])
+        overall, between = sum(glimpses["variance"][step]), sum(glimpses["variance_between"][step])
         rows.append(
             {
                 **statistics,

@@ -35,8 +35,8 @@ def agree(
         data, data_dir: where the images are, as in `evaluation.evaluate`.
         repeats, seed: of the intervals; the seed also shuffles and halves.
 
-    Returns: the content of agreement.json: "split", "fixations" (the file and what was read of it), "sigma", "images"
-    with fixations, "without_fixations" (images of the split), "outside_image" (images whose windows all miss
+    Returns: the content of agreement.json: "split", "fixations_file", "fixations_note" (a sentence on what was read), "sigma", "images"
+    with fixations, "images_without_fixations" (images of the split), "images_missed_by_windows" (images whose windows all miss
     them), "maps" and "paths" as `baselines.compare_maps` and `compare_paths` give them ("paths" None for a run without
     windows in time order).
 
@@ -58,11 +58,12 @@ def agree(
     options = {"landmarks": points, "repeats": repeats, "seed": seed}
     result = {
         "split": split,
-        "fixations": f"{path}: {read.report()}",
+        "fixations_file": str(path),
+        "fixations_note": read.report(),
         "sigma": sigma,
         "images": len(set(read.image)),
-        "without_fixations": len(found["id"]) - len(set(read.image)),
-        "landmarks": note,
+        "images_without_fixations": len(found["id"]) - len(set(read.image)),
+        "landmarks_note": note,
         **baselines.compare_with_fixations(found, read, shape, sigma, **options),
     }
     result = files.plain(result)

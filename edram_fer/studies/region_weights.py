@@ -37,12 +37,12 @@ def region_weights(observer, *, boxes=None, sides=SIDES, fill=0):
     Returns: the content of region_weights.json:
         "split", "images", "seed", "fill" (the level), "windows": the N names (`attention.names`);
         "original": "weight" [N] and "weight_interval" [N, 2] on the images as they are, "accuracy", "accuracy_interval";
-        "covers": a list of the same under each cover with its "name", "box" or "side", "covered" [N] (the mean share
-        of each window that the cover hides), "difference" [N] from the images as they are, and its
-        "difference_interval" [N, 2], paired;
-        "by_share": how the weight of a window changes with the share of THAT window that a square hides: a list, the
-        first of all windows together, then of each, of {"name", "observations", "covered", "difference" [5],
-        "interval" [5, 2]} in the bins 0, (0, .25], (.25, .5], (.5, .75], (.75, 1]; None in a bin without observations.
+        "occluders": a list of the same under each cover with its "name", "box" or "side", "occluded_share" [N] (the mean share
+        of each window that the cover hides), "weight_change" [N] from the images as they are, and its
+        "weight_change_interval" [N, 2], paired;
+        "by_occluded_share": how the weight of a window changes with the share of THAT window that a square hides: a list, the
+        first of all windows together, then of each, of {"name", "observations", "occluded_share", "weight_change" [5],
+        "weight_change_interval" [5, 2]} in the bins 0, (0, .25], (.25, .5], (.5, .75], (.75, 1]; None in a bin without observations.
     Intervals are 95 % bootstraps over the images. The weights of an image sum to 1 and windows overlap: what one
     window loses others gain, and whoever covers one covers parts of others.
 
@@ -74,11 +74,11 @@ def region_weights(observer, *, boxes=None, sides=SIDES, fill=0):
             "original": {
                 name: rows[0][name] for name in ("weight", "weight_interval", "accuracy", "accuracy_interval")
             },
-            "covers": [
-                {**about, "covered": share.mean(axis=0), **row}
+            "occluders": [
+                {**about, "occluded_share": share.mean(axis=0), **row}
                 for (about, _), share, row in zip(covers, covered, rows[1:], strict=True)
             ],
-            "by_share": by_share(
+            "by_occluded_share": by_share(
                 (weights[1:] - weights[0])[squares],
                 covered[squares],
                 names,
@@ -137,14 +137,14 @@ def by_share(differences, covered, names, *, subjects=None, repeats=1000, seed=0
         differences, covered: [S, n, N] of S covers, n images and N windows.
         names: of the windows; subjects: optional [n], resampled together.
 
-    Returns: list as "by_share" of `region_weights`, with arrays.
+    Returns: list as "by_occluded_share" of `region_weights`, with arrays.
     """
     bins = np.where(covered > 0, np.searchsorted(EDGES, covered, side="left"), 0)
     inside = bins[..., None] == np.arange(len(EDGES))  # [S, n, N, bins]
     per_image = {  # [n, N, bins]: what sums over images are made of
         "observations": inside.sum(axis=0),
-        "covered": (inside * covered[..., None]).sum(axis=0),
-        "difference": (inside * differences[..., None]).sum(axis=0),
+        "occluded_share": (inside * covered[..., None]).sum(axis=0),
+        "weight_change": (inside * differences[..., None]).sum(axis=0),
     }
 
     def statistic(rows):
@@ -153,19 +153,19 @@ def by_share(differences, covered, names, *, subjects=None, repeats=1000, seed=0
         number = np.where(sums["observations"], sums["observations"], np.nan)
         return {
             "observations": sums["observations"],
-            **{name: sums[name] / number for name in ("covered", "difference")},
+            **{name: sums[name] / number for name in ("occluded_share", "weight_change")},
         }
 
     found = statistic(slice(None))
     interval = intervals.bootstrap(
-        lambda rows: {"interval": statistic(rows)["difference"]},
+        lambda rows: {"interval": statistic(rows)["weight_change"]},
         differences.shape[1],
         subjects=subjects,
         repeats=repeats,
         seed=seed,
     )["interval"]
     return [
-        {"name": name, **{key: values[row] for key, values in found.items()}, "interval": interval[row]}
+        {"name": name, **{key: values[row] for key, values in found.items()}, "weight_change_interval": interval[row]}
         for row, name in enumerate(["all", *names])
     ]
 
@@ -188,7 +188,7 @@ def _rows(weights, right, observer):
 
     def statistic(rows):
         weight, accuracy = weights[:, rows].mean(axis=1), right[:, rows].mean(axis=1)
-        return {"weight": weight, "difference": weight - weight[0], "accuracy": accuracy}
+        return {"weight": weight, "weight_change": weight - weight[0], "accuracy": accuracy}
 
     found = statistic(slice(None))
     ends = intervals.bootstrap(statistic, weights.shape[1], subjects=observer.subjects, seed=observer.seed)

@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 from edram_fer import files
 from edram_fer.errors import MissingFileError, UserError
 
-SETTINGS, DONE = "settings", "done"
+SETTINGS, STEPS_DONE = "settings", "steps_done"
 EVERY = 20.0  # seconds from one save to the next
 
 
@@ -25,7 +25,7 @@ class Resumable:
     not the calculation was stopped between.
 
     Args:
-        path: the .npz file; beside the arrays it holds `settings` as JSON and `done`, the number of steps.
+        path: the .npz file; beside the arrays it holds `settings` as JSON and `steps_done`, the number of steps.
         settings: dict of JSON values that decide the result.
         begin: function that gives the arrays before the first step.
         restart: begin again in place of what the file holds.
@@ -39,7 +39,7 @@ class Resumable:
             self.arrays, self.done = begin(), 0
         else:
             self.arrays = read(self.path)
-            self.done = int(self.arrays.pop(DONE))
+            self.done = int(self.arrays.pop(STEPS_DONE))
             self._check(json.loads(str(self.arrays.pop(SETTINGS))))
 
     def steps(self, total, description):
@@ -61,7 +61,7 @@ class Resumable:
     def save(self):
         with files.replace(self.path) as temporary:
             text = json.dumps(self.settings)
-            np.savez_compressed(temporary, **{SETTINGS: np.array(text), DONE: np.array(self.done)}, **self.arrays)
+            np.savez_compressed(temporary, **{SETTINGS: np.array(text), STEPS_DONE: np.array(self.done)}, **self.arrays)
 
     def _check(self, made):
         differing = [key for key in {**made, **self.settings} if made.get(key) != self.settings.get(key)]
@@ -82,6 +82,6 @@ def read(path):
         raise MissingFileError(f"{path} is missing") from None
     except Exception as error:  # whatever a damaged archive makes zipfile, zlib and NumPy raise
         raise UserError(f"{path} is not a readable .npz: {error}") from error
-    if not {SETTINGS, DONE} <= set(arrays):
-        raise UserError(f"{path} is not the file of a calculation: it lacks `{SETTINGS}` or `{DONE}`")
+    if not {SETTINGS, STEPS_DONE} <= set(arrays):
+        raise UserError(f"{path} is not the file of a calculation: it lacks `{SETTINGS}` or `{STEPS_DONE}`")
     return arrays

@@ -10,7 +10,7 @@ from edram_fer.run import layout
 
 SIDES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 ANGLES = (0.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0)
-CHANGES = ("occluder", "rotation")
+PERTURBATIONS = ("occlusion", "rotation")
 
 
 def robustness(observer, *, sides=SIDES, angles=ANGLES):
@@ -22,7 +22,7 @@ def robustness(observer, *, sides=SIDES, angles=ANGLES):
         sides: of the black square, see `occluded`; angles: of the turn, in degrees, see `rotated`.
 
     Returns: the content of robustness.json: "split", "images", "seed", "majority_accuracy" (the accuracy of always saying
-    the most frequent class), and "occluder" and "rotation", lists of {"level", "accuracy", "interval", "drop",
+    the most frequent class), and "occlusion" and "rotation", lists of {"level", "accuracy", "accuracy_interval", "drop",
     "drop_interval"}: the drop is from the unchanged images. Intervals are 95 % bootstraps over the images.
 
     Raises ValueError for a side outside [0, 1], an angle outside [-180, 180], or an answer that is not finite.
@@ -37,10 +37,10 @@ def robustness(observer, *, sides=SIDES, angles=ANGLES):
     count = len(observer.images)
     random = np.random.default_rng(observer.seed)
     places, ways = random.uniform(size=(count, 2)), random.choice((-1, 1), count)
-    jobs = [("occluder", side) for side in sorted(sides)] + [("rotation", angle) for angle in sorted(angles)]
+    jobs = [("occlusion", side) for side in sorted(sides)] + [("rotation", angle) for angle in sorted(angles)]
     right = {("whole", 0): observer.original_correct()}
     for kind, level in tqdm(jobs, desc="changes", disable=None):
-        if kind == "occluder":
+        if kind == "occlusion":
             right[kind, level] = observer.correct(occluded(observer.images, level, places), np.arange(count))
         else:
             points = observer.landmarks
@@ -52,7 +52,7 @@ def robustness(observer, *, sides=SIDES, angles=ANGLES):
         "images": count,
         "seed": observer.seed,
         "majority_accuracy": float(np.bincount(observer.labels).max() / count),
-        **{kind: [{"level": level, **rows[kind, level]} for k, level in jobs if k == kind] for kind in CHANGES},
+        **{kind: [{"level": level, **rows[kind, level]} for k, level in jobs if k == kind] for kind in PERTURBATIONS},
     }
     files.write_json(observer.run / layout.ROBUSTNESS, result)
     save(
@@ -65,15 +65,15 @@ def robustness(observer, *, sides=SIDES, angles=ANGLES):
 def table_rows(result, run):
     """A row for each change and level of what `robustness` gives of a run.
 
-    Returns: dicts of run, its name; change, of `CHANGES`, and level; accuracy and drop, its fall from the unchanged
+    Returns: dicts of run, its name; perturbation, of `PERTURBATIONS`, and level; accuracy and drop, its fall from the unchanged
     images, with 95 % intervals (low, high, drop_low, drop_high); images and seed, of their choice; majority_accuracy,
     the accuracy of always saying their most frequent class.
     """
     about, rows = {name: result[name] for name in ("images", "seed", "majority_accuracy")}, []
-    for change in CHANGES:
+    for change in PERTURBATIONS:
         for found in result[change]:
-            (low, high), (drop_low, drop_high) = found["interval"], found["drop_interval"]
-            row = {"run": run, "change": change, "level": found["level"], "accuracy": found["accuracy"]}
+            (low, high), (drop_low, drop_high) = found["accuracy_interval"], found["drop_interval"]
+            row = {"run": run, "perturbation": change, "level": found["level"], "accuracy": found["accuracy"]}
             row |= {"low": low, "high": high, "drop": found["drop"], "drop_low": drop_low, "drop_high": drop_high}
             rows.append(row | about)
     return rows
@@ -131,7 +131,7 @@ def _rows(right, observer):
     return {
         name: {
             "accuracy": float(found["accuracy"][row]),
-            "interval": ends["accuracy"][row].tolist(),
+            "accuracy_interval": ends["accuracy"][row].tolist(),
             "drop": float(found["drop"][row]),
             "drop_interval": ends["drop"][row].tolist(),
         }

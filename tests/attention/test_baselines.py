@@ -68,7 +68,7 @@ def test_a_model_beside_its_baselines():
     maps["never seen"] = np.ones(SHAPE)
     landmarks = np.random.default_rng(1).uniform(3, 12, (3, 68, 2))
     found = baselines.compare_maps(maps, fixations, SHAPE, 1.0, landmarks=landmarks, **FEW)
-    assert list(found) == ["model", "centre", "landmarks", "shuffled", "ceiling"]
+    assert list(found) == ["model", "centre_bias", "mean_landmarks", "shuffled", "ceiling"]
     single = [agreement.nss(maps[f"p{i}"], fixations.on_image(f"p{i}")) for i in range(4)]
     row = found["model"]["nss"]
     assert row["mean"] == pytest.approx(np.mean(single)) and row["images"] == 4
@@ -77,13 +77,13 @@ def test_a_model_beside_its_baselines():
         assert found["model"][measure]["mean"] > found["shuffled"][measure]["mean"]
     expected = [fixation_map(fixations.on_image(f"p{i}"), SHAPE, 1.0) for i in range(4)]
     centre = np.mean([agreement.sim(baselines.centre_bias(SHAPE), human) for human in expected])
-    assert found["centre"]["sim"]["mean"] == pytest.approx(centre)
+    assert found["centre_bias"]["sim"]["mean"] == pytest.approx(centre)
 
 
 def test_a_single_image_with_one_person():
     fixations, places = people(images=1, subjects=1, each=1)
     found = baselines.compare_maps({"p0": np.ones(SHAPE)}, fixations, SHAPE, 1.0, **FEW)
-    assert list(found) == ["model", "centre", "ceiling"]
+    assert list(found) == ["model", "centre_bias", "ceiling"]
     assert found["model"]["nss"]["mean"] == 0 and found["model"]["auc_judd"]["mean"] == 0.5
     assert found["model"]["auc_shuffled"]["images"] == 0 and np.isnan(found["model"]["auc_shuffled"]["mean"])
     assert np.isnan(found["model"]["cc"]["mean"]) and np.isnan(found["ceiling"]["nss"]["mean"])

@@ -30,13 +30,13 @@ def test_each_image_stops_when_the_model_is_sure():
                     looks.append(t + 1)
                     right.append(np.argmax(row) == label)
                     break
-        assert found["glimpses"][m] == pytest.approx(np.mean(looks))
+        assert found["mean_glimpses"][m] == pytest.approx(np.mean(looks))
         assert found["accuracy"][m] == pytest.approx(np.mean(right))
-        np.testing.assert_allclose(found["exits"][m], [np.mean(np.array(looks) == t) for t in range(1, 5)])
+        np.testing.assert_allclose(found["exit_share"][m], [np.mean(np.array(looks) == t) for t in range(1, 5)])
     after = [(probabilities[:, t].argmax(axis=-1) == truth).mean() for t in range(4)]
-    np.testing.assert_allclose(found["accuracy_after"], after)
-    assert found["accuracy"][0] == after[0] and found["glimpses"][0] == 1
-    assert found["accuracy"][-1] == after[-1] and found["glimpses"][-1] == 4
+    np.testing.assert_allclose(found["accuracy_after_glimpse"], after)
+    assert found["accuracy"][0] == after[0] and found["mean_glimpses"][0] == 1
+    assert found["accuracy"][-1] == after[-1] and found["mean_glimpses"][-1] == 4
     assert (found["accuracy_interval"][:, 0] <= found["accuracy"]).all() and found["accuracy_interval"].shape == (4, 2)
 
 
@@ -49,14 +49,14 @@ def test_the_default_thresholds_reach_both_ends():
     truth, probabilities = made_up()
     probabilities[:, 1] = np.eye(3)[truth]  # quite sure: even so the last threshold waits for the end
     found = early_exit.curve(truth, probabilities, **FEW)
-    assert found["glimpses"][0] == 1 and found["glimpses"][-1] == 4 and found["glimpses"][-2] <= 2
-    assert (np.diff(found["glimpses"]) >= 0).all()
+    assert found["mean_glimpses"][0] == 1 and found["mean_glimpses"][-1] == 4 and found["mean_glimpses"][-2] <= 2
+    assert (np.diff(found["mean_glimpses"]) >= 0).all()
 
 
 def test_a_single_step():
     truth, probabilities = made_up(steps=1)
     found = early_exit.curve(truth, probabilities, **FEW)
-    assert (found["glimpses"] == 1).all() and np.ptp(found["accuracy"]) == 0
+    assert (found["mean_glimpses"] == 1).all() and np.ptp(found["accuracy"]) == 0
 
 
 def test_a_predictions_table_without_what_the_model_does_not_know():

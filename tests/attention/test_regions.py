@@ -129,7 +129,7 @@ def test_shares_of_each_class_and_step():
     groups = np.array(["happy", "sad", "sad"] * 4, dtype=object)
     mass, area = regions.region_mass(windows, weights, faces, SHAPE)
     found = regions.region_shares(mass, area, groups, ["sad", "happy", "fear"], **FEW)
-    assert found["images"].tolist() == [7, 4, 0] and found["excluded"] == pytest.approx(1 / 12)
+    assert found["images"].tolist() == [7, 4, 0] and found["excluded_share"] == pytest.approx(1 / 12)
     assert found["share"].shape == (3, 3, 5) and found["share_interval"].shape == (3, 3, 5, 2)
     rows = [row for row in range(12) if groups[row] == "sad" and row != 5]
     number = regions.labels(faces, SHAPE)

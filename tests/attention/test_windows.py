@@ -119,21 +119,21 @@ def test_spread_splits_into_within_and_between_classes():
     windows, classes = random_windows(60, 2), rng.choice(["sad", "happy", "fear"], 60)
     windows[:, 1, :, 2] = [0.1, 0.2] + rng.normal(0, 0.005, (60, 2))
     spread = attention.spread(windows, classes)
-    np.testing.assert_allclose(spread["within"] + spread["between"], spread["overall"])
-    np.testing.assert_allclose(spread["overall"], windows[..., 2].var(axis=0))
+    np.testing.assert_allclose(spread["variance_within"] + spread["variance_between"], spread["variance"])
+    np.testing.assert_allclose(spread["variance"], windows[..., 2].var(axis=0))
     inside = sum(windows[classes == c, 0, 0, 2].var() * (classes == c).mean() for c in ("sad", "happy", "fear"))
-    assert spread["within"][0, 0] == pytest.approx(inside)
+    assert spread["variance_within"][0, 0] == pytest.approx(inside)
     assert spread["collapsed"].tolist() == [False, True]
-    assert "within" not in attention.spread(windows)
+    assert "variance_within" not in attention.spread(windows)
 
 
 def test_spread_of_classes_leaves_out_what_has_none():
     windows, classes = random_windows(9, 2), np.array(["a", None, "b"] * 3, object)
     found, known = attention.spread(windows, classes), classes != None  # noqa: E711
     alone = attention.spread(windows[known], classes[known])
-    np.testing.assert_allclose(found["within"], alone["within"])
-    np.testing.assert_allclose(found["between"], alone["between"])
-    np.testing.assert_allclose(found["overall"], attention.spread(windows)["overall"])
+    np.testing.assert_allclose(found["variance_within"], alone["variance_within"])
+    np.testing.assert_allclose(found["variance_between"], alone["variance_between"])
+    np.testing.assert_allclose(found["variance"], attention.spread(windows)["variance"])
 
 
 def test_windows_that_touch_no_pixel_are_nothing():

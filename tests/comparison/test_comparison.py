@@ -128,7 +128,7 @@ def test_glimpses_scatter_within_and_between(runs):
         assert row["images"] == len(chosen) and row["x"] == pytest.approx(points[:, 0].mean())
         assert row["spread"] == pytest.approx(np.sqrt(points.var(axis=0).mean()), rel=1e-5)
         if row["emotion"] == "all":
-            assert row["within"] + row["between"] == pytest.approx(row["spread"] ** 2, rel=1e-5)
+            assert row["variance_within"] + row["variance_between"] == pytest.approx(row["spread"] ** 2, rel=1e-5)
 
 
 def test_agreement_on_the_single_image(runs, folder, tmp_path):
@@ -224,11 +224,11 @@ def test_what_each_loses_on_this_split(folder, tmp_path):
     robust(tmp_path / "a", (0.8, 0.6, 0.3, 0.8, 0.5))
     robust(tmp_path / "b", (0.9, 0.7, 0.4, 0.9, 0.2), split="validation")
     rows = score_tables.robustness_rows(read([tmp_path / name for name in ("a", "b", "short")]))
-    told = [(row["run"], row["change"], row["level"], row["accuracy"]) for row in rows]
+    told = [(row["run"], row["perturbation"], row["level"], row["accuracy"]) for row in rows]
     assert told == [
-        ("a", "occluder", 0, 0.8),
-        ("a", "occluder", 0.5, 0.6),
-        ("a", "occluder", 1, 0.3),
+        ("a", "occlusion", 0, 0.8),
+        ("a", "occlusion", 0.5, 0.6),
+        ("a", "occlusion", 1, 0.3),
         ("a", "rotation", 0, 0.8),
         ("a", "rotation", 90, 0.5),
     ]

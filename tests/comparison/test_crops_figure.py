@@ -106,7 +106,7 @@ def test_one_run_or_several_are_drawn(runs, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("given", "options", "message"),
+    ("names", "options", "message"),
     [
         (["a", "one"], {}, "one: expected a model that weighs several windows of an image, got one window"),
         (["recurrent"], {}, "recurrent: expected a model that weighs several .*, got 3 glimpses of a recurrent one"),
@@ -116,9 +116,9 @@ def test_one_run_or_several_are_drawn(runs, tmp_path, capsys):
         (["a"], {"split": "train"}, "a was not evaluated on split 'train', only on test"),
     ],
 )
-def test_what_cannot_be_drawn_is_told(runs, tmp_path, given, options, message):
+def test_what_cannot_be_drawn_is_told(runs, tmp_path, names, options, message):
     with pytest.raises(ValueError, match=message):
-        crops([runs / name for name in given], tmp_path / "x.png", **options)
+        crops([runs / name for name in names], tmp_path / "x.png", **options)
     with pytest.raises(ValueError, match="out: expected a file that ends in .png, .svg, .pdf"):
         crops([runs / "a"], tmp_path / "x.txt")
     assert not list(tmp_path.iterdir())

@@ -133,7 +133,7 @@ def test_the_early_exit_curve(steps):
     found = exits.curve(RNG.integers(0, 4, 30), probabilities, repeats=10)
     figure = early_exit(found, labelled=(0.5, 0.505))
     fixed, curve = figure.axes[0].lines[:2]
-    np.testing.assert_allclose(fixed.get_ydata(), found["accuracy_after"])
-    np.testing.assert_allclose(curve.get_xdata(), found["glimpses"])
+    np.testing.assert_allclose(fixed.get_ydata(), found["accuracy_after_glimpse"])
+    np.testing.assert_allclose(curve.get_xdata(), found["mean_glimpses"])
     np.testing.assert_allclose(curve.get_ydata(), found["accuracy"])
     assert "50% sure" in texts(figure) and len(figure.axes[0].lines) == 3

@@ -41,7 +41,7 @@ def test_the_numbers_are_those_of_the_measures(folder):
     found = agree(folder / "a", folder / "eyes.csv", **FEW)
     assert files.read_json(folder / "a" / "agreement.json") == found
     assert (folder / "a" / "figures" / "agreement.svg").stat().st_size > 5000
-    assert (found["images"], found["without_fixations"], found["sigma"]) == (12, COUNT - 12, 0.1 * SIZE)
+    assert (found["images"], found["images_without_fixations"], found["sigma"]) == (12, COUNT - 12, 0.1 * SIZE)
     _, outputs = made_up()
     people = read(folder / "eyes.csv", {str(name): SHAPE for name in range(COUNT)})
     nss, kl, alike = [], [], []
@@ -58,7 +58,7 @@ def test_the_numbers_are_those_of_the_measures(folder):
     alike = {name: told["scan_match"]["mean"] for name, told in found["paths"].items()}
     assert alike["model"] > alike["shuffled"] and alike["ceiling"] > alike["shuffled"]  # people looked where it did
     assert found["paths"]["ceiling"]["scan_match"]["images"] == 12
-    assert "landmarks" in found["maps"] and found["landmarks"] == "The landmarks are the data set's own."
+    assert "mean_landmarks" in found["maps"] and found["landmarks_note"] == "The landmarks are the data set's own."
 
 
 def test_paths_of_one_person_have_no_ceiling(folder):

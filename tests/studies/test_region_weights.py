@@ -68,7 +68,7 @@ def test_weights_under_covers(observer):
     assert found == files.read_json(observer.run / layout.REGION_WEIGHTS)
     assert (observer.run / "figures" / layout.REGION_WEIGHTS_FIGURE).stat().st_size > 5000
     assert found["windows"] == ["left", "right", "face"] and found["images"] == 30 and found["fill"] == 0
-    assert [cover["name"] for cover in found["covers"]] == ["left half", "all", "square 40%", "square 80%"]
+    assert [cover["name"] for cover in found["occluders"]] == ["left half", "all", "square 40%", "square 80%"]
     images = observer.images[..., 0] / 255
     bright = (
         np.stack(
@@ -80,13 +80,15 @@ def test_weights_under_covers(observer):
     np.testing.assert_allclose(found["original"]["weight"], whole.mean(axis=0), rtol=1e-5)
     bright[:, 0], bright[:, 2] = 1e-3, images[:, :, 10:].sum(axis=(1, 2)) / images[0].size + 1e-3
     change = bright / bright.sum(axis=1, keepdims=True) - whole
-    left, dark = found["covers"][:2]
-    np.testing.assert_allclose(left["difference"], change.mean(axis=0), rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(left["weight"], np.add(found["original"]["weight"], left["difference"]), rtol=1e-6)
-    width = np.diff(left["difference_interval"]).ravel()
+    left, dark = found["occluders"][:2]
+    np.testing.assert_allclose(left["weight_change"], change.mean(axis=0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(left["weight"], np.add(found["original"]["weight"], left["weight_change"]), rtol=1e-6)
+    width = np.diff(left["weight_change_interval"]).ravel()
     np.testing.assert_allclose(width, 2 * 1.96 * change.std(axis=0) / np.sqrt(30), rtol=0.25, atol=1e-6)
-    np.testing.assert_allclose(left["covered"], [1, 0, 0.5], atol=0.03)  # the border's footprints reach beyond -1
-    assert dark["covered"] == [1, 1, 1] and dark["accuracy"] == pytest.approx(1 / 3)
+    np.testing.assert_allclose(
+        left["occluded_share"], [1, 0, 0.5], atol=0.03
+    )  # the border's footprints reach beyond -1
+    assert dark["occluded_share"] == [1, 1, 1] and dark["accuracy"] == pytest.approx(1 / 3)
     assert found["original"]["accuracy"] == 1
 
 
@@ -104,11 +106,11 @@ def test_change_by_the_covered_share():
             values = differences[..., part][inside]
             assert curve["observations"][index] == len(values)
             if not len(values):
-                assert np.isnan([curve["difference"][index], curve["covered"][index]]).all()
+                assert np.isnan([curve["weight_change"][index], curve["occluded_share"][index]]).all()
                 continue
-            assert curve["difference"][index] == pytest.approx(values.mean())
-            assert curve["covered"][index] == pytest.approx(covered[..., part][inside].mean())
-            low, high = curve["interval"][index]
+            assert curve["weight_change"][index] == pytest.approx(values.mean())
+            assert curve["occluded_share"][index] == pytest.approx(covered[..., part][inside].mean())
+            low, high = curve["weight_change_interval"][index]
             assert low < values.mean() < high
             assert high - low == pytest.approx(2 * 1.96 * values.std() / np.sqrt(len(values)), rel=0.4)
 

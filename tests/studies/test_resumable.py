@@ -38,7 +38,7 @@ def test_stopped_at_every_step_it_comes_to_the_same(tmp_path, monkeypatch, every
     for name, values in whole.items():
         np.testing.assert_array_equal(found.arrays[name], values)
     assert (tmp_path / "stopped.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
-    assert int(read(tmp_path / "stopped.npz")["done"]) == 7 and list(found.steps(7, "nothing left")) == []
+    assert int(read(tmp_path / "stopped.npz")["steps_done"]) == 7 and list(found.steps(7, "nothing left")) == []
 
 
 def test_killed_without_a_word(tmp_path):
@@ -56,7 +56,7 @@ def test_killed_without_a_word(tmp_path):
     for stop in (2, 6):
         command = [sys.executable, "-c", code, str(tmp_path / "k.npz"), str(stop)]
         assert subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 9
-        assert int(read(tmp_path / "k.npz")["done"]) == stop
+        assert int(read(tmp_path / "k.npz")["steps_done"]) == stop
     command[-1] = "-1"
     assert float(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout) == 36
 
@@ -80,7 +80,7 @@ def test_damaged_files_are_named(tmp_path):
     with pytest.raises(ValueError, match="a.npz is not a readable .npz"):
         run(path)
     np.savez(path, total=np.zeros(4))
-    with pytest.raises(ValueError, match="a.npz is not the file of a calculation: it lacks `settings` or `done`"):
+    with pytest.raises(ValueError, match="a.npz is not the file of a calculation: it lacks `settings` or `steps_done`"):
         run(path)
     with pytest.raises(FileNotFoundError, match="b.npz is missing"):
         read(tmp_path / "b.npz")

@@ -60,12 +60,12 @@ def test_a_run_is_asked(tmp_path, monkeypatch):
     found = robustness.robustness(observer, sides=(0.5, 0, 1), angles=(0,))
     assert found == files.read_json(tmp_path / layout.ROBUSTNESS)
     assert (tmp_path / "figures" / layout.ROBUSTNESS_FIGURE).stat().st_size > 1000
-    assert [row["level"] for row in found["occluder"]] == [0, 0.5, 1] and found["images"] == 60
-    none, half, all_ = found["occluder"]
+    assert [row["level"] for row in found["occlusion"]] == [0, 0.5, 1] and found["images"] == 60
+    none, half, all_ = found["occlusion"]
     assert none["accuracy"] == found["rotation"][0]["accuracy"] == 1 and none["drop"] == 0
     assert all_["accuracy"] == pytest.approx(1 / 3) == found["majority_accuracy"]  # in the dark all patches are black
     assert 1 / 3 < half["accuracy"] < 1 and half["drop"] == pytest.approx(1 - half["accuracy"])
-    low, high = half["interval"]
+    low, high = half["accuracy_interval"]
     sd = np.sqrt(half["accuracy"] * (1 - half["accuracy"]) / 60)
     assert high - low == pytest.approx(2 * 1.96 * sd, rel=0.2)
     np.testing.assert_allclose(half["drop_interval"], [1 - high, 1 - low])

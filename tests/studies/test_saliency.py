@@ -57,11 +57,11 @@ def test_occlusion_finds_what_the_model_reads(run):
     assert found == files.read_json(run.folder / "saliency_occlusion.json")
     for name in ("saliency_samples.png", "saliency_occlusion.png"):
         assert (run.folder / "figures" / name).stat().st_size > 5000
-    scores = found["agreement"]["scores"]
-    assert found["agreement"]["images"] == 20 and found["agreement"]["excluded"] == 10  # neutral has no mask
+    scores = found["mask_scores"]["scores"]
+    assert found["mask_scores"]["images"] == 20 and found["mask_scores"]["excluded"] == 10  # neutral has no mask
     assert scores["windows"] == {name: {"value": 1, "interval": [1, 1]} for name in ("pointing", "auc")}
-    assert scores["maps"]["pointing"]["value"] > 0.9 > scores["centre"]["pointing"]["value"]
-    assert scores["maps"]["auc"]["value"] > scores["centre"]["auc"]["value"]
+    assert scores["maps"]["pointing"]["value"] > 0.9 > scores["centre_bias"]["pointing"]["value"]
+    assert scores["maps"]["auc"]["value"] > scores["centre_bias"]["auc"]["value"]
 
 
 def test_bubbles_find_what_the_model_reads(run):
@@ -79,7 +79,7 @@ def test_bubbles_find_what_the_model_reads(run):
     fixed = saliency.bubbles(Observer(run.folder), number=found["bubbles"], **BUBBLES, restart=True)
     assert fixed["accuracy"] == found["accuracy"] and "target_accuracy" not in fixed
     assert (run.folder / "figures" / "saliency_bubbles.png").stat().st_size > 5000
-    assert found["agreement"]["scores"]["maps"]["pointing"] == {"value": 1, "interval": [1, 1]}
+    assert found["mask_scores"]["scores"]["maps"]["pointing"] == {"value": 1, "interval": [1, 1]}
 
 
 @pytest.mark.parametrize(("method", "options"), [("occlusion", OCCLUSION), ("bubbles", {**BUBBLES, "number": 8})])
@@ -97,7 +97,7 @@ def test_stopped_it_goes_on_to_the_same_file(run, monkeypatch, method, options):
             stop_after(run.model, share * questions, patched)
             maps()
     before = np.load(path)
-    assert int(before["done"]) > 1 and "mean_drop" not in before and "z" not in before
+    assert int(before["steps_done"]) > 1 and "mean_drop" not in before and "z" not in before
     run.model.asked = 0
     assert maps() == whole and path.read_bytes() == expected
     assert run.model.asked < 0.8 * questions
@@ -119,7 +119,7 @@ def test_other_arguments_or_another_model_are_refused(run):
 def test_without_masks_a_sentence_stands_in_place_of_the_scores(tmp_path, monkeypatch):
     patch.made_up_run(tmp_path, monkeypatch, patch.make_images(20, masks=False), patch.Patch(windows=False))
     found = saliency.occlusion(Observer(tmp_path, count=3), **OCCLUSION)
-    assert found["agreement"] == "Not scored: split test has no masks of the pixels that the expression changed."
+    assert found["mask_scores"] is None
 
 
 def test_an_answer_that_is_not_finite_names_the_image(run):
@@ -219,7 +219,7 @@ def test_the_commands_tell_what_they_found(run, capsys):
         assert not end.value.code
     out = capsys.readouterr().out
     assert "9 images of test, 100.0% of them classified correctly" in out and "500 trials with" in out
-    assert "another image's maps" in out and "occluder, side 50%" in out and "rotation, 10 degrees" in out
+    assert "shuffled maps" in out and "occlusion, side 50%" in out and "rotation, 10 degrees" in out
     shutil.rmtree(run.folder)
     with pytest.raises(SystemExit) as end:
         cli.main(["saliency", str(run.folder)])

@@ -100,13 +100,13 @@ def robust(folder, accuracy, split="test", images=COUNT):
     """Write robustness.json: the `accuracy` of each side of 0, 0.5 and 1 and of each angle of 0 and 90, in turn."""
 
     def row(level, value):
-        told = {"level": level, "accuracy": value, "interval": [value - 0.05, value + 0.05]}
+        told = {"level": level, "accuracy": value, "accuracy_interval": [value - 0.05, value + 0.05]}
         fall = accuracy[0] - value
         return {**told, "drop": fall, "drop_interval": [fall - 0.01, fall + 0.02]}
 
     rows = [row(*pair) for pair in zip((0, 0.5, 1, 0, 90), accuracy, strict=True)]
     found = {"split": split, "images": images, "seed": 0, "majority_accuracy": 0.4}
-    files.write_json(folder / "robustness.json", {**found, "occluder": rows[:3], "rotation": rows[3:]})
+    files.write_json(folder / "robustness.json", {**found, "occlusion": rows[:3], "rotation": rows[3:]})
 
 
 def occlusion(folder, images, drop, split="test", done=True):
@@ -114,7 +114,7 @@ def occlusion(folder, images, drop, split="test", done=True):
     settings = {"split": split, "images": len(drop), "seed": 0, "window": 4, "stride": 2, "fill": 0.0}
     ids, labels = images["id"][: len(drop)].astype(str), images["emotion"][: len(drop)]
     ends = {"mean_drop": drop[:0], "id": ids, "label": labels, "emotions": np.array(EMOTIONS)} if done else {}
-    np.savez(folder / "saliency_occlusion.npz", settings=json.dumps(settings), done=len(drop), drop=drop, **ends)
+    np.savez(folder / "saliency_occlusion.npz", settings=json.dumps(settings), steps_done=len(drop), drop=drop, **ends)
 
 
 def arrays_file(path, images):

@@ -1,11 +1,9 @@
 """A made-up run whose model reads its answer in one patch of the image, and images that know this patch."""
 
-from types import SimpleNamespace
-
 import numpy as np
 
-import edram_fer
-from edram_fer import files
+from edram_fer import data, files
+from edram_fer.run import checkpoints
 
 EMOTIONS = ("happy", "neutral", "sad")  # of the model; the patch is white, grey or black
 NAMES = ("neutral", "happy", "sad", "contempt")  # of the data set, in an order of its own
@@ -60,9 +58,7 @@ def made_up_run(folder, monkeypatch, content, model=None):
     folder.mkdir(exist_ok=True)
     files.write_json(folder / "recipe.json", {"name": "made_up", "data": "patches"})
     (folder / "model.keras").write_bytes(b"a model")
-    monkeypatch.setattr(edram_fer, "checkpoints", SimpleNamespace(load=lambda run: model), raising=False)
-    source = SimpleNamespace(
-        arrays=lambda source, split, data_dir=None: content, emotions=lambda source, data_dir=None: NAMES
-    )
-    monkeypatch.setattr(edram_fer, "data", source, raising=False)
+    monkeypatch.setattr(checkpoints, "load", lambda run: model)
+    monkeypatch.setattr(data, "arrays", lambda source, split, data_dir=None: content)
+    monkeypatch.setattr(data, "emotions", lambda source, data_dir=None: NAMES)
     return model

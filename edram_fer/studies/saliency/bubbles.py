@@ -53,7 +53,7 @@ def bubbles(observer, *, sigma=None, number=None, accuracy=None, trials=14000, f
     accuracy = (1 / classes + float(observer.original_correct().mean())) / 2 if accuracy is None else accuracy
     _check(sigma, number, accuracy, trials)
     level = grey_level(fill, observer.images)
-    aim = {"target_accuracy": accuracy} if number is None else {"number": number}
+    aim = {"target_accuracy": accuracy} if number is None else {"bubbles": number}
     settings = {"method": "bubbles", **observer.settings(), "sigma": sigma, "trials": trials, "fill": level, **aim}
     state = Resumable(
         observer.run / layout.BUBBLES_MAPS,

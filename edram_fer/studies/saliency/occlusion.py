@@ -57,7 +57,7 @@ def occlusion(observer, *, window=None, stride=None, fill=0, tolerance=0, restar
     state.arrays |= {f"mean_{name}": values for name, values in means.items()}
     state.save()
     draw_occlusion(observer, state.arrays)
-    found = {"squares": squares, "emotions": _of_emotions(observer, means)}
+    found = {"squares_per_image": squares, "emotions": _of_emotions(observer, means)}
     return finish(observer, settings, found, state.arrays["drop"], tolerance, layout.OCCLUSION)
 
 

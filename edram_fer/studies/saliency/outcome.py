@@ -26,20 +26,20 @@ def grey_level(fill, images):
 def finish(observer, settings, found, maps, tolerance, file):
     """Score the maps, [n, H, W] of the observer's images, and write the JSON file of the method, `file`, into the run folder.
 
-    Returns: its content: the `settings`, the accuracy on the whole images, what was `found`, and "agreement", see
-    `attention.pointing`, with the density of the model's own windows as "windows" where it has them; a sentence in
-    its place where the data set has no masks.
+    Returns: its content: the `settings`, the accuracy on the original images, what was `found`, and "mask_scores", see
+    `attention.pointing`, with the density of the model's own windows as "windows" where it has them; None where the
+    data set has no masks.
     """
     whole = observer.original_correct().mean()
-    result = {**settings, "accuracy_original": whole, **found, "agreement": _agreement(observer, maps, tolerance)}
+    result = {**settings, "accuracy_original": whole, **found, "mask_scores": _mask_scores(observer, maps, tolerance)}
     result = files.plain(result)
     files.write_json(observer.run / file, result)
     return result
 
 
-def _agreement(observer, maps, tolerance):
+def _mask_scores(observer, maps, tolerance):
     if observer.masks is None:
-        return f"Not scored: split {observer.split} has no masks of the pixels that the expression changed."
+        return None
     windows = observer.window_density()
     candidates = {"maps": maps} if windows is None else {"maps": maps, "windows": windows}
     return pointing(candidates, observer.masks, tolerance=tolerance, seed=observer.seed)
