@@ -13,7 +13,6 @@ import argparse
 import concurrent.futures
 import functools
 import multiprocessing
-import os
 import time
 from pathlib import Path
 
@@ -80,7 +79,7 @@ def rates(paths, rounds):
     except ImportError:
         pass
     context, seen = multiprocessing.get_context("spawn"), {name: [] for name in contenders}
-    with concurrent.futures.ProcessPoolExecutor(len(os.sched_getaffinity(0)), context, one_thread) as pool:
+    with concurrent.futures.ProcessPoolExecutor(faces.available_cores(), context, one_thread) as pool:
         for function in contenders.values():
             list(pool.map(function, paths[:4]))  # models are loaded
         for _ in range(rounds):

@@ -228,9 +228,10 @@ def main():
     ratio = print_table(results, options.batch)
     if options.out:
         from edram_fer import files
+        from edram_fer.preprocessing.faces import available_cores
 
         sizes = {name: getattr(options, name) for name in ("batch", "glimpses", "image_size")}
-        machine = {"processor": platform.processor() or platform.machine(), "cores": len(os.sched_getaffinity(0))}
+        machine = {"processor": platform.processor() or platform.machine(), "cores": available_cores()}
         files.write_json(
             options.out, {**sizes, **machine, "difference": difference, "ratio": ratio, "contenders": results}
         )

@@ -36,7 +36,7 @@ def replace(path):
     temporary.unlink()  # only the name is wanted: some writers refuse a file that exists
     try:
         yield temporary
-        with open(temporary, "rb") as written:
+        with open(temporary, "r+b") as written:  # Windows flushes only files that are open for writing
             os.fsync(written.fileno())
         os.replace(temporary, path)
     except OSError as error:

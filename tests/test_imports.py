@@ -113,6 +113,12 @@ def test_models_and_preprocessing_are_imported_through_the_package():
             assert not tops & {"models", "preprocessing"}, path.relative_to(ROOT)
 
 
+def test_no_module_needs_what_only_posix_has():
+    only_posix = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
+    for name, path in modules().items():
+        assert not only_posix & set(imports(path, package_of(name, path))), f"{path.relative_to(ROOT)}"
+
+
 @pytest.mark.parametrize("lazy", [False, True], ids=["at import time", "inside functions, too"])
 def test_no_module_imports_itself_through_others(lazy):
     found = circle(graph(lazy=lazy))
