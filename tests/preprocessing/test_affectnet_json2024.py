@@ -1,10 +1,10 @@
-"""AffectNet+'s json files of 2024, and everything that goes wrong in them."""
+"""AffectNet+'s json files of 2024, and everything that can be wrong in them."""
 
 import numpy as np
 import pytest
 from support.affectnet_files import POINTS, SOFT, content, rows, write_json
 
-from edram_fer.preprocessing.datasets.affectnet import annotations
+from edram_fer.preprocessing.datasets.affectnet import annotations as affectnet
 from edram_fer.preprocessing.emotions import EIGHT
 from edram_fer.preprocessing.records import OK, UNKNOWN_AFFECT
 
@@ -15,10 +15,10 @@ def test_json_files_of_2024(tmp_path):
     write_json(train, 3, content("7", soft=[100 * value for value in SOFT]))
     write_json(train, 21, {"Human_Label": 6, "Metadata": {"Valence": -2, "Arousal": -2}})
     write_json(test, 3, content(2.0, landmarks=POINTS.reshape(68, 2).tolist()))
-    found = annotations.find(tmp_path)
-    assert found.layout == annotations.JSON and found.root == tmp_path / "human_annotated"
-    assert found.detectors == ("none",) and list(found.published) == ["train", "test"]
-    records = list(found.records())
+    annotations = affectnet.find(tmp_path)
+    assert annotations.layout == affectnet.JSON and annotations.root == tmp_path / "human_annotated"
+    assert annotations.detectors == ("none",) and list(annotations.published) == ["train", "test"]
+    records = list(annotations.records())
     assert [(record.id, record.emotion) for record in records] == [
         ("train/3", "contempt"),
         ("train/20", "fear"),
@@ -60,22 +60,22 @@ JSON_FAULTS = {
 
 
 @pytest.mark.parametrize("fault", JSON_FAULTS)
-def test_a_faulty_json_file(tmp_path, fault):
+def test_faulty_json_file_is_a_row_with_a_status(tmp_path, fault):
     text, status = JSON_FAULTS[fault]
     write_json(tmp_path / "train_set", 1, content())
     write_json(tmp_path / "train_set", 2, text)
-    good, bad = rows(tmp_path)
-    assert good.status == OK and status in bad.status and bad.id == "train/2"
+    intact, faulty = rows(tmp_path)
+    assert intact.status == OK and status in faulty.status and faulty.id == "train/2"
 
 
-def test_a_soft_label_of_zeros_is_none(tmp_path):
+def test_soft_label_of_zeros_counts_as_missing(tmp_path):
     write_json(tmp_path / "train_set", 1, content(soft=[0] * 8))
     [record] = rows(tmp_path)
     assert record.status == OK and record.soft_label is None and record.emotion
 
 
-def test_an_image_without_json(tmp_path):
+def test_image_without_json_is_a_row_with_a_status(tmp_path):
     write_json(tmp_path / "train_set", 1, content())
     (tmp_path / "train_set" / "images" / "2.jpg").write_bytes(b"")
     assert [record.status for record in rows(tmp_path)] == [OK, "no json file"]
-    assert annotations.find(tmp_path).count() == 2
+    assert affectnet.find(tmp_path).count() == 2

@@ -1,4 +1,4 @@
-"""AffectNet's npy files of March 2021, and everything that goes wrong in them."""
+"""AffectNet's npy files of March 2021, and everything that can be wrong in them."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support.affectnet_files import CODES, POINTS, rows, write_npy
 
-from edram_fer.preprocessing.datasets.affectnet import annotations
+from edram_fer.preprocessing.datasets.affectnet import annotations as affectnet
 from edram_fer.preprocessing.records import OK, UNKNOWN_AFFECT, fingerprint
 
 
@@ -18,10 +18,10 @@ def test_npy_files_of_2021(tmp_path):
     write_npy(train, 10, exp=np.int64(3), val=np.float32(0.5), aro=-0.25, lnd=POINTS.reshape(68, 2))
     write_npy(train, 9, exp=np.array(["4"]), val=np.bytes_("0.5"), lnd=POINTS.astype(str))
     write_npy(test, 10, exp="2.0", val="-2", aro="0.1")
-    found = annotations.find(tmp_path)
-    assert found.layout == annotations.NPY and found.root == tmp_path and found.files == ()
-    assert found.detectors == ("none",) and list(found.published) == ["train"]
-    records = list(found.records())
+    annotations = affectnet.find(tmp_path)
+    assert annotations.layout == affectnet.NPY and annotations.root == tmp_path and annotations.files == ()
+    assert annotations.detectors == ("none",) and list(annotations.published) == ["train"]
+    records = list(annotations.records())
     assert {record.status for record in records} == {OK}
     assert [record.id for record in records] == [f"train/{number}" for number in [*range(8), 9, 10]] + ["test/10"]
     assert [record.emotion for record in records] == [*CODES, "fear", "surprise", "sad"]
@@ -29,17 +29,17 @@ def test_npy_files_of_2021(tmp_path):
         np.testing.assert_array_equal(record.landmarks, POINTS.reshape(68, 2))
         assert (record.valence, record.arousal) == (0.5, -0.25)
     assert records[-1].image == "val_set/images/10.jpg" and records[-1].valence == UNKNOWN_AFFECT
-    assert fingerprint(found) == fingerprint(annotations.find(tmp_path))
+    assert fingerprint(annotations) == fingerprint(affectnet.find(tmp_path))
 
 
-def test_a_million_small_files_are_listed_once(tmp_path, monkeypatch):
+def test_folders_are_listed_once(tmp_path, monkeypatch):
     for number in range(3):
         write_npy(tmp_path / "train_set", number)
-    found = annotations.find(tmp_path)
+    annotations = affectnet.find(tmp_path)
     listed, scandir = [], os.scandir
     monkeypatch.setattr(os, "scandir", lambda path: listed.append(Path(path).name) or scandir(path))
-    assert len(list(found.records())) == 3 and sorted(listed) == ["annotations", "images"]
-    assert found.count() == 3
+    assert len(list(annotations.records())) == 3 and sorted(listed) == ["annotations", "images"]
+    assert annotations.count() == 3
 
 
 NPY_FAULTS = {
@@ -59,34 +59,34 @@ NPY_FAULTS = {
 
 
 @pytest.mark.parametrize("fault", NPY_FAULTS)
-def test_a_faulty_npy_file(tmp_path, fault):
+def test_faulty_npy_file_is_a_row_with_a_status(tmp_path, fault):
     values, status = NPY_FAULTS[fault]
     write_npy(tmp_path / "train_set", 1)
     write_npy(tmp_path / "train_set", 2, **values)
-    good, bad = rows(tmp_path)
-    assert good.status == OK and status in bad.status and bad.id == "train/2"
+    intact, faulty = rows(tmp_path)
+    assert intact.status == OK and status in faulty.status and faulty.id == "train/2"
 
 
 @pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"no array", b"PK\x03\x04", "half", "broken header"])
-def test_a_damaged_npy_file(tmp_path, content):
+def test_damaged_npy_file_is_a_row_with_a_status(tmp_path, content):
     write_npy(tmp_path / "train_set", 1)
     path = tmp_path / "train_set" / "annotations" / "1_exp.npy"
-    whole = path.read_bytes()
-    damaged = {"half": whole[:-2], "broken header": whole.replace(b"}", b" ")}
+    intact = path.read_bytes()
+    damaged = {"half": intact[:-2], "broken header": intact.replace(b"}", b" ")}
     path.write_bytes(damaged.get(content, content))
     (record,) = rows(tmp_path)
     assert record.status.startswith("_exp.npy cannot be read: ")
 
 
-def test_annotations_without_an_image_and_other_endings(tmp_path):
+def test_annotations_without_image_and_other_extensions(tmp_path):
     folder = tmp_path / "train_set"
     for number in (1, 2, 30):
         write_npy(folder, number)
     (folder / "images" / "2.jpg").rename(folder / "images" / "2.PNG")
     (folder / "images" / "1.jpg").unlink()
     (folder / "images" / "cover.jpg").write_bytes(b"")
-    for litter in (".DS_Store", "Thumbs.db"):
-        (folder / "images" / litter).write_bytes(b"")
+    for ignored in (".DS_Store", "Thumbs.db"):
+        (folder / "images" / ignored).write_bytes(b"")
     assert [(record.image, record.status) for record in rows(tmp_path)] == [
         ("train_set/images/1.jpg", OK),
         ("train_set/images/2.PNG", OK),

@@ -1,4 +1,4 @@
-"""AffectNet as it came in 2017, made from genuine photos: prepared, trained on and evaluated with a line each."""
+"""AffectNet's layout of 2017 with genuine photos: prepared, trained on and evaluated with one command each."""
 
 import csv
 import shutil
@@ -27,16 +27,16 @@ def command(*words):
 
 
 def landmarks(box):
-    """68 points inside a box, the chin on its lower edge."""
+    """68 points inside a box, with the chin on its lower edge."""
     left, top, width, height = box
-    places = ((0.2 + 0.6 * (i % 10) / 9, 0.2 + 0.7 * (i // 10) / 6) for i in range(68))
-    points = [(left + width * x, top + height * y) for x, y in places]
+    fractions = ((0.2 + 0.6 * (i % 10) / 9, 0.2 + 0.7 * (i // 10) / 6) for i in range(68))
+    points = [(left + width * x, top + height * y) for x, y in fractions]
     points[8] = (left + width / 2, top + height - 1)
     return ";".join(f"{x:.1f};{y:.1f}" for x, y in points)
 
 
 def pasted_faces(folder, rng, count):
-    """FER2013 faces, enlarged and pasted into larger images: (path, box) of each."""
+    """FER2013 faces, enlarged and pasted into larger images; (path, box) of each."""
     mosaic = cv2.imread(str(MOSAIC), cv2.IMREAD_GRAYSCALE)
     for number in range(count):
         y, x = (48 * int(rng.integers(0, side // 48)) for side in mosaic.shape)
@@ -48,7 +48,7 @@ def pasted_faces(folder, rng, count):
         path = folder / "2" / f"{number:04d}.JPG"
         path.parent.mkdir(exist_ok=True)
         cv2.imwrite(str(path.with_suffix(".png")), page)
-        path.with_suffix(".png").rename(path)  # as there: the name does not tell the format
+        path.with_suffix(".png").rename(path)  # as in AffectNet, where the extension need not fit the format
         yield f"2/{path.name}", (left, top, size, size)
 
 
@@ -69,9 +69,9 @@ def affectnet(tmp_path_factory):
         lines.append([image, *box, landmarks(box), number % 8, *affect])
     lists = root / "Manually_Annotated_file_lists"
     lists.mkdir()
-    for name, part in (("training.csv", lines[:-30]), ("validation.csv", lines[-30:])):
+    for name, split in (("training.csv", lines[:-30]), ("validation.csv", lines[-30:])):
         with open(lists / name, "w", newline="") as file:
-            csv.writer(file).writerows([HEADER.split(","), *part])
+            csv.writer(file).writerows([HEADER.split(","), *split])
     return root, rows
 
 
@@ -86,8 +86,8 @@ def test_from_the_lists_to_scores(affectnet, tmp_path):
     table = pyarrow.parquet.read_table(folder / "rows.parquet").to_pylist()
     assert len(table) == len(rows) and {row["detector"] for row in table if row["status"] == OK} == {"annotation"}
     assert {row["status"] for row in table} == {OK, "label contempt, not among the 7 classes"}
-    own = [row["annotation_iou"] for row in table if "/1/" in row["image"]]
-    assert np.median(own) > 0.8  # these boxes are YuNet's, of the larger image
+    overlaps = [row["annotation_iou"] for row in table if "/1/" in row["image"]]
+    assert np.median(overlaps) > 0.8  # these boxes are those of YuNet in the larger image
     arrays = data.arrays("affectnet", "train", data_dir=out)
     unknown = (arrays["affect"] == -2).all(axis=1)
     assert 0.1 < unknown.mean() < 0.35 and np.abs(arrays["affect"][~unknown]).max() <= 1
@@ -100,8 +100,9 @@ def test_from_the_lists_to_scores(affectnet, tmp_path):
     assert scores["images"] == described["splits"]["test"]
 
 
-def test_the_photos_of_the_benchmark_have_the_faces_of_its_list(tmp_path):
-    affectnet_photos.make(tmp_path / "made", [PHOTOS / "single_face.jpg", PHOTOS / "multi_face.jpg"], 40, (100, 200))
-    found, settings = annotations.find(tmp_path / "made"), faces.Settings(detectors=("yunet",))
-    statuses = {row["status"] for record in found.records() for row in faces.rows(record, found.root, settings)}
+def test_photos_of_the_benchmark_show_the_faces_of_its_list(tmp_path):
+    affectnet_photos.make(tmp_path, [PHOTOS / "single_face.jpg", PHOTOS / "multi_face.jpg"], 40, (100, 200))
+    photos_2017, settings = annotations.find(tmp_path), faces.Settings(detectors=("yunet",))
+    rows = (row for record in photos_2017.records() for row in faces.rows(record, photos_2017.root, settings))
+    statuses = {row["status"] for row in rows}
     assert OK in statuses and detection.NO_FACE not in statuses

@@ -1,4 +1,4 @@
-"""Annotated photos to a prepared data set: one command, stopped and resumed, and what is said about the rows."""
+"""Annotated photos to a prepared data set: one command, stopped and resumed, and the report on the rows."""
 
 import errno
 import os
@@ -21,13 +21,13 @@ from edram_fer.preprocessing.records import OK
 EMOTIONS = ("neutral", "happy", "sad")
 
 
-def quiet(line):
+def ignore(line):
     pass
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """Folders train and test with three emotions; two images of test are also in train, one file is broken."""
+    """Folders train and test with three emotions; two test images are also in train, and one file is damaged."""
     root = tmp_path_factory.mktemp("source")
     rng = np.random.default_rng(0)
     for split, count in (("train", 60), ("test", 8)):
@@ -48,13 +48,13 @@ def files_of(folder):
 
 @pytest.fixture(scope="module")
 def prepared(source, tmp_path_factory):
-    """(data folder, lines said)."""
-    out, said = tmp_path_factory.mktemp("data"), []
-    datasets.prepare("folder", source, out, size=20, validation=0.2, workers=1, report=said.append)
-    return out, said
+    """(data folder, lines of the report)."""
+    out, lines = tmp_path_factory.mktemp("data"), []
+    datasets.prepare("folder", source, out, size=20, validation=0.2, workers=1, report=lines.append)
+    return out, lines
 
 
-def test_the_data_set_can_be_trained_on(prepared):
+def test_prepared_data_set_has_what_training_needs(prepared):
     described = data.describe("folder", data_dir=prepared[0])
     assert described["image_size"] == [20, 20] and described["channels"] == 1
     assert described["emotions"] == list(EMOTIONS)
@@ -66,47 +66,47 @@ def test_the_data_set_can_be_trained_on(prepared):
     assert sorted(np.bincount(arrays["emotion"])) == [8, 8, 8]
 
 
-def test_how_the_faces_were_made_goes_with_them(prepared, tmp_path):
-    told = data.describe("folder", data_dir=prepared[0])["faces"]
-    assert (told["size"], told["clahe"], told["detectors"]) == (20, 1.0, ["none"])
+def test_settings_of_the_faces_are_stored_and_exported(prepared, tmp_path):
+    settings = data.describe("folder", data_dir=prepared[0])["faces"]
+    assert (settings["size"], settings["clahe"], settings["detectors"]) == (20, 1.0, ["none"])
     data.write_arrays("folder", tmp_path / "faces.npz", data_dir=prepared[0])
-    assert data.describe(tmp_path / "faces.npz")["faces"] == told
+    assert data.describe(tmp_path / "faces.npz")["faces"] == settings
 
 
-def test_every_row_is_told_of(prepared):
-    out, said = prepared
-    text = "\n".join(said)
+def test_every_row_is_reported(prepared):
+    out, lines = prepared
+    text = "\n".join(lines)
     assert "204 rows read, 203 faces written" in text and "left out: not an image 1" in text
     assert "test 24: neutral 8, happy 8, sad 8" in text
     assert "test: 2 faces, or their images, equal one of training" in text
     [folder] = (out / "folder" / "grey20").iterdir()
     rows = pyarrow.parquet.read_table(folder / "rows.parquet").to_pylist()
     assert len(rows) == 204 and sum(row["status"] == OK for row in rows) == 203
-    [bad] = [row for row in rows if row["status"] != OK]
-    assert bad["image"] == "train/sad/059.png" and bad["status"] == "not an image"
+    [faulty] = [row for row in rows if row["status"] != OK]
+    assert faulty["image"] == "train/sad/059.png" and faulty["status"] == "not an image"
     for name in ("faces.png", "failures.png"):
         assert cv2.imread(str(folder / name)).std() > 5
     assert not list(out.glob("unfinished*"))
 
 
-def test_a_second_start_does_nothing(source, prepared):
-    before, said = files_of(prepared[0]), []
-    datasets.prepare("folder", source, prepared[0], size=20, validation=0.2, workers=1, report=said.append)
-    assert len(said) == 1 and said[0].endswith("reused") and files_of(prepared[0]) == before
+def test_second_start_changes_nothing(source, prepared):
+    before, lines = files_of(prepared[0]), []
+    datasets.prepare("folder", source, prepared[0], size=20, validation=0.2, workers=1, report=lines.append)
+    assert len(lines) == 1 and lines[0].endswith("reused") and files_of(prepared[0]) == before
 
 
-def test_sorted_on_disk_it_is_the_same_and_little_of_it_in_memory_at_once(source, prepared, tmp_path, monkeypatch):
+def test_sorting_on_disk_gives_the_same_bytes_with_little_in_memory(source, prepared, tmp_path, monkeypatch):
     from tensorflow_datasets.core import shuffle
 
-    held, read = [], shuffle._Bucket.read_values
-    monkeypatch.setattr(shuffle._Bucket, "read_values", lambda bucket: held.append(len(bucket)) or read(bucket))
+    bucket_sizes, read = [], shuffle._Bucket.read_values
+    monkeypatch.setattr(shuffle._Bucket, "read_values", lambda bucket: bucket_sizes.append(len(bucket)) or read(bucket))
     monkeypatch.setattr(writing, "SORT_BUFFER", 0)
-    datasets.prepare("folder", source, tmp_path, size=20, validation=0.2, workers=1, report=quiet)
-    assert sum(held) > 190 and max(held) <= 8  # of about 200 faces
+    datasets.prepare("folder", source, tmp_path, size=20, validation=0.2, workers=1, report=ignore)
+    assert sum(bucket_sizes) > 190 and max(bucket_sizes) <= 8  # of about 200 faces
     assert files_of(tmp_path / "folder") == files_of(prepared[0] / "folder")
 
 
-def test_killed_while_it_writes_and_started_again_gives_the_same_bytes(source, prepared, tmp_path):
+def test_killed_while_writing_and_started_again_gives_the_same_bytes(source, prepared, tmp_path):
     call = [sys.executable, "-c", "from edram_fer.cli import main; main()", "prepare", "folder", "--source", source]
     call += ["--out", tmp_path, "--size", "20", "--validation", "0.2", "--workers", "1"]
     work = tmp_path / "unfinished.folder.grey20"
@@ -121,81 +121,81 @@ def test_killed_while_it_writes_and_started_again_gives_the_same_bytes(source, p
     assert files_of(tmp_path / "folder") == files_of(prepared[0] / "folder")
 
 
-# The unfinished folder grows to about 0.4 MB: a little room for each stage of the work, in kB.
+# The unfinished folder grows to about 0.4 MB; each room, in kB, is enough for some stages only.
 @pytest.mark.parametrize(("room", "stage", "workers"), [(4, "chunks", 1), (40, "chunks", 2), (160, "tfds", 1),
                                                         (250, "tfds", 1), (4, "nothing", 1)])  # fmt: skip
-def test_a_full_disk_stops_with_a_sentence_and_is_gone_on_with(source, prepared, mounted, room, stage, workers):
+def test_full_disk_stops_with_a_sentence_and_the_preparation_resumes(source, prepared, mounted, room, stage, workers):
     place = mounted(f"size={room}k")
     if stage == "nothing":
         (place / "filled").write_bytes(bytes(4096))
     options = {"size": 20, "validation": 0.2, "workers": workers}
     expected = f"cannot write data set folder to {place}, run the same command again when there is room: .*[Nn]o space"
     with pytest.raises(OSError, match=expected) as error:
-        datasets.prepare("folder", source, place, report=quiet, **options)
+        datasets.prepare("folder", source, place, report=ignore, **options)
     assert error.value.errno == errno.ENOSPC and not (place / "folder").exists()
     chunks = list((place / "unfinished.folder.grey20").glob("chunks/*"))
     assert [path.name for path in chunks] == (["000000.parquet"] if stage == "tfds" else [])
     subprocess.run(["mount", "-o", "remount,size=64m", str(place)], check=True)
-    said = []
-    datasets.prepare("folder", source, place, report=said.append, **options)
-    assert any("resuming" in line for line in said) == (stage != "nothing")
+    lines = []
+    datasets.prepare("folder", source, place, report=lines.append, **options)
+    assert any("resuming" in line for line in lines) == (stage != "nothing")
     assert files_of(place / "folder") == files_of(prepared[0] / "folder")
 
 
 @pytest.mark.parametrize(("module", "stage"), [(annotated, "download_and_prepare"), (face_table, "write_rows"),
                                                (face_table, "some_failures")])  # fmt: skip
-def test_the_disk_is_full_once_a_stage_is_done(source, prepared, mounted, monkeypatch, module, stage):
-    """So that rows.parquet, the faces' sheet after it, and the failures' sheet as the last file find no room."""
-    place, done = mounted("size=64m"), getattr(module, stage)
+def test_disk_that_is_full_after_a_stage(source, prepared, mounted, monkeypatch, module, stage):
+    """There is then no room for rows.parquet, the contact sheet of faces, or that of failures, which is the last file."""
+    place, function = mounted("size=64m"), getattr(module, stage)
 
-    def then_full(*arguments):
-        result = done(*arguments)
+    def fill_disk_afterwards(*arguments):
+        result = function(*arguments)
         disk = os.statvfs(place)
         (place / "filled").write_bytes(bytes(disk.f_bfree * disk.f_bsize))
         return result
 
-    monkeypatch.setattr(module, stage, then_full)
+    monkeypatch.setattr(module, stage, fill_disk_afterwards)
     options = {"size": 20, "validation": 0.2, "workers": 1}
     expected = f"cannot write data set folder to {place}, run the same command again when there is room: .*[Nn]o space"
     with pytest.raises(OSError, match=expected) as error:
-        datasets.prepare("folder", source, place, report=quiet, **options)
+        datasets.prepare("folder", source, place, report=ignore, **options)
     assert error.value.errno == errno.ENOSPC and not (place / "folder").exists()
     monkeypatch.undo()
     (place / "filled").unlink()
-    said = []
-    datasets.prepare("folder", source, place, report=said.append, **options)
-    assert any("resuming" in line for line in said)
+    lines = []
+    datasets.prepare("folder", source, place, report=lines.append, **options)
+    assert any("resuming" in line for line in lines)
     assert files_of(place / "folder") == files_of(prepared[0] / "folder")
 
 
 def test_every_test_face_is_also_in_training(tmp_path):
-    """Then nothing is left for test_clean, which TFDS would not write empty."""
+    """Nothing remains for test_clean, and TFDS does not write empty splits."""
     for split in ("train", "test"):
         for number, emotion in enumerate(EMOTIONS):
             path = tmp_path / "source" / split / emotion / "a.png"
             path.parent.mkdir(parents=True)
             cv2.imwrite(str(path), np.random.default_rng(number).integers(0, 255, (24, 24, 3), np.uint8))
     (tmp_path / "source" / "train" / "sad" / "gone.png").symlink_to("nowhere.png")
-    said = []
-    datasets.prepare("folder", tmp_path / "source", tmp_path, size=20, validation=0.0, workers=1, report=said.append)
+    lines = []
+    datasets.prepare("folder", tmp_path / "source", tmp_path, size=20, validation=0.0, workers=1, report=lines.append)
     assert data.describe("folder", data_dir=tmp_path)["splits"] == {"train": 3, "test": 3}
-    assert "test: 3 faces, or their images, equal one of training" in said
-    assert "left out: cannot be read: No such file or directory 1" in said  # a link to nowhere is a row, too
+    assert "test: 3 faces, or their images, equal one of training" in lines
+    assert "left out: cannot be read: No such file or directory 1" in lines  # a broken link is a row, too
 
 
-def test_other_settings_begin_anew(source, prepared, tmp_path):
-    said = []
+def test_other_settings_start_from_the_beginning(source, prepared, tmp_path):
+    lines = []
     work = tmp_path / "unfinished.folder.grey20"
     (work / "chunks").mkdir(parents=True)
     (work / "chunks" / "000000.parquet").write_bytes(b"of another run")
     (work / "fingerprint").write_text("other")
-    datasets.prepare("folder", source, tmp_path, size=20, clahe=0.0, workers=1, report=said.append)
-    assert any(line.endswith("starting from the beginning") for line in said)
+    datasets.prepare("folder", source, tmp_path, size=20, clahe=0.0, workers=1, report=lines.append)
+    assert any(line.endswith("starting from the beginning") for line in lines)
     names = [datasets.fingerprint(datasets.builder("folder", place)) for place in (tmp_path, prepared[0])]
     assert names[0] != names[1]
 
 
-def test_a_finished_data_set_of_other_settings_is_replaced_by_force_alone(tmp_path):
+def test_finished_data_set_with_other_settings_is_replaced_only_by_force(tmp_path):
     for number, emotion in enumerate(EMOTIONS):
         path = tmp_path / "source" / "train" / emotion / "a.png"
         path.parent.mkdir(parents=True)
@@ -205,14 +205,14 @@ def test_a_finished_data_set_of_other_settings_is_replaced_by_force_alone(tmp_pa
     with pytest.raises(ValueError, match="holds folder with other annotations or settings; --force replaces it"):
         datasets.prepare("folder", tmp_path / "source", tmp_path, clahe=0.0, **options)
     assert datasets.fingerprint(datasets.builder("folder", tmp_path)) == first
-    left = tmp_path / "unfinished.folder.grey20"  # of a process that was killed in its last moment
-    (left / "old").mkdir(parents=True)
-    (left / "old" / "dataset_info.json").write_text("{}")
+    leftover = tmp_path / "unfinished.folder.grey20"  # of a process that was killed at its end
+    (leftover / "old").mkdir(parents=True)
+    (leftover / "old" / "dataset_info.json").write_text("{}")
     datasets.prepare("folder", tmp_path / "source", tmp_path, clahe=0.0, force=True, **options)
-    assert datasets.fingerprint(datasets.builder("folder", tmp_path)) != first and not left.exists()
-    left.mkdir()
+    assert datasets.fingerprint(datasets.builder("folder", tmp_path)) != first and not leftover.exists()
+    leftover.mkdir()
     datasets.prepare("folder", tmp_path / "source", tmp_path, clahe=0.0, **options)
-    assert not left.exists()
+    assert not leftover.exists()
 
 
 def test_links_to_folders_and_to_themselves_are_rows(tmp_path):
@@ -222,9 +222,9 @@ def test_links_to_folders_and_to_themselves_are_rows(tmp_path):
         cv2.imwrite(str(place / name), np.random.default_rng(len(name)).integers(0, 255, (24, 24, 3), np.uint8))
     (source / "sad").symlink_to(elsewhere)
     (source / "happy" / "loop.png").symlink_to(source / "happy" / "loop.png")
-    said = []
-    datasets.prepare("folder", source, tmp_path, size=20, validation=0.0, workers=1, report=said.append)
-    text = "\n".join(said)
+    lines = []
+    datasets.prepare("folder", source, tmp_path, size=20, validation=0.0, workers=1, report=lines.append)
+    text = "\n".join(lines)
     assert "3 rows read, 1 faces written" in text
     [rows] = tmp_path.glob("folder/*/*/rows.parquet")
     statuses = {row["image"]: row["status"] for row in pyarrow.parquet.read_table(rows).to_pylist()}
@@ -232,12 +232,12 @@ def test_links_to_folders_and_to_themselves_are_rows(tmp_path):
     assert "cannot be read" in statuses["happy/loop.png"] and statuses["sad"] != OK
 
 
-def test_two_at_once_in_one_place(source, tmp_path):
+def test_second_process_is_refused(source, tmp_path):
     work = tmp_path / "unfinished.folder.grey20"
     work.mkdir()
     with filelock.FileLock(work / "lock"):
         with pytest.raises(OSError, match=f"another process is preparing in {work}"):
-            datasets.prepare("folder", source, tmp_path, size=20, workers=1, report=quiet)
+            datasets.prepare("folder", source, tmp_path, size=20, workers=1, report=ignore)
 
 
 @pytest.mark.parametrize(
@@ -250,12 +250,12 @@ def test_two_at_once_in_one_place(source, tmp_path):
         ({"detectors": ("annotation",)}, "no usable face in its rows: no box is annotated 203, not an image 1"),
     ],
 )
-def test_bad_options(source, tmp_path, options, message):
+def test_options_that_are_not_valid(source, tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
-        datasets.prepare("folder", source, tmp_path, workers=1, report=quiet, **options)
+        datasets.prepare("folder", source, tmp_path, workers=1, report=ignore, **options)
 
 
-def test_what_is_not_prepared_or_ambiguous(source, prepared, tmp_path):
+def test_missing_and_ambiguous_data_sets(source, prepared, tmp_path):
     with pytest.raises(FileNotFoundError, match="data set raf_db is not prepared in"):
         datasets.builder("raf_db", tmp_path)
     with pytest.raises(ValueError, match="data set raf_db needs a source. RAF-DB is available to researchers"):

@@ -1,4 +1,4 @@
-"""The readers of RAF-DB, CK+ and ExpW on tiny trees in their exact layouts, where an image is an empty file."""
+"""The readers of RAF-DB, CK+ and ExpW on small folders in their exact layouts, where images are empty files."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.annotation_files import bad, good, told, touch
+from support.annotation_files import described, touch, unusable, usable
 from support.paths import ROOT
 
 from edram_fer.preprocessing import splits
@@ -37,7 +37,7 @@ def raf_list(root: Path, lines: str, name: str = "list_patition_label.txt") -> P
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_a_missing_source_and_one_without_the_data_set(reader, tmp_path):
+def test_source_that_is_missing_or_lacks_the_data_set(reader, tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         reader.find(tmp_path / "nowhere")
     touch(tmp_path, "holiday/beach.jpg")
@@ -60,15 +60,15 @@ def test_readers_need_no_tensorflow():
 )
 def test_raf_db_list(tmp_path, spelling, images, name):
     raf_list(tmp_path / "RAF" / "Basic", "train_00001.jpg 5\ntest_0001.jpg 7\n", spelling)
-    found = raf_db.find(tmp_path, images=images)
-    rows = good(found)
-    assert found.root == tmp_path / "RAF" / "Basic"
+    annotations = raf_db.find(tmp_path, images=images)
+    rows = usable(annotations)
+    assert annotations.root == tmp_path / "RAF" / "Basic"
     row = rows["train_00001"]
     assert (row.split, row.emotion, row.image) == ("train", "sad", name)
     assert (rows["test_0001"].split, rows["test_0001"].emotion) == ("test", "neutral")
     assert rows["test_0001"].row == f"{spelling}:2"
-    assert found.detectors == (("none",) if images == "aligned" else ("yunet", "dlib"))
-    assert list(raf_db.find(found.files[0], images=images).records()) == list(found.records())
+    assert annotations.detectors == (("none",) if images == "aligned" else ("yunet", "dlib"))
+    assert list(raf_db.find(annotations.files[0], images=images).records()) == list(annotations.records())
 
 
 def test_raf_db_published_counts():
@@ -78,22 +78,25 @@ def test_raf_db_published_counts():
     }
 
 
-def test_raf_db_bad_lines_are_rows_with_a_status_and_wrong_counts_a_note(tmp_path):
+def test_raf_db_faulty_lines_have_a_status_and_wrong_counts_a_warning(tmp_path):
     lines = ["train_1.jpg 5", "train_2.jpg 9", "holiday.jpg 1", "train_3.jpg", "", "train_1.jpg 4"]
-    found = raf_db.find(raf_list(tmp_path, "\n".join(lines)))
-    assert list(good(found)) == ["train_1"]
-    statuses = {record.row.rpartition(":")[2]: record.status for record in found.records() if record.status != OK}
+    annotations = raf_db.find(raf_list(tmp_path, "\n".join(lines)))
+    assert list(usable(annotations)) == ["train_1"]
+    statuses = {record.row.rpartition(":")[2]: record.status for record in annotations.records() if record.status != OK}
     assert "unknown emotion code '9'" in statuses["2"]
     assert "holiday.jpg 1" in statuses["3"] and "train_3.jpg" in statuses["4"]
     assert statuses["6"] == "its id train_1 is also that of list_patition_label.txt:1"
-    assert len({record.id for record in found.records()}) == 5
-    assert {"WARNING: train rows: 2, published 12,271", "WARNING: test rows: 0, published 3,068"} <= told(found)
+    assert len({record.id for record in annotations.records()}) == 5
+    assert {"WARNING: train rows: 2, published 12,271", "WARNING: test rows: 0, published 3,068"} <= described(
+        annotations
+    )
     assert any(
-        line.startswith("WARNING: labels of train, the published") and "sad 1 (1,982)" in line for line in told(found)
+        line.startswith("WARNING: labels of train, the published") and "sad 1 (1,982)" in line
+        for line in described(annotations)
     )
 
 
-def test_raf_db_compound_list_is_passed_by_or_refused(tmp_path):
+def test_raf_db_compound_list_is_skipped_or_refused(tmp_path):
     compound = "".join(f"train_{label}.jpg {label}\n" for label in range(1, 12))
     raf_list(tmp_path / "basic", "train_1.jpg 1\n")
     raf_list(tmp_path / "compound", compound)
@@ -103,7 +106,7 @@ def test_raf_db_compound_list_is_passed_by_or_refused(tmp_path):
         raf_db.find(tmp_path / "elsewhere")
 
 
-def test_raf_db_without_its_images_and_with_an_unknown_choice(tmp_path):
+def test_raf_db_without_images_and_with_an_unknown_option(tmp_path):
     write(tmp_path / "EmoLabel" / "list_patition_label.txt", "train_1.jpg 1\n")
     touch(tmp_path, "Image/aligned.zip")
     with pytest.raises(ValueError, match=r"expected the folder .*aligned"):
@@ -133,19 +136,19 @@ def test_raf_db_folders_with_csv(tmp_path):
         tmp_path / "train_labels.csv",
         "image,label\ntrain_00001_aligned.jpg,5\ntrain_00002_aligned.jpg,6\ntrain_00009_aligned.jpg,1\n",
     )
-    found = raf_db.find(tmp_path)
-    rows = good(found)
+    annotations = raf_db.find(tmp_path)
+    rows = usable(annotations)
     assert {name: (row.split, row.emotion, row.image) for name, row in rows.items()} == {
         "train_00001": ("train", "sad", "train/5/train_00001_aligned.jpg"),
         "test_0001": ("test", "neutral", "test/7/test_0001_aligned.jpg"),
     }
-    statuses = bad(found)
+    statuses = unusable(annotations)
     assert statuses["train/1/train_00002_aligned.jpg"] == "in the folder 1, but the csv says 6"
     assert "unknown emotion code '8'" in statuses["train/8/train_00003_aligned.jpg"]
     assert "expected a path" in statuses["train/1/test_0002_aligned.jpg"]
     assert len(statuses) == 3
-    assert "images named in the csv that do not exist: 1 (train_00009_aligned.jpg)" in found.notes
-    assert "left out, no images by their names: 1 (notes.txt)" in found.notes
+    assert "images named in the csv that do not exist: 1 (train_00009_aligned.jpg)" in annotations.notes
+    assert "left out, no images by their names: 1 (notes.txt)" in annotations.notes
     with pytest.raises(ValueError, match="aligned images only"):
         raf_db.find(tmp_path, images="original")
 
@@ -174,8 +177,8 @@ def ck_sequences(root: Path, images="cohn-kanade-images", labels="Emotion") -> P
     ],
 )
 def test_ck_plus_sequences(tmp_path, images, labels):
-    found = ck_plus.find(ck_sequences(tmp_path / "CK+", images, labels).parent)
-    rows = good(found)
+    annotations = ck_plus.find(ck_sequences(tmp_path / "CK+", images, labels).parent)
+    rows = usable(annotations)
     assert {name: row.emotion for name, row in rows.items() if row.subject == "S005"} == {
         "S005_001_00000001": "neutral",
         "S005_001_00000003": "disgust",
@@ -184,37 +187,44 @@ def test_ck_plus_sequences(tmp_path, images, labels):
     }
     assert rows["S005_001_00000005"].image == f"{images}/S005/001/S005_001_00000005.png"
     assert {row.subject: row.split for row in rows.values()} == {"S005": "fold_0", "S010": "fold_1"}
-    assert len(rows) == 8 and len(found.files) == 3 and found.classes[-1] == "contempt"
-    assert set(bad(found).values()) == {"a sequence of 3 frames, expected more than the 3 of the emotion"}
+    assert len(rows) == 8 and len(annotations.files) == 3 and annotations.classes[-1] == "contempt"
+    assert set(unusable(annotations).values()) == {"a sequence of 3 frames, expected more than the 3 of the emotion"}
     assert {
         "sequences without a label, left out: 1",
         "WARNING: sequences: 4, published 593",
         "WARNING: subjects: 4, published 123",
         "WARNING: labelled sequences: 3, published 327",
-    } == set(found.notes)
-    assert found.published_rows == {"": 4 * 327} and found.published[""]["contempt"] == 3 * 18
+    } == set(annotations.notes)
+    assert annotations.published_rows == {"": 4 * 327} and annotations.published[""]["contempt"] == 3 * 18
 
 
 def test_ck_plus_last_frames_and_folds(tmp_path):
-    found = ck_plus.find(ck_sequences(tmp_path), last_frames=1, folds=2)
-    assert [row.emotion for row in found.records()] == ["neutral", "disgust", "neutral", "surprise", "neutral", "anger"]
-    assert [row.split for row in found.records()][::2] == ["fold_0", "fold_1", "fold_0"]
+    annotations = ck_plus.find(ck_sequences(tmp_path), last_frames=1, folds=2)
+    assert [row.emotion for row in annotations.records()] == [
+        "neutral",
+        "disgust",
+        "neutral",
+        "surprise",
+        "neutral",
+        "anger",
+    ]
+    assert [row.split for row in annotations.records()][::2] == ["fold_0", "fold_1", "fold_0"]
     for wrong in ({"last_frames": 0}, {"last_frames": 1.5}, {"folds": 1}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             ck_plus.find(tmp_path, **wrong)
 
 
-def test_ck_plus_faults_of_labels_and_names(tmp_path):
+def test_ck_plus_faulty_labels_and_names(tmp_path):
     ck_sequences(tmp_path)
     touch(tmp_path / "cohn-kanade-images", "S005/001/copy.png", "S005/001/S099_001_00000001.png", "S005/001/.DS_Store")
     write(tmp_path / "Emotion/S010/002/S010_002_00000005_emotion.txt", "\n")
     write(tmp_path / "Emotion/S099/001/S099_001_00000009_emotion.txt", "  1.0\n")
-    found = ck_plus.find(tmp_path)
-    statuses = bad(found)
+    annotations = ck_plus.find(tmp_path)
+    statuses = unusable(annotations)
     for name in ("copy.png", "S099_001_00000001.png"):
         assert "expected a path" in statuses[f"cohn-kanade-images/S005/001/{name}"]
     assert "unknown emotion code" in statuses["cohn-kanade-images/S010/002/S010_002_00000005.png"]
-    assert "labels without images: 1 (S099/001)" in found.notes
+    assert "labels without images: 1 (S099/001)" in annotations.notes
 
 
 def test_ck_plus_48(tmp_path):
@@ -228,35 +238,37 @@ def test_ck_plus_48(tmp_path):
         "uncertain/S010_004_00000019.png",
         "contempt/S010_004_00000017.png",
     )
-    found = ck_plus.find(tmp_path)
-    rows = {name: (row.emotion, row.subject, row.split, row.image) for name, row in good(found).items()}
+    annotations = ck_plus.find(tmp_path)
+    rows = {name: (row.emotion, row.subject, row.split, row.image) for name, row in usable(annotations).items()}
     assert rows == {
         "S010_004_00000017": ("anger", "S010", "fold_1", "anger/S010_004_00000017.png"),
         "S138_008_00000007": ("contempt", "S138", "fold_2", "contempt/S138_008_00000007.png"),
         "S005_001_00000010": ("happy", "S005", "fold_0", "happiness/S005_001_00000010.png"),
     }
-    statuses = bad(found)
+    statuses = unusable(annotations)
     assert "is also that of anger" in statuses["contempt/S010_004_00000017.png"]
     assert statuses["uncertain/S010_004_00000019.png"] == "label uncertain"
     assert "unknown emotion 'bored'" in statuses["bored/S010_004_00000018.png"]
     assert "expected a path" in statuses["happiness/face.png"]
-    assert found.detectors == ("none",) and "WARNING: all rows: 7, published 981" in told(found)
+    assert annotations.detectors == ("none",) and "WARNING: all rows: 7, published 981" in described(annotations)
 
 
 def test_ck_plus_published_split_is_random_by_image(tmp_path):
     names = (f"anger/S{number:03}_001_{frame:08}.png" for number in range(200) for frame in (1, 2, 3))
     touch(tmp_path / "CK+48", *names)
-    found = ck_plus.find(tmp_path, split="published")
-    parts = [row.split for row in found.records()]
-    shares = [parts.count(split) / 600 for split in ("train", "validation", "test")]
+    annotations = ck_plus.find(tmp_path, split="published")
+    row_splits = [row.split for row in annotations.records()]
+    shares = [row_splits.count(split) / 600 for split in ("train", "validation", "test")]
     assert sum(shares) == pytest.approx(1) and np.abs(np.array(shares) - [0.7, 0.1, 0.2]).max() < 0.06
-    assert found.variant == "published" and parts == [row.split for row in found.records()]
-    both = [[row.split for row in ck_plus.find(tmp_path, **how).records()] for how in ({}, {"split": "strict"})]
-    assert both[0] == both[1] and set(both[0]) == {f"fold_{i}" for i in range(10)}
+    assert annotations.variant == "published" and row_splits == [row.split for row in annotations.records()]
+    strict = [
+        [row.split for row in ck_plus.find(tmp_path, **options).records()] for options in ({}, {"split": "strict"})
+    ]
+    assert strict[0] == strict[1] and set(strict[0]) == {f"fold_{i}" for i in range(10)}
 
 
-def test_ck_plus_csv_has_codes_of_its_own_and_pixels(tmp_path):
-    grey = [" ".join(str((start + place) % 256) for place in range(48 * 48)) for start in range(4)]
+def test_ck_plus_csv_has_other_codes_and_pixels(tmp_path):
+    grey = [" ".join(str((start + offset) % 256) for offset in range(48 * 48)) for start in range(4)]
     lines = [
         "emotion,pixels,Usage",
         f"0,{grey[0]},Training",
@@ -267,24 +279,24 @@ def test_ck_plus_csv_has_codes_of_its_own_and_pixels(tmp_path):
         f"3,{grey[3]},Holiday",
     ]
     path = write(tmp_path / "data" / "ckextended.csv", "\n".join(lines) + "\n")
-    found = ck_plus.find(tmp_path)
-    assert [(row.image, row.split, row.emotion, row.row) for row in good(found).values()] == [
+    annotations = ck_plus.find(tmp_path)
+    assert [(row.image, row.split, row.emotion, row.row) for row in usable(annotations).values()] == [
         ("ckextended.csv#1", "train", "anger", "ckextended.csv:1"),
         ("ckextended.csv#2", "validation", "contempt", "ckextended.csv:2"),
         ("ckextended.csv#3", "test", "neutral", "ckextended.csv:3"),
     ]
-    statuses = bad(found)
+    statuses = unusable(annotations)
     assert statuses["ckextended.csv:4"] == "3 pixels instead of 2304"
     assert "unknown emotion code '8'" in statuses["ckextended.csv:5"] and "Holiday" in statuses["ckextended.csv:6"]
-    assert any("does not name subjects" in note for note in found.notes)
-    assert any("contempt 1 (18)" in line for line in told(found)) and found.published_rows == {"": 920}
-    face = good(found)["2"].pixels
+    assert any("does not name subjects" in note for note in annotations.notes)
+    assert any("contempt 1 (18)" in line for line in described(annotations)) and annotations.published_rows == {"": 920}
+    face = usable(annotations)["2"].pixels
     assert face.dtype == np.uint8 and face.shape == (48, 48)
     assert (face.ravel()[:3] == [1, 2, 3]).all() and face[1, 0] == 49
-    assert list(ck_plus.find(path).records()) == list(found.records()) == list(found.records())
+    assert list(ck_plus.find(path).records()) == list(annotations.records()) == list(annotations.records())
 
 
-def test_two_forms_in_one_source(tmp_path):
+def test_two_layouts_in_one_source_are_ambiguous(tmp_path):
     touch(tmp_path, "a/anger/S010_004_00000017.png", "b/anger/S010_004_00000017.png")
     with pytest.raises(ValueError, match="more than once"):
         ck_plus.find(tmp_path)
@@ -298,20 +310,22 @@ def test_expw(tmp_path, images):
         "angry_1.jpg 0 28 113 226 141 22.9857 0\nangry_1.jpg 1 30 10 40 70 59.2 6\nwide smile.jpg 0 1 2 3 4 9 3\n",
     )
     (tmp_path / "ExpW" / images).mkdir(parents=True)
-    found = expw.find(tmp_path)
-    rows = good(found)
+    annotations = expw.find(tmp_path)
+    rows = usable(annotations)
     assert list(rows) == ["angry_1.jpg#0", "angry_1.jpg#1", "wide smile.jpg#0"]
     assert rows["angry_1.jpg#0"].box == (113, 28, 113, 113)  # top, left, right, bottom -> left, top, width, height
     assert rows["angry_1.jpg#1"].box == (10, 30, 30, 40)
     assert [row.emotion for row in rows.values()] == ["anger", "neutral", "happy"]
     assert rows["wide smile.jpg#0"].image == f"{images}/wide smile.jpg"
     assert rows["angry_1.jpg#0"].split == rows["angry_1.jpg#1"].split
-    assert found.detectors == ("annotation",) and "WARNING: all rows: 3, published 91,793" in told(found)
-    assert list(expw.find(path).records()) == list(found.records())
-    assert fingerprint(found) != fingerprint(expw.find(tmp_path, seed=1))
+    assert annotations.detectors == ("annotation",) and "WARNING: all rows: 3, published 91,793" in described(
+        annotations
+    )
+    assert list(expw.find(path).records()) == list(annotations.records())
+    assert fingerprint(annotations) != fingerprint(expw.find(tmp_path, seed=1))
 
 
-def test_expw_bad_lines_and_missing_images(tmp_path):
+def test_expw_faulty_lines_and_missing_images(tmp_path):
     lines = [
         "a.jpg 0 10 10 20 20 50 3",
         "a.jpg 0 10 10 20 20 50 4",
@@ -331,7 +345,7 @@ def test_expw_bad_lines_and_missing_images(tmp_path):
     assert all(text in status for text, status in zip(expected, statuses.values()))
 
 
-def test_digest_splits_have_their_shares_and_do_not_move():
+def test_digest_splits_have_their_shares_and_are_reproducible():
     shares = {"train": 80, "validation": 10, "test": 10}
     chosen = [splits.by_digest(f"{number}.jpg", shares, seed=0) for number in range(3000)]
     assert 2320 < chosen.count("train") < 2480 and 240 < chosen.count("test") < 360
@@ -339,5 +353,5 @@ def test_digest_splits_have_their_shares_and_do_not_move():
     assert chosen != [splits.by_digest(f"{number}.jpg", shares, seed=1) for number in range(3000)]
 
 
-def test_folds_are_by_name_and_in_turn():
+def test_subjects_are_assigned_to_folds_in_turn_by_name():
     assert splits.folds(["c", "a", "b", "a"], 2) == {"a": "fold_0", "b": "fold_1", "c": "fold_0"}

@@ -1,10 +1,10 @@
-"""The readers of data sets that are only folders of images, on tiny trees in their layouts."""
+"""The readers of data sets that consist of folders of images, on small folders in their layouts."""
 
 import collections
 from pathlib import PurePosixPath
 
 import pytest
-from support.annotation_files import bad, good, told, touch
+from support.annotation_files import described, touch, unusable, usable
 
 from edram_fer.preprocessing.datasets.ferg import annotations as ferg
 from edram_fer.preprocessing.datasets.folder import annotations as folder
@@ -28,39 +28,39 @@ def test_jaffe(tmp_path):
         ".DS_Store",
         "Thumbs.db",
     )
-    found = jaffe.find(tmp_path)
-    assert {name: (row.emotion, row.split, row.subject) for name, row in good(found).items()} == {
+    annotations = jaffe.find(tmp_path)
+    assert {name: (row.emotion, row.split, row.subject) for name, row in usable(annotations).items()} == {
         "KA.AN1.39": ("anger", "KA", "KA"),
         "KA.FE2.46": ("fear", "KA", "KA"),
         "YM.NE3.51": ("neutral", "YM", "YM"),
     }
-    statuses = bad(found)
+    statuses = unusable(annotations)
     assert "unknown emotion code 'XX'" in statuses["KL.XX1.160.tiff"]
     assert statuses["face.tiff"] == "expected a name like KA.AN1.39.tiff"
     assert statuses["KA.AN1.39.tiff"] == "its id KA.AN1.39 is also that of KA.AN1.39.jpg"
-    assert len(statuses) == 3 and found.files == ()
-    assert found.notes == ("left out, no images by their names: 1 (README)", "WARNING: subjects: 3, published 10")
-    assert "WARNING: all rows: 6, published 213" in told(found)
+    assert len(statuses) == 3 and annotations.files == ()
+    assert annotations.notes == ("left out, no images by their names: 1 (README)", "WARNING: subjects: 3, published 10")
+    assert "WARNING: all rows: 6, published 213" in described(annotations)
 
 
-def test_jaffe_published_split_has_ten_of_each_emotion_for_testing(tmp_path):
+def test_jaffe_published_split_has_ten_test_images_of_each_emotion(tmp_path):
     codes = ("AN", "DI", "FE", "HA", "NE", "SA", "SU")
     women = ("KA", "KL", "KM", "KR", "MK", "NA", "NM", "TM", "UY", "YM")
     names = [f"{woman}.{code}{i}.{i}" for woman in women for code in codes for i in (1, 2, 3)]
     touch(tmp_path, *(f"{name}.tiff" for name in names + ["KA.AN4.4", "KL.HA4.4", "KL.SA4.4"]))  # 213 as published
-    rows = good(jaffe.find(tmp_path, split="published"))
+    rows = usable(jaffe.find(tmp_path, split="published"))
     counts = collections.Counter((row.split, row.emotion) for row in rows.values())
     assert {counts["test", emotion] for emotion in SEVEN} == {10}
     assert collections.Counter(row.split for row in rows.values()) == {"train": 120, "validation": 23, "test": 70}
-    assert rows == good(jaffe.find(tmp_path, split="published"))
+    assert rows == usable(jaffe.find(tmp_path, split="published"))
     assert fingerprint(jaffe.find(tmp_path)) != fingerprint(jaffe.find(tmp_path, split="published"))
     with pytest.raises(ValueError, match="strict or published, got 'random'"):
         jaffe.find(tmp_path, split="random")
 
 
-def test_an_archive_of_macos_is_found_once(tmp_path):
+def test_folders_that_macos_adds_to_archives_are_ignored(tmp_path):
     touch(tmp_path, "FERG_DB_256/aia/aia_joy/aia_joy_1.png", "__MACOSX/FERG_DB_256/aia/aia_joy/._aia_joy_1.png")
-    assert list(good(ferg.find(tmp_path))) == ["aia_joy_1"]
+    assert list(usable(ferg.find(tmp_path))) == ["aia_joy_1"]
 
 
 def test_ferg_strict_split_is_the_character(tmp_path):
@@ -73,32 +73,32 @@ def test_ferg_strict_split_is_the_character(tmp_path):
         "bob/bob_joy/bob_joy_1.png",
         "cover.png",
     )
-    found = ferg.find(tmp_path)
-    assert {name: (row.emotion, row.split, row.subject) for name, row in good(found).items()} == {
+    annotations = ferg.find(tmp_path)
+    assert {name: (row.emotion, row.split, row.subject) for name, row in usable(annotations).items()} == {
         "aia_anger_1": ("anger", "aia", "aia"),
         "ray_joy_2": ("happy", "ray", "ray"),
     }
-    statuses = bad(found)
+    statuses = unusable(annotations)
     assert "unknown emotion code 'bored'" in statuses["ray/ray_bored/ray_bored_1.png"]
     for name in ("ray/ray_joy/aia_joy_3.png", "bob/bob_joy/bob_joy_1.png", "cover.png"):
         assert "expected a path" in statuses[name]
-    assert found.classes == SEVEN and "WARNING: all rows: 6, published 55,767" in told(found)
+    assert annotations.classes == SEVEN and "WARNING: all rows: 6, published 55,767" in described(annotations)
 
 
-def test_ferg_published_split_is_random_by_name_in_its_shares(tmp_path):
+def test_ferg_published_split_has_its_shares(tmp_path):
     names = [f"mery/mery_fear/mery_fear_{number}.png" for number in range(1100)]
     touch(tmp_path, *names)
-    found = ferg.find(tmp_path, split="published")
-    splits = [row.split for row in found.records()]
-    assert splits == [row.split for row in found.records()]
+    annotations = ferg.find(tmp_path, split="published")
+    splits = [row.split for row in annotations.records()]
+    assert splits == [row.split for row in annotations.records()]
     assert 620 < splits.count("train") < 740 and 230 < splits.count("validation") < 330
     assert 100 < splits.count("test") < 180
-    assert fingerprint(found) != fingerprint(ferg.find(tmp_path))
+    assert fingerprint(annotations) != fingerprint(ferg.find(tmp_path))
     with pytest.raises(ValueError, match="strict or published, got 'random'"):
         ferg.find(tmp_path, split="random")
 
 
-def test_ferg_published_split_has_a_thousand_of_each_emotion_in_test():
+def test_ferg_published_split_has_1000_test_images_of_each_emotion():
     words = ("anger", "joy", "sadness")
     files = [
         PurePosixPath(f"{c}/{c}_{word}/{c}_{word}_{n}.png")
@@ -106,10 +106,14 @@ def test_ferg_published_split_has_a_thousand_of_each_emotion_in_test():
         for word in words
         for n in range(1400)
     ]
-    drawn = ferg._published_split(files)
-    test = collections.Counter(name.split("_")[1] for name, split in drawn.items() if split == "test")
+    split_of_name = ferg._published_split(files)
+    test = collections.Counter(name.split("_")[1] for name, split in split_of_name.items() if split == "test")
     assert test == dict.fromkeys(words, 1000)
-    assert collections.Counter(drawn.values()) == {"test": 3000, "validation": 14_000, "train": len(files) - 17_000}
+    assert collections.Counter(split_of_name.values()) == {
+        "test": 3000,
+        "validation": 14_000,
+        "train": len(files) - 17_000,
+    }
 
 
 def kdef_files(root, layout):
@@ -119,16 +123,16 @@ def kdef_files(root, layout):
 
 @pytest.mark.parametrize("layout", ["KDEF/{0}/{1}", "KDEF/{1}"])
 def test_kdef(tmp_path, layout):
-    found = kdef.find(kdef_files(tmp_path / "KDEF_and_AKDEF", layout).parent)
-    assert {name: (row.emotion, row.split, row.subject) for name, row in good(found).items()} == {
+    annotations = kdef.find(kdef_files(tmp_path / "KDEF_and_AKDEF", layout).parent)
+    assert {name: (row.emotion, row.split, row.subject) for name, row in usable(annotations).items()} == {
         "AF01ANS": ("anger", "fold_0", "F01"),
         "BF01AFS": ("fear", "fold_0", "F01"),
         "AM02HAS": ("happy", "fold_2", "M02"),
     }
-    statuses = {name.rpartition("/")[2]: status for name, status in bad(found).items()}
+    statuses = {name.rpartition("/")[2]: status for name, status in unusable(annotations).items()}
     assert statuses["AF31V.JPG"] == "expected a name like AF01ANS.JPG"
     assert "unknown emotion code 'XX'" in statuses["AF03XXS.JPG"]
-    assert found.notes == (
+    assert annotations.notes == (
         "WARNING: images of all angles: 7, published 4,900",
         "WARNING: subjects: 3, published 70",
         "images of other angles than S, left out: 2",
@@ -137,9 +141,12 @@ def test_kdef(tmp_path, layout):
 
 def test_kdef_angles_and_folds(tmp_path):
     kdef_files(tmp_path, "{1}")
-    found = kdef.find(tmp_path, angles=("HL", "FR"), folds=2)
-    assert {name: row.split for name, row in good(found).items()} == {"AM02HAHL": "fold_0", "BM02SUFR": "fold_0"}
-    assert set(good(kdef.find(tmp_path, angles="HL, fr", folds=2))) == {"AM02HAHL", "BM02SUFR"}
+    annotations = kdef.find(tmp_path, angles=("HL", "FR"), folds=2)
+    assert {name: row.split for name, row in usable(annotations).items()} == {
+        "AM02HAHL": "fold_0",
+        "BM02SUFR": "fold_0",
+    }
+    assert set(usable(kdef.find(tmp_path, angles="HL, fr", folds=2))) == {"AM02HAHL", "BM02SUFR"}
     for angles in (("X",), (), "HX"):
         with pytest.raises(ValueError, match="angles: expected some of FL, HL, S, HR, FR"):
             kdef.find(tmp_path, angles=angles)
@@ -159,16 +166,18 @@ def test_sfew(tmp_path, train, val):
         "Test/b.png",
         "Test/.DS_Store",
     )
-    found = sfew.find(tmp_path)
-    assert {row.image: (row.split, row.emotion) for row in good(found).values()} == {
+    annotations = sfew.find(tmp_path)
+    assert {row.image: (row.split, row.emotion) for row in usable(annotations).values()} == {
         f"{train}/Angry/Film_0001_01.png": ("train", "anger"),
         f"{val}/Happy/Film_0001_01.png": ("validation", "happy"),
     }
-    statuses = bad(found)
+    statuses = unusable(annotations)
     assert "unknown emotion code 'Bored'" in statuses[f"{train}/Bored/Film_0002_01.png"]
     assert "expected a path" in statuses[f"{train}/loose.png"]
-    assert "images of Test, left out because their labels are not public: 2" in found.notes
-    assert {"WARNING: train rows: 1, published 958", "WARNING: validation rows: 1, published 436"} <= told(found)
+    assert "images of Test, left out because their labels are not public: 2" in annotations.notes
+    assert {"WARNING: train rows: 1, published 958", "WARNING: validation rows: 1, published 436"} <= described(
+        annotations
+    )
 
 
 def test_folder_without_splits_is_all_train(tmp_path):
@@ -183,34 +192,34 @@ def test_folder_without_splits_is_all_train(tmp_path):
         "angry/deeper/d.jpg",
         ".cache/e.jpg",
     )
-    found = folder.find(tmp_path)
-    assert {name: (row.split, row.emotion) for name, row in good(found).items()} == {
+    annotations = folder.find(tmp_path)
+    assert {name: (row.split, row.emotion) for name, row in usable(annotations).items()} == {
         "Happiness/a.jpg": ("train", "happy"),
         "joy/a.jpg": ("train", "happy"),
         "angry/b.PNG": ("train", "anger"),
     }
-    assert bad(found) == {
+    assert unusable(annotations) == {
         "uncertain/c.jpg": "label uncertain",
         "loose.jpg": "expected in <emotion>/",
         "angry/deeper/d.jpg": "expected in <emotion>/",
     }
-    assert found.classes == ("happy", "anger") and "labels: 0 happy, 1 anger" in found.notes
-    assert "left out, no images by their names: 1 (notes.txt)" in found.notes
+    assert annotations.classes == ("happy", "anger") and "labels: 0 happy, 1 anger" in annotations.notes
+    assert "left out, no images by their names: 1 (notes.txt)" in annotations.notes
 
 
 def test_folder_with_splits(tmp_path):
     touch(tmp_path / "mine", "Train/sad/a.jpg", "val/sad/a.jpg", "party/contempt/a.jpg", "party/loose.jpg")
-    found = folder.find(tmp_path)
-    assert {name: (row.split, row.emotion) for name, row in good(found).items()} == {
+    annotations = folder.find(tmp_path)
+    assert {name: (row.split, row.emotion) for name, row in usable(annotations).items()} == {
         "Train/sad/a.jpg": ("train", "sad"),
         "val/sad/a.jpg": ("validation", "sad"),
         "party/contempt/a.jpg": ("party", "contempt"),
     }
-    assert bad(found) == {"party/loose.jpg": "expected in <split>/<emotion>/"}
-    assert found.root == tmp_path / "mine"
+    assert unusable(annotations) == {"party/loose.jpg": "expected in <split>/<emotion>/"}
+    assert annotations.root == tmp_path / "mine"
 
 
-def test_folder_that_is_no_emotion_is_an_error(tmp_path):
+def test_folder_without_the_name_of_an_emotion_is_an_error(tmp_path):
     touch(tmp_path, "plain/happy/a.jpg", "plain/hapy/b.jpg", "split/train/sad/a.jpg", "split/test/sadd/a.jpg")
     with pytest.raises(ValueError, match=r"hapy: unknown emotion 'hapy'; known: neutral"):
         folder.find(tmp_path / "plain")

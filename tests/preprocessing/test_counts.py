@@ -1,16 +1,16 @@
-"""Published counts are told beside what was found, for every data set, at `inspect` and at `prepare` alike."""
+"""`inspect` and `prepare` compare the counts of every data set with the published ones."""
 
 from collections import Counter
 
 import pytest
-from support.dummy_data import FORMS
+from support.dummy_data import DUMMY_DATA
 
 from edram_fer.preprocessing import counts, records
 from edram_fer.preprocessing.datasets import inspection
 from edram_fer.preprocessing.emotions import SEVEN
 
-# A number that is published about each data set, as it stands beside the other one of the made files.
-TOLD = {
+# A count of each data set's dummy data beside the published one, as in the warning.
+EXPECTED_WARNINGS = {
     "affectnet-csv2017": [
         "train rows: 13, published 414,799",
         "test rows: 8, published 5,500",
@@ -40,16 +40,15 @@ TOLD = {
 }
 
 
-def test_reasons_alike_and_those_beyond_the_most_frequent_are_summed():
+def test_similar_reasons_and_rare_ones_are_summed():
     statuses = Counter({records.OK: 50, "blurred": 5, "dark": 4, **{f"box {i}x0": 1 for i in range(30)}})
-    told = counts.reasons(statuses, most=3)
-    assert told == [("box 0x0 and the like", 30), ("blurred", 5), ("dark", 4)]
-    told = counts.reasons(statuses | Counter({f"{letter} is lost": 1 for letter in "abc"}), most=3)
-    assert told[3:] == [("3 other reasons", 3)]
+    assert counts.reasons(statuses, most=3) == [("box 0x0 and the like", 30), ("blurred", 5), ("dark", 4)]
+    rare = Counter({f"{letter} is lost": 1 for letter in "abc"})
+    assert counts.reasons(statuses | rare, most=3)[3:] == [("3 other reasons", 3)]
     assert counts.reasons(Counter({records.OK: 2, "dark": 1})) == [("dark", 1)]
 
 
-def test_the_most_frequent_of_reasons_alike_stands_for_them():
+def test_group_is_named_after_its_most_frequent_status():
     statuses = Counter({records.OK: 9, "chin at row 30": 1, "chin at row -4.5": 2, "valence 'x' is not a number": 1,
                         "valence 'yy' is not a number": 1, "label none": 2})  # fmt: skip
     assert counts.status_groups(statuses) == {
@@ -59,24 +58,24 @@ def test_the_most_frequent_of_reasons_alike_stands_for_them():
     }
 
 
-@pytest.mark.parametrize("name", TOLD)
-def test_a_warning_with_both_numbers(name):
-    form = next(form for form in FORMS if f"{form.dataset}-{form.place}" == name)
-    warnings = [line.removeprefix("note: ") for line in inspection.inspect(form.folder) if "WARNING: " in line]
-    for expected in TOLD[name]:
+@pytest.mark.parametrize("name", EXPECTED_WARNINGS)
+def test_warning_has_both_counts(name):
+    dummy = next(dummy for dummy in DUMMY_DATA if f"{dummy.dataset}-{dummy.subfolder}" == name)
+    warnings = [line.removeprefix("note: ") for line in inspection.inspect(dummy.folder) if "WARNING: " in line]
+    for expected in EXPECTED_WARNINGS[name]:
         assert any(expected in line for line in warnings), expected
 
 
-def test_every_form_with_published_counts_is_among_them():
+def test_every_data_set_with_published_counts_has_a_warning():
     without = {"folder", "drawn_faces"}
-    assert {name.split("-")[0] for name in TOLD} == {form.dataset for form in FORMS} - without
+    assert {name.split("-")[0] for name in EXPECTED_WARNINGS} == {dummy.dataset for dummy in DUMMY_DATA} - without
 
 
-def test_numbers_that_agree_are_told_too(tmp_path):
+def test_counts_that_agree_are_reported_too(tmp_path):
     published = {"train": dict.fromkeys(SEVEN, 2)}
-    found = records.Annotations(
-        name="made",
-        layout="made",
+    annotations = records.Annotations(
+        name="data",
+        layout="table",
         root=tmp_path,
         classes=SEVEN,
         records=lambda: iter(()),
@@ -84,10 +83,10 @@ def test_numbers_that_agree_are_told_too(tmp_path):
         published_rows={"": 15, "train": 15},
     )
     rows = {"train": Counter(dict.fromkeys(SEVEN, 2)) + Counter({None: 1})}
-    assert list(counts.compare_with_published(found, rows)) == [
+    assert list(counts.compare_with_published(annotations, rows)) == [
         "all rows: 15, as published",
         "train rows: 15, as published",
         "labels of train, as published: neutral 2, happy 2, sad 2, surprise 2, fear 2, disgust 2, anger 2",
     ]
     rows["test"] = Counter({"happy": 1})
-    assert list(counts.compare_with_published(found, rows))[0] == "WARNING: all rows: 16, published 15"
+    assert list(counts.compare_with_published(annotations, rows))[0] == "WARNING: all rows: 16, published 15"

@@ -1,4 +1,4 @@
-"""Every data set in every form, prepared from made files, read again, and compared with what was written there."""
+"""The dummy data of every data set and layout, prepared, read again, and compared with what was written."""
 
 import contextlib
 import csv
@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import pytest
 from support import dummy_folders
-from support.dummy_data import DATASETS, FORMS
+from support.dummy_data import DATASETS, DUMMY_DATA
 
 from edram_fer import data
 from edram_fer.preprocessing import datasets, detection, splits
@@ -18,7 +18,9 @@ from edram_fer.preprocessing.face_table import SplitSettings
 
 IMAGES = {".bmp", ".jpg", ".png", ".tiff"}  # their bytes may differ with OpenCV's version
 tfds = pytest.importorskip("tensorflow_datasets")
-by_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: f"{form.dataset}-{form.place}".strip("-"))
+each_layout = pytest.mark.parametrize(
+    "dummy", DUMMY_DATA, ids=lambda dummy: f"{dummy.dataset}-{dummy.subfolder}".strip("-")
+)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -36,30 +38,30 @@ def files_of(folder) -> dict:
 
 @pytest.fixture(scope="module")
 def truths(tmp_path_factory):
-    """form -> (folder with the form written anew, truth)."""
+    """dummy data -> (folder with newly written files, ground truth)."""
 
     @functools.cache
-    def write(form):
-        folder = tmp_path_factory.mktemp("made") / "form"
-        return folder, form.write(folder)
+    def write(dummy):
+        folder = tmp_path_factory.mktemp("dummy") / "data"
+        return folder, dummy.write(folder)
 
     return write
 
 
-@by_form
-def test_the_files_are_those_that_the_command_writes(form, truths):
-    folder, _ = truths(form)
-    assert files_of(form.folder) == files_of(folder)
+@each_layout
+def test_files_are_those_that_the_command_writes(dummy, truths):
+    folder, _ = truths(dummy)
+    assert files_of(dummy.folder) == files_of(folder)
 
 
-def test_every_data_set_has_some_and_they_are_small():
-    assert {form.dataset for form in FORMS} == set(datasets.NAMES) - {"drawn_faces"}  # which needs no files
+def test_every_data_set_has_small_dummy_data():
+    assert {dummy.dataset for dummy in DUMMY_DATA} == set(datasets.NAMES) - {"drawn_faces"}  # has no files
     paths = [path for path in DATASETS.glob("*/dummy_data/**/*") if path.is_file()]
     assert sum(path.stat().st_size for path in paths) < 1_000_000
 
 
 def excluded(builder) -> int:
-    """Rows that are listed as not used."""
+    """Number of rows that are listed as not used."""
     folder = builder.data_path
     if (folder / "rows.parquet").exists():
         import pyarrow.parquet
@@ -70,25 +72,25 @@ def excluded(builder) -> int:
         return len(list(csv.DictReader(file)))
 
 
-@by_form
-def test_prepared_and_read_again(form, truths, tmp_path):
-    _, truth = truths(form)
-    annotated = form.dataset not in ("fer2013", "ferplus")
-    options = {"size": 24, "validation": 0, "workers": 1, **form.options} if annotated else {}
-    builder = datasets.prepare(form.dataset, form.folder, tmp_path, report=lambda line: None, **options)
-    assert data.emotions(form.dataset, data_dir=tmp_path) == truth.classes
+@each_layout
+def test_prepared_and_read_again(dummy, truths, tmp_path):
+    _, truth = truths(dummy)
+    annotated = dummy.dataset not in ("fer2013", "ferplus")
+    options = {"size": 24, "validation": 0, "workers": 1, **dummy.options} if annotated else {}
+    builder = datasets.prepare(dummy.dataset, dummy.folder, tmp_path, report=lambda line: None, **options)
+    assert data.emotions(dummy.dataset, data_dir=tmp_path) == truth.classes
     assert excluded(builder) == truth.excluded
-    found = {split: labels_of(form.dataset, builder, split, tmp_path) for split in builder.info.splits}
-    clean = found.pop("test_clean", {})
-    assert clean.items() <= found.get("test", {}).items()
-    if "validation" in found and "validation" not in truth.splits:  # set aside by the reader
-        found["train"] |= found.pop("validation")
-    assert {split: found[split] for split in truth.splits} == truth.splits
-    assert all(split.startswith("test_") for split in found.keys() - truth.splits.keys())
+    labels = {split: labels_of(dummy.dataset, builder, split, tmp_path) for split in builder.info.splits}
+    clean = labels.pop("test_clean", {})
+    assert clean.items() <= labels.get("test", {}).items()
+    if "validation" in labels and "validation" not in truth.splits:  # drawn from train by the reader
+        labels["train"] |= labels.pop("validation")
+    assert {split: labels[split] for split in truth.splits} == truth.splits
+    assert all(split.startswith("test_") for split in labels.keys() - truth.splits.keys())
 
 
 def labels_of(name, builder, split, data_dir) -> dict[str, str]:
-    """{id: emotion} of a split, as tf.data and as edram_fer.data read it, which must be the same."""
+    """{id: emotion} of a split, read by tf.data and by edram_fer.data, which must agree."""
     classes = builder.info.features["emotion"].names
     examples = list(tfds.as_numpy(builder.as_dataset(split=split)))
     arrays = data.arrays(name, split, data_dir=data_dir)
@@ -97,41 +99,41 @@ def labels_of(name, builder, split, data_dir) -> dict[str, str]:
     assert arrays["emotion"].tolist() == [example["emotion"] for example in examples]
     assert arrays["id"].tolist() == [example["id"].decode() for example in examples]
     if "soft_label" in arrays:
-        assert [EIGHT[place] for place in arrays["soft_label"].argmax(axis=1)] == [
+        assert [EIGHT[label] for label in arrays["soft_label"].argmax(axis=1)] == [
             classes[label] for label in arrays["emotion"]
         ]
     assert builder.info.splits[split].num_examples == len(examples) == len(set(arrays["id"]))
     return {name: classes[label] for name, label in zip(arrays["id"].tolist(), arrays["emotion"])}
 
 
-@by_form
-def test_inspect_recognises_the_form(form):
+@each_layout
+def test_inspect_recognises_the_layout(dummy):
     expected = (
-        contextlib.nullcontext() if form.recognised else pytest.raises(ValueError, match="is read with automatic=True")
+        contextlib.nullcontext() if dummy.recognised else pytest.raises(ValueError, match="is read with automatic=True")
     )
     with expected:
-        assert any(line.startswith(form.recognised) for line in inspection.inspect(form.folder))
+        assert any(line.startswith(dummy.recognised) for line in inspection.inspect(dummy.folder))
 
 
-def form_of(dataset, place=""):
-    return next(form for form in FORMS if (form.dataset, form.place) == (dataset, place))
+def dummy_of(dataset, subfolder=""):
+    return next(dummy for dummy in DUMMY_DATA if (dummy.dataset, dummy.subfolder) == (dataset, subfolder))
 
 
-def test_boxes_of_affectnet_are_held_against_a_detector(tmp_path, monkeypatch):
+def test_boxes_of_affectnet_are_compared_with_a_detector(tmp_path, monkeypatch):
     monkeypatch.setitem(detection.DETECTORS, "dlib", lambda: lambda image: [detection.Face((20, 10, 64, 64), 1.0)])
-    said = []
+    lines = []
     datasets.prepare(
         "affectnet",
-        form_of("affectnet", "csv2017").folder,
+        dummy_of("affectnet", "csv2017").folder,
         tmp_path,
         size=24,
         check="dlib",
         workers=1,
-        report=said.append,
+        report=lines.append,
     )
-    # All boxes are the detector's but those of the two images where the face crosses the border.
+    # All boxes are those of the detector, except in the two images where the face crosses the border.
     overlaps = "of the detector in 16 images: median overlap (IoU) 1.00, below 0.5 in 2, none in 0"
-    assert any(overlaps in line for line in said)
+    assert any(overlaps in line for line in lines)
     arrays = data.arrays("affectnet", "test", data_dir=tmp_path)
     unknown = (arrays["affect"] == -2).all(axis=1)
     assert [EIGHT[label] for label in arrays["emotion"][unknown]] == ["surprise"]
@@ -140,26 +142,26 @@ def test_boxes_of_affectnet_are_held_against_a_detector(tmp_path, monkeypatch):
     assert arrays["landmarks"].shape == (8, 68, 2) and inside.mean() > 0.95
 
 
-def test_affectnet_with_seven_classes_leaves_contempt_out(tmp_path):
-    said = []
+def test_affectnet_with_seven_classes_excludes_contempt(tmp_path):
+    lines = []
     datasets.prepare(
         "affectnet",
-        form_of("affectnet", "npy2021").folder,
+        dummy_of("affectnet", "npy2021").folder,
         tmp_path,
         size=24,
         classes="seven",
         workers=1,
         validation=0,
-        report=said.append,
+        report=lines.append,
     )
     assert data.emotions("affectnet", data_dir=tmp_path) == SEVEN
     assert data.splits("affectnet/grey24-seven", data_dir=tmp_path) == {"train": 7, "test": 7}
-    assert "left out: label contempt, not among the 7 classes 2, label none 1" in said
-    assert any("contempt 1 (3,750)" in line for line in said)  # what is published counts them all the same
+    assert "left out: label contempt, not among the 7 classes 2, label none 1" in lines
+    assert any("contempt 1 (3,750)" in line for line in lines)  # the published counts include them
 
 
-def test_one_seed_for_reader_and_division(tmp_path):
-    """ExpW's reader and SplitSettings both have an option `seed`, and `prepare` hands it to both."""
+def test_seed_is_passed_to_reader_and_split_settings(tmp_path):
+    """ExpW's reader and SplitSettings both have an option `seed`, and `prepare` passes it to both."""
     names = [f"{number}.jpg" for number in range(4000)]
     seed = next(
         seed
@@ -168,9 +170,9 @@ def test_one_seed_for_reader_and_division(tmp_path):
     )
     training = [name for name in names if splits.by_digest(name, expw.SHARES, seed) == "train"]
     drawn = [SplitSettings(0.25, seed).is_validation(name.encode()) for name in training]
-    assert 0.22 < np.mean(drawn) < 0.28  # one draw tells nothing about the other
+    assert 0.22 < np.mean(drawn) < 0.28  # the two draws are independent
     builder = datasets.prepare(
-        "expw", form_of("expw").folder, tmp_path, size=24, seed=seed, workers=1, report=lambda line: None
+        "expw", dummy_of("expw").folder, tmp_path, size=24, seed=seed, workers=1, report=lambda line: None
     )
     assert builder.info.metadata["split_settings"]["seed"] == seed
     for split in ("train", "validation", "test"):

@@ -1,4 +1,4 @@
-"""The vocabulary, against the published tables written out again row by row."""
+"""The vocabulary compared with the published tables, written out once more row by row."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ import pytest
 
 from edram_fer.preprocessing import emotions
 
-# canonical name, then the codes of the data sets in COLUMNS; None where a data set lacks the emotion.
+# Canonical name -> the codes of the data sets in COLUMNS; None if a data set lacks the emotion.
 COLUMNS = ("AffectNet", "FER2013", "ExpW", "FERPlus", "RAF-DB", "CK+", "JAFFE", "KDEF", "FERG", "SFEW")
 ROWS = {
     "neutral": (0, 6, 6, 0, 7, 0, "NE", "NE", "neutral", "Neutral"),
@@ -33,7 +33,7 @@ def test_every_code_of_every_data_set(dataset, code, name):
     assert emotions.from_code(dataset.lower().replace("-", "_"), f" {code} ") == name
 
 
-def test_tables_hold_nothing_else():
+def test_tables_contain_no_other_codes():
     extra = {"AffectNet": {8: "none", 9: "uncertain", 10: "no face"}, "FERPlus": {8: "unknown", 9: "no face"}}
     for dataset in COLUMNS:
         expected = {code: name for known, code, name in CASES if known == dataset} | extra.get(dataset, {})
@@ -79,13 +79,13 @@ def test_aliases(alias, name):
     assert emotions.canonical(alias) == name
 
 
-def test_code_as_the_files_write_it():
+def test_codes_as_written_in_files():
     assert emotions.from_code("CK+", "   3.0000000e+00") == "disgust"
     assert emotions.from_code("ckplus", 7.0) == "surprise"
 
 
 @pytest.mark.parametrize("code", [7, -1, 2.5, "", "happy", None, float("nan"), True])
-def test_unknown_code_is_named(code):
+def test_unknown_code_is_named_in_the_error(code):
     with pytest.raises(ValueError) as error:
         emotions.from_code("fer2013", code)
     assert "FER2013" in str(error.value) and repr(code) in str(error.value) and "6 neutral" in str(error.value)
@@ -102,7 +102,7 @@ def test_unknown_names():
         emotions.canonical(3)
 
 
-def test_index_is_the_place_of_the_name():
+def test_index_is_the_position_of_the_name():
     assert [emotions.index(name) for name in emotions.EMOTIONS] == list(range(8))
     assert emotions.index("angry", ("anger", "joy")) == 0
 

@@ -1,4 +1,4 @@
-"""FER2013: its five layouts on drawn faces, and bad input."""
+"""FER2013: its five layouts with drawn faces, and faulty input."""
 
 import subprocess
 import sys
@@ -32,7 +32,7 @@ def test_layout_is_recognised_and_every_row_read(tmp_path, layout, depth):
     assert layouts.fingerprint(tmp_path) == layouts.fingerprint(inside)
 
 
-def test_names_of_folders_may_be_capitals(tmp_path):
+def test_folder_names_may_be_capitalised(tmp_path):
     write_images(tmp_path, numbered=True)
     for split in ("train", "test"):
         (tmp_path / split).rename(tmp_path / split.title())
@@ -48,40 +48,43 @@ def test_rows_keep_the_order_of_the_file(tmp_path):
 
 def test_splits_and_duplicates(tmp_path):
     faces = table.read(write_csv(tmp_path / "fer2013.csv"))
-    found = {name: rows.tolist() for name, rows in published.splits(faces).items()}
-    assert found == {"train": list(range(7)), "validation": [7, 8, 10], "test": [9, 11, 12], "test_clean": [11, 12]}
+    rows_of_split = {name: rows.tolist() for name, rows in published.splits(faces).items()}
+    assert rows_of_split == {
+        "train": list(range(7)),
+        "validation": [7, 8, 10],
+        "test": [9, 11, 12],
+        "test_clean": [11, 12],
+    }
     assert np.flatnonzero(published.duplicates(faces)).tolist() == [9, 10]
     counts = published.summary(faces)
     assert (counts["distinct"], counts["conflicting"], counts["blank"]) == (11, 1, 0)
     assert "Training happy: 1, published 7,215" in counts["differences"]
 
 
-def test_kaggle_counts_rows_without_a_label_and_sets_training_images_aside(tmp_path):
-    rows = [("Training", "happy", number % 40) for number in range(80)]  # every image twice
+def test_kaggle_counts_unlabelled_rows_and_draws_validation_from_training(tmp_path):
+    rows = [("Training", "happy", number % 40) for number in range(80)]  # each image twice
     lines = [f'"3","{pixels(number)}"' for _, _, number in rows]
     (tmp_path / "train.csv").write_bytes("\r\n".join(['"emotion","pixels"', *lines, ""]).encode())
     (tmp_path / "test.csv").write_bytes(f'"pixels"\r\n"{pixels(1)}"\r\n'.encode())
     faces = table.read(tmp_path)
     assert faces.unlabelled == 1 and not faces.faults and faces.rejected[0].status == "no label"
-    parts = published.splits(faces)
-    assert set(parts) == {"train", "validation"} and 1 <= len(parts["validation"]) <= 30
-    assert not {published.digests(faces)[row] for row in parts["train"]} & {
-        published.digests(faces)[row] for row in parts["validation"]
-    }
+    splits, digests = published.splits(faces), published.digests(faces)
+    assert set(splits) == {"train", "validation"} and 1 <= len(splits["validation"]) <= 30
+    assert not {digests[row] for row in splits["train"]} & {digests[row] for row in splits["validation"]}
     assert any("no labelled test" in note for note in published.summary(faces)["notes"])
     (tmp_path / "test.csv").unlink()
     differences = published.summary(table.read(tmp_path))["differences"]
     assert differences and not any("without a label" in difference for difference in differences)
 
 
-def test_folders_that_mix_the_tests_say_so(tmp_path):
+def test_folders_with_both_test_sets_have_a_note(tmp_path):
     faces = table.read(write_images(tmp_path, numbered=True))
     assert any("mixes PublicTest and PrivateTest" in note for note in published.summary(faces)["notes"])
-    parts = published.splits(faces)
-    assert len(parts["test"]) == 6 and len(parts["test_clean"]) == 4
+    splits = published.splits(faces)
+    assert len(splits["test"]) == 6 and len(splits["test_clean"]) == 4
 
 
-# One faulty row: what to do to line 3 (row 2), and what its status must say.
+# Name of a fault -> (how it changes line 3, that is row 2; what the status of the row must contain).
 ROW_FAULTS = {
     "2303 pixels": (lambda line: line.replace(" ", "", 1), "2303 pixels instead of 2304"),
     "2305 pixels": (lambda line: line.replace(" ", " 1 ", 1), "2305 pixels"),
@@ -89,6 +92,7 @@ ROW_FAULTS = {
     "-1": (lambda line: line.replace(" 60 ", " -1 ", 1), "pixel '-1'"),
     "2**64 + 5": (lambda line: line.replace(" 60 ", f" {2**64 + 5} ", 1), "is not a number from 0 to 255"),
     "half": (lambda line: line.replace(" 60 ", " 0.5 ", 1), "pixel '0.5'"),
+    "5000 digits": (lambda line: line.replace(" 60 ", f" {'9' * 5000} ", 1), "is not a number from 0 to 255"),
     "text": (lambda line: line.replace(" 60 ", " x60 ", 1), "pixel 'x60'"),
     "bytes": (lambda line: line.replace(" 60 ", " \udcff ", 1), "is not a number"),
     "no pixels": (lambda line: "4,,Training", "0 pixels"),
@@ -101,11 +105,11 @@ ROW_FAULTS = {
 
 
 @pytest.mark.parametrize("fault", ROW_FAULTS)
-def test_a_faulty_row_is_named_and_the_rest_read(tmp_path, fault):
-    spoil, status = ROW_FAULTS[fault]
+def test_faulty_row_is_listed_and_the_rest_is_read(tmp_path, fault):
+    damage, status = ROW_FAULTS[fault]
     path = write_csv(tmp_path / "fer2013.csv")
     lines = path.read_text().splitlines()
-    path.write_text("\n".join([*lines[:3], spoil(lines[3]), *lines[4:]]), errors="surrogateescape")
+    path.write_text("\n".join([*lines[:3], damage(lines[3]), *lines[4:]]), errors="surrogateescape")
     faces = table.read(path)
     assert len(faces.ids) == len(ROWS) - 1 and "fer2013-00002" not in faces.ids
     assert [(row.file, row.row) for row in faces.rejected] == [(str(path), "2")]
@@ -114,7 +118,7 @@ def test_a_faulty_row_is_named_and_the_rest_read(tmp_path, fault):
 
 
 @pytest.mark.parametrize("cut, status", [(3, "unknown Usage"), (30, "2 columns instead of 3"), (5000, "2 columns")])
-def test_a_file_that_breaks_off(tmp_path, cut, status):
+def test_truncated_file(tmp_path, cut, status):
     path = write_csv(tmp_path / "fer2013.csv")
     path.write_bytes(path.read_bytes()[:-cut])
     faces = table.read(path)
@@ -144,7 +148,7 @@ def test_a_file_that_breaks_off(tmp_path, cut, status):
         ("fer2013.tar.gz", "\x1f\x8b rest", "is not a csv file in plain text.*archives must be unpacked"),
     ],
 )
-def test_a_file_that_is_none(tmp_path, name, content, message):
+def test_unusable_file(tmp_path, name, content, message):
     path = tmp_path / name
     path.write_text(content)
     with pytest.raises(ValueError, match=message) as error:
@@ -152,7 +156,7 @@ def test_a_file_that_is_none(tmp_path, name, content, message):
     assert str(path) in str(error.value)
 
 
-def test_source_not_found_or_ambiguous(tmp_path):
+def test_missing_and_ambiguous_sources(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         layouts.locate(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="There was: nothing"):
@@ -169,18 +173,18 @@ def test_source_not_found_or_ambiguous(tmp_path):
 
 def test_faulty_images(tmp_path, tmp_path_factory):
     write_images(tmp_path, numbered=False)
-    whole = cv2.imencode(".png", drawn(3))[1].tobytes()
+    intact = cv2.imencode(".png", drawn(3))[1].tobytes()
     large = cv2.imencode(".jpg", np.zeros((64, 60)))[1].tobytes()
     faults = {
-        "train/happy/Training_100.jpg": (b"no image", "not a complete JPEG or PNG"),
+        "train/happy/Training_100.jpg": (b"not an image", "not a complete JPEG or PNG"),
         "train/happy/Training_101.jpg": (b"", "not a complete"),
-        "train/happy/Training_102.jpg": (whole[: len(whole) // 2], "not a complete"),
+        "train/happy/Training_102.jpg": (intact[: len(intact) // 2], "not a complete"),
         "train/sad/Training_103.jpg": (large, "60x64 pixels instead of 48x48"),
-        "train/sad/PublicTest_104.jpg": (whole, "a PublicTest image in the folder train"),
+        "train/sad/PublicTest_104.jpg": (intact, "a PublicTest image in the folder train"),
         "test/sad/Thumbs.db": (b"", "not named"),
-        "test/contempt/PrivateTest_105.jpg": (whole, "the folder contempt is none of neutral, happy"),
-        "test/bored/PrivateTest_106.jpg": (whole, "the folder bored is none of"),
-        "validation/sad/PublicTest_107.jpg": (whole, "in the folder validation, expected train or test"),
+        "test/contempt/PrivateTest_105.jpg": (intact, "the folder contempt is none of neutral, happy"),
+        "test/bored/PrivateTest_106.jpg": (intact, "the folder bored is none of"),
+        "validation/sad/PublicTest_107.jpg": (intact, "in the folder validation, expected train or test"),
     }
     for name, (content, _) in faults.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -188,7 +192,7 @@ def test_faulty_images(tmp_path, tmp_path_factory):
     huge, link = "train/sad/Training_108.jpg", "train/sad/Training_109.jpg"
     (tmp_path / huge).write_bytes(png_of_size(40_000, 40_000))
     outside = tmp_path_factory.mktemp("outside") / "image.png"
-    outside.write_bytes(whole)
+    outside.write_bytes(intact)
     (tmp_path / link).symlink_to(outside)
     faults |= {huge: (b"", "many more pixels than 48x48"), link: (b"", "leads out of the data set")}
     faces = table.read(tmp_path)
@@ -196,7 +200,7 @@ def test_faulty_images(tmp_path, tmp_path_factory):
     assert {Path(row.file).relative_to(tmp_path).as_posix() for row in faces.rejected} == set(faults)
     for row in faces.rejected:
         assert faults[Path(row.file).relative_to(tmp_path).as_posix()][1] in row.status
-    (tmp_path / "train/sad/im7.png").write_bytes(whole)
+    (tmp_path / "train/sad/im7.png").write_bytes(intact)
     with pytest.raises(ValueError, match="not both; found"):
         table.read(tmp_path)
 

@@ -1,4 +1,4 @@
-"""FERPlus: votes to labels in four modes, the join by row number, the test subsets; made files and the genuine ones."""
+"""FERPlus: votes to labels in four modes, the join by row number, and the test subsets; dummy and genuine files."""
 
 import csv
 from pathlib import Path
@@ -17,18 +17,18 @@ DUMMY = ROOT / "preprocessing" / "datasets" / "ferplus" / "dummy_data"
 
 
 @pytest.mark.parametrize("mode", labels.MODES)
-def test_modes_on_all_kinds_of_votes(tmp_path, mode):
+def test_modes_agree_with_the_oracle(tmp_path, mode):
     rng = np.random.default_rng(3)
     votes = np.concatenate([rng.multinomial(10, share, 300) for share in rng.dirichlet(np.full(10, 0.4), 10)])
     named = rng.random(len(votes)) < 0.9
     lines = [f"Training,{'fer.png' if name else ''},{','.join(map(str, row))}" for name, row in zip(named, votes)]
     (tmp_path / "fer2013new.csv").write_text("\n".join([HEADER, *lines]))
-    found = labels.label(labels.read(tmp_path / "fer2013new.csv", rows=3000), mode)
+    derived = labels.label(labels.read(tmp_path / "fer2013new.csv", rows=3000), mode)
     names, soft = zip(*expected(votes, named, mode))
-    assert found.emotions.tolist() == list(names)
-    np.testing.assert_allclose(found.soft, soft, rtol=1e-6)
-    assert [status == records.OK for status in found.statuses] == [name != "" for name in names]
-    assert {"label unknown", "label no face"} <= set(found.statuses)
+    assert derived.emotions.tolist() == list(names)
+    np.testing.assert_allclose(derived.soft, soft, rtol=1e-6)
+    assert [status == records.OK for status in derived.statuses] == [name != "" for name in names]
+    assert {"label unknown", "label no face"} <= set(derived.statuses)
 
 
 @pytest.mark.parametrize(
@@ -40,19 +40,19 @@ def test_modes_on_all_kinds_of_votes(tmp_path, mode):
         ("argmax", "anger", {"anger": 0.6, "contempt": 0.4}),
     ],
 )
-def test_a_row_of_six_and_four(tmp_path, mode, emotion, soft):
-    found = labels.label(labels.read(write_votes(tmp_path / "votes.csv")), mode)
-    assert found.emotions[6] == emotion
-    np.testing.assert_allclose(found.soft[6], [soft.get(name, 0) for name in emotions.EIGHT])
+def test_six_against_four_votes(tmp_path, mode, emotion, soft):
+    derived = labels.label(labels.read(write_votes(tmp_path / "votes.csv")), mode)
+    assert derived.emotions[6] == emotion
+    np.testing.assert_allclose(derived.soft[6], [soft.get(name, 0) for name in emotions.EIGHT])
 
 
-def test_columns_are_found_by_name(tmp_path):
+def test_columns_are_identified_by_name(tmp_path):
     plain = labels.read(write_votes(tmp_path / "plain.csv"))
-    turned = labels.read(
-        write_votes(tmp_path / "turned.csv", edit=lambda lines: [",".join(line.split(",")[::-1]) for line in lines])
+    reordered = labels.read(
+        write_votes(tmp_path / "reordered.csv", edit=lambda lines: [",".join(line.split(",")[::-1]) for line in lines])
     )
-    np.testing.assert_array_equal(plain.votes, turned.votes)
-    assert plain.names.tolist() == turned.names.tolist() and plain.usages.tolist() == turned.usages.tolist()
+    np.testing.assert_array_equal(plain.votes, reordered.votes)
+    assert plain.names.tolist() == reordered.names.tolist() and plain.usages.tolist() == reordered.usages.tolist()
     np.testing.assert_array_equal(plain.votes[2], [1, 0, 0, 9, 0, 0, 0, 0, 0, 0])
 
 
@@ -66,16 +66,17 @@ def test_columns_are_found_by_name(tmp_path):
         ("9.0 1 0 0 0 0 0 0 0 0", "is not a number"),
         (" 9 1 0 0 0 0 0 0 0 0", "13 columns instead of 12"),
         ("9 1 0", "5 columns instead of 12"),
+        (f"{'9' * 5000} 1 0 0 0 0 0 0 0 0", "is not a number"),
     ],
 )
-def test_a_faulty_row_keeps_its_place(tmp_path, votes, status):
+def test_faulty_row_keeps_its_position(tmp_path, votes, status):
     read = labels.read(write_votes(tmp_path / "votes.csv", [*VOTES[:1], (1, votes), *VOTES[2:]]), rows=len(ROWS))
     assert list(read.faults) == [1]
-    found = labels.label(read, "argmax")
-    assert status in found.statuses[1] and found.emotions[1] == "" and found.emotions[2] == "sad"
+    derived = labels.label(read, "argmax")
+    assert status in derived.statuses[1] and derived.emotions[1] == "" and derived.emotions[2] == "sad"
 
 
-def test_the_published_row_of_nine_votes_counts_and_no_other(tmp_path, monkeypatch):
+def test_only_the_published_row_of_nine_votes_counts(tmp_path, monkeypatch):
     path = write_votes(tmp_path / "votes.csv", [(0, "4 0 0 0 0 3 1 0 1 0"), *VOTES[1:]])
     assert labels.read(path).faults == {0: "votes sum to 9 instead of 10"}
     monkeypatch.setattr(labels, "SHORT", {0: 9})
@@ -83,7 +84,7 @@ def test_the_published_row_of_nine_votes_counts_and_no_other(tmp_path, monkeypat
     assert not read.faults and labels.label(read, "majority").emotions[0] == "neutral"
 
 
-def test_files_that_are_none(tmp_path):
+def test_unusable_files(tmp_path):
     path = write_votes(tmp_path / "votes.csv")
     with pytest.raises(ValueError, match="votes.csv: 13 rows, expected 12"):
         labels.read(path, rows=12)
@@ -99,11 +100,11 @@ def test_files_that_are_none(tmp_path):
 
 def test_subsets(tmp_path):
     votes = labels.read(write_votes(tmp_path / "fer2013new.csv"))
-    found = {}
+    rows = {}
     for name, text in LISTS.items():
         (tmp_path / name).write_bytes(text.encode())
-        found[name] = subsets.read(tmp_path / name, votes).tolist()
-    assert list(found.values()) == [[9, 11], [11, 12], [12]]
+        rows[name] = subsets.read(tmp_path / name, votes).tolist()
+    assert list(rows.values()) == [[9, 11], [11, 12], [12]]
     assert list(subsets.LISTS.values()) == list(LISTS)
 
 
@@ -117,7 +118,7 @@ def test_subsets(tmp_path):
         ("0/../fer0000011.jpg", "line 2: expected a line"),
     ],
 )
-def test_a_list_with_a_bad_line(tmp_path, line, message):
+def test_list_with_a_faulty_line(tmp_path, line, message):
     votes = labels.read(
         write_votes(tmp_path / "votes.csv", [*VOTES[:9], (12, VOTES[9][1]), *VOTES[10:12], (12, VOTES[12][1])])
     )
@@ -126,10 +127,10 @@ def test_a_list_with_a_bad_line(tmp_path, line, message):
         subsets.read(tmp_path / "list.txt", votes)
 
 
-def test_the_join(tmp_path):
+def test_join(tmp_path):
     data = joined.read(write_source(tmp_path), "majority")
-    found = {name: [data.faces.ids[place] for place in places] for name, places in joined.splits(data).items()}
-    assert found == {
+    ids = {split: [data.faces.ids[index] for index in indices] for split, indices in joined.splits(data).items()}
+    assert ids == {
         name: [f"fer2013-{row:05d}" for row in rows]
         for name, rows in {
             "train": [0, 1, 2, 4, 6],
@@ -140,7 +141,7 @@ def test_the_join(tmp_path):
             "test_pose30": [12],
             "test_pose45": [12],
         }.items()
-    }  # row 3 is no face, 10 unknown, 5 and 11 are spread
+    }  # row 3 is no face, 10 unknown; votes of 5 and 11 are too spread
     counts = joined.summary(data)
     assert counts["excluded"] == {"no image name": 1, "votes too spread for majority": 2, "label unknown": 1}
     assert {
@@ -166,7 +167,7 @@ def test_rejected_pixels_do_not_shift_the_join(tmp_path):
     assert any("1 FAULTY ROWS" in line for line in joined.report(joined.summary(data)))
 
 
-def test_files_in_another_order_are_refused_or_noticed(tmp_path):
+def test_files_in_different_order_are_refused_or_reported(tmp_path):
     source = write_source(tmp_path)
     write_votes(source / "fer2013new.csv", edit=lambda lines: [lines[0], *lines[:0:-1]])
     with pytest.raises(ValueError, match="fer2013new.csv: row 0 is PrivateTest, but Training in .*fer2013.csv"):
@@ -181,7 +182,7 @@ def test_files_in_another_order_are_refused_or_noticed(tmp_path):
         joined.read(source, "majority")
 
 
-def test_sources(tmp_path):
+def test_missing_and_ambiguous_sources(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         joined.locate(tmp_path / "nowhere")
     write_kaggle(tmp_path)
@@ -192,9 +193,9 @@ def test_sources(tmp_path):
     with pytest.raises(ValueError, match="no fer2013new.csv"):
         joined.locate(tmp_path)
     write_votes(tmp_path / "a" / "b" / "fer2013new.csv")
-    found = joined.locate(tmp_path)
-    assert found.pixels.files[0].name == "icml_face_data.csv" and not found.lists
-    assert joined.read(found, "argmax").emotions.tolist() == joined.read(DUMMY, "argmax").emotions.tolist()
+    source = joined.locate(tmp_path)
+    assert source.pixels.files[0].name == "icml_face_data.csv" and not source.lists
+    assert joined.read(source, "argmax").emotions.tolist() == joined.read(DUMMY, "argmax").emotions.tolist()
     write_votes(tmp_path / "fer2013new.csv")
     with pytest.raises(ValueError, match="fer2013new.csv more than once"):
         joined.locate(tmp_path)
@@ -202,9 +203,9 @@ def test_sources(tmp_path):
 
 @pytest.fixture
 def tfds():
-    found = pytest.importorskip("tensorflow_datasets")
-    found.disable_progress_bar()
-    return found
+    module = pytest.importorskip("tensorflow_datasets")
+    module.disable_progress_bar()
+    return module
 
 
 def test_builder(tfds, tmp_path):
@@ -213,14 +214,14 @@ def test_builder(tfds, tmp_path):
     assert builder.builder_config.name == "majority" and any("counts differ" in line for line in lines)
     assert builder.info.features["emotion"].names == list(emotions.EIGHT)
     data = joined.read(DUMMY, "majority")
-    for split, places in joined.splits(data).items():
+    for split, indices in joined.splits(data).items():
         examples = list(tfds.as_numpy(builder.as_dataset(split=split)))
-        assert [example["id"].decode() for example in examples] == [data.faces.ids[place] for place in places]
-        for example, place in zip(examples, places):
-            np.testing.assert_array_equal(example["image"][..., 0], data.faces.pixels[place])
-            assert emotions.EIGHT[example["emotion"]] == data.emotions[place]
+        assert [example["id"].decode() for example in examples] == [data.faces.ids[index] for index in indices]
+        for example, index in zip(examples, indices):
+            np.testing.assert_array_equal(example["image"][..., 0], data.faces.pixels[index])
+            assert emotions.EIGHT[example["emotion"]] == data.emotions[index]
             np.testing.assert_allclose(example["soft_label"], np.eye(8)[example["emotion"]])
-            assert example["affect"].tolist() == [-2, -2] and example["duplicate"] == (place == 9)
+            assert example["affect"].tolist() == [-2, -2] and example["duplicate"] == (index == 9)
     with open(Path(builder.data_dir) / "rejected.csv", newline="") as file:
         assert [row["row"] for row in csv.DictReader(file)] == ["3", "5", "10", "11"]
     datasets.prepare("ferplus", DUMMY, tmp_path, report=lines.append)
@@ -236,23 +237,23 @@ def test_genuine_votes(mode):
     votes = labels.read(FER2013 / "fer2013new.csv", rows=35887)
     np.testing.assert_array_equal(votes.votes, np.load(FER2013 / "index.npz")["ferplus"])
     assert not votes.faults and (votes.names == "").sum() == 173
-    found = labels.label(votes, mode)
+    derived = labels.label(votes, mode)
     usages = ("Training", "PublicTest", "PrivateTest")
-    counts = [int(((found.emotions != "") & (votes.usages == usage)).sum()) for usage in usages]
+    counts = [int(((derived.emotions != "") & (votes.usages == usage)).sum()) for usage in usages]
     assert tuple(counts) == joined.ROWS[mode]
     names, soft = zip(*expected(votes.votes, votes.names != "", mode))
-    assert found.emotions.tolist() == list(names)
-    np.testing.assert_allclose(found.soft, soft, rtol=1e-6)
+    assert derived.emotions.tolist() == list(names)
+    np.testing.assert_allclose(derived.soft, soft, rtol=1e-6)
     if mode == "majority":
-        test = found.emotions[votes.usages == "PrivateTest"]
+        test = derived.emotions[votes.usages == "PrivateTest"]
         assert [int((test == name).sum()) for name in FERPLUS] == [1090, 893, 396, 384, 273, 18, 83, 16]
 
 
 @needs_fer2013
 def test_genuine_lists():
     votes = labels.read(FER2013 / "fer2013new.csv")
-    found = {name: subsets.read(FER2013 / "ferplus_subsets" / file, votes) for name, file in subsets.LISTS.items()}
-    assert [len(rows) for rows in found.values()] == [605, 1170, 633]
+    lists = {split: subsets.read(FER2013 / "ferplus_subsets" / name, votes) for split, name in subsets.LISTS.items()}
+    assert [len(rows) for rows in lists.values()] == [605, 1170, 633]
     for mode, labelled in {
         "majority": (600, 1167, 630),
         "probability": (603, 1170, 633),
@@ -260,4 +261,4 @@ def test_genuine_lists():
         "argmax": (605, 1170, 633),
     }.items():
         emotion = labels.label(votes, mode).emotions
-        assert tuple(int((emotion[rows] != "").sum()) for rows in found.values()) == labelled
+        assert tuple(int((emotion[rows] != "").sum()) for rows in lists.values()) == labelled

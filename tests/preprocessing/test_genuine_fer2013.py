@@ -1,4 +1,4 @@
-"""The genuine FER2013 and FERPlus: as prepared and joined, against the index of its images and published counts."""
+"""The genuine FER2013 and FERPlus, prepared and joined, compared with an index of the images and published counts."""
 
 import collections
 import subprocess
@@ -19,7 +19,7 @@ pytestmark = needs_fer2013
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """A folder with the files as they are published: fer2013.csv, fer2013new.csv and the lists of the subsets."""
+    """A folder with the published files: fer2013.csv, fer2013new.csv and the lists of the subsets."""
     folder = tmp_path_factory.mktemp("genuine")
     subprocess.run([sys.executable, FER2013 / "unpack.py", folder], check=True, capture_output=True)
     for name in ("fer2013new.csv", "ferplus_subsets"):
@@ -34,21 +34,21 @@ def test_fer2013(source, tmp_path):
     lines = []
     builder = datasets.prepare("fer2013", source / "fer2013.csv", tmp_path / "data", report=lines.append)
     assert "all counts as published" in lines
-    found = builder.info.metadata
-    assert found["status"] == published.AS_PUBLISHED and found["faults"] == 0
-    assert (found["distinct"], found["conflicting"], found["blank"]) == (34034, 57, 12)
-    assert found["duplicates"] == {"PublicTest": 280, "PrivateTest": 288}
+    metadata = builder.info.metadata
+    assert metadata["status"] == published.AS_PUBLISHED and metadata["faults"] == 0
+    assert (metadata["distinct"], metadata["conflicting"], metadata["blank"]) == (34034, 57, 12)
+    assert metadata["duplicates"] == {"PublicTest": 280, "PrivateTest": 288}
     assert {name: part.num_examples for name, part in builder.info.splits.items()} == {
         "train": 28709,
         "validation": 3589,
         "test": 3589,
         "test_clean": 3301,
     }
-    _check_against_the_index(builder)
+    _compare_with_index(builder)
 
 
-def _check_against_the_index(builder):
-    """Labels, order, counts and duplicates of the prepared data set against index.npz, which numbers equal images."""
+def _compare_with_index(builder):
+    """Compare labels, order, counts and duplicates with index.npz, which gives equal images the same number."""
     index = np.load(FER2013 / "index.npz")
     tile, emotion, usage = index["tile"], index["emotion"], index["usage"]
     names = np.array([emotions.from_code("FER2013", code) for code in emotion.tolist()])
@@ -60,15 +60,15 @@ def _check_against_the_index(builder):
         "test_clean": (usage == 2) & ~repeated,
     }
     skip = {"image": tfds.decode.SkipDecoding()}
-    for split, chosen in expected.items():
+    for split, rows in expected.items():
         data = builder.as_dataset(split=split, decoders=skip, batch_size=4096)
-        got = collections.defaultdict(list)
+        values = collections.defaultdict(list)
         for batch in tfds.as_numpy(data):
             for key in ("id", "emotion", "duplicate"):
-                got[key].extend(batch[key].tolist())
-        assert got["id"] == [b"fer2013-%05d" % row for row in np.flatnonzero(chosen)]
-        assert [emotions.SEVEN[label] for label in got["emotion"]] == names[chosen].tolist()
-        assert got["duplicate"] == (repeated & (usage > 0))[chosen].tolist()
+                values[key].extend(batch[key].tolist())
+        assert values["id"] == [b"fer2013-%05d" % row for row in np.flatnonzero(rows)]
+        assert [emotions.SEVEN[label] for label in values["emotion"]] == names[rows].tolist()
+        assert values["duplicate"] == (repeated & (usage > 0))[rows].tolist()
         for image in tfds.as_numpy(builder.as_dataset(split=split).take(1)):
             assert image["image"].shape == (48, 48, 1)
 

@@ -1,4 +1,4 @@
-"""`inspect`: which data set lies in a folder, and what is wrong with it."""
+"""`inspect`: which data set a folder contains, and which rows cannot be used."""
 
 import shutil
 import subprocess
@@ -16,7 +16,7 @@ HEADER = "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_land
 
 
 def affectnet(root):
-    """Three rows of AffectNet's lists of 2017: one good, one uncertain, one with a wrong valence."""
+    """Three rows of AffectNet's lists of 2017: a usable one, an uncertain one, and one with a wrong valence."""
     points = ";".join(f"{i}.0" for i in range(136))
     rows = [f"1/a.jpg,10,12,60,60,{points},1,0.5,0.25", f"1/b.jpg,1,2,6,6,{points},9,-2,-2",
             f"1/c.jpg,1,2,6,6,{points},0,7,0.5"]  # fmt: skip
@@ -40,7 +40,7 @@ def test_affectnet(tmp_path):
     assert "not usable: label uncertain, 1" in text and "not usable: valence 7 outside [-1, 1], 1" in text
 
 
-def test_images_that_are_not_there_are_told(tmp_path):
+def test_missing_images_are_counted(tmp_path):
     root = affectnet(tmp_path)
     (root / "Manually_Annotated_Images" / "1" / "a.jpg").unlink()
     lists = root / "Manually_Annotated_file_lists"
@@ -52,7 +52,7 @@ def test_images_that_are_not_there_are_told(tmp_path):
     assert "not usable: its path leads out of the data set, 1" in text
 
 
-def test_folders_of_ones_own(tmp_path):
+def test_folders_of_emotions(tmp_path):
     for split in ("train", "val"):
         for emotion in ("Angry", "joy"):
             (tmp_path / split / emotion).mkdir(parents=True)
@@ -62,7 +62,7 @@ def test_folders_of_ones_own(tmp_path):
     assert "train 2: happy 1, anger 1" in text and "validation 2: happy 1, anger 1" in text
 
 
-def test_sfew_is_told_once_unless_its_emotions_have_other_names(tmp_path):
+def test_sfew_is_not_described_as_folders_unless_its_emotions_have_other_names(tmp_path):
     for split in ("Train", "Val"):
         (tmp_path / split / "Angry").mkdir(parents=True)
         cv2.imwrite(str(tmp_path / split / "Angry" / "a.png"), np.zeros((9, 9), np.uint8))
@@ -72,7 +72,7 @@ def test_sfew_is_told_once_unless_its_emotions_have_other_names(tmp_path):
     assert inspection.inspect(tmp_path)[0].startswith("folder, ")
 
 
-def test_fer2013_is_told_by_its_own_report(tmp_path):
+def test_fer2013(tmp_path):
     pixels = " ".join(["7"] * 2304)
     rows = [f"{code},{pixels},Training" for code in range(7)]
     (tmp_path / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]) + "\n")
@@ -81,7 +81,7 @@ def test_fer2013_is_told_by_its_own_report(tmp_path):
     assert "train: neutral 1, happy 1, sad 1, " in text
 
 
-def test_what_is_no_data_set(tmp_path):
+def test_folder_without_a_data_set(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing")
     with pytest.raises(ValueError, match=f"(?s){tmp_path} holds no known data set.*affectnet: .*folder: "):
         inspection.inspect(tmp_path)
@@ -89,19 +89,19 @@ def test_what_is_no_data_set(tmp_path):
         inspection.inspect(tmp_path / "nowhere")
 
 
-def test_a_name_is_a_prepared_data_set_and_a_folder_has_a_slash(tmp_path, monkeypatch, capsys):
+def test_name_means_a_prepared_data_set_and_path_needs_a_slash(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(DATASETS / "folder" / "dummy_data" / "emotions", "folder")
-    told = "folder means the prepared data set; for the folder of that name write ./folder"
+    note = "folder means the prepared data set; for the folder of that name write ./folder"
     for name in ("folder", "folder/happy"):
         with pytest.raises(SystemExit, match=f"error: data set folder is not prepared in {tmp_path}/data"):
             cli.main(["inspect", name, "--data-dir", str(tmp_path / "data")])
-    assert capsys.readouterr().err.startswith(told)
+    assert capsys.readouterr().err.startswith(note)
     monkeypatch.setattr("edram_fer.data.describe", lambda source, **_: {"source": source, "splits": {}})
     with pytest.raises(SystemExit):
         cli.main(["inspect", "folder"])
     out, err = capsys.readouterr()
-    assert "'source': 'folder'" in out and told in err
+    assert "'source': 'folder'" in out and note in err
     for path in ("./folder", "folder/", str(tmp_path / "folder")):
         with pytest.raises(SystemExit) as end:
             cli.main(["inspect", path])
@@ -128,11 +128,11 @@ print([name for name in ("keras", "tensorflow") if name in sys.modules])
 """
 
 
-def test_looking_at_files_and_making_faces_loads_no_tensorflow(tmp_path):
+def test_inspecting_files_and_making_faces_loads_no_tensorflow(tmp_path):
     for name in ("happy", "sad"):
-        (tmp_path / "own" / name).mkdir(parents=True)
-        (tmp_path / "own" / name / "a.png").write_bytes(b"")
-    words = [sys.executable, "-c", LATE, tmp_path / "own", tmp_path / "out"]
+        (tmp_path / "images" / name).mkdir(parents=True)
+        (tmp_path / "images" / name / "a.png").write_bytes(b"")
+    words = [sys.executable, "-c", LATE, tmp_path / "images", tmp_path / "out"]
     text = subprocess.run(words, capture_output=True, text=True, timeout=120).stdout
     assert "folder, a folder per emotion" in text and "no usable face in its rows: empty file 2" in text
     assert text.endswith("[]\n")

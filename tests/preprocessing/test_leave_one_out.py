@@ -1,9 +1,9 @@
-"""Data sets that are split by subjects: trained on the sum of some, evaluated on the one left out."""
+"""Data sets that are split by subject: trained on a sum of splits, evaluated on the one left out."""
 
 import pyarrow.parquet
 import pytest
 from support import toy
-from support.dummy_data import FORMS
+from support.dummy_data import DUMMY_DATA
 
 from edram_fer import cli, data, files, models
 
@@ -19,12 +19,23 @@ def command(*words):
 
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_from_files_to_scores(name, tmp_path, monkeypatch):
-    form = next(form for form in FORMS if form.dataset == name)
+    dummy = next(dummy for dummy in DUMMY_DATA if dummy.dataset == name)
     monkeypatch.setitem(models.MODELS, "toy", toy.Toy)
     first, second, excluded = SUBJECTS[name]
     training = f"{first}+{second}"
     command(
-        "prepare", name, "--source", form.folder, "--out", tmp_path, "--size", 28, "--detectors", "none", "--workers", 1
+        "prepare",
+        name,
+        "--source",
+        dummy.folder,
+        "--out",
+        tmp_path,
+        "--size",
+        28,
+        "--detectors",
+        "none",
+        "--workers",
+        1,
     )
     settings = (
         "model=toy",
@@ -46,7 +57,7 @@ def test_from_files_to_scores(name, tmp_path, monkeypatch):
     )
     command("evaluate", tmp_path / "run", "--split", excluded, "--split", training, "--no-figures")
     rows = pyarrow.parquet.read_table(tmp_path / "run" / "predictions.parquet").to_pylist()
-    subjects = {part: {row["subject"] for row in rows if row["split"] == part} for part in (excluded, training)}
+    subjects = {split: {row["subject"] for row in rows if row["split"] == split} for split in (excluded, training)}
     assert len(subjects[excluded]) == 1 and not subjects[excluded] & subjects[training]
     assert len(rows) == sum(data.splits(name, data_dir=tmp_path).values())
     assert set(files.read_json(tmp_path / "run" / "metrics.json")["splits"]) == {excluded, training}

@@ -1,4 +1,4 @@
-"""Preparing data sets through TFDS: FER2013 from its dummy data, failures of the disk."""
+"""Preparing data sets with TFDS: FER2013 from its dummy data, and failures of the disk."""
 
 import csv
 import errno
@@ -27,7 +27,7 @@ def no_progress_bar():
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """The dummy data, prepared, and what was reported."""
+    """The prepared dummy data and the lines of the report."""
     lines = []
     return datasets.prepare("fer2013", DUMMY, tmp_path_factory.mktemp("data"), report=lines.append), lines
 
@@ -73,7 +73,7 @@ def test_open_and_reuse(prepared):
     assert os.listdir(data_dir) == ["fer2013"]
 
 
-def test_tfds_alone_prepares_from_a_manual_folder(tmp_path):
+def test_tfds_alone_prepares_from_manual_dir(tmp_path):
     from edram_fer.preprocessing.datasets.fer2013.fer2013_dataset_builder import Builder
 
     builder = Builder(data_dir=tmp_path)
@@ -81,14 +81,14 @@ def test_tfds_alone_prepares_from_a_manual_folder(tmp_path):
     assert len(rows_of(builder, "train")) == SPLITS["train"]
 
 
-def test_another_source_and_force_prepare_again(tmp_path):
+def test_another_source_or_force_prepares_again(tmp_path):
     source = tmp_path / "mine.csv"
-    lines = (DUMMY / "fer2013.csv").read_text().splitlines()
-    source.write_text("\n".join([*lines[:-1], "9" + lines[-1][1:]]))
-    said = []
-    first = datasets.prepare("fer2013", DUMMY, tmp_path / "data", report=said.append)
-    second = datasets.prepare("fer2013", source, tmp_path / "data", report=said.append)
-    assert any("another source" in line for line in said) and any("1 FAULTY ROWS" in line for line in said)
+    *rows, last = (DUMMY / "fer2013.csv").read_text().splitlines()
+    source.write_text("\n".join([*rows, "9" + last[1:]]))
+    lines = []
+    first = datasets.prepare("fer2013", DUMMY, tmp_path / "data", report=lines.append)
+    second = datasets.prepare("fer2013", source, tmp_path / "data", report=lines.append)
+    assert any("another source" in line for line in lines) and any("1 FAULTY ROWS" in line for line in lines)
     assert datasets.fingerprint(first) != datasets.fingerprint(second)
     assert second.info.splits["test_clean"].num_examples == 1
     with open(Path(second.data_dir) / "rejected.csv", newline="") as file:
@@ -96,23 +96,23 @@ def test_another_source_and_force_prepare_again(tmp_path):
     assert [(row["file"], row["row"]) for row in rejected] == [(str(source), "12")]
     assert "unknown emotion code '9'" in rejected[0]["status"]
     before = os.stat(second.data_dir).st_ino
-    datasets.prepare("fer2013", source, tmp_path / "data", force=True, report=said.append)
+    datasets.prepare("fer2013", source, tmp_path / "data", force=True, report=lines.append)
     assert os.stat(second.data_dir).st_ino != before
     assert os.listdir(tmp_path / "data") == ["fer2013"] and os.listdir(tmp_path / "data" / "fer2013") == ["1.0.0"]
 
 
-def test_a_bad_source_leaves_the_old_one_and_no_litter(tmp_path):
-    good = datasets.prepare("fer2013", DUMMY, tmp_path / "data", report=lambda line: None)
+def test_failure_keeps_the_existing_data_set_and_leaves_no_files(tmp_path):
+    existing = datasets.prepare("fer2013", DUMMY, tmp_path / "data", report=lambda line: None)
     (tmp_path / "empty.csv").write_text("")
     with pytest.raises(ValueError, match="empty.csv is empty"):
         datasets.prepare("fer2013", tmp_path / "empty.csv", tmp_path / "data", force=True, report=lambda line: None)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         datasets.prepare("fer2013", tmp_path / "nowhere", tmp_path / "data", force=True, report=lambda line: None)
     assert os.listdir(tmp_path / "data") == ["fer2013"]
-    assert datasets.fingerprint(datasets.builder("fer2013", tmp_path / "data")) == datasets.fingerprint(good)
+    assert datasets.fingerprint(datasets.builder("fer2013", tmp_path / "data")) == datasets.fingerprint(existing)
 
 
-def test_names_and_sources(tmp_path):
+def test_unknown_names_and_missing_sources(tmp_path):
     with pytest.raises(ValueError, match="unknown data set 'fer2014'; known: fer2013"):
         datasets.prepare("fer2014", None, tmp_path)
     with pytest.raises(ValueError, match="fer2013 has no configuration 'big'"):
@@ -124,13 +124,13 @@ def test_names_and_sources(tmp_path):
     assert not os.listdir(tmp_path)
 
 
-def test_what_a_killed_run_left_is_no_hindrance(tmp_path):
+def test_leftovers_of_a_killed_run_are_removed(tmp_path):
     (tmp_path / "unfinished.fer2013" / "fer2013" / "1.0.0").mkdir(parents=True)
     datasets.prepare("fer2013", DUMMY, tmp_path, report=lambda line: None)
     assert os.listdir(tmp_path) == ["fer2013"]
 
 
-def test_two_at_once_in_one_place(tmp_path):
+def test_second_process_is_refused(tmp_path):
     work = tmp_path / "unfinished.fer2013"
     work.mkdir()
     with filelock.FileLock(work / "lock"):
@@ -139,7 +139,7 @@ def test_two_at_once_in_one_place(tmp_path):
 
 
 def test_full_disk(mounted):
-    # The dummy data takes 48 kB: the first sizes fail while examples are written, the last at the files after them.
+    # The dummy data takes 48 kB: the smaller sizes fail while examples are written, the last one at the files after them.
     for size in (4, 12, 20, 28, 36):
         place = mounted(f"size={size}k")
         with pytest.raises(OSError, match="cannot write data set fer2013 to .*mounted.*[Nn]o space left") as error:
@@ -156,7 +156,7 @@ def test_no_write_permission(mounted):
     assert error.value.errno == errno.EROFS
 
 
-def test_a_file_where_the_folder_should_be(tmp_path):
+def test_file_in_place_of_the_folder(tmp_path):
     (tmp_path / "data").write_text("")
     with pytest.raises(OSError, match="cannot write data set fer2013 to .*data"):
         datasets.prepare("fer2013", DUMMY, tmp_path / "data", report=lambda line: None)

@@ -1,7 +1,7 @@
-"""TFDS' own test case, on the builders that TFDS can prepare alone: FER2013, FERPlus and drawn faces.
+"""The test case of TFDS for the builders that TFDS can prepare alone: FER2013, FERPlus and drawn faces.
 
-It does not fit the builders of annotated photos: TFDS alone cannot build them, since they are given faces that
-`annotated.prepare` has made before, so that a stopped run can go on. test_dummy_data.py prepares all of them.
+TFDS alone cannot prepare data sets of annotated photos: `annotated.prepare` makes their faces first, so that a stopped
+run can be resumed. test_dummy_data.py prepares all of them.
 """
 
 import pytest
@@ -41,6 +41,6 @@ class FerPlus(tfds.testing.DatasetBuilderTestCase):
 
 class DrawnFaces(tfds.testing.DatasetBuilderTestCase):
     DATASET_CLASS = drawn_faces.Builder
-    EXAMPLE_DIR = DATASETS  # there are none, nor are they looked at
+    EXAMPLE_DIR = DATASETS  # drawn faces have no files; the folder is not read
     SPLITS = {"train": 6, "validation": 3, "test": 3}
     BUILDER_CONFIG_NAMES_TO_TEST = [drawn_faces.DrawnFacesConfig(size=32, train=6, validation=3, test=3)]

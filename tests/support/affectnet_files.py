@@ -1,4 +1,4 @@
-"""AffectNet's annotations in the exact layouts of its three official forms; the images are empty files."""
+"""AffectNet's annotations in its three official layouts; the images are empty files."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ def write_lists(
     lists="Manually_Annotated_file_lists",
     images="Manually_Annotated_Images",
 ) -> Path:
-    """The form of 2017; without `validation` only training.csv."""
+    """The layout of 2017; without `validation` only training.csv."""
     (root / lists).mkdir(parents=True, exist_ok=True)
     (root / images).mkdir(parents=True, exist_ok=True)
     for name, rows in (("training.csv", training), ("validation.csv", validation)):
@@ -38,7 +38,7 @@ def write_lists(
 
 
 def write_npy(folder: Path, number, *, exp="1", val="0.5", aro="-0.25", lnd=POINTS) -> None:
-    """One image of the form of 2021; None leaves a file out."""
+    """One image of the layout of 2021; a file is omitted if its value is None."""
     for name in ("images", "annotations"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / "images" / f"{number}.jpg").write_bytes(b"")

@@ -1,12 +1,13 @@
-"""Made annotations of data sets of photos."""
+"""Data sets of empty image files, and what a reader finds in them."""
 
 from pathlib import Path
 
 from edram_fer.preprocessing.datasets import inspection
-from edram_fer.preprocessing.records import OK
+from edram_fer.preprocessing.records import OK, Annotations, FaceRecord
 
 
 def touch(root: Path, *names: str) -> Path:
+    """Make empty files."""
     for name in names:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -14,16 +15,16 @@ def touch(root: Path, *names: str) -> Path:
     return root
 
 
-def good(found) -> dict:
-    """Its usable rows by id."""
-    return {record.id: record for record in found.records() if record.status == OK}
+def usable(annotations: Annotations) -> dict[str, FaceRecord]:
+    """The usable rows by id."""
+    return {record.id: record for record in annotations.records() if record.status == OK}
 
 
-def bad(found) -> dict:
+def unusable(annotations: Annotations) -> dict[str, str]:
     """The other rows: image or row -> status."""
-    return {record.image or record.row: record.status for record in found.records() if record.status != OK}
+    return {record.image or record.row: record.status for record in annotations.records() if record.status != OK}
 
 
-def told(found) -> set[str]:
-    """All that is said beside the rows: counts and notes."""
-    return {line.removeprefix("note: ") for line in inspection.describe_annotations(found)}
+def described(annotations: Annotations) -> set[str]:
+    """The lines of `inspect`: counts and notes."""
+    return {line.removeprefix("note: ") for line in inspection.describe_annotations(annotations)}

@@ -1,10 +1,10 @@
-"""Made files in the layout of every data set, to try builders on: nothing in them comes from a real data set.
+"""Dummy data in every layout of every data set, for testing readers and builders; no file comes from a real data set.
 
-    python tests/support/dummy_data.py      # writes all preprocessing/datasets/<name>/dummy_data anew
+    python tests/support/dummy_data.py      # writes all preprocessing/datasets/<name>/dummy_data again
 
-A form of a data set is written by one function, which also tells the truth about what it wrote; test_dummy_data.py
-holds readers and builders against that. The images are drawn: of FER2013 and FERPlus by the functions of their tests,
-of all others by edram_fer.preprocessing.synthetic.
+Each layout is written by one function, which returns the ground truth; test_dummy_data.py compares readers and builders
+with it. The images are drawn: those of FER2013 and FERPlus by the functions of their tests, all others by
+edram_fer.preprocessing.synthetic.
 """
 
 import dataclasses
@@ -29,30 +29,30 @@ DATASETS = ROOT / "preprocessing" / "datasets"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Form:
-    """A form of a data set.
+class DummyData:
+    """The dummy data of one layout of a data set.
 
     Attributes:
-        dataset: its name.
-        place: folder below dummy_data; "" where there is only one form.
-        write: writes it into a folder that is not there, and tells the truth.
-        recognised: what `inspect` says of it; "" where it has to be asked for.
+        dataset: name of the data set.
+        subfolder: below dummy_data; "" if there is only one layout.
+        write: writes the files into a new folder and returns the ground truth.
+        recognised: how the description by `inspect` begins; "" if the layout is read only with an option.
         options: of `datasets.prepare`.
     """
 
     dataset: str
-    place: str
+    subfolder: str
     write: Callable[[Path], Truth]
     recognised: str
     options: Mapping = dataclasses.field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
-        return DATASETS / self.dataset / "dummy_data" / self.place
+        return DATASETS / self.dataset / "dummy_data" / self.subfolder
 
 
 def _fer2013(layout: str) -> Callable[[Path], Truth]:
-    """One of the layouts; those without PublicTest draw a validation split from Training."""
+    """A function that writes one of the layouts; those without PublicTest draw a validation split from Training."""
 
     def write(folder: Path) -> Truth:
         folder.mkdir(parents=True)
@@ -75,13 +75,13 @@ def _in_folders(layout: str) -> dict[str, dict[str, str]]:
     for number, (usage, emotion, _) in enumerate(fer2013_files.ROWS):
         split = "train" if usage == "Training" else "test"
         name = f"im{number}.png" if numbered else f"{usage}_{number}.jpg"
-        place = "validation" if usage == "PublicTest" and not numbered else split
-        splits[place][f"{split}/{folders.get(emotion, emotion)}/{name}"] = emotion
+        label_split = "validation" if usage == "PublicTest" and not numbered else split
+        splits[label_split][f"{split}/{folders.get(emotion, emotion)}/{name}"] = emotion
     return dict(splits)
 
 
 def _ferplus(folder: Path) -> Truth:
-    """The labels are those that test_ferplus' oracle finds."""
+    """The labels are those of the oracle of test_ferplus."""
     votes = [[int(count) for count in text.split()] for _, text in ferplus_files.VOTES]
     named = [name is not None for name, _ in ferplus_files.VOTES]
     ferplus_files.write_source(folder)
@@ -93,41 +93,43 @@ def _ferplus(folder: Path) -> Truth:
     return Truth(splits, EIGHT, labels.count(""))
 
 
-_GIVEN, _NONE = {"detectors": ("annotation",)}, {"detectors": ("none",)}
-FORMS = (
-    Form("fer2013", "csv", _fer2013(layouts.FER2013_CSV), "FER2013 from fer2013.csv"),
-    Form("fer2013", "icml", _fer2013(layouts.ICML_CSV), "FER2013 from icml_face_data.csv"),
-    Form("fer2013", "kaggle", _fer2013(layouts.KAGGLE_CSV), "FER2013 from Kaggle"),
-    Form("fer2013", "usage_folders", _fer2013(layouts.USAGE_FOLDERS), "FER2013 from folders with Training_"),
-    Form("fer2013", "number_folders", _fer2013(layouts.NUMBER_FOLDERS), "FER2013 from folders with im"),
-    Form("ferplus", "", _ferplus, "FERPlus, majority labels"),
-    Form("affectnet", "csv2017", dummy_affectnet.lists_of_2017, "AffectNet, 2017: csv lists", _GIVEN),
-    Form("affectnet", "automatic2017", dummy_affectnet.automatic_list_of_2017, "", {**_GIVEN, "automatic": True}),
-    Form("affectnet", "npy2021", dummy_affectnet.npy_of_2021, "AffectNet, March 2021", _NONE),
-    Form("affectnet", "json2024", dummy_affectnet.json_of_2024, "AffectNet, AffectNet+ 2024", _NONE),
-    Form("raf_db", "list", dummy_folders.raf_db_list, "RAF-DB, list of labels, aligned", _NONE),
-    Form("raf_db", "folders", dummy_folders.raf_db_folders, "RAF-DB, a folder per label", _NONE),
-    Form("ck_plus", "sequences", dummy_folders.ck_plus_sequences, "CK+, sequences", _NONE),
-    Form("ck_plus", "folders", dummy_folders.ck_plus_folders, "CK+, CK+48", _NONE),
-    Form("ck_plus", "csv", dummy_folders.ck_plus_csv, "CK+, ckextended.csv", _NONE),
-    Form("jaffe", "", dummy_folders.jaffe, "JAFFE, one folder", _NONE),
-    Form("ferg", "", dummy_folders.ferg, "FERG, characters, strict split", _NONE),
-    Form("kdef", "", dummy_folders.kdef, "KDEF, angles S", _NONE),
-    Form("sfew", "", dummy_folders.sfew, "SFEW, a folder per split and emotion", _NONE),
-    Form("expw", "", dummy_folders.expw, "ExpW, label.lst", _GIVEN),
-    Form("folder", "emotions", dummy_folders.folder_of_emotions, "folder, a folder per emotion", _NONE),
-    Form("folder", "splits", dummy_folders.folder_of_splits, "folder, a folder per split and emotion", _NONE),
+_ANNOTATION, _NONE = {"detectors": ("annotation",)}, {"detectors": ("none",)}
+DUMMY_DATA = (
+    DummyData("fer2013", "csv", _fer2013(layouts.FER2013_CSV), "FER2013 from fer2013.csv"),
+    DummyData("fer2013", "icml", _fer2013(layouts.ICML_CSV), "FER2013 from icml_face_data.csv"),
+    DummyData("fer2013", "kaggle", _fer2013(layouts.KAGGLE_CSV), "FER2013 from Kaggle"),
+    DummyData("fer2013", "usage_folders", _fer2013(layouts.USAGE_FOLDERS), "FER2013 from folders with Training_"),
+    DummyData("fer2013", "number_folders", _fer2013(layouts.NUMBER_FOLDERS), "FER2013 from folders with im"),
+    DummyData("ferplus", "", _ferplus, "FERPlus, majority labels"),
+    DummyData("affectnet", "csv2017", dummy_affectnet.lists_of_2017, "AffectNet, 2017: csv lists", _ANNOTATION),
+    DummyData(
+        "affectnet", "automatic2017", dummy_affectnet.automatic_list_of_2017, "", {**_ANNOTATION, "automatic": True}
+    ),
+    DummyData("affectnet", "npy2021", dummy_affectnet.npy_of_2021, "AffectNet, March 2021", _NONE),
+    DummyData("affectnet", "json2024", dummy_affectnet.json_of_2024, "AffectNet, AffectNet+ 2024", _NONE),
+    DummyData("raf_db", "list", dummy_folders.raf_db_list, "RAF-DB, list of labels, aligned", _NONE),
+    DummyData("raf_db", "folders", dummy_folders.raf_db_folders, "RAF-DB, a folder per label", _NONE),
+    DummyData("ck_plus", "sequences", dummy_folders.ck_plus_sequences, "CK+, sequences", _NONE),
+    DummyData("ck_plus", "folders", dummy_folders.ck_plus_folders, "CK+, CK+48", _NONE),
+    DummyData("ck_plus", "csv", dummy_folders.ck_plus_csv, "CK+, ckextended.csv", _NONE),
+    DummyData("jaffe", "", dummy_folders.jaffe, "JAFFE, one folder", _NONE),
+    DummyData("ferg", "", dummy_folders.ferg, "FERG, characters, strict split", _NONE),
+    DummyData("kdef", "", dummy_folders.kdef, "KDEF, angles S", _NONE),
+    DummyData("sfew", "", dummy_folders.sfew, "SFEW, a folder per split and emotion", _NONE),
+    DummyData("expw", "", dummy_folders.expw, "ExpW, label.lst", _ANNOTATION),
+    DummyData("folder", "emotions", dummy_folders.folder_of_emotions, "folder, a folder per emotion", _NONE),
+    DummyData("folder", "splits", dummy_folders.folder_of_splits, "folder, a folder per split and emotion", _NONE),
 )
 
 
 def main() -> None:
-    for dataset in dict.fromkeys(form.dataset for form in FORMS):
+    for dataset in dict.fromkeys(dummy.dataset for dummy in DUMMY_DATA):
         shutil.rmtree(DATASETS / dataset / "dummy_data", ignore_errors=True)
-    for form in FORMS:
-        truth = form.write(form.folder)
-        size = sum(path.stat().st_size for path in form.folder.rglob("*") if path.is_file())
+    for dummy in DUMMY_DATA:
+        truth = dummy.write(dummy.folder)
+        size = sum(path.stat().st_size for path in dummy.folder.rglob("*") if path.is_file())
         rows = ", ".join(f"{split} {len(rows)}" for split, rows in truth.splits.items())
-        print(f"{form.dataset} {form.place or '-'}: {rows}, left out {truth.excluded}, {size:,} bytes")
+        print(f"{dummy.dataset} {dummy.subfolder or '-'}: {rows}, left out {truth.excluded}, {size:,} bytes")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
-"""Made RAF-DB, CK+, JAFFE, FERG, KDEF, SFEW, ExpW and folders of one's own; each function writes one form of a data
-set and tells the truth about it."""
+"""Dummy data of RAF-DB, CK+, JAFFE, FERG, KDEF, SFEW, ExpW and folders of emotions.
+
+Each function writes one layout and returns the ground truth.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,12 +14,12 @@ from edram_fer.preprocessing.emotions import EIGHT, SEVEN
 
 
 def _codes(dataset: str) -> dict[str, object]:
-    """Emotion -> the data set's own code."""
+    """Emotion -> code of the data set."""
     return {name: code for code, name in emotions.codes(dataset).items()}
 
 
 def _raf_rows() -> Iterable[tuple[str, int, str, str]]:
-    """Name, number of the drawing, split and emotion of RAF-DB's images: two of training and one of test a class."""
+    """Name, number of the drawing, split and emotion of each image: two training images and one test image per class."""
     for number, emotion in enumerate(SEVEN):
         yield f"train_{number + 1:05d}", number + 100, "train", emotion
         yield f"train_{number + 8:05d}", number + 110, "train", emotion
@@ -27,7 +29,10 @@ def _raf_rows() -> Iterable[tuple[str, int, str, str]]:
 def _raf_truth() -> Truth:
     rows = list(_raf_rows())
     return Truth(
-        {split: {name: emotion for name, _, part, emotion in rows if part == split} for split in ("train", "test")},
+        {
+            split: {name: emotion for name, _, row_split, emotion in rows if row_split == split}
+            for split in ("train", "test")
+        },
         SEVEN,
     )
 
@@ -58,7 +63,7 @@ _CK = {"S005": ("anger", "contempt", "disgust"), "S010": ("fear", "happy"), "S01
 
 
 def _ck_sequences() -> Iterable[tuple[int, str, str, str]]:
-    """Number, subject, sequence and emotion of each."""
+    """(number, subject, sequence, emotion) of each labelled sequence."""
     pairs = [
         (subject, f"{place:03d}", emotion) for subject, named in _CK.items() for place, emotion in enumerate(named, 1)
     ]
@@ -87,11 +92,11 @@ def ck_plus_sequences(folder: Path) -> Truth:
 
 def ck_plus_folders(folder: Path) -> Truth:
     """CK+48: the last three frames of the same sequences."""
-    own, splits = {"happy": "happy", "sad": "sadness"}, {f"fold_{place}": {} for place in range(len(_CK))}
+    folder_names, splits = {"sad": "sadness"}, {f"fold_{place}": {} for place in range(len(_CK))}
     for number, subject, sequence, emotion in _ck_sequences():
         for frame in (3, 4, 5):
             name = f"{subject}_{sequence}_{frame:08d}"
-            face(folder / f"CK+48/{own.get(emotion, emotion)}/{name}.png", 140 + number, emotion, grey=True)
+            face(folder / f"CK+48/{folder_names.get(emotion, emotion)}/{name}.png", 140 + number, emotion, grey=True)
             splits[f"fold_{list(_CK).index(subject)}"][name] = emotion
     return Truth(splits, EIGHT)
 
@@ -168,7 +173,7 @@ EXPW = {
 
 
 def expw(folder: Path) -> Truth:
-    """label.lst with its order top, left, right, bottom; a photo may have two rows."""
+    """label.lst with the order top, left, right, bottom; a photo can have two rows."""
     code, splits, lines = _codes("ExpW"), {}, []
     for number, (name, (split, shown)) in enumerate(EXPW.items()):
         for place, emotion in enumerate(shown):

@@ -1,4 +1,4 @@
-"""Made files in every layout of FER2013."""
+"""Dummy data in every layout of FER2013."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ LONG_FOLDERS = {"anger": "angry", "disgust": "disgusted", "fear": "fearful", "su
 
 
 def drawn(number: int) -> np.ndarray:
-    """A face of few strokes, uint8 [48, 48]; another one for every number below 100."""
+    """A simple face, uint8 [48, 48]; a different one for every number below 100."""
     face = np.full((48, 48), 9, np.uint8)
     cv2.ellipse(face, (24, 25), (16, 20), 0, 0, 360, 60, -1)
     cv2.circle(face, (17, 20), 2, 5, -1)
@@ -26,7 +26,7 @@ def drawn(number: int) -> np.ndarray:
     return face
 
 
-# usage, emotion, number of the drawn face: row 9 repeats row 1 under another name, row 10 repeats row 6.
+# (usage, emotion, number of the drawn face): row 9 repeats row 1 under another name, row 10 repeats row 6.
 ROWS = [("Training", name, number) for number, name in enumerate(emotions.SEVEN)] + [
     ("PublicTest", "happy", 7),
     ("PublicTest", "anger", 8),

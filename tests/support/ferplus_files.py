@@ -1,4 +1,4 @@
-"""Made files of FERPlus, and what its label modes make of them."""
+"""Dummy data of FERPlus, and an oracle for its label modes."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ HEADER = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear
 
 FERPLUS = ("neutral", "happy", "surprise", "sad", "anger", "disgust", "fear", "contempt")
 
-# Of each row of fer2013_files.ROWS: the number in its name (they lag from row 3 on), and its votes.
+# For each row of fer2013_files.ROWS: the number in its name (which differs from row 3 on), and its votes.
 VOTES = [
     (0, "8 0 0 1 1 0 0 0 0 0"),
     (1, "0 10 0 0 0 0 0 0 0 0"),
@@ -54,31 +54,31 @@ def write_source(folder: Path) -> Path:
 
 
 def oracle(votes: np.ndarray, mode: str) -> np.ndarray:
-    """The modes again, each row [10] by itself: the votes that count, none where the row has no label."""
+    """The votes of a row [10] that count in a mode, all 0 without a label; an independent implementation."""
     if mode == "argmax":
         return votes
-    left = np.where(votes < 2, 0, votes)
-    total = left.sum()
+    votes = np.where(votes < 2, 0, votes)
+    total = votes.sum()
     if mode == "majority":
-        return np.where(left > total / 2, left, 0)
+        return np.where(votes > total / 2, votes, 0)
     if mode == "multi_target":
-        kept = np.where(left >= np.float64(3) * total / 10, left, 0)
+        kept = np.where(votes >= np.float64(3) * total / 10, votes, 0)
         return kept if kept.sum() > total / 2 else 0 * kept
-    kept = 0 * left
-    for most in sorted(set(left.tolist()) - {0}, reverse=True):
+    kept = 0 * votes
+    for most in sorted(set(votes.tolist()) - {0}, reverse=True):
         if kept.sum() >= 0.75 * total or (kept > 0).sum() >= 3 or kept[8:].any():
             break
-        equals = np.flatnonzero(left == most)
-        if equals[-1] >= 8:  # unknown or no face: the last to count, and only without company
-            equals = equals[equals < 8] if kept.any() or equals[0] < 8 else equals[:1]
-            kept[equals] = most
+        ties = np.flatnonzero(votes == most)
+        if ties[-1] >= 8:  # unknown or no face: the last to count, and only alone
+            ties = ties[ties < 8] if kept.any() or ties[0] < 8 else ties[:1]
+            kept[ties] = most
             break
-        kept[equals] = most
+        kept[ties] = most
     return kept if kept.sum() > total / 2 and (kept > 0).sum() <= 3 else 0 * kept
 
 
 def expected(votes: np.ndarray, named: np.ndarray, mode: str):
-    """(emotion name or "", soft label in canonical order) of every row."""
+    """(name of the emotion or "", soft label in canonical order) of every row."""
     order = [FERPLUS.index(name) for name in emotions.EIGHT]
     for row, has_name in zip(votes, named):
         kept = oracle(row, mode)

@@ -1,4 +1,4 @@
-"""Where the genuine images lie, `shared` beside the checkout or EDRAM_FER_SHARED; without them tests skip."""
+"""The genuine images, in `shared` beside the checkout or in EDRAM_FER_SHARED; tests skip without them."""
 
 import os
 from pathlib import Path
@@ -9,8 +9,8 @@ SHARED = Path(os.environ.get("EDRAM_FER_SHARED", Path(__file__).resolve().parent
 FER2013, PHOTOS = SHARED / "data" / "fer2013", SHARED / "data" / "photos"
 
 
-def _needs(folder, what):
-    return pytest.mark.skipif(not folder.is_dir(), reason=f"no genuine {what} in {folder} (EDRAM_FER_SHARED)")
+def _needs(folder, content):
+    return pytest.mark.skipif(not folder.is_dir(), reason=f"no genuine {content} in {folder} (EDRAM_FER_SHARED)")
 
 
 needs_fer2013, needs_photos = _needs(FER2013, "FER2013 and FERPlus"), _needs(PHOTOS, "photos")

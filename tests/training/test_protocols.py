@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from support import toy
-from support.dummy_data import FORMS
+from support.dummy_data import DUMMY_DATA
 from support.toy import history
 
 from edram_fer import data, models
@@ -33,13 +33,13 @@ def small():
         yield
 
 
-def prepared(form, folder, **options):
+def prepared(dummy, folder, **options):
     report = {"report": lambda line: None}
-    return datasets.prepare(form.dataset, form.folder, folder, **options, **report)
+    return datasets.prepare(dummy.dataset, dummy.folder, folder, **options, **report)
 
 
-def form_of(dataset, place=""):
-    return next(form for form in FORMS if form.dataset == dataset and form.place == place)
+def dummy_of(dataset, place=""):
+    return next(dummy for dummy in DUMMY_DATA if dummy.dataset == dataset and dummy.subfolder == place)
 
 
 def test_ran_with_landmark_crops_learns_from_drawn_faces(tmp_path):
@@ -79,7 +79,7 @@ def test_ran_with_landmark_crops_learns_from_drawn_faces(tmp_path):
 
 
 def test_landmarks_of_a_prepared_data_set_reach_training(tmp_path):
-    prepared(form_of("affectnet", "csv2017"), tmp_path, size=24, workers=1, validation=0)
+    prepared(dummy_of("affectnet", "csv2017"), tmp_path, size=24, workers=1, validation=0)
     made = Batches("affectnet", "test", recipe.EMOTION_SETS["eight"], 3, landmarks=True, data_dir=tmp_path)
     found = np.concatenate([x["landmarks"] for x, _ in made.start().as_numpy_iterator()])
     np.testing.assert_array_equal(found, data.arrays("affectnet", "test", data_dir=tmp_path)["landmarks"][made.kept])
@@ -87,7 +87,7 @@ def test_landmarks_of_a_prepared_data_set_reach_training(tmp_path):
 
 @pytest.mark.parametrize(("mode", "labels"), [("majority", "hard"), ("probability", "soft")])
 def test_ferplus_is_trained_on_labels_or_votes_and_evaluated_on_its_subsets(mode, labels, tmp_path):
-    name, source = f"ferplus/{mode}", form_of("ferplus").folder
+    name, source = f"ferplus/{mode}", dummy_of("ferplus").folder
     datasets.prepare(name, source, tmp_path / "data", report=lambda line: None)
     splits = data.splits(name, data_dir=tmp_path / "data")
     shipped = recipe.get("ran_ferplus")
@@ -111,7 +111,7 @@ def test_published_splits_lie_beside_the_strict_ones(name, place, end, tmp_path)
     assert dataclasses.replace(strict, **same) == dataclasses.replace(shared, **same)
     people = {}
     for made, split in ((strict, "strict"), (shared, "published")):
-        prepared(form_of(name, place), tmp_path, split=split, size=48, detectors=("none",), workers=1, validation=0)
+        prepared(dummy_of(name, place), tmp_path, split=split, size=48, detectors=("none",), workers=1, validation=0)
         parts = data.splits(made.data, data_dir=tmp_path)
         found = {part: data.arrays(made.data, part, data_dir=tmp_path) for part in parts}
         ids = [row for part, features in found.items() if part != "test_clean" for row in features["id"]]
