@@ -200,7 +200,7 @@ def test_finished_data_set_with_other_settings_is_replaced_only_by_force(tmp_pat
         path = tmp_path / "source" / "train" / emotion / "a.png"
         path.parent.mkdir(parents=True)
         cv2.imwrite(str(path), np.random.default_rng(number).integers(0, 255, (24, 24, 3), np.uint8))
-    options = {"size": 20, "validation": 0.0, "workers": 1, "report": quiet}
+    options = {"size": 20, "validation": 0.0, "workers": 1, "report": ignore}
     first = datasets.fingerprint(datasets.prepare("folder", tmp_path / "source", tmp_path, **options))
     with pytest.raises(ValueError, match="holds folder with other annotations or settings; --force replaces it"):
         datasets.prepare("folder", tmp_path / "source", tmp_path, clahe=0.0, **options)
