@@ -39,6 +39,7 @@ rng, emotions = np.random.default_rng(0), np.array(["sad", "happy", "neutral", "
 toy = {{"source": "toy", "version": "1.0.0", "fingerprint": "toy", "emotions": emotions}}
 for split, count in (("train", 64), ("validation", 32), ("test", 32)):
     toy[f"{{split}}/emotion"] = np.arange(count) % len(emotions)
+    toy[f"{{split}}/affect"] = rng.uniform(-1, 1, (count, 2)).astype("float32")
     toy[f"{{split}}/image"] = rng.integers(0, 256, (count, 28, 28, 1), dtype=np.uint8)
     toy[f"{{split}}/id"] = np.array([f"{{split}}-{{i}}" for i in range(count)])
 np.savez("toy.npz", **toy)
@@ -62,56 +63,68 @@ def main() -> None:
         check(arguments.extra, arguments.wheel.resolve(strict=True), Path(temporary))
 
 
-def check(extra: str, wheel: Path, folder: Path) -> None:
-    """Make the environment in `folder` and go through a stranger's first day."""
-    binaries, work = folder / "environment" / ("Scripts" if os.name == "nt" else "bin"), folder / "work"
-    work.mkdir()
-    cleared = ("PYTHON", "VIRTUAL_ENV", "MPLBACKEND")
-    settings = {name: value for name, value in os.environ.items() if not name.startswith(cleared)}
-    settings["KERAS_BACKEND"] = extra
+class Environment:
+    """A virtual environment, and an empty folder in which commands run with it alone."""
 
-    def run(*command: str | Path) -> str:
-        start = time.monotonic()
-        done = subprocess.run([*map(str, command)], cwd=work, env=settings, stdout=subprocess.PIPE, text=True)
-        line = " ".join(map(str, (Path(command[0]).name, *command[1:])))
-        print(f"{time.monotonic() - start:6.1f} s  {line[:150]}", flush=True)
+    def __init__(self, folder: Path, backend: str) -> None:
+        self.root, self.work = folder / "environment", folder / "work"
+        cleared = ("PYTHON", "VIRTUAL_ENV", "MPLBACKEND")
+        self.variables = {name: value for name, value in os.environ.items() if not name.startswith(cleared)}
+        self.variables["KERAS_BACKEND"] = backend
+        self.work.mkdir(exist_ok=True)
+        if not self.root.exists():
+            subprocess.run([sys.executable, "-m", "venv", self.root], check=True)
+
+    def run(self, name: str, *arguments: str | Path) -> str:
+        """Run a program of the environment; its output. Where it fails, the script ends with its status."""
+        program, start = self.root / ("Scripts" if os.name == "nt" else "bin") / name, time.monotonic()
+        command = [str(program), *map(str, arguments)]
+        done = subprocess.run(command, cwd=self.work, env=self.variables, stdout=subprocess.PIPE, text=True)
+        print(f"{time.monotonic() - start:6.1f} s  {name} {' '.join(command[1:])[:120]}", flush=True)
         if done.returncode:
             print(done.stdout)
             sys.exit(done.returncode)
         return done.stdout
 
-    run(sys.executable, "-m", "venv", folder / "environment")
-    python, edram_fer = binaries / "python", binaries / "edram-fer"
-    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{wheel}[{extra}]")
-    run(python, "-m", "pip", "check", "--disable-pip-version-check")
-    packages = run(python, "-m", "pip", "list", "--format=freeze", "--disable-pip-version-check").split()
-    other = set(EXTRAS) - {extra}
-    assert not other & {line.partition("==")[0] for line in packages}, packages
 
+def check(extra: str, wheel: Path, folder: Path) -> None:
+    """Install the wheel with the extra and go through a stranger's first day."""
+    environment = Environment(folder, backend=extra)
+    environment.run("python", "-m", "pip", "install", "--quiet", f"{wheel}[{extra}]")
+    environment.run("python", "-m", "pip", "check")
+    listed = environment.run("python", "-m", "pip", "list", "--format=freeze").split()
+    packages = {line.partition("==")[0] for line in listed}
+    assert not packages & (set(EXTRAS) - {extra}), packages
+    files = (path.stat().st_size for path in environment.root.rglob("*") if path.is_file())
+    megabytes = sum(files) / 1e6, wheel.stat().st_size / 1e6
+    print(f"{extra}: {len(packages)} packages, {megabytes[0]:.0f} MB; the wheel itself {megabytes[1]:.1f} MB")
+    use(environment, extra)
+
+
+def use(environment: Environment, extra: str) -> None:
+    """A script and then the commands, with everything that they write checked to be there."""
+    work = environment.work
     for name in ("models", "preprocessing"):
         (work / f"{name}.py").write_text('WHOSE = "mine"\n')
     (work / "stranger.py").write_text(SCRIPT)
-    print(run(python, "stranger.py").strip())
-    # The shell of a notebook passes on its Matplotlib backend, which is not installed here.
-    settings["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+    print(environment.run("python", "stranger.py").strip())
 
-    report = json.loads(run(edram_fer, "doctor", "--json"))
+    # The shell of a notebook passes on its Matplotlib backend, which is not installed here.
+    environment.variables["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+    report = json.loads(environment.run("edram-fer", "doctor", "--json"))
     assert report["backend"] == extra and not report["problems"] and not report["missing"][extra], report
     options = [part for setting in TOY for part in ("--set", setting)]
-    run(edram_fer, "train", "forch2019", *options, "--out", "run", "--quiet")
-    run(edram_fer, "evaluate", "run")
+    environment.run("edram-fer", "train", "forch2019", *options, "--out", "run", "--quiet")
+    environment.run("edram-fer", "evaluate", "run")
     metrics = json.loads((work / "run" / "metrics.json").read_text())
     assert 0 <= metrics["splits"]["test"]["accuracy"] <= 1, metrics
     assert (work / "run" / "report.html").stat().st_size > 0
-    images = [f"{i}.png" for i in range(IMAGES)]
     for model in ("run", "fer2013-edram"):
-        run(edram_fer, "predict", model, *images, "--detectors", "none", "--out", f"predictions-{model}")
+        images = [f"{i}.png" for i in range(IMAGES)]
+        environment.run("edram-fer", "predict", model, *images, "--detectors", "none", "--out", f"predictions-{model}")
         with open(work / f"predictions-{model}" / "predictions.csv", newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         assert len(rows) == IMAGES and {row["status"] for row in rows} == {"ok"}, rows
-    files = (path.stat().st_size for path in (folder / "environment").rglob("*") if path.is_file())
-    megabytes = sum(files) / 1e6, wheel.stat().st_size / 1e6
-    print(f"{extra}: {len(packages)} packages, {megabytes[0]:.0f} MB; the wheel itself {megabytes[1]:.1f} MB")
 
 
 if __name__ == "__main__":
