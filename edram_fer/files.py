@@ -6,11 +6,17 @@ import hashlib
 import json
 import os
 import tempfile
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 
 from edram_fer.errors import MissingFileError, UserError
+
+# What zipfile raises for a damaged archive (.npz, .keras): RuntimeError where a flag or method of a member is damaged,
+# ValueError where a position is.
+ARCHIVE_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 
 
 @contextlib.contextmanager

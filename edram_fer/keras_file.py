@@ -6,7 +6,6 @@ It is a zip archive of config.json (classes and arguments), metadata.json (versi
 import io
 import json
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +31,11 @@ def read(path: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}  # checks their CRC-32
-        if lacking := [name for name in (CONFIG, METADATA, WEIGHTS) if name not in members]:
-            raise UserError(f"{path} is no .keras file: it lacks {', '.join(lacking)}")
         content = {name: json.loads(members[name]) for name in (CONFIG, METADATA, OLD_EMOTIONS) if name in members}
-    except (zipfile.BadZipFile, zlib.error, EOFError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except files.ARCHIVE_DAMAGE as error:  # a ValueError of json among them
         raise UserError(f"{path} is damaged or no .keras file: {error}") from error
+    if missing := [name for name in (CONFIG, METADATA, WEIGHTS) if name not in members]:
+        raise UserError(f"{path} is no .keras file: it lacks {', '.join(missing)}")
     try:
         h5py.File(io.BytesIO(members[WEIGHTS]), "r").close()
     except OSError as error:

@@ -4,7 +4,9 @@ import json
 import re
 import warnings
 import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -122,38 +124,50 @@ class Interrupted(Exception):
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Writes the whole state of a training run, and puts it back.
+    """Saves the whole state of a training run, and restores it.
 
-    The state: every variable of model (seed generators included), optimizer and metrics, and `more`; epoch and step;
-    the numbers that the other callbacks keep; the history. Put it LAST in the list of callbacks, so that it restores
-    the others after they reset themselves at the beginning of `fit`.
+    The state: every variable of the model (seed generators included), the optimizer and the metrics, and
+    `more_variables`; epoch and step; the numbers that the other callbacks keep; the history. Put it LAST in the list of
+    callbacks, so that it restores the others after they reset themselves at the beginning of `fit`.
 
     Args:
         run: run folder.
         callbacks: the others, in the order of `fit`.
         every: training steps between two checkpoints.
         history: list of rows, one dict per epoch, that the log callback fills.
-        interrupted: function that says, after each step, whether to save and raise Interrupted.
-        more: further variables, those of the moving average.
+        interrupted: called after each step; True saves and raises Interrupted.
+        more_variables: further variables, those of the moving average.
     """
 
-    def __init__(self, run, callbacks, every, history, interrupted, more=()):
+    def __init__(
+        self,
+        run: str | Path,
+        callbacks: Sequence[keras.callbacks.Callback],
+        every: int,
+        history: list[dict[str, Any]],
+        interrupted: Callable[[], bool],
+        more_variables: Sequence[keras.Variable] = (),
+    ):
         super().__init__()
-        self.more = more
+        self.more_variables = more_variables
         self.path, self.others, self.every = Path(run) / layout.LATEST, callbacks, every
         self.history, self.interrupted = history, interrupted
         self.epoch = self.step = self.first_step = 0
         self.ended, self.state = False, {}
 
-    def read(self, model):
-        """Put back variables, epoch, step and history. Raises as `read_state`, and ValueError for another model."""
+    def read(self, model: keras.Model) -> None:
+        """Restore variables, epoch, step and history.
+
+        Raises:
+            MissingFileError, UserError: as `read_state`, and for the state of another model.
+        """
         arrays, meta = read_state(self.path)
-        variables = [*_variables(model), *self.more]
+        variables = [*_variables(model), *self.more_variables]
         described = [[variable.path, list(variable.shape)] for variable in variables]
         if _unnumbered(described) != _unnumbered(meta["variables"]):
             raise UserError(
                 f"{self.path} holds the state of another model or optimizer: expected {len(described)} variables as "
-                f"the recipe makes them, found {len(meta['variables'])} of other names or shapes"
+                f"the recipe makes them, got {len(meta['variables'])} of other names or shapes"
             )
         for variable, value in zip(variables, arrays[: len(variables)], strict=True):
             variable.assign(value)
@@ -163,24 +177,29 @@ class Checkpoint(keras.callbacks.Callback):
         self.ended, self.state = meta.get("ended", False), meta
         self._restore_callbacks()
 
-    def write(self):
+    def write(self) -> None:
+        """Save the state.
+
+        Raises:
+            DivergedError: a variable is nan or infinite; the previous checkpoint stays.
+        """
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()  # inside `fit` the variables of the model lie elsewhere
-        variables, metrics = [*_variables(self.model), *self.more], self.model.metrics_variables
+        variables, metrics = [*_variables(self.model), *self.more_variables], self.model.metrics_variables
         self.state = {
             "epoch": self.epoch,
             "step": self.step,
             "ended": self.ended,
             "history": self.history,
             "variables": [[variable.path, list(variable.shape)] for variable in variables],
-            "callbacks": [_numbers_of(callback) for callback in self.others],
+            "callbacks": [_callback_state(callback) for callback in self.others],
         }
         values = [np.asarray(keras.ops.convert_to_numpy(variable)) for variable in [*variables, *metrics]]
-        for variable, value in zip(variables, values, strict=False):
+        for variable, value in zip(variables, values, strict=False):  # the metrics may be nan
             if not np.isfinite(value).all():
                 raise DivergedError(
-                    f"{variable.path} is nan or infinite {self._place()}, so that no checkpoint was written; a smaller "
-                    f"learning rate or context_activation=tanh often cures it"
+                    f"{variable.path} is nan or infinite {self._position()}, so that no checkpoint was written; a "
+                    f"smaller learning rate or context_activation=tanh often cures it"
                 )
         with files.replace(self.path) as temporary:
             arrays = {f"v{i:05d}": value for i, value in enumerate(values)}
@@ -189,7 +208,7 @@ class Checkpoint(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self._restore_callbacks()
 
-    def _restore_callbacks(self):
+    def _restore_callbacks(self) -> None:
         for callback, numbers in zip(self.others, self.state.get("callbacks", []), strict=False):
             for name, value in numbers.items():
                 setattr(callback, name, value)
@@ -208,62 +227,79 @@ class Checkpoint(keras.callbacks.Callback):
         if stop or self.step % self.every == 0:
             self.write()
         if stop:
-            raise Interrupted(self._place())
+            raise Interrupted(self._position())
 
     def on_epoch_end(self, epoch, logs=None):
         self.epoch, self.step, self.first_step = epoch + 1, 0, 0
         self.ended = self.model.stop_training
         self.write()
         if self.interrupted():
-            raise Interrupted(self._place())
+            raise Interrupted(self._position())
 
-    def _place(self):
+    def _position(self) -> str:
         return f"in epoch {self.epoch + 1}, after step {self.step}" if self.step else f"after epoch {self.epoch}"
 
 
-def read_state(path):
-    """(list of arrays, meta) of a checkpoint. FileNotFoundError when missing, ValueError when damaged."""
+def read_state(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
+    """Read a checkpoint.
+
+    Returns:
+        (values of all variables, {"epoch", "step", "history", "variables", ...}).
+
+    Raises:
+        MissingFileError: there is none.
+        UserError: it is damaged.
+    """
     try:
-        zipfile.ZipFile(path).close()  # NumPy takes what is none for an array or a pickle
-        with np.load(path, allow_pickle=False) as content:
-            meta = json.loads(str(content["meta"]))
-            arrays = [content[name] for name in sorted(content.files) if name.startswith("v")]
-        if missing := {"epoch", "step", "history", "variables"} - set(meta):
-            raise UserError(f"it lacks {', '.join(sorted(missing))}")
-        shapes = [list(value.shape) for value in arrays]
-        if shapes[: len(meta["variables"])] != [shape for _, shape in meta["variables"]]:
-            raise UserError("its arrays are not of the shapes that it lists")
-        return arrays, meta
+        zipfile.ZipFile(path).close()  # NumPy would take anything else for an array or a pickle
+        with np.load(path, allow_pickle=False) as archive:
+            content = {name: archive[name] for name in archive.files}
     except FileNotFoundError:
-        raise MissingFileError(f"{path} is missing: this run has no checkpoint to go on from") from None
-    except (KeyError, EOFError, OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        raise MissingFileError(f"{path} is missing: this run has no checkpoint to resume from") from None
+    except files.ARCHIVE_DAMAGE as error:
         raise UserError(f"{path} is damaged: {error}") from error
+    try:
+        meta = json.loads(str(content.get("meta", "")))
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path} is damaged: its `meta` is no JSON: {error}") from error
+    if missing := {"epoch", "step", "history", "variables"} - set(meta):
+        raise UserError(f"{path} is damaged: it lacks {', '.join(sorted(missing))}")
+    arrays = [content[name] for name in sorted(content) if name.startswith("v")]
+    shapes = [list(value.shape) for value in arrays]
+    if shapes[: len(meta["variables"])] != [shape for _, shape in meta["variables"]]:
+        raise UserError(f"{path} is damaged: its arrays are not of the shapes that it lists")
+    return arrays, meta
 
 
-def read_recipe(run):
-    """The recipe that a run was made with. Raises FileNotFoundError or ValueError naming the file."""
+def read_recipe(run: str | Path) -> Recipe:
+    """The recipe that a run was made with.
+
+    Raises:
+        MissingFileError: there is no recipe.json.
+        UserError: it is damaged, or not the recipe of a run.
+    """
     path = Path(run) / layout.RECIPE
     content = files.read_json(path)
+    if missing := [name for name in ("options", "augmentation") if not isinstance(content.get(name), dict)]:
+        raise UserError(f"{path} is not the recipe of a run: it lacks {', '.join(missing)}")
     try:
         return Recipe.from_json(content)
-    except KeyError as error:
-        raise UserError(f"{path} is not the recipe of a run: it lacks {error}") from error
-    except (AttributeError, TypeError, ValueError) as error:
+    except UserError as error:
         raise UserError(f"{path}: {error}") from error
 
 
-def _variables(model):
+def _variables(model: keras.Model) -> list[keras.Variable]:
     return [*model.variables, *model.optimizer.variables]
 
 
-def _unnumbered(described):
+def _unnumbered(described: list[list[Any]]) -> list[list[Any]]:
     """Without the numbers that Keras adds to names, which count all layers that a process has made so far."""
     return [[re.sub(r"_\d+(?=[_/]|$)", "", path), shape] for path, shape in described]
 
 
-def _numbers_of(callback):
+def _callback_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
     return {name: _plain(getattr(callback, name)) for name in _CALLBACK_STATE if hasattr(callback, name)}
 
 
-def _plain(value):
+def _plain(value: Any) -> float | int | None:
     return value if value is None else float(value) if isinstance(value, (float, np.floating)) else int(value)

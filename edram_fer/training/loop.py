@@ -124,7 +124,7 @@ class _TrainingSetup:
         averages = [MovingAverage(self.model, recipe.ema)] if recipe.ema else []
         saved = {"every": recipe.checkpoint_steps, "history": self.history, "interrupted": self.stop}
         more = [variable for average in averages for variable in average.variables]
-        self.checkpoint = checkpoints.Checkpoint(run, others, more=more, **saved)
+        self.checkpoint = checkpoints.Checkpoint(run, others, more_variables=more, **saved)
         self.callbacks = [callbacks.Progress(recipe.epochs), *others, *averages, *_tensorboard(run), self.checkpoint]
 
 
