@@ -1,6 +1,9 @@
-"""Attention measured on windows: the same maps, paths and spreads for every model (see `windows`, `maps`).
+"""Measures of visual attention on weighted windows: the same maps, paths and spreads for every model.
 
-Imported by name: `agreement` and `baselines` of maps with `fixations`, `scan_paths`, `regions`, `early_exit`.
+The package itself exports the geometry (`windows`) and the densities (`maps`). Import the other modules by name:
+`agreement`, `baselines`, `fixations` and `scan_paths` compare attention with people's; `regions` and `alignment` relate
+it to parts of the face; `alternatives` replaces a model's windows; `early_exit` counts glimpses; `occlusion`, `bubbles`
+and `pointing` map which pixels an answer depends on.
 """
 
 from edram_fer.attention.maps import between_steps, densities, difference, one_vs_rest, total_variation
@@ -26,11 +29,9 @@ from edram_fer.attention.windows import (
 )
 
 __all__ = [
-    "one_vs_rest",
     "area",
     "between_steps",
     "centres",
-    "require_weighted_windows",
     "corner_pixels",
     "corners",
     "coverage",
@@ -41,12 +42,14 @@ __all__ = [
     "glimpse_statistics",
     "grouped_coverage",
     "has_windows",
-    "total_variation",
     "moves",
     "names",
+    "one_vs_rest",
     "pixels",
+    "require_weighted_windows",
     "saccades",
     "spread",
+    "total_variation",
     "weighted_coverage",
     "zoom",
 ]

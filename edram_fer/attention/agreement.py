@@ -1,30 +1,39 @@
-"""How well a map of attention agrees with where people looked, or with another map.
+"""How well an attention map agrees with people's fixations, or with another map.
 
-The measures of Bylinskii, Judd, Oliva, Torralba and Durand 2016 (arXiv 1604.03605, section 4). A map is [H, W] of any
-finite values; where a distribution is meant (`sim`, `kl`) it is non-negative and divided by its sum. Fixations are
-[F, 2] as (x, y) in pixels of the map, pixel centres at whole numbers, and are looked up in the pixel that they lie in.
-A measure that is not defined is nan, never 0.
+The measures are those of Bylinskii, Judd, Oliva, Torralba and Durand 2016 (arXiv 1604.03605, section 4). A map is
+[H, W] of any finite values; for the measures on distributions (`sim`, `kl`) it is non-negative and divided by its sum.
+Fixations are [F, 2] as (x, y) in pixels of the map, pixel centres at whole numbers; each is looked up in the pixel that
+contains it. A measure that is undefined is nan, never 0.
 
-Faces are centred in their crops, so that a blob in the middle scores well with any of them but the shuffled AUC: tell
-none without the maps of `baselines` beside it.
+Faces are centred in their crops, so a blob in the middle scores well on every measure but the shuffled AUC. Report none
+of them without the maps of `baselines` for comparison.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
 from edram_fer.errors import UserError
 
-EPSILON = 2.22e-16  # of KL: float64's, as in the authors' code
-_CONSTANT = 1e-12  # of a map's largest value: a range below it is rounding
+EPSILON = 2.22e-16  # in `kl`: the machine epsilon of float64, as in the authors' code
+_CONSTANT = 1e-12  # share of a map's largest absolute value; a range below it is a rounding error
 
 
-def nss(saliency, fixations):
+def nss(saliency: ArrayLike, fixations: ArrayLike) -> float:
     """Normalised scanpath saliency: mean over the fixations of (P - mean P) / sd P, with the population sd.
 
-    0 is chance, 1 is one standard deviation above the mean of the map. 0 for a constant map, nan without fixations.
+    Args:
+        saliency: map P [H, W].
+        fixations: [F, 2].
+
+    Returns:
+        0 at chance, 1 for one standard deviation above the mean of the map; 0 for a constant map, nan without fixations.
+
+    >>> round(nss([[0, 0], [0, 1]], [[1, 1]]), 3)
+    1.732
     """
     saliency = _checked(saliency)
-    values = at(saliency, fixations)
+    values = values_at(saliency, fixations)
     if not len(values):
         return np.nan
     largest = np.abs(saliency).max()
@@ -33,61 +42,90 @@ def nss(saliency, fixations):
     return float(np.mean(values / largest - (saliency / largest).mean()) / (saliency / largest).std())
 
 
-def cc(saliency, other):
-    """Pearson's correlation of two maps over the pixels, in [-1, 1]; nan where one of them is constant."""
+def cc(saliency: ArrayLike, other: ArrayLike) -> float:
+    """Pearson's correlation of two maps [H, W] over the pixels, in [-1, 1]; nan if either is constant."""
     saliency, other = _pair(saliency, other)
     if _is_constant(saliency) or _is_constant(other):
         return np.nan
     return float(np.corrcoef(*(values.ravel() / np.abs(values).max() for values in (saliency, other)))[0, 1])
 
 
-def sim(saliency, other):
-    """Similarity, the intersection of two distributions: sum of min(P, Q), in [0, 1]."""
+def sim(saliency: ArrayLike, other: ArrayLike) -> float:
+    """Similarity, the intersection of two distributions [H, W]: sum of min(P, Q), in [0, 1].
+
+    >>> sim([[1, 1]], [[1, 3]])
+    0.75
+    """
     return float(np.minimum(*_distributions(saliency, other)).sum())
 
 
-def kl(saliency, human):
-    """Kullback-Leibler divergence of the model's `saliency` P from the `human` map Q: sum of Q log(e + Q / (P + e)).
+def kl(saliency: ArrayLike, human: ArrayLike) -> float:
+    """Kullback-Leibler divergence of a model's map P from the human map Q: sum of Q log(e + Q / (P + e)).
 
-    0 for equal maps, no upper end, in nats; e = 2.22e-16. Not symmetric: what people looked at and the model did not
-    costs most.
+    It is not symmetric: places that people fixated and the model ignored cost most.
+
+    Args:
+        saliency: P [H, W].
+        human: Q [H, W].
+
+    Returns:
+        0 for equal maps, without an upper bound, in nats; e = 2.22e-16.
     """
     p, q = _distributions(saliency, human)
     return float(np.sum(q * np.log(EPSILON + q / (p + EPSILON))))
 
 
-def auc_judd(saliency, fixations):
+def auc_judd(saliency: ArrayLike, fixations: ArrayLike) -> float:
     """Area under the ROC curve of the map as a detector of fixated pixels (Judd, Ehinger, Durand and Torralba 2009).
 
-    True positives: the map's values at the fixations, each fixation counted; false positives: at all pixels without
-    any. Ties count half (mid-ranks). 1 at best, 0.5 for chance and for a constant map; nan without fixations, or
-    where all pixels are fixated. The authors' code counts a pixel that is fixated twice once.
+    True positives are the map's values at the fixations, each fixation counted; false positives are its values at all
+    pixels without a fixation. Ties count half (mid-ranks). The authors' code counts a pixel with two fixations once.
+
+    Args:
+        saliency: [H, W].
+        fixations: [F, 2].
+
+    Returns:
+        1 at best, 0.5 at chance and for a constant map; nan without fixations, or if every pixel is fixated.
     """
     saliency = _checked(saliency)
-    others = np.ones(saliency.shape, bool)
+    not_fixated = np.ones(saliency.shape, bool)
     columns, rows = _cells(saliency.shape, fixations)
-    others[rows, columns] = False
-    return _auc(saliency[rows, columns], saliency[others])
+    not_fixated[rows, columns] = False
+    return _auc(saliency[rows, columns], saliency[not_fixated])
 
 
-def auc_shuffled(saliency, fixations, others):
+def auc_shuffled(saliency: ArrayLike, fixations: ArrayLike, others: ArrayLike) -> float:
     """Area under the ROC curve against the fixations of OTHER images (Zhang, Tong, Marks, Shan and Cottrell 2008).
 
-    As `auc_judd`, but false positives are the map's values at `others` [G, 2], where people look whatever the image
-    is; all of them are used, not a sample. 0.5 for a map that knows no more than that.
+    As `auc_judd`, but false positives are the map's values at places that people look at whatever the image is. All of
+    them are used, not a sample.
+
+    Args:
+        saliency: [H, W].
+        fixations: [F, 2] on the same image.
+        others: [G, 2] on other images.
+
+    Returns:
+        0.5 for a map that knows nothing of the image; nan if either set of fixations is empty.
     """
     saliency = _checked(saliency)
-    return _auc(at(saliency, fixations), at(saliency, others))
+    return _auc(values_at(saliency, fixations), values_at(saliency, others))
 
 
-def all_measures(saliency, fixations, human, others=None):
-    """{"nss", "auc_judd", "auc_shuffled", "cc", "sim", "kl"} of one map.
+def all_measures(
+    saliency: ArrayLike, fixations: ArrayLike, human: ArrayLike, others: ArrayLike | None = None
+) -> dict[str, float]:
+    """All measures of one map.
 
     Args:
         saliency: [H, W].
         fixations: [F, 2] on the same image.
         human: [H, W], the map of these fixations (`fixations.fixation_map`).
         others: [G, 2] on other images; without them "auc_shuffled" is nan.
+
+    Returns:
+        {"nss", "auc_judd", "auc_shuffled", "cc", "sim", "kl"}.
     """
     return {
         "nss": nss(saliency, fixations),
@@ -99,10 +137,18 @@ def all_measures(saliency, fixations, human, others=None):
     }
 
 
-def at(saliency, fixations):
-    """Values of `saliency` [H, W] in the pixels that `fixations` [F, 2] lie in, [F].
+def values_at(saliency: np.ndarray, fixations: ArrayLike) -> np.ndarray:
+    """Values of a map in the pixels that contain the fixations.
 
-    Raises ValueError for fixations that are not [F, 2] or lie outside the map.
+    Args:
+        saliency: [H, W].
+        fixations: [F, 2].
+
+    Returns:
+        [F].
+
+    Raises:
+        UserError: the fixations are not [F, 2], or lie outside the map.
     """
     columns, rows = _cells(saliency.shape, fixations)
     return saliency[rows, columns]
@@ -126,7 +172,7 @@ def _cells(shape, fixations):
 
 
 def _auc(positive, negative):
-    """P(positive > negative) + P(equal) / 2, the Mann-Whitney statistic divided by the number of pairs."""
+    """P(positive > negative) + P(equal) / 2: the Mann-Whitney statistic divided by the number of pairs."""
     if not (len(positive) and len(negative)):
         return np.nan
     ranks = rankdata(np.concatenate([positive, negative]))[: len(positive)]
@@ -155,7 +201,7 @@ def _pair(saliency, other):
 def _distributions(saliency, other):
     maps = _pair(saliency, other)
     if lowest := min(0, *(values.min() for values in maps)):
-        raise UserError(f"a map with values below 0 is no distribution; got {lowest:g}")
+        raise UserError(f"a map with values below 0 is not a distribution; got {lowest:g}")
     if not all(values.sum() > 0 for values in maps):
-        raise UserError("a map that is 0 everywhere is no distribution")
+        raise UserError("a map that is 0 everywhere is not a distribution")
     return [values / values.sum() for values in maps]

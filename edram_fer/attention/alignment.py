@@ -1,47 +1,63 @@
-"""Faces brought to one template: similarity transforms between sets of landmarks."""
+"""Similarity transforms between sets of landmarks, to align faces with a template."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from edram_fer.errors import UserError
 
 
-def similarity(source, target):
-    """The similarity transforms that bring landmarks onto others with the least squared distance.
+def similarity(source: ArrayLike, target: ArrayLike) -> np.ndarray:
+    """The similarity transforms that map landmarks onto others with the least squared distance.
+
+    Umeyama 1991, IEEE Transactions on Pattern Analysis and Machine Intelligence 13:376, eqs. 40 to 42, for the plane:
+    with points as complex numbers z and w about their means, scale and rotation together are sum(w conj z) / sum |z|^2.
 
     Args:
         source: [..., L, 2] as (x, y).
         target: [..., L, 2], leading axes broadcast.
 
-    Returns: [..., 2, 3], matrices [[a, -b, x], [b, a, y]] of a rotation, one scale and a shift, without reflection;
-    nan where a landmark is nan or all of the source are at one point.
+    Returns:
+        [..., 2, 3]: matrices [[a, -b, x], [b, a, y]] of a rotation, one scale and a translation, without reflection;
+        nan if a landmark is nan or all points of the source coincide.
 
-    Umeyama 1991, IEEE Transactions on Pattern Analysis and Machine Intelligence 13:376, eqs. 40 to 42, for the plane:
-    with points as complex numbers z and w about their means, scale and rotation together are sum(w conj z) / sum |z|^2.
+    >>> similarity([[0, 0], [1, 0]], [[2, 1], [2, 3]]).round(3).tolist()
+    [[0.0, -2.0, 2.0], [2.0, 0.0, 1.0]]
     """
     z, w = (np.asarray(points, float) @ (1, 1j) for points in (source, target))
-    middle, place = z.mean(axis=-1, keepdims=True), w.mean(axis=-1, keepdims=True)
-    size = (np.abs(z - middle) ** 2).sum(axis=-1)
+    z_mean, w_mean = z.mean(axis=-1, keepdims=True), w.mean(axis=-1, keepdims=True)
+    size = (np.abs(z - z_mean) ** 2).sum(axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        turn = ((w - place) * np.conj(z - middle)).sum(axis=-1) / np.where(size > 0, size, np.nan)
-        shift = place[..., 0] - turn * middle[..., 0]
-    return np.stack(
-        [np.stack([turn.real, -turn.imag, shift.real], axis=-1), np.stack([turn.imag, turn.real, shift.imag], axis=-1)],
-        axis=-2,
-    )
+        factor = ((w - w_mean) * np.conj(z - z_mean)).sum(axis=-1) / np.where(size > 0, size, np.nan)
+        shift = w_mean[..., 0] - factor * z_mean[..., 0]
+    rows = (factor.real, -factor.imag, shift.real), (factor.imag, factor.real, shift.imag)
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
 
 
-def apply(transform, points):
-    """Points [..., P, 2] after transforms [..., 2, 3], leading axes broadcast."""
+def apply(transform: np.ndarray, points: ArrayLike) -> np.ndarray:
+    """Apply transforms to points.
+
+    Args:
+        transform: [..., 2, 3].
+        points: [..., P, 2], leading axes broadcast.
+
+    Returns:
+        [..., P, 2].
+    """
     return np.asarray(points, float) @ np.swapaxes(transform[..., :2], -1, -2) + transform[..., None, :, 2]
 
 
-def mean_shape(landmarks, rounds=10):
-    """The mean of faces [n, 68, 2] brought onto each other (generalised Procrustes analysis, Gower 1975), [68, 2].
+def mean_shape(landmarks: ArrayLike, rounds: int = 10) -> np.ndarray:
+    """The mean of faces aligned with each other (generalised Procrustes analysis, Gower 1975).
 
-    In the frame of a template: the origin in the middle between the eyes, the distance of the eyes' centres 1, the
-    eyes level. Faces with a landmark that is nan are left out.
+    Args:
+        landmarks: [n, 68, 2]; faces with a landmark that is nan are left out.
+        rounds: number of alignments with the current mean.
 
-    Raises ValueError when none is left.
+    Returns:
+        [68, 2] in the frame of a template: the origin midway between the eyes, the eyes' centres level and 1 apart.
+
+    Raises:
+        UserError: no face has all its landmarks.
     """
     landmarks = np.asarray(landmarks, float)
     landmarks = landmarks[np.isfinite(landmarks).all(axis=(1, 2))]
@@ -53,7 +69,7 @@ def mean_shape(landmarks, rounds=10):
     return mean
 
 
-def in_eye_frame(landmarks):
-    """Landmarks [68, 2] turned, scaled and shifted so that the eyes' centres are at (-0.5, 0) and (0.5, 0)."""
+def in_eye_frame(landmarks: np.ndarray) -> np.ndarray:
+    """Landmarks [68, 2] rotated, scaled and shifted so that the eyes' centres are at (-0.5, 0) and (0.5, 0)."""
     eyes = np.stack([landmarks[36:42].mean(axis=0), landmarks[42:48].mean(axis=0)])
     return apply(similarity(eyes, np.array([[-0.5, 0], [0.5, 0]])), landmarks)

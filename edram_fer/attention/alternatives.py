@@ -1,10 +1,11 @@
-"""Windows to look at in place of a model's own: does it matter where it looks?
+"""Windows that replace a model's own, to test whether it matters where the model looks.
 
-The question is answered by the accuracy with each: own minus mean is what adapting to the image brings, mean minus
-random what the learned habit brings.
+The accuracy with each kind answers that: the model's windows minus the mean windows is the gain from adapting to the
+image, mean minus random the gain from the learned habit.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from edram_fer.attention.baselines import other_images
 from edram_fer.attention.windows import extents
@@ -13,16 +14,25 @@ from edram_fer.errors import UserError
 KINDS = ("mean", "shuffled", "random", "whole")
 
 
-def alternative(kind, windows, seed=0):
-    """Windows [B, N, 2, 3] in place of a model's own `windows` [B, N, 2, 3].
+def alternative(kind: str, windows: ArrayLike, seed: int = 0) -> np.ndarray:
+    """Windows in place of a model's own.
 
     Args:
-        kind: "mean": of each step, over all images; "shuffled": those of another image, all steps of it together;
-            "random": of the own size and turn, at a place drawn evenly from those where the window lies inside the
-            image (a larger one is in the middle); "whole": the whole image at every step.
+        kind: "mean": the mean over all images, at each step; "shuffled": those of another image, all its steps
+            together; "random": of the same size and rotation, at a place drawn uniformly from those where the window
+            lies inside the image (a window larger than the image stays in the middle); "whole": the whole image at
+            every step.
+        windows: the model's own, [B, N, 2, 3].
         seed: of "shuffled" and "random".
 
-    Raises ValueError for another kind, and where one image cannot be given the windows of another.
+    Returns:
+        [B, N, 2, 3].
+
+    Raises:
+        UserError: `kind` is none of these, or there is a single image and "shuffled" needs another.
+
+    >>> alternative("whole", [[[[0.5, 0, 0.2], [0, 0.5, 0]]]]).tolist()
+    [[[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]]
     """
     windows = np.asarray(windows, float)
     if kind == "mean":

@@ -1,49 +1,62 @@
-"""What a map of attention must be compared with: maps that know nothing of the image, and other people.
+"""Baselines for attention maps and scan paths: maps that know nothing of the image, and other people.
 
-`compare_maps` tells the measures of `agreement` for a model and for
+`compare_maps` computes the measures of `agreement` for a model and for
 
-- the centre bias: a blob in the middle;
-- the mean landmarks: where eyes, nose and mouth of the average face lie;
-- the model's maps of other images, shuffled;
-- the ceiling: half of the people against the other half, where there are several on an image.
+- the centre bias: a Gaussian in the middle of the image;
+- the mean landmarks: Gaussians at the eyes, nose and mouth of the mean face;
+- the model's maps of other images (shuffled);
+- the ceiling: half of the people against the other half, on images that several people looked at.
 
-`compare_paths` does the same for scan paths: the model's, its paths on other images, and people among each other.
+`compare_paths` does the same for scan paths: the model's, its paths on other images, and people against each other.
 """
 
 import importlib.util
 import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from edram_fer.attention.agreement import all_measures
-from edram_fer.attention.fixations import fixation_map
+from edram_fer.attention.fixations import Fixations, fixation_map
 from edram_fer.attention.scan_paths import multi_match, scaled, scan_match
 from edram_fer.attention.windows import centres, has_windows, is_recurrent, pixels, weighted_coverage
 from edram_fer.errors import UserError
 from edram_fer.intervals import bootstrap
 
-DEGREE = 0.1  # of the shorter side: a face that fills its crop is about ten degrees wide from where one speaks
-INNER = slice(17, 68)  # of the 68 landmarks, without the jaw
+DEGREE = 0.1  # of the shorter side: a face that fills its crop spans about ten degrees at conversational distance
+INNER = slice(17, 68)  # of the 68 landmarks: all but the jaw
 
 
-def centre_bias(shape, sigma=0.5):
-    """A Gaussian in the middle of an image of `shape` (H, W), [H, W], summing to 1.
+def centre_bias(shape: tuple[int, int], sigma: float = 0.5) -> np.ndarray:
+    """A Gaussian in the middle of an image.
 
-    sigma: standard deviation in the image's [-1, 1], so that it takes the image's proportions; 0.5 is a quarter of
-    the side.
+    Args:
+        shape: (H, W) of the image.
+        sigma: standard deviation in the image's [-1, 1], so that the Gaussian has the proportions of the image; 0.5 is
+            a quarter of the side.
+
+    Returns:
+        [H, W], summing to 1.
     """
-    middle, scale = (np.array(shape[::-1]) - 1) / 2, (np.array(shape[::-1]) - 1) / 2
-    return fixation_map([middle], shape, sigma * np.maximum(scale, 0.5))
+    middle = (np.array(shape[::-1]) - 1) / 2
+    return fixation_map([middle], shape, sigma * np.maximum(middle, 0.5))
 
 
-def landmark_map(landmarks, shape, sigma):
-    """A Gaussian around each of the mean landmarks of brows, eyes, nose and mouth, [H, W], summing to 1.
+def landmark_map(landmarks: ArrayLike, shape: tuple[int, int], sigma: float) -> np.ndarray:
+    """A Gaussian at each of the mean landmarks of brows, eyes, nose and mouth.
 
     Args:
         landmarks: [n, 68, 2] as (x, y) in pixels; faces with a landmark that is nan are left out.
-        shape: (H, W); sigma: standard deviation in pixels.
+        shape: (H, W) of the image.
+        sigma: standard deviation in pixels.
 
-    Raises ValueError when no face has all its landmarks.
+    Returns:
+        [H, W], summing to 1.
+
+    Raises:
+        UserError: no face has all its landmarks.
     """
     landmarks = np.asarray(landmarks, float)
     known = np.isfinite(landmarks).all(axis=(1, 2))
@@ -52,10 +65,21 @@ def landmark_map(landmarks, shape, sigma):
     return fixation_map(landmarks[known].mean(axis=0)[INNER], shape, sigma)
 
 
-def other_images(count, seed=0):
-    """For each of `count` images the number of another one, int [count]: a random cyclic order, none its own.
+def other_images(count: int, seed: int = 0) -> np.ndarray:
+    """Assign another image to each image: a random cyclic order.
 
-    Raises ValueError for fewer than 2 images.
+    Args:
+        count: number of images.
+        seed: of the order.
+
+    Returns:
+        int [count]: numbers of images, none at its own place.
+
+    Raises:
+        UserError: there are fewer than 2 images.
+
+    >>> other_images(2).tolist()
+    [1, 0]
     """
     if count < 2:
         raise UserError(f"shuffling needs at least 2 images, got {count}")
@@ -65,46 +89,71 @@ def other_images(count, seed=0):
     return result
 
 
-def split_half(points, subjects, shape, sigma, others=None, *, repeats=10, seed=0):
+def split_half(
+    points: ArrayLike,
+    subjects: ArrayLike,
+    shape: tuple[int, int],
+    sigma: float,
+    others: ArrayLike | None = None,
+    *,
+    repeats: int = 10,
+    seed: int | Sequence[int] = 0,
+) -> dict[str, float]:
     """How well half of the people predict the other half on one image: the ceiling for any map.
 
     Args:
-        points: [F, 2] as (x, y) in pixels; subjects: [F] names.
-        shape: (H, W); sigma: of the Gaussians, in pixels.
+        points: fixations [F, 2] as (x, y) in pixels.
+        subjects: [F] names.
+        shape: (H, W) of the image.
+        sigma: of the Gaussians, in pixels.
         others: [G, 2] fixations on other images, for the shuffled AUC.
-        repeats: random halvings; both directions of each are averaged.
+        repeats: number of random halvings; the mean covers both directions of each.
+        seed: of the halvings.
 
-    Returns: dict of `agreement.all_measures`; nan with fewer than 2 people.
+    Returns:
+        `agreement.all_measures`, or nan for each of them with fewer than 2 people.
     """
     points, subjects = np.asarray(points, float), np.asarray(subjects, dtype=object)
-    people, random, found = sorted(set(subjects)), np.random.default_rng(seed), []
+    people, random, rows = sorted(set(subjects)), np.random.default_rng(seed), []
     for _ in range(repeats if len(people) > 1 else 0):
         chosen = random.permutation(len(people))[: len(people) // 2]
-        first = np.isin(subjects, [people[index] for index in chosen])
-        halves = [(points[part], fixation_map(points[part], shape, sigma)) for part in (first, ~first)]
-        for (_, said), (seen, human) in (halves, halves[::-1]):
-            found.append(all_measures(said, seen, human, others))
-    if not found:
+        in_first = np.isin(subjects, [people[index] for index in chosen])
+        halves = [(points[part], fixation_map(points[part], shape, sigma)) for part in (in_first, ~in_first)]
+        for (_, predicted), (fixated, human) in (halves, halves[::-1]):
+            rows.append(all_measures(predicted, fixated, human, others))
+    if not rows:
         return dict.fromkeys(all_measures(np.ones((1, 1)), [], np.ones((1, 1))), np.nan)
-    return {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
-def compare_maps(maps, fixations, shape, sigma, *, landmarks=None, repeats=1000, seed=0):
-    """The model and all baselines against people.
+def compare_maps(
+    maps: Mapping[str, np.ndarray],
+    fixations: Fixations,
+    shape: tuple[int, int],
+    sigma: float,
+    *,
+    landmarks: ArrayLike | None = None,
+    repeats: int = 1000,
+    seed: int = 0,
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Measure the agreement of a model's maps, and of all baselines, with people's fixations.
 
     Args:
         maps: {image: [H, W]} of the model; images without fixations are not used.
-        fixations: `fixations.Fixations`, in pixels of the maps.
-        shape: (H, W) of the maps; sigma: of the people's Gaussians, in pixels.
-        landmarks: optional [n, 68, 2] in pixels, of any faces, for the map of the mean landmarks.
-        repeats: of the bootstrap over images.
+        fixations: in pixels of the maps.
+        shape: (H, W) of the maps.
+        sigma: of the Gaussians in people's maps, in pixels.
+        landmarks: [n, 68, 2] in pixels, of any faces, for the map of the mean landmarks.
+        repeats: number of bootstrap samples of the images.
         seed: of the shuffling, the halving and the bootstrap.
 
-    Returns: {"model", "centre_bias", "mean_landmarks", "shuffled", "ceiling"} -> {measure: {"mean", "interval", "images"}}: the
-    mean over the images where it is defined, its 95 % interval, and their number. Absent: "mean_landmarks" without
-    landmarks, "shuffled" with a single image.
+    Returns:
+        {"model", "centre_bias", "mean_landmarks", "shuffled", "ceiling"} -> {measure: {"mean", "interval", "images"}}:
+        the mean over the images on which the measure is defined, its 95 % interval, and the number of these images.
+        "mean_landmarks" is absent without landmarks, "shuffled" with a single image.
 
-    Raises ValueError when no image has both a map and fixations.
+    Raises:
+        UserError: no image has both a map and fixations.
     """
     images = [image for image in maps if (fixations.image == image).any()]
     if not images:
@@ -113,35 +162,46 @@ def compare_maps(maps, fixations, shape, sigma, *, landmarks=None, repeats=1000,
     if landmarks is not None:
         candidates["mean_landmarks"] = dict.fromkeys(images, landmark_map(landmarks, shape, sigma))
     if len(images) > 1:
-        turns = other_images(len(images), seed)
-        candidates["shuffled"] = {image: maps[images[turn]] for image, turn in zip(images, turns)}
-    found = {name: [] for name in (*candidates, "ceiling")}
+        others = [images[number] for number in other_images(len(images), seed)]
+        candidates["shuffled"] = {image: maps[other] for image, other in zip(images, others, strict=True)}
+    rows = {name: [] for name in (*candidates, "ceiling")}
     for number, image in enumerate(images):
-        own = fixations.image == image
-        seen, others = fixations.points[own], fixations.points[~own]
-        human = fixation_map(seen, shape, sigma)
+        on_image = fixations.image == image
+        points, points_elsewhere = fixations.points[on_image], fixations.points[~on_image]
+        human = fixation_map(points, shape, sigma)
         for name, candidate in candidates.items():
-            found[name].append(all_measures(candidate[image], seen, human, others))
-        halves = {"seed": [seed, number]}
-        found["ceiling"].append(split_half(seen, fixations.subject[own], shape, sigma, others, **halves))
-    return {name: _summary(rows, repeats, seed) for name, rows in found.items()}
+            rows[name].append(all_measures(candidate[image], points, human, points_elsewhere))
+        people = fixations.subject[on_image]
+        rows["ceiling"].append(split_half(points, people, shape, sigma, points_elsewhere, seed=[seed, number]))
+    return {name: _summary(measures, repeats, seed) for name, measures in rows.items()}
 
 
-def compare_paths(paths, fixations, shape, *, repeats=1000, seed=0):
-    """A model's scan paths against those of people.
+def compare_paths(
+    paths: Mapping[str, np.ndarray],
+    fixations: Fixations,
+    shape: tuple[int, int],
+    *,
+    repeats: int = 1000,
+    seed: int = 0,
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Measure the similarity of a model's scan paths to people's.
 
     Args:
-        paths: {image: [N, 2]}, the model's places in time order, in pixels; images without fixations are not used.
-        fixations: `fixations.Fixations`, in pixels of the same images.
+        paths: {image: [N, 2]}: the model's places in time order, in pixels; images without fixations are not used.
+        fixations: in pixels of the same images.
         shape: (H, W) of the images.
-        repeats: of the bootstrap over images; seed: of the shuffling and the bootstrap.
+        repeats: number of bootstrap samples of the images.
+        seed: of the shuffling and the bootstrap.
 
-    Returns: {"model", "shuffled", "ceiling"} -> {measure: {"mean", "interval", "images"}} of `scan_paths.scan_match`
-    and, where its package is installed, the four of `scan_paths.multi_match` as "multi_match_shape", ...: the mean over
-    the people (for the ceiling the pairs of people) of an image, then over the images where it is defined. Absent:
-    "shuffled" with a single image, "ceiling" where no image has two people.
+    Returns:
+        {"model", "shuffled", "ceiling"} -> {measure: {"mean", "interval", "images"}}. The measures are "scan_match"
+        (`scan_paths.scan_match`) and, if its package is installed, the four of `scan_paths.multi_match` as
+        "multi_match_shape", ...: the mean over the people (for the ceiling, the pairs of people) of an image, then over
+        the images on which it is defined. "shuffled" is absent with a single image, "ceiling" if no image has two
+        people.
 
-    Raises ValueError when no image has both a path and fixations.
+    Raises:
+        UserError: no image has both a path and fixations.
     """
     people = {}
     for (_, image), points in fixations.paths().items():
@@ -149,53 +209,73 @@ def compare_paths(paths, fixations, shape, *, repeats=1000, seed=0):
     images = [image for image in paths if image in people]
     if not images:
         raise UserError(f"none of {len(paths)} scan paths has fixations")
-    pairs = {"model": [[(paths[image], other) for other in people[image]] for image in images]}
+    pairs = {"model": [[(paths[image], person) for person in people[image]] for image in images]}
     if len(images) > 1:
-        turns = [images[turn] for turn in other_images(len(images), seed)]
-        turned = zip(images, turns, strict=True)
-        pairs["shuffled"] = [[(paths[turn], other) for other in people[image]] for image, turn in turned]
+        others = [images[number] for number in other_images(len(images), seed)]
+        pairs["shuffled"] = [
+            [(paths[other], person) for person in people[image]] for image, other in zip(images, others, strict=True)
+        ]
     if several := [image for image in images if len(people[image]) > 1]:
         pairs["ceiling"] = [list(itertools.combinations(people[image], 2)) for image in several]
-    found = {name: [_paths_alike(each, shape) for each in one] for name, one in pairs.items()}
-    return {name: _summary(rows, repeats, seed) for name, rows in found.items()}
+    rows = {name: [_path_similarity(image_pairs, shape) for image_pairs in part] for name, part in pairs.items()}
+    return {name: _summary(measures, repeats, seed) for name, measures in rows.items()}
 
 
-def compare_with_fixations(found, read, shape, sigma=None, *, landmarks=None, repeats=1000, seed=0):
-    """What a model said of images, compared with people.
+def compare_with_fixations(
+    predictions: Mapping[str, Any],
+    fixations: Fixations,
+    shape: tuple[int, int],
+    sigma: float | None = None,
+    *,
+    landmarks: np.ndarray | None = None,
+    repeats: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Compare the windows of a model's predictions with people's fixations.
 
     Args:
-        found: rows as `edram_fer.run.predictions.unpack` gives them.
-        read: `fixations.Fixations`, the images named by the ids of the rows; shape: (H, W) of all images.
-        sigma: of the people's maps, in pixels; None: a tenth of the shorter side.
-        landmarks, repeats, seed: see `compare_maps`; landmarks of which no face has all are as none.
+        predictions: rows as returned by `edram_fer.run.predictions.unpack`.
+        fixations: on images named by the ids of the rows.
+        shape: (H, W) of all images.
+        sigma: of the Gaussians in people's maps, in pixels; None: a tenth of the shorter side.
+        landmarks: as for `compare_maps`; ignored if no face has all its landmarks.
+        repeats: as for `compare_maps`.
+        seed: as for `compare_maps`.
 
-    Returns: {"maps": of `compare_maps`, "paths": of `compare_paths`, None for a model without windows in time order,
-    "images_missed_by_windows": number of images whose windows all miss them and which "maps" leave out}.
+    Returns:
+        dict of
+            maps: the result of `compare_maps`;
+            paths: the result of `compare_paths`, None for a model without windows in time order;
+            images_missed_by_windows: number of images that all their windows miss, left out of "maps".
 
-    Raises ValueError for rows without windows of their own, or whose windows miss all images.
+    Raises:
+        UserError: the model sees the whole of every image, or its windows miss all images.
     """
-    if not has_windows(found["windows"]):
+    if not has_windows(predictions["windows"]):
         raise UserError("the model sees the whole of every image: there is no place to compare with people's")
-    looked = np.flatnonzero(np.isin(found["id"].astype(str), read.image.astype(str)))
-    names, windows, weights = found["id"][looked].astype(str), found["windows"][looked], found["weights"][looked]
+    rows = np.flatnonzero(np.isin(predictions["id"].astype(str), fixations.image.astype(str)))
+    names, windows, weights = (predictions[key][rows] for key in ("id", "windows", "weights"))
+    names = names.astype(str)
     options = {"repeats": repeats, "seed": seed}
-    maps = {name: weighted_coverage(*pair, shape) for name, *pair in zip(names, windows, weights)}
-    seen = {name: each for name, each in maps.items() if each.sum() > 0}
-    if maps and not seen:
-        raise UserError(f"the windows lie beside all {len(maps)} images that have fixations")
+    maps = {
+        name: weighted_coverage(*window_set, shape) for name, *window_set in zip(names, windows, weights, strict=True)
+    }
+    attended = {name: values for name, values in maps.items() if values.sum() > 0}
+    if maps and not attended:
+        raise UserError(f"the windows miss all {len(maps)} images that have fixations")
     if landmarks is not None and not np.isfinite(landmarks).all(axis=(1, 2)).any():
         landmarks = None
     sigma = DEGREE * min(shape) if sigma is None else sigma
-    result = {"images_missed_by_windows": len(maps) - len(seen), "paths": None}
-    result["maps"] = compare_maps(seen, read, shape, sigma, landmarks=landmarks, **options)
-    if is_recurrent(found):
+    result = {"images_missed_by_windows": len(maps) - len(attended), "paths": None}
+    result["maps"] = compare_maps(attended, fixations, shape, sigma, landmarks=landmarks, **options)
+    if is_recurrent(predictions):
         places = pixels(centres(windows), shape)
-        result["paths"] = compare_paths(dict(zip(maps, places, strict=True)), read, shape, **options)
+        result["paths"] = compare_paths(dict(zip(maps, places, strict=True)), fixations, shape, **options)
     return result
 
 
-def _paths_alike(pairs, shape):
-    """{measure: mean} over pairs of paths in pixels; nan where none of them is long enough."""
+def _path_similarity(pairs, shape):
+    """{measure: mean} over pairs of paths in pixels; nan if no path is long enough."""
     rows, installed = [], importlib.util.find_spec("multimatch_gaze") is not None
     for path, other in pairs:
         row = {"scan_match": float(scan_match(scaled(path, shape), scaled(other, shape)))}
@@ -203,20 +283,20 @@ def _paths_alike(pairs, shape):
             row |= {f"multi_match_{name}": value for name, value in multi_match(path, other, shape).items()}
         rows.append(row)
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    known = {name: values[np.isfinite(values)] for name, values in columns.items()}
-    return {name: float(values.mean()) if len(values) else np.nan for name, values in known.items()}
+    finite = {name: values[np.isfinite(values)] for name, values in columns.items()}
+    return {name: float(values.mean()) if len(values) else np.nan for name, values in finite.items()}
 
 
 def _summary(rows, repeats, seed):
-    """{measure: mean, interval and number} of dicts of measures, one for each image."""
-    result = {}
-    for name in rows[0]:
-        values = np.array([row[name] for row in rows])
-        values = values[np.isfinite(values)]
-        mean, interval = np.nan, np.full(2, np.nan)
-        if len(values):
-            draw = {"repeats": repeats, "seed": seed}
-            interval = bootstrap(lambda chosen, v=values: {"mean": v[chosen].mean()}, len(values), **draw)["mean"]
-            mean = float(values.mean())
-        result[name] = {"mean": mean, "interval": interval, "images": len(values)}
-    return result
+    """{measure: {"mean", "interval", "images"}} of dicts of measures, one for each image."""
+    return {name: _mean([row[name] for row in rows], repeats, seed) for name in rows[0]}
+
+
+def _mean(values, repeats, seed):
+    """Mean of the finite values, its 95 % interval and their number."""
+    values = np.array(values)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return {"mean": np.nan, "interval": np.full(2, np.nan), "images": 0}
+    interval = bootstrap(lambda rows: {"mean": values[rows].mean()}, len(values), repeats=repeats, seed=seed)["mean"]
+    return {"mean": float(values.mean()), "interval": interval, "images": len(values)}

@@ -1,29 +1,43 @@
-"""Where the attention of each class lay at each step, over its mean face, and how two such maps differ.
+"""Attention densities of each class at each step, and how two densities differ.
 
-A density is [H, W], non-negative, and sums to 1 (see `windows.density`); one that is not defined, of a class without
-images or a step whose windows all miss the image, is nan.
+A density is [H, W], non-negative, and sums to 1 (see `windows.density`). It is nan where it is undefined: for a class
+without images, or a step whose windows all miss the image.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from edram_fer.attention.windows import grouped_coverage, weighted_coverage
 from edram_fer.errors import UserError
 
 
-def densities(windows, weights, groups, order, shape, *, by_step=True):
+def densities(
+    windows: ArrayLike,
+    weights: ArrayLike,
+    groups: ArrayLike,
+    order: Sequence[str],
+    shape: tuple[int, int],
+    *,
+    by_step: bool = True,
+) -> np.ndarray:
     """Density of each group of images, by default at each step.
 
     Args:
-        windows, weights: [B, N, 2, 3] and [B, N].
-        groups: names [B], for instance the true or the predicted emotions; other names than those of `order`, and
+        windows: [B, N, 2, 3].
+        weights: [B, N].
+        groups: names [B], for instance the true or the predicted emotions; images whose name is not in `order`, or is
             None, are left out.
-        order: the G names wanted, each once.
+        order: G distinct names, in the order of the result.
         shape: (H, W) of the image.
-        by_step: a map for each of the N windows; False: one for all, by their weights.
+        by_step: compute a map for each of the N windows; False: one map for all of them, by their weights.
 
-    Returns: [G, N, H, W], or [G, H, W] without `by_step`.
+    Returns:
+        [G, N, H, W], or [G, H, W] without `by_step`.
 
-    Raises ValueError when the shapes do not agree and for windows or weights that `windows.weighted_coverage` refuses.
+    Raises:
+        UserError: the shapes do not agree, or as for `windows.weighted_coverage`.
     """
     windows, weights, groups = np.asarray(windows), np.asarray(weights), np.asarray(groups, dtype=object)
     count, steps = windows.shape[:2]
@@ -41,45 +55,61 @@ def densities(windows, weights, groups, order, shape, *, by_step=True):
     return maps if by_step else maps[:, 0]
 
 
-def normalised(maps):
-    """Maps [..., H, W] divided by their sums; nan where the sum is 0."""
+def normalised(maps: ArrayLike) -> np.ndarray:
+    """Maps [..., H, W] divided by their sums; nan where the sum is 0.
+
+    >>> normalised([[1, 3]]).tolist()
+    [[0.25, 0.75]]
+    """
     maps = np.asarray(maps, float)
     total = maps.sum(axis=(-2, -1), keepdims=True)
     return np.divide(maps, total, out=np.full_like(maps, np.nan), where=total > 0)
 
 
-def shares(windows, weights, shape, by_step=True):
-    """Share of the images in which each pixel of the map is looked at.
+def shares(windows: np.ndarray, weights: np.ndarray, shape: tuple[int, int], by_step: bool = True) -> np.ndarray:
+    """Share of the images in which each pixel lies inside the window.
 
     Args:
-        windows, weights: [n, N, 2, 3] and [n, N].
-        shape: (H, W).
-        by_step: one map for each of N > 1 windows and then their mean, by the mean weights; False: only the mean, by
-            the weights of each image.
+        windows: [n, N, 2, 3].
+        weights: [n, N].
+        shape: (H, W) of the image.
+        by_step: with N > 1, compute a map for each window, and then their mean by the mean weights; False: compute the
+            mean alone, by the weights of each image.
 
-    Returns: [maps, H, W] in [0, 1].
+    Returns:
+        [maps, H, W] in [0, 1]; maps is N + 1 or 1.
     """
     if not by_step or windows.shape[1] == 1:
         return weighted_coverage(windows, weights / len(windows), shape)[None]
-    maps = [weighted_coverage(windows[:, t], 1 / len(windows), shape) for t in range(windows.shape[1])]
+    maps = [weighted_coverage(windows[:, step], 1 / len(windows), shape) for step in range(windows.shape[1])]
     return np.stack([*maps, np.average(maps, axis=0, weights=weights.mean(axis=0))])
 
 
-def mean_face(images):
-    """Mean of uint8 [n, H, W, C] as [H, W, C] in [0, 1], its contrast stretched: averaging has taken most of it."""
+def mean_face(images: np.ndarray) -> np.ndarray:
+    """Mean of uint8 images [n, H, W, C] as [H, W, C] in [0, 1], with the contrast that averaging removes restored."""
     face = images.mean(axis=0)
     low, high = np.percentile(face, (1, 99))
     return np.clip(0.1 + 0.8 * (face - low) / max(high - low, 1), 0, 1)
 
 
-def difference(maps, reference):
-    """`maps` minus `reference`, [..., H, W]: where one class, step, model or labelling looks more than another.
+def difference(maps: ArrayLike, reference: ArrayLike) -> np.ndarray:
+    """Difference of densities: where one class, step, model or labelling attends more than another.
 
-    Both are densities of the same image shape, so that each difference sums to 0 and half the sum of its absolute
-    values is the share of the attention that would have to move (total variation). Leading axes are broadcast: all
-    steps against one, [G, N, H, W] and [G, 1, H, W]; true against predicted label, the `densities` by either.
+    Each difference sums to 0, and half the sum of its absolute values is the `total_variation`. Leading axes are
+    broadcast, for instance all steps against one: [G, N, H, W] and [G, 1, H, W].
 
-    Raises ValueError when the maps are of different images or do not sum to 1.
+    Args:
+        maps: densities [..., H, W].
+        reference: densities [..., H, W], subtracted from `maps`.
+
+    Returns:
+        [..., H, W].
+
+    Raises:
+        UserError: the maps are of different image sizes or do not sum to 1.
+
+    >>> difference([[0.5, 0.5]], [[0.25, 0.75]]).tolist()
+    [[0.25, -0.25]]
     """
     maps, reference = _densities(maps), _densities(reference)
     if maps.shape[-2:] != reference.shape[-2:]:
@@ -87,28 +117,36 @@ def difference(maps, reference):
     return maps - reference
 
 
-def one_vs_rest(maps, sizes):
-    """Each class minus all others together: what sets it apart, [G, ..., H, W].
+def one_vs_rest(maps: ArrayLike, sizes: ArrayLike) -> np.ndarray:
+    """Difference of each class from all other classes together.
 
     Args:
         maps: densities [G, ..., H, W] of the classes; nan where there are none.
-        sizes: [G] images of each class, the weights in the mean of the others; a class without images has none.
+        sizes: [G] numbers of images, the weights of the classes in the mean of the others.
 
-    Returns: `difference` of each class to the weighted mean of the others; nan where there are no others.
+    Returns:
+        [G, ..., H, W]: `difference` of each class from the weighted mean of the others; nan where there are no others.
     """
     maps, sizes = _densities(maps), np.asarray(sizes, float)
     weighted = np.nan_to_num(maps) * sizes.reshape(-1, *[1] * (maps.ndim - 1))
     return difference(maps, normalised(weighted.sum(axis=0) - weighted))
 
 
-def between_steps(maps):
-    """Each step minus the one before, [..., N - 1, H, W] of densities [..., N, H, W]."""
+def between_steps(maps: ArrayLike) -> np.ndarray:
+    """Each step minus the step before: [..., N - 1, H, W] from densities [..., N, H, W]."""
     maps = _densities(maps)
     return maps[..., 1:, :, :] - maps[..., :-1, :, :]
 
 
-def total_variation(differences):
-    """Share of the attention that differs, [...] in [0, 1]: half the sum of |difference| over [..., H, W]."""
+def total_variation(differences: ArrayLike) -> np.ndarray:
+    """Share of the attention that lies elsewhere: half the sum of |difference| over the pixels.
+
+    Args:
+        differences: [..., H, W], as returned by `difference`.
+
+    Returns:
+        [...] in [0, 1].
+    """
     return np.abs(differences).sum(axis=(-2, -1)) / 2
 
 

@@ -1,52 +1,91 @@
-"""Where a model looked: the geometry of affine windows, in NumPy alone.
+"""Geometry of affine windows, in NumPy alone: where a model looked.
 
 Whatever a model attends to is a weighted set of windows: matrices [[a0, a1, a2], [a3, a4, a5]] that map the window's
 [-1, 1]^2 onto the image's, and weights, non-negative and summing to 1 over the windows of an image. Coordinates are
-(x, y) with y down, 0 in the middle of the image; align corners: x_pixel = (x + 1) / 2 * (W - 1), so that -1 and 1 are
-the CENTRES of the outermost pixels. A pixel's footprint is the unit square around its centre.
+(x, y) with y down and 0 in the middle of the image, align corners: x_pixel = (x + 1) / 2 * (W - 1), so that -1 and 1
+are the CENTRES of the outermost pixels. A pixel's footprint is the unit square around its centre.
 
-A window's size is that of its parallelogram (`area`, `extents`), never the entries a0 and a4: a window turned by a
-right angle has a0 = a4 = 0 and covers as much as before.
+The size of a window is that of its parallelogram (`area`, `extents`), never the entries a0 and a4: a window rotated by
+90 degrees has a0 = a4 = 0 and covers as much as before.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from edram_fer.errors import UserError
 
-OFF_MIDDLE = 0.1  # distance of a centre from the middle, in [-1, 1], from which on its place has another name
-COLLAPSED = 0.02  # spread of the centres, in [-1, 1], below which a step looks at the same place of every image
+OFF_MIDDLE = 0.1  # distance of a centre from the middle, in [-1, 1], beyond which its name is no longer "middle"
+COLLAPSED = 0.02  # spread of the centres, in [-1, 1], below which a step looks at the same place in every image
 _UNIT_CORNERS = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], float)
-_CHUNK = 1_000_000  # numbers held at once by each temporary array of the rasteriser
-_DIGITS = 12  # of a share of a pixel; what rounding leaves beyond would make an order among equals
+_CHUNK = 1_000_000  # most numbers in any temporary array of the rasteriser
+_DIGITS = 12  # decimals kept of a share of a pixel: rounding errors beyond them would rank equal values
 
 
-def has_windows(windows):
-    """Whether a model looks at anything but the whole of every image: `windows` [B, N, 2, 3]."""
+def has_windows(windows: ArrayLike) -> bool:
+    """Whether a model looks at anything but the whole of every image.
+
+    Args:
+        windows: [B, N, 2, 3].
+
+    >>> has_windows([[[[0.5, 0, 0.2], [0, 0.5, 0]]]])
+    True
+    """
     return not np.allclose(windows, np.eye(2, 3))
 
 
-def names(windows):
-    """Names of `windows` [N, 2, 3] by their places, as the viewer sees them: list of N, no two the same.
+def is_recurrent(predictions: Mapping[str, np.ndarray]) -> bool:
+    """Whether a model predicts after each of several windows.
 
-    The whole image is "face"; the others "upper left", "upper middle", "left", "middle" and so on. Those of one
-    place are told apart by their zoom ("middle, 90%"), and where that is the same, too, by a number.
+    Args:
+        predictions: dict with "probabilities" [n, T, K] and "windows" [n, N, 2, 3], as returned by
+            `run.predictions.unpack` and `evaluation.inference.predict`.
     """
-    found = []
+    return predictions["probabilities"].shape[1] == predictions["windows"].shape[1] > 1
+
+
+def names(windows: ArrayLike) -> list[str]:
+    """Name windows by their places, as the viewer sees them; no two names are the same.
+
+    The whole image is "face"; the others are "upper left", "upper middle", "left", "middle" and so on. Windows at the
+    same place are distinguished by their zoom ("middle, 90%") and, where that is the same as well, by a number.
+
+    Args:
+        windows: [N, 2, 3].
+
+    Returns:
+        N names.
+
+    >>> names([[[1, 0, 0], [0, 1, 0]], [[0.5, 0, -0.5], [0, 0.5, -0.5]]])
+    ['face', 'upper left']
+    """
+    places = []
     for window, (x, y) in zip(np.asarray(windows), centres(windows), strict=True):
         row = "upper" if y < -OFF_MIDDLE else "lower" if y > OFF_MIDDLE else ""
         column = "left" if x < -OFF_MIDDLE else "right" if x > OFF_MIDDLE else "middle"
-        found.append(f"{row} {column}".strip() if has_windows(window) else "face")
-    sizes = [f"{name}, {size:.0%}" for name, size in zip(found, zoom(windows), strict=True)]
-    found = [size if found.count(name) > 1 else name for name, size in zip(found, sizes, strict=True)]
+        places.append(f"{row} {column}".strip() if has_windows(window) else "face")
+    zoomed = [
+        f"{place}, {size:.0%}" if places.count(place) > 1 else place
+        for place, size in zip(places, zoom(windows), strict=True)
+    ]
     return [
-        f"{name} ({found[:index].count(name) + 1})" if found.count(name) > 1 else name
-        for index, name in enumerate(found)
+        f"{name} ({zoomed[:index].count(name) + 1})" if zoomed.count(name) > 1 else name
+        for index, name in enumerate(zoomed)
     ]
 
 
-def require_weighted_windows(name, windows, recurrent):
-    """Raise ValueError, with the `name` of the model, unless it weighs several windows [B, N, 2, 3] of an image
-    against each other: N > 1, and not `recurrent`, whose windows follow each other with equal weights."""
+def require_weighted_windows(name: object, windows: ArrayLike, recurrent: bool) -> None:
+    """Check that a model weighs several windows of an image against each other.
+
+    Args:
+        name: of the model or its run, for the message.
+        windows: [B, N, 2, 3].
+        recurrent: whether the windows follow each other, which gives them equal weights.
+
+    Raises:
+        UserError: the model has one window, or is recurrent.
+    """
     count = np.shape(windows)[1]
     if recurrent:
         raise UserError(
@@ -57,55 +96,104 @@ def require_weighted_windows(name, windows, recurrent):
         raise UserError(f"{name}: expected a model that weighs several windows of an image, got one window")
 
 
-def centres(windows):
-    """Centres (x, y) of `windows` [..., 2, 3] as [..., 2], in the image's [-1, 1]."""
+def centres(windows: ArrayLike) -> np.ndarray:
+    """Centres (x, y) of windows in the image's [-1, 1].
+
+    Args:
+        windows: [..., 2, 3].
+
+    Returns:
+        [..., 2].
+    """
     return _checked(windows)[..., 2]
 
 
-def area(windows):
-    """|det A| of `windows` [..., 2, 3] as [...]: the parallelogram's share of the image's area, above 1 if larger."""
+def area(windows: ArrayLike) -> np.ndarray:
+    """Area |det A| of windows, as a share of the image's area; above 1 if larger than the image.
+
+    Args:
+        windows: [..., 2, 3].
+
+    Returns:
+        [...].
+
+    >>> float(area([[0, -0.5, 0], [0.5, 0, 0]]))
+    0.25
+    """
     return np.abs(_determinant(_checked(windows)))
 
 
-def zoom(windows):
-    """sqrt(area) of `windows` [..., 2, 3] as [...]: side of the square of the same area, as a share of the image's."""
+def zoom(windows: ArrayLike) -> np.ndarray:
+    """Zoom sqrt(area) of windows: the side of the square of the same area, as a share of the image's side.
+
+    Args:
+        windows: [..., 2, 3].
+
+    Returns:
+        [...].
+    """
     return np.sqrt(area(windows))
 
 
-def extents(windows):
-    """Half width and height (|a0| + |a1|, |a3| + |a4|) of the bounding boxes of `windows` [..., 2, 3] as [..., 2]."""
+def extents(windows: ArrayLike) -> np.ndarray:
+    """Half width and half height (|a0| + |a1|, |a3| + |a4|) of the bounding boxes of windows, in [-1, 1] units.
+
+    Args:
+        windows: [..., 2, 3].
+
+    Returns:
+        [..., 2].
+    """
     return np.abs(_checked(windows)[..., :2]).sum(axis=-1)
 
 
-def corners(windows):
-    """Corners (x, y) of `windows` [..., 2, 3] as [..., 4, 2] in the image's [-1, 1].
+def corners(windows: ArrayLike) -> np.ndarray:
+    """Corners (x, y) of windows in the image's [-1, 1].
 
-    In the window's own view they are upper left, upper right, lower right, lower left.
+    Args:
+        windows: [..., 2, 3].
+
+    Returns:
+        [..., 4, 2]: in the window's own view upper left, upper right, lower right, lower left.
     """
     windows = _checked(windows)
     return np.einsum("...ij,kj->...ki", windows[..., :2], _UNIT_CORNERS) + windows[..., None, :, 2]
 
 
-def pixels(points, shape):
-    """Points (x, y) [..., 2] from [-1, 1] to pixels (column, row) of an image of `shape` (H, W); pixel centres are
-    whole numbers."""
+def pixels(points: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
+    """Convert points from [-1, 1] to pixels; pixel centres are at whole numbers.
+
+    Args:
+        points: [..., 2] as (x, y).
+        shape: (H, W) of the image.
+
+    Returns:
+        [..., 2] as (column, row).
+
+    >>> pixels([0, 1], (11, 21)).tolist()
+    [10.0, 10.0]
+    """
     height, width = shape
     return (np.asarray(points, float) + 1) / 2 * (width - 1, height - 1)
 
 
-def corner_pixels(windows, shape):
-    """`corners` of `windows` [..., 2, 3] as [..., 4, 2] in pixels (column, row) of an image of `shape` (H, W)."""
+def corner_pixels(windows: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
+    """`corners` of windows [..., 2, 3] as [..., 4, 2] in pixels (column, row) of an image of `shape` (H, W)."""
     return pixels(corners(windows), shape)
 
 
-def coverage(windows, shape):
+def coverage(windows: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
     """Share of each pixel that lies inside each window.
 
     Args:
         windows: [..., 2, 3].
-        shape: (H, W) of the image; what lies outside the image is cut off.
+        shape: (H, W) of the image; parts of a window outside the image are cut off.
 
-    Returns: float64 [..., H, W] in [0, 1]: the exact area of parallelogram and pixel footprint in common.
+    Returns:
+        float64 [..., H, W] in [0, 1]: the exact area that parallelogram and pixel footprint have in common.
+
+    >>> coverage([[0.5, 0, 0], [0, 0.5, 0]], (3, 3)).round(2).tolist()
+    [[0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
     """
     windows = _checked(windows)
     flat = windows.reshape(-1, 2, 3)
@@ -116,8 +204,8 @@ def coverage(windows, shape):
     return np.clip(np.round(maps, _DIGITS), 0, 1).reshape(*windows.shape[:-2], *shape)
 
 
-def weighted_coverage(windows, weights, shape):
-    """Sum over all windows of weight times `coverage`, [H, W], without holding a map for each window.
+def weighted_coverage(windows: ArrayLike, weights: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
+    """Sum over all windows of weight times `coverage`, without holding a map for each window.
 
     With weights 1 / B over the B images of a class it is the share of the images in which the window covers the
     pixel.
@@ -125,24 +213,34 @@ def weighted_coverage(windows, weights, shape):
     Args:
         windows: [..., 2, 3].
         weights: non-negative, broadcast against [...].
-        shape: (H, W).
+        shape: (H, W) of the image.
 
-    Raises ValueError for windows that are not [..., 2, 3] or not finite, and for negative or not finite weights.
+    Returns:
+        [H, W].
+
+    Raises:
+        UserError: the windows are not [..., 2, 3] or not finite, or a weight is negative or not finite.
     """
     return grouped_coverage(windows, weights, 0, 1, shape)[0]
 
 
-def grouped_coverage(windows, weights, group, groups, shape):
-    """`weighted_coverage` of each of several groups of windows in one pass, [groups, H, W].
+def grouped_coverage(
+    windows: ArrayLike, weights: ArrayLike, group: ArrayLike, groups: int, shape: tuple[int, int]
+) -> np.ndarray:
+    """`weighted_coverage` of each of several groups of windows in one pass.
 
     Args:
         windows: [..., 2, 3].
         weights: non-negative, broadcast against [...].
-        group: int, broadcast against [...]: the number of each window's group, 0 to `groups` - 1; negative: in none.
-        groups: how many there are; one without windows is 0 everywhere.
-        shape: (H, W).
+        group: int, broadcast against [...]: the number of each window's group, 0 to `groups` - 1; negative: none.
+        groups: number of groups; the map of a group without windows is 0 everywhere.
+        shape: (H, W) of the image.
 
-    Raises ValueError as `weighted_coverage` and for a group number that is too large.
+    Returns:
+        [groups, H, W].
+
+    Raises:
+        UserError: as for `weighted_coverage`, or a group number is too large.
     """
     windows = _checked(windows)
     weights, group = (np.broadcast_to(values, windows.shape[:-2]).ravel() for values in (weights, group))
@@ -150,22 +248,31 @@ def grouped_coverage(windows, weights, group, groups, shape):
         raise UserError("weights of windows must be finite and non-negative")
     if group.max(initial=-1) >= groups:
         raise UserError(f"expected group numbers below {groups}, got {group.max()}")
-    order = np.argsort(group, kind="stable")  # then a chunk holds few groups, and few maps are held at once
+    order = np.argsort(group, kind="stable")  # a chunk then holds few groups, and few maps are in memory at once
     order = order[group[order] >= 0]
     flat, weights, group = windows.reshape(-1, 2, 3)[order], weights[order], group[order]
     total = np.zeros((groups, *shape))
     for part in _chunks(len(flat), shape):
         first, last = group[part][0], group[part][-1] + 1
         total[first:last] += _rasterise(flat[part], shape, group[part] - first, last - first, weights[part])
-    most = np.bincount(group, weights, minlength=groups)[:, None, None]  # where all windows of a group overlap
-    most[most == 0] = 1
-    return np.maximum(np.round(total / most, _DIGITS), 0) * most
+    largest = np.bincount(group, weights, minlength=groups)[:, None, None]  # where all windows of a group overlap
+    largest[largest == 0] = 1
+    return np.maximum(np.round(total / largest, _DIGITS), 0) * largest
 
 
-def density(windows, weights, shape):
-    """Where the attention lay: `weighted_coverage` divided by its sum, [H, W], summing to 1.
+def density(windows: ArrayLike, weights: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
+    """Density of the attention: `weighted_coverage` divided by its sum.
 
-    Raises ValueError when no window with a weight covers any of the image.
+    Args:
+        windows: [..., 2, 3].
+        weights: non-negative, broadcast against [...].
+        shape: (H, W) of the image.
+
+    Returns:
+        [H, W], summing to 1.
+
+    Raises:
+        UserError: no window with a weight covers any of the image.
     """
     total = weighted_coverage(windows, weights, shape)
     if not total.sum() > 0:
@@ -174,57 +281,73 @@ def density(windows, weights, shape):
     return total / total.sum()
 
 
-def moves(windows):
-    """Lengths [..., N - 1], in [-1, 1] units, of the moves of scan paths: `windows` [..., N, 2, 3] in time order."""
+def moves(windows: ArrayLike) -> np.ndarray:
+    """Lengths of the moves of scan paths, in [-1, 1] units.
+
+    Args:
+        windows: [..., N, 2, 3] in time order.
+
+    Returns:
+        [..., N - 1].
+    """
     return np.linalg.norm(np.diff(centres(windows), axis=-2), axis=-1)
 
 
-def saccades(windows):
-    """Which moves of `windows` [..., N, 2, 3] are jumps, bool [..., N - 1].
+def saccades(windows: ArrayLike) -> np.ndarray:
+    """Which moves of scan paths are jumps: longer than the half width |a0| + |a1| of the window that they leave.
 
-    A jump is longer than the half width |a0| + |a1| of the window that it leaves.
+    Args:
+        windows: [..., N, 2, 3] in time order.
+
+    Returns:
+        bool [..., N - 1].
     """
     return moves(windows) > extents(windows)[..., :-1, 0]
 
 
-def spread(windows, classes=None):
-    """How far the centres of each step scatter over the images, and how much of it is a matter of the class.
+def spread(windows: ArrayLike, classes: ArrayLike | None = None) -> dict[str, np.ndarray]:
+    """Variance of the centres of each step over the images, and how much of it the class explains.
 
     Args:
         windows: [B, N, 2, 3].
-        classes: optional [B] names or indices; images whose class is None count in `overall` alone.
+        classes: optional [B] names or indices; images whose class is None count in `variance` alone.
 
-    Returns: dict of
-        overall: [N, 2] population variance of x and of y over all images;
-        within, between: [N, 2], only with `classes`: mean variance inside a class and variance of the class means,
-            both weighted by the size of the class; where all classes are known they add up to `overall`;
-        spread: [N] root of the mean of the two overall variances, in [-1, 1] units as a standard deviation;
-        collapsed: bool [N], `spread` below 0.02.
+    Returns:
+        dict of
+            variance: [N, 2] population variance of x and of y over all images;
+            variance_within, variance_between: [N, 2], only with `classes`: mean variance within a class and variance of
+                the class means, both weighted by the size of the class; they add up to `variance` if every image has
+                a class;
+            spread: [N] root of the mean of the variances of x and y, a standard deviation in [-1, 1] units;
+            collapsed: bool [N], `spread` below 0.02.
     """
     points = centres(windows)
-    overall = points.var(axis=0)
-    result = {"variance": overall}
+    variance = points.var(axis=0)
+    result = {"variance": variance}
     if classes is not None:
         classes = np.asarray(classes)
-        known = points[classes != None]  # noqa: E711, of each element
-        _, index, sizes = np.unique(classes[classes != None], return_inverse=True, return_counts=True)  # noqa: E711
+        has_class = classes != None  # noqa: E711, elementwise
+        known = points[has_class]
+        _, index, sizes = np.unique(classes[has_class], return_inverse=True, return_counts=True)
         shares = (sizes / len(index))[:, None, None]
         groups = [known[index == k] for k in range(len(sizes))]
+        means = np.array([group.mean(axis=0) for group in groups])
         result["variance_within"] = (shares * [group.var(axis=0) for group in groups]).sum(axis=0)
-        result["variance_between"] = (
-            shares * ([group.mean(axis=0) for group in groups] - known.mean(axis=0)) ** 2
-        ).sum(axis=0)
-    result["spread"] = np.sqrt(overall.mean(axis=-1))
+        result["variance_between"] = (shares * (means - known.mean(axis=0)) ** 2).sum(axis=0)
+    result["spread"] = np.sqrt(variance.mean(axis=-1))
     result["collapsed"] = result["spread"] < COLLAPSED
     return result
 
 
-def glimpse_statistics(windows):
+def glimpse_statistics(windows: ArrayLike) -> dict[str, float]:
     """Mean and standard deviation over the images of each step's centre and zoom, for logs.
 
-    `windows` [B, N, 2, 3] gives {"x_1": mean, "x_1_sd": sd, "y_1": ..., "y_1_sd": ..., "zoom_1": ..., "zoom_1_sd":
-    ..., "x_2": ...} of floats: x and y in [-1, 1], zoom = sqrt(area), steps counted from 1, population standard
-    deviations.
+    Args:
+        windows: [B, N, 2, 3].
+
+    Returns:
+        {"x_1": mean, "x_1_sd": sd, "y_1": ..., "y_1_sd": ..., "zoom_1": ..., "zoom_1_sd": ..., "x_2": ...}: x and y in
+        [-1, 1], zoom = sqrt(area), steps counted from 1, population standard deviations.
     """
     columns = {"x": centres(windows)[..., 0], "y": centres(windows)[..., 1], "zoom": zoom(windows)}
     result = {}
@@ -249,8 +372,7 @@ def _determinant(windows):
 
 
 def _chunks(count, shape):
-    """Slices over `count` windows that keep the rasteriser's temporary arrays (4 edges, H + W + 4 points each)
-    small."""
+    """Slices over `count` windows that limit the rasteriser's temporary arrays (4 edges of H + W + 4 points each)."""
     size = max(1, _CHUNK // (4 * (sum(shape) + 4)))
     return [slice(start, start + size) for start in range(0, count, size)]
 
@@ -258,12 +380,12 @@ def _chunks(count, shape):
 def _rasterise(windows, shape, index, maps, weights=None):
     """Exact coverage of `windows` [n, 2, 3], times `weights` [n], summed by `index` [n] into [maps, H, W].
 
-    Each edge is cut where it crosses a grid line, so that every piece lies in one pixel. A piece of height dy at mean
-    column x covers, to its right, dy * (1 - fraction of x) of its own pixel and dy of every later pixel in the row:
-    two entries in a buffer whose running sum along the row is the coverage, falling edges adding what rising edges
-    take away. (The accumulation of scan-line font rasterisers; exact because the area is linear in the edges.) Pieces
-    outside the image are pushed onto its border, where they have no height or nothing to their right, or count in
-    full from column 0.
+    This is the accumulation method of scan-line font rasterisers; it is exact because the area is linear in the edges.
+    Each edge is cut where it crosses a grid line, so that every piece lies in one pixel. To its right, a piece of
+    height dy at mean column x covers dy * (1 - fraction of x) of its own pixel and dy of every later pixel in the row:
+    two entries in a buffer whose running sum along the row is the coverage. Falling edges add what rising edges
+    subtract. Pieces outside the image are moved to its border: above and below they have no height, at the right no
+    pixel follows them, and at the left they count in full from column 0.
     """
     height, width = shape
     start = corner_pixels(windows, shape) + 0.5  # from here pixel i is [i, i + 1]
@@ -284,24 +406,16 @@ def _rasterise(windows, shape, index, maps, weights=None):
 
 
 def _pieces(start, step, height, width):
-    """Cut edges `start` + t * `step` ([n, 4, 2], 0 <= t <= 1) at all grid lines: x and y [n, 4, pieces + 1], moved
-    into the image."""
+    """Cut edges `start` + t * `step` ([n, 4, 2], 0 <= t <= 1) at all grid lines.
+
+    Returns: x and y [n, 4, pieces + 1], moved into the image.
+    """
     lines = [np.arange(width + 1.0), np.arange(height + 1.0)]
     cuts = [np.broadcast_to([0.0, 1.0], (*start.shape[:2], 2))]
     with np.errstate(divide="ignore", invalid="ignore"):
         for axis in (0, 1):
             cut = (lines[axis] - start[..., axis, None]) / step[..., axis, None]
-            cuts.append(np.nan_to_num(np.clip(cut, 0, 1), copy=False))  # an edge along the line: 0 / 0, nothing to cut
+            cuts.append(np.nan_to_num(np.clip(cut, 0, 1), copy=False))  # 0 / 0: an edge along the grid line needs no cut
     t = np.sort(np.concatenate(cuts, axis=-1), axis=-1)
     x, y = (start[..., axis, None] + t * step[..., axis, None] for axis in (0, 1))
     return np.clip(x, 0, width), np.clip(y, 0, height)
-
-
-def is_recurrent(predictions):
-    """Whether a model predicts after each of several windows.
-
-    Args:
-        predictions: dict with "probabilities" [n, T, K] and "windows" [n, N, 2, 3], as `run.predictions.unpack` and
-            `evaluation.inference.predict` give it.
-    """
-    return predictions["probabilities"].shape[1] == predictions["windows"].shape[1] > 1

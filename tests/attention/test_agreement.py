@@ -129,7 +129,7 @@ def test_bad_maps_and_fixations_are_refused():
         agreement.nss(map, np.concatenate([fixations[1:], [[8.6, 3]]]))
     with pytest.raises(ValueError, match=r"\[F, 2\] as \(x, y\), not \[15, 1\]"):
         agreement.nss(map, fixations[:, :1])
-    with pytest.raises(ValueError, match="below 0 is no distribution"):
+    with pytest.raises(ValueError, match="below 0 is not a distribution"):
         agreement.sim(map - 1, other)
     with pytest.raises(ValueError, match="finite; got .*, 108 values not finite"):
         agreement.nss(np.full(SHAPE, np.nan), fixations)
