@@ -415,7 +415,9 @@ def _pieces(start, step, height, width):
     with np.errstate(divide="ignore", invalid="ignore"):
         for axis in (0, 1):
             cut = (lines[axis] - start[..., axis, None]) / step[..., axis, None]
-            cuts.append(np.nan_to_num(np.clip(cut, 0, 1), copy=False))  # 0 / 0: an edge along the grid line needs no cut
+            cuts.append(
+                np.nan_to_num(np.clip(cut, 0, 1), copy=False)
+            )  # 0 / 0: an edge along the grid line needs no cut
     t = np.sort(np.concatenate(cuts, axis=-1), axis=-1)
     x, y = (start[..., axis, None] + t * step[..., axis, None] for axis in (0, 1))
     return np.clip(x, 0, width), np.clip(y, 0, height)
