@@ -1,28 +1,35 @@
-"""Bubbles: which parts of a face, shown alone, let a model answer right.
+"""Bubbles: which parts of a face, shown alone, are sufficient for a model to answer correctly.
 
 Source: Gosselin and Schyns 2001 (doi 10.1016/S0042-6989(01)00097-9). In each trial an image is seen through Gaussian
-apertures at random places; where an open pixel goes with a right answer, it carries information. The map is the
-correlation of the two over the trials, as a z score.
+apertures at random places. A pixel carries information if the answer is more often correct when the pixel is visible:
+the map is the correlation of visibility and correctness over the trials, as a z score.
 """
 
+from collections.abc import Callable, Mapping, Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from edram_fer.errors import UserError
 
-SUMS = ("trials", "correct", "mask", "mask_squared", "mask_correct")
+COUNTS = ("trials", "correct")  # sums of numbers
+MASK_SUMS = ("mask", "mask_squared", "mask_correct")  # sums of maps
+SUMS = (*COUNTS, *MASK_SUMS)
 
 
-def apertures(centres, shape, sigma):
-    """Masks float64 [T, H, W] in [0, 1] of T trials, 1 where the image is open.
-
-    Each is the sum of its Gaussians, 1 at their centres, cut off at 1.
+def apertures(centres: ArrayLike, shape: tuple[int, int], sigma: float) -> np.ndarray:
+    """Masks of trials: the sum of the Gaussian apertures of each trial, 1 at their centres, limited to 1.
 
     Args:
-        centres: [T, B, 2] as (x, y) in pixels, pixel centres at whole numbers, infinite where there is none.
-        shape: (H, W).
+        centres: [T, B, 2] as (x, y) in pixels, pixel centres at whole numbers; infinite for no aperture.
+        shape: (H, W) of the image.
         sigma: standard deviation in pixels.
 
-    Raises ValueError for a sigma that is not positive.
+    Returns:
+        float64 [T, H, W] in [0, 1], 1 where the image is visible.
+
+    Raises:
+        UserError: sigma is not positive.
     """
     if not sigma > 0:
         raise UserError(f"sigma: expected a positive number of pixels, got {sigma}")
@@ -33,12 +40,22 @@ def apertures(centres, shape, sigma):
     return np.minimum(down.swapaxes(1, 2) @ across, 1)
 
 
-def scatter(trials, bubbles, shape, seed):
-    """Centres [trials, B, 2] of apertures as (x, y) in pixels, drawn evenly from the image's area.
+def scatter(trials: int, bubbles: float, shape: tuple[int, int], seed: int | Sequence[int]) -> np.ndarray:
+    """Random centres of apertures, uniform over the area of the image.
 
-    The number of a trial's apertures is drawn, too, from Poisson's distribution with mean `bubbles`; what it has fewer
-    than B are at infinity. With the same number in all trials, as in the paper, an aperture here would be one less
-    elsewhere, and what is good for nothing would correlate with wrong answers.
+    The number of apertures in a trial is random too, from a Poisson distribution. With the same number in every trial,
+    as in the paper, an aperture in one place means one aperture fewer elsewhere, and pixels without information would
+    correlate with wrong answers.
+
+    Args:
+        trials: number of trials.
+        bubbles: mean number of apertures in a trial.
+        shape: (H, W) of the image.
+        seed: of the random numbers.
+
+    Returns:
+        [trials, B, 2] as (x, y) in pixels, B the largest number of apertures in a trial; the entries that a trial does
+        not use are infinite.
     """
     random = np.random.default_rng(seed)
     counts = random.poisson(bubbles, trials)
@@ -46,53 +63,85 @@ def scatter(trials, bubbles, shape, seed):
     return np.where((np.arange(centres.shape[1]) < counts[:, None])[..., None], centres, np.inf)
 
 
-def revealed(images, masks, fill):
-    """Images [T, H, W, C] through their masks [T, H, W], float32; elsewhere the `fill`, a grey level or [C]."""
-    open_ = masks[..., None]
-    return (open_ * images + (1 - open_) * np.asarray(fill, float)).astype(np.float32)
+def revealed(images: np.ndarray, masks: np.ndarray, fill: ArrayLike) -> np.ndarray:
+    """Images seen through masks.
+
+    Args:
+        images: [T, H, W, C].
+        masks: [T, H, W] in [0, 1].
+        fill: what is seen where the mask is 0: a grey level, or one for each channel.
+
+    Returns:
+        float32 [T, H, W, C].
+    """
+    visible = masks[..., None]
+    return (visible * images + (1 - visible) * np.asarray(fill, float)).astype(np.float32)
 
 
-def enough_bubbles(accuracy, wanted, most):
-    """The least number of bubbles, 1 to `most`, with which the accuracy is as wanted; `most` where none is.
+def enough_bubbles(accuracy: Callable[[int], float], target: float, most: int) -> int:
+    """Find the least number of bubbles with which a model reaches an accuracy, by bisection.
 
-    accuracy: function of a number of bubbles to a share of right answers, taken to grow with it (bisection).
+    Args:
+        accuracy: function of a number of bubbles; assumed to increase.
+        target: the accuracy to reach.
+        most: the largest number to consider.
+
+    Returns:
+        1 to `most`; `most` if no number reaches the target.
+
+    >>> enough_bubbles(lambda count: count / 100, 0.355, 100)
+    36
     """
     low, high = 1, most
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if accuracy(middle) >= wanted else (middle + 1, high)
+        low, high = (low, middle) if accuracy(middle) >= target else (middle + 1, high)
     return low
 
 
-def no_trials(classes, shape):
-    """Sums over no trials: dict of "trials" and "correct" [K], "mask", "mask_squared" and "mask_correct" [K, H, W]."""
-    return {name: np.zeros((classes, *shape) if SUMS.index(name) > 1 else classes) for name in SUMS}
-
-
-def add_trials(sums, masks, right, labels):
-    """Add T trials to `sums`, in place: masks [T, H, W], whether each was answered right, and its true class [T]."""
-    right = np.asarray(right, float)
-    for row, mask in enumerate(masks):
-        label = labels[row]
-        sums["trials"][label] += 1
-        sums["correct"][label] += right[row]
-        sums["mask"][label] += mask
-        sums["mask_squared"][label] += mask * mask
-        sums["mask_correct"][label] += mask * right[row]
-
-
-def z_map(sums):
-    """How an open pixel goes with a right answer, as a z score [..., H, W].
+def no_trials(classes: int, shape: tuple[int, int]) -> dict[str, np.ndarray]:
+    """The sums over no trials, to start from.
 
     Args:
-        sums: of each class, or added up over some, as `no_trials` names them.
+        classes: K.
+        shape: (H, W) of the image.
 
-    Returns: Pearson's r of mask and correctness over n trials, times sqrt(n - 1). Were the answers dealt out to the
-    trials at random, each pixel's z would have mean 0 and variance 1, exactly, whatever the masks. nan where it is not
-    defined: all answers right, all wrong, or fewer than 2 trials.
+    Returns:
+        {"trials", "correct": [K]; "mask", "mask_squared", "mask_correct": [K, H, W]}, all 0.
     """
-    trials, right = (sums[name][..., None, None] for name in ("trials", "correct"))
-    covariance = trials * sums["mask_correct"] - sums["mask"] * right
-    variances = (trials * sums["mask_squared"] - sums["mask"] ** 2) * (right * (trials - right))
+    return {name: np.zeros((classes, *shape) if name in MASK_SUMS else classes) for name in SUMS}
+
+
+def add_trials(sums: Mapping[str, np.ndarray], masks: np.ndarray, correct: ArrayLike, labels: ArrayLike) -> None:
+    """Add T trials to the sums, in place.
+
+    Args:
+        sums: as returned by `no_trials`.
+        masks: [T, H, W].
+        correct: bool [T], whether the answer was correct.
+        labels: int [T], the true classes.
+    """
+    for label, mask, score in zip(np.asarray(labels), masks, np.asarray(correct, float), strict=True):
+        sums["trials"][label] += 1
+        sums["correct"][label] += score
+        sums["mask"][label] += mask
+        sums["mask_squared"][label] += mask * mask
+        sums["mask_correct"][label] += mask * score
+
+
+def z_map(sums: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Correlation of visibility and correctness at each pixel, as a z score.
+
+    Args:
+        sums: of each class, as in `no_trials`, or their totals over several classes.
+
+    Returns:
+        [..., H, W]: Pearson's r of mask and correctness over n trials, times sqrt(n - 1). If the answers were assigned
+        to the trials at random, the z of each pixel would have exactly mean 0 and variance 1, whatever the masks. nan
+        where it is undefined: all answers correct, all wrong, or fewer than 2 trials.
+    """
+    trials, correct = (sums[name][..., None, None] for name in COUNTS)
+    covariance = trials * sums["mask_correct"] - sums["mask"] * correct
+    variances = (trials * sums["mask_squared"] - sums["mask"] ** 2) * (correct * (trials - correct))
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(variances > 0, covariance / np.sqrt(variances), np.nan) * np.sqrt(np.maximum(trials - 1, 0))

@@ -1,55 +1,76 @@
-"""Must a model look six times? Accuracy after each glimpse, and when it may stop as soon as it is sure."""
+"""Early exit: accuracy after each glimpse, and accuracy when a model stops as soon as it is confident."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from edram_fer.errors import UserError
 from edram_fer.intervals import bootstrap
 
-THRESHOLDS = np.append(np.linspace(0, 1, 101), np.inf)  # 0: always after the first glimpse; inf: never early
+THRESHOLDS = np.append(np.linspace(0, 1, 101), np.inf)  # 0: always stop after the first glimpse; inf: never stop early
 
 
-def curve_from_predictions(predictions, **options):
-    """`curve` of a split's predictions, over the rows whose true emotion the model knows.
+def curve_from_predictions(
+    predictions: Mapping[str, Any], *, thresholds: ArrayLike = THRESHOLDS, repeats: int = 1000, seed: int = 0
+) -> dict[str, Any]:
+    """`curve` of the predictions of a split, over the rows whose true emotion the model knows.
 
     Args:
-        predictions: rows of one split as `edram_fer.run.predictions.unpack` gives them.
-        options: of `curve`.
+        predictions: rows of one split as returned by `edram_fer.run.predictions.unpack`.
+        thresholds: as for `curve`.
+        repeats: as for `curve`.
+        seed: as for `curve`.
 
-    Returns: as `curve`, and "excluded", the number of other rows.
+    Returns:
+        The dict of `curve` with "excluded", the number of the other rows.
 
-    Raises ValueError when no row is left.
+    Raises:
+        UserError: no row has an emotion that the model knows.
     """
     number = {name: index for index, name in enumerate(predictions["emotions"])}
     truth = np.array([number.get(name, -1) for name in predictions["truth"]], int)
     known = np.flatnonzero(truth >= 0)
     subjects = predictions["subjects"][known] if predictions["subjects"] is not None else None
-    return {
-        **curve(truth[known], predictions["probabilities"][known], subjects=subjects, **options),
-        "excluded": len(truth) - len(known),
-    }
+    options = {"thresholds": thresholds, "subjects": subjects, "repeats": repeats, "seed": seed}
+    return {**curve(truth[known], predictions["probabilities"][known], **options), "excluded": len(truth) - len(known)}
 
 
-def curve(truth, probabilities, *, thresholds=THRESHOLDS, subjects=None, repeats=1000, seed=0):
-    """Accuracy against the mean number of glimpses, when an image is done as soon as the model is sure enough.
+def curve(
+    truth: ArrayLike,
+    probabilities: ArrayLike,
+    *,
+    thresholds: ArrayLike = THRESHOLDS,
+    subjects: Sequence[str] | None = None,
+    repeats: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Accuracy against the mean number of glimpses for a model that stops as soon as it is confident enough.
 
-    The prediction is that of the first glimpse after which the top probability is at least the threshold, or else of
-    the last glimpse.
+    The prediction is that of the first glimpse after which the top probability reaches the threshold, or of the last
+    glimpse if it never does.
 
     Args:
         truth: int [n], indices of the true classes.
         probabilities: [n, T, K] after each of T glimpses.
         thresholds: [M].
-        subjects, repeats, seed: of the intervals, see `intervals.bootstrap`.
+        subjects: of the intervals, see `intervals.bootstrap`.
+        repeats: of the intervals.
+        seed: of the intervals.
 
-    Returns: dict of
-        images: n;
-        accuracy_after_glimpse: [T] when all stop after that glimpse; accuracy_after_glimpse_interval: [T, 2], 95 %;
-        thresholds: [M];
-        mean_glimpses: [M] mean number of glimpses, from 1 to T;
-        accuracy, accuracy_interval: [M] and [M, 2];
-        exit_share: [M, T] share of the images that stop after each glimpse.
+    Returns:
+        dict of
+            images: n;
+            accuracy_after_glimpse: [T], if every image stops after that glimpse;
+            accuracy_after_glimpse_interval: [T, 2], 95 %;
+            thresholds: [M];
+            mean_glimpses: [M], from 1 to T;
+            accuracy, accuracy_interval: [M] and [M, 2];
+            exit_share: [M, T], share of the images that stop after each glimpse.
 
-    Raises ValueError when there are no images, the shapes do not agree or a probability is not finite.
+    Raises:
+        UserError: there are no images, the shapes do not agree, or a probability is not finite.
     """
     truth, probabilities = np.asarray(truth), np.asarray(probabilities)
     if probabilities.ndim != 3 or not probabilities.size or truth.shape != probabilities.shape[:1]:
@@ -59,28 +80,41 @@ def curve(truth, probabilities, *, thresholds=THRESHOLDS, subjects=None, repeats
     if bad := np.sum(~np.isfinite(probabilities).all(axis=(1, 2))):
         raise UserError(f"probabilities of {bad} of {len(truth)} images are not finite")
     steps = probabilities.shape[1]
-    right = probabilities.argmax(axis=-1) == truth[:, None]
+    correct = probabilities.argmax(axis=-1) == truth[:, None]
     last = stops(probabilities, thresholds)
-    exits = np.stack([np.bincount(column, minlength=steps) for column in last.T]) / len(truth)
-    early = np.take_along_axis(right, last, axis=1)
+    exit_share = np.stack([np.bincount(column, minlength=steps) for column in last.T]) / len(truth)
+    correct_at_exit = np.take_along_axis(correct, last, axis=1)
 
     def statistic(rows):
-        return {"accuracy_after_glimpse": right[rows].mean(axis=0), "accuracy": early[rows].mean(axis=0)}
+        return {
+            "accuracy_after_glimpse": correct[rows].mean(axis=0),
+            "accuracy": correct_at_exit[rows].mean(axis=0),
+        }
 
-    ends = bootstrap(statistic, len(truth), subjects=subjects, repeats=repeats, seed=seed)
+    intervals = bootstrap(statistic, len(truth), subjects=subjects, repeats=repeats, seed=seed)
     return {
         "images": len(truth),
         **statistic(slice(None)),
-        **{f"{name}_interval": values for name, values in ends.items()},
+        **{f"{name}_interval": values for name, values in intervals.items()},
         "thresholds": np.asarray(thresholds, float),
-        "mean_glimpses": exits @ np.arange(1, steps + 1),
-        "exit_share": exits,
+        "mean_glimpses": exit_share @ np.arange(1, steps + 1),
+        "exit_share": exit_share,
     }
 
 
-def stops(probabilities, thresholds):
-    """Index of the glimpse, 0 to T - 1, after which each image is done: int [n, M] for probabilities [n, T, K] and
-    thresholds [M]."""
-    sure = np.max(probabilities, axis=-1)[..., None] >= np.asarray(thresholds, float)
-    sure[:, -1] = True
-    return sure.argmax(axis=1)
+def stops(probabilities: ArrayLike, thresholds: ArrayLike) -> np.ndarray:
+    """The glimpse after which the model stops.
+
+    Args:
+        probabilities: [n, T, K].
+        thresholds: [M].
+
+    Returns:
+        int [n, M], from 0 to T - 1.
+
+    >>> stops([[[0.5, 0.5], [0.2, 0.8]]], [0.5, 0.7]).tolist()
+    [[0, 1]]
+    """
+    confident = np.max(probabilities, axis=-1)[..., None] >= np.asarray(thresholds, float)
+    confident[:, -1] = True
+    return confident.argmax(axis=1)

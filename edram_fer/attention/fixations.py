@@ -1,22 +1,29 @@
-"""Where people looked: a table of fixations from a CSV file, and maps of them.
+"""People's fixations from a CSV file, and maps of them.
 
-The file's columns are `subject,image,start_x,start_y,duration` and optionally `label`, in any order and among others;
-one row for each fixation, those of a subject on an image in the order of time. Coordinates are pixels of the image,
-pixel centres at whole numbers, origin top left: the image spans [-0.5, W - 0.5) x [-0.5, H - 0.5). Durations are not
-negative, in any unit.
+The columns of the file are `subject,image,start_x,start_y,duration` and optionally `label`, in any order and among
+others. There is one row for each fixation, and those of a subject on an image are in time order. Coordinates are pixels
+of the image, pixel centres at whole numbers, origin top left: the image spans [-0.5, W - 0.5) x [-0.5, H - 0.5).
+Durations are non-negative, in any unit.
 """
 
 import csv
 import math
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from edram_fer.errors import MissingFileError, UserError
 
 COLUMNS = ("subject", "image", "start_x", "start_y", "duration")
-_MAX_REPORTED = 5  # bad rows in an error
+_MAX_REPORTED = 5  # faulty rows that an error lists
+
+
+class _RowError(ValueError):
+    """What is wrong with a row of the file."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +31,14 @@ class Fixations:
     """F fixations in the order of the file.
 
     Attributes:
-        subject, image: names [F].
+        subject: names [F].
+        image: names [F].
         points: float [F, 2] as (x, y) in pixels.
         duration: float [F].
-        label: text [F], "" where there is none: what the person answered or was told, as the file means it.
-        unknown: {image: rows} of images that are none of the known images; their rows are not among the F.
-        outside: rows beside their image that were left out.
+        label: text [F], "" where there is none: the person's answer or instruction, whichever the file records.
+        unknown_images: {image: number of rows} of images that are not among the known ones; their rows are not among
+            the F.
+        rows_outside: number of rows that were left out because they lie outside their image.
     """
 
     subject: np.ndarray
@@ -37,93 +46,124 @@ class Fixations:
     points: np.ndarray
     duration: np.ndarray
     label: np.ndarray
-    unknown: dict
-    outside: int
+    unknown_images: dict[str, int]
+    rows_outside: int
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.points)
 
-    def on_image(self, image):
+    def on_image(self, image: str) -> np.ndarray:
         """All fixations on an image, [n, 2]."""
         return self.points[self.image == image]
 
-    def rows(self):
-        """{(subject, image): int [n]}, the rows of each scan path, in the order of the file."""
-        return _grouped(zip(self.subject, self.image))
+    def rows(self) -> dict[tuple[str, str], np.ndarray]:
+        """{(subject, image): int [n]}: the rows of each scan path, in the order of the file."""
+        groups = {}
+        for row, key in enumerate(zip(self.subject, self.image, strict=True)):
+            groups.setdefault(key, []).append(row)
+        return {key: np.array(rows) for key, rows in groups.items()}
 
-    def paths(self):
-        """{(subject, image): points [n, 2]}."""
+    def paths(self) -> dict[tuple[str, str], np.ndarray]:
+        """{(subject, image): points [n, 2]}: each scan path."""
         return {key: self.points[rows] for key, rows in self.rows().items()}
 
-    def report(self):
-        """One sentence on what was read and what was not."""
+    def report(self) -> str:
+        """A sentence on the rows that were read and those that were left out."""
         text = f"{len(self):,} fixations of {len(set(self.subject))} people on {len(set(self.image))} images"
-        if self.unknown:
-            names = ", ".join(sorted(self.unknown)[:3]) + (", ..." if len(self.unknown) > 3 else "")
-            text += f"; {sum(self.unknown.values()):,} rows on {len(self.unknown)} unknown images ({names}) left out"
-        return text + (f"; {self.outside:,} rows outside their image left out" if self.outside else "")
+        if unknown := self.unknown_images:
+            names = ", ".join(sorted(unknown)[:3]) + (", ..." if len(unknown) > 3 else "")
+            text += f"; {sum(unknown.values()):,} rows on {len(unknown)} unknown images ({names}) left out"
+        return text + (f"; {self.rows_outside:,} rows outside their image left out" if self.rows_outside else "")
 
 
-def read(path, shapes, *, outside="raise"):
+def read(path: Path | str, shapes: Mapping[str, tuple[int, int]], *, outside: str = "raise") -> Fixations:
     """Read a file of fixations.
 
     Args:
         path: the CSV file, UTF-8.
-        shapes: {image: (H, W)} of the known images, by the names that the file uses.
-        outside: "raise", or "drop" rows beside their image, counted.
+        shapes: {image: (H, W)} of the known images, by the names in the file.
+        outside: what to do with rows outside their image: "raise", or "drop" and count them.
 
-    Returns: Fixations. Rows on images that are not known are counted in its `unknown`.
+    Returns:
+        The fixations on the known images; rows on other images are counted in `unknown_images`.
 
-    Raises FileNotFoundError when missing; ValueError naming the file, and the line where there is one, for a column
-    that is missing or there twice, a row with more values than columns, one without subject or image, a value that is
-    not a number, a negative duration, coordinates outside the image, and for a file that is not CSV. One error tells
-    of all bad rows.
+    Raises:
+        MissingFileError: there is no such file.
+        UserError: the file is not CSV, or a column is missing or duplicate; or a row has more values than columns, no
+            subject or image, a value that is not a number, a negative duration, or coordinates outside the image. The
+            message names the file and the lines of all faulty rows.
     """
     if outside not in ("raise", "drop"):
         raise UserError(f"outside: expected 'raise' or 'drop', got {outside!r}")
-    good, bad, unknown, beside = [], [], Counter(), 0
+    rows, faults, unknown_images, rows_outside = [], [], Counter(), 0
     for line, row in _rows(path):
-        fault = _malformed(row)
-        if not fault and row["image"] not in shapes:
-            unknown[row["image"]] += 1
-            continue
-        if not fault:
-            numbers, fault = _numbers(row)
-        if not fault and (place := _beside(row, *numbers[:2], *shapes[row["image"]])):
-            beside += outside == "drop"
-            if outside == "drop":
+        try:
+            _check_names(row)
+            if row["image"] not in shapes:
+                unknown_images[row["image"]] += 1
                 continue
-            fault = place
-        if fault:
-            bad.append(f"line {line}: {fault}")
-        else:
-            good.append((row["subject"], row["image"], *numbers, row.get("label") or ""))
-    if bad:
-        more = f"; and {len(bad) - _MAX_REPORTED} more bad rows" if len(bad) > _MAX_REPORTED else ""
-        raise UserError(f"{path}, " + "; ".join(bad[:_MAX_REPORTED]) + more)
-    return _table(good, dict(unknown), beside)
+            x, y, duration = _numbers(row)
+            height, width = shapes[row["image"]]
+            if not (-0.5 <= x < width - 0.5 and -0.5 <= y < height - 0.5):
+                if outside == "raise":
+                    raise _RowError(f"({x:g}, {y:g}) lies outside {row['image']}, {width} x {height} pixels")
+                rows_outside += 1
+                continue
+            rows.append((row["subject"], row["image"], x, y, duration, row.get("label") or ""))
+        except _RowError as error:
+            faults.append(f"line {line}: {error}")
+    if faults:
+        more = f"; and {len(faults) - _MAX_REPORTED} more faulty rows" if len(faults) > _MAX_REPORTED else ""
+        raise UserError(f"{path}, " + "; ".join(faults[:_MAX_REPORTED]) + more)
+    return _fixations(rows, dict(unknown_images), rows_outside)
 
 
-def read_for_images(path, ids, shape, *, outside="raise"):
-    """`read` for images of these ids, all of `shape` (H, W). Raises ValueError where there are none, too."""
-    found = read(path, {str(name): shape for name in ids}, outside=outside)
-    if not len(found):
-        names = f"; it names {', '.join(sorted(found.unknown)[:3])}" if found.unknown else ""
-        raise UserError(f"{path}: no fixation on any of the {len(ids)} images, such as {ids[0]}{names}")
-    return found
-
-
-def fixation_map(points, shape, sigma, weights=None):
-    """Density of fixations: a Gaussian around each, [H, W], summing to 1.
+def read_for_images(
+    path: Path | str, ids: Iterable[str], shape: tuple[int, int], *, outside: str = "raise"
+) -> Fixations:
+    """`read` for images that all have one shape.
 
     Args:
-        points: [F, 2] as (x, y) in pixels, with their fractions; beside the map allowed.
-        shape: (H, W).
-        sigma: standard deviation in pixels, or (x, y) of both. One degree of the visual field is usual.
+        path: the CSV file, UTF-8.
+        ids: names of the images.
+        shape: (H, W) of all images.
+        outside: as for `read`.
+
+    Returns:
+        At least one fixation.
+
+    Raises:
+        MissingFileError: there is no such file.
+        UserError: as for `read`, or no fixation is on any of the images.
+    """
+    names = [str(name) for name in ids]
+    fixations = read(path, dict.fromkeys(names, shape), outside=outside)
+    if not len(fixations):
+        unknown = sorted(fixations.unknown_images)[:3]
+        hint = f"; it names {', '.join(unknown)}" if unknown else ""
+        raise UserError(f"{path}: no fixation on any of the {len(names)} images, such as {names[0]}{hint}")
+    return fixations
+
+
+def fixation_map(
+    points: ArrayLike, shape: tuple[int, int], sigma: ArrayLike, weights: ArrayLike | None = None
+) -> np.ndarray:
+    """Density of fixations: a Gaussian at each.
+
+    Args:
+        points: [F, 2] as (x, y) in pixels, not rounded; points outside the map are allowed.
+        shape: (H, W) of the map.
+        sigma: standard deviation in pixels, or one for x and one for y. One degree of the visual field is usual.
         weights: [F], for instance durations; None: all count the same.
 
-    Raises ValueError without fixations (or weights above 0) near the map, for negative weights, and for a sigma that is
-    not positive.
+    Returns:
+        [H, W], summing to 1.
+
+    Raises:
+        UserError: no fixation with a weight above 0 is near the map, a weight is negative, or sigma is not positive.
+
+    >>> fixation_map([[1, 0]], (1, 3), 0.5).round(2).tolist()
+    [[0.11, 0.79, 0.11]]
     """
     points = np.asarray(points, float).reshape(-1, 2)
     sigma = np.broadcast_to(np.asarray(sigma, float), 2)
@@ -143,17 +183,17 @@ def fixation_map(points, shape, sigma, weights=None):
 
 
 def _rows(path):
-    """(line, {column: text or None}) of the rows that are not empty; names and texts without blanks around them."""
+    """(line, {column: text or None}) of the rows that are not empty; column names and texts are stripped."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as source:  # spreadsheets write a byte order mark
             reader = csv.DictReader(source, skipinitialspace=True)
             reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
             missing = [name for name in COLUMNS if name not in reader.fieldnames]
             if missing:
-                found = ", ".join(reader.fieldnames) or "nothing"
-                raise UserError(f"{path} lacks the columns {', '.join(missing)}; its first line holds {found}")
-            if twice := [name for name in COLUMNS if reader.fieldnames.count(name) > 1]:
-                raise UserError(f"{path} names the columns {', '.join(twice)} more than once")
+                header = ", ".join(reader.fieldnames) or "nothing"
+                raise UserError(f"{path} lacks the columns {', '.join(missing)}; its first line holds {header}")
+            if duplicates := [name for name in COLUMNS if reader.fieldnames.count(name) > 1]:
+                raise UserError(f"{path} names the columns {', '.join(duplicates)} more than once")
             for row in reader:
                 texts = {name: text.strip() if isinstance(text, str) else text for name, text in row.items()}
                 yield reader.line_num, texts
@@ -163,49 +203,38 @@ def _rows(path):
         raise UserError(f"{path} is not readable as CSV: {error}") from error
 
 
-def _malformed(row):
-    """What keeps a row from being looked up, or None. (csv puts the values beyond the columns under None.)"""
+def _check_names(row):
+    """Check that a row has a subject and an image, and no more values than columns (`csv` puts these under None)."""
     if None in row:
-        return f"expected {len(row) - 1} values, got {len(row) - 1 + len(row[None])}"
-    empty = [name for name in ("subject", "image") if not row[name]]
-    return f"{empty[0]}: expected a name, got nothing" if empty else None
+        raise _RowError(f"expected {len(row) - 1} values, got {len(row) - 1 + len(row[None])}")
+    for name in ("subject", "image"):
+        if not row[name]:
+            raise _RowError(f"{name}: expected a name, got nothing")
 
 
 def _numbers(row):
-    """(x, y, duration) of a row and what is wrong with them, or None."""
+    """(x, y, duration) of a row."""
     numbers = []
     for name in COLUMNS[2:]:
         try:
-            numbers.append(float(row[name]))
-        except (TypeError, ValueError):
+            numbers.append(float(row[name] or ""))
+        except ValueError:
             numbers.append(math.nan)
         if not math.isfinite(numbers[-1]):
-            return numbers, f"{name}: expected a number, got {row[name]!r}"
-    return numbers, f"duration: expected 0 or more, got {row['duration']!r}" if numbers[2] < 0 else None
+            raise _RowError(f"{name}: expected a number, got {row[name]!r}")
+    if numbers[2] < 0:
+        raise _RowError(f"duration: expected 0 or more, got {row['duration']!r}")
+    return numbers
 
 
-def _beside(row, x, y, height, width):
-    """What to say of a point outside its image, or None."""
-    if -0.5 <= x < width - 0.5 and -0.5 <= y < height - 0.5:
-        return None
-    return f"({x:g}, {y:g}) lies outside {row['image']}, {width} x {height} pixels"
-
-
-def _table(rows, unknown, outside):
-    subject, image, x, y, duration, label = zip(*rows) if rows else [()] * 6
+def _fixations(rows, unknown_images, rows_outside):
+    subject, image, x, y, duration, label = zip(*rows, strict=True) if rows else [()] * 6
     return Fixations(
         subject=np.array(subject, dtype=object),
         image=np.array(image, dtype=object),
         points=np.array([x, y], float).T.reshape(-1, 2),
         duration=np.array(duration, float),
         label=np.array(label, dtype=object),
-        unknown=unknown,
-        outside=outside,
+        unknown_images=unknown_images,
+        rows_outside=rows_outside,
     )
-
-
-def _grouped(keys):
-    groups = {}
-    for row, key in enumerate(keys):
-        groups.setdefault(key, []).append(row)
-    return {key: np.array(rows) for key, rows in groups.items()}

@@ -1,44 +1,62 @@
-"""Occlusion maps: where a covered square costs a model its answer.
+"""Occlusion maps: where a covered square changes the answer of a model.
 
 Source: Minaee and Abdolrashidi 2019 (arXiv 1902.01019), the figure of important regions; the idea is that of Zeiler and
-Fergus 2014 (arXiv 1311.2901, section 4.2). A square slides over the image; where the answer turns wrong under it, or
-the true class's probability falls, the image matters.
+Fergus 2014 (arXiv 1311.2901, section 4.2). A square slides over the image. The image matters where the answer becomes
+wrong under the square, or the probability of the true class falls.
 """
 
+from collections.abc import Callable
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from edram_fer.errors import UserError
 
-_AT_ONCE = 512  # images that are held and asked about at a time
+_BATCH = 512  # most images in memory, and passed to the model, at a time
 
 
-def corners(shape, window, stride):
-    """Upper left corners (row, column) of all squares, int [S, 2].
+def corners(shape: tuple[int, int], window: int, stride: int) -> np.ndarray:
+    """Upper left corners of all squares.
 
-    Squares begin every `stride` pixels from the top and left and lie inside the image; where the last would leave a
-    rest at the bottom or right, one more lies flush with that border. So every pixel is covered, near a border by
-    fewer squares than elsewhere, in the corner of the image by one.
+    Squares start every `stride` pixels from the top and left and lie inside the image. If the last would leave pixels
+    uncovered at the bottom or right, one more square is flush with that border. So every pixel is covered: near a
+    border by fewer squares than elsewhere, in a corner of the image by one.
 
     Args:
-        shape: (H, W) of the image; window: side of a square; stride: from one square to the next; all in pixels.
+        shape: (H, W) of the image.
+        window: side of a square in pixels.
+        stride: distance from one square to the next in pixels.
 
-    Raises ValueError for a window that is larger than the image, and for a stride below 1 or above the window,
-    which would leave pixels uncovered.
+    Returns:
+        int [S, 2] as (row, column).
+
+    Raises:
+        UserError: the window is larger than the image, or the stride is below 1 or above the window, which would leave
+            pixels uncovered.
+
+    >>> corners((3, 4), 2, 2).tolist()
+    [[0, 0], [0, 2], [1, 0], [1, 2]]
     """
     if not 1 <= window <= min(shape):
         height, width = shape
         raise UserError(f"window: expected 1 to {min(shape)} pixels for images of {height} x {width}, got {window}")
     if not 1 <= stride <= window:
-        raise UserError(f"stride: expected 1 to {window} pixels, else some stay uncovered; got {stride}")
+        raise UserError(f"stride: expected 1 to {window} pixels, or some stay uncovered; got {stride}")
     rows, columns = (np.unique([*range(0, side - window, stride), side - window]) for side in shape)
     return np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
 
 
-def occluded(image, places, window, fill=0):
-    """The image uint8 [H, W, C] under each square: uint8 [S, H, W, C].
+def occluded(image: ArrayLike, places: ArrayLike, window: int, fill: ArrayLike = 0) -> np.ndarray:
+    """An image under each of several squares.
 
-    places: int [S, 2] as `corners` gives them; window: pixels; fill: grey level 0 to 255 of the square, or one for
-    each channel.
+    Args:
+        image: uint8 [H, W, C].
+        places: int [S, 2], as returned by `corners`.
+        window: side of a square in pixels.
+        fill: grey level 0 to 255 of the square, or one for each channel.
+
+    Returns:
+        uint8 [S, H, W, C].
     """
     covered = np.repeat(np.asarray(image)[None], len(places), axis=0)
     for changed, (row, column) in zip(covered, places, strict=True):
@@ -46,35 +64,58 @@ def occluded(image, places, window, fill=0):
     return covered
 
 
-def occlusion_maps(answer, image, label, *, window, stride, fill=0):
-    """What each part of one image is worth to a model.
+def occlusion_maps(
+    answer: Callable[[np.ndarray], np.ndarray],
+    image: np.ndarray,
+    label: int,
+    *,
+    window: int,
+    stride: int,
+    fill: ArrayLike = 0,
+) -> dict[str, np.ndarray]:
+    """How much each part of one image matters to a model.
 
     Args:
         answer: function of images uint8 [n, H, W, C] to probabilities [n, K].
-        image: uint8 [H, W, C]; label: index of its true class.
-        window, stride, fill: see `corners` and `occluded`.
+        image: uint8 [H, W, C].
+        label: index of the true class.
+        window: as for `corners`.
+        stride: as for `corners`.
+        fill: as for `occluded`.
 
-    Returns: dict of maps [H, W], each pixel the mean over the squares that cover it:
-        drop: true class's probability of the whole image minus that of the covered one, in [-1, 1];
-        error_rate: share of the squares under which the answer is wrong, in [0, 1]; nan where it is wrong already for the
-            whole image.
+    Returns:
+        dict of maps [H, W], each pixel the mean over the squares that cover it:
+            drop: probability of the true class for the original image minus that for the covered one, in [-1, 1];
+            error_rate: share of the squares under which the answer is wrong, in [0, 1]; nan if it is wrong for the
+                original image.
 
-    Raises ValueError as `corners`.
+    Raises:
+        UserError: as for `corners`.
     """
     places = corners(image.shape[:2], window, stride)
-    parts = [places[start : start + _AT_ONCE] for start in range(0, len(places), _AT_ONCE)]
-    said = [answer(np.concatenate([image[None], occluded(image, part, window, fill)])) for part in parts]
-    whole, found = said[0][0], np.concatenate([rows[1:] for rows in said])
-    wrong = (found.argmax(axis=1) != label).astype(float)
-    if whole.argmax() != label:
+    parts = [places[start : start + _BATCH] for start in range(0, len(places), _BATCH)]
+    answers = [answer(np.concatenate([image[None], occluded(image, part, window, fill)])) for part in parts]
+    original, covered = answers[0][0], np.concatenate([rows[1:] for rows in answers])
+    wrong = (covered.argmax(axis=1) != label).astype(float)
+    if original.argmax() != label:
         wrong[:] = np.nan
-    values = np.stack([whole[label] - found[:, label], wrong])
+    values = np.stack([original[label] - covered[:, label], wrong])
     drop, error_rate = spread_over(values, places, window, image.shape[:2])
     return {"drop": drop, "error_rate": error_rate}
 
 
-def spread_over(values, places, window, shape):
-    """Values [..., S] of squares to pixels [..., H, W]: the mean over the squares that cover each."""
+def spread_over(values: ArrayLike, places: ArrayLike, window: int, shape: tuple[int, int]) -> np.ndarray:
+    """Distribute values of squares to pixels: each pixel is the mean over the squares that cover it.
+
+    Args:
+        values: [..., S].
+        places: int [S, 2], as returned by `corners`.
+        window: side of a square in pixels.
+        shape: (H, W) of the image.
+
+    Returns:
+        [..., H, W].
+    """
     total, squares = np.zeros((*np.shape(values)[:-1], *shape)), np.zeros(shape)
     for index, (row, column) in enumerate(places):
         inside = (..., slice(row, row + window), slice(column, column + window))

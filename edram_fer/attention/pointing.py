@@ -1,10 +1,14 @@
-"""How well maps find the pixels that are known to matter, beside what knows nothing of the image.
+"""How well maps find the pixels that are known to matter, compared with baselines that need no model.
 
-Two scores for each image: the pointing game (Zhang et al. 2016, arXiv 1608.00507), whether the map is
-largest in the mask, and the area under the ROC curve of the map as a detector of the mask's pixels.
+Each image has two scores: the pointing game (Zhang et al. 2016, arXiv 1608.00507), whether the map is largest in the
+mask, and the area under the ROC curve of the map as a detector of the mask's pixels.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.ndimage import distance_transform_edt
 from sklearn.metrics import roc_auc_score
 
@@ -13,38 +17,71 @@ from edram_fer.errors import UserError
 from edram_fer.intervals import bootstrap
 
 
-def near(mask, tolerance):
-    """Pixels whose centre lies at most `tolerance` pixels from that of one of the mask's; bool [H, W]."""
+def near(mask: ArrayLike, tolerance: float) -> np.ndarray:
+    """Pixels whose centre is at most a tolerance away from that of a pixel of the mask.
+
+    Args:
+        mask: bool [H, W].
+        tolerance: in pixels.
+
+    Returns:
+        bool [H, W].
+    """
     return distance_transform_edt(~np.asarray(mask, bool)) <= tolerance
 
 
-def hit(saliency, mask, tolerance=0):
-    """Whether the map [H, W] is largest in or near the mask [H, W]: 1 or 0, of several equal maxima the share."""
+def hit(saliency: ArrayLike, mask: ArrayLike, tolerance: float = 0) -> float:
+    """Whether a map is largest in or near a mask.
+
+    Args:
+        saliency: [H, W].
+        mask: bool [H, W].
+        tolerance: in pixels.
+
+    Returns:
+        1 or 0; if several pixels share the maximum, their share in or near the mask.
+
+    >>> hit([[0, 3, 3]], [[0, 0, 1]])
+    0.5
+    """
     saliency = np.asarray(saliency)
     return float(near(mask, tolerance)[saliency == saliency.max()].mean())
 
 
-def auc(saliency, mask):
-    """Area under the ROC curve: the chance that a pixel of the mask is larger than one beside it, ties half."""
+def auc(saliency: ArrayLike, mask: ArrayLike) -> float:
+    """Area under the ROC curve: the probability that a pixel of the mask has a larger value than one outside it.
+
+    Args:
+        saliency: [H, W].
+        mask: bool [H, W], neither empty nor full.
+
+    Returns:
+        In [0, 1]; ties count half.
+    """
     return float(roc_auc_score(np.asarray(mask, bool).ravel(), np.asarray(saliency).ravel()))
 
 
-def pointing(maps, masks, *, tolerance=0, seed=0, repeats=1000):
-    """Score maps against masks, and beside them what needs no model.
+def pointing(
+    maps: Mapping[str, ArrayLike], masks: ArrayLike, *, tolerance: float = 0, seed: int = 0, repeats: int = 1000
+) -> dict[str, Any]:
+    """Score maps and baselines against masks.
 
     Args:
-        maps: {name: [n, H, W]}; an image whose map is nan in any of them is left out, and so is one whose mask is
-            empty or full, for it has no place to find.
+        maps: {name: [n, H, W]}. An image is left out if its map is nan in any of them, and if its mask is empty or
+            full, since there is then no place to find.
         masks: bool or uint8 [n, H, W] or [n, H, W, 1].
         tolerance: of the pointing game, in pixels.
-        seed, repeats: of the bootstrap over images.
+        seed: of the shuffling and the bootstrap over images.
+        repeats: number of bootstrap samples.
 
-    Returns: {"images", "excluded", "tolerance", "scores": {name: {"pointing" and "auc": {"value", "interval"}}}} of
-    means over the images and 95 % intervals. Beside the maps: "shuffled_NAME", the same maps exchanged
-    between the images; "centre_bias", a Gaussian in the middle; "chance", a random pixel: the masks' share of the image
-    (with the tolerance), and 0.5.
+    Returns:
+        {"images", "excluded", "tolerance", "scores": {name: {"pointing" and "auc": {"value", "interval"}}}}: means over
+        the images and 95 % intervals. The scores also include "shuffled_NAME", each map scored on another image;
+        "centre_bias", a Gaussian in the middle; and "chance", a random pixel: the share of the image that the masks
+        (with the tolerance) take, and 0.5.
 
-    Raises ValueError for a tolerance below 0, maps and masks of other shapes, or where no image is left.
+    Raises:
+        UserError: the tolerance is below 0, maps and masks are of different shapes, or no image is left.
     """
     masks = np.asarray(masks).astype(bool).reshape(np.shape(masks)[:3])
     _check(maps, masks, tolerance)
@@ -58,20 +95,31 @@ def pointing(maps, masks, *, tolerance=0, seed=0, repeats=1000):
         others = other_images(count, seed)
         maps |= {f"shuffled_{name}": values[others] for name, values in maps.items()}
     maps["centre_bias"] = np.broadcast_to(centre_bias(masks.shape[1:]), masks.shape)
-    found = {
-        name: {
-            "pointing": np.array([hit(*pair, tolerance) for pair in zip(values, masks)]),
-            "auc": np.array([auc(*pair) for pair in zip(values, masks)]),
-        }
-        for name, values in maps.items()
+    values = {}  # (name, score): of each image
+    for name, saliency in maps.items():
+        values[name, "pointing"] = np.array([hit(*pair, tolerance) for pair in zip(saliency, masks, strict=True)])
+        values[name, "auc"] = np.array([auc(*pair) for pair in zip(saliency, masks, strict=True)])
+    values["chance", "pointing"] = np.array([near(mask, tolerance).mean() for mask in masks])
+    values["chance", "auc"] = np.full(count, 0.5)
+    return {
+        "images": count,
+        "excluded": int((~kept).sum()),
+        "tolerance": tolerance,
+        "scores": _means(values, count, seed, repeats),
     }
-    share = np.array([near(mask, tolerance).mean() for mask in masks])
-    found["chance"] = {"pointing": share, "auc": np.full(count, 0.5)}
-    flat = np.stack([each for row in found.values() for each in row.values()])
-    ends = bootstrap(lambda rows: {"mean": flat[:, rows].mean(axis=1)}, count, seed=seed, repeats=repeats)["mean"]
-    each = ({"value": float(values.mean()), "interval": end.tolist()} for values, end in zip(flat, ends))
-    scores = {name: {score: next(each) for score in row} for name, row in found.items()}
-    return {"images": count, "excluded": int((~kept).sum()), "tolerance": tolerance, "scores": scores}
+
+
+def _means(values, count, seed, repeats):
+    """{name: {score: {"value", "interval"}}} of {(name, score): [count]}."""
+
+    def statistic(rows):
+        return {key: each[rows].mean() for key, each in values.items()}
+
+    intervals = bootstrap(statistic, count, seed=seed, repeats=repeats)
+    scores = {name: {} for name, _ in values}
+    for (name, score), each in values.items():
+        scores[name][score] = {"value": float(each.mean()), "interval": intervals[name, score].tolist()}
+    return scores
 
 
 def _check(maps, masks, tolerance):

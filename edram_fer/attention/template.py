@@ -1,7 +1,7 @@
-"""The template that faces are brought to: the mean shape of 2,000 drawn faces.
+"""The template that faces are aligned with: the mean shape of 2,000 drawn faces.
 
-68 landmarks in iBUG order, "left" as seen in the image; origin in the middle between the eyes, the distance of the
-eyes' centres 1, x to the right, y down. It is `alignment.mean_shape` of the landmarks of
+68 landmarks in iBUG order, "left" as seen in the image; origin midway between the eyes, the eyes' centres 1 apart, x to
+the right, y down. It is `alignment.mean_shape` of the landmarks of
 `edram_fer.preprocessing.synthetic.generate(2000, seed=0, size=32)` and of their mirror images, rounded to 0.001.
 """
 

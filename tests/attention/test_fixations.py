@@ -41,7 +41,7 @@ def test_columns_in_any_order_without_labels_with_a_byte_order_mark(read):
 
 def test_blanks_around_names_are_not_part_of_them(read):
     found = read("subject , image,start_x,start_y , duration\ns1 , a.png , 1 ,2,3\ns1,a.png,4,5,6\n")
-    assert [*found.paths()] == [("s1", "a.png")] and found.unknown == {}
+    assert [*found.paths()] == [("s1", "a.png")] and found.unknown_images == {}
 
 
 def test_no_fixations(read):
@@ -51,7 +51,7 @@ def test_no_fixations(read):
 
 def test_unknown_images_are_counted(read):
     found = read(GOOD + "s1,c.png,x,y,z,\ns2,c.png,1,1,1,\n")
-    assert len(found) == 4 and found.unknown == {"c.png": 2}
+    assert len(found) == 4 and found.unknown_images == {"c.png": 2}
     assert "2 rows on 1 unknown images (c.png) left out" in found.report()
 
 
@@ -69,7 +69,7 @@ def test_unknown_images_are_counted(read):
         (HEADER[:-1] + ",image\n", "names the columns image more than once"),
         (GOOD + "s1,a.png,1,1,-3,\n", "line 6: duration: expected 0 or more, got '-3'"),
         (GOOD + "s1,a.png,29.5,1,1,\n", r"line 6: \(29.5, 1\) lies outside a.png, 30 x 20 pixels"),
-        (GOOD + "s1,a.png,99,1,1,\n" * 7, "line 6: .*; line 10: .*; and 2 more bad rows"),
+        (GOOD + "s1,a.png,99,1,1,\n" * 7, "line 6: .*; line 10: .*; and 2 more faulty rows"),
     ],
 )
 def test_bad_rows_are_told_with_file_and_line(read, text, message):
@@ -79,7 +79,7 @@ def test_bad_rows_are_told_with_file_and_line(read, text, message):
 
 def test_rows_outside_may_be_left_out_and_are_counted(read):
     found = read(GOOD + "s1,a.png,99,1,1,\n", outside="drop")
-    assert len(found) == 4 and found.outside == 1 and "1 rows outside their image" in found.report()
+    assert len(found) == 4 and found.rows_outside == 1 and "1 rows outside their image" in found.report()
     with pytest.raises(ValueError, match="outside: expected"):
         read(GOOD, outside="ignore")
 

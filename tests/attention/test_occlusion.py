@@ -77,8 +77,8 @@ def test_every_pixel_is_covered_by_squares_inside_the_image():
     [
         (14, 2, "window: expected 1 to 13 pixels for images of 17 x 13, got 14"),
         (0, 1, "window: expected 1 to 13 pixels"),
-        (5, 0, "stride: expected 1 to 5 pixels, else some stay uncovered; got 0"),
-        (5, 6, "stride: expected 1 to 5 pixels, else some stay uncovered; got 6"),
+        (5, 0, "stride: expected 1 to 5 pixels, or some stay uncovered; got 0"),
+        (5, 6, "stride: expected 1 to 5 pixels, or some stay uncovered; got 6"),
     ],
 )
 def test_bad_squares_are_named(window, stride, message):
