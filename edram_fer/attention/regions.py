@@ -1,16 +1,19 @@
-"""Which parts of the face are looked at: left eye and brow, right eye and brow, nose, mouth, and the rest.
+"""Which parts of the face are attended to: left eye and brow, right eye and brow, nose, mouth, and the rest.
 
-LEFT AND RIGHT ARE THOSE OF THE IMAGE, as the viewer sees them: the left eye is the one with the smaller x,
-landmarks 36 to 41, the person's own right eye.
+LEFT AND RIGHT ARE THOSE OF THE IMAGE, as the viewer sees them: the left eye is the one with the smaller x, landmarks 36
+to 41, the person's right eye.
 
-A face's 68 landmarks give the similarity transform to a template; the template's regions are brought back to the
-image by its inverse. So a region has the same shape on every face, wherever and however large the face is, and does
-not move with the expression. The rest is all else of the image, background too.
+The 68 landmarks of a face determine a similarity transform to a template, and its inverse maps the regions of the
+template to the image. So a region has the same shape on every face, wherever and however large the face is, and does
+not move with the expression. The rest is everything else in the image, including the background.
 """
 
 import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.ndimage import distance_transform_edt
 from scipy.spatial import ConvexHull
 
@@ -20,7 +23,7 @@ from edram_fer.attention.windows import coverage
 from edram_fer.errors import UserError
 from edram_fer.intervals import bootstrap
 
-REGION_LANDMARKS = {
+REGION_LANDMARKS = {  # indices of the 68 landmarks
     "left eye": [*range(17, 22), *range(36, 42)],
     "right eye": [*range(22, 27), *range(42, 48)],
     "nose": [*range(27, 36)],
@@ -28,33 +31,39 @@ REGION_LANDMARKS = {
 }
 REGIONS = (*REGION_LANDMARKS, "rest")
 REST = len(REGION_LANDMARKS)
-MISSING = 255  # in label maps, all over a face without landmarks
+MISSING = 255  # in label maps: every pixel of a face without landmarks
 MARGIN = 0.15  # around the landmarks of a region, in distances between the eyes
 _CELL = 0.01  # side of a cell of the template's map, in the same unit
-_CHUNK = 4_000_000  # numbers held at once
+_CHUNK = 4_000_000  # most numbers in an array at a time
 
 
-def labels(landmarks, shape, *, template=TEMPLATE, margin=MARGIN):
+def labels(
+    landmarks: ArrayLike, shape: tuple[int, int], *, template: ArrayLike = TEMPLATE, margin: float = MARGIN
+) -> np.ndarray:
     """The region of each pixel.
 
-    A pixel belongs to the region whose convex hull, drawn around its landmarks of the template, is nearest and at most
-    `margin` away, else to the rest.
+    A pixel belongs to the region whose landmarks in the template have the nearest convex hull, if that is at most
+    `margin` away, and otherwise to the rest.
 
     Args:
-        landmarks: [n, 68, 2] as (x, y) in pixels; a face with one that is nan has no regions.
+        landmarks: [n, 68, 2] as (x, y) in pixels; a face with a landmark that is nan has no regions.
         shape: (H, W) of the images.
-        template: [68, 2], eyes' centres 1 apart; `alignment.mean_shape` gives that of a data set.
+        template: [68, 2], the eyes' centres 1 apart; `alignment.mean_shape` computes that of a data set.
         margin: in distances between the template's eyes.
 
-    Returns: uint8 [n, H, W], indices into REGIONS; the mask of a region is `labels == index`. MISSING for faces
-    without landmarks.
+    Returns:
+        uint8 [n, H, W]: indices into REGIONS, so that `labels == index` is the mask of a region; MISSING for faces
+        without landmarks.
+
+    Raises:
+        UserError: the landmarks are not [n, 68, 2].
     """
     landmarks = _checked(landmarks)
     table, origin = _template_map(np.asarray(template, float).tobytes(), margin)
     rows, columns = np.indices(shape)
     pixels = np.stack([columns.ravel(), rows.ravel()], axis=-1)
     result = np.full((len(landmarks), *shape), MISSING, np.uint8)
-    for face, transform in zip(result, similarity(landmarks, template)):
+    for face, transform in zip(result, similarity(landmarks, template), strict=True):
         if np.isfinite(transform).all():
             column, row = np.rint((apply(transform, pixels) - origin) / _CELL).astype(int).T
             inside = (column >= 0) & (row >= 0) & (row < table.shape[0]) & (column < table.shape[1])
@@ -62,19 +71,34 @@ def labels(landmarks, shape, *, template=TEMPLATE, margin=MARGIN):
     return result
 
 
-def region_mass(windows, weights, landmarks, shape, **options):
+def region_mass(
+    windows: ArrayLike,
+    weights: ArrayLike,
+    landmarks: ArrayLike,
+    shape: tuple[int, int],
+    *,
+    template: ArrayLike = TEMPLATE,
+    margin: float = MARGIN,
+) -> tuple[np.ndarray, np.ndarray]:
     """How much of each image's attention falls into each region.
 
+    The window of the whole image extends from centre to centre of the outermost pixels. A region inside it therefore
+    gets W H / ((W - 1) (H - 1)) of its share of the area: 1.04 at 48 pixels, 1.02 at 100.
+
     Args:
-        windows, weights: [n, N, 2, 3] and [n, N].
-        landmarks, shape, options: as in `labels`.
+        windows: [n, N, 2, 3].
+        weights: [n, N].
+        landmarks: as for `labels`.
+        shape: (H, W) of the images.
+        template: as for `labels`.
+        margin: as for `labels`.
 
-    Returns: (mass [n, N, 5], area [n, 5]): pixels covered times weight, and the region's share of the image's
-    pixels; nan for a face without landmarks. The window of the whole image reaches from centre to centre of the
-    outermost pixels, so that by it an inner region gets W H / ((W - 1) (H - 1)) of its share of the area: 1.04 at 48
-    pixels, 1.02 at 100.
+    Returns:
+        mass: [n, N, 5], number of pixels covered times weight; nan for a face without landmarks.
+        area: [n, 5], the region's share of the image's pixels; nan for a face without landmarks.
 
-    Raises ValueError when the numbers of images differ.
+    Raises:
+        UserError: the numbers of images differ, or as for `labels`.
     """
     landmarks = _checked(landmarks)
     windows, weights = np.asarray(windows, float), np.asarray(weights, float)
@@ -85,9 +109,10 @@ def region_mass(windows, weights, landmarks, shape, **options):
     size = max(1, _CHUNK // (max(steps, len(REGIONS)) * shape[0] * shape[1]))
     for start in range(0, count, size):
         part = slice(start, start + size)
-        number = labels(landmarks[part], shape, **options).reshape(-1, shape[0] * shape[1], 1)
-        masks = (number == np.arange(len(REGIONS))).astype(float)
-        missing = number[:, 0, 0] == MISSING
+        region = labels(landmarks[part], shape, template=template, margin=margin)
+        region = region.reshape(-1, shape[0] * shape[1], 1)
+        masks = (region == np.arange(len(REGIONS))).astype(float)
+        missing = region[:, 0, 0] == MISSING
         covered = coverage(windows[part], shape).reshape(*weights[part].shape, -1)
         mass[part] = covered @ masks * weights[part, :, None]
         area[part] = masks.mean(axis=1)
@@ -95,88 +120,132 @@ def region_mass(windows, weights, landmarks, shape, **options):
     return mass, area
 
 
-def region_shares(mass, area, groups, order, *, subjects=None, repeats=1000, seed=0):
+def region_shares(
+    mass: np.ndarray,
+    area: np.ndarray,
+    groups: ArrayLike,
+    order: Sequence[str],
+    *,
+    subjects: Sequence[str] | None = None,
+    repeats: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
     """Shares of the regions in the attention of each class.
 
     Args:
-        mass, area: of `region_mass`.
-        groups: names [n] of classes; order: the G names wanted.
-        subjects: optional [n]; the intervals are by image, or by subject where they are known.
-        repeats, seed: of the bootstrap.
+        mass: [n, N, 5], of `region_mass`.
+        area: [n, 5], of `region_mass`.
+        groups: class names [n].
+        order: G class names, in the order of the result.
+        subjects: [n] names, resampled together for the intervals; None: the images are resampled.
+        repeats: number of bootstrap samples.
+        seed: of the bootstrap.
 
-    Returns: dict of
-        groups, regions: names [G] and [5];
-        images: int [G] faces with landmarks; excluded_share: share of the classes' faces without;
-        area: [G, 5] mean share of the images that a region takes;
-        share: [G, N + 1, 5] of the class's density at each of the N steps, and last at all together; sums to 1;
-        preference: [G, N + 1, 5] share / area; 1 is none;
-        share_interval, preference_interval: [G, N + 1, 5, 2], 95 %.
-        What is not defined, for a class without images or a step that looks beside them, is nan.
+    Returns:
+        dict of
+            groups, regions: names [G] and [5];
+            images: int [G], faces with landmarks; excluded_share: share of these classes' faces without landmarks;
+            area: [G, 5], mean share of the image that a region takes;
+            share: [G, N + 1, 5] of the class's density at each of the N steps, and last over all steps; sums to 1;
+            preference: [G, N + 1, 5], share / area; 1 is no preference;
+            share_interval, preference_interval: [G, N + 1, 5, 2], 95 %.
+        Undefined values are nan: those of a class without images, or of a step whose windows miss all of its images.
     """
     mass = np.concatenate([mass, mass.sum(axis=1, keepdims=True)], axis=1)
     groups, known = np.asarray(groups, dtype=object), np.isfinite(area).all(axis=1)
     members = [np.flatnonzero((groups == name) & known) for name in order]
-    wanted = np.isin(groups, list(order))
-    found = [
-        _of_class(mass[m], area[m], None if subjects is None else [subjects[row] for row in m], repeats, seed)
-        for m in members
+    in_order = np.isin(groups, list(order))
+    classes = [
+        _class_shares(
+            mass[rows], area[rows], None if subjects is None else [subjects[row] for row in rows], repeats, seed
+        )
+        for rows in members
     ]
     return {
         "groups": list(order),
         "regions": list(REGIONS),
         "images": np.array([len(rows) for rows in members]),
-        "excluded_share": float(np.mean(~known[wanted])) if wanted.any() else np.nan,
-        **{name: np.stack([one[name] for one in found]) for name in found[0]},
+        "excluded_share": float(np.mean(~known[in_order])) if in_order.any() else np.nan,
+        **{name: np.stack([values[name] for values in classes]) for name in classes[0]},
     }
 
 
-def shares_from_predictions(found, landmarks, shape, emotions, **options):
-    """`region_shares` of all images of these true emotions together, and of each emotion.
+def shares_from_predictions(
+    predictions: Mapping[str, Any],
+    landmarks: np.ndarray,
+    shape: tuple[int, int],
+    emotions: Sequence[str],
+    *,
+    repeats: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """`region_shares` of each true emotion, and of all images of these emotions together.
 
     Args:
-        found: rows as `predictions.unpack` gives them; landmarks, shape: as in `region_mass`.
-        emotions: names; options: repeats and seed.
+        predictions: rows as returned by `edram_fer.run.predictions.unpack`.
+        landmarks: [n, 68, 2] as for `labels`.
+        shape: (H, W) of the images.
+        emotions: names.
+        repeats: as for `region_shares`.
+        seed: as for `region_shares`.
 
-    Returns: as `region_shares`, the groups being "all" and the emotions.
+    Returns:
+        The dict of `region_shares`; its groups are "all" and the emotions.
     """
-    known = np.isin(found["truth"].astype(str), list(emotions))
-    mass, area = region_mass(found["windows"][known], found["weights"][known], landmarks[known], shape)
-    truth = found["truth"][known]
-    subjects = None if found["subjects"] is None else np.tile(found["subjects"][known], 2)
-    groups = np.concatenate([truth, np.full(len(truth), "all", object)])  # each image counts in both
-    twice = {"mass": np.tile(mass, (2, 1, 1)), "area": np.tile(area, (2, 1))}
-    return region_shares(**twice, groups=groups, order=["all", *emotions], subjects=subjects, **options)
+    known = np.isin(predictions["truth"].astype(str), list(emotions))
+    windows, weights, truth = (predictions[key][known] for key in ("windows", "weights", "truth"))
+    mass, area = region_mass(windows, weights, landmarks[known], shape)
+    subjects = None if predictions["subjects"] is None else np.tile(predictions["subjects"][known], 2)
+    return region_shares(  # each image counts in two groups
+        np.tile(mass, (2, 1, 1)),
+        np.tile(area, (2, 1)),
+        np.concatenate([truth, np.full(len(truth), "all", object)]),
+        ["all", *emotions],
+        subjects=subjects,
+        repeats=repeats,
+        seed=seed,
+    )
 
 
-def _of_class(mass, area, subjects, repeats, seed):
+def _class_shares(mass, area, subjects, repeats, seed):
+    """The numbers of `region_shares` for the images of one class."""
+
     def statistic(rows):
-        total, mean = mass[rows].sum(axis=0), area[rows].sum(axis=0) / max(len(rows), 1)
+        total, mean_area = mass[rows].sum(axis=0), area[rows].sum(axis=0) / max(len(rows), 1)
         with np.errstate(divide="ignore", invalid="ignore"):
             sums = total.sum(axis=-1, keepdims=True)
             share = total / np.where(sums > 0, sums, np.nan)
-            return {"share": share, "preference": np.where(mean > 0, share / mean, np.nan), "area": mean}
+            preference = np.where(mean_area > 0, share / mean_area, np.nan)
+        return {"share": share, "preference": preference, "area": mean_area}
 
-    found = statistic(np.arange(len(mass)))
+    values = statistic(np.arange(len(mass)))
     if len(mass):
-        ends = bootstrap(statistic, len(mass), subjects=subjects, repeats=repeats, seed=seed)
+        intervals = bootstrap(statistic, len(mass), subjects=subjects, repeats=repeats, seed=seed)
     else:
-        found["area"] = np.full(len(REGIONS), np.nan)
-        ends = {name: np.full((*values.shape, 2), np.nan) for name, values in found.items()}
-    return {**found, **{f"{name}_interval": ends[name] for name in ("share", "preference")}}
+        values["area"] = np.full(len(REGIONS), np.nan)
+        intervals = {name: np.full((*each.shape, 2), np.nan) for name, each in values.items()}
+    return {**values, **{f"{name}_interval": intervals[name] for name in ("share", "preference")}}
 
 
-@functools.lru_cache(maxsize=4)  # asked for with every chunk of images
+@functools.lru_cache(maxsize=4)  # used for every chunk of images
 def _template_map(template, margin):
-    """Region of each cell of a grid over the template (float64 [68, 2] as bytes), uint8 [h, w], and the place (x, y)
-    of its first cell."""
+    """The region of each cell of a grid over the template.
+
+    Args:
+        template: float64 [68, 2] as bytes, which are hashable.
+        margin: as for `labels`.
+
+    Returns:
+        uint8 [h, w], and the place (x, y) of the first cell.
+    """
     template = np.frombuffer(template).reshape(68, 2)
     inner = template[np.concatenate(list(REGION_LANDMARKS.values()))]
     low, high = inner.min(axis=0) - margin - _CELL, inner.max(axis=0) + margin + _CELL
     x, y = (np.arange(low[axis], high[axis] + _CELL, _CELL) for axis in (0, 1))
     cells = np.stack(np.meshgrid(x, y), axis=-1)
     distances = []
-    for chosen in REGION_LANDMARKS.values():
-        sides = ConvexHull(template[chosen]).equations
+    for indices in REGION_LANDMARKS.values():
+        sides = ConvexHull(template[indices]).equations
         outside = (cells @ sides[:, :2].T + sides[:, 2] > 0).any(axis=-1)
         distances.append(distance_transform_edt(outside, sampling=_CELL))
     nearest = np.argmin(distances, axis=0)
