@@ -1,4 +1,4 @@
-"""Evaluated runs beside each other."""
+"""Commands that compare evaluated runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,28 +10,34 @@ from edram_fer.commands.options import DataDir
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders; the others are compared with the first.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder of the page, its figures and its tables.")] = Path(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders; each is compared with the first.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the page, its figures and its tables.")] = Path(
         "comparison"
     ),
-    split: Annotated[str | None, typer.Option("--split", help="[default: the first that all have].")] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", help="Split to compare on [default: the first that all runs have].")
+    ] = None,
     landmarks: Annotated[
         bool, typer.Option("--landmarks", help="Let dlib find the faces' landmarks where the data set has none.")
     ] = False,
     fixations: Annotated[
         Path | None,
-        typer.Option("--fixations", help="CSV of people's: subject,image,start_x,start_y,duration; image is an id."),
+        typer.Option(
+            "--fixations", help="CSV of human fixations: subject,image,start_x,start_y,duration; image is an id."
+        ),
     ] = None,
     outside: Annotated[
-        str, typer.Option("--outside", help="Fixations beside their image: raise, or drop (they are counted).")
+        str, typer.Option("--outside", help="Fixations outside their image: raise, or drop (and count).")
     ] = "raise",
-    source: Annotated[str | None, typer.Option("--data", help="Another place of the images evaluated.")] = None,
+    source: Annotated[
+        str | None, typer.Option("--data", help="Data set to read the images from, if not that of the evaluation.")
+    ] = None,
     data_dir: DataDir = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of the intervals and the samples.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the intervals and samples.")] = 0,
 ):
-    """Two or more evaluated runs on one page: scores, losses on changed faces, maps, paths, regions, agreement.
+    """Compare two or more evaluated runs on one page: scores, robustness, maps, scan paths, regions, agreement.
 
-    What window-ablation, robustness and saliency wrote into the runs is on it, too.
+    Results of window-ablation, robustness and saliency in the run folders are included.
     """
     startup.load_keras()
     from edram_fer.report.comparison import compare as write
@@ -41,21 +47,30 @@ def compare(
 
 
 def crops(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders, such as one with and one without a loss.")],
-    out: Annotated[Path, typer.Option("--out", help="The figure: .png, .svg or .pdf.")] = Path("crops.png"),
-    split: Annotated[str | None, typer.Option("--split", help="[default: the first that all have].")] = None,
+    runs: Annotated[
+        list[Path], typer.Argument(help="Run folders, such as one with and one without the region-biased loss.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="File to write: .png, .svg or .pdf.")] = Path("crops.png"),
+    split: Annotated[
+        str | None, typer.Option("--split", help="Split to compare on [default: the first that all runs have].")
+    ] = None,
     image: Annotated[
         list[str] | None,
-        typer.Option("--image", help="Id of a face; may be repeated [default: one right, one wrong of each class]."),
+        typer.Option(
+            "--image", help="Image id; may be repeated [default: per class, one correct and one misclassified]."
+        ),
     ] = None,
     title: Annotated[
-        list[str] | None, typer.Option("--title", help="Of a run, once for each [default: the ends of their paths].")
+        list[str] | None,
+        typer.Option("--title", help="Title of a run, once per run [default: the last parts of the paths]."),
     ] = None,
-    source: Annotated[str | None, typer.Option("--data", help="Another place of the images evaluated.")] = None,
+    source: Annotated[
+        str | None, typer.Option("--data", help="Data set to read the images from, if not that of the evaluation.")
+    ] = None,
     data_dir: DataDir = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the choice of faces.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the choice of faces.")] = 0,
 ):
-    """The crops of the same faces in the order of their weights, by one or several evaluated runs that weigh them."""
+    """Draw the crops of the same faces, sorted by the attention weights of one or several runs."""
     startup.load_keras()
     from edram_fer.comparison.crops import crops as draw
 

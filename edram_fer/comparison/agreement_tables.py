@@ -1,74 +1,86 @@
-"""How alike the runs look: agreement of their maps, and single images on which they agree and disagree."""
+"""How similar the attention of several runs is: agreement of their maps, of single images, and with human fixations."""
 
 import itertools
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from edram_fer import attention, intervals
 from edram_fer.attention import agreement, baselines
+from edram_fer.attention.fixations import Fixations
 from edram_fer.attention.maps import normalised
 from edram_fer.comparison.attention_tables import common_steps
+from edram_fer.comparison.runs import Run, Runs
 from edram_fer.errors import UserError
 
 MEASURES = ("cc", "sim", "nss", "auc_judd")
 
 
-def map_agreement_rows(found):
-    """A row for each pair of runs, emotion and common step: how alike the maps of the class are.
+def map_agreement_rows(maps: Mapping[str, Mapping[str, np.ndarray]]) -> list[dict]:
+    """Compare the mean maps of each pair of runs, by emotion and common step.
 
     Args:
-        found: of `maps`.
+        maps: {run: {emotion or "all": [steps + 1, H, W]}} from `attention_tables.maps`.
 
-    Returns: rows with cc, sim, kl (of `attention.agreement`, the second run in the place of the people) and moved, the
-    share of the attention that differs.
+    Returns:
+        One row per pair, emotion and step with "cc", "sim" and "kl" (see `attention.agreement`; the second run takes
+        the place of the human map) and "total_variation", the share of the attention that lies elsewhere.
     """
     rows = []
-    for (name, own), (name_of_other, other) in itertools.combinations(found.items(), 2):
-        for group in own:
-            for step, (place, place_of_other) in common_steps(own[group], other[group]).items():
-                pair = normalised(np.stack([own[group][place], other[group][place_of_other]]))
-                row = {"run": name, "other": name_of_other, "emotion": group, "glimpse": step}
+    for (name, first_maps), (other_name, other_maps) in itertools.combinations(maps.items(), 2):
+        for group in first_maps:
+            for step, (index, other_index) in common_steps(first_maps[group], other_maps[group]).items():
+                pair = normalised(np.stack([first_maps[group][index], other_maps[group][other_index]]))
+                row = {"run": name, "other": other_name, "emotion": group, "glimpse": step}
                 if np.isfinite(pair).all():
-                    row |= {key: getattr(agreement, key)(*pair) for key in ("cc", "sim", "kl")}
+                    row |= {measure: getattr(agreement, measure)(*pair) for measure in ("cc", "sim", "kl")}
                     row["total_variation"] = float(attention.total_variation(attention.difference(*pair)))
                 rows.append(row)
     return rows
 
 
-def image_agreement_rows(runs, shape, *, limit=1000, repeats=1000, seed=0):
-    """A row for each pair of runs and measure: how alike they look at the same image.
+def image_agreement_rows(
+    runs: Runs, shape: tuple[int, int], *, limit: int = 1000, repeats: int = 1000, seed: int = 0
+) -> list[dict]:
+    """Compare where each pair of runs looks in the same image.
 
-    The density of the first run against that of the second (cc, sim) and against the places of its glimpses (nss,
-    auc_judd), the mean over images with its 95 % interval; beside it the same with the first run's density of another
-    image (shuffled) and with a blob in the middle (centre_bias). Own above shuffled is agreement about THIS face.
+    The density of the first run is compared with the density of the second (CC, SIM) and with the centres of its
+    glimpses (NSS, AUC). Two baselines stand beside it: the first run's density of another image ("shuffled") and a
+    Gaussian in the middle ("centre_bias"). Only agreement above "shuffled" concerns the individual face.
 
     Args:
-        runs: Runs; shape: (H, W) of the images.
-        limit: number of images, drawn by seed; repeats: of the bootstrap.
+        runs: the runs to compare.
+        shape: (H, W) of the images.
+        limit: number of images, drawn at random.
+        repeats: bootstrap repetitions.
+        seed: seed of the random choice and of the bootstrap.
+
+    Returns:
+        One row per pair and measure: the mean over images of "same", "shuffled", "centre_bias" and "same_minus_shuffled",
+        each with the ends of its 95 % interval ("same_low", "same_high", ...).
     """
     attending = [run for run in runs.runs if run.has_windows]
     count = len(runs.truth)
     chosen = np.random.default_rng(seed).permutation(count)[:limit]
-    turned = chosen[baselines.other_images(len(chosen), seed)] if len(chosen) > 1 else chosen
+    partners = chosen[baselines.other_images(len(chosen), seed)] if len(chosen) > 1 else chosen
     subjects = None if runs.subjects is None else runs.subjects[chosen]
-    densities = {run.name: _densities(run, shape) for run in attending}
+    densities = {run.name: _density_function(run, shape) for run in attending}
     centre, rows = baselines.centre_bias(shape), []
     for run, other in itertools.combinations(attending, 2):
-        own, human, points = densities[run.name], densities[other.name], _places(other, shape)
-        pairs = {"same": chosen, "shuffled": turned, "centre_bias": None}
+        density, other_density, points = densities[run.name], densities[other.name], _centres_inside(other, shape)
+        compared = {
+            "same": [density(row) for row in chosen],
+            "shuffled": [density(row) for row in partners],
+            "centre_bias": [centre] * len(chosen),
+        }
         values = {
-            kind: np.array(
-                [
-                    _alike(centre if picks is None else own(picks[i]), human(row), points[row])
-                    for i, row in enumerate(chosen)
-                ]
-            )
-            for kind, picks in pairs.items()
+            kind: np.array([_measures(map_, other_density(row), points[row]) for map_, row in zip(maps, chosen)])
+            for kind, maps in compared.items()
         }
         values["same - shuffled"] = values["same"] - values["shuffled"]
 
-        def means(rows, values=values):
-            return {kind: _mean_of_known(each[rows]) for kind, each in values.items()}
+        def means(selected, values=values):
+            return {kind: _finite_mean(per_image[selected]) for kind, per_image in values.items()}
 
         ends = intervals.bootstrap(means, len(chosen), subjects=subjects, repeats=repeats, seed=seed)
         for index, measure in enumerate(MEASURES):
@@ -80,81 +92,101 @@ def image_agreement_rows(runs, shape, *, limit=1000, repeats=1000, seed=0):
     return rows
 
 
-def human_agreement_rows(runs, read, shape, *, landmarks=None, repeats=1000, seed=0):
-    """A row for each run that looks, what it is held beside, and measure: agreement with people's fixations.
+def human_agreement_rows(
+    runs: Runs,
+    fixations: Fixations,
+    shape: tuple[int, int],
+    *,
+    landmarks: np.ndarray | None = None,
+    repeats: int = 1000,
+    seed: int = 0,
+) -> list[dict]:
+    """Compare each run that has windows, and the baselines, with human fixations.
 
     Args:
-        runs: Runs; read: `attention.fixations.Fixations` on their images of `shape` (H, W).
-        landmarks, repeats, seed: as of `baselines.compare_with_fixations`.
+        runs: the runs to compare.
+        fixations: fixations on their images.
+        shape: (H, W) of the images.
+        landmarks, repeats, seed: see `baselines.compare_with_fixations`.
 
-    Returns: rows with candidate (model, shuffled, centre_bias, mean_landmarks, ceiling), mean, low, high, images, and
-    images_missed_by_windows, the number of images that the run's windows miss.
+    Returns:
+        One row per run, candidate ("model", "shuffled", "centre_bias", "mean_landmarks", "ceiling") and measure with "mean",
+        "low", "high", "images", and "images_missed_by_windows", the number of images that the run's windows miss.
 
-    Raises ValueError, naming the run, where it looks beside all of the images.
+    Raises:
+        UserError: a run whose windows miss every image; the message names the run.
     """
     rows = []
     for run in (run for run in runs.runs if run.has_windows):
         try:
-            found = baselines.compare_with_fixations(
-                run.predictions, read, shape, landmarks=landmarks, repeats=repeats, seed=seed
+            comparison = baselines.compare_with_fixations(
+                run.predictions, fixations, shape, landmarks=landmarks, repeats=repeats, seed=seed
             )
-        except ValueError as error:
+        except UserError as error:
             raise UserError(f"{run.name}: {error}") from error
-        for part in filter(None, (found["maps"], found["paths"])):
-            for name, measure in ((name, measure) for name, told in part.items() for measure in told):
-                told = part[name][measure]
-                if not told["images"]:
-                    continue
-                low, high = told["interval"]
-                row = {
-                    "run": run.name,
-                    "candidate": name,
-                    "measure": measure,
-                    "mean": told["mean"],
-                    "low": low,
-                    "high": high,
-                }
-                rows.append(
-                    {**row, "images": told["images"], "images_missed_by_windows": found["images_missed_by_windows"]}
-                )
+        for part in filter(None, (comparison["maps"], comparison["paths"])):
+            for candidate, measures in part.items():
+                for measure, summary in measures.items():
+                    if not summary["images"]:
+                        continue
+                    low, high = summary["interval"]
+                    rows.append(
+                        {
+                            "run": run.name,
+                            "candidate": candidate,
+                            "measure": measure,
+                            "mean": summary["mean"],
+                            "low": low,
+                            "high": high,
+                            "images": summary["images"],
+                            "images_missed_by_windows": comparison["images_missed_by_windows"],
+                        }
+                    )
     return rows
 
 
-def samples(runs, *, count=6, seed=0):
-    """Images on which the runs agree and disagree, drawn at random.
+def samples(runs: Runs, *, count: int = 6, seed: int = 0) -> dict[str, np.ndarray]:
+    """Choose images on which the runs agree and disagree, at random.
 
-    Returns: {title: rows int [up to count]}: classified correctly by all, by one alone, by several but not all, by none; kinds
-    without images are left out.
+    Returns:
+        {title: int [up to count], indices of images} of the images that all runs classify correctly, one run alone,
+        several runs but not all, and none. Titles without images are absent.
     """
-    right, random = np.stack([run.correct for run in runs.runs]), np.random.default_rng(seed)
-    votes, kinds = right.sum(axis=0), {"All are right": right.all(axis=0)}
-    for run, own in zip(runs.runs, right, strict=True):
-        kinds[f"Only {run.name} is right"] = own & (votes == 1)
-    kinds["Several are right, not all"] = (votes > 1) & (votes < len(right))
-    kinds["All are wrong"] = ~right.any(axis=0)
-    found = {title: np.flatnonzero(rows) for title, rows in kinds.items()}
-    return {title: random.permutation(rows)[:count] for title, rows in found.items() if len(rows)}
+    correct, random = np.stack([run.correct for run in runs.runs]), np.random.default_rng(seed)
+    votes = correct.sum(axis=0)
+    masks = {"All are correct": correct.all(axis=0)}
+    for run, run_correct in zip(runs.runs, correct, strict=True):
+        masks[f"Only {run.name} is correct"] = run_correct & (votes == 1)
+    masks["Several are correct, not all"] = (votes > 1) & (votes < len(correct))
+    masks["All are wrong"] = ~correct.any(axis=0)
+    candidates = {title: np.flatnonzero(mask) for title, mask in masks.items()}
+    return {title: random.permutation(rows)[:count] for title, rows in candidates.items() if len(rows)}
 
 
-def sample_rows(runs, chosen):
-    """A row for each shown image: its id, its emotion and what each run said."""
-    rows = []
-    for title, numbers in chosen.items():
-        for row in numbers:
-            said = {run.name: run.predictions["prediction"][row] for run in runs.runs}
-            rows.append({"kind": title, "id": runs.runs[0].predictions["id"][row], "truth": runs.truth[row], **said})
-    return rows
+def sample_rows(runs: Runs, chosen: Mapping[str, Sequence[int]]) -> list[dict]:
+    """One row per chosen image: its id, its true emotion and the prediction of each run."""
+    ids = runs.runs[0].predictions["id"]
+    return [
+        {
+            "kind": title,
+            "id": ids[index],
+            "truth": runs.truth[index],
+            **{run.name: run.predictions["prediction"][index] for run in runs.runs},
+        }
+        for title, indices in chosen.items()
+        for index in indices
+    ]
 
 
-def _mean_of_known(values):
-    """Mean over the rows of [n, M] without nan, [M]; nan where there is no other."""
-    known = np.isfinite(values)
+def _finite_mean(values: np.ndarray) -> np.ndarray:
+    """Mean over the rows of [n, M] without nan, [M]; nan where a column has no other value."""
+    finite = np.isfinite(values)
     with np.errstate(invalid="ignore"):
-        return np.where(known, values, 0).sum(axis=0) / known.sum(axis=0)
+        return np.where(finite, values, 0).sum(axis=0) / finite.sum(axis=0)
 
 
-def _densities(run, shape):
-    """Function from a row to the density of that image, [H, W]; None where its windows all lie outside."""
+def _density_function(run: Run, shape: tuple[int, int]) -> Callable[[int], np.ndarray | None]:
+    """Function from the index of an image to its density [H, W]; None where all of its windows lie outside."""
 
     def density(row):
         total = attention.weighted_coverage(run.predictions["windows"][row], run.predictions["weights"][row], shape)
@@ -163,16 +195,16 @@ def _densities(run, shape):
     return density
 
 
-def _places(run, shape):
-    """The centres of the windows that lie in the image, for each image [up to N, 2] in pixels."""
+def _centres_inside(run: Run, shape: tuple[int, int]) -> list[np.ndarray]:
+    """For each image the centres [up to N, 2] in pixels of the windows whose centre lies inside the image."""
     points = attention.pixels(attention.centres(run.predictions["windows"]), shape)
     inside = ((points >= 0) & (points <= np.array(shape[::-1]) - 1)).all(axis=-1)
-    return [each[keep] for each, keep in zip(points, inside, strict=True)]
+    return [centres[keep] for centres, keep in zip(points, inside, strict=True)]
 
 
-def _alike(density, human, points):
-    """MEASURES of one image; nan where one of the two looked beside it."""
-    if density is None or human is None:
+def _measures(density: np.ndarray | None, other: np.ndarray | None, points: np.ndarray) -> list[float]:
+    """MEASURES of one image; nan where the windows of one of the runs lie outside the image."""
+    if density is None or other is None:
         return [np.nan] * len(MEASURES)
-    told = agreement.all_measures(density, points, human)
-    return [told[name] for name in MEASURES]
+    measures = agreement.all_measures(density, points, other)
+    return [measures[name] for name in MEASURES]

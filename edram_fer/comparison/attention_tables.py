@@ -1,85 +1,97 @@
-"""Where the runs looked: maps of the emotions and steps, glimpses, regions of the face."""
+"""Where the runs looked: maps by emotion and step, glimpse statistics, regions of the face."""
 
 import itertools
+from collections.abc import Mapping
 
 import numpy as np
 
 from edram_fer import attention
 from edram_fer.attention import regions
 from edram_fer.attention.maps import normalised, shares
+from edram_fer.comparison.runs import Runs
 
 ALL = "all"
 
 
-def maps(runs, shape):
-    """Share of the images in which each pixel lies inside the window, as `attention.maps.shares` makes it.
+def maps(runs: Runs, shape: tuple[int, int]) -> dict[str, dict[str, np.ndarray]]:
+    """Share of the images in which each pixel lies inside a window (see `attention.maps.shares`).
 
     Args:
-        runs: Runs; shape: (H, W) of the images.
+        runs: the runs to compare; runs without windows are left out.
+        shape: (H, W) of the images.
 
-    Returns: {run: {emotion or "all": [steps + 1, H, W]}}, the last map that of all steps together; [1, H, W] of a run
-    that is not recurrent. Runs without windows of their own are left out.
+    Returns:
+        {run: {emotion or "all": [steps + 1, H, W]}}; the last map is that of all steps together. A run that is not
+        recurrent has [1, H, W].
     """
-    found = {}
+    result = {}
     for run in runs.runs:
         if run.has_windows:
             windows, weights, by_step = run.predictions["windows"], run.predictions["weights"], run.recurrent
-            rows = {name: runs.truth == name for name in runs.present}
-            each = {name: shares(windows[row], weights[row], shape, by_step) for name, row in rows.items()}
-            sizes = [row.sum() for row in rows.values()]
-            found[run.name] = {ALL: np.average(list(each.values()), axis=0, weights=sizes), **each}
-    return found
+            members = {name: runs.truth == name for name in runs.present}
+            by_emotion = {name: shares(windows[rows], weights[rows], shape, by_step) for name, rows in members.items()}
+            sizes = [rows.sum() for rows in members.values()]
+            result[run.name] = {ALL: np.average(list(by_emotion.values()), axis=0, weights=sizes), **by_emotion}
+    return result
 
 
-def differences(found):
-    """Densities of each run minus those of the first that has any, of the `common_steps`.
+def differences(maps: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, dict[str, dict]]:
+    """Density of each run minus that of the first run, for the `common_steps` of the two.
 
     Args:
-        found: of `maps`.
+        maps: from `maps`.
 
-    Returns: {run: {emotion or "all": {step or "mean": [H, W]}}}.
+    Returns:
+        {run: {emotion or "all": {step or "mean": [H, W]}}}, without the first run.
     """
-    (_, first), *others = found.items()
+    (_, reference), *others = maps.items()
     result = {}
-    for name, maps_of in others:
+    for name, run_maps in others:
         result[name] = {}
-        for group, own in maps_of.items():
-            steps = common_steps(own, first[group])
+        for group, stack in run_maps.items():
+            steps = common_steps(stack, reference[group])
             result[name][group] = {
-                step: attention.difference(*normalised(np.stack([own[place], first[group][other]])))
-                for step, (place, other) in steps.items()
+                step: attention.difference(*normalised(np.stack([stack[index], reference[group][reference_index]])))
+                for step, (index, reference_index) in steps.items()
             }
     return result
 
 
-def common_steps(own, other):
-    """{"mean": (-1, -1), 1: (0, 0), 2: (1, 1), ...}: places in two stacks [steps + 1, H, W] of the maps of the steps
-    that both have; a stack [1, H, W], of a run that looks at all its windows at once, has its map at every step."""
-    stacks = (own, other)
-    count = min((len(stack) - 1 for stack in stacks if len(stack) > 1), default=0)
-    places = {step + 1: tuple(step if len(stack) > 1 else -1 for stack in stacks) for step in range(count)}
-    return {"mean": (-1, -1), **places}
+def common_steps(stack: np.ndarray, other: np.ndarray) -> dict[str | int, tuple[int, int]]:
+    """Indices of the maps of the steps that two stacks [steps + 1, H, W] have in common.
+
+    Returns:
+        {"mean": (-1, -1), 1: (0, 0), 2: (1, 1), ...}. A stack [1, H, W], of a run that uses all its windows at once,
+        has the same map at every step.
+    """
+    stacks = (stack, other)
+    count = min((len(maps) - 1 for maps in stacks if len(maps) > 1), default=0)
+    indices = {step + 1: tuple(step if len(maps) > 1 else -1 for maps in stacks) for step in range(count)}
+    return {"mean": (-1, -1), **indices}
 
 
-def glimpse_rows(runs):
-    """A row for each run, emotion (and all) and step: mean place, zoom and scatter of the windows.
+def glimpse_rows(runs: Runs) -> list[dict]:
+    """Mean position, zoom and scatter of the windows of each run, by emotion (and all) and step.
 
-    within, between: variances of the centres, the mean of x and y, inside the emotions and between their means (only
-    of all images); spread: the root of their sum, in [-1, 1].
+    Returns:
+        Rows with the statistics of `attention.glimpse_statistics`; "variance_within" and "variance_between", the variances of the centre
+        (mean of x and y) inside the emotions and between their means, for all images only; and "spread", the standard
+        deviation of the centre in coordinates of [-1, 1]. A run with several windows at once has no steps and no rows.
     """
     rows = []
     for run in runs.runs:
         windows = run.predictions["windows"] if run.recurrent else run.predictions["windows"][:, :1]
-        if not run.has_windows or not run.recurrent and run.predictions["windows"].shape[1] > 1:
-            continue  # several windows at once have no order
+        simultaneous = not run.recurrent and run.predictions["windows"].shape[1] > 1
+        if not run.has_windows or simultaneous:
+            continue
         spread = attention.spread(windows, runs.truth)
         for group in (ALL, *runs.present):
             chosen = windows if group == ALL else windows[runs.truth == group]
-            told = attention.glimpse_statistics(chosen)
+            statistics = attention.glimpse_statistics(chosen)
             for step in range(windows.shape[1]):
                 row = {"run": run.name, "emotion": group, "glimpse": step + 1, "images": len(chosen)}
-                row |= {key: told[f"{key}_{step + 1}"] for key in ("x", "y", "zoom")}
-                row |= {f"{key}_sd": told[f"{key}_{step + 1}_sd"] for key in ("x", "y", "zoom")}
+                row |= {key: statistics[f"{key}_{step + 1}"] for key in ("x", "y", "zoom")}
+                row |= {f"{key}_sd": statistics[f"{key}_{step + 1}_sd"] for key in ("x", "y", "zoom")}
                 for key in ("variance_within", "variance_between"):
                     row[key] = float(spread[key][step].mean()) if group == ALL else None
                 row["spread"] = float(np.sqrt(chosen[:, step, :, 2].var(axis=0).mean()))
@@ -87,32 +99,39 @@ def glimpse_rows(runs):
     return rows
 
 
-def region_shares(runs, points, shape, *, repeats=1000, seed=0):
-    """{run: what `attention.regions.shares_from_predictions` gives} of those that look.
+def region_shares(
+    runs: Runs, landmarks: np.ndarray | None, shape: tuple[int, int], *, repeats: int = 1000, seed: int = 0
+) -> dict[str, dict]:
+    """Share of the attention on each region of the face, for the runs that have windows.
 
     Args:
-        points: landmarks [n, 68, 2] in pixels, nan where unknown, or None: then there is nothing to tell.
+        runs: the runs to compare.
+        landmarks: [n, 68, 2] in pixels, nan where unknown; None: the result is empty.
         shape: (H, W) of the images.
+        repeats, seed: of the bootstrap.
+
+    Returns:
+        {run: result of `attention.regions.shares_from_predictions`}.
     """
-    attending = [] if points is None else [run for run in runs.runs if run.has_windows]
+    attending = [] if landmarks is None else [run for run in runs.runs if run.has_windows]
     options = {"repeats": repeats, "seed": seed}
     return {
-        run.name: regions.shares_from_predictions(run.predictions, points, shape, runs.present, **options)
+        run.name: regions.shares_from_predictions(run.predictions, landmarks, shape, runs.present, **options)
         for run in attending
     }
 
 
-def region_rows(found):
-    """A row for each run, emotion (and all), step (and all together) and region."""
+def region_rows(shares_by_run: Mapping[str, Mapping]) -> list[dict]:
+    """`region_shares` as rows: one per run, emotion (and all), step (and all together) and region."""
     rows = []
-    for name, told in found.items():
-        steps = [*range(1, told["share"].shape[1]), "all"]
+    for name, result in shares_by_run.items():
+        steps = [*range(1, result["share"].shape[1]), "all"]
         for (g, group), (s, step), (r, region) in itertools.product(
-            enumerate(told["groups"]), enumerate(steps), enumerate(told["regions"])
+            enumerate(result["groups"]), enumerate(steps), enumerate(result["regions"])
         ):
-            row = {"run": name, "emotion": group, "glimpse": step, "region": region, "area": told["area"][g, r]}
+            row = {"run": name, "emotion": group, "glimpse": step, "region": region, "area": result["area"][g, r]}
             for key in ("share", "preference"):
-                low, high = told[f"{key}_interval"][g, s, r]
-                row |= {key: told[key][g, s, r], f"{key}_low": low, f"{key}_high": high}
-            rows.append(row | {"faces": told["images"][g]})
+                low, high = result[f"{key}_interval"][g, s, r]
+                row |= {key: result[key][g, s, r], f"{key}_low": low, f"{key}_high": high}
+            rows.append(row | {"faces": result["images"][g]})
     return rows

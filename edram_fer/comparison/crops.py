@@ -1,5 +1,6 @@
-"""The crops of the same faces, in the order of the weights that one run or several give them, as a figure."""
+"""A figure of the crops of the same faces, sorted by the weights that one or several runs give them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,23 +12,35 @@ from edram_fer.errors import UserError
 FORMATS = (".png", ".svg", ".pdf")
 
 
-def crops(folders, out, *, split=None, image_ids=None, titles=None, data=None, data_dir=None, seed=0):
+def crops(
+    folders: Sequence[Path | str],
+    out: Path | str,
+    *,
+    split: str | None = None,
+    image_ids: Sequence[str] | None = None,
+    titles: Sequence[str] | None = None,
+    data: str | None = None,
+    data_dir: Path | str | None = None,
+    seed: int = 0,
+) -> Path:
     """Draw `figures.crops.crops` of evaluated runs, such as one with and one without the region-biased loss.
 
     Args:
         folders: one or more run folders.
-        out: the file; its suffix .png, .svg or .pdf decides the format.
-        split: None: the first that all were evaluated on.
-        image_ids: ids of the faces; None: of each class one that the first run names right and one that it names wrong,
-            drawn at random by the `seed`.
-        titles: of the runs; None: the ends of their paths.
-        data, data_dir: as of `EvaluatedRun.features`.
+        out: the file to write; its suffix (.png, .svg or .pdf) selects the format.
+        split: split to show; None: the first that all runs were evaluated on.
+        image_ids: ids of the faces; None: for each class one face that the first run classifies correctly and one that
+            it misclassifies, chosen at random with `seed`.
+        titles: titles of the runs; None: the last parts of their paths.
+        data, data_dir: where the images are, see `EvaluatedRun.features`.
+        seed: seed of the choice of faces.
 
-    Returns: path of the file.
+    Returns:
+        Path of the file.
 
-    Raises FileNotFoundError and ValueError as `comparison.runs.read` and `EvaluatedRun.features`, and ValueError for
-    another format, another number of titles than of runs, an unknown image, and a run that does not weigh several
-    windows, by name.
+    Raises:
+        UserError: as `comparison.runs.read` and `EvaluatedRun.features`; also for an unknown format, a wrong number of
+            titles, an unknown image id, and a run that does not weight several windows.
     """
     from edram_fer.figures.crops import WeightedFaces, one_per_class  # Matplotlib only where something is drawn
     from edram_fer.figures.crops import crops as draw
@@ -38,14 +51,14 @@ def crops(folders, out, *, split=None, image_ids=None, titles=None, data=None, d
         raise UserError(f"out: expected a file that ends in {', '.join(FORMATS)}, got {out}")
     if titles is not None and len(titles) != len(folders):
         raise UserError(f"titles: expected one for each of {len(folders)} runs, got {len(titles)}")
-    runs = read(folders, split, fewest=1)
+    runs = read(folders, split, minimum=1)
     for run in runs.runs:
         attention.require_weighted_windows(run.evaluated.folder, run.predictions["windows"], run.recurrent)
     if image_ids is None:
         rows = one_per_class(runs.truth, runs.runs[0].predictions["prediction"], runs.emotions, seed)
     else:
-        rows = _places(runs.runs[0].predictions["id"], image_ids, runs.split)
-    weighed = [
+        rows = _indices(runs.runs[0].predictions["id"], image_ids, runs.split)
+    faces = [
         WeightedFaces(
             title,
             *(run.predictions[name][rows] for name in ("windows", "weights", "prediction")),
@@ -54,13 +67,13 @@ def crops(folders, out, *, split=None, image_ids=None, titles=None, data=None, d
         for title, run in zip(titles or [run.name for run in runs.runs], runs.runs, strict=True)
     ]
     images = np.asarray(runs.features(data=data, data_dir=data_dir)["image"])[rows]
-    return save(draw(images, runs.truth[rows], weighed), out)
+    return save(draw(images, runs.truth[rows], faces), out)
 
 
-def _places(ids, wanted, split):
-    """Rows of the `wanted` among the `ids`."""
-    place = {str(name): row for row, name in enumerate(ids)}
+def _indices(ids: Sequence[str], wanted: Sequence[str], split: str) -> list[int]:
+    """Indices of the `wanted` ids among `ids`."""
+    index = {str(name): row for row, name in enumerate(ids)}
     for name in wanted:
-        if name not in place:
+        if name not in index:
             raise UserError(f"image: {name!r} is not among the {len(ids)} of split {split}, such as {ids[0]!r}")
-    return [place[name] for name in wanted]
+    return [index[name] for name in wanted]

@@ -1,7 +1,9 @@
-"""Evaluated runs, checked to be of the same data set, split and emotions, their rows in one order."""
+"""Evaluated runs read for comparison: same data set, split and emotions, with their rows in one order."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,192 +18,201 @@ _NUMBERS = {1: "one", 2: "two"}
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One of the runs that are compared.
+    """One of the compared runs.
 
     Attributes:
-        name: the end of its path that tells it from the others.
-        evaluated: EvaluatedRun; scores: its metrics of the split.
-        predictions: `predictions.unpack`ed rows, in the order of the first run, the probabilities in that of its emotions.
-        has_windows: whether it has windows of its own; recurrent: whether it answers after each of several.
+        name: the last parts of its path, as many as tell the runs apart.
+        evaluated: the run read back.
+        scores: its metrics on the split.
+        predictions: rows as `run.predictions.unpack` returns them, in the order of the first run; the probabilities are
+            in the order of `Runs.emotions`.
+        has_windows: whether the model has windows of its own.
+        recurrent: whether it predicts after each of several windows.
     """
 
     name: str
     evaluated: EvaluatedRun
-    scores: dict
-    predictions: dict
+    scores: dict[str, Any]
+    predictions: dict[str, Any]
     has_windows: bool
     recurrent: bool
 
     @property
-    def correct(self):
-        """Which images are classified correctly in the end, bool [n]."""
+    def correct(self) -> np.ndarray:
+        """Which images are classified correctly after the last step, bool [n]."""
         return self.predictions["prediction"] == self.predictions["truth"]
 
     @property
-    def info(self):
-        """What metrics.json tells of the model and its evaluation."""
+    def info(self) -> dict[str, Any]:
+        """The part of metrics.json about the model and its evaluation."""
         return self.evaluated.metrics["run"]
 
     @property
-    def steps(self):
-        """Number of steps of its windows, in time order: 1 of a model that is not recurrent."""
+    def steps(self) -> int:
+        """Number of windows in time order; 1 for a model that is not recurrent."""
         return self.predictions["windows"].shape[1] if self.recurrent else 1
 
 
 @dataclasses.dataclass(frozen=True)
 class Runs:
-    """Runs on the images of one split whose true emotion the models know.
+    """Runs on the same images: those of one split whose true emotion the models know.
 
     Attributes:
-        split, data: names; emotions: in canonical order; runs: list of Run; truth: names [n]; subjects: [n] or None.
+        split: name of the split.
+        data: name of the data set.
+        emotions: class names in canonical order.
+        runs: the runs; the others are compared with the first.
     """
 
     split: str
     data: str
-    emotions: list
-    runs: list
+    emotions: list[str]
+    runs: list[Run]
 
     @property
-    def truth(self):
+    def truth(self) -> np.ndarray:
+        """True emotions, names [n]."""
         return self.runs[0].predictions["truth"]
 
     @property
-    def subjects(self):
+    def subjects(self) -> np.ndarray | None:
+        """Subjects [n], or None where the data set has none."""
         return self.runs[0].predictions["subjects"]
 
-    def features(self, *, data=None, data_dir=None):
-        """The features of the images, in the order of the rows; raises as `EvaluatedRun.features`."""
-        first = self.runs[0].evaluated
-        features = first.features(self.split, data=data, data_dir=data_dir)
-        place = {name: row for row, name in enumerate(first.predictions(self.split)["id"])}
-        rows = np.array([place[name] for name in self.runs[0].predictions["id"]])
+    def features(self, *, data: str | None = None, data_dir: Path | str | None = None) -> dict[str, np.ndarray]:
+        """Features of the images in the order of the rows; arguments and errors as in `EvaluatedRun.features`."""
+        reference = self.runs[0].evaluated
+        features = reference.features(self.split, data=data, data_dir=data_dir)
+        index = {name: row for row, name in enumerate(reference.predictions(self.split)["id"])}
+        rows = np.array([index[name] for name in self.runs[0].predictions["id"]])
         return {name: values[rows] for name, values in features.items()}
 
     @property
-    def present(self):
-        """The emotions that there are images of."""
+    def present(self) -> list[str]:
+        """The emotions that occur in the split."""
         return [name for name in self.emotions if (self.truth == name).any()]
 
 
-def read(folders, split=None, *, fewest=2):
-    """Read runs to be compared.
+def read(folders: Sequence[Path | str], split: str | None = None, *, minimum: int = 2) -> Runs:
+    """Read the runs to compare.
 
     Args:
-        folders: run folders; the first is the one that the others are compared with.
-        split: None: the first that all were evaluated on.
-        fewest: how many there have to be, 1 or 2.
+        folders: run folders; the others are compared with the first.
+        split: split to compare on; None: the first that all runs were evaluated on.
+        minimum: smallest number of runs, 1 or 2.
 
-    Returns: Runs.
-
-    Raises FileNotFoundError and ValueError as `EvaluatedRun`, and ValueError, naming both runs, for the same run twice
-    and for runs of different data sets, splits, emotions, images or true emotions.
+    Raises:
+        UserError: as `EvaluatedRun`; also, naming both runs, when a run is given twice, or when data sets, splits,
+            emotions, images or true emotions differ.
     """
     folders = [Path(folder) for folder in folders]
-    if len(folders) < fewest:
-        raise UserError(f"expected {_NUMBERS[fewest]} or more runs to compare, got {len(folders)}")
+    if len(folders) < minimum:
+        raise UserError(f"expected {_NUMBERS[minimum]} or more runs to compare, got {len(folders)}")
     for index, folder in enumerate(folders):
         if folder.resolve() in [other.resolve() for other in folders[:index]]:
             raise UserError(f"{folder} is given twice: expected different runs")
     evaluated = [EvaluatedRun(folder) for folder in folders]
-    first = evaluated[0]
+    reference = evaluated[0]
     for other in evaluated[1:]:
-        _same_data(first, other)
-    split = _split(evaluated, split)
-    emotions = first.metrics["splits"][split]["confusion"]["emotions"]  # in canonical order
-    found = [_rows(run, split, emotions) for run in evaluated]
-    for other, rows in zip(evaluated[1:], found[1:], strict=True):
-        _same_emotions(first, found[0], other, rows)
-        _same_images(first, found[0], other, rows)
-    aligned = [_aligned(rows, found[0]["id"], emotions) for rows in found]
+        _check_same_data(reference, other)
+    split = _choose_split(evaluated, split)
+    emotions = reference.metrics["splits"][split]["confusion"]["emotions"]  # in canonical order
+    predictions = [_known_predictions(run, split) for run in evaluated]
+    for other, other_predictions in zip(evaluated[1:], predictions[1:], strict=True):
+        _check_same_emotions(reference, predictions[0], other, other_predictions)
+        _check_same_images(reference, predictions[0], other, other_predictions)
+    aligned = [_align(run_predictions, predictions[0]["id"], emotions) for run_predictions in predictions]
     runs = [
         Run(name, run, run.metrics["splits"][split], rows, has_windows(rows["windows"]), is_recurrent(rows))
         for name, run, rows in zip(_names(folders), evaluated, aligned, strict=True)
     ]
-    return Runs(split, first.metrics["run"]["data"], emotions, runs)
+    return Runs(split, reference.metrics["run"]["data"], emotions, runs)
 
 
-def _split(evaluated, wanted):
+def _choose_split(evaluated, wanted):
     if wanted is None:
         common = [name for name in evaluated[0].splits if all(name in run.splits for run in evaluated)]
         if not common:
-            each = "; ".join(f"{run.folder}: {', '.join(run.splits)}" for run in evaluated)
-            raise UserError(f"the runs were evaluated on no split in common ({each})")
+            splits = "; ".join(f"{run.folder}: {', '.join(run.splits)}" for run in evaluated)
+            raise UserError(f"the runs were evaluated on no split in common ({splits})")
         return common[0]
     for run in evaluated:
         if wanted not in run.splits:
             raise UserError(
                 f"{run.folder} was not evaluated on split {wanted!r}, only on {', '.join(run.splits)}; "
-                f"edram-fer evaluate {run.folder} --split {wanted} does it"
+                f"run edram-fer evaluate {run.folder} --split {wanted}"
             )
     return wanted
 
 
-def _rows(run, split, emotions):
-    """Rows of the images whose emotion the model knows."""
-    found = run.predictions(split)
-    names, times = np.unique(found["id"].astype(str), return_counts=True)
+def _known_predictions(run, split):
+    """Predictions for the images whose true emotion the model knows."""
+    predictions = run.predictions(split)
+    names, times = np.unique(predictions["id"].astype(str), return_counts=True)
     if (times > 1).any():
         raise UserError(f"{run.folder}, split {split}: image {str(names[times > 1][0])!r} has more than one row")
-    return _chosen(found, np.flatnonzero(np.isin(found["truth"].astype(str), found["emotions"])))
+    known = np.isin(predictions["truth"].astype(str), predictions["emotions"])
+    return _select(predictions, np.flatnonzero(known))
 
 
-def _chosen(found, rows):
-    chosen = {name: found[name][rows] for name in ROWS}
-    subjects = None if found["subjects"] is None else found["subjects"][rows]
-    return {**chosen, "emotions": found["emotions"], "subjects": subjects}
+def _select(predictions, rows):
+    selected = {name: predictions[name][rows] for name in ROWS}
+    subjects = None if predictions["subjects"] is None else predictions["subjects"][rows]
+    return {**selected, "emotions": predictions["emotions"], "subjects": subjects}
 
 
-def _same_data(first, other):
-    """One data set may have two names (its own, and that of its arrays file), and two data sets one ("folder"): where
-    both fingerprints are known, these decide."""
-    about = [run.metrics["run"] for run in (first, other)]
-    told, prints = [each["data"] for each in about], [each.get("fingerprint") for each in about]
-    if None not in prints:
-        if prints[0] == prints[1]:
+def _check_same_data(reference, other):
+    """Compare the fingerprints where both are known: one data set may have two names (its own and that of its arrays
+    file), and two data sets may share one ("folder")."""
+    info = [run.metrics["run"] for run in (reference, other)]
+    names, digests = [each["data"] for each in info], [each.get("fingerprint") for each in info]
+    if None not in digests:
+        if digests[0] == digests[1]:
             return
-        told = [f"{name} with the fingerprint {digest[:12]}" for name, digest in zip(told, prints, strict=True)]
-    _same("data set", first, told[0], other, told[1])
+        names = [f"{name} with the fingerprint {digest[:12]}" for name, digest in zip(names, digests, strict=True)]
+    _check_same("data set", reference, names[0], other, names[1])
 
 
-def _same(what, first, value, other, value_of_other):
-    if value != value_of_other:
-        raise UserError(f"{what}: {first.folder} has {value}, {other.folder} has {value_of_other}; expected the same")
+def _check_same(what, reference, value, other, other_value):
+    if value != other_value:
+        raise UserError(f"{what}: {reference.folder} has {value}, {other.folder} has {other_value}; expected the same")
 
 
-def _same_emotions(first, rows, other, rows_of_other):
-    known, known_of_other = (sorted(found["emotions"]) for found in (rows, rows_of_other))
-    _same("emotions", first, ", ".join(known), other, ", ".join(known_of_other))
+def _check_same_emotions(reference, predictions, other, other_predictions):
+    names, other_names = (", ".join(sorted(each["emotions"])) for each in (predictions, other_predictions))
+    _check_same("emotions", reference, names, other, other_names)
 
 
-def _same_images(first, rows, other, rows_of_other):
-    truth, truth_of_other = (dict(zip(found["id"], found["truth"], strict=True)) for found in (rows, rows_of_other))
-    if lacking := [name for name in truth if name not in truth_of_other] or [
-        name for name in truth_of_other if name not in truth
-    ]:
+def _check_same_images(reference, predictions, other, other_predictions):
+    truth, other_truth = (
+        dict(zip(each["id"], each["truth"], strict=True)) for each in (predictions, other_predictions)
+    )
+    if unmatched := [*(truth.keys() - other_truth.keys()), *(other_truth.keys() - truth.keys())]:
         raise UserError(
-            f"{first.folder} and {other.folder} were not evaluated on the same images: {lacking[0]!r} is only in one "
-            f"of them ({len(truth)} and {len(truth_of_other)} images)"
+            f"{reference.folder} and {other.folder} were not evaluated on the same images: {min(unmatched)!r} is in "
+            f"only one of them ({len(truth)} and {len(other_truth)} images)"
         )
     for name, emotion in truth.items():
-        if emotion != truth_of_other[name]:
+        if emotion != other_truth[name]:
             raise UserError(
-                f"image {name!r} is {emotion} in {first.folder} and {truth_of_other[name]} in {other.folder}: "
+                f"image {name!r} is {emotion} in {reference.folder} and {other_truth[name]} in {other.folder}: "
                 f"expected the same labels"
             )
 
 
-def _aligned(found, ids, emotions):
-    place = {name: row for row, name in enumerate(found["id"])}
-    order = [found["emotions"].index(name) for name in emotions]
-    chosen = _chosen(found, np.array([place[name] for name in ids]))
-    return {**chosen, "emotions": emotions, "probabilities": chosen["probabilities"][:, :, order]}
+def _align(predictions, ids, emotions):
+    """Predictions in the order of `ids`, with the probabilities in the order of `emotions`."""
+    index = {name: row for row, name in enumerate(predictions["id"])}
+    order = [predictions["emotions"].index(name) for name in emotions]
+    aligned = _select(predictions, np.array([index[name] for name in ids]))
+    return {**aligned, "emotions": emotions, "probabilities": aligned["probabilities"][:, :, order]}
 
 
 def _names(folders):
-    """The last parts of the paths, as many as tell them apart."""
+    """The last parts of each path, as many as tell the paths apart."""
     parts = [folder.resolve().parts for folder in folders]
     for count in range(1, max(map(len, parts)) + 1):
         names = ["/".join(part[-count:]) for part in parts]
         if len(set(names)) == len(names):
-            break
-    return names
+            return names
+    raise AssertionError("the same folder twice")  # `read` has refused that

@@ -1,10 +1,14 @@
-"""What the runs scored: tables whose rows are dicts, for a CSV file and for a page."""
+"""The scores of several runs as tables whose rows are dicts, for CSV files and for the page."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
 
 from edram_fer import intervals
 from edram_fer.attention import early_exit
+from edram_fer.comparison.runs import Run, Runs
 from edram_fer.evaluation import scores
 from edram_fer.files import read_json
 from edram_fer.run import layout
@@ -13,8 +17,8 @@ from edram_fer.studies import robustness
 HEADLINE = ("accuracy", "mean_class_accuracy", "macro_f1")
 
 
-def score_rows(runs):
-    """A row for each run: its model, its size and speed where they are known, its scores and their 95 % intervals."""
+def score_rows(runs: Runs) -> list[dict]:
+    """One row per run: its model, size and speed where known, and its scores with their 95 % intervals."""
     rows = []
     for run in runs.runs:
         row = {
@@ -35,83 +39,86 @@ def score_rows(runs):
     return rows
 
 
-def split_rows(runs):
-    """A row for each run and each split that it was evaluated on: its headline scores and their 95 % intervals.
+def split_rows(runs: Runs) -> list[dict]:
+    """One row per run and evaluated split: the headline scores with their 95 % intervals.
 
-    `average`: of what views its predictions are averages, a phrase, or None.
+    "average" says over which views the predictions are averaged; None for plain predictions.
     """
     rows = []
     for run in runs.runs:
-        for split, told in run.evaluated.metrics["splits"].items():
-            row = {"run": run.name, "split": split, "images": told["images"]}
+        for split, split_scores in run.evaluated.metrics["splits"].items():
+            row = {"run": run.name, "split": split, "images": split_scores["images"]}
             for name in HEADLINE:
                 ends = ("low", "high") if name == "accuracy" else (f"{name}_low", f"{name}_high")
-                row[name] = told[name]
-                row |= dict(zip(ends, told["intervals"][name], strict=True))
+                row[name] = split_scores[name]
+                row |= dict(zip(ends, split_scores["intervals"][name], strict=True))
             rows.append({**row, "average": run.evaluated.average(split)})
     return rows
 
 
-def pair_rows(runs, *, repeats=1000, seed=0):
-    """A row for each run but the first: how it differs from the first on the same images.
+def pair_rows(runs: Runs, *, repeats: int = 1000, seed: int = 0) -> list[dict]:
+    """One row per run except the first: how it differs from the first on the same images.
 
-    McNemar's exact two-sided test of the accuracies (`scores.compare`), and paired bootstraps, 95 %, of the differences
-    of all three headline scores; by subject where subjects are known.
+    McNemar's exact two-sided test compares the accuracies (`scores.compare`); the differences of the three headline
+    scores have paired bootstrap intervals, 95 %, resampled by subject where subjects are known.
     """
     number = {name: index for index, name in enumerate(runs.emotions)}
     truth = np.array([number[name] for name in runs.truth])
-    said = [np.array([number[name] for name in run.predictions["prediction"]]) for run in runs.runs]
-    options = {"subjects": runs.subjects, "repeats": repeats, "seed": seed}
+    predictions = [np.array([number[name] for name in run.predictions["prediction"]]) for run in runs.runs]
+    reference, options = runs.runs[0], {"subjects": runs.subjects, "repeats": repeats, "seed": seed}
 
-    def headline(predicted, rows):
-        return scores.headline(scores.confusion(truth[rows], predicted[rows], len(number)))
+    def headline(predicted, selected):
+        return scores.headline(scores.confusion(truth[selected], predicted[selected], len(number)))
 
-    result = []
-    for run, predicted in zip(runs.runs[1:], said[1:], strict=True):
+    rows = []
+    for run, predicted in zip(runs.runs[1:], predictions[1:], strict=True):
 
-        def gain(rows, predicted=predicted):
-            own, first = headline(predicted, rows), headline(said[0], rows)
-            return {name: own[name] - first[name] for name in HEADLINE}
+        def gain(selected, predicted=predicted):
+            run_scores, reference_scores = headline(predicted, selected), headline(predictions[0], selected)
+            return {name: run_scores[name] - reference_scores[name] for name in HEADLINE}
 
-        ends, whole = intervals.bootstrap(gain, len(truth), **options), gain(np.arange(len(truth)))
-        found = scores.compare(run.correct, runs.runs[0].correct, subjects=runs.subjects, repeats=1, seed=seed)
-        row = {"run": run.name, "first": runs.runs[0].name}
-        row |= {
-            "only_this_correct": found["only_a"],
-            "only_reference_correct": found["only_b"],
-            "mcnemar_p": found["p"],
+        ends, difference = intervals.bootstrap(gain, len(truth), **options), gain(np.arange(len(truth)))
+        test = scores.compare(run.correct, reference.correct, subjects=runs.subjects, repeats=1, seed=seed)
+        row = {
+            "run": run.name,
+            "reference": reference.name,
+            "only_this_correct": test["only_a"],
+            "only_reference_correct": test["only_b"],
+            "mcnemar_p": test["p"],
         }
         for name in HEADLINE:
-            row[f"{name}_difference"] = whole[name]
+            row[f"{name}_difference"] = difference[name]
             row[f"{name}_low"], row[f"{name}_high"] = ends[name].tolist()
-        result.append(row)
-    return result
+        rows.append(row)
+    return rows
 
 
-def recall_rows(runs):
-    """A row for each run and emotion: recall with its 95 % interval (Wilson's), precision, F1 and images."""
+def recall_rows(runs: Runs) -> list[dict]:
+    """One row per run and emotion: recall with its 95 % Wilson interval, precision, F1 and number of images."""
     rows = []
     for run in runs.runs:
         for emotion in runs.present:
-            own = run.scores["per_class"][emotion]
-            right = int((run.correct & (runs.truth == emotion)).sum())
-            ends = binomtest(right, own["support"]).proportion_ci(method="wilson")
-            rows.append({"run": run.name, "emotion": emotion, **own, "recall_low": ends.low, "recall_high": ends.high})
+            class_scores = run.scores["per_class"][emotion]
+            correct = int((run.correct & (runs.truth == emotion)).sum())
+            ends = binomtest(correct, class_scores["support"]).proportion_ci(method="wilson")
+            row = {"run": run.name, "emotion": emotion, **class_scores}
+            rows.append({**row, "recall_low": ends.low, "recall_high": ends.high})
     return rows
 
 
-def glimpse_accuracy_rows(runs):
-    """A row for each run and step: the accuracy after it."""
+def glimpse_accuracy_rows(runs: Runs) -> list[dict]:
+    """One row per run and step: the accuracy after it with its 95 % interval."""
     rows = []
     for run in runs.runs:
-        told = zip(run.scores["accuracy_after_glimpse"], run.scores["intervals"]["accuracy_after_glimpse"], strict=True)
-        for step, (value, (low, high)) in enumerate(told, 1):
-            rows.append({"run": run.name, "glimpses": step, "accuracy": value, "low": low, "high": high})
+        accuracies = run.scores["accuracy_after_glimpse"]
+        ends = run.scores["intervals"]["accuracy_after_glimpse"]
+        for step, (accuracy, (low, high)) in enumerate(zip(accuracies, ends, strict=True), 1):
+            rows.append({"run": run.name, "glimpses": step, "accuracy": accuracy, "low": low, "high": high})
     return rows
 
 
-def early_exits(runs, *, repeats=1000, seed=0):
-    """{run: what `attention.early_exit.curve` gives} of the recurrent ones."""
+def early_exits(runs: Runs, *, repeats: int = 1000, seed: int = 0) -> dict[str, dict]:
+    """{run: result of `attention.early_exit.curve`} of the recurrent runs."""
     number = {name: index for index, name in enumerate(runs.emotions)}
     truth = np.array([number[name] for name in runs.truth])
     options = {"subjects": runs.subjects, "repeats": repeats, "seed": seed}
@@ -119,53 +126,56 @@ def early_exits(runs, *, repeats=1000, seed=0):
     return {run.name: early_exit.curve(truth, run.predictions["probabilities"], **options) for run in recurrent}
 
 
-def early_exit_rows(curves):
-    """A row for each run and threshold."""
+def early_exit_rows(curves: Mapping[str, Mapping]) -> list[dict]:
+    """`early_exits` as rows: one per run and threshold."""
     rows = []
-    for name, found in curves.items():
-        columns = (found["thresholds"], found["mean_glimpses"], found["accuracy"], found["accuracy_interval"])
+    for name, curve in curves.items():
+        columns = (curve["thresholds"], curve["mean_glimpses"], curve["accuracy"], curve["accuracy_interval"])
         for threshold, glimpses, accuracy, (low, high) in zip(*columns, strict=True):
             row = {"run": name, "threshold": threshold, "mean_glimpses": glimpses, "accuracy": accuracy}
             rows.append({**row, "low": low, "high": high})
     return rows
 
 
-def window_ablation_rows(runs):
-    """A row for each accuracy and contrast of the runs that were asked, on this split, whether looking matters."""
+def window_ablation_rows(runs: Runs) -> list[dict]:
+    """One row per accuracy and contrast of each run whose window ablation was done on this split."""
     rows = []
     for run in runs.runs:
-        told = _asked(run, layout.WINDOW_ABLATION, runs.split)
+        study = _study_results(run, layout.WINDOW_ABLATION, runs.split)
         for kind in ("accuracy", "contrasts"):
-            for name, found in told.get(kind, {}).items():
-                low, high = found["interval"]
-                rows.append({"run": run.name, "kind": kind, "windows": name, "value": found["value"]})
-                rows[-1] |= {"low": low, "high": high}
+            for name, result in study.get(kind, {}).items():
+                low, high = result["interval"]
+                row = {"run": run.name, "kind": kind, "windows": name, "value": result["value"]}
+                rows.append({**row, "low": low, "high": high})
     return rows
 
 
-def robustness_rows(runs):
-    """`studies.robustness.table_rows` of each run that was asked, on this split, about changed images."""
-    asked = {run.name: _asked(run, layout.ROBUSTNESS, runs.split) for run in runs.runs}
-    return [row for name, told in asked.items() if told for row in robustness.table_rows(told, name)]
+def robustness_rows(runs: Runs) -> list[dict]:
+    """`studies.robustness.table_rows` of each run whose robustness was measured on this split."""
+    rows = []
+    for run in runs.runs:
+        if study := _study_results(run, layout.ROBUSTNESS, runs.split):
+            rows += robustness.table_rows(study, run.name)
+    return rows
 
 
-def setting_rows(runs):
-    """A row for each setting of the recipes that is not the same in all runs: {"setting", run: value, ...}."""
-    recipes = {run.name: _flat(run.evaluated.recipe) for run in runs.runs}
+def setting_rows(runs: Runs) -> list[dict]:
+    """One row per setting that differs between the recipes: {"setting": name, run: value, ...}."""
+    recipes = {run.name: _flatten(run.evaluated.recipe) for run in runs.runs}
     names = dict.fromkeys(name for recipe in recipes.values() for name in recipe)
     rows = [{"setting": name, **{run: recipe.get(name) for run, recipe in recipes.items()}} for name in names]
     return [row for row in rows if len({repr(row[run]) for run in recipes}) > 1]
 
 
-def _asked(run, name, split):
-    """Content of the file of a study of a run, {} where there is none of this split."""
+def _study_results(run: Run, name: str, split: str) -> dict[str, Any]:
+    """Content of a study's file in the run folder; {} where the study was not done on this split."""
     path = run.evaluated.folder / name
-    told = read_json(path) if path.exists() else {}
-    return told if told.get("split") == split else {}
+    content = read_json(path) if path.exists() else {}
+    return content if content.get("split") == split else {}
 
 
-def _flat(recipe, prefix=""):
+def _flatten(recipe: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     result = {}
     for key, value in recipe.items():
-        result |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        result |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return result

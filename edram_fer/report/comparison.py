@@ -1,10 +1,12 @@
-"""comparison.html: two or more evaluated runs beside each other, in one file that needs nothing else."""
+"""comparison.html: two or more evaluated runs side by side, in one self-contained file."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from edram_fer import files
-from edram_fer.comparison.runs import read
-from edram_fer.comparison.study import study, write_tables
+from edram_fer.comparison.runs import Run, read
+from edram_fer.comparison.study import Study, study, write_tables
 from edram_fer.figures.comparison import CONTRASTS, TITLES, draw
 from edram_fer.report.explorer import explorer
 from edram_fer.report.images import embedded
@@ -13,127 +15,146 @@ from edram_fer.run import layout
 
 PAGE = "comparison.html"
 PERTURBATIONS = {
-    "occlusion": ("black square, its side", lambda level: f"{100 * level:.4g} %"),
-    "rotation": ("turn", lambda level: f"{level:.4g}°"),
+    "occlusion": ("side of a black square", lambda level: f"{100 * level:.4g} %"),
+    "rotation": ("rotation", lambda level: f"{level:.4g}°"),
 }
 
 
 def compare(
-    folders,
-    out,
+    folders: Sequence[Path | str],
+    out: Path | str,
     *,
-    split=None,
-    data=None,
-    data_dir=None,
-    find_landmarks=False,
-    fixations=None,
-    outside="raise",
-    repeats=1000,
-    seed=0,
-):
+    split: str | None = None,
+    data: str | None = None,
+    data_dir: Path | str | None = None,
+    find_landmarks: bool = False,
+    fixations: Path | str | None = None,
+    outside: str = "raise",
+    repeats: int = 1000,
+    seed: int = 0,
+) -> Path:
     """Compare runs: write comparison.html, the tables as CSV, and figures/ (also as PDF) into a folder.
 
     Args:
-        folders: of two or more evaluated runs; the first is the one that the others are compared with.
+        folders: two or more evaluated runs; the others are compared with the first.
         out: folder to write into.
-        split: None: the first that all were evaluated on.
-        data, data_dir: where the images are, as in `evaluation.evaluate`.
-        find_landmarks: let dlib find them where the data set has none.
-        fixations, outside: people's, see `comparison.study.study`.
-        repeats, seed: of the intervals; the seed also chooses the samples.
+        split: split to compare on; None: the first that all runs were evaluated on.
+        data, data_dir: where the images are, as in `evaluation.evaluate.evaluate`.
+        find_landmarks: let dlib find landmarks where the data set has none.
+        fixations, outside: human fixations, see `comparison.study.study`.
+        repeats: bootstrap repetitions of the intervals.
+        seed: seed of the intervals and of the samples.
 
-    Returns: path of the page.
+    Returns:
+        Path of the page.
 
-    Raises ValueError and FileNotFoundError as `comparison.runs.read` and `EvaluatedRun.features`.
+    Raises:
+        UserError: as `comparison.runs.read` and `EvaluatedRun.features`.
     """
     out, runs = Path(out), read(folders, split)
-    features = runs.features(data=data, data_dir=data_dir)
-    people = {"fixations": fixations, "outside": outside}
-    found = study(runs, features, find_landmarks=find_landmarks, **people, repeats=repeats, seed=seed)
-    write_tables(found, out)
-    figures = {name: embedded(path) for name, path in draw(found, out / layout.FIGURES).items()}
-    page = template("comparison.html").render(**_context(found, figures, repeats, seed))
+    comparison = study(
+        runs,
+        runs.features(data=data, data_dir=data_dir),
+        find_landmarks=find_landmarks,
+        fixations=fixations,
+        outside=outside,
+        repeats=repeats,
+        seed=seed,
+    )
+    write_tables(comparison, out)
+    figures = {name: embedded(path) for name, path in draw(comparison, out / layout.FIGURES).items()}
+    page = template("comparison.html").render(**_context(comparison, figures, repeats, seed))
     with files.replace(out / PAGE) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return out / PAGE
 
 
-def _context(found, figures, repeats, seed):
-    runs = found.runs
+def _context(study: Study, figures: Mapping[str, Mapping], repeats: int, seed: int) -> dict[str, Any]:
+    runs, fixations = study.runs, study.fixations
     return {
         "data": runs.data,
         "split": runs.split,
         "images": len(runs.truth),
         "emotions": runs.present,
         "runs": runs.runs,
-        "names": found.names,
-        "blind": [run.name for run in runs.runs if not run.has_windows],
+        "names": study.names,
+        "windowless": [run.name for run in runs.runs if not run.has_windows],
         "scores": TITLES,
-        "tables": found.tables,
-        "by_split": _by_split(found.tables["splits"]),
+        "tables": study.tables,
+        "by_split": _by_split(study.tables["splits"]),
         "unevaluated": _unevaluated(runs.runs),
-        "changes": _changes(found.tables["robustness"]),
-        "asked": _alike({row["run"]: (row["images"], row["seed"]) for row in found.tables["robustness"]}),
-        "occluded": _alike(
+        "changes": _changes(study.tables["robustness"]),
+        "robustness_settings": _group_by_value(
+            {row["run"]: (row["images"], row["seed"]) for row in study.tables["robustness"]}
+        ),
+        "occlusion_settings": _group_by_value(
             {
-                name: tuple(own.settings[key] for key in ("images", "seed", "window", "stride", "fill"))
-                for name, own in found.occlusion.items()
+                name: tuple(occlusion.settings[key] for key in ("images", "seed", "window", "stride", "fill"))
+                for name, occlusion in study.occlusion.items()
             }
         ),
         "contrasts": CONTRASTS,
         "figures": figures,
-        "samples": list(found.samples),
-        "maps": explorer(found) if found.maps else None,
-        "agreement": [row for row in found.tables["map_agreement"] if row["emotion"] == "all"],
-        "people": found.people,
-        "without_fixations": len(runs.truth) - len(set(found.people.image)) if found.people else 0,
-        "beside": {row["run"]: row["images_missed_by_windows"] for row in found.tables["human_agreement"]},
-        "note": found.note,
-        "without_landmarks": next((told["excluded_share"] for told in found.regions.values()), None),
+        "samples": list(study.samples),
+        "maps": explorer(study) if study.maps else None,
+        "agreement": [row for row in study.tables["map_agreement"] if row["emotion"] == "all"],
+        "fixations": fixations,
+        "without_fixations": len(runs.truth) - len(set(fixations.image)) if fixations else 0,
+        "outside_image": {row["run"]: row["images_missed_by_windows"] for row in study.tables["human_agreement"]},
+        "note": study.note,
+        "without_landmarks": next((shares["excluded_share"] for shares in study.regions.values()), None),
         "repeats": repeats,
         "seed": seed,
     }
 
 
-def _by_split(rows):
-    """A dict for the plain predictions, and one for each kind of averages, of the phrase that tells of what views,
-    the columns and {run: {column: row}}. A column is a split and its number of images: other images, other column.
+def _by_split(rows: Sequence[Mapping]) -> list[dict]:
+    """One table for the plain predictions and one for each kind of average over views.
+
+    Each is a dict with "average" (a phrase that names the views, or None), "columns" [(split, number of images)] and
+    "cells" {run: {column: row}}. A split with another number of images is another column: those are other images.
     """
-    parts = []
+    tables = []
     for average in sorted({row["average"] for row in rows}, key=lambda phrase: phrase or ""):
-        own, cells = [row for row in rows if row["average"] == average], {}
-        for row in own:
+        selected, cells = [row for row in rows if row["average"] == average], {}
+        for row in selected:
             cells.setdefault(row["run"], {})[row["split"], row["images"]] = row
-        columns = list(dict.fromkeys((row["split"], row["images"]) for row in own))
-        parts.append({"average": average, "columns": columns, "cells": cells})
-    return parts
+        columns = list(dict.fromkeys((row["split"], row["images"]) for row in selected))
+        tables.append({"average": average, "columns": columns, "cells": cells})
+    return tables
 
 
-def _unevaluated(runs):
-    """{run: the command that evaluates it on all splits on which any run was} of those that lack one."""
-    every, commands = [run.evaluated for run in runs], {}
-    splits = dict.fromkeys(name for run in every for name in run.splits)
-    read = dict.fromkeys(run.data_split(name) for run in every for name in run.splits)
-    options = [f"--split {name}" for name in read]
-    for end, option in (("_flip", "--flip"), ("_ten_crop", "--ten-crop SHARE")):
-        options += [option] if any(name.removesuffix("_clean").endswith(end) for name in splits) else []
+def _unevaluated(runs: Sequence[Run]) -> dict[str, str]:
+    """{run: command that evaluates the missing splits} of runs that lack a split of another run."""
+    evaluated, commands = [run.evaluated for run in runs], {}
+    splits = dict.fromkeys(name for run in evaluated for name in run.splits)
+    data_splits = dict.fromkeys(run.data_split(name) for run in evaluated for name in run.splits)
+    options = [f"--split {name}" for name in data_splits]
+    for suffix, option in (("_flip", "--flip"), ("_ten_crop", "--ten-crop SHARE")):
+        if any(name.removesuffix("_clean").endswith(suffix) for name in splits):
+            options.append(option)
     for run in runs:
         if set(splits) - set(run.evaluated.splits):
             commands[run.name] = f"edram-fer evaluate {run.evaluated.folder} {' '.join(options)}"
     return commands
 
 
-def _changes(rows):
-    """A dict for each kind of changed images: its title, the runs asked, and (level, {run: row}) of each level."""
-    parts = []
-    for change, (title, unit) in PERTURBATIONS.items():
-        own = [row for row in rows if row["perturbation"] == change]
-        levels = sorted({row["level"] for row in own})
-        cells = [(unit(level), {row["run"]: row for row in own if row["level"] == level}) for level in levels]
-        parts.append({"title": title, "runs": list(dict.fromkeys(row["run"] for row in own)), "levels": cells})
-    return parts
+def _changes(rows: Sequence[Mapping]) -> list[dict]:
+    """One table per kind of changed images: its title, its runs, and (level, {run: row}) of each level."""
+    tables = []
+    for perturbation, (title, format_level) in PERTURBATIONS.items():
+        selected = [row for row in rows if row["perturbation"] == perturbation]
+        levels = [
+            (format_level(level), {row["run"]: row for row in selected if row["level"] == level})
+            for level in sorted({row["level"] for row in selected})
+        ]
+        tables.append({"title": title, "runs": list(dict.fromkeys(row["run"] for row in selected)), "levels": levels})
+    return tables
 
 
-def _alike(settings):
-    """{settings: the runs that have them} of {run: settings}."""
-    return {each: [run for run, own in settings.items() if own == each] for each in settings.values()}
+def _group_by_value(settings: Mapping[str, tuple]) -> dict[tuple, list[str]]:
+    """{settings: names of the runs with these settings}."""
+    groups = {}
+    for run, value in settings.items():
+        groups.setdefault(value, []).append(run)
+    return groups

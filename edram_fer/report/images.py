@@ -1,8 +1,10 @@
-"""Figures as data addresses, so that a page needs no other file."""
+"""Figures as data URIs, so that a page needs no other file."""
 
 import base64
 import io
 import re
+from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -12,32 +14,35 @@ from edram_fer.figures import DPI
 PIXELS_PER_INCH = 112
 
 
-def embedded(path):
-    """A figure's file as {"uri": data address, "width": CSS pixels at which its letters are as large as the page's
-    small print}.
+def embedded(path: Path) -> dict[str, Any]:
+    """Encode the file of a figure.
 
-    Images are stored as WebP: a tenth of the bytes of a PNG, and no visible loss.
+    Raster images are stored as WebP: a tenth of the size of a PNG without visible loss.
 
-    Raises ValueError for a file that is no image.
+    Returns:
+        {"uri": data URI, "width": width in CSS pixels at which its text is as large as the page's small print}.
+
+    Raises:
+        UserError: a file that is not an image.
     """
     content = path.read_bytes()
     if path.suffix == ".svg":
         points = re.search(rb'<svg[^>]* width="([\d.]+)pt"', content)
         inches = float(points[1]) / 72 if points else 6
-        return {"uri": _address("svg+xml", content), "width": round(inches * PIXELS_PER_INCH)}
+        return {"uri": _data_uri("svg+xml", content), "width": round(inches * PIXELS_PER_INCH)}
     try:
         image = Image.open(path).convert("RGB")
-    except OSError as error:
+    except OSError as error:  # UnidentifiedImageError is one
         raise UserError(f"{path} is not a readable image: {error}") from error
     return {"uri": webp(image), "width": round(image.width / DPI * PIXELS_PER_INCH)}
 
 
-def webp(image, quality=90):
-    """A PIL image as a data address."""
+def webp(image: Image.Image, quality: int = 90) -> str:
+    """A PIL image as the data URI of a WebP."""
     packed = io.BytesIO()
     image.save(packed, "WEBP", quality=quality)
-    return _address("webp", packed.getvalue())
+    return _data_uri("webp", packed.getvalue())
 
 
-def _address(kind, content):
+def _data_uri(kind, content):
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

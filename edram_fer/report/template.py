@@ -1,12 +1,12 @@
-"""Templates of the pages: what they are filled with is escaped, and a name that nobody gave is an error."""
+"""Templates of the pages: values are escaped, and an undefined name is an error."""
 
 import importlib.resources
 
 import jinja2
 
 
-def template(name):
-    """A Jinja template of this folder, with the filters percent, number and count."""
+def template(name: str) -> jinja2.Template:
+    """A Jinja template of this folder, with the filters `percent`, `number` and `count`."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_text),
         autoescape=True,
@@ -18,22 +18,22 @@ def template(name):
     return environment.get_template(name)
 
 
-def percent(value, digits=1):
-    """A share as text; a dash for None and nan."""
+def percent(value: float | None, digits: int = 1) -> str:
+    """A fraction as a percentage; a dash for None and nan."""
     return "–" if value is None or value != value else f"{100 * value:.{digits}f} %"
 
 
-def number(value, digits=3):
+def number(value: float | None, digits: int = 3) -> str:
     """A number as text; a dash for None and nan."""
     if value is None or value != value:
         return "–"
-    return f"{round(value, digits) + 0:.{digits}f}"  # + 0: no minus before a zero
+    return f"{round(value, digits) + 0:.{digits}f}"  # + 0: no minus sign before a zero
 
 
-def count(value):
-    """A whole number with its thousands apart; a dash for None."""
+def count(value: int | None) -> str:
+    """A whole number with thousands separators; a dash for None."""
     return "–" if value is None else f"{value:,}"
 
 
-def _text(name):
+def _text(name: str) -> str:
     return importlib.resources.files("edram_fer.report").joinpath(name).read_text(encoding="utf-8")

@@ -152,15 +152,15 @@ def test_agreement_on_the_single_image(runs, folder, tmp_path):
 def test_samples_are_where_runs_agree_and_disagree(runs):
     right = {run.name: run.correct for run in runs.runs}
     chosen = agreement_tables.samples(runs, count=2)
-    assert list(chosen)[0] == "All are right" and {"Only cnn is right", "All are wrong"} <= set(chosen)
+    assert list(chosen)[0] == "All are correct" and {"Only cnn is correct", "All are wrong"} <= set(chosen)
     for title, rows in chosen.items():
         for row in rows:
             named = {name for name in right if right[name][row]}
-            only = title.removeprefix("Only ").removesuffix(" is right")
-            if title == "Several are right, not all":
+            only = title.removeprefix("Only ").removesuffix(" is correct")
+            if title == "Several are correct, not all":
                 assert 1 < len(named) < len(right)
                 continue
-            assert named == {"All are right": set(right), "All are wrong": set()}.get(title, {only})
+            assert named == {"All are correct": set(right), "All are wrong": set()}.get(title, {only})
     again = agreement_tables.samples(runs, count=2)
     assert all((chosen[title] == again[title]).all() for title in chosen)
     assert any(
@@ -170,7 +170,7 @@ def test_samples_are_where_runs_agree_and_disagree(runs):
 
 def test_samples_that_several_runs_have_right(runs):
     right = np.stack([run.correct for run in runs.runs]).sum(axis=0)
-    rows = agreement_tables.samples(runs, count=1000)["Several are right, not all"]
+    rows = agreement_tables.samples(runs, count=1000)["Several are correct, not all"]
     assert sorted(rows) == np.flatnonzero((right > 1) & (right < len(runs.runs))).tolist()
 
 
@@ -372,7 +372,7 @@ def change(name, run, data):
         ("data", ValueError, "data set: .*/a has .*faces.npz, .*/broken has ferplus; expected the same"),
         ("split", ValueError, "on no split in common .*a: test; .*broken: validation"),
         ("emotions", ValueError, "emotions: .*/a has happy, neutral, sad, .*/broken has fear, happy, neutral"),
-        ("images", ValueError, "not evaluated on the same images: '0' is only in one"),
+        ("images", ValueError, "not evaluated on the same images: '0' is in only one"),
         ("labels", ValueError, "image '0' is .* in .*/a and .* in .*/broken: expected the same labels"),
         ("twice", ValueError, "broken, split test: image '38' has more than one row"),
         ("rows", ValueError, "broken, split test: .* do not belong together.* 37 predictions, but metrics of 40"),
@@ -393,7 +393,7 @@ def test_too_few_runs_and_unknown_splits(folder):
         read([folder / "a"])
     with pytest.raises(ValueError, match="is given twice"):
         read([folder / "a", folder / "b", folder / ".." / folder.name / "a"])
-    with pytest.raises(ValueError, match="was not evaluated on split 'train', only on test; .* --split train does it"):
+    with pytest.raises(ValueError, match="was not evaluated on split 'train', only on test; run edram-fer evaluate .* --split train"):
         read([folder / "a", folder / "b"], "train")
 
 
