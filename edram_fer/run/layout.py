@@ -44,6 +44,9 @@ STUDY_FIGURES = (
     *(ROBUSTNESS_FIGURE, REGION_WEIGHTS_FIGURE),
 )
 
+# What metrics.json holds of every split (evaluation.summary); more where affect is known.
+SCORES = ("images", "excluded", "accuracy", "accuracy_after_glimpse", "per_class", "confusion", "intervals", "glimpses")
+
 
 def read_metrics(path: Path | str) -> dict:
     """Read metrics.json.
@@ -55,6 +58,9 @@ def read_metrics(path: Path | str) -> dict:
     metrics = files.read_json(path)
     if not isinstance(metrics.get("run"), dict) or not isinstance(metrics.get("splits"), dict) or not metrics["splits"]:
         raise UserError(f"{path} holds no metrics: expected `run` and `splits` with at least one split")
+    for split, scores in metrics["splits"].items():
+        if missing := [name for name in SCORES if name not in scores]:
+            raise UserError(f"{path} is incomplete: split {split} lacks {', '.join(missing)}; evaluate the run again")
     return metrics
 
 
