@@ -393,7 +393,9 @@ def test_too_few_runs_and_unknown_splits(folder):
         read([folder / "a"])
     with pytest.raises(ValueError, match="is given twice"):
         read([folder / "a", folder / "b", folder / ".." / folder.name / "a"])
-    with pytest.raises(ValueError, match="was not evaluated on split 'train', only on test; run edram-fer evaluate .* --split train"):
+    with pytest.raises(
+        ValueError, match="was not evaluated on split 'train', only on test; run edram-fer evaluate .* --split train"
+    ):
         read([folder / "a", folder / "b"], "train")
 
 

@@ -121,7 +121,10 @@ def test_the_tables_of_the_page(page):
     assert table(text, "Correlation of")[1][:2] == ["a, cnn", "1.00"]  # the same maps
     assert len(table(text, "Drop of the probability")) == 3
     cost = [row[-2] for row in table(text, "Run")]
-    assert cost == ["million operations", "–", "–", "244.0"] and "evaluated without TensorFlow or by an older version" in text
+    assert (
+        cost == ["million operations", "–", "–", "244.0"]
+        and "evaluated without TensorFlow or by an older version" in text
+    )
 
 
 @pytest.fixture
