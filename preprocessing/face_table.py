@@ -89,7 +89,7 @@ def _number(digest: bytes) -> np.uint64:
 
 def _position(numbers: np.ndarray, number: np.uint64) -> int:
     """Where a number stands among sorted ones, if it is one of them."""
-    return min(np.searchsorted(numbers, number), len(numbers) - 1)
+    return min(int(np.searchsorted(numbers, number)), len(numbers) - 1)
 
 
 class FaceTable:
@@ -121,10 +121,10 @@ class FaceTable:
             previous = row["row"]
             if self._status(row) == OK:
                 annotated_splits.add(row["split"])
-                all_faces.append(_number(row["digest"]))
+                all_faces.append(int(_number(row["digest"])))
                 if row["split"] == "train":
-                    training_faces.append(_number(row["digest"]))
-                    training_images.append(_number(row["image_digest"]))
+                    training_faces.append(int(_number(row["digest"])))
+                    training_images.append(int(_number(row["image_digest"])))
         self._training = _TrainingFaces(training_faces, training_images)
         self.repeated = len(all_faces) - len(np.unique(np.frombuffer(all_faces, np.uint64)))
         lacks_validation = "train" in annotated_splits and "validation" not in annotated_splits

@@ -163,7 +163,7 @@ def photo_rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[d
     try:
         image = load_image(record, root)
         # SHA-256 is built into processors: half the time of BLAKE2 on a whole photo.
-        row["image_digest"] = hashlib.sha256(np.ascontiguousarray(image)).digest()[:16]
+        row["image_digest"] = hashlib.sha256(np.ascontiguousarray(image).data).digest()[:16]
         detected, detector, margin = _detect(image, record, settings)
         if not detected:
             yield {**row, "status": detection.NO_FACE}
@@ -250,8 +250,8 @@ def _png(image: np.ndarray) -> bytes:
 
 def available_cores() -> int:
     """How many processor cores this process may use; where the system does not tell, how many there are."""
-    if hasattr(os, "process_cpu_count"):  # from Python 3.13 on
-        return os.process_cpu_count() or 1
+    if process_cpu_count := getattr(os, "process_cpu_count", None):  # from Python 3.13 on
+        return process_cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -322,8 +322,9 @@ def _start_worker() -> None:
 
 def _end_with_parent() -> None:
     """End this process with its parent. A killed parent cannot end its workers: they would wait for work for ever."""
-    multiprocessing.parent_process().join()
-    os._exit(1)
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(1)
 
 
 def numbered_chunks(annotations: Annotations, folder: Path) -> Iterator[tuple[Path, list[FaceRecord]]]:

@@ -61,7 +61,7 @@ def process(
     if missing:
         with beam.Pipeline(options=PipelineOptions(list(flags))) as pipeline:
             chunks = pipeline | "chunks" >> beam.Create(missing) | beam.Reshuffle()
-            chunks | "faces" >> beam.Map(_write, str(annotations.root), settings)
+            _ = chunks | "faces" >> beam.Map(_write, str(annotations.root), settings)
         progress(remaining)
     return paths
 

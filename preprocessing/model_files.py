@@ -126,7 +126,7 @@ def _in_packages(model: ModelFile) -> Iterator[Path]:
         if model.name in record:  # 0.1 s for all packages, where `distribution.files` takes 0.7 s
             for path, *_ in csv.reader(line for line in record.splitlines() if model.name in line):
                 if path.rpartition("/")[2] == model.name:
-                    yield Path(distribution.locate_file(path))
+                    yield Path(str(distribution.locate_file(path)))
     package, _, subfolder = model.carrier.partition("/")
     spec = importlib.util.find_spec(package)  # without running the package
     if spec is not None and spec.origin is not None:

@@ -37,14 +37,13 @@ def detect(path: Path, image: np.ndarray, threshold: float) -> np.ndarray:
     padded = cv2.copyMakeBorder(image, 0, height - image.shape[0], 0, width - image.shape[1], cv2.BORDER_CONSTANT)
     names = [f"{kind}_{stride}" for stride in STRIDES for kind in ("cls", "obj", "bbox", "kps")]
     maps = _session(path).run(names, {"input": cv2.dnn.blobFromImage(padded, swapRB=True)})
-    rows = np.concatenate(
-        [
-            _decode(*(values[0] for values in maps[4 * level : 4 * level + 4]), stride, width // stride, threshold)
-            for level, stride in enumerate(STRIDES)
-        ]
-    )
-    boxes = rows[:, :4].astype(int).tolist()  # whole pixels, as OpenCV compares them
-    return rows[list(cv2.dnn.NMSBoxes(boxes, rows[:, 14].tolist(), threshold, OVERLAP, top_k=MOST))]
+    candidates = []
+    for level, stride in enumerate(STRIDES):
+        classes, objects, boxes, points = (values[0] for values in maps[4 * level : 4 * level + 4])
+        candidates.append(_decode(classes, objects, boxes, points, stride, width // stride, threshold))
+    rows = np.concatenate(candidates)
+    whole_pixels = rows[:, :4].astype(int).tolist()  # as OpenCV compares them
+    return rows[list(cv2.dnn.NMSBoxes(whole_pixels, rows[:, 14].tolist(), threshold, OVERLAP, top_k=MOST))]
 
 
 def _decode(

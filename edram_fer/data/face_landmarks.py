@@ -35,7 +35,7 @@ def get_landmarks(
         return None, "The data set has no landmarks; --landmarks (of figures, compare, agreement) lets dlib find them."
     known, ids = {} if known is None else known, np.asarray(features["id"]).astype(str)
     new = [row for row, image_id in enumerate(ids) if image_id not in known]
-    known |= dict(zip(ids[new], detect_landmarks(np.asarray(features["image"])[new]), strict=True))
+    known.update(zip(ids[new], detect_landmarks(np.asarray(features["image"])[new]), strict=True))
     return np.stack([known[image_id] for image_id in ids]), "The landmarks were found by dlib."
 
 

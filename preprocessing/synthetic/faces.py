@@ -57,7 +57,7 @@ class DrawnFace:
         return f"drawn-{self.index:06d}"
 
 
-def _require(name: str, value: object, expected: str, valid: bool) -> None:
+def _require(name: str, value: object, expected: str, valid: bool | np.bool) -> None:
     if not valid:
         raise UserError(f"{name}: expected {expected}, got {value!r}")
 

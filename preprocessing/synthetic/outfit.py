@@ -37,8 +37,8 @@ _WAVES = (1 + 0.04 * np.sin(1.9 * np.arange(len(_ANGLES))))[:, None]
 _FALL = spline(5)
 
 
-def at_depth(points: np.ndarray, z: float = 0.0) -> np.ndarray:
-    """Points [n, 2] as [n, 3], all at one depth."""
+def at_depth(points: np.ndarray, z: float | np.ndarray = 0.0) -> np.ndarray:
+    """Points [n, 2] as [n, 3], all at one depth or each at its own, [n]."""
     result = np.empty((len(points), 3))
     result[:, :2], result[:, 2] = points, z
     return result

@@ -83,7 +83,7 @@ HAIR_STYLES = {
 BEARDS = {"none": 7, "stubble": 1.5, "moustache": 0.8, "goatee": 0.7, "full": 1}
 GLASSES = {"none": 7, "round": 1.2, "square": 1.2}
 
-Colour = tuple[float, float, float]
+Colour = tuple[float, ...]  # RGB in [0, 255]; on a grey canvas one value
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ class _Background:
         return cv2.resize(small, (side, side), interpolation=self.interpolation)
 
 
-def _bare_head(camera: Camera, size: int, direction: np.ndarray, contrast: float) -> np.ndarray:
+def _bare_head(camera: Camera, size: int, direction: np.ndarray, contrast: np.float32) -> np.ndarray:
     """The light on the head, an ellipsoid, by Lambert's law.
 
     Args:
