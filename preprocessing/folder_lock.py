@@ -26,6 +26,7 @@ def exclusive_lock(folder: Path, activity: str = "preparing") -> Iterator[None]:
         FolderInUseError: another process has reserved the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    # filelock (from 3.24.2) refuses a lock file that another process has just removed, see `remove_locked`.
     lock = filelock.FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=0)
