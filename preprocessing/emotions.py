@@ -7,6 +7,7 @@ training curve shows.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from edram_fer.errors import UserError
 
@@ -160,7 +161,7 @@ def from_code(dataset: str, code: float | str) -> str:
     raise UserError(f"{_DATASETS[_normalise(dataset)]}: unknown emotion code {code!r}; known codes: {listing}")
 
 
-def _is_same_code(known: int | str, code: object) -> bool:
+def _is_same_code(known: int | str, code: Any) -> bool:
     if isinstance(known, str):
         return isinstance(code, str) and code.strip().casefold() == known.casefold()
     if isinstance(code, bool):

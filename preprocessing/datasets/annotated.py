@@ -54,7 +54,7 @@ class FacesConfig(tfds.core.BuilderConfig):
     soft_label: bool = False
 
 
-class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # pyright: ignore
     """The prepared faces of one data set, in the order of its annotations.
 
     Features: `image` uint8 [size, size, 1 or 3]; `emotion` in canonical order; `affect` float32 [2] = (valence,
@@ -101,20 +101,22 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
+        if self.table is None:
+            raise ValueError("a builder without faces only describes its data set; see annotated.prepare")
         self.info.metadata.update(self.new_metadata)
-        generators = {split: self._generate_examples(split) for split in self.table.splits}
+        generators = {split: self._generate_examples(self.table, split) for split in self.table.splits}
         if self.table.clean:
-            generators["test_clean"] = self._generate_examples("test", clean=True)
+            generators["test_clean"] = self._generate_examples(self.table, "test", clean=True)
         return generators
 
-    def _generate_examples(self, split: str, clean: bool = False) -> Iterator[tuple[int, dict]]:
+    def _generate_examples(self, table: FaceTable, split: str, clean: bool = False) -> Iterator[tuple[int, dict]]:
         def belongs(row: dict) -> bool:
             return row["status"] == OK and row["split"] == split and not (clean and row["duplicate"])
 
         # TFDS sorts on disk in buckets that each cover an equal range of 128-bit keys, and loads one bucket at a time.
         # Consecutive keys would all fall into the first bucket.
-        key_step = 2**128 // len(self.table)
-        for number, row in enumerate(self.table.rows(chosen=belongs)):
+        key_step = 2**128 // len(table)
+        for number, row in enumerate(table.rows(chosen=belongs)):
             yield number * key_step, self._example(row)
 
     def _example(self, row: dict) -> dict:
@@ -204,12 +206,12 @@ def prepare(
     if source is None:
         text = " ".join(builder_class.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
         raise UserError(f"data set {name} needs a source. {text}")
-    classes = classes if classes is None else _CLASS_NUMBERS.get(str(classes), classes)
+    class_set = None if classes is None else _CLASS_NUMBERS.get(str(classes), str(classes))
     face_options, split_options, find_options = _sort_options(options, name, builder_class)
     annotations = builder_class.find(source, **find_options)
     settings = faces.Settings(**{"detectors": annotations.detectors, **face_options})
     split_settings = SplitSettings(**split_options)
-    config = _make_config(annotations, settings, classes)
+    config = _make_config(annotations, settings, class_set)
     metadata = _make_metadata(annotations, settings, split_settings, config)
     target = Path(builder_class(data_dir=data_dir, config=config).data_dir)
     work = data_dir / f"unfinished.{name}.{config.name}"
@@ -335,6 +337,10 @@ def _make_chunks(
 ) -> list[Path]:
     total = annotations.count() if annotations.count else sum(1 for _ in annotations.records())
     with tqdm(total=total, unit=" rows", desc="faces", disable=None) as bar:
+
+        def advance(rows: int) -> None:
+            bar.update(rows)
+
         if beam:
-            return faces_beam.process(annotations, folder, settings, beam, progress=bar.update)
-        return faces.process(annotations, folder, settings, workers=workers, progress=bar.update)
+            return faces_beam.process(annotations, folder, settings, beam, progress=advance)
+        return faces.process(annotations, folder, settings, workers=workers, progress=advance)

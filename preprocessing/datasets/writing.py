@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edram_fer.errors import MissingPackageError
 from edram_fer.preprocessing import quiet
@@ -47,15 +47,16 @@ def describe_write_errors(name: str, data_dir: Path, consequence: str) -> Iterat
 def _write_error_number(error: BaseException | None, data_dir: Path) -> int | None:
     """The errno if `error`, or an error that caused it, is a failure to write in `data_dir`; otherwise None."""
     tensorflow = sys.modules.get("tensorflow")  # if it is not loaded, none of its errors can occur
-    tensorflow_errors = (tensorflow.errors.OpError,) if tensorflow else ()
-    while error is not None and not isinstance(error, (OSError, *tensorflow_errors)):
+    while error is not None:
+        if tensorflow is not None and isinstance(error, tensorflow.errors.OpError):
+            return errno.ENOSPC if isinstance(error, tensorflow.errors.ResourceExhaustedError) else errno.EIO
+        if isinstance(error, (FileNotFoundError, BlockingIOError, ChildProcessError)):
+            return None
+        if isinstance(error, OSError):
+            elsewhere = error.filename is not None and not Path(error.filename).is_relative_to(data_dir)
+            return None if elsewhere else error.errno or errno.EIO
         error = error.__cause__  # TFDS wraps what TensorFlow raises
-    if isinstance(error, tensorflow_errors):
-        return errno.ENOSPC if isinstance(error, tensorflow.errors.ResourceExhaustedError) else errno.EIO
-    if error is None or isinstance(error, (FileNotFoundError, BlockingIOError, ChildProcessError)):
-        return None
-    elsewhere = error.filename is not None and data_dir not in (Path(error.filename), *Path(error.filename).parents)
-    return None if elsewhere else error.errno or errno.EIO
+    return None
 
 
 def download_and_prepare(builder: "tfds.core.DatasetBuilder") -> None:
@@ -110,7 +111,7 @@ def _require(owner: object, name: str) -> None:
         )
 
 
-def _serialize_sorted(serializer: object, example: dict) -> bytes:
+def _serialize_sorted(serializer: Any, example: dict[str, Any]) -> bytes:
     """Serialise an example as TFDS does, but with its features in the order of their names.
 
     Protobuf's default order differs between processes.

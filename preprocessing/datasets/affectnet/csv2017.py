@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -122,7 +122,7 @@ def _record(fields: Sequence[str], columns: Sequence[str], row: str, split: str,
         )
     texts = dict(zip(columns, fields))
     path, points = texts[COLUMNS[0]], texts[COLUMNS[5]]
-    features = {"id": path or row, "row": row, "image": f"{images}/{path}", "split": split}
+    features: dict[str, Any] = {"id": path or row, "row": row, "image": f"{images}/{path}", "split": split}
     try:
         if not path:
             raise UserError("no image path")

@@ -39,7 +39,7 @@ def records(root: Path, sets: Mapping[str, Path]) -> Iterator[FaceRecord]:
 
 
 def _record(path: Path, row_id: str, split: str, image: str) -> FaceRecord:
-    features = {"id": row_id, "row": image, "image": image, "split": split}
+    features: dict[str, Any] = {"id": row_id, "row": image, "image": image, "split": split}
     try:
         content = _read(path)
         features["emotion"] = values.emotion(values.number("human-label", content.get("humanlabel")))

@@ -35,7 +35,7 @@ def records(root: Path, sets: Mapping[str, Path]) -> Iterator[FaceRecord]:
 
 def _record(folder: Path, name: str, split: str, image: str) -> FaceRecord:
     # The id contains the split, since both splits have images with the same numbers.
-    features = {"id": f"{split}/{name}", "row": image, "image": image, "split": split}
+    features: dict[str, Any] = {"id": f"{split}/{name}", "row": image, "image": image, "split": split}
     try:
         features["emotion"] = values.emotion(_read_scalar(folder, name, "exp"))
         features["landmarks"] = values.landmarks(_read_array(folder, name, "lnd").ravel().tolist())

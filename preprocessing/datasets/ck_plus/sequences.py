@@ -39,10 +39,13 @@ def annotations(location: readers.Location, last_frames: int, folds: int) -> Ann
     """
     if isinstance(last_frames, bool) or not isinstance(last_frames, int) or last_frames < 1:
         raise UserError(f"last_frames: expected a whole number of at least 1, got {last_frames!r}")
-    files, notes = readers.only_images(records.image_files(images(location.root)))
+    image_folder, label_folder = images(location.root), labels(location.root)
+    if image_folder is None or label_folder is None:
+        raise UserError(f"{location.root}: expected the folders {IMAGES} and {LABELS}")
+    files, notes = readers.only_images(records.image_files(image_folder))
     frames = _group(_sequence, files)
     misplaced = frames.pop("", [])
-    label_files = _group(_folder, records.image_files(labels(location.root), "*/*/*_emotion.txt"))
+    label_files = _group(_folder, records.image_files(label_folder, "*/*/*_emotion.txt"))
     fold_of_subject = splits.folds((sequence.split("/")[0] for sequence in label_files), folds)
 
     def rows() -> Iterator[FaceRecord]:
@@ -95,7 +98,7 @@ def _frame(
 ) -> dict[str, Any]:
     if len(frames) <= last_frames:
         raise UserError(f"a sequence of {len(frames)} frames, expected more than the {last_frames} of the emotion")
-    subject = NAME.fullmatch(path.stem)[1].upper()
+    subject = path.parts[-3].upper()
     emotion = "neutral" if path.name == frames[0].name else _emotion(label_files)
     return {"id": path.stem, "split": fold_of_subject[subject], "emotion": emotion, "subject": subject}
 

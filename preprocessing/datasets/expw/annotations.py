@@ -18,7 +18,7 @@ from edram_fer.preprocessing.records import Annotations
 FILE = "label.lst"
 FOLDERS = (("image", "origin"), ("origin",), ("image",))
 _ORDER = ("anger", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-PUBLISHED = dict(zip(_ORDER, (3671, 3995, 1088, 30537, 10559, 7060, 34883)))  # 91,793 faces
+PUBLISHED: dict[str, int] = dict(zip(_ORDER, (3671, 3995, 1088, 30537, 10559, 7060, 34883)))  # 91,793 faces
 SHARES = {"train": 80, "validation": 10, "test": 10}
 
 

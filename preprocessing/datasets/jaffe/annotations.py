@@ -12,7 +12,7 @@ from edram_fer.preprocessing.records import Annotations
 
 NAME = re.compile(r"([A-Z]{2})\.([A-Z]{2})\d+\.\d+", re.IGNORECASE)
 SUBJECTS = 10  # published, as are these 213 images
-PUBLISHED = dict(zip(emotions.SEVEN, (30, 31, 31, 30, 32, 29, 30)))
+PUBLISHED: dict[str, int] = dict(zip(emotions.SEVEN, (30, 31, 31, 30, 32, 29, 30)))
 PUBLISHED_SPLIT = {"test": 10, "validation": 23, "seed": 0}  # test: of each emotion
 
 
