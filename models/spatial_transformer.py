@@ -52,7 +52,7 @@ def sample(images, windows, size, method="gather"):
         ValueError: unknown method, no size of at least 1, or arrays of another rank.
     """
     sides = [size, size] if isinstance(size, numbers.Integral) else [*size]
-    if len(sides) != 2 or not all(isinstance(side, numbers.Integral) and side >= 1 for side in sides):
+    if len(sides) != 2 or not all(isinstance(side, numbers.Integral) and int(side) >= 1 for side in sides):
         raise UserError(f"size: expected (h, w) of at least 1 x 1 sample points, got {size!r}")
     h, w = sides
     for name, array, shape in (("images", images, "[B, H, W, C]"), ("windows", windows, "[B, N, 2, 3]")):

@@ -133,6 +133,7 @@ class _ArraysFile:
     def __init__(self, path):
         self.path = path
         try:
+            zipfile.ZipFile(path).close()  # of a damaged archive, np.load leaves the file open
             self.content = np.load(path, allow_pickle=False)
             names = self.content.files
             self.emotions = tuple(str(name) for name in self.content["emotions"])

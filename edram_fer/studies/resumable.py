@@ -76,7 +76,7 @@ class Resumable:
 def read(path):
     """{name: array} of a file that `Resumable` wrote. FileNotFoundError or ValueError names it where that fails."""
     try:
-        with np.load(path, allow_pickle=False) as content:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
             arrays = {name: content[name] for name in content.files}
     except FileNotFoundError:
         raise MissingFileError(f"{path} is missing") from None

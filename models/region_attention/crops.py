@@ -40,7 +40,7 @@ def matrix(crop):
 
 def check_radius(radius):
     """Raise ValueError unless it is one for LandmarkCrops."""
-    if not isinstance(radius, numbers.Real) or not 0 < radius <= 0.5:
+    if not isinstance(radius, numbers.Real) or not 0 < float(radius) <= 0.5:
         raise UserError(f"landmark_radius: expected a share of the face's side in (0, .5], got {radius!r}")
 
 

@@ -56,7 +56,9 @@ class Block(keras.layers.Layer):
         return self.norms[1](self.second(x), training=training)
 
     def through_shortcut(self, x, training):
-        return x if self.shortcut is None else self.shortcut_norm(self.shortcut(x), training=training)
+        if self.shortcut is None or self.shortcut_norm is None:
+            return x
+        return self.shortcut_norm(self.shortcut(x), training=training)
 
     def call(self, x, training=False):
         return ops.relu(self.path(x, training) + self.through_shortcut(x, training))

@@ -162,7 +162,8 @@ def test_the_faces_of_a_photo_with_the_package_s_model(tmp_path, capsys):
         square = (row.left, row.top, row.width, row.height)
         assert max(intersection_over_union(square, box) for box in truth) > 0.3
     assert sum(rows.emotion == "happy") >= 5  # a cheerful company
-    assert Image.open(out / "images" / "1_group.png").size == (1000, 750)
+    with Image.open(out / "images" / "1_group.png") as image:
+        assert image.size == (1000, 750)
     pixels = np.asarray(Image.open(PHOTOS / "2007_007763.jpg"))
     again = edram_fer.predict("fer2013-edram", pixels)
     np.testing.assert_array_equal(again.confidence, rows.confidence)
