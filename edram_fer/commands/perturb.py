@@ -1,4 +1,4 @@
-"""What in an image a run's answers rest on, and how much change of it they bear."""
+"""Commands that change images: which parts of a face a run needs, and how much change its answers withstand."""
 
 from typing import Annotated
 
@@ -9,12 +9,12 @@ from edram_fer.commands.options import DataDir, Run
 from edram_fer.run import layout
 
 Split = Annotated[str, typer.Option("--split")]
-Source = Annotated[str | None, typer.Option("--data", help="Another data set than the run's own.")]
-Images = Annotated[int | None, typer.Option(min=1, help="How many, balanced [default: all].")]
+Source = Annotated[str | None, typer.Option("--data", help="Data set to use instead of the run's.")]
+Images = Annotated[int | None, typer.Option(min=1, help="Number of images, balanced over the classes [default: all].")]
 Sides = Annotated[
-    list[float] | None, typer.Option("--side", help="Of a square, as a share of the image's; may be repeated.")
+    list[float] | None, typer.Option("--side", help="Side of a square, as a share of the image's; may be repeated.")
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the choice of images and of all chance.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the choice of images and of all random numbers.")]
 
 
 def saliency(
@@ -23,46 +23,59 @@ def saliency(
     split: Split = "test",
     source: Source = None,
     data_dir: DataDir = None,
-    images: Annotated[int, typer.Option(min=1, help="How many, balanced over the classes.")] = 140,
+    images: Annotated[int, typer.Option(min=1, help="Number of images, balanced over the classes.")] = 140,
     seed: Seed = 0,
-    window: Annotated[int | None, typer.Option(help="Side of the square in pixels [default: a sixth].")] = None,
-    stride: Annotated[int | None, typer.Option(help="From square to square [default: a quarter of it].")] = None,
-    sigma: Annotated[float | None, typer.Option(help="Of a bubble, in pixels [default: a sixteenth].")] = None,
-    bubbles: Annotated[int | None, typer.Option(help="In each trial [default: as --accuracy asks for].")] = None,
+    window: Annotated[
+        int | None,
+        typer.Option(help="Occlusion: side of the square in pixels [default: a sixth of the image's]."),
+    ] = None,
+    stride: Annotated[
+        int | None,
+        typer.Option(help="Occlusion: pixels from one square to the next [default: a quarter of the side]."),
+    ] = None,
+    sigma: Annotated[
+        float | None,
+        typer.Option(help="Bubbles: width of a bubble in pixels [default: a sixteenth of the image's side]."),
+    ] = None,
+    bubbles: Annotated[
+        int | None,
+        typer.Option(help="Bubbles: mean number in a trial [default: the least that reaches --accuracy]."),
+    ] = None,
     accuracy: Annotated[
-        float | None, typer.Option(help="To hold by the number of bubbles [default: half way to the whole image].")
+        float | None,
+        typer.Option(help="Bubbles: accuracy to reach [default: half way from chance to that on the original images]."),
     ] = None,
-    trials: Annotated[int | None, typer.Option(help="Of bubbles [default: 14000].")] = None,
+    trials: Annotated[int | None, typer.Option(help="Bubbles: number of trials [default: 14000].")] = None,
     fill: Annotated[
-        str | None, typer.Option(help="Of what is covered: 0 to 255, or mean [default: 0; bubbles: mean].")
+        str | None,
+        typer.Option(help="Grey level of covered pixels, 0 to 255, or mean [default: 0; for bubbles: mean]."),
     ] = None,
-    tolerance: Annotated[float, typer.Option(help="Of the pointing game, in pixels.")] = 0,
-    force: Annotated[bool, typer.Option("--force", help="Begin again in place of what is there.")] = False,
-):
-    """Which parts of the face the answers rest on; a calculation that was stopped is resumed."""
-    own = {
+    tolerance: Annotated[float, typer.Option(help="Tolerance of the pointing game, in pixels.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Start again and replace existing maps.")] = False,
+) -> None:
+    """Map which parts of the face the answers depend on. An interrupted calculation is resumed."""
+    options = {
         "occlusion": {"window": window, "stride": stride},
-        "bubbles": {"sigma": sigma, "number": bubbles, "accuracy": accuracy, "trials": trials},
+        "bubbles": {"sigma": sigma, "bubbles": bubbles, "accuracy": accuracy, "trials": trials},
     }
-    if method not in own:
-        raise typer.BadParameter(f"--method: expected one of {', '.join(own)}, got {method!r}")
-    for other in own.keys() - {method}:
-        for name, value in own[other].items():
+    if method not in options:
+        raise typer.BadParameter(f"--method: expected one of {', '.join(options)}, got {method!r}")
+    for other in options.keys() - {method}:
+        for name, value in options[other].items():
             if value is not None:
-                flag = "bubbles" if name == "number" else name
-                raise typer.BadParameter(f"--{flag} belongs to --method {other}, not to {method}")
+                raise typer.BadParameter(f"--{name} belongs to --method {other}, not to {method}")
     if bubbles is not None and accuracy is not None:
         raise typer.BadParameter("--bubbles sets the number that --accuracy would find: expected one of them")
     startup.load_keras()
-    from edram_fer.studies import saliency as maps
     from edram_fer.studies.observer import Observer
+    from edram_fer.studies.saliency import METHODS
 
-    options = {name: value for name, value in {**own[method], "fill": fill}.items() if value is not None}
+    chosen = {name: value for name, value in {**options[method], "fill": fill}.items() if value is not None}
     observer = Observer(run, split=split, count=images, seed=seed, data=source, data_dir=data_dir)
-    result = getattr(maps, method)(observer, **options, tolerance=tolerance, restart=force)
+    result = METHODS[method](observer, **chosen, tolerance=tolerance, restart=force)
     typer.echo(f"{result['images']} images of {split}, {result['accuracy_original']:.1%} of them classified correctly")
     if method == "bubbles":
-        typer.echo(f"{result['trials']} trials with {result['bubbles']} bubbles: {result['accuracy']:.1%} right")
+        typer.echo(f"{result['trials']} trials with {result['bubbles']} bubbles: {result['accuracy']:.1%} correct")
     _print_mask_scores(result["mask_scores"], split)
     maps_file = {"occlusion": layout.OCCLUSION_MAPS, "bubbles": layout.BUBBLES_MAPS}[method]
     typer.echo(f"Maps and figures: {run / maps_file}, {run / layout.FIGURES}")
@@ -75,10 +88,10 @@ def _print_mask_scores(result, split):
         return
     typer.echo(f"{'against masks':30}{'pointing':>24}{'AUC':>24}   ({result['images']} images)")
     for name, scores in result["scores"].items():
-        cells = (
-            f"{found['value']:.3f} ({found['interval'][0]:.3f} to {found['interval'][1]:.3f})"
-            for found in scores.values()
-        )
+        cells = [
+            f"{score['value']:.3f} ({score['interval'][0]:.3f} to {score['interval'][1]:.3f})"
+            for score in scores.values()
+        ]
         typer.echo(f"{name.replace('_', ' '):30}" + "".join(f"{cell:>24}" for cell in cells))
 
 
@@ -90,20 +103,20 @@ def robustness(
     images: Images = None,
     seed: Seed = 0,
     side: Sides = None,
-    angle: Annotated[list[float] | None, typer.Option("--angle", help="Degrees; may be repeated.")] = None,
-):
-    """How the accuracy falls under a growing black square at a random place, and under a growing turn."""
+    angle: Annotated[list[float] | None, typer.Option("--angle", help="In degrees; may be repeated.")] = None,
+) -> None:
+    """Measure how the accuracy falls under a growing black square and under a growing rotation."""
     startup.load_keras()
     from edram_fer.studies import robustness as study
     from edram_fer.studies.observer import Observer
 
-    levels = {name: tuple(given) for name, given in (("sides", side), ("angles", angle)) if given}
+    levels = {name: tuple(values) for name, values in (("sides", side), ("angles", angle)) if values}
     observer = Observer(run, split=split, count=images, seed=seed, data=source, data_dir=data_dir)
     result = study.robustness(observer, **levels)
-    for kind, unit in (("occlusion", "side {:.0%}"), ("rotation", "{:g} degrees")):
-        for row in result[kind]:
+    for perturbation, unit in (("occlusion", "side {:.0%}"), ("rotation", "{:g} degrees")):
+        for row in result[perturbation]:
             low, high = row["accuracy_interval"]
-            name = f"{kind}, {unit.format(row['level'])}"
+            name = f"{perturbation}, {unit.format(row['level'])}"
             typer.echo(f"{name:28}{row['accuracy']:7.2%}   ({low:.2%} to {high:.2%})")
     typer.echo(f"Figure: {run / layout.FIGURES / layout.ROBUSTNESS_FIGURE}")
 
@@ -120,42 +133,44 @@ def region_weights(
         typer.Option(
             "--box",
             metavar="NAME=X0,Y0,X1,Y1",
-            help="To cover, from -1 to 1; may be repeated [default: halves, eyes and mouth of a face that fills it].",
+            help="Box to cover, from -1 to 1; may be repeated [default: the halves, eyes and mouth of a face that "
+            "fills the image].",
         ),
     ] = None,
     side: Sides = None,
-    fill: Annotated[str, typer.Option(help="Of what is covered: 0 to 255, or mean.")] = "0",
-):
-    """How much each crop of a face weighs, and how that changes when a part of the face is covered."""
-    given = {} if not box else {"boxes": dict(map(_box, box))}
+    fill: Annotated[str, typer.Option(help="Grey level of covered pixels, 0 to 255, or mean.")] = "0",
+) -> None:
+    """Measure how much each crop of a face weighs, and how the weights change when a part of the face is covered."""
+    options = {"boxes": dict(map(_parse_box, box))} if box else {}
+    options |= {"sides": tuple(side)} if side else {}
     startup.load_keras()
     from edram_fer.studies import region_weights as study
     from edram_fer.studies.observer import Observer
 
-    given |= {"sides": tuple(side)} if side else {}
     observer = Observer(run, split=split, count=images, seed=seed, data=source, data_dir=data_dir)
-    result = study.region_weights(observer, **given, fill=fill)
+    _print_weights(study.region_weights(observer, **options, fill=fill))
+    typer.echo(f"Figure: {run / layout.FIGURES / layout.REGION_WEIGHTS_FIGURE}")
+
+
+def _print_weights(result):
+    """Print the mean weights of the original images and their changes under each occluder, a line for each."""
     widths = [max(len(name), 9) + 2 for name in result["windows"]]
 
     def line(name, cells, accuracy):
         row = "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
         typer.echo(f"{name:16}{row}{accuracy:>11}")
 
+    original = result["original"]
     line("mean weight", result["windows"], "accuracy")
-    line(
-        "original",
-        [f"{weight:.4f} " for weight in result["original"]["weight"]],
-        f"{result['original']['accuracy']:.2%}",
-    )
-    for cover in result["occluders"]:
-        ends = zip(cover["weight_change"], cover["weight_change_interval"], strict=True)
-        cells = [f"{value:+.4f}{' ' if low <= 0 <= high else '*'}" for value, (low, high) in ends]
-        line(cover["name"], cells, f"{cover['accuracy']:.2%}")
-    typer.echo("Under a cover: the change; * its 95 % interval is without 0.")
-    typer.echo(f"Figure: {run / layout.FIGURES / layout.REGION_WEIGHTS_FIGURE}")
+    line("original", [f"{weight:.4f} " for weight in original["weight"]], f"{original['accuracy']:.2%}")
+    for occluder in result["occluders"]:
+        changes = zip(occluder["weight_change"], occluder["weight_change_interval"], strict=True)
+        cells = [f"{value:+.4f}{' ' if low <= 0 <= high else '*'}" for value, (low, high) in changes]
+        line(occluder["name"], cells, f"{occluder['accuracy']:.2%}")
+    typer.echo("With an occluder: the change of the weight; * its 95 % interval excludes 0.")
 
 
-def _box(text):
+def _parse_box(text):
     """(name, (x0, y0, x1, y1)) of a box "NAME=X0,Y0,X1,Y1"."""
     name, _, numbers = text.partition("=")
     try:

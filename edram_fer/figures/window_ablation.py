@@ -19,7 +19,7 @@ def window_ablation(result):
     """Draw a row for each kind of windows, with the 95 % interval, and the gap to the own windows.
 
     Args:
-        result: what `edram_fer.studies.window_ablation.compared` gives.
+        result: what `edram_fer.studies.window_ablation.compare_accuracies` gives.
 
     Returns: Figure.
     """

@@ -1,6 +1,7 @@
-"""Experiments with a run: what its model does when its windows are exchanged or its images changed, and whether
-people look where it does.
+"""Experiments with a trained run: its model with other windows or changed images, and its agreement with people.
 
-`observer` is the model as the one who is asked; `window_ablation`, `saliency`, `robustness` and `region_weights` ask;
-`agreement` needs only what was predicted; `resumable` keeps what took long.
+`observer` holds the model and a balanced choice of images; `perturbations` changes images; `resumable` saves long
+calculations. `window_ablation`, `saliency`, `robustness` and `region_weights` run the model; `agreement` needs only its
+predictions; `sweep` trains and evaluates a grid of runs. Each study writes its numbers and its figure into the run
+folder.
 """

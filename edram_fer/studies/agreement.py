@@ -1,4 +1,7 @@
-"""Does a run look where people look? Its maps and scan paths against a file of fixations."""
+"""Agreement of a run with people: its maps and scan paths compared with a file of fixations."""
+
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,63 +13,70 @@ from edram_fer.run import layout
 from edram_fer.run.evaluated_run import EvaluatedRun
 
 
-def agree(
-    run,
-    path,
+def measure_agreement(
+    run: Path | str,
+    path: Path | str,
     *,
-    split=None,
-    outside="raise",
-    sigma=None,
-    find_landmarks=False,
-    data=None,
-    data_dir=None,
-    repeats=1000,
-    seed=0,
-):
-    """Hold an evaluated run against fixations; write agreement.json and figures/agreement.svg of the run.
+    split: str | None = None,
+    outside: str = "raise",
+    sigma: float | None = None,
+    find_landmarks: bool = False,
+    data: str | None = None,
+    data_dir: Path | str | None = None,
+    repeats: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Compare an evaluated run with people's fixations; write agreement.json and figures/agreement.svg of the run.
 
     Args:
-        run: the run folder; split: one that it was evaluated on, None: the first.
-        path: CSV of fixations (see `attention.fixations`) whose images are named by the ids of the images, in pixels
-            of the prepared images.
-        outside: "raise", or "drop" rows beside their image.
-        sigma: of the people's maps, in pixels; None: a tenth of the shorter side, about one degree of the visual field.
-        find_landmarks: let dlib find landmarks, for the map of the mean face, where the data set has none.
-        data, data_dir: where the images are, as in `evaluation.evaluate`.
-        repeats, seed: of the intervals; the seed also shuffles and halves.
+        run: the run folder.
+        path: CSV of fixations (see `attention.fixations`), in pixels of the prepared images; its image names are the
+            ids of the images.
+        split: one that the run was evaluated on; None: the first.
+        outside: what to do with fixations outside their image: "raise", or "drop" and count them.
+        sigma: of the Gaussians in people's maps, in pixels; None: a tenth of the shorter side, about one degree of the
+            visual field.
+        find_landmarks: let dlib find landmarks, for the map of the mean face, if the data set has none.
+        data: as for `evaluation.evaluate`.
+        data_dir: as for `evaluation.evaluate`.
+        repeats: number of bootstrap samples of the images.
+        seed: of the intervals, the shuffling and the halving.
 
-    Returns: the content of agreement.json: "split", "fixations_file", "fixations_note" (a sentence on what was read), "sigma", "images"
-    with fixations, "images_without_fixations" (images of the split), "images_missed_by_windows" (images whose windows all miss
-    them), "maps" and "paths" as `baselines.compare_maps` and `compare_paths` give them ("paths" None for a run without
-    windows in time order).
+    Returns:
+        The content of agreement.json: "split"; "fixations_file"; "fixations_note", a sentence on its rows; "sigma";
+        "images", with fixations; "images_without_fixations" in the split; "landmarks_note", a sentence on their source;
+        and "maps", "paths" and "images_missed_by_windows" as returned by `baselines.compare_with_fixations`.
 
-    Raises ValueError for a run without windows of its own, a split that was not evaluated, a file none of whose images
-    is an image of the split, and as `fixations.read`.
+    Raises:
+        UserError: the run has no windows of its own or was not evaluated on the split, no fixation is on an image of the
+            split, or as for `fixations.read`.
     """
-    from edram_fer.figures.agreement import agreement as draw  # Matplotlib only where something is drawn
+    from edram_fer.figures.agreement import agreement as draw  # imports Matplotlib
     from edram_fer.figures.style import save
 
-    run = EvaluatedRun(run)
-    split = run.splits[0] if split is None else split
-    if split not in run.splits:
-        raise UserError(f"split: {run.folder} was evaluated on {', '.join(run.splits)}, not on {split!r}")
-    found, features = run.predictions(split), run.features(split, data=data, data_dir=data_dir)
+    evaluated = EvaluatedRun(run)
+    split = evaluated.splits[0] if split is None else split
+    if split not in evaluated.splits:
+        raise UserError(f"split: {evaluated.folder} was evaluated on {', '.join(evaluated.splits)}, not on {split!r}")
+    predictions, features = evaluated.predictions(split), evaluated.features(split, data=data, data_dir=data_dir)
     shape = np.shape(features["image"])[1:3]
-    read = fixations.read_for_images(path, found["id"], shape, outside=outside)
-    points, note = face_landmarks.get_landmarks(features, find=find_landmarks)
+    people = fixations.read_for_images(path, predictions["id"], shape, outside=outside)
+    landmarks, note = face_landmarks.get_landmarks(features, find=find_landmarks)
     sigma = baselines.DEGREE * min(shape) if sigma is None else sigma
-    options = {"landmarks": points, "repeats": repeats, "seed": seed}
+    images = len(set(people.image))
     result = {
         "split": split,
         "fixations_file": str(path),
-        "fixations_note": read.report(),
+        "fixations_note": people.report(),
         "sigma": sigma,
-        "images": len(set(read.image)),
-        "images_without_fixations": len(found["id"]) - len(set(read.image)),
+        "images": images,
+        "images_without_fixations": len(predictions["id"]) - images,
         "landmarks_note": note,
-        **baselines.compare_with_fixations(found, read, shape, sigma, **options),
+        **baselines.compare_with_fixations(
+            predictions, people, shape, sigma, landmarks=landmarks, repeats=repeats, seed=seed
+        ),
     }
     result = files.plain(result)
-    files.write_json(run.folder / layout.AGREEMENT, result)
-    save(draw(result), run.folder / layout.FIGURES / layout.AGREEMENT_FIGURE)
+    files.write_json(evaluated.folder / layout.AGREEMENT, result)
+    save(draw(result), evaluated.folder / layout.FIGURES / layout.AGREEMENT_FIGURE)
     return result

@@ -1,9 +1,11 @@
-"""A run's model as an observer in an experiment: a balanced choice of images, and answers to changed ones."""
+"""The model of a run as the observer in an experiment: a balanced choice of images, and answers to changed ones."""
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from edram_fer import attention, files
 from edram_fer.errors import UserError
@@ -11,83 +13,108 @@ from edram_fer.run import layout
 
 
 class Observer:
-    """The model of a run and the images that it is asked about.
+    """The model of a run, and the images of an experiment.
 
     Args:
         run: the run folder.
-        split, data, data_dir, batch_size: as in `evaluate.evaluate`.
-        count: how many, see `balanced`; None: all.
+        split: of the images.
+        count: number of images, see `balanced`; None: all.
         seed: of the choice.
+        data: as for `evaluation.evaluate`.
+        data_dir: as for `evaluation.evaluate`.
+        batch_size: images at a time.
 
     Attributes:
-        run, split, seed: as given; emotions: the K class names; landmarks: [n, 68, 2] of a model that needs them.
-        images: uint8 [n, H, W, C]; labels: int [n]; ids: [n]; subjects: [n] or None; masks: uint8 [n, H, W, 1], the
-            pixels that the expression changed, or None.
-        original: what the model says of the unchanged images, see `inference.predict`.
+        run, split, seed, batch_size: the arguments.
+        model: the model; emotions: its K class names.
+        images: uint8 [n, H, W, C]; labels: int [n]; ids: [n]; subjects: [n] or None.
+        masks: uint8 [n, H, W, 1], the pixels that the expression changed, or None.
+        landmarks: [n, 68, 2] for a model that needs them, or None.
+        original: predictions for the unchanged images, as returned by `inference.predict`.
 
-    Raises ValueError for fewer than 1 image, a split without an image that the model knows, a model whose answer is
-    not finite.
+    Raises:
+        UserError: the count is below 1, no image of the split has an emotion that the model knows, or a prediction is
+            not finite.
     """
 
-    def __init__(self, run, *, split="test", count=None, seed=0, data=None, data_dir=None, batch_size=128):
+    def __init__(
+        self,
+        run: Path | str,
+        *,
+        split: str = "test",
+        count: int | None = None,
+        seed: int = 0,
+        data: str | None = None,
+        data_dir: Path | str | None = None,
+        batch_size: int = 128,
+    ):
         from edram_fer.evaluation import inference
-        from edram_fer.run import checkpoints  # Keras only where a model runs
+        from edram_fer.run import checkpoints  # imports Keras
 
         self.run, self.split, self.seed, self.batch_size = Path(run), split, seed, batch_size
         self.model = checkpoints.load(run)
         self.emotions = list(self.model.emotions)
-        found, labels = inference.labelled(self.run, self.model, split, data=data, data_dir=data_dir)
+        features, labels = inference.labelled(self.run, self.model, split, data=data, data_dir=data_dir)
         rows = balanced(labels, len(labels) if count is None else count, seed)
-        self.images, self.labels, self.ids = found["image"][rows], labels[rows], found["id"][rows].astype(str)
-        self.subjects = found["subject"][rows] if "subject" in found else None
-        self.masks = found["mask"][rows] if "mask" in found else None
-        self.landmarks = inference.inputs(self.model, found).get("landmarks")
-        self.landmarks = None if self.landmarks is None else self.landmarks[rows]
+        self.images, self.labels, self.ids = features["image"][rows], labels[rows], features["id"][rows].astype(str)
+        self.subjects = features["subject"][rows] if "subject" in features else None
+        self.masks = features["mask"][rows] if "mask" in features else None
+        landmarks = inference.inputs(self.model, features).get("landmarks")
+        self.landmarks = None if landmarks is None else landmarks[rows]
         self.original = self.outputs(self.images, np.arange(len(rows)))
 
-    def outputs(self, images, rows, landmarks=None):
-        """All that the model says of m changed images, see `inference.predict`.
+    def outputs(self, images: np.ndarray, rows: np.ndarray, landmarks: np.ndarray | None = None) -> dict[str, Any]:
+        """Predictions for m changed images.
 
         Args:
             images: [m, H, W, C] in grey levels 0 to 255.
-            rows: int [m], which of the `images` of the observer each was made from.
-            landmarks: [m, 68, 2] in pixels; None: those of the `rows`.
+            rows: int [m], the number of the observer's image that each was made from.
+            landmarks: [m, 68, 2] in pixels; None: those of the observer's images.
 
-        Raises ValueError that names these where the answer is not finite.
+        Returns:
+            As returned by `inference.predict`.
+
+        Raises:
+            UserError: a prediction is not finite; the message names the images.
         """
         from edram_fer.evaluation import inference
 
+        images = images if images.dtype == np.uint8 else images / np.float32(255)
+        if landmarks is None and self.landmarks is not None:
+            landmarks = self.landmarks[rows]
         try:
-            images = images if images.dtype == np.uint8 else images / np.float32(255)
-            if landmarks is None and self.landmarks is not None:
-                landmarks = self.landmarks[rows]
             return inference.predict(self.model, images, self.batch_size, landmarks=landmarks)
         except inference.NonFiniteOutput as error:
             raise UserError(error.message_for(self.ids[rows], self.split)) from None
 
-    def answer(self, images, rows, landmarks=None):
-        """Probabilities [m, K] of the last step for m changed images; arguments as of `outputs`, `rows` int [m] or
-        one number for all."""
+    def answer(self, images: np.ndarray, rows: ArrayLike, landmarks: np.ndarray | None = None) -> np.ndarray:
+        """Probabilities [m, K] after the last step for m changed images.
+
+        Args:
+            images: as for `outputs`.
+            rows: as for `outputs`, or one number for all images.
+            landmarks: as for `outputs`.
+        """
         return self.outputs(images, np.broadcast_to(rows, len(images)), landmarks)["probabilities"][:, -1]
 
-    def correct(self, images, rows, landmarks=None):
-        """Whether each of m changed images is classified correctly, bool [m]; arguments as of `outputs`."""
+    def correct(self, images: np.ndarray, rows: np.ndarray, landmarks: np.ndarray | None = None) -> np.ndarray:
+        """Whether each of m changed images is classified correctly, bool [m]; the arguments are those of `outputs`."""
         return self.answer(images, rows, landmarks).argmax(axis=1) == self.labels[rows]
 
-    def original_correct(self):
+    def original_correct(self) -> np.ndarray:
         """Whether each of the unchanged images is classified correctly, bool [n]."""
         return self.original["probabilities"][:, -1].argmax(axis=1) == self.labels
 
-    def window_density(self):
-        """The share of each pixel in the windows of the model, [n, H, W]; None of one that sees the whole image."""
+    def window_density(self) -> np.ndarray | None:
+        """The share of each pixel in the model's windows, [n, H, W]; None for a model that sees the whole image."""
         windows, weights = self.original["windows"], self.original["weights"]
         if not attention.has_windows(windows):
             return None
         shape = self.images.shape[1:3]
         return np.stack([attention.weighted_coverage(*pair, shape) for pair in zip(windows, weights, strict=True)])
 
-    def settings(self):
-        """What decides the answers, as JSON values: the choice of images, digests of them and of the model."""
+    def settings(self) -> dict[str, Any]:
+        """What determines the answers, as JSON values: the choice of images, and digests of them and of the model."""
         images = hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()
         model = files.digest(self.run / layout.MODEL)
         return {
@@ -99,9 +126,26 @@ class Observer:
         }
 
 
-def balanced(labels, count, seed=0):
-    """Rows of `count` images, int [min(count, n)], as many of each class as there are: drawn at random and dealt out
-    in turns, so that any first part of them is balanced, too. Raises ValueError for a count below 1."""
+def balanced(labels: ArrayLike, count: int, seed: int = 0) -> np.ndarray:
+    """Choose images, the same number of each class as far as there are enough.
+
+    The images of each class are shuffled and dealt in turn, so that any first part of the choice is balanced as well.
+
+    Args:
+        labels: int [n].
+        count: number of images.
+        seed: of the shuffling.
+
+    Returns:
+        int [min(count, n)], rows.
+
+    Raises:
+        UserError: the count is below 1.
+
+    >>> labels = np.array([0, 0, 0, 1])
+    >>> labels[balanced(labels, 2)].tolist()
+    [0, 1]
+    """
     if count < 1:
         raise UserError(f"images: expected at least 1, got {count}")
     labels = np.asarray(labels)

@@ -1,4 +1,7 @@
-"""Where the weights of a model's windows go when a part of the face is covered."""
+"""How much a model weighs its windows, and how the weights change when a part of the face is covered."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -8,10 +11,10 @@ from edram_fer.attention.maps import mean_face
 from edram_fer.attention.windows import is_recurrent
 from edram_fer.errors import UserError
 from edram_fer.run import layout
-from edram_fer.studies.robustness import occluded
-from edram_fer.studies.saliency.outcome import grey_level
+from edram_fer.studies.observer import Observer
+from edram_fer.studies.perturbations import cover_with_squares, grey_level
 
-# (x0, y0, x1, y1) in the face's [-1, 1], left and right as the viewer sees them; of faces that fill the image.
+# (x0, y0, x1, y1) in the face's [-1, 1], left and right as the viewer sees them, for faces that fill the image.
 BOXES = {
     "upper half": (-1, -1, 1, 0),
     "lower half": (-1, 0, 1, 1),
@@ -20,90 +23,106 @@ BOXES = {
     "mouth": (-0.5, 0.25, 0.5, 0.85),
 }
 SIDES = (0.2, 0.35, 0.5, 0.65, 0.8)
-EDGES = (0, 0.25, 0.5, 0.75, 1)
-_CHUNK = 256  # images whose coverage maps are held at once
+EDGES = (0, 0.25, 0.5, 0.75, 1)  # upper edges of the bins of an occluded share
+_CHUNK = 256  # images whose coverage maps are in memory at a time
 
 
-def region_weights(observer, *, boxes=None, sides=SIDES, fill=0):
-    """Mean weight of each window on the images and under each cover; write region_weights.json and its figure.
+def region_weights(
+    observer: Observer,
+    *,
+    boxes: Mapping[str, Sequence[float]] | None = None,
+    sides: Sequence[float] = SIDES,
+    fill: float | str = 0,
+) -> dict[str, Any]:
+    """Measure the mean weight of each window, without and with occluders; write region_weights.json and its figure.
+
+    The weights of an image sum to 1 and windows overlap: what one window loses others gain, and an occluder of one
+    window occludes parts of others.
 
     Args:
-        observer: `edram_fer.studies.observer.Observer`; the places of the squares are drawn by its seed, once for each
-            image and side.
+        observer: its seed determines the places of the squares, one for each image and side.
         boxes: {name: (x0, y0, x1, y1)} in [-1, 1], see `box_mask`; None: BOXES.
-        sides: of squares at random places, as shares of the image's shorter side, see `robustness.occluded`.
-        fill: grey level 0 to 255 of a cover, or "mean", that of the images.
+        sides: of squares at random places, as shares of the image's shorter side, see
+            `perturbations.cover_with_squares`.
+        fill: grey level 0 to 255 of an occluder, or "mean", that of the images.
 
-    Returns: the content of region_weights.json:
-        "split", "images", "seed", "fill" (the level), "windows": the N names (`attention.names`);
-        "original": "weight" [N] and "weight_interval" [N, 2] on the images as they are, "accuracy", "accuracy_interval";
-        "occluders": a list of the same under each cover with its "name", "box" or "side", "occluded_share" [N] (the mean share
-        of each window that the cover hides), "weight_change" [N] from the images as they are, and its
-        "weight_change_interval" [N, 2], paired;
-        "by_occluded_share": how the weight of a window changes with the share of THAT window that a square hides: a list, the
-        first of all windows together, then of each, of {"name", "observations", "occluded_share", "weight_change" [5],
-        "weight_change_interval" [5, 2]} in the bins 0, (0, .25], (.25, .5], (.5, .75], (.75, 1]; None in a bin without observations.
-    Intervals are 95 % bootstraps over the images. The weights of an image sum to 1 and windows overlap: what one
-    window loses others gain, and whoever covers one covers parts of others.
+    Returns:
+        The content of region_weights.json:
+            "split", "images", "seed", "fill" (the level), "windows": the N names (`attention.names`);
+            "original": "weight" [N], "weight_interval" [N, 2], "accuracy" and "accuracy_interval" for the original
+                images;
+            "occluders": a list of the same for each occluder, with its "name", its "box" or "side",
+                "occluded_share" [N], the mean share of each window that it hides, and "weight_change" [N] from the
+                original images with its "weight_change_interval" [N, 2], paired;
+            "by_occluded_share": the change of a window's weight by the share of THAT window that a square hides. A list,
+                first of all windows together, then of each, of {"name", "observations", "occluded_share" [5],
+                "weight_change" [5], "weight_change_interval" [5, 2]} in the bins 0, (0, .25], (.25, .5], (.5, .75],
+                (.75, 1]; None in a bin without observations.
+        Intervals are 95 % bootstraps over the images.
 
-    Raises ValueError for a model that does not weigh several windows, a box or side out of its range, a fill that is
-    no grey level, or an answer that is not finite.
+    Raises:
+        UserError: the model does not weigh several windows, a box or side is out of its range, the fill is not a grey
+            level, or a prediction is not finite.
     """
-    from edram_fer.figures.region_weights import region_weights as draw  # Matplotlib only where something is drawn
+    from edram_fer.figures.region_weights import region_weights as draw  # imports Matplotlib
     from edram_fer.figures.style import save
 
-    whole, shape, count = observer.original, observer.images.shape[1:3], len(observer.images)
-    windows = whole["windows"]
-    attention.require_weighted_windows(observer.run, windows, is_recurrent(whole))
+    original, shape, count = observer.original, observer.images.shape[1:3], len(observer.images)
+    attention.require_weighted_windows(observer.run, original["windows"], is_recurrent(original))
     level, random = grey_level(fill, observer.images), np.random.default_rng(observer.seed)
-    covers = _covers(BOXES if boxes is None else boxes, sides, shape, random, count)
-    weights, right, covered = [whole["weights"]], [observer.original_correct()], []
-    for _, mask in tqdm(covers, desc="covers", disable=None):
-        changed = np.where(mask[..., None], np.uint8(round(level)), observer.images)
-        found = observer.outputs(changed, np.arange(count))
-        weights.append(found["weights"])
-        right.append(found["probabilities"][:, -1].argmax(axis=1) == observer.labels)
-        covered.append(hidden(found["windows"], mask))
-    weights, covered = np.array(weights, float), np.array(covered).reshape(len(covers), *whole["weights"].shape)
-    rows = _rows(weights, np.array(right, float), observer)
-    squares = ["side" in about for about, _ in covers]
-    names = attention.names(windows.mean(axis=0))
-    result = files.plain(
-        {
-            **{"split": observer.split, "images": count, "seed": observer.seed, "fill": level, "windows": names},
-            "original": {
-                name: rows[0][name] for name in ("weight", "weight_interval", "accuracy", "accuracy_interval")
-            },
-            "occluders": [
-                {**about, "occluded_share": share.mean(axis=0), **row}
-                for (about, _), share, row in zip(covers, covered, rows[1:], strict=True)
-            ],
-            "by_occluded_share": by_share(
-                (weights[1:] - weights[0])[squares],
-                covered[squares],
-                names,
-                subjects=observer.subjects,
-                seed=observer.seed,
-            )
-            if any(squares)
-            else [],
-        }
-    )
+    occluders = _occluders(BOXES if boxes is None else boxes, sides, shape, random, count)
+    weights, correct, shares = [original["weights"]], [observer.original_correct()], []
+    for _, mask in tqdm(occluders, desc="occluders", disable=None):
+        images = np.where(mask[..., None], np.uint8(round(level)), observer.images)
+        outputs = observer.outputs(images, np.arange(count))
+        weights.append(outputs["weights"])
+        correct.append(outputs["probabilities"][:, -1].argmax(axis=1) == observer.labels)
+        shares.append(occluded_share(outputs["windows"], mask))
+    weights = np.array(weights, float)
+    shares = np.array(shares).reshape(len(occluders), *original["weights"].shape)
+    rows = _rows(weights, np.array(correct, float), observer)
+    squares = ["side" in settings for settings, _ in occluders]
+    names = attention.names(original["windows"].mean(axis=0))
+    curves = []
+    if any(squares):
+        changes, options = weights[1:] - weights[0], {"subjects": observer.subjects, "seed": observer.seed}
+        curves = change_by_occluded_share(changes[squares], shares[squares], names, **options)
+    result = {
+        "split": observer.split,
+        "images": count,
+        "seed": observer.seed,
+        "fill": level,
+        "windows": names,
+        "original": {name: rows[0][name] for name in ("weight", "weight_interval", "accuracy", "accuracy_interval")},
+        "occluders": [
+            {**settings, "occluded_share": share.mean(axis=0), **row}
+            for (settings, _), share, row in zip(occluders, shares, rows[1:], strict=True)
+        ],
+        "by_occluded_share": curves,
+    }
+    result = files.plain(result)
     files.write_json(observer.run / layout.REGION_WEIGHTS, result)
-    save(
-        draw(result, mean_face(observer.images), [mask[0] for _, mask in covers]),
-        observer.run / layout.FIGURES / layout.REGION_WEIGHTS_FIGURE,
-    )
+    figure = draw(result, mean_face(observer.images), [mask[0] for _, mask in occluders])
+    save(figure, observer.run / layout.FIGURES / layout.REGION_WEIGHTS_FIGURE)
     return result
 
 
-def box_mask(name, box, shape):
-    """Which pixels have their centre in a box, bool [H, W].
+def box_mask(name: str, box: Sequence[float], shape: tuple[int, int]) -> np.ndarray:
+    """Which pixels have their centre in a box.
 
     Args:
-        name: of the box, for the error; box: (x0, y0, x1, y1) in [-1, 1], align corners; shape: (H, W).
+        name: of the box, for the message.
+        box: (x0, y0, x1, y1) in [-1, 1], align corners.
+        shape: (H, W) of the image.
 
-    Raises ValueError unless -1 <= x0 < x1 <= 1 and -1 <= y0 < y1 <= 1.
+    Returns:
+        bool [H, W].
+
+    Raises:
+        UserError: not -1 <= x0 < x1 <= 1 and -1 <= y0 < y1 <= 1.
+
+    >>> box_mask("left", (-1, -1, 0, 1), (1, 3)).tolist()
+    [[True, True, False]]
     """
     if len(box) != 4 or not (-1 <= box[0] < box[2] <= 1 and -1 <= box[1] < box[3] <= 1):
         raise UserError(f"box {name!r}: expected x0, y0, x1, y1 from -1 to 1 with x0 < x1 and y0 < y1, got {box}")
@@ -111,91 +130,104 @@ def box_mask(name, box, shape):
     return ((y >= box[1]) & (y <= box[3]))[:, None] & ((x >= box[0]) & (x <= box[2]))
 
 
-def hidden(windows, masks):
-    """Share of each window's part of the image that is covered.
+def occluded_share(windows: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """Share of each window that is occluded, of its part inside the image.
 
     Args:
-        windows: [n, N, 2, 3]; masks: bool [n or 1, H, W], where the images are covered.
+        windows: [n, N, 2, 3].
+        masks: bool [n or 1, H, W], where the images are covered.
 
-    Returns: [n, N] in [0, 1]; 0 for a window beside the image.
+    Returns:
+        [n, N] in [0, 1]; 0 for a window outside the image.
     """
-    found = np.zeros(windows.shape[:2])
+    result = np.zeros(windows.shape[:2])
     for start in range(0, len(windows), _CHUNK):
         part = slice(start, start + _CHUNK)
-        seen = attention.coverage(windows[part], masks.shape[1:])
+        coverage = attention.coverage(windows[part], masks.shape[1:])
         mask = masks if len(masks) == 1 else masks[part]
-        np.divide(
-            (seen * mask[:, None]).sum(axis=(2, 3)), seen.sum(axis=(2, 3)), out=found[part], where=seen.any(axis=(2, 3))
-        )
-    return found
+        hidden, visible = (coverage * mask[:, None]).sum(axis=(2, 3)), coverage.sum(axis=(2, 3))
+        np.divide(hidden, visible, out=result[part], where=coverage.any(axis=(2, 3)))
+    return result
 
 
-def by_share(differences, covered, names, *, subjects=None, repeats=1000, seed=0):
-    """The change of a window's weight by the share of it that is covered.
+def change_by_occluded_share(
+    changes: np.ndarray,
+    shares: np.ndarray,
+    names: Sequence[str],
+    *,
+    subjects: Sequence[str] | None = None,
+    repeats: int = 1000,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """The change of a window's weight by the share of the window that is occluded.
 
     Args:
-        differences, covered: [S, n, N] of S covers, n images and N windows.
-        names: of the windows; subjects: optional [n], resampled together.
+        changes: [S, n, N] of the weights, for S occluders, n images and N windows.
+        shares: [S, n, N], occluded shares.
+        names: of the N windows.
+        subjects: [n] names, resampled together; None: the images are resampled.
+        repeats: number of bootstrap samples.
+        seed: of the bootstrap.
 
-    Returns: list as "by_occluded_share" of `region_weights`, with arrays.
+    Returns:
+        "by_occluded_share" of `region_weights`, as arrays.
     """
-    bins = np.where(covered > 0, np.searchsorted(EDGES, covered, side="left"), 0)
+    bins = np.where(shares > 0, np.searchsorted(EDGES, shares, side="left"), 0)
     inside = bins[..., None] == np.arange(len(EDGES))  # [S, n, N, bins]
-    per_image = {  # [n, N, bins]: what sums over images are made of
+    image_sums = {  # [n, N, bins]
         "observations": inside.sum(axis=0),
-        "occluded_share": (inside * covered[..., None]).sum(axis=0),
-        "weight_change": (inside * differences[..., None]).sum(axis=0),
+        "occluded_share": (inside * shares[..., None]).sum(axis=0),
+        "weight_change": (inside * changes[..., None]).sum(axis=0),
     }
 
     def statistic(rows):
-        sums = {name: values[rows].sum(axis=0) for name, values in per_image.items()}
-        sums = {name: np.concatenate([value.sum(axis=0, keepdims=True), value]) for name, value in sums.items()}
-        number = np.where(sums["observations"], sums["observations"], np.nan)
-        return {
-            "observations": sums["observations"],
-            **{name: sums[name] / number for name in ("occluded_share", "weight_change")},
-        }
+        sums = {name: values[rows].sum(axis=0) for name, values in image_sums.items()}
+        sums = {name: np.concatenate([values.sum(axis=0, keepdims=True), values]) for name, values in sums.items()}
+        observations = sums["observations"]
+        count = np.where(observations, observations, np.nan)
+        means = {name: sums[name] / count for name in ("occluded_share", "weight_change")}
+        return {"observations": observations, **means}
 
-    found = statistic(slice(None))
-    interval = intervals.bootstrap(
+    numbers = statistic(slice(None))
+    numbers["weight_change_interval"] = intervals.bootstrap(
         lambda rows: {"interval": statistic(rows)["weight_change"]},
-        differences.shape[1],
+        changes.shape[1],
         subjects=subjects,
         repeats=repeats,
         seed=seed,
     )["interval"]
     return [
-        {"name": name, **{key: values[row] for key, values in found.items()}, "weight_change_interval": interval[row]}
+        {"name": name, **{key: values[row] for key, values in numbers.items()}}
         for row, name in enumerate(["all", *names])
     ]
 
 
-def _covers(boxes, sides, shape, random, count):
+def _occluders(boxes, sides, shape, random, count):
     """[({"name", "box" or "side"}, mask bool [1 or count, H, W])] of all boxes and squares."""
-    covers = [({"name": name, "box": list(box)}, box_mask(name, box, shape)[None]) for name, box in boxes.items()]
+    occluders = [({"name": name, "box": list(box)}, box_mask(name, box, shape)[None]) for name, box in boxes.items()]
     for side in sorted(sides):
         if not 0 < side <= 1:
             raise UserError(f"side: expected more than 0, at most 1, got {side}")
         blank = np.zeros((count, *shape, 1), np.uint8)
-        mask = occluded(blank, side, random.uniform(size=(count, 2)), fill=1)[..., 0] > 0
-        covers.append(({"name": f"square {side:.0%}", "side": side}, mask))
-    return covers
+        mask = cover_with_squares(blank, side, random.uniform(size=(count, 2)), fill=1)[..., 0] > 0
+        occluders.append(({"name": f"square {side:.0%}", "side": side}, mask))
+    return occluders
 
 
-def _rows(weights, right, observer):
-    """Mean weights and accuracies of `weights` [J, n, N] and `right` [J, n], the first of the images as they are, and
-    what they differ from it: a dict for each of the J."""
+def _rows(weights, correct, observer):
+    """Mean weights, their change and accuracies, with intervals: a dict for each of J variants of the images.
+
+    Args:
+        weights: [J, n, N]; those of the original images first.
+        correct: [J, n].
+        observer: for the subjects and the seed.
+    """
 
     def statistic(rows):
-        weight, accuracy = weights[:, rows].mean(axis=1), right[:, rows].mean(axis=1)
+        weight, accuracy = weights[:, rows].mean(axis=1), correct[:, rows].mean(axis=1)
         return {"weight": weight, "weight_change": weight - weight[0], "accuracy": accuracy}
 
-    found = statistic(slice(None))
+    numbers = statistic(slice(None))
     ends = intervals.bootstrap(statistic, weights.shape[1], subjects=observer.subjects, seed=observer.seed)
-    return [
-        {
-            **{name: values[row] for name, values in found.items()},
-            **{f"{name}_interval": values[row] for name, values in ends.items()},
-        }
-        for row in range(len(weights))
-    ]
+    numbers |= {f"{name}_interval": values for name, values in ends.items()}
+    return [{name: values[row] for name, values in numbers.items()} for row in range(len(weights))]

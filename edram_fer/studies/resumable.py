@@ -1,8 +1,13 @@
-"""A long calculation in steps, whose arrays and place are kept in one file: stopped at any moment, it goes on."""
+"""A long calculation in steps, saved in one file: interrupted at any moment, it resumes from there."""
 
 import json
+import struct
 import time
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -12,6 +17,8 @@ from edram_fer.errors import MissingFileError, UserError
 
 SETTINGS, STEPS_DONE = "settings", "steps_done"
 EVERY = 20.0  # seconds from one save to the next
+# What zipfile, zlib and NumPy raise for a damaged archive.
+_DAMAGED = (OSError, EOFError, ValueError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
 
 
 class Resumable:
@@ -21,19 +28,31 @@ class Resumable:
         for step in sums.steps(100, "adding"):
             sums.arrays["total"] += work(step)
 
-    What a step adds must be a function of the settings and its number alone; then the arrays are the same whether or
-    not the calculation was stopped between.
+    What a step adds must depend on the settings and its number alone; then the arrays are the same whether or not the
+    calculation was interrupted.
 
     Args:
-        path: the .npz file; beside the arrays it holds `settings` as JSON and `steps_done`, the number of steps.
-        settings: dict of JSON values that decide the result.
-        begin: function that gives the arrays before the first step.
-        restart: begin again in place of what the file holds.
+        path: the .npz file; besides the arrays it holds `settings` as JSON and `steps_done`, the number of steps.
+        settings: JSON values that determine the result.
+        begin: function that returns the arrays before the first step.
+        restart: start again and replace what the file holds.
 
-    Raises ValueError, naming the file, where it is damaged or was made with other settings.
+    Attributes:
+        arrays: {name: array}, to be changed in the steps.
+        done: number of steps done.
+
+    Raises:
+        UserError: the file is damaged or was written with other settings; the message names it.
     """
 
-    def __init__(self, path, settings, begin, *, restart=False):
+    def __init__(
+        self,
+        path: Path | str,
+        settings: Mapping[str, Any],
+        begin: Callable[[], dict[str, np.ndarray]],
+        *,
+        restart: bool = False,
+    ):
         self.path, self.settings = Path(path), json.loads(json.dumps(settings))
         if restart or not self.path.exists():
             self.arrays, self.done = begin(), 0
@@ -42,10 +61,14 @@ class Resumable:
             self.done = int(self.arrays.pop(STEPS_DONE))
             self._check(json.loads(str(self.arrays.pop(SETTINGS))))
 
-    def steps(self, total, description):
-        """Numbers of the steps that are left of `total`, under a progress bar; saved between steps and at the end.
+    def steps(self, total: int, description: str) -> Iterator[int]:
+        """Yield the numbers of the remaining steps, under a progress bar; save between steps and at the end.
 
-        A step that raises leaves the file as it was last saved.
+        If a step raises, the file stays as it was last saved.
+
+        Args:
+            total: number of all steps.
+            description: for the progress bar.
         """
         saved = time.monotonic()
         with tqdm(total=total, initial=self.done, desc=description, disable=None) as bar:
@@ -58,29 +81,37 @@ class Resumable:
                     saved = time.monotonic()
         self.save()
 
-    def save(self):
+    def save(self) -> None:
+        """Write the arrays, the settings and the number of steps done."""
         with files.replace(self.path) as temporary:
             text = json.dumps(self.settings)
             np.savez_compressed(temporary, **{SETTINGS: np.array(text), STEPS_DONE: np.array(self.done)}, **self.arrays)
 
-    def _check(self, made):
-        differing = [key for key in {**made, **self.settings} if made.get(key) != self.settings.get(key)]
+    def _check(self, settings):
+        differing = [key for key in {**settings, **self.settings} if settings.get(key) != self.settings.get(key)]
         if differing:
-            told = ", ".join(f"{key} {made.get(key)} there, {self.settings.get(key)} asked for" for key in differing)
+            details = ", ".join(
+                f"{key} {settings.get(key)} there, {self.settings.get(key)} asked for" for key in differing
+            )
             raise UserError(
-                f"{self.path} was made with other settings ({told}): ask for its own to resume it, or "
-                f"begin again in its place with --force"
+                f"{self.path} was made with other settings ({details}): use the same settings to resume it, or replace "
+                f"it with --force"
             )
 
 
-def read(path):
-    """{name: array} of a file that `Resumable` wrote. FileNotFoundError or ValueError names it where that fails."""
+def read(path: Path | str) -> dict[str, np.ndarray]:
+    """The arrays of a file that `Resumable` wrote, `settings` and `steps_done` among them.
+
+    Raises:
+        MissingFileError: there is no such file.
+        UserError: the file is damaged or holds something else; the message names it.
+    """
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
             arrays = {name: content[name] for name in content.files}
     except FileNotFoundError:
         raise MissingFileError(f"{path} is missing") from None
-    except Exception as error:  # whatever a damaged archive makes zipfile, zlib and NumPy raise
+    except _DAMAGED as error:
         raise UserError(f"{path} is not a readable .npz: {error}") from error
     if not {SETTINGS, STEPS_DONE} <= set(arrays):
         raise UserError(f"{path} is not the file of a calculation: it lacks `{SETTINGS}` or `{STEPS_DONE}`")

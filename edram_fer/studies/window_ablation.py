@@ -1,6 +1,8 @@
-"""Does looking matter? The accuracy of a run with its own windows and with others in their place."""
+"""Window ablation: the accuracy of a run with the model's own windows and with others in their place."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -13,78 +15,103 @@ from edram_fer.run import layout
 CONTRASTS = (("model", "mean"), ("mean", "random"), ("model", "shuffled"), ("model", "random"), ("model", "whole"))
 
 
-def ablate_windows(run, *, split="test", data=None, data_dir=None, draws=3, seed=0, batch_size=128):
+def ablate_windows(
+    run: Path | str,
+    *,
+    split: str = "test",
+    data: str | None = None,
+    data_dir: Path | str | None = None,
+    draws: int = 3,
+    seed: int = 0,
+    batch_size: int = 128,
+) -> dict[str, Any]:
     """Predict a split with each kind of windows; write window_ablation.json and figures/window_ablation.svg of the run.
 
     Args:
-        run: the run folder; split, data, data_dir, batch_size: as in `evaluate.evaluate`.
-        draws: how often random and shuffled windows are drawn anew; an image's result is the mean.
+        run: the run folder.
+        split: of the images.
+        data: as for `evaluation.evaluate`.
+        data_dir: as for `evaluation.evaluate`.
+        draws: how often random and shuffled windows are drawn; the result of an image is the mean.
         seed: of these and of the intervals.
+        batch_size: images at a time.
 
-    Returns: the content of window_ablation.json, see `compared`, and "split", "images", "draws", "seed".
+    Returns:
+        The content of window_ablation.json: "split", "images", "draws", "seed", and "accuracy" and "contrasts" as
+        returned by `compare_accuracies`.
 
-    Raises ValueError for a model without windows of its own, or a split without an image that it knows.
+    Raises:
+        UserError: the model has no windows of its own, or no image of the split has an emotion that it knows.
     """
     from edram_fer.evaluation import inference
     from edram_fer.figures.style import save
-    from edram_fer.figures.window_ablation import window_ablation
-    from edram_fer.run import checkpoints  # Keras only where a model runs
+    from edram_fer.figures.window_ablation import window_ablation  # imports Matplotlib
+    from edram_fer.run import checkpoints  # imports Keras
 
     run = Path(run)
     model = checkpoints.load(run)
-    images, labels = inference.labelled(run, model, split, data=data, data_dir=data_dir)
-    landmarks = inference.inputs(model, images).get("landmarks")
-    own = inference.predict(model, images["image"], batch_size, landmarks=landmarks)
-    if not attention.has_windows(own["windows"]):
+    features, labels = inference.labelled(run, model, split, data=data, data_dir=data_dir)
+    images, landmarks = features["image"], inference.inputs(model, features).get("landmarks")
+    original = inference.predict(model, images, batch_size, landmarks=landmarks)
+    if not attention.has_windows(original["windows"]):
         raise UserError(f"{run}: the model sees the whole of every image, there are no windows to exchange")
-    right = {"model": _right(own, labels)}
-    # Where the sensor cuts what was emitted to a limit (zoom_mode clip), the where-path sees it uncut: it would else
-    # be shown zooms that it has never seen.
-    uncut = own["emitted"][:, : own["windows"].shape[1]] if "emitted" in own else None
-    jobs = [(kind, seed + i) for kind in KINDS for i in range(draws if kind in ("shuffled", "random") else 1)]
+    correct = {"model": _correct(original, labels)}
+    # With zoom_mode "clip" the sensor limits the zoom of what was emitted, but the where-path sees it unlimited, and
+    # must do so here as well: it was not trained with limited zooms.
+    emitted = original["emitted"][:, : original["windows"].shape[1]] if "emitted" in original else None
+    seeds = {kind: [seed + i for i in range(draws if kind in ("shuffled", "random") else 1)] for kind in KINDS}
+    jobs = [(kind, number) for kind in KINDS for number in seeds[kind]]
     for kind, number in tqdm(jobs, desc="windows", disable=None):
-        windows = alternative(kind, own["windows"], number)
-        seen = None if uncut is None else _at(windows, alternative(kind, uncut, number))
-        given = {"windows": windows, "emitted": seen, "landmarks": landmarks}
-        found = _right(inference.predict(model, images["image"], batch_size, **given), labels)
-        right[kind] = right.get(kind, 0) + found / sum(kind == other for other, _ in jobs)
-    about = {"split": split, "images": len(labels), "draws": draws, "seed": seed}
-    result = {**about, **compared(right, subjects=images.get("subject"), seed=seed)}
+        windows = alternative(kind, original["windows"], number)
+        unlimited = None if emitted is None else _moved_to(windows, alternative(kind, emitted, number))
+        outputs = inference.predict(model, images, batch_size, windows=windows, emitted=unlimited, landmarks=landmarks)
+        correct[kind] = correct.get(kind, 0) + _correct(outputs, labels) / len(seeds[kind])
+    result = {"split": split, "images": len(labels), "draws": draws, "seed": seed}
+    result |= compare_accuracies(correct, subjects=features.get("subject"), seed=seed)
     files.write_json(run / layout.WINDOW_ABLATION, result)
     save(window_ablation(result), run / layout.FIGURES / layout.WINDOW_ABLATION_FIGURE)
     return result
 
 
-def compared(right, *, subjects=None, repeats=1000, seed=0):
-    """Accuracies and their differences.
+def compare_accuracies(
+    correct: Mapping[str, np.ndarray],
+    *,
+    subjects: Sequence[str] | None = None,
+    repeats: int = 1000,
+    seed: int = 0,
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Accuracies with each kind of windows, and their differences.
 
     Args:
-        right: kind of windows -> [n], the share of draws in which each image was classified correctly.
-        subjects: optional [n] names, resampled together.
+        correct: {kind of windows: [n], the share of draws in which each image was classified correctly}.
+        subjects: [n] names, resampled together; None: the images are resampled.
+        repeats: number of bootstrap samples.
+        seed: of the bootstrap.
 
-    Returns: {"accuracy": {kind: {"value", "interval"}}, "contrasts": {"model - mean": {"value", "interval"}, ...}}; the
-    intervals are paired bootstraps over the images, 95 %.
+    Returns:
+        {"accuracy": {kind: {"value", "interval"}}, "contrasts": {"model - mean": {"value", "interval"}, ...}}; the
+        intervals are paired bootstraps over the images, 95 %.
     """
-    pairs = {f"{a} - {b}": right[a] - right[b] for a, b in CONTRASTS if a in right and b in right}
-    values = {**right, **pairs}
+    contrasts = {f"{a} - {b}": correct[a] - correct[b] for a, b in CONTRASTS if a in correct and b in correct}
+    values = {**correct, **contrasts}
     ends = intervals.bootstrap(
         lambda rows: {name: each[rows].mean() for name, each in values.items()},
-        len(next(iter(right.values()))),
+        len(next(iter(correct.values()))),
         subjects=subjects,
         repeats=repeats,
         seed=seed,
     )
     rows = {name: {"value": float(each.mean()), "interval": ends[name].tolist()} for name, each in values.items()}
     return {
-        "accuracy": {name: rows[name] for name in right},
-        "contrasts": {name: rows[name] for name in pairs},
+        "accuracy": {name: rows[name] for name in correct},
+        "contrasts": {name: rows[name] for name in contrasts},
     }
 
 
-def _at(places, sizes):
-    """The windows `sizes`, [n, N, 2, 3], at the centres of `places`."""
-    return np.concatenate([sizes[..., :2], places[..., 2:]], axis=-1)
+def _moved_to(places, windows):
+    """The `windows` [n, N, 2, 3] with the centres of `places` [n, N, 2, 3]."""
+    return np.concatenate([windows[..., :2], places[..., 2:]], axis=-1)
 
 
-def _right(outputs, labels):
+def _correct(outputs, labels):
     return (outputs["probabilities"][:, -1].argmax(axis=-1) == labels).astype(float)

@@ -10,7 +10,7 @@ from edram_fer import attention, cli, files
 from edram_fer.attention import agreement, baselines
 from edram_fer.attention.fixations import fixation_map, read
 from edram_fer.attention.scan_paths import scaled, scan_match
-from edram_fer.studies.agreement import agree
+from edram_fer.studies.agreement import measure_agreement
 
 SHAPE, FEW = (SIZE, SIZE), {"repeats": 20}
 
@@ -38,7 +38,7 @@ def write(path, rows):
 
 
 def test_the_numbers_are_those_of_the_measures(folder):
-    found = agree(folder / "a", folder / "eyes.csv", **FEW)
+    found = measure_agreement(folder / "a", folder / "eyes.csv", **FEW)
     assert files.read_json(folder / "a" / "agreement.json") == found
     assert (folder / "a" / "figures" / "agreement.svg").stat().st_size > 5000
     assert (found["images"], found["images_without_fixations"], found["sigma"]) == (12, COUNT - 12, 0.1 * SIZE)
@@ -83,7 +83,7 @@ def test_paths_of_one_person_have_no_ceiling(folder):
 def test_files_that_fit_no_image_are_told(folder, tmp_path, rows, message):
     write(tmp_path / "bad.csv", rows)
     with pytest.raises(ValueError, match=f"bad.csv.*{message}"):
-        agree(folder / "a", tmp_path / "bad.csv", **FEW)
+        measure_agreement(folder / "a", tmp_path / "bad.csv", **FEW)
 
 
 def test_the_command(folder, tmp_path, capsys):

@@ -52,14 +52,14 @@ def test_hidden_share_is_that_of_fine_points():
     random = np.random.default_rng(0)
     windows = random.normal(0, 0.3, (3, 2, 2, 3)) + 0.4 * np.eye(2, 3)
     masks = random.random((3, 12, 10)) < 0.4
-    found = study.hidden(windows, masks)
+    found = study.occluded_share(windows, masks)
     points = np.stack([*np.meshgrid(*[(np.arange(600) + 0.5) / 300 - 1] * 2), np.ones((600, 600))], axis=-1)
     for image, window in np.ndindex(3, 2):
         x, y = np.moveaxis(points @ windows[image, window].T, -1, 0)
         column, row = np.rint((x + 1) / 2 * 9).astype(int), np.rint((y + 1) / 2 * 11).astype(int)
         inside = (column >= 0) & (column < 10) & (row >= 0) & (row < 12)
         assert found[image, window] == pytest.approx(masks[image, row[inside], column[inside]].mean(), abs=4e-3)
-    np.testing.assert_array_equal(study.hidden(windows, np.ones((1, 12, 10), bool)), 1)
+    np.testing.assert_array_equal(study.occluded_share(windows, np.ones((1, 12, 10), bool)), 1)
 
 
 def test_weights_under_covers(observer):
@@ -97,7 +97,7 @@ def test_change_by_the_covered_share():
     covered = random.choice([0, 0.1, 0.25, 0.3, 0.9, 1], (2, 40, 3))
     differences = random.normal(0, 1, covered.shape)
     covered[..., 2] = 0
-    found = study.by_share(differences, covered, ["a", "b", "c"], repeats=200)
+    found = study.change_by_occluded_share(differences, covered, ["a", "b", "c"], repeats=200)
     assert [curve["name"] for curve in found] == ["all", "a", "b", "c"]
     ranges = ((-1, 0), (0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1))
     for curve, part in zip(found, (slice(None), slice(0, 1), slice(1, 2), slice(2, 3))):

@@ -7,7 +7,7 @@ from support import patch
 
 from edram_fer import files
 from edram_fer.run import layout
-from edram_fer.studies import robustness
+from edram_fer.studies import perturbations, robustness
 from edram_fer.studies.observer import Observer
 
 
@@ -19,13 +19,13 @@ def test_the_square_is_as_large_as_asked_lies_inside_and_grows_at_its_place():
     images, places = noise(40, (16, 20)), np.random.default_rng(1).random((40, 2))
     before = np.zeros(images.shape, bool)
     for share, side in ((0, 0), (0.25, 4), (0.5, 8), (0.6, 10), (1, 16)):
-        changed = robustness.occluded(images, share, places)
+        changed = perturbations.cover_with_squares(images, share, places)
         black = changed == 0
         assert (black.sum(axis=(1, 2, 3)) == side**2).all()
         np.testing.assert_array_equal(changed[~black], images[~black])
         assert (black & before).sum() >= 0.8 * before.sum()  # but for the rounding to pixels
         before = black
-    centre = np.argwhere(robustness.occluded(images, 0.25, places) == 0)[:, 1:3]
+    centre = np.argwhere(perturbations.cover_with_squares(images, 0.25, places) == 0)[:, 1:3]
     assert np.ptp(centre[:, 0]) == 15 and np.ptp(centre[:, 1]) > 17  # anywhere
 
 
@@ -33,7 +33,9 @@ def test_landmarks_turn_with_their_image():
     images, angles = np.zeros((3, 41, 31, 1), np.uint8), np.array([0.0, 25, -70])
     points = np.tile([[20, 15], [12, 25]], (3, 1, 1))
     images[:, points[0, :, 1], points[0, :, 0]] = 255
-    for image, own in zip(robustness.rotated(images, angles), robustness.turned(points, angles, (41, 31)), strict=True):
+    for image, own in zip(
+        perturbations.rotate(images, angles), perturbations.rotate_points(points, angles, (41, 31)), strict=True
+    ):
         for x, y in own:
             assert image[round(y) - 1 : round(y) + 2, round(x) - 1 : round(x) + 2].sum() > 200
 
@@ -41,7 +43,7 @@ def test_landmarks_turn_with_their_image():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_turns_are_those_of_scipy(channels):
     images, angles = noise(4, (21, 16), channels), np.array([0, 90, -30, 13.5])
-    found = robustness.rotated(images, angles)
+    found = perturbations.rotate(images, angles)
     np.testing.assert_array_equal(found[0], images[0])
     for image, turned, angle in zip(images, found, np.deg2rad(angles)):
         y, x = np.indices((21, 16), float) - np.array([10, 7.5])[:, None, None]

@@ -38,7 +38,7 @@ def stop_after(model, questions, monkeypatch):
 
 
 def test_occlusion_finds_what_the_model_reads(run):
-    found = saliency.occlusion(Observer(run.folder, count=30, seed=1), **OCCLUSION, fill=128)
+    found = saliency.compute_occlusion_maps(Observer(run.folder, count=30, seed=1), **OCCLUSION, fill=128)
     arrays = np.load(run.folder / "saliency_occlusion.npz")
     assert arrays["drop"].shape == (30, *patch.SHAPE) and list(arrays["emotions"]) == list(patch.EMOTIONS)
     assert np.bincount(arrays["label"]).tolist() == [10, 10, 10] and found["images"] == 30
@@ -65,7 +65,7 @@ def test_occlusion_finds_what_the_model_reads(run):
 
 
 def test_bubbles_find_what_the_model_reads(run):
-    found = saliency.bubbles(Observer(run.folder), **BUBBLES)
+    found = saliency.compute_bubbles_maps(Observer(run.folder), **BUBBLES)
     arrays = np.load(run.folder / "saliency_bubbles.npz")
     assert arrays["z"].shape == (3, *patch.SHAPE) and arrays["trials"].tolist() == [1000, 1000, 1000]
     assert np.isnan(arrays["z"][1]).all() and found["emotions"]["neutral"]["largest_z"] is None  # grey without any
@@ -76,16 +76,16 @@ def test_bubbles_find_what_the_model_reads(run):
     assert np.abs(arrays["z_all"][:6]).max() < 4.5
     assert found["target_accuracy"] == pytest.approx((1 / 3 + 1) / 2)
     assert found["accuracy"] == pytest.approx(found["target_accuracy"], abs=0.05)
-    fixed = saliency.bubbles(Observer(run.folder), number=found["bubbles"], **BUBBLES, restart=True)
+    fixed = saliency.compute_bubbles_maps(Observer(run.folder), bubbles=found["bubbles"], **BUBBLES, restart=True)
     assert fixed["accuracy"] == found["accuracy"] and "target_accuracy" not in fixed
     assert (run.folder / "figures" / "saliency_bubbles.png").stat().st_size > 5000
     assert found["mask_scores"]["scores"]["maps"]["pointing"] == {"value": 1, "interval": [1, 1]}
 
 
-@pytest.mark.parametrize(("method", "options"), [("occlusion", OCCLUSION), ("bubbles", {**BUBBLES, "number": 8})])
+@pytest.mark.parametrize(("method", "options"), [("occlusion", OCCLUSION), ("bubbles", {**BUBBLES, "bubbles": 8})])
 def test_stopped_it_goes_on_to_the_same_file(run, monkeypatch, method, options):
     def maps():
-        return getattr(saliency, method)(Observer(run.folder, count=12), **options)
+        return saliency.METHODS[method](Observer(run.folder, count=12), **options)
 
     whole, path = maps(), run.folder / f"saliency_{method}.npz"
     expected = path.read_bytes()
@@ -107,18 +107,18 @@ def test_stopped_it_goes_on_to_the_same_file(run, monkeypatch, method, options):
 
 def test_other_arguments_or_another_model_are_refused(run):
     observer = Observer(run.folder, count=6)
-    saliency.occlusion(observer, **OCCLUSION)
+    saliency.compute_occlusion_maps(observer, **OCCLUSION)
     with pytest.raises(ValueError, match=r"saliency_occlusion.npz was .*\(window 6 there, 8 asked for\).*--force"):
-        saliency.occlusion(observer, window=8, stride=3)
-    assert saliency.occlusion(observer, window=8, stride=3, restart=True)["window"] == 8
+        saliency.compute_occlusion_maps(observer, window=8, stride=3)
+    assert saliency.compute_occlusion_maps(observer, window=8, stride=3, restart=True)["window"] == 8
     (run.folder / "model.keras").write_bytes(b"trained on")
     with pytest.raises(ValueError, match="model_digest"):
-        saliency.occlusion(observer, window=8, stride=3)
+        saliency.compute_occlusion_maps(observer, window=8, stride=3)
 
 
 def test_without_masks_a_sentence_stands_in_place_of_the_scores(tmp_path, monkeypatch):
     patch.made_up_run(tmp_path, monkeypatch, patch.make_images(20, masks=False), patch.Patch(windows=False))
-    found = saliency.occlusion(Observer(tmp_path, count=3), **OCCLUSION)
+    found = saliency.compute_occlusion_maps(Observer(tmp_path, count=3), **OCCLUSION)
     assert found["mask_scores"] is None
 
 
@@ -126,7 +126,7 @@ def test_an_answer_that_is_not_finite_names_the_image(run):
     observer = Observer(run.folder, count=9)
     run.model.broken = lambda images: (images[:, 0, 0, 0] == 0) & (np.arange(len(images)) >= 0)
     with pytest.raises(ValueError, match=rf"^image {observer.ids[0]} of test: the model's output `emotion` is not"):
-        saliency.occlusion(observer, **OCCLUSION)
+        saliency.compute_occlusion_maps(observer, **OCCLUSION)
     broken = [observer.images[row, 0, 0, 0] for row in (4, 7)]
     run.model.broken = lambda images: np.isin(np.rint(images[:, 0, 0, 0] * 255), broken)
     with pytest.raises(ValueError, match=rf"^image {observer.ids[4]}, {observer.ids[7]} of test"):
@@ -141,14 +141,14 @@ def test_an_answer_that_is_not_finite_names_the_image(run):
         ("occlusion", {"fill": "grey"}, "fill: expected a grey level from 0 to 255 or mean, got 'grey'"),
         ("occlusion", {"fill": 256}, "fill: expected a grey level"),
         ("bubbles", {"sigma": 0}, "sigma: expected a positive number of pixels, got 0"),
-        ("bubbles", {"number": 0}, "bubbles: expected at least 1, got 0"),
+        ("bubbles", {"bubbles": 0}, "bubbles: expected at least 1, got 0"),
         ("bubbles", {"accuracy": 1.0}, "accuracy: expected a share between 0 and 1, got 1.0"),
         ("bubbles", {"trials": 1}, "trials: expected at least 2, got 1"),
     ],
 )
 def test_bad_arguments_are_named_before_anything_is_written(run, method, options, message):
     with pytest.raises(ValueError, match=message):
-        getattr(saliency, method)(Observer(run.folder, count=3), **options)
+        saliency.METHODS[method](Observer(run.folder, count=3), **options)
     assert not list(run.folder.glob("saliency*"))
 
 
@@ -180,12 +180,12 @@ def test_every_model_is_asked(name, tmp_path):
     checkpoints.save(model, tmp_path / "model.keras")
     files.write_json(tmp_path / "recipe.json", {"data": str(path)})
     observer = Observer(tmp_path, count=4, batch_size=4)
-    saliency.occlusion(observer, window=16, stride=16, fill=30)
+    saliency.compute_occlusion_maps(observer, window=16, stride=16, fill=30)
     drop = np.load(tmp_path / "saliency_occlusion.npz")["drop"]
     covered = occluded(observer.images[2], [[16, 0]], 16, 30)  # the only square over the lower left pixel
     said = inference.predict(model, np.concatenate([covered, observer.images[1:]]))["probabilities"][:, -1]
     assert drop[2, -1, 0] == pytest.approx((said[2] - said[0])[observer.labels[2]], abs=1e-5)
-    assert saliency.bubbles(observer, sigma=4, number=5, trials=8)["trials"] == 8
+    assert saliency.compute_bubbles_maps(observer, sigma=4, bubbles=5, trials=8)["trials"] == 8
     assert (observer.window_density() is None) == (name == "cnn")
 
 

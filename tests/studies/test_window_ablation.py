@@ -48,7 +48,7 @@ def test_differences_are_paired():
     rng = np.random.default_rng(1)
     hard = rng.random(400)
     right = {"model": (hard < 0.7).astype(float), "mean": (hard < 0.6).astype(float)}  # never right alone
-    found = window_ablation.compared(right)
+    found = window_ablation.compare_accuracies(right)
     gap = found["contrasts"]["model - mean"]
     assert gap["value"] == pytest.approx(right["model"].mean() - right["mean"].mean())
     sd = np.sqrt(gap["value"] * (1 - gap["value"]) / 400)  # of a paired difference that is 0 or 1

@@ -1,6 +1,11 @@
-"""Information maps of a run: by `occlusion` and by `bubbles`; `outcome` scores them, `drawing` makes their figures."""
+"""Information maps of a run by two methods, `occlusion` and `bubbles`.
 
-from edram_fer.studies.saliency.bubbles import bubbles
-from edram_fer.studies.saliency.occlusion import occlusion
+`results` scores the maps and writes the JSON file, `drawing` draws the figures.
+"""
 
-__all__ = ["bubbles", "occlusion"]
+from edram_fer.studies.saliency.bubbles import compute_bubbles_maps
+from edram_fer.studies.saliency.occlusion import compute_occlusion_maps
+
+METHODS = {"occlusion": compute_occlusion_maps, "bubbles": compute_bubbles_maps}
+
+__all__ = ["METHODS", "compute_bubbles_maps", "compute_occlusion_maps"]

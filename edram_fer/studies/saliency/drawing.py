@@ -1,4 +1,6 @@
-"""The figures of a run's information maps, from their arrays and the images."""
+"""The figures of a run's information maps."""
+
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -6,28 +8,42 @@ from edram_fer.attention.maps import mean_face
 from edram_fer.figures.saliency import mean_maps, sample_maps, z_maps
 from edram_fer.figures.style import save
 from edram_fer.run import layout
+from edram_fer.studies.observer import Observer
 
 SAMPLES = 3  # of each emotion
 
 
-def draw_occlusion(observer, arrays):
-    """Samples of each emotion, first those classified correctly, as saliency_samples.png; means as saliency_occlusion.png."""
+def draw_occlusion(observer: Observer, arrays: Mapping[str, np.ndarray]) -> None:
+    """Draw saliency_samples.png and saliency_occlusion.png, the mean maps.
+
+    The samples of each emotion are its first images, correctly classified ones before the others.
+
+    Args:
+        observer: whose images the maps are of.
+        arrays: as `occlusion.compute_occlusion_maps` writes them.
+    """
     members = _members(observer)
-    wrong_last = np.argsort(~observer.original_correct(), kind="stable")
-    chosen = [wrong_last[np.isin(wrong_last, rows)][:SAMPLES] for rows in members.values()]
+    correct_first = np.argsort(~observer.original_correct(), kind="stable")
+    chosen = [correct_first[np.isin(correct_first, rows)][:SAMPLES] for rows in members.values()]
     samples = [(observer.images[rows], arrays["drop"][rows], arrays["error_rate"][rows]) for rows in chosen]
     figure = sample_maps(samples, [observer.emotions[k] for k in members])
     save(figure, observer.run / layout.FIGURES / layout.OCCLUSION_SAMPLES)
-    rows = list(members)
-    labels = [(observer.emotions[k], len(members[k])) for k in members]
-    figure = mean_maps(_faces(observer, members), arrays["mean_drop"][rows], arrays["mean_error_rate"][rows], labels)
+    classes = list(members)
+    labels = [(observer.emotions[k], len(rows)) for k, rows in members.items()]
+    means = (arrays["mean_drop"][classes], arrays["mean_error_rate"][classes])
+    figure = mean_maps(_mean_faces(observer, members), *means, labels)
     save(figure, observer.run / layout.FIGURES / layout.OCCLUSION_FIGURE)
 
 
-def draw_bubbles(observer, arrays):
-    """The z map of all trials and of each emotion: saliency_bubbles.png."""
+def draw_bubbles(observer: Observer, arrays: Mapping[str, np.ndarray]) -> None:
+    """Draw saliency_bubbles.png: the z map of all trials and of each emotion.
+
+    Args:
+        observer: whose images the maps are of.
+        arrays: as `bubbles.compute_bubbles_maps` writes them.
+    """
     members = _members(observer)
-    faces = [mean_face(observer.images), *_faces(observer, members)]
+    faces = [mean_face(observer.images), *_mean_faces(observer, members)]
     maps = np.stack([arrays["z_all"], *(arrays["z"][k] for k in members)])
     labels = [("all", int(arrays["trials"].sum()))]
     labels += [(observer.emotions[k], int(arrays["trials"][k])) for k in members]
@@ -35,9 +51,9 @@ def draw_bubbles(observer, arrays):
 
 
 def _members(observer):
-    """{class: its rows}, of the classes that have images."""
+    """{class: its rows} of the classes that have images."""
     return {int(k): np.flatnonzero(observer.labels == k) for k in np.unique(observer.labels)}
 
 
-def _faces(observer, members):
+def _mean_faces(observer, members):
     return [mean_face(observer.images[rows]) for rows in members.values()]

@@ -1,34 +1,52 @@
-"""Occlusion maps of a run: what each part of an image is worth to its model."""
+"""Occlusion maps of a run: how much each part of an image matters to its model."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 
 from edram_fer.attention.occlusion import corners, occlusion_maps
 from edram_fer.run import layout
+from edram_fer.studies.observer import Observer
+from edram_fer.studies.perturbations import grey_level
 from edram_fer.studies.resumable import Resumable
 from edram_fer.studies.saliency.drawing import draw_occlusion
-from edram_fer.studies.saliency.outcome import finish, grey_level
+from edram_fer.studies.saliency.results import write_result
+
+MAPS = ("drop", "error_rate")
 
 
-def occlusion(observer, *, window=None, stride=None, fill=0, tolerance=0, restart=False):
+def compute_occlusion_maps(
+    observer: Observer,
+    *,
+    window: int | None = None,
+    stride: int | None = None,
+    fill: float | str = 0,
+    tolerance: float = 0,
+    restart: bool = False,
+) -> dict[str, Any]:
     """Occlusion maps of each image (see `attention.occlusion`).
 
-    Args:
-        observer: `edram_fer.studies.observer.Observer`.
-        window, stride: in pixels; None: a sixth of the shorter side, and a quarter of that.
-        fill: grey level 0 to 255 of the square, or "mean", that of the images.
-        tolerance: of the pointing game, in pixels.
-        restart: begin again in place of what was begun with other settings.
-
-    Writes, into the run folder, saliency_occlusion.npz with "drop" and "error_rate" float32 [n, H, W], "mean_drop" and
-    "mean_error_rate" [K, H, W] (nan where there are none), "id" [n], "label" int [n], "emotions" [K];
+    Writes into the run folder saliency_occlusion.npz with "drop" and "error_rate" float32 [n, H, W], "mean_drop" and
+    "mean_error_rate" [K, H, W] (nan for a class without images), "id" [n], "label" int [n] and "emotions" [K];
     saliency_occlusion.json; and figures/saliency_samples.png and saliency_occlusion.png.
 
-    Returns: the content of the JSON file.
+    Args:
+        observer: the model and the images.
+        window: side of the square in pixels; None: a sixth of the shorter side of the image.
+        stride: distance from one square to the next in pixels; None: a quarter of the window.
+        fill: grey level 0 to 255 of the square, or "mean", that of the images.
+        tolerance: of the pointing game, in pixels.
+        restart: start again and replace maps that are there.
 
-    Raises ValueError for a window, stride, fill or tolerance out of range, for an answer that is not finite, and where
-    maps with other settings lie in the run.
+    Returns:
+        The content of saliency_occlusion.json: "method", the settings, "accuracy_original", "squares_per_image",
+        "emotions" with the numbers of "images" and "correct" ones and the means of both maps, and "mask_scores", see
+        `results.write_result`.
+
+    Raises:
+        UserError: the window, stride, fill or tolerance is out of range, a prediction is not finite, or the run holds
+            maps with other settings.
     """
     shape, count = observer.images.shape[1:3], len(observer.images)
     window = max(1, round(min(shape) / 6)) if window is None else window
@@ -38,7 +56,7 @@ def occlusion(observer, *, window=None, stride=None, fill=0, tolerance=0, restar
     state = Resumable(
         observer.run / layout.OCCLUSION_MAPS,
         settings,
-        lambda: {name: np.full((count, *shape), np.nan, np.float32) for name in ("drop", "error_rate")},
+        lambda: {name: np.full((count, *shape), np.nan, np.float32) for name in MAPS},
         restart=restart,
     )
     for row in state.steps(count, f"occlusion, {squares} squares an image"):
@@ -52,27 +70,27 @@ def occlusion(observer, *, window=None, stride=None, fill=0, tolerance=0, restar
         )
         for name, values in maps.items():
             state.arrays[name][row] = values
-    means = {name: _class_means(state.arrays[name], observer) for name in ("drop", "error_rate")}
+    means = {name: _class_means(state.arrays[name], observer) for name in MAPS}
     state.arrays |= {"id": observer.ids, "label": observer.labels, "emotions": np.array(observer.emotions)}
     state.arrays |= {f"mean_{name}": values for name, values in means.items()}
     state.save()
     draw_occlusion(observer, state.arrays)
-    found = {"squares_per_image": squares, "emotions": _of_emotions(observer, means)}
-    return finish(observer, settings, found, state.arrays["drop"], tolerance, layout.OCCLUSION)
+    numbers = {"squares_per_image": squares, "emotions": _emotions(observer, means)}
+    return write_result(observer, layout.OCCLUSION, settings, numbers, state.arrays["drop"], tolerance)
 
 
-def _of_emotions(observer, means):
-    """{emotion: its images, how many are classified correctly whole, the mean of each kind of map}."""
-    found = {}
+def _emotions(observer, means):
+    """{emotion: number of images and of correctly classified ones, and the mean of each kind of map}."""
+    result = {}
     for k, name in enumerate(observer.emotions):
-        right = observer.original_correct()[observer.labels == k]
-        amounts = {key: values[k].mean() for key, values in means.items()}
-        found[name] = {"images": len(right), "correct": right.sum(), **amounts}
-    return found
+        correct = observer.original_correct()[observer.labels == k]
+        map_means = {key: values[k].mean() for key, values in means.items()}
+        result[name] = {"images": len(correct), "correct": correct.sum(), **map_means}
+    return result
 
 
 def _class_means(maps, observer):
-    """Mean of maps [n, H, W] over the images of each class where they are defined: [K, H, W], else nan."""
+    """Mean [K, H, W] of maps [n, H, W] over the images of each class, as far as they are defined; else nan."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of a class without an image, which is nan
+        warnings.simplefilter("ignore", RuntimeWarning)  # a class without images: its mean is nan
         return np.stack([np.nanmean(maps[observer.labels == k], axis=0) for k in range(len(observer.emotions))])

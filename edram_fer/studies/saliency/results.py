@@ -1,0 +1,47 @@
+"""The result of both methods: the scores of the maps against masks, and a JSON file."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from edram_fer import files
+from edram_fer.attention.pointing import pointing
+from edram_fer.studies.observer import Observer
+
+
+def write_result(
+    observer: Observer,
+    file: str,
+    settings: Mapping[str, Any],
+    numbers: Mapping[str, Any],
+    maps: np.ndarray,
+    tolerance: float,
+) -> dict[str, Any]:
+    """Score the maps and write the JSON file of the method into the run folder.
+
+    Args:
+        observer: whose images the maps are of.
+        file: name of the JSON file.
+        settings: of the method.
+        numbers: of the method.
+        maps: [n, H, W], to be scored.
+        tolerance: of the pointing game, in pixels.
+
+    Returns:
+        The content of the file: the settings; "accuracy_original", that for the original images; the numbers; and
+        "mask_scores" as returned by `attention.pointing.pointing` for "maps" and, if the model has windows,
+        "windows" (their density), or None if the data set has no masks.
+    """
+    result = {**settings, "accuracy_original": observer.original_correct().mean(), **numbers}
+    result = files.plain({**result, "mask_scores": _mask_scores(observer, maps, tolerance)})
+    files.write_json(observer.run / file, result)
+    return result
+
+
+def _mask_scores(observer, maps, tolerance):
+    if observer.masks is None:
+        return None
+    windows = observer.window_density()
+    candidates = {"maps": maps} if windows is None else {"maps": maps, "windows": windows}
+    return pointing(candidates, observer.masks, tolerance=tolerance, seed=observer.seed)
