@@ -1,0 +1,124 @@
+"""Pages and notebooks made from the package and the tutorials when a build begins, all in docs/_generated."""
+
+import dataclasses
+import inspect
+from pathlib import Path
+
+import jupytext
+import typer
+from sphinx.util.display import status_iterator
+
+DOCS = Path(__file__).resolve().parents[1]
+ROOT = DOCS.parent
+GENERATED = DOCS / "_generated"
+DATASETS = ROOT / "preprocessing" / "datasets"
+TITLES = {
+    "affectnet": "AffectNet",
+    "ck_plus": "CK+",
+    "drawn_faces": "Drawn faces",
+    "expw": "ExpW",
+    "fer2013": "FER2013",
+    "ferg": "FERG",
+    "ferplus": "FERPlus",
+    "folder": "Folders of images",
+    "jaffe": "JAFFE",
+    "kdef": "KDEF",
+    "raf_db": "RAF-DB",
+    "sfew": "SFEW",
+}
+
+
+def setup(app):
+    app.connect("builder-inited", _generate)
+    return {"parallel_read_safe": True}
+
+
+def _generate(app):
+    pages = {"commands.md": commands, "recipes.md": recipes, **{f"datasets/{name}.md": name for name in TITLES}}
+    for name in status_iterator(pages, "writing pages... ", length=len(pages)):
+        make = pages[name]
+        _write(GENERATED / name, dataset(make) if isinstance(make, str) else make())
+    for tutorial in sorted((DOCS / "tutorials").glob("*.md")):
+        if tutorial.stem != "index":
+            _write(GENERATED / "notebooks" / f"{tutorial.stem}.ipynb", notebook(tutorial))
+
+
+def _write(path: Path, text: str) -> None:
+    """Only where it changes something, so that an unchanged page is not read again."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+def commands() -> str:
+    """Every command with its arguments and options, as `--help` shows them."""
+    from edram_fer.cli import app
+
+    group = typer.main.get_command(app)
+    context = group.make_context("edram-fer", [], resilient_parsing=True)
+    lines = ["# Commands", "", f"`edram-fer COMMAND --help` shows the same. {group.help}", ""]
+    for name, command in group.commands.items():
+        inner = command.make_context(name, [], parent=context, resilient_parsing=True)
+        usage = " ".join([f"edram-fer {name}", *command.collect_usage_pieces(inner)])
+        lines += [f"## {name}", "", inspect.cleandoc(command.help), "", "```text", usage, "```", ""]
+        records = [parameter.get_help_record(inner) for parameter in command.params]
+        for flags, meaning in (record for record in records if record and not record[0].startswith("--help")):
+            lines += [f"`{flags.strip('* ')}`", f": {_plain(meaning)}", ""]
+    return "\n".join(lines)
+
+
+def recipes() -> str:
+    """Every recipe with its description and the settings that differ from the defaults."""
+    from edram_fer.recipes import recipe
+
+    defaults = dataclasses.asdict(recipe.Recipe())
+    lines = [
+        "# Recipes",
+        "",
+        "A recipe is a short file in `edram_fer/recipes/`. The settings of each that differ from the defaults follow;",
+        "{py:class}`edram_fer.recipes.recipe.Recipe` describes all settings, and `--set KEY=VALUE` changes any of them.",
+        "",
+    ]
+    for name in recipe.names():
+        made = recipe.get(name)
+        text = inspect.cleandoc(inspect.getdoc(inspect.getmodule(type(made))) if made is None else _docstring(name))
+        lines += [f"## {name}", "", text, ""]
+        for key, value in dataclasses.asdict(made).items():
+            if key != "name" and value != defaults[key]:
+                inner = value if isinstance(value, dict) else {"": value}
+                prefix = {"options": "", "augmentation": "augmentation."}.get(key, key)
+                changed = {k: v for k, v in inner.items() if key != "augmentation" or v != defaults[key][k]}
+                lines += [f"- `{prefix}{k}={_setting(v)}`" for k, v in changed.items()]
+        lines += [""]
+    return "\n".join(lines)
+
+
+def _docstring(name: str) -> str:
+    from importlib import import_module
+
+    return import_module(f"edram_fer.recipes.{name}").__doc__
+
+
+def _setting(value) -> str:
+    """A value as `--set` takes it."""
+    return {True: "true", False: "false", None: "none"}.get(value, value) if not isinstance(value, (int, float)) or isinstance(value, bool) else f"{value:g}"
+
+
+def dataset(name: str) -> str:
+    """The README of a data set under a title, with its references."""
+    text = (DATASETS / name / "README.md").read_text(encoding="utf-8")
+    references = (DATASETS / name / "CITATIONS.bib").read_text(encoding="utf-8").strip()
+    return f"# {TITLES[name]}\n\n`edram-fer prepare {name}`\n\n{text}\n## Citation\n\n```bibtex\n{references}\n```\n"
+
+
+def notebook(tutorial: Path) -> str:
+    """A tutorial as a Jupyter notebook, without the cells that only the site needs."""
+    content = jupytext.read(tutorial)
+    content.cells = [cell for cell in content.cells if "remove-cell" not in cell.metadata.get("tags", [])]
+    for cell in content.cells:
+        cell.source = "\n".join(line for line in cell.source.splitlines() if "{download}" not in line).strip()
+    return jupytext.writes(content, fmt="ipynb")
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.replace("*", r"\*").replace("[required]", "Required.").split())
