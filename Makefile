@@ -2,6 +2,7 @@
 #   make demo   prepare drawn faces, train a small EDRAM on them, evaluate it and write the report
 #   make test   the whole test suite with its coverage
 # Another Python, beside the first: make test PYTHON=python3.12 VENV=.venv-3.12
+# The documentation with its tutorials, which run: make docs, then open docs/_build/html/index.html
 # For whoever changes the code, cheap ones first: make format, lint, types, clean-environments; .ci/run does them all.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 DEMO := build/demo
 RUFF := $(shell sed -n 's/^ *ruff==\(.*\)/\1/p' setup.cfg)
 
-.PHONY: demo test install format format-check lint types citation wheel clean-environments clean
+.PHONY: demo test docs install format format-check lint types citation wheel clean-environments clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed
@@ -47,6 +48,11 @@ clean-environments: wheel
 	$(BIN)/python .ci/clean_environment.py jax build/dist/*.whl
 	$(BIN)/python .ci/clean_environment.py tensorflow build/dist/*.whl
 
+docs: $(VENV)/docs
+	rm -rf docs/_build docs/_generated
+	$(BIN)/python -m sphinx -W --keep-going -q -j auto -b html docs docs/_build/html
+	$(BIN)/python docs/check_links.py docs/_build/html
+
 install: $(VENV)/installed
 
 $(BIN)/python:
@@ -63,10 +69,14 @@ $(VENV)/dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet -e '.[tensorflow,dev]'
 	touch $@
 
+$(VENV)/docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet -e '.[tensorflow,docs]'
+	touch $@
+
 # Ruff by itself, for checks that need no more.
 $(VENV)/ruff-$(RUFF): | $(BIN)/python
 	$(BIN)/python -m pip install --quiet ruff==$(RUFF)
 	touch $@
 
 clean:
-	rm -rf build $(VENV) *.egg-info
+	rm -rf build docs/_build docs/_generated $(VENV) *.egg-info

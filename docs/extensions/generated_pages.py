@@ -81,7 +81,7 @@ def recipes() -> str:
     ]
     for name in recipe.names():
         made = recipe.get(name)
-        text = inspect.cleandoc(inspect.getdoc(inspect.getmodule(type(made))) if made is None else _docstring(name))
+        text = inspect.cleandoc(_docstring(name))
         lines += [f"## {name}", "", text, ""]
         for key, value in dataclasses.asdict(made).items():
             if key != "name" and value != defaults[key]:
