@@ -1,6 +1,7 @@
 """Configuration of the documentation, which `make docs` builds without a network."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -46,23 +47,20 @@ nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600
 nb_execution_show_tb = True
+nb_output_stderr = "remove"  # notes of TensorFlow
 nb_merge_streams = True
-nb_number_source_lines = False
 copybutton_exclude = ".linenos, .gp, .go"
 
-# What the kernels find: the commands of this Python, a shell command that fails as an error, no progress bars.
-IPYTHON = GENERATED / "ipython"
-(IPYTHON / "profile_default").mkdir(parents=True, exist_ok=True)
-(IPYTHON / "profile_default" / "ipython_kernel_config.py").write_text(
-    "c.InteractiveShell.system_raise_on_error = True\nc.HistoryManager.enabled = False\n"
-)
+# What the kernels find: the commands of this Python, and how they run a command.
+STARTUP = GENERATED / "ipython" / "profile_default" / "startup"
+STARTUP.mkdir(parents=True, exist_ok=True)
+shutil.copy(DOCS / "extensions" / "shell_without_terminal.py", STARTUP)
 os.environ |= {
     "EDRAM_FER_DOCS_EXTRA": str(EXTRA),
-    "IPYTHONDIR": str(IPYTHON),
+    "IPYTHONDIR": str(GENERATED / "ipython"),
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     "PYTHONPATH": f"{DOCS.parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
     "TF_CPP_MIN_LOG_LEVEL": "3",
-    "TQDM_DISABLE": "1",
 }
 
 default_role = "code"
