@@ -65,10 +65,14 @@ os.environ |= {
 
 default_role = "code"
 nitpicky = True
-nitpick_ignore_regex = [("py:.*", r"(?!edram_fer\.).*")]  # other packages have no inventory without a network
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!edram_fer\.).*"),  # other packages have no inventory without a network
+    ("py:class", r".*\._\w+|.*\.T|.*\.synthetic\.scene\.Scene"),  # private; a function hides the module scene
+]
 autosummary_generate = True
 autosummary_ignore_module_all = True
 autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_inherit_docstrings = False
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 napoleon_numpy_docstring = False

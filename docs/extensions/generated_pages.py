@@ -69,6 +69,7 @@ def commands() -> str:
 
 def recipes() -> str:
     """Every recipe with its description and the settings that differ from the defaults."""
+    import edram_fer
     from edram_fer.recipes import recipe
 
     defaults = dataclasses.asdict(recipe.Recipe())
@@ -79,7 +80,7 @@ def recipes() -> str:
         "{py:class}`edram_fer.recipes.recipe.Recipe` describes all settings, and `--set KEY=VALUE` changes any of them.",
         "",
     ]
-    for name in recipe.names():
+    for name in edram_fer.list_recipes():
         made = recipe.get(name)
         text = inspect.cleandoc(_docstring(name))
         lines += [f"## {name}", "", text, ""]

@@ -1,8 +1,10 @@
 """ExpW (Expression in the Wild): web photos, and a list of the faces in them.
 
-label/label.lst or label.lst     lines `name.jpg face top left right bottom confidence emotion`; the confidence is
-                                 that of the box and is not used
-image/origin/name.jpg, origin/name.jpg or image/name.jpg
+    label/label.lst or label.lst
+    image/origin/name.jpg, origin/name.jpg or image/name.jpg
+
+A line of the list is `name.jpg face top left right bottom confidence emotion`; the confidence is that of the box and is
+not used.
 """
 
 import functools
