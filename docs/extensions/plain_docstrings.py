@@ -18,13 +18,36 @@ _ITEMS = ("Args:", "Arguments:", "Attributes:", "Keyword Args:", "Raises:")  # n
 
 def setup(app):
     app.connect("autodoc-process-docstring", _process, priority=100)
+    app.connect("autodoc-skip-member", _skip)
     return {"parallel_read_safe": True}
 
 
+def _skip(app, what, name, obj, skip, options):
+    """Leave out what a base class of another package writes into a class; None: as Sphinx decides."""
+    return True if (getattr(obj, "__module__", None) or "edram_fer").split(".")[0] != "edram_fer" else None
+
+
 def _process(app, what, name, obj, options, lines):
-    lines[:] = _listed(_escaped(lines))
+    lines[:] = _listed(_escaped(_code(lines)))
     if what == "property":
         lines.insert(0, "")  # else napoleon takes what stands before a colon in the first line for a type
+
+
+def _code(lines):
+    """An indented paragraph outside of a section is code: two colons say so."""
+    result, section = [], False
+    for number, line in enumerate(lines):
+        section = bool(_SECTIONS.fullmatch(line)) or (section and (not line.strip() or _indent(line) > 0))
+        begins = _indent(line) >= 4 and number and not lines[number - 1].strip()
+        if begins and not section and not _indent(_last(lines[:number])):
+            result += ["::", ""]
+        result.append(line)
+    return result
+
+
+def _last(lines):
+    """The last line that is not blank."""
+    return next((line for line in reversed(lines) if line.strip()), "")
 
 
 def _escaped(lines):
@@ -46,6 +69,11 @@ def _listed(lines):
         line = lines[position]
         result.append(line)
         position += 1
+        if line.strip() == "::":
+            while position < len(lines) and (not lines[position].strip() or _indent(lines[position])):
+                result.append(lines[position])
+                position += 1
+            continue
         if _indent(line) == 0 and line.strip():
             section = line.strip() if _SECTIONS.fullmatch(line.strip()) else ""
         plain = line.strip() and line.strip() != section and not re.match(r"\s*([-*] |\d+\. |>>> |\.\. )", line)
