@@ -1,6 +1,6 @@
 """Check the links of a built site: every file and anchor that a page refers to exists, and nothing loads from elsewhere.
 
-    python docs/check_links.py docs/_build/html
+python docs/check_links.py docs/_build/html
 """
 
 import sys

@@ -102,7 +102,11 @@ def _docstring(name: str) -> str:
 
 def _setting(value) -> str:
     """A value as `--set` takes it."""
-    return {True: "true", False: "false", None: "none"}.get(value, value) if not isinstance(value, (int, float)) or isinstance(value, bool) else f"{value:g}"
+    return (
+        {True: "true", False: "false", None: "none"}.get(value, value)
+        if not isinstance(value, (int, float)) or isinstance(value, bool)
+        else f"{value:g}"
+    )
 
 
 def dataset(name: str) -> str:
