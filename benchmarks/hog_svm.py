@@ -27,7 +27,7 @@ HEADLINE = ("accuracy", "mean_class_accuracy", "macro_f1")
 
 def labelled(name, split, data_dir):
     """Images and emotions of the rows whose emotion is known."""
-    rows = data.arrays(name, split, data_dir=data_dir)
+    rows = data.load_split(name, split, data_dir=data_dir)
     known = rows["emotion"] >= 0
     return {key: rows[key][known] for key in ("image", "emotion")}
 

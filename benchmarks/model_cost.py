@@ -66,7 +66,7 @@ def main():
     built = {text: build(text) for text in options.models}
     rows = {}
     for name, model in built.items():
-        rows[name] = {"parameters": cost.parameters(model), "operations": cost.operations(model)}
+        rows[name] = {"parameters": cost.parameters(model), "flops": cost.flops(model)}
     for batch in (1, options.batch):
         calls = {name: timed(model, batch) for name, model in built.items()}
         seen = {name: [] for name in calls}
@@ -79,7 +79,7 @@ def main():
     table = Table(Column("model", no_wrap=True), *columns)
     for name, row in rows.items():
         times = [f"{row[f'ms_in_batches_of_{batch}']:.2f}" for batch in (1, options.batch)]
-        table.add_row(name, f"{row['parameters']:,}", f"{row['operations'] / 1e6:,.0f}", *times)
+        table.add_row(name, f"{row['parameters']:,}", f"{row['flops'] / 1e6:,.0f}", *times)
     Console(width=120).print(table)
     if options.out:
         files.write_json(options.out, rows)

@@ -1,9 +1,10 @@
-"""The command line: every command, and errors that end in one sentence."""
+"""The command line: all commands, and errors as one sentence."""
 
 import logging
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 
 import typer
 
@@ -19,7 +20,7 @@ from edram_fer.commands.train import sweep, train
 from edram_fer.errors import UserError
 
 REPORT = (
-    "this is a fault of edram-fer. Please report it with the lines above and the output of `edram-fer doctor` "
+    "this is a bug in edram-fer. Please report it with the lines above and the output of `edram-fer doctor` "
     "(CONTRIBUTING.md says where)"
 )
 
@@ -27,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain text: an error ends in a sentence, not in the rim of a box
+    rich_markup_mode=None,  # plain text: an error ends with a sentence, not with the frame of a box
     help="Train and compare FER models that choose where to look, and study what they look at.",
 )
 for command in (
@@ -37,19 +38,22 @@ for command in (
     app.command()(command)
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command.
 
-    An error that is meant for the user, one of the operating system, or a package that is not installed ends in one
-    sentence and status 1; EDRAM_FER_TRACEBACK=1 shows the traceback, too. Any other error is a fault of edram-fer: it
-    keeps its traceback, and the last line asks for a report.
+    A UserError, an error of the operating system and a package that is not installed end in one sentence and status 1;
+    EDRAM_FER_TRACEBACK=1 shows the traceback, too. Any other error is a bug in edram-fer: its traceback is shown, and
+    the last line asks for a report.
+
+    Args:
+        arguments: The command and its arguments; None: those of the process.
     """
     # The shell of a notebook passes on its backend, which Matplotlib rejects where that package is not installed.
     os.environ["MPLBACKEND"] = "agg"
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("absl").setLevel(logging.ERROR)
-    logging.getLogger("jax").setLevel(logging.WARNING)  # it reports each kind of device that it does not find
-    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it reports each letter of a PDF
+    logging.getLogger("jax").setLevel(logging.WARNING)  # below that it logs each kind of device that is missing
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # below that it logs each letter of a PDF
     try:
         app(arguments, prog_name="edram-fer")
     except KeyboardInterrupt:
@@ -62,10 +66,10 @@ def main(arguments=None):
 
 
 def _message(error):
-    """One sentence for an error that a user can do something about, None for a fault of the package."""
+    """One sentence for an error that a user can do something about, None for a bug of the package."""
     if isinstance(error, UserError):
         return str(error)
-    if isinstance(error, OSError) and error.strerror is not None:  # the operating system's own
+    if isinstance(error, OSError) and error.strerror is not None:  # raised by the operating system
         return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     if isinstance(error, ModuleNotFoundError) and (hint := installation.hint(error.name or "")):
         return f"{error}{hint}"

@@ -1,18 +1,17 @@
-"""Errors that are meant for whoever uses the package: the message names the file, row or argument, what was expected
-and what came. The command line shows them as one sentence; any other error is a fault of the package and keeps its
-traceback."""
+"""Errors that users can do something about. The message names the file, row or argument, what was expected and what was
+found. The command line shows it as one sentence; any other error is a bug of the package and keeps its traceback."""
 
 
 class UserError(ValueError):
-    """An argument, a setting or the content of a file cannot be used."""
+    """An argument, a setting or the content of a file is unusable."""
 
 
 class MissingFileError(UserError, FileNotFoundError):
-    """A file or folder that was named, or that a run should hold, is not there."""
+    """A file or folder is missing."""
 
 
 class ExistingRunError(UserError, FileExistsError):
-    """A folder already holds a run, or something stands where its folder should be made."""
+    """A folder already holds a run, or a file is in its place."""
 
 
 class FolderInUseError(UserError, BlockingIOError):

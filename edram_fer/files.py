@@ -1,4 +1,4 @@
-"""Write a file whole or not at all; read one or say which is damaged."""
+"""Write a file whole or not at all; read one, or name the file that is missing or damaged."""
 
 import contextlib
 import csv
@@ -8,6 +8,7 @@ import os
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,26 +21,27 @@ ARCHIVE_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueE
 
 
 @contextlib.contextmanager
-def replace(path):
-    """Yield a temporary path beside `path` that takes its place once the block succeeds.
+def replace(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path next to `path` that takes its place once the block succeeds.
 
-    A reader sees either the old file or the complete new one, never a half. The temporary file lies in the same
-    folder (a rename is atomic only within one file system) and ends in the name of `path`, by which many writers
-    choose their format. It is flushed to disk before the rename and removed when the block raises; `path` is then as
-    it was. Missing parent folders are made.
+    A reader sees either the old file or the complete new one. The temporary file lies in the same folder, since a
+    rename is atomic only within one file system, and its name ends in that of `path`, by which many writers choose
+    their format. It is flushed to disk before the rename; if the block raises, it is removed and `path` stays
+    unchanged. Missing parent folders are made.
 
         with files.replace("run/metrics.json") as temporary:
             temporary.write_text(json.dumps(metrics))
 
-    Raises FileNotFoundError when the block wrote nothing at the temporary path. An OSError of the block that names no
-    file, such as that of a full disk, names `path`.
+    Raises:
+        FileNotFoundError: The block wrote nothing at the temporary path.
+        OSError: Raised by the block; an error that names no file, such as that of a full disk, then names `path`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=".", suffix=f".{path.name}", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
-    temporary.unlink()  # only the name is wanted: some writers refuse a file that exists
+    temporary.unlink()  # some writers refuse a file that exists
     try:
         yield temporary
         with open(temporary, "r+b") as written:  # Windows flushes only files that are open for writing
@@ -53,27 +55,31 @@ def replace(path):
         temporary.unlink(missing_ok=True)
 
 
-def digest(path):
-    """SHA-256 of a file, as hexadecimal digits."""
+def digest(path: Path | str) -> str:
+    """SHA-256 of a file in hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def remove_leftovers(folder):
-    """Delete, at any depth, the temporary files of `replace` that a killed process left. None may be at work."""
-    for left in Path(folder).rglob(".????????.*"):
-        left.unlink()
+def remove_leftovers(folder: Path | str) -> None:
+    """Delete the temporary files of `replace` that a killed process left, at any depth. No writer may be at work."""
+    for leftover in Path(folder).rglob(".????????.*"):
+        leftover.unlink()
 
 
-def write_json(path, value):
-    """Save `value` as indented JSON. Raises ValueError for nan and infinity, which JSON does not know."""
+def write_json(path: Path | str, value: object) -> None:
+    """Save `value` as indented JSON. Raises ValueError for nan and infinity, which JSON lacks."""
     text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
     with replace(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def plain(value):
-    """NumPy values, in dicts and lists of any depth, as lists and numbers, and nan as None: all that JSON can hold."""
+def plain(value: object) -> object:
+    """Convert NumPy values, in dicts and lists of any depth, to what JSON can hold: lists, numbers, and None for nan.
+
+    >>> plain({"mean": np.float32(0.5), "counts": np.arange(3), "correlation": np.nan})
+    {'mean': 0.5, 'counts': [0, 1, 2], 'correlation': None}
+    """
     if isinstance(value, dict):
         return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
@@ -83,22 +89,30 @@ def plain(value):
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def read_json(path):
-    """The dict that a JSON file holds. Raises FileNotFoundError when missing and ValueError when it is damaged or holds
-    anything else; both name the file."""
+def read_json(path: Path | str) -> dict:
+    """The dict that a JSON file holds.
+
+    Raises:
+        MissingFileError: There is no such file.
+        UserError: The file is damaged or holds something else; the message names it.
+    """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise MissingFileError(f"{path} is missing") from None
-    except ValueError as error:
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not readable as JSON: {error}") from error
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
         raise UserError(f"{path} is not readable as JSON: {error}") from error
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected a JSON object with names, found {content!r:.60}")
     return content
 
 
-def write_csv(path, rows):
-    """Save rows (dicts) as CSV: a column for every key of any row; None, nan and what is lacking are empty cells."""
+def write_csv(path: Path | str, rows: Sequence[Mapping[str, object]]) -> None:
+    """Save rows as CSV with a column for every key of any row; None, nan and absent values are empty cells."""
     names = dict.fromkeys(name for row in rows for name in row)
     with replace(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as target:
         writer = csv.DictWriter(target, list(names))

@@ -1,23 +1,45 @@
-"""Intervals by resampling, of whatever statistic."""
+"""Bootstrap intervals of any statistic."""
 
 import warnings
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from edram_fer.errors import UserError
 
 
-def bootstrap(statistic, count, *, subjects=None, repeats=1000, level=0.95, seed=0):
+def bootstrap(
+    statistic: Callable[[np.ndarray], Mapping[str, ArrayLike]],
+    count: int,
+    *,
+    subjects: Sequence[str | None] | None = None,
+    repeats: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
     """Percentile intervals of statistics of `count` images (Efron), resampling whole subjects where they are known.
 
-    Images of one person resemble each other, so that they are drawn together; an image without a subject ("" or
-    None) stands for itself.
+    Images of one person resemble each other, so they are drawn together; an image without a subject ("" or None) is
+    drawn alone.
 
     Args:
-        statistic: function of rows (int [m], with repetitions) to a dict of floats or of arrays.
-        subjects: optional sequence of `count` names.
+        statistic: Function of rows (int [m], with repetitions) to a dict of floats or arrays.
+        count: Number of images.
+        subjects: A name for each image, or None.
+        repeats: Number of samples.
+        level: Coverage of the intervals.
+        seed: Seed of the samples.
 
-    Returns: dict of the same keys with float [..., 2]: lower and upper end; nan where a statistic is never defined.
+    Returns:
+        The same keys with float [..., 2], lower and upper end; nan where a statistic is never defined.
+
+    Raises:
+        UserError: The number of subjects is not `count`.
+
+    >>> values = np.arange(100)
+    >>> bootstrap(lambda rows: {"mean": values[rows].mean()}, 100)["mean"].round()
+    array([44., 55.])
     """
     group = _groups(subjects, count)
     size, rows, random = group.max() + 1, np.arange(count), np.random.default_rng(seed)
@@ -42,5 +64,5 @@ def _groups(subjects, count):
 
 def _quantiles(samples, ends):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of a statistic that is nan in all samples, and stays nan
+        warnings.simplefilter("ignore", RuntimeWarning)  # a statistic that is nan in all samples stays nan
         return np.moveaxis(np.nanquantile(np.asarray(samples, float), ends, axis=0), 0, -1)

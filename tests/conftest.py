@@ -1,4 +1,4 @@
-"""A small arrays file, a small EDRAM trained on it, the recipe of a model that trains in seconds, and a small disk."""
+"""Fixtures: a small arrays file, a small EDRAM trained on it, a recipe that trains in seconds, a small disk."""
 
 import os
 import shutil
@@ -9,17 +9,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-# TensorFlow's threads would spin beside those of the other worker of the tests.
+# TensorFlow's threads would compete with those of the other test worker.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
-EMOTIONS = ("sad", "happy", "contempt", "neutral", "fear", "anger", "disgust", "surprise")  # in an order of its own
+EMOTIONS = ("sad", "happy", "contempt", "neutral", "fear", "anger", "disgust", "surprise")  # not in canonical order
 COUNTS = {"train": 80, "validation": 40, "test": 24}
 
 
 def make_images(count, seed, size=28):
-    """Noise whose brightness tells a part of the emotion, every feature of an arrays file.
+    """The features of an arrays file: noise whose brightness depends on the emotion.
 
-    With an odd seed (validation) it tells the opposite, so that the validation loss rises while a model learns.
+    With an odd seed (validation) the dependence is reversed, so that the validation loss rises while a model learns.
     """
     rng = np.random.default_rng(seed)
     emotion = np.arange(count) % len(EMOTIONS)
@@ -44,7 +44,7 @@ def contents():
 
 @pytest.fixture(scope="session")
 def arrays_file(tmp_path_factory, contents):
-    """Path of an arrays file with the eight emotions in an order of its own."""
+    """Path of an arrays file with the eight emotions in another than the canonical order."""
     path = tmp_path_factory.mktemp("arrays") / "noise.npz"
     about = {"source": "noise", "version": "1.0.0", "fingerprint": "abc", "emotions": np.array(EMOTIONS)}
     parts = {f"{split}/{name}": value for split, content in contents.items() for name, value in content.items()}
@@ -54,10 +54,7 @@ def arrays_file(tmp_path_factory, contents):
 
 @pytest.fixture(scope="session")
 def small_edram(arrays_file):
-    """Settings, as those of train.py, of a small EDRAM with all that has a state of its own or draws random numbers.
-
-    Four epochs of five steps.
-    """
+    """Settings of a small EDRAM with every part that has a state or draws random numbers; four epochs of five steps."""
     return [
         *("batch_size=14", "epochs=4", "checkpoint_steps=2", "learning_rate=0.045", "seed=2", "min_learning_rate=1e-4"),
         *("glimpses=2", "glimpse_size=14", "dropout=0.4", "glimpse_filters=(2, 2, 4, 4, 4, 4)"),
@@ -69,7 +66,7 @@ def small_edram(arrays_file):
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, small_edram):
-    """A run of `small_edram` that nothing stopped, and its recipe."""
+    """An uninterrupted run of `small_edram`, and its recipe."""
     from edram_fer.recipes import recipe
     from edram_fer.training import loop
 
@@ -81,14 +78,14 @@ def trained(tmp_path_factory, small_edram):
 
 @pytest.fixture
 def copied(trained, tmp_path):
-    """A copy of a run that may be broken."""
+    """A copy of the trained run that a test may damage."""
     shutil.copytree(trained.run, tmp_path / "run")
     return tmp_path / "run"
 
 
 @pytest.fixture(scope="module")
 def toy_recipe(arrays_file):
-    """A recipe that trains the toy: three epochs of five steps, checkpoints after steps 2 and 4 and each epoch."""
+    """A recipe for the toy: three epochs of five steps, with checkpoints after steps 2 and 4 and each epoch."""
     from support import toy
 
     from edram_fer import models
@@ -102,7 +99,7 @@ def toy_recipe(arrays_file):
 
 @pytest.fixture
 def mounted(tmp_path):
-    """mount(options) -> an empty folder on its own small file system in memory, unmounted afterwards."""
+    """mount(options) -> an empty folder on a small file system of its own in memory, unmounted afterwards."""
     folder = tmp_path / "mounted"
     folder.mkdir()
 

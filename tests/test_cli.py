@@ -1,4 +1,4 @@
-"""The command line: bad input ends in one clear sentence and a status, never a traceback; doctor and inspect."""
+"""The command line: bad input ends in one clear sentence and a status, never in a traceback; doctor and inspect."""
 
 import os
 import re
@@ -64,7 +64,7 @@ def test_options_out_of_range_name_the_argument(run, arrays_file, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_data_that_is_not_there(run, tmp_path):
+def test_missing_data(run, tmp_path):
     code, _, line = run("train", "fer2013", "--data-dir", tmp_path, "--out", tmp_path / "run")
     assert code == 1 and f"error: data set fer2013 is not prepared in {tmp_path}" in line and "prepare it first" in line
     code, _, line = run("train", "fer2013", "--set", f"data={tmp_path}/faces.npz")
@@ -77,7 +77,7 @@ def test_data_that_is_not_there(run, tmp_path):
     assert code == 1 and "error: data set fer2013 needs a source" in line
 
 
-def test_places_that_cannot_be_written(run, arrays_file, tmp_path):
+def test_unwritable_places(run, arrays_file, tmp_path):
     (tmp_path / "file").write_text("in the way")
     settings = ["--set", f"data={arrays_file}", "--set", "batch_size=8"]
     code, _, line = run("train", "forch2019", *settings, "--out", tmp_path / "file" / "run")
@@ -88,7 +88,7 @@ def test_places_that_cannot_be_written(run, arrays_file, tmp_path):
     assert code == 1 and line == f"error: {tmp_path}/a.zip: an arrays file ends in .npz"
 
 
-def test_folders_that_are_no_runs_or_damaged_ones(run, copied, tmp_path):
+def test_missing_and_damaged_runs(run, copied, tmp_path):
     for command in (["evaluate", tmp_path], ["train", "--resume", tmp_path]):
         code, _, line = run(*command)
         assert code == 1 and line == f"error: {tmp_path}/recipe.json is missing"
@@ -116,7 +116,7 @@ def test_a_run_of_another_model(run, copied, trained):
     assert line.startswith(f"error: {copied}/checkpoints/latest.npz holds the state of another model or optimizer")
 
 
-def test_the_traceback_of_a_fault_is_shown():
+def test_the_traceback_of_a_bug_is_shown():
     code = (
         "from edram_fer import cli, data\n"
         "def describe(*args, **kwargs): raise ValueError('inside')\n"
@@ -125,10 +125,10 @@ def test_the_traceback_of_a_fault_is_shown():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1 and "Traceback" in done.stderr and "ValueError: inside" in done.stderr
-    assert done.stderr.strip().splitlines()[-1].startswith("error: this is a fault of edram-fer")
+    assert done.stderr.strip().splitlines()[-1].startswith("error: this is a bug in edram-fer")
 
 
-def test_the_scripts_end_in_the_same_sentence():
+def test_the_scripts_end_with_the_same_sentence():
     call = [sys.executable, "train.py", "resnet"]
     settings = {**os.environ, "EDRAM_FER_TRACEBACK": ""}
     process = subprocess.run(call, cwd=ROOT, env=settings, capture_output=True, text=True)
@@ -139,9 +139,9 @@ def test_the_scripts_end_in_the_same_sentence():
 def test_doctor(run):
     code, out, _ = run("doctor")
     assert code == 0
-    found = dict(line.split(maxsplit=1) for line in out.splitlines())
-    assert found["python"].startswith("3.") and found["keras"].startswith("3.")
-    assert found["backend"] in ("tensorflow", "jax") and int(found["cores"]) > 0 and ":0" in found["devices"]
+    actual = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert actual["python"].startswith("3.") and actual["keras"].startswith("3.")
+    assert actual["backend"] in ("tensorflow", "jax") and int(actual["cores"]) > 0 and ":0" in actual["devices"]
 
 
 def test_doctor_of_a_checkout_that_is_not_installed(run, monkeypatch):
@@ -155,7 +155,7 @@ def test_doctor_of_a_checkout_that_is_not_installed(run, monkeypatch):
     assert code == 0 and "extra" not in out
 
 
-def test_without_the_backend_doctor_tells_and_the_others_say_what_to_install(run, monkeypatch):
+def test_without_a_backend_commands_say_what_to_install(run, monkeypatch):
     def missing():
         raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
 

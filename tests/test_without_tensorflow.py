@@ -1,4 +1,4 @@
-"""Where TensorFlow cannot be imported: train, stop, go on and evaluate through the command line on JAX."""
+"""Where TensorFlow cannot be imported: train, stop, resume and evaluate by the command line on JAX."""
 
 import json
 import os

@@ -339,22 +339,20 @@ def spread(windows: ArrayLike, classes: ArrayLike | None = None) -> dict[str, np
     return result
 
 
-def glimpse_statistics(windows: ArrayLike) -> dict[str, float]:
-    """Mean and standard deviation over the images of each step's centre and zoom, for logs.
+def glimpse_statistics(windows: ArrayLike) -> dict[str, np.ndarray]:
+    """Mean and standard deviation over the images of each window's centre and zoom.
 
     Args:
         windows: [B, N, 2, 3].
 
     Returns:
-        {"x_1": mean, "x_1_sd": sd, "y_1": ..., "y_1_sd": ..., "zoom_1": ..., "zoom_1_sd": ..., "x_2": ...}: x and y in
-        [-1, 1], zoom = sqrt(area), steps counted from 1, population standard deviations.
+        "x", "x_sd", "y", "y_sd", "zoom" and "zoom_sd", each [N]: x and y in [-1, 1], zoom = sqrt(area), population
+        standard deviations.
     """
     columns = {"x": centres(windows)[..., 0], "y": centres(windows)[..., 1], "zoom": zoom(windows)}
     result = {}
-    for step in range(columns["x"].shape[1]):
-        for name, values in columns.items():
-            result[f"{name}_{step + 1}"] = float(values[:, step].mean())
-            result[f"{name}_{step + 1}_sd"] = float(values[:, step].std())
+    for name, values in columns.items():
+        result |= {name: values.mean(axis=0), f"{name}_sd": values.std(axis=0)}
     return result
 
 

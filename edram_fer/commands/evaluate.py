@@ -1,4 +1,4 @@
-"""Run folders to scores, figures and pages."""
+"""The commands that evaluate a run, draw its figures and write its report."""
 
 import functools
 from typing import Annotated
@@ -13,20 +13,25 @@ from edram_fer.run import layout
 def evaluate(
     run: Run,
     split: Annotated[list[str] | None, typer.Option("--split", help="May be repeated [default: test].")] = None,
-    source: Annotated[str | None, typer.Option("--data", help="Another data set than the run's own.")] = None,
+    source: Annotated[str | None, typer.Option("--data", help="Another data set than that of training.")] = None,
     data_dir: DataDir = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 128,
-    flip: Annotated[bool, typer.Option("--flip", help="Also the average with the mirror images.")] = False,
+    flip: Annotated[
+        bool, typer.Option("--flip", help="Also score the average over each image and its mirror image.")
+    ] = False,
     ten_crop: Annotated[
-        float | None, typer.Option("--ten-crop", metavar="SHARE", help="Also the average of ten crops, 0.9 of a side.")
+        float | None,
+        typer.Option("--ten-crop", metavar="SHARE", help="Also score the average over ten crops of 0.9 of the side."),
     ] = None,
-    figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw figures and the report.")] = True,
-):
-    """Predictions, scores, figures and the report of a run."""
+    figures: Annotated[
+        bool, typer.Option("--figures/--no-figures", help="Draw the figures and write the report.")
+    ] = True,
+) -> None:
+    """Predict a run's splits and score them; draw the figures and write the report."""
     startup.load_keras()
-    from edram_fer.evaluation import evaluate
+    from edram_fer.evaluation import evaluate as evaluation
 
-    metrics = evaluate.evaluate(
+    metrics = evaluation.evaluate(
         run,
         splits=tuple(split or ("test",)),
         data=source,
@@ -47,26 +52,27 @@ def evaluate(
 
 def figures(
     run: Run,
-    pdf: Annotated[bool, typer.Option("--pdf", help="Each figure also as PDF.")] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Also save each figure as PDF.")] = False,
     landmarks: Annotated[
-        bool, typer.Option("--landmarks", help="Let dlib find the faces' landmarks where the data set has none.")
+        bool, typer.Option("--landmarks", help="Let dlib find the landmarks of the faces if the data set has none.")
     ] = False,
-    source: Annotated[str | None, typer.Option("--data", help="Another place of the images evaluated.")] = None,
+    source: Annotated[
+        str | None, typer.Option("--data", help="Where the evaluated images lie, if not as during the evaluation.")
+    ] = None,
     data_dir: DataDir = None,
-):
-    """All figures of an evaluated run, for each split, and the report with them."""
+) -> None:
+    """Draw all figures of an evaluated run, for each split, and write the report."""
     startup.load_keras()
     written = _draw(run, source, data_dir, find_landmarks=landmarks, pdf=pdf)
     typer.echo(f"Figures: {len(written)} files in {run / layout.FIGURES}")
-    for split, found in files.read_json(run / layout.REGION_SHARES).items():
-        missing = (
-            f" {found['excluded_share']:.1%} of the faces have none." if found.get("excluded_share") is not None else ""
-        )
-        typer.echo(f"Regions of the face, {split}: {found['note']}{missing}")
+    for split, shares in files.read_json(run / layout.REGION_SHARES).items():
+        excluded = shares.get("excluded_share")
+        missing = "" if excluded is None else f" {excluded:.1%} of the faces have none."
+        typer.echo(f"Regions of the face, {split}: {shares['note']}{missing}")
     report(run)
 
 
-def report(run: Run):
+def report(run: Run) -> None:
     """Write report.html of an evaluated run."""
     from edram_fer.report import write
 
@@ -74,7 +80,7 @@ def report(run: Run):
 
 
 def _draw(run, source, data_dir, **options):
-    """The figures of an evaluated run; the paths that were written."""
+    """Draw the figures of an evaluated run and return their paths."""
     from edram_fer.figures.run import draw
     from edram_fer.run.evaluated_run import EvaluatedRun
 

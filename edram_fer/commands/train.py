@@ -1,4 +1,4 @@
-"""Recipes to run folders."""
+"""The commands that train: one run, or a grid of them."""
 
 import datetime
 import signal
@@ -21,8 +21,8 @@ def train(
     resume: Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Resume this run.")] = None,
     data_dir: DataDir = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="One line per epoch, no progress bar.")] = False,
-):
-    """Train by a recipe, or resume a run that was stopped."""
+) -> None:
+    """Train a model by a recipe, or resume a run that was stopped."""
     startup.load_keras()
     from edram_fer.recipes import recipe as recipes
     from edram_fer.run import checkpoints
@@ -35,7 +35,7 @@ def train(
     try:
         if resume is not None:
             if settings or out:
-                raise typer.BadParameter("--resume takes the run's own recipe: it goes without --set and --out")
+                raise typer.BadParameter("--resume takes the recipe of the run: it goes without --set and --out")
             out = resume
             loop.resume(resume, data_dir=data_dir, verbose=verbose)
         else:
@@ -52,7 +52,8 @@ def train(
 def sweep(
     recipe: Annotated[str, typer.Argument(help="A recipe: zoom_free, ...")],
     zoom_limit: Annotated[
-        str | None, typer.Option("--zoom-limit", metavar="V,V", help="Limits, as none,.5,.3: short for --vary.")
+        str | None,
+        typer.Option("--zoom-limit", metavar="V,V", help="Short for --vary zoom_limit=V,V, such as none,.5,.3."),
     ] = None,
     vary: Annotated[
         list[str] | None, typer.Option("--vary", metavar="KEY=V,V", help="Values of a setting; may be repeated.")
@@ -62,48 +63,53 @@ def sweep(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe of all runs.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the runs [default: runs/RECIPE].")] = None,
-    split: Annotated[list[str] | None, typer.Option("--split", help="Evaluated on [default: test].")] = None,
+    split: Annotated[list[str] | None, typer.Option("--split", help="Evaluate on this split [default: test].")] = None,
     data_dir: DataDir = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="One line per epoch, no progress bar.")] = False,
-):
-    """Train and evaluate a recipe with all combinations of some settings; go on where it was stopped."""
+) -> None:
+    """Train and evaluate a recipe with all combinations of some settings; the same command resumes it.
+
+    A run that fails becomes a row of sweep.csv with the reason and its traceback.txt, and the others go ahead; the
+    command then exits with status 1.
+    """
     startup.load_keras()
     from rich.console import Console
     from rich.table import Table
 
+    from edram_fer.recipes.settings import split_values
     from edram_fer.run import checkpoints
     from edram_fer.studies import sweep as sweeps
 
     varied = {}
     for setting in [*(vary or []), *([f"zoom_limit={zoom_limit}"] if zoom_limit else [])]:
-        key, equals, values = setting.partition("=")
-        if not equals or not all(values.split(",")):
+        key, equals, text = setting.partition("=")
+        values = split_values(text)
+        if not equals or not all(values):
             raise UserError(f"--vary: expected KEY=VALUE,VALUE, got {setting!r}")
-        varied[key] = values.split(",")
-    out = out or Path("runs") / recipe
+        varied[key] = values
+    out, splits = out or Path("runs") / recipe, tuple(split or ("test",))
     runs = sweeps.grid(recipe, varied, seeds, settings or [])
     try:
-        rows = sweeps.sweep(
-            runs, out, splits=tuple(split or ("test",)), data_dir=data_dir, verbose=2 if quiet else "auto"
-        )
+        rows = sweeps.sweep(runs, out, splits=splits, data_dir=data_dir, verbose=2 if quiet else "auto")
     except checkpoints.Interrupted as stop:
-        typer.echo(f"Stopped and saved {stop}. The same command goes on.", err=True)
+        typer.echo(f"Stopped and saved {stop}. The same command resumes the sweep.", err=True)
         raise typer.Exit(128 + signal.SIGTERM) from None
     table = Table("combination", "runs", "accuracy, %", "mean class accuracy, %")
-    name = (split or ["test"])[0]
-    for line in sweeps.means(rows):
-        scores = [_mean(line, f"{name}_{score}") for score in ("accuracy", "mean_class_accuracy")]
-        table.add_row(line["combination"], str(line["runs"]), *scores)
+    for average in sweeps.means(rows):
+        scores = [_mean(average, f"{splits[0]}_{score}") for score in ("accuracy", "mean_class_accuracy")]
+        table.add_row(average["combination"], str(average["runs"]), *scores)
     Console().print(table)
-    typer.echo(f"Tables: {out / sweeps.TABLE}, {out / sweeps.MEANS}. Side by side: edram-fer compare RUN RUN ...")
-    if failed := [row for row in rows if row["status"] != "finished"]:
-        for row in failed:
-            typer.echo(f"{row['run']} {row['status']}", err=True)
+    typer.echo(f"Tables: {out / sweeps.TABLE}, {out / sweeps.MEANS}. Compare runs: edram-fer compare RUN RUN ...")
+    failed = [row for row in rows if row["status"] != "finished"]
+    for row in failed:
+        typer.echo(f"{row['run']} {row['status']} ({out / row['traceback']})", err=True)
+    if failed:
         raise typer.Exit(1)
 
 
-def _mean(line, score):
-    if line.get(score) is None:
+def _mean(average, score):
+    """The mean of a score in percent with its standard deviation, or a dash where no run has finished."""
+    if average.get(score) is None:
         return "–"
-    spread = line.get(f"{score}_sd")
-    return f"{100 * line[score]:.2f}" + ("" if spread is None else f" ± {100 * spread:.2f}")
+    deviation = average.get(f"{score}_sd")
+    return f"{100 * average[score]:.2f}" + ("" if deviation is None else f" ± {100 * deviation:.2f}")

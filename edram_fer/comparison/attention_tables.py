@@ -90,8 +90,7 @@ def glimpse_rows(runs: Runs) -> list[dict]:
             statistics = attention.glimpse_statistics(chosen)
             for step in range(windows.shape[1]):
                 row = {"run": run.name, "emotion": group, "glimpse": step + 1, "images": len(chosen)}
-                row |= {key: statistics[f"{key}_{step + 1}"] for key in ("x", "y", "zoom")}
-                row |= {f"{key}_sd": statistics[f"{key}_{step + 1}_sd"] for key in ("x", "y", "zoom")}
+                row |= {key: float(statistics[key][step]) for key in ("x", "y", "zoom", "x_sd", "y_sd", "zoom_sd")}
                 for key in ("variance_within", "variance_between"):
                     row[key] = float(spread[key][step].mean()) if group == ALL else None
                 row["spread"] = float(np.sqrt(chosen[:, step, :, 2].var(axis=0).mean()))

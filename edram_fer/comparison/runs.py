@@ -165,7 +165,7 @@ def _check_same_data(reference, other):
     """Compare the fingerprints where both are known: one data set may have two names (its own and that of its arrays
     file), and two data sets may share one ("folder")."""
     info = [run.metrics["run"] for run in (reference, other)]
-    names, digests = [each["data"] for each in info], [each.get("fingerprint") for each in info]
+    names, digests = [each["data"] for each in info], [each.get("data_fingerprint") for each in info]
     if None not in digests:
         if digests[0] == digests[1]:
             return

@@ -25,7 +25,7 @@ def score_rows(runs: Runs) -> list[dict]:
             "run": run.name,
             "model": run.info["model"],
             "parameters": run.info.get("parameters"),
-            "operations": run.info.get("operations"),
+            "flops": run.info.get("flops"),
             "seconds_per_image": run.info.get("seconds_per_image"),
             "images": run.scores["images"],
         }

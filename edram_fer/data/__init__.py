@@ -1,19 +1,19 @@
-"""Prepared data sets: `sources` opens them, `batches` feeds them to Keras; what is done to images on the way has a
-file each."""
+"""Prepared data sets: `sources` opens them, `batches` feeds them to Keras; each change of the images on the way has a
+file of its own."""
 
 from edram_fer.data.sources import (
-    arrays,
     class_counts,
     default_data_dir,
     describe,
     emotions,
+    load_split,
     open_source,
     splits,
     write_arrays,
 )
 
 __all__ = [
-    "arrays",
+    "load_split",
     "class_counts",
     "default_data_dir",
     "describe",

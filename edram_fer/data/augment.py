@@ -1,10 +1,11 @@
-"""Augmentation: random numbers drawn once per image, applied as one affine window, an erased box, two tone changes.
+"""Augmentation: random numbers for each image, applied as one affine window, an erased box and two changes of tone.
 
-The numbers of an image are a function of (seed, epoch, index), so a resumed run draws the same, and so does another
-backend. The geometry is the models' own sensor: border pixels are repeated ("nearest fill").
+The numbers of an image are a function of (seed, epoch, index), so that a resumed run and another backend draw the same.
+The geometry is that of the models' sensor: border pixels are repeated ("nearest" fill).
 """
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -16,17 +17,20 @@ from edram_fer.models.spatial_transformer import sample
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """Largest change of each kind, drawn uniformly; 0 switches one off. The defaults are Forch et al. 2019's recipe.
+    """The largest change of each kind, drawn uniformly; 0 switches it off. The defaults are those of Forch et al. 2019.
 
     Attributes:
-        rotation: degrees, either way.
-        shift: share of the side, each axis, either way.
-        zoom: share by which the image grows or shrinks.
-        shear: degrees, either way.
-        flip: probability of the mirror image.
-        contrast: factor in [1 - contrast, 1 + contrast] about the image's mean.
-        brightness: added, in [-brightness, brightness] of the full range.
-        erase: probability that a random rectangle is set to the image's mean, see edram_fer.data.erasing.
+        rotation: Degrees, in either direction.
+        shift: Share of the side, along each axis, in either direction.
+        zoom: Share by which the image grows or shrinks.
+        shear: Degrees, in either direction.
+        flip: Probability of the mirror image.
+        contrast: The factor about the image's mean is in [1 - contrast, 1 + contrast].
+        brightness: The added value is in [-brightness, brightness], as a share of the full range.
+        erase: Probability that a random rectangle is set to the image's mean, see `edram_fer.data.erasing`.
+
+    Raises:
+        UserError: A value is out of range.
     """
 
     rotation: float = 20.0
@@ -38,7 +42,7 @@ class Augmentation:
     brightness: float = 0.0
     erase: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         largest = {"rotation": 180.0, "shear": 60.0}
         for field in dataclasses.fields(self):
             value, limit = getattr(self, field.name), largest.get(field.name, 1.0)
@@ -48,24 +52,29 @@ class Augmentation:
 
 NONE = Augmentation(rotation=0, shift=0, zoom=0, shear=0, flip=0)
 NUMBERS = 8
-_DRAWN = 11  # three more than there is use for: another number would change the images of every seed
+_DRAWN = 11  # three are unused, but drawing fewer would change the images of every seed
 
 
-def draw(seed, epoch, count):
-    """Random numbers of `count` images in one epoch: NumPy float32 [count, NUMBERS], uniform in [-1, 1)."""
+def draw(seed: int, epoch: int, count: int) -> np.ndarray:
+    """Random numbers of `count` images in one epoch: float32 [count, NUMBERS], uniform in [-1, 1).
+
+    >>> draw(seed=0, epoch=3, count=100).shape
+    (100, 8)
+    """
     return np.random.default_rng([seed, epoch, 1]).uniform(-1, 1, (count, _DRAWN))[:, :NUMBERS].astype("float32")
 
 
-def apply(augmentation, images, numbers, boxes=None):
+def apply(augmentation: Augmentation, images: Any, numbers: Any, boxes: Any | None = None) -> Any:
     """Augment a batch with `keras.ops`, eagerly or inside tf.data.
 
     Args:
-        augmentation: Augmentation.
+        augmentation: The ranges of the changes.
         images: float32 [B, H, W, C] in [0, 1].
         numbers: float32 [B, NUMBERS] in [-1, 1), from `draw`.
-        boxes: float32 [B, 4] from `erasing.draw`, where the augmentation erases.
+        boxes: float32 [B, 4] from `erasing.draw`, if the augmentation erases.
 
-    Returns: float32 [B, H, W, C] in [0, 1].
+    Returns:
+        float32 [B, H, W, C] in [0, 1].
     """
     _, height, width, _ = images.shape
     images = sample(images, matrices(augmentation, numbers)[:, None], (height, width))[:, 0]
@@ -78,7 +87,7 @@ def apply(augmentation, images, numbers, boxes=None):
     return ops.clip(images, 0.0, 1.0)
 
 
-def matrices(augmentation, numbers):
+def matrices(augmentation: Augmentation, numbers: Any) -> Any:
     """The window of each augmented image, float32 [B, 2, 3]: rotation, zoom, shear and mirror, then the shift."""
     radians = np.pi / 180
     angle = augmentation.rotation * radians * numbers[:, 0]

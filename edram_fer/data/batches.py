@@ -1,10 +1,11 @@
 """From a split to batches: tf.data on the TensorFlow backend, NumPy arrays on the others.
 
-The order of a training epoch and all random numbers of its images are drawn by NumPy as functions of (seed, epoch),
-so any step of any epoch can be started from, and all backends see the same.
+NumPy draws the order of a training epoch and all random numbers of its images as functions of (seed, epoch), so that
+training can start at any step of any epoch and all backends see the same batches.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import keras
@@ -18,28 +19,30 @@ from edram_fer.preprocessing.emotions import EIGHT
 
 @dataclasses.dataclass(frozen=True)
 class Batches:
-    """Batches of one split for fit and evaluate: ({"image": float32 [B, H, W, C], ...}, targets).
+    """Batches of one split for `fit` and `evaluate`: ({"image": float32 [B, H, W, C], ...}, targets).
 
     The targets are "emotion", with `affect` also "affect" float32 [B, 2], and the `constants`, the same for every
     image. The emotion is int32 [B] (indices into `classes`); with `mixup` or `soft` it is probabilities float32
     [B, K]. Images whose emotion is not in `classes` are left out.
 
     Attributes:
-        source, split, data_dir: see edram_fer.data.
-        classes: the model's emotions, in its order; labels are converted by name.
-        batch_size: images in a batch.
-        seed: of order and augmentation.
-        augmentation: augment.Augmentation; with None the images come in their own order, unchanged, the last batch
-            as short as it must be: the way to evaluate. With one, incomplete batches are left out.
-        mixup: alpha of edram_fer.data.mixup, 0: none; only with an augmentation.
-        soft: the target is the data set's soft label, the share of `classes` in it.
-        affect: with valence and arousal among the targets.
-        landmarks: with "landmarks" float32 [B, 68, 2] in pixels among the inputs, moved along with the image.
-        guide: of landmarks.places, one name for each window; with it the target of "windows" is float32 [B, N, 2].
-        constants: further targets, name -> array of one image.
+        source, split, data_dir: See `edram_fer.data`.
+        classes: The model's emotions, in its order; labels are converted by name.
+        batch_size: Images per batch.
+        seed: Seed of order and augmentation.
+        augmentation: Without it the images come in their own order, unchanged, and the last batch may be shorter, as
+            evaluation needs it. With it, incomplete batches are left out.
+        mixup: Alpha of `edram_fer.data.mixup`, 0: none; only with an augmentation.
+        soft: Whether the target is the data set's soft label, restricted to `classes`.
+        affect: Whether valence and arousal are among the targets.
+        landmarks: Whether "landmarks" float32 [B, 68, 2] in pixels, warped with the image, are among the inputs.
+        guide: A name of `landmarks.GUIDE_TARGETS` for each window; the target of "windows" is then float32 [B, N, 2].
+        constants: Further targets, name -> array of one image.
 
-    Raises ValueError where the source lacks a split, soft labels (or has none but hard ones) or landmarks (or has none
-    of any face), or has too few images. Faces without landmarks are counted in the log.
+    Raises:
+        MissingFileError: The source is not there.
+        UserError: The source lacks the split, soft labels (or has only hard ones) or landmarks (or has none of any
+            face), or has too few images. The log counts faces without landmarks.
     """
 
     source: str
@@ -56,23 +59,22 @@ class Batches:
     constants: dict = dataclasses.field(default_factory=dict)
     data_dir: Path | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         extra = ["landmarks"] * self.has_landmarks + ["soft_label"] * self.soft
         opened = open_source(self.source, self.data_dir, extra)
         labels = opened.labels(self.split)
         lookup = [self.classes.index(name) if name in self.classes else -1 for name in opened.emotions]
-        lookup = np.array([*lookup, -1], "int32")  # the last is where an image without label (-1) looks
+        lookup = np.array([*lookup, -1], "int32")  # the last entry is for images without a label (-1)
         object.__setattr__(self, "opened", opened)
         object.__setattr__(self, "lookup", lookup)
         object.__setattr__(self, "kept", np.flatnonzero(lookup[labels] >= 0))
         object.__setattr__(self, "counts", np.bincount(lookup[labels[self.kept]], minlength=len(self.classes)))
         if not len(self.kept) or (self.augmentation and len(self.kept) < self.batch_size):
-            need = self.batch_size if self.augmentation else 1
+            fewest = self.batch_size if self.augmentation else 1
             raise UserError(
-                f"{self.source}, split {self.split}: expected at least {need} images of {', '.join(self.classes)}, "
+                f"{self.source}, split {self.split}: expected at least {fewest} images of {', '.join(self.classes)}, "
                 f"found {len(self.kept)} among {len(labels)}"
             )
-
         self._check_features()
 
     def _check_features(self):
@@ -86,31 +88,31 @@ class Batches:
             landmarks.check(features["landmarks"][self.kept], where)
 
     @property
-    def has_landmarks(self):
+    def has_landmarks(self) -> bool:
         """Whether landmarks are read."""
         return self.landmarks or bool(self.guide)
 
     @property
-    def steps(self):
-        """Batches in an epoch."""
+    def steps(self) -> int:
+        """Batches per epoch."""
         whole, rest = divmod(len(self.kept), self.batch_size)
         return whole if self.augmentation else whole + bool(rest)
 
-    def start(self, epoch=0, step=0):
-        """What `fit` reads from that step of that epoch on: an endless tf.data.Dataset or a PyDataset, to be given
-        `steps_per_epoch`. For evaluation (no augmentation): one pass."""
+    def start(self, epoch: int = 0, step: int = 0) -> "tf.data.Dataset | keras.utils.PyDataset":  # noqa: F821
+        """The batches from a step of an epoch on: endless, so that `fit` needs `steps_per_epoch`. Without an
+        augmentation: a single pass."""
         if keras.backend.backend() == "tensorflow":
             return _tf_dataset(self, epoch, step)
         return _ArrayBatches(self, epoch, step)
 
-    def order(self, epoch):
-        """Indices of the images in that epoch's order, the same on every backend."""
+    def order(self, epoch: int) -> np.ndarray:
+        """Indices of the images in the order of an epoch, the same on every backend."""
         if not self.augmentation:
             return self.kept
         return np.random.default_rng([self.seed, epoch, 0]).permutation(self.kept)
 
-    def draw(self, epoch, count):
-        """Random numbers of that epoch for `count` images, those of the whole split: name -> float32 [count, ...]."""
+    def draw(self, epoch: int, count: int) -> dict[str, np.ndarray]:
+        """Random numbers of an epoch for all `count` images of the split: name -> float32 [count, ...]."""
         numbers = {"augmentation": augment.draw(self.seed, epoch, count)}
         if self.augmentation.erase:
             size = self.opened.shape[:2]
@@ -119,12 +121,12 @@ class Batches:
             numbers["shares"] = mixup.draw(self.seed, epoch, count, self.mixup)
         return numbers
 
-    def targets(self, images):
+    def targets(self, images: Mapping[str, np.ndarray]) -> np.ndarray:
         """The target of each image of the split: int32 [N], or probabilities float32 [N, K]. Those of images that
-        are not `kept` mean nothing.
+        are left out are meaningless.
 
         Args:
-            images: features of the split, "emotion" int [N] and with `soft` also "soft_label" [N, 8].
+            images: Features of the split: "emotion" int [N], with `soft` also "soft_label" [N, 8].
         """
         labels = self.lookup[images["emotion"]]
         if self.soft:
@@ -132,14 +134,15 @@ class Batches:
             return (shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-7)).astype("float32")
         return np.eye(len(self.classes), dtype="float32")[labels] if self.mixup else labels
 
-    def batch(self, images, numbers=None):
-        """One batch, with `keras.ops`, eagerly or inside tf.data.
+    def batch(self, images: Mapping, numbers: Mapping | None = None) -> tuple[dict, dict]:
+        """Make one batch with `keras.ops`, eagerly or inside tf.data.
 
         Args:
             images: "image" float32 [B, H, W, C] in [0, 1], "emotion" as `targets` gives it, "affect", "landmarks".
-            numbers: of `draw` for these images; None: not augmented.
+            numbers: The numbers that `draw` gives for these images; None: no augmentation.
 
-        Returns: (inputs, targets).
+        Returns:
+            (inputs, targets).
         """
         inputs = {name: images[name] for name in ("image", "landmarks") if name in images}
         targets = {name: images[name] for name in ("emotion", "affect") if name in images}
@@ -159,27 +162,27 @@ class Batches:
         constants = {name: ops.repeat(value[None], count, axis=0) for name, value in self.constants.items()}
         return inputs, {**constants, **targets}
 
-    def features(self):
-        """Names of what `batch` takes beside the image."""
+    def features(self) -> list[str]:
+        """Names of the features that `batch` takes besides the image."""
         return ["emotion", *["affect"] * self.affect, *["landmarks"] * self.has_landmarks]
 
 
 class _ArrayBatches(keras.utils.PyDataset):
     """Batches in NumPy; the images of the split stay in memory as uint8.
 
-    In training the index counts on through the epochs: Keras calls `on_epoch_end` before the first epoch too, so the
-    epoch cannot be told from that.
+    In training the index runs on through the epochs: since Keras calls `on_epoch_end` before the first epoch too, the
+    calls do not tell which epoch it is.
     """
 
     def __init__(self, batches, epoch, step):
         super().__init__()
         self.batches, self.epoch, self.numbers = batches, None, None
         self.first = epoch * batches.steps + step if batches.augmentation else 0
-        images = batches.opened.arrays(batches.split)
+        images = batches.opened.load(batches.split)
         self.images = {**images, "emotion": batches.targets(images)}
 
     @property
-    def num_batches(self):
+    def num_batches(self) -> int | None:
         return None if self.batches.augmentation else self.batches.steps
 
     def _begin_epoch(self, epoch):

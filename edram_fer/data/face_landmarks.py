@@ -14,7 +14,7 @@ def get_landmarks(
     """Landmarks of images.
 
     Args:
-        features: as `edram_fer.data.arrays` returns them.
+        features: as `edram_fer.data.load_split` returns them.
         find: where the data set has no landmarks, find them with dlib.
         known: {image id: landmarks} that dlib found before. These images are not searched again; new results are added.
 

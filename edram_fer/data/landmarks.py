@@ -1,6 +1,8 @@
-"""68 landmarks (iBUG 300-W order) that move along with their image."""
+"""68 landmarks (iBUG 300-W order) that move with their image, and the places in a face that guide glimpses."""
 
 import logging
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -10,7 +12,7 @@ from edram_fer.errors import UserError
 
 log = logging.getLogger(__name__)
 
-# The point that stands in each place of a mirror image: the jaw, brows, eyes and mouth change sides.
+# The landmark that takes each place in the mirror image: jaw, brows, eyes and mouth change sides.
 MIRRORED = (
     *reversed(range(17)),  # jaw
     *reversed(range(17, 27)),  # brows
@@ -29,56 +31,64 @@ FREE = "free"
 GUIDE_TARGETS = {**REGION_LANDMARKS, "eyes": [*REGION_LANDMARKS["left eye"], *REGION_LANDMARKS["right eye"]]}
 
 
-def check(landmarks, where):
-    """Tell in the log how many faces have none; `landmarks` [n, 68, 2], nan where unknown, `where` they come from.
+def check(landmarks: np.ndarray, where: str) -> None:
+    """Log how many faces have no landmarks.
 
-    Raises ValueError where no face has any.
+    Args:
+        landmarks: [n, 68, 2], nan where unknown.
+        where: Where they come from, for the messages.
+
+    Raises:
+        UserError: No face has landmarks.
     """
     missing = ~np.isfinite(landmarks).all(axis=(1, 2))
     if missing.all():
         raise UserError(f"{where}: none of {len(missing)} faces has landmarks, by which the model finds where to look")
     if missing.any():
         log.warning(
-            "%s: %d of %d faces have no landmarks: crops of them are the whole face, glimpses are not guided",
+            "%s: %d of %d faces have no landmarks: their crops are the whole face and their glimpses are not guided",
             where,
             missing.sum(),
             len(missing),
         )
 
 
-def places(landmarks, guide, size):
-    """Where each glimpse is guided to: the mean of the landmarks of a region.
+def places(landmarks: Any, guide: Sequence[str], size: tuple[int, int]) -> Any:
+    """The place that each glimpse is guided to: the mean of the landmarks of a region.
 
     Args:
         landmarks: float32 [B, 68, 2] = (x, y) in pixels, nan where unknown.
-        guide: for each of N glimpses a name of GUIDE_TARGETS, or FREE.
+        guide: A name of GUIDE_TARGETS, or FREE, for each of N glimpses.
         size: (H, W) of the images.
 
-    Returns: float32 [B, N, 2] = (x, y) in [-1, 1] (align corners), nan where a glimpse is free or a landmark unknown.
+    Returns:
+        float32 [B, N, 2] = (x, y) in [-1, 1] (align corners), nan where a glimpse is free or a landmark unknown.
     """
     half = np.array([size[1] - 1, size[0] - 1], "float32") / 2
     nowhere = ops.full_like(landmarks[:, 0], np.nan)
-    found = [
+    targets = [
         nowhere
         if name == FREE
         else ops.mean(ops.take(landmarks, np.array(GUIDE_TARGETS[name]), axis=1), axis=1) / half - 1
         for name in guide
     ]
-    return ops.stack(found, axis=1)
+    return ops.stack(targets, axis=1)
 
 
-def warped(landmarks, windows, size):
-    """Where landmarks are in images that were sampled through affine windows.
+def warped(landmarks: Any, windows: Any, size: tuple[int, int]) -> Any:
+    """The landmarks of images that were sampled through affine windows.
 
-    A window A maps the new image onto the old one, so a point p of the old is A^-1 p of the new. In a mirror image
-    (det A < 0) the points change places, so that each number keeps its meaning: 36 to 41 are the image's left eye.
+    A window A maps the new image onto the old one, so that a point p of the old image is A^-1 p in the new one. In a
+    mirror image (det A < 0) the landmarks change places, so that each number keeps its meaning: 36 to 41 are the eye on
+    the left of the image.
 
     Args:
         landmarks: float32 [B, 68, 2] = (x, y) in pixels, nan where unknown.
-        windows: float32 [B, 2, 3] in coordinates of [-1, 1], as of edram_fer.models.spatial_transformer.
+        windows: float32 [B, 2, 3] in [-1, 1] coordinates, see `edram_fer.models.spatial_transformer`.
         size: (H, W) of the images, old and new.
 
-    Returns: float32 [B, 68, 2] in pixels; they may lie outside of the image.
+    Returns:
+        float32 [B, 68, 2] in pixels; they may lie outside the image.
     """
     half = np.array([size[1] - 1, size[0] - 1], "float32") / 2
     a, b, c, d = (windows[:, i, j, None] for i in (0, 1) for j in (0, 1))

@@ -1,4 +1,6 @@
-"""Mixup: images and targets of two faces as one (Zhang, Cisse, Dauphin, Lopez-Paz 2018, arXiv 1710.09412)."""
+"""Mixup: the images and targets of two faces become one (Zhang, Cisse, Dauphin, Lopez-Paz 2018, arXiv 1710.09412)."""
+
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -6,29 +8,31 @@ from keras import ops
 from edram_fer.preprocessing.records import UNKNOWN_AFFECT
 
 
-def draw(seed, epoch, count, alpha):
-    """The share of each image in its mixture in one epoch: NumPy float32 [count], in [.5, 1].
+def draw(seed: int, epoch: int, count: int, alpha: float) -> np.ndarray:
+    """The share of each image in its mixture in one epoch: float32 [count], in [.5, 1].
 
-    lambda ~ Beta(alpha, alpha), then max(lambda, 1 - lambda): the pairs are as likely either way round, so only the
-    names of the two are exchanged, and an image outweighs its partner (Berthelot et al. 2019, MixMatch, eq. 9): its
-    landmarks are the mixture's.
+    lambda ~ Beta(alpha, alpha), then max(lambda, 1 - lambda): both orders of a pair are equally likely, so this changes
+    only which of the two counts as the image. It then outweighs its partner (Berthelot et al. 2019, MixMatch, eq. 9),
+    and the mixture takes its landmarks.
     """
     shares = np.random.default_rng([seed, epoch, 3]).beta(alpha, alpha, count)
     return np.maximum(shares, 1 - shares).astype("float32")
 
 
-def mix(images, targets, shares):
+def mix(images: Any, targets: dict[str, Any], shares: Any) -> tuple[Any, dict[str, Any]]:
     """x = lambda x_i + (1 - lambda) x_j and y = lambda y_i + (1 - lambda) y_j, eqs. 1 and 2.
 
-    The partner j is the next image of the batch, for the last one the first: a random one, as the order is random.
+    The partner j is the next image of the batch, that of the last image the first: a random one, since the order is
+    random.
 
     Args:
         images: float32 [B, H, W, C].
-        targets: dict of "emotion" float32 [B, K], probabilities, and perhaps "affect" float32 [B, 2], UNKNOWN_AFFECT
-            where it is; others are left as they are.
+        targets: "emotion" float32 [B, K], probabilities, and optionally "affect" float32 [B, 2], UNKNOWN_AFFECT where
+            it is not known; other targets stay unchanged.
         shares: lambda, float32 [B], from `draw`.
 
-    Returns: (images, targets) mixed. Affect is UNKNOWN_AFFECT where it is of one of the two.
+    Returns:
+        (images, targets), mixed. Affect is known only where it is known of both images.
     """
     mixed = {"emotion": _mixed(targets["emotion"], shares)}
     if "affect" in targets:

@@ -1,15 +1,14 @@
-"""Prepared data sets: what is in them, and their splits in memory.
+"""Prepared data sets: what they contain, and their splits in memory.
 
 A source is the name of a prepared TFDS data set ("fer2013", "drawn_faces/grey48") or the path of an arrays file
-(".npz", made by `write_arrays`), which needs no TensorFlow. Wherever a split is asked for, several may be, as a sum:
-"fold_0+fold_1" is the one followed by the other, for data sets that are split by subjects.
+(".npz", see `write_arrays`), which needs no TensorFlow. Wherever a split is asked for, a sum of several will do:
+"fold_0+fold_1" is one followed by the other, for data sets that are split by subjects.
 """
 
 import functools
 import json
 import os
-import zipfile
-import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,25 +17,35 @@ from edram_fer import files
 from edram_fer.data import face_landmarks
 from edram_fer.errors import MissingFileError, UserError
 
+_REMEDIES = {
+    "landmarks": ", by which the model finds where to look; `prepare ... --landmarks` finds them in photos, `export "
+    "... --landmarks` in crops; crops=fixed5 and an empty guide need none",
+    "soft_label": ", which labels=soft trains on; ferplus and AffectNet+ have them, labels=hard needs none",
+}
 
-def default_data_dir():
+
+def default_data_dir() -> Path:
     """Where prepared data sets lie: $EDRAM_FER_DATA, else `data` in the current folder."""
     return Path(os.environ.get("EDRAM_FER_DATA", "data"))
 
 
-def emotions(source, *, data_dir=None):
+def emotions(source: str | Path, *, data_dir: Path | str | None = None) -> tuple[str, ...]:
     """Class names of the data set's labels, in label order."""
     return open_source(source, data_dir).emotions
 
 
-def splits(source, *, data_dir=None):
-    """{split name: number of images}."""
+def splits(source: str | Path, *, data_dir: Path | str | None = None) -> dict[str, int]:
+    """{split: number of images}."""
     return open_source(source, data_dir).splits
 
 
-def describe(source, *, data_dir=None):
-    """{"source", "version", "fingerprint", "image_size" (H, W), "channels", "emotions", "splits", "faces"} of a source;
-    "faces" tells how they were made from photos (fields of `edram_fer.preprocessing.faces.Settings`), None of faces as published.
+def describe(source: str | Path, *, data_dir: Path | str | None = None) -> dict:
+    """Describe a source in JSON values.
+
+    Returns:
+        "source", "version", "fingerprint", "image_size" [H, W], "channels", "emotions", "splits" {name: number of
+        images}, and "preprocessing": how the faces were made from photos (the fields of
+        `edram_fer.preprocessing.faces.Settings`), or None for faces as published.
     """
     opened = open_source(source, data_dir)
     height, width, channels = opened.shape
@@ -48,11 +57,11 @@ def describe(source, *, data_dir=None):
         "channels": channels,
         "emotions": list(opened.emotions),
         "splits": dict(opened.splits),
-        "faces": opened.faces,
+        "preprocessing": opened.preprocessing,
     }
 
 
-def class_counts(source, split, *, data_dir=None):
+def class_counts(source: str | Path, split: str, *, data_dir: Path | str | None = None) -> dict[str, int]:
     """{emotion: number of images} of a split."""
     opened = open_source(source, data_dir)
     labels = opened.labels(split)
@@ -60,35 +69,45 @@ def class_counts(source, split, *, data_dir=None):
     return dict(zip(opened.emotions, counts.tolist(), strict=True))
 
 
-def arrays(source, split, *, data_dir=None):
-    """One split in memory.
+def load_split(source: str | Path, split: str, *, data_dir: Path | str | None = None) -> dict[str, np.ndarray]:
+    """Load a split into memory.
 
-    Returns: dict of "image" uint8 [N, H, W, C], "emotion" int [N] (indices into `emotions`), "affect" float32 [N, 2]
-    (-2 where not known), "id" str [N], and whatever else the data set has: "duplicate", "landmarks", "mask",
-    "subject", ...
+    Returns:
+        "image" uint8 [N, H, W, C], "emotion" int [N] (indices into `emotions`), "affect" float32 [N, 2] (-2 where
+        unknown), "id" str [N], and whatever else the data set has: "duplicate", "landmarks", "mask", "subject", ...
 
-    Raises ValueError for an unknown split, FileNotFoundError where the source is not there.
+    Raises:
+        MissingFileError: The source is not there.
+        UserError: The split is unknown or the file is damaged.
     """
-    return open_source(source, data_dir).arrays(split)
+    return open_source(source, data_dir).load(split)
 
 
-def write_arrays(source, path, *, data_dir=None, find_landmarks=False):
+def write_arrays(
+    source: str | Path, path: Path | str, *, data_dir: Path | str | None = None, find_landmarks: bool = False
+) -> dict:
     """Write all splits of a source to one .npz for environments without TensorFlow.
 
     Args:
-        find_landmarks: let dlib find the faces' 68 landmarks where the source has none; nan where it finds no face.
+        source: The data set.
+        path: The file to write, ending in .npz.
+        data_dir: Where prepared data sets lie.
+        find_landmarks: Let dlib find the 68 landmarks of each face if the source has none; nan where it finds no face.
 
-    Returns: `describe(source)`.
+    Returns:
+        `describe(source)`.
 
-    Raises ValueError for another suffix, and as `face_landmarks.get_landmarks`.
+    Raises:
+        UserError: The path has another suffix.
+        MissingFileError, MissingPackageError: As of `face_landmarks.get_landmarks`.
     """
     path, description = Path(path), describe(source, data_dir=data_dir)
     if path.suffix != ".npz":
         raise UserError(f"{path}: an arrays file ends in .npz")
     content = {key: np.array(description[key]) for key in ("source", "version", "fingerprint", "emotions")}
-    content["faces"] = np.array(json.dumps(description["faces"]))
+    content["preprocessing"] = np.array(json.dumps(description["preprocessing"]))
     for split in description["splits"]:
-        features = arrays(source, split, data_dir=data_dir)
+        features = load_split(source, split, data_dir=data_dir)
         if find_landmarks:
             features["landmarks"] = face_landmarks.get_landmarks(features, find=True)[0].astype("float32")
         for feature, values in features.items():
@@ -98,85 +117,90 @@ def write_arrays(source, path, *, data_dir=None, find_landmarks=False):
     return description
 
 
-def open_source(source, data_dir, extra=()):
-    """A source with `emotions`, `splits`, `version`, `fingerprint`, `faces`, `shape` (H, W, C) and the methods
-    `labels(split)`, `arrays(split)` and `encoded(split)`.
+def open_source(
+    source: str | Path, data_dir: Path | str | None, extra: Sequence[str] = ()
+) -> "_ArraysFile | _PreparedDataset":
+    """Open a source without reading its images.
 
     Args:
-        extra: features that `encoded` gives beside image, emotion and affect.
+        source: Name of a prepared data set or path of an arrays file.
+        data_dir: Where prepared data sets lie; None: `default_data_dir`.
+        extra: Features that `encoded` gives besides image, emotion and affect.
 
-    Raises ValueError where a split has no such feature.
+    Returns:
+        An object with `emotions`, `splits`, `version`, `fingerprint`, `preprocessing`, `shape` (H, W, C) and the methods
+        `labels(split)`, `load(split)` and `encoded(split)`.
+
+    Raises:
+        MissingFileError: The source is not there.
+        UserError: It is damaged, or a split has no such feature.
     """
     if str(source).endswith(".npz"):
         opened = _ArraysFile(Path(source))
     else:
-        opened = _Prepared(str(source), Path(data_dir or default_data_dir()), extra)
+        opened = _PreparedDataset(str(source), Path(data_dir or default_data_dir()), extra)
     for feature in extra:
         if feature not in opened.features:
-            raise UserError(f"{source} holds no {feature}{_WHERE_FROM.get(feature, '')}")
+            raise UserError(f"{source} holds no {feature}{_REMEDIES.get(feature, '')}")
     return opened
 
 
-_WHERE_FROM = {
-    "landmarks": ", by which the model finds where to look; `prepare ... --landmarks` finds them in photos, `export "
-    "... --landmarks` in crops; crops=fixed5 and an empty guide need none",
-    "soft_label": ", which labels=soft trains on; ferplus and AffectNet+ have them, labels=hard needs none",
-}
-
-
-_DAMAGED = (KeyError, EOFError, OSError, ValueError, zipfile.BadZipFile, zlib.error)
-
-
 class _ArraysFile:
-    """An arrays file, each part of it read when asked for."""
+    """An arrays file, each part of which is read when it is needed."""
 
     def __init__(self, path):
         self.path = path
         try:
             zipfile.ZipFile(path).close()  # of a damaged archive, np.load leaves the file open
             self.content = np.load(path, allow_pickle=False)
-            names = self.content.files
-            self.emotions = tuple(str(name) for name in self.content["emotions"])
-            self.version, self.fingerprint = str(self.content["version"]), str(self.content["fingerprint"])
-            self.splits = {n.split("/")[0]: len(self.content[n]) for n in names if n.endswith("/emotion")}
-            self.faces = json.loads(str(self.content["faces"])) if "faces" in names else None
         except FileNotFoundError:
             raise MissingFileError(f"{path} is missing; expected an arrays file") from None
-        except (*_DAMAGED, AttributeError) as error:  # an .npy under a false name has no `files`
-            raise UserError(f"{path} is no whole arrays file: {error}") from error
-        missing = {f"{s}/{f}" for s in self.splits for f in ("image", "affect", "id")} - set(names)
-        if missing or not self.splits:
+        except files.ARCHIVE_DAMAGE as error:
+            raise UserError(f"{path} is no complete arrays file: {error}") from error
+        if not isinstance(self.content, np.lib.npyio.NpzFile):
+            raise UserError(f"{path} is no complete arrays file: it holds a single array")
+        names = self.content.files
+        labelled = dict.fromkeys(name.split("/")[0] for name in names if name.endswith("/emotion"))
+        parts = (f"{split}/{feature}" for split in labelled for feature in ("image", "affect", "id"))
+        missing = {"emotions", "version", "fingerprint", *parts} - set(names)
+        if missing or not labelled:
             lacking = ", ".join(sorted(missing)) or "any <split>/emotion"
-            raise UserError(f"{path} is no whole arrays file: it lacks {lacking}")
+            raise UserError(f"{path} is no complete arrays file: it lacks {lacking}")
+        self.emotions = tuple(str(name) for name in self._read("emotions"))
+        self.version, self.fingerprint = str(self._read("version")), str(self._read("fingerprint"))
+        self.splits = {split: len(self._read(f"{split}/emotion")) for split in labelled}
+        self.preprocessing = json.loads(str(self._read("preprocessing"))) if "preprocessing" in names else None
 
     @functools.cached_property
-    def shape(self):
-        return self.arrays(next(iter(self.splits)))["image"].shape[1:]
+    def shape(self) -> tuple[int, int, int]:
+        return self._read(f"{next(iter(self.splits))}/image").shape[1:]
 
     @property
-    def features(self):
+    def features(self) -> set[str]:
         """Those that all splits have."""
-        each = [{n.partition("/")[2] for n in self.content.files if n.startswith(f"{split}/")} for split in self.splits]
-        return set.intersection(*each)
+        return set.intersection(*({name.partition("/")[2] for name in self._names(split)} for split in self.splits))
 
-    def labels(self, split):
-        return np.concatenate([self.content[f"{part}/emotion"] for part in _parts(split, self)])
+    def labels(self, split: str) -> np.ndarray:
+        return np.concatenate([self._read(f"{part}/emotion") for part in _parts(split, self)])
 
-    def arrays(self, split):
-        return _joined([self._part(part) for part in _parts(split, self)])
+    def load(self, split: str) -> dict[str, np.ndarray]:
+        parts = _parts(split, self)
+        return _joined([{name.partition("/")[2]: self._read(name) for name in self._names(part)} for part in parts])
 
-    def _part(self, split):
-        prefix = f"{split}/"
+    def encoded(self, split: str) -> tuple[dict[str, np.ndarray], None]:
+        return self.load(split), None
+
+    def _names(self, split):
+        return [name for name in self.content.files if name.startswith(f"{split}/")]
+
+    def _read(self, name):
         try:
-            return {n.removeprefix(prefix): self.content[n] for n in self.content.files if n.startswith(prefix)}
-        except _DAMAGED as error:
-            raise UserError(f"{self.path}, split {split}: not readable: {error}") from error
-
-    def encoded(self, split):
-        return self.arrays(split), None
+            return self.content[name]
+        except files.ARCHIVE_DAMAGE as error:
+            raise UserError(f"{self.path} is damaged: {name} is not readable: {error}") from error
 
 
-class _Prepared:
+class _PreparedDataset:
     """A prepared TFDS data set."""
 
     def __init__(self, name, data_dir, extra=()):
@@ -186,19 +210,19 @@ class _Prepared:
         info = self.builder.info
         self.emotions = tuple(info.features["emotion"].names)
         self.version, self.fingerprint = str(info.version), datasets.fingerprint(self.builder)
-        self.faces = (info.metadata or {}).get("settings")
+        self.preprocessing = (info.metadata or {}).get("settings")
         self.splits = {split: part.num_examples for split, part in info.splits.items()}
         self.shape, self.features = info.features["image"].shape, set(info.features)
         self.wanted = ("image", "emotion", "affect", *extra)
         self.read = {}
 
-    def labels(self, split):
+    def labels(self, split: str) -> np.ndarray:
         return self.encoded(split)[0]["emotion"]
 
-    def arrays(self, split):
-        return _joined([self._part(part) for part in _parts(split, self)])
+    def load(self, split: str) -> dict[str, np.ndarray]:
+        return _joined([self._load_part(part) for part in _parts(split, self)])
 
-    def _part(self, split):
+    def _load_part(self, split):
         import tensorflow_datasets as tfds
 
         dataset = self.builder.as_dataset(split=split, shuffle_files=False)
@@ -208,10 +232,10 @@ class _Prepared:
                 content[key] = np.array([value.decode() for value in values])
         return content
 
-    def encoded(self, split):
-        """({"image": bytes [N], "emotion", "affect", ...} in file order, what decodes one image).
+    def encoded(self, split: str) -> tuple[dict[str, np.ndarray], Callable]:
+        """({"image": bytes [N], "emotion", "affect", ...} in file order, the function that decodes one image).
 
-        The images stay in memory as they lie on disk (PNG), a fraction of their pixels: any order can be read.
+        The images stay in memory in the encoding of the file (PNG), a fraction of their pixels: any order can be read.
         """
         content = _joined([self._encoded_part(part) for part in _parts(split, self)])
         return content, self.builder.info.features["image"].decode_example
@@ -229,14 +253,14 @@ class _Prepared:
 
 
 def _parts(split, opened):
-    """The names in a sum of splits. ValueError for one that is not there or stands there twice."""
+    """The names in a sum of splits. UserError for one that is unknown or occurs twice."""
     names = split.split("+")
     for name in names:
         if name not in opened.splits:
             whole = f" in {split!r}" if len(names) > 1 else ""
             raise UserError(f"split: expected one of {', '.join(opened.splits)}, got {name!r}{whole}")
         if names.count(name) > 1:
-            raise UserError(f"split: {name!r} stands in {split!r} more than once")
+            raise UserError(f"split: {name!r} occurs in {split!r} more than once")
     return names
 
 

@@ -1,5 +1,7 @@
 """Views of images whose predictions are averaged: the mirror image, and ten crops (Krizhevsky et al. 2012, 4.1)."""
 
+from collections.abc import Iterator, Mapping
+
 import numpy as np
 from keras import ops
 
@@ -11,24 +13,30 @@ from edram_fer.models.spatial_transformer import sample
 _CHUNK = 1000  # images sampled at a time
 
 
-def mirrored(images):
-    """The mirror images of `images`: "image" [n, H, W, C], perhaps "landmarks" [n, 68, 2] in pixels; other features
-    are left out."""
+def mirrored(images: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The mirror images of `images`: "image" [n, H, W, C] and, if there, "landmarks" [n, 68, 2] in pixels; other
+    features are left out.
+
+    >>> mirrored({"image": np.array([[[[1], [2]]]], np.uint8)})["image"].ravel().tolist()
+    [2, 1]
+    """
     view = {"image": images["image"][:, :, ::-1]}
     return {**view, **_landmarks(images, np.array([[-1, 0, 0], [0, 1, 0]], "float32"))}
 
 
-def ten_crops(images, share):
-    """The four corners and the centre of `images`, each resized to the whole and followed by its mirror image.
+def ten_crops(images: Mapping[str, np.ndarray], share: float) -> Iterator[dict[str, np.ndarray]]:
+    """The four corners and the centre of `images`, each resized to the full size and followed by its mirror image.
 
     Args:
-        images: "image" uint8 [n, H, W, C], perhaps "landmarks" [n, 68, 2] in pixels.
-        share: of both sides that a crop has, in (0, 1].
+        images: "image" uint8 [n, H, W, C], optionally "landmarks" [n, 68, 2] in pixels.
+        share: Side of a crop as a share of the image's, in (0, 1].
 
-    Returns: an iterator over ten dicts as `images`, the images float32 in [0, 1]. Crops are sampled bilinearly, 0 and
-    1 of a side at the centres of its outermost pixels.
+    Returns:
+        An iterator over ten dicts like `images`, with images float32 in [0, 1]. Crops are sampled bilinearly; 0 and 1
+        of a side lie at the centres of its outermost pixels.
 
-    Raises ValueError for a share out of its range.
+    Raises:
+        UserError: The share is out of range.
     """
     if not 0 < share <= 1:
         raise UserError(f"ten_crop: expected a share of the image's side in (0, 1], got {share!r}")

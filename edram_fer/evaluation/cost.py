@@ -1,36 +1,56 @@
-"""What an answer costs a model, told without a clock."""
+"""The cost of a model's predictions: its size, its operations, its time."""
 
 import math
+import time
 
 import keras
+import numpy as np
+
+from edram_fer.evaluation import inference
 
 
-def parameters(model):
-    """How many numbers of a model are trained: the moving statistics of batch normalisation are none of them."""
+def parameters(model: keras.Model) -> int:
+    """Number of trainable parameters; the moving statistics of batch normalisation are none."""
     return sum(math.prod(weight.shape) for weight in model.trainable_weights)
 
 
-def operations(model):
-    """Floating point operations of one forward pass of one image, each multiplication and addition counted.
+def flops(model: keras.Model) -> int | None:
+    """Floating point operations of one forward pass of one image; a multiplication and an addition count as two.
 
     Args:
-        model: one of `models`; it tells by `input_shapes()` what it sees.
+        model: One of `edram_fer.models`; its `input_shapes()` describe its inputs.
 
-    Returns: int, TensorFlow's own count, as its profiler sees them in the graph; None on another backend, which has no
-    such count.
+    Returns:
+        The count of TensorFlow's profiler, which sees the operations of the graph; None on another backend.
     """
     if keras.backend.backend() != "tensorflow":
         return None
     import tensorflow as tf  # not installed with every backend
 
-    shape = {name: tf.TensorSpec((1, *shape[1:]), tf.float32) for name, shape in model.input_shapes().items()}
-    graph = tf.function(lambda inputs: model(inputs, training=False)).get_concrete_function(shape).graph
+    shapes = {name: tf.TensorSpec((1, *shape[1:]), tf.float32) for name, shape in model.input_shapes().items()}
+    graph = tf.function(lambda inputs: model(inputs, training=False)).get_concrete_function(shapes).graph
     profiler = tf.compat.v1.profiler
     options = profiler.ProfileOptionBuilder(profiler.ProfileOptionBuilder.float_operation()).with_empty_output()
     logger = tf.get_logger()
     level = logger.level
-    logger.setLevel("ERROR")  # the profiler warns that it calls an old function of TensorFlow's own
+    logger.setLevel("ERROR")  # the profiler warns that it calls a deprecated function of TensorFlow itself
     try:
         return profiler.profile(graph, options=options.build()).total_float_ops
     finally:
         logger.setLevel(level)
+
+
+def seconds_per_image(model: keras.Model, batch_size: int, repeats: int = 3) -> float:
+    """Time per image of a batch, the shortest of several: whatever else runs on the machine can only add to it.
+
+    The images are black: the time of a forward pass does not depend on their content.
+    """
+    shapes = model.input_shapes()
+    images = np.zeros((batch_size, *shapes["image"][1:]), np.uint8)
+    landmarks = np.zeros((batch_size, *shapes["landmarks"][1:])) if "landmarks" in shapes else None
+    seconds = []
+    for _ in range(repeats + 1):  # the first call may compile the model
+        begin = time.perf_counter()
+        inference.predict(model, images, batch_size, landmarks=landmarks)
+        seconds.append(time.perf_counter() - begin)
+    return min(seconds) / batch_size

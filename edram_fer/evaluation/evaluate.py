@@ -1,13 +1,15 @@
 """A run folder and the images of its splits to predictions.parquet and metrics.json."""
 
 import datetime
-import functools
 import logging
 import shlex
 import sys
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import keras
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm.auto import tqdm
@@ -22,102 +24,118 @@ from edram_fer.run import checkpoints, environment, layout, predictions
 log = logging.getLogger(__name__)
 
 
-def evaluate(run, *, splits=("test",), data=None, data_dir=None, batch_size=128, flip=False, ten_crop=None):
-    """Write predictions.parquet and metrics.json of a run; `edram_fer.figures.run.draw` draws what they show.
+def evaluate(
+    run: Path | str,
+    *,
+    splits: Sequence[str] | str = ("test",),
+    data: str | None = None,
+    data_dir: Path | str | None = None,
+    batch_size: int = 128,
+    flip: bool = False,
+    ten_crop: float | None = None,
+) -> dict:
+    """Write predictions.parquet and metrics.json of a run; `edram_fer.figures.run.draw` draws them.
 
     Args:
-        run: the run folder.
-        splits: names of splits of the data set. Where a split marks some rows as duplicates of training images and
-            its `<split>_clean` is not asked for, metrics also hold "<split>_clean": the other rows.
-        data: a source that `edram_fer.data` reads; None: the one that the run was trained on.
-        data_dir: where prepared data sets lie; None: where they lay for training.
-        batch_size: images at a time.
-        flip: predict the mirror images too; the average of both is scored beside the plain prediction, under its own
-            name "<split>_flip".
-        ten_crop: share of the side of five crops; the average of these and their mirror images is scored as
-            "<split>_ten_crop". None: not.
+        run: The run folder.
+        splits: Names of splits of the data set. Where a split marks some rows as duplicates of training images,
+            metrics also hold "<split>_clean", the other rows, unless `splits` asks for a split of that name.
+        data: A source that `edram_fer.data` reads; None: the one that the run was trained on.
+        data_dir: Where prepared data sets lie; None: where they lay during training.
+        batch_size: Images per batch.
+        flip: Also predict the mirror images; the average of both is scored as "<split>_flip".
+        ten_crop: Side of five crops as a share of the image's; the average of these and their mirror images is scored
+            as "<split>_ten_crop". None: no crops.
 
-    Returns: the content of metrics.json: {"run": what was evaluated and how, "splits": {name: `scores`}}. The run's
-    "parameters" (those that are trained), "operations" (see `cost.operations`) and "seconds_per_image" tell what a
-    image costs.
+    Returns:
+        The content of metrics.json: {"run": what was evaluated and how, "splits": {name: `summary.scores`}}. Of "run",
+        "parameters" (the trainable ones), "flops" (see `cost.flops`) and "seconds_per_image" are the model's cost.
 
-    Raises ValueError for a split without an image whose emotion the model knows, images of a wrong size or without
-    the landmarks that the model needs, or a share out of (0, 1].
+    Raises:
+        MissingFileError: The run, its model or the data set is missing.
+        UserError: A file is damaged, a split has no image whose emotion the model knows, images have a wrong size or
+            lack the landmarks that the model needs, an output is not finite, or a share is outside (0, 1].
+
+    >>> metrics = evaluate("runs/fer2013-edram", splits=("validation", "test"), flip=True)  # doctest: +SKIP
+    >>> metrics["splits"]["test"]["accuracy"], metrics["splits"]["test_flip"]["accuracy"]  # doctest: +SKIP
     """
     run, begin = Path(run), time.monotonic()
     splits = (splits,) if isinstance(splits, str) else tuple(splits)
-    recipe = files.read_json(run / layout.RECIPE)
     source, data_dir = layout.run_data(run, data, data_dir)
     model, names = checkpoints.load(run), prepared.emotions(source, data_dir=data_dir)
     tables = []
     for split in splits:
-        images = prepared.arrays(source, split, data_dir=data_dir)
-        given = _named(lambda found: inference.inputs(model, found), images, split)
-        if "landmarks" in given:
-            landmarks.check(given["landmarks"], f"{source}, split {split}")
-        try:
-            for name, outputs in _predictions(model, split, given, batch_size, flip, ten_crop):
-                tables.append(predictions.table(name, images, outputs, names, model.emotions))
-        except inference.NonFiniteOutput as error:
-            raise UserError(error.message_for(images["id"], split)) from error
+        features = prepared.load_split(source, split, data_dir=data_dir)
+        inputs = _inputs(model, features, source, split)
+        for name, outputs in _predictions(model, inputs, split, features["id"], batch_size, flip, ten_crop):
+            tables.append(predictions.table(name, features, outputs, names, model.emotions))
     rows = pa.concat_tables(tables, promote_options="default")
-    identity = _identification(recipe, source, model)
-    identity["parameters"] = cost.parameters(model)
-    identity["fingerprint"] = prepared.describe(source, data_dir=data_dir)["fingerprint"]
-    identity["operations"], identity["seconds_per_image"] = cost.operations(model), _speed(model, given, batch_size)
-    metrics = {"run": {**identity, "versions": environment.versions()}, "splits": {}}
-    for name, part in _parts(rows, splits):
-        metrics["splits"][name] = found = _named(summary.scores, part, name)
-        log.info("%s: accuracy %.4f of %d images", name, found["accuracy"], found["images"])
-    metrics["run"]["seconds"] = round(time.monotonic() - begin, 1)
-    metrics = files.plain(metrics)
-    _save(run, rows, metrics)
-    return metrics
-
-
-def _predictions(model, split, given, batch_size, flip, ten_crop):
-    """(name, outputs) of a split and, where asked for, of the averages of its views.
-
-    Of an average the probabilities and affect are means; the windows stay those of the image.
-    """
-    seen = functools.partial(_seen, model, batch_size=batch_size)
-
-    def averaged(each):
-        return {
-            **own,
-            **{key: sum(one[key] for one in each) / len(each) for key in ("probabilities", "affect") if key in own},
+    scores = {name: _scores(part, name) for name, part in _parts(rows, splits)}
+    metrics = files.plain(
+        {
+            "run": {
+                **_identification(run, source, data_dir, model),
+                "parameters": cost.parameters(model),
+                "flops": cost.flops(model),
+                "seconds_per_image": cost.seconds_per_image(model, min(batch_size, len(tables[0]))),
+                "versions": environment.versions(),
+                "seconds": round(time.monotonic() - begin, 1),
+            },
+            "splits": scores,
         }
-
-    own = seen(given)
-    yield split, own
-    if flip:
-        yield f"{split}_flip", averaged([own, seen(views.mirrored(given))])
-    if ten_crop is not None:
-        crops = tqdm(views.ten_crops(given, ten_crop), f"{split}, ten crops", total=10, disable=None)
-        yield f"{split}_ten_crop", averaged([seen(view) for view in crops])
-
-
-def _seen(model, view, batch_size):
-    """`inference.predict` of what `inference.inputs` or a view of it holds."""
-    return inference.predict(model, view["image"], batch_size, landmarks=view.get("landmarks"))
-
-
-def _speed(model, given, batch_size, repeats=3):
-    """Seconds for each image, of the quickest of some batches: the model is compiled already, and whatever else the
-    machine does only takes time."""
-    batch, seconds = {name: values[:batch_size] for name, values in given.items()}, []
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        _seen(model, batch, batch_size)
-        seconds.append((time.perf_counter() - begin) / len(batch["image"]))
-    return min(seconds)
-
-
-def _save(run, rows, metrics):
-    """The evaluation before goes first: whatever stops this one, no file of the two lies beside one of the other."""
+    )
+    # The previous evaluation goes first: if this one is stopped here, no file of the two mixes with one of the other.
     layout.clear_evaluation(run)
     predictions.write(rows, run / layout.PREDICTIONS)
     files.write_json(run / layout.METRICS, metrics)
+    return metrics
+
+
+def _inputs(model, features, source, split):
+    """The features that the model takes, checked."""
+    try:
+        inputs = inference.inputs(model, features)
+    except UserError as error:
+        raise UserError(f"split {split}: {error}") from error
+    if "landmarks" in inputs:
+        landmarks.check(inputs["landmarks"], f"{source}, split {split}")
+    return inputs
+
+
+def _predictions(
+    model: keras.Model,
+    inputs: Mapping[str, np.ndarray],
+    split: str,
+    ids: np.ndarray,
+    batch_size: int,
+    flip: bool,
+    ten_crop: float | None,
+) -> Iterator[tuple[str, dict]]:
+    """(name, outputs) of a split and, where asked for, of the averages over its views.
+
+    In an average the probabilities and the affect are means; the windows remain those of the image.
+    """
+    try:
+        plain = _predict(model, inputs, batch_size)
+        yield split, plain
+        if flip:
+            mirrored = _predict(model, views.mirrored(inputs), batch_size)
+            yield f"{split}_flip", _average(plain, [plain, mirrored])
+        if ten_crop is not None:
+            crops = tqdm(views.ten_crops(inputs, ten_crop), f"{split}, ten crops", total=10, disable=None)
+            yield f"{split}_ten_crop", _average(plain, [_predict(model, crop, batch_size) for crop in crops])
+    except inference.NonFiniteOutput as error:
+        raise UserError(error.message_for(ids, split)) from error
+
+
+def _average(plain, outputs):
+    """The outputs of an image with probabilities and affect averaged over its views."""
+    names = [name for name in ("probabilities", "affect") if name in plain]
+    return {**plain, **{name: sum(view[name] for view in outputs) / len(outputs) for name in names}}
+
+
+def _predict(model, inputs, batch_size):
+    return inference.predict(model, inputs["image"], batch_size, landmarks=inputs.get("landmarks"))
 
 
 def _parts(rows, splits):
@@ -131,19 +149,23 @@ def _parts(rows, splits):
                 yield f"{name}_clean", clean
 
 
-def _named(function, part, split):
+def _scores(rows, split):
     try:
-        return function(part)
-    except ValueError as error:
+        scores = summary.scores(rows)
+    except UserError as error:
         raise UserError(f"split {split}: {error}") from error
+    log.info("%s: accuracy %.4f of %d images", split, scores["accuracy"], scores["images"])
+    return scores
 
 
-def _identification(recipe, source, model):
+def _identification(run, source, data_dir, model):
+    recipe = files.read_json(run / layout.RECIPE)
     return {
         "recipe": recipe.get("name"),
         "model": recipe.get("model", type(model).__name__),
         "emotions": list(model.emotions),
         "data": str(source),
+        "data_fingerprint": prepared.describe(source, data_dir=data_dir)["fingerprint"],
         "command": shlex.join(sys.argv),
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }

@@ -103,13 +103,16 @@ def labelled(
         model: as `edram_fer.load` returns it.
 
     Returns:
-        (features of `edram_fer.data.arrays`, labels int [n] in the order of `model.emotions`).
+        (features of `edram_fer.data.load_split`, labels int [n] in the order of `model.emotions`).
 
     Raises:
         UserError: there is no such image.
     """
     source, data_dir = layout.run_data(run, data, data_dir)
-    features, names = prepared.arrays(source, split, data_dir=data_dir), prepared.emotions(source, data_dir=data_dir)
+    features, names = (
+        prepared.load_split(source, split, data_dir=data_dir),
+        prepared.emotions(source, data_dir=data_dir),
+    )
     class_of_label = [model.emotions.index(name) if name in model.emotions else -1 for name in names]
     labels = np.array([class_of_label[label] if label >= 0 else -1 for label in features["emotion"]], int)
     known = labels >= 0

@@ -1,6 +1,7 @@
 """The rows of a predictions table to the numbers of metrics.json."""
 
 import numpy as np
+import pyarrow as pa
 
 from edram_fer import attention
 from edram_fer.errors import UserError
@@ -9,46 +10,55 @@ from edram_fer.preprocessing.emotions import EMOTIONS
 from edram_fer.run import predictions
 
 
-def scores(rows, *, repeats=1000, seed=0):
-    """All numbers of one split's predictions table.
+def scores(rows: pa.Table, *, repeats: int = 1000, seed: int = 0) -> dict:
+    """All numbers of the predictions of one split. Images whose emotion the model does not know are left out.
 
-    Images whose emotion the model does not know are left out of all of them and counted.
+    Args:
+        rows: The rows of one split, as `predictions.table` makes them.
+        repeats, seed: Of the bootstrap intervals.
 
-    Returns: dict of "images" (scored), "excluded" ({emotion or "unknown": count}), everything of
-    `edram_fer.evaluation.scores.classification` with the classes in canonical order, "valence" and "arousal" of
-    `edram_fer.evaluation.scores.affect` where known, and "glimpses": for each window the `attention.glimpse_statistics`, spread
-    and its shares (see `attention.spread`).
+    Returns:
+        "images": number of scored images.
+        "excluded": {emotion or "unknown": number of images left out}.
+        Everything of `scores.classification`, with the classes in canonical order.
+        "valence" and "arousal" of `scores.affect`, where the model predicts them.
+        "glimpses": lists with an entry for each of N windows: "x", "y" and "zoom" with "x_sd", "y_sd" and "zoom_sd"
+            (`attention.glimpse_statistics`); mean "area" and "extents"; "variance" of the centres, split into
+            "variance_within" and "variance_between" the classes, "spread" and "collapsed" (`attention.spread`);
+            and for each of N - 1 moves the mean "move_length" and the "saccade_share" (`attention.saccades`).
 
-    Raises ValueError when no image is left.
+    Raises:
+        UserError: No image has an emotion that the model knows.
     """
-    found = predictions.unpack(rows)
-    emotions = sorted(found["emotions"], key=lambda name: EMOTIONS.index(name) if name in EMOTIONS else len(EMOTIONS))
-    order = [found["emotions"].index(name) for name in emotions]
-    known = np.isin(found["truth"].astype(str), emotions)
-    excluded, counts = np.unique([name or "unknown" for name in found["truth"][~known]], return_counts=True)
+    unpacked = predictions.unpack(rows)
+    canonical = {name: place for place, name in enumerate(EMOTIONS)}
+    emotions = sorted(unpacked["emotions"], key=lambda name: canonical.get(name, len(EMOTIONS)))
+    order = [unpacked["emotions"].index(name) for name in emotions]
+    known = np.isin(unpacked["truth"].astype(str), emotions)
+    excluded, counts = np.unique([name or "unknown" for name in unpacked["truth"][~known]], return_counts=True)
     if not known.any():
         raise UserError(f"no image has an emotion that the model knows ({', '.join(emotions)})")
-    truth = np.array([emotions.index(name) for name in found["truth"][known]])
+    truth = np.array([emotions.index(name) for name in unpacked["truth"][known]])
     options = {"repeats": repeats, "seed": seed}
-    options["subjects"] = None if found["subjects"] is None else found["subjects"][known]
+    options["subjects"] = None if unpacked["subjects"] is None else unpacked["subjects"][known]
     result = {
         "images": int(known.sum()),
         "excluded": dict(zip(excluded.tolist(), counts.tolist(), strict=True)),
-        **measures.classification(truth, found["probabilities"][known][:, :, order], emotions, **options),
+        **measures.classification(truth, unpacked["probabilities"][known][:, :, order], emotions, **options),
     }
-    if np.isfinite(found["affect"]).all():
-        result |= measures.affect(found["true_affect"][known], found["affect"][known], **options)
-    return {**result, "glimpses": _glimpses(found["windows"][known], truth)}
+    if np.isfinite(unpacked["affect"]).all():
+        result |= measures.affect(unpacked["true_affect"][known], unpacked["affect"][known], **options)
+    return {**result, "glimpses": _glimpses(unpacked["windows"][known], truth)}
 
 
 def _glimpses(windows, classes):
+    """Statistics of windows [n, N, 2, 3] of images of `classes` int [n], for each window or each move between two."""
     spread = attention.spread(windows, classes)
-    moves, jumps = attention.moves(windows), attention.saccades(windows)
     return {
-        "statistics": attention.glimpse_statistics(windows),
+        **attention.glimpse_statistics(windows),
         "area": attention.area(windows).mean(axis=0),
         "extents": attention.extents(windows).mean(axis=0),
-        "moves": moves.mean(axis=0),
-        "saccades": jumps.mean(axis=0),
+        "move_length": attention.moves(windows).mean(axis=0),
+        "saccade_share": attention.saccades(windows).mean(axis=0),
         **spread,
     }

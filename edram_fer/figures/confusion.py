@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from edram_fer.evaluation.scores import row_shares
+from edram_fer.evaluation.scores import row_normalised
 from edram_fer.figures.style import FAINT, INK, SHARES, styled
 
 
@@ -20,7 +20,7 @@ def confusion(counts, emotions):
     has an empty row.
     """
     counts = np.asarray(counts)
-    shares, size = row_shares(counts), len(emotions)
+    shares, size = row_normalised(counts), len(emotions)
     figure = Figure(figsize=(0.62 * size + 1.5, 0.5 * size + 0.9), layout="constrained")
     axes = figure.subplots()
     axes.grid(False)

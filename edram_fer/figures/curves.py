@@ -38,13 +38,13 @@ def curves(history, monitor="val_loss"):
 
     Args:
         history: {column: [epochs]}, columns named as in Keras' logs ("loss", "val_emotion_accuracy", "learning_rate")
-            and as `attention.glimpse_statistics` names them, with or without "val_" ("val_zoom_1", "val_zoom_1_sd").
+            and as `training.metrics.WindowStatistics` names them, with or without "val_" ("val_glimpse_1_zoom_sd").
         monitor: the column by which the best epoch was chosen; one that ends in "accuracy" is better high.
 
     Returns: Figure of one or two rows; a panel without its columns is left out.
     """
     epochs = 1 + np.arange(len(next(iter(history.values()))))
-    steps = sorted({int(found[1]) for name in history if (found := re.fullmatch(r"(?:val_)?zoom_(\d+)", name))})
+    steps = sorted({int(found[1]) for name in history if (found := re.fullmatch(r"(?:val_)?glimpse_(\d+)_zoom", name))})
     panels = [_loss, _accuracy, _rate] if "learning_rate" in history else [_loss, _accuracy]
     rows = [panels, [_zoom, _place, _spread][: len(panels)]] if steps else [panels]
     figure = Figure(figsize=(3.1 * len(panels), 2.35 * len(rows)), layout="constrained")
@@ -106,7 +106,7 @@ def _column(history, name):
 def _zoom(axes, history, epochs, steps):
     axes.set_title("Zoom of each glimpse, ± sd")
     for step, colour in zip(steps, step_colours(len(steps)), strict=True):
-        mean, sd = _column(history, f"zoom_{step}"), _column(history, f"zoom_{step}_sd")
+        mean, sd = _column(history, f"glimpse_{step}_zoom"), _column(history, f"glimpse_{step}_zoom_sd")
         axes.plot(epochs, mean, color=colour, label=str(step))
         if sd is not None:
             axes.fill_between(epochs, mean - sd, mean + sd, color=colour, alpha=0.15, linewidth=0)
@@ -119,7 +119,7 @@ def _place(axes, history, epochs, steps):
     axes.set_title("Mean place: x solid, y dashed")
     for step, colour in zip(steps, step_colours(len(steps)), strict=True):
         for axis, style in (("x", "-"), ("y", "--")):
-            if (values := _column(history, f"{axis}_{step}")) is not None:
+            if (values := _column(history, f"glimpse_{step}_{axis}")) is not None:
                 axes.plot(epochs, values, color=colour, linestyle=style, linewidth=1.3)
     axes.set_ylabel("-1 left, top; 1 right, bottom")
 
@@ -127,7 +127,7 @@ def _place(axes, history, epochs, steps):
 def _spread(axes, history, epochs, steps):
     axes.set_title("Spread of the centres")
     for step, colour in zip(steps, step_colours(len(steps)), strict=True):
-        sds = [_column(history, f"{axis}_{step}_sd") for axis in ("x", "y")]
+        sds = [_column(history, f"glimpse_{step}_{axis}_sd") for axis in ("x", "y")]
         if all(sd is not None for sd in sds):
             axes.plot(epochs, np.sqrt(np.mean(np.square(sds), axis=0)), color=colour)
     axes.axhspan(0, COLLAPSED, color=MUTED, alpha=0.25, linewidth=0)

@@ -1,1 +1,1 @@
-"""One file per experiment: the differences from the defaults; its docstring says command, time and expected score."""
+"""One file per experiment, with its differences from the defaults; the docstring has command, source and protocol."""

@@ -1,11 +1,11 @@
-"""Deep-Emotion on CK+ in the shares of the paper, 70, 10 and 20 % of the images at random.
+"""Deep-Emotion on CK+ with the paper's shares: 70, 10 and 20 % of the images at random.
 
     edram-fer prepare ck_plus --source SOURCE --size 48 --set split=published
     python train.py deep_emotion_ck_plus
 
-Source: Minaee, Abdolrashidi 2019, who print 98.0 %; the hyper-parameters are those of `deep_emotion_fer2013`, as theirs
-are the same for every data set; the batch size is ours. The frames of one sequence are on all sides, so that this says
-little about a new face: `deep_emotion_ck_plus_subjects` stands beside it. Eight classes: the first frames are neutral.
+Source: Minaee, Abdolrashidi 2019, who report 98.0 %. As in the paper, the hyper-parameters are the same for every data
+set, see `deep_emotion_fer2013`; the batch size is ours. Frames of one sequence occur in every split, so that the score
+says little about new faces: compare `deep_emotion_ck_plus_subjects`. Eight classes: the first frames are neutral.
 """
 
 import dataclasses

@@ -1,11 +1,11 @@
-"""Deep-Emotion on CK+ with nobody on two sides: eight folds of subjects for training, one to choose on, one to test.
+"""Deep-Emotion on CK+ with disjoint subjects: eight folds for training, one for choosing the epoch, one for testing.
 
     edram-fer prepare ck_plus --source SOURCE --size 48
     python train.py deep_emotion_ck_plus_subjects --out RUN
     python evaluate.py RUN --split fold_9
 
-All else as `deep_emotion_ck_plus`. For the other folds: `--set train_split=fold_1+...  --set validation_split=fold_9`
-and `--split fold_0`, and so on.
+Everything else is as in `deep_emotion_ck_plus`. For the other folds: `--set train_split=fold_1+...  --set
+validation_split=fold_9` and `--split fold_0`, and so on.
 """
 
 import dataclasses

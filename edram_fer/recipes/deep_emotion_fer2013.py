@@ -1,17 +1,17 @@
-"""Deep-Emotion on FER2013 as published, as far as the paper says how.
+"""Deep-Emotion on FER2013 as published, as far as the paper describes it.
 
     edram-fer prepare fer2013 --source SOURCE
     python train.py deep_emotion_fer2013
 
-Source: Minaee, Abdolrashidi 2019 (arXiv 1902.01019), who print 70.02 % for it. Theirs: the net, its weights drawn from
-N(0, .05), Adam at a constant .005, 500 epochs and the l2_penalty on the last two dense layers. Not published and chosen
-here: batch size, size of the l2_penalty, the dropout of .5, what the "small transformations" are. Left out: a weight decay
-beside the l2_penalty, whose size is not published either. Their splits are random, 28,709 / about 3.5 k / 3,589; here the
-best epoch is chosen on PublicTest, and the test split is PrivateTest.
+Source: Minaee, Abdolrashidi 2019 (arXiv 1902.01019), who report 70.02 % for it. From the paper: the network, weights
+initialised from N(0, .05), Adam at a constant .005, 500 epochs and the L2 penalty on the last two dense layers. Not
+published and chosen here: batch size, size of the L2 penalty, the dropout of .5 and the "small transformations".
+Omitted: a weight decay in addition to the L2 penalty, the size of which is not published either. Their splits are
+random, 28,709 / about 3.5 k / 3,589; here the best epoch is chosen on PublicTest, and the test split is PrivateTest.
 
-The log warns where training falls into the most frequent class, which Adam at .005 can do; then
-`--set learning_rate=0.001`. `--set transformer=false` is the same net without attention, `--set variant=image` what
-most public code has. Ours is the recipe `deep_emotion_plus`. Scores that were measured stand in docs/results.md.
+The log warns if the model collapses to the most frequent class, which can happen with Adam at .005; then
+`--set learning_rate=0.001`. `--set transformer=false` is the same network without attention, `--set variant=image` is
+what most public implementations do. Our variant is the recipe `deep_emotion_plus`. Measured scores: docs/results.md.
 """
 
 from edram_fer.data.augment import Augmentation

@@ -1,10 +1,10 @@
-"""Deep-Emotion on FERG in the shares of the paper, 34 : 14 : 7 thousand images at random.
+"""Deep-Emotion on FERG with the paper's shares: 34, 14 and 7 thousand images at random.
 
     edram-fer prepare ferg --source SOURCE --size 48 --set split=published
     python train.py deep_emotion_ferg
 
-Source: Minaee, Abdolrashidi 2019, who print 99.3 %; the hyper-parameters are those of `deep_emotion_fer2013`, as theirs
-are the same for every data set. All six characters are on all sides: `deep_emotion_ferg_characters` stands beside it.
+Source: Minaee, Abdolrashidi 2019, who report 99.3 %. As in the paper, the hyper-parameters are the same for every data
+set, see `deep_emotion_fer2013`. All six characters occur in every split: compare `deep_emotion_ferg_characters`.
 """
 
 import dataclasses

@@ -1,10 +1,10 @@
-"""Deep-Emotion on FERG with no character on two sides: four for training, one for choosing, one for testing.
+"""Deep-Emotion on FERG with disjoint characters: four for training, one for choosing the epoch, one for testing.
 
     edram-fer prepare ferg --source SOURCE --size 48
     python train.py deep_emotion_ferg_characters --out RUN
     python evaluate.py RUN --split ray
 
-All else as `deep_emotion_ferg`.
+Everything else is as in `deep_emotion_ferg`.
 """
 
 import dataclasses

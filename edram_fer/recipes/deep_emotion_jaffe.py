@@ -1,11 +1,12 @@
-"""Deep-Emotion on JAFFE in the numbers of the paper: 120 images for training, 23 and 70, 10 of each emotion in test.
+"""Deep-Emotion on JAFFE with the paper's numbers: 120 training, 23 validation and 70 test images, ten of each emotion
+in the test split.
 
     edram-fer prepare jaffe --source SOURCE --size 48 --set split=published
     python train.py deep_emotion_jaffe
 
-Source: Minaee, Abdolrashidi 2019, who print 92.8 %; the hyper-parameters are those of `deep_emotion_fer2013`, as theirs
-are the same for every data set; the batch size is ours. All ten women are on all sides: `deep_emotion_jaffe_subjects`
-stands beside it.
+Source: Minaee, Abdolrashidi 2019, who report 92.8 %. As in the paper, the hyper-parameters are the same for every data
+set, see `deep_emotion_fer2013`; the batch size is ours. All ten women occur in every split: compare
+`deep_emotion_jaffe_subjects`.
 """
 
 import dataclasses

@@ -1,10 +1,10 @@
-"""Deep-Emotion on JAFFE with nobody on two sides: eight women for training, one for choosing, one for testing.
+"""Deep-Emotion on JAFFE with disjoint subjects: eight women for training, one for choosing the epoch, one for testing.
 
     edram-fer prepare jaffe --source SOURCE --size 48
     python train.py deep_emotion_jaffe_subjects --out RUN
     python evaluate.py RUN --split YM
 
-All else as `deep_emotion_jaffe`. To leave out each in turn, change `train_split` and `validation_split`.
+Everything else is as in `deep_emotion_jaffe`. To test on another woman, change `train_split` and `validation_split`.
 """
 
 import dataclasses

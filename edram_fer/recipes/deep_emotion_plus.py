@@ -1,13 +1,13 @@
-"""Deep-Emotion's variant `plus` on FER2013: ours, to see how far its one look at the feature map can go.
+"""Deep-Emotion's variant `plus` on FER2013: ours, to see how far a single glimpse at the feature map can go.
 
     edram-fer prepare fer2013 --source SOURCE
     python train.py deep_emotion_plus
 
-A trunk with batch normalisation, of four stages that halve the map, in place of ten filters; the transformer samples
-the map after the second of them. Trained as small faces from scratch need it: Nesterov SGD with warm-up and cosine,
-label smoothing, mixup, random erasing; mixed_bfloat16 (on a processor with avx512_bf16; elsewhere
-`--set dtype=float32`). `--set transformer=false` is the same net without attention. Time and scores that were measured
-stand in docs/results.md.
+Instead of layers of ten filters, a trunk with batch normalisation in four stages, each of which halves the map; the
+transformer samples the map after the second of them. The training is what small faces from scratch need: SGD with
+Nesterov momentum, warm-up and cosine, label smoothing, mixup and random erasing; mixed_bfloat16 (for processors with
+avx512_bf16; `--set dtype=float32` elsewhere). `--set transformer=false` is the same network without attention. Measured
+times and scores: docs/results.md.
 """
 
 from edram_fer.data.augment import Augmentation

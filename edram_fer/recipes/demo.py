@@ -1,10 +1,10 @@
-"""A small EDRAM on drawn faces: the first thing to run, three to five minutes on two cores.
+"""A small EDRAM on drawn faces: the first recipe to try, three to five minutes on two cores.
 
     make demo
 
-Three glimpses of 18x18 points: the whole face, then the mouth and the eyes of this face, two windows of about a third
-of its side that are guided by the drawn faces' landmarks. `--set "guide=()"` lets them find their places by themselves.
-Scores of both stand in docs/results.md.
+Three glimpses of 18x18 points: the whole face, then the mouth and the eyes, two windows of about a third of the side.
+The landmarks of the drawn faces guide them during training; with `--set "guide=()"` they find their places on their
+own. Scores of both: docs/results.md.
 """
 
 from edram_fer.data.augment import Augmentation

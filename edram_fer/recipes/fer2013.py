@@ -1,12 +1,12 @@
-"""EDRAM on FER2013: the whole face first, then two glimpses without rotation at half of its size.
+"""EDRAM on FER2013: first the whole face, then two glimpses of half its size without rotation.
 
     edram-fer prepare fer2013 --source SOURCE
     python train.py fer2013
 
-Ours, for a CPU with two cores: against the published glimpse CNN thinner where its maps are large and wider where they
-are small, mixed_bfloat16 (on a processor with avx512_bf16; elsewhere `--set dtype=float32`), AdamW with warm-up and
-cosine. `--set model=cnn` trains the baseline of as many parameters in the same way. Time and scores that were measured
-stand in docs/results.md.
+Ours, for a CPU with two cores: a glimpse CNN that is thinner than the published one where its maps are large and wider
+where they are small, mixed_bfloat16 (for processors with avx512_bf16; `--set dtype=float32` elsewhere), AdamW with
+warm-up and cosine. `--set model=cnn` trains the parameter-matched CNN baseline in the same way. Measured times and
+scores: docs/results.md.
 """
 
 from edram_fer.data.augment import Augmentation

@@ -1,9 +1,10 @@
-"""A recipe: everything that decides what a training run does. It is saved in the run as it was resolved."""
+"""A recipe: everything that decides what a training run does. The run keeps a copy with all settings resolved."""
 
 import dataclasses
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Iterable, Mapping
 
 from edram_fer import models, recipes
 from edram_fer.data.augment import Augmentation
@@ -26,46 +27,51 @@ _LEAST = {"epochs": 1, "batch_size": 2, "seed": 0, "patience": 1, "checkpoint_st
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """The defaults are Forch et al. 2019.
+    """The settings of a training run. The defaults are those of Forch et al. 2019.
 
     Attributes:
-        name: of the recipe.
-        data: source, see edram_fer.data.
-        train_split, validation_split: trained on; chosen on.
+        name: Name of the recipe.
+        data: Source of the images, see `edram_fer.data`.
+        train_split, validation_split: The splits for training and for choosing the best epoch.
         emotions: "seven" or "eight".
-        model: a name of models.build; options: its options.
-        initial_weights: a run or .keras file whose weights the model begins with, wherever it has the same part and
-            shape; "": all are randomly initialised.
-        dtype: "float32", or "mixed_bfloat16" (faster on processors with avx512_bf16; coordinates and
-            losses stay float32).
-        seed: of weights, dropout, order and augmentation.
-        epochs, batch_size: as they say.
+        model: A name of `edram_fer.models.MODELS`.
+        options: Options of that model.
+        initial_weights: A run, a .keras file or the name of a shipped model whose weights initialise every part of the
+            same shape; "": all weights are randomly initialised.
+        dtype: "float32", or "mixed_bfloat16" (faster on processors with avx512_bf16; coordinates and losses stay
+            float32).
+        seed: Seed of weights, dropout, order and augmentation.
+        epochs: Number of epochs.
+        batch_size: Images per training step.
         optimizer: "adam", "adamw" or "sgd".
-        momentum, nesterov: of "sgd".
-        learning_rate: at the start, or the peak of "cosine".
+        momentum, nesterov: Settings of "sgd".
+        learning_rate: The rate at the start, or the peak of "cosine".
         schedule: "constant"; "plateau": divided by `plateau_divisor` when the validation loss stalls for one epoch,
-            down to `min_learning_rate`; "cosine": linear warm-up over `warmup_epochs`, then cosine down to it;
-            "steps": divided by 10 after each of `step_epochs`.
-        weight_decay: beside the gradient in "adamw", as a part of it in "adam" and "sgd"; on kernels only, never on the
-            emission network (it would pull glimpses to the centre).
-        clip_norm: of the global gradient.
-        patience: epochs without a better validation loss after which training ends.
-        monitor: of patience and best weights: a "val_" column of history.csv; one that ends in "accuracy" is better
-            high.
-        class_weights: "sqrt", see losses.class_weights, or "none".
-        labels: "hard", the emotion, or "soft", the data set's probabilities; validation is with the emotion.
-        label_smoothing: share in [0, 1).
-        mixup: alpha of edram_fer.data.mixup; 0: none.
-        ema: decay of the moving average of the weights, see edram_fer.training.averaging; 0: none. With it the average is
-            validated, and model.keras holds it.
-        emotion_weight, affect_weight, location_weight, region_weight: of the losses, where the model has their output.
-            The margin of the region-biased loss is RAN's option `margin`.
-        guide: for each glimpse of EDRAM the part of the face that it is guided to by the landmarks of the training
-            faces, a name of data.landmarks.GUIDE_TARGETS, or "free"; (): all are free. See losses.GuideLoss.
-        guide_weight: of that loss.
-        zoom_target: of the location loss, min(zoom_target, zoom limit) in mode "squash".
-        augmentation: see augment.Augmentation.
-        checkpoint_steps: training steps between two checkpoints; one is also written after each epoch.
+            down to `min_learning_rate`; "cosine": linear warm-up over `warmup_epochs`, then a cosine down to
+            `min_learning_rate`; "steps": divided by 10 after each of `step_epochs`.
+        weight_decay: Decoupled from the gradient in "adamw", part of the gradient in "adam" and "sgd"; it applies to
+            kernels only, and never to the emission network, where it would pull glimpses to the centre.
+        clip_norm: Maximum norm of the global gradient.
+        patience: Training ends after this many epochs without a better value of `monitor`.
+        monitor: The "val_" column of history.csv that decides on patience and on the best epoch: the higher the better
+            if its name ends in "accuracy", else the lower the better.
+        class_weights: "sqrt", see `training.losses.class_weights`, or "none".
+        labels: "hard", the emotion, or "soft", the data set's probabilities; validation always uses the emotion.
+        label_smoothing: Share in [0, 1).
+        mixup: Alpha of `data.mixup`; 0: none.
+        ema: Decay of the moving average of the weights, see `training.averaging`; 0: none. With it the average is
+            validated and saved as model.keras.
+        emotion_weight, affect_weight, location_weight, region_weight: Weights of the losses; a loss applies where the
+            model has the output for it. The margin of the region-biased loss is RAN's option `margin`.
+        guide: For each glimpse of EDRAM the part of the face to which the landmarks of the training faces guide it: a
+            name of `data.landmarks.GUIDE_TARGETS`, or "free"; (): all are free. See `training.losses.GuideLoss`.
+        guide_weight: Weight of the guide loss.
+        zoom_target: Target of the location loss; with a zoom limit in mode "squash" it is at most the limit.
+        augmentation: See `data.augment.Augmentation`.
+        checkpoint_steps: Training steps between two checkpoints; one more is written after each epoch.
+
+    Raises:
+        UserError: A value is out of range or of the wrong type; the message names the setting.
     """
 
     name: str = "forch2019"
@@ -108,7 +114,7 @@ class Recipe:
     augmentation: Augmentation = Augmentation()
     checkpoint_steps: int = 500
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, choices in {"model": tuple(models.MODELS), **_CHOICES}.items():
             if getattr(self, name) not in choices:
                 raise UserError(f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}")
@@ -155,41 +161,55 @@ class Recipe:
         object.__setattr__(self, "step_epochs", steps)
 
     def _check_guide(self):
-        guide = (self.guide,) if isinstance(self.guide, str) else tuple(self.guide)
-        object.__setattr__(self, "guide", guide)
-        known = (FREE, *GUIDE_TARGETS)
-        if any(name not in known for name in guide):
+        known, guide = (FREE, *GUIDE_TARGETS), self.guide
+        guide = (guide,) if isinstance(guide, str) else tuple(guide) if isinstance(guide, list) else guide
+        if not isinstance(guide, tuple) or any(name not in known for name in guide):
             raise UserError(f"guide: expected a name of {', '.join(known)} for each glimpse, got {guide!r}")
+        object.__setattr__(self, "guide", guide)
         if guide and self.options.get("first_glimpse") == "whole" and guide[0] != FREE:
             raise UserError(f"guide: expected {FREE!r} for the first glimpse, the whole image, got {guide!r}")
 
     @property
-    def classes(self):
+    def classes(self) -> tuple[str, ...]:
         """Names of the emotions, in the model's order."""
         return EMOTION_SETS[self.emotions]
 
-    def to_json(self):
+    def to_json(self) -> dict:
+        """The settings as a dict that JSON can hold."""
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_json(cls, content):
-        """Raises ValueError for unknown keys or values out of range."""
-        unknown = set(content) - {field.name for field in dataclasses.fields(cls)}
-        if unknown:
-            raise UserError(f"recipe: unknown keys {', '.join(sorted(unknown))}")
-        # JSON knows no tuples; the options of a model that are several numbers are tuples
+    def from_json(cls, content: Mapping) -> "Recipe":
+        """The recipe that `to_json` gave; fields that are absent, as in a file of an older version, get their defaults.
+
+        Raises:
+            UserError: A key is unknown, a value is out of range or of the wrong type, or `options` or `augmentation` is
+                missing.
+        """
+        for name in ("options", "augmentation"):
+            if not isinstance(content.get(name), dict):
+                raise UserError(f"recipe: expected an object as {name}, got {content.get(name)!r}")
+        _check_keys("recipe", cls, content)
+        _check_keys("recipe, augmentation", Augmentation, content["augmentation"])
+        # JSON has no tuples, but options that hold several numbers are tuples.
         options = {k: tuple(v) if isinstance(v, list) else v for k, v in content["options"].items()}
         return cls(**{**content, "options": options, "augmentation": Augmentation(**content["augmentation"])})
+
+
+def _check_keys(place, cls, content):
+    """Raise a UserError where `content` has other keys than the fields of a dataclass."""
+    if unknown := sorted(set(content) - {field.name for field in dataclasses.fields(cls)}):
+        raise UserError(f"{place}: unknown keys {', '.join(unknown)}")
 
 
 _TEXTS = tuple(field.name for field in dataclasses.fields(Recipe) if field.type is str)
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
-def model_options(model):
-    """Names of a model's options; size, channels, classes and dtype come from data and recipe."""
-    given = {"image_size", "channels", "classes", "dtype", "kwargs"}
-    return [name for name in inspect.signature(models.MODELS[model]).parameters if name not in given]
+def model_options(model: str) -> list[str]:
+    """Names of a model's options. Image size, channels, classes and dtype are none: they come from data and recipe."""
+    others = {"image_size", "channels", "classes", "dtype", "kwargs"}
+    return [name for name in inspect.signature(models.MODELS[model]).parameters if name not in others]
 
 
 def list_recipes() -> list[str]:
@@ -202,21 +222,30 @@ def list_recipes() -> list[str]:
     return sorted(modules - {"recipe", "settings"})
 
 
-def get(name):
-    """A recipe by name. Raises ValueError for an unknown one."""
+def get(name: str) -> Recipe:
+    """A shipped recipe by name. Raises UserError if there is none of that name.
+
+    >>> get("forch2019").epochs
+    25
+    """
     if name not in list_recipes():
         raise UserError(f"recipe: expected one of {', '.join(list_recipes())}, got {name!r}")
     return importlib.import_module(f"edram_fer.recipes.{name}").RECIPE
 
 
-def override(recipe, settings):
+def override(recipe: Recipe, settings: Iterable[str]) -> Recipe:
     """Change a recipe by "key=value" settings.
 
     A key is a field ("epochs"), a model option ("glimpses" or "options.glimpses") or "augmentation.flip"; "rotation"
-    alone is the model's. A value is a Python literal, a word (none, true, false in any case), or text; of a field that
-    holds text it is the text as it stands ("none" too), without quotes around it.
+    alone is the model's. A value is a Python literal, a word (none, true, false in any case), or text; a field that
+    holds text takes it verbatim, "none" included, without quotes around it.
 
-    Raises ValueError naming the key, what was expected and what came.
+    >>> changed = override(get("forch2019"), ["epochs=3", "class_weights=none", "zoom_limit=none"])
+    >>> changed.epochs, changed.class_weights, changed.options
+    (3, 'none', {'glimpses': 6, 'zoom_limit': None})
+
+    Raises:
+        UserError: A key is unknown or a value cannot be used; the message names the key.
     """
     changed = {}
     for setting in settings:
@@ -225,28 +254,52 @@ def override(recipe, settings):
             raise UserError(f"--set: expected key=value, got {setting!r}")
         key, text = key.strip(), text.strip()
         value = parse_value(text)
-        _set(recipe, changed, key, text if key in _TEXTS and not isinstance(value, str) else value)
+        if key in _TEXTS and not isinstance(value, str):
+            value = text
+        model = changed.get("model", recipe.model)
+        if model in models.MODELS:  # else the recipe itself raises
+            _change(recipe, changed, _locate(key, model), value)
     return dataclasses.replace(recipe, **changed)
 
 
-def _set(recipe, changed, key, value):
-    """Note a setting among the `changed` fields of a recipe: what depends on several is checked when all are known."""
-    model, old_options = (changed.get(name, getattr(recipe, name)) for name in ("model", "options"))
-    if model not in models.MODELS:
-        return  # the recipe will say so
+def value_of(recipe: Recipe, key: str) -> object:
+    """The value of a setting, by a key as of `override`; None for a model option that the recipe leaves out.
+
+    Raises:
+        UserError: The key is unknown.
+    """
+    group, name = _locate(key, recipe.model)
+    if group == "options":
+        return recipe.options.get(name)
+    return getattr(recipe.augmentation if group == "augmentation" else recipe, name)
+
+
+def _locate(key, model):
+    """(group, name) of a key: the group is "options", "augmentation", or "" for a field of the recipe itself."""
     fields = [field.name for field in dataclasses.fields(Recipe) if field.name not in ("options", "augmentation")]
-    factors = [field.name for field in dataclasses.fields(Augmentation)]
-    options = model_options(model)
+    groups = {"options": model_options(model), "augmentation": [f.name for f in dataclasses.fields(Augmentation)]}
     group, _, name = key.rpartition(".")
-    if group == "augmentation" and name in factors:
-        old = changed.get("augmentation", recipe.augmentation)
-        changed["augmentation"] = dataclasses.replace(old, **{name: value})
-    elif group == "" and key in fields:
-        changed[key] = value
-        if key == "model" and value in models.MODELS:
-            changed["options"] = {k: v for k, v in old_options.items() if k in model_options(value)}
-    elif group in ("", "options") and name in options:
-        changed["options"] = {**old_options, name: value}
-    else:
-        known = [*fields, *(f"options.{name}" for name in options), *(f"augmentation.{name}" for name in factors)]
-        raise UserError(f"--set: unknown key {key!r}; known are {', '.join(known)}")
+    if group == "" and key in fields:
+        return "", key
+    if group == "" and key in groups["options"]:
+        return "options", key
+    if name in groups.get(group, ()):
+        return group, name
+    known = [*fields, *(f"{group}.{name}" for group, names in groups.items() for name in names)]
+    raise UserError(f"--set: unknown key {key!r}; known are {', '.join(known)}")
+
+
+def _change(recipe, changed, place, value):
+    """Add a setting to the `changed` fields of a recipe; what depends on several is checked once all are known."""
+    group, name = place
+    if group == "augmentation":
+        augmentation = changed.get("augmentation", recipe.augmentation)
+        changed["augmentation"] = dataclasses.replace(augmentation, **{name: value})
+        return
+    options = changed.get("options", recipe.options)
+    if group == "options":
+        changed["options"] = {**options, name: value}
+        return
+    changed[name] = value
+    if name == "model" and value in models.MODELS:
+        changed["options"] = {k: v for k, v in options.items() if k in model_options(value)}

@@ -1,14 +1,34 @@
-"""What the text of a setting means (`--set KEY=VALUE`); needs no Keras."""
+"""The values of settings as text (`--set KEY=VALUE`, `--vary KEY=VALUE,VALUE`); needs no Keras."""
 
 import ast
 
 
-def parse_value(text):
-    """A setting's text as a Python literal, one of the words none, true and false in any case, or else as text."""
+def parse_value(text: str) -> object:
+    """The value that a text stands for: a Python literal, none, true or false in any case, or else the text itself.
+
+    >>> parse_value("0.5"), parse_value("None"), parse_value("(1, 2)"), parse_value("adam")
+    (0.5, None, (1, 2), 'adam')
+    """
     words = {"none": None, "true": True, "false": False}
     if text.lower() in words:
         return words[text.lower()]
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, TypeError, SyntaxError):  # as `literal_eval` says
         return text
+
+
+def split_values(text: str) -> list[str]:
+    """The values in a text, separated by commas outside brackets.
+
+    >>> split_values("none,.5,(16, 24)")
+    ['none', '.5', '(16, 24)']
+    """
+    values, depth = [""], 0
+    for character in text:
+        depth += (character in "([{") - (character in ")]}")
+        if character == "," and depth == 0:
+            values.append("")
+        else:
+            values[-1] += character
+    return [value.strip() for value in values]

@@ -1,4 +1,4 @@
-"""`zoom_free` with glimpses of at most .30 of the image's side."""
+"""`zoom_free` with glimpses that extend over at most .30 of the image's side."""
 
 import dataclasses
 

@@ -1,12 +1,12 @@
-"""The zoom experiment of Forch et al. 2019 on FER2013, without a limit; `zoom50` and `zoom30` differ in it alone.
+"""The zoom experiment of Forch et al. 2019 on FER2013 without a limit; `zoom50` and `zoom30` differ in the limit alone.
 
     edram-fer sweep zoom_free --zoom-limit none,.5,.3 --seeds 3
     edram-fer sweep zoom_free --vary zoom_mode=clip --zoom-limit .5,.3
 
-Four glimpses of 18x18 points, the first chosen from the context vector, so that the limit holds for all. The limit acts
-on extents, which no rotation evades; the published one is `--set zoom_measure=entries`, a third way
-`--set rotation=false`. Small enough for about a minute an epoch on two cores. The rate of the emission network
-keeps Adam from throwing the first windows into a corner (edram_fer.models.edram.emission).
+Four glimpses of 18x18 points, the first chosen from the context vector, so that the limit applies to all. The limit
+acts on extents, which no rotation evades; the published one is `--set zoom_measure=entries`, a third option
+`--set rotation=false`. About a minute per epoch on two cores. The low learning rate of the emission network keeps Adam
+from throwing the first windows into a corner (see `edram_fer.models.edram.emission`).
 """
 
 import dataclasses

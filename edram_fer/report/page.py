@@ -90,19 +90,14 @@ def _glimpse_rows(glimpses: Mapping[str, Any]) -> list[dict]:
     """One row per window: its mean position, size and spread, and the move that led to it."""
     rows = []
     for step in range(len(glimpses["area"])):
-        statistics = {key: glimpses["statistics"][f"{key}_{step + 1}"] for key in ("x", "y", "zoom")}
-        overall, between = sum(glimpses["variance"][step]), sum(glimpses["variance_between"][step])
+        total, between = sum(glimpses["variance"][step]), sum(glimpses["variance_between"][step])
         rows.append(
             {
-                **statistics,
-                "zoom_sd": glimpses["statistics"][f"zoom_{step + 1}_sd"],
-                "area": glimpses["area"][step],
-                "extents": glimpses["extents"][step],
-                "spread": glimpses["spread"][step],
-                "collapsed": glimpses["collapsed"][step],
-                "by_class": between / overall if overall > 0 else None,
-                "move": glimpses["moves"][step - 1] if step else None,
-                "saccades": glimpses["saccades"][step - 1] if step else None,
+                **{name: glimpses[name][step] for name in ("x", "y", "zoom", "zoom_sd", "area", "extents")},
+                **{name: glimpses[name][step] for name in ("spread", "collapsed")},
+                "by_class": between / total if total > 0 else None,
+                "move": glimpses["move_length"][step - 1] if step else None,
+                "saccades": glimpses["saccade_share"][step - 1] if step else None,
             }
         )
     return rows
@@ -118,7 +113,7 @@ def _confusions(matrix: Mapping[str, Any], count: int = 3) -> list[tuple[str, st
     """The most frequent errors as a share of their true emotion: [(truth, prediction, share)]."""
     pairs = [
         (truth, prediction, share)
-        for truth, row in zip(matrix["emotions"], matrix["row_shares"], strict=True)
+        for truth, row in zip(matrix["emotions"], matrix["row_normalised"], strict=True)
         for prediction, share in zip(matrix["emotions"], row, strict=True)
         if truth != prediction and share
     ]

@@ -1,4 +1,4 @@
-"""environment.json: what a run was made with."""
+"""environment.json: the software, hardware and data that a run was made with."""
 
 import datetime
 import os
@@ -12,16 +12,17 @@ import keras
 
 from edram_fer import files, installation
 from edram_fer.errors import UserError
+from edram_fer.recipes.recipe import Recipe
 from edram_fer.run import checkpoints, layout
 
 
-def versions():
-    """`installation.versions` with the Keras backend."""
+def versions() -> dict[str, str]:
+    """`installation.versions` and the Keras backend."""
     return {**installation.versions(), "backend": keras.backend.backend()}
 
 
-def machine():
-    """{"processor", "cores", "system", "devices"}: what the numbers of a run were measured on."""
+def machine() -> dict:
+    """{"processor", "cores", "system", "devices"}: the hardware that the numbers of a run were measured on."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -30,26 +31,38 @@ def machine():
     }
 
 
-def record(run, recipe, described, data_dir):
-    """Write environment.json at the start of a run, or add a resumption to it."""
+def record(run: Path | str, recipe: Recipe, described: dict, data_dir: Path | str | None) -> None:
+    """Write environment.json at the start of a run, or add another start to it when the run is resumed.
+
+    Args:
+        run: The run folder.
+        recipe: Its recipe.
+        described: `edram_fer.data.describe` of its data.
+        data_dir: Where prepared data sets lie.
+    """
     path = Path(run) / layout.ENVIRONMENT
     content = read(run) if path.exists() else {"versions": versions(), "machine": machine()}
     place = None if data_dir is None else str(Path(data_dir).absolute())
     content |= {"seed": recipe.seed, "data": described, "data_dir": place}
-    if recipe.initial_weights and "initial_weights" not in content:
-        content["initial_weights"] = files.digest(checkpoints.model_path(recipe.initial_weights))
+    if recipe.initial_weights and "initial_weights_sha256" not in content:
+        content["initial_weights_sha256"] = files.digest(checkpoints.model_path(recipe.initial_weights))
     start = {"time": _now(), "command": shlex.join(sys.argv), "git_revision": _git_revision()}
     content["starts"] = [*content.get("starts", []), start]
     files.write_json(path, content)
 
 
-def finish(run):
-    """Note the time at which training ended."""
+def finish(run: Path | str) -> None:
+    """Record the time at which training ended."""
     files.write_json(Path(run) / layout.ENVIRONMENT, {**read(run), "finished": _now()})
 
 
-def read(run):
-    """The content of environment.json. FileNotFoundError when missing, ValueError when damaged; both name the file."""
+def read(run: Path | str) -> dict:
+    """The content of environment.json.
+
+    Raises:
+        MissingFileError: There is no such file.
+        UserError: The file is damaged; the message names it.
+    """
     path = Path(run) / layout.ENVIRONMENT
     content = files.read_json(path)
     if "data_dir" not in content or not isinstance(content.get("data"), dict):
@@ -70,7 +83,7 @@ def _processor():
 
 
 def _git_revision():
-    """Of the checkout that this package lies in, with "+" where it is changed; None for an installed package."""
+    """The revision of the checkout that this package lies in, with "+" if it has changes; None if it is installed."""
     folder = Path(__file__).parent.parent
 
     def git(*arguments):

@@ -1,8 +1,9 @@
-"""An evaluated run, read back: its numbers, the predictions of each split, and the images that they are about."""
+"""An evaluated run, read back: its scores, the predictions of each split, and the images that they belong to."""
 
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from edram_fer import data as prepared
 from edram_fer import files
@@ -14,24 +15,27 @@ class EvaluatedRun:
     """A run folder after evaluation.
 
     Args:
-        folder: the run folder.
+        folder: The run folder.
 
     Attributes:
-        folder: Path; metrics, recipe: content of metrics.json and recipe.json; rows: the predictions table;
-        splits: names, in the order of the evaluation, "<split>_clean" and averages as "<split>_flip"
-        among them.
+        folder: Path of the run folder.
+        recipe: Content of recipe.json.
+        metrics: Content of metrics.json.
+        rows: The predictions table, all splits.
+        splits: Names in the order of the evaluation, "<split>_clean" and averages such as "<split>_flip" among them.
 
-    Raises FileNotFoundError for a run that was not evaluated, with the command that does it, and ValueError naming a
-    file that is damaged, or metrics and predictions that do not belong together.
+    Raises:
+        MissingFileError: The run is not evaluated; the message has the command for that.
+        UserError: A file is damaged, or metrics and predictions come from different evaluations.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
         self.recipe = files.read_json(self.folder / layout.RECIPE)
         for name in (layout.METRICS, layout.PREDICTIONS):
             if not (self.folder / name).exists():
                 command = f"edram-fer evaluate {self.folder}"
-                raise MissingFileError(f"{self.folder / name} is missing: the run is not evaluated; {command} does it")
+                raise MissingFileError(f"{self.folder / name} is missing: evaluate the run first, with {command}")
         self.metrics = layout.read_metrics(self.folder / layout.METRICS)
         self.rows = predictions.read(self.folder / layout.PREDICTIONS)
         self.splits = list(self.metrics["splits"])
@@ -39,37 +43,42 @@ class EvaluatedRun:
         for split in self.splits:
             self._check(split)
 
-    def table(self, split):
-        """The rows of a split, as `edram_fer.run.predictions` makes them."""
+    def table(self, split: str) -> pa.Table:
+        """The rows of a split, see `predictions.table`."""
         return predictions.select_split(self.rows, split)
 
-    def predictions(self, split):
-        """The rows of a split as `predictions.unpack` gives them."""
+    def predictions(self, split: str) -> dict:
+        """The rows of a split as arrays, see `predictions.unpack`."""
         return predictions.unpack(self.table(split))
 
-    def average(self, split):
-        """Of what a split's predictions are averages, a phrase, or None: their windows are those of the images."""
+    def average(self, split: str) -> str | None:
+        """How the predictions of a split are averaged, as a phrase, or None. The windows are those of the images."""
         return self._plain(split)[1]
 
-    def data_split(self, split):
-        """The data set's split that a split's images come from."""
+    def data_split(self, split: str) -> str:
+        """The split of the data set that the images of a split come from."""
         return self._plain(split)[0]
 
-    def features(self, split, *, data=None, data_dir=None):
+    def features(
+        self, split: str, *, data: str | None = None, data_dir: Path | str | None = None
+    ) -> dict[str, np.ndarray]:
         """The features of a split's images, in the order of its rows.
 
         Args:
-            data, data_dir: as in `evaluation.evaluate`; None: what was evaluated, where it lay for training.
+            split: One of `splits`.
+            data, data_dir: As in `evaluation.evaluate`; None: what was evaluated, where it lay during training.
 
-        Returns: dict of arrays as `edram_fer.data.arrays` gives it.
+        Returns:
+            Arrays by name, see `edram_fer.data.load_split`.
 
-        Raises ValueError where the data set does not hold the images that were evaluated.
+        Raises:
+            UserError: The data set does not hold the images that were evaluated.
         """
         source, data_dir = layout.run_data(self.folder, data or self.metrics["run"]["data"], data_dir)
         part = self.data_split(split)
         key = (source, part, data_dir)
         if key not in self._features:
-            self._features = {key: prepared.arrays(source, part, data_dir=data_dir)}  # only the last one stays
+            self._features = {key: prepared.load_split(source, part, data_dir=data_dir)}  # only the last one is kept
         features = self._features[key]
         place = {str(name): row for row, name in enumerate(features["id"])}
         wanted = self.table(split)["id"].to_pylist()
@@ -82,22 +91,30 @@ class EvaluatedRun:
         return {name: values[rows] for name, values in features.items()}
 
     def _plain(self, split):
+        """(the split without averaging, how it is averaged or None)."""
         whole = self._whole(split)
-        plain, words = predictions.average(whole)
-        return (plain, words) if plain in self.splits else (whole, None)
+        plain, phrase = predictions.average(whole)
+        return (plain, phrase) if plain in self.splits else (whole, None)
 
     def _whole(self, split):
         """The split of the table that a split is or is a part of."""
         return split if split in self.rows["split"].unique().to_pylist() else split.removesuffix("_clean")
 
     def _check(self, split):
+        """Raise a UserError unless metrics.json and the predictions hold the same number of images of a split."""
+        place, scores = f"{self.folder}, split {split}", self.metrics["splits"][split]
         try:
-            rows, told = self.table(split), self.metrics["splits"][split]
-            expected = told["images"] + sum(told["excluded"].values())
-            if len(rows) != expected:
-                raise UserError(f"{len(rows)} predictions, but metrics of {expected} images")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            expected = scores["images"] + sum(scores["excluded"].values())
+        except (KeyError, TypeError, AttributeError) as error:
             raise UserError(
-                f"{self.folder}, split {split}: metrics.json and predictions.parquet do not belong together, or one is "
-                f"damaged: {error}"
+                f"{self.folder / layout.METRICS}, split {split}: no numbers of images: {error!r}"
             ) from error
+        try:
+            rows = self.table(split)
+        except UserError as error:
+            raise UserError(f"{place}: {layout.METRICS} and {layout.PREDICTIONS} do not match: {error}") from error
+        if len(rows) != expected:
+            raise UserError(
+                f"{place}: {layout.METRICS} and {layout.PREDICTIONS} do not match: {len(rows)} predictions, but "
+                f"metrics of {expected} images; evaluate the run again"
+            )

@@ -13,6 +13,9 @@ CHECKPOINTS, LATEST, MODEL, TENSORBOARD = "checkpoints", "checkpoints/latest.npz
 PREDICTIONS, METRICS, REPORT = "predictions.parquet", "metrics.json", "report.html"
 REGION_SHARES = "region_shares.json"
 
+# Written by a sweep into the folder of a run that failed.
+TRACEBACK = "traceback.txt"
+
 # Written by the studies: their numbers, and the maps that `saliency` computes step by step.
 WINDOW_ABLATION, AGREEMENT = "window_ablation.json", "agreement.json"
 ROBUSTNESS, REGION_WEIGHTS = "robustness.json", "region_weights.json"

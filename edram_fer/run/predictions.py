@@ -1,11 +1,13 @@
-"""The predictions table: what a model said about every image of a split, and where it looked.
+"""The predictions table: what a model predicted for every image of a split, and where it looked.
 
-One row for each image, columns as ARCHITECTURE.md lists them, and `subject` where the data set knows it. Lists are
-flat (row-major); the file's metadata holds the class names, in the order of the probabilities, as JSON under
-`emotions`.
+One row per image, with the columns that ARCHITECTURE.md lists, and `duplicate` and `subject` where the data set has
+them. Lists are flat (row-major); the file's metadata holds the class names, in the order of the probabilities, as JSON
+under `emotions`.
 """
 
 import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -21,30 +23,41 @@ REQUIRED = (
     *("true_valence", "true_arousal", "valence", "arousal", "windows", "weights"),
 )
 
-# What the name of a split ends in where the predictions are averages over several views of each image.
+# Ends of the names of splits whose predictions are averages over several views of each image.
 AVERAGES = {"_flip": "averaged with the mirror images", "_ten_crop": "averaged over ten crops"}
 
 
-def average(split):
-    """(the split that an average is of, a phrase that says of what), or (split, None) where it is none."""
-    for end, words in AVERAGES.items():
+def average(split: str) -> tuple[str, str | None]:
+    """Split the name of an average into the split and how it is averaged; None if the split is no average.
+
+    >>> average("test_flip")
+    ('test', 'averaged with the mirror images')
+    >>> average("test")
+    ('test', None)
+    """
+    for end, phrase in AVERAGES.items():
         if split.endswith(end):
-            return split.removesuffix(end), words
+            return split.removesuffix(end), phrase
     return split, None
 
 
-def table(split, images, outputs, names, emotions):
-    """Make the rows of one split.
+def table(
+    split: str,
+    images: Mapping[str, np.ndarray],
+    outputs: Mapping[str, np.ndarray],
+    names: Sequence[str],
+    emotions: Sequence[str],
+) -> pa.Table:
+    """Make the rows of one split. An image whose emotion the model does not know is a row like any other.
 
     Args:
-        split: its name.
-        images: what `edram_fer.data.arrays` gives; used are "emotion" int [n] (indices into `names`, negative where
-            unknown), "affect" [n, 2] (-2 where unknown), "id" and, where present, "duplicate" and "subject".
-        outputs: what `edram_fer.evaluation.evaluate.predict` gives for the same images.
-        names: class names of the data set.
-        emotions: class names of the model.
-
-    Returns: pyarrow.Table. An image whose emotion the model does not know is a row like any other.
+        split: Name of the split.
+        images: Features as `edram_fer.data.load_split` gives them; used are "emotion" int [n] (indices into `names`,
+            negative where unknown), "affect" [n, 2] (-2 where unknown), "id" and, where present, "duplicate" and
+            "subject".
+        outputs: What `edram_fer.evaluation.inference.predict` gives for the same images.
+        names: Class names of the data set.
+        emotions: Class names of the model.
     """
     emotions, count = np.array(emotions, dtype=object), len(outputs["probabilities"])
     steps = emotions[outputs["probabilities"].argmax(axis=-1)]
@@ -57,11 +70,11 @@ def table(split, images, outputs, names, emotions):
         "step_predictions": _lists(steps, pa.string()),
         "step_probabilities": _lists(outputs["probabilities"]),
     }
-    said = outputs["affect"][:, -1] if "affect" in outputs else np.full((count, 2), np.nan)
+    affect = outputs["affect"][:, -1] if "affect" in outputs else np.full((count, 2), np.nan)
     true = images.get("affect", np.full((count, 2), np.nan))
     for column, name in enumerate(("valence", "arousal")):
         columns[f"true_{name}"] = _numbers(true[:, column])
-        columns[name] = _numbers(said[:, column])
+        columns[name] = _numbers(affect[:, column])
     columns |= {"windows": _lists(outputs["windows"]), "weights": _lists(outputs["weights"])}
     if "duplicate" in images:
         columns["duplicate"] = pa.array(np.asarray(images["duplicate"], bool))
@@ -70,12 +83,13 @@ def table(split, images, outputs, names, emotions):
     return pa.table(columns).replace_schema_metadata({METADATA: json.dumps(list(emotions))})
 
 
-def unpack(rows):
+def unpack(rows: pa.Table) -> dict:
     """A predictions table as NumPy arrays.
 
-    Returns: dict of "emotions" (K names), "id", "truth" (None where unknown), "prediction", "steps" (names [n, T]) as
-    object arrays, "probabilities" [n, T, K], "windows" [n, N, 2, 3], "weights" [n, N], "true_affect" and "affect"
-    [n, 2] (nan where unknown), "subjects" [n] or None, and "duplicate" bool [n] or None.
+    Returns:
+        "emotions" (K names); "id", "truth" (None where unknown), "prediction" and "steps" (names [n, T]) as object
+        arrays; "probabilities" [n, T, K]; "windows" [n, N, 2, 3]; "weights" [n, N]; "true_affect" and "affect" [n, 2]
+        (nan where unknown); "subjects" [n] or None; and "duplicate" bool [n] or None.
     """
     emotions = json.loads(rows.schema.metadata[METADATA])
     count = len(rows)
@@ -96,11 +110,12 @@ def unpack(rows):
     }
 
 
-def select_split(rows, split):
-    """The rows of one split of a table; "<split>_clean", where the table has none of that name, are the rows of
-    "<split>" that are no duplicates of training images.
+def select_split(rows: pa.Table, split: str) -> pa.Table:
+    """The rows of one split of a table. If it has no split "<split>_clean", those are the rows of "<split>" that are no
+    duplicates of training images.
 
-    Raises ValueError for a split that the table does not hold.
+    Raises:
+        UserError: The table does not hold the split.
     """
     names = pc.unique(rows["split"]).to_pylist()
     if split in names:
@@ -111,23 +126,26 @@ def select_split(rows, split):
     return rows.filter(pc.and_(pc.equal(rows["split"], whole), pc.equal(rows["duplicate"], False)))
 
 
-def write(rows, path):
+def write(rows: pa.Table, path: Path | str) -> None:
     """Save a predictions table as Parquet, whole or not at all."""
     with files.replace(path) as temporary:
         pq.write_table(rows, temporary, compression="zstd")
 
 
-def read(path):
+def read(path: Path | str) -> pa.Table:
     """Read a predictions table.
 
-    Raises FileNotFoundError when there is none, ValueError when the file is damaged or lacks a column or the class
-    names; both name the file.
+    Raises:
+        MissingFileError: There is no such file.
+        UserError: The file is damaged or lacks a column or the class names; the message names it.
     """
     try:
         rows = pq.read_table(path)
     except FileNotFoundError:
         raise MissingFileError(f"{path} is missing: evaluate the run first") from None
     except (pa.ArrowException, OSError) as error:
+        if getattr(error, "errno", None) is not None:  # of the operating system: a damaged file has none
+            raise
         raise UserError(f"{path} is not a readable predictions table: {error}") from error
     missing = [name for name in REQUIRED if name not in rows.column_names]
     if missing or METADATA not in (rows.schema.metadata or {}):
@@ -145,7 +163,7 @@ def _lists(values, kind=None):
 
 
 def _numbers(values):
-    """float [n] as a column with null for nan and for everything outside [-1, 1], such as AffectNet's -2."""
+    """float [n] as a column with null for nan and for values outside [-1, 1], such as AffectNet's -2."""
     values = np.asarray(values, np.float32)
     return pa.array(values, pa.float32(), mask=~(np.abs(values) <= 1))
 

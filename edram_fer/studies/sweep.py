@@ -1,20 +1,24 @@
-"""A grid of runs: one recipe, some values of some settings, some seeds. What is finished is skipped, what was stopped
-goes on."""
+"""A grid of runs: one recipe with combinations of some settings and several seeds. What is finished is skipped, and a
+run that was stopped is resumed."""
 
 import functools
 import itertools
 import logging
+import re
+import traceback
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import keras
 import numpy as np
 
-from edram_fer import data, files, models
+from edram_fer import data, files
 from edram_fer.errors import UserError
 from edram_fer.evaluation import evaluate
 from edram_fer.figures.run import draw
 from edram_fer.recipes import recipe as recipes
-from edram_fer.recipes.settings import parse_value
+from edram_fer.recipes.recipe import Recipe
 from edram_fer.run import checkpoints, layout
 from edram_fer.run.evaluated_run import EvaluatedRun
 from edram_fer.training import loop
@@ -24,19 +28,23 @@ TABLE, MEANS = "sweep.csv", "means.csv"
 SCORES = ("accuracy", "mean_class_accuracy", "macro_f1")
 
 
-def grid(name, vary, seeds=1, settings=()):
+def grid(
+    name: str, vary: Mapping[str, Sequence[str]], seeds: int = 1, settings: Sequence[str] = ()
+) -> dict[str, Recipe]:
     """All combinations of settings and seeds.
 
     Args:
-        name: of a recipe.
-        vary: {key as in recipe.override: [values as texts]}.
-        seeds: how many, counted from the recipe's own.
+        name: Name of a recipe.
+        vary: Key, as of `recipe.override`, -> its values as texts.
+        seeds: Number of seeds, counted from the recipe's own.
         settings: "key=value" of all runs.
 
-    Returns: {folder name, as "zoom_limit=0.5-seed=1": Recipe}, the seeds of a combination next to each other.
+    Returns:
+        {folder name, such as "zoom_limit=0.5-seed=1": Recipe}, the seeds of a combination next to each other.
 
-    Raises ValueError for an unknown recipe, key or value, a seed among the settings to vary, or a combination that
-    comes twice.
+    Raises:
+        UserError: The recipe, a key or a value is unknown, the seed is among the settings to vary, or a combination
+            occurs twice.
     """
     if "seed" in vary:
         raise UserError(f"sweep: seed is not to be varied, expected --seeds, got seed={','.join(vary['seed'])}")
@@ -44,28 +52,43 @@ def grid(name, vary, seeds=1, settings=()):
         raise UserError(f"seeds: expected at least 1, got {seeds}")
     runs, base = {}, recipes.override(recipes.get(name), settings)
     for values in itertools.product(*vary.values()):
-        chosen = [f"{key}={parse_value(value)}" for key, value in zip(vary, values, strict=True)]
+        varied = recipes.override(base, [f"{key}={value}" for key, value in zip(vary, values, strict=True)])
+        labels = [_label(key, recipes.value_of(varied, key)) for key in vary]
         for seed in range(base.seed, base.seed + seeds):
-            folder = "-".join([*chosen, f"seed={seed}"]).replace("/", "_").replace("None", "none")
+            folder = "-".join([*labels, f"seed={seed}"])
             if folder in runs:
-                raise UserError(f"sweep: {folder} comes twice")
-            runs[folder] = recipes.override(base, [*chosen, f"seed={seed}"])
+                raise UserError(f"sweep: {folder} occurs twice")
+            runs[folder] = recipes.override(varied, [f"seed={seed}"])
     return runs
 
 
-def sweep(runs, out, *, splits=("test",), data_dir=None, verbose="auto"):
+def sweep(
+    runs: Mapping[str, Recipe],
+    out: Path | str,
+    *,
+    splits: Sequence[str] = ("test",),
+    data_dir: Path | str | None = None,
+    verbose: Literal["auto", 0, 1, 2] = "auto",
+) -> list[dict]:
     """Train and evaluate the runs of a `grid`, one after the other, each in a folder of its own in `out`.
 
-    A run that ends in an error (a loss that is nan, a damaged checkpoint) becomes a row with that status, and the next
-    begins. sweep.csv is written anew after every run, means.csv (mean and standard deviation over the seeds) at the
-    end.
+    A run that ends in an error becomes a row with that status, its traceback is kept in its folder, and the next run
+    begins. sweep.csv is rewritten after every run; means.csv, mean and standard deviation over the seeds, comes last.
 
-    Returns: the rows of sweep.csv: "run", "status" ("finished" or "failed: why"), and `SCORES` of each split.
+    Args:
+        runs: Folder name -> Recipe, see `grid`.
+        out: Folder of the run folders and the tables.
+        splits: The splits that the runs are evaluated on.
+        data_dir: Where prepared data sets lie.
+        verbose: As of Keras' `fit`.
+
+    Returns:
+        The rows of sweep.csv: "run"; "status", "finished" or "failed: why"; and `SCORES` of each split, or "traceback",
+        the path of that file in `out`.
 
     Raises:
-        ValueError: a folder holds a run of another recipe, or no model can be built by one of the recipes; said before
-            the first run begins.
-        checkpoints.Interrupted: SIGTERM or Ctrl-C came; the same call goes on.
+        UserError: A folder holds a run of another recipe, or a model cannot be built; raised before the first run.
+        checkpoints.Interrupted: SIGTERM or Ctrl-C came; the same call continues the sweep.
     """
     out = Path(out)
     for folder, recipe in runs.items():
@@ -74,7 +97,7 @@ def sweep(runs, out, *, splits=("test",), data_dir=None, verbose="auto"):
     rows = []
     for number, (folder, recipe) in enumerate(runs.items(), 1):
         log.info("run %d of %d: %s", number, len(runs), out / folder)
-        row = {"run": folder, **_statement(out / folder, recipe, splits, data_dir, verbose)}
+        row = {"run": folder, **_finish(out / folder, recipe, splits, data_dir, verbose)}
         log.info("%s: %s", folder, row["status"])
         rows.append(row)
         files.write_csv(out / TABLE, rows)
@@ -82,46 +105,68 @@ def sweep(runs, out, *, splits=("test",), data_dir=None, verbose="auto"):
     return rows
 
 
-def means(rows):
-    """Over the seeds of each combination: "runs" that are finished, and mean and sample deviation of each score."""
-    names = [name for row in rows for name in row if name.endswith(SCORES)]
-    groups = {}
+def means(rows: Sequence[Mapping]) -> list[dict]:
+    """Average the rows of sweep.csv over the seeds.
+
+    Returns:
+        A row for each combination: "combination"; "runs", how many are finished; and of each score the mean, under its
+        own name, and the sample standard deviation, under that name with "_sd".
+    """
+    names = dict.fromkeys(name for row in rows for name in row if name.endswith(SCORES))
+    combinations = {}
     for row in rows:
-        groups.setdefault(row["run"].rpartition("seed=")[0].rstrip("-") or "recipe", []).append(row)
-    found = []
-    for combination, members in groups.items():
+        combination = row["run"].rpartition("seed=")[0].rstrip("-") or "recipe"
+        combinations.setdefault(combination, []).append(row)
+    averaged = []
+    for combination, members in combinations.items():
         finished = [row for row in members if row["status"] == "finished"]
-        line = {"combination": combination, "runs": len(finished)}
-        for name in dict.fromkeys(names):
-            values = [row[name] for row in finished]
-            line[name] = float(np.mean(values)) if values else None
-            line[f"{name}_sd"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
-        found.append(line)
-    return found
+        average = {"combination": combination, "runs": len(finished)}
+        for name in names:
+            values = [row[name] for row in finished if name in row]
+            average[name] = float(np.mean(values)) if values else None
+            average[f"{name}_sd"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        averaged.append(average)
+    return averaged
 
 
-def _statement(run, recipe, splits, data_dir, verbose):
-    """Train and evaluate as far as that is not done yet; the status and scores of one run."""
+def _label(key, value):
+    """ "key=value", a part of a folder's name on every platform."""
+    return re.sub(r'[<>:"/\\|?*]', "_", f"{key}={'none' if value is None else value}")
+
+
+def _finish(run, recipe, splits, data_dir, verbose):
+    """Train and evaluate a run, as far as that is not done yet: the columns of its row but the first."""
+    trace = run / layout.TRACEBACK
     try:
-        keras.utils.clear_session()
-        if (run / layout.RECIPE).exists():
-            loop.resume(run, data_dir=data_dir, verbose=verbose)
-        else:
-            loop.train(recipe, run, data_dir=data_dir, verbose=verbose)
-        if not _is_evaluated(run, splits):
-            evaluate.evaluate(run, splits=splits, data_dir=data_dir)
-            draw(run, functools.partial(EvaluatedRun(run).features, data_dir=data_dir))
-    except (ValueError, FloatingPointError) as error:
-        return {"status": f"failed: {error}"}
-    scored = layout.read_metrics(run / layout.METRICS)["splits"]
+        _train_and_evaluate(run, recipe, splits, data_dir, verbose)
+    except checkpoints.Interrupted:
+        raise
+    except Exception as error:  # whatever fails, a bug included, fails in one run: the others go ahead
+        with files.replace(trace) as temporary:
+            temporary.write_text(traceback.format_exc(), encoding="utf-8")
+        reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        return {"status": f"failed: {reason}", "traceback": f"{run.name}/{layout.TRACEBACK}"}
+    trace.unlink(missing_ok=True)
+    scores = layout.read_metrics(run / layout.METRICS)["splits"]
     return {
         "status": "finished",
-        **{f"{split}_{name}": scored[split][name] for split in scored for name in SCORES},
+        **{f"{split}_{name}": scores[split][name] for split in scores for name in SCORES},
     }
 
 
+def _train_and_evaluate(run, recipe, splits, data_dir, verbose):
+    keras.utils.clear_session()
+    if (run / layout.RECIPE).exists():
+        loop.resume(run, data_dir=data_dir, verbose=verbose)
+    else:
+        loop.train(recipe, run, data_dir=data_dir, verbose=verbose)
+    if not _is_evaluated(run, splits):
+        evaluate.evaluate(run, splits=splits, data_dir=data_dir)
+        draw(run, functools.partial(EvaluatedRun(run).features, data_dir=data_dir))
+
+
 def _is_evaluated(run, splits):
-    """Whether metrics.json is younger than the model and has all splits."""
+    """Whether metrics.json is newer than the model and has all splits."""
     metrics = run / layout.METRICS
     if not metrics.exists() or metrics.stat().st_mtime < (run / layout.MODEL).stat().st_mtime:
         return False
@@ -129,25 +174,27 @@ def _is_evaluated(run, splits):
 
 
 def _check_models(runs, data_dir):
-    """Build each of the models once: what its options get wrong would else be found hours later."""
-    seen = []
+    """Build each model once, so that a bad option shows now and not hours later."""
+    built = []
     for folder, recipe in runs.items():
-        if (key := (recipe.data, recipe.model, recipe.emotions, recipe.options)) in seen:
+        key = (recipe.data, recipe.model, recipe.emotions, recipe.options)
+        if key in built:
             continue
-        seen.append(key)
-        about = data.describe(recipe.data, data_dir=data_dir)
-        shape = {"image_size": tuple(about["image_size"]), "channels": about["channels"]}
+        built.append(key)
         try:
-            models.build(recipe.model, **shape, classes=len(recipe.classes), **recipe.options)
-        except ValueError as error:
+            loop.build(recipe, data.describe(recipe.data, data_dir=data_dir))
+        except UserError as error:
             raise UserError(f"{folder}: {error}") from error
+        except Exception as error:
+            error.add_note(f"while building the model of {folder}")
+            raise
     keras.utils.clear_session()
 
 
 def _check_same(run, recipe):
     if not (run / layout.RECIPE).exists():
         return
-    there = checkpoints.read_recipe(run).to_json()
+    existing = checkpoints.read_recipe(run).to_json()
     for key, value in recipe.to_json().items():
-        if there[key] != value:
-            raise UserError(f"{run} holds a run of another recipe: expected {key} {value!r}, it has {there[key]!r}")
+        if existing[key] != value:
+            raise UserError(f"{run} holds a run of another recipe: expected {key} {value!r}, it has {existing[key]!r}")

@@ -1,4 +1,4 @@
-"""The moving average of a model's weights, by which it is validated and which model.keras holds."""
+"""The moving average of a model's weights, which is validated and saved in place of the weights themselves."""
 
 import keras
 import numpy as np
@@ -8,40 +8,42 @@ from keras import ops
 class MovingAverage(keras.callbacks.Callback):
     """Averages the weights after each training step: theta' <- d theta' + (1 - d) theta.
 
-    With d = min(decay, (1 + n) / (10 + n)) after n steps, as in tf.train.ExponentialMovingAverage, so that the
-    initial weights are soon forgotten. Averages of weights: Polyak, Juditsky 1992 (SIAM J. Control Optim. 30:838). The moving
+    d = min(decay, (1 + n) / (10 + n)) after n steps, as in tf.train.ExponentialMovingAverage, so that the initial
+    weights are soon forgotten. Averages of weights: Polyak, Juditsky 1992 (SIAM J. Control Optim. 30:838). The moving
     statistics of batch normalisation are averaged too: those of the last steps would not fit averaged kernels.
 
-    Keras' own `use_ema` will not do: it leaves these statistics out, puts the average in the place of the weights at
-    the end of each `fit`, of which a resumed run has two, and swaps the two by sums, which rounds.
+    Keras' `use_ema` does not serve: it leaves these statistics out, replaces the weights by the average at the end of
+    each `fit`, of which a resumed run has two, and swaps the two by sums, which rounds.
 
-    Put it after the callbacks that look at the validated model (`Best`) and before Checkpoint, which saves `variables`.
+    In the list of callbacks it comes after those that use the validated model (`Best`) and before Checkpoint, which
+    saves its `variables`.
 
     Args:
-        model: built; decay: d, in (0, 1).
+        model: A built model.
+        decay: The limit of d, in (0, 1).
     """
 
-    def __init__(self, model, decay):
+    def __init__(self, model: keras.Model, decay: float) -> None:
         super().__init__()
-        self.decay, self.own = decay, None
+        self.decay, self.trained = decay, None
         self.averaged = [weight for weight in model.weights if keras.backend.is_float_dtype(weight.dtype)]
         start = _copies(self.averaged)
         self.variables = [keras.Variable(value, trainable=False, name="average") for value in start]
         self.move = _compiled(self.variables, self.averaged)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         if keras.backend.backend() == "jax":
-            self.model.jax_state_sync()  # inside `fit` the variables of the model lie elsewhere
+            self.model.jax_state_sync()  # inside `fit` the values are not in the variables
         steps = int(self.model.optimizer.iterations)
         rate = 1 - min(self.decay, (1 + steps) / (10 + steps))
         self.move(np.float32(rate))
 
-    def on_test_begin(self, logs=None):
-        self.own = _copies(self.averaged)
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        self.trained = _copies(self.averaged)
         self._put(_copies(self.variables))
 
-    def on_epoch_end(self, epoch, logs=None):
-        self._put(self.own)
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self._put(self.trained)
 
     def _put(self, values):
         for variable, value in zip(self.averaged, values, strict=True):
@@ -49,8 +51,8 @@ class MovingAverage(keras.callbacks.Callback):
 
 
 def _compiled(averages, weights):
-    """Function of a rate that moves all averages in one call: one operation after the other they take longer than the
-    training step of a small model."""
+    """A function of a rate that moves all averages in one call: separate operations would take longer than the training
+    step of a small model."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -73,5 +75,5 @@ def _compiled(averages, weights):
 
 
 def _copies(variables):
-    """In NumPy: on JAX a test step takes away the arrays that variables hold."""
+    """The values in NumPy: on JAX a test step deletes the arrays that variables hold."""
     return [np.array(ops.convert_to_numpy(variable)) for variable in variables]

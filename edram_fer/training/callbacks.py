@@ -1,9 +1,10 @@
-"""What training does beside the steps: it stops at a loss that is not finite, keeps the best model, logs and warns."""
+"""Callbacks of training: it stops at a loss that is not finite, keeps the best model, writes the history and warns."""
 
-import csv
 import logging
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import keras
 import numpy as np
@@ -15,131 +16,167 @@ from edram_fer.run import checkpoints, layout
 from edram_fer.training.metrics import DominantClassShare
 
 log = logging.getLogger(__name__)
-ONE_CLASS = 0.99  # share of the validation images
+ONE_CLASS = 0.99  # share of the validation images that are predicted as one class
+
+Logs = dict[str, float] | None  # of Keras
+
+
+class LossNames(keras.callbacks.Callback):
+    """Renames losses in the logs of an epoch, for all callbacks that follow.
+
+    Keras names the loss of an output after the output; history.csv and `monitor` name it as the recipe does.
+
+    Args:
+        names: Output -> name of its loss; the others keep theirs.
+    """
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        super().__init__()
+        self.names = {
+            f"{part}{output}_loss": f"{part}{name}_loss" for output, name in names.items() for part in ("", "val_")
+        }
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        for old in self.names.keys() & logs.keys():
+            logs[self.names[old]] = logs.pop(old)
 
 
 class Progress(keras.callbacks.ProgbarLogger):
-    """Keras' progress bar, which counts to the last epoch of the run: a resumed `fit` may only end the one in hand.
+    """Keras' progress bar, counting to the last epoch of the run: a resumed `fit` may end with the current one.
 
-    It shows loss and accuracy only, so that it fits a line of a terminal: history.csv has the rest.
+    It shows loss and accuracy alone, so that it fits on one line of a terminal; history.csv has the rest.
+
+    Args:
+        epochs: Epochs of the run.
     """
 
     SHOWN = ("loss", "emotion_accuracy", "val_loss", "val_emotion_accuracy")
 
-    def __init__(self, epochs):
+    def __init__(self, epochs: int) -> None:
         super().__init__()
         self.all_epochs = epochs
 
-    def set_params(self, params):
+    def set_params(self, params: dict) -> None:
         super().set_params({**params, "epochs": self.all_epochs})
 
-    def on_train_batch_end(self, batch, logs=None):
-        super().on_train_batch_end(batch, self._shown(logs))
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        super().on_train_batch_end(batch, self._select(logs))
 
-    def on_epoch_end(self, epoch, logs=None):
-        super().on_epoch_end(epoch, self._shown(logs))
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        super().on_epoch_end(epoch, self._select(logs))
 
-    def _shown(self, logs):
+    def _select(self, logs):
         return {name: logs[name] for name in self.SHOWN if name in logs}
 
 
 class NanGuard(keras.callbacks.Callback):
-    """Ends training at the first loss of a step or a validation that is not finite, before it reaches a checkpoint."""
+    """Ends training with a DivergedError as soon as the loss of a step or of a validation is not finite, before it
+    reaches a checkpoint.
 
-    def __init__(self, steps):
+    Args:
+        steps: Steps of a whole epoch; `fit` may have started in the middle of one.
+    """
+
+    def __init__(self, steps: int) -> None:
         super().__init__()
-        self.steps = steps  # of a whole epoch: `fit` may have begun in the middle of one
+        self.steps = steps
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self.epoch = epoch
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         self._check("loss", logs["loss"], f"step {self.steps - self.params['steps'] + batch + 1}")
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         self._check("validation loss", logs["val_loss"], f"after step {self.steps}")
 
     def _check(self, name, loss, step):
         if not np.isfinite(float(loss)):
             raise DivergedError(
                 f"the {name} became {float(loss)} in epoch {self.epoch + 1}, {step}; a smaller learning rate or "
-                f"context_activation=tanh often cures it"
+                f"context_activation=tanh often helps"
             )
 
 
 class Best(keras.callbacks.Callback):
-    """Keeps model.keras: the weights of the best epoch so far."""
+    """Keeps model.keras: the model of the best epoch so far.
 
-    def __init__(self, run, monitor, mode):
+    Args:
+        run: The run folder.
+        monitor: The logged quantity that decides.
+        mode: "max" or "min": which values of it are better.
+    """
+
+    def __init__(self, run: Path | str, monitor: str, mode: Literal["max", "min"]) -> None:
         super().__init__()
         self.path, self.monitor = Path(run) / layout.MODEL, monitor
         self.sign = 1 if mode == "max" else -1
         self.best = -self.sign * np.inf
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if self.sign * (logs[self.monitor] - self.best) > 0:
             self.best = float(logs[self.monitor])
             checkpoints.save(self.model, self.path)
 
 
 class Log(keras.callbacks.Callback):
-    """Writes history.csv after each epoch and warns when the glimpses collapse or the model knows one class only.
+    """Writes history.csv after each epoch and warns of collapsed glimpses and of a model that predicts one class.
 
     Args:
-        run, history: the folder; the rows so far.
-        fixed_first: the first window is the same for all images; predefined: all may be, and nothing is wrong with that.
+        run: The run folder.
+        history: One dict for each epoch so far; it grows by one after each epoch.
+        fixed_first: Whether the first window is the same for all images by design.
+        predefined: Whether all windows may be.
     """
 
-    def __init__(self, run, history, fixed_first, predefined=False):
+    def __init__(self, run: Path | str, history: list[dict], fixed_first: bool, predefined: bool = False) -> None:
         super().__init__()
         self.path, self.history = Path(run) / layout.HISTORY, history
         self.fixed_first, self.predefined = fixed_first, predefined
         self.begin = time.monotonic()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self.begin = time.monotonic()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         row = {"epoch": epoch + 1, "seconds": round(time.monotonic() - self.begin, 2)}
         row["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self.history.append({**row, **{name: float(value) for name, value in logs.items()}})
-        columns = list(dict.fromkeys(name for row in self.history for name in row))
-        with files.replace(self.path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as target:
-            writer = csv.DictWriter(target, columns)
-            writer.writeheader()
-            writer.writerows(self.history)
-        self._tell_glimpses(logs)
-        self._warn(logs)
+        files.write_csv(self.path, self.history)
+        self._log_glimpses(logs)
+        self._warn_of_collapse(logs)
         self._warn_of_one_class(logs)
 
-    def _tell_glimpses(self, logs):
+    def _log_glimpses(self, logs):
         """Mean and standard deviation over the validation images: centre in [-1, 1], zoom as a share of the side."""
-        for step in _steps(logs):
-            told = [logs[f"val_{name}_{step}{end}"] for name in ("x", "y", "zoom") for end in ("", "_sd")]
-            log.info("glimpse %d: x %.2f ± %.2f, y %.2f ± %.2f, zoom %.2f ± %.2f", step, *told)
+        for glimpse in _glimpses(logs):
+            names = [f"val_glimpse_{glimpse}_{name}{end}" for name in ("x", "y", "zoom") for end in ("", "_sd")]
+            values = [logs[name] for name in names]
+            log.info("glimpse %d: x %.2f ± %.2f, y %.2f ± %.2f, zoom %.2f ± %.2f", glimpse, *values)
 
     def _warn_of_one_class(self, logs):
         if (share := logs[f"val_emotion_{DominantClassShare.NAME}"]) > ONE_CLASS:
             log.warning(
-                "the model has fallen into one class: it calls %.1f %% of the validation images the same (accuracy "
-                "%.4f); a smaller learning rate often cures it",
+                "the model has collapsed to one class: it predicts the same for %.1f %% of the validation images "
+                "(accuracy %.4f); a smaller learning rate often helps",
                 *(100 * share, logs["val_emotion_accuracy"]),
             )
 
-    def _warn(self, logs):
-        steps = _steps(logs)
-        if len(steps) < 2 or self.predefined:
-            return  # one fixed window, or a model that does not glimpse again
-        for step in steps[1 if self.fixed_first else 0 :]:
-            spread = np.sqrt((logs[f"val_x_{step}_sd"] ** 2 + logs[f"val_y_{step}_sd"] ** 2) / 2)
-            if spread < COLLAPSED:
+    def _warn_of_collapse(self, logs):
+        glimpses = _glimpses(logs)
+        if len(glimpses) < 2 or self.predefined:
+            return  # one fixed window, or a model that looks only once
+        for glimpse in glimpses[1 if self.fixed_first else 0 :]:
+            variances = [logs[f"val_glimpse_{glimpse}_{axis}_sd"] ** 2 for axis in ("x", "y")]
+            if (spread := np.sqrt(np.mean(variances))) < COLLAPSED:
                 log.warning(
                     "glimpse %d has collapsed: its centre scatters by %.4f (of [-1, 1]) over the validation images, "
                     "less than %.2f: it looks at the same place on every face",
-                    *(step, spread, COLLAPSED),
+                    *(glimpse, spread, COLLAPSED),
                 )
 
 
-def _steps(logs):
-    """Numbers of the windows that validation tells of."""
-    return [int(name.removeprefix("val_x_")) for name in logs if name.startswith("val_x_") and name[6:].isdigit()]
+def _glimpses(logs):
+    """Numbers, from 1, of the windows whose statistics the logs of the validation hold."""
+    start, end = "val_glimpse_", "_x"
+    return [int(name[len(start) : -len(end)]) for name in logs if name.startswith(start) and name.endswith(end)]

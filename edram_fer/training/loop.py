@@ -1,9 +1,12 @@
-"""Training: a recipe and a prepared data set to a run folder, with Keras' own compile and fit."""
+"""Training: from a recipe and a prepared data set to a run folder, with Keras' compile and fit."""
 
 import contextlib
 import logging
 import signal
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import keras
 import numpy as np
@@ -12,41 +15,48 @@ from edram_fer import data, files, models
 from edram_fer.data.batches import Batches
 from edram_fer.errors import ExistingRunError, UserError
 from edram_fer.preprocessing.folder_lock import exclusive_lock
+from edram_fer.recipes.recipe import Recipe
 from edram_fer.run import checkpoints, environment, layout
 from edram_fer.training import callbacks, losses, optimizer
 from edram_fer.training.averaging import MovingAverage
 from edram_fer.training.metrics import DominantClassShare, FinalAccuracy, WindowStatistics
 
 log = logging.getLogger(__name__)
+Verbose = Literal["auto", 0, 1, 2]  # of Keras' progress bar
 
 
-def train(recipe, run, *, data_dir=None, verbose="auto"):
+def train(recipe: Recipe, run: Path | str, *, data_dir: Path | str | None = None, verbose: Verbose = "auto") -> None:
     """Train from the beginning.
 
     Args:
-        recipe: Recipe.
-        run: folder to make; it must not hold a run yet.
-        data_dir: where prepared data sets lie.
-        verbose: of Keras' progress bar.
+        recipe: The recipe.
+        run: Folder to make; it must not hold a run yet.
+        data_dir: Where prepared data sets lie.
+        verbose: As of Keras' `fit`.
 
     Raises:
-        ValueError: a bad recipe or data set; FileExistsError: `run` holds a run; NotADirectoryError: a file is in its
-            place; BlockingIOError: another process trains there; FloatingPointError: the loss is nan.
+        UserError: The recipe or the data set cannot be used.
+        ExistingRunError: `run` holds a run, or a file is in its place.
+        FolderInUseError: Another process trains in the folder.
+        DivergedError: The loss became nan or infinite.
         checkpoints.Interrupted: SIGTERM or Ctrl-C came; the state is saved.
+
+    >>> from edram_fer.recipes import recipe
+    >>> train(recipe.get("demo"), "runs/demo")  # doctest: +SKIP
     """
     run = Path(run)
     _check_free(run)
     described = data.describe(recipe.data, data_dir=data_dir)
-    setting = _TrainingSetup(recipe, run, described, data_dir)  # before the folder: a bad recipe leaves no run behind
+    setup = _TrainingSetup(recipe, run, described, data_dir)  # before the folder: a bad recipe leaves no run behind
     with exclusive_lock(run / layout.CHECKPOINTS, "training"):
-        _check_free(run)  # still
+        _check_free(run)  # again: another process may have been faster
         environment.record(run, recipe, described, data_dir)
-        files.write_json(run / layout.RECIPE, recipe.to_json())  # from here on it can be resumed
-        _fit(setting, verbose)
+        files.write_json(run / layout.RECIPE, recipe.to_json())  # from here on the run can be resumed
+        _fit(setup, verbose)
 
 
 def _check_free(run):
-    """Raise FileExistsError where a run lies in the folder, NotADirectoryError where a file is in its way."""
+    """Raise an ExistingRunError if the folder holds a run or a file is in its place."""
     if (run / layout.RECIPE).exists():
         raise ExistingRunError(f"{run} already holds a run: continue it with --resume {run}, or name another folder")
     nearest = next(place for place in (run, *run.absolute().parents) if place.exists())
@@ -54,37 +64,44 @@ def _check_free(run):
         raise ExistingRunError(f"expected a folder for the run at {run}, found the file {nearest}")
 
 
-def resume(run, *, data_dir=None, verbose="auto"):
-    """Resume a run as if it had never been stopped: on CPU the weights will be the same, bit for bit.
+def resume(run: Path | str, *, data_dir: Path | str | None = None, verbose: Verbose = "auto") -> None:
+    """Resume a run as if it had never been stopped: on a CPU the weights come out the same, bit for bit.
 
     That holds in float32; in mixed_bfloat16 TensorFlow itself does not always repeat a run exactly.
 
-    Raises as `train`, and ValueError for a damaged checkpoint, one of another model, or a data set that has changed.
-    Only one process can resume a run: a second one raises BlockingIOError.
+    Args:
+        run: The run folder.
+        data_dir: Where prepared data sets lie; None: where they lay when the run began.
+        verbose: As of Keras' `fit`.
+
+    Raises:
+        UserError: The checkpoint is damaged or of another model, or the data set has changed.
+        MissingFileError: A file of the run is missing.
+        Others as of `train`.
     """
     run = Path(run)
-    recipe, before = checkpoints.read_recipe(run), environment.read(run)
-    data_dir = before["data_dir"] if data_dir is None else data_dir
-    if before.get("finished"):
+    recipe, recorded = checkpoints.read_recipe(run), environment.read(run)
+    _, data_dir = layout.run_data(run, data_dir=data_dir)
+    if recorded.get("finished"):
         log.info("%s is finished: nothing to resume", run)
         return
-    described = data.describe(recipe.data, data_dir=data_dir)
-    if described["fingerprint"] != before["data"]["fingerprint"]:
+    described, expected = data.describe(recipe.data, data_dir=data_dir), recorded["data"].get("fingerprint")
+    if described["fingerprint"] != expected:
         raise UserError(
-            f"{recipe.data} has changed since the run began: expected fingerprint {before['data']['fingerprint']}, "
+            f"{recipe.data} has changed since the run began: expected fingerprint {expected}, "
             f"found {described['fingerprint']}"
         )
     with exclusive_lock(run / layout.CHECKPOINTS, "training"):
         files.remove_leftovers(run)
-        setting = _TrainingSetup(recipe, run, described, data_dir)
+        setup = _TrainingSetup(recipe, run, described, data_dir)
         if (run / layout.LATEST).exists():
-            setting.checkpoint.read(setting.model)
+            setup.checkpoint.read(setup.model)
         environment.record(run, recipe, described, data_dir)
-        _fit(setting, verbose)
+        _fit(setup, verbose)
 
 
 class _TrainingSetup:
-    """What `fit` needs: model, batches, callbacks."""
+    """Everything that `fit` needs: model, batches and callbacks."""
 
     def __init__(self, recipe, run, described, data_dir):
         make_reproducible(recipe.seed)
@@ -110,6 +127,7 @@ class _TrainingSetup:
         monitor = {"monitor": recipe.monitor, "mode": "max" if recipe.monitor.endswith("accuracy") else "min"}
         self.best = callbacks.Best(run, **monitor)
         others = [
+            callbacks.LossNames(losses.NAMES),
             callbacks.NanGuard(self.training.steps),
             *_schedule_callbacks(recipe),
             keras.callbacks.EarlyStopping(patience=recipe.patience, **monitor),
@@ -122,14 +140,19 @@ class _TrainingSetup:
             self.best,
         ]
         averages = [MovingAverage(self.model, recipe.ema)] if recipe.ema else []
-        saved = {"every": recipe.checkpoint_steps, "history": self.history, "interrupted": self.stop}
-        more = [variable for average in averages for variable in average.variables]
-        self.checkpoint = checkpoints.Checkpoint(run, others, more_variables=more, **saved)
+        self.checkpoint = checkpoints.Checkpoint(
+            run,
+            others,
+            every=recipe.checkpoint_steps,
+            history=self.history,
+            interrupted=self.stop,
+            more_variables=[variable for average in averages for variable in average.variables],
+        )
         self.callbacks = [callbacks.Progress(recipe.epochs), *others, *averages, *_tensorboard(run), self.checkpoint]
 
 
-def make_reproducible(seed):
-    """Seed everything, and on TensorFlow choose the deterministic implementations."""
+def make_reproducible(seed: int) -> None:
+    """Seed all random numbers; on TensorFlow also choose deterministic implementations."""
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -137,31 +160,31 @@ def make_reproducible(seed):
         tf.config.experimental.enable_op_determinism()
 
 
-def build(recipe, described):
-    """The recipe's model for images as `data.describe` tells of them."""
+def build(recipe: Recipe, described: dict) -> keras.Model:
+    """Build the recipe's model for the images that `data.describe` describes."""
     return models.build(
         recipe.model,
         image_size=tuple(described["image_size"]),
         channels=described["channels"],
         emotions=recipe.classes,
-        preprocessing=described.get("faces"),
+        preprocessing=described.get("preprocessing"),
         dtype=recipe.dtype,
         **({"seed": recipe.seed} | recipe.options),
     )
 
 
-def batches(recipe, model, data_dir):
-    """(training, validation) Batches of a recipe for a model.
+def batches(recipe: Recipe, model: keras.Model, data_dir: Path | str | None) -> tuple[Batches, Batches]:
+    """(training, validation) batches of a recipe for a model.
 
-    Mixup and soft labels are for training; what validation counts are the data set's emotions, as in evaluation.
+    Mixup and soft labels are for training alone: validation scores the data set's emotions, as evaluation does.
     """
     limit = recipe.options.get("zoom_limit")
     squashed = limit is not None and recipe.options.get("zoom_mode", "squash") == "squash"
     zoom = min(recipe.zoom_target, limit) if squashed else recipe.zoom_target
-    # Keras wants a target for every output; but for the emitted matrices nothing looks at these constants.
     affect = model.predicts_affect
-    told = ("emotion", "affect") if affect else ("emotion",)
-    constants = {name: np.zeros((), "float32") for name in model.output_shapes if name not in told}
+    labelled = ("emotion", "affect") if affect else ("emotion",)
+    # Keras needs a target for every output. All but that of the emitted matrices are ignored.
+    constants = {name: np.zeros((), "float32") for name in model.output_shapes if name not in labelled}
     if "emitted" in constants:
         constants["emitted"] = np.array([[zoom, 0, 0], [0, zoom, 0]], "float32")
     shared = {
@@ -174,23 +197,24 @@ def batches(recipe, model, data_dir):
         "constants": constants,
         "data_dir": data_dir,
     }
-    learned = {"augmentation": recipe.augmentation, "mixup": recipe.mixup, "soft": recipe.labels == "soft"}
-    training = Batches(recipe.data, recipe.train_split, **learned, **shared)
+    varied = {"augmentation": recipe.augmentation, "mixup": recipe.mixup, "soft": recipe.labels == "soft"}
+    training = Batches(recipe.data, recipe.train_split, **varied, **shared)
     return training, Batches(recipe.data, recipe.validation_split, **shared)
 
 
 def _guide(recipe, model):
-    """The recipe's guide. ValueError where the model has no glimpses to guide, or another number of them."""
+    """The recipe's guide. UserError if the model has no glimpses to guide, or another number of them."""
     count = model.output_shapes["windows"][1] if "emitted" in model.output_shapes else 0
     if recipe.guide and len(recipe.guide) != count:
         raise UserError(f"guide: expected {count} names, one for each glimpse of {recipe.model}, got {recipe.guide!r}")
     return recipe.guide
 
 
-def compile_model(model, recipe, training):
-    """The losses for the outputs that the model has and learns, optimizer and metrics.
+def compile_model(model: keras.Model, recipe: Recipe, training: Batches) -> list[str]:
+    """Compile a model with a loss for each output that it learns, the optimizer and the metrics.
 
-    Returns: the names of what `fit` will log of the validation split.
+    Returns:
+        The names of the quantities that `fit` will log for the validation split.
     """
     weights = losses.class_weights(training.counts) if recipe.class_weights == "sqrt" else None
     measure = recipe.options.get("zoom_measure", "entries")
@@ -201,8 +225,8 @@ def compile_model(model, recipe, training):
         "windows": (losses.GuideLoss(), recipe.guide_weight),
         "attention": (losses.RegionBiasedLoss(model.arguments.get("margin", 0.0)), recipe.region_weight),
     }
-    idle = {"affect": not model.predicts_affect, "windows": not recipe.guide}
-    learned = [name for name in model.output_shapes if not idle.get(name)]
+    unused = {"affect": not model.predicts_affect, "windows": not recipe.guide}
+    learned = [name for name in model.output_shapes if not unused.get(name)]
     terms = {name: term for name, term in terms.items() if name in learned}
     windows = WindowStatistics(model.output_shapes["windows"][1])
     model.compile(
@@ -212,19 +236,19 @@ def compile_model(model, recipe, training):
         metrics={"emotion": [FinalAccuracy(), DominantClassShare(len(recipe.classes))], "windows": [windows]},
     )
     model.optimizer.build(model.trainable_variables)
-    parts = [f"{name}_loss" for name in terms] if len(terms) > 1 else []
+    parts = [f"{losses.NAMES.get(output, output)}_loss" for output in terms] if len(terms) > 1 else []
     names = ("loss", *parts, "emotion_accuracy", f"emotion_{DominantClassShare.NAME}", *windows.result())
     return [f"val_{name}" for name in names]
 
 
 def _make_metrics(model, outputs, validation):
-    """Make the variables of losses and metrics: Keras does at the first batch, and TensorFlow traces a step anew that
-    made variables, which takes as long again; and the sums of a resumed run need a place to come back to."""
+    """Make the variables of losses and metrics. Keras would make them in the first step, which TensorFlow then traces
+    twice, and a resumed run could not restore its sums before that."""
     _, targets = next(iter(validation.start()))
     count = len(targets["emotion"])
-    answers = {name: np.zeros((count, *shape[1:]), "float32") for name, shape in outputs.items()}
-    model.compute_loss(y=targets, y_pred=answers)
-    model.compute_metrics(None, targets, answers)
+    predictions = {name: np.zeros((count, *shape[1:]), "float32") for name, shape in outputs.items()}
+    model.compute_loss(y=targets, y_pred=predictions)
+    model.compute_metrics(None, targets, predictions)
     model.reset_metrics()
 
 
@@ -244,9 +268,9 @@ def _tensorboard(run):
     return [keras.callbacks.TensorBoard(run / layout.TENSORBOARD, write_graph=False)]
 
 
-def _fit(setting, verbose):
-    """The rest of a begun epoch, then whole epochs: two calls of `fit` at most."""
-    recipe, checkpoint = setting.recipe, setting.checkpoint
+def _fit(setup, verbose):
+    """Train the rest of the current epoch, then the others: at most two calls of `fit`."""
+    recipe, checkpoint = setup.recipe, setup.checkpoint
     log.info("training on %s with %s", ", ".join(keras.distribution.list_devices()), keras.backend.backend())
     pieces = [(checkpoint.epoch, 0, recipe.epochs)]
     if checkpoint.step:
@@ -254,44 +278,52 @@ def _fit(setting, verbose):
             (checkpoint.epoch, checkpoint.step, checkpoint.epoch + 1),
             (checkpoint.epoch + 1, 0, recipe.epochs),
         ]
-    with setting.stop.installed():
+    with setup.stop.installed():
         for epoch, step, end in pieces:
             if epoch < end and not checkpoint.ended:
-                setting.model.fit(
-                    setting.training.start(epoch, step),
-                    steps_per_epoch=setting.training.steps - step,
+                setup.model.fit(
+                    setup.training.start(epoch, step),
+                    steps_per_epoch=setup.training.steps - step,
                     initial_epoch=epoch,
                     epochs=end,
-                    shuffle=False,  # the order is the data's own
-                    validation_data=setting.validation.start(),
-                    callbacks=setting.callbacks,
+                    shuffle=False,  # the batches are shuffled already
+                    validation_data=setup.validation.start(),
+                    callbacks=setup.callbacks,
                     verbose=verbose,
                 )
-    environment.finish(setting.run)
-    best = setting.best
-    log.info("%s: best %s %.4f; model in %s", setting.run, best.monitor, best.best, setting.run / layout.MODEL)
+    environment.finish(setup.run)
+    best = setup.best
+    log.info("%s: best %s %.4f; model in %s", setup.run, best.monitor, best.best, setup.run / layout.MODEL)
 
 
 class _StopRequest:
-    """Called: has SIGTERM or Ctrl-C come? The second Ctrl-C stops at once."""
+    """Whether SIGTERM or Ctrl-C has come; a second Ctrl-C stops at once."""
 
-    def __init__(self):
+    # Windows sends SIGBREAK for Ctrl-Break and has no other way to ask a process to stop.
+    SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGBREAK") if hasattr(signal, name)]
+
+    def __init__(self) -> None:
         self.signal = None
 
-    def __call__(self):
+    def __call__(self) -> bool:
         return self.signal is not None
 
     @contextlib.contextmanager
-    def installed(self):
-        def note(number, frame):
+    def installed(self) -> Iterator[None]:
+        """Handle the signals in a `with` block; outside the main thread, which alone may do that, nothing changes."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def handle(number, frame):
             if self.signal is not None and number == signal.SIGINT:
                 raise KeyboardInterrupt
             self.signal = number
             log.warning("stopping at the next step")
 
-        old = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+        previous = {number: signal.signal(number, handle) for number in self.SIGNALS}
         try:
             yield
         finally:
-            for number, handler in old.items():
+            for number, handler in previous.items():
                 signal.signal(number, handler)

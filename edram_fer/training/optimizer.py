@@ -1,37 +1,45 @@
 """The optimizer of a recipe."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
-# Parts of the paths of variables that are not decayed; on the emission network decay pulls glimpses to the centre.
+from edram_fer.recipes.recipe import Recipe
+
+# Parts of the paths of variables without decay; on the emission network decay would pull glimpses to the centre.
 UNDECAYED = ("bias", "beta", "gamma", "alpha", "emission")
 
 
 class _Decayed:
-    """An optimizer whose weight decay is a part of the gradient: g + decay * w for each kernel w.
+    """An optimizer whose weight decay is part of the gradient: g + decay * w for each kernel w.
 
-    So the published settings of Adam and of gradient descent mean it. Keras' `weight_decay` takes rate * decay * w from
-    the weights beside the step: with momentum the same number would decay 1 - momentum times as much.
+    That is how the papers define it for Adam and for gradient descent. Keras' `weight_decay` is decoupled: it subtracts
+    rate * decay * w from the weights in addition to the step, so that with momentum the same number decays 1 - momentum
+    times as much.
 
     Args:
-        decay: of kernels, see UNDECAYED; others: of the optimizer.
+        learning_rate: Rate or schedule.
+        decay: Decay of kernels, see UNDECAYED.
+        kwargs: Arguments of the Keras optimizer.
     """
 
-    def __init__(self, learning_rate, *, decay=0.0, **kwargs):
+    def __init__(self, learning_rate: Any, *, decay: float = 0.0, **kwargs: Any) -> None:
         super().__init__(learning_rate, **kwargs)
         self.decay, self.decayed = decay, ()
 
-    def build(self, variables):
+    def build(self, variables: Sequence[keras.Variable]) -> None:
         self.decayed = tuple(_is_decayed(variable) for variable in variables)
         super().build(variables)
 
-    def with_decay(self, gradient, variable):
-        """The gradient with the variable's decay."""
+    def with_decay(self, gradient: Any, variable: keras.Variable) -> Any:
+        """The gradient plus the decay of the variable."""
         if self.decay and self.decayed[self._get_variable_index(variable)]:
             return gradient + self.decay * ops.cast(variable, gradient.dtype)
         return gradient
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "decay": self.decay}
 
 
@@ -39,19 +47,19 @@ class _Decayed:
 class SGD(_Decayed, keras.optimizers.SGD):
     """Gradient descent with momentum."""
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
         super().update_step(self.with_decay(gradient, variable), variable, learning_rate)
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class Adam(_Decayed, keras.optimizers.Adam):
-    """Keras' Adam, with `weight_decay` its AdamW, in one pass over the memory for each variable on TensorFlow.
+    """Keras' Adam, or with `weight_decay` AdamW, in one pass over the memory for each variable on TensorFlow.
 
-    Keras writes the update in a dozen operations, each of which reads and writes all weights; TensorFlow has a kernel
+    Keras computes the update in a dozen operations, each of which reads and writes all weights; TensorFlow has a kernel
     of the same formula, which takes two fifths of the time on a CPU. Other backends fuse the operations themselves.
     """
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
         gradient = self.with_decay(gradient, variable)
         if keras.backend.backend() != "tensorflow":
             return super().update_step(gradient, variable, learning_rate)
@@ -73,13 +81,13 @@ class Adam(_Decayed, keras.optimizers.Adam):
         )
 
 
-def make(recipe, steps, variables):
+def make(recipe: Recipe, steps: int, variables: Sequence[keras.Variable]) -> keras.optimizers.Optimizer:
     """Adam, AdamW or SGD with the recipe's schedule.
 
     Args:
-        recipe: Recipe.
-        steps: of an epoch.
-        variables: that it will train.
+        recipe: The recipe.
+        steps: Steps of an epoch.
+        variables: The variables to train.
     """
     rate = _learning_rate(recipe, steps)
     if recipe.optimizer == "sgd":
@@ -88,7 +96,7 @@ def make(recipe, steps, variables):
     if recipe.optimizer == "adam":
         return Adam(rate, global_clipnorm=recipe.clip_norm, decay=recipe.weight_decay)
     optimizer = Adam(rate, weight_decay=recipe.weight_decay, global_clipnorm=recipe.clip_norm)
-    # Keras holds names against a variable's own name ("kernel"), which does not tell whose it is: so the variables.
+    # By variable: Keras compares names with that of the variable alone ("kernel"), without that of its layer.
     optimizer.exclude_from_weight_decay([variable for variable in variables if not _is_decayed(variable)])
     return optimizer
 

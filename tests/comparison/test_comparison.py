@@ -7,17 +7,17 @@ import shutil
 import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
-from support.made_runs import (
+from support.fake_runs import (
     COUNT,
     EMOTIONS,
     SIZE,
-    answers,
     arrays_file,
-    evaluated,
-    made_up,
-    occlusion,
-    robust,
-    three_kinds,
+    random_outputs,
+    random_run,
+    write_occlusion,
+    write_robustness,
+    write_run,
+    write_three_runs,
 )
 
 from edram_fer import attention, files
@@ -34,12 +34,12 @@ SHAPE = (SIZE, SIZE)
 def folder(tmp_path_factory):
     """Runs a and b of three glimpses, short of two, cnn without windows; b has other orders of rows and of classes."""
     root = tmp_path_factory.mktemp("runs")
-    images, data = three_kinds(root)
+    images, data = write_three_runs(root)
     turn, order = np.random.default_rng(5).permutation(COUNT), [2, 0, 1]
-    said = {name: values[turn] for name, values in answers(images["emotion"], seed=7).items()}
+    said = {name: values[turn] for name, values in random_outputs(images["emotion"], seed=7).items()}
     said["probabilities"] = said["probabilities"][:, :, order]
     turned = {name: values[turn] for name, values in images.items()}
-    evaluated(root / "b", turned, said, data=data, emotions=[EMOTIONS[k] for k in order])
+    write_run(root / "b", turned, said, data=data, emotions=[EMOTIONS[k] for k in order])
     return root
 
 
@@ -49,8 +49,8 @@ def runs(folder):
 
 
 def test_rows_and_classes_are_brought_into_one_order(runs, folder):
-    images, _ = made_up()
-    expected = answers(images["emotion"], seed=7)
+    images, _ = random_run()
+    expected = random_outputs(images["emotion"], seed=7)
     assert [run.name for run in runs.runs] == ["a", "b", "short", "cnn"] and runs.split == "test"
     found = runs.runs[1].predictions
     assert found["id"].tolist() == [str(name) for name in images["id"]]
@@ -175,11 +175,11 @@ def test_samples_that_several_runs_have_right(runs):
 
 
 def test_a_run_that_looks_beside_every_image(folder, tmp_path, recwarn):
-    images, _ = made_up()
-    said = answers(images["emotion"], windows=1, steps=1, seed=3)
+    images, _ = random_run()
+    said = random_outputs(images["emotion"], windows=1, steps=1, seed=3)
     said["windows"] = np.tile(np.float32([[0.2, 0, 10], [0, 0.2, 0]]), (COUNT, 1, 1, 1))
     data = read([folder / "a", folder / "b"]).data
-    runs = read([folder / "a", evaluated(tmp_path / "beside", images, said, data=data)])
+    runs = read([folder / "a", write_run(tmp_path / "beside", images, said, data=data)])
     found = attention_tables.maps(runs, SHAPE)
     told = attention_tables.differences(found)["beside"]["all"]
     assert all(np.isnan(each).all() for each in told.values()) and set(told) == {"mean", 1, 2, 3}
@@ -203,9 +203,9 @@ def test_regions_of_each_run(runs):
 
 
 def test_every_split_of_every_run_is_told(tmp_path):
-    images, outputs = made_up()
-    evaluated(tmp_path / "a", images, outputs, test_pose=30, test_flip=COUNT)
-    evaluated(tmp_path / "b", images, answers(images["emotion"], seed=7))
+    images, outputs = random_run()
+    write_run(tmp_path / "a", images, outputs, test_pose=30, test_flip=COUNT)
+    write_run(tmp_path / "b", images, random_outputs(images["emotion"], seed=7))
     rows = score_tables.split_rows(read([tmp_path / "a", tmp_path / "b"]))
     assert [(row["run"], row["split"], row["images"], row["average"]) for row in rows] == [
         ("a", "test", COUNT, None),
@@ -221,8 +221,8 @@ def test_every_split_of_every_run_is_told(tmp_path):
 def test_what_each_loses_on_this_split(folder, tmp_path):
     for name in ("a", "b", "short"):
         shutil.copytree(folder / name, tmp_path / name)
-    robust(tmp_path / "a", (0.8, 0.6, 0.3, 0.8, 0.5))
-    robust(tmp_path / "b", (0.9, 0.7, 0.4, 0.9, 0.2), split="validation")
+    write_robustness(tmp_path / "a", (0.8, 0.6, 0.3, 0.8, 0.5))
+    write_robustness(tmp_path / "b", (0.9, 0.7, 0.4, 0.9, 0.2), split="validation")
     rows = score_tables.robustness_rows(read([tmp_path / name for name in ("a", "b", "short")]))
     told = [(row["run"], row["perturbation"], row["level"], row["accuracy"]) for row in rows]
     assert told == [
@@ -237,14 +237,16 @@ def test_what_each_loses_on_this_split(folder, tmp_path):
 
 
 def test_mean_occlusion_maps_and_how_alike_they_are(folder, tmp_path):
-    images, _ = made_up()
+    images, _ = random_run()
     for name in ("a", "b", "short"):
         shutil.copytree(folder / name, tmp_path / name)
     drops = np.random.default_rng(3).normal(0, 0.1, (2, 20, SIZE, SIZE)).astype(np.float32)
     drops[0, :, 5, 10] += 2
-    occlusion(tmp_path / "a", images, drops[0])
-    occlusion(tmp_path / "b", images, drops[1])  # its labels are those of the model that made it, in its own order
-    occlusion(tmp_path / "short", images, drops[1], done=False)
+    write_occlusion(tmp_path / "a", images, drops[0])
+    write_occlusion(
+        tmp_path / "b", images, drops[1]
+    )  # its labels are those of the model that made it, in its own order
+    write_occlusion(tmp_path / "short", images, drops[1], done=False)
     runs = read([tmp_path / name for name in ("a", "b", "short")])
     found = saliency.maps(runs, SHAPE)
     assert list(found) == ["a", "b"] and found["a"].settings["window"] == 4
@@ -264,10 +266,10 @@ def test_mean_occlusion_maps_and_how_alike_they_are(folder, tmp_path):
 
 
 def test_occlusion_maps_by_region_of_the_face(folder, tmp_path):
-    images, _ = made_up()
+    images, _ = random_run()
     for name in "ab":
         shutil.copytree(folder / name, tmp_path / name)
-    occlusion(tmp_path / "a", images, np.arange(1, 21)[:, None, None] * np.indices(SHAPE)[0] / 100)
+    write_occlusion(tmp_path / "a", images, np.arange(1, 21)[:, None, None] * np.indices(SHAPE)[0] / 100)
     runs = read([tmp_path / "a", tmp_path / "b"])
     points = runs.features()["landmarks"].copy()
     points[3] = np.nan
@@ -282,14 +284,14 @@ def test_occlusion_maps_by_region_of_the_face(folder, tmp_path):
 
 
 def test_occlusion_maps_of_other_images_are_refused(folder, tmp_path):
-    images, _ = made_up()
+    images, _ = random_run()
     for name in "ab":
         shutil.copytree(folder / name, tmp_path / name)
     runs = read([tmp_path / "a", tmp_path / "b"])
-    occlusion(tmp_path / "b", images, np.zeros((4, 8, 9)))
+    write_occlusion(tmp_path / "b", images, np.zeros((4, 8, 9)))
     with pytest.raises(ValueError, match=r"b/saliency_occlusion.npz: maps of \[8, 9\] pixels, .* have \[16, 16\]"):
         saliency.maps(runs, SHAPE)
-    occlusion(tmp_path / "b", {**images, "id": images["id"] + 38}, np.zeros((4, *SHAPE)))
+    write_occlusion(tmp_path / "b", {**images, "id": images["id"] + 38}, np.zeros((4, *SHAPE)))
     with pytest.raises(ValueError, match="b/saliency_occlusion.npz: image '40' is not among the 40 of split test"):
         saliency.maps(runs, SHAPE)
     (tmp_path / "b" / layout.OCCLUSION_MAPS).write_bytes(b"PK and then nothing")
@@ -326,11 +328,11 @@ def test_fingerprints_tell_data_sets_apart(folder, tmp_path):
     shutil.copytree(folder / "a", tmp_path / "b")
     for name, fingerprint, data in (("a", "f1", "fer2013"), ("b", "f1", "fer2013.npz")):
         metrics = files.read_json(tmp_path / name / "metrics.json")
-        metrics["run"] |= {"fingerprint": fingerprint, "data": data}
+        metrics["run"] |= {"data_fingerprint": fingerprint, "data": data}
         files.write_json(tmp_path / name / "metrics.json", metrics)
     assert len(read([tmp_path / "a", tmp_path / "b"]).runs) == 2
     for data in ("fer2013.npz", "fer2013"):  # of the same name, too
-        other = metrics["run"] | {"fingerprint": "f2", "data": data}
+        other = metrics["run"] | {"data_fingerprint": "f2", "data": data}
         files.write_json(tmp_path / "b" / "metrics.json", metrics | {"run": other})
         message = f"data set: .*a has fer2013 with the fingerprint f1, .*b has {data} with the fingerprint f2;"
         with pytest.raises(ValueError, match=message):
@@ -339,11 +341,11 @@ def test_fingerprints_tell_data_sets_apart(folder, tmp_path):
 
 def change(name, run, data):
     """Break a copy of run b, whose images lie in the arrays file `data`."""
-    images, _ = made_up()
-    said = answers(images["emotion"], seed=7)
+    images, _ = random_run()
+    said = random_outputs(images["emotion"], seed=7)
 
     def again(images=images, said=said, **options):
-        evaluated(run, images, said, data=data, **options)
+        write_run(run, images, said, data=data, **options)
 
     def named(source):
         metrics = files.read_json(run / "metrics.json")
@@ -375,10 +377,10 @@ def change(name, run, data):
         ("images", ValueError, "not evaluated on the same images: '0' is in only one"),
         ("labels", ValueError, "image '0' is .* in .*/a and .* in .*/broken: expected the same labels"),
         ("twice", ValueError, "broken, split test: image '38' has more than one row"),
-        ("rows", ValueError, "broken, split test: .* do not belong together.* 37 predictions, but metrics of 40"),
+        ("rows", ValueError, "broken, split test: .* do not match: 37 predictions, but metrics of 40"),
         ("damaged", ValueError, "broken/predictions.parquet is not a readable predictions table"),
         ("metrics", ValueError, "broken/metrics.json is not readable as JSON"),
-        ("unevaluated", FileNotFoundError, "the run is not evaluated; edram-fer evaluate .*/broken does it"),
+        ("unevaluated", FileNotFoundError, "evaluate the run first, with edram-fer evaluate .*/broken"),
     ],
 )
 def test_what_cannot_be_compared(folder, tmp_path, what, error, message):
@@ -400,7 +402,7 @@ def test_too_few_runs_and_unknown_splits(folder):
 
 
 def test_images_of_another_data_set(folder, tmp_path):
-    images, _ = made_up()
+    images, _ = random_run()
     other = arrays_file(tmp_path / "other.npz", {**images, "id": images["id"] + 100})
     with pytest.raises(ValueError, match="a, split test: 40 of 40 images, such as '0', are not in split test of"):
         read([folder / "a", folder / "b"]).features(data=str(other))

@@ -3,7 +3,7 @@
 import matplotlib.text
 import numpy as np
 import pytest
-from support.made_runs import COUNT, EMOTIONS, answers, arrays_file, evaluated, made_up
+from support.fake_runs import COUNT, EMOTIONS, arrays_file, random_outputs, random_run, write_run
 
 from edram_fer import attention, cli
 from edram_fer.comparison.crops import crops
@@ -16,7 +16,7 @@ CROPS = np.stack([np.eye(2, 3), *map(matrix, FIXED["fixed5"])])
 
 def weighed(truth, seed=0, windows=CROPS):
     """Answers of a model that weighs the crops anew for each image."""
-    said, random = answers(truth, len(windows), 1, seed), np.random.default_rng(seed)
+    said, random = random_outputs(truth, len(windows), 1, seed), np.random.default_rng(seed)
     weights = random.dirichlet(np.full(len(windows), 9), len(truth)).astype(np.float32)
     return {**said, "windows": np.tile(windows, (len(truth), 1, 1, 1)).astype(np.float32), "weights": weights}
 
@@ -25,14 +25,14 @@ def weighed(truth, seed=0, windows=CROPS):
 def runs(tmp_path_factory):
     """Folder of runs a and b that weigh crops, one with a single window, recurrent, and other with other data."""
     root = tmp_path_factory.mktemp("runs")
-    images, outputs = made_up()
+    images, outputs = random_run()
     data = arrays_file(root / "faces.npz", images)
     truth = images["emotion"]
-    evaluated(root / "a", images, weighed(truth, 1), data=data)
-    evaluated(root / "b", images, weighed(truth, 2), data=data)
-    evaluated(root / "one", images, answers(truth, 1, 1), data=data)
-    evaluated(root / "recurrent", images, outputs, data=data)
-    evaluated(root / "other", images, weighed(truth), data="elsewhere")
+    write_run(root / "a", images, weighed(truth, 1), data=data)
+    write_run(root / "b", images, weighed(truth, 2), data=data)
+    write_run(root / "one", images, random_outputs(truth, 1, 1), data=data)
+    write_run(root / "recurrent", images, outputs, data=data)
+    write_run(root / "other", images, weighed(truth), data="elsewhere")
     return root
 
 
@@ -50,7 +50,7 @@ def test_windows_are_named_by_their_places():
 
 
 def test_crops_stand_in_the_order_of_their_weights_for_the_same_faces():
-    images, _ = made_up()
+    images, _ = random_run()
     truth = np.array(EMOTIONS)[images["emotion"]]
     said = np.where(np.arange(COUNT) % 2, truth, "happy")
     rows = figure.one_per_class(truth, said, EMOTIONS)
@@ -126,9 +126,9 @@ def test_what_cannot_be_drawn_is_told(runs, tmp_path, names, options, message):
 
 def test_the_figures_of_a_run_have_it_where_weights_differ(tmp_path, monkeypatch):
     monkeypatch.setattr(figures_of_a_run, "save", lambda drawn, path: path)  # named, not made: that is tested elsewhere
-    images, _ = made_up()
+    images, _ = random_run()
     different = weighed(images["emotion"])
     for weights, expected in ((different["weights"], True), (np.full((COUNT, 6), np.float32(1 / 6)), False)):
-        evaluated(tmp_path, images, {**different, "weights": weights})
+        write_run(tmp_path, images, {**different, "weights": weights})
         written = figures_of_a_run.draw(tmp_path, lambda split: images)
         assert ("crops.png" in {path.name for path in written}) == expected

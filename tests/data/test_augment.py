@@ -1,4 +1,4 @@
-"""Augmentation against NumPy and scikit-image; the same numbers eagerly and inside tf.data."""
+"""Augmentation compared with NumPy and scikit-image; the same results eagerly and inside tf.data."""
 
 import keras
 import numpy as np
@@ -29,9 +29,9 @@ def test_draw_is_a_function_of_seed_and_epoch():
 
 def test_matrices_are_rotation_zoom_shear_mirror_and_shift():
     augmentation = Augmentation(rotation=30, shift=0.2, zoom=0.4, shear=12, flip=0.5)
-    found = keras.ops.convert_to_numpy(augment.matrices(augmentation, NUMBERS))
+    actual = keras.ops.convert_to_numpy(augment.matrices(augmentation, NUMBERS))
     mirrored = 0
-    for matrix, n in zip(found, NUMBERS, strict=True):
+    for matrix, n in zip(actual, NUMBERS, strict=True):
         turn = AffineTransform(rotation=np.radians(30 * n[0])).params
         slant = np.array([[1, np.tan(np.radians(12 * n[1])), 0], [0, 1, 0], [0, 0, 1]])
         zoom = AffineTransform(scale=1 + 0.4 * n[2]).params
@@ -58,20 +58,20 @@ def test_a_shift_moves_whole_pixels_and_repeats_the_border():
     numbers = np.zeros_like(NUMBERS)
     numbers[:, 3] = 1.0  # the window moves right by a quarter of the image's 17 - 1 intervals: 4 pixels
     images = IMAGES[:, :, :17]
-    found = applied(Augmentation(**{**OFF, "shift": 0.25}), images, numbers)
-    np.testing.assert_allclose(found[:, :, :13], images[:, :, 4:], atol=1e-5)
-    np.testing.assert_allclose(found[:, :, 13:], np.repeat(images[:, :, 16:], 4, axis=2), atol=1e-5)
+    actual = applied(Augmentation(**{**OFF, "shift": 0.25}), images, numbers)
+    np.testing.assert_allclose(actual[:, :, :13], images[:, :, 4:], atol=1e-5)
+    np.testing.assert_allclose(actual[:, :, 13:], np.repeat(images[:, :, 16:], 4, axis=2), atol=1e-5)
 
 
 def test_contrast_and_brightness_change_tones_about_the_mean():
     images = 0.4 + 0.2 * IMAGES  # nothing is clipped
-    found = applied(Augmentation(**OFF, contrast=0.5, brightness=0.1), images)
+    actual = applied(Augmentation(**OFF, contrast=0.5, brightness=0.1), images)
     mean = images.mean(axis=(1, 2, 3), keepdims=True)
     factor, added = (NUMBERS[:, i, None, None, None] for i in (5, 6))
-    np.testing.assert_allclose(found, (images - mean) * (1 + 0.5 * factor) + mean + 0.1 * added, atol=1e-5)
+    np.testing.assert_allclose(actual, (images - mean) * (1 + 0.5 * factor) + mean + 0.1 * added, atol=1e-5)
 
 
-def test_the_numbers_of_a_seed_are_those_of_older_runs():
+def test_a_seed_draws_the_same_numbers_as_in_older_runs():
     drawn = np.random.default_rng([3, 1, 1]).uniform(-1, 1, (6, 11)).astype("float32")
     np.testing.assert_array_equal(NUMBERS, drawn[:, : augment.NUMBERS])
 
@@ -82,13 +82,13 @@ def test_a_box_is_erased_after_the_geometry_and_before_the_tones():
     mean = turned.mean(axis=(1, 2, 3), keepdims=True)
     erased = keras.ops.convert_to_numpy(erasing.erase(turned, BOXES))
     assert (erased != turned).any()
-    found = applied(Augmentation(rotation=20, shift=0, zoom=0, shear=0, flip=0, erase=0.7, brightness=0.1), images)
-    np.testing.assert_allclose(found, erased - mean + mean + 0.1 * NUMBERS[:, 6, None, None, None], atol=1e-5)
+    actual = applied(Augmentation(rotation=20, shift=0, zoom=0, shear=0, flip=0, erase=0.7, brightness=0.1), images)
+    np.testing.assert_allclose(actual, erased - mean + mean + 0.1 * NUMBERS[:, 6, None, None, None], atol=1e-5)
 
 
-def test_values_stay_in_range_and_each_image_has_its_own_change():
-    found = applied(EVERYTHING)
-    assert found.shape == IMAGES.shape and found.min() >= 0 and found.max() <= 1
+def test_values_stay_in_range_and_each_image_changes_differently():
+    actual = applied(EVERYTHING)
+    assert actual.shape == IMAGES.shape and actual.min() >= 0 and actual.max() <= 1
     same = applied(EVERYTHING, np.repeat(IMAGES[:1], 6, axis=0))
     assert all(not np.allclose(same[0], other) for other in same[1:])
 
@@ -102,14 +102,14 @@ def test_an_image_does_not_depend_on_its_batch():
 def test_the_same_inside_tf_data():
     tf = pytest.importorskip("tensorflow")
     dataset = tf.data.Dataset.from_tensor_slices((IMAGES, NUMBERS, BOXES)).batch(6)
-    [found] = dataset.map(lambda *given: augment.apply(EVERYTHING, *given)).as_numpy_iterator()
-    np.testing.assert_allclose(found, applied(EVERYTHING), atol=1e-5)
+    [actual] = dataset.map(lambda *batch: augment.apply(EVERYTHING, *batch)).as_numpy_iterator()
+    np.testing.assert_allclose(actual, applied(EVERYTHING), atol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [("rotation", 181), ("rotation", -1), ("shear", 61), ("flip", 1.5), ("zoom", "much"), ("erase", float("nan"))],
 )
-def test_values_out_of_range_are_named(name, value):
+def test_values_out_of_range_are_rejected_by_name(name, value):
     with pytest.raises(ValueError, match=f"augmentation.{name}: expected a number in .*, got {value!r}"):
         Augmentation(**{name: value})

@@ -1,4 +1,4 @@
-"""Batches with mixup, erasing, soft labels and landmarks: tf.data against NumPy, against their parts, any step."""
+"""Batches with mixup, erasing, soft labels and landmarks: tf.data compared with NumPy and with their parts."""
 
 import itertools
 
@@ -40,20 +40,20 @@ def in_numpy(made, epoch=0, step=0):
 @pytest.mark.parametrize("options", [EVERYTHING, {**EVERYTHING, "soft": False}, {**EVERYTHING, "mixup": 0}])
 def test_tf_data_gives_the_numpy_batches_from_any_step(source, options):
     made = Batches(source, "train", SEVEN, 10, seed=2, **options)
-    found = [*itertools.islice(made.start(1, 3).as_numpy_iterator(), made.steps)]  # into the next epoch
-    for (x, y), (other_x, other_y) in zip(found, in_numpy(made, 1, 3)):
+    actual = [*itertools.islice(made.start(1, 3).as_numpy_iterator(), made.steps)]  # into the next epoch
+    for (x, y), (other_x, other_y) in zip(actual, in_numpy(made, 1, 3)):
         assert set(x) == {"image", "landmarks"} and set(y) == {"emotion", "affect"}
         for name, values in {**x, **y}.items():
             np.testing.assert_allclose(values, {**other_x, **other_y}[name], atol=2e-5, err_msg=name)
     skipped = itertools.islice(made.start(1).as_numpy_iterator(), 3, None)
-    for (x, y), (other_x, other_y) in zip(found, skipped):
+    for (x, y), (other_x, other_y) in zip(actual, skipped):
         for name, values in {**x, **y}.items():
             np.testing.assert_array_equal(values, {**other_x, **other_y}[name])
 
 
 def test_a_batch_is_made_of_its_parts(source):
     made = Batches(source, "train", SEVEN, 10, seed=2, **EVERYTHING)
-    images, order, count = data.arrays(source, "train"), made.order(4)[:10], 80
+    images, order, count = data.load_split(source, "train"), made.order(4)[:10], 80
     x, y = next(in_numpy(made, 4))
     numbers, shares = augment.draw(2, 4, count)[order], mixup.draw(2, 4, count, 0.4)[order]
     boxes = erasing.draw(2, 4, count, 0.5, (28, 28))[order]
@@ -97,23 +97,23 @@ def test_hard_labels_become_probabilities_with_mixup_alone(source):
     np.testing.assert_allclose(z["emotion"], shares * one_hot + (1 - shares) * np.roll(one_hot, -1, axis=0), atol=1e-6)
 
 
-def test_evaluation_has_landmarks_as_they_are(source):
+def test_evaluation_leaves_landmarks_unchanged(source):
     made = Batches(source, "test", EIGHT, 8, landmarks=True)
-    found = [batches._ArrayBatches(made, 0, 0)[i][0]["landmarks"] for i in range(3)]
-    np.testing.assert_array_equal(np.concatenate(found), data.arrays(source, "test")["landmarks"])
+    actual = [batches._ArrayBatches(made, 0, 0)[i][0]["landmarks"] for i in range(3)]
+    np.testing.assert_array_equal(np.concatenate(actual), data.load_split(source, "test")["landmarks"])
     if keras.backend.backend() == "tensorflow":
-        found = [x["landmarks"] for x, _ in made.start().as_numpy_iterator()]
-        np.testing.assert_array_equal(np.concatenate(found), data.arrays(source, "test")["landmarks"])
+        actual = [x["landmarks"] for x, _ in made.start().as_numpy_iterator()]
+        np.testing.assert_array_equal(np.concatenate(actual), data.load_split(source, "test")["landmarks"])
 
 
-def test_what_a_source_does_not_hold_is_named(arrays_file):
+def test_missing_features_of_a_source_are_named(arrays_file):
     with pytest.raises(ValueError, match=r"noise.npz holds no landmarks, by which .* `prepare ... --landmarks`"):
         Batches(str(arrays_file), "train", SEVEN, 8, landmarks=True)
     with pytest.raises(ValueError, match="noise.npz holds no soft_label, which labels=soft trains on"):
         Batches(str(arrays_file), "train", SEVEN, 8, soft=True)
 
 
-def test_landmarks_and_soft_labels_in_name_only_are_refused(source, tmp_path, caplog):
+def test_empty_landmarks_and_hard_soft_labels_are_rejected(source, tmp_path, caplog):
     Batches(source, "test", SEVEN, 8, landmarks=True, soft=True)
     assert "rich.npz, split test: 1 of " in caplog.text and "faces have no landmarks" in caplog.text
     with np.load(source) as content:

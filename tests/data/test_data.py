@@ -1,4 +1,4 @@
-"""Batches: tf.data against NumPy, any step of any epoch, labels by name, damaged and unknown sources."""
+"""Batches: tf.data compared with NumPy, any step of any epoch, labels by name, damaged and unknown sources."""
 
 import itertools
 
@@ -48,8 +48,8 @@ def in_numpy(batches, epoch=0, step=0):
     return map(stream.__getitem__, itertools.count() if stream.num_batches is None else range(stream.num_batches))
 
 
-def same(found, expected):
-    (x, targets), (expected_x, expected_targets) = found, expected
+def same(actual, expected):
+    (x, targets), (expected_x, expected_targets) = actual, expected
     np.testing.assert_allclose(x["image"], expected_x["image"], atol=1e-5)
     assert set(targets) == set(expected_targets)
     for name, values in targets.items():
@@ -62,23 +62,23 @@ def test_tf_data_gives_the_numpy_batches(source):
     batches = training(source)
     pairs = list(zip(batches.start(2).as_numpy_iterator(), itertools.islice(in_numpy(batches, 2), 2 * batches.steps)))
     assert len(pairs) == 2 * batches.steps  # epochs 2 and 3
-    for found, expected in pairs:
-        same(found, expected)
-        assert found[0]["image"].dtype == np.float32 and 0 <= found[0]["image"].min() <= found[0]["image"].max() <= 1
-        assert found[1]["emitted"].shape == (4, 2, 3) and found[1]["emotion"].dtype == np.int32
+    for actual, expected in pairs:
+        same(actual, expected)
+        assert actual[0]["image"].dtype == np.float32 and 0 <= actual[0]["image"].min() <= actual[0]["image"].max() <= 1
+        assert actual[1]["emitted"].shape == (4, 2, 3) and actual[1]["emotion"].dtype == np.int32
 
 
 @tensorflow_only
-def test_starting_at_a_step_is_skipping_the_ones_before(source):
+def test_starting_at_a_step_skips_the_earlier_ones(source):
     batches = training(source)
     skipped = itertools.islice(batches.start(1).as_numpy_iterator(), 3, None)
     pairs = list(zip(range(batches.steps), batches.start(1, 3).as_numpy_iterator(), in_numpy(batches, 1, 3), skipped))
-    for _, found, in_arrays, expected in pairs:  # into the next epoch
-        same(found, expected)
-        same(found, in_arrays)
+    for _, actual, in_arrays, expected in pairs:  # into the next epoch
+        same(actual, expected)
+        same(actual, in_arrays)
 
 
-def test_every_image_once_an_epoch_in_another_order(arrays_file):
+def test_every_image_occurs_once_per_epoch_in_a_new_order(arrays_file):
     batches = training((str(arrays_file), None), batch_size=7)
     assert len(batches.kept) == 70 == 7 * batches.steps
     orders = [batches.order(epoch) for epoch in range(3)]
@@ -88,27 +88,27 @@ def test_every_image_once_an_epoch_in_another_order(arrays_file):
     np.testing.assert_array_equal(orders[1], training((str(arrays_file), None), batch_size=7).order(1))
     assert not np.array_equal(orders[1], training((str(arrays_file), None), batch_size=7, seed=4).order(1))
     plain = training((str(arrays_file), None), batch_size=7, augmentation=augment.NONE)
-    found = [x["image"] for x, _ in itertools.islice(in_numpy(plain), plain.steps)]
-    expected = data.arrays(arrays_file, "train")["image"][orders[0]] / 255
-    np.testing.assert_allclose(np.concatenate(found), expected, atol=1e-5)
+    actual = [x["image"] for x, _ in itertools.islice(in_numpy(plain), plain.steps)]
+    expected = data.load_split(arrays_file, "train")["image"][orders[0]] / 255
+    np.testing.assert_allclose(np.concatenate(actual), expected, atol=1e-5)
 
 
 def test_evaluation_keeps_the_order_and_ends_with_a_short_batch(source):
     name, data_dir = source
-    images = data.arrays(name, "validation", data_dir=data_dir)
+    images = data.load_split(name, "validation", data_dir=data_dir)
     names = data.emotions(name, data_dir=data_dir)
     batches = Batches(name, "validation", SEVEN, 4, data_dir=data_dir)
     kept = [i for i, label in enumerate(images["emotion"]) if names[label] in SEVEN]
-    found = [(np.asarray(x["image"]), {k: np.asarray(v) for k, v in y.items()}) for x, y in in_numpy(batches)]
-    assert batches.steps == len(found) == -(-len(kept) // 4)
-    assert [len(found_images) for found_images, _ in found[:-1]] == [4] * (len(found) - 1)
-    found_images = np.concatenate([found_images for found_images, _ in found])
+    actual = [(np.asarray(x["image"]), {k: np.asarray(v) for k, v in y.items()}) for x, y in in_numpy(batches)]
+    assert batches.steps == len(actual) == -(-len(kept) // 4)
+    assert [len(found_images) for found_images, _ in actual[:-1]] == [4] * (len(actual) - 1)
+    found_images = np.concatenate([found_images for found_images, _ in actual])
     np.testing.assert_allclose(found_images, images["image"][kept].astype("float32") / 255, atol=1e-7)
     expected = [SEVEN.index(names[images["emotion"][i]]) for i in kept]
-    assert np.concatenate([targets["emotion"] for _, targets in found]).tolist() == expected
-    np.testing.assert_array_equal(np.concatenate([y["affect"] for _, y in found]), images["affect"][kept])
+    assert np.concatenate([targets["emotion"] for _, targets in actual]).tolist() == expected
+    np.testing.assert_array_equal(np.concatenate([y["affect"] for _, y in actual]), images["affect"][kept])
     if keras.backend.backend() == "tensorflow":
-        for one, other in zip(batches.start().as_numpy_iterator(), found, strict=True):
+        for one, other in zip(batches.start().as_numpy_iterator(), actual, strict=True):
             same(one, ({"image": other[0]}, other[1]))
 
 
@@ -117,8 +117,8 @@ def test_labels_are_converted_by_name(arrays_file, contents):
     for classes in (SEVEN, EIGHT, ("happy", "contempt")):
         batches = Batches(str(arrays_file), "train", classes, 5)
         assert len(batches.kept) == np.isin(labels, classes).sum()
-        found = np.concatenate([targets["emotion"] for _, targets in in_numpy(batches)])
-        assert np.array(classes)[found].tolist() == labels[np.isin(labels, classes)].tolist()
+        actual = np.concatenate([targets["emotion"] for _, targets in in_numpy(batches)])
+        assert np.array(classes)[actual].tolist() == labels[np.isin(labels, classes)].tolist()
         assert dict(zip(classes, batches.counts)) == {name: (labels == name).sum() for name in classes}
 
 
@@ -131,26 +131,26 @@ def test_images_without_a_label_are_left_out(contents, tmp_path):
     assert sum(data.class_counts(tmp_path / "some.npz", "test").values()) == 19
 
 
-def test_without_affect_head_there_is_no_such_target(source):
+def test_without_an_affect_head_there_is_no_affect_target(source):
     _, targets = next(in_numpy(training(source, affect=False)))
     assert set(targets) == {"emotion", *CONSTANTS}
 
 
 @pytest.mark.parametrize("batch_size", [81, 71])
-def test_too_few_images_are_counted(arrays_file, batch_size):
+def test_too_few_images_are_an_error_with_their_number(arrays_file, batch_size):
     with pytest.raises(ValueError, match=f"split train: expected at least {batch_size} images of neutral.*found 70"):
         training((str(arrays_file), None), batch_size=batch_size)
     with pytest.raises(ValueError, match="expected at least 1 images of joy, found 0 among 80"):
         Batches(str(arrays_file), "train", ("joy",), 4)
 
 
-def test_write_arrays_and_read_them_again(data_dir, tmp_path):
+def test_written_arrays_are_read_back(data_dir, tmp_path):
     described = data.write_arrays("fer2013", tmp_path / "fer2013.npz", data_dir=data_dir)
     again = data.describe(tmp_path / "fer2013.npz")
     assert {**again, "source": "fer2013"} == described and described["emotions"] == list(SEVEN)
     assert described["splits"] == {"train": 26, "validation": 9, "test": 8, "test_clean": 8}
     for split in described["splits"]:
-        before, after = (data.arrays(s, split, data_dir=data_dir) for s in ("fer2013", tmp_path / "fer2013.npz"))
+        before, after = (data.load_split(s, split, data_dir=data_dir) for s in ("fer2013", tmp_path / "fer2013.npz"))
         assert set(before) == set(after) >= {"image", "emotion", "affect", "id", "duplicate"}
         for name, values in before.items():
             np.testing.assert_array_equal(values, after[name])
@@ -168,8 +168,8 @@ def test_describe_and_class_counts(arrays_file, data_dir):
 
 def test_a_sum_of_splits_is_one_after_the_other(source):
     name, data_dir = source
-    parts = [data.arrays(name, split, data_dir=data_dir) for split in ("validation", "train")]
-    whole = data.arrays(name, "validation+train", data_dir=data_dir)
+    parts = [data.load_split(name, split, data_dir=data_dir) for split in ("validation", "train")]
+    whole = data.load_split(name, "validation+train", data_dir=data_dir)
     for feature, values in whole.items():
         np.testing.assert_array_equal(values, np.concatenate([part[feature] for part in parts]))
     counts = [data.class_counts(name, split, data_dir=data_dir) for split in ("validation", "train")]
@@ -179,18 +179,18 @@ def test_a_sum_of_splits_is_one_after_the_other(source):
     images = np.concatenate([x["image"] for x, _ in in_numpy(batches)])
     np.testing.assert_allclose(images, whole["image"][batches.kept] / 255, atol=1e-6)
     if keras.backend.backend() == "tensorflow":
-        for found, expected in zip(batches.start().as_numpy_iterator(), in_numpy(batches), strict=True):
-            same(found, expected)
+        for actual, expected in zip(batches.start().as_numpy_iterator(), in_numpy(batches), strict=True):
+            same(actual, expected)
     with pytest.raises(ValueError, match="got 'dev' in 'train.dev'"):
-        data.arrays(name, "train+dev", data_dir=data_dir)
-    with pytest.raises(ValueError, match="'train' stands in 'train.train' more than once"):
-        data.arrays(name, "train+train", data_dir=data_dir)
+        data.load_split(name, "train+dev", data_dir=data_dir)
+    with pytest.raises(ValueError, match="'train' occurs in .train.train. more than once"):
+        data.load_split(name, "train+train", data_dir=data_dir)
 
 
 def test_unknown_splits_and_sources(source, tmp_path):
     name, data_dir = source
     with pytest.raises(ValueError, match="split: expected one of train, validation, test.*, got 'dev'"):
-        data.arrays(name, "dev", data_dir=data_dir)
+        data.load_split(name, "dev", data_dir=data_dir)
     with pytest.raises(FileNotFoundError, match="fer2013 is not prepared"):
         data.describe("fer2013", data_dir=tmp_path)
     with pytest.raises(ValueError, match="unknown data set 'fer'"):
@@ -205,20 +205,20 @@ def test_damaged_arrays_files_are_named(arrays_file, tmp_path):
     def refused(message):
         with pytest.raises(ValueError, match=f"{path}.*{message}"):
             Batches(str(path), "train", SEVEN, 4)
-            data.arrays(path, "train")
+            data.load_split(path, "train")
 
     path.write_bytes(content[: len(content) // 2])
-    refused("is no whole arrays file")
+    refused("is no complete arrays file")
     path.write_bytes(b"emotion,pixels\n")
-    refused("is no whole arrays file")
+    refused("is no complete arrays file")
     path.write_bytes(b"")
-    refused("is no whole arrays file")
+    refused("is no complete arrays file")
     path.write_bytes(content[:9000] + bytes(4000) + content[13000:])  # in the middle of the training images
-    refused("split train: not readable")
+    refused("is damaged: train/image is not readable")
     np.savez(path, emotions=["sad"], version="1", fingerprint="f", **{"train/emotion": [0], "train/image": [[0]]})
     refused("lacks train/affect, train/id")
     np.savez(path, emotions=["sad"], version="1", fingerprint="f")
     refused("lacks any <split>/emotion")
     with open(path, "wb") as target:
         np.save(target, np.zeros(3))
-    refused("is no whole arrays file")
+    refused("is no complete arrays file")

@@ -1,4 +1,4 @@
-"""Random erasing against the paper's algorithm, one image at a time."""
+"""Random erasing compared with the paper's algorithm, one image at a time."""
 
 import keras
 import numpy as np
@@ -33,8 +33,8 @@ def test_draw_has_the_distribution_of_the_algorithm():
             areas.append(area / np.prod(SIZE))
             corners.append((x, y))
     left, top, right, bottom = erasing.draw(1, 0, 3000, 1, SIZE).T
-    found = (right - left) * (bottom - top) / np.prod(SIZE)
-    np.testing.assert_allclose(np.quantile(found, [0.1, 0.5, 0.9]), np.quantile(areas, [0.1, 0.5, 0.9]), atol=0.02)
+    actual = (right - left) * (bottom - top) / np.prod(SIZE)
+    np.testing.assert_allclose(np.quantile(actual, [0.1, 0.5, 0.9]), np.quantile(areas, [0.1, 0.5, 0.9]), atol=0.02)
     np.testing.assert_allclose([left.mean(), top.mean()], np.mean(corners, axis=0), atol=0.6)
 
 
@@ -42,8 +42,8 @@ def test_erase_sets_the_pixels_of_the_box_to_the_mean():
     images = np.random.default_rng(1).random((5, *SIZE, 3)).astype("float32")
     boxes = erasing.draw(2, 0, 5, 1, SIZE)
     boxes[3] = 0
-    found = keras.ops.convert_to_numpy(erasing.erase(images, boxes))
-    for image, before, (left, top, right, bottom) in zip(found, images, boxes, strict=True):
+    actual = keras.ops.convert_to_numpy(erasing.erase(images, boxes))
+    for image, before, (left, top, right, bottom) in zip(actual, images, boxes, strict=True):
         inside = np.zeros(SIZE, bool)
         for row in range(SIZE[0]):
             for column in range(SIZE[1]):
@@ -51,4 +51,4 @@ def test_erase_sets_the_pixels_of_the_box_to_the_mean():
         np.testing.assert_allclose(image[inside], before.mean(), rtol=1e-5)
         np.testing.assert_array_equal(image[~inside], before[~inside])
         assert inside.sum() == pytest.approx((right - left) * (bottom - top), abs=sum(SIZE))
-    np.testing.assert_array_equal(found[3], images[3])
+    np.testing.assert_array_equal(actual[3], images[3])

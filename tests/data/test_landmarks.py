@@ -1,4 +1,4 @@
-"""Landmarks move with their image: spots warped by the sensor and found again, mirror images, missing points."""
+"""Landmarks move with their image: spots that the sensor warps, mirror images, missing points."""
 
 import keras
 import numpy as np
@@ -19,14 +19,14 @@ def moved(points, windows):
     return keras.ops.convert_to_numpy(landmarks.warped(points, windows, SIZE))
 
 
-def test_a_spot_is_where_its_landmark_says():
+def test_a_spot_lies_where_its_landmark_says():
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
     for number in (0, 30, 45):
         place = POINTS[:, number]
         spots = np.exp(-((x - place[:, 0, None, None]) ** 2 + (y - place[:, 1, None, None]) ** 2) / 8)
         warped = np.array(sample(spots[..., None].astype("float32"), WINDOWS[:, None], SIZE))[:, 0, ..., 0]
-        found = moved(POINTS, WINDOWS)
-        for image, points, window in zip(warped, found, WINDOWS, strict=True):
+        actual = moved(POINTS, WINDOWS)
+        for image, points, window in zip(warped, actual, WINDOWS, strict=True):
             mirrored = np.linalg.det(window[:, :2]) < 0
             expected = points[landmarks.MIRRORED[number] if mirrored else number]
             centre = np.array([(image * x).sum(), (image * y).sum()]) / image.sum()
@@ -34,7 +34,7 @@ def test_a_spot_is_where_its_landmark_says():
     assert {bool(np.linalg.det(window[:, :2]) < 0) for window in WINDOWS} == {True, False}
 
 
-def test_the_mirror_image_exchanges_the_sides_and_twice_is_nothing():
+def test_mirroring_swaps_the_sides_and_mirroring_twice_changes_nothing():
     mirror = np.array([[[-1, 0, 0], [0, 1, 0]]], "float32")
     once = moved(POINTS[:1], mirror)
     np.testing.assert_allclose(moved(once, mirror), POINTS[:1], atol=1e-4)
@@ -56,18 +56,18 @@ def test_missing_points_stay_missing():
     points = POINTS.copy()
     points[2, 36:42] = np.nan
     points[3] = np.nan
-    found = moved(points, WINDOWS)
-    assert np.isnan(found[3]).all() and np.isnan(found[2]).any(axis=-1).sum() == 6
-    assert np.isfinite(found[[0, 1, 4]]).all()
+    actual = moved(points, WINDOWS)
+    assert np.isnan(actual[3]).all() and np.isnan(actual[2]).any(axis=-1).sum() == 6
+    assert np.isfinite(actual[[0, 1, 4]]).all()
 
 
-def test_places_are_the_means_of_the_regions_in_the_images_own_coordinates():
+def test_places_are_the_means_of_the_regions_in_image_coordinates():
     points = POINTS.copy()
     points[1, 48] = np.nan
-    found = np.array(landmarks.places(points, ("free", "mouth", "eyes", "left eye"), SIZE))
+    actual = np.array(landmarks.places(points, ("free", "mouth", "eyes", "left eye"), SIZE))
     regions = {1: [*range(48, 60)], 2: [*range(17, 27), *range(36, 48)], 3: [*range(17, 22), *range(36, 42)]}
     for column, numbers in regions.items():
         x, y = points[:, numbers].mean(axis=1).T
         expected = np.stack([x / (SIZE[1] - 1) * 2 - 1, y / (SIZE[0] - 1) * 2 - 1], axis=-1)
-        np.testing.assert_allclose(found[:, column], expected, atol=1e-6)
-    assert np.isnan(found[:, 0]).all() and np.isnan(found[1, 1]).all() and np.isfinite(found[1, 2]).all()
+        np.testing.assert_allclose(actual[:, column], expected, atol=1e-6)
+    assert np.isnan(actual[:, 0]).all() and np.isnan(actual[1, 1]).all() and np.isfinite(actual[1, 2]).all()

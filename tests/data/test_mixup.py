@@ -1,4 +1,4 @@
-"""Mixup against a NumPy restatement, with class weights, soft labels and affect that is not known everywhere."""
+"""Mixup compared with NumPy, with class weights, soft labels and partly unknown affect."""
 
 import keras
 import numpy as np
@@ -25,14 +25,14 @@ def mixed(**targets):
     return keras.tree.map_structure(keras.ops.convert_to_numpy, (images, targets))
 
 
-def test_shares_are_of_the_beta_distribution_and_at_least_a_half():
+def test_shares_follow_the_beta_distribution_and_are_at_least_one_half():
     shares = mixup.draw(3, 1, 20000, 0.4)
     assert shares.dtype == np.float32 and shares.min() >= 0.5 and shares.max() <= 1
     np.testing.assert_array_equal(shares, mixup.draw(3, 1, 20000, 0.4))
     assert not np.array_equal(shares, mixup.draw(3, 2, 20000, 0.4))
     folded = stats.beta(0.4, 0.4)
-    found = stats.kstest(shares.astype(float), lambda x: folded.cdf(x) - folded.cdf(1 - x))
-    assert found.statistic < 0.02  # one in a million would be that far off
+    actual = stats.kstest(shares.astype(float), lambda x: folded.cdf(x) - folded.cdf(1 - x))
+    assert actual.statistic < 0.02  # one in a million would be that far off
 
 
 def test_images_and_probabilities_are_mixed_with_the_next_one():
@@ -46,14 +46,14 @@ def test_images_and_probabilities_are_mixed_with_the_next_one():
     np.testing.assert_array_equal(images[0], IMAGES[0])
 
 
-def test_affect_is_mixed_where_both_are_known_and_else_unknown():
+def test_affect_is_mixed_where_both_are_known_and_unknown_elsewhere():
     _, targets = mixed(emotion=np.eye(K, dtype="float32")[LABELS], affect=AFFECT)
     np.testing.assert_allclose(targets["affect"][0], AFFECT[0])
     assert (targets["affect"][1:3] == UNKNOWN_AFFECT).all()  # of one of the two it is not known
     np.testing.assert_allclose(targets["affect"][3], 0.5 * AFFECT[3] + 0.5 * AFFECT[0])
-    said = RNG.uniform(-1, 1, (B, T, 2)).astype("float32")
-    expected = ((said - targets["affect"][:, None]) ** 2).sum(axis=-1).mean(axis=1)[[0, 3]].mean()
-    assert float(losses.AffectLoss()(targets["affect"], said)) == pytest.approx(expected, rel=1e-5)
+    predicted = RNG.uniform(-1, 1, (B, T, 2)).astype("float32")
+    expected = ((predicted - targets["affect"][:, None]) ** 2).sum(axis=-1).mean(axis=1)[[0, 3]].mean()
+    assert float(losses.AffectLoss()(targets["affect"], predicted)) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("weights", [None, [0.5, 1, 2, 3, 4]])
@@ -61,10 +61,10 @@ def test_affect_is_mixed_where_both_are_known_and_else_unknown():
 def test_the_loss_of_mixed_labels_is_the_mixture_of_their_losses(weights, smoothing):
     loss = losses.EmotionLoss(weights, smoothing)
     _, targets = mixed(emotion=np.eye(K, dtype="float32")[LABELS])
-    own, other = (keras.ops.convert_to_numpy(loss.call(labels, LOGITS)) for labels in (LABELS, LABELS[NEXT]))
-    found = keras.ops.convert_to_numpy(loss.call(targets["emotion"], LOGITS))
-    np.testing.assert_allclose(found, SHARES * own + (1 - SHARES) * other, rtol=1e-5)
-    assert float(loss(targets["emotion"], LOGITS)) == pytest.approx(found.mean(), rel=1e-5)
+    plain, other = (keras.ops.convert_to_numpy(loss.call(labels, LOGITS)) for labels in (LABELS, LABELS[NEXT]))
+    actual = keras.ops.convert_to_numpy(loss.call(targets["emotion"], LOGITS))
+    np.testing.assert_allclose(actual, SHARES * plain + (1 - SHARES) * other, rtol=1e-5)
+    assert float(loss(targets["emotion"], LOGITS)) == pytest.approx(actual.mean(), rel=1e-5)
 
 
 def test_the_loss_of_soft_labels_is_the_cross_entropy_with_the_distribution():
@@ -73,7 +73,7 @@ def test_the_loss_of_soft_labels_is_the_cross_entropy_with_the_distribution():
     np.testing.assert_allclose(losses.EmotionLoss().call(soft, LOGITS), expected, rtol=1e-4)
 
 
-def test_accuracy_is_against_the_larger_share():
+def test_accuracy_compares_with_the_larger_share():
     metric = FinalAccuracy()
     _, targets = mixed(emotion=np.eye(K, dtype="float32")[LABELS])
     metric.update_state(targets["emotion"][:3], LOGITS[:3])

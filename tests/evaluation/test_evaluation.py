@@ -1,4 +1,4 @@
-"""Evaluation with a made-up model: the table, the scores, clean splits, flips, and what is refused."""
+"""Evaluation with a fake model: the table, the scores, clean splits, averages over views, and errors."""
 
 import errno
 import json
@@ -79,27 +79,27 @@ def run(tmp_path, monkeypatch):
     model = Brightness()
     monkeypatch.setattr(checkpoints, "load", lambda folder: model)
     monkeypatch.setattr(environment, "versions", lambda: {"keras": "3"})
-    monkeypatch.setattr(data, "arrays", lambda source, split, data_dir=None: splits[split])
+    monkeypatch.setattr(data, "load_split", lambda source, split, data_dir=None: splits[split])
     monkeypatch.setattr(data, "emotions", lambda source, data_dir=None: NAMES)
     monkeypatch.setattr(data, "describe", lambda source, data_dir=None: {"fingerprint": "f"})
     return SimpleNamespace(folder=tmp_path, splits=splits, model=model)
 
 
-def test_predict_pads_no_batch_and_mixes_none_up():
+def test_predict_keeps_one_batch_size_and_the_order():
     images = make_images(10)["image"]
     model = Brightness()
-    found = inference.predict(model, images, batch_size=4)
+    actual = inference.predict(model, images, batch_size=4)
     assert model.batches == [4, 4, 4]  # one size, so that the model is compiled once
     whole = inference.predict(model, images, batch_size=100)
-    assert set(found) == {"probabilities", "affect", "windows", "weights", "emitted"}
-    for key, values in found.items():
+    assert set(actual) == {"probabilities", "affect", "windows", "weights", "emitted"}
+    for key, values in actual.items():
         assert values.dtype == np.float32
         np.testing.assert_array_equal(values, whole[key])
-    np.testing.assert_allclose(found["probabilities"].sum(axis=-1), 1, atol=1e-6)
-    assert found["probabilities"].shape == (10, STEPS, 3)
+    np.testing.assert_allclose(actual["probabilities"].sum(axis=-1), 1, atol=1e-6)
+    assert actual["probabilities"].shape == (10, STEPS, 3)
 
 
-def test_predict_refuses_other_sizes_and_outputs_that_are_not_finite():
+def test_predict_rejects_other_sizes_and_non_finite_outputs():
     with pytest.raises(ValueError, match=r"\(12, 12, 1\), these have \(10, 12, 1\)"):
         inference.predict(Brightness(), np.zeros((3, 10, 12, 1), np.uint8))
     with pytest.raises(ValueError, match="n > 0"):
@@ -111,18 +111,18 @@ def test_predict_refuses_other_sizes_and_outputs_that_are_not_finite():
         inference.predict(broken, make_images(5)["image"])
 
 
-def test_table_holds_names_and_comes_back(tmp_path):
-    given = make_images(20, subject=np.array(["a"] * 20), duplicate=np.arange(20) < 3)
-    outputs = inference.predict(Brightness(), given["image"])
-    rows = predictions.table("test", given, outputs, NAMES, EMOTIONS)
+def test_a_table_holds_names_and_is_read_back(tmp_path):
+    features = make_images(20, subject=np.array(["a"] * 20), duplicate=np.arange(20) < 3)
+    outputs = inference.predict(Brightness(), features["image"])
+    rows = predictions.table("test", features, outputs, NAMES, EMOTIONS)
     predictions.write(rows, tmp_path / "p.parquet")
     read = predictions.read(tmp_path / "p.parquet")
     assert read.equals(rows) and json.loads(read.schema.metadata[b"emotions"]) == EMOTIONS
     first = read.to_pylist()[1]
-    assert first["truth"] == NAMES[given["emotion"][1]]
+    assert first["truth"] == NAMES[features["emotion"][1]]
     assert first["prediction"] == EMOTIONS[outputs["probabilities"][1, -1].argmax()] == first["step_predictions"][-1]
     assert len(first["windows"]) == STEPS * 6 and len(first["step_probabilities"]) == STEPS * 3
-    assert read["true_valence"][0].as_py() is None and first["true_valence"] == pytest.approx(given["affect"][1, 0])
+    assert read["true_valence"][0].as_py() is None and first["true_valence"] == pytest.approx(features["affect"][1, 0])
     back = predictions.unpack(read.slice(5))
     np.testing.assert_array_equal(back["windows"], outputs["windows"][5:])
     np.testing.assert_array_equal(back["probabilities"], outputs["probabilities"][5:])
@@ -130,26 +130,26 @@ def test_table_holds_names_and_comes_back(tmp_path):
 
 
 def test_a_model_without_affect_head_gives_nulls():
-    given = make_images(5)
-    outputs = inference.predict(Brightness(), given["image"])
+    features = make_images(5)
+    outputs = inference.predict(Brightness(), features["image"])
     del outputs["affect"]
-    rows = predictions.table("test", given, outputs, NAMES, EMOTIONS)
+    rows = predictions.table("test", features, outputs, NAMES, EMOTIONS)
     assert rows["valence"].null_count == 5
     assert "valence" not in summary.scores(rows, repeats=5)
 
 
-def test_scores_are_in_canonical_order_whatever_the_model_has():
-    given = make_images(60)
-    outputs = inference.predict(Brightness(), given["image"])
-    found = summary.scores(predictions.table("t", given, outputs, NAMES, EMOTIONS), repeats=10)
-    assert found["confusion"]["emotions"] == ["neutral", "happy", "sad"] == list(found["per_class"])
-    said = np.array(EMOTIONS)[outputs["probabilities"][:, -1].argmax(axis=1)]
-    truth = np.array(NAMES)[given["emotion"]]
-    assert found["accuracy"] == np.mean(said == truth)
-    assert found["confusion"]["counts"][1, 2] == np.sum((truth == "happy") & (said == "sad"))
-    assert found["valence"]["images"] == np.sum(given["affect"][:, 0] > -2)
-    assert found["glimpses"]["statistics"]["zoom_1"] == pytest.approx(0.5)
-    assert found["glimpses"]["collapsed"].tolist() == [True, False]
+def test_scores_are_in_canonical_order_whatever_the_order_of_the_model():
+    features = make_images(60)
+    outputs = inference.predict(Brightness(), features["image"])
+    actual = summary.scores(predictions.table("t", features, outputs, NAMES, EMOTIONS), repeats=10)
+    assert actual["confusion"]["emotions"] == ["neutral", "happy", "sad"] == list(actual["per_class"])
+    predicted = np.array(EMOTIONS)[outputs["probabilities"][:, -1].argmax(axis=1)]
+    truth = np.array(NAMES)[features["emotion"]]
+    assert actual["accuracy"] == np.mean(predicted == truth)
+    assert actual["confusion"]["counts"][1, 2] == np.sum((truth == "happy") & (predicted == "sad"))
+    assert actual["valence"]["images"] == np.sum(features["affect"][:, 0] > -2)
+    assert actual["glimpses"]["zoom"][0] == pytest.approx(0.5)
+    assert actual["glimpses"]["collapsed"].tolist() == [True, False]
 
 
 def test_evaluate_writes_table_and_metrics_with_a_clean_split(run):
@@ -170,29 +170,29 @@ def test_evaluate_writes_table_and_metrics_with_a_clean_split(run):
     low, high = metrics["splits"]["test"]["intervals"]["accuracy"]
     assert low <= right.mean() <= high
     counted = keras.backend.backend() == "tensorflow"
-    assert metrics["run"]["operations"] == (SIZE * SIZE if counted else None)
+    assert metrics["run"]["flops"] == (SIZE * SIZE if counted else None)
     assert metrics["run"]["recipe"] == "made_up" and metrics["run"]["data"] == "drawn" and metrics["run"]["command"]
     assert not list(run.folder.glob(".*"))
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow counts")
-def test_operations_are_multiplications_and_additions_of_one_image():
+def test_flops_are_multiplications_and_additions_of_one_image():
     inputs = keras.Input((7, 5, 3), name="image")
     convolved = keras.layers.Conv2D(4, 3, use_bias=False)(inputs)
     outputs = keras.layers.Dense(6, use_bias=False)(keras.layers.Flatten()(convolved))
     model = keras.Model({"image": inputs}, {"emotion": outputs})
     model.input_shapes = lambda: {"image": (None, 7, 5, 3)}
-    assert cost.operations(model) == 2 * (5 * 3 * 4) * (3 * 3 * 3) + 2 * (5 * 3 * 4) * 6
+    assert cost.flops(model) == 2 * (5 * 3 * 4) * (3 * 3 * 3) + 2 * (5 * 3 * 4) * 6
 
 
 def test_an_explicit_clean_split_is_read_from_the_data(run):
     metrics = evaluate.evaluate(run.folder, splits=("test", "test_clean"))
-    assert {name: found["images"] for name, found in metrics["splits"].items()} == {"test": 50, "test_clean": 20}
+    assert {name: actual["images"] for name, actual in metrics["splits"].items()} == {"test": 50, "test_clean": 20}
     run.splits["test_clean"]["duplicate"] = np.zeros(20, bool)
     assert list(evaluate.evaluate(run.folder, splits="test_clean")["splits"]) == ["test_clean"]
 
 
-def test_nothing_of_an_evaluation_stays_beside_another(run, monkeypatch):
+def test_a_new_evaluation_leaves_no_file_of_the_previous_one(run, monkeypatch):
     evaluate.evaluate(run.folder)
     for name in ("report.html", "region_shares.json"):
         (run.folder / name).write_text("{}")
@@ -206,10 +206,10 @@ def test_nothing_of_an_evaluation_stays_beside_another(run, monkeypatch):
     assert not {"report.html", "region_shares.json", "metrics.json"} & {path.name for path in run.folder.iterdir()}
 
 
-def test_the_data_of_training_are_the_default(run, monkeypatch):
+def test_the_training_data_are_the_default(run, monkeypatch):
     files.write_json(run.folder / "environment.json", {"data_dir": "/prepared"})
-    asked, found = [], run.splits["test"]
-    monkeypatch.setattr(data, "arrays", lambda s, split, data_dir: asked.append((s, data_dir)) or found)
+    asked, actual = [], run.splits["test"]
+    monkeypatch.setattr(data, "load_split", lambda s, split, data_dir: asked.append((s, data_dir)) or actual)
     evaluate.evaluate(run.folder)
     evaluate.evaluate(run.folder, data="other.npz", data_dir="/elsewhere")
     assert asked == [("drawn", "/prepared"), ("other.npz", "/elsewhere")]
@@ -225,20 +225,20 @@ def test_unknown_emotions_are_rows_but_left_out_of_scores(run):
         evaluate.evaluate(run.folder, splits="odd")
 
 
-def test_the_flip_average_has_its_own_name(run):
+def test_the_flip_average_is_a_split_of_its_own(run):
     run.splits["test"]["image"][:, 0, -1] = 128
     metrics = evaluate.evaluate(run.folder, flip=True)
     assert list(metrics["splits"]) == ["test", "test_clean", "test_flip", "test_flip_clean"]
     rows = predictions.read(run.folder / "predictions.parquet")
     assert rows["split"].to_pylist() == ["test"] * 50 + ["test_flip"] * 50
     images = run.splits["test"]["image"]
-    own, mirrored = (inference.predict(run.model, view)["probabilities"] for view in (images, images[:, :, ::-1]))
+    plain, mirrored = (inference.predict(run.model, view)["probabilities"] for view in (images, images[:, :, ::-1]))
     both = predictions.unpack(rows.slice(50))["probabilities"]
-    np.testing.assert_allclose(both, (own + mirrored) / 2, atol=1e-6)
+    np.testing.assert_allclose(both, (plain + mirrored) / 2, atol=1e-6)
 
 
 @pytest.mark.parametrize("share", [0.75, 1])
-def test_ten_crops_have_their_own_name(run, share):
+def test_the_ten_crop_average_is_a_split_of_its_own(run, share):
     seen, model = [], run.model
     answer = model.predict_on_batch
     model.predict_on_batch = lambda inputs: seen.append(inputs["image"]) or answer(inputs)
@@ -251,12 +251,12 @@ def test_ten_crops_have_their_own_name(run, share):
         places = np.meshgrid(rows, columns, indexing="ij")
         crop = np.stack([map_coordinates(image[..., 0], places, order=1) for image in images])[..., None]
         crops += [crop, crop[:, :, ::-1]]
-    for found, expected in zip(seen[1:11], crops, strict=True):  # after the whole image; then the speed is taken
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+    for actual, expected in zip(seen[1:11], crops, strict=True):  # after the whole image; then the speed is taken
+        np.testing.assert_allclose(actual, expected, atol=1e-5)
     rows = predictions.read(run.folder / "predictions.parquet")
     expected = np.mean([inference.predict(model, crop.astype("float32"))["probabilities"] for crop in crops], axis=0)
-    found = predictions.unpack(rows.slice(50))["probabilities"]
-    np.testing.assert_allclose(found, expected, atol=1e-3)
+    actual = predictions.unpack(rows.slice(50))["probabilities"]
+    np.testing.assert_allclose(actual, expected, atol=1e-3)
     with pytest.raises(ValueError, match=r"ten_crop: expected a share of the image's side in \(0, 1\], got 1.5"):
         evaluate.evaluate(run.folder, ten_crop=1.5)
 
@@ -285,14 +285,14 @@ def test_a_real_model_and_an_arrays_file(tmp_path):
     files.write_json(tmp_path / "recipe.json", {"name": "made_up", "data": str(tmp_path / "drawn.npz")})
     metrics = evaluate.evaluate(tmp_path, batch_size=8)
     assert metrics["splits"]["test"]["excluded"] == {"contempt": 3} and metrics["splits"]["test"]["images"] == 9
-    said = predictions.unpack(predictions.read(tmp_path / "predictions.parquet"))
+    saved = predictions.unpack(predictions.read(tmp_path / "predictions.parquet"))
     outputs = model.predict_on_batch({"image": images / np.float32(255)})
-    np.testing.assert_allclose(said["windows"], outputs["windows"], atol=1e-5)
-    assert said["prediction"].tolist() == [EMOTIONS[k] for k in outputs["emotion"][:, -1].argmax(axis=-1)]
+    np.testing.assert_allclose(saved["windows"], outputs["windows"], atol=1e-5)
+    assert saved["prediction"].tolist() == [EMOTIONS[k] for k in outputs["emotion"][:, -1].argmax(axis=-1)]
     assert "made_up" in report.write(tmp_path).read_text()
 
 
-def test_damaged_files_are_named(run):
+def test_damaged_files_are_rejected_by_name(run):
     with pytest.raises(FileNotFoundError, match="predictions.parquet is missing: evaluate the run first"):
         predictions.read(run.folder / "predictions.parquet")
     (run.folder / "predictions.parquet").write_bytes(b"PAR1 and then nothing")

@@ -1,4 +1,4 @@
-"""Scores against scikit-learn, SciPy and the published formulas in a few lines."""
+"""Scores compared with scikit-learn, SciPy and the published formulas."""
 
 import numpy as np
 import pytest
@@ -23,18 +23,18 @@ def made_up(n=400, steps=3, classes=4, seed=0):
 def test_classification_agrees_with_scikit_learn():
     truth, probabilities = made_up()
     prediction = probabilities[:, -1].argmax(axis=1)
-    found = scores.classification(truth, probabilities, NAMES, **FEW)
-    assert found["accuracy"] == pytest.approx(metrics.accuracy_score(truth, prediction))
-    assert found["mean_class_accuracy"] == pytest.approx(metrics.balanced_accuracy_score(truth, prediction))
-    assert found["macro_f1"] == pytest.approx(metrics.f1_score(truth, prediction, average="macro"))
-    np.testing.assert_array_equal(found["confusion"]["counts"], metrics.confusion_matrix(truth, prediction))
+    actual = scores.classification(truth, probabilities, NAMES, **FEW)
+    assert actual["accuracy"] == pytest.approx(metrics.accuracy_score(truth, prediction))
+    assert actual["mean_class_accuracy"] == pytest.approx(metrics.balanced_accuracy_score(truth, prediction))
+    assert actual["macro_f1"] == pytest.approx(metrics.f1_score(truth, prediction, average="macro"))
+    np.testing.assert_array_equal(actual["confusion"]["counts"], metrics.confusion_matrix(truth, prediction))
     shares = metrics.confusion_matrix(truth, prediction, normalize="true")
-    np.testing.assert_allclose(found["confusion"]["row_shares"], shares)
+    np.testing.assert_allclose(actual["confusion"]["row_normalised"], shares)
     for step in range(3):
         accuracy = metrics.accuracy_score(truth, probabilities[:, step].argmax(axis=1))
-        assert found["accuracy_after_glimpse"][step] == pytest.approx(accuracy)
+        assert actual["accuracy_after_glimpse"][step] == pytest.approx(accuracy)
     for k, name in enumerate(NAMES):
-        row = found["per_class"][name]
+        row = actual["per_class"][name]
         assert row["recall"] == pytest.approx(metrics.recall_score(truth == k, prediction == k))
         assert row["precision"] == pytest.approx(metrics.precision_score(truth == k, prediction == k))
         assert row["f1"] == pytest.approx(metrics.f1_score(truth == k, prediction == k))
@@ -44,12 +44,12 @@ def test_classification_agrees_with_scikit_learn():
 def test_classes_without_images():
     truth, prediction = np.array([0, 0, 1, 1]), np.array([0, 1, 1, 2])
     probabilities = np.eye(4)[prediction][:, None]
-    found = scores.classification(truth, probabilities, NAMES, **FEW)
-    assert found["mean_class_accuracy"] == pytest.approx(0.5)  # over neutral and happy alone
-    assert found["macro_f1"] == pytest.approx(metrics.f1_score(truth, prediction, average="macro"))
-    assert np.isnan(found["per_class"]["anger"]["recall"]) and found["per_class"]["anger"]["support"] == 0
-    assert found["per_class"]["sad"]["precision"] == 0 and np.isnan(found["per_class"]["sad"]["recall"])
-    assert np.isnan(found["confusion"]["row_shares"][3]).all()
+    actual = scores.classification(truth, probabilities, NAMES, **FEW)
+    assert actual["mean_class_accuracy"] == pytest.approx(0.5)  # over neutral and happy alone
+    assert actual["macro_f1"] == pytest.approx(metrics.f1_score(truth, prediction, average="macro"))
+    assert np.isnan(actual["per_class"]["anger"]["recall"]) and actual["per_class"]["anger"]["support"] == 0
+    assert actual["per_class"]["sad"]["precision"] == 0 and np.isnan(actual["per_class"]["sad"]["recall"])
+    assert np.isnan(actual["confusion"]["row_normalised"][3]).all()
 
 
 def test_calibration_error_by_its_definition():
@@ -70,26 +70,26 @@ def test_calibration_bins_include_their_upper_end():
     assert scores.calibration_error(np.array([[1.0, 0.0]]), [0]) == 0
 
 
-def test_agreement_by_the_published_formulas():
+def test_affect_scores_by_the_published_formulas():
     rng = np.random.default_rng(2)
     x = rng.uniform(-1, 1, 300)
     y = 0.5 * x + rng.normal(0.1, 0.2, 300)
-    found = scores.agreement(x, y)
+    actual = scores.affect_scores(x, y)
     rho = stats.pearsonr(x, y).statistic
-    assert found["pcc"] == pytest.approx(rho)
-    assert found["rmse"] == pytest.approx(metrics.root_mean_squared_error(x, y))
+    assert actual["pcc"] == pytest.approx(rho)
+    assert actual["rmse"] == pytest.approx(metrics.root_mean_squared_error(x, y))
     expected = 2 * rho * x.std() * y.std() / (x.var() + y.var() + (x.mean() - y.mean()) ** 2)
-    assert found["ccc"] == pytest.approx(expected)
-    assert found["sagr"] == pytest.approx(np.mean([(a > 0) == (b > 0) for a, b in zip(x, y, strict=True)]))
-    constant = scores.agreement(x, np.full(300, 0.2))
+    assert actual["ccc"] == pytest.approx(expected)
+    assert actual["sagr"] == pytest.approx(np.mean([(a > 0) == (b > 0) for a, b in zip(x, y, strict=True)]))
+    constant = scores.affect_scores(x, np.full(300, 0.2))
     assert np.isnan(constant["pcc"]) and constant["ccc"] == pytest.approx(0)
 
 
-def test_affect_leaves_out_what_is_unknown():
+def test_affect_leaves_out_unknown_values():
     true = np.array([[0.5, np.nan], [-0.5, np.nan], [np.nan, np.nan], [0.1, np.nan]])
-    found = scores.affect(true, np.array([[0.4, 0], [-0.6, 0], [9, 9], [0.1, 0]]), **FEW)
-    assert set(found) == {"valence"} and found["valence"]["images"] == 3
-    assert found["valence"]["rmse"] == pytest.approx(np.sqrt(0.02 / 3)) and found["valence"]["sagr"] == 1
+    actual = scores.affect(true, np.array([[0.4, 0], [-0.6, 0], [9, 9], [0.1, 0]]), **FEW)
+    assert set(actual) == {"valence"} and actual["valence"]["images"] == 3
+    assert actual["valence"]["rmse"] == pytest.approx(np.sqrt(0.02 / 3)) and actual["valence"]["sagr"] == 1
     constant = scores.affect(np.full((5, 2), 0.3), np.linspace(-1, 1, 10).reshape(5, 2), **FEW)["arousal"]
     assert np.isnan(constant["pcc"]) and np.isnan(constant["intervals"]["pcc"]).all()
 
@@ -119,17 +119,17 @@ def test_bootstrap_draws_whole_subjects():
     assert alone[1] - alone[0] < 0.08
 
 
-def test_compare_is_mcnemar_and_the_paired_difference():
+def test_compare_gives_mcnemar_and_the_paired_difference():
     a = np.array([True] * 80 + [False] * 20)
     b = np.array([True] * 65 + [False] * 15 + [True] * 5 + [False] * 15)
-    found = scores.compare(a, b)
-    assert (found["only_a"], found["only_b"]) == (15, 5) and found["difference"] == pytest.approx(0.1)
-    assert found["p"] == pytest.approx(min(1, 2 * stats.binom.cdf(5, 20, 0.5)))
-    assert found["interval"][0] < 0.1 < found["interval"][1]
+    actual = scores.compare(a, b)
+    assert (actual["only_a"], actual["only_b"]) == (15, 5) and actual["difference"] == pytest.approx(0.1)
+    assert actual["p"] == pytest.approx(min(1, 2 * stats.binom.cdf(5, 20, 0.5)))
+    assert actual["interval"][0] < 0.1 < actual["interval"][1]
     assert scores.compare(a, a)["p"] == 1
 
 
-def test_bad_arguments_are_refused():
+def test_bad_arguments_are_rejected():
     with pytest.raises(ValueError, match=r"\[3 > 0, T, 4\], got \[3, 1, 5\]"):
         scores.classification([0, 1, 2], np.zeros((3, 1, 5)), NAMES)
     with pytest.raises(ValueError, match="expected 3 subjects, got 2"):

@@ -88,7 +88,7 @@ def test_from_the_lists_to_scores(affectnet, tmp_path):
     assert {row["status"] for row in table} == {OK, "label contempt, not among the 7 classes"}
     overlaps = [row["annotation_iou"] for row in table if "/1/" in row["image"]]
     assert np.median(overlaps) > 0.8  # these boxes are those of YuNet in the larger image
-    arrays = data.arrays("affectnet", "train", data_dir=out)
+    arrays = data.load_split("affectnet", "train", data_dir=out)
     unknown = (arrays["affect"] == -2).all(axis=1)
     assert 0.1 < unknown.mean() < 0.35 and np.abs(arrays["affect"][~unknown]).max() <= 1
     small = ["glimpses=2", "glimpse_size=14", "glimpse_units=16", "head_units=16", "classification_units=16",

@@ -61,16 +61,16 @@ def test_prepared_data_set_has_what_training_needs(prepared):
     splits = described["splits"]
     assert splits["train"] + splits["validation"] == 179 and 20 <= splits["validation"] <= 55
     assert splits["test"] == 24 and splits["test_clean"] == 22
-    arrays = data.arrays("folder/grey20", "test", data_dir=prepared[0])
+    arrays = data.load_split("folder/grey20", "test", data_dir=prepared[0])
     assert arrays["image"].shape == (24, 20, 20, 1) and arrays["duplicate"].sum() == 2
     assert sorted(np.bincount(arrays["emotion"])) == [8, 8, 8]
 
 
 def test_settings_of_the_faces_are_stored_and_exported(prepared, tmp_path):
-    settings = data.describe("folder", data_dir=prepared[0])["faces"]
+    settings = data.describe("folder", data_dir=prepared[0])["preprocessing"]
     assert (settings["size"], settings["clahe"], settings["detectors"]) == (20, 1.0, ["none"])
     data.write_arrays("folder", tmp_path / "faces.npz", data_dir=prepared[0])
-    assert data.describe(tmp_path / "faces.npz")["faces"] == settings
+    assert data.describe(tmp_path / "faces.npz")["preprocessing"] == settings
 
 
 def test_every_row_is_reported(prepared):

@@ -93,7 +93,7 @@ def labels_of(name, builder, split, data_dir) -> dict[str, str]:
     """{id: emotion} of a split, read by tf.data and by edram_fer.data, which must agree."""
     classes = builder.info.features["emotion"].names
     examples = list(tfds.as_numpy(builder.as_dataset(split=split)))
-    arrays = data.arrays(name, split, data_dir=data_dir)
+    arrays = data.load_split(name, split, data_dir=data_dir)
     np.testing.assert_array_equal(arrays["image"], [example["image"] for example in examples])
     assert arrays["image"].dtype == np.uint8 and arrays["image"].std(axis=(1, 2)).min() > 1
     assert arrays["emotion"].tolist() == [example["emotion"] for example in examples]
@@ -134,7 +134,7 @@ def test_boxes_of_affectnet_are_compared_with_a_detector(tmp_path, monkeypatch):
     # All boxes are those of the detector, except in the two images where the face crosses the border.
     overlaps = "of the detector in 16 images: median overlap (IoU) 1.00, below 0.5 in 2, none in 0"
     assert any(overlaps in line for line in lines)
-    arrays = data.arrays("affectnet", "test", data_dir=tmp_path)
+    arrays = data.load_split("affectnet", "test", data_dir=tmp_path)
     unknown = (arrays["affect"] == -2).all(axis=1)
     assert [EIGHT[label] for label in arrays["emotion"][unknown]] == ["surprise"]
     np.testing.assert_allclose(arrays["affect"][~unknown, 1], -0.25)
@@ -176,5 +176,5 @@ def test_seed_is_passed_to_reader_and_split_settings(tmp_path):
     )
     assert builder.info.metadata["split_settings"]["seed"] == seed
     for split in ("train", "validation", "test"):
-        for name in data.arrays("expw", split, data_dir=tmp_path)["id"]:
+        for name in data.load_split("expw", split, data_dir=tmp_path)["id"]:
             assert splits.by_digest(name.split("#")[0], expw.SHARES, seed) == split

@@ -1,4 +1,4 @@
-"""Recipes: the shipped ones build and survive JSON; overriding them; what is refused and how it is said."""
+"""Recipes: the shipped ones build and survive JSON; overriding; errors and their messages."""
 
 import dataclasses
 import json
@@ -62,7 +62,7 @@ def test_override_fields_options_and_augmentation():
     assert Recipe().options == {}  # the original is as it was
 
 
-def test_another_model_keeps_the_options_that_it_knows():
+def test_another_model_keeps_the_options_that_it_has():
     recipe = override(get("fer2013"), ["model=cnn"])
     shared = ("glimpse_size", "affect", "glimpse_filters", "dropout")
     assert recipe.options == {name: get("fer2013").options[name] for name in shared}
@@ -72,7 +72,7 @@ def test_another_model_keeps_the_options_that_it_knows():
         override(recipe, ["glimpses=3"])
 
 
-def test_a_model_of_ones_own_can_be_named(monkeypatch):
+def test_a_custom_model_can_be_named(monkeypatch):
     from support.toy import Toy
 
     with pytest.raises(ValueError, match="model: expected one of .*, got 'toy'"):
@@ -82,7 +82,7 @@ def test_a_model_of_ones_own_can_be_named(monkeypatch):
     assert changed.model == "toy" and changed.options == {"dropout": 0.1}
 
 
-def test_a_bare_rotation_is_the_models():
+def test_a_bare_rotation_is_that_of_the_model():
     for key in ("rotation", "options.rotation"):
         assert override(Recipe(), [f"{key}=false"]) == Recipe(options={"rotation": False})
 
@@ -111,12 +111,12 @@ def test_a_bare_rotation_is_the_models():
         ("emotions=six", "emotions: expected one of seven, eight"),
     ],
 )
-def test_bad_settings_are_named(setting, message):
+def test_bad_settings_are_rejected_by_name(setting, message):
     with pytest.raises(ValueError, match=message):
         override(Recipe(), [setting])
 
 
-def test_text_is_taken_as_it_stands():
+def test_text_is_taken_verbatim():
     changed = override(Recipe(), ["class_weights=none", "name=007", "data='fer2013'", "zoom_limit=none"])
     assert (changed.class_weights, changed.name, changed.data) == ("none", "007", "fer2013")
     assert changed.options == {"zoom_limit": None}
@@ -124,7 +124,7 @@ def test_text_is_taken_as_it_stands():
         Recipe(name=3)
 
 
-def test_bad_files_and_names_are_named():
+def test_bad_recipes_and_names_are_rejected():
     with pytest.raises(ValueError, match="recipe: expected one of .*forch2019.*, got 'resnet'"):
         get("resnet")
     with pytest.raises(ValueError, match="unknown keys epoch, lr"):
@@ -133,13 +133,13 @@ def test_bad_files_and_names_are_named():
         Recipe(options={"glimpse": 3})
 
 
-def test_a_limit_changes_the_zoom_target_only_where_it_squashes():
+def test_a_limit_changes_the_zoom_target_only_if_it_squashes():
     from edram_fer.training.loop import batches  # the targets are made with the batches
 
-    model, found = models.build("edram", image_size=(32, 32), glimpses=1, **SMALL["edram"]), {}
+    model, actual = models.build("edram", image_size=(32, 32), glimpses=1, **SMALL["edram"]), {}
 
     def fake(*args, constants, **kwargs):
-        found["zoom"] = float(constants["emitted"][0, 0])
+        actual["zoom"] = float(constants["emitted"][0, 0])
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("edram_fer.training.loop.Batches", fake)
@@ -150,7 +150,7 @@ def test_a_limit_changes_the_zoom_target_only_where_it_squashes():
             ({"zoom_limit": 0.5}, 0.35),
         ):
             batches(Recipe(options=options), model, None)
-            assert found["zoom"] == pytest.approx(zoom), options
+            assert actual["zoom"] == pytest.approx(zoom), options
 
 
 def test_a_guide_names_a_part_of_the_face_for_each_glimpse():

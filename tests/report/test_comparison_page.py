@@ -8,7 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.made_runs import COUNT, EMOTIONS, NASTY, SIZE, made_up, occlusion, robust, three_kinds
+from support.fake_runs import (
+    COUNT,
+    EMOTIONS,
+    NASTY,
+    SIZE,
+    random_run,
+    write_occlusion,
+    write_robustness,
+    write_three_runs,
+)
 
 from edram_fer import files
 from edram_fer.figures import comparison, style
@@ -23,12 +32,12 @@ NAMES = ("a", "short", "cnn")
 def page(tmp_path_factory):
     """A comparison of runs of three glimpses, of two, and of a model without windows."""
     root = tmp_path_factory.mktemp("comparison")
-    images, _ = three_kinds(root, recipe=NASTY, test_pose=30, test_flip=COUNT)
+    images, _ = write_three_runs(root, recipe=NASTY, test_pose=30, test_flip=COUNT)
     for name in ("a", "cnn"):
-        robust(root / name, (0.8, 0.6, 0.3, 0.8, 0.5), images=24)
-        occlusion(root / name, images, np.random.default_rng(0).normal(0, 0.1, (12, SIZE, SIZE)))
+        write_robustness(root / name, (0.8, 0.6, 0.3, 0.8, 0.5), images=24)
+        write_occlusion(root / name, images, np.random.default_rng(0).normal(0, 0.1, (12, SIZE, SIZE)))
     metrics = files.read_json(root / "cnn" / "metrics.json")
-    files.write_json(root / "cnn" / "metrics.json", {**metrics, "run": {**metrics["run"], "operations": 243_960_000}})
+    files.write_json(root / "cnn" / "metrics.json", {**metrics, "run": {**metrics["run"], "flops": 243_960_000}})
     told = {"value": 0.1, "interval": [0.05, 0.15]}
     contrasts = {"model - mean": told, "mean - random": told}
     files.write_json(
@@ -85,7 +94,7 @@ def test_numbers_and_figures_lie_beside_it(page):
     with open(page.parent / "scores.csv", newline="", encoding="utf-8") as source:
         rows = [*csv.DictReader(source)]
     assert [row["run"] for row in rows] == [*NAMES] and rows[0]["parameters"] == ""
-    assert [row["operations"] for row in rows] == ["", "", "243960000"]
+    assert [row["flops"] for row in rows] == ["", "", "243960000"]
     scores = files.read_json(page.parent.parent / "a" / "metrics.json")["splits"]["test"]
     assert float(rows[0]["accuracy"]) == scores["accuracy"]
     drawn = {path.name for path in (page.parent / "figures").iterdir()}
@@ -154,8 +163,8 @@ def test_what_was_not_asked_takes_no_room(without_figures):
 
 def test_what_was_asked_differently_says_so(without_figures):
     folder, text = without_figures
-    robust(folder / "cnn", (0.7, 0.6, 0.3, 0.7, 0.5))
-    occlusion(folder / "cnn", made_up()[0], np.zeros((7, SIZE, SIZE)))
+    write_robustness(folder / "cnn", (0.7, 0.6, 0.3, 0.7, 0.5))
+    write_occlusion(folder / "cnn", random_run()[0], np.zeros((7, SIZE, SIZE)))
     text = text()
     assert "differ from those above; cnn: all 40 images. These are different images: compare the losses" in text
     assert "cnn: 7 images (seed 0), a square" in text and "The settings differ" in text

@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pyarrow as pa
 import pytest
-from support.made_runs import COUNT, EMOTIONS, NASTY, SIZE, STEPS, evaluated, landmarks, made_up
+from support.fake_runs import COUNT, EMOTIONS, NASTY, SIZE, STEPS, landmarks, random_run, write_run
 
 from edram_fer import attention, files, report
 from edram_fer.attention.maps import shares
@@ -32,7 +32,8 @@ def history(epochs=4):
     columns["learning_rate"] = np.full(epochs, 1e-4)
     for step in range(1, STEPS + 1):
         for name in ("x", "y", "zoom"):
-            columns |= {f"val_{name}_{step}": np.full(epochs, 0.3), f"val_{name}_{step}_sd": np.full(epochs, 0.01)}
+            columns |= {f"val_glimpse_{step}_{name}": np.full(epochs, 0.3)}
+            columns |= {f"val_glimpse_{step}_{name}_sd": np.full(epochs, 0.01)}
     return columns
 
 
@@ -45,9 +46,9 @@ def write_history(path, columns):
 def complete(tmp_path_factory):
     """A run with everything: three glimpses, a history, all figures, a nasty name, the report."""
     folder = tmp_path_factory.mktemp("run")
-    images, outputs = made_up()
+    images, outputs = random_run()
     images["landmarks"] = np.tile(landmarks(SIZE), (COUNT, 1, 1))
-    evaluated(folder, images, outputs, recipe=NASTY)
+    write_run(folder, images, outputs, recipe=NASTY)
     write_history(folder / "history.csv", history())
     draw(folder, lambda split: images)
     report.write(folder)
@@ -71,7 +72,7 @@ class Page(html.parser.HTMLParser):
 
 
 def test_shares_are_the_mean_coverage():
-    _, outputs = made_up()
+    _, outputs = random_run()
     windows, weights = outputs["windows"], outputs["weights"]
     maps = shares(windows, weights, (SIZE, SIZE))
     covered = attention.coverage(windows, (SIZE, SIZE))
@@ -91,7 +92,7 @@ def test_blend_shows_the_face_where_nobody_looks():
 
 
 def test_heatmaps_have_a_tile_for_each_group_and_step():
-    images, outputs = made_up()
+    images, outputs = random_run()
     groups = np.array(EMOTIONS, object)[images["emotion"]]
     figure = heatmaps.heatmaps(images["image"], outputs["windows"], outputs["weights"], groups, [*EMOTIONS, "fear"])
     assert len(figure.axes[0].images) == (1 + 3) * (STEPS + 1)
@@ -168,13 +169,13 @@ def test_all_figures_of_a_run_are_drawn(complete):
 
 def test_each_split_has_its_own_figures(tmp_path, monkeypatch):
     """Clean parts and further splits are drawn from their own images, averages with mirror images from numbers."""
-    images, outputs = made_up()
-    parts = {"test": (images, outputs), "test_flip": (images, outputs), "other": made_up(seed=3)}
+    images, outputs = random_run()
+    parts = {"test": (images, outputs), "test_flip": (images, outputs), "other": random_run(seed=3)}
     parts["test"][0]["duplicate"] = np.arange(COUNT) % 4 == 0
     tables = [predictions.table(name, *part, EMOTIONS, EMOTIONS) for name, part in parts.items()]
     rows = pa.concat_tables(tables, promote_options="default")
     splits = {name: summary.scores(part, repeats=20) for name, part in evaluate._parts(rows, list(parts))}
-    evaluated(tmp_path, images, outputs)
+    write_run(tmp_path, images, outputs)
     predictions.write(rows, tmp_path / "predictions.parquet")
     about = files.read_json(tmp_path / "metrics.json")["run"]
     files.write_json(tmp_path / "metrics.json", files.plain({"run": about, "splits": splits}))
@@ -244,11 +245,11 @@ def test_settings_are_told_by_dotted_names():
 
 @pytest.mark.parametrize("windows", [1, 5])
 def test_report_of_a_model_that_is_not_recurrent(tmp_path, windows):
-    images, outputs = made_up(windows=windows, steps=1)
+    images, outputs = random_run(windows=windows, steps=1)
     del outputs["affect"]
     if windows == 1:
         outputs["windows"][:] = np.eye(2, 3)
-    evaluated(tmp_path, images, outputs)
+    write_run(tmp_path, images, outputs)
     written = draw(tmp_path, lambda split: images, pdf=windows == 1)
     assert windows > 1 or all(path.with_suffix(".pdf").read_bytes().startswith(b"%PDF") for path in written)
     drawn = {path.name for path in written}
@@ -259,7 +260,7 @@ def test_report_of_a_model_that_is_not_recurrent(tmp_path, windows):
 
 
 def test_report_without_images_draws_what_the_numbers_allow(tmp_path):
-    evaluated(tmp_path, *made_up())
+    write_run(tmp_path, *random_run())
     found = Page(report.write(tmp_path))
     assert {image["id"] for image in found.all("img")} == {
         "figure-test-accuracy_by_glimpse",

@@ -4,7 +4,7 @@ import csv
 
 import numpy as np
 import pytest
-from support.made_runs import COUNT, SIZE, made_up, three_kinds
+from support.fake_runs import COUNT, SIZE, random_run, write_three_runs
 
 from edram_fer import attention, cli, files
 from edram_fer.attention import agreement, baselines
@@ -19,8 +19,8 @@ SHAPE, FEW = (SIZE, SIZE), {"repeats": 20}
 def folder(tmp_path_factory):
     """Runs, and fixations of three people on 12 of their images, around the middles of run a's glimpses."""
     root = tmp_path_factory.mktemp("people")
-    three_kinds(root)
-    _, outputs = made_up()
+    write_three_runs(root)
+    _, outputs = random_run()
     places = attention.pixels(attention.centres(outputs["windows"]), SHAPE)
     rng = np.random.default_rng(3)
     rows = []
@@ -42,7 +42,7 @@ def test_the_numbers_are_those_of_the_measures(folder):
     assert files.read_json(folder / "a" / "agreement.json") == found
     assert (folder / "a" / "figures" / "agreement.svg").stat().st_size > 5000
     assert (found["images"], found["images_without_fixations"], found["sigma"]) == (12, COUNT - 12, 0.1 * SIZE)
-    _, outputs = made_up()
+    _, outputs = random_run()
     people = read(folder / "eyes.csv", {str(name): SHAPE for name in range(COUNT)})
     nss, kl, alike = [], [], []
     for image in range(12):

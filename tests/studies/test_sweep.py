@@ -1,4 +1,4 @@
-"""A grid of runs: what is trained, skipped, resumed, and what becomes of a run that fails."""
+"""A grid of runs: which are trained, skipped or resumed, and what a run that fails leaves behind."""
 
 import csv
 import os
@@ -11,7 +11,7 @@ import pytest
 from support.toy import assert_same_run
 
 from edram_fer import cli
-from edram_fer.recipes import recipe
+from edram_fer.recipes import recipe, settings
 from edram_fer.studies import sweep
 from edram_fer.training import loop
 
@@ -27,9 +27,24 @@ def test_a_grid_is_all_combinations_and_seeds():
         "zoom_limit=0.5-options.rotation=False-seed=4",
         "zoom_limit=0.5-options.rotation=False-seed=5",
     ]
-    for name, made in runs.items():
-        assert made.epochs == 3 and made.options["rotation"] is False and f"seed={made.seed}" in name
-        assert made.options["zoom_limit"] == (None if "none" in name else 0.5)
+    for name, resolved in runs.items():
+        assert resolved.epochs == 3 and resolved.options["rotation"] is False and f"seed={resolved.seed}" in name
+        assert resolved.options["zoom_limit"] == (None if "none" in name else 0.5)
+
+
+def test_values_of_any_kind_can_be_varied():
+    runs = sweep.grid("fer2013", {"class_weights": ["sqrt", "none"], "labels": ["hard"]})
+    assert [(name, run.class_weights) for name, run in runs.items()] == [
+        ("class_weights=sqrt-labels=hard-seed=0", "sqrt"),
+        ("class_weights=none-labels=hard-seed=0", "none"),
+    ]
+    values = settings.split_values("(2,2,2,2,2,2),[4,4,4,4,4,4]")
+    runs = sweep.grid("fer2013", {"glimpse_filters": values, "augmentation.flip": ["0"]})
+    assert [(*run.options["glimpse_filters"], run.augmentation.flip) for run in runs.values()] == [
+        (2, 2, 2, 2, 2, 2, 0),
+        (4, 4, 4, 4, 4, 4, 0),
+    ]
+    assert not set('<>:"/\\|?*') & set("".join(sweep.grid("fer2013", {"data": ["C:\\faces/a.npz"]})))
 
 
 def test_the_zoom_recipes_differ_in_the_limit_alone():
@@ -44,7 +59,7 @@ def test_the_zoom_recipes_differ_in_the_limit_alone():
     [
         (("zoom_free", {"zoom_limt": ["1"]}), "unknown key 'zoom_limt'"),
         (("zoom_99", {}), "recipe: expected one of"),
-        (("zoom_free", {"zoom_limit": [".5", "0.5"]}), "zoom_limit=0.5-seed=0 comes twice"),
+        (("zoom_free", {"zoom_limit": [".5", "0.5"]}), "zoom_limit=0.5-seed=0 occurs twice"),
         (("zoom_free", {}, 0), "seeds: expected at least 1, got 0"),
         (("zoom_free", {"seed": ["1", "2"]}), "expected --seeds, got seed=1,2"),
     ],
@@ -54,12 +69,14 @@ def test_a_bad_grid(call, words):
         sweep.grid(*call)
 
 
-def test_runs_are_as_if_trained_alone_and_made_once(arrays_file, toy_recipe, tmp_path):
-    settings = [*SMALL, f"data={arrays_file}"]
-    runs = sweep.grid("forch2019", {"learning_rate": ["1e38", ".03"]}, 1, settings)
+def test_runs_equal_runs_trained_alone_and_are_not_repeated(arrays_file, toy_recipe, tmp_path):
+    changes = [*SMALL, f"data={arrays_file}"]
+    runs = sweep.grid("forch2019", {"learning_rate": ["1e38", ".03"]}, 1, changes)
     rows = sweep.sweep(runs, tmp_path / "grid", verbose=0)
     assert [row["status"].split(":")[0] for row in rows] == ["failed", "finished"]
-    assert "nan" in rows[0]["status"]
+    trace = tmp_path / "grid" / rows[0]["traceback"]
+    assert "nan" in rows[0]["status"] and trace == tmp_path / "grid" / "learning_rate=1e+38-seed=0" / "traceback.txt"
+    assert trace.read_text().startswith("Traceback") and "DivergedError: the validation loss" in trace.read_text()
     loop.train(runs["learning_rate=0.03-seed=0"], tmp_path / "alone", verbose=0)
     assert_same_run(tmp_path / "grid" / "learning_rate=0.03-seed=0", tmp_path / "alone")
     with open(tmp_path / "grid" / "sweep.csv", newline="") as source:
@@ -68,23 +85,48 @@ def test_runs_are_as_if_trained_alone_and_made_once(arrays_file, toy_recipe, tmp
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "grid" / "learning_rate=0.03-seed=0").rglob("*")}
     assert sweep.sweep(runs, tmp_path / "grid", verbose=0) == rows
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    longer = sweep.grid("forch2019", {"learning_rate": [".03"]}, 1, [*settings, "epochs=2"])
+    longer = sweep.grid("forch2019", {"learning_rate": [".03"]}, 1, [*changes, "epochs=2"])
     with pytest.raises(ValueError, match="another recipe: expected epochs 2, it has 1"):
         sweep.sweep(longer, tmp_path / "grid")
 
 
-def test_a_bad_option_is_said_before_the_first_run(arrays_file, toy_recipe, tmp_path):
+def test_a_bad_option_ends_the_sweep_before_the_first_run(arrays_file, toy_recipe, tmp_path):
     runs = sweep.grid("forch2019", {"dropout": [".3", "7"]}, 1, [*SMALL, f"data={arrays_file}"])
-    with pytest.raises(ValueError, match="dropout=7-seed=0: Invalid value received for argument `rate`"):
+    with pytest.raises(ValueError, match="(?s)Invalid value received for argument `rate`.*dropout=7-seed=0"):
         sweep.sweep(runs, tmp_path / "grid", verbose=0)
     assert not (tmp_path / "grid").exists()
 
 
-def test_a_failed_run_is_the_commands_failure(arrays_file, toy_recipe, tmp_path, capsys):
+def test_the_command_fails_where_a_run_fails(arrays_file, toy_recipe, tmp_path, capsys):
     options = [part for setting in (*SMALL, f"data={arrays_file}") for part in ("--set", setting)]
     with pytest.raises(SystemExit) as ended:
         cli.main(["sweep", "forch2019", "--vary", "learning_rate=1e38", "--out", str(tmp_path / "g"), *options])
     assert ended.value.code == 1 and "learning_rate=1e+38-seed=0 failed: " in capsys.readouterr().err
+
+
+def test_a_fault_in_one_run_does_not_end_the_sweep(arrays_file, toy_recipe, tmp_path, monkeypatch, capsys):
+    train, folders = loop.train, []
+
+    def faulty(resolved, run, **options):
+        folders.append(run.name)
+        if resolved.seed == 0 and len(folders) == 1:
+            raise KeyError("a fault")
+        train(resolved, run, **options)
+
+    monkeypatch.setattr(loop, "train", faulty)
+    options = [part for setting in (*SMALL, f"data={arrays_file}") for part in ("--set", setting)]
+    call = ["sweep", "forch2019", "--seeds", "2", "--out", str(tmp_path / "g"), "--quiet", *options]
+    with pytest.raises(SystemExit) as ended:
+        cli.main(call)
+    assert ended.value.code == 1 and "seed=0 failed: KeyError: 'a fault' (" in capsys.readouterr().err
+    with open(tmp_path / "g" / "sweep.csv", newline="") as source:
+        rows = {row["run"]: row for row in csv.DictReader(source)}
+    assert rows["seed=0"]["status"] == "failed: KeyError: 'a fault'" and rows["seed=1"]["status"] == "finished"
+    assert "in faulty" in (tmp_path / "g" / rows["seed=0"]["traceback"]).read_text()
+    with pytest.raises(SystemExit) as ended:
+        cli.main(call)
+    assert ended.value.code == 0 and folders == ["seed=0", "seed=1", "seed=0"]
+    assert not (tmp_path / "g" / "seed=0" / "traceback.txt").exists()
 
 
 def test_means_over_seeds():
@@ -101,7 +143,7 @@ def test_means_over_seeds():
     assert free["runs"] == 0 and free["test_accuracy"] is None
 
 
-def test_a_stopped_sweep_goes_on(arrays_file, toy_recipe, tmp_path, capsys):
+def test_a_stopped_sweep_is_resumed(arrays_file, toy_recipe, tmp_path, capsys):
     options = [part for setting in (*SMALL, f"data={arrays_file}", "epochs=12") for part in ("--set", setting)]
     call = ["sweep", "forch2019", "--vary", "dropout=.2,.3", "--out", str(tmp_path / "grid"), *options, "--quiet"]
     first, second = (tmp_path / "grid" / f"dropout={share}-seed=0" for share in (0.2, 0.3))
@@ -114,7 +156,7 @@ def test_a_stopped_sweep_goes_on(arrays_file, toy_recipe, tmp_path, capsys):
     threading.Thread(target=stop, daemon=True).start()
     with pytest.raises(SystemExit) as ended:
         cli.main(call)
-    assert ended.value.code == 128 + signal.SIGTERM and "The same command goes on." in capsys.readouterr().err
+    assert ended.value.code == 128 + signal.SIGTERM and "The same command resumes the sweep." in capsys.readouterr().err
     assert (second / "checkpoints" / "latest.npz").exists() and not (second / "metrics.json").exists()
     model = (first / "model.keras").stat().st_mtime_ns
     with pytest.raises(SystemExit) as ended:

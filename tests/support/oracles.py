@@ -1,4 +1,4 @@
-"""The models once more in plain NumPy (float64), from the papers' equations, and gradients on either backend."""
+"""The models in plain NumPy (float64), from the papers' equations, and gradients on either backend."""
 
 import keras
 import numpy as np
@@ -28,7 +28,7 @@ def sample(images, windows, size):
 
 
 def area_average(images, side):
-    """[B, H, W, C] -> [B, side, side, C]: each pixel becomes side x side small ones, and whole blocks are averaged."""
+    """[B, H, W, C] -> [B, side, side, C]: each pixel is split into side x side small ones, and blocks are averaged."""
     batch, height, width, channels = images.shape
     fine = images.astype(float).repeat(side, axis=1).repeat(side, axis=2)
     return fine.reshape(batch, side, height, side, width, channels).mean(axis=(2, 4))
@@ -131,7 +131,7 @@ def _head(head, x, step):
 
 
 def edram(model, image):
-    """The forward pass of a edram_fer.models.edram.EDRAM at inference, with its weights: image [B, H, W, C] -> its outputs."""
+    """The forward pass of an EDRAM at inference, with its weights: images [B, H, W, C] -> its outputs."""
     options = {name: model.arguments[name] for name in ("zoom_limit", "zoom_mode", "zoom_measure")}
     dense = model.cell.emission.dense
 
@@ -193,5 +193,5 @@ def weight_gradients(loss, weights):
 
     with tf.GradientTape() as tape:
         result = loss()
-    found = tape.gradient(result, [w.value for w in weights], unconnected_gradients="zero")
-    return [tf.convert_to_tensor(g).numpy() for g in found]
+    results = tape.gradient(result, [w.value for w in weights], unconnected_gradients="zero")
+    return [tf.convert_to_tensor(g).numpy() for g in results]

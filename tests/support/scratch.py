@@ -1,4 +1,4 @@
-"""Settings of a training from scratch."""
+"""Settings for training from scratch."""
 
 from edram_fer.data.augment import Augmentation
 

@@ -1,4 +1,4 @@
-"""Models small enough for a test, images for them, and weights that hide nothing."""
+"""Models small enough for a test, images for them, and random weights that let every part show."""
 
 import numpy as np
 
@@ -25,15 +25,14 @@ TINIES = {
 
 
 def inputs(model, count, seed=0):
-    """What a model is called with: images and, where it wants them, landmarks, those of the first face unknown."""
-    rng, given = np.random.default_rng(seed), {}
-    shapes = model.input_shapes()
-    given["image"] = make_images(count, *shapes["image"][1:], seed=seed)
+    """Inputs of a model: images and, if it takes them, landmarks, unknown for the first face."""
+    rng, shapes = np.random.default_rng(seed), model.input_shapes()
+    images = {"image": make_images(count, *shapes["image"][1:], seed=seed)}
     if "landmarks" in shapes:
         height, width = shapes["image"][1:3]
-        given["landmarks"] = rng.uniform(0, (width - 1, height - 1), (count, 68, 2)).astype("float32")
-        given["landmarks"][0] = np.nan
-    return given
+        images["landmarks"] = rng.uniform(0, (width - 1, height - 1), (count, 68, 2)).astype("float32")
+        images["landmarks"][0] = np.nan
+    return images
 
 
 def make_images(count, *shape, seed=0):
@@ -43,7 +42,7 @@ def make_images(count, *shape, seed=0):
 
 
 def draw_weights(layer, seed=0):
-    """Random weights everywhere, so that no part is hidden by a zero; the activations keep their size."""
+    """Set all weights at random, so that no zero hides a part of the model; the activations keep their size."""
     rng = np.random.default_rng(seed)
     for weight in layer.weights:
         if weight.path.endswith("kernel"):

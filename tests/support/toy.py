@@ -1,4 +1,4 @@
-"""A model that trains in seconds, and what two runs are compared by."""
+"""A model that trains in seconds, and a comparison of two runs."""
 
 import csv
 
@@ -15,7 +15,7 @@ STEPS = 5  # of an epoch of the recipe `toy`
 
 @keras.saving.register_keras_serializable(package="tests")
 class Toy(FERModel):
-    """The contract of a model in two dense layers with dropout: two windows, quick to trace."""
+    """A model with the contract of all models in two dense layers with dropout: two windows, quick to trace."""
 
     def __init__(self, image_size=(28, 28), channels=1, classes=7, dropout=0.3, seed=0, **kwargs):
         super().__init__(**kwargs)
@@ -39,20 +39,20 @@ class Toy(FERModel):
 
 
 def history(run):
-    """Rows of history.csv without the seconds."""
+    """The rows of history.csv without the seconds."""
     with open(run / "history.csv", newline="") as source:
         return [{k: float(v) for k, v in row.items() if k != "seconds"} for row in csv.DictReader(source)]
 
 
-def assert_same_run(found, expected):
-    """Weights, optimizer, schedule, best so far, history and best model of two runs are equal, bit for bit."""
-    arrays, meta = checkpoints.read_state(found / layout.LATEST)
+def assert_same_run(run, expected):
+    """Assert that two runs are equal bit for bit: weights, optimizer, schedule, best value, history and best model."""
+    arrays, meta = checkpoints.read_state(run / layout.LATEST)
     others, expected_meta = checkpoints.read_state(expected / layout.LATEST)
     for key in ("epoch", "step", "ended", "callbacks"):
         assert meta[key] == expected_meta[key]
     assert len(arrays) == len(others)
     for value, other in zip(arrays, others, strict=True):
         np.testing.assert_array_equal(value, other)
-    assert history(found) == history(expected)
-    for value, other in zip(edram_fer.load(found).weights, edram_fer.load(expected).weights, strict=True):
+    assert history(run) == history(expected)
+    for value, other in zip(edram_fer.load(run).weights, edram_fer.load(expected).weights, strict=True):
         np.testing.assert_array_equal(ops.convert_to_numpy(value), ops.convert_to_numpy(other))

@@ -1,4 +1,4 @@
-"""The moving average of the weights: its numbers, what is validated and kept."""
+"""The moving average of the weights: its values, its validation, and the model that is saved."""
 
 import dataclasses
 
@@ -37,7 +37,7 @@ def normalised():
     return model
 
 
-def test_the_average_is_that_of_all_steps_and_what_is_validated(normalised):
+def test_the_average_covers_all_steps_and_is_validated(normalised):
     rng = np.random.default_rng(0)
     x, y = rng.normal(0, 1, (40, 3)), rng.normal(0, 1, (40, 2))
     expected = [np.array(weight.value) for weight in normalised.weights]
@@ -47,10 +47,10 @@ def test_the_average_is_that_of_all_steps_and_what_is_validated(normalised):
         decay = min(0.5, (1 + step) / (10 + step))
         expected = [decay * old + (1 - decay) * new for old, new in zip(expected, weights, strict=True)]
     assert len(expected) == len(average.variables) == 8  # two kernels, two biases, beta, gamma, mean and variance
-    for found, values in zip(average.variables, expected, strict=True):
-        np.testing.assert_allclose(found.value, values, rtol=1e-4, atol=1e-6)
-    for found, values in zip(normalised.weights, seen.seen[-1], strict=True):
-        np.testing.assert_array_equal(found.value, values)  # after validation the weights are their own again
+    for actual, values in zip(average.variables, expected, strict=True):
+        np.testing.assert_allclose(actual.value, values, rtol=1e-4, atol=1e-6)
+    for actual, values in zip(normalised.weights, seen.seen[-1], strict=True):
+        np.testing.assert_array_equal(actual.value, values)  # after validation the weights are their own again
     normalised.set_weights(expected)
     assert normalised.evaluate(x, y, verbose=0) == pytest.approx(log["val_loss"][-1], rel=1e-4)
 
@@ -63,10 +63,10 @@ def test_the_best_model_holds_the_average(toy_recipe, tmp_path):
     averages = [array for array, (path, _) in zip(arrays, meta["variables"], strict=False) if path == "average"]
     model = edram_fer.load(run)
     assert len(averages) == len(model.weights)
-    for average, weight, own in zip(averages, model.weights, arrays, strict=False):
+    for average, weight, trained in zip(averages, model.weights, arrays, strict=False):
         np.testing.assert_array_equal(np.array(weight.value), average)
-        assert not np.array_equal(own, average)
+        assert not np.array_equal(trained, average)
     setting = loop._TrainingSetup(recipe, run, data.describe(recipe.data), None)
     setting.model.set_weights(averages)
-    found = setting.model.evaluate(setting.validation.start(), verbose=0, return_dict=True)
-    assert found["loss"] == pytest.approx(history(run)[0]["val_loss"], rel=1e-5)
+    actual = setting.model.evaluate(setting.validation.start(), verbose=0, return_dict=True)
+    assert actual["loss"] == pytest.approx(history(run)[0]["val_loss"], rel=1e-5)

@@ -1,4 +1,4 @@
-"""Losses and log metrics against NumPy."""
+"""Losses and metrics compared with NumPy."""
 
 import keras
 import numpy as np
@@ -55,8 +55,8 @@ def test_emotion_loss_is_the_weighted_mean_over_the_steps():
 
 def test_label_smoothing_spreads_a_share_over_the_classes():
     target = 0.8 * np.eye(K)[LABELS] + 0.2 / K
-    found = losses.EmotionLoss(label_smoothing=0.2).call(LABELS, LOGITS)
-    np.testing.assert_allclose(found, cross_entropy(target), rtol=1e-5)
+    actual = losses.EmotionLoss(label_smoothing=0.2).call(LABELS, LOGITS)
+    np.testing.assert_allclose(actual, cross_entropy(target), rtol=1e-5)
 
 
 def test_emotion_loss_of_bfloat16_logits_is_float32():
@@ -65,7 +65,7 @@ def test_emotion_loss_of_bfloat16_logits_is_float32():
     assert float(loss) == pytest.approx(cross_entropy(np.eye(K)[LABELS]).mean(), rel=2e-2)
 
 
-def test_affect_loss_counts_only_the_images_that_have_both_values():
+def test_affect_loss_counts_only_images_with_both_values():
     truth = RNG.uniform(-1, 1, (B, 2)).astype("float32")
     truth[1], truth[3, 1] = UNKNOWN_AFFECT, UNKNOWN_AFFECT
     known = [0, 2, 4]
@@ -116,8 +116,8 @@ def test_location_loss_of_all_six_entries():
 
 def test_region_biased_loss_compares_the_best_crop_with_the_whole_face():
     mu = np.float32([[0.5, 0.3, 0.4], [0.5, 0.55, 0.2], [0.5, 0.9, 0.1], [0.9, 0.1, 0.2]])
-    found = losses.RegionBiasedLoss(0.1).call(np.zeros(4), mu)
-    np.testing.assert_allclose(found, [0.2, 0.05, 0, 0.8], atol=1e-6)
+    actual = losses.RegionBiasedLoss(0.1).call(np.zeros(4), mu)
+    np.testing.assert_allclose(actual, [0.2, 0.05, 0, 0.8], atol=1e-6)
     assert float(losses.RegionBiasedLoss(0.1)(np.zeros(4), mu)) == pytest.approx(1.05 / 4, rel=1e-5)
 
 
@@ -135,7 +135,7 @@ def test_config_holds_every_argument(thing):
     assert type(again) is type(thing) and again.get_config() == thing.get_config()
 
 
-def test_final_accuracy_looks_at_the_last_step_over_all_batches():
+def test_final_accuracy_counts_the_last_step_over_all_batches():
     metric, right = FinalAccuracy(), (LOGITS[:, -1].argmax(axis=-1) == LABELS)
     metric.update_state(LABELS, LOGITS)
     assert float(metric.result()) == pytest.approx(right.mean())
@@ -148,23 +148,24 @@ def test_window_statistics_agree_with_attention():
     metric = WindowStatistics(3)
     for part in np.split(windows, [16, 32]):  # the last batch is shorter
         metric.update_state(np.zeros(len(part)), part)
-    found, expected = metric.result(), glimpse_statistics(windows)
-    assert set(found) == set(expected)
-    for name, value in expected.items():
-        assert float(found[name]) == pytest.approx(value, abs=1e-5), name
+    actual, expected = metric.result(), glimpse_statistics(windows)
+    assert set(actual) == {f"glimpse_{t}_{name}" for t in (1, 2, 3) for name in expected}
+    for name, values in expected.items():
+        for t, value in enumerate(values, 1):
+            assert float(actual[f"glimpse_{t}_{name}"]) == pytest.approx(value, abs=1e-5), name
     assert keras.metrics.deserialize(keras.metrics.serialize(metric)).windows == 3
 
 
 def test_window_statistics_see_a_collapse():
     metric = WindowStatistics(1)
     metric.update_state(np.zeros(64), np.tile(np.array([[0.3, 0, 0.9], [0, 0.3, -0.9]], "float32"), (64, 1, 1, 1)))
-    found = metric.result()
-    assert float(found["x_1_sd"]) < 0.002 and float(found["x_1"]) == pytest.approx(0.9)
+    actual = metric.result()
+    assert float(actual["glimpse_1_x_sd"]) < 0.002 and float(actual["glimpse_1_x"]) == pytest.approx(0.9)
 
 
-def test_the_share_of_what_most_are_called():
+def test_the_share_of_the_dominant_class():
     metric = DominantClassShare(K)
     for part in (slice(0, 2), slice(2, None)):
         metric.update_state(LABELS[part], LOGITS[part])
-    said = LOGITS[:, -1].argmax(axis=1)
-    assert float(metric.result()) == pytest.approx(np.bincount(said).max() / B)
+    predicted = LOGITS[:, -1].argmax(axis=1)
+    assert float(metric.result()) == pytest.approx(np.bincount(predicted).max() / B)

@@ -1,4 +1,4 @@
-"""The recipes of Deep-Emotion and RAN train and evaluate; what their logs hold."""
+"""Recipes of Deep-Emotion and RAN: training, evaluation and the content of their logs."""
 
 import logging
 
@@ -13,7 +13,7 @@ from edram_fer.recipes import recipe
 from edram_fer.training import callbacks, loop
 
 SMALL = {
-    "deep_emotion_fer2013": ["penalty=0.1"],
+    "deep_emotion_fer2013": ["l2_penalty=0.1"],
     "deep_emotion_plus": ["trunk_filters=(2, 2, 2, 2)", "units=4", "dtype=float32"],
     "ran_ferplus_small": ["backbone_filters=(2, 2, 2, 2)", "crop_size=16", "margin=0.3", "region_weight=2"],
 }
@@ -37,12 +37,12 @@ def test_a_recipe_trains_with_its_losses_and_evaluates(run):
     (row,) = history(folder)
     assert all(np.isfinite(value) for value in row.values())
     if name == "ran_ferplus_small":
-        parts = row["val_emotion_loss"] + 2 * row["val_attention_loss"]
+        parts = row["val_emotion_loss"] + 2 * row["val_region_loss"]
         assert row["val_loss"] == pytest.approx(parts, rel=1e-4)
-        assert row["val_attention_loss"] > 0
-        assert row["val_zoom_2"] == pytest.approx(0.75, abs=1e-3)
+        assert row["val_region_loss"] > 0
+        assert row["val_glimpse_2_zoom"] == pytest.approx(0.75, abs=1e-3)
     else:
-        assert not any("attention" in key for key in row) and row["val_zoom_1"] > 0
+        assert not any("region" in key for key in row) and row["val_glimpse_1_zoom"] > 0
     metrics = evaluate.evaluate(folder)
     assert 0 <= metrics["splits"]["test"]["accuracy"] <= 1
 
@@ -52,23 +52,23 @@ def test_the_margin_is_the_models_option():
     assert resolved.options["margin"] == 0.02 and resolved.region_weight == 0.5
 
 
-def test_another_model_takes_the_options_that_it_knows():
+def test_another_model_keeps_the_options_that_it_has():
     resolved = recipe.override(recipe.get("fer2013"), ["model=ran", "backbone=iresnet18", "stem=small"])
     assert resolved.options == {"affect": False, "dropout": 0.2, "backbone": "iresnet18", "stem": "small"}
     resolved = recipe.override(recipe.get("fer2013"), ["model=deep_emotion", "variant=plus", "transformer=false"])
     assert resolved.options == {"affect": False, "dropout": 0.2, "variant": "plus", "transformer": False}
 
 
-def test_falling_into_one_class_is_told_in_the_log(tmp_path, caplog):
+def test_a_collapse_to_one_class_is_logged(tmp_path, caplog):
     log, logs = callbacks.Log(tmp_path, [], fixed_first=False, predefined=True), {"val_emotion_accuracy": 0.2494}
     with caplog.at_level(logging.WARNING):
         log._warn_of_one_class({**logs, "val_emotion_dominant_class_share": 0.98})
         assert not caplog.text
         log._warn_of_one_class({**logs, "val_emotion_dominant_class_share": 1.0})
-    assert "it calls 100.0 % of the validation images the same (accuracy 0.2494)" in caplog.text
+    assert "it predicts the same for 100.0 % of the validation images (accuracy 0.2494)" in caplog.text
 
 
 def test_crops_that_never_move_have_not_collapsed(tmp_path, caplog):
-    logs = {f"val_{name}_{t}{sd}": 0.0 for t in (1, 2, 3) for name in ("x", "y") for sd in ("", "_sd")}
-    callbacks.Log(tmp_path, [], fixed_first=False, predefined=True)._warn(logs)
+    logs = {f"val_glimpse_{t}_{name}{sd}": 0.0 for t in (1, 2, 3) for name in ("x", "y") for sd in ("", "_sd")}
+    callbacks.Log(tmp_path, [], fixed_first=False, predefined=True)._warn_of_collapse(logs)
     assert not caplog.text

@@ -1,4 +1,4 @@
-"""What the optimizer of a recipe decays, and its schedule."""
+"""The optimizer of a recipe: weight decay and schedule."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ from edram_fer.recipes import recipe
 from edram_fer.training import optimizer
 
 
-def test_decay_is_of_kernels_but_not_of_the_emission_network():
+def test_kernels_decay_except_those_of_the_emission_network():
     model = models.build("edram", **TINY)
     adamw = optimizer.make(
         recipe.Recipe(optimizer="adamw", learning_rate=0.1, weight_decay=0.5, schedule="constant"),
@@ -35,7 +35,7 @@ def test_warm_up_and_cosine():
 
 
 @pytest.mark.parametrize("nesterov", [True, False])
-def test_sgd_is_momentum_with_the_decay_in_the_gradient(nesterov):
+def test_sgd_has_momentum_and_the_decay_in_the_gradient(nesterov):
     kernel, bias = (keras.Variable(np.ones(2, "float32"), name=name) for name in ("kernel", "bias"))
     settings = {
         "learning_rate": 0.1,
@@ -57,7 +57,7 @@ def test_sgd_is_momentum_with_the_decay_in_the_gradient(nesterov):
 
 
 def test_decay_of_adam_is_in_the_gradient():
-    values, found = np.array([1.0, -2], "float32"), []
+    values, actual = np.array([1.0, -2], "float32"), []
     for decay in (0.3, 0.0):
         kernel, bias = (keras.Variable(values, name=name) for name in ("kernel", "bias"))
         made = optimizer.make(
@@ -67,11 +67,11 @@ def test_decay_of_adam_is_in_the_gradient():
         )
         made.build([kernel, bias])
         for gradient in np.random.default_rng(1).normal(0, 1, (3, 2)).astype("float32"):
-            own = gradient if decay else gradient + 0.3 * np.array(kernel.value)
-            made.apply([keras.ops.convert_to_tensor(part) for part in (own, gradient)], [kernel, bias])
-        found.append(np.array([kernel.value, bias.value]))
-    np.testing.assert_allclose(*found, rtol=1e-6)
-    assert np.abs(found[0][0] - found[0][1]).max() > 1e-3
+            whole = gradient if decay else gradient + 0.3 * np.array(kernel.value)
+            made.apply([keras.ops.convert_to_tensor(part) for part in (whole, gradient)], [kernel, bias])
+        actual.append(np.array([kernel.value, bias.value]))
+    np.testing.assert_allclose(*actual, rtol=1e-6)
+    assert np.abs(actual[0][0] - actual[0][1]).max() > 1e-3
 
 
 def test_steps_divide_the_rate_by_ten():
@@ -85,14 +85,14 @@ def test_steps_divide_the_rate_by_ten():
 def test_adam_in_one_pass_is_keras_adam(decay):
     start, rng = [np.ones((3, 2), "float32"), np.ones(4, "float32")], np.random.default_rng(0)
     steps = [[rng.normal(0, 1, values.shape).astype("float32") for values in start] for _ in range(5)]
-    found = []
+    actual = []
     for kind in (optimizer.Adam, keras.optimizers.Adam):
         variables = [keras.Variable(values) for values in start]
         made = kind(keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.9), weight_decay=decay, global_clipnorm=1.0)
         made.build(variables)
         for gradients in steps:
             made.apply([keras.ops.convert_to_tensor(gradient) for gradient in gradients], variables)
-        found.append([np.array(variable.value) for variable in (*variables, *made.variables)])
-    assert len(found[0]) == len(found[1]) and np.abs(found[0][0] - 1).max() > 0.1
-    for own, other in zip(*found, strict=True):
+        actual.append([np.array(variable.value) for variable in (*variables, *made.variables)])
+    assert len(actual[0]) == len(actual[1]) and np.abs(actual[0][0] - 1).max() > 0.1
+    for own, other in zip(*actual, strict=True):
         np.testing.assert_allclose(own, other, rtol=1e-5, atol=1e-7)

@@ -61,7 +61,8 @@ def test_ran_with_landmark_crops_learns_from_drawn_faces(tmp_path):
     resolved = recipe.override(recipe.get("ran_ferplus_small"), settings)
     loop.train(resolved, tmp_path / "run", verbose=0)
     (row,) = history(tmp_path / "run")
-    assert all(np.isfinite(value) for value in row.values()) and row["val_x_2_sd"] > 0  # crops follow the landmarks
+    assert all(np.isfinite(value) for value in row.values())
+    assert row["val_glimpse_2_x_sd"] > 0  # crops follow the landmarks
     metrics = evaluate.evaluate(tmp_path / "run", flip=True, ten_crop=0.9)
     assert list(metrics["splits"]) == ["test", "test_flip", "test_ten_crop"]
     rows = predictions.read(tmp_path / "run" / "predictions.parquet")
@@ -81,8 +82,10 @@ def test_ran_with_landmark_crops_learns_from_drawn_faces(tmp_path):
 def test_landmarks_of_a_prepared_data_set_reach_training(tmp_path):
     prepared(dummy_of("affectnet", "csv2017"), tmp_path, size=24, workers=1, validation=0)
     made = Batches("affectnet", "test", recipe.EMOTION_SETS["eight"], 3, landmarks=True, data_dir=tmp_path)
-    found = np.concatenate([x["landmarks"] for x, _ in made.start().as_numpy_iterator()])
-    np.testing.assert_array_equal(found, data.arrays("affectnet", "test", data_dir=tmp_path)["landmarks"][made.kept])
+    actual = np.concatenate([x["landmarks"] for x, _ in made.start().as_numpy_iterator()])
+    np.testing.assert_array_equal(
+        actual, data.load_split("affectnet", "test", data_dir=tmp_path)["landmarks"][made.kept]
+    )
 
 
 @pytest.mark.parametrize(("mode", "labels"), [("majority", "hard"), ("probability", "soft")])
@@ -105,7 +108,7 @@ def test_ferplus_is_trained_on_labels_or_votes_and_evaluated_on_its_subsets(mode
 
 @pytest.mark.parametrize(("name", "place", "end"), [
     ("jaffe", "", "subjects"), ("ck_plus", "sequences", "subjects"), ("ferg", "", "characters")])  # fmt: skip
-def test_published_splits_lie_beside_the_strict_ones(name, place, end, tmp_path):
+def test_published_and_strict_splits_exist_side_by_side(name, place, end, tmp_path):
     shared, strict = recipe.get(f"deep_emotion_{name}"), recipe.get(f"deep_emotion_{name}_{end}")
     same = {"name": "", "data": "", "train_split": "train", "validation_split": "validation"}
     assert dataclasses.replace(strict, **same) == dataclasses.replace(shared, **same)
@@ -113,10 +116,10 @@ def test_published_splits_lie_beside_the_strict_ones(name, place, end, tmp_path)
     for made, split in ((strict, "strict"), (shared, "published")):
         prepared(dummy_of(name, place), tmp_path, split=split, size=48, detectors=("none",), workers=1, validation=0)
         parts = data.splits(made.data, data_dir=tmp_path)
-        found = {part: data.arrays(made.data, part, data_dir=tmp_path) for part in parts}
-        ids = [row for part, features in found.items() if part != "test_clean" for row in features["id"]]
+        actual = {part: data.load_split(made.data, part, data_dir=tmp_path) for part in parts}
+        ids = [row for part, features in actual.items() if part != "test_clean" for row in features["id"]]
         assert len(set(ids)) == len(ids)
-        people[split] = set(ids), {part: set(features["subject"]) for part, features in found.items()}
+        people[split] = set(ids), {part: set(features["subject"]) for part, features in actual.items()}
     assert people["strict"][0] == people["published"][0]
     assert set(people["published"][1]) <= {"train", "validation", "test", "test_clean"}
     assert sum(map(len, people["strict"][1].values())) == len(set.union(*people["strict"][1].values()))

@@ -1,4 +1,4 @@
-"""Exact resume: kills, signals, early stopping; and what a run refuses to go on from."""
+"""Exact resume after kills, signals and early stopping; states from which a run cannot be resumed."""
 
 import dataclasses
 import json
@@ -130,7 +130,7 @@ def test_stopped_by_a_signal_and_resumed(toy_recipe, toy_run, at_step, tmp_path,
     assert_same_run(run, toy_run)
 
 
-def test_training_from_scratch_is_resumed_as_exactly(toy_recipe, at_step, tmp_path):
+def test_training_from_scratch_is_resumed_exactly(toy_recipe, at_step, tmp_path):
     recipe = dataclasses.replace(toy_recipe, augmentation=AUGMENTATION, **SCRATCH)
     run, whole = tmp_path / "run", tmp_path / "whole"
     loop.train(recipe, whole, verbose=0)
@@ -149,7 +149,7 @@ def test_the_second_ctrl_c_stops_at_once(toy_recipe, at_step, tmp_path):
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL  # as it was
 
 
-def test_a_run_stopped_before_its_first_checkpoint_begins_anew(toy_recipe, toy_run, tmp_path):
+def test_a_run_stopped_before_its_first_checkpoint_starts_again(toy_recipe, toy_run, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(toy_run, run)
     shutil.rmtree(run / "checkpoints")
@@ -177,14 +177,14 @@ def test_only_one_process_trains_in_a_folder(unfinished, toy_recipe, tmp_path):
 
 def test_early_stopping_holds_after_a_resume(toy_recipe, tmp_path, caplog):
     run = tmp_path / "run"
-    loop.train(dataclasses.replace(toy_recipe, epochs=9, patience=1, monitor="val_zoom_1"), run, verbose=0)
+    loop.train(dataclasses.replace(toy_recipe, epochs=9, patience=1, monitor="val_glimpse_1_zoom"), run, verbose=0)
     rows = history(run)
     assert len(rows) == 2  # the toy's zoom never changes: no epoch is better than the first
     unfinish(run)
     with caplog.at_level(logging.INFO):
         loop.resume(run, verbose=0)
     assert history(run) == rows and environment.read(run)["finished"]
-    assert "best val_zoom_1 0.5000" in caplog.text
+    assert "best val_glimpse_1_zoom 0.5000" in caplog.text
 
 
 def test_resuming_with_changed_data(unfinished, toy_recipe, contents, tmp_path):

@@ -1,4 +1,4 @@
-"""Training: the run folder, the best model, and what ends in an error."""
+"""Training: the run folder, the best model, and errors."""
 
 import dataclasses
 import logging
@@ -11,6 +11,7 @@ from support.toy import history
 
 import edram_fer
 from edram_fer import data, files
+from edram_fer.errors import ExistingRunError
 from edram_fer.preprocessing.emotions import SEVEN
 from edram_fer.run import checkpoints, environment, layout
 from edram_fer.training import callbacks, loop
@@ -27,11 +28,11 @@ def test_the_run_folder_is_complete(trained, arrays_file):
     assert noted["versions"]["keras"] == keras.__version__ and len(noted["starts"]) == 1 and noted["finished"]
     rows = history(run)
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
-    windows = [f"{value}_1{sd}" for value in ("x", "y", "zoom") for sd in ("", "_sd")]
-    names = ["loss", "emotion_loss", "emitted_loss", "emotion_accuracy", *windows]
+    windows = [f"glimpse_1_{value}{sd}" for value in ("x", "y", "zoom") for sd in ("", "_sd")]
+    names = ["loss", "emotion_loss", "location_loss", "emotion_accuracy", *windows]
     assert {"learning_rate", *names, *(f"val_{name}" for name in names)} <= set(rows[0])
     assert all(np.isfinite(value) for row in rows for value in row.values())
-    assert 0 < rows[0]["val_zoom_1"] < 1
+    assert 0 < rows[0]["val_glimpse_1_zoom"] < 1
     if keras.backend.backend() == "tensorflow":
         assert list((run / "tensorboard").rglob("events*"))
 
@@ -47,7 +48,7 @@ def test_the_best_model_is_loaded_with_its_emotions(trained, contents):
     best = min(rows, key=lambda row: row["val_loss"])
     known = contents["validation"]["emotion"] != 2  # contempt is not among the seven
     zoom = np.sqrt(np.abs(np.linalg.det(outputs["windows"][known, 0, :, :2]))).mean()
-    assert zoom == pytest.approx(best["val_zoom_1"], abs=1e-5)
+    assert zoom == pytest.approx(best["val_glimpse_1_zoom"], abs=1e-5)
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(toy_recipe, tmp_path):
@@ -79,7 +80,7 @@ def test_weights_that_are_not_finite_reach_no_checkpoint(toy_recipe, tmp_path):
     assert not (tmp_path / layout.LATEST).exists()
 
 
-def test_a_folder_that_holds_a_run_and_one_that_holds_none(copied, toy_recipe, tmp_path):
+def test_training_needs_a_free_folder_and_resuming_a_run(copied, toy_recipe, tmp_path):
     with pytest.raises(FileExistsError, match="already holds a run: continue it with --resume"):
         loop.train(toy_recipe, copied)
     with pytest.raises(FileNotFoundError, match="nowhere/recipe.json is missing"):
@@ -90,7 +91,7 @@ def test_a_folder_that_holds_a_run_and_one_that_holds_none(copied, toy_recipe, t
     assert not (tmp_path / "new").exists()  # a bad recipe leaves no run behind
     (tmp_path / "file").touch()
     for place in (tmp_path / "file", tmp_path / "file" / "run"):
-        with pytest.raises(NotADirectoryError, match=f"for the run at {place}, found the file {tmp_path}/file"):
+        with pytest.raises(ExistingRunError, match=f"for the run at {place}, found the file {tmp_path}/file"):
             loop.train(toy_recipe, place)
 
 
@@ -103,13 +104,13 @@ def test_missing_and_damaged_models_are_named(copied, tmp_path):
         edram_fer.load(tmp_path / "nowhere")
 
 
-def test_collapsed_glimpses_are_told_in_the_log(tmp_path, caplog):
-    logs = {f"val_{name}_{t}_sd": sd for t, sd in ((1, 0.0), (2, 0.3), (3, 0.01)) for name in ("x", "y")}
-    logs |= {f"val_x_{t}": 0.0 for t in (1, 2, 3)}
-    callbacks.Log(tmp_path, [], fixed_first=True)._warn(logs)
+def test_collapsed_glimpses_are_logged(tmp_path, caplog):
+    logs = {f"val_glimpse_{t}_{name}_sd": sd for t, sd in ((1, 0.0), (2, 0.3), (3, 0.01)) for name in ("x", "y")}
+    logs |= {f"val_glimpse_{t}_x": 0.0 for t in (1, 2, 3)}
+    callbacks.Log(tmp_path, [], fixed_first=True)._warn_of_collapse(logs)
     assert "glimpse 3 has collapsed: its centre scatters by 0.0100" in caplog.text
     assert caplog.text.count("collapsed") == 1
-    callbacks.Log(tmp_path, [], fixed_first=False)._warn(logs)
+    callbacks.Log(tmp_path, [], fixed_first=False)._warn_of_collapse(logs)
     assert "glimpse 1 has collapsed" in caplog.text
 
 
@@ -122,7 +123,7 @@ def test_an_unknown_monitor_is_named_before_training(toy_recipe, tmp_path):
     assert set(named) == {name for name in history(tmp_path / "run")[0] if name.startswith("val_")}
 
 
-def test_a_model_begins_with_the_weights_of_another_where_they_fit(toy_recipe, tmp_path):
+def test_a_model_is_initialised_from_another_where_shapes_match(toy_recipe, tmp_path):
     loop.train(dataclasses.replace(toy_recipe, epochs=1), tmp_path / "first", verbose=0)
     first = edram_fer.load(tmp_path / "first")
     begun = dataclasses.replace(toy_recipe, seed=9, emotions="eight", initial_weights=str(tmp_path / "first"))
@@ -132,7 +133,7 @@ def test_a_model_begins_with_the_weights_of_another_where_they_fit(toy_recipe, t
     loop.train(dataclasses.replace(begun, epochs=1), tmp_path / "second", verbose=0)
     (tmp_path / "first" / "model.keras").unlink()
     noted = environment.read(tmp_path / "second")
-    assert noted.pop("finished") and len(noted["initial_weights"]) == 64
+    assert noted.pop("finished") and len(noted["initial_weights_sha256"]) == 64
     files.write_json(tmp_path / "second" / "environment.json", noted)
     loop.resume(tmp_path / "second", verbose=0)  # its own checkpoint is all that it needs
     with pytest.raises(FileNotFoundError, match="model.keras is missing"):
@@ -140,7 +141,7 @@ def test_a_model_begins_with_the_weights_of_another_where_they_fit(toy_recipe, t
     assert not (tmp_path / "third").exists()
 
 
-def test_weights_of_which_none_fits_are_refused(toy_recipe, tmp_path):
+def test_weights_none_of_which_fits_are_rejected(toy_recipe, tmp_path):
     setting = loop._TrainingSetup(toy_recipe, tmp_path, data.describe(toy_recipe.data), None)
     keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save(tmp_path / "other.keras")
     with pytest.raises(ValueError, match="other.keras: no weight of its Sequential fits Toy"):
@@ -156,14 +157,14 @@ def test_the_progress_counts_to_the_last_epoch_of_the_run(capsys):
     assert "Epoch 2/6" in capsys.readouterr().out
 
 
-def test_a_warm_up_longer_than_training_is_told_in_the_log(toy_recipe, tmp_path, caplog):
+def test_a_warm_up_longer_than_training_is_logged(toy_recipe, tmp_path, caplog):
     short = dataclasses.replace(toy_recipe, schedule="cosine", warmup_epochs=2, min_learning_rate=0, epochs=1)
     loop.train(short, tmp_path / "run", verbose=0)
     assert "still warming up when training ends: warmup_epochs=2, epochs=1" in caplog.text
     assert history(tmp_path / "run")[0]["learning_rate"] == pytest.approx(short.learning_rate / 2)
 
 
-def test_the_progress_fits_a_line_and_the_log_tells_of_the_glimpses(toy_recipe, tmp_path, capsys, caplog):
+def test_the_progress_fits_on_a_line_and_the_glimpses_are_logged(toy_recipe, tmp_path, capsys, caplog):
     with caplog.at_level(logging.INFO):
         loop.train(dataclasses.replace(toy_recipe, epochs=1), tmp_path / "run", verbose=1)
     lines = re.split("[\\r\\n\b]+", re.sub("\x1b\\[[0-9;]*m", "", capsys.readouterr().out))

@@ -1,4 +1,4 @@
-"""Folders of evaluated runs that no model made, and the arrays file that their images lie in."""
+"""Folders of evaluated runs with random predictions, and the arrays file that holds their images."""
 
 import json
 
@@ -15,8 +15,8 @@ EMOTIONS = ["neutral", "happy", "sad"]
 SIZE, STEPS, COUNT = 16, 3, 40
 
 
-def made_up(windows=STEPS, steps=STEPS, seed=0):
-    """Images, and what a model might say about them."""
+def random_run(windows=STEPS, steps=STEPS, seed=0):
+    """Random images, and random outputs of a model for them."""
     rng = np.random.default_rng(seed)
     images = {
         "image": rng.integers(0, 256, (COUNT, SIZE, SIZE, 1), dtype=np.uint8),
@@ -24,11 +24,11 @@ def made_up(windows=STEPS, steps=STEPS, seed=0):
         "affect": rng.uniform(-1, 1, (COUNT, 2)),
         "id": np.arange(COUNT),
     }
-    return images, answers(images["emotion"], windows, steps, seed)
+    return images, random_outputs(images["emotion"], windows, steps, seed)
 
 
-def answers(truth, windows=STEPS, steps=STEPS, seed=0):
-    """What a model might say about images of the true labels int [n]."""
+def random_outputs(truth, windows=STEPS, steps=STEPS, seed=0):
+    """Random outputs of a model for images of true labels int [n]; the true class is a little more probable."""
     rng, count = np.random.default_rng([seed, 1]), len(truth)
     logits = rng.normal(0, 1, (count, steps, 3))
     logits[np.arange(count), :, truth] += 1
@@ -42,15 +42,16 @@ def answers(truth, windows=STEPS, steps=STEPS, seed=0):
 
 
 def landmarks(size):
-    """Of a face that fills an image."""
+    """Landmarks [68, 2] of a face that fills an image."""
     return (TEMPLATE / 1.9 / 2 + (0.5, 0.3)) * (size - 1)
 
 
-def evaluated(folder, images, outputs, recipe="made_up", data="drawn <faces>", emotions=EMOTIONS, split="test", **more):
+def write_run(folder, images, outputs, recipe="made_up", data="drawn <faces>", emotions=EMOTIONS, split="test", **more):
     """Write the files of an evaluated run.
 
-    emotions: those of the model, in the order of its probabilities; more: further splits and how many of the images,
-    from the first, each has.
+    Args:
+        emotions: Emotions of the model, in the order of its probabilities.
+        more: Further splits and the number of images, from the first on, that each has.
     """
     folder.mkdir(exist_ok=True)
     parts = {
@@ -58,7 +59,7 @@ def evaluated(folder, images, outputs, recipe="made_up", data="drawn <faces>", e
         for name, count in {split: COUNT, **more}.items()
     }
     rows = pa.concat_tables(parts.values())
-    found = {name: summary.scores(part, repeats=20) for name, part in parts.items()}
+    scores = {name: summary.scores(part, repeats=20) for name, part in parts.items()}
     identity = {
         "recipe": recipe,
         "model": "edram",
@@ -70,7 +71,7 @@ def evaluated(folder, images, outputs, recipe="made_up", data="drawn <faces>", e
         "seconds": 1.5,
     }
     predictions.write(rows, folder / "predictions.parquet")
-    files.write_json(folder / "metrics.json", files.plain({"run": identity, "splits": found}))
+    files.write_json(folder / "metrics.json", files.plain({"run": identity, "splits": scores}))
     files.write_json(folder / "recipe.json", {"name": recipe, "model_options": {"size": SIZE}, "seed": None})
     files.write_json(folder / "environment.json", {"python": "3.11", "packages": {"keras": NASTY}})
     return folder
@@ -80,23 +81,23 @@ def _first(count, arrays):
     return {name: values[:count] for name, values in arrays.items()}
 
 
-def three_kinds(root, **options):
+def write_three_runs(root, **options):
     """Runs a of three glimpses (evaluated with `options`), short of two, cnn without windows, on faces.npz in `root`.
 
     Returns: (the images, their file).
     """
-    images, outputs = made_up()
+    images, outputs = random_run()
     images["landmarks"] = np.tile(landmarks(SIZE), (COUNT, 1, 1))
     data = arrays_file(root / "faces.npz", images)
-    evaluated(root / "a", images, outputs, data=data, **options)
-    evaluated(root / "short", images, answers(images["emotion"], 2, 2, seed=8), data=data)
-    whole = answers(images["emotion"], 1, 1, seed=9)
+    write_run(root / "a", images, outputs, data=data, **options)
+    write_run(root / "short", images, random_outputs(images["emotion"], 2, 2, seed=8), data=data)
+    whole = random_outputs(images["emotion"], 1, 1, seed=9)
     whole["windows"][:] = np.eye(2, 3)
-    evaluated(root / "cnn", images, whole, data=data)
+    write_run(root / "cnn", images, whole, data=data)
     return images, data
 
 
-def robust(folder, accuracy, split="test", images=COUNT):
+def write_robustness(folder, accuracy, split="test", images=COUNT):
     """Write robustness.json: the `accuracy` of each side of 0, 0.5 and 1 and of each angle of 0 and 90, in turn."""
 
     def row(level, value):
@@ -109,7 +110,7 @@ def robust(folder, accuracy, split="test", images=COUNT):
     files.write_json(folder / "robustness.json", {**found, "occlusion": rows[:3], "rotation": rows[3:]})
 
 
-def occlusion(folder, images, drop, split="test", done=True):
+def write_occlusion(folder, images, drop, split="test", done=True):
     """Write saliency_occlusion.npz with the maps [n, H, W] of the first n images, finished or not."""
     settings = {"split": split, "images": len(drop), "seed": 0, "window": 4, "stride": 2, "fill": 0.0}
     ids, labels = images["id"][: len(drop)].astype(str), images["emotion"][: len(drop)]
