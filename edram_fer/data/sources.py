@@ -8,6 +8,7 @@ A source is the name of a prepared TFDS data set ("fer2013", "drawn_faces/grey48
 import functools
 import json
 import os
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -157,8 +158,6 @@ class _ArraysFile:
             raise MissingFileError(f"{path} is missing; expected an arrays file") from None
         except files.ARCHIVE_DAMAGE as error:
             raise UserError(f"{path} is no complete arrays file: {error}") from error
-        if not isinstance(self.content, np.lib.npyio.NpzFile):
-            raise UserError(f"{path} is no complete arrays file: it holds a single array")
         names = self.content.files
         labelled = dict.fromkeys(name.split("/")[0] for name in names if name.endswith("/emotion"))
         parts = (f"{split}/{feature}" for split in labelled for feature in ("image", "affect", "id"))
