@@ -1,4 +1,4 @@
-"""Check the links of a built site: every file and anchor that a page refers to exists, and nothing loads from elsewhere.
+"""Check a built site: every file and anchor that a page links to exists, and nothing is loaded from elsewhere.
 
 python docs/check_links.py docs/_build/html
 """
@@ -31,7 +31,7 @@ class Page(HTMLParser):
 
 
 def problems(site: Path) -> list[str]:
-    """A line for each link that leads nowhere, each external link that is no web address, and each remote file loaded."""
+    """A line for each link that leads nowhere, each external one that is no address, and each file from the network."""
     pages = {path.resolve(): Page(path) for path in site.rglob("*.html")}
     found = []
     for path, page in pages.items():

@@ -1,6 +1,7 @@
 """Pages and notebooks made from the package and the tutorials when a build begins, all in docs/_generated."""
 
 import dataclasses
+import importlib
 import inspect
 from pathlib import Path
 
@@ -72,41 +73,32 @@ def recipes() -> str:
     import edram_fer
     from edram_fer.recipes import recipe
 
-    defaults = dataclasses.asdict(recipe.Recipe())
     lines = [
         "# Recipes",
         "",
-        "A recipe is a short file in `edram_fer/recipes/`. The settings of each that differ from the defaults follow;",
-        "{py:class}`edram_fer.recipes.recipe.Recipe` describes all settings, and `--set KEY=VALUE` changes any of them.",
+        "A recipe is a short file in `edram_fer/recipes/`. Each is listed with the settings that differ from the defaults.",
+        "{py:class}`edram_fer.recipes.recipe.Recipe` describes all settings. `--set KEY=VALUE` changes any of them.",
         "",
     ]
+    defaults = _settings(recipe.Recipe())
     for name in edram_fer.list_recipes():
-        made = recipe.get(name)
-        text = inspect.cleandoc(_docstring(name))
-        lines += [f"## {name}", "", text, ""]
-        for key, value in dataclasses.asdict(made).items():
-            if key != "name" and value != defaults[key]:
-                inner = value if isinstance(value, dict) else {"": value}
-                prefix = {"options": "", "augmentation": "augmentation."}.get(key, key)
-                changed = {k: v for k, v in inner.items() if key != "augmentation" or v != defaults[key][k]}
-                lines += [f"- `{prefix}{k}={_setting(v)}`" for k, v in changed.items()]
-        lines += [""]
+        text = importlib.import_module(f"edram_fer.recipes.{name}").__doc__
+        lines += [f"## {name}", "", inspect.cleandoc(text), ""]
+        changed = {key: value for key, value in _settings(recipe.get(name)).items() if value != defaults.get(key)}
+        lines += [*(f"- `{key}={value}`" for key, value in changed.items() if key != "name"), ""]
     return "\n".join(lines)
 
 
-def _docstring(name: str) -> str:
-    from importlib import import_module
-
-    return import_module(f"edram_fer.recipes.{name}").__doc__
-
-
-def _setting(value) -> str:
-    """A value as `--set` takes it."""
-    return (
-        {True: "true", False: "false", None: "none"}.get(value, value)
-        if not isinstance(value, (int, float)) or isinstance(value, bool)
-        else f"{value:g}"
-    )
+def _settings(made) -> dict[str, str]:
+    """{key: value} of a recipe as `--set` takes them."""
+    fields = dataclasses.asdict(made)
+    options, augmentation = fields.pop("options"), fields.pop("augmentation")
+    nested = {f"augmentation.{key}": value for key, value in augmentation.items()}
+    words = {True: "true", False: "false", None: "none"}
+    return {
+        key: words[value] if isinstance(value, bool | None) else str(value)
+        for key, value in {**fields, **options, **nested}.items()
+    }
 
 
 def dataset(name: str) -> str:
