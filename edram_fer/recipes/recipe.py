@@ -252,26 +252,22 @@ def override(recipe: Recipe, settings: Iterable[str]) -> Recipe:
         key, equals, text = setting.partition("=")
         if not equals:
             raise UserError(f"--set: expected key=value, got {setting!r}")
-        key, text = key.strip(), text.strip()
-        value = parse_value(text)
-        if key in _TEXTS and not isinstance(value, str):
-            value = text
+        key = key.strip()
+        value = parse_setting(key, text.strip())
         model = changed.get("model", recipe.model)
         if model in models.MODELS:  # else the recipe itself raises
             _change(recipe, changed, _locate(key, model), value)
     return dataclasses.replace(recipe, **changed)
 
 
-def value_of(recipe: Recipe, key: str) -> object:
-    """The value of a setting, by a key as of `override`; None for a model option that the recipe leaves out.
+def parse_setting(key: str, text: str) -> object:
+    """The value that `override` gives to a key for a text.
 
-    Raises:
-        UserError: The key is unknown.
+    >>> parse_setting("class_weights", "none"), parse_setting("zoom_limit", "none")
+    ('none', None)
     """
-    group, name = _locate(key, recipe.model)
-    if group == "options":
-        return recipe.options.get(name)
-    return getattr(recipe.augmentation if group == "augmentation" else recipe, name)
+    value = parse_value(text)
+    return text if key in _TEXTS and not isinstance(value, str) else value
 
 
 def _locate(key, model):

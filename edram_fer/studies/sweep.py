@@ -52,8 +52,9 @@ def grid(
         raise UserError(f"seeds: expected at least 1, got {seeds}")
     runs, base = {}, recipes.override(recipes.get(name), settings)
     for values in itertools.product(*vary.values()):
-        varied = recipes.override(base, [f"{key}={value}" for key, value in zip(vary, values, strict=True)])
-        labels = [_label(key, recipes.value_of(varied, key)) for key in vary]
+        combination = list(zip(vary, values, strict=True))
+        varied = recipes.override(base, [f"{key}={text}" for key, text in combination])
+        labels = [_label(key, recipes.parse_setting(key, text)) for key, text in combination]
         for seed in range(base.seed, base.seed + seeds):
             folder = "-".join([*labels, f"seed={seed}"])
             if folder in runs:

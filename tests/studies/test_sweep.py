@@ -44,6 +44,8 @@ def test_values_of_any_kind_can_be_varied():
         (2, 2, 2, 2, 2, 2, 0),
         (4, 4, 4, 4, 4, 4, 0),
     ]
+    runs = sweep.grid("fer2013", {"glimpses": ["2"], "model": ["edram", "cnn"]})  # the latter has no such option
+    assert list(runs) == ["glimpses=2-model=edram-seed=0", "glimpses=2-model=cnn-seed=0"]
     assert not set('<>:"/\\|?*') & set("".join(sweep.grid("fer2013", {"data": ["C:\\faces/a.npz"]})))
 
 
