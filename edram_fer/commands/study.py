@@ -57,7 +57,7 @@ def agreement(
     from rich.console import Console
     from rich.table import Column, Table
 
-    from edram_fer.figures.agreement import CANDIDATES, MEASURES, measured
+    from edram_fer.figures.agreement import CANDIDATES, MEASURES, defined_measures
     from edram_fer.studies.agreement import measure_agreement
 
     result = measure_agreement(
@@ -75,7 +75,7 @@ def agreement(
         f"{result['fixations_file']}: {result['fixations_note']}; {result['images_without_fixations']} images of "
         f"{result['split']} have none"
     )
-    candidates = measured(result)
+    candidates = defined_measures(result)
     table = Table(Column("", no_wrap=True), *(CANDIDATES[name][0] for name in candidates))
     for measure in candidates["model"]:
         values = [measures[measure]["mean"] if measure in measures else None for measures in candidates.values()]

@@ -1,6 +1,6 @@
-"""Figures as for a paper: pure functions from arrays to Matplotlib figures, one file for each kind.
+"""Publication figures: pure functions from arrays to Matplotlib figures, one file per kind.
 
-`style` holds what they share, `run` draws all figures of an evaluated run.
+`style` holds the shared look. `run` draws all figures of an evaluated run, `comparison` those of several.
 """
 
-DPI = 200  # of the images among them: two pixels of the file for one of a page
+DPI = 200  # resolution of raster figures: two pixels in the file per pixel on a page

@@ -1,4 +1,6 @@
-"""Accuracy by the number of glimpses: what each further look brings."""
+"""Accuracy by the number of glimpses."""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -8,15 +10,17 @@ from edram_fer.figures.style import BLUE, INK, MUTED, styled
 
 
 @styled
-def accuracy_by_glimpse(accuracy, interval=None, recalls=None):
-    """Draw accuracy after 1 .. T glimpses.
+def accuracy_by_glimpse(
+    accuracy: Sequence[float],
+    interval: Sequence[Sequence[float]] | None = None,
+    recalls: Mapping[str, Sequence[float]] | None = None,
+) -> Figure:
+    """Draw the accuracy after 1 to T glimpses.
 
     Args:
-        accuracy: [T], shares.
-        interval: optional [T, 2], drawn as a band.
-        recalls: optional {emotion: [T]}, drawn as thin lines with their names at the right.
-
-    Returns: Figure.
+        accuracy: [T], fractions.
+        interval: [T, 2], drawn as a band; None: no band.
+        recalls: {emotion: [T]}, drawn as thin lines with their names on the right; None: no lines.
     """
     steps = 1 + np.arange(len(accuracy))
     figure = Figure(figsize=(4.6, 3.1), layout="constrained")
@@ -28,8 +32,8 @@ def accuracy_by_glimpse(accuracy, interval=None, recalls=None):
     axes.plot(steps, accuracy, color=BLUE, linewidth=2.2, marker="o", markersize=4)
     ends = {**{name: values[-1] for name, values in (recalls or {}).items()}, "all images": accuracy[-1]}
     low, high = axes.get_ylim()
-    for name, (value, y) in _apart(ends, (high - low) * 0.05).items():
-        mark = {"color": BLUE, "fontweight": "bold"} if name == "all images" else {"color": INK}
+    for name, (value, y) in _spread_labels(ends, (high - low) * 0.05).items():
+        style = {"color": BLUE, "fontweight": "bold"} if name == "all images" else {"color": INK}
         axes.annotate(
             f"{name} {value:.0%}",
             (steps[-1], y),
@@ -38,7 +42,7 @@ def accuracy_by_glimpse(accuracy, interval=None, recalls=None):
             va="center",
             fontsize=7,
             annotation_clip=False,
-            **mark,
+            **style,
         )
     axes.set_xticks(steps)
     axes.set(xlabel="glimpses", ylabel="accuracy (recall of an emotion)", ylim=(low, high))
@@ -46,14 +50,14 @@ def accuracy_by_glimpse(accuracy, interval=None, recalls=None):
     return figure
 
 
-def _apart(ends, gap):
+def _spread_labels(ends, gap):
     """{name: (value, height of its label)}: labels in the order of their values, at least `gap` apart."""
     names = sorted((name for name in ends if np.isfinite(ends[name])), key=ends.get)
     heights = np.array([ends[name] for name in names], float)
-    for _ in range(200):  # neighbours that are too near push each other away by half of what is lacking
-        lack = np.maximum(gap - np.diff(heights), 0) / 2
-        if not (lack > gap / 1000).any():
+    for _ in range(200):  # labels that are too close move apart, each by half of the missing distance
+        overlap = np.maximum(gap - np.diff(heights), 0) / 2
+        if not (overlap > gap / 1000).any():
             break
-        heights[:-1] -= lack
-        heights[1:] += lack
+        heights[:-1] -= overlap
+        heights[1:] += overlap
     return {name: (ends[name], height) for name, height in zip(names, heights, strict=True)}

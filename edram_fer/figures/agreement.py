@@ -1,4 +1,7 @@
-"""How well maps and scan paths of models agree with people's, beside what knows nothing of the image."""
+"""Agreement of a model's maps and scan paths with human fixations, beside the baselines."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -8,7 +11,7 @@ MEASURES = {
     "nss": "NSS",
     "cc": "CC",
     "sim": "SIM",
-    "kl": "KL, less is better",
+    "kl": "KL, lower is better",
     "auc_judd": "AUC (Judd)",
     "auc_shuffled": "shuffled AUC",
     "scan_match": "ScanMatch",
@@ -20,8 +23,8 @@ MEASURES = {
 PATH_MEASURES = tuple(name for name in MEASURES if "match" in name)
 CANDIDATES = {
     "model": ("the model", BLUE),
-    "shuffled": ("on another image", MUTED),
-    "centre_bias": ("the middle", MUTED),
+    "shuffled": ("another image", MUTED),
+    "centre_bias": ("centre bias", MUTED),
     "mean_landmarks": ("the mean face", MUTED),
     "ceiling": ("other people", ORANGE),
 }
@@ -29,25 +32,23 @@ COLUMNS = 4
 
 
 @styled
-def agreement(result):
-    """A panel for each measure that is defined, a dot with its 95 % interval for the model and each of its baselines.
+def agreement(result: Mapping[str, Any]) -> Figure:
+    """Draw one panel per defined measure, with a dot and its 95 % interval for the model and each baseline.
 
     Args:
-        result: what `edram_fer.attention.baselines.compare_with_fixations` gives.
-
-    Returns: Figure.
+        result: from `edram_fer.attention.baselines.compare_with_fixations`.
     """
-    found = measured(result)
-    names, measures = [*found], [*found["model"]]
+    candidates = defined_measures(result)
+    names, measures = [*candidates], [*candidates["model"]]
     rows = -(-len(measures) // COLUMNS)
     figure = Figure(figsize=(2.3 * COLUMNS + 1.2, (0.2 * len(names) + 0.75) * rows), layout="constrained")
     grid = figure.subplots(rows, COLUMNS, sharey=True, squeeze=False).ravel()
     for axes, measure in zip(grid, measures):
         for row, name in enumerate(names):
-            if told := found[name].get(measure):
+            if summary := candidates[name].get(measure):
                 colour = CANDIDATES[name][1]
-                axes.hlines(row, *told["interval"], color=colour, linewidth=3, alpha=0.45)
-                axes.plot(told["mean"], row, "o", color=colour, markersize=4.5)
+                axes.hlines(row, *summary["interval"], color=colour, linewidth=3, alpha=0.45)
+                axes.plot(summary["mean"], row, "o", color=colour, markersize=4.5)
         axes.set_title(MEASURES[measure], color=INK)
         axes.set_yticks(range(len(names)), [CANDIDATES[name][0] for name in names])
         axes.set_ylim(len(names) - 0.5, -0.5)
@@ -57,14 +58,14 @@ def agreement(result):
     return figure
 
 
-def measured(result):
-    """{candidate: {measure: its "mean", "interval" and "images"}}, without what is not defined, in the order of both
-    tables above."""
+def defined_measures(result: Mapping[str, Any]) -> dict[str, dict[str, Mapping]]:
+    """{candidate: {measure: {"mean", "interval", "images"}}} in the order of CANDIDATES and MEASURES, without measures
+    that are not defined."""
     parts = [result["maps"], result["paths"] or {}]
-    found = {}
+    candidates = {}
     for name in CANDIDATES:
-        told = {key: value for part in parts for key, value in part.get(name, {}).items()}
-        known = {key: told[key] for key in MEASURES if key in told and told[key]["images"]}
-        if known:
-            found[name] = known
-    return found
+        summaries = {measure: summary for part in parts for measure, summary in part.get(name, {}).items()}
+        defined = {measure: summaries[measure] for measure in MEASURES if summaries.get(measure, {}).get("images")}
+        if defined:
+            candidates[name] = defined
+    return candidates

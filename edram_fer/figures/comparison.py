@@ -1,5 +1,8 @@
 """All figures of a comparison of runs."""
 
+from pathlib import Path
+from typing import Any
+
 from edram_fer.figures.agreement import CANDIDATES, MEASURES, PATH_MEASURES
 from edram_fer.figures.differences import difference_maps
 from edram_fer.figures.heatmaps import heatmaps, scale
@@ -10,33 +13,35 @@ from edram_fer.figures.style import save
 
 TITLES = {"accuracy": "Accuracy", "mean_class_accuracy": "Mean class accuracy", "macro_f1": "Macro F1"}
 CONTRASTS = {
-    "model - mean": "its own − mean windows",
+    "model - mean": "own − mean windows",
     "mean - random": "mean − random windows",
-    "model - shuffled": "its own − another image's",
-    "model - random": "its own − random windows",
-    "model - whole": "its own − the whole image",
+    "model - shuffled": "own − another image's windows",
+    "model - random": "own − random windows",
+    "model - whole": "own − whole image",
 }
 
 
-def draw(study, folder):
-    """Draw the figures of a comparison.
+def draw(study: Any, folder: Path) -> dict[str, Path]:
+    """Draw the figures of a comparison, each also as PDF.
 
     Args:
-        study: `edram_fer.comparison.study.Study`; folder: Path.
+        study: an `edram_fer.comparison.study.Study`.
+        folder: folder to write into.
 
-    Returns: {name: path} of what the page shows, .svg or .png; beside each lies the same as .pdf.
+    Returns:
+        {name: path} of the figures that the page shows, .svg or .png.
     """
     written = {}
-    for name, figure in {**_of_numbers(study), **_of_faces(study)}.items():
+    for name, figure in {**_score_figures(study), **_face_figures(study)}.items():
         written[name.split(".")[0]] = save(figure, folder / name)
         save(figure, (folder / name).with_suffix(".pdf"))
     return written
 
 
-def _of_numbers(study):
+def _score_figures(study):
     tables, names, present = study.tables, study.names, study.runs.present
     emotions, ends = {name: name for name in present}, {"low": "{}_low", "high": "{}_high"}
-    drawn = {
+    figures = {
         "scores.svg": dots(
             tables["scores"], names, {name: name for name in names}, TITLES, group="run", value="{}", **ends
         ),
@@ -46,20 +51,20 @@ def _of_numbers(study):
     }
     plain = [row for row in tables["splits"] if row["average"] is None]
     if len(splits := dict.fromkeys(row["split"] for row in plain)) > 1:
-        drawn["splits.svg"] = dots(
+        figures["splits.svg"] = dots(
             plain, names, {name: name for name in splits}, {"": "Accuracy"}, group="split", value="accuracy"
         )
     if tables["robustness"]:
-        drawn["robustness.svg"] = robustness_curves(tables["robustness"], names)
+        figures["robustness.svg"] = robustness_curves(tables["robustness"], names)
     if study.exits:
-        drawn["accuracy_after_glimpse.svg"] = accuracy_curves(tables["accuracy_after_glimpse"], names)
-        drawn["early_exit.svg"] = exit_curves(study.exits, names)
-    if every := [row for row in tables["glimpses"] if row["emotion"] == "all"]:
-        drawn["glimpses.svg"] = glimpse_steps(every, names, study.faces["all"])
+        figures["accuracy_after_glimpse.svg"] = accuracy_curves(tables["accuracy_after_glimpse"], names)
+        figures["early_exit.svg"] = exit_curves(study.exits, names)
+    if overall := [row for row in tables["glimpses"] if row["emotion"] == "all"]:
+        figures["glimpses.svg"] = glimpse_steps(overall, names, study.faces["all"])
     if study.regions:
         together = [row for row in tables["regions"] if row["glimpse"] == "all"]
         panels = {region: region for region in next(iter(study.regions.values()))["regions"]}
-        drawn["regions.svg"] = dots(
+        figures["regions.svg"] = dots(
             together,
             names,
             {"all": "all", **emotions},
@@ -71,20 +76,20 @@ def _of_numbers(study):
             high="preference_high",
             reference=1,
             percent=False,
-            label="share of the attention / share of the area",
+            label="share of attention / share of area",
         )
-    if people := tables["human_agreement"]:
-        asked = {row["measure"] for row in people}
+    if human := tables["human_agreement"]:
+        asked = {row["measure"] for row in human}
         panels = {name: title for name, title in MEASURES.items() if name in asked}
         paths = {name: panels.pop(name) for name in list(panels) if name in PATH_MEASURES}
         for name, chosen in (("human_agreement.svg", panels), ("human_agreement_paths.svg", paths)):
             if chosen:
                 held = {
-                    row["candidate"] for row in people if row["measure"] in chosen
+                    row["candidate"] for row in human if row["measure"] in chosen
                 }  # a path has no blob in the middle
                 candidates = {key: title for key, (title, _) in CANDIDATES.items() if key in held}
-                drawn[name] = dots(
-                    people,
+                figures[name] = dots(
+                    human,
                     names,
                     candidates,
                     chosen,
@@ -97,18 +102,18 @@ def _of_numbers(study):
     if contrasts := [row for row in tables["window_ablation"] if row["kind"] == "contrasts"]:
         asked = {row["windows"] for row in contrasts}
         groups = {name: title for name, title in CONTRASTS.items() if name in asked}
-        drawn["window_ablation.svg"] = dots(
+        figures["window_ablation.svg"] = dots(
             contrasts, names, groups, {"": "Difference of the accuracies"}, group="windows", reference=0
         )
-    return drawn
+    return figures
 
 
-def _of_faces(study):
-    runs, drawn = study.runs, {}
+def _face_figures(study):
+    runs, figures = study.runs, {}
     top = scale([values.max() for maps in study.maps.values() for values in maps.values()]) if study.maps else None
     for number, run in enumerate(runs.runs, 1):
         if run.has_windows:
-            drawn[f"heatmaps_{number}.png"] = heatmaps(
+            figures[f"heatmaps_{number}.png"] = heatmaps(
                 study.images,
                 run.predictions["windows"],
                 run.predictions["weights"],
@@ -118,14 +123,14 @@ def _of_faces(study):
                 top=top,
             )
         if run.name in study.differences:
-            drawn[f"differences_{number}.png"] = _difference(study, run.name)
+            figures[f"differences_{number}.png"] = _difference(study, run.name)
     if study.occlusion:
-        maps = [[own.mean(group) for group in study.faces] for own in study.occlusion.values()]
-        labels = [(name, len(own.ids)) for name, own in study.occlusion.items()]
-        drawn["saliency.png"] = run_maps(list(study.faces.values()), maps, labels, list(study.faces))
+        maps = [[occlusion.mean(group) for group in study.faces] for occlusion in study.occlusion.values()]
+        labels = [(name, len(occlusion.ids)) for name, occlusion in study.occlusion.items()]
+        figures["saliency.png"] = run_maps(list(study.faces.values()), maps, labels, list(study.faces))
     for number, rows in enumerate(study.samples.values(), 1):
-        drawn[f"paths_{number}.png"] = _paths(study, rows)
-    return drawn
+        figures[f"paths_{number}.png"] = _paths(study, rows)
+    return figures
 
 
 def _difference(study, name):
@@ -134,7 +139,7 @@ def _difference(study, name):
     titles = ["mean" if step == "mean" else f"glimpse {step}" for step in steps]
     return difference_maps(
         [study.faces[group] for group in maps],
-        [[each[step] for step in steps] for each in maps.values()],
+        [[by_step[step] for step in steps] for by_step in maps.values()],
         [(group, None) for group in maps],
         titles,
         meaning=f"{name}: more or less\nthan {next(iter(study.maps))}",
@@ -142,12 +147,12 @@ def _difference(study, name):
 
 
 def _paths(study, rows):
-    """The same faces under each run, a row of faces for each; a run without windows in time order has no paths."""
+    """The same faces, one row per run; a run without windows in time order has no paths."""
     titles, windows = [], []
     for run in study.runs.runs:
         for row in rows:
-            said, truth = run.predictions["prediction"][row], study.runs.truth[row]
-            titles.append(f"✓ {said}" if said == truth else f"✗ {said} ({truth})")
+            prediction, truth = run.predictions["prediction"][row], study.runs.truth[row]
+            titles.append(f"✓ {prediction}" if prediction == truth else f"✗ {prediction} ({truth})")
             windows.append(run.predictions["windows"][row] if run.has_windows and run.recurrent else None)
     images = study.images[list(rows) * len(study.names)]
     return scan_paths(images, windows, titles, columns=len(rows), rows=study.names)

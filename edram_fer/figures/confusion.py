@@ -1,4 +1,6 @@
-"""The confusion matrix: row shares in colour, counts beside them."""
+"""The confusion matrix: row shares in colour, with counts."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,15 +11,14 @@ from edram_fer.figures.style import FAINT, INK, SHARES, styled
 
 
 @styled
-def confusion(counts, emotions):
+def confusion(counts: np.ndarray, emotions: Sequence[str]) -> Figure:
     """Draw a confusion matrix.
 
-    Args:
-        counts: int [K, K], rows truth, columns prediction.
-        emotions: K names.
+    Each cell shows its share of the row in percent and, below, the count. A class without images has an empty row.
 
-    Returns: Figure. Each cell holds the share of its row in percent and below it the count; a class without images
-    has an empty row.
+    Args:
+        counts: int [K, K]; rows are the truth, columns the prediction.
+        emotions: K names.
     """
     counts = np.asarray(counts)
     shares, size = row_normalised(counts), len(emotions)

@@ -1,5 +1,6 @@
-"""A face and its crops in the order of their attention weights, of one run or of several beside each other."""
+"""A face and its crops sorted by attention weight, for one run or several side by side."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,16 +12,18 @@ from edram_fer.figures.samples import answer, caption, choose, glimpse, tile
 from edram_fer.figures.style import FAINT, INK, MUTED, image_axes, step_colours, styled
 
 TILE, GAP, TEXT = 0.76, 0.09, 0.36  # inches; shares of a tile: between tiles, below them for two lines of text
-BESIDE = 0.95  # share of a tile: room at the left of a run's crops for its answer
+BESIDE = 0.95  # share of a tile: room left of a run's crops for its prediction
 
 
 class WeightedFaces(NamedTuple):
-    """What a run makes of n faces.
+    """Windows, weights and predictions of a run for n faces.
 
     Attributes:
-        title: above its crops.
-        windows: [n, N, 2, 3]; weights: [n, N].
-        labels, probabilities: names [n] and numbers [n] of its answers.
+        title: shown above its crops.
+        windows: [n, N, 2, 3].
+        weights: [n, N].
+        labels: predicted names [n].
+        probabilities: of the predicted class [n].
     """
 
     title: str
@@ -30,27 +33,27 @@ class WeightedFaces(NamedTuple):
     probabilities: np.ndarray
 
 
-def one_per_class(truth, prediction, order, seed=0):
-    """Rows of one image that was classified correctly and one that was misclassified of each class: list of int, by class.
+def one_per_class(truth: np.ndarray, prediction: np.ndarray, order: Sequence[str], seed: int = 0) -> list[int]:
+    """Choose one correctly classified and one misclassified image of each class; arguments as in `samples.choose`.
 
-    Arguments as of `samples.choose`.
+    Returns:
+        Indices of the images, sorted by class, the correct one first.
     """
-    right, wrong = (choose(truth, prediction, order, correct=kind, seed=seed) for kind in (True, False))
-    return sorted([*right, *wrong], key=lambda row: order.index(truth[row]))  # stable: the right one stays first
+    correct, incorrect = (choose(truth, prediction, order, correct=kind, seed=seed) for kind in (True, False))
+    return sorted([*correct, *incorrect], key=lambda row: order.index(truth[row]))  # stable: the correct one first
 
 
 @styled
-def crops(images, truths, runs):
-    """A row for each face: the face, then for each run its answer and its crops from the highest weight to the lowest.
+def crops(images: np.ndarray, truths: np.ndarray, runs: Sequence[WeightedFaces]) -> Figure:
+    """Draw one row per face: the face, then for each run its prediction and its crops, sorted by descending weight.
 
-    The figure of Wang et al. 2020 (arXiv 1905.04075) of crops and their weights.
+    After the figure of crops and weights of Wang et al. 2020 (arXiv 1905.04075). A window has the same frame colour in
+    all rows; the whole face is dark. Below each crop stand its weight and the name of its position (`attention.names`).
 
     Args:
-        images: uint8 [n, H, W, C]; truths: names [n].
-        runs: list of `WeightedFaces`, of the same faces; each may have windows of its own.
-
-    Returns: Figure. A frame has the colour of its window in all rows, that of the whole face is dark; below it stand
-    the weight and the name of the place, see `attention.names`.
+        images: uint8 [n, H, W, C].
+        truths: names [n].
+        runs: one entry per run, for the same faces; windows may differ between runs.
     """
     count, shape = len(images), images.shape[1:3]
     pitch = max(1, shape[0] / shape[1]) + TEXT + GAP
@@ -71,8 +74,8 @@ def crops(images, truths, runs):
             axes.text(*place, f"{label}\n{share}", color=colour, ha="right", va="center", fontsize=7, linespacing=1.3)
             order = np.argsort(-run.weights[row], kind="stable")
             for left, window in zip(start + BESIDE + np.arange(len(order)) * (1 + GAP), order):
-                shown = glimpse(images[row], run.windows[row, window], min(shape))
-                tile(axes, left, top, shown, colours[window])
+                content = glimpse(images[row], run.windows[row, window], min(shape))
+                tile(axes, left, top, content, colours[window])
                 caption(axes, left + 0.5, line, f"{run.weights[row, window]:.3f}", INK)
                 axes.text(left + 0.5, line + 0.17, names[window], color=MUTED, ha="center", va="top", fontsize=5.5)
         axes.text(start + BESIDE, -0.09, run.title, ha="left", va="bottom", fontweight="bold")
@@ -83,7 +86,7 @@ def crops(images, truths, runs):
 
 
 def _colours(windows):
-    """A colour [4] for each of `windows` [n, N, 2, 3]: dark for those that are the whole face everywhere."""
-    whole = [not attention.has_windows(windows[:, index]) for index in range(windows.shape[1])]
-    colours = iter(step_colours(max(1, whole.count(False))))
-    return [to_rgba(INK) if face else next(colours) for face in whole]
+    """A colour [4] for each of `windows` [n, N, 2, 3]: dark for a window that is the whole face in every image."""
+    is_whole = [not attention.has_windows(windows[:, index]) for index in range(windows.shape[1])]
+    colours = iter(step_colours(max(1, is_whole.count(False))))
+    return [to_rgba(INK) if whole else next(colours) for whole in is_whole]

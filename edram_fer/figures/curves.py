@@ -2,6 +2,8 @@
 
 import csv
 import re
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,10 +16,12 @@ from edram_fer.figures.style import BLUE, MUTED, ORANGE, step_colours, styled
 ACCURACIES = ("emotion_accuracy", "accuracy")
 
 
-def read_history(path):
-    """history.csv as {column: float [epochs]}, nan where a cell is empty.
+def read_history(path: Path | str) -> dict[str, np.ndarray]:
+    """Read history.csv as {column: float [epochs]}, nan where a cell is empty.
 
-    Raises FileNotFoundError when missing, ValueError when empty or damaged; both name the file.
+    Raises:
+        MissingFileError: there is no such file.
+        UserError: the file is empty or damaged; the message names it.
     """
     try:
         with open(path, newline="", encoding="utf-8") as source:
@@ -33,18 +37,20 @@ def read_history(path):
 
 
 @styled
-def curves(history, monitor="val_loss"):
-    """Loss, accuracy and learning rate by epoch, and of a model that glimpses their zoom, place and spread.
+def curves(history: Mapping[str, np.ndarray], monitor: str = "val_loss") -> Figure:
+    """Draw loss, accuracy and learning rate by epoch and, for models with glimpses, their zoom, position and spread.
 
     Args:
-        history: {column: [epochs]}, columns named as in Keras' logs ("loss", "val_emotion_accuracy", "learning_rate")
-            and as `training.metrics.WindowStatistics` names them, with or without "val_" ("val_glimpse_1_zoom_sd").
-        monitor: the column by which the best epoch was chosen; one that ends in "accuracy" is better high.
+        history: {column: [epochs]} with the names of Keras' logs ("loss", "val_emotion_accuracy", "learning_rate") and
+            of `training.metrics.WindowStatistics`, with or without "val_" ("val_glimpse_1_zoom_sd").
+        monitor: the column by which the best epoch was chosen; a name that ends in "accuracy" is maximised, any other
+            minimised.
 
-    Returns: Figure of one or two rows; a panel without its columns is left out.
+    Returns:
+        Figure of one or two rows; a panel whose columns are absent is left out.
     """
     epochs = 1 + np.arange(len(next(iter(history.values()))))
-    steps = sorted({int(found[1]) for name in history if (found := re.fullmatch(r"(?:val_)?glimpse_(\d+)_zoom", name))})
+    steps = sorted({int(match[1]) for name in history if (match := re.fullmatch(r"(?:val_)?zoom_(\d+)", name))})
     panels = [_loss, _accuracy, _rate] if "learning_rate" in history else [_loss, _accuracy]
     rows = [panels, [_zoom, _place, _spread][: len(panels)]] if steps else [panels]
     figure = Figure(figsize=(3.1 * len(panels), 2.35 * len(rows)), layout="constrained")
@@ -64,7 +70,7 @@ def curves(history, monitor="val_loss"):
 
 
 def _best(history, monitor):
-    """Index of the first best epoch, None where the column is absent or empty."""
+    """Index of the first best epoch; None where the column is absent or empty."""
     values = np.asarray(history.get(monitor, []), float)
     if not np.isfinite(values).any():
         return None
@@ -72,7 +78,7 @@ def _best(history, monitor):
 
 
 def _pair(axes, history, epochs, name):
-    """A quantity in training and in validation."""
+    """Draw a quantity in training and in validation."""
     for column, label, colour in ((name, "training", ORANGE), (f"val_{name}", "validation", BLUE)):
         if column in history:
             axes.plot(epochs, history[column], color=colour, label=label)
@@ -110,13 +116,13 @@ def _zoom(axes, history, epochs, steps):
         axes.plot(epochs, mean, color=colour, label=str(step))
         if sd is not None:
             axes.fill_between(epochs, mean - sd, mean + sd, color=colour, alpha=0.15, linewidth=0)
-    axes.set_ylabel("√area, share of the side")
+    axes.set_ylabel("√area, fraction of the side")
     axes.set_ylim(bottom=0)
     axes.legend(ncols=3, title="glimpse", title_fontsize=7.5, columnspacing=1, handlelength=1.2)
 
 
 def _place(axes, history, epochs, steps):
-    axes.set_title("Mean place: x solid, y dashed")
+    axes.set_title("Mean position: x solid, y dashed")
     for step, colour in zip(steps, step_colours(len(steps)), strict=True):
         for axis, style in (("x", "-"), ("y", "--")):
             if (values := _column(history, f"glimpse_{step}_{axis}")) is not None:

@@ -1,4 +1,6 @@
-"""The early-exit curve: accuracy against the mean number of glimpses when the model stops as soon as it is sure."""
+"""The early-exit curve: accuracy against the mean number of glimpses when the model stops once it is confident."""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -6,37 +8,35 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from edram_fer.figures.style import BLUE, INK, ORANGE, styled
 
-LABELLED_THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95)  # thresholds written at the curve
+LABELLED_THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95)  # thresholds labelled on the curve
 
 
 @styled
-def early_exit(found, labelled=LABELLED_THRESHOLDS):
-    """Draw the curve beside the accuracies after a fixed number of glimpses.
+def early_exit(curve: Mapping[str, np.ndarray], labelled: Sequence[float] = LABELLED_THRESHOLDS) -> Figure:
+    """Draw the early-exit curve and the accuracies after a fixed number of glimpses, with 95 % intervals.
 
     Args:
-        found: what `attention.early_exit.curve` gives.
-        labelled: thresholds to be named at the curve, where it has them and they do not crowd.
-
-    Returns: Figure; bands and bars are the 95 % intervals.
+        curve: from `attention.early_exit.curve`.
+        labelled: thresholds to label on the curve, where it has them and there is room.
     """
     figure = Figure(figsize=(4.6, 3.1), layout="constrained")
-    axes, steps = figure.subplots(), 1 + np.arange(len(found["accuracy_after_glimpse"]))
-    low, high = found["accuracy_after_glimpse_interval"].T
+    axes, steps = figure.subplots(), 1 + np.arange(len(curve["accuracy_after_glimpse"]))
+    low, high = curve["accuracy_after_glimpse_interval"].T
     axes.vlines(steps, low, high, color=ORANGE, linewidth=1, alpha=0.8)
     axes.plot(
         steps,
-        found["accuracy_after_glimpse"],
+        curve["accuracy_after_glimpse"],
         color=ORANGE,
         marker="s",
         markersize=4.5,
         linestyle="none",
-        label="all stop after this glimpse",
+        label="every image stops after this glimpse",
     )
-    order = np.argsort(found["thresholds"])
-    glimpses, accuracy = found["mean_glimpses"][order], found["accuracy"][order]
-    axes.fill_between(glimpses, *found["accuracy_interval"][order].T, color=BLUE, alpha=0.2, linewidth=0)
-    axes.plot(glimpses, accuracy, color=BLUE, linewidth=2.2, label="each stops when sure enough")
-    _thresholds(axes, found["thresholds"][order], glimpses, accuracy, labelled, 0.12 * max(steps[-1] - 1, 1))
+    order = np.argsort(curve["thresholds"])
+    glimpses, accuracy = curve["mean_glimpses"][order], curve["accuracy"][order]
+    axes.fill_between(glimpses, *curve["accuracy_interval"][order].T, color=BLUE, alpha=0.2, linewidth=0)
+    axes.plot(glimpses, accuracy, color=BLUE, linewidth=2.2, label="each image stops once confident")
+    _thresholds(axes, curve["thresholds"][order], glimpses, accuracy, labelled, 0.12 * max(steps[-1] - 1, 1))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set(xlabel="mean number of glimpses", ylabel="accuracy")
@@ -45,7 +45,7 @@ def early_exit(found, labelled=LABELLED_THRESHOLDS):
 
 
 def _thresholds(axes, thresholds, glimpses, accuracy, labelled, apart):
-    """Name some thresholds above the curve, at least `apart` glimpses from each other."""
+    """Label some thresholds above the curve, at least `apart` glimpses from each other."""
     last = -np.inf
     for wanted in labelled:
         index = int(np.argmin(np.abs(thresholds - wanted)))
@@ -54,7 +54,7 @@ def _thresholds(axes, thresholds, glimpses, accuracy, labelled, apart):
         last = glimpses[index]
         axes.plot(last, accuracy[index], marker="o", markersize=4, color=BLUE, markeredgecolor="white")
         axes.annotate(
-            f"{wanted:.0%} sure",
+            f"{wanted:.0%} confident",
             (last, accuracy[index]),
             (-3, 7),
             textcoords="offset points",

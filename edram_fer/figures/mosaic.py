@@ -1,24 +1,29 @@
-"""Small images in rows and columns, with names at the left and above."""
+"""Small images in rows and columns, with labels on the left and above."""
 
 import textwrap
+from collections.abc import Sequence
 
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
 
 from edram_fer.figures.style import MUTED, image_axes
 
 TILE, GAP = 1.05, 0.03  # inches; share of a tile
-LETTER = 0.064  # inches, width of a letter of a label at most
+LETTER = 0.064  # inches, upper bound of the width of a letter
 
 
-def mosaic(tiles, labels, titles):
-    """Draw all tiles in one pair of axes: a pair for each of 56 tiles would take most of the time.
+def mosaic(tiles: np.ndarray, labels: Sequence[tuple[str, int | None]], titles: Sequence[str]) -> tuple[Figure, Axes]:
+    """Draw all tiles in one pair of axes; separate axes for each of, say, 56 tiles would take most of the time.
 
     Args:
         tiles: [rows, columns, H, W, 3] in [0, 1]; a single column is laid out as a row.
         labels: (name, number of images or None) of each row.
-        titles: of the columns.
+        titles: titles of the columns.
 
-    Returns: (Figure, Axes); the figure has room for a colour bar at the right.
+    Returns:
+        (figure, axes); the figure has room for a colour bar on the right.
     """
     across = tiles.shape[1] == 1
     rows, columns = (1, len(tiles)) if across else tiles.shape[:2]
@@ -30,27 +35,27 @@ def mosaic(tiles, labels, titles):
         row, column = divmod(index, columns)
         extent = (column, column + 1 - GAP, row + 1 - GAP, row)
         axes.imshow(tile, interpolation="bicubic", extent=extent)
-    (_names_above if across else _names_at_the_left)(axes, labels)
+    (_labels_above if across else _labels_left)(axes, labels)
     for column, title in enumerate(titles):
         axes.text(column + 0.5 - GAP / 2, -0.06, title, ha="center", va="bottom", fontweight="bold")
     axes.set(xlim=(0, columns - GAP), ylim=(rows - GAP, 0), aspect=height / TILE)
     return figure, axes
 
 
-def label_bar(figure, bar, text):
-    """Label a colour bar in lines that fit the height of the figure: that of a single row is short."""
+def label_bar(figure: Figure, bar: Colorbar, text: str) -> None:
+    """Label a colour bar in lines that fit the height of the figure; a figure of a single row is short."""
     letters = int(figure.get_figheight() / LETTER)
     fits = max(map(len, text.split("\n"))) <= letters
     bar.set_label(text if fits else textwrap.fill(text.replace("\n", " "), letters))
 
 
-def _names_above(axes, labels):
+def _labels_above(axes, labels):
     for index, (name, count) in enumerate(labels):
         text = name if count is None else f"{name} ({count:,})"
         axes.text(index + 0.5 - GAP / 2, -0.04, text, ha="center", va="bottom", fontsize=7)
 
 
-def _names_at_the_left(axes, labels):
+def _labels_left(axes, labels):
     style = {"xytext": (-6, 0), "textcoords": "offset points", "ha": "right", "annotation_clip": False}
     for index, (name, count) in enumerate(labels):
         if count is None:

@@ -1,4 +1,7 @@
-"""Several runs in one figure: a colour, a mark and a kind of line for each, so that no colour need be seen."""
+"""Several runs in one figure: each has its own colour, marker and line style, so that colour is never needed alone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -6,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from edram_fer.figures.style import INK, MUTED, styled
 
-# Okabe and Ito's colours (jfly.uni-koeln.de/color), which all common kinds of colour blindness tell apart.
+# Okabe and Ito's colours (jfly.uni-koeln.de/color), distinguishable with all common kinds of colour blindness.
 STYLES = [
     ("#0072b2", "o", "-"),
     ("#d55e00", "s", "--"),
@@ -19,47 +22,47 @@ STYLES = [
 PERCENT = FuncFormatter(lambda share, _: f"{100 * share:.4g}%")
 
 
-def styles(names):
-    """{name: (colour, mark, line)}; after seven runs the colours begin anew, with other marks and lines."""
-    found = {}
+def styles(names: Sequence[str]) -> dict[str, tuple]:
+    """{name: (colour, marker, line style)}; after seven runs the colours repeat with other markers and line styles."""
+    result = {}
     for index, name in enumerate(names):
-        again, place = divmod(index, len(STYLES))
-        found[name] = (STYLES[place][0], *STYLES[(place + again) % len(STYLES)][1:])
-    return found
+        round_, position = divmod(index, len(STYLES))
+        result[name] = (STYLES[position][0], *STYLES[(position + round_) % len(STYLES)][1:])
+    return result
 
 
 @styled
 def dots(
-    rows,
-    names,
-    groups,
-    panels,
+    rows: Sequence[Mapping],
+    names: Sequence[str],
+    groups: Mapping[Any, str],
+    panels: Mapping[str, str],
     *,
-    group,
-    value="value",
-    panel=None,
-    low="low",
-    high="high",
-    reference=None,
-    percent=True,
-    label=None,
-    shared=True,
-):
-    """A panel for each quantity, in it a row for each group and a dot with its 95 % interval for each run.
+    group: str,
+    value: str = "value",
+    panel: str | None = None,
+    low: str = "low",
+    high: str = "high",
+    reference: float | None = None,
+    percent: bool = True,
+    label: str | None = None,
+    shared: bool = True,
+) -> Figure:
+    """Draw one panel per quantity, with one row per group and a dot with its 95 % interval for each run.
 
     Args:
-        rows: dicts with the key "run" and those named by the other arguments.
-        names: of all runs, for their colours.
-        groups: {value of the key `group`: name at the left}.
+        rows: dicts with the key "run" and the keys named by the other arguments.
+        names: names of all runs, which determine their colours.
+        groups: {value of the key `group`: label on the left}.
         panels: {value of the key `panel`: title}, from the left.
-        group, panel, value, low, high: keys of the rows; where `group` is "run", each run has a row of its own. Where
-            `panel` is None and a key holds "{}", the panel's value takes its place: one row tells several quantities.
-        reference: a line across all panels.
-        percent: values are shares; label: below the panels; shared: one scale for all panels.
-
-    Returns: Figure.
+        group, panel, value, low, high: keys of the rows. If `group` is "run", each run has its own row. If `panel` is
+            None, "{}" in a key stands for the panel's value: one row then holds several quantities.
+        reference: position of a line across all panels; None: no line.
+        percent: whether the values are fractions.
+        label: text below the panels; None: no text.
+        shared: whether all panels share one scale.
     """
-    look, names = styles(names), [name for name in names if any(row["run"] == name for row in rows)]
+    style, names = [name for name in names if any(row["run"] == name for row in rows)]
     count = len(names)
     shift = 0 if group == "run" else 0.7 / count
     height = 0.14 * (count if shift else 1) + 0.14
@@ -69,19 +72,21 @@ def dots(
         if reference is not None:
             axes.axvline(reference, color=INK, linewidth=0.8, zorder=1)
         for index, name in enumerate(names):
-            colour, mark, _ = look[name]
-            own = [
+            colour, mark, _ = style[name]
+            selected = [
                 row
                 for row in rows
-                if row["run"] == name and row[group] in groups and (panel is None or row[panel] == key)
+                if row["run"] == name
+                and row[group] in groups
+                and (panel is None or row[panel] == key)
+                and row.get(value.format(key)) is not None
             ]
-            own = [row for row in own if row.get(value.format(key)) is not None]
-            place = [list(groups).index(row[group]) + (index - (count - 1) / 2) * shift for row in own]
-            ends = [[row[end.format(key)] for row in own] for end in (low, high)]
-            axes.hlines(place, *ends, color=colour, linewidth=2, alpha=0.5)
+            heights = [list(groups).index(row[group]) + (index - (count - 1) / 2) * shift for row in selected]
+            ends = [[row[end.format(key)] for row in selected] for end in (low, high)]
+            axes.hlines(heights, *ends, color=colour, linewidth=2, alpha=0.5)
             axes.plot(
-                [row[value.format(key)] for row in own],
-                place,
+                [row[value.format(key)] for row in selected],
+                heights,
                 color=colour,
                 marker=mark,
                 markersize=4.5,
@@ -103,19 +108,20 @@ def dots(
 
 
 @styled
-def accuracy_curves(rows, names):
-    """Accuracy after each glimpse with its 95 % interval; a run with one answer is a line across.
+def accuracy_curves(rows: Sequence[Mapping], names: Sequence[str]) -> Figure:
+    """Draw the accuracy after each glimpse with its 95 % interval; a run with one prediction is a horizontal line.
 
     Args:
-        rows: of `comparison.score_tables.glimpse_accuracy_rows`; names: of the runs.
+        rows: from `comparison.score_tables.glimpse_accuracy_rows`.
+        names: names of the runs.
     """
     figure = Figure(figsize=(4.8, 3.1), layout="constrained")
-    axes, look = figure.subplots(), styles(names)
+    axes, style = figure.subplots(), styles(names)
     last = max(row["glimpses"] for row in rows)
     for name in names:
-        own, (colour, mark, line) = [row for row in rows if row["run"] == name], look[name]
-        steps, values, low, high = ([row[key] for row in own] for key in ("glimpses", "accuracy", "low", "high"))
-        if len(own) == 1 < last:
+        selected, (colour, mark, line) = [row for row in rows if row["run"] == name], style[name]
+        steps, values, low, high = ([row[key] for row in selected] for key in ("glimpses", "accuracy", "low", "high"))
+        if len(selected) == 1 < last:
             steps, values, low, high, mark = [1, last], values * 2, low * 2, high * 2, ""
         axes.fill_between(steps, low, high, color=colour, alpha=0.13, linewidth=0)
         axes.plot(steps, values, color=colour, marker=mark, linestyle=line, markersize=4.5, label=name)
@@ -123,48 +129,50 @@ def accuracy_curves(rows, names):
 
 
 @styled
-def exit_curves(curves, names):
-    """Accuracy against the mean number of glimpses when a model stops as soon as it is sure, with 95 % intervals.
+def exit_curves(curves: Mapping[str, Mapping], names: Sequence[str]) -> Figure:
+    """Draw accuracy against the mean number of glimpses when a model stops once it is confident, with 95 % intervals.
 
     Args:
-        curves: {run: what `attention.early_exit.curve` gives}; names: of all runs, for their colours.
+        curves: {run: result of `attention.early_exit.curve`}.
+        names: names of all runs, which determine their colours.
     """
     figure = Figure(figsize=(4.8, 3.1), layout="constrained")
-    axes, look = figure.subplots(), styles(names)
-    for name, found in curves.items():
-        colour, mark, line = look[name]
-        order = np.argsort(found["thresholds"])
-        glimpses, accuracy = found["mean_glimpses"][order], found["accuracy"][order]
-        axes.fill_between(glimpses, *found["accuracy_interval"][order].T, color=colour, alpha=0.13, linewidth=0)
+    axes, style = figure.subplots(), styles(names)
+    for name, curve in curves.items():
+        colour, mark, line = style[name]
+        order = np.argsort(curve["thresholds"])
+        glimpses, accuracy = curve["mean_glimpses"][order], curve["accuracy"][order]
+        axes.fill_between(glimpses, *curve["accuracy_interval"][order].T, color=colour, alpha=0.13, linewidth=0)
         axes.plot(glimpses, accuracy, color=colour, linestyle=line, label=name)
-        steps = 1 + np.arange(len(found["accuracy_after_glimpse"]))
-        axes.plot(steps, found["accuracy_after_glimpse"], color=colour, marker=mark, markersize=4.5, linestyle="none")
+        steps = 1 + np.arange(len(curve["accuracy_after_glimpse"]))
+        axes.plot(steps, curve["accuracy_after_glimpse"], color=colour, marker=mark, markersize=4.5, linestyle="none")
     return _accuracy_over(figure, axes, "mean number of glimpses")
 
 
 @styled
-def robustness_curves(rows, names):
-    """Accuracy under a growing black square and under a growing turn with its 95 % interval.
+def robustness_curves(rows: Sequence[Mapping], names: Sequence[str]) -> Figure:
+    """Draw the accuracy under a growing black square and under growing rotation with its 95 % interval.
+
+    A dotted line shows the accuracy of always predicting the most frequent class.
 
     Args:
-        rows: of `studies.robustness.table_rows`, of one run or more; names: of all runs, for their colours.
-
-    Returns: Figure; a dotted line is the accuracy of always saying the most frequent class.
+        rows: from `studies.robustness.table_rows`, of one or more runs.
+        names: names of all runs, which determine their colours.
     """
     figure = Figure(figsize=(7.6, 3.3), layout="constrained")
-    panels, look = figure.subplots(1, 2, sharey=True), styles(names)
-    asked = [name for name in names if any(row["run"] == name for row in rows)]
+    panels, style = figure.subplots(1, 2, sharey=True), styles(names)
+    present = [name for name in names if any(row["run"] == name for row in rows)]
     for axes, change in zip(panels, ("occlusion", "rotation"), strict=True):
-        for name in asked:
-            own = [row for row in rows if (row["run"], row["perturbation"]) == (name, change)]
-            colour, mark, line = look[name]
-            levels, values, low, high = ([row[key] for row in own] for key in ("level", "accuracy", "low", "high"))
+        for name in present:
+            selected = [row for row in rows if (row["run"], row["perturbation"]) == (name, change)]
+            colour, mark, line = style[name]
+            levels, values, low, high = ([row[key] for row in selected] for key in ("level", "accuracy", "low", "high"))
             axes.fill_between(levels, low, high, color=colour, alpha=0.13, linewidth=0)
             axes.plot(levels, values, color=colour, marker=mark, linestyle=line, markersize=4.5, label=name)
         for share in {row["majority_accuracy"] for row in rows}:
             axes.axhline(share, color=MUTED, linewidth=0.9, linestyle=":", zorder=1)
     first, second = panels
-    # below the line: a model that has learned anything is above it where nothing is covered
+    # Below the line, where the curve of a trained model does not start.
     first.annotate(
         "always the most frequent class",
         (0.02, min(row["majority_accuracy"] for row in rows)),
@@ -175,10 +183,10 @@ def robustness_curves(rows, names):
         fontsize=6.5,
         color=MUTED,
     )
-    first.set(xlabel="its side, share of the image's", ylabel="accuracy", ylim=(0, 1))
+    first.set(xlabel="side, fraction of the image side", ylabel="accuracy", ylim=(0, 1))
     first.set_title("Black square")
-    second.set(xlabel="degrees, either way")
-    second.set_title("Turn")
+    second.set(xlabel="degrees, either direction")
+    second.set_title("Rotation")
     first.xaxis.set_major_formatter(PERCENT)
     first.yaxis.set_major_formatter(PERCENT)
     if len(names) > 1:
@@ -187,20 +195,21 @@ def robustness_curves(rows, names):
 
 
 @styled
-def glimpse_steps(rows, names, face):
-    """Zoom, mean place and scatter of the windows by step.
+def glimpse_steps(rows: Sequence[Mapping], names: Sequence[str], face: np.ndarray) -> Figure:
+    """Draw zoom, mean position and scatter of the windows by step.
+
+    Three panels: zoom (mean, sd as a band); the path of the mean positions with the sd as bars; and the scatter of the
+    centres within emotions and between their means, as standard deviations.
 
     Args:
-        rows: of `comparison.attention_tables.glimpse_rows`, those of all images; names: of all runs, for their colours.
-        face: [H, W, C] in [0, 1], below the places.
-
-    Returns: Figure of three panels: zoom (mean, sd as a band), the path of the mean places with the sd as bars, and the
-        scatter of the centres inside the emotions and between their means, as standard deviations.
+        rows: from `comparison.attention_tables.glimpse_rows`, those of all images.
+        names: names of all runs, which determine their colours.
+        face: [H, W, C] in [0, 1], drawn below the positions.
     """
     figure = Figure(figsize=(9.2, 3.1), layout="constrained")
-    zoom, place, scatter = figure.subplots(1, 3)
+    zoom, position, scatter = figure.subplots(1, 3)
     edge = 1 + 1 / (np.array(face.shape[1::-1]) - 1)  # -1 and 1 are the centres of the outermost pixels
-    place.imshow(
+    position.imshow(
         np.squeeze(face),
         cmap="gray",
         vmin=0,
@@ -210,21 +219,23 @@ def glimpse_steps(rows, names, face):
         extent=(-edge[0], edge[0], edge[1], -edge[1]),
     )
     for index, (name, (colour, mark, line)) in enumerate(styles(names).items()):
-        own = [row for row in rows if row["run"] == name]
-        if not own:
+        selected = [row for row in rows if row["run"] == name]
+        if not selected:
             continue
-        column = {key: np.array([row[key] for row in own]) for key in ("glimpse", "x", "y", "zoom", "x_sd", "y_sd")}
-        sd, marks = np.array([row["zoom_sd"] for row in own]), {"color": colour, "marker": mark, "markersize": 4.5}
+        column = {
+            key: np.array([row[key] for row in selected]) for key in ("glimpse", "x", "y", "zoom", "x_sd", "y_sd")
+        }
+        sd, marks = np.array([row["zoom_sd"] for row in selected]), {"color": colour, "marker": mark, "markersize": 4.5}
         zoom.fill_between(column["glimpse"], column["zoom"] - sd, column["zoom"] + sd, color=colour, alpha=0.15, lw=0)
         zoom.plot(column["glimpse"], column["zoom"], linestyle=line, label=name, **marks)
         bars = {"xerr": column["x_sd"], "yerr": column["y_sd"], "elinewidth": 0.8, "linestyle": line}
-        place.errorbar(column["x"], column["y"], **bars, **marks)
+        position.errorbar(column["x"], column["y"], **bars, **marks)
         for step, x, y in zip(column["glimpse"], column["x"], column["y"], strict=True):
-            aside = (5, 4) if index % 2 else (-5, -9)
-            place.annotate(
+            offset = (5, 4) if index % 2 else (-5, -9)
+            position.annotate(
                 str(step),
                 (x, y),
-                aside,
+                offset,
                 textcoords="offset points",
                 fontsize=7,
                 color=colour,
@@ -232,13 +243,13 @@ def glimpse_steps(rows, names, face):
                 fontweight="bold",
             )
         for key, filled in (("variance_within", colour), ("variance_between", "white")):
-            sds = [np.sqrt(max(row[key], 0)) for row in own]
+            sds = [np.sqrt(max(row[key], 0)) for row in selected]
             scatter.plot(column["glimpse"], sds, linestyle=line, markerfacecolor=filled, **marks)
-    zoom.set(ylim=(0, None), ylabel="√area, share of the side", xlabel="glimpse")
+    zoom.set(ylim=(0, None), ylabel="√area, fraction of the side", xlabel="glimpse")
     zoom.set_title("Zoom, ± sd")
-    place.set(xlim=(-1, 1), ylim=(1, -1), aspect="equal", xlabel="x", ylabel="y, downwards")
-    place.grid(False)
-    place.set_title("Mean place on the face, ± sd")
+    position.set(xlim=(-1, 1), ylim=(1, -1), aspect="equal", xlabel="x", ylabel="y, downwards")
+    position.grid(False)
+    position.set_title("Mean position on the face, ± sd")
     scatter.set(ylim=(0, None), ylabel="sd of the centre", xlabel="glimpse")
     scatter.set_title("Scatter: within ●, between ○")
     for axes in (zoom, scatter):
@@ -248,7 +259,7 @@ def glimpse_steps(rows, names, face):
 
 
 def _accuracy_over(figure, axes, glimpses):
-    """Name both axes, put the legend, return the figure."""
+    """Label both axes, add the legend, return the figure."""
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(PERCENT)
     axes.set(xlabel=glimpses, ylabel="accuracy")
@@ -257,7 +268,7 @@ def _accuracy_over(figure, axes, glimpses):
 
 
 def _legend(figure, axes):
-    """Above the panels, in as many columns as there is room for."""
+    """Add the legend above the panels, in as many columns as fit."""
     handles, labels = axes.get_legend_handles_labels()
     width = 0.6 + 0.065 * max(map(len, labels))  # of a column, inches
     columns = min(len(labels), 4, int(figure.get_figwidth() / width))

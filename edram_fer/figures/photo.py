@@ -1,4 +1,7 @@
-"""A photo with its faces: what a model says of each, and where in it the model looked."""
+"""A photo with its faces: the prediction for each face, and where the model looked."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,21 +12,22 @@ from edram_fer import attention
 from edram_fer.figures import DPI
 from edram_fer.figures.style import image_axes, show_image, step_colours, styled
 
-LARGEST = 1600  # pixels of the figure's longer side
-SMALLEST = 1000  # so that there is room for writing in small photos
+LARGEST = 1600  # pixels on the longer side of the figure
+SMALLEST = 1000  # so that there is room for text in small photos
 _EDGE = [withStroke(linewidth=2.2, foreground="#000000b0")]
 
 
 @styled
-def annotated(image, found):
+def annotated(image: np.ndarray, faces: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw the squares of the faces, their emotions, and the windows of the model inside them.
 
     Args:
         image: uint8 [H, W, 3].
-        found: dict for each face of "left", "top", "side" in pixels, "emotion", "probability", and "windows", [N, 2, 3]
-            from early (violet) to late (yellow), or () where none are to be drawn.
+        faces: one dict per face with "left", "top" and "side" in pixels, "emotion", "probability", and "windows"
+            [N, 2, 3], drawn from early (violet) to late (yellow); () draws none.
 
-    Returns: Figure in the image's proportions.
+    Returns:
+        Figure in the proportions of the image.
     """
     height, width = image.shape[:2]
     scale = np.clip(max(height, width), SMALLEST, LARGEST) / max(height, width) / DPI
@@ -31,7 +35,7 @@ def annotated(image, found):
     axes = figure.add_axes((0, 0, 1, 1))
     image_axes(axes)
     show_image(axes, image)
-    for face in found:
+    for face in faces:
         left, top, side = face["left"], face["top"], face["side"]
         corner = (left - 0.5, top - 0.5)
         frame = Rectangle(corner, side, side, fill=False, edgecolor="white", linewidth=1.4, path_effects=_EDGE)
@@ -40,7 +44,7 @@ def annotated(image, found):
             place = attention.corner_pixels(window, (side, side)) + (left, top)
             axes.add_patch(Polygon(place, fill=False, edgecolor=colour, linewidth=1.3, path_effects=_EDGE))
         text, below = f"{face['emotion']} {face['probability']:.0%}", top * scale < 0.16
-        size = np.clip(72 * scale * side / (0.6 * len(text)), 5, 8)  # as wide as the square, where that can be read
+        size = np.clip(72 * scale * side / (0.6 * len(text)), 5, 8)  # as wide as the square, within legible sizes
         axes.annotate(
             text,
             (left - 0.5, top + side if below else top),

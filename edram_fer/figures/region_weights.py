@@ -1,4 +1,7 @@
-"""The weight of each window of a face, and how it changes when a part of the face is covered."""
+"""The weight of each window of a face, and its change when a part of the face is covered."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.cm import ScalarMappable
@@ -10,48 +13,52 @@ from edram_fer.figures.style import BLUE, INK, MUTED, SHARES, show_image, styled
 
 
 @styled
-def region_weights(result, face, masks):
-    """Draw the mean weights, their change under each box and the middle one of the squares, and by the share covered.
+def region_weights(result: Mapping[str, Any], face: np.ndarray, masks: Sequence[np.ndarray]) -> Figure:
+    """Draw the mean weights, and their change under each occluder and by the covered share of the window.
+
+    Above: one row per window, with dots and 95 % intervals; the darker a dot, the more of the window is covered. Boxes
+    and the square of medium size are shown. Below (where there are squares): the change of a window's weight against
+    its covered share.
 
     Args:
-        result: what `edram_fer.studies.region_weights.region_weights` gives.
-        face: [H, W, C] in [0, 1], to show the covers on.
-        masks: bool [H, W] of each of the result's covers: where it lies on that face.
-
-    Returns: Figure. Above: a row for each window, dots with 95 % intervals, the darker the more of the window is
-    covered. Below (where there are squares): the change of a window's weight against the covered share of it.
+        result: from `edram_fer.studies.region_weights.region_weights`.
+        face: [H, W, C] in [0, 1], on which the occluders are drawn.
+        masks: bool [H, W] for each occluder of the result: its position on that face.
     """
-    names, squares = result["windows"], [index for index, cover in enumerate(result["occluders"]) if "side" in cover]
-    shown = [index for index, cover in enumerate(result["occluders"]) if "box" in cover] + squares[len(squares) // 2 :][
-        :1
-    ]
+    names, occluders = result["windows"], result["occluders"]
+    squares = [index for index, occluder in enumerate(occluders) if "side" in occluder]
+    shown = [index for index, occluder in enumerate(occluders) if "box" in occluder]
+    if squares:
+        shown.append(squares[len(squares) // 2])
     rows = 0.2 * len(names)
     heights = [rows + 1.95, 1.75] if squares else [rows + 1.95]
     figure = Figure(figsize=(1.18 * (1 + len(shown)) + 1.5, sum(heights)), layout="constrained")
     parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
-    _by_cover(parts[0], result, face, [(result["occluders"][index], masks[index]) for index in shown], rows)
+    _draw_by_occluder(parts[0], result, face, [(occluders[index], masks[index]) for index in shown], rows)
     if squares:
-        _by_share(parts[1], result["by_occluded_share"])
+        _draw_by_share(parts[1], result["by_occluded_share"])
     return figure
 
 
-def _by_cover(figure, result, face, covered, height):
-    covers, rows = [cover for cover, _ in covered], np.arange(len(result["windows"]))
-    images, panels = figure.subplots(2, 1 + len(covers), height_ratios=[1, height], squeeze=False)
-    whole = ({"name": "original", **result["original"]}, np.zeros(face.shape[:2], bool))
-    for axes, (cover, mask) in zip(images, [whole, *covered], strict=True):
+def _draw_by_occluder(figure, result, face, occluded, height):
+    occluders, rows = [occluder for occluder, _ in occluded], np.arange(len(result["windows"]))
+    images, panels = figure.subplots(2, 1 + len(occluders), height_ratios=[1, height], squeeze=False)
+    original = ({"name": "original", **result["original"]}, np.zeros(face.shape[:2], bool))
+    for axes, (occluder, mask) in zip(images, [original, *occluded], strict=True):
         show_image(axes, np.where(mask[..., None], 0, face))
-        axes.set_title(cover["name"], loc="center", fontsize=8)
-        axes.set_xlabel(f"{cover['accuracy']:.1%} right", fontsize=6.5, color=MUTED, labelpad=3)
+        axes.set_title(occluder["name"], loc="center", fontsize=8)
+        axes.set_xlabel(f"{occluder['accuracy']:.1%} correct", fontsize=6.5, color=MUTED, labelpad=3)
     first, *others = panels
-    _dots(first, rows, result["original"]["weight"], result["original"]["weight_interval"], np.zeros(len(rows)))
+    _draw_dots(first, rows, result["original"]["weight"], result["original"]["weight_interval"], np.zeros(len(rows)))
     first.axvline(1 / len(rows), color=INK, linewidth=0.8, zorder=1)
     first.set_yticks(rows, result["windows"])
-    ends = np.array([cover["weight_change_interval"] for cover in covers])
+    ends = np.array([occluder["weight_change_interval"] for occluder in occluders])
     reach = 1.08 * max(np.abs(ends).max(initial=0), 1e-4)
-    for axes, cover in zip(others, covers, strict=True):
+    for axes, occluder in zip(others, occluders, strict=True):
         axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
-        _dots(axes, rows, cover["weight_change"], cover["weight_change_interval"], cover["occluded_share"])
+        _draw_dots(
+            axes, rows, occluder["weight_change"], occluder["weight_change_interval"], occluder["occluded_share"]
+        )
         axes.set(xlim=(-reach, reach), yticks=rows, yticklabels=[])
     for axes in panels:
         axes.set_ylim(len(rows) - 0.5, -0.5)
@@ -67,12 +74,12 @@ def _by_cover(figure, result, face, covered, height):
         bar.set_ticks([0, 0.5, 1])
 
 
-def _dots(axes, rows, values, intervals, covered):
+def _draw_dots(axes, rows, values, intervals, covered):
     axes.hlines(rows, *np.transpose(intervals), color=MUTED, linewidth=2.2, alpha=0.6)
     axes.scatter(values, rows, c=SHARES(np.asarray(covered)), edgecolors=BLUE, linewidths=0.8, s=17, zorder=3)
 
 
-def _by_share(figure, curves):
+def _draw_by_share(figure, curves):
     panels = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
     for axes, curve in zip(panels, curves, strict=True):
         known = [index for index, value in enumerate(curve["weight_change"]) if value is not None]
@@ -85,5 +92,5 @@ def _by_share(figure, curves):
         axes.set_title("all windows" if axes is panels[0] else curve["name"], fontsize=8)
         axes.set(xlim=(-0.05, 1.05), xticks=[0, 0.5, 1])
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    panels[0].set_ylabel("change of its weight", fontsize=7.5)
-    figure.supxlabel("share of the window that a square at a random place covers", fontsize=7.5)
+    panels[0].set_ylabel("change of the weight", fontsize=7.5)
+    figure.supxlabel("share of the window covered by a square at a random place", fontsize=7.5)

@@ -1,6 +1,9 @@
-"""Information maps: what was worth something to the model, in orange, and what misled it, in blue."""
+"""Saliency maps: regions that the model needs in orange, regions that mislead it in blue."""
+
+from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.figure import Figure
 from scipy.stats import norm
 
 from edram_fer.figures.differences import round_up, signed_bar, tinted
@@ -9,81 +12,98 @@ from edram_fer.figures.style import INK, styled
 
 PERCENT = "{:+.0%}"
 LABEL = (
-    "probability: fall of the true class's;\nanswer: share of squares that turn it wrong,\n"
-    "the face alone where it is wrong without"
+    "probability: drop for the true class;\nprediction: share of squares that make it wrong\n"
+    "(face alone: wrong without a square)"
 )
 
 
 @styled
-def sample_maps(rows, names):
-    """Faces and their occlusion maps, as the figure of Minaee and Abdolrashidi 2019: a row for each emotion.
+def sample_maps(rows: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], names: Sequence[str]) -> Figure:
+    """Draw faces and their occlusion maps, one row per emotion, after the figure of Minaee and Abdolrashidi 2019.
+
+    All maps share one scale.
 
     Args:
-        rows: for each emotion (images uint8 [n, H, W, C], drop, error_rate [n, H, W]): fall of the true class's
-            probability, and share of squares that turn the answer wrong, nan where it is wrong without; n may differ.
-        names: of the emotions.
-
-    Returns: Figure, one scale for all maps.
+        rows: for each emotion (images uint8 [n, H, W, C], drop [n, H, W], error_rate [n, H, W]): the drop of the true
+            class's probability, and the share of squares that make the prediction wrong (nan where it is wrong without
+            a square); n may differ between emotions.
+        names: names of the emotions.
     """
     top = round_up(max(np.abs(np.nan_to_num(maps)).max() for _, *both in rows for maps in both))
-    most, tiles = max(len(images) for images, *_ in rows), []
+    longest, tiles = max(len(images) for images, *_ in rows), []
     for images, drop, error_rate in rows:
         tiles.append([])
         for face, *both in zip(images / 255, drop, np.nan_to_num(error_rate), strict=True):
             tiles[-1] += [tinted(face, values, top) for values in (0 * both[0], *both)]
-        tiles[-1] += [np.ones_like(tiles[-1][0])] * (3 * (most - len(images)))
-    figure, axes = mosaic(np.array(tiles), [(name, None) for name in names], ["face", "probability", "answer"] * most)
+        tiles[-1] += [np.ones_like(tiles[-1][0])] * (3 * (longest - len(images)))
+    figure, axes = mosaic(
+        np.array(tiles), [(name, None) for name in names], ["face", "probability", "prediction"] * longest
+    )
     signed_bar(figure, axes, top, LABEL, _shrink(tiles), PERCENT)
     return figure
 
 
 @styled
-def mean_maps(faces, drop, error_rate, labels):
-    """Mean occlusion maps over mean faces: a row for each emotion, fall of the probability beside wrong answers.
+def mean_maps(
+    faces: Sequence[np.ndarray],
+    drop: Sequence[np.ndarray],
+    error_rate: Sequence[np.ndarray],
+    labels: Sequence[tuple[str, int]],
+) -> Figure:
+    """Draw mean occlusion maps over mean faces, one row per emotion: drop of the probability and share of errors.
+
+    Both share one scale.
 
     Args:
-        faces: [R, H, W, C] in [0, 1], as `heatmaps.mean_face` makes them.
-        drop, error_rate: [R, H, W]; one that is nan shows the face alone.
-        labels: (name, number of images) of the rows.
-
-    Returns: Figure, one scale for both.
+        faces: [R, H, W, C] in [0, 1] (see `attention.maps.mean_face`).
+        drop: [R, H, W]; a map of nan shows the face alone.
+        error_rate: [R, H, W]; likewise.
+        labels: (name, number of images) of each row.
     """
     values = np.nan_to_num(np.stack([drop, error_rate], axis=1))
     top = round_up(np.abs(values).max())
     tiles = [[tinted(face, value, top) for value in row] for face, row in zip(faces, values, strict=True)]
-    figure, axes = mosaic(np.array(tiles), labels, ["probability", "answer"])
+    figure, axes = mosaic(np.array(tiles), labels, ["probability", "prediction"])
     signed_bar(figure, axes, top, LABEL, _shrink(tiles), PERCENT)
     return figure
 
 
 @styled
-def run_maps(faces, maps, labels, titles):
-    """Mean occlusion maps of several runs over mean faces: a row for each run, a column for each emotion.
+def run_maps(
+    faces: Sequence[np.ndarray],
+    maps: Sequence[Sequence[np.ndarray]],
+    labels: Sequence[tuple[str, int]],
+    titles: Sequence[str],
+) -> Figure:
+    """Draw mean occlusion maps of several runs over mean faces: rows are runs, columns are emotions.
+
+    All maps share one scale.
 
     Args:
-        faces: [C, H, W, channels] in [0, 1], of the columns.
-        maps: [R, C, H, W], fall of the true class's probability; one that is nan shows the face alone.
-        labels: (name, number of images) of the rows; titles: of the columns.
-
-    Returns: Figure, one scale for all.
+        faces: [C, H, W, channels] in [0, 1], one per column.
+        maps: [R, C, H, W], drop of the true class's probability; a map of nan shows the face alone.
+        labels: (name, number of images) of each row.
+        titles: titles of the columns.
     """
     values = np.nan_to_num(maps)
     top = round_up(np.abs(values).max())
     tiles = np.array([[tinted(face, value, top) for face, value in zip(faces, row, strict=True)] for row in values])
     figure, axes = mosaic(tiles, labels, titles)
-    signed_bar(figure, axes, top, "fall of the true\nclass's probability", _shrink(tiles), PERCENT)
+    signed_bar(figure, axes, top, "drop of the true\nclass's probability", _shrink(tiles), PERCENT)
     return figure
 
 
 @styled
-def z_maps(faces, maps, labels):
-    """Bubbles maps over mean faces, in a row. A line encloses what is beyond chance at 5 % over all pixels of the map.
+def z_maps(faces: Sequence[np.ndarray], maps: Sequence[np.ndarray], labels: Sequence[tuple[str, int]]) -> Figure:
+    """Draw Bubbles maps over mean faces in a row.
+
+    Lines enclose values that are significant at 5 % over all pixels of the map (two-sided, Bonferroni). All maps share
+    one scale.
 
     Args:
-        faces: [R, H, W, C] in [0, 1]; maps: z scores [R, H, W]; one that is nan shows the face alone.
-        labels: (name, number of trials).
-
-    Returns: Figure, one scale for all. The line is Bonferroni's limit, two-sided.
+        faces: [R, H, W, C] in [0, 1].
+        maps: z scores [R, H, W]; a map of nan shows the face alone.
+        labels: (name, number of trials) of each map.
     """
     values = np.nan_to_num(maps)
     top, limit = max(1.0, np.ceil(np.abs(values).max())), norm.isf(0.025 / values[0].size)

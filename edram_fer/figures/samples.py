@@ -1,4 +1,6 @@
-"""Single images: where each glimpse lay, what it showed, and what the model said after it."""
+"""Individual images: the position and content of each glimpse, and the prediction after it."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,31 +14,38 @@ from edram_fer.figures.style import GREEN, MUTED, RED, image_axes, step_colours,
 TILE, GAP, TEXT = 1.12, 0.08, 0.2  # inches; shares of a tile: between tiles, below them for a line of text
 
 
-def glimpse(image, window, size=26):
-    """What a window shows, enlarged: bilinear, align corners, the border pixel repeated outside the image.
+def glimpse(image: np.ndarray, window: np.ndarray, size: int = 26) -> np.ndarray:
+    """Sample the content of a window: bilinear, align corners, border pixels repeated outside the image.
 
     Args:
         image: [H, W, C].
-        window: [2, 3], from the window's [-1, 1]^2 onto the image's.
-        size: sample points on a side.
+        window: [2, 3], maps the window's [-1, 1]^2 onto the image's.
+        size: sample points per side.
 
-    Returns: float [size, size, C] in the image's range.
+    Returns:
+        float [size, size, C] in the range of the image.
     """
     line = np.linspace(-1, 1, size)
-    own = np.stack([*np.meshgrid(line, line), np.ones((size, size))], axis=-1)
-    columns, rows = np.moveaxis(attention.pixels(own @ np.asarray(window, float).T, image.shape[:2]), -1, 0)
+    grid = np.stack([*np.meshgrid(line, line), np.ones((size, size))], axis=-1)
+    columns, rows = np.moveaxis(attention.pixels(grid @ np.asarray(window, float).T, image.shape[:2]), -1, 0)
     channels = np.moveaxis(np.asarray(image, float), -1, 0)
     return np.stack([map_coordinates(c, (rows, columns), order=1, mode="nearest") for c in channels], axis=-1)
 
 
-def choose(truth, prediction, order, *, correct, seed=0):
-    """Rows of one image of each class, drawn at random among those that were predicted right (or wrong).
+def choose(
+    truth: np.ndarray, prediction: np.ndarray, order: Sequence[str], *, correct: bool, seed: int = 0
+) -> list[int]:
+    """Choose one image of each class at random among the correctly classified (or the misclassified) ones.
 
     Args:
-        truth, prediction: names [n].
+        truth: names [n].
+        prediction: names [n].
         order: class names; a class without such images is left out.
+        correct: choose among correctly classified images, or else among misclassified ones.
+        seed: seed of the choice.
 
-    Returns: list of int.
+    Returns:
+        Indices of the images.
     """
     random = np.random.default_rng(seed)
     candidates = [np.flatnonzero((truth == name) & ((prediction == truth) == correct)) for name in order]
@@ -44,24 +53,34 @@ def choose(truth, prediction, order, *, correct, seed=0):
 
 
 @styled
-def samples(images, windows, labels, probabilities, truths, *, glimpse_size=26, weights=None, names=None):
-    """One row for each image: the face with its windows, then each window enlarged.
+def samples(
+    images: np.ndarray,
+    windows: np.ndarray,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    truths: np.ndarray,
+    *,
+    glimpse_size: int = 26,
+    weights: np.ndarray | None = None,
+    names: Sequence[str] | None = None,
+) -> Figure:
+    """Draw one row per image: the face with its windows, then each window enlarged.
+
+    Correct predictions are green with a tick, wrong ones red with a cross.
 
     Args:
         images: uint8 [n, H, W, C].
         windows: [n, N, 2, 3].
-        labels, probabilities: names and numbers [n, T] of the prediction after each step; of a model that is not
-            recurrent (T = 1, N windows) one for each image.
+        labels: names [n, T] predicted after each step; T = 1 for a model that is not recurrent.
+        probabilities: [n, T] of the predicted class.
         truths: names [n].
-        glimpse_size: sample points on a side of an enlarged window.
-        weights: [n, N], told below the windows when there is no step to tell.
-        names: of the windows [N], above them; None: glimpse 1, glimpse 2 ...
-
-    Returns: Figure. A right answer is green with a tick, a wrong one red with a cross.
+        glimpse_size: sample points per side of an enlarged window.
+        weights: [n, N], shown below the windows of a model that is not recurrent.
+        names: names of the windows [N], shown above them; None: glimpse 1, glimpse 2, ...
     """
     count, steps = windows.shape[:2]
-    each = len(labels[0]) == steps  # an answer after each window, or one for the image
-    text = TEXT if each else 1.7 * TEXT
+    stepwise = len(labels[0]) == steps  # a prediction after each window, or one per image
+    text = TEXT if stepwise else 1.7 * TEXT
     pitch = max(1, images.shape[1] / images.shape[2]) + text + GAP
     colours = step_colours(steps)
     figure = Figure(figsize=(TILE * (steps + 1) * (1 + GAP) + 0.1, TILE * (count * pitch + 0.2)), layout="constrained")
@@ -71,16 +90,16 @@ def samples(images, windows, labels, probabilities, truths, *, glimpse_size=26, 
         top, line = row * pitch, (row + 1) * pitch - text - GAP + 0.05
         draw_face(axes, top, images[row], windows[row], colours)
         axes.text(0.5, line, truths[row], ha="center", va="top", fontweight="bold")
-        answers = [answer(*said, truths[row]) for said in zip(labels[row], probabilities[row], strict=True)]
-        if not each:
+        answers = [answer(*prediction, truths[row]) for prediction in zip(labels[row], probabilities[row], strict=True)]
+        if not stepwise:
             caption(axes, 0.5, line + 0.75 * TEXT, *answers[-1])
             answers = [("" if weights is None else f"weight {weights[row, step]:.2f}", MUTED) for step in range(steps)]
-        for step, said in enumerate(answers):
+        for step, text_and_colour in enumerate(answers):
             left = (step + 1) * (1 + GAP)
             tile(axes, left, top, glimpse(images[row], windows[row, step], glimpse_size), colours[step])
-            caption(axes, left + 0.5, line, *said)
+            caption(axes, left + 0.5, line, *text_and_colour)
     names = [f"glimpse {step + 1}" for step in range(steps)] if names is None else names
-    size = 8 if max(map(len, names)) < 14 else 6.5  # so that neighbours do not touch
+    size = 8 if max(map(len, names)) < 14 else 6.5  # so that neighbouring titles do not touch
     for column, title in enumerate(["truth", *names]):
         axes.text(column * (1 + GAP) + 0.5, -0.06, title, ha="center", va="bottom", fontweight="bold", fontsize=size)
     axes.set(xlim=(-0.02, (steps + 1) * (1 + GAP) - GAP + 0.02), ylim=(count * pitch - GAP, -0.02), aspect="equal")
@@ -101,9 +120,10 @@ def draw_face(axes, top, image, windows, colours):
 
 
 def tile(axes, left, top, image, colour="none"):
-    """An image [H, W, C], 0 to 255, of width 1 with its upper left corner at (left, top), in a frame of that colour.
+    """Draw an image [H, W, C], 0 to 255, with width 1 and its upper left corner at (left, top), in a coloured frame.
 
-    Returns: the frame.
+    Returns:
+        The frame.
     """
     image = np.asarray(image)[..., 0] if image.shape[-1] == 1 else np.asarray(image).astype(np.uint8)
     bottom = top + image.shape[0] / image.shape[1]
@@ -114,12 +134,12 @@ def tile(axes, left, top, image, colour="none"):
     return axes.add_patch(frame)
 
 
-def answer(label, probability, truth):
-    """Text and colour of what a model said: its label, with its probability, of an image of that truth."""
+def answer(label: str, probability: float, truth: str) -> tuple[str, str]:
+    """Text and colour of a prediction: green with a tick when it equals the truth, else red with a cross."""
     mark, colour = ("✓", GREEN) if label == truth else ("✗", RED)
     return f"{mark} {label} {probability:.0%}", colour
 
 
 def caption(axes, x, y, text, colour):
-    """A line of small text below (x, y)."""
+    """Draw a line of small text below (x, y)."""
     axes.text(x, y, text, color=colour, ha="center", va="top", fontsize=7.5)

@@ -1,4 +1,6 @@
-"""Scan paths over faces: the places of the glimpses in their order."""
+"""Scan paths over faces: the positions of the glimpses in time order."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -15,24 +17,28 @@ _EDGE = [withStroke(linewidth=2.6, foreground="#000000a0")]
 
 
 @styled
-def scan_paths(images, windows, titles, *, others=None, columns=4, rows=()):
-    """Draw a path over each face: numbered dots from early (violet) to late (yellow); where several lie on one
-    another, all their numbers stand beside them.
+def scan_paths(
+    images: Sequence[np.ndarray] | np.ndarray,
+    windows: Sequence[np.ndarray | None],
+    titles: Sequence[str],
+    *,
+    others: Sequence[Sequence[np.ndarray]] | None = None,
+    columns: int = 4,
+    rows: Sequence[str] = (),
+) -> Figure:
+    """Draw a scan path over each face: numbered dots from early (violet) to late (yellow).
 
-    A line to the next dot is solid for a jump, longer than the half width of the window that it leaves, and dotted
-    for a shift (`attention.saccades`).
+    Where dots overlap, their numbers stand beside them. The line to the next dot is solid for a jump, which is longer
+    than the half width of the window that it leaves, and dotted for a shift (`attention.saccades`).
 
     Args:
         images: [n, H, W, C], uint8 or float in [0, 1].
-        windows: n of [N, 2, 3] in time order, N may differ; for a class the mean windows over its mean face; None: no
-            path.
+        windows: for each face [N, 2, 3] in time order (for a class, its mean windows); N may differ; None: no path.
         titles: text above each face.
-        others: optional, for each face a list of further paths [M, 2] in [-1, 1], drawn thin below: people's, or
-            those of single images of the class.
-        columns: faces in a row.
-        rows: optional name of each row, at its left.
-
-    Returns: Figure.
+        others: for each face further paths [M, 2] in [-1, 1], drawn thin below the main path: human scan paths, or
+            those of individual images; None: no further paths.
+        columns: faces per row.
+        rows: labels of the rows, on the left.
     """
     images = np.asarray(images)
     across, down = min(columns, len(images)), -(-len(images) // columns)
@@ -43,15 +49,15 @@ def scan_paths(images, windows, titles, *, others=None, columns=4, rows=()):
     for index, image in enumerate(images):
         row, column = divmod(index, columns)
         corner = np.array([column * (1 + GAP), row * pitch + TEXT])
-        frame = _face(axes, corner, image)
+        frame = _draw_face(axes, corner, image)
         axes.text(corner[0] + 0.5, corner[1] - 0.03, titles[index], ha="center", va="bottom", fontweight="bold")
         for path in [] if others is None else others[index]:
             place = _on_tile(path, image.shape, corner)
             axes.plot(*place.T, color="white", linewidth=0.7, alpha=0.45, zorder=2)[0].set_clip_path(frame)
         if windows[index] is not None:
-            # A centre beside the image stands at its border, and not on the next tile.
+            # A centre outside the image is drawn at its border, not on the next tile.
             centres = np.clip(attention.centres(windows[index]), -1, 1)
-            _path(axes, _on_tile(centres, image.shape, corner), windows[index])
+            _draw_path(axes, _on_tile(centres, image.shape, corner), windows[index])
     for row, name in enumerate(rows):
         middle = row * pitch + TEXT + images.shape[1] / images.shape[2] / 2
         axes.text(-0.05, middle, name, ha="right", va="center", rotation=90, fontweight="bold")
@@ -59,8 +65,8 @@ def scan_paths(images, windows, titles, *, others=None, columns=4, rows=()):
     return figure
 
 
-def _face(axes, corner, image):
-    """The image as a tile of width 1; returns its frame, which clips what is drawn on it."""
+def _draw_face(axes, corner, image):
+    """Draw the image as a tile of width 1; return its frame, which clips what is drawn on it."""
     height, top = image.shape[0] / image.shape[1], 255 if image.dtype == np.uint8 else 1
     extent = (corner[0], corner[0] + 1, corner[1] + height, corner[1])
     axes.imshow(np.squeeze(image), cmap="gray", vmin=0, vmax=top, interpolation="bicubic", extent=extent, zorder=1)
@@ -72,31 +78,34 @@ def _on_tile(points, shape, corner):
     return (attention.pixels(points, shape[:2]) + 0.5) / shape[1] + corner
 
 
-def _path(axes, place, windows):
-    colours, jumps = step_colours(len(place)), attention.saccades(windows)
+def _draw_path(axes, points, windows):
+    colours, jumps = step_colours(len(points)), attention.saccades(windows)
     for step, jump in enumerate(jumps):
         axes.plot(
-            *place[step : step + 2].T,
+            *points[step : step + 2].T,
             color=colours[step + 1],
             linewidth=1.6,
             linestyle="-" if jump else (0, (1, 1)),
             path_effects=_EDGE if jump else None,
             zorder=3,
         )
-    axes.scatter(*place.T, s=58, c=colours, edgecolors="black", linewidths=0.7, zorder=4)
-    for steps in _together(place, DOT):
-        text, (x, y) = ", ".join(str(step + 1) for step in steps), place[steps[-1]]
+    axes.scatter(*points.T, s=58, c=colours, edgecolors="black", linewidths=0.7, zorder=4)
+    for steps in _group_nearby(points, DOT):
+        text, (x, y) = ", ".join(str(step + 1) for step in steps), points[steps[-1]]
         if len(steps) == 1:
             bright = colours[steps[0], :3] @ (0.3, 0.59, 0.11) > 0.5
             axes.text(x, y, text, ha="center", va="center_baseline", color="black" if bright else "white", **_NUMBER)
-        else:  # the last dot hides the others: their numbers stand beside it
+        else:  # the last dot hides the others, so the numbers stand beside it
             axes.text(x + 0.6 * DOT, y, text, va="center_baseline", color="white", path_effects=_EDGE, **_NUMBER)
 
 
-def _together(place, distance):
-    """Steps in groups: lists of those that lie within `distance` of the first of them."""
+def _group_nearby(points, distance):
+    """Group the steps: each group holds the steps within `distance` of its first one."""
     groups = []
-    for step, point in enumerate(place):
-        near = [group for group in groups if np.linalg.norm(place[group[0]] - point) < distance]
-        near[0].append(step) if near else groups.append([step])
+    for step, point in enumerate(points):
+        near = [group for group in groups if np.linalg.norm(points[group[0]] - point) < distance]
+        if near:
+            near[0].append(step)
+        else:
+            groups.append([step])
     return groups

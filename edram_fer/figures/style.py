@@ -1,14 +1,20 @@
-"""One look for all figures: type, colours, steps, saving."""
+"""The shared look of all figures: fonts, colours of the steps, saving."""
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
 
 from edram_fer import files
 from edram_fer.figures import DPI
+
+P, T = ParamSpec("P"), TypeVar("T")
 
 INK, MUTED, FAINT = "#1d2733", "#66717e", "#d9dee4"
 BLUE, ORANGE, GREEN, RED = "#2563a8", "#d9711c", "#1a7f4b", "#b3261e"
@@ -47,38 +53,38 @@ _RC = {
     "legend.fontsize": 7.5,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
-    "pdf.fonttype": 42,  # letters that stay text, as journals ask for
-    "svg.fonttype": "path",  # the same letters on every machine
-    "svg.hashsalt": "edram_fer",  # the same file from the same numbers
+    "pdf.fonttype": 42,  # text stays text, as journals require
+    "svg.fonttype": "path",  # the same glyphs on every machine
+    "svg.hashsalt": "edram_fer",  # the same file for the same numbers
 }
 
 
-def styled(function):
-    """Decorator: draw with this look, whatever the caller's Matplotlib settings are."""
+def styled(function: Callable[P, T]) -> Callable[P, T]:
+    """Decorator: draw with this look, independently of the caller's Matplotlib settings."""
 
     @functools.wraps(function)
-    def drawn(*args, **kwargs):
+    def with_style(*args: P.args, **kwargs: P.kwargs) -> T:
         with matplotlib.rc_context(_RC):
             return function(*args, **kwargs)
 
-    return drawn
+    return with_style
 
 
-def step_colours(count):
+def step_colours(count: int) -> np.ndarray:
     """`count` colours [count, 4] from early (violet) to late (yellow), bright enough for outlines on a grey face."""
     return matplotlib.colormaps["plasma"](np.linspace(0.22, 0.95, count) if count > 1 else [0.6])
 
 
-def image_axes(axes):
-    """Make axes a bare image frame."""
+def image_axes(axes: Axes) -> None:
+    """Remove grid, ticks and spines."""
     axes.grid(False)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
 
 
-def show_image(axes, image):
-    """Draw an image [H, W] or [H, W, 1 or 3], uint8, or float in [0, 1]; pixel centres are whole numbers."""
+def show_image(axes: Axes, image: np.ndarray) -> None:
+    """Draw an image [H, W] or [H, W, 1 or 3], uint8 or float in [0, 1]; pixel centres are integers."""
     image_axes(axes)
     image = np.squeeze(np.asarray(image))
     top = 255 if image.dtype == np.uint8 else 1
@@ -86,10 +92,16 @@ def show_image(axes, image):
 
 
 @styled
-def save(figure, path, dpi=DPI):
-    """Save a figure whole or not at all, in the format of the path's suffix: vectors in .svg and .pdf, `dpi` pixels an
-    inch in .png."""
-    metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(Path(path).suffix)
+def save(figure: Figure, path: Path | str, dpi: int = DPI) -> Path:
+    """Save a figure completely or not at all, in the format of the path's suffix.
+
+    Args:
+        figure: the figure.
+        path: file ending in .svg or .pdf (vectors) or .png.
+        dpi: pixels per inch of a .png.
+    """
+    path = Path(path)
+    metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix)
     with files.replace(path) as temporary:
         figure.savefig(temporary, dpi=dpi, metadata=metadata)
     return path
