@@ -62,7 +62,7 @@ def dots(
         label: text below the panels; None: no text.
         shared: whether all panels share one scale.
     """
-    style, names = [name for name in names if any(row["run"] == name for row in rows)]
+    style, names = styles(names), [name for name in names if any(row["run"] == name for row in rows)]
     count = len(names)
     shift = 0 if group == "run" else 0.7 / count
     height = 0.14 * (count if shift else 1) + 0.14

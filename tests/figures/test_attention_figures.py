@@ -54,7 +54,7 @@ def test_the_label_of_the_scale_fits_a_row_of_maps(count):
     change = differences.difference_maps(
         images / 255, RNG.normal(size=(count, 1, 12, 12)), [(name, 7) for name in names], meaning=meaning
     )
-    for figure, told in ((maps, "share of images looked at here"), (change, meaning)):
+    for figure, told in ((maps, "share of images in which the model looks here"), (change, meaning)):
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
         label = figure.axes[1].yaxis.label
@@ -136,4 +136,4 @@ def test_the_early_exit_curve(steps):
     np.testing.assert_allclose(fixed.get_ydata(), found["accuracy_after_glimpse"])
     np.testing.assert_allclose(curve.get_xdata(), found["mean_glimpses"])
     np.testing.assert_allclose(curve.get_ydata(), found["accuracy"])
-    assert "50% sure" in texts(figure) and len(figure.axes[0].lines) == 3
+    assert "50% confident" in texts(figure) and len(figure.axes[0].lines) == 3

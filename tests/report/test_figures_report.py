@@ -15,7 +15,7 @@ from edram_fer.attention.maps import shares
 from edram_fer.evaluation import evaluate, summary
 from edram_fer.figures import curves, heatmaps, samples, style
 from edram_fer.figures import run as figures_of_a_run
-from edram_fer.figures.accuracy_by_glimpse import _apart, accuracy_by_glimpse
+from edram_fer.figures.accuracy_by_glimpse import _spread_labels, accuracy_by_glimpse
 from edram_fer.figures.confusion import confusion
 from edram_fer.figures.run import draw
 from edram_fer.report import page
@@ -131,7 +131,7 @@ def test_confusion_tells_shares_and_counts():
 
 
 def test_labels_keep_their_distance_and_order():
-    placed = _apart({"a": 0.5, "b": 0.501, "c": 0.499, "d": 0.9, "e": np.nan}, 0.05)
+    placed = _spread_labels({"a": 0.5, "b": 0.501, "c": 0.499, "d": 0.9, "e": np.nan}, 0.05)
     assert list(placed) == ["c", "a", "b", "d"]
     assert (np.diff([height for _, height in placed.values()]) > 0.049).all() and placed["d"][1] == pytest.approx(0.9)
     assert accuracy_by_glimpse([0.4, 0.6], [[0.3, 0.5], [0.5, 0.7]], {"happy": [0.5, 0.8]}).axes
@@ -255,7 +255,7 @@ def test_report_of_a_model_that_is_not_recurrent(tmp_path, windows):
     drawn = {path.name for path in written}
     assert ("heatmaps.png" in drawn) == (windows == 5)
     words = " ".join(Page(report.write(tmp_path)).words)
-    assert ("looks at the whole of every image" in words) == (windows == 1)
+    assert ("sees the whole image" in words) == (windows == 1)
     assert "glimpse" not in words.lower() and "The run has no training history" in words
 
 
