@@ -50,7 +50,8 @@ def curves(history: Mapping[str, np.ndarray], monitor: str = "val_loss") -> Figu
         Figure of one or two rows; a panel whose columns are absent is left out.
     """
     epochs = 1 + np.arange(len(next(iter(history.values()))))
-    steps = sorted({int(match[1]) for name in history if (match := re.fullmatch(r"(?:val_)?zoom_(\d+)", name))})
+    pattern = re.compile(r"(?:val_)?glimpse_(\d+)_zoom")
+    steps = sorted({int(match[1]) for name in history if (match := pattern.fullmatch(name))})
     panels = [_loss, _accuracy, _rate] if "learning_rate" in history else [_loss, _accuracy]
     rows = [panels, [_zoom, _place, _spread][: len(panels)]] if steps else [panels]
     figure = Figure(figsize=(3.1 * len(panels), 2.35 * len(rows)), layout="constrained")
