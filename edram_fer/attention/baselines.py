@@ -257,9 +257,7 @@ def compare_with_fixations(
     names, windows, weights = (predictions[key][rows] for key in ("id", "windows", "weights"))
     names = names.astype(str)
     options = {"repeats": repeats, "seed": seed}
-    maps = {
-        name: weighted_coverage(*window_set, shape) for name, *window_set in zip(names, windows, weights, strict=True)
-    }
+    maps = {name: weighted_coverage(windows[row], weights[row], shape) for row, name in enumerate(names)}
     attended = {name: values for name, values in maps.items() if values.sum() > 0}
     if maps and not attended:
         raise UserError(f"the windows miss all {len(maps)} images that have fixations")

@@ -42,7 +42,7 @@ def curve(
     probabilities: ArrayLike,
     *,
     thresholds: ArrayLike = THRESHOLDS,
-    subjects: Sequence[str] | None = None,
+    subjects: Sequence[str] | np.ndarray | None = None,
     repeats: int = 1000,
     seed: int = 0,
 ) -> dict[str, Any]:

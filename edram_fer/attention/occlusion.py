@@ -46,7 +46,7 @@ def corners(shape: tuple[int, int], window: int, stride: int) -> np.ndarray:
     return np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
 
 
-def occluded(image: ArrayLike, places: ArrayLike, window: int, fill: ArrayLike = 0) -> np.ndarray:
+def occluded(image: np.ndarray, places: np.ndarray, window: int, fill: ArrayLike = 0) -> np.ndarray:
     """An image under each of several squares.
 
     Args:
@@ -58,7 +58,7 @@ def occluded(image: ArrayLike, places: ArrayLike, window: int, fill: ArrayLike =
     Returns:
         uint8 [S, H, W, C].
     """
-    covered = np.repeat(np.asarray(image)[None], len(places), axis=0)
+    covered = np.repeat(image[None], len(places), axis=0)
     for changed, (row, column) in zip(covered, places, strict=True):
         changed[row : row + window, column : column + window] = np.rint(fill)
     return covered
@@ -104,7 +104,7 @@ def occlusion_maps(
     return {"drop": drop, "error_rate": error_rate}
 
 
-def spread_over(values: ArrayLike, places: ArrayLike, window: int, shape: tuple[int, int]) -> np.ndarray:
+def spread_over(values: np.ndarray, places: np.ndarray, window: int, shape: tuple[int, int]) -> np.ndarray:
     """Distribute values of squares to pixels: each pixel is the mean over the squares that cover it.
 
     Args:
@@ -116,9 +116,9 @@ def spread_over(values: ArrayLike, places: ArrayLike, window: int, shape: tuple[
     Returns:
         [..., H, W].
     """
-    total, squares = np.zeros((*np.shape(values)[:-1], *shape)), np.zeros(shape)
+    total, squares = np.zeros((*values.shape[:-1], *shape)), np.zeros(shape)
     for index, (row, column) in enumerate(places):
         inside = (..., slice(row, row + window), slice(column, column + window))
-        total[inside] += np.asarray(values)[..., index, None, None]
+        total[inside] += values[..., index, None, None]
         squares[inside] += 1
     return total / squares

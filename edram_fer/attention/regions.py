@@ -126,7 +126,7 @@ def region_shares(
     groups: ArrayLike,
     order: Sequence[str],
     *,
-    subjects: Sequence[str] | None = None,
+    subjects: Sequence[str] | np.ndarray | None = None,
     repeats: int = 1000,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -152,13 +152,12 @@ def region_shares(
         Undefined values are nan: those of a class without images, or of a step whose windows miss all of its images.
     """
     mass = np.concatenate([mass, mass.sum(axis=1, keepdims=True)], axis=1)
-    groups, known = np.asarray(groups, dtype=object), np.isfinite(area).all(axis=1)
+    groups, known = np.asarray(groups, dtype=object), np.all(np.isfinite(area), axis=1)
+    subjects = None if subjects is None else np.asarray(subjects, dtype=object)
     members = [np.flatnonzero((groups == name) & known) for name in order]
     in_order = np.isin(groups, list(order))
     classes = [
-        _class_shares(
-            mass[rows], area[rows], None if subjects is None else [subjects[row] for row in rows], repeats, seed
-        )
+        _class_shares(mass[rows], area[rows], None if subjects is None else subjects[rows], repeats, seed)
         for rows in members
     ]
     return {

@@ -110,9 +110,8 @@ def robustness(
     from edram_fer.studies import robustness as study
     from edram_fer.studies.observer import Observer
 
-    levels = {name: tuple(values) for name, values in (("sides", side), ("angles", angle)) if values}
     observer = Observer(run, split=split, count=images, seed=seed, data=source, data_dir=data_dir)
-    result = study.robustness(observer, **levels)
+    result = study.robustness(observer, sides=side or study.SIDES, angles=angle or study.ANGLES)
     for perturbation, unit in (("occlusion", "side {:.0%}"), ("rotation", "{:g} degrees")):
         for row in result[perturbation]:
             low, high = row["accuracy_interval"]
@@ -141,14 +140,13 @@ def region_weights(
     fill: Annotated[str, typer.Option(help="Grey level of covered pixels, 0 to 255, or mean.")] = "0",
 ) -> None:
     """Measure how much each crop of a face weighs, and how the weights change when a part of the face is covered."""
-    options = {"boxes": dict(map(_parse_box, box))} if box else {}
-    options |= {"sides": tuple(side)} if side else {}
+    boxes = dict(map(_parse_box, box)) if box else None
     startup.load_keras()
     from edram_fer.studies import region_weights as study
     from edram_fer.studies.observer import Observer
 
     observer = Observer(run, split=split, count=images, seed=seed, data=source, data_dir=data_dir)
-    _print_weights(study.region_weights(observer, **options, fill=fill))
+    _print_weights(study.region_weights(observer, boxes=boxes, sides=side or study.SIDES, fill=fill))
     typer.echo(f"Figure: {run / layout.FIGURES / layout.REGION_WEIGHTS_FIGURE}")
 
 

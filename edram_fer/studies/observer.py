@@ -53,7 +53,7 @@ class Observer:
 
         self.run, self.split, self.seed, self.batch_size = Path(run), split, seed, batch_size
         self.model = checkpoints.load(run)
-        self.emotions = list(self.model.emotions)
+        self.emotions = list(self.model.emotions or ())
         features, labels = inference.labelled(self.run, self.model, split, data=data, data_dir=data_dir)
         rows = balanced(labels, len(labels) if count is None else count, seed)
         self.images, self.labels, self.ids = features["image"][rows], labels[rows], features["id"][rows].astype(str)

@@ -34,7 +34,7 @@ def grey_level(fill: float | str, images: np.ndarray) -> float:
     return level
 
 
-def cover_with_squares(images: np.ndarray, share: float, places: ArrayLike, fill: ArrayLike = 0) -> np.ndarray:
+def cover_with_squares(images: np.ndarray, share: float, places: np.ndarray, fill: ArrayLike = 0) -> np.ndarray:
     """Cover a square in each image.
 
     Args:
@@ -55,7 +55,7 @@ def cover_with_squares(images: np.ndarray, share: float, places: ArrayLike, fill
     return changed
 
 
-def rotate(images: np.ndarray, angles: ArrayLike) -> np.ndarray:
+def rotate(images: np.ndarray, angles: np.ndarray) -> np.ndarray:
     """Rotate each image about its middle: bilinear, with the border repeated outwards.
 
     Args:
@@ -69,12 +69,14 @@ def rotate(images: np.ndarray, angles: ArrayLike) -> np.ndarray:
     changed = np.empty_like(images)
     for index, (image, angle) in enumerate(zip(images, angles, strict=True)):
         matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), float(angle), 1)
-        options = {"flags": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_REPLICATE}
-        changed[index] = cv2.warpAffine(image, matrix, (width, height), **options).reshape(image.shape)
+        rotated = cv2.warpAffine(
+            image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        changed[index] = rotated.reshape(image.shape)
     return changed
 
 
-def rotate_points(points: ArrayLike, angles: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
+def rotate_points(points: np.ndarray, angles: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Rotate points with their images, as `rotate` does.
 
     Args:

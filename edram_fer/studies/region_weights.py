@@ -155,7 +155,7 @@ def change_by_occluded_share(
     shares: np.ndarray,
     names: Sequence[str],
     *,
-    subjects: Sequence[str] | None = None,
+    subjects: Sequence[str] | np.ndarray | None = None,
     repeats: int = 1000,
     seed: int = 0,
 ) -> list[dict[str, Any]]:

@@ -84,8 +84,8 @@ class Resumable:
     def save(self) -> None:
         """Write the arrays, the settings and the number of steps done."""
         with files.replace(self.path) as temporary:
-            text = json.dumps(self.settings)
-            np.savez_compressed(temporary, **{SETTINGS: np.array(text), STEPS_DONE: np.array(self.done)}, **self.arrays)
+            content: dict[str, Any] = {SETTINGS: json.dumps(self.settings), STEPS_DONE: self.done, **self.arrays}
+            np.savez_compressed(temporary, **content)
 
     def _check(self, settings):
         differing = [key for key in {**settings, **self.settings} if settings.get(key) != self.settings.get(key)]

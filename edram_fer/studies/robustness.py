@@ -48,7 +48,7 @@ def robustness(
     random = np.random.default_rng(observer.seed)
     places, directions = random.uniform(size=(count, 2)), random.choice((-1, 1), count)
     jobs = [("occlusion", side) for side in sorted(sides)] + [("rotation", angle) for angle in sorted(angles)]
-    correct = {("original", 0): observer.original_correct()}
+    correct = {("original", 0.0): observer.original_correct()}
     for perturbation, level in tqdm(jobs, desc="perturbations", disable=None):
         if perturbation == "occlusion":
             images, landmarks = cover_with_squares(observer.images, level, places), observer.landmarks

@@ -76,7 +76,7 @@ def ablate_windows(
 def compare_accuracies(
     correct: Mapping[str, np.ndarray],
     *,
-    subjects: Sequence[str] | None = None,
+    subjects: Sequence[str] | np.ndarray | None = None,
     repeats: int = 1000,
     seed: int = 0,
 ) -> dict[str, dict[str, dict[str, Any]]]:

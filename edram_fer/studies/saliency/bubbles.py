@@ -67,7 +67,7 @@ def compute_bubbles_maps(
             than 2 trials, a prediction is not finite, or the run holds maps with other settings.
     """
     shape, classes = observer.images.shape[1:3], len(observer.emotions)
-    sigma = min(shape) / 16 if sigma is None else sigma
+    sigma = float(min(shape) / 16) if sigma is None else sigma
     accuracy = (1 / classes + float(observer.original_correct().mean())) / 2 if accuracy is None else accuracy
     _check(sigma, bubbles, accuracy, trials)
     level = grey_level(fill, observer.images)
