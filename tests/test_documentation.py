@@ -3,11 +3,14 @@
 import re
 import shlex
 
+import cv2
+import numpy as np
 import pytest
 import typer
 from support.paths import ROOT
 
 from edram_fer.cli import app
+from edram_fer.preprocessing import synthetic
 from edram_fer.recipes import recipe as recipes
 
 PAGES = [
@@ -83,3 +86,19 @@ def test_what_does_not_exist_is_noticed():
         ("train", ["demo", "--sett", "a=1", "--out", "x"]),
         ("look", ["RUN"]),
     ]
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/getting-started.md", "docs/howto/predict.md"])
+def test_python_examples_run(name, tmp_path, monkeypatch):
+    """With four faces as `faces`, and a photo and a folder of photos in the current folder."""
+    faces = np.stack([synthetic.draw(0, number, size=48).image for number in range(4)])
+    for path in ("photo.jpg", "folder/a.jpg", "folder/of/photos/b.jpg"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / path), synthetic.draw(0, 0, size=120, colour=True).image)
+    monkeypatch.chdir(tmp_path)
+    names = {"faces": faces}
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, name, "exec"), names)
+    assert len(names["table"]) >= 1

@@ -76,8 +76,8 @@ def recipes() -> str:
     lines = [
         "# Recipes",
         "",
-        "A recipe is a short file in `edram_fer/recipes/`. Each is listed with the settings that differ from the defaults.",
-        "{py:class}`edram_fer.recipes.recipe.Recipe` describes all settings. `--set KEY=VALUE` changes any of them.",
+        "A recipe is a short file in `edram_fer/recipes/`. Each is listed with the settings that differ from the",
+        "defaults; {py:class}`edram_fer.recipes.recipe.Recipe` describes all. `--set KEY=VALUE` changes any of them.",
         "",
     ]
     defaults = _settings(recipe.Recipe())
