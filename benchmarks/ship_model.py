@@ -1,11 +1,25 @@
-"""Put the model of a run among those that the package ships, with its weights in float16.
+"""Add the model of a run to the models that the package ships.
 
-python -m benchmarks.ship_model RUN NAME
+    python -m benchmarks.ship_model RUN NAME
+
+The optimizer's state is dropped and the weights are stored in float16.
 """
 
-import sys
+import argparse
+from pathlib import Path
 
 from edram_fer import keras_file, weights
 from edram_fer.run import checkpoints
 
-keras_file.strip(checkpoints.model_path(sys.argv[1]), weights.model_path(sys.argv[2]), half=True)
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, metavar="RUN", help="run folder or .keras file")
+    parser.add_argument("name", metavar="NAME", help="of the packaged model, as in `edram_fer.list_weights()`")
+    options = parser.parse_args()
+    keras_file.strip(checkpoints.model_path(options.run), weights.model_path(options.name), half=True)
+
+
+if __name__ == "__main__":
+    main()
