@@ -147,8 +147,17 @@ def main() -> None:
     parser.add_argument("--emission-rate", type=float, default=0.25, help="its factor for the emission network")
     parser.add_argument("--location", choices=LOCATION, default="all", help="entries of the windows with targets")
     # At the published weight of 1, the gradient of the classification loss drowns that of the location loss.
-    parser.add_argument("--location-weight", type=float, default=10.0, help="weight of the location loss; that of the classification loss is 1")
-    parser.add_argument("--dtype", default="float32", help="float32 (default), or mixed_bfloat16, faster where the processor supports it")
+    parser.add_argument(
+        "--location-weight",
+        type=float,
+        default=10.0,
+        help="weight of the location loss; that of the classification loss is 1",
+    )
+    parser.add_argument(
+        "--dtype",
+        default="float32",
+        help="float32 (default), or mixed_bfloat16, faster where the processor supports it",
+    )
     parser.add_argument("--test", type=int, default=5000, help="number of test images (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="default %(default)s")
     parser.add_argument("--out", type=Path, default=Path("runs/cluttered_digits"), help="folder (default %(default)s)")

@@ -2,10 +2,10 @@
 
     python -m benchmarks.detectors PHOTOS --truth PHOTOS/truth.json --out runs/detectors.json
 
-The ground truth is a JSON object that maps each file name to {"boxes_ltwh": [[left, top, width, height], ...]} in pixels
-or, where only the number of faces is known, to {"n_faces": n}. Of the latter, photos with 0 faces count (each detection
-is a false positive) and the others are excluded. A face counts as found if the overlap (intersection over union) of a
-detection and its box is at least 0.3.
+The ground truth is a JSON object that maps each file name to {"boxes_ltwh": [[left, top, width, height], ...]}, in
+pixels, or, where only the number of faces is known, to {"n_faces": n}. Of the latter, photos without a face count (each
+detection is a false positive) and the others are excluded. A face counts as found if the overlap (intersection over
+union) of a detection and its box is at least 0.3.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import numpy as np
 
 from edram_fer import files
 from edram_fer.preprocessing import detection, photos
+from edram_fer.preprocessing.crop import Box
 
 DETECTORS = {
     "yunet, longer side 640": detection.YuNet(),
@@ -30,7 +31,7 @@ DETECTORS = {
 }
 
 
-Photo = tuple[np.ndarray, list[detection.Box]]
+Photo = tuple[np.ndarray, list[Box]]
 
 
 def annotated_photos(folder: Path, truth: Path) -> list[Photo]:
@@ -41,7 +42,9 @@ def annotated_photos(folder: Path, truth: Path) -> list[Photo]:
         truth: JSON file, see the module's docstring.
     """
     content = json.loads(truth.read_text())
-    boxes = {name: entry.get("boxes_ltwh", [] if entry.get("n_faces") == 0 else None) for name, entry in content.items()}
+    boxes = {
+        name: entry.get("boxes_ltwh", [] if entry.get("n_faces") == 0 else None) for name, entry in content.items()
+    }
     return [(photos.read(folder / name), faces) for name, faces in boxes.items() if faces is not None]
 
 

@@ -1,16 +1,17 @@
-"""Parameters, operations and time of the models, one image of 48x48 at a time and in batches, in one run.
+"""Parameters, operations and time of the models, on single images of 48x48 and on batches.
 
     python -m benchmarks.model_cost
     python -m benchmarks.model_cost fer2013 "fer2013 model=cnn" --out runs/model_cost.json
 
-An argument is a recipe and, behind spaces, settings. Operations are TensorFlow's own count of one forward pass of one
-image, multiplications and additions each counted, as its profiler sees them in the graph. Time is the median of the
-rounds in which the models take turns, in float32. With the defaults, on two cores: about two minutes.
+An argument is a recipe, followed by settings. Operations are the multiplications and additions that TensorFlow's
+profiler counts in the graph of one forward pass of one image. Time is the median of rounds in which the models take
+turns, in float32. The defaults take about two minutes on two cores.
 """
 
 import argparse
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -31,36 +32,37 @@ DEFAULTS = (
 SIZE = 48
 
 
-def build(text):
-    """The model of "recipe key=value ..." for grey images of `SIZE`."""
+def build(text: str) -> keras.Model:
+    """Build the model of "recipe key=value ..." for grey images of `SIZE` x `SIZE` pixels."""
     name, *settings = text.split()
     recipe = recipes.override(recipes.get(name), [*settings, "dtype=float32"])
     return loop.build(recipe, {"image_size": (SIZE, SIZE), "channels": 1})
 
 
-def timed(model, batch):
-    """A function that answers for `batch` random images and tells the milliseconds per image."""
+def make_timer(model: keras.Model, batch: int) -> Callable[[], float]:
+    """A function that runs the model on `batch` random images and returns the milliseconds per image."""
     inputs = {
         name: tf.constant(np.random.default_rng(0).random((batch, *shape[1:]), dtype="float32"))
         for name, shape in model.input_shapes().items()
     }
-    call = tf.function(lambda given: model(given, training=False))
-    call(inputs)
+    call = tf.function(lambda features: model(features, training=False))
+    call(inputs)  # traces the graph
 
-    def once():
+    def measure():
         begin = time.perf_counter()
         call(inputs)["emotion"].numpy()
         return 1000 * (time.perf_counter() - begin) / batch
 
-    return once
+    return measure
 
 
-def main():
+def main() -> None:
+    """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", default=DEFAULTS, metavar="RECIPE KEY=VALUE")
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("models", nargs="*", default=DEFAULTS, metavar="RECIPE KEY=VALUE", help="quoted, as above")
+    parser.add_argument("--batch", type=int, default=64, help="images in a batch (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=7, help="default %(default)s")
+    parser.add_argument("--out", type=Path, help="JSON file to write")
     options = parser.parse_args()
     keras.utils.set_random_seed(0)
     built = {text: build(text) for text in options.models}
@@ -68,12 +70,12 @@ def main():
     for name, model in built.items():
         rows[name] = {"parameters": cost.parameters(model), "flops": cost.flops(model)}
     for batch in (1, options.batch):
-        calls = {name: timed(model, batch) for name, model in built.items()}
-        seen = {name: [] for name in calls}
+        timers = {name: make_timer(model, batch) for name, model in built.items()}
+        milliseconds = {name: [] for name in timers}
         for _ in range(options.rounds):
-            for name, call in calls.items():
-                seen[name].append(call())
-        for name, values in seen.items():
+            for name, measure in timers.items():
+                milliseconds[name].append(measure())
+        for name, values in milliseconds.items():
             rows[name][f"ms_in_batches_of_{batch}"] = statistics.median(values)
     columns = ("parameters", "million operations", "ms alone", f"ms in batches of {options.batch}")
     table = Table(Column("model", no_wrap=True), *columns)

@@ -1,8 +1,8 @@
-"""Image operations of this package and their counterparts in scikit-image: processor time and largest difference.
+"""Image operations of this package compared with scikit-image: CPU time and largest difference.
 
     python -m benchmarks.scikit_image PHOTO
 
-PHOTO: any photo with a face. One thread; the best of five rounds, in turn.
+PHOTO is any photo. Everything runs in one thread; the times are the fastest of five rounds, taken in turn.
 """
 
 import argparse
@@ -19,7 +19,13 @@ from edram_fer.preprocessing import contact_sheet, crop, photos
 
 
 def operations(image: np.ndarray) -> dict[str, tuple[Callable[[], np.ndarray], Callable[[], np.ndarray]]]:
-    """{name: (ours, scikit-image's)}, each returning an array of the same shape, except for the sheet."""
+    """Pairs of functions by name: ours and that of scikit-image.
+
+    Both return arrays of the same shape, except for the contact sheet.
+
+    Args:
+        image: RGB uint8 [H, W, 3].
+    """
     rng = np.random.default_rng(0)
     side = min(image.shape[:2])
     luma = crop.grey(image)
@@ -55,7 +61,7 @@ def operations(image: np.ndarray) -> dict[str, tuple[Callable[[], np.ndarray], C
 
 
 def milliseconds(function: Callable[[], np.ndarray], seconds: float = 0.3) -> float:
-    """The mean over as many calls as fit into a time."""
+    """Mean CPU time of a call in milliseconds, over as many calls as fit into `seconds`."""
     calls, start = 0, time.process_time()
     while time.process_time() - start < seconds:
         function()
@@ -64,8 +70,9 @@ def milliseconds(function: Callable[[], np.ndarray], seconds: float = 0.3) -> fl
 
 
 def main() -> None:
+    """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photo", type=Path)
+    parser.add_argument("photo", type=Path, metavar="PHOTO")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     for name, (ours, theirs) in operations(photos.read(options.photo)).items():
@@ -73,8 +80,9 @@ def main() -> None:
         same_shape = results[0].shape == results[1].shape
         difference = f"{np.abs(results[0] - results[1]).max():.2g}" if same_shape else "-"
         rounds = [(milliseconds(ours), milliseconds(theirs)) for _ in range(5)]
-        own, other = (min(times) for times in zip(*rounds, strict=True))
-        print(f"{name:54}{own:9.3f} ms{other:9.2f} ms{other / own:8.1f} times{difference:>9}", flush=True)
+        fastest, reference = (min(times) for times in zip(*rounds, strict=True))
+        ratio = reference / fastest
+        print(f"{name:54}{fastest:9.3f} ms{reference:9.2f} ms{ratio:8.1f} times{difference:>9}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,16 @@
-"""A plain PyTorch EDRAM of the sizes of models.edram, the baseline of speed: idiomatic layers, nothing tuned.
+"""EDRAM in plain PyTorch, with the sizes of `edram_fer.models.edram`: the baseline of benchmarks.training_step.
 
-Same net to the last bias: six tanh units that emit the matrix, BN per step in place of the biases of the layers before
-it, LSTMs without peepholes. `EDRAM.load` takes the weights of the Keras model, so that this can be shown.
+The layers are idiomatic and nothing is tuned. The network is the same down to the biases: six tanh units emit the
+matrix, batch normalisation (BN) per step replaces the biases of the layers before it, and the LSTMs have no peepholes.
+`EDRAM.load` copies the weights of the Keras model, so that the outputs of both can be compared.
 """
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 FILTERS = (64, 64, 128, 128, 160, 192)
 PADDING = (1, 0, 1, 1, 1, 0)
@@ -16,9 +20,9 @@ CONTEXT_SIDE = 12
 
 
 class StepNorms(nn.ModuleList):
-    """One batch normalisation for each step."""
+    """A batch normalisation for each step."""
 
-    def __init__(self, norm, features, steps, beta=0.0):
+    def __init__(self, norm: type[nn.Module], features: int, steps: int, beta: float = 0.0):
         super().__init__(norm(features, eps=EPSILON, momentum=MOMENTUM) for _ in range(steps))
         for module in self:
             nn.init.constant_(module.bias, beta)
@@ -27,24 +31,25 @@ class StepNorms(nn.ModuleList):
 class Context(nn.Module):
     """[B, C, H, W] -> area average 12x12 -> three convolutions with BN -> [B, 512]."""
 
-    def __init__(self, channels, size):
+    def __init__(self, channels: int, size: int):
         super().__init__()
         self.register_buffer("down", area_average_matrix(size, CONTEXT_SIDE), persistent=False)
         shapes = ((channels, 16, 5), (16, 16, 3), (16, 32, 3))
         self.convolutions = nn.ModuleList([nn.Conv2d(*shape, bias=False) for shape in shapes])
         self.norms = nn.ModuleList([nn.BatchNorm2d(n, eps=EPSILON, momentum=MOMENTUM) for n in (16, 16, 32)])
 
-    def forward(self, image):
+    def forward(self, image: Tensor) -> Tensor:
+        """Initial hidden state of the second LSTM."""
         x = self.down @ image @ self.down.T
         for convolution, norm in zip(self.convolutions, self.norms):
             x = norm(convolution(x))
-        return x.permute(0, 2, 3, 1).flatten(1)  # the order of entries that Keras has
+        return x.permute(0, 2, 3, 1).flatten(1)  # Keras' order of entries
 
 
 class Glimpse(nn.Module):
-    """What was seen times where: [B, C, 26, 26] and [B, 2, 3] -> [B, units]."""
+    """Product of the "what" and "where" features: [B, C, 26, 26] and [B, 2, 3] -> [B, units]."""
 
-    def __init__(self, channels, units, steps):
+    def __init__(self, channels: int, units: int, steps: int):
         super().__init__()
         pairs = zip((channels, *FILTERS), FILTERS, PADDING)
         self.convolutions = nn.ModuleList([nn.Conv2d(a, b, 3, padding=p, bias=False) for a, b, p in pairs])
@@ -54,7 +59,8 @@ class Glimpse(nn.Module):
         self.where = nn.Linear(6, units, bias=False)
         self.where_norms = StepNorms(nn.BatchNorm1d, units, steps, beta=1.0)
 
-    def forward(self, x, matrix, step):
+    def forward(self, x: Tensor, matrix: Tensor, step: int) -> Tensor:
+        """Features of the glimpse `x` at the window `matrix`."""
         for i, (convolution, norms) in enumerate(zip(self.convolutions, self.norms)):
             x = F.relu(norms[step](convolution(x)))
             x = F.max_pool2d(x, 2) if i in POOLED else x
@@ -65,13 +71,14 @@ class Glimpse(nn.Module):
 class Head(nn.Module):
     """[B, inputs] -> [B, outputs] through two hidden layers."""
 
-    def __init__(self, outputs, inputs, units, steps):
+    def __init__(self, outputs: int, inputs: int, units: int, steps: int):
         super().__init__()
         self.hidden = nn.ModuleList([nn.Linear(n, units, bias=False) for n in (inputs, units)])
         self.norms = nn.ModuleList([StepNorms(nn.BatchNorm1d, units, steps) for _ in range(2)])
         self.output = nn.Linear(units, outputs)
 
-    def forward(self, x, step):
+    def forward(self, x: Tensor, step: int) -> Tensor:
+        """Outputs of a step."""
         for dense, norms in zip(self.hidden, self.norms):
             x = F.relu(norms[step](dense(x)))
         return self.output(x)
@@ -80,7 +87,7 @@ class Head(nn.Module):
 class EDRAM(nn.Module):
     """[B, C, H, W] -> emotion logits [B, T, K], affect [B, T, 2], emitted matrices [B, T + 1, 2, 3]."""
 
-    def __init__(self, size=100, channels=1, classes=7, glimpses=6, glimpse_size=26):
+    def __init__(self, size: int = 100, channels: int = 1, classes: int = 7, glimpses: int = 6, glimpse_size: int = 26):
         super().__init__()
         self.glimpses, self.glimpse_size = glimpses, glimpse_size
         self.context = Context(channels, size)
@@ -92,12 +99,14 @@ class EDRAM(nn.Module):
         self.emotion_head = Head(classes, 512, 1024, glimpses)
         self.affect_head = Head(2, 512, 1024, glimpses)
 
-    def emit(self, hidden):
+    def emit(self, hidden: Tensor) -> Tensor:
+        """Matrices [B, 2, 3] from the hidden state [B, 512], with zooms clamped to [0, 1]."""
         matrix = torch.tanh(self.emission(hidden)).unflatten(1, (2, 3))
         zooms = torch.eye(2, 3, dtype=torch.bool, device=matrix.device)
         return torch.where(zooms, matrix.clamp(0, 1), matrix)
 
-    def forward(self, image):
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Outputs of all steps."""
         h2 = self.context(image)
         state1, state2 = (h2.new_zeros(len(h2), 512),) * 2, (h2, torch.zeros_like(h2))
         emitted, emotions, affects = [self.emit(h2)], [], []
@@ -113,8 +122,12 @@ class EDRAM(nn.Module):
         return torch.stack(emotions, 1), torch.stack(affects, 1), torch.stack(emitted, 1)
 
     @torch.no_grad()
-    def load(self, weights):
-        """Take the weights of a edram_fer.models.edram.EDRAM: for each layer in order of use its list of NumPy arrays."""
+    def load(self, weights: Sequence[Sequence[np.ndarray]]) -> None:
+        """Copy the weights of an `edram_fer.models.edram.EDRAM`.
+
+        Args:
+            weights: the arrays of each layer, with the layers in the order of use.
+        """
         head_layers = [[*zip(head.hidden, head.norms), [head.output]] for head in (self.emotion_head, self.affect_head)]
         glimpse = [*zip(self.glimpse.convolutions, self.glimpse.norms), [self.glimpse.what, self.glimpse.what_norms]]
         glimpse += [[self.glimpse.where, self.glimpse.where_norms], [self.lstm1, self.lstm2]]
@@ -126,7 +139,7 @@ class EDRAM(nn.Module):
         self.glimpse.what.weight.copy_(what.flatten(1))
 
 
-def _copy(module, arrays):
+def _copy(module: nn.Module, arrays: Sequence[Tensor]) -> None:
     if isinstance(module, StepNorms):
         for step, norm in enumerate(module):
             _copy(norm, [array[step] for array in arrays])
@@ -144,8 +157,8 @@ def _copy(module, arrays):
             module.bias.copy_(arrays[1])
 
 
-def area_average_matrix(source, target):
-    """[target, source] weights that average pixels into cells by exact overlap."""
+def area_average_matrix(source: int, target: int) -> Tensor:
+    """Weights [target, source] that average pixels into cells by exact overlap."""
     edges, pixels = torch.linspace(0, source, target + 1), torch.arange(source)
     overlap = torch.minimum(edges[1:, None], pixels + 1) - torch.maximum(edges[:-1, None], pixels)
     return overlap.clamp(min=0) * target / source

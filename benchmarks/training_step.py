@@ -1,52 +1,59 @@
-"""Time and memory of a training step beside a plain PyTorch EDRAM of the same sizes, in one run.
+"""Time and memory of a training step, compared with a plain PyTorch EDRAM of the same sizes.
 
     pip install "edram-fer[torch]"
     python -m benchmarks.training_step --out runs/training_step.json
 
-Every contender lives in a process of its own; rounds of a few steps go in turn from one to the next, so that a noisy
-machine is noisy for all. A step is forward, backward, global norm clipping and Adam on one batch of random images.
-First it is shown that both nets compute the same: the Keras weights go into the PyTorch net, the outputs are compared.
-Other work on the machine can only slow a step, so the fastest steps are compared; the medians stand beside.
+Each contender runs in its own process. They take turns in rounds of a few steps, so that noise on the machine affects
+all of them. A step is forward pass, backward pass, clipping of the global norm, and Adam on one batch of random images.
+First, the weights of the Keras model are copied into the PyTorch model and the outputs of both are compared. Other work
+on the machine can only slow a step down, so the ratio compares the fastest steps; the medians are reported as well.
 
-Goal: the faster of our two precisions at least 1.2 times faster, on CPU, than the faster of PyTorch's two (its bfloat16
-is autocast). With the defaults, on two cores: about five minutes.
+Goal: on CPU, the faster of our two precisions is at least 1.2 times faster than the faster of PyTorch's two (its
+bfloat16 is autocast). The defaults take about five minutes on two cores.
 """
 
 import argparse
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.peak_memory import peak_mib
+
+if TYPE_CHECKING:
+    import keras
+
 CONTENDERS = ("keras-float32", "keras-bfloat16", "torch-float32", "torch-bfloat16")
 COMPARED = ("emotion", "affect", "emitted")
-TOLERANCE = 1e-2  # of the logits, about 1: rounding of 1e-5 after one glimpse grows tenfold in two or three more
+TOLERANCE = 1e-2  # of logits of about 1: a rounding error of 1e-5 after a glimpse grows tenfold in two or three more
 
 
-def batch_of(options, seed=0):
-    """Random images [B, H, W, 1], labels [B], valence and arousal [B, 2]."""
+def make_batch(options: argparse.Namespace, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Random images float32 [B, H, W, 1], labels [B], and valence and arousal [B, 2]."""
     rng = np.random.default_rng(seed)
     image = rng.random((options.batch, options.image_size, options.image_size, 1), dtype="float32")
     return image, rng.integers(0, 7, options.batch), rng.uniform(-1, 1, (options.batch, 2)).astype("float32")
 
 
-def keras_model(options, dtype="float32"):
+def keras_model(options: argparse.Namespace, dtype: str = "float32") -> "keras.Model":
+    """Our EDRAM, randomly initialised."""
     from edram_fer import models
 
     size = (options.image_size, options.image_size)
     return models.build("edram", image_size=size, glimpses=options.glimpses, dtype=dtype)
 
 
-def keras_step(options, dtype):
-    """A function that does one training step of our EDRAM, by Keras' own compiled step."""
+def keras_step(options: argparse.Namespace, dtype: str) -> Callable[[], object]:
+    """A function that does one training step of our EDRAM, with Keras' compiled step."""
     from edram_fer.training.losses import AffectLoss, EmotionLoss, LocationLoss
     from edram_fer.training.optimizer import Adam
 
@@ -56,13 +63,13 @@ def keras_step(options, dtype):
         loss={"emotion": EmotionLoss(), "affect": AffectLoss(), "emitted": LocationLoss()},
         jit_compile=False,
     )
-    image, emotion, affect = batch_of(options)
+    image, emotion, affect = make_batch(options)
     zoom = np.tile(np.float32([[0.35, 0, 0], [0, 0.35, 0]]), (len(image), 1, 1))
     return lambda: model.train_on_batch({"image": image}, {"emotion": emotion, "affect": affect, "emitted": zoom})
 
 
-def torch_step(options, dtype):
-    """The same in PyTorch."""
+def torch_step(options: argparse.Namespace, dtype: str) -> Callable[[], object]:
+    """A function that does one training step of the PyTorch EDRAM."""
     import torch
     import torch.nn.functional as F
 
@@ -70,7 +77,7 @@ def torch_step(options, dtype):
 
     net = EDRAM(options.image_size, glimpses=options.glimpses)
     optimizer = torch.optim.Adam(net.parameters(), 1e-4)
-    image, emotion, affect = (torch.from_numpy(array) for array in batch_of(options))
+    image, emotion, affect = (torch.from_numpy(array) for array in make_batch(options))
     image, emotion = image.permute(0, 3, 1, 2).contiguous(), emotion[:, None].expand(-1, options.glimpses)
 
     def step():
@@ -88,8 +95,11 @@ def torch_step(options, dtype):
     return step
 
 
-def contend(options):
-    """A contender's process: for each number on standard input that many steps, and the seconds of each as JSON."""
+def contend(options: argparse.Namespace) -> None:
+    """Process of a contender: read a number of steps per line of standard input, do them, and print a line of JSON.
+
+    Each line holds the seconds of each step and the peak memory so far in MiB.
+    """
     library, dtype = options.contender.split("-")
     dtype = "mixed_bfloat16" if (library, dtype) == ("keras", "bfloat16") else dtype
     step = {"keras": keras_step, "torch": torch_step}[library](options, dtype)
@@ -99,12 +109,11 @@ def contend(options):
             start = time.perf_counter()
             step()
             seconds.append(time.perf_counter() - start)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux counts in KiB
-        print(json.dumps({"seconds": seconds, "peak_mib": peak}), flush=True)
+        print(json.dumps({"seconds": seconds, "peak_mib": peak_mib()}), flush=True)
 
 
-def write_reference(options):
-    """Weights of a Keras EDRAM whose glimpses differ, a batch and its logits, into options.file."""
+def write_reference(options: argparse.Namespace) -> None:
+    """Write the weights of a Keras EDRAM whose glimpses differ, a batch and the outputs for it to options.file."""
     model, rng = keras_model(options), np.random.default_rng(1)
     for weight in model.weights:
         if weight.path.endswith("moving_variance"):
@@ -113,7 +122,7 @@ def write_reference(options):
             weight.assign(rng.normal(0, 0.1, weight.shape))
     cell, glimpse = model.cell, model.cell.glimpse
     cell.emission.dense.kernel.assign(rng.normal(0, 0.1, cell.emission.dense.kernel.shape))
-    image = batch_of(options)[0][:8]
+    image = make_batch(options)[0][:8]
     outputs = model({"image": image})
     parts = [*zip(model.context.convolutions, model.context.norms), [cell.emission.dense]]
     parts += [*zip(glimpse.cnn.convolutions, glimpse.cnn.norms)]
@@ -121,12 +130,12 @@ def write_reference(options):
     for head in (model.emotion_head, model.affect_head):
         parts += [*zip(head.hidden, head.norms), [head.output_layer]]
     weights = [layer.get_weights() for part in parts for layer in part]
-    named = {f"{i} {j}": array for i, arrays in enumerate(weights) for j, array in enumerate(arrays)}
-    np.savez(options.file, image=image, **{name: np.asarray(outputs[name]) for name in COMPARED}, **named)
+    arrays_by_name = {f"{i} {j}": array for i, arrays in enumerate(weights) for j, array in enumerate(arrays)}
+    np.savez(options.file, image=image, **{name: np.asarray(outputs[name]) for name in COMPARED}, **arrays_by_name)
 
 
-def print_difference(options):
-    """The largest difference of each output of the PyTorch net from that reference, as JSON."""
+def print_difference(options: argparse.Namespace) -> None:
+    """Print as JSON the largest difference between each output of the PyTorch model and that of `write_reference`."""
     import torch
 
     from benchmarks.torch_edram import EDRAM
@@ -144,16 +153,20 @@ def print_difference(options):
     print(json.dumps(difference | {"range_of_matrices": float(np.ptp(reference["emitted"], axis=(0, 1)).max())}))
 
 
-def process(options, *more, **how):
-    """This script again with the same sizes, in a process of its own."""
+def start_process(options: argparse.Namespace, *arguments: object) -> subprocess.Popen:
+    """Start this script with the same sizes and further arguments in a separate process."""
     sizes = ["--batch", options.batch, "--glimpses", options.glimpses, "--image-size", options.image_size]
-    command = [sys.executable, "-m", "benchmarks.training_step", *map(str, sizes), *map(str, more)]
-    quiet = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
-    return subprocess.Popen(command, env=quiet, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True, **how)
+    command = [sys.executable, "-m", "benchmarks.training_step", *map(str, sizes), *map(str, arguments)]
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
 
 
-def answer(worker, text=None):
-    """Send a contender a line, or close its input; its answer as JSON."""
+def ask(worker: subprocess.Popen, text: object = None) -> Any:
+    """Send a process a line, or close its input with None; return its answer, parsed from JSON.
+
+    Raises:
+        RuntimeError: the process failed.
+    """
     if text is not None:
         print(text, file=worker.stdin, flush=True)
         if line := worker.stdout.readline():
@@ -164,38 +177,49 @@ def answer(worker, text=None):
     return json.loads(out) if out.strip() else None
 
 
-def compare_outputs(options):
-    """Largest difference of each output between both nets with the same weights. Raises ValueError above TOLERANCE."""
+def compare_outputs(options: argparse.Namespace) -> dict[str, float]:
+    """Largest difference of each output between both models with the same weights.
+
+    Raises:
+        ValueError: the logits differ by more than `TOLERANCE`.
+    """
     with tempfile.TemporaryDirectory() as folder:
         for part in ("reference", "difference"):
-            difference = answer(process(options, "--part", part, "--file", Path(folder) / "reference.npz"))
+            difference = ask(start_process(options, "--part", part, "--file", Path(folder) / "reference.npz"))
     if not difference["emotion"] <= TOLERANCE:
-        raise ValueError(f"the nets differ: expected logits equal to {TOLERANCE}, found {difference['emotion']:.2g}")
+        raise ValueError(
+            f"the models differ: expected logits equal to within {TOLERANCE}, got {difference['emotion']:.2g}"
+        )
     return difference
 
 
-def measure(options):
-    """contender -> {"rounds": seconds of a step [rounds, steps], "peak_mib"}, the rounds interleaved."""
-    workers = {name: process(options, "--part", "contend", "--contender", name) for name in options.contenders}
+def measure(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Run all contenders in turn.
+
+    Returns:
+        for each contender a dict of rounds (seconds of each step [rounds, steps]), fastest and median (seconds), and
+        peak_mib.
+    """
+    workers = {name: start_process(options, "--part", "contend", "--contender", name) for name in options.contenders}
     for name, worker in workers.items():
-        answer(worker, options.warm_up)
+        ask(worker, options.warm_up)
         print(f"{name} is ready", flush=True)
     results = {name: {"rounds": []} for name in workers}
     for _ in range(options.rounds):
         for name, worker in workers.items():
-            told = answer(worker, options.steps)
-            results[name]["rounds"].append(told["seconds"])
-            results[name]["peak_mib"] = round(told["peak_mib"])
+            answer = ask(worker, options.steps)
+            results[name]["rounds"].append(answer["seconds"])
+            results[name]["peak_mib"] = round(answer["peak_mib"])
     for worker in workers.values():
-        answer(worker)
+        ask(worker)
     for result in results.values():
         steps = sum(result["rounds"], [])
         result |= {"fastest": min(steps), "median": statistics.median(steps)}
     return results
 
 
-def print_table(results, batch):
-    """The rows, and {statistic: ratio} of the fastest of ours to the fastest of PyTorch's (None without both sides)."""
+def print_table(results: Mapping[str, Mapping[str, Any]], batch: int) -> dict[str, float] | None:
+    """Print the results; return by statistic how many times faster ours is (None unless both libraries ran)."""
     print(f"\n{'contender':16}{'fastest ms':>11}{'median ms':>11}{'images/s':>10}{'peak MiB':>10}")
     for name, result in results.items():
         fastest, median = result["fastest"], result["median"]
@@ -209,21 +233,23 @@ def print_table(results, batch):
     return ratio
 
 
-def main():
+def main() -> None:
+    """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, value in {"batch": 64, "glimpses": 6, "image-size": 100, "rounds": 8, "steps": 2, "warm-up": 2}.items():
         parser.add_argument(f"--{name}", type=int, default=value, help=f"default {value}")
-    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=CONTENDERS)
+    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=CONTENDERS, help="default all")
     parser.add_argument("--out", type=Path, help="JSON file to write")
-    for inner in ("part", "contender", "file"):  # of the processes that this one starts
+    for inner in ("part", "contender", "file"):  # arguments of the processes that this one starts
         parser.add_argument(f"--{inner}", help=argparse.SUPPRESS)
     options = parser.parse_args()
     parts = {"contend": contend, "reference": write_reference, "difference": print_difference}
     if options.part:
-        return parts[options.part](options)
+        parts[options.part](options)
+        return
     difference = compare_outputs(options)
     print("largest difference with equal weights:", ", ".join(f"{n} {difference[n]:.1e}" for n in COMPARED), end=" ")
-    print(f"(entries of the matrices range over {difference['range_of_matrices']:.2f})", flush=True)
+    print(f"(the entries of the matrices span {difference['range_of_matrices']:.2f})", flush=True)
     results = measure(options)
     ratio = print_table(results, options.batch)
     if options.out:

@@ -1,4 +1,4 @@
-"""The benchmark of before deep learning: what it scores, and what it says of settings that cannot be."""
+"""benchmarks.hog_svm: which splits it evaluates, and its messages for invalid settings."""
 
 import sys
 
@@ -11,16 +11,19 @@ from benchmarks import hog_svm  # noqa: E402
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory):
-    """Stripes that lie, stand or slope: an arrays file of three emotions with a subset of test; the last row of each
-    split has no emotion."""
-    path, y, x = tmp_path_factory.mktemp("hog") / "stripes.npz", *np.mgrid[:16, :16]
-    kinds = np.stack([np.sin(y), np.sin(x), np.sin((x + y) / 1.4)])[..., None]
+    """An arrays file with three emotions (horizontal, vertical, diagonal stripes) and a subset of the test split.
+
+    The last row of each split has no emotion.
+    """
+    path = tmp_path_factory.mktemp("hog") / "stripes.npz"
+    y, x = np.mgrid[:16, :16]
+    stripes = np.stack([np.sin(y), np.sin(x), np.sin((x + y) / 1.4)])[..., None]
     content = {"emotions": np.array(["neutral", "happy", "sad"]), "source": "s", "version": "1", "fingerprint": "f"}
     for split, count in (("train", 30), ("validation", 9), ("test", 12), ("test_occlusion", 6)):
-        labels, random = np.append(np.arange(count) % 3, -1), np.random.default_rng(count)
-        noise = random.normal(0, 0.1, (count + 1, 16, 16, 1))
+        labels, rng = np.append(np.arange(count) % 3, -1), np.random.default_rng(count)
+        noise = rng.normal(0, 0.1, (count + 1, 16, 16, 1))
         content |= {
-            f"{split}/image": (127 + 80 * (kinds[labels] + noise)).clip(0, 255).astype("uint8"),
+            f"{split}/image": (127 + 80 * (stripes[labels] + noise)).clip(0, 255).astype("uint8"),
             f"{split}/emotion": labels,
             f"{split}/affect": np.full((count + 1, 2), -2, "float32"),
             f"{split}/id": np.arange(count + 1).astype(str),
@@ -34,7 +37,7 @@ def run(monkeypatch, *arguments):
     hog_svm.main()
 
 
-def test_every_test_split_is_scored(faces, monkeypatch, capsys):
+def test_evaluates_every_test_split(faces, monkeypatch, capsys):
     run(monkeypatch, "--data", faces, "--cells", 4, "--costs", 1)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(" images")[0] for line in lines[2:]] == ["test, 12", "test_occlusion, 6"]
@@ -48,7 +51,7 @@ def test_every_test_split_is_scored(faces, monkeypatch, capsys):
     (("--costs", "nan"), "--costs: expected numbers above 0, got nan"),
     (("--data", "nowhere"), "--data: unknown data set 'nowhere'"),
 ])  # fmt: skip
-def test_settings_that_cannot_be_end_in_a_sentence(faces, arguments, message, monkeypatch, capsys):
+def test_invalid_settings_end_in_a_message(faces, arguments, message, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         run(monkeypatch, "--data", faces, *arguments)
     assert message in capsys.readouterr().err

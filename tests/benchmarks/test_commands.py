@@ -1,0 +1,35 @@
+"""Each benchmark imports and prints its help; the documentation names only benchmarks that exist."""
+
+import importlib
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py") if "def main()" in path.read_text("utf-8"))
+REQUIRED = {
+    "affectnet_photos": "psutil",
+    "hog_svm": "skimage",
+    "model_cost": "tensorflow",
+    "scikit_image": "skimage",
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_prints_its_help(name, monkeypatch, capsys):
+    if package := REQUIRED.get(name):
+        pytest.importorskip(package)
+    monkeypatch.setattr(sys, "argv", [name, "--help"])
+    with pytest.raises(SystemExit) as end:
+        importlib.import_module(f"benchmarks.{name}").main()
+    assert end.value.code == 0
+    assert f"python -m benchmarks.{name}" in capsys.readouterr().out
+
+
+def test_documentation_names_existing_benchmarks():
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    named = {name for page in pages for name in re.findall(r"\bbenchmarks\.(\w+)", page.read_text("utf-8"))}
+    assert named - {"md"}
+    assert named - {"md"} <= set(COMMANDS)
