@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -74,7 +75,7 @@ def write_json(path: Path | str, value: object) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def plain(value: object) -> object:
+def plain(value: Any) -> Any:
     """Convert NumPy values, in dicts and lists of any depth, to what JSON can hold: lists, numbers, and None for nan.
 
     >>> plain({"mean": np.float32(0.5), "counts": np.arange(3), "correlation": np.nan})

@@ -13,7 +13,7 @@ def bootstrap(
     statistic: Callable[[np.ndarray], Mapping[str, ArrayLike]],
     count: int,
     *,
-    subjects: Sequence[str | None] | None = None,
+    subjects: Sequence[str | None] | np.ndarray | None = None,
     repeats: int = 1000,
     level: float = 0.95,
     seed: int = 0,

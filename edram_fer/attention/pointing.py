@@ -16,6 +16,8 @@ from edram_fer.attention.baselines import centre_bias, other_images
 from edram_fer.errors import UserError
 from edram_fer.intervals import bootstrap
 
+SCORES = ("pointing", "auc")
+
 
 def near(mask: ArrayLike, tolerance: float) -> np.ndarray:
     """Pixels whose centre is at most a tolerance away from that of a pixel of the mask.
@@ -95,31 +97,33 @@ def pointing(
         others = other_images(count, seed)
         maps |= {f"shuffled_{name}": values[others] for name, values in maps.items()}
     maps["centre_bias"] = np.broadcast_to(centre_bias(masks.shape[1:]), masks.shape)
-    values = {}  # (name, score): of each image
-    for name, saliency in maps.items():
-        values[name, "pointing"] = np.array([hit(*pair, tolerance) for pair in zip(saliency, masks, strict=True)])
-        values[name, "auc"] = np.array([auc(*pair) for pair in zip(saliency, masks, strict=True)])
-    values["chance", "pointing"] = np.array([near(mask, tolerance).mean() for mask in masks])
-    values["chance", "auc"] = np.full(count, 0.5)
+    scores = {name: _scores(values, masks, tolerance) for name, values in maps.items()}
+    shares = [near(mask, tolerance).mean() for mask in masks]
+    scores["chance"] = np.array([shares, np.full(count, 0.5)])
+    ends = bootstrap(
+        lambda rows: {name: values[:, rows].mean(axis=1) for name, values in scores.items()},
+        count,
+        seed=seed,
+        repeats=repeats,
+    )
     return {
         "images": count,
         "excluded": int((~kept).sum()),
         "tolerance": tolerance,
-        "scores": _means(values, count, seed, repeats),
+        "scores": {name: _summary(values, ends[name]) for name, values in scores.items()},
     }
 
 
-def _means(values, count, seed, repeats):
-    """{name: {score: {"value", "interval"}}} of {(name, score): [count]}."""
+def _scores(maps, masks, tolerance):
+    """Pointing game and AUC of each image, [2, n]."""
+    pairs = list(zip(maps, masks, strict=True))
+    return np.array([[hit(*pair, tolerance) for pair in pairs], [auc(*pair) for pair in pairs]])
 
-    def statistic(rows):
-        return {key: each[rows].mean() for key, each in values.items()}
 
-    intervals = bootstrap(statistic, count, seed=seed, repeats=repeats)
-    scores = {name: {} for name, _ in values}
-    for (name, score), each in values.items():
-        scores[name][score] = {"value": float(each.mean()), "interval": intervals[name, score].tolist()}
-    return scores
+def _summary(scores, ends):
+    """{"pointing", "auc": {"value", "interval"}} of scores [2, n] and the ends [2, 2] of their intervals."""
+    values = zip(SCORES, scores, ends, strict=True)
+    return {name: {"value": float(score.mean()), "interval": interval.tolist()} for name, score, interval in values}
 
 
 def _check(maps, masks, tolerance):

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from edram_fer import files
 from edram_fer.figures import DPI
 
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")  # on lines of their own: type checkers do not recognise them in a tuple
+T = TypeVar("T")
 
 INK, MUTED, FAINT = "#1d2733", "#66717e", "#d9dee4"
 BLUE, ORANGE, GREEN, RED = "#2563a8", "#d9711c", "#1a7f4b", "#b3261e"
