@@ -27,7 +27,8 @@ def nss(saliency: ArrayLike, fixations: ArrayLike) -> float:
         fixations: [F, 2].
 
     Returns:
-        0 at chance, 1 for one standard deviation above the mean of the map; 0 for a constant map, nan without fixations.
+        0 at chance and for a constant map, 1 for one standard deviation above the mean of the map; nan without
+        fixations.
 
     >>> round(nss([[0, 0], [0, 1]], [[1, 1]]), 3)
     1.732

@@ -1,7 +1,7 @@
 """Scan paths: fixated places in time order, and how similar two of them are.
 
-A path is [N, 2] as (x, y). A model's paths are `windows.centres`, in the image's [-1, 1]; `scaled` converts fixations in
-pixels to that. Durations are not used: a model's glimpses have none.
+A path is [N, 2] as (x, y). A model's paths are `windows.centres`, in the image's [-1, 1]; `scaled` converts fixations
+from pixels to that. Durations are not used: a model's glimpses have none.
 """
 
 import numpy as np

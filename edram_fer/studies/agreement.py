@@ -48,8 +48,8 @@ def measure_agreement(
         and "maps", "paths" and "images_missed_by_windows" as returned by `baselines.compare_with_fixations`.
 
     Raises:
-        UserError: the run has no windows of its own or was not evaluated on the split, no fixation is on an image of the
-            split, or as for `fixations.read`.
+        UserError: the run has no windows of its own or was not evaluated on the split, no fixation is on an image of
+            the split, or as for `fixations.read`.
     """
     from edram_fer.figures.agreement import agreement as draw  # imports Matplotlib
     from edram_fer.figures.style import save

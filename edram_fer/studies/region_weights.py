@@ -54,8 +54,8 @@ def region_weights(
             "occluders": a list of the same for each occluder, with its "name", its "box" or "side",
                 "occluded_share" [N], the mean share of each window that it hides, and "weight_change" [N] from the
                 original images with its "weight_change_interval" [N, 2], paired;
-            "by_occluded_share": the change of a window's weight by the share of THAT window that a square hides. A list,
-                first of all windows together, then of each, of {"name", "observations", "occluded_share" [5],
+            "by_occluded_share": the change of a window's weight by the share of THAT window that a square hides. A
+                list, first of all windows together, then of each, of {"name", "observations", "occluded_share" [5],
                 "weight_change" [5], "weight_change_interval" [5, 2]} in the bins 0, (0, .25], (.25, .5], (.5, .75],
                 (.75, 1]; None in a bin without observations.
         Intervals are 95 % bootstraps over the images.

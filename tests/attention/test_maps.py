@@ -1,4 +1,4 @@
-"""Maps of classes and steps against loops over single densities."""
+"""Maps of classes and steps compared with loops over single densities."""
 
 import numpy as np
 import pytest
@@ -8,16 +8,16 @@ from edram_fer import attention
 SHAPE, NAMES = (7, 9), ["happy", "sad", "fear"]
 
 
-def made_up(count=40, steps=3, seed=0):
+def random_attention(count=40, steps=3, seed=0):
     rng = np.random.default_rng(seed)
     windows = rng.normal(0, 0.2, (count, steps, 2, 3)) + 0.4 * np.eye(2, 3)
     return windows, rng.random((count, steps)), rng.choice(["happy", "sad", None, "anger"], count)
 
 
 def test_densities_are_those_of_each_class_and_step():
-    windows, weights, groups = made_up()
+    windows, weights, groups = random_attention()
     maps = attention.densities(windows, weights, groups, NAMES, SHAPE)
-    assert maps.shape == (3, 3, *SHAPE) and np.isnan(maps[2]).all()  # nobody is afraid
+    assert maps.shape == (3, 3, *SHAPE) and np.isnan(maps[2]).all()  # no image of "fear"
     pooled = attention.densities(windows, weights, groups, NAMES, SHAPE, by_step=False)
     for k, name in enumerate(NAMES[:2]):
         rows = groups == name
@@ -28,14 +28,14 @@ def test_densities_are_those_of_each_class_and_step():
 
 
 def test_densities_do_not_depend_on_the_chunks(monkeypatch):
-    whole = attention.densities(*made_up(), NAMES, SHAPE)
+    whole = attention.densities(*random_attention(), NAMES, SHAPE)
     monkeypatch.setattr("edram_fer.attention.windows._CHUNK", 500)
-    np.testing.assert_allclose(attention.densities(*made_up(), NAMES, SHAPE), whole, atol=1e-14)
+    np.testing.assert_allclose(attention.densities(*random_attention(), NAMES, SHAPE), whole, atol=1e-14)
 
 
-def test_what_has_no_density():
-    beside = np.array([[0.2, 0, -3], [0, 0.2, 0]])
-    windows = np.stack([np.eye(2, 3), beside])[None]
+def test_undefined_densities_are_nan():
+    outside = np.array([[0.2, 0, -3], [0, 0.2, 0]])
+    windows = np.stack([np.eye(2, 3), outside])[None]
     maps = attention.densities(windows, np.full((1, 2), 0.5), ["sad"], NAMES, SHAPE)
     assert np.isnan(maps[1, 1]).all() and np.isnan(maps[0]).all()
     assert maps[1, 0].sum() == pytest.approx(1)
@@ -44,23 +44,23 @@ def test_what_has_no_density():
 
 
 def test_grouped_coverage_is_the_sum_over_each_group():
-    windows, weights, _ = made_up()
+    windows, weights, _ = random_attention()
     group = np.random.default_rng(1).integers(-1, 5, weights.shape)
-    found = attention.grouped_coverage(windows, weights, group, 6, SHAPE)
+    result = attention.grouped_coverage(windows, weights, group, 6, SHAPE)
     for k in range(6):
         rows = group == k
         expected = (weights[rows][:, None, None] * attention.coverage(windows[rows], SHAPE)).sum(axis=0)
-        np.testing.assert_allclose(found[k], expected, atol=1e-11)
-    assert not found[5].any()
+        np.testing.assert_allclose(result[k], expected, atol=1e-11)
+    assert not result[5].any()
 
 
 def test_differences():
-    windows, weights, groups = made_up()
+    windows, weights, groups = random_attention()
     maps = attention.densities(windows, weights, groups, NAMES, SHAPE)
     first = attention.difference(maps, maps[:, :1])
     np.testing.assert_allclose(first[0, 2], maps[0, 2] - maps[0, 0])
     np.testing.assert_allclose(attention.between_steps(maps)[1, 1], maps[1, 2] - maps[1, 1])
-    assert attention.between_steps(maps[:, :1]).shape == (3, 0, *SHAPE)  # a single step has nothing before it
+    assert attention.between_steps(maps[:, :1]).shape == (3, 0, *SHAPE)  # no step before a single one
     np.testing.assert_allclose(first[:2].sum(axis=(-2, -1)), 0, atol=1e-12)
     share = attention.total_variation(first[0])
     assert share[0] == 0 and share[1] == pytest.approx(1 - np.minimum(maps[0, 1], maps[0, 0]).sum())
@@ -69,20 +69,20 @@ def test_differences():
     assert attention.total_variation(attention.difference(*apart)) == 1
 
 
-def test_against_the_rest():
-    windows, weights, groups = made_up(seed=2)
+def test_one_vs_rest():
+    windows, weights, groups = random_attention(seed=2)
     names = ["happy", "sad", "anger", "fear"]
     maps = attention.densities(windows, weights, groups, names, SHAPE)
     sizes = [(groups == name).sum() for name in names]
-    found = attention.one_vs_rest(maps, sizes)
+    result = attention.one_vs_rest(maps, sizes)
     others = np.average(maps[[0, 2]], axis=0, weights=[sizes[0], sizes[2]])
-    np.testing.assert_allclose(found[1], maps[1] - others, atol=1e-12)
-    assert np.isnan(found[3]).all()
+    np.testing.assert_allclose(result[1], maps[1] - others, atol=1e-12)
+    assert np.isnan(result[3]).all()
     assert np.isnan(attention.one_vs_rest(maps[:1], [5])).all()
 
 
-def test_bad_maps_are_refused():
-    windows, weights, groups = made_up(4)
+def test_invalid_maps_are_rejected():
+    windows, weights, groups = random_attention(4)
     with pytest.raises(ValueError, match=r"expected weights \[4, 3\] and 4 groups .* got \[4, 3\] and \[3\]"):
         attention.densities(windows, weights, groups[:3], NAMES, SHAPE)
     with pytest.raises(ValueError, match="sum to 1, got sums from 4.0 to 4.0"):

@@ -1,4 +1,4 @@
-"""Occlusion maps against a pixel-by-pixel restatement, and on a model whose answer lies in a known patch."""
+"""Occlusion maps compared with a loop over pixels, and of a model whose answer depends on a known patch."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ PATCH = (slice(3, 7), slice(8, 12))
 
 
 def answer(images):
-    """Two classes; the second is as probable as the patch is bright."""
+    """Probabilities of two classes; that of the second is the brightness of the patch."""
     bright = images[:, *PATCH, 0].mean(axis=(1, 2)) / 255
     return np.stack([1 - bright, bright], axis=1)
 
@@ -21,10 +21,10 @@ def make_image(level=204, seed=0):
     return image
 
 
-def restated(image, label, window, stride, fill):
-    """Each pixel in turn: all squares whose corner lies on the lattice, or flush with the border, and that cover it."""
+def expected_maps(image, label, window, stride, fill):
+    """A loop over pixels, and for each over the squares (on the grid or flush with the border) that cover it."""
     rows, columns = (sorted({*range(0, side - window + 1, stride), side - window}) for side in image.shape[:2])
-    whole = answer(image[None])[0]
+    original = answer(image[None])[0]
     maps = {"drop": np.empty(image.shape[:2]), "error_rate": np.empty(image.shape[:2])}
     for y, x in np.ndindex(image.shape[:2]):
         drops, wrong = [], []
@@ -32,36 +32,36 @@ def restated(image, label, window, stride, fill):
             for left in (column for column in columns if column <= x < column + window):
                 covered = image.copy()
                 covered[top : top + window, left : left + window] = fill
-                said = answer(covered[None])[0]
-                drops.append(whole[label] - said[label])
-                wrong.append(said.argmax() != label)
+                answered = answer(covered[None])[0]
+                drops.append(original[label] - answered[label])
+                wrong.append(answered.argmax() != label)
         maps["drop"][y, x], maps["error_rate"][y, x] = np.mean(drops), np.mean(wrong)
     return maps
 
 
 @pytest.mark.parametrize(("window", "stride", "fill"), [(5, 2, 0), (4, 4, 0), (6, 5, 90), (1, 1, 0), (13, 13, 0)])
 def test_maps_are_means_over_the_squares_that_cover_a_pixel(window, stride, fill):
-    found = occlusion_maps(answer, make_image(), 1, window=window, stride=stride, fill=fill)
-    for name, values in restated(make_image(), 1, window, stride, fill).items():
-        np.testing.assert_allclose(found[name], values, atol=1e-12)
+    maps = occlusion_maps(answer, make_image(), 1, window=window, stride=stride, fill=fill)
+    for name, values in expected_maps(make_image(), 1, window, stride, fill).items():
+        np.testing.assert_allclose(maps[name], values, atol=1e-12)
 
 
 def test_the_patch_is_found_and_nothing_else():
-    found = occlusion_maps(answer, make_image(), 1, window=3, stride=1)
-    for values in found.values():
+    maps = occlusion_maps(answer, make_image(), 1, window=3, stride=1)
+    for values in maps.values():
         row, column = np.unravel_index(values.argmax(), SHAPE)
         assert PATCH[0].start <= row < PATCH[0].stop and PATCH[1].start <= column < PATCH[1].stop
         far = np.ones(SHAPE, bool)
-        far[0:9, 6:13] = False  # within a window of the patch
+        far[0:9, 6:13] = False  # where a window can reach the patch
         assert not values[far].any()
     # The squares over a pixel one off the patch's corner cover 2, 3 and 3 of its 4 rows, and of its columns.
-    assert found["drop"].max() == pytest.approx(0.8 * (8 / 3) ** 2 / 16)
+    assert maps["drop"].max() == pytest.approx(0.8 * (8 / 3) ** 2 / 16)
 
 
-def test_what_misled_the_model_is_negative_and_a_wrong_answer_cannot_turn_wrong():
-    found = occlusion_maps(answer, make_image(), 0, window=4, stride=2)
-    assert found["drop"].min() < -0.5 and found["drop"].max() == 0
-    assert np.isnan(found["error_rate"]).all()
+def test_misleading_parts_are_negative_and_wrong_answers_have_no_error_rate():
+    maps = occlusion_maps(answer, make_image(), 0, window=4, stride=2)
+    assert maps["drop"].min() < -0.5 and maps["drop"].max() == 0
+    assert np.isnan(maps["error_rate"]).all()
 
 
 def test_every_pixel_is_covered_by_squares_inside_the_image():
@@ -81,6 +81,6 @@ def test_every_pixel_is_covered_by_squares_inside_the_image():
         (5, 6, "stride: expected 1 to 5 pixels, or some stay uncovered; got 6"),
     ],
 )
-def test_bad_squares_are_named(window, stride, message):
+def test_invalid_squares_are_rejected(window, stride, message):
     with pytest.raises(ValueError, match=message):
         corners(SHAPE, window, stride)

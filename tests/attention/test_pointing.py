@@ -1,4 +1,4 @@
-"""The pointing game and AUC against masks, counted by hand, and what stands beside them."""
+"""The pointing game and AUC compared with counts by hand, and their baselines."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def blobs(count=40, seed=0):
     return maps, masks
 
 
-def test_near_is_a_disc():
+def test_near_pixels_form_a_disc():
     mask = np.zeros(SHAPE)
     mask[4, 4] = 1
     distance = np.hypot(*(np.indices(SHAPE) - 4))
@@ -34,7 +34,7 @@ def test_a_hit_lies_in_or_near_the_mask_and_equal_maxima_share_it():
     assert hit(values, mask) == 0 and hit(values, mask, 1.9) == 0 and hit(values, mask, 2) == 1
     values[2, 2] = values[9, 9] = 7
     assert hit(values, mask) == pytest.approx(1 / 3)
-    assert hit(np.zeros(SHAPE), mask) == pytest.approx(4 / 120)  # a map that says nothing is chance
+    assert hit(np.zeros(SHAPE), mask) == pytest.approx(4 / 120)  # a constant map scores at chance
 
 
 def test_auc_counts_pairs():
@@ -44,12 +44,12 @@ def test_auc_counts_pairs():
     assert auc(values, mask) == pytest.approx(np.mean((inside > outside) + 0.5 * (inside == outside)))
 
 
-def test_maps_stand_beside_what_knows_nothing():
+def test_maps_are_scored_with_their_baselines():
     maps, masks = blobs()
     masks[3], masks[4], maps[5] = 0, 1, np.nan
-    found = pointing({"good": maps, "bad": -np.nan_to_num(maps)}, masks[..., None])
-    scores = found["scores"]
-    assert found["images"] == 37 and found["excluded"] == 3
+    result = pointing({"good": maps, "bad": -np.nan_to_num(maps)}, masks[..., None])
+    scores = result["scores"]
+    assert result["images"] == 37 and result["excluded"] == 3
     assert scores["good"]["pointing"] == {"value": 1, "interval": [1, 1]} and scores["good"]["auc"]["value"] > 0.95
     assert scores["bad"]["pointing"]["value"] == 0 and scores["bad"]["auc"]["value"] < 0.05
     assert scores["shuffled_good"]["pointing"]["value"] < 0.4
@@ -65,15 +65,15 @@ def test_maps_stand_beside_what_knows_nothing():
     assert low < scores["centre_bias"]["auc"]["value"] < high
 
 
-def test_the_tolerance_is_chance_too():
+def test_the_tolerance_raises_chance():
     maps, masks = blobs()
-    found = pointing({"maps": maps}, masks, tolerance=2)
-    assert found["tolerance"] == 2
+    result = pointing({"maps": maps}, masks, tolerance=2)
+    assert result["tolerance"] == 2
     shares = [near(mask, 2).mean() for mask in masks]
-    assert found["scores"]["chance"]["pointing"]["value"] == pytest.approx(np.mean(shares))
+    assert result["scores"]["chance"]["pointing"]["value"] == pytest.approx(np.mean(shares))
 
 
-def test_bad_arguments_are_named():
+def test_invalid_arguments_are_rejected():
     maps, masks = blobs(5)
     with pytest.raises(ValueError, match="tolerance: expected 0 or more pixels, got -1"):
         pointing({"maps": maps}, masks, tolerance=-1)

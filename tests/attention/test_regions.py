@@ -1,4 +1,4 @@
-"""Regions of the face: the transform against the paper's equations, masks and shares against loops over pixels."""
+"""Regions of the face: the transform compared with the paper's equations, masks and shares with loops over pixels."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def placed(size, degrees, x, y, noise=0.0, seed=0):
     return TEMPLATE @ [[c, s], [-s, c]] + (x, y) + np.random.default_rng(seed).normal(0, noise, (68, 2))
 
 
-def made_up(count=12, steps=2, seed=0):
+def random_attention(count=12, steps=2, seed=0):
     rng = np.random.default_rng(seed)
     faces = np.stack([placed(rng.uniform(8, 14), rng.uniform(-25, 25), 17, 14, 0.3, i) for i in range(count)])
     windows = 0.35 * np.eye(2, 3) + rng.normal(0, 0.15, (count, steps, 2, 3))
@@ -27,7 +27,7 @@ def made_up(count=12, steps=2, seed=0):
 
 
 def umeyama(x, y):
-    """Equations 40 to 42 of the paper, with the singular values."""
+    """Equations 40 to 42 of the paper, by singular value decomposition."""
     u, d, v = np.linalg.svd((y - y.mean(axis=0)).T @ (x - x.mean(axis=0)) / len(x))
     signs = np.array([1, np.sign(np.linalg.det(u) * np.linalg.det(v))])
     scaled = (d * signs).sum() / x.var(axis=0).sum() * (u * signs) @ v
@@ -37,12 +37,12 @@ def umeyama(x, y):
 def test_similarity_is_umeyamas():
     rng = np.random.default_rng(0)
     source, target = rng.normal(0, 5, (4, 68, 2)), rng.normal(0, 2, (68, 2))
-    found = alignment.similarity(source, target)
-    for one, points in zip(found, source):
-        np.testing.assert_allclose(one, umeyama(points, target), atol=1e-10)
+    transforms = alignment.similarity(source, target)
+    for transform, points in zip(transforms, source):
+        np.testing.assert_allclose(transform, umeyama(points, target), atol=1e-10)
 
 
-def test_similarity_does_not_reflect_and_undoes_itself():
+def test_similarity_does_not_reflect_and_is_undefined_without_landmarks():
     face = placed(11, 20, 5, 3)
     np.testing.assert_allclose(alignment.apply(alignment.similarity(face, TEMPLATE), face), TEMPLATE, atol=1e-12)
     flipped = alignment.similarity(TEMPLATE * (-1, 1), TEMPLATE)
@@ -52,7 +52,7 @@ def test_similarity_does_not_reflect_and_undoes_itself():
     assert np.isnan(alignment.similarity(face, TEMPLATE)).all()
 
 
-def test_mean_shape_forgets_place_size_and_turn():
+def test_mean_shape_ignores_place_size_and_rotation():
     faces = np.stack([placed(5 + i, 30 - 10 * i, i, -i) for i in range(6)])
     faces[2, 0] = np.nan
     expected = alignment.in_eye_frame(TEMPLATE)
@@ -70,7 +70,7 @@ def test_the_template_is_the_mean_drawn_face():
 
 
 def hull_samples():
-    """{region: points all over the hull of its landmarks}."""
+    """{region: points throughout the convex hull of its landmarks}."""
     rng, samples = np.random.default_rng(0), {}
     for index, chosen in enumerate(regions.REGION_LANDMARKS.values()):
         corners = TEMPLATE[chosen]
@@ -81,21 +81,21 @@ def hull_samples():
 
 def test_a_pixel_belongs_to_the_nearest_region():
     face = placed(12, 15, 17, 14)
-    found = regions.labels(face[None], SHAPE)[0]
+    labels = regions.labels(face[None], SHAPE)[0]
     back, samples, checked = alignment.similarity(face, TEMPLATE), hull_samples(), 0
     for row in range(0, 40, 3):
         for column in range(0, 36, 3):
             point = alignment.apply(back, np.array([[column, row]]))
             near, best = min((np.linalg.norm(hull - point, axis=1).min(), k) for k, hull in samples.items())
-            if abs(near - 0.15) > 0.04:  # not where a cell or a sample decides
-                assert found[row, column] == (best if near <= 0.15 else regions.REST)
+            if abs(near - 0.15) > 0.04:  # too close to call for cells and samples
+                assert labels[row, column] == (best if near <= 0.15 else regions.REST)
                 checked += 1
     assert checked > 120
 
 
-def test_left_is_left_in_the_image():
-    found = regions.labels(placed(12, 0, 17, 14)[None], SHAPE)[0]
-    middle = {name: np.argwhere(found == k).mean(axis=0) for k, name in enumerate(regions.REGIONS)}
+def test_left_is_the_left_of_the_image():
+    labels = regions.labels(placed(12, 0, 17, 14)[None], SHAPE)[0]
+    middle = {name: np.argwhere(labels == k).mean(axis=0) for k, name in enumerate(regions.REGIONS)}
     assert middle["left eye"][1] < middle["nose"][1] < middle["right eye"][1]
     assert middle["left eye"][0] < middle["nose"][0] < middle["mouth"][0]
 
@@ -103,15 +103,15 @@ def test_left_is_left_in_the_image():
 def test_faces_without_landmarks_or_outside_the_image():
     faces = np.stack([placed(12, 0, 17, 14), placed(12, 0, 500, 14), placed(12, 0, 17, 14)])
     faces[2, 60] = np.nan
-    found = regions.labels(faces, SHAPE)
-    assert (found[1] == regions.REST).all() and (found[2] == regions.MISSING).all()
+    labels = regions.labels(faces, SHAPE)
+    assert (labels[1] == regions.REST).all() and (labels[2] == regions.MISSING).all()
     mass, area = regions.region_mass(np.zeros((3, 1, 2, 3)) + 0.5 * np.eye(2, 3), np.ones((3, 1)), faces, SHAPE)
     assert area[1].tolist() == [0, 0, 0, 0, 1] and np.isnan(mass[2]).all() and np.isnan(area[2]).all()
     assert regions.labels(np.zeros((0, 68, 2)), SHAPE).shape == (0, *SHAPE)
 
 
-def test_looked_at_is_the_coverage_in_each_mask(monkeypatch):
-    windows, weights, faces = made_up()
+def test_region_mass_is_the_coverage_in_each_mask(monkeypatch):
+    windows, weights, faces = random_attention()
     mass, area = regions.region_mass(windows, weights, faces, SHAPE)
     maps, number = attention.coverage(windows, SHAPE), regions.labels(faces, SHAPE)
     for i in range(len(faces)):
@@ -124,27 +124,27 @@ def test_looked_at_is_the_coverage_in_each_mask(monkeypatch):
 
 
 def test_shares_of_each_class_and_step():
-    windows, weights, faces = made_up()
+    windows, weights, faces = random_attention()
     faces[5, 0] = np.nan
     groups = np.array(["happy", "sad", "sad"] * 4, dtype=object)
     mass, area = regions.region_mass(windows, weights, faces, SHAPE)
-    found = regions.region_shares(mass, area, groups, ["sad", "happy", "fear"], **FEW)
-    assert found["images"].tolist() == [7, 4, 0] and found["excluded_share"] == pytest.approx(1 / 12)
-    assert found["share"].shape == (3, 3, 5) and found["share_interval"].shape == (3, 3, 5, 2)
+    shares = regions.region_shares(mass, area, groups, ["sad", "happy", "fear"], **FEW)
+    assert shares["images"].tolist() == [7, 4, 0] and shares["excluded_share"] == pytest.approx(1 / 12)
+    assert shares["share"].shape == (3, 3, 5) and shares["share_interval"].shape == (3, 3, 5, 2)
     rows = [row for row in range(12) if groups[row] == "sad" and row != 5]
     number = regions.labels(faces, SHAPE)
     for step, chosen in ((0, [0]), (1, [1]), (2, [0, 1])):
         maps = attention.coverage(windows[:, chosen], SHAPE) * weights[:, chosen, None, None]
         total = [sum(maps[row].sum(axis=0)[number[row] == k].sum() for row in rows) for k in range(5)]
-        np.testing.assert_allclose(found["share"][0, step], total / np.sum(total))
-    np.testing.assert_allclose(found["preference"][0], found["share"][0] / area[rows].mean(axis=0))
-    assert np.isnan(found["share"][2]).all() and np.isnan(found["area"][2]).all()
-    low, high = np.moveaxis(found["share_interval"][:2], -1, 0)
-    assert (low <= found["share"][:2] + 1e-12).all() and (found["share"][:2] <= high + 1e-12).all()
+        np.testing.assert_allclose(shares["share"][0, step], total / np.sum(total))
+    np.testing.assert_allclose(shares["preference"][0], shares["share"][0] / area[rows].mean(axis=0))
+    assert np.isnan(shares["share"][2]).all() and np.isnan(shares["area"][2]).all()
+    low, high = np.moveaxis(shares["share_interval"][:2], -1, 0)
+    assert (low <= shares["share"][:2] + 1e-12).all() and (shares["share"][:2] <= high + 1e-12).all()
 
 
 def test_intervals_are_seeded_and_shrink_with_more_images():
-    windows, weights, faces = made_up(100, 1)
+    windows, weights, faces = random_attention(100, 1)
     mass, area = regions.region_mass(windows, weights, faces, SHAPE)
     few, many, again = (
         regions.region_shares(m, a, ["x"] * len(m), ["x"], **FEW)["share_interval"]
@@ -158,24 +158,24 @@ def test_intervals_are_seeded_and_shrink_with_more_images():
     np.testing.assert_allclose(np.ptp(same["share_interval"], axis=-1), 0, atol=1e-12)
 
 
-def test_the_whole_image_prefers_nothing():
-    faces = made_up(6)[2]
+def test_the_whole_image_has_no_preference():
+    faces = random_attention(6)[2]
     mass, area = regions.region_mass(np.tile(2 * np.eye(2, 3), (6, 1, 1, 1)), np.ones((6, 1)), faces, SHAPE)
-    found = regions.region_shares(mass, area, ["x"] * 6, ["x"], **FEW)
-    np.testing.assert_allclose(found["preference"], 1)
+    shares = regions.region_shares(mass, area, ["x"] * 6, ["x"], **FEW)
+    np.testing.assert_allclose(shares["preference"], 1)
 
 
-def test_windows_beside_the_image_have_no_shares():
-    faces = made_up(2)[2]
+def test_windows_outside_the_image_have_no_shares():
+    faces = random_attention(2)[2]
     mass, area = regions.region_mass(
         np.tile(np.eye(2, 3) * 0.1 - [0, 0, 9], (2, 1, 1, 1)), np.ones((2, 1)), faces, SHAPE
     )
-    found = regions.region_shares(mass, area, ["x"] * 2, ["x"], **FEW)
-    assert np.isnan(found["share"]).all()
+    shares = regions.region_shares(mass, area, ["x"] * 2, ["x"], **FEW)
+    assert np.isnan(shares["share"]).all()
 
 
-def test_bad_arguments_are_refused():
-    windows, weights, faces = made_up()
+def test_invalid_arguments_are_rejected():
+    windows, weights, faces = random_attention()
     with pytest.raises(ValueError, match=r"\[n, 68, 2\], not \[12, 5, 2\]"):
         regions.labels(faces[:, :5], SHAPE)
     with pytest.raises(ValueError, match="12 windows, 12 weights and 3 faces"):

@@ -1,4 +1,4 @@
-"""Window geometry against polygon clipping, heavy sampling and closed forms."""
+"""Window geometry compared with polygon clipping, dense sampling and closed forms."""
 
 import numpy as np
 import pytest
@@ -40,13 +40,13 @@ def clipped_area(polygon, row, column):
 
 
 @pytest.mark.parametrize("scale", [0.2, 0.6, 3.0])
-def test_coverage_is_the_clipped_polygon(scale):
+def test_coverage_is_the_area_of_the_clipped_polygon(scale):
     windows = random_windows(12, scale=scale)
     maps = attention.coverage(windows, SHAPE)
-    for window, found in zip(windows, maps):
+    for window, coverage in zip(windows, maps):
         polygon = list(attention.corner_pixels(window, SHAPE))
         expected = [[clipped_area(polygon, r, c) for c in range(SHAPE[1])] for r in range(SHAPE[0])]
-        np.testing.assert_allclose(found, expected, atol=1e-10)
+        np.testing.assert_allclose(coverage, expected, atol=1e-10)
 
 
 def test_coverage_is_the_share_of_points_that_map_into_the_window():
@@ -54,8 +54,8 @@ def test_coverage_is_the_share_of_points_that_map_into_the_window():
     rows, columns = ((np.arange(n * side) + 0.5) / side - 0.5 for n in SHAPE)
     x, y = np.meshgrid(columns / (SHAPE[1] - 1) * 2 - 1, rows / (SHAPE[0] - 1) * 2 - 1)
     for window in random_windows(5, seed=1):
-        own = np.linalg.solve(window[:, :2], np.stack([x.ravel() - window[0, 2], y.ravel() - window[1, 2]]))
-        inside = (np.abs(own) <= 1).all(axis=0).reshape(SHAPE[0], side, SHAPE[1], side).mean(axis=(1, 3))
+        inner = np.linalg.solve(window[:, :2], np.stack([x.ravel() - window[0, 2], y.ravel() - window[1, 2]]))
+        inside = (np.abs(inner) <= 1).all(axis=0).reshape(SHAPE[0], side, SHAPE[1], side).mean(axis=(1, 3))
         np.testing.assert_allclose(attention.coverage(window, SHAPE), inside, atol=0.02)
 
 
@@ -72,10 +72,10 @@ def test_special_windows():
     )
 
 
-def test_a_rotation_hides_nothing():
-    turned = rotated(0.5, 90)
-    assert abs(turned[0, 0]) < 1e-12  # the entry says nothing
-    assert attention.area(turned) == pytest.approx(0.25) and attention.zoom(turned) == pytest.approx(0.5)
+def test_size_does_not_depend_on_rotation():
+    quarter_turn = rotated(0.5, 90)
+    assert abs(quarter_turn[0, 0]) < 1e-12  # the entry alone would mean a window without width
+    assert attention.area(quarter_turn) == pytest.approx(0.25) and attention.zoom(quarter_turn) == pytest.approx(0.5)
     np.testing.assert_allclose(attention.extents(rotated(0.5, 45)), 0.5 * np.sqrt(2))
     escape = np.array([[0.35, 0.79, 0], [-0.82, 0.35, 0]])
     assert attention.area(escape) == pytest.approx(0.77, abs=0.01)
@@ -127,16 +127,16 @@ def test_spread_splits_into_within_and_between_classes():
     assert "variance_within" not in attention.spread(windows)
 
 
-def test_spread_of_classes_leaves_out_what_has_none():
+def test_spread_of_classes_leaves_out_images_without_a_class():
     windows, classes = random_windows(9, 2), np.array(["a", None, "b"] * 3, object)
-    found, known = attention.spread(windows, classes), classes != None  # noqa: E711
-    alone = attention.spread(windows[known], classes[known])
-    np.testing.assert_allclose(found["variance_within"], alone["variance_within"])
-    np.testing.assert_allclose(found["variance_between"], alone["variance_between"])
-    np.testing.assert_allclose(found["variance"], attention.spread(windows)["variance"])
+    spread, known = attention.spread(windows, classes), classes != None  # noqa: E711
+    known_only = attention.spread(windows[known], classes[known])
+    np.testing.assert_allclose(spread["variance_within"], known_only["variance_within"])
+    np.testing.assert_allclose(spread["variance_between"], known_only["variance_between"])
+    np.testing.assert_allclose(spread["variance"], attention.spread(windows)["variance"])
 
 
-def test_windows_that_touch_no_pixel_are_nothing():
+def test_windows_that_touch_no_pixel_have_no_density():
     window = np.array(
         [
             [0.04880472645163536, -0.07830126583576202, -1.2251336574554443],
@@ -149,12 +149,12 @@ def test_windows_that_touch_no_pixel_are_nothing():
 
 def test_glimpse_statistics():
     windows = np.stack([rotated(0.5, 30, 0.1, 0.3), rotated(0.3, 80, 0.3, -0.1)])[:, None]
-    found = attention.glimpse_statistics(windows)
+    statistics = attention.glimpse_statistics(windows)
     expected = {"x": 0.2, "x_sd": 0.1, "y": 0.1, "y_sd": 0.2, "zoom": 0.4, "zoom_sd": 0.1}
-    assert {name: values.item() for name, values in found.items()} == pytest.approx(expected)
+    assert {name: values.item() for name, values in statistics.items()} == pytest.approx(expected)
 
 
-def test_bad_windows_are_refused():
+def test_invalid_windows_are_rejected():
     with pytest.raises(ValueError, match=r"\[\.\.\., 2, 3\], not \[4, 6\]"):
         attention.area(np.zeros((4, 6)))
     with pytest.raises(ValueError, match="1 windows have entries that are not finite"):

@@ -58,13 +58,13 @@ def compute_bubbles_maps(
         restart: start again and replace maps that are there.
 
     Returns:
-        The content of saliency_bubbles.json: "method", the settings, "accuracy_original", "bubbles", "accuracy" over the
-        trials, "emotions" with "trials", "accuracy" and "largest_z" of each, and "mask_scores", see
+        The content of saliency_bubbles.json: "method", the settings, "accuracy_original", "bubbles", "accuracy" over
+        the trials, "emotions" with "trials", "accuracy" and "largest_z" of each, and "mask_scores", see
         `results.write_result`.
 
     Raises:
-        UserError: sigma, the number of bubbles, the accuracy, the fill or the tolerance is out of range, there are fewer
-            than 2 trials, a prediction is not finite, or the run holds maps with other settings.
+        UserError: sigma, the number of bubbles, the accuracy, the fill or the tolerance is out of range, there are
+            fewer than 2 trials, a prediction is not finite, or the run holds maps with other settings.
     """
     shape, classes = observer.images.shape[1:3], len(observer.emotions)
     sigma = float(min(shape) / 16) if sigma is None else sigma

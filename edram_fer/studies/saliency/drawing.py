@@ -30,8 +30,8 @@ def draw_occlusion(observer: Observer, arrays: Mapping[str, np.ndarray]) -> None
     save(figure, observer.run / layout.FIGURES / layout.OCCLUSION_SAMPLES)
     classes = list(members)
     labels = [(observer.emotions[k], len(rows)) for k, rows in members.items()]
-    means = (arrays["mean_drop"][classes], arrays["mean_error_rate"][classes])
-    figure = mean_maps(_mean_faces(observer, members), *means, labels)
+    drop, error_rate = (list(arrays[name][classes]) for name in ("mean_drop", "mean_error_rate"))
+    figure = mean_maps(_mean_faces(observer, members), drop, error_rate, labels)
     save(figure, observer.run / layout.FIGURES / layout.OCCLUSION_FIGURE)
 
 
@@ -44,7 +44,7 @@ def draw_bubbles(observer: Observer, arrays: Mapping[str, np.ndarray]) -> None:
     """
     members = _members(observer)
     faces = [mean_face(observer.images), *_mean_faces(observer, members)]
-    maps = np.stack([arrays["z_all"], *(arrays["z"][k] for k in members)])
+    maps = [arrays["z_all"], *(arrays["z"][k] for k in members)]
     labels = [("all", int(arrays["trials"].sum()))]
     labels += [(observer.emotions[k], int(arrays["trials"][k])) for k in members]
     save(z_maps(faces, maps, labels), observer.run / layout.FIGURES / layout.BUBBLES_FIGURE)
