@@ -1,4 +1,4 @@
-"""What is covered, how much of each window that is, and what a model's weights make of it."""
+"""Occluders, the share of each window that they hide, and the weights of a model under them."""
 
 import numpy as np
 import pytest
@@ -9,12 +9,12 @@ from edram_fer.run import layout
 from edram_fer.studies import region_weights as study
 from edram_fer.studies.observer import Observer
 
-# The left half, the right half, the whole; pixel centres reach from -1 to 1.
+# The left half, the right half and the whole image; pixel centres extend from -1 to 1.
 HALVES = np.array([[[0.5, 0, -0.5], [0, 1, 0]], [[0.5, 0, 0.5], [0, 1, 0]], [[1, 0, 0], [0, 1, 0]]])
 
 
 class Bright(patch.Patch):
-    """Weighs three windows by the mean brightness of what they show."""
+    """Weighs three windows by their mean brightness."""
 
     def __init__(self, steps=1, count=3):
         super().__init__()
@@ -24,19 +24,19 @@ class Bright(patch.Patch):
         outputs, images = super().predict_on_batch(inputs), inputs["image"][..., 0]
         width = images.shape[2] // 2
         parts = (images[:, :, :width], images[:, :, width:], images)
-        bright = np.stack([part.mean(axis=(1, 2)) for part in parts], axis=1)[:, : self.count] + 1e-3
+        brightness = np.stack([part.mean(axis=(1, 2)) for part in parts], axis=1)[:, : self.count] + 1e-3
         windows = np.tile(HALVES[: self.count], (len(images), 1, 1, 1))
-        weights = bright / bright.sum(axis=1, keepdims=True)
+        weights = brightness / brightness.sum(axis=1, keepdims=True)
         return {"emotion": outputs["emotion"][:, 1:].repeat(self.steps, 1), "windows": windows, "weights": weights}
 
 
 @pytest.fixture
 def observer(tmp_path, monkeypatch):
-    patch.made_up_run(tmp_path, monkeypatch, patch.make_images(32), Bright())
+    patch.make_run(tmp_path, monkeypatch, patch.make_images(32), Bright())
     return Observer(tmp_path)
 
 
-def test_boxes_cover_the_pixels_whose_centres_they_hold():
+def test_boxes_cover_the_pixels_with_centres_inside():
     mask = study.box_mask("x", (-1, -1, 0, 0.5), (5, 8))
     expected = np.zeros((5, 8), bool)
     for row, y in enumerate((-1, -0.5, 0, 0.5, 1)):
@@ -48,68 +48,68 @@ def test_boxes_cover_the_pixels_whose_centres_they_hold():
             study.box_mask("x", box, (5, 8))
 
 
-def test_hidden_share_is_that_of_fine_points():
+def test_occluded_share_is_that_of_dense_samples():
     random = np.random.default_rng(0)
     windows = random.normal(0, 0.3, (3, 2, 2, 3)) + 0.4 * np.eye(2, 3)
     masks = random.random((3, 12, 10)) < 0.4
-    found = study.occluded_share(windows, masks)
+    shares = study.occluded_share(windows, masks)
     points = np.stack([*np.meshgrid(*[(np.arange(600) + 0.5) / 300 - 1] * 2), np.ones((600, 600))], axis=-1)
     for image, window in np.ndindex(3, 2):
         x, y = np.moveaxis(points @ windows[image, window].T, -1, 0)
         column, row = np.rint((x + 1) / 2 * 9).astype(int), np.rint((y + 1) / 2 * 11).astype(int)
         inside = (column >= 0) & (column < 10) & (row >= 0) & (row < 12)
-        assert found[image, window] == pytest.approx(masks[image, row[inside], column[inside]].mean(), abs=4e-3)
+        assert shares[image, window] == pytest.approx(masks[image, row[inside], column[inside]].mean(), abs=4e-3)
     np.testing.assert_array_equal(study.occluded_share(windows, np.ones((1, 12, 10), bool)), 1)
 
 
-def test_weights_under_covers(observer):
+def test_weights_with_occluders(observer):
     boxes = {"left half": (-1, -1, 0, 1), "all": (-1, -1, 1, 1)}
-    found = study.region_weights(observer, boxes=boxes, sides=(0.8, 0.4))
-    assert found == files.read_json(observer.run / layout.REGION_WEIGHTS)
+    result = study.region_weights(observer, boxes=boxes, sides=(0.8, 0.4))
+    assert result == files.read_json(observer.run / layout.REGION_WEIGHTS)
     assert (observer.run / "figures" / layout.REGION_WEIGHTS_FIGURE).stat().st_size > 5000
-    assert found["windows"] == ["left", "right", "face"] and found["images"] == 30 and found["fill"] == 0
-    assert [cover["name"] for cover in found["occluders"]] == ["left half", "all", "square 40%", "square 80%"]
+    assert result["windows"] == ["left", "right", "face"] and result["images"] == 30 and result["fill"] == 0
+    assert [occluder["name"] for occluder in result["occluders"]] == ["left half", "all", "square 40%", "square 80%"]
     images = observer.images[..., 0] / 255
-    bright = (
+    brightness = (
         np.stack(
             [images[:, :, :10].mean(axis=(1, 2)), images[:, :, 10:].mean(axis=(1, 2)), images.mean(axis=(1, 2))], axis=1
         )
         + 1e-3
     )
-    whole = bright / bright.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(found["original"]["weight"], whole.mean(axis=0), rtol=1e-5)
-    bright[:, 0], bright[:, 2] = 1e-3, images[:, :, 10:].sum(axis=(1, 2)) / images[0].size + 1e-3
-    change = bright / bright.sum(axis=1, keepdims=True) - whole
-    left, dark = found["occluders"][:2]
+    original = brightness / brightness.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(result["original"]["weight"], original.mean(axis=0), rtol=1e-5)
+    brightness[:, 0], brightness[:, 2] = 1e-3, images[:, :, 10:].sum(axis=(1, 2)) / images[0].size + 1e-3
+    change = brightness / brightness.sum(axis=1, keepdims=True) - original
+    left, everything = result["occluders"][:2]
     np.testing.assert_allclose(left["weight_change"], change.mean(axis=0), rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(left["weight"], np.add(found["original"]["weight"], left["weight_change"]), rtol=1e-6)
+    np.testing.assert_allclose(left["weight"], np.add(result["original"]["weight"], left["weight_change"]), rtol=1e-6)
     width = np.diff(left["weight_change_interval"]).ravel()
     np.testing.assert_allclose(width, 2 * 1.96 * change.std(axis=0) / np.sqrt(30), rtol=0.25, atol=1e-6)
     np.testing.assert_allclose(
         left["occluded_share"], [1, 0, 0.5], atol=0.03
-    )  # the border's footprints reach beyond -1
-    assert dark["occluded_share"] == [1, 1, 1] and dark["accuracy"] == pytest.approx(1 / 3)
-    assert found["original"]["accuracy"] == 1
+    )  # the footprints of border pixels extend beyond -1
+    assert everything["occluded_share"] == [1, 1, 1] and everything["accuracy"] == pytest.approx(1 / 3)
+    assert result["original"]["accuracy"] == 1
 
 
-def test_change_by_the_covered_share():
+def test_change_by_the_occluded_share():
     random = np.random.default_rng(0)
-    covered = random.choice([0, 0.1, 0.25, 0.3, 0.9, 1], (2, 40, 3))
-    differences = random.normal(0, 1, covered.shape)
-    covered[..., 2] = 0
-    found = study.change_by_occluded_share(differences, covered, ["a", "b", "c"], repeats=200)
-    assert [curve["name"] for curve in found] == ["all", "a", "b", "c"]
+    shares = random.choice([0, 0.1, 0.25, 0.3, 0.9, 1], (2, 40, 3))
+    changes = random.normal(0, 1, shares.shape)
+    shares[..., 2] = 0
+    curves = study.change_by_occluded_share(changes, shares, ["a", "b", "c"], repeats=200)
+    assert [curve["name"] for curve in curves] == ["all", "a", "b", "c"]
     ranges = ((-1, 0), (0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1))
-    for curve, part in zip(found, (slice(None), slice(0, 1), slice(1, 2), slice(2, 3))):
+    for curve, part in zip(curves, (slice(None), slice(0, 1), slice(1, 2), slice(2, 3))):
         for index, (low, high) in enumerate(ranges):
-            inside = (covered[..., part] > low) & (covered[..., part] <= high)
-            values = differences[..., part][inside]
+            inside = (shares[..., part] > low) & (shares[..., part] <= high)
+            values = changes[..., part][inside]
             assert curve["observations"][index] == len(values)
             if not len(values):
                 assert np.isnan([curve["weight_change"][index], curve["occluded_share"][index]]).all()
                 continue
             assert curve["weight_change"][index] == pytest.approx(values.mean())
-            assert curve["occluded_share"][index] == pytest.approx(covered[..., part][inside].mean())
+            assert curve["occluded_share"][index] == pytest.approx(shares[..., part][inside].mean())
             low, high = curve["weight_change_interval"][index]
             assert low < values.mean() < high
             assert high - low == pytest.approx(2 * 1.96 * values.std() / np.sqrt(len(values)), rel=0.4)
@@ -125,8 +125,8 @@ def test_change_by_the_covered_share():
         (Bright(), {"fill": "white"}, "fill: expected a grey level"),
     ],
 )
-def test_what_cannot_be_asked_is_told(tmp_path, monkeypatch, model, options, message):
-    patch.made_up_run(tmp_path, monkeypatch, patch.make_images(8), model)
+def test_invalid_arguments_and_models_are_rejected(tmp_path, monkeypatch, model, options, message):
+    patch.make_run(tmp_path, monkeypatch, patch.make_images(8), model)
     with pytest.raises(ValueError, match=message):
         study.region_weights(Observer(tmp_path), **options)
     assert not (tmp_path / layout.REGION_WEIGHTS).exists()

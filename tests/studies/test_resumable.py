@@ -1,4 +1,4 @@
-"""A calculation that is stopped at any step, or killed, goes on to the same arrays; other settings are refused."""
+"""A calculation that is interrupted at any step, or killed, resumes to the same arrays; other settings are rejected."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ def begin():
 def run(path, stop=None):
     state = Resumable(path, SETTINGS, begin)
     for step in state.steps(7, "adding"):
-        state.arrays["total"] += np.random.default_rng(step).random(4)  # half done where it is stopped
+        state.arrays["total"] += np.random.default_rng(step).random(4)  # half done at the interruption
         if step == stop:
             raise KeyboardInterrupt
         state.arrays["each"][step] = state.arrays["total"].sum()
@@ -28,20 +28,20 @@ def run(path, stop=None):
 
 
 @pytest.mark.parametrize("every", [0, 1000])
-def test_stopped_at_every_step_it_comes_to_the_same(tmp_path, monkeypatch, every):
+def test_interrupted_at_every_step_the_result_is_the_same(tmp_path, monkeypatch, every):
     monkeypatch.setattr(resumable, "EVERY", every)
-    whole = run(tmp_path / "whole.npz").arrays
+    complete = run(tmp_path / "complete.npz").arrays
     for stop in range(7):
         with pytest.raises(KeyboardInterrupt):
-            run(tmp_path / "stopped.npz", stop)
-    found = run(tmp_path / "stopped.npz")
-    for name, values in whole.items():
-        np.testing.assert_array_equal(found.arrays[name], values)
-    assert (tmp_path / "stopped.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
-    assert int(read(tmp_path / "stopped.npz")["steps_done"]) == 7 and list(found.steps(7, "nothing left")) == []
+            run(tmp_path / "resumed.npz", stop)
+    resumed = run(tmp_path / "resumed.npz")
+    for name, values in complete.items():
+        np.testing.assert_array_equal(resumed.arrays[name], values)
+    assert (tmp_path / "resumed.npz").read_bytes() == (tmp_path / "complete.npz").read_bytes()
+    assert int(read(tmp_path / "resumed.npz")["steps_done"]) == 7 and list(resumed.steps(7, "nothing left")) == []
 
 
-def test_killed_without_a_word(tmp_path):
+def test_a_killed_calculation_resumes(tmp_path):
     code = (
         "import os, sys\n"
         "from edram_fer.studies import resumable\n"
@@ -61,7 +61,7 @@ def test_killed_without_a_word(tmp_path):
     assert float(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout) == 36
 
 
-def test_other_settings_are_refused_unless_it_begins_again(tmp_path, monkeypatch):
+def test_other_settings_are_rejected_unless_it_restarts(tmp_path, monkeypatch):
     monkeypatch.setattr(resumable, "EVERY", 0)
     path = tmp_path / "a.npz"
     with pytest.raises(KeyboardInterrupt):
@@ -73,7 +73,7 @@ def test_other_settings_are_refused_unless_it_begins_again(tmp_path, monkeypatch
     assert again.done == 0 and not again.arrays["total"].any()
 
 
-def test_damaged_files_are_named(tmp_path):
+def test_damaged_files_are_reported(tmp_path):
     path = tmp_path / "a.npz"
     run(path)
     path.write_bytes(path.read_bytes()[:200])

@@ -1,4 +1,4 @@
-"""A run against people's fixations: the command's numbers are those of the measures, and bad files are told."""
+"""A run compared with people's fixations: the numbers are those of the measures, and unusable files are reported."""
 
 import csv
 
@@ -8,7 +8,7 @@ from support.fake_runs import COUNT, SIZE, random_run, write_three_runs
 
 from edram_fer import attention, cli, files
 from edram_fer.attention import agreement, baselines
-from edram_fer.attention.fixations import fixation_map, read
+from edram_fer.attention.fixations import Fixations, fixation_map, read
 from edram_fer.attention.scan_paths import scaled, scan_match
 from edram_fer.studies.agreement import measure_agreement
 
@@ -17,7 +17,7 @@ SHAPE, FEW = (SIZE, SIZE), {"repeats": 20}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Runs, and fixations of three people on 12 of their images, around the middles of run a's glimpses."""
+    """Runs, and fixations of three people on 12 of their images, near the centres of the glimpses of run a."""
     root = tmp_path_factory.mktemp("people")
     write_three_runs(root)
     _, outputs = random_run()
@@ -38,38 +38,38 @@ def write(path, rows):
 
 
 def test_the_numbers_are_those_of_the_measures(folder):
-    found = measure_agreement(folder / "a", folder / "eyes.csv", **FEW)
-    assert files.read_json(folder / "a" / "agreement.json") == found
+    result = measure_agreement(folder / "a", folder / "eyes.csv", **FEW)
+    assert files.read_json(folder / "a" / "agreement.json") == result
     assert (folder / "a" / "figures" / "agreement.svg").stat().st_size > 5000
-    assert (found["images"], found["images_without_fixations"], found["sigma"]) == (12, COUNT - 12, 0.1 * SIZE)
+    assert (result["images"], result["images_without_fixations"], result["sigma"]) == (12, COUNT - 12, 0.1 * SIZE)
     _, outputs = random_run()
-    people = read(folder / "eyes.csv", {str(name): SHAPE for name in range(COUNT)})
-    nss, kl, alike = [], [], []
+    fixations = read(folder / "eyes.csv", {str(name): SHAPE for name in range(COUNT)})
+    nss, kl, similarity = [], [], []
     for image in range(12):
-        points = people.on_image(str(image))
+        points = fixations.on_image(str(image))
         density = attention.density(outputs["windows"][image], outputs["weights"][image], SHAPE)
         nss.append(agreement.nss(density, points))
         kl.append(agreement.kl(density, fixation_map(points, SHAPE, 0.1 * SIZE)))
         path = attention.centres(outputs["windows"][image])
-        alike.append([scan_match(path, scaled(points[place : place + 3], SHAPE)) for place in (0, 3, 6)])
-    assert found["maps"]["model"]["nss"]["mean"] == pytest.approx(np.mean(nss))
-    assert found["maps"]["model"]["kl"]["mean"] == pytest.approx(np.mean(kl))
-    assert found["paths"]["model"]["scan_match"]["mean"] == pytest.approx(np.mean(alike))
-    alike = {name: told["scan_match"]["mean"] for name, told in found["paths"].items()}
-    assert alike["model"] > alike["shuffled"] and alike["ceiling"] > alike["shuffled"]  # people looked where it did
-    assert found["paths"]["ceiling"]["scan_match"]["images"] == 12
-    assert "mean_landmarks" in found["maps"] and found["landmarks_note"] == "The landmarks are the data set's own."
+        similarity.append([scan_match(path, scaled(points[place : place + 3], SHAPE)) for place in (0, 3, 6)])
+    assert result["maps"]["model"]["nss"]["mean"] == pytest.approx(np.mean(nss))
+    assert result["maps"]["model"]["kl"]["mean"] == pytest.approx(np.mean(kl))
+    assert result["paths"]["model"]["scan_match"]["mean"] == pytest.approx(np.mean(similarity))
+    similarity = {name: measures["scan_match"]["mean"] for name, measures in result["paths"].items()}
+    assert similarity["model"] > similarity["shuffled"]  # people looked where it did
+    assert similarity["ceiling"] > similarity["shuffled"]
+    assert result["paths"]["ceiling"]["scan_match"]["images"] == 12
+    assert "mean_landmarks" in result["maps"] and result["landmarks_note"] == "The landmarks are the data set's own."
 
 
 def test_paths_of_one_person_have_no_ceiling(folder):
-    people = read(folder / "eyes.csv", {"3": SHAPE})
-    people = type(people)(
-        *(getattr(people, name)[:3] for name in ("subject", "image", "points", "duration", "label")), {}, 0
-    )
-    found = baselines.compare_paths({"3": people.points, "9": people.points}, people, SHAPE, **FEW)
-    assert list(found) == ["model"] and found["model"]["scan_match"]["mean"] == 1
+    everyone = read(folder / "eyes.csv", {"3": SHAPE})
+    columns = (getattr(everyone, name)[:3] for name in ("subject", "image", "points", "duration", "label"))
+    person = Fixations(*columns, {}, 0)
+    result = baselines.compare_paths({"3": person.points, "9": person.points}, person, SHAPE, **FEW)
+    assert list(result) == ["model"] and result["model"]["scan_match"]["mean"] == 1
     with pytest.raises(ValueError, match="none of 1 scan paths has fixations"):
-        baselines.compare_paths({"9": people.points}, people, SHAPE)
+        baselines.compare_paths({"9": person.points}, person, SHAPE)
 
 
 @pytest.mark.parametrize(
@@ -80,21 +80,21 @@ def test_paths_of_one_person_have_no_ceiling(folder):
         ([], "no fixation on any of the 40 images"),
     ],
 )
-def test_files_that_fit_no_image_are_told(folder, tmp_path, rows, message):
+def test_files_without_usable_fixations_are_reported(folder, tmp_path, rows, message):
     write(tmp_path / "bad.csv", rows)
     with pytest.raises(ValueError, match=f"bad.csv.*{message}"):
         measure_agreement(folder / "a", tmp_path / "bad.csv", **FEW)
 
 
 def test_the_command(folder, tmp_path, capsys):
-    rows = [("ann", image, 8 + image, 8, 1) for image in range(12)]  # from image 8 on beside it
+    rows = [("ann", image, 8 + image, 8, 1) for image in range(12)]  # outside from image 8 on
     write(tmp_path / "few.csv", [*rows, ("ann", "other", 1, 1, 1)])
     few = ["--fixations", str(tmp_path / "few.csv"), "--outside", "drop"]
     with pytest.raises(SystemExit, match="0"):
         cli.main(["agreement", str(folder / "short"), *few])
-    told = capsys.readouterr().out
-    assert "8 fixations of 1 people on 8 images; 1 rows on 1 unknown images (other) left out; 4 rows outside" in told
-    assert "32 images of test have none" in told and "shuffled AUC" in told and "MultiMatch" not in told
+    output = capsys.readouterr().out
+    assert "8 fixations of 1 people on 8 images; 1 rows on 1 unknown images (other) left out; 4 rows outside" in output
+    assert "32 images of test have none" in output and "shuffled AUC" in output and "MultiMatch" not in output
     with pytest.raises(SystemExit, match="sees the whole of every image"):
         cli.main(["agreement", str(folder / "cnn"), *few])
     with pytest.raises(SystemExit, match="was evaluated on test, not on 'train'"):
