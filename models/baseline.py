@@ -1,4 +1,7 @@
-"""The baseline that attention has to beat: the glimpse CNN on the whole image, with as many parameters."""
+"""The parameter-matched CNN baseline that attention has to beat: EDRAM's glimpse CNN on the whole image."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,48 +21,53 @@ from edram_fer.models.edram.context import area_average_matrix
 from edram_fer.models.edram.glimpse import FILTERS, SMALLEST_GLIMPSE, GlimpseCNN
 from edram_fer.models.edram.head import Head
 from edram_fer.models.spatial_transformer import IDENTITY
+from edram_fer.models.tensor import Tensor
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class CNN(FERModel):
     """Glimpse CNN on the whole image -> area average -> what-path -> one hidden layer -> the heads of EDRAM.
 
-    The area average brings the trunk's output to the size that it has on one glimpse (4x4 for 26x26 points); of a
-    smaller image it repeats what there is. The hidden layer takes the place of both LSTMs, the where-path, the context
-    and the emission network, and is so wide as to have the parameters of the EDRAM with the same options (within 1 %
-    for the default sizes).
+    The area average brings the output of the convolutions to the size that it has for one glimpse (4x4 for 26x26
+    points), and repeats the values of a smaller one. The hidden layer replaces both LSTMs, the where-path, the context
+    network and the emission network. Its width gives the model as many parameters as the EDRAM with the same options
+    (within 1 % for the default sizes).
 
     Args:
-        image_size: (H, W) in pixels, each at least 14, of which the trunk leaves one point.
+        image_size: (H, W) in pixels, each at least 14, for which the convolutions leave one point.
         channels, classes, affect, batch_norm_momentum, glimpse_units, head_units, glimpse_filters, dropout, seed: as in
-        EDRAM.
+            EDRAM.
         glimpse_size, classification_units, location_units: of the EDRAM that it is compared with.
-        hidden_units: width of the hidden layer; None: equal parameters, see above.
+        hidden_units: width of the hidden layer; None: as many parameters, see above.
+        **kwargs: see FERModel; `dtype`.
 
-    Call arguments: inputs {"image": [B, H, W, C] in [0, 1]}.
+    Call arguments: inputs {"image": [B, H, W, C]}.
 
     Returns:
         {"emotion": logits [B, 1, K], "affect": [B, 1, 2] (-2 without the head), "windows": [B, 1, 2, 3] the
         identity, "weights": [B, 1] of 1}, all float32.
+
+    Raises:
+        UserError: an argument out of its range, by name.
     """
 
     def __init__(
         self,
-        image_size=(100, 100),
-        channels=1,
-        classes=7,
-        affect=True,
-        batch_norm_momentum=0.9,
-        glimpse_size=26,
-        classification_units=512,
-        location_units=512,
-        glimpse_units=1024,
-        hidden_units=None,
-        head_units=1024,
-        glimpse_filters=FILTERS,
-        dropout=0.0,
-        seed=0,
-        **kwargs,
+        image_size: Sequence[int] = (100, 100),
+        channels: int = 1,
+        classes: int = 7,
+        affect: bool = True,
+        batch_norm_momentum: float = 0.9,
+        glimpse_size: int = 26,
+        classification_units: int = 512,
+        location_units: int = 512,
+        glimpse_units: int = 1024,
+        hidden_units: int | None = None,
+        head_units: int = 1024,
+        glimpse_filters: Sequence[int] = FILTERS,
+        dropout: float = 0.0,
+        seed: int = 0,
+        **kwargs: Any,
     ):
         super().__init__(autocast=False, **kwargs)
         check_image_and_classes(image_size, channels, classes, smallest_side=SMALLEST_GLIMPSE)
@@ -104,7 +112,7 @@ class CNN(FERModel):
         self.affect_head = Head(2, activation="tanh", seed=seed + 1, **head) if affect else None
         self.build_for_image()
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
         image = ops.cast(inputs["image"], self.compute_dtype)
         x = self.flatten(_area_average(self.cnn(image, training=training), self.pooled_side))
         for dense, norm in zip(self.dense, self.norms):
@@ -121,15 +129,17 @@ class CNN(FERModel):
         return {**outputs, "affect": self.affect_head(x, training=training)}
 
 
-def _area_average(x, side):
+def _area_average(x: Tensor, side: int) -> Tensor:
     """[B, h, w, C] -> [B, side, side, C], each cell the exact average of the area that it covers."""
     down = ops.convert_to_tensor(area_average_matrix(x.shape[1], side), dtype=x.dtype)
     across = ops.convert_to_tensor(area_average_matrix(x.shape[2], side), dtype=x.dtype)
     return ops.einsum("xj,byjc->byxc", across, ops.einsum("yi,bijc->byjc", down, x))
 
 
-def _equal_width(glimpse_units, head_units, channels, heads, classification_units, location_units):
-    """Hidden units n with n * (glimpse_units + heads * head_units) = what EDRAM has instead of that layer."""
+def _equal_width(
+    glimpse_units: int, head_units: int, channels: int, heads: int, classification_units: int, location_units: int
+) -> int:
+    """Hidden units n for which n * (glimpse_units + heads * head_units) is the number of EDRAM's other parameters."""
     context = 25 * channels * 16 + 9 * 16 * 16 + 9 * 16 * 32 + (512 * location_units if location_units != 512 else 0)
     lstm1 = 4 * classification_units * (glimpse_units + classification_units + 1)
     lstm2 = 4 * location_units * (classification_units + location_units + 1)

@@ -1,6 +1,7 @@
 """Batch normalisation over the steps of a recurrent glimpse model."""
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -8,39 +9,49 @@ from keras import ops
 
 from edram_fer.errors import UserError
 from edram_fer.models import tensorflow_kernels
+from edram_fer.models.tensor import Tensor
 
 BATCH_NORM_MODES = ("per_step", "shared_affine", "shared")
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class StepBatchNormalization(keras.layers.Layer):
-    """Batch normalisation that knows the step: a whole-face glimpse and a close-up have other statistics.
+    """Batch normalisation that depends on the step: glimpses of the whole face and close-ups differ in statistics.
 
-    Choices:
-        per_step: gamma, beta, mean and variance of its own for each step (Forch et al. 2019).
-        shared_affine: gamma and beta shared, population statistics for each step (Ablavatski et al. 2017).
-        shared: one of everything. Averaging the statistics over the steps is known to break evaluation; it is here to
-            show that.
+    Modes:
+        per_step: separate gamma, beta, mean and variance for each step (Forch et al. 2019).
+        shared_affine: shared gamma and beta, separate population statistics for each step (Ablavatski et al. 2017).
+        shared: everything shared. Averaging the statistics over the steps is known to break evaluation; the mode is
+            there to demonstrate that.
 
-    Under mixed precision inference is float32 inside; training reads and writes maps [B, h, w, C] in the compute dtype,
-    and keeps mean, variance and all else in float32. The layer is not a set of Keras' BatchNormalization because those
-    took a large part of an EDRAM's training step on a CPU, where the passes over the memory count: here TensorFlow
-    normalises maps with its fused kernel; elsewhere the sums are matrix products, and the gradient is the closed form.
+    Under mixed precision inference computes in float32. Training reads and writes maps [B, h, w, C] in the compute
+    dtype, and keeps mean, variance and everything else in float32. Several of Keras' BatchNormalization instead of this
+    layer took a large part of an EDRAM's training step on a CPU, where the passes over the memory count: here
+    TensorFlow normalises maps with its fused kernel; elsewhere the sums are matrix products, and the gradient is the
+    closed form.
 
     Args:
         steps: number of steps T, at least 1.
         mode: one of the above.
         momentum: of the moving statistics. With Keras' .99 validation lags behind training for many epochs.
         epsilon: added to the variance.
-        beta_initializer: start of beta.
+        beta_initializer: of beta.
 
     Call arguments: x [B, ..., C]; step, a Python int in [0, T); training.
 
     Raises:
-        ValueError: an unknown mode.
+        UserError: an unknown mode.
     """
 
-    def __init__(self, steps=1, mode="per_step", momentum=0.9, epsilon=1e-3, beta_initializer="zeros", **kwargs):
+    def __init__(
+        self,
+        steps: int = 1,
+        mode: str = "per_step",
+        momentum: float = 0.9,
+        epsilon: float = 1e-3,
+        beta_initializer: Any = "zeros",
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         if mode not in BATCH_NORM_MODES:
             raise UserError(f"batch_norm: expected one of {', '.join(BATCH_NORM_MODES)}, got {mode!r}")
@@ -57,7 +68,7 @@ class StepBatchNormalization(keras.layers.Layer):
         self.moving_mean = self.add_weight(name="moving_mean", initializer="zeros", **fixed)
         self.moving_variance = self.add_weight(name="moving_variance", initializer="ones", **fixed)
 
-    def call(self, x, step=0, training=False):
+    def call(self, x: Tensor, step: int = 0, training: bool = False) -> Tensor:
         gamma, beta = (w[step % w.shape[0]] for w in (self.gamma, self.beta))
         row = step % self.moving_mean.shape[0]
         if not training:
@@ -67,15 +78,15 @@ class StepBatchNormalization(keras.layers.Layer):
         if len(x.shape) == 2:
             x = ops.cast(x, "float32")  # few numbers: no reason to round sums
         y, mean, variance = normalised(x, gamma, beta, self.epsilon)
-        here = np.eye(self.moving_mean.shape[0], dtype="float32")[row][:, None] * (1.0 - self.momentum)
-        self.moving_mean.assign_add((mean - self.moving_mean) * here)
-        self.moving_variance.assign_add((variance - self.moving_variance) * here)
+        share = np.eye(self.moving_mean.shape[0], dtype="float32")[row][:, None] * (1.0 - self.momentum)
+        self.moving_mean.assign_add((mean - self.moving_mean) * share)
+        self.moving_variance.assign_add((variance - self.moving_variance) * share)
         return ops.cast(y, self.compute_dtype)
 
     def compute_output_shape(self, input_shape, step=None):
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "steps": self.steps,
@@ -86,15 +97,17 @@ class StepBatchNormalization(keras.layers.Layer):
         }
 
 
-def normalised(x, gamma, beta, epsilon):
-    """gamma * (x - mean) / sqrt(variance + epsilon) + beta with the statistics of the batch, in the dtype of x.
+def normalised(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Normalise with the statistics of the batch: gamma * (x - mean) / sqrt(variance + epsilon) + beta.
 
     Args:
         x: [B, ..., C].
         gamma, beta: float32 [C].
+        epsilon: added to the variance.
 
     Returns:
-        That; mean and variance (of the population, not Bessel's), float32 [C], as constants to the gradient.
+        The normalised x in its dtype; mean and variance (of the population, without Bessel's correction), float32 [C],
+        through which no gradient passes.
     """
     if tensorflow_kernels.can_normalise(x):
         return tensorflow_kernels.batch_normalised(x, gamma, beta, epsilon)
@@ -105,8 +118,8 @@ def normalised(x, gamma, beta, epsilon):
 
 
 @ops.custom_gradient
-def _normalise(x, gamma, beta, mean, inverse):
-    """gamma * (x - mean) * inverse + beta, with the gradient through mean and inverse = 1 / sd folded into that of x.
+def _normalise(x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, inverse: Tensor) -> Tensor:
+    """gamma * (x - mean) * inverse + beta, with the gradient through mean and inverse = 1 / sd included in that of x.
 
     Ioffe, Szegedy 2015 (arXiv 1502.03167), section 3: with z = (x - mean) * inverse,
     dx = gamma * inverse * (dy - mean(dy) - z * mean(dy * z)).
@@ -129,7 +142,7 @@ def _normalise(x, gamma, beta, mean, inverse):
     return _affine(x, scale, beta - mean * scale), gradient
 
 
-def _mean(x):
+def _mean(x: Tensor) -> Tensor:
     """Mean over all axes but the last, float32 [C].
 
     Sums over an image are matrix products, which are faster than reductions, in the dtype of x; their mean over the
@@ -141,7 +154,7 @@ def _mean(x):
     return ops.mean(ops.cast(sums, "float32"), axis=(0, 1)) / ops.cast(points, "float32")
 
 
-def _affine(x, scale, shift=None):
+def _affine(x: Tensor, scale: Tensor, shift: Tensor | None = None) -> Tensor:
     """x * scale + shift per channel, in the dtype of x."""
     y = x * ops.cast(scale, x.dtype)
     return y if shift is None else y + ops.cast(shift, x.dtype)

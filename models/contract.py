@@ -10,6 +10,7 @@ from keras import ops
 
 from edram_fer.errors import UserError
 from edram_fer.models import images
+from edram_fer.models.tensor import Tensor
 
 UNKNOWN_AFFECT = -2.0  # AffectNet's mark: what a model without that head answers
 
@@ -151,8 +152,8 @@ class FERModel(keras.Model):
         return {**x, "image": image} if isinstance(x, Mapping) else image
 
 
-def unknown_affect(emotion: Any) -> Any:
-    """The "affect" [B, T, 2] of a model without that head, beside its logits [B, T, K]."""
+def unknown_affect(emotion: Tensor) -> Tensor:
+    """The "affect" [B, T, 2] of a model without that head, for its logits [B, T, K]."""
     return ops.full_like(emotion[:, :, :2], UNKNOWN_AFFECT)
 
 
@@ -183,7 +184,7 @@ def check_filters(name: str, value: Any, count: int) -> None:
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a real number; true and false are none here."""
+    """Whether it is a real number; true and false are not."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 

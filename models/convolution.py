@@ -1,20 +1,31 @@
-"""3x3 convolutions whose kernel gradient is nine matrix products on small maps in bfloat16 on a CPU.
+"""3x3 convolutions whose kernel gradient, on small maps in bfloat16 on a CPU, is nine matrix products.
 
-There oneDNN, which TensorFlow calls, is two to three times slower than nine products. On larger maps the library's own
-gradient is the faster one; it is left in place on a GPU, too, and in float32, where a run repeats itself bit for bit.
+There oneDNN, which TensorFlow uses, is two to three times slower than nine products. On larger maps the library's
+gradient is faster. It is also kept on a GPU and in float32, where a run can be repeated bit for bit.
 """
 
 import keras
 from keras import ops
 
 from edram_fer.models import tensorflow_kernels
+from edram_fer.models.tensor import Tensor
 
 SMALL = 36  # positions of the output
 
 
-def convolve(x, kernel, padding):
-    """[B, H, W, C] * [3, 3, C, D] -> [B, H', W', D], stride 1, as `ops.conv`, but with the gradient of the kernel
-    summed as dK[i, j] = sum over b, y, x of X[b, y + i, x + j]^T dY[b, y, x]."""
+def convolve(x: Tensor, kernel: Tensor, padding: str) -> Tensor:
+    """Convolve with stride 1, as `ops.conv`, with another way to compute the gradient of the kernel.
+
+    It is summed as dK[i, j] = sum over b, y, x of X[b, y + i, x + j]^T dY[b, y, x].
+
+    Args:
+        x: [B, H, W, C].
+        kernel: [3, 3, C, D].
+        padding: "same" or "valid".
+
+    Returns:
+        [B, H', W', D] in the dtype of x.
+    """
 
     @ops.custom_gradient
     def convolution(x, kernel):
@@ -23,21 +34,21 @@ def convolve(x, kernel, padding):
             _, height, width, filters = upstream.shape
             padded = ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))) if padding == "same" else x
             rows = ops.reshape(upstream, (-1, filters))
-            seen = [padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)]
-            products = [ops.matmul(ops.transpose(ops.reshape(part, (-1, x.shape[-1]))), rows) for part in seen]
+            shifted = [padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)]
+            products = [ops.matmul(ops.transpose(ops.reshape(part, (-1, x.shape[-1]))), rows) for part in shifted]
             return ops.conv_transpose(upstream, kernel, padding=padding), ops.reshape(products, kernel.shape)
 
         return ops.conv(x, kernel, padding=padding), gradient
 
-    # A cast variable is a tensor: TensorFlow wants no variables inside.
+    # A cast variable is a tensor: TensorFlow accepts no variables inside.
     return convolution(ops.convert_to_tensor(x), ops.cast(kernel, x.dtype))
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class Conv2D(keras.layers.Conv2D):
-    """Keras' Conv2D with the faster of the two gradients; by its name, Keras' own, files of weights find it."""
+    """Keras' Conv2D with the faster of the two gradients. Its name is Keras' own, by which files of weights find it."""
 
-    def convolution_op(self, x, kernel):
+    def convolution_op(self, x: Tensor, kernel: Tensor) -> Tensor:
         _, height, width, _ = self.compute_output_shape(x.shape)
         plain = self.kernel_size == (3, 3) and self.strides == (1, 1) == self.dilation_rate and self.groups == 1
         small = height is not None and width is not None and height * width <= SMALL

@@ -8,11 +8,12 @@ import numpy as np
 from keras import ops
 
 from edram_fer.errors import UserError
+from edram_fer.models.tensor import Tensor
 
 TOLERANCE = 1e-3  # resampling with rounded weights may leave [0, 1] by so much
 
 
-def standardise(images: Any, shape: Sequence[int]) -> Any:
+def standardise(images: Tensor, shape: Sequence[int]) -> Tensor:
     """Convert images to what a model computes with.
 
     Args:
@@ -66,8 +67,8 @@ def check(images: Any, shape: Sequence[int]) -> None:
         raise UserError(f"images: expected floats in [0, 1], or uint8 in 0 to 255; got {dtype} with {found_values}")
 
 
-def _rank(images: Any) -> int | None:
-    """Number of axes, or None where a symbolic tensor does not know it."""
+def _rank(images: Tensor) -> int | None:
+    """Number of axes, or None of a symbolic tensor of unknown rank."""
     return images.shape.rank if hasattr(images.shape, "rank") else len(images.shape)
 
 
@@ -82,7 +83,7 @@ def _check_shape(found: tuple[int | None, ...], shape: tuple[int, ...]) -> None:
         )
 
 
-def _known_values(images: Any) -> np.ndarray | None:
+def _known_values(images: Tensor) -> np.ndarray | None:
     """The values of an array, or None of a symbolic tensor."""
     if isinstance(images, keras.KerasTensor):
         return None

@@ -1,17 +1,24 @@
 """Layers that learn at a share of the learning rate, whatever the optimizer."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from edram_fer.models.tensor import Tensor
 
-def slowed(weight, rate):
-    """rate * weight, with the gradient as if it were `weight` itself.
 
-    The variable V holds W = rate * V. Scaled gradients alone would not slow Adam and its like, which divide the size of
-    a gradient out again: they move V by the learning rate lr, and so W by rate * lr. Gradient descent would see the
-    factor twice, in the gradient of V and in W; since the gradient passes unscaled it moves W by
+def slowed(weight: Tensor, rate: float) -> Tensor:
+    """The value rate * weight, with the gradient as if it were `weight` itself.
+
+    The variable V holds W = rate * V. Scaled gradients alone would not slow down Adam and similar optimizers, which
+    divide by the size of the gradients: they move V by the learning rate lr, and so W by rate * lr. Gradient descent
+    would apply the factor twice, in the gradient of V and in W; since the gradient passes unscaled, it moves W by
     rate * lr * dL/dW, too. The norm of the gradient, by which it may be clipped, is that of dL/dW. Weight decay takes
-    from V what it takes from any other weight, and so from W the same share: it is not slowed.
+    from V the same share as from any other weight, and so from W: it is not slowed down.
+
+    >>> float(slowed(2.0, 0.5))
+    1.0
     """
     return weight if rate == 1 else weight + ops.stop_gradient((rate - 1.0) * weight)
 
@@ -20,29 +27,29 @@ def slowed(weight, rate):
 class SlowConv2D(keras.layers.Conv2D):
     """Conv2D whose kernel and bias are `slowed` by `rate`; its `kernel` and `bias` are the variables V."""
 
-    def __init__(self, *args, rate=1.0, **kwargs):
+    def __init__(self, *args: Any, rate: float = 1.0, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.rate = rate
 
-    def call(self, x):
+    def call(self, x: Tensor) -> Tensor:
         x = self.convolution_op(x, slowed(self.kernel, self.rate)) + slowed(self.bias, self.rate)
         return self.activation(x)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate}
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class SlowDense(keras.layers.Dense):
-    """Dense whose kernel is `slowed` by `rate` and whose bias by `bias_rate` (None: the same); its `kernel` and `bias`
+    """Dense whose kernel is `slowed` by `rate` and its bias by `bias_rate` (None: the same); its `kernel` and `bias`
     are the variables V."""
 
-    def __init__(self, *args, rate=1.0, bias_rate=None, **kwargs):
+    def __init__(self, *args: Any, rate: float = 1.0, bias_rate: float | None = None, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.rate, self.bias_rate = rate, rate if bias_rate is None else bias_rate
 
-    def call(self, x, training=None):
+    def call(self, x: Tensor, training: bool | None = None) -> Tensor:
         return self.activation(ops.matmul(x, slowed(self.kernel, self.rate)) + slowed(self.bias, self.bias_rate))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "bias_rate": self.bias_rate}

@@ -3,53 +3,66 @@
 Source: Jaderberg et al., "Spatial Transformer Networks", NeurIPS 2015 (arXiv 1506.02025), equations 1 and 5, with the
 align-corners convention: -1 and 1 are the CENTRES of the first and the last pixel, so x_pixel = (x + 1) / 2 * (W - 1).
 
-A window is a matrix A = [[a0, a1, a2], [a3, a4, a5]] that maps the window's own coordinates (u, v, 1), u and v in
-[-1, 1], onto the image's: x = a0 u + a1 v + a2 and y = a3 u + a4 v + a5.
+A window is a matrix A = [[a0, a1, a2], [a3, a4, a5]] that maps the window's coordinates (u, v, 1), with u and v in
+[-1, 1], onto those of the image: x = a0 u + a1 v + a2 and y = a3 u + a4 v + a5.
 """
 
 import numbers
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 from keras import ops
 
 from edram_fer.errors import UserError
+from edram_fer.models.tensor import Tensor
 
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
 
 
-def grid(size):
+def grid(size: Sequence[int]) -> np.ndarray:
     """Homogeneous window coordinates (u, v, 1) of every sample point.
 
     Args:
         size: (h, w) sample points; a side of 1 is sampled at the window's centre.
 
     Returns:
-        NumPy float64 [h * w, 3], row by row from the top left.
+        float64 [h * w, 3], row by row from the top left.
+
+    >>> grid((1, 3))
+    array([[-1.,  0.,  1.],
+           [ 0.,  0.,  1.],
+           [ 1.,  0.,  1.]])
     """
     h, w = size
     v, u = np.meshgrid(_axis(h), _axis(w), indexing="ij")
     return np.stack([u.ravel(), v.ravel(), np.ones(h * w)], axis=-1)
 
 
-def sample(images, windows, size, method="gather"):
-    """Bilinear glimpses of affine windows; beyond the border the border pixel is repeated.
+def sample(images: Tensor, windows: Tensor, size: int | Sequence[int], method: str = "gather") -> Tensor:
+    """Sample glimpses of affine windows bilinearly; outside the image its border pixels are repeated.
 
     The coordinates are computed in float32 (float64 where `windows` is float64), whatever the dtype of the images:
-    bfloat16 has 8 bits, and a hundred pixels with their fractions need more.
+    bfloat16 has 8 significant bits, too few for fractions of a hundred pixels.
 
     Args:
         images: [B, H, W, C].
         windows: [B, N, 2, 3] matrices, window -> image.
         size: (h, w) of a glimpse, or one number for both.
         method: "gather" (four taps, any affine window) or "separable" (two matrix products A_y I A_x^T, only for
-            windows without rotation and shear: a1 and a3 are not looked at).
+            windows without rotation and shear: a1 and a3 are ignored).
 
     Returns:
-        [B, N, h, w, C] in the coordinates' dtype.
+        [B, N, h, w, C] in the dtype of the coordinates.
 
     Raises:
-        ValueError: unknown method, no size of at least 1, or arrays of another rank.
+        UserError: an unknown method, a size below 1, or arrays of another rank.
+
+    >>> image = np.arange(9.0).reshape(1, 3, 3, 1)
+    >>> half = [[0.5, 0.0, 0.0], [0.0, 0.5, 0.0]]
+    >>> np.asarray(sample(image, np.array([[half]]), 2))[0, 0, ..., 0]
+    array([[2., 3.],
+           [5., 6.]])
     """
     sides = [size, size] if isinstance(size, numbers.Integral) else [*size]
     if len(sides) != 2 or not all(isinstance(side, numbers.Integral) and int(side) >= 1 for side in sides):
@@ -68,17 +81,17 @@ def sample(images, windows, size, method="gather"):
     raise UserError(f"method: expected 'gather' or 'separable', got {method!r}")
 
 
-def _axis(points):
+def _axis(points: int) -> np.ndarray:
     return np.linspace(-1.0, 1.0, points) if points > 1 else np.zeros(1)
 
 
-def _sample_gather(images, windows, h, w):
+def _sample_gather(images: Tensor, windows: Tensor, h: int, w: int) -> Tensor:
     batch, height, width, channels = ops.shape(images)
     count = ops.shape(windows)[1]
     points = ops.convert_to_tensor(grid((h, w)).T, dtype=windows.dtype)
-    places = ops.matmul(windows, points)  # [B, N, 2, h * w]
-    column, right, fx = _taps(places[:, :, 0], width)
-    row, below, fy = _taps(places[:, :, 1], height)
+    coordinates = ops.matmul(windows, points)  # [B, N, 2, h * w]
+    column, right, fx = _taps(coordinates[:, :, 0], width)
+    row, below, fy = _taps(coordinates[:, :, 1], height)
 
     flat = ops.reshape(images, (-1, height * width, channels))
 
@@ -92,15 +105,15 @@ def _sample_gather(images, windows, h, w):
     return ops.reshape(top * (1 - fy) + bottom * fy, (-1, count, h, w, channels))
 
 
-def _taps(coordinate, side):
-    """Two neighbouring pixels and the share of the second one, for coordinates in [-1, 1]."""
+def _taps(coordinate: Tensor, side: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Two neighbouring pixels and the weight of the second one, for coordinates in [-1, 1]."""
     pixel = ops.clip((coordinate + 1.0) * (0.5 * (side - 1)), 0.0, float(side - 1))
-    # The second clip keeps a nan (which casts to any integer) inside the image: it comes out as nan, not as a crash.
+    # The second clip keeps nan, which casts to any integer, inside the image: the result is nan instead of a crash.
     first = ops.clip(ops.cast(ops.floor(pixel), "int32"), 0, max(side - 2, 0))
     return first, ops.minimum(first + 1, side - 1), pixel - ops.cast(first, pixel.dtype)
 
 
-def _sample_separable(images, windows, h, w):
+def _sample_separable(images: Tensor, windows: Tensor, h: int, w: int) -> Tensor:
     _, height, width, _ = ops.shape(images)
     across = _interpolation(windows[:, :, 0, 0], windows[:, :, 0, 2], w, width)  # [B, N, w, W]
     down = _interpolation(windows[:, :, 1, 1], windows[:, :, 1, 2], h, height)  # [B, N, h, H]
@@ -108,10 +121,10 @@ def _sample_separable(images, windows, h, w):
     return ops.einsum("bnwj,bnhjc->bnhwc", across, rows)
 
 
-def _interpolation(scale, shift, points, side):
-    """Rows of linear interpolation weights, [B, N, points, side]: hat functions around each sample place."""
+def _interpolation(scale: Tensor, shift: Tensor, points: int, side: int) -> Tensor:
+    """Rows of linear interpolation weights, [B, N, points, side]: hat functions around each sample point."""
     axis = ops.convert_to_tensor(_axis(points), dtype=scale.dtype)
-    places = scale[..., None] * axis + shift[..., None]
-    pixel = ops.clip((places + 1.0) * (0.5 * (side - 1)), 0.0, float(side - 1))
+    coordinates = scale[..., None] * axis + shift[..., None]
+    pixel = ops.clip((coordinates + 1.0) * (0.5 * (side - 1)), 0.0, float(side - 1))
     pixels = ops.arange(side, dtype=scale.dtype)
     return ops.maximum(1.0 - ops.abs(pixel[..., None] - pixels), 0.0)

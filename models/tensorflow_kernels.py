@@ -1,6 +1,6 @@
-"""What TensorFlow has and `keras.ops` has not: the only file of the models that imports it, and only inside functions.
+"""Faster operations that TensorFlow has and `keras.ops` lacks; the results are the same.
 
-Both backends give the same numbers; these are the faster ways on TensorFlow.
+This is the only file of the models that imports TensorFlow, and only inside functions.
 """
 
 import functools
@@ -8,10 +8,12 @@ import functools
 import keras
 from keras import ops
 
+from edram_fer.models.tensor import Tensor
+
 
 @functools.cache
-def on_a_cpu():
-    """Whether TensorFlow is the backend, and has no GPU."""
+def on_a_cpu() -> bool:
+    """Whether TensorFlow is the backend and has no GPU."""
     if keras.backend.backend() != "tensorflow":
         return False
     import tensorflow as tf
@@ -19,13 +21,13 @@ def on_a_cpu():
     return not tf.config.list_physical_devices("GPU")
 
 
-def can_normalise(x):
-    """Whether `batch_normalised` takes x: maps, on TensorFlow, not in float64."""
+def can_normalise(x: Tensor) -> bool:
+    """Whether `batch_normalised` can take x: maps, on TensorFlow, not in float64."""
     return keras.backend.backend() == "tensorflow" and len(x.shape) == 4 and x.dtype != "float64"
 
 
-def batch_normalised(x, gamma, beta, epsilon):
-    """`edram_fer.models.batch_norm.normalised` of maps [B, h, w, C] as one operation."""
+def batch_normalised(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
+    """As `edram_fer.models.batch_norm.normalised`, of maps [B, h, w, C], in one operation."""
     import tensorflow as tf
 
     y, mean, variance = tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, epsilon=epsilon, is_training=True)

@@ -4,6 +4,9 @@ Source: Minaee, Abdolrashidi, "Deep-Emotion: Facial Expression Recognition Using
 2019 (arXiv 1902.01019); Sensors 2021, 21(9), 3046.
 """
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -23,81 +26,84 @@ from edram_fer.models.deep_emotion.features import FeatureExtractor, Trunk
 from edram_fer.models.deep_emotion.initializers import make_initializer
 from edram_fer.models.deep_emotion.localisation import INTERPRETATIONS, LocalisationNetwork
 from edram_fer.models.spatial_transformer import IDENTITY, sample
+from edram_fer.models.tensor import Tensor
 
-VARIANTS = {  # what None stands for
+VARIANTS: dict[str, dict[str, Any]] = {  # the values for which None stands
     "paper": {"localisation": "narrow", "bound": None, "localisation_rate": 1.0, "initializer": "normal", "units": 50},
     "image": {"localisation": "public", "bound": None, "localisation_rate": 1.0, "initializer": "he", "units": 50},
     "plus": {"localisation": "narrow", "bound": 0.4, "localisation_rate": 0.1, "initializer": "he", "units": 256},
 }
-SMALLEST_IMAGE = 16  # leaves the feature extractor one point
+SMALLEST_IMAGE = 16  # for which the feature extractor leaves one point
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class DeepEmotion(FERModel):
-    """One look at the image or at its feature map through an affine window, then two dense layers.
+    """One view of the image or its feature map through an affine window, then two dense layers.
 
     Variants:
-        paper: two parallel branches on the image. Theta of the localisation network samples the 9x9x10 map of the
-            feature extractor. 47,657 parameters at 48x48x1 and K = 7.
-        image: as most public code has it: theta samples the image, and the feature extractor, with a batch
-            normalisation, sees what comes out. 66,877 trainable parameters.
-        plus: ours: a `Trunk` of 64-128-256 filters; bounded theta samples the map after its second stage; the
-            localisation network learns at a tenth of the rate.
+        paper: two parallel branches on the image. Theta, the output of the localisation network, samples the 9x9x10
+            map of the feature extractor. 47,657 parameters at 48x48x1 and K = 7.
+        image: as in most public code: theta samples the image, and the feature extractor, with a batch normalisation,
+            takes the result. 66,877 trainable parameters.
+        plus: not published: a `Trunk` of 64-128-256 filters; a bounded theta samples the map after its second stage;
+            the localisation network learns at a tenth of the rate.
 
-    The window in the outputs is theta as it is for the image. In `paper` and `plus` the same matrix samples the feature
-    map, corners aligned on both: the same place up to the border that valid convolutions take off (`paper`), and
-    up to the half pixels by which pooling moves it.
+    The window in the outputs is theta in the coordinates of the image. In `paper` and `plus` the same matrix samples
+    the feature map, with the corners aligned on both: the same place up to the border that valid convolutions remove
+    (`paper`) and the half pixels by which pooling shifts it.
 
     Args:
         image_size: (H, W) in pixels, each at least 16, with the "public" localisation 18.
-        channels, classes: of the image; emotions K.
+        channels: C of the image.
+        classes: K emotions.
         variant: "paper", "image" or "plus".
-        transformer: False leaves localisation network and sampling out: the same net without attention.
-        affect: with a dense layer for valence and arousal beside the last one (not published).
+        transformer: False leaves out localisation network and sampling: the same network without attention.
+        affect: with a dense layer for valence and arousal next to the last one (not published).
         localisation: "narrow", "wide" or "public", see LocalisationNetwork; None: "public" in `image`, else "narrow".
         bound: of theta, see LocalisationNetwork: None, or in (0, 1]; None in `plus`: .4.
         localisation_rate: share of the learning rate, in (0, 1], see edram_fer.models.slow; None: 1, in `plus` .1.
         initializer: of the kernels, "normal", N(0, .05) as published, or "he"; None: "normal" in `paper`, else "he".
-        dropout: share of the features set to 0 while training (the paper's is not known); seed: of its random numbers.
-        l2_penalty: lambda of the paper's loss, lambda * squared norm of the kernels of the last two dense layers (the
-            affect layer stays free); it is part of model.losses, so that `fit` adds it.
-        units: of the first dense layer; None: 50, in `plus` 256.
-        hidden_activation: of that layer, "relu", which public code has and without which the two dense layers are one
-            of rank 50, or "linear": the paper names none.
+        dropout: share of the features set to 0 in training (that of the paper is unknown); seed: of its random numbers.
+        l2_penalty: lambda of the paper's loss, lambda * squared norm of the kernels of the last two dense layers (not
+            of the affect layer); it is part of model.losses, so that `fit` adds it.
+        units: width of the first dense layer; None: 50, in `plus` 256.
+        hidden_activation: of that layer: "relu", as in public code and without which the two dense layers are one of
+            rank 50, or "linear"; the paper names none.
         trunk_filters: of the three or four stages of `plus`.
         batch_norm_momentum: of the moving statistics of `image` and `plus`.
+        **kwargs: see FERModel; `dtype`.
 
     Call arguments:
-        inputs: {"image": [B, H, W, C] in [0, 1]}, and as an option "windows" [B, 1, 2, 3] in place of theta.
+        inputs: {"image": [B, H, W, C]}; optionally "windows" [B, 1, 2, 3] instead of theta.
 
     Returns:
         A dict, all float32: "emotion" logits [B, 1, K]; "affect" [B, 1, 2] in [-1, 1] (-2 without that layer);
         "windows" [B, 1, 2, 3]; "weights" [B, 1] of 1.
 
     Raises:
-        ValueError: an argument out of its range, by name.
+        UserError: an argument out of its range, by name.
     """
 
     def __init__(
         self,
-        image_size=(48, 48),
-        channels=1,
-        classes=7,
-        variant="paper",
-        transformer=True,
-        affect=False,
-        localisation=None,
-        bound=None,
-        localisation_rate=None,
-        initializer=None,
-        dropout=0.5,
-        l2_penalty=0.0,
-        units=None,
-        hidden_activation="relu",
-        trunk_filters=(64, 128, 256),
-        batch_norm_momentum=0.9,
-        seed=0,
-        **kwargs,
+        image_size: Sequence[int] = (48, 48),
+        channels: int = 1,
+        classes: int = 7,
+        variant: str = "paper",
+        transformer: bool = True,
+        affect: bool = False,
+        localisation: str | None = None,
+        bound: float | None = None,
+        localisation_rate: float | None = None,
+        initializer: str | None = None,
+        dropout: float = 0.5,
+        l2_penalty: float = 0.0,
+        units: int | None = None,
+        hidden_activation: str = "relu",
+        trunk_filters: Sequence[int] = (64, 128, 256),
+        batch_norm_momentum: float = 0.9,
+        seed: int = 0,
+        **kwargs: Any,
     ):
         super().__init__(autocast=False, **kwargs)
         check_choice("variant", variant, VARIANTS)
@@ -139,10 +145,10 @@ class DeepEmotion(FERModel):
         self.affect_head = self._dense(2, 0.0, activation="tanh", dtype="float32") if affect else None
         self.build_for_image()
 
-    def _make_features(self, policy):
-        """`before` and `after` the sampling."""
-        variant, start = self.arguments["variant"], self.arguments["initializer"]
-        options = {"initializer": start, "momentum": self.arguments["batch_norm_momentum"], "dtype": policy}
+    def _make_features(self, policy: Any) -> None:
+        """Make the feature extractors `before` and `after` the sampling."""
+        variant, initializer = self.arguments["variant"], self.arguments["initializer"]
+        options = {"initializer": initializer, "momentum": self.arguments["batch_norm_momentum"], "dtype": policy}
         self.before = self.after = None
         if variant == "paper":
             self.before = FeatureExtractor(**options)
@@ -152,17 +158,17 @@ class DeepEmotion(FERModel):
             filters = self.arguments["trunk_filters"]
             self.before, self.after = Trunk(filters[:2], **options), Trunk(filters[2:], **options)
 
-    def _dense(self, units, l2_penalty, **options):
+    def _dense(self, units: int, l2_penalty: float, **options: Any) -> keras.layers.Dense:
         regularizer = keras.regularizers.L2(l2_penalty) if l2_penalty else None
-        start = make_initializer(self.arguments["initializer"])
-        return keras.layers.Dense(units, kernel_initializer=start, kernel_regularizer=regularizer, **options)
+        initializer = make_initializer(self.arguments["initializer"])
+        return keras.layers.Dense(units, kernel_initializer=initializer, kernel_regularizer=regularizer, **options)
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
         image = inputs["image"]
         theta = self._theta(inputs)
         x = ops.cast(image, self.compute_dtype) if self.before is None else self.before(image, training=training)
         if self.after is None:
-            x = self.drop(x, training=training)  # in the features' branch, so before the sampling
+            x = self.drop(x, training=training)  # in the branch of the features, hence before the sampling
         if self.localisation is not None:
             x = ops.cast(sample(x, theta[:, None], (x.shape[1], x.shape[2]))[:, 0], self.compute_dtype)
         if self.after is not None:
@@ -177,7 +183,7 @@ class DeepEmotion(FERModel):
             return {**outputs, "affect": unknown_affect(outputs["emotion"])}
         return {**outputs, "affect": self.affect_head(hidden)[:, None]}
 
-    def _theta(self, inputs):
+    def _theta(self, inputs: Mapping[str, Tensor]) -> Tensor:
         if self.localisation is None:
             identity = ops.convert_to_tensor(np.array(IDENTITY, "float32"))
             return ops.tile(identity[None], (ops.shape(inputs["image"])[0], 1, 1))
@@ -186,7 +192,17 @@ class DeepEmotion(FERModel):
         return self.localisation(inputs["image"])
 
 
-def _check(*, image_size, channels, classes, transformer, localisation, bound, localisation_rate, **arguments):
+def _check(
+    *,
+    image_size: Any,
+    channels: Any,
+    classes: Any,
+    transformer: Any,
+    localisation: Any,
+    bound: Any,
+    localisation_rate: Any,
+    **arguments: Any,
+) -> None:
     check_choice("localisation", localisation, INTERPRETATIONS)
     check_choice("initializer", arguments["initializer"], ("normal", "he"))
     check_choice("hidden_activation", arguments["hidden_activation"], ("relu", "linear"))
@@ -198,9 +214,7 @@ def _check(*, image_size, channels, classes, transformer, localisation, bound, l
     for name in ("dropout", "batch_norm_momentum"):
         check_fraction(name, arguments[name])
     check_integer("units", arguments["units"], 1)
-    for name, value in {"localisation_rate": localisation_rate, "bound": bound}.items():
-        if name == "bound" and value is None:
-            continue
+    for name, value in {"localisation_rate": localisation_rate, "bound": 1 if bound is None else bound}.items():
         if not is_number(value) or not 0 < value <= 1:
             raise UserError(f"{name}: expected a number in (0, 1], got {value!r}")
     l2_penalty, filters = arguments["l2_penalty"], arguments["trunk_filters"]

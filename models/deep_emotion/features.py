@@ -1,10 +1,14 @@
-"""Feature extractors: the ten-channel net of the paper and the wider trunk of ours."""
+"""Feature extractors: the ten-channel network of the paper and a wider trunk."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
 
 from edram_fer.models.batch_norm import StepBatchNormalization
 from edram_fer.models.deep_emotion.initializers import make_initializer
+from edram_fer.models.tensor import Tensor
 
 FILTERS = 10
 
@@ -15,12 +19,13 @@ class FeatureExtractor(keras.layers.Layer):
 
     Args:
         batch_norm: with batch normalisation after the fourth convolution, as in public code; the paper has none.
-        initializer: of the kernels, "normal" or "he"; momentum: of the normalisation.
+        initializer: of the kernels, "normal" or "he".
+        momentum: of the normalisation.
 
     Call arguments: x [B, H, W, C]; training. Returns [B, h, w, 10].
     """
 
-    def __init__(self, batch_norm=False, initializer="normal", momentum=0.9, **kwargs):
+    def __init__(self, batch_norm: bool = False, initializer: str = "normal", momentum: float = 0.9, **kwargs: Any):
         super().__init__(**kwargs)
         self.batch_norm, self.initializer, self.momentum = batch_norm, initializer, momentum
         policy = self.dtype_policy
@@ -34,7 +39,7 @@ class FeatureExtractor(keras.layers.Layer):
     def build(self, input_shape):
         pass
 
-    def call(self, x, training=False):
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
         first, second, third, fourth = self.convolutions
         x = ops.relu(self.pool(second(ops.relu(first(x)))))
         x = fourth(ops.relu(third(x)))
@@ -42,7 +47,7 @@ class FeatureExtractor(keras.layers.Layer):
             x = self.norm(x, training=training)
         return ops.relu(self.pool(x))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "batch_norm": self.batch_norm,
@@ -57,12 +62,15 @@ class Trunk(keras.layers.Layer):
 
     Args:
         filters: of each stage.
-        initializer: of the kernels, "normal" or "he"; momentum: of the normalisation.
+        initializer: of the kernels, "normal" or "he".
+        momentum: of the normalisation.
 
     Call arguments: x [B, H, W, C]; training. Returns [B, H / 2^stages, W / 2^stages, filters[-1]], rounded down.
     """
 
-    def __init__(self, filters=(64, 128), initializer="he", momentum=0.9, **kwargs):
+    def __init__(
+        self, filters: Sequence[int] = (64, 128), initializer: str = "he", momentum: float = 0.9, **kwargs: Any
+    ):
         super().__init__(**kwargs)
         self.filters, self.initializer, self.momentum = tuple(filters), initializer, momentum
         policy = self.dtype_policy
@@ -79,13 +87,13 @@ class Trunk(keras.layers.Layer):
     def build(self, input_shape):
         pass
 
-    def call(self, x, training=False):
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
         for i, (convolution, norm) in enumerate(zip(self.convolutions, self.norms)):
             x = ops.relu(norm(convolution(x), training=training))
             x = self.pool(x) if i % 2 else x
         return x
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,

@@ -1,14 +1,20 @@
-"""How the weights of Deep-Emotion are drawn."""
+"""The initialisers of Deep-Emotion."""
 
 import keras
 
 PUBLISHED_SD = 0.05  # Minaee, Abdolrashidi 2019: weights drawn from N(0, .05)
 
 
-def make_initializer(initializer, rate=1.0):
-    """Keras initializer of a kernel W = rate * V: for V, so that W is N(0, .05) ("normal") or He et al. 2015 ("he").
+def make_initializer(initializer: str, rate: float = 1.0) -> keras.initializers.Initializer:
+    """Make the initialiser of a kernel.
 
-    A new object for every kernel: one object gives the same numbers each time.
+    Args:
+        initializer: "normal", N(0, .05), or "he" (He et al. 2015).
+        rate: of a slow kernel W = rate * V, see `edram_fer.models.slow`.
+
+    Returns:
+        Keras initialiser for V that gives W this distribution; a new one for every kernel, since one object draws the
+        same numbers each time.
     """
     if initializer == "normal":
         return keras.initializers.RandomNormal(stddev=PUBLISHED_SD / rate)

@@ -1,5 +1,7 @@
 """Localisation network: from the image to theta, the matrix of the one window (Jaderberg et al. 2015, section 3.1)."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -7,8 +9,9 @@ from keras import ops
 from edram_fer.models.deep_emotion.initializers import make_initializer
 from edram_fer.models.slow import SlowConv2D, SlowDense
 from edram_fer.models.spatial_transformer import IDENTITY
+from edram_fer.models.tensor import Tensor
 
-INTERPRETATIONS = {  # sides of the two kernels, padding, pool, smallest image that leaves one point
+INTERPRETATIONS = {  # sides of the two kernels, padding, pool, smallest image for which one point is left
     "narrow": ((3, 3), "same", 4, 16),
     "wide": ((3, 3), "valid", 2, 10),
     "public": ((7, 5), "valid", 2, 18),
@@ -21,25 +24,32 @@ UNITS = 32
 class LocalisationNetwork(keras.layers.Layer):
     """Conv 8, max-pool, ReLU; conv 10, max-pool, ReLU; dense 32, ReLU; dense 6 = theta. Always in float32.
 
-    Readings of the paper, whose 90 = 10 x 3 x 3 inputs of the dense layer do not follow from 2x2 pools at 48 pixels:
-        narrow: 3x3 `same` convolutions and 4x4 pools give the 90.
-        wide: 3x3 `valid` convolutions and 2x2 pools as drawn give 1,000.
-        public: 7x7 and 5x5 `valid` convolutions, 2x2 pools, 640: what most public code has.
+    Interpretations of the paper, whose dense layer has 90 = 10 x 3 x 3 inputs, not those of 2x2 pools at 48 pixels:
+        narrow: 3x3 `same` convolutions and 4x4 pools, 90 inputs.
+        wide: 3x3 `valid` convolutions and 2x2 pools, as in the paper's figure, 1,000 inputs.
+        public: 7x7 and 5x5 `valid` convolutions and 2x2 pools, as in most public code, 640 inputs.
 
-    A new network gives the identity for every image: the last kernel starts at 0, and without a bound the last bias at
-    (1, 0, 0, 0, 1, 0). With one the bias starts at 0 and theta = identity + bound * tanh(last layer); below .5 no
-    window is mirrored or flat.
+    The output of a new network is the identity for every image: the last kernel starts at 0, and without a bound the
+    last bias at (1, 0, 0, 0, 1, 0). With a bound the bias starts at 0 and theta = identity + bound * tanh(last layer);
+    for bounds below .5 no window is mirrored or flat.
 
     Args:
         interpretation: "narrow", "wide" or "public".
         bound: None, or the largest distance of theta's entries from those of the identity.
-        rate: share of the learning rate that this network has, see edram_fer.models.slow.
+        rate: share of the learning rate at which this network learns, see edram_fer.models.slow.
         initializer: of the other kernels, "normal" or "he".
 
     Call arguments: image [B, H, W, C]. Returns theta float32 [B, 2, 3].
     """
 
-    def __init__(self, interpretation="narrow", bound=None, rate=1.0, initializer="normal", **kwargs):
+    def __init__(
+        self,
+        interpretation: str = "narrow",
+        bound: float | None = None,
+        rate: float = 1.0,
+        initializer: str = "normal",
+        **kwargs: Any,
+    ):
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.interpretation, self.bound, self.rate, self.initializer = interpretation, bound, rate, initializer
         sides, padding, pool, _ = INTERPRETATIONS[interpretation]
@@ -57,7 +67,7 @@ class LocalisationNetwork(keras.layers.Layer):
     def build(self, image_shape):
         pass
 
-    def call(self, image):
+    def call(self, image: Tensor) -> Tensor:
         x = ops.cast(image, "float32")
         for convolution in self.convolutions:
             x = ops.relu(self.pool(convolution(x)))
@@ -66,7 +76,7 @@ class LocalisationNetwork(keras.layers.Layer):
             return theta
         return ops.convert_to_tensor(np.array(IDENTITY, "float32")) + self.bound * ops.tanh(theta)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "interpretation": self.interpretation,

@@ -1,4 +1,7 @@
-"""One step of the EDRAM: a glimpse through both LSTMs to the next matrix."""
+"""One step of the EDRAM: from a glimpse through both LSTMs to the next matrix."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -6,17 +9,18 @@ from keras import ops
 from edram_fer.models.edram.emission import EmissionNetwork
 from edram_fer.models.edram.glimpse import FILTERS, GlimpseNetwork
 from edram_fer.models.spatial_transformer import sample
+from edram_fer.models.tensor import Tensor
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class EDRAMCell(keras.layers.Layer):
     """glimpse(A_t) -> what * where -> LSTM 1 -> LSTM 2 -> A_{t+1} (Ablavatski et al. 2017, equations 1 to 6).
 
-    The LSTMs are Keras' own: no peepholes, which the 2017 model has (an option of little effect).
+    The LSTMs are Keras' own, without the peepholes of the 2017 model (an option of little effect).
 
     Args:
         glimpse_size: sample points on a side of the glimpse.
-        classification_units, location_units: of LSTM 1 and LSTM 2.
+        classification_units, location_units: sizes of LSTM 1 and LSTM 2.
         glimpse_units, filters, steps, batch_norm, momentum: see GlimpseNetwork (its `units` is `glimpse_units`).
         zoom_limit, zoom_mode, zoom_measure, rotation, emission_rate (its `rate`): see EmissionNetwork.
         sensor: "gather" or "separable", see spatial_transformer.sample.
@@ -24,8 +28,8 @@ class EDRAMCell(keras.layers.Layer):
     Call arguments:
         image: float32 [B, H, W, C].
         states: [h1, c1, h2, c2], each [B, units]; their sizes are `state_size`.
-        matrix: float32 [B, 2, 3], the matrix of this glimpse as emitted, for the where-path.
-        window: float32 [B, 2, 3], the one that the sensor uses (see EmissionNetwork.restrict).
+        matrix: float32 [B, 2, 3], the emitted matrix of this glimpse, for the where-path.
+        window: float32 [B, 2, 3], the matrix that the sensor uses (see EmissionNetwork.restrict).
         step: Python int; training: bool.
 
     Returns:
@@ -34,21 +38,21 @@ class EDRAMCell(keras.layers.Layer):
 
     def __init__(
         self,
-        glimpse_size=26,
-        classification_units=512,
-        location_units=512,
-        glimpse_units=1024,
-        filters=FILTERS,
-        steps=1,
-        batch_norm="per_step",
-        momentum=0.9,
-        zoom_limit=None,
-        zoom_mode="squash",
-        zoom_measure="entries",
-        rotation=True,
-        sensor="gather",
-        emission_rate=1.0,
-        **kwargs,
+        glimpse_size: int = 26,
+        classification_units: int = 512,
+        location_units: int = 512,
+        glimpse_units: int = 1024,
+        filters: Sequence[int] = FILTERS,
+        steps: int = 1,
+        batch_norm: str = "per_step",
+        momentum: float = 0.9,
+        zoom_limit: float | None = None,
+        zoom_mode: str = "squash",
+        zoom_measure: str = "entries",
+        rotation: bool = True,
+        sensor: str = "gather",
+        emission_rate: float = 1.0,
+        **kwargs: Any,
     ):
         # Without autocast, image and matrix stay float32 under mixed precision.
         super().__init__(autocast=False, **kwargs)
@@ -63,13 +67,21 @@ class EDRAMCell(keras.layers.Layer):
     def build(self, image_shape):
         pass
 
-    def get_initial_state(self, context):
-        """States before the first glimpse: the context vector [B, location_units] in h2, all others 0."""
+    def get_initial_state(self, context: Tensor) -> list[Tensor]:
+        """States before the first glimpse: h2 is the context vector [B, location_units], all others are 0."""
         dtype = self.compute_dtype
         zeros = [ops.zeros((ops.shape(context)[0], units), dtype=dtype) for units in self.state_size]
         return [zeros[0], zeros[1], ops.cast(context, dtype), zeros[3]]
 
-    def call(self, image, states, matrix, window, step=0, training=False):
+    def call(
+        self,
+        image: Tensor,
+        states: Sequence[Tensor],
+        matrix: Tensor,
+        window: Tensor,
+        step: int = 0,
+        training: bool = False,
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
         h1, c1, h2, c2 = states
         glimpse = sample(image, window[:, None], self.glimpse_size, self.sensor)[:, 0]
         merged = self.glimpse(glimpse, matrix, step=step, training=training)
@@ -77,7 +89,7 @@ class EDRAMCell(keras.layers.Layer):
         h2, (h2, c2) = self.lstm2(h1, [h2, c2], training=training)
         return h1, self.emission(h2), [h1, c1, h2, c2]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         cnn, emission = self.glimpse.cnn, self.emission.get_config()
         return {
             **super().get_config(),

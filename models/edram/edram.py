@@ -4,6 +4,9 @@ Sources: Ablavatski, Lu, Cai, "Enriched Deep Recurrent Visual Attention Model", 
 Vitay, Hamker, "Recurrent Spatial Attention for Facial Emotion Recognition", 2019.
 """
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -24,16 +27,17 @@ from edram_fer.models.edram.context import ContextNetwork
 from edram_fer.models.edram.glimpse import FILTERS, SMALLEST_GLIMPSE
 from edram_fer.models.edram.head import Head
 from edram_fer.models.spatial_transformer import IDENTITY
+from edram_fer.models.tensor import Tensor
 
 FIRST_GLIMPSES = ("context", "whole")
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class EDRAM(FERModel):
-    """T glimpses of an image, emotion and affect after each.
+    """Takes T glimpses of an image and predicts emotion and affect after each.
 
-    The defaults are the published model. Differences: Keras' LSTM has no peepholes, and a convolution has one bias per
-    channel (its BN's beta) where the 2017 model has one per position.
+    The defaults are the published model, with two differences: Keras' LSTM has no peepholes, and a convolution has one
+    bias per channel (the beta of its BN), where the 2017 model has one per position.
 
     Args:
         image_size: (H, W) in pixels, each at least 12.
@@ -44,59 +48,60 @@ class EDRAM(FERModel):
         batch_norm: "per_step" (Forch), "shared_affine" (Ablavatski) or "shared" (breaks evaluation).
         batch_norm_momentum: of the moving statistics.
         zoom_limit, zoom_mode, zoom_measure, rotation, emission_rate (its `rate`): see EmissionNetwork.
-        first_glimpse: "context" (emitted from the context vector) or "whole" (the whole image, or under a zoom limit
-            c its centre of side c).
+        first_glimpse: "context" (emitted from the context vector) or "whole" (the whole image; with a zoom limit c a
+            centred square of side c).
         affect: with the valence and arousal head.
         context_activation: None (published) or "tanh", see ContextNetwork.
-        classification_units, location_units: of LSTM 1 and 2.
-        glimpse_units: of the what- and the where-path.
-        head_units: of the hidden layers of the heads.
+        classification_units, location_units: sizes of LSTM 1 and 2.
+        glimpse_units: width of the what- and the where-path.
+        head_units: width of the hidden layers of the heads.
         glimpse_filters: of the six convolutions of the glimpse CNN.
         context_filters: of the three convolutions of the context network.
-        dropout: in the heads, while training; seed: of its random numbers.
+        dropout: in the heads, in training; seed: of its random numbers.
         sensor: "gather", or with rotation=False also "separable".
+        **kwargs: see FERModel; `dtype`.
 
     Call arguments:
-        inputs: {"image": [B, H, W, C] in [0, 1]}, and as an option "windows" [B, T, 2, 3], which the sensor then uses
-            as they are, whatever the zoom limit, and with them "emitted" [B, T, 2, 3], which the where-path then sees
-            (without them: the windows). The states go on as ever.
+        inputs: {"image": [B, H, W, C]}; optionally "windows" [B, T, 2, 3], which the sensor uses instead of the emitted
+            ones, whatever the zoom limit, and with them "emitted" [B, T, 2, 3], the input of the where-path (without
+            them: the windows). The states are computed as usual.
 
     Returns:
-        A dict, all float32: "emotion" logits [B, T, K]; "affect" [B, T, 2] = valence, arousal in [-1, 1] (-2
-        without the head); "windows" [B, T, 2, 3], what the sensor used; "weights" [B, T] = 1 / T; "emitted"
+        A dict, all float32: "emotion" logits [B, T, K]; "affect" [B, T, 2] = (valence, arousal) in [-1, 1] (-2
+        without the head); "windows" [B, T, 2, 3] that the sensor used; "weights" [B, T] = 1 / T; "emitted"
         [B, T + 1, 2, 3], the matrices of the location loss, A_0 to A_T.
 
     Raises:
-        ValueError: an argument out of its range, by name.
+        UserError: an argument out of its range, by name.
     """
 
     def __init__(
         self,
-        image_size=(100, 100),
-        channels=1,
-        classes=7,
-        glimpses=6,
-        glimpse_size=26,
-        batch_norm="per_step",
-        batch_norm_momentum=0.9,
-        zoom_limit=None,
-        zoom_mode="squash",
-        zoom_measure="entries",
-        first_glimpse="context",
-        affect=True,
-        rotation=True,
-        emission_rate=1.0,
-        context_activation=None,
-        classification_units=512,
-        location_units=512,
-        glimpse_units=1024,
-        head_units=1024,
-        glimpse_filters=FILTERS,
-        context_filters=(16, 16, 32),
-        dropout=0.0,
-        seed=0,
-        sensor="gather",
-        **kwargs,
+        image_size: Sequence[int] = (100, 100),
+        channels: int = 1,
+        classes: int = 7,
+        glimpses: int = 6,
+        glimpse_size: int = 26,
+        batch_norm: str = "per_step",
+        batch_norm_momentum: float = 0.9,
+        zoom_limit: float | None = None,
+        zoom_mode: str = "squash",
+        zoom_measure: str = "entries",
+        first_glimpse: str = "context",
+        affect: bool = True,
+        rotation: bool = True,
+        emission_rate: float = 1.0,
+        context_activation: str | None = None,
+        classification_units: int = 512,
+        location_units: int = 512,
+        glimpse_units: int = 1024,
+        head_units: int = 1024,
+        glimpse_filters: Sequence[int] = FILTERS,
+        context_filters: Sequence[int] = (16, 16, 32),
+        dropout: float = 0.0,
+        seed: int = 0,
+        sensor: str = "gather",
+        **kwargs: Any,
     ):
         super().__init__(autocast=False, **kwargs)
         self.arguments = {
@@ -151,19 +156,21 @@ class EDRAM(FERModel):
         self.affect_head = Head(2, activation="tanh", seed=seed + 1, **head) if affect else None
         self.build_for_image()
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
         image = ops.cast(inputs["image"], "float32")
-        windows = inputs.get("windows")
-        seen = inputs.get("emitted", windows)
+        given_windows = inputs.get("windows")
+        given_matrices = inputs.get("emitted", given_windows)
         context = self.context(image, training=training)
         states = self.cell.get_initial_state(context)
         emitted = [self._first_matrix(image, context)]
         used, hidden = [], []
         for step in range(self.arguments["glimpses"]):
-            if windows is None:
-                matrix, window = emitted[step], self.cell.emission.restrict(emitted[step])
+            if given_windows is None:
+                matrix = emitted[step]
+                window = self.cell.emission.restrict(matrix)
             else:
-                matrix, window = (ops.cast(given[:, step], "float32") for given in (seen, windows))
+                matrix = ops.cast(given_matrices[:, step], "float32")
+                window = ops.cast(given_windows[:, step], "float32")
             used.append(window)
             h1, next_matrix, states = self.cell(image, states, matrix, window, step=step, training=training)
             emitted.append(next_matrix)
@@ -179,7 +186,7 @@ class EDRAM(FERModel):
             return {**outputs, "affect": unknown_affect(outputs["emotion"])}
         return {**outputs, "affect": self.affect_head(hidden, training=training)}
 
-    def _first_matrix(self, image, context):
+    def _first_matrix(self, image: Tensor, context: Tensor) -> Tensor:
         if self.arguments["first_glimpse"] == "context":
             return self.cell.emission(context)
         zoom = self.arguments["zoom_limit"] or 1.0
@@ -187,7 +194,17 @@ class EDRAM(FERModel):
         return ops.tile(centred[None], (ops.shape(image)[0], 1, 1))
 
 
-def _check(*, image_size, channels, classes, batch_norm, first_glimpse, rotation, sensor, **arguments):
+def _check(
+    *,
+    image_size: Any,
+    channels: Any,
+    classes: Any,
+    batch_norm: Any,
+    first_glimpse: Any,
+    rotation: Any,
+    sensor: Any,
+    **arguments: Any,
+) -> None:
     check_image_and_classes(image_size, channels, classes, smallest_side=12)
     check_integer("glimpse_size", arguments["glimpse_size"], SMALLEST_GLIMPSE)
     for name in ("glimpses", "classification_units", "location_units", "glimpse_units", "head_units"):

@@ -1,12 +1,15 @@
 """Emission network: from the state of LSTM 2 to the matrix of the next glimpse, and the zoom restriction."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from edram_fer.errors import UserError
-from edram_fer.models.contract import is_number
+from edram_fer.models.contract import check_bool, check_choice, is_number
 from edram_fer.models.slow import SlowDense
+from edram_fer.models.tensor import Tensor
 
 ZOOM_MODES = ("squash", "clip")
 ZOOM_MEASURES = ("entries", "extent")
@@ -17,14 +20,14 @@ class EmissionNetwork(keras.layers.Layer):
     """Dense -> A = [[a0, a1, a2], [a3, a4, a5]], always in float32.
 
     Published (Ablavatski et al. 2017): six tanh units, kernel 0 and bias (1, 0, 0, 0, 1, 0) at the start, the zooms a0
-    and a4 limited to [0, 1]; a new net so looks at the centre with zoom tanh(1) = .76.
+    and a4 limited to [0, 1]. A new model thus looks at the centre with zoom tanh(1) = .76.
 
-    A restriction `zoom_limit = c` (Forch et al. 2019) acts on the zoom entries, or with `zoom_measure="extent"` on the
-    extents |a0| + |a1| and |a3| + |a4|, the half sides of the window's bounding box, which no rotation evades:
-        clip: the sensor's window is cut to the limit by `restrict`; what this layer emits, and so what the where-path
-            and the location loss see, is not (as published: no gradient above c).
-        squash: zoom = c * sigmoid(pre-activation) is emitted, the sensor uses it as it is: gradient everywhere. With
-            "extent" that value is the row's extent, and zoom and shear share it in the proportion of
+    The restriction `zoom_limit = c` (Forch et al. 2019) applies to the zoom entries, or with `zoom_measure="extent"` to
+    the extents |a0| + |a1| and |a3| + |a4|, the half sides of the window's bounding box, which no rotation evades:
+        clip: `restrict` clips the window of the sensor to the limit. The emitted matrix, which the where-path and the
+            location loss see, is not clipped (as published; no gradient above c).
+        squash: zoom = c * sigmoid(pre-activation) is emitted and used by the sensor: a gradient everywhere. With
+            "extent" this value is the extent of the row, divided between zoom and shear in the proportion of
             sigmoid(a) to |tanh(shear)|; without shear the two measures agree.
 
     Args:
@@ -33,25 +36,30 @@ class EmissionNetwork(keras.layers.Layer):
         zoom_measure: "entries" (as published) or "extent".
         rotation: False emits zoom and translation only (a1 = a3 = 0).
         rate: in (0, 1], the share of the learning rate at which the kernel learns. Adam moves each weight by about the
-            learning rate, and what the units of a state bring about together moves the window by far more: at 1e-3 the
-            first steps can throw it into a corner, where tanh has no slope.
+            learning rate, and all units of a state together move the window by far more: at 1e-3 the first steps can
+            throw it into a corner, where tanh has no slope.
 
     Call arguments: hidden [B, units]. Returns float32 [B, 2, 3].
 
     Raises:
-        ValueError: an argument out of its range.
+        UserError: an argument out of its range.
     """
 
-    def __init__(self, zoom_limit=None, zoom_mode="squash", zoom_measure="entries", rotation=True, rate=1.0, **kwargs):
+    def __init__(
+        self,
+        zoom_limit: float | None = None,
+        zoom_mode: str = "squash",
+        zoom_measure: str = "entries",
+        rotation: bool = True,
+        rate: float = 1.0,
+        **kwargs: Any,
+    ):
         super().__init__(**{**kwargs, "dtype": "float32"})
         if zoom_limit is not None and not (is_number(zoom_limit) and 0 < zoom_limit <= 1):
             raise UserError(f"zoom_limit: expected None or a number in (0, 1], got {zoom_limit!r}")
-        if zoom_mode not in ZOOM_MODES:
-            raise UserError(f"zoom_mode: expected one of {', '.join(ZOOM_MODES)}, got {zoom_mode!r}")
-        if zoom_measure not in ZOOM_MEASURES:
-            raise UserError(f"zoom_measure: expected one of {', '.join(ZOOM_MEASURES)}, got {zoom_measure!r}")
-        if not isinstance(rotation, bool):
-            raise UserError(f"rotation: expected true or false, got {rotation!r}")
+        check_choice("zoom_mode", zoom_mode, ZOOM_MODES)
+        check_choice("zoom_measure", zoom_measure, ZOOM_MEASURES)
+        check_bool("rotation", rotation)
         if not is_number(rate) or not 0 < rate <= 1:
             raise UserError(f"emission_rate: expected a number in (0, 1], got {rate!r}")
         self.zoom_limit, self.zoom_mode, self.zoom_measure = zoom_limit, zoom_mode, zoom_measure
@@ -60,7 +68,7 @@ class EmissionNetwork(keras.layers.Layer):
         start = {"kernel_initializer": "zeros", "bias_initializer": _Constant(bias)}
         self.dense = SlowDense(len(bias), rate=rate, bias_rate=1.0, dtype="float32", **start)
 
-    def call(self, hidden):
+    def call(self, hidden: Tensor) -> Tensor:
         raw = self.dense(ops.cast(hidden, "float32"))
         if self.rotation:
             zoom, shear, shift = raw[:, 0::4], raw[:, 1:4:2], raw[:, 2::3]  # each (x row, y row)
@@ -79,8 +87,8 @@ class EmissionNetwork(keras.layers.Layer):
                 zoom, shear = open_zoom * scale, shear * scale
         return _matrix(zoom, shear, shift)
 
-    def restrict(self, emitted):
-        """The window that the sensor uses, [B, 2, 3]: in mode "clip" within the limit, else what was emitted."""
+    def restrict(self, emitted: Tensor) -> Tensor:
+        """The window that the sensor uses, [B, 2, 3]: in mode "clip" within the limit, otherwise as emitted."""
         if self.zoom_limit is None or self.zoom_mode == "squash":
             return emitted
         zoom = ops.stack([emitted[:, 0, 0], emitted[:, 1, 1]], axis=-1)
@@ -93,7 +101,7 @@ class EmissionNetwork(keras.layers.Layer):
             zoom, shear = zoom * scale, shear * scale
         return _matrix(zoom, shear, emitted[:, :, 2])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "zoom_limit": self.zoom_limit,
@@ -104,7 +112,7 @@ class EmissionNetwork(keras.layers.Layer):
         }
 
 
-def _matrix(zoom, shear, shift):
+def _matrix(zoom: Tensor, shear: Tensor, shift: Tensor) -> Tensor:
     """[B, 2] each, (x row, y row) -> [B, 2, 3]."""
     x_row = ops.stack([zoom[:, 0], shear[:, 0], shift[:, 0]], axis=-1)
     y_row = ops.stack([shear[:, 1], zoom[:, 1], shift[:, 1]], axis=-1)
@@ -112,10 +120,10 @@ def _matrix(zoom, shear, shift):
 
 
 class _Constant(keras.initializers.Initializer):
-    """A fixed vector; never saved, since the layer makes it anew."""
+    """A fixed vector; it is never saved, since the layer makes it again."""
 
-    def __init__(self, values):
+    def __init__(self, values: np.ndarray):
         self.values = values
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Any, dtype: Any = None) -> Tensor:
         return ops.convert_to_tensor(self.values, dtype=dtype)

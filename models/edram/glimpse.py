@@ -1,14 +1,18 @@
-"""Glimpse network: what was seen, where, and their product (Ablavatski et al. 2017, section 3.1, table 1)."""
+"""Glimpse network: the product of a what-path and a where-path (Ablavatski et al. 2017, section 3.1, table 1)."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
 
 from edram_fer.models.batch_norm import StepBatchNormalization
 from edram_fer.models.convolution import Conv2D
+from edram_fer.models.tensor import Tensor
 
 FILTERS = (64, 64, 128, 128, 160, 192)
 _PADDING = ("same", "valid", "same", "same", "same", "valid")
-_POOLED = (1, 3)  # a 2x2 max-pool follows these convolutions
+_POOLED = (1, 3)  # the convolutions followed by a 2x2 max-pool
 SMALLEST_GLIMPSE = 14
 
 
@@ -16,16 +20,23 @@ SMALLEST_GLIMPSE = 14
 class GlimpseCNN(keras.layers.Layer):
     """Six 3x3 convolutions with BN and ReLU; 26x26xC -> 4x4x192.
 
-    The 2017 model gives each convolution one bias per position; here the BN that follows has the only bias.
+    The 2017 model has one bias per position in each convolution; here the only bias is that of the BN.
 
     Args:
         filters: of the six convolutions.
-        steps, batch_norm, momentum: see StepBatchNormalization.
+        steps, batch_norm, momentum: see StepBatchNormalization (its `mode` is `batch_norm`).
 
     Call arguments: glimpse [B, h, w, C]; step; training. Returns [B, h', w', filters[-1]].
     """
 
-    def __init__(self, filters=FILTERS, steps=1, batch_norm="per_step", momentum=0.9, **kwargs):
+    def __init__(
+        self,
+        filters: Sequence[int] = FILTERS,
+        steps: int = 1,
+        batch_norm: str = "per_step",
+        momentum: float = 0.9,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.filters, self.steps, self.batch_norm, self.momentum = tuple(filters), steps, batch_norm, momentum
         policy = self.dtype_policy
@@ -39,13 +50,13 @@ class GlimpseCNN(keras.layers.Layer):
     def build(self, glimpse_shape):
         pass
 
-    def call(self, x, step=0, training=False):
+    def call(self, x: Tensor, step: int = 0, training: bool = False) -> Tensor:
         for i, (convolution, norm) in enumerate(zip(self.convolutions, self.norms)):
             x = ops.relu(norm(convolution(x), step=step, training=training))
             x = self.pool(x) if i in _POOLED else x
         return x
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,
@@ -59,8 +70,8 @@ class GlimpseCNN(keras.layers.Layer):
 class GlimpseNetwork(keras.layers.Layer):
     """what(glimpse) * where(matrix): the merged vector that LSTM 1 reads.
 
-    While all matrices of a batch are equal (a new net) the BN of the where-path gives its beta; at 0 the ReLU would
-    kill the product and its gradient, so that beta starts at 1. The where-path computes in float32.
+    While all matrices of a batch are equal, as in a new model, the output of the where-path's BN is its beta. At 0 the
+    ReLU would stop the product and its gradient, so this beta starts at 1. The where-path computes in float32.
 
     Args:
         units: length of the merged vector.
@@ -69,7 +80,15 @@ class GlimpseNetwork(keras.layers.Layer):
     Call arguments: glimpse [B, h, w, C]; matrix [B, 2, 3]; step; training. Returns [B, units].
     """
 
-    def __init__(self, units=1024, filters=FILTERS, steps=1, batch_norm="per_step", momentum=0.9, **kwargs):
+    def __init__(
+        self,
+        units: int = 1024,
+        filters: Sequence[int] = FILTERS,
+        steps: int = 1,
+        batch_norm: str = "per_step",
+        momentum: float = 0.9,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.units, self.filters, self.steps = units, tuple(filters), steps
         self.batch_norm, self.momentum = batch_norm, momentum
@@ -84,14 +103,14 @@ class GlimpseNetwork(keras.layers.Layer):
     def build(self, glimpse_shape, matrix_shape=None):
         pass
 
-    def call(self, glimpse, matrix, step=0, training=False):
+    def call(self, glimpse: Tensor, matrix: Tensor, step: int = 0, training: bool = False) -> Tensor:
         what = self.what(self.flatten(self.cnn(glimpse, step=step, training=training)))
         what = ops.relu(self.what_norm(what, step=step, training=training))
         where = self.where(ops.reshape(ops.cast(matrix, "float32"), (-1, 6)))
         where = ops.relu(self.where_norm(where, step=step, training=training))
         return what * ops.cast(where, what.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "units": self.units,

@@ -1,23 +1,26 @@
 """Output heads on the state of LSTM 1, at every step (Ablavatski et al. 2017; the affect head: Forch et al. 2019)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from edram_fer.models.batch_norm import StepBatchNormalization
+from edram_fer.models.tensor import Tensor
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class Head(keras.layers.Layer):
-    """Dense -> BN -> ReLU, twice, then a dense layer in float32: emotion logits, or (valence, arousal) through tanh.
+    """Twice dense -> BN -> ReLU, then a dense layer in float32: emotion logits, or (valence, arousal) through tanh.
 
-    All steps go through a dense layer at once; each has its own normalisation.
+    All steps pass a dense layer at once; the normalisation differs by step.
 
     Args:
         outputs: K for emotions, 2 for affect.
-        units: of the two hidden layers.
+        units: width of the two hidden layers.
         activation: of the output: None for logits, "tanh" for affect.
-        steps, batch_norm, momentum: see StepBatchNormalization.
-        dropout: share of the inputs of each dense layer set to 0 while training.
+        steps, batch_norm, momentum: see StepBatchNormalization (its `mode` is `batch_norm`).
+        dropout: share of the inputs of each dense layer set to 0 in training.
         seed: of the dropout.
 
     Call arguments: x [B, T, units], the steps in order; training. Returns float32 [B, T, outputs].
@@ -25,15 +28,15 @@ class Head(keras.layers.Layer):
 
     def __init__(
         self,
-        outputs,
-        units=1024,
-        activation=None,
-        steps=1,
-        batch_norm="per_step",
-        momentum=0.9,
-        dropout=0.0,
-        seed=0,
-        **kwargs,
+        outputs: int,
+        units: int = 1024,
+        activation: str | None = None,
+        steps: int = 1,
+        batch_norm: str = "per_step",
+        momentum: float = 0.9,
+        dropout: float = 0.0,
+        seed: int = 0,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.outputs, self.units, self.steps, self.batch_norm = outputs, units, steps, batch_norm
@@ -50,14 +53,14 @@ class Head(keras.layers.Layer):
     def build(self, input_shape):
         pass
 
-    def call(self, x, training=False):
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
         for dense, norm in zip(self.hidden, self.norms):
             x = dense(self.drop(x, training=training))
             steps = [norm(x[:, step], step=step, training=training) for step in range(self.steps)]
             x = ops.relu(ops.stack(steps, axis=1))
         return self.output_layer(ops.cast(self.drop(x, training=training), "float32"))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "outputs": self.outputs,

@@ -1,23 +1,32 @@
 """Self-attention and relation-attention over the regions of a face (Wang et al. 2020)."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from edram_fer.models.tensor import Tensor
 
 NORMS = ("sigmoid", "softmax")
 
 
-def log_attention(scores, norm):
-    """Logarithm of the attention weights of N regions, float32 [B, N] -> [B, N].
+def log_attention(scores: Tensor, norm: str) -> Tensor:
+    """Logarithms of the attention weights of N regions; in logarithms no sum of weights is ever 0.
 
-    sigmoid: the paper's; softmax: of these sigmoids over the regions, as in the released code, which keeps the weights
-    of six regions within [.069, .352]. In logarithms no sum of weights is ever 0.
+    Args:
+        scores: float32 [B, N].
+        norm: "sigmoid" as in the paper, or "softmax" of these sigmoids over the regions as in the released code, which
+            keeps the weights of six regions within [.069, .352].
+
+    Returns:
+        float32 [B, N].
     """
     if norm == "sigmoid":
         return ops.log_sigmoid(scores)
     return ops.log_softmax(ops.sigmoid(scores), axis=1)
 
 
-def weighted_mean(features, log_weights):
+def weighted_mean(features: Tensor, log_weights: Tensor) -> tuple[Tensor, Tensor]:
     """(sum_i w_i F_i / sum_i w_i [B, D], w_i / sum_i w_i [B, N]) of features [B, N, D] and log w [B, N]."""
     weights = ops.softmax(log_weights, axis=1)
     return ops.einsum("bn,bnd->bd", weights, features), weights
@@ -35,7 +44,7 @@ class SelfAttention(keras.layers.Layer):
     Call arguments: features F [B, N, D]. Returns F_m [B, D], log mu [B, N], mu / sum(mu) [B, N].
     """
 
-    def __init__(self, norm="sigmoid", **kwargs):
+    def __init__(self, norm: str = "sigmoid", **kwargs: Any):
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.norm = norm
         self.score = keras.layers.Dense(1, dtype="float32")
@@ -43,12 +52,12 @@ class SelfAttention(keras.layers.Layer):
     def build(self, features_shape):
         pass
 
-    def call(self, features):
+    def call(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         log_mu = log_attention(self.score(features)[..., 0], self.norm)
         summary, weights = weighted_mean(features, log_mu)
         return summary, log_mu, weights
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "norm": self.norm}
 
 
@@ -65,7 +74,7 @@ class RelationAttention(keras.layers.Layer):
     mu nu / sum(mu nu) [B, N].
     """
 
-    def __init__(self, norm="sigmoid", **kwargs):
+    def __init__(self, norm: str = "sigmoid", **kwargs: Any):
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.norm = norm
         self.score = keras.layers.Dense(1, dtype="float32")
@@ -73,11 +82,11 @@ class RelationAttention(keras.layers.Layer):
     def build(self, features_shape, summary_shape=None, log_mu_shape=None):
         pass
 
-    def call(self, features, summary, log_mu):
+    def call(self, features: Tensor, summary: Tensor, log_mu: Tensor) -> tuple[Tensor, Tensor]:
         repeated = ops.broadcast_to(summary[:, None], ops.shape(features))
         related = ops.concatenate([features, repeated], axis=-1)
         log_nu = log_attention(self.score(related)[..., 0], self.norm)
         return weighted_mean(related, log_mu + log_nu)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "norm": self.norm}

@@ -1,10 +1,12 @@
-"""Where the regions of a face lie: crops as affine windows, the whole face first (Wang et al. 2020).
+"""The regions of a face: crops as affine windows, the whole face first (Wang et al. 2020).
 
 A crop is (x0, y0, x1, y1) in shares of the face's width and height, 0 and 1 at the centres of its outermost pixels, so
-that (0, 0, 1, 1) is the identity. No crop is stored: the models' affine sensor takes them from the face on the fly.
+that (0, 0, 1, 1) is the identity. No crop is stored: the affine sensor of the models takes it from the face.
 """
 
 import numbers
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,16 +15,21 @@ from keras import ops
 from edram_fer.errors import UserError
 from edram_fer.models.contract import check_integer
 from edram_fer.models.spatial_transformer import IDENTITY
+from edram_fer.models.tensor import Tensor
 
 
-def centre(side):
-    """A crop of that share of both sides in the middle of the face."""
+def centre(side: float) -> tuple[float, float, float, float]:
+    """A crop of this share of both sides in the middle of the face.
+
+    >>> centre(0.5)
+    (0.25, 0.25, 0.75, 0.75)
+    """
     return ((1 - side) / 2, (1 - side) / 2, (1 + side) / 2, (1 + side) / 2)
 
 
 TOP_LEFT, TOP_RIGHT = (0, 0, 0.75, 0.75), (0.25, 0, 1, 0.75)
 CENTRE_DOWN, CENTRE_TOP = (0.125, 0.25, 0.875, 1), (0.125, 0, 0.875, 0.75)
-FIXED = {
+FIXED: dict[str, tuple[tuple[float, ...], ...]] = {
     "fixed5": (TOP_LEFT, TOP_RIGHT, CENTRE_DOWN, centre(0.9), centre(0.85)),
     "face": (),
     "fixed7": (CENTRE_DOWN, TOP_LEFT, TOP_RIGHT, centre(0.9), centre(0.8), centre(0.75), CENTRE_TOP),
@@ -32,25 +39,36 @@ SCHEMES = (*FIXED, "landmarks", "random")
 CROP_LANDMARKS = (tuple(range(36, 42)), tuple(range(42, 48)), (30,), (48,), (54,))
 
 
-def matrix(crop):
-    """The window of a crop (x0, y0, x1, y1), NumPy float32 [2, 3]."""
+def matrix(crop: Sequence[float]) -> np.ndarray:
+    """The window of a crop (x0, y0, x1, y1), float32 [2, 3].
+
+    >>> matrix((0, 0, 0.5, 1))
+    array([[ 0.5,  0. , -0.5],
+           [ 0. ,  1. ,  0. ]], dtype=float32)
+    """
     x0, y0, x1, y1 = crop
     return np.array([[x1 - x0, 0, x0 + x1 - 1], [0, y1 - y0, y0 + y1 - 1]], "float32")
 
 
-def check_radius(radius):
-    """Raise ValueError unless it is one for LandmarkCrops."""
+def check_radius(radius: Any) -> None:
+    """Raise UserError unless it is a radius for LandmarkCrops."""
     if not isinstance(radius, numbers.Real) or not 0 < float(radius) <= 0.5:
         raise UserError(f"landmark_radius: expected a share of the face's side in (0, .5], got {radius!r}")
 
 
-def crops(scheme, *, image_size, count=5, radius=0.25, seed=0):
-    """The layer of a scheme: "fixed5", "fixed7", "face", "landmarks" or "random".
+def crops(
+    scheme: str, *, image_size: Sequence[int], count: int = 5, radius: float = 0.25, seed: int = 0
+) -> "FixedCrops | LandmarkCrops | RandomCrops":
+    """Make the layer of a scheme.
 
     Args:
-        image_size: (H, W) in pixels; radius: see LandmarkCrops; count, seed: see RandomCrops.
+        scheme: "fixed5", "fixed7", "face", "landmarks" or "random".
+        image_size: (H, W) in pixels.
+        radius: see LandmarkCrops.
+        count, seed: see RandomCrops.
 
-    Raises ValueError for an unknown scheme, no crops, or a radius out of its range.
+    Raises:
+        UserError: an unknown scheme, no crops, or a radius out of its range.
     """
     if scheme not in SCHEMES:
         raise UserError(f"crops: expected one of {', '.join(SCHEMES)}, got {scheme!r}")
@@ -63,12 +81,12 @@ def crops(scheme, *, image_size, count=5, radius=0.25, seed=0):
 class FixedCrops(keras.layers.Layer):
     """The same crops of every face: "fixed5" of the FERPlus experiments, "fixed7" of the released AffectNet code.
 
-    "face" has none, the published baseline.
+    "face", the published baseline, has none.
 
-    Call arguments: image [B, H, W, C]; training is not looked at. Returns windows float32 [B, k + 1, 2, 3].
+    Call arguments: image [B, H, W, C]; training is ignored. Returns windows float32 [B, k + 1, 2, 3].
     """
 
-    def __init__(self, scheme="fixed5", **kwargs):
+    def __init__(self, scheme: str = "fixed5", **kwargs: Any):
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.scheme = scheme
         self.windows = np.stack([np.array(IDENTITY, "float32"), *map(matrix, FIXED[scheme])])
@@ -77,20 +95,20 @@ class FixedCrops(keras.layers.Layer):
         pass
 
     @property
-    def regions(self):
-        """k + 1, the whole face among them."""
+    def regions(self) -> int:
+        """Number of regions, k + 1, including the whole face."""
         return len(self.windows)
 
-    def call(self, image, training=False):
+    def call(self, image: Tensor, training: bool = False) -> Tensor:
         return _for_each(image, self.windows)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "scheme": self.scheme}
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class RandomCrops(keras.layers.Layer):
-    """Squares of a random share of the face at random places: new ones for each face in each training step.
+    """Squares of random size at random places: in training new ones for each face in each step.
 
     At inference they are drawn once from the seed and are the same for every face, so that a prediction depends on
     the face alone.
@@ -103,35 +121,35 @@ class RandomCrops(keras.layers.Layer):
     Call arguments: image [B, H, W, C]; training. Returns windows float32 [B, k + 1, 2, 3].
     """
 
-    def __init__(self, count=5, smallest=0.7, largest=0.95, seed=0, **kwargs):
+    def __init__(self, count: int = 5, smallest: float = 0.7, largest: float = 0.95, seed: int = 0, **kwargs: Any):
         super().__init__(**{**kwargs, "dtype": "float32"})
         check_integer("crop_count", count, 1)
         self.count, self.smallest, self.largest, self.seed = count, smallest, largest, seed
         self.generator = keras.random.SeedGenerator(seed)
-        numbers_ = np.random.default_rng(seed).uniform(size=(1, count, 3)).astype("float32")
-        self.windows = ops.convert_to_numpy(self._windows(ops.convert_to_tensor(numbers_)))[0]
+        drawn = np.random.default_rng(seed).uniform(size=(1, count, 3)).astype("float32")
+        self.windows = ops.convert_to_numpy(self._windows(ops.convert_to_tensor(drawn)))[0]
 
     def build(self, image_shape):
         pass
 
     @property
-    def regions(self):
-        """k + 1, the whole face among them."""
+    def regions(self) -> int:
+        """Number of regions, k + 1, including the whole face."""
         return self.count + 1
 
-    def call(self, image, training=False):
+    def call(self, image: Tensor, training: bool = False) -> Tensor:
         whole = _for_each(image, np.array([IDENTITY], "float32"))
         if not training:
             return ops.concatenate([whole, _for_each(image, self.windows)], axis=1)
         drawn = keras.random.uniform((ops.shape(image)[0], self.count, 3), dtype="float32", seed=self.generator)
         return ops.concatenate([whole, self._windows(drawn)], axis=1)
 
-    def _windows(self, drawn):
+    def _windows(self, drawn: Tensor) -> Tensor:
         """[B, k, 3] in [0, 1): side and place of each crop -> [B, k, 2, 3]."""
         side = self.smallest + (self.largest - self.smallest) * drawn[..., :1]
         return _squares(side, side, (2 * drawn[..., 1:] - 1) * (1 - side))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = {"count": self.count, "smallest": self.smallest, "largest": self.largest, "seed": self.seed}
         return {**super().get_config(), **config}
 
@@ -140,18 +158,19 @@ class RandomCrops(keras.layers.Layer):
 class LandmarkCrops(keras.layers.Layer):
     """Squares around both eyes, the tip of the nose and both corners of the mouth.
 
-    A square that would reach beyond the face is moved inside. A crop whose landmarks are not all finite is the whole
-    face, so a face without landmarks is seen k + 1 times.
+    A square that would extend beyond the face is moved inside. A crop whose landmarks are not all finite is the whole
+    face, so that all k + 1 regions of a face without landmarks are the whole face.
 
     Args:
         image_size: (H, W) in pixels.
-        radius: half the side of a square as a share of the face's shorter side, in (0, .5]; not known of the paper.
+        radius: half the side of a square as a share of the face's shorter side, in (0, .5]; that of the paper is
+            unknown.
 
     Call arguments: image [B, H, W, C]; landmarks [B, 68, 2] = (x, y) in pixels of the face, nan where unknown; training
-    is not looked at. Returns windows float32 [B, 6, 2, 3].
+    is ignored. Returns windows float32 [B, 6, 2, 3].
     """
 
-    def __init__(self, image_size, radius=0.25, **kwargs):
+    def __init__(self, image_size: Sequence[int], radius: float = 0.25, **kwargs: Any):
         super().__init__(**{**kwargs, "dtype": "float32"})
         check_radius(radius)
         self.image_size, self.radius = tuple(image_size), radius
@@ -160,11 +179,11 @@ class LandmarkCrops(keras.layers.Layer):
         pass
 
     @property
-    def regions(self):
-        """k + 1, the whole face among them."""
+    def regions(self) -> int:
+        """Number of regions, k + 1, including the whole face."""
         return len(CROP_LANDMARKS) + 1
 
-    def call(self, image, landmarks, training=False):
+    def call(self, image: Tensor, landmarks: Tensor, training: bool = False) -> Tensor:
         last = np.array(self.image_size[::-1], "float32") - 1  # (x, y) of the last pixel
         landmarks = ops.cast(landmarks, "float32")
         points = ops.stack([ops.mean(landmarks[:, i[0] : i[-1] + 1], axis=1) for i in CROP_LANDMARKS], axis=1)
@@ -179,16 +198,16 @@ class LandmarkCrops(keras.layers.Layer):
         squares = ops.where(known[..., None], squares, whole)
         return ops.concatenate([_for_each(image, whole[None]), squares], axis=1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "image_size": self.image_size, "radius": self.radius}
 
 
-def _for_each(image, windows):
+def _for_each(image: Tensor, windows: np.ndarray) -> Tensor:
     """NumPy [N, 2, 3] -> [B, N, 2, 3]."""
     return ops.tile(ops.convert_to_tensor(windows)[None], (ops.shape(image)[0], 1, 1, 1))
 
 
-def _squares(width, height, centres):
+def _squares(width: Tensor, height: Tensor, centres: Tensor) -> Tensor:
     """Upright windows: width and height [..., 1] as shares of the face, centres [..., 2] in [-1, 1] -> [..., 2, 3]."""
     zero = ops.zeros_like(width)
     x_row = ops.concatenate([width, zero, centres[..., :1]], axis=-1)

@@ -5,6 +5,8 @@ Recognition", IEEE TIP 2020 (arXiv 1905.04075).
 """
 
 import numbers
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -26,8 +28,9 @@ from edram_fer.models.region_attention.iresnet import IResNet
 from edram_fer.models.region_attention.resnet import FILTERS, STEMS, ResNet
 from edram_fer.models.region_attention.vgg import VGG
 from edram_fer.models.spatial_transformer import sample
+from edram_fer.models.tensor import Tensor
 
-BACKBONES = {  # class, blocks of the stages
+BACKBONES: dict[str, tuple[Any, tuple[int, ...]]] = {  # class, number of blocks in each stage
     "vgg16": (VGG, (2, 2, 3, 3, 3)),
     "resnet18": (ResNet, (2, 2, 2, 2)),
     "iresnet18": (IResNet, (2, 2, 2, 2)),
@@ -44,30 +47,33 @@ class RAN(FERModel):
 
     Args:
         image_size: (H, W) in pixels.
-        channels, classes: of the image; emotions K.
+        channels: C of the image.
+        classes: K emotions.
         backbone: "vgg16", "resnet18", "iresnet18", "iresnet34", "iresnet50" or "iresnet100", its weights shared by all
             regions.
-        crops: "fixed5", "fixed7", "landmarks" or "random", see edram_fer.models.region_attention.crops; "face" is the whole face
-            alone, the published baseline, in which there is nothing to attend to.
-        attention: "both" (published), "self" (F_m alone is classified) or "mean" (the mean of all F_i): what each of
-            the two attentions brings.
+        crops: "fixed5", "fixed7", "landmarks" or "random", see edram_fer.models.region_attention.crops; "face" is the
+            whole face alone, the published baseline without attention.
+        attention: "both" (published), "self" (F_m alone is classified) or "mean" (the mean of all F_i), which show the
+            contribution of each attention.
         attention_norm: "sigmoid" (the paper's equations) or "softmax" (over the regions, the released code).
         margin: of the region-biased loss, in [0, 1). The model does not use it; training reads it here.
         crop_size: (h, w) sample points of each region, or one number for both; None: image_size.
         crop_count: k of "random"; landmark_radius: of "landmarks", see LandmarkCrops.
         stem: "published" or "small" (for faces below about 112 pixels), see ResNet.
-        fold_crops: True sends all regions through the backbone as one batch: faster, and its batch normalisation sees
-            the statistics of all regions together. False is one call per region as in the released code: each
-            region is normalised by itself while training. Without training both give the same.
+        fold_crops: True passes all regions through the backbone as one batch: faster, and the statistics of its batch
+            normalisation are those of all regions together. False is one call per region as in the released code: in
+            training each region is normalised separately. Without training both give the same.
         backbone_filters: of the first four stages.
-        affect: with a dense layer for valence and arousal beside the last one (not published).
-        dropout: share of the inputs of the last layer set to 0 while training.
-        batch_norm_momentum: of the moving statistics; seed: of dropout and random crops.
+        affect: with a dense layer for valence and arousal next to the last one (not published).
+        dropout: share of the inputs of the last layer set to 0 in training.
+        batch_norm_momentum: of the moving statistics.
+        seed: of dropout and random crops.
+        **kwargs: see FERModel; `dtype`.
 
     Call arguments:
-        inputs: {"image": [B, H, W, C] in [0, 1]}; with crops="landmarks" also "landmarks" [B, 68, 2] = (x, y) in pixels
-            of the face, nan where unknown (that crop is then the whole face); as an option "windows"
-            [B, k + 1, 2, 3], the whole face first, in place of the crops.
+        inputs: {"image": [B, H, W, C]}; with crops="landmarks" also "landmarks" [B, 68, 2] = (x, y) in pixels of the
+            face, nan where unknown (that crop is then the whole face); optionally "windows" [B, k + 1, 2, 3], the
+            whole face first, instead of the crops.
 
     Returns:
         A dict, all float32: "emotion" logits [B, 1, K]; "affect" [B, 1, 2] in [-1, 1] (-2 without that layer);
@@ -75,30 +81,30 @@ class RAN(FERModel):
         of "mean" all equal); "attention" [B, k + 1] = mu, for the region-biased loss (absent for "mean" and "face").
 
     Raises:
-        ValueError: an argument out of its range, by name; landmarks that are missing from the inputs.
+        UserError: an argument out of its range, by name; landmarks that are missing from the inputs.
     """
 
     def __init__(
         self,
-        image_size=(100, 100),
-        channels=1,
-        classes=7,
-        backbone="resnet18",
-        crops="fixed5",
-        attention="both",
-        attention_norm="sigmoid",
-        margin=0.1,
-        crop_size=None,
-        crop_count=5,
-        landmark_radius=0.25,
-        stem="published",
-        fold_crops=True,
-        backbone_filters=FILTERS,
-        affect=False,
-        dropout=0.0,
-        batch_norm_momentum=0.9,
-        seed=0,
-        **kwargs,
+        image_size: Sequence[int] = (100, 100),
+        channels: int = 1,
+        classes: int = 7,
+        backbone: str = "resnet18",
+        crops: str = "fixed5",
+        attention: str = "both",
+        attention_norm: str = "sigmoid",
+        margin: float = 0.1,
+        crop_size: int | Sequence[int] | None = None,
+        crop_count: int = 5,
+        landmark_radius: float = 0.25,
+        stem: str = "published",
+        fold_crops: bool = True,
+        backbone_filters: Sequence[int] = FILTERS,
+        affect: bool = False,
+        dropout: float = 0.0,
+        batch_norm_momentum: float = 0.9,
+        seed: int = 0,
+        **kwargs: Any,
     ):
         super().__init__(autocast=False, **kwargs)
         self.arguments = {
@@ -127,9 +133,9 @@ class RAN(FERModel):
         self.points = (points, points) if isinstance(points, numbers.Integral) else tuple(points)
         options = {"count": crop_count, "radius": landmark_radius, "seed": seed + 1}
         self.crops = make_crops(crops, image_size=image_size, **options)
-        made, blocks = BACKBONES[backbone]
-        self.backbone = made(blocks, backbone_filters, stem, batch_norm_momentum, dtype=policy)
-        attention = attention if self.crops.regions > 1 else "mean"  # a region alone needs no weight
+        backbone_class, blocks = BACKBONES[backbone]
+        self.backbone = backbone_class(blocks, backbone_filters, stem, batch_norm_momentum, dtype=policy)
+        attention = attention if self.crops.regions > 1 else "mean"  # a single region needs no weight
         self.self_attention = None if attention == "mean" else SelfAttention(attention_norm)
         self.relation_attention = RelationAttention(attention_norm) if attention == "both" else None
         self.drop = keras.layers.Dropout(dropout, seed=seed, dtype="float32")
@@ -137,11 +143,11 @@ class RAN(FERModel):
         self.affect_head = keras.layers.Dense(2, "tanh", dtype="float32") if affect else None
         self.build_for_image()
 
-    def input_shapes(self):
+    def input_shapes(self) -> dict[str, tuple[int | None, ...]]:
         landmarks = {"landmarks": (None, 68, 2)} if self.arguments["crops"] == "landmarks" else {}
         return {**super().input_shapes(), **landmarks}
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
         windows = self._windows(inputs, training)
         features = self._features(inputs["image"], windows, training)
         pooled, outputs = self._attend(features)
@@ -151,7 +157,7 @@ class RAN(FERModel):
             return {**outputs, "affect": unknown_affect(outputs["emotion"])}
         return {**outputs, "affect": self.affect_head(pooled)[:, None]}
 
-    def _windows(self, inputs, training):
+    def _windows(self, inputs: Mapping[str, Tensor], training: bool) -> Tensor:
         if "windows" in inputs:
             windows = inputs["windows"]
             if tuple(windows.shape[1:]) != (self.crops.regions, 2, 3):
@@ -171,7 +177,7 @@ class RAN(FERModel):
             raise UserError(f"landmarks: expected [B, 68, 2], got {list(inputs['landmarks'].shape)}")
         return self.crops(inputs["image"], inputs["landmarks"], training=training)
 
-    def _features(self, image, windows, training):
+    def _features(self, image: Tensor, windows: Tensor, training: bool) -> Tensor:
         """F [B, k + 1, D] in float32."""
         regions = ops.cast(sample(image, windows, self.points), self.compute_dtype)
         count, shape = self.crops.regions, (*self.points, image.shape[-1])
@@ -179,12 +185,11 @@ class RAN(FERModel):
             features = self.backbone(ops.reshape(regions, (-1, *shape)), training=training)
             features = ops.reshape(features, (-1, count, features.shape[-1]))
         else:
-            each = [self.backbone(regions[:, i], training=training) for i in range(count)]
-            features = ops.stack(each, axis=1)
+            features = ops.stack([self.backbone(regions[:, i], training=training) for i in range(count)], axis=1)
         return ops.cast(features, "float32")
 
-    def _attend(self, features):
-        """What is classified, [B, D] or [B, 2 D], and {"weights", "attention"}."""
+    def _attend(self, features: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Pooled features to classify, [B, D] or [B, 2 D], and {"weights", "attention"}."""
         if self.self_attention is None:
             weights = ops.ones_like(features[:, :, 0]) / self.crops.regions
             return ops.mean(features, axis=1), {"weights": weights}
@@ -194,8 +199,8 @@ class RAN(FERModel):
         return pooled, {"weights": weights, "attention": ops.exp(log_mu)}
 
 
-def _check(*, image_size, channels, classes, crop_size, **arguments):
-    """What the parts do not check themselves."""
+def _check(*, image_size: Any, channels: Any, classes: Any, crop_size: Any, **arguments: Any) -> None:
+    """Check the arguments that the parts do not check themselves."""
     choices = {"backbone": BACKBONES, "attention": ATTENTIONS, "attention_norm": NORMS, "stem": STEMS}
     for name, known in choices.items():
         check_choice(name, arguments[name], known)

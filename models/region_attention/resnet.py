@@ -1,18 +1,21 @@
 """ResNet-18, the backbone of the published RAN (He, Zhang, Ren, Sun 2016, arXiv 1512.03385), up to the average pool."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
-from edram_fer.errors import UserError
 from edram_fer.models.batch_norm import StepBatchNormalization
-from edram_fer.models.contract import check_filters
+from edram_fer.models.contract import check_choice, check_filters
+from edram_fer.models.tensor import Tensor
 
 FILTERS = (64, 128, 256, 512)
 STEMS = ("published", "small")
 
 
-def convolution(filters, side, strides=1, dtype=None):
-    """A `same` convolution without bias, kernel drawn as for ReLU from the number of outputs (Kaiming normal)."""
+def convolution(filters: int, side: int, strides: int = 1, dtype: Any = None) -> keras.layers.Conv2D:
+    """A `same` convolution without bias, its kernel initialised by the number of outputs (Kaiming normal, fan-out)."""
     initializer = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
     options = {"padding": "same", "use_bias": False, "kernel_initializer": initializer, "dtype": dtype}
     return keras.layers.Conv2D(filters, side, strides, **options)
@@ -25,13 +28,15 @@ class Block(keras.layers.Layer):
     Here: conv with the stride - BN - ReLU - conv - BN, sum, ReLU.
 
     Args:
-        filters: of both convolutions; inputs: channels that come in.
-        strides: 1 or 2; momentum: of the normalisation.
+        filters: of both convolutions.
+        inputs: number of input channels.
+        strides: 1 or 2.
+        momentum: of the normalisation.
 
     Call arguments: x [B, H, W, inputs]; training. Returns [B, H / strides, W / strides, filters], rounded up.
     """
 
-    def __init__(self, filters, inputs, strides=1, momentum=0.9, **kwargs):
+    def __init__(self, filters: int, inputs: int, strides: int = 1, momentum: float = 0.9, **kwargs: Any):
         super().__init__(**kwargs)
         self.filters, self.inputs, self.strides, self.momentum = filters, inputs, strides, momentum
         self.shortcut = self.shortcut_norm = None
@@ -40,30 +45,30 @@ class Block(keras.layers.Layer):
             self.shortcut_norm = self._norm()
         self.make_path()
 
-    def make_path(self):
+    def make_path(self) -> None:
         self.first = convolution(self.filters, 3, self.strides, self.dtype_policy)
         self.second = convolution(self.filters, 3, 1, self.dtype_policy)
         self.norms = [self._norm() for _ in range(2)]
 
-    def _norm(self):
+    def _norm(self) -> StepBatchNormalization:
         return StepBatchNormalization(momentum=self.momentum, dtype=self.dtype_policy)
 
     def build(self, input_shape):
         pass
 
-    def path(self, x, training):
+    def path(self, x: Tensor, training: bool) -> Tensor:
         x = ops.relu(self.norms[0](self.first(x), training=training))
         return self.norms[1](self.second(x), training=training)
 
-    def through_shortcut(self, x, training):
+    def through_shortcut(self, x: Tensor, training: bool) -> Tensor:
         if self.shortcut is None or self.shortcut_norm is None:
             return x
         return self.shortcut_norm(self.shortcut(x), training=training)
 
-    def call(self, x, training=False):
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
         return ops.relu(self.path(x, training) + self.through_shortcut(x, training))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = {"filters": self.filters, "inputs": self.inputs, "strides": self.strides, "momentum": self.momentum}
         return {**super().get_config(), **config}
 
@@ -73,7 +78,7 @@ class ResNet(keras.layers.Layer):
     """Stem, four stages of blocks, global average pool.
 
     Args:
-        blocks: of each stage.
+        blocks: number of blocks in each stage.
         filters: of each stage, four numbers.
         stem: "published": conv 7x7 with stride 2, BN, ReLU, max-pool 3x3 with stride 2, for faces of 224 pixels;
             "small": conv 3x3 with stride 1, BN, ReLU, for those of 32 to 112.
@@ -81,17 +86,24 @@ class ResNet(keras.layers.Layer):
 
     Call arguments: x [B, H, W, C]; training. Returns features [B, filters[-1]].
 
-    Raises ValueError for an unknown stem or filters that are not four numbers.
+    Raises:
+        UserError: an unknown stem, or filters that are not four numbers.
     """
 
     strides = (1, 2, 2, 2)
     block = Block
 
-    def __init__(self, blocks=(2, 2, 2, 2), filters=FILTERS, stem="published", momentum=0.9, **kwargs):
+    def __init__(
+        self,
+        blocks: Sequence[int] = (2, 2, 2, 2),
+        filters: Sequence[int] = FILTERS,
+        stem: str = "published",
+        momentum: float = 0.9,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         check_filters("backbone_filters", filters, 4)
-        if stem not in STEMS:
-            raise UserError(f"stem: expected one of {', '.join(STEMS)}, got {stem!r}")
+        check_choice("stem", stem, STEMS)
         self.blocks, self.filters, self.stem, self.momentum = tuple(blocks), tuple(filters), stem, momentum
         policy = self.dtype_policy
         self.make_stem()
@@ -104,28 +116,28 @@ class ResNet(keras.layers.Layer):
         self.pool = keras.layers.GlobalAveragePooling2D(dtype=policy)
 
     @classmethod
-    def smallest_side(cls, stem):
-        """Pixels that all strides together leave one point of."""
+    def smallest_side(cls, stem: str) -> int:
+        """The smallest image side in pixels for which all strides together leave one point."""
         return 8 if stem == "small" else 32
 
-    def make_stem(self):
+    def make_stem(self) -> None:
         small = self.stem == "small"
         self.convolution = convolution(self.filters[0], *((3, 1) if small else (7, 2)), self.dtype_policy)
         self.first_pool = None if small else keras.layers.MaxPooling2D(3, 2, "same", dtype=self.dtype_policy)
 
-    def through_stem(self, x, training):
+    def through_stem(self, x: Tensor, training: bool) -> Tensor:
         x = ops.relu(self.norm(self.convolution(x), training=training))
         return x if self.first_pool is None else self.first_pool(x)
 
     def build(self, input_shape):
         pass
 
-    def call(self, x, training=False):
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
         x = self.through_stem(x, training)
         for block in self.stages:
             x = block(x, training=training)
         return self.pool(x)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = {"blocks": self.blocks, "filters": self.filters, "stem": self.stem, "momentum": self.momentum}
         return {**super().get_config(), **config}

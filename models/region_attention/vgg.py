@@ -1,9 +1,13 @@
 """VGG-16, the second backbone of the published RAN (Simonyan, Zisserman 2015, arXiv 1409.1556), up to the last pool."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from edram_fer.models.contract import check_filters
 from edram_fer.models.region_attention.resnet import FILTERS
+from edram_fer.models.tensor import Tensor
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
@@ -15,14 +19,22 @@ class VGG(keras.layers.Layer):
     Args:
         blocks: number of convolutions of each of the five stages.
         filters: of the first four stages; the fifth has those of the fourth.
-        stem, momentum: not looked at (there is one stem and no normalisation).
+        stem, momentum: ignored (there is one stem and no normalisation).
 
     Call arguments: x [B, H, W, C]; training. Returns features [B, filters[-1]].
 
-    Raises ValueError for filters that are not four numbers.
+    Raises:
+        UserError: filters that are not four numbers.
     """
 
-    def __init__(self, blocks=(2, 2, 3, 3, 3), filters=FILTERS, stem="published", momentum=0.9, **kwargs):
+    def __init__(
+        self,
+        blocks: Sequence[int] = (2, 2, 3, 3, 3),
+        filters: Sequence[int] = FILTERS,
+        stem: str = "published",
+        momentum: float = 0.9,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         check_filters("backbone_filters", filters, 4)
         self.blocks, self.filters, self.stem, self.momentum = tuple(blocks), tuple(filters), stem, momentum
@@ -34,18 +46,18 @@ class VGG(keras.layers.Layer):
         self.pool = keras.layers.GlobalAveragePooling2D(dtype=self.dtype_policy)
 
     @classmethod
-    def smallest_side(cls, stem):
-        """Pixels that all pools together leave one point of."""
+    def smallest_side(cls, stem: str) -> int:
+        """The smallest image side in pixels for which all pools together leave one point."""
         return 32
 
     def build(self, input_shape):
         pass
 
-    def call(self, x, training=False):
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
         for layer in self.stages:
             x = layer(x)
         return self.pool(x)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = {"blocks": self.blocks, "filters": self.filters, "stem": self.stem, "momentum": self.momentum}
         return {**super().get_config(), **config}
