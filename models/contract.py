@@ -71,9 +71,15 @@ class FERModel(keras.Model):
         except (TypeError, ValueError) as error:
             raise UserError(f"preprocessing: expected a dict that JSON can hold, got {settings!r}") from error
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the model's images."""
+        height, width = self.arguments["image_size"]
+        return height, width, self.arguments["channels"]
+
     def input_shapes(self) -> dict[str, tuple[int | None, ...]]:
-        """{name: shape} of the model's inputs."""
-        return {"image": (None, *self.arguments["image_size"], self.arguments["channels"])}
+        """{name: shape} of the model's inputs, None for the size of the batch."""
+        return {"image": (None, *self.image_shape)}
 
     def build_for_image(self) -> None:
         self.build(self.input_shapes())
@@ -120,7 +126,7 @@ class FERModel(keras.Model):
             inputs = {"image": inputs}
         if "image" not in inputs:
             raise UserError(f"inputs: expected images or a dict with `image`, got {', '.join(map(str, inputs))}")
-        return {**inputs, "image": images.standardise(inputs["image"], self.input_shapes()["image"][1:])}
+        return {**inputs, "image": images.standardise(inputs["image"], self.image_shape)}
 
     def fit(self, x=None, *args, **kwargs):
         return super().fit(self._checked(x), *args, **kwargs)
@@ -141,12 +147,11 @@ class FERModel(keras.Model):
         return super().predict_on_batch(self._checked(x))
 
     def _checked(self, x):
-        """The same, its images checked where they are an array: inside the graph their values are not known."""
-        image = x.get("image") if isinstance(x, Mapping) else x
+        """The inputs, their images checked where they are an array: inside the graph their values are not known."""
+        image: Any = x.get("image") if isinstance(x, Mapping) else x
         if not (hasattr(image, "shape") and hasattr(image, "dtype")):
             return x
-        shape = self.input_shapes()["image"][1:]
-        images.check(image, shape)
+        images.check(image, self.image_shape)
         if len(image.shape) == 3:  # one rank for all batches: another would be compiled anew
             image = image[..., None]
         return {**x, "image": image} if isinstance(x, Mapping) else image

@@ -9,6 +9,7 @@ A window is a matrix A = [[a0, a1, a2], [a3, a4, a5]] that maps the window's coo
 
 import numbers
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -64,8 +65,8 @@ def sample(images: Tensor, windows: Tensor, size: int | Sequence[int], method: s
     array([[2., 3.],
            [5., 6.]])
     """
-    sides = [size, size] if isinstance(size, numbers.Integral) else [*size]
-    if len(sides) != 2 or not all(isinstance(side, numbers.Integral) and int(side) >= 1 for side in sides):
+    sides = [*size] if isinstance(size, Sequence) else [size, size]
+    if len(sides) != 2 or not all(_is_count(side) for side in sides):
         raise UserError(f"size: expected (h, w) of at least 1 x 1 sample points, got {size!r}")
     h, w = sides
     for name, array, shape in (("images", images, "[B, H, W, C]"), ("windows", windows, "[B, N, 2, 3]")):
@@ -79,6 +80,10 @@ def sample(images: Tensor, windows: Tensor, size: int | Sequence[int], method: s
     if method == "separable":
         return _sample_separable(images, windows, h, w)
     raise UserError(f"method: expected 'gather' or 'separable', got {method!r}")
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and value >= 1
 
 
 def _axis(points: int) -> np.ndarray:

@@ -109,15 +109,14 @@ def labelled(
         UserError: there is no such image.
     """
     source, data_dir = layout.run_data(run, data, data_dir)
-    features, names = (
-        prepared.load_split(source, split, data_dir=data_dir),
-        prepared.emotions(source, data_dir=data_dir),
-    )
-    class_of_label = [model.emotions.index(name) if name in model.emotions else -1 for name in names]
+    features = prepared.load_split(source, split, data_dir=data_dir)
+    names = prepared.emotions(source, data_dir=data_dir)
+    classes = model.emotions or ()
+    class_of_label = [classes.index(name) if name in classes else -1 for name in names]
     labels = np.array([class_of_label[label] if label >= 0 else -1 for label in features["emotion"]], int)
     known = labels >= 0
     if not known.any():
-        raise UserError(f"split {split}: no image has an emotion that the model knows ({', '.join(model.emotions)})")
+        raise UserError(f"split {split}: no image has an emotion that the model knows ({', '.join(classes)})")
     return {name: values[known] for name, values in features.items()}, labels[known]
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -25,7 +26,7 @@ class Crop:
             that the model sees, in pixels, "detector", "score", "status" (OK, "no_face", or why the image or the face
             cannot be used).
         pixels: [H, W, C] of the model's shape, uint8 or float32 in [0, 1]; None without a face.
-        landmarks: float32 [68, 2] in pixels of the face, for a model that needs them.
+        landmarks: float32 [68, 2] in pixels of the face, for a model that needs them; None for any other.
     """
 
     row: dict[str, Any]
@@ -58,7 +59,7 @@ class FaceCropper:
         which: str = "all",
         clahe: float | None = None,
     ):
-        self.height, self.width, self.channels = model.input_shapes()["image"][1:]
+        self.height, self.width, self.channels = model.image_shape
         self.needs_landmarks = "landmarks" in model.input_shapes()
         self.detect_all = detectors is not None
         self.clahe = clahe
@@ -113,7 +114,7 @@ class FaceCropper:
             self.detectors_checked = True
         name = str(row["source"])
         record = FaceRecord(name, name, name, split="", status="no label is asked for", pixels=_uint8(pixels))
-        for number, face in enumerate(faces.photo_rows(record, None, self.settings), 1):
+        for number, face in enumerate(faces.photo_rows(record, Path(), self.settings), 1):
             if face["status"] != OK:
                 yield Crop(row | {"status": face["status"]})
                 continue
@@ -127,7 +128,7 @@ class FaceCropper:
 
     def _decoded(self, png: bytes) -> np.ndarray:
         flag = cv2.IMREAD_COLOR_RGB if self.channels == 3 else cv2.IMREAD_GRAYSCALE
-        pixels = cv2.imdecode(np.frombuffer(png, np.uint8), flag)
+        pixels = np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), flag))
         return pixels.reshape(self.height, self.width, self.channels)
 
 

@@ -90,17 +90,18 @@ def _trained_model(model: keras.Model | str | Path) -> FERModel:
 
 def _run(model: FERModel, crops: Sequence[Crop], batch_size: int) -> dict[str, np.ndarray]:
     """The outputs of `inference.predict` for the crops that hold a face."""
-    usable = [crop for crop in crops if crop.pixels is not None]
-    if not usable:
+    faces = [crop.pixels for crop in crops if crop.pixels is not None]
+    landmarks = [crop.landmarks for crop in crops if crop.landmarks is not None]
+    if not faces:
         return {}
-    pixels = [crop.pixels for crop in usable]
-    if any(array.dtype != np.uint8 for array in pixels):
-        pixels = [np.float32(array) / (255 if array.dtype == np.uint8 else 1) for array in pixels]
-    landmarks = np.stack([crop.landmarks for crop in usable]) if "landmarks" in model.input_shapes() else None
+    if any(face.dtype != np.uint8 for face in faces):
+        faces = [face / np.float32(255) if face.dtype == np.uint8 else face for face in faces]
     try:
-        return inference.predict(model, np.stack(pixels), batch_size, landmarks=landmarks)
+        return inference.predict(
+            model, np.stack(faces), batch_size, landmarks=np.stack(landmarks) if landmarks else None
+        )
     except inference.NonFiniteOutput as error:
-        sources = np.array([str(crop.row["source"]) for crop in usable])
+        sources = np.array([str(crop.row["source"]) for crop in crops if crop.pixels is not None])
         raise UserError(error.message_for(sources, "the images")) from error
 
 

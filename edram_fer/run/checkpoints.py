@@ -202,7 +202,7 @@ class Checkpoint(keras.callbacks.Callback):
                     f"smaller learning rate or context_activation=tanh often cures it"
                 )
         with files.replace(self.path) as temporary:
-            arrays = {f"v{i:05d}": value for i, value in enumerate(values)}
+            arrays: dict[str, Any] = {f"v{i:05d}": value for i, value in enumerate(values)}
             np.savez(temporary, meta=np.array(json.dumps(self.state)), count=len(variables), **arrays)
 
     def on_train_begin(self, logs=None):

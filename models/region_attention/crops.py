@@ -4,7 +4,6 @@ A crop is (x0, y0, x1, y1) in shares of the face's width and height, 0 and 1 at 
 that (0, 0, 1, 1) is the identity. No crop is stored: the affine sensor of the models takes it from the face.
 """
 
-import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from edram_fer.errors import UserError
-from edram_fer.models.contract import check_integer
+from edram_fer.models.contract import check_integer, is_number
 from edram_fer.models.spatial_transformer import IDENTITY
 from edram_fer.models.tensor import Tensor
 
@@ -52,7 +51,7 @@ def matrix(crop: Sequence[float]) -> np.ndarray:
 
 def check_radius(radius: Any) -> None:
     """Raise UserError unless it is a radius for LandmarkCrops."""
-    if not isinstance(radius, numbers.Real) or not 0 < float(radius) <= 0.5:
+    if not is_number(radius) or not 0 < radius <= 0.5:
         raise UserError(f"landmark_radius: expected a share of the face's side in (0, .5], got {radius!r}")
 
 

@@ -4,7 +4,6 @@ Source: Wang, Peng, Yang, Meng, Qiao, "Region Attention Networks for Pose and Oc
 Recognition", IEEE TIP 2020 (arXiv 1905.04075).
 """
 
-import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -130,7 +129,7 @@ class RAN(FERModel):
         _check(**self.arguments)
         policy = self.dtype_policy
         points = image_size if crop_size is None else crop_size
-        self.points = (points, points) if isinstance(points, numbers.Integral) else tuple(points)
+        self.points = tuple(points) if isinstance(points, Sequence) else (points, points)
         options = {"count": crop_count, "radius": landmark_radius, "seed": seed + 1}
         self.crops = make_crops(crops, image_size=image_size, **options)
         backbone_class, blocks = BACKBONES[backbone]

@@ -50,7 +50,7 @@ def train(model, image):
 
 
 def check_images(model, image):
-    """Keras' JAX trainer calls a model in a way of its own: bytes are scaled there, too, and misuse is named."""
+    """Keras' JAX trainer calls a model differently: uint8 images are scaled there, too, and misuse is named."""
     whole = (image * 255).astype("uint8")
     outputs, expected = model.predict_on_batch(whole), model.predict_on_batch(whole.astype("float32") / 255)
     for name in expected:
@@ -61,7 +61,7 @@ def check_images(model, image):
 
 
 def write_outputs(folder):
-    """What the process of the other backend does: outputs and trained weights of the files in a folder."""
+    """In the process of the other backend: write outputs and trained weights for the files in a folder."""
     folder = Path(folder)
     image = np.load(folder / "image.npy")
     for name in ROWS:
@@ -73,8 +73,8 @@ def write_outputs(folder):
 
 @pytest.fixture(scope="module")
 def models_here():
-    made = {name: draw_weights(models.build(kind, **options)) for name, (kind, options) in ROWS.items()}
-    return made | {"trained": draw_weights(models.build("edram", **TRAINED))}
+    built = {name: draw_weights(models.build(kind, **options)) for name, (kind, options) in ROWS.items()}
+    return built | {"trained": draw_weights(models.build("edram", **TRAINED))}
 
 
 @pytest.fixture(scope="module")

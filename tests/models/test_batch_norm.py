@@ -16,14 +16,14 @@ def activations(shape, seed=0):
     return (3.0 + 2.0 * np.random.default_rng(seed).normal(size=shape)).astype("float32")
 
 
-def drawn(shape, choice, seed=1):
-    """A layer with random weights, other ones at every step, and Keras' layers of the same weights, one a step."""
-    layer = StepBatchNormalization(STEPS, choice, momentum=0.8)
+def make_layers(shape, mode, seed=1):
+    """A layer with random weights that differ by step, and for each step Keras' layer with the same weights."""
+    layer = StepBatchNormalization(STEPS, mode, momentum=0.8)
     layer.build(shape)
     rng = np.random.default_rng(seed)
     for weight in layer.weights:
         weight.assign(rng.uniform(0.5, 2.0, weight.shape))
-    twins = [keras.layers.BatchNormalization(momentum=0.8) for _ in range(1 if choice == "shared" else STEPS)]
+    twins = [keras.layers.BatchNormalization(momentum=0.8) for _ in range(1 if mode == "shared" else STEPS)]
     for step, twin in enumerate(twins):
         twin.build(shape)
         for name in ("gamma", "beta", "moving_mean", "moving_variance"):
@@ -33,16 +33,16 @@ def drawn(shape, choice, seed=1):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("choice", BATCH_NORM_MODES)
-def test_equals_keras_layers(choice, shape):
-    layer, twins = drawn(shape, choice)
+@pytest.mark.parametrize("mode", BATCH_NORM_MODES)
+def test_equals_keras_layers(mode, shape):
+    layer, twins = make_layers(shape, mode)
     for round_ in range(2):
         for step, twin in enumerate(twins):
             x = activations(shape, seed=10 * round_ + step)
-            found, expected = layer(x, step=step, training=True), twin(x, training=True)
-            np.testing.assert_allclose(oracles.array(found), oracles.array(expected), atol=1e-4)
+            outputs, expected = layer(x, step=step, training=True), twin(x, training=True)
+            np.testing.assert_allclose(oracles.array(outputs), oracles.array(expected), atol=1e-4)
     for step, twin in enumerate(twins):
-        row = 0 if choice == "shared" else step
+        row = 0 if mode == "shared" else step
         np.testing.assert_allclose(layer.moving_mean[row], twin.moving_mean, rtol=1e-5)
         np.testing.assert_allclose(layer.moving_variance[row], twin.moving_variance, rtol=1e-4)
         x = activations(shape, seed=step)
@@ -52,9 +52,9 @@ def test_equals_keras_layers(choice, shape):
 @pytest.mark.parametrize("step", range(STEPS))
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("choice", BATCH_NORM_MODES)
-def test_gradients_equal_keras_layers(choice, training, shape, step):
-    layer, twins = drawn(shape, choice)
+@pytest.mark.parametrize("mode", BATCH_NORM_MODES)
+def test_gradients_equal_keras_layers(mode, training, shape, step):
+    layer, twins = make_layers(shape, mode)
     x, direction, twin = activations(shape), activations(shape, seed=5), twins[step]
 
     def of_layer(x):
@@ -72,11 +72,11 @@ def test_gradients_equal_keras_layers(choice, training, shape, step):
         assert not np.delete(one, row, axis=0).any()
 
 
-def test_number_of_weights_per_choice():
-    """Own gamma, beta, mean and variance for each step; or shared gamma and beta; or one of each."""
+def test_number_of_weights_per_mode():
+    """Separate gamma, beta, mean and variance for each step; shared gamma and beta; or everything shared."""
     expected = {"per_step": (3 * 10, 3 * 10), "shared_affine": (10, 3 * 10), "shared": (10, 10)}
-    for choice, (trainable, fixed) in expected.items():
-        layer = StepBatchNormalization(3, choice)
+    for mode, (trainable, fixed) in expected.items():
+        layer = StepBatchNormalization(3, mode)
         layer.build((None, 5))
         assert sum(int(np.prod(w.shape)) for w in layer.trainable_weights) == trainable
         assert sum(int(np.prod(w.shape)) for w in layer.non_trainable_weights) == fixed
@@ -96,7 +96,7 @@ def test_mixed_precision_keeps_statistics_in_float32():
 
 
 def test_a_constant_batch_gives_beta_and_a_finite_gradient():
-    """The where-path of a new net: all matrices of the batch are equal."""
+    """As in the where-path of a new model: all matrices of the batch are equal."""
     layer = StepBatchNormalization(beta_initializer="ones")
     x = np.full((8, 5), 0.7616, "float32")
     np.testing.assert_allclose(layer(x, training=True), np.ones((8, 5)), atol=1e-3)
@@ -104,6 +104,6 @@ def test_a_constant_batch_gives_beta_and_a_finite_gradient():
     assert np.isfinite(gradient).all()
 
 
-def test_unknown_choice():
+def test_an_unknown_mode_is_named():
     with pytest.raises(ValueError, match="batch_norm.*per_step"):
         StepBatchNormalization(mode="per_batch")

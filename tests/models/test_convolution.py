@@ -1,4 +1,4 @@
-"""The convolution with the kernel gradient of its own against automatic differentiation."""
+"""The convolution with its special kernel gradient against automatic differentiation."""
 
 import keras
 import numpy as np
@@ -16,11 +16,11 @@ def test_gradients_equal_those_of_the_library(padding):
     out = ops.conv(x, kernel, padding=padding)
     direction = rng.normal(size=out.shape).astype("float32")
     np.testing.assert_allclose(convolve(x, kernel, padding), out, atol=1e-5)
-    found, expected = (
+    gradients, expected = (
         oracles.gradients(lambda x, kernel, f=f: ops.sum(f(x, kernel, padding=padding) * direction), [x, kernel])
         for f in (convolve, ops.conv)
     )
-    for one, other in zip(found, expected, strict=True):
+    for one, other in zip(gradients, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
@@ -39,6 +39,8 @@ def test_a_layer_in_bfloat16_learns_as_keras_layer(padding, side):
     def loss(layer):
         return lambda: ops.sum(ops.cast(layer(x), "float32") * direction)
 
-    found, expected = (oracles.weight_gradients(loss(layer), [layer.kernel, layer.bias]) for layer in (mine, theirs))
-    for one, other in zip(found, expected, strict=True):
+    gradients, expected = (
+        oracles.weight_gradients(loss(layer), [layer.kernel, layer.bias]) for layer in (mine, theirs)
+    )
+    for one, other in zip(gradients, expected, strict=True):
         np.testing.assert_allclose(one, other, atol=0.02 * np.abs(other).max())

@@ -117,17 +117,17 @@ def test_forward_pass_equals_numpy(options):
         weight.assign(weight / model.localisation.rate)
     image = make_images(3, *SIZE, options.get("channels", 1))
     logits, theta = forward(model, image)
-    found = model({"image": image})
-    np.testing.assert_allclose(oracles.array(found["windows"])[:, 0], theta, atol=1e-5)
-    np.testing.assert_allclose(oracles.array(found["emotion"])[:, 0], logits, atol=1e-4)
+    outputs = model({"image": image})
+    np.testing.assert_allclose(oracles.array(outputs["windows"])[:, 0], theta, atol=1e-5)
+    np.testing.assert_allclose(oracles.array(outputs["emotion"])[:, 0], logits, atol=1e-4)
     assert np.std(theta, axis=0).min() > 1e-3 and np.std(logits, axis=0).max() > 1e-3
 
 
 @pytest.mark.parametrize("variant", ["paper", "image", "plus"])
-def test_a_new_net_looks_at_everything_and_is_drawn_as_it_says(variant):
+def test_the_window_of_a_new_model_is_the_whole_image_and_its_kernels_are_initialised_as_documented(variant):
     model = build(variant)
-    found = model({"image": make_images(2, *SIZE, 1)})
-    np.testing.assert_array_equal(found["windows"][:, 0], np.tile(np.eye(2, 3), (2, 1, 1)))
+    outputs = model({"image": make_images(2, *SIZE, 1)})
+    np.testing.assert_array_equal(outputs["windows"][:, 0], np.tile(np.eye(2, 3), (2, 1, 1)))
     assert not oracles.array(model.localisation.theta.kernel).any()
     bias = np.zeros(6) if variant == "plus" else IDENTITY.ravel()
     np.testing.assert_array_equal(model.localisation.theta.bias, bias)
@@ -143,14 +143,14 @@ def test_without_the_transformer_the_window_is_the_identity():
     model = draw_weights(build("paper", transformer=False))
     assert model.localisation is None
     image = make_images(2, *SIZE, 1)
-    found = model({"image": image})
-    np.testing.assert_array_equal(found["windows"][:, 0], np.tile(np.eye(2, 3), (2, 1, 1)))
+    outputs = model({"image": image})
+    np.testing.assert_array_equal(outputs["windows"][:, 0], np.tile(np.eye(2, 3), (2, 1, 1)))
     x = ten_channels(model.before, image).reshape(2, -1)
     logits = dense(model.emotion_head, oracles.relu(dense(model.hidden, x)))
-    np.testing.assert_allclose(oracles.array(found["emotion"])[:, 0], logits, atol=1e-4)
+    np.testing.assert_allclose(oracles.array(outputs["emotion"])[:, 0], logits, atol=1e-4)
 
 
-def test_given_windows_take_the_place_of_theta():
+def test_windows_in_the_inputs_replace_theta():
     model, image = draw_weights(build("image")), make_images(2, *SIZE, 1)
     free = model({"image": image})
     same = model({"image": image, "windows": free["windows"]})
@@ -252,8 +252,8 @@ def test_dropout_is_off_outside_training():
 )
 def test_the_smallest_and_other_sizes(variant, image_size):
     model = build(variant, image_size, channels=3)
-    found = model({"image": make_images(1, *image_size, 3)})
-    assert np.isfinite(oracles.array(found["emotion"])).all()
+    outputs = model({"image": make_images(1, *image_size, 3)})
+    assert np.isfinite(oracles.array(outputs["emotion"])).all()
 
 
 @pytest.mark.parametrize(

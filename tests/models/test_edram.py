@@ -51,10 +51,10 @@ def drawn_emission(*restriction, rotation=True, seed=0):
 def test_forward_pass_equals_numpy(options):
     model = draw_weights(models.build("edram", **TINY | options))
     image = make_images(3, *TINY["image_size"], options.get("channels", 1))
-    found, expected = model({"image": image}), oracles.edram(model, image)
-    assert found.keys() == expected.keys()
-    for name in found:
-        np.testing.assert_allclose(oracles.array(found[name]), expected[name], atol=1e-5, err_msg=name)
+    outputs, expected = model({"image": image}), oracles.edram(model, image)
+    assert outputs.keys() == expected.keys()
+    for name in outputs:
+        np.testing.assert_allclose(oracles.array(outputs[name]), expected[name], atol=1e-5, err_msg=name)
     assert np.std(expected["emotion"], axis=0).max() > 1e-3  # the images differ in what comes out
 
 
@@ -64,7 +64,7 @@ def published():
 
 
 def test_number_of_parameters(published):
-    """The table of the 2017 model with the affect head; a BN takes the place of each bias, here for one step."""
+    """The table of the 2017 model with the affect head; a BN replaces each bias, here for one step."""
     filters = (1, 64, 64, 128, 128, 160, 192)
     convolutions = sum(9 * a * b for a, b in zip(filters, filters[1:]))
     context = 25 * 16 + 9 * 16 * 16 + 9 * 16 * 32 + 2 * (16 + 16 + 32)
@@ -143,8 +143,8 @@ def test_registered_names(model):
 def test_area_average_equals_numpy(size):
     images = make_images(2, *size, 3)
     down, across = (area_average_matrix(side, 12) for side in size)
-    found = np.einsum("yi,bijc,xj->byxc", down, images, across)
-    np.testing.assert_allclose(found, oracles.area_average(images, 12), atol=1e-6)
+    averaged = np.einsum("yi,bijc,xj->byxc", down, images, across)
+    np.testing.assert_allclose(averaged, oracles.area_average(images, 12), atol=1e-6)
     np.testing.assert_allclose(down.sum(axis=1), 1, atol=1e-6)
 
 
@@ -170,7 +170,7 @@ def test_emission_equals_numpy(restriction, rotation):
 
 
 @pytest.mark.parametrize("measure", ZOOM_MEASURES)
-def test_clip_limits_the_window_and_not_what_is_emitted(measure):
+def test_clip_limits_the_window_and_not_the_emitted_matrix(measure):
     layer, hidden = drawn_emission(0.3, "clip", measure)
     emitted = layer(hidden)
     window = oracles.array(layer.restrict(emitted))
@@ -220,7 +220,7 @@ def test_gradient_of_the_zoom_above_the_limit(measure):
     assert np.abs(slope("clip")[:2]).max() < 1e-9
 
 
-def test_emission_of_a_new_net():
+def test_emission_of_a_new_model():
     hidden = np.random.default_rng(0).normal(size=(3, 5)).astype("float32")
     centred = np.eye(2, 3) * np.tanh(1)
     np.testing.assert_allclose(EmissionNetwork()(hidden), np.tile(centred, (3, 1, 1)), atol=1e-6)
@@ -256,7 +256,7 @@ def test_where_path_is_alive_and_the_emission_moves_at_the_start():
     assert np.abs(slopes()[2]).max() > 1e-6
 
 
-def test_given_windows_take_the_place_of_the_emissions():
+def test_windows_in_the_inputs_replace_the_emitted_ones():
     model = draw_weights(models.build("edram", **TINY))
     image = make_images(2, *TINY["image_size"], 1)
     free = model({"image": image})

@@ -1,4 +1,4 @@
-"""What a model takes as images, by every way of calling it; its class names and preprocessing, in memory and on disk."""
+"""What a model takes as images, however it is called; its class names and preprocessing, in memory and on disk."""
 
 import keras
 import numpy as np

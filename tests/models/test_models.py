@@ -40,55 +40,55 @@ def build(name, **options):
 
 
 @pytest.fixture(scope="module")
-def drawn():
-    """Each row of the table, made once, with random weights."""
-    made = {}
+def random_model():
+    """Function from a row of the table to its model with random weights, built once."""
+    built = {}
 
     def get(row):
-        if row not in made:
+        if row not in built:
             name, options = TABLE[row]
-            made[row] = draw_weights(build(name, **options))
-        return made[row]
+            built[row] = draw_weights(build(name, **options))
+        return built[row]
 
     return get
 
 
-def outputs_of(model, given):
-    return {name: oracles.array(value) for name, value in model(given).items()}
+def outputs_of(model, features):
+    return {name: oracles.array(value) for name, value in model(features).items()}
 
 
 @pytest.mark.parametrize("row", TABLE)
-def test_outputs(row, drawn):
+def test_outputs(row, random_model):
     name, options = TABLE[row]
     steps = {**TINY, **options}["glimpses"] if name == "edram" else 1
     windows = WINDOWS.get(row, steps)
-    model = drawn(row)
+    model = random_model(row)
     assert model.built
-    found = model(inputs(model, 3))
+    outputs = model(inputs(model, 3))
     shapes = {"emotion": (3, steps, CLASSES), "windows": (3, windows, 2, 3), "weights": (3, windows)}
     shapes |= {"affect": (3, steps, 2)}
     shapes |= {"emitted": (3, steps + 1, 2, 3)} if name == "edram" else {}
     shapes |= {"attention": (3, windows)} if row in ("ran", "ran, random", "ran, landmarks") else {}
-    assert {key: tuple(value.shape) for key, value in found.items()} == shapes
-    assert {keras.backend.standardize_dtype(value.dtype) for value in found.values()} == {"float32"}
-    found = {key: oracles.array(value) for key, value in found.items()}
-    assert all(np.isfinite(value).all() for value in found.values())
-    np.testing.assert_allclose(found["weights"].sum(axis=1), 1, atol=1e-6)
+    assert {key: tuple(value.shape) for key, value in outputs.items()} == shapes
+    assert {keras.backend.standardize_dtype(value.dtype) for value in outputs.values()} == {"float32"}
+    outputs = {key: oracles.array(value) for key, value in outputs.items()}
+    assert all(np.isfinite(value).all() for value in outputs.values())
+    np.testing.assert_allclose(outputs["weights"].sum(axis=1), 1, atol=1e-6)
     assert model.predicts_affect == options.get("affect", name in ("edram", "cnn"))
-    assert np.abs(found["affect"]).max() <= 1 if model.predicts_affect else (found["affect"] == -2).all()
-    assert found["weights"].min() >= 0
+    assert np.abs(outputs["affect"]).max() <= 1 if model.predicts_affect else (outputs["affect"] == -2).all()
+    assert outputs["weights"].min() >= 0
     if name in ("cnn", "ran") or row in ("whole first", "no transformer"):
-        np.testing.assert_array_equal(found["windows"][:, 0], np.tile(np.eye(2, 3), (3, 1, 1)))
+        np.testing.assert_array_equal(outputs["windows"][:, 0], np.tile(np.eye(2, 3), (3, 1, 1)))
 
 
 ALONE = ["published", "no rotation", "mixed", "cnn", "deep emotion", "deep emotion, image", "ran", "ran, random"]
 
 
 @pytest.mark.parametrize("row", ALONE)
-def test_an_image_does_not_see_the_rest_of_its_batch(row, drawn):
-    given = inputs(drawn(row), 4)
-    together = outputs_of(drawn(row), given)
-    alone = outputs_of(drawn(row), {name: value[2:3] for name, value in given.items()})
+def test_outputs_do_not_depend_on_the_rest_of_the_batch(row, random_model):
+    features = inputs(random_model(row), 4)
+    together = outputs_of(random_model(row), features)
+    alone = outputs_of(random_model(row), {name: value[2:3] for name, value in features.items()})
     for name in together:
         # The products of another batch size may be summed in another order.
         tolerance = 0.05 if row == "mixed" else 1e-5
@@ -99,10 +99,10 @@ SAVED = ["clipped", "mixed", "cnn, mixed, colour", "deep emotion, image", "deep 
 
 
 @pytest.mark.parametrize("row", [*SAVED, "ran, random", "ran, mean"])
-def test_saved_and_loaded(row, drawn, tmp_path):
+def test_saved_and_loaded(row, random_model, tmp_path):
     """Equal outputs and the same precision, and Keras has nothing to warn of (such as layers without weights)."""
-    model = drawn(row)
-    given = inputs(model, 2)
+    model = random_model(row)
+    features = inputs(model, 2)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         model.save(tmp_path / "model.keras")
@@ -110,40 +110,40 @@ def test_saved_and_loaded(row, drawn, tmp_path):
     assert json.dumps(loaded.get_config()) == json.dumps(model.get_config())
     policies = [[layer.dtype_policy.name for layer in one._flatten_layers()] for one in (model, loaded)]
     assert policies[0] == policies[1]
-    before, after = outputs_of(model, given), outputs_of(loaded, given)
+    before, after = outputs_of(model, features), outputs_of(loaded, features)
     for name in before:
         np.testing.assert_array_equal(after[name], before[name])
 
 
-def test_mixed_precision_leaves_the_coordinates_in_float32(drawn, monkeypatch):
-    seen = []
+def test_mixed_precision_leaves_the_coordinates_in_float32(random_model, monkeypatch):
+    dtypes = []
     original = models.edram.cell.sample
 
     def sample(images, windows, *args):
-        seen.append((keras.ops.dtype(images), keras.ops.dtype(windows)))
+        dtypes.append((keras.ops.dtype(images), keras.ops.dtype(windows)))
         return original(images, windows, *args)
 
     monkeypatch.setattr(models.edram.cell, "sample", sample)
-    model = drawn("mixed")
+    model = random_model("mixed")
     model({"image": make_images(1, HEIGHT, WIDTH, 1)})
-    assert seen == [("float32", "float32")] * TINY["glimpses"]
+    assert dtypes == [("float32", "float32")] * TINY["glimpses"]
     assert {model.cell.lstm1.compute_dtype, model.cell.glimpse.what.compute_dtype} == {"bfloat16"}
     assert {w.dtype for w in model.trainable_weights} == {"float32"}
 
 
-def test_mixed_precision_is_close_to_float32(drawn):
-    given = {"image": make_images(4, HEIGHT, WIDTH, 1)}
-    one, other = (outputs_of(drawn(row), given) for row in ("published", "mixed"))  # of equal weights
+def test_mixed_precision_is_close_to_float32(random_model):
+    features = {"image": make_images(4, HEIGHT, WIDTH, 1)}
+    one, other = (outputs_of(random_model(row), features) for row in ("published", "mixed"))  # of equal weights
     for name in one:
         np.testing.assert_allclose(one[name], other[name], atol=0.1)
     np.testing.assert_allclose(one["windows"][:, 0], other["windows"][:, 0], atol=0.02)
 
 
-def test_first_window_of_a_new_net():
-    given = {"image": make_images(2, HEIGHT, WIDTH, 1)}
-    free = outputs_of(build("edram", glimpses=1), given)
+def test_first_window_of_a_new_model():
+    features = {"image": make_images(2, HEIGHT, WIDTH, 1)}
+    free = outputs_of(build("edram", glimpses=1), features)
     np.testing.assert_allclose(free["windows"][:, 0], np.tile(np.eye(2, 3) * np.tanh(1), (2, 1, 1)), atol=1e-6)
-    half = outputs_of(build("edram", glimpses=1, first_glimpse="whole", zoom_limit=0.5), given)
+    half = outputs_of(build("edram", glimpses=1, first_glimpse="whole", zoom_limit=0.5), features)
     np.testing.assert_array_equal(half["windows"][:, 0], np.tile(np.eye(2, 3) * 0.5, (2, 1, 1)))
 
 
@@ -165,7 +165,7 @@ def test_the_baseline_has_the_parameters_of_edram(options):
     assert models.build("cnn", **options).count_params() == pytest.approx(edram, rel=0.1)
 
 
-def test_the_baseline_takes_what_its_trunk_takes():
+def test_the_smallest_images_of_the_baseline():
     model = draw_weights(build("cnn", image_size=(14, 15), glimpse_size=26))
     assert model.cnn(make_images(1, 14, 15, 1)).shape[1:3] == (1, 1)
     emotion = outputs_of(model, inputs(model, 3))["emotion"]
@@ -173,7 +173,7 @@ def test_the_baseline_takes_what_its_trunk_takes():
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "named"),
+    ("name", "options", "message"),
     [
         ("edrm", {}, "model.*edram"),
         ("edram", {"glimpse": 3}, "unknown option 'glimpse'"),
@@ -249,8 +249,8 @@ def test_the_baseline_takes_what_its_trunk_takes():
         ("edram", {"seed": "a"}, "seed: expected a whole number"),
     ],
 )
-def test_errors_name_the_argument(name, options, named):
-    with pytest.raises(ValueError, match=named):
+def test_errors_name_the_argument(name, options, message):
+    with pytest.raises(ValueError, match=message):
         models.build(name, **options)
 
 

@@ -33,7 +33,7 @@ FRACTIONS = {  # x0, y0, x1, y1, the whole face first
 
 @functools.cache
 def build(**options):
-    """A small network, made once; tests that care draw its weights."""
+    """A small network, built once; tests that depend on its weights set them."""
     return models.build("ran", **TINIES["ran"] | options)
 
 
@@ -112,7 +112,7 @@ def test_a_crop_without_its_landmarks_is_the_whole_face(missing):
     assert np.abs(found[2, 1:] - [0, 0, 1, 1]).max(axis=1).min() > 0.1
 
 
-def test_no_nan_comes_out_of_unknown_landmarks():
+def test_unknown_landmarks_give_no_nan():
     model = draw_weights(build(crops="landmarks"))
     given = inputs(model, 2)
     given["landmarks"][:] = np.nan
@@ -122,7 +122,7 @@ def test_no_nan_comes_out_of_unknown_landmarks():
     assert np.isfinite(slope).all()
 
 
-def test_landmarks_that_are_not_given_are_asked_for():
+def test_missing_landmarks_are_named():
     model = build(crops="landmarks")
     with pytest.raises(ValueError, match=r"inputs: expected `landmarks` \[B, 68, 2\].*got image"):
         model({"image": inputs(model, 1)["image"]})
@@ -172,7 +172,7 @@ def test_both_attentions_equal_the_equations(norm):
 
 
 @pytest.mark.parametrize("norm", ["sigmoid", "softmax"])
-def test_attention_of_wild_features(norm):
+def test_attention_of_extreme_features(norm):
     """Six regions under softmax stay within [.069, .352]; nothing is ever nan."""
     layer, (features,) = drawn(SelfAttention(norm), (500, 6, 5), scale=1e4)
     features[0], features[1] = -np.abs(features[0]) * np.sign(oracles.array(layer.score.kernel).T), 0
@@ -185,7 +185,7 @@ def test_attention_of_wild_features(norm):
 
 
 @pytest.mark.parametrize("which", ["both", "self", "mean"])
-def test_what_is_classified_and_with_which_weights(which):
+def test_classified_features_and_weights(which):
     model = draw_weights(build(attention=which))
     given = inputs(model, 3)
     found = {name: oracles.array(value) for name, value in model(given).items()}
@@ -249,7 +249,7 @@ def test_vgg_is_convolutions_relus_and_pools():
 
 
 def test_the_face_alone_is_the_baseline():
-    """Whatever attention is asked for, one region is classified as it is."""
+    """With any attention, the features of a single region are classified unchanged."""
     model = draw_weights(build(crops="face"))
     found, given = {name: oracles.array(value) for name, value in model(inputs(model, 3)).items()}, inputs(model, 3)
     assert "attention" not in found
@@ -328,7 +328,7 @@ def test_folding_the_crops_changes_training_only(monkeypatch):
     assert np.abs(means[0][0] - means[1][0]).max() > 1e-3 and np.abs(means[0][1] - means[1][1]).max() > 1e-4
 
 
-def test_given_windows_take_the_place_of_the_crops():
+def test_windows_in_the_inputs_replace_the_crops():
     model = draw_weights(build())
     given = inputs(model, 2)
     windows = np.random.default_rng(2).normal(0, 0.4, (2, 6, 2, 3)).astype("float32")

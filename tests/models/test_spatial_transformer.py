@@ -29,7 +29,7 @@ def glimpse(image, window, size, method="gather"):
 
 @pytest.fixture(autouse=True)
 def float64(monkeypatch):
-    """JAX computes in float64 only when told so."""
+    """JAX computes in float64 only on request."""
     if keras.backend.backend() == "jax":
         import jax
 
@@ -43,8 +43,8 @@ def float64(monkeypatch):
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 2e-5), ("float64", 1e-12)])
 def test_equals_scipy(scale, dtype, tolerance):
     images, windows = make_images(2, 9, 13, 3), random_windows(2, 4, scale=scale)
-    found = sample(images.astype(dtype), windows.astype(dtype), (5, 7))
-    np.testing.assert_allclose(ops.convert_to_numpy(found), oracles.sample(images, windows, (5, 7)), atol=tolerance)
+    glimpses = sample(images.astype(dtype), windows.astype(dtype), (5, 7))
+    np.testing.assert_allclose(ops.convert_to_numpy(glimpses), oracles.sample(images, windows, (5, 7)), atol=tolerance)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -59,7 +59,7 @@ def test_gradients_equal_finite_differences(method):
     def loss(images, windows):
         return ops.sum(sample(images, windows, (3, 4), method) * direction)
 
-    found = oracles.gradients(loss, [images, windows])
+    gradients = oracles.gradients(loss, [images, windows])
     for i, (value, step) in enumerate(((images, 1e-3), (windows, 1e-6))):
         # Each entry in turn a little larger, then a little smaller: one batch of images and windows.
         changes = step * np.concatenate([np.eye(value.size), -np.eye(value.size)]).reshape(-1, *value.shape[1:])
@@ -68,8 +68,8 @@ def test_gradients_equal_finite_differences(method):
         ]
         glimpses = ops.convert_to_numpy(sample(*batch, (3, 4), method))
         plus, minus = (glimpses * direction).sum(axis=(1, 2, 3, 4)).reshape(2, *value.shape)
-        np.testing.assert_allclose(found[i], (plus - minus) / (2 * step), atol=1e-7)
-        assert np.abs(found[i]).max() > 0.1
+        np.testing.assert_allclose(gradients[i], (plus - minus) / (2 * step), atol=1e-7)
+        assert np.abs(gradients[i]).max() > 0.1
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -114,8 +114,8 @@ def test_one_sample_point_lies_at_the_centre_of_the_window(method):
 def test_an_image_of_one_row_or_column():
     for shape in ((1, 6), (6, 1), (1, 1)):
         image, windows = make_images(2, *shape, 1), random_windows(2, 3)
-        found = ops.convert_to_numpy(sample(image, windows, (3, 4)))
-        np.testing.assert_allclose(found, oracles.sample(image, windows, (3, 4)), atol=1e-12)
+        glimpses = ops.convert_to_numpy(sample(image, windows, (3, 4)))
+        np.testing.assert_allclose(glimpses, oracles.sample(image, windows, (3, 4)), atol=1e-12)
 
 
 def test_gather_and_separable_agree_without_rotation():
@@ -125,7 +125,7 @@ def test_gather_and_separable_agree_without_rotation():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_an_image_does_not_see_the_rest_of_its_batch(method):
+def test_glimpses_do_not_depend_on_the_rest_of_the_batch(method):
     images, windows = make_images(4, 10, 10, 1, dtype="float32"), random_windows(4, 2, rotation=False).astype("float32")
     together = ops.convert_to_numpy(sample(images, windows, 5, method))
     for i in range(4):
@@ -135,14 +135,14 @@ def test_an_image_does_not_see_the_rest_of_its_batch(method):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("method", METHODS)
-def test_a_broken_window_gives_nan_and_spares_the_others(method, bad):
+def test_a_window_that_is_not_finite_gives_nan_and_leaves_the_others(method, bad):
     images, windows = make_images(2, 6, 6, 1), random_windows(2, 3, rotation=False)
     expected = ops.convert_to_numpy(sample(images, windows, 4, method))
     windows[0, 1] = bad
-    found = ops.convert_to_numpy(sample(images, windows, 4, method))
-    assert np.isnan(found[0, 1]).any() if bad == np.inf else np.isnan(found[0, 1]).all()
-    found[0, 1] = expected[0, 1]
-    np.testing.assert_allclose(found, expected, atol=1e-12)
+    glimpses = ops.convert_to_numpy(sample(images, windows, 4, method))
+    assert np.isnan(glimpses[0, 1]).any() if bad == np.inf else np.isnan(glimpses[0, 1]).all()
+    glimpses[0, 1] = expected[0, 1]
+    np.testing.assert_allclose(glimpses, expected, atol=1e-12)
 
 
 def test_coordinates_are_float32_whatever_the_images_are():
@@ -150,17 +150,17 @@ def test_coordinates_are_float32_whatever_the_images_are():
     images = make_images(1, 100, 100, 1, dtype="float32")
     windows = np.float32([[[[0.3, 0, 0.5], [0, 0.3, 0.5]], [[0.3, 0, 0.5039], [0, 0.3, 0.5]]]])
     coarse = ops.cast(images, "bfloat16")
-    found = sample(coarse, windows, 26)
-    assert ops.dtype(found) == "float32"
+    glimpses = sample(coarse, windows, 26)
+    assert ops.dtype(glimpses) == "float32"
     expected = sample(ops.cast(coarse, "float32"), windows, 26)
-    np.testing.assert_array_equal(ops.convert_to_numpy(found), ops.convert_to_numpy(expected))
-    assert np.abs(np.diff(ops.convert_to_numpy(found), axis=1)).mean() > 0.02
+    np.testing.assert_array_equal(ops.convert_to_numpy(glimpses), ops.convert_to_numpy(expected))
+    assert np.abs(np.diff(ops.convert_to_numpy(glimpses), axis=1)).mean() > 0.02
     whole = (images * 255).round().astype("uint8")
     np.testing.assert_allclose(ops.convert_to_numpy(sample(whole, windows, 26)) / 255, expected, atol=0.01)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "named"),
+    ("arguments", "message"),
     [
         *(({"size": size}, "size: expected") for size in (0, (3, 0), (3,), (2.5, 3))),
         ({"size": 3, "method": "cubic"}, "method"),
@@ -168,6 +168,6 @@ def test_coordinates_are_float32_whatever_the_images_are():
         ({"size": 3, "windows": random_windows(1, 1)[0]}, "windows: expected .* got the shape .1, 2, 3."),
     ],
 )
-def test_errors_name_the_argument(arguments, named):
-    with pytest.raises(ValueError, match=named):
+def test_errors_name_the_argument(arguments, message):
+    with pytest.raises(ValueError, match=message):
         sample(**{"images": make_images(1, 4, 4, 1), "windows": random_windows(1, 1), **arguments})

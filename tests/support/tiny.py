@@ -25,18 +25,19 @@ TINIES = {
 
 
 def inputs(model, count, seed=0):
-    """Inputs of a model: images and, if it takes them, landmarks, unknown for the first face."""
-    rng, shapes = np.random.default_rng(seed), model.input_shapes()
-    images = {"image": make_images(count, *shapes["image"][1:], seed=seed)}
+    """What a model is called with: images and, where it wants them, landmarks, those of the first face unknown."""
+    rng, features = np.random.default_rng(seed), {}
+    shapes = model.input_shapes()
+    features["image"] = make_images(count, *shapes["image"][1:], seed=seed)
     if "landmarks" in shapes:
         height, width = shapes["image"][1:3]
-        images["landmarks"] = rng.uniform(0, (width - 1, height - 1), (count, 68, 2)).astype("float32")
-        images["landmarks"][0] = np.nan
-    return images
+        features["landmarks"] = rng.uniform(0, (width - 1, height - 1), (count, 68, 2)).astype("float32")
+        features["landmarks"][0] = np.nan
+    return features
 
 
 def make_images(count, *shape, seed=0):
-    """Noise in [0, 1], each image with a brightness of its own."""
+    """Noise in [0, 1], images of different brightness."""
     rng = np.random.default_rng(seed)
     return (rng.random((count, *shape)) * rng.random((count, 1, 1, 1))).astype("float32")
 

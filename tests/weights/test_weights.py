@@ -29,7 +29,7 @@ def test_a_run_put_among_them_is_loaded_by_its_name(trained, contents, tmp_path,
         np.testing.assert_allclose(values, expected[name], atol=0.02)
 
 
-def test_an_unknown_name_is_told_what_there_is():
+def test_an_unknown_name_is_answered_with_the_known_ones():
     with pytest.raises(FileNotFoundError, match="nobody is missing; expected a run folder .*, or one of the models"):
         edram_fer.load("nobody")
 
@@ -50,6 +50,6 @@ def test_the_package_s_model_of_fer2013_scores_what_the_docs_say():
     tiles = mosaic.reshape(mosaic.shape[0] // 48, 48, -1, 48).swapaxes(1, 2).reshape(-1, 48, 48, 1)
     chosen = np.flatnonzero(index["usage"] == 2)[::3]
     model = edram_fer.load("fer2013-edram")
-    found = predict(model, tiles[index["tile"][chosen]])["probabilities"][:, -1].argmax(axis=-1)
+    labels = predict(model, tiles[index["tile"][chosen]])["probabilities"][:, -1].argmax(axis=-1)
     truth = [model.emotions.index(emotions.from_code("FER2013", code)) for code in index["emotion"][chosen].tolist()]
-    assert np.mean(found == truth) == pytest.approx(ACCURACY, abs=0.04)  # of a third of the test images
+    assert np.mean(labels == truth) == pytest.approx(ACCURACY, abs=0.04)  # of a third of the test images
