@@ -1,6 +1,7 @@
-"""A .keras file as such: whether it is whole, and a copy of it that holds what predictions need and no more.
+""".keras files: check that one is whole, and copy it without what only training needs.
 
-It is a zip archive of config.json (classes and arguments), metadata.json (version of Keras) and model.weights.h5.
+A .keras file is a zip archive of config.json (classes and arguments), metadata.json (version of Keras) and
+model.weights.h5.
 """
 
 import io

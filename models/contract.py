@@ -12,27 +12,27 @@ from edram_fer.errors import UserError
 from edram_fer.models import images
 from edram_fer.models.tensor import Tensor
 
-UNKNOWN_AFFECT = -2.0  # AffectNet's mark: what a model without that head answers
+UNKNOWN_AFFECT = -2.0  # AffectNet's mark, the "affect" of a model without that head
 
 
 class FERModel(keras.Model):
     """A model from {"image": [B, H, W, C]} to the outputs of the contract, built as soon as it is made.
 
     It is called with `model(images)` or `model({"image": images})`. Images are uint8 in 0 to 255, which are divided by
-    255, or floats in [0, 1]; a model with one channel also takes [B, H, W]. Anything else raises UserError: another
-    size, another dtype, values outside of the range (inside `tf.function` or `jax.jit` the values are not known, so
-    only shape and dtype are checked). The same holds for `predict`, `predict_on_batch`, `evaluate` and `fit`.
+    255, or floats in [0, 1]; a model with one channel also takes [B, H, W]. Another size, another dtype or values
+    outside the range raise UserError (inside `tf.function` or `jax.jit` the values are not known, so that only shape
+    and dtype are checked). The same holds for `predict`, `predict_on_batch`, `evaluate` and `fit`.
 
     Class names and preprocessing are part of the model's configuration: a .keras file holds them.
 
     A subclass keeps the arguments of its __init__, by name, in `self.arguments` ("image_size" and "channels" among
-    them), passes **kwargs on and ends its __init__ with `self.build_for_image()`. One that needs more than the image
-    says so in `input_shapes`. `output_shapes` is {name: shape} of its outputs, None for the size of a batch.
+    them), passes **kwargs on and ends its __init__ with `self.build_for_image()`. If it needs more than the image, it
+    overrides `input_shapes`. `output_shapes` is {name: shape} of its outputs, None for the size of a batch.
 
     Args:
         emotions: class names, in the order of the logits; None: unknown.
-        preprocessing: how the faces that the model was trained on were made from photos, as the fields of
-            `edram_fer.preprocessing.faces.Settings`; None: as their data set was published.
+        preprocessing: how the faces of the training data were made from photos, as the fields of
+            `edram_fer.preprocessing.faces.Settings`; None: they were used as published.
     """
 
     def __init__(
@@ -53,14 +53,16 @@ class FERModel(keras.Model):
 
     @emotions.setter
     def emotions(self, names: Sequence[str] | None) -> None:
-        if names is not None and (isinstance(names, str) or not all(isinstance(name, str) for name in names)):
-            raise UserError(f"emotions: expected a list of class names, got {names!r}")
+        if names is not None:
+            if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+                raise UserError(f"emotions: expected a list of class names, got {names!r}")
+            names = tuple(names)
         self._check_emotions(names)
-        self._emotions = None if names is None else tuple(names)
+        self._emotions = names
 
     @property
     def preprocessing(self) -> dict[str, Any] | None:
-        """How faces are made from photos for this model (a copy), or None: as the data set was published."""
+        """How faces are made from photos for this model (a copy), or None: they were used as published."""
         return json.loads(self._preprocessing)
 
     @preprocessing.setter
@@ -82,10 +84,11 @@ class FERModel(keras.Model):
         return {"image": (None, *self.image_shape)}
 
     def build_for_image(self) -> None:
+        """Build the model: the last step of a subclass's __init__."""
         self.build(self.input_shapes())
         self._check_emotions(self.emotions)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Mapping[str, tuple[int | None, ...]]) -> None:
         if not self.built:
             inputs = {name: keras.KerasTensor(shape, dtype="float32") for name, shape in input_shape.items()}
             outputs = self.compute_output_spec(inputs)
@@ -100,7 +103,7 @@ class FERModel(keras.Model):
 
     @property
     def predicts_affect(self) -> bool:
-        """Whether it has a head for valence and arousal: else its "affect" is UNKNOWN_AFFECT everywhere."""
+        """Whether it has a head for valence and arousal; otherwise its "affect" is UNKNOWN_AFFECT everywhere."""
         return "affect" in self.output_shapes and bool(self.arguments.get("affect", True))
 
     def get_config(self) -> dict[str, Any]:
@@ -112,15 +115,17 @@ class FERModel(keras.Model):
             "preprocessing": self.preprocessing,
         }
 
-    def __call__(self, inputs, *args, **kwargs):
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         return super().__call__(self._standardise(inputs), *args, **kwargs)
 
-    def stateless_call(self, trainable_variables, non_trainable_variables, inputs, *args, **kwargs):
-        # By this, not by __call__, Keras' JAX trainer calls a model.
+    def stateless_call(
+        self, trainable_variables: Any, non_trainable_variables: Any, inputs: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        # Keras' JAX trainer calls a model by this method instead of __call__.
         inputs = self._standardise(inputs)
         return super().stateless_call(trainable_variables, non_trainable_variables, inputs, *args, **kwargs)
 
-    def _standardise(self, inputs):
+    def _standardise(self, inputs: Any) -> dict[str, Any]:
         """{"image": float32 [B, H, W, C] in [0, 1], and the other inputs}."""
         if not isinstance(inputs, Mapping):
             inputs = {"image": inputs}
@@ -128,31 +133,31 @@ class FERModel(keras.Model):
             raise UserError(f"inputs: expected images or a dict with `image`, got {', '.join(map(str, inputs))}")
         return {**inputs, "image": images.standardise(inputs["image"], self.image_shape)}
 
-    def fit(self, x=None, *args, **kwargs):
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         return super().fit(self._checked(x), *args, **kwargs)
 
-    def evaluate(self, x=None, *args, **kwargs):
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         return super().evaluate(self._checked(x), *args, **kwargs)
 
-    def predict(self, x, *args, **kwargs):
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         return super().predict(self._checked(x), *args, **kwargs)
 
-    def train_on_batch(self, x, *args, **kwargs):
+    def train_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         return super().train_on_batch(self._checked(x), *args, **kwargs)
 
-    def test_on_batch(self, x, *args, **kwargs):
+    def test_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         return super().test_on_batch(self._checked(x), *args, **kwargs)
 
-    def predict_on_batch(self, x):
+    def predict_on_batch(self, x: Any) -> Any:
         return super().predict_on_batch(self._checked(x))
 
-    def _checked(self, x):
-        """The inputs, their images checked where they are an array: inside the graph their values are not known."""
+    def _checked(self, x: Any) -> Any:
+        """The inputs, their images checked if they are an array: inside the graph their values are not known."""
         image: Any = x.get("image") if isinstance(x, Mapping) else x
         if not (hasattr(image, "shape") and hasattr(image, "dtype")):
             return x
         images.check(image, self.image_shape)
-        if len(image.shape) == 3:  # one rank for all batches: another would be compiled anew
+        if len(image.shape) == 3:  # one rank for all batches: for another one the model would be compiled again
             image = image[..., None]
         return {**x, "image": image} if isinstance(x, Mapping) else image
 

@@ -14,7 +14,7 @@ TOLERANCE = 1e-3  # resampling with rounded weights may leave [0, 1] by so much
 
 
 def standardise(images: Tensor, shape: Sequence[int]) -> Tensor:
-    """Convert images to what a model computes with.
+    """Convert images to float32 [B, H, W, C] in [0, 1].
 
     Args:
         images: array or tensor [B, H, W, C], or [B, H, W] where C is 1; uint8 in 0 to 255 or floats in [0, 1].
@@ -39,11 +39,15 @@ def standardise(images: Tensor, shape: Sequence[int]) -> Tensor:
 
 
 def check(images: Any, shape: Sequence[int]) -> None:
-    """Raise UserError unless a model of images of a shape can take these.
+    """Check the images for a model: shape, dtype, and where they are known the values.
 
-    The values are checked where they are known: inside `tf.function` or `jax.jit` only dtype and shape are.
+    Inside `tf.function` or `jax.jit` only dtype and shape are known.
 
-    Args: as of `standardise`.
+    Args:
+        images, shape: as of `standardise`.
+
+    Raises:
+        UserError: another shape or dtype, or values outside the range.
 
     >>> check(np.zeros((1, 64, 64, 1), "float32"), (48, 48, 1))
     Traceback (most recent call last):
@@ -51,7 +55,7 @@ def check(images: Any, shape: Sequence[int]) -> None:
     """
     if not (hasattr(images, "shape") and hasattr(images, "dtype")):
         raise UserError(f"images: expected an array [B, {_listed(shape)}], got {type(images).__name__}")
-    if _rank(images) is not None:  # as TensorFlow's graphs may leave it
+    if _rank(images) is not None:  # inside a graph it may be unknown
         _check_shape(tuple(images.shape), tuple(shape))
     dtype = keras.backend.standardize_dtype(images.dtype)
     if dtype == "uint8":
