@@ -83,7 +83,7 @@ def sample(images: Tensor, windows: Tensor, size: int | Sequence[int], method: s
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, numbers.Integral) and value >= 1
+    return isinstance(value, numbers.Integral) and int(value) >= 1
 
 
 def _axis(points: int) -> np.ndarray:

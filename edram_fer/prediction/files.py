@@ -49,9 +49,9 @@ def _draw(table: pd.DataFrame, names: dict[str, str], folder: Path) -> None:
     attends = any(attention.has_windows(windows) for windows in usable.windows)
     for source, rows in tqdm(usable.groupby("source", sort=False), desc="images", disable=None):
         faces = []
-        for row in rows.itertuples():
-            left, top, side, _ = row.box
-            windows = row.windows if attends else ()
+        for row in rows.to_dict("records"):
+            left, top, side, _ = row["box"]
+            windows = row["windows"] if attends else ()
             face = {"left": left, "top": top, "side": side, "windows": windows}
-            faces.append({**face, "emotion": row.emotion, "probability": row.confidence})
-        save(annotated(photos.read(source), faces), folder / names[source])
+            faces.append({**face, "emotion": row["emotion"], "probability": row["confidence"]})
+        save(annotated(photos.read(str(source)), faces), folder / names[str(source)])

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from edram_fer.errors import MissingFileError, UserError
 from edram_fer.preprocessing import photos, readers
 
-Item: TypeAlias = np.ndarray | Image.Image | str | Path  # what may hold images
+Item: TypeAlias = NDArray[Any] | Image.Image | str | Path  # what may hold images
 MOST_CHANNELS = 3
 
 

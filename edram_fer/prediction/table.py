@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
@@ -18,7 +17,7 @@ from edram_fer.run import checkpoints
 
 
 def predict(
-    model: keras.Model | str | Path,
+    model: FERModel | str | Path,
     images: Item | Iterable[Item],
     *,
     detectors: Sequence[str] | None = None,
@@ -78,11 +77,11 @@ def predict(
     return _table(loaded, crops, _run(loaded, crops, batch_size))
 
 
-def _trained_model(model: keras.Model | str | Path) -> FERModel:
-    if not isinstance(model, keras.Model):
+def _trained_model(model: FERModel | str | Path) -> FERModel:
+    if isinstance(model, (str, Path)):
         return checkpoints.load(model)
     if not isinstance(model, FERModel):
-        raise UserError(f"model: expected one of the models of edram_fer, got a {type(model).__name__}")
+        raise UserError(f"model: expected a model of edram_fer or where to load it, got a {type(model).__name__}")
     if model.emotions is None:
         raise UserError("model: it has no class names; set model.emotions to one for each class, in order")
     return model
