@@ -38,7 +38,7 @@ def train(
                 raise typer.BadParameter("--resume takes the recipe of the run: it goes without --set and --out")
             out = resume
             loop.resume(resume, data_dir=data_dir, verbose=verbose)
-        else:
+        elif recipe is not None:
             resolved = recipes.override(recipes.get(recipe), settings or [])
             stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
             out = out or Path("runs") / f"{resolved.name}-{resolved.model}-{stamp}"

@@ -7,6 +7,7 @@ training can start at any step of any epoch and all backends see the same batche
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -15,6 +16,9 @@ from keras import ops
 from edram_fer.data import augment, erasing, landmarks, mixup, open_source
 from edram_fer.errors import UserError
 from edram_fer.preprocessing.emotions import EIGHT
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +62,12 @@ class Batches:
     guide: tuple = ()
     constants: dict = dataclasses.field(default_factory=dict)
     data_dir: Path | None = None
+    # What the split holds: the opened source; the index in `classes` of each of its emotions; the indices of the images
+    # that are kept; how many of these each class has.
+    opened: Any = dataclasses.field(init=False, repr=False, compare=False)
+    lookup: np.ndarray = dataclasses.field(init=False, repr=False, compare=False)
+    kept: np.ndarray = dataclasses.field(init=False, repr=False, compare=False)
+    counts: np.ndarray = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         extra = ["landmarks"] * self.has_landmarks + ["soft_label"] * self.soft
@@ -98,7 +108,7 @@ class Batches:
         whole, rest = divmod(len(self.kept), self.batch_size)
         return whole if self.augmentation else whole + bool(rest)
 
-    def start(self, epoch: int = 0, step: int = 0) -> "tf.data.Dataset | keras.utils.PyDataset":  # noqa: F821
+    def start(self, epoch: int = 0, step: int = 0) -> "tf.data.Dataset | keras.utils.PyDataset":
         """The batches from a step of an epoch on: endless, so that `fit` needs `steps_per_epoch`. Without an
         augmentation: a single pass."""
         if keras.backend.backend() == "tensorflow":
@@ -113,6 +123,8 @@ class Batches:
 
     def draw(self, epoch: int, count: int) -> dict[str, np.ndarray]:
         """Random numbers of an epoch for all `count` images of the split: name -> float32 [count, ...]."""
+        if self.augmentation is None:
+            raise ValueError("without an augmentation no random numbers are drawn")
         numbers = {"augmentation": augment.draw(self.seed, epoch, count)}
         if self.augmentation.erase:
             size = self.opened.shape[:2]
@@ -146,7 +158,7 @@ class Batches:
         """
         inputs = {name: images[name] for name in ("image", "landmarks") if name in images}
         targets = {name: images[name] for name in ("emotion", "affect") if name in images}
-        if numbers is not None:
+        if self.augmentation is not None and numbers is not None:
             drawn = numbers["augmentation"]
             inputs["image"] = augment.apply(self.augmentation, inputs["image"], drawn, numbers.get("boxes"))
             if self.has_landmarks:

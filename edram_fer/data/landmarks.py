@@ -43,13 +43,15 @@ def check(landmarks: np.ndarray, where: str) -> None:
     """
     missing = ~np.isfinite(landmarks).all(axis=(1, 2))
     if missing.all():
-        raise UserError(f"{where}: none of {len(missing)} faces has landmarks, by which the model finds where to look")
+        raise UserError(
+            f"{where}: none of {len(landmarks)} faces has landmarks, by which the model finds where to look"
+        )
     if missing.any():
         log.warning(
             "%s: %d of %d faces have no landmarks: their crops are the whole face and their glimpses are not guided",
             where,
             missing.sum(),
-            len(missing),
+            len(landmarks),
         )
 
 

@@ -11,6 +11,7 @@ import os
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -105,12 +106,15 @@ def write_arrays(
     path, description = Path(path), describe(source, data_dir=data_dir)
     if path.suffix != ".npz":
         raise UserError(f"{path}: an arrays file ends in .npz")
-    content = {key: np.array(description[key]) for key in ("source", "version", "fingerprint", "emotions")}
+    content: dict[str, Any] = {
+        key: np.array(description[key]) for key in ("source", "version", "fingerprint", "emotions")
+    }
     content["preprocessing"] = np.array(json.dumps(description["preprocessing"]))
     for split in description["splits"]:
         features = load_split(source, split, data_dir=data_dir)
         if find_landmarks:
-            features["landmarks"] = face_landmarks.get_landmarks(features, find=True)[0].astype("float32")
+            points, _ = face_landmarks.get_landmarks(features, find=True)
+            features["landmarks"] = np.asarray(points, "float32")
         for feature, values in features.items():
             content[f"{split}/{feature}"] = values.astype("U") if values.dtype == object else values
     with files.replace(path) as temporary:

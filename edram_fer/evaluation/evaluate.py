@@ -68,7 +68,7 @@ def evaluate(
         features = prepared.load_split(source, split, data_dir=data_dir)
         inputs = _inputs(model, features, source, split)
         for name, outputs in _predictions(model, inputs, split, features["id"], batch_size, flip, ten_crop):
-            tables.append(predictions.table(name, features, outputs, names, model.emotions))
+            tables.append(predictions.table(name, features, outputs, names, model.emotions or ()))
     rows = pa.concat_tables(tables, promote_options="default")
     scores = {name: _scores(part, name) for name, part in _parts(rows, splits)}
     metrics = files.plain(

@@ -169,7 +169,7 @@ def affect(
         if not len(known):
             continue
         x, y = np.asarray(true, float)[known, column], np.asarray(predicted, float)[known, column]
-        names = None if subjects is None else [subjects[row] for row in known]
+        names = None if subjects is None else [subjects[row] for row in known.tolist()]
         ends = intervals.bootstrap(
             lambda rows, x=x, y=y: affect_scores(x[rows], y[rows]),
             len(known),

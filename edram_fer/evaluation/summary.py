@@ -1,5 +1,7 @@
 """The rows of a predictions table to the numbers of metrics.json."""
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 
@@ -39,7 +41,7 @@ def scores(rows: pa.Table, *, repeats: int = 1000, seed: int = 0) -> dict:
     if not known.any():
         raise UserError(f"no image has an emotion that the model knows ({', '.join(emotions)})")
     truth = np.array([emotions.index(name) for name in unpacked["truth"][known]])
-    options = {"repeats": repeats, "seed": seed}
+    options: dict[str, Any] = {"repeats": repeats, "seed": seed}
     options["subjects"] = None if unpacked["subjects"] is None else unpacked["subjects"][known]
     result = {
         "images": int(known.sum()),

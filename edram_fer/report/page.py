@@ -69,7 +69,7 @@ def _context(run: EvaluatedRun) -> dict[str, Any]:
 def _split_context(run: EvaluatedRun, split: str, regions: Mapping | None) -> dict[str, Any]:
     scores = run.metrics["splits"][split]
     support = {emotion: row["support"] for emotion, row in scores["per_class"].items()}
-    most_frequent, steps = max(support, key=support.get), len(scores["accuracy_after_glimpse"])
+    most_frequent, steps = max(support, key=support.__getitem__), len(scores["accuracy_after_glimpse"])
     return {
         "name": split,
         "of": run.data_split(split),

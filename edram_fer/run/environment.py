@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -16,7 +17,7 @@ from edram_fer.recipes.recipe import Recipe
 from edram_fer.run import checkpoints, layout
 
 
-def versions() -> dict[str, str]:
+def versions() -> dict[str, str | None]:
     """`installation.versions` and the Keras backend."""
     return {**installation.versions(), "backend": keras.backend.backend()}
 
@@ -41,7 +42,7 @@ def record(run: Path | str, recipe: Recipe, described: dict, data_dir: Path | st
         data_dir: Where prepared data sets lie.
     """
     path = Path(run) / layout.ENVIRONMENT
-    content = read(run) if path.exists() else {"versions": versions(), "machine": machine()}
+    content: dict[str, Any] = read(run) if path.exists() else {"versions": versions(), "machine": machine()}
     place = None if data_dir is None else str(Path(data_dir).absolute())
     content |= {"seed": recipe.seed, "data": described, "data_dir": place}
     if recipe.initial_weights and "initial_weights_sha256" not in content:

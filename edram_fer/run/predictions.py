@@ -59,8 +59,8 @@ def table(
         names: Class names of the data set.
         emotions: Class names of the model.
     """
-    emotions, count = np.array(emotions, dtype=object), len(outputs["probabilities"])
-    steps = emotions[outputs["probabilities"].argmax(axis=-1)]
+    classes, count = np.array(emotions, dtype=object), len(outputs["probabilities"])
+    steps = classes[outputs["probabilities"].argmax(axis=-1)]
     columns = {
         "split": pa.array([split] * count, pa.string()),
         "id": pa.array([str(name) for name in images["id"]], pa.string()),

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ from edram_fer.training.metrics import DominantClassShare
 log = logging.getLogger(__name__)
 ONE_CLASS = 0.99  # share of the validation images that are predicted as one class
 
-Logs = dict[str, float] | None  # of Keras
+Logs = Any  # {name: value}; None is the default that Keras declares, yet it always passes them
 
 
 class LossNames(keras.callbacks.Callback):

@@ -179,8 +179,9 @@ def batches(recipe: Recipe, model: keras.Model, data_dir: Path | str | None) -> 
     Mixup and soft labels are for training alone: validation scores the data set's emotions, as evaluation does.
     """
     limit = recipe.options.get("zoom_limit")
-    squashed = limit is not None and recipe.options.get("zoom_mode", "squash") == "squash"
-    zoom = min(recipe.zoom_target, limit) if squashed else recipe.zoom_target
+    zoom = recipe.zoom_target
+    if limit is not None and recipe.options.get("zoom_mode", "squash") == "squash":
+        zoom = min(zoom, limit)
     affect = model.predicts_affect
     labelled = ("emotion", "affect") if affect else ("emotion",)
     # Keras needs a target for every output. All but that of the emitted matrices are ignored.

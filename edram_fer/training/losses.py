@@ -63,7 +63,7 @@ class EmotionLoss(keras.losses.Loss):
         self, weights: ArrayLike | None = None, label_smoothing: float = 0.0, name: str = "emotion", **kwargs: Any
     ) -> None:
         super().__init__(name=name, **kwargs)
-        self.weights = None if weights is None else [float(w) for w in weights]
+        self.weights = None if weights is None else np.asarray(weights, float).tolist()
         self.label_smoothing = label_smoothing
 
     def call(self, y_true: Any, y_pred: Any) -> Any:

@@ -12,7 +12,7 @@ from edram_fer.recipes.recipe import Recipe
 UNDECAYED = ("bias", "beta", "gamma", "alpha", "emission")
 
 
-class _Decayed:
+class _Decayed(keras.optimizers.Optimizer):
     """An optimizer whose weight decay is part of the gradient: g + decay * w for each kernel w.
 
     That is how the papers define it for Adam and for gradient descent. Keras' `weight_decay` is decoupled: it subtracts
