@@ -145,7 +145,8 @@ def test_the_folders_of_the_package_form_no_circle():
 
 
 def test_the_command_line_starts_without_keras():
-    code = "import sys, edram_fer.cli; sys.exit(' '.join({'keras', 'tensorflow', 'jax', 'cv2', 'matplotlib'} & set(sys.modules)) or 0)"
+    heavy = {"keras", "tensorflow", "jax", "cv2", "matplotlib"}
+    code = f"import sys, edram_fer.cli; sys.exit(' '.join({heavy} & set(sys.modules)) or 0)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

@@ -1,7 +1,7 @@
 """How similar the attention of several runs is: agreement of their maps, of single images, and with human fixations."""
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -56,8 +56,8 @@ def image_agreement_rows(
         seed: seed of the random choice and of the bootstrap.
 
     Returns:
-        One row per pair and measure: the mean over images of "same", "shuffled", "centre_bias" and "same_minus_shuffled",
-        each with the ends of its 95 % interval ("same_low", "same_high", ...).
+        One row per pair and measure: the mean over images of "same", "shuffled", "centre_bias" and
+        "same_minus_shuffled", each with the ends of its 95 % interval ("same_low", "same_high", ...).
     """
     attending = [run for run in runs.runs if run.has_windows]
     count = len(runs.truth)
@@ -110,8 +110,8 @@ def human_agreement_rows(
         landmarks, repeats, seed: see `baselines.compare_with_fixations`.
 
     Returns:
-        One row per run, candidate ("model", "shuffled", "centre_bias", "mean_landmarks", "ceiling") and measure with "mean",
-        "low", "high", "images", and "images_missed_by_windows", the number of images that the run's windows miss.
+        One row per run, candidate ("model", "shuffled", "centre_bias", "mean_landmarks", "ceiling") and measure with
+        "mean", "low", "high", "images", and "images_missed_by_windows", the number of images missed by its windows.
 
     Raises:
         UserError: a run whose windows miss every image; the message names the run.
@@ -163,7 +163,7 @@ def samples(runs: Runs, *, count: int = 6, seed: int = 0) -> dict[str, np.ndarra
     return {title: random.permutation(rows)[:count] for title, rows in candidates.items() if len(rows)}
 
 
-def sample_rows(runs: Runs, chosen: Mapping[str, Sequence[int]]) -> list[dict]:
+def sample_rows(runs: Runs, chosen: Mapping[str, np.ndarray]) -> list[dict]:
     """One row per chosen image: its id, its true emotion and the prediction of each run."""
     ids = runs.runs[0].predictions["id"]
     return [
@@ -198,7 +198,7 @@ def _density_function(run: Run, shape: tuple[int, int]) -> Callable[[int], np.nd
 def _centres_inside(run: Run, shape: tuple[int, int]) -> list[np.ndarray]:
     """For each image the centres [up to N, 2] in pixels of the windows whose centre lies inside the image."""
     points = attention.pixels(attention.centres(run.predictions["windows"]), shape)
-    inside = ((points >= 0) & (points <= np.array(shape[::-1]) - 1)).all(axis=-1)
+    inside = np.all((points >= 0) & (points <= np.array(shape[::-1]) - 1), axis=-1)
     return [centres[keep] for centres, keep in zip(points, inside, strict=True)]
 
 

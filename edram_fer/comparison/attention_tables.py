@@ -66,17 +66,21 @@ def common_steps(stack: np.ndarray, other: np.ndarray) -> dict[str | int, tuple[
     """
     stacks = (stack, other)
     count = min((len(maps) - 1 for maps in stacks if len(maps) > 1), default=0)
-    indices = {step + 1: tuple(step if len(maps) > 1 else -1 for maps in stacks) for step in range(count)}
-    return {"mean": (-1, -1), **indices}
+    steps: dict[str | int, tuple[int, int]] = {"mean": (-1, -1)}
+    for step in range(count):
+        index, other_index = (step if len(maps) > 1 else -1 for maps in stacks)
+        steps[step + 1] = (index, other_index)
+    return steps
 
 
 def glimpse_rows(runs: Runs) -> list[dict]:
     """Mean position, zoom and scatter of the windows of each run, by emotion (and all) and step.
 
     Returns:
-        Rows with the statistics of `attention.glimpse_statistics`; "variance_within" and "variance_between", the variances of the centre
-        (mean of x and y) inside the emotions and between their means, for all images only; and "spread", the standard
-        deviation of the centre in coordinates of [-1, 1]. A run with several windows at once has no steps and no rows.
+        Rows with the statistics of `attention.glimpse_statistics`; "variance_within" and "variance_between", the
+        variances of the centre (mean of x and y) inside the emotions and between their means, for all images only; and
+        "spread", the standard deviation of the centre in coordinates of [-1, 1]. A run with several windows at once has
+        no steps and no rows.
     """
     rows = []
     for run in runs.runs:
@@ -112,8 +116,9 @@ def region_shares(
     Returns:
         {run: result of `attention.regions.shares_from_predictions`}.
     """
-    attending = [] if landmarks is None else [run for run in runs.runs if run.has_windows]
-    options = {"repeats": repeats, "seed": seed}
+    if landmarks is None:
+        return {}
+    attending, options = [run for run in runs.runs if run.has_windows], {"repeats": repeats, "seed": seed}
     return {
         run.name: regions.shares_from_predictions(run.predictions, landmarks, shape, runs.present, **options)
         for run in attending

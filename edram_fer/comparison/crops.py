@@ -61,8 +61,10 @@ def crops(
     faces = [
         WeightedFaces(
             title,
-            *(run.predictions[name][rows] for name in ("windows", "weights", "prediction")),
-            run.predictions["probabilities"][rows, -1].max(axis=-1),
+            windows=run.predictions["windows"][rows],
+            weights=run.predictions["weights"][rows],
+            labels=run.predictions["prediction"][rows],
+            probabilities=run.predictions["probabilities"][rows, -1].max(axis=-1),
         )
         for title, run in zip(titles or [run.name for run in runs.runs], runs.runs, strict=True)
     ]

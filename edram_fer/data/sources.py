@@ -133,7 +133,8 @@ def open_source(
         extra: Features that `encoded` gives besides image, emotion and affect.
 
     Returns:
-        An object with `emotions`, `splits`, `version`, `fingerprint`, `preprocessing`, `shape` (H, W, C) and the methods
+        An object with `emotions`, `splits`, `version`, `fingerprint`, `preprocessing`, `shape` (H, W, C) and
+        the methods
         `labels(split)`, `load(split)` and `encoded(split)`.
 
     Raises:

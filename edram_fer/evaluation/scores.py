@@ -182,7 +182,12 @@ def affect(
 
 
 def compare(
-    correct_a: ArrayLike, correct_b: ArrayLike, *, subjects: Sequence | None = None, repeats: int = 1000, seed: int = 0
+    correct_a: ArrayLike,
+    correct_b: ArrayLike,
+    *,
+    subjects: Sequence | np.ndarray | None = None,
+    repeats: int = 1000,
+    seed: int = 0,
 ) -> dict:
     """Compare two models on the same images.
 

@@ -33,7 +33,7 @@ def accuracy_by_glimpse(
     ends = {**{name: values[-1] for name, values in (recalls or {}).items()}, "all images": accuracy[-1]}
     low, high = axes.get_ylim()
     for name, (value, y) in _spread_labels(ends, (high - low) * 0.05).items():
-        style = {"color": BLUE, "fontweight": "bold"} if name == "all images" else {"color": INK}
+        overall = name == "all images"
         axes.annotate(
             f"{name} {value:.0%}",
             (steps[-1], y),
@@ -42,7 +42,8 @@ def accuracy_by_glimpse(
             va="center",
             fontsize=7,
             annotation_clip=False,
-            **style,
+            color=BLUE if overall else INK,
+            fontweight="bold" if overall else "normal",
         )
     axes.set_xticks(steps)
     axes.set(xlabel="glimpses", ylabel="accuracy (recall of an emotion)", ylim=(low, high))

@@ -40,13 +40,13 @@ def draw(study: Any, folder: Path) -> dict[str, Path]:
 
 def _score_figures(study):
     tables, names, present = study.tables, study.names, study.runs.present
-    emotions, ends = {name: name for name in present}, {"low": "{}_low", "high": "{}_high"}
+    emotions, low, high = {name: name for name in present}, "{}_low", "{}_high"
     figures = {
         "scores.svg": dots(
-            tables["scores"], names, {name: name for name in names}, TITLES, group="run", value="{}", **ends
+            tables["scores"], names, {name: name for name in names}, TITLES, group="run", value="{}", low=low, high=high
         ),
         "recalls.svg": dots(
-            tables["recalls"], names, emotions, {"recall": "Recall"}, group="emotion", value="{}", **ends
+            tables["recalls"], names, emotions, {"recall": "Recall"}, group="emotion", value="{}", low=low, high=high
         ),
     }
     plain = [row for row in tables["splits"] if row["average"] is None]

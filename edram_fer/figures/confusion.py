@@ -29,9 +29,10 @@ def confusion(counts: np.ndarray, emotions: Sequence[str]) -> Figure:
     for row, column in np.ndindex(size, size):
         share = shares[row, column]
         if np.isfinite(share):
-            style = {"ha": "center", "color": "white" if share > 0.45 else INK}
-            axes.text(column, row - 0.03, f"{100 * share:.0f}", va="bottom", fontsize=9, **style)
-            axes.text(column, row + 0.1, f"{counts[row, column]:,}", va="top", fontsize=6.5, alpha=0.8, **style)
+            colour = "white" if share > 0.45 else INK
+            axes.text(column, row - 0.03, f"{100 * share:.0f}", ha="center", va="bottom", fontsize=9, color=colour)
+            count = f"{counts[row, column]:,}"
+            axes.text(column, row + 0.1, count, ha="center", va="top", fontsize=6.5, alpha=0.8, color=colour)
     axes.set_xticks(range(size), emotions, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(size), [f"{name} ({n:,})" for name, n in zip(emotions, counts.sum(axis=1), strict=True)])
     axes.set(xlabel="prediction", ylabel="truth (images)")

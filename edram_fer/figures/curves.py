@@ -25,14 +25,17 @@ def read_history(path: Path | str) -> dict[str, np.ndarray]:
     """
     try:
         with open(path, newline="", encoding="utf-8") as source:
-            reader = csv.DictReader(source)
-            rows = list(reader)
-        if not rows:
-            raise UserError("no epochs")
-        return {name: np.array([float(row[name] or "nan") for row in rows]) for name in reader.fieldnames}
+            names, *rows = csv.reader(source)
     except FileNotFoundError:
         raise MissingFileError(f"{path} is missing: the run has no training history") from None
-    except (ValueError, TypeError, KeyError, csv.Error) as error:
+    except (ValueError, csv.Error) as error:  # an empty file; no text
+        raise UserError(f"{path} is not a readable training history: {error}") from error
+    if not rows:
+        raise UserError(f"{path} is not a readable training history: no epochs")
+    try:
+        columns = zip(*([float(cell or "nan") for cell in row] for row in rows), strict=True)
+        return {name: np.array(column) for name, column in zip(names, columns, strict=True)}
+    except ValueError as error:  # a cell that is no number, a row of another length
         raise UserError(f"{path} is not a readable training history: {error}") from error
 
 

@@ -19,8 +19,8 @@ SIDES = LinearSegmentedColormap.from_list("sides", ["#0b4a9e", "#5aa0e0", "#e8e8
 
 @styled
 def difference_maps(
-    faces: Sequence[np.ndarray],
-    differences: Sequence[Sequence[np.ndarray]],
+    faces: Sequence[np.ndarray] | np.ndarray,
+    differences: Sequence[Sequence[np.ndarray]] | np.ndarray,
     labels: Sequence[tuple[str, int | None]],
     titles: Sequence[str] = (),
     *,
@@ -41,14 +41,14 @@ def difference_maps(
     Raises:
         UserError: the numbers of faces, maps and labels differ.
     """
-    differences = np.asarray(differences, float)
-    if not len(faces) == len(differences) == len(labels):
-        raise UserError(f"{len(faces)} faces, {len(differences)} rows of maps and {len(labels)} labels do not match")
-    values = np.nan_to_num(differences * differences.shape[-2] * differences.shape[-1])
+    maps = np.asarray(differences, float)
+    if not len(faces) == len(maps) == len(labels):
+        raise UserError(f"{len(faces)} faces, {len(maps)} rows of maps and {len(labels)} labels do not match")
+    values = np.nan_to_num(maps * maps.shape[-2] * maps.shape[-1])
     top = round_up(np.abs(values).max(initial=0))
     tiles = [[tinted(face, value, top) for value in row] for face, row in zip(faces, values)]
     figure, axes = mosaic(np.array(tiles), labels, titles)
-    shrink = min(1, 3 / (1 if differences.shape[1] == 1 else len(tiles)))
+    shrink = min(1, 3 / (1 if maps.shape[1] == 1 else len(tiles)))
     signed_bar(figure, axes, top, f"{meaning}\n(1: a uniform density)", shrink)
     return figure
 
@@ -69,7 +69,7 @@ def signed_bar(
     colours = ListedColormap(tinted(np.full(levels.shape, 0.55), levels, top)[0])
     bar = figure.colorbar(ScalarMappable(Normalize(-top, top), colours), ax=axes, shrink=shrink, pad=0.02)
     bar.outline.set_visible(False)
-    ticks = np.linspace(-top, top, 5)
+    ticks = np.linspace(-top, top, 5).tolist()
     bar.set_ticks(ticks, labels=[tick_format.format(value) if value else "0" for value in ticks])
     label_bar(figure, bar, label)
 

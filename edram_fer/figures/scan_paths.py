@@ -19,7 +19,7 @@ _EDGE = [withStroke(linewidth=2.6, foreground="#000000a0")]
 @styled
 def scan_paths(
     images: Sequence[np.ndarray] | np.ndarray,
-    windows: Sequence[np.ndarray | None],
+    windows: Sequence[np.ndarray | None] | np.ndarray,
     titles: Sequence[str],
     *,
     others: Sequence[Sequence[np.ndarray]] | None = None,
@@ -54,10 +54,11 @@ def scan_paths(
         for path in [] if others is None else others[index]:
             place = _on_tile(path, image.shape, corner)
             axes.plot(*place.T, color="white", linewidth=0.7, alpha=0.45, zorder=2)[0].set_clip_path(frame)
-        if windows[index] is not None:
+        path_windows = windows[index]
+        if path_windows is not None:
             # A centre outside the image is drawn at its border, not on the next tile.
-            centres = np.clip(attention.centres(windows[index]), -1, 1)
-            _draw_path(axes, _on_tile(centres, image.shape, corner), windows[index])
+            centres = np.clip(attention.centres(path_windows), -1, 1)
+            _draw_path(axes, _on_tile(centres, image.shape, corner), path_windows)
     for row, name in enumerate(rows):
         middle = row * pitch + TEXT + images.shape[1] / images.shape[2] / 2
         axes.text(-0.05, middle, name, ha="right", va="center", rotation=90, fontweight="bold")

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import matplotlib
 import numpy as np
@@ -23,7 +23,7 @@ BLUE, ORANGE, GREEN, RED = "#2563a8", "#d9711c", "#1a7f4b", "#b3261e"
 HEAT = matplotlib.colormaps["inferno"]
 SHARES = LinearSegmentedColormap.from_list("shares", ["#ffffff", "#cfe0f2", "#6fa3d8", "#2563a8", "#0d2d57"])
 
-_RC = {
+_RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
     "axes.titlesize": 9,

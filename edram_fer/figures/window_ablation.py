@@ -35,7 +35,7 @@ def window_ablation(result: Mapping[str, Any]) -> Figure:
         text = f"{summary['value']:.1%}" + (f"  ({100 * difference:+.1f})" if kind != "model" else "")
         axes.annotate(text, (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=7.5, color=INK)
     axes.axvline(accuracy["model"]["value"], color=BLUE, linewidth=0.8, linestyle=":", zorder=0)
-    axes.set_yticks(range(len(accuracy)), [NAMES.get(kind, kind) for kind in accuracy])
+    axes.set_yticks(range(len(accuracy)), [NAMES[kind] for kind in accuracy])
     axes.set(ylim=(len(accuracy) - 0.5, -0.5), xlabel="accuracy")
     axes.grid(axis="y", visible=False)
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))

@@ -145,7 +145,7 @@ def test_full_disk_stops_with_a_sentence_and_the_preparation_resumes(source, pre
 @pytest.mark.parametrize(("module", "stage"), [(annotated, "download_and_prepare"), (face_table, "write_rows"),
                                                (face_table, "some_failures")])  # fmt: skip
 def test_disk_that_is_full_after_a_stage(source, prepared, mounted, monkeypatch, module, stage):
-    """There is then no room for rows.parquet, the contact sheet of faces, or that of failures, which is the last file."""
+    """There is then no room for rows.parquet, the contact sheet of faces, or that of failures, the last file."""
     place, function = mounted("size=64m"), getattr(module, stage)
 
     def fill_disk_afterwards(*arguments):

@@ -85,7 +85,7 @@ def test_points_go_with_the_pixels(size):
 
 
 def clahe(image, clip, tiles):
-    """Zuiderveld, "Contrast Limited Adaptive Histogram Equalization" (1994), with the clip limit as OpenCV counts it."""
+    """Zuiderveld, "Contrast Limited Adaptive Histogram Equalization" (1994), with OpenCV's unit of the clip limit."""
     side = len(image) // tiles
     limit, curves = max(int(clip * side * side / 256), 1), np.zeros((tiles, tiles, 256))
     for row, column in np.ndindex(tiles, tiles):

@@ -139,7 +139,7 @@ def test_second_process_is_refused(tmp_path):
 
 
 def test_full_disk(mounted):
-    # The dummy data takes 48 kB: the smaller sizes fail while examples are written, the last one at the files after them.
+    # The dummy data takes 48 kB: the smaller sizes fail while examples are written, the last one at later files.
     for size in (4, 12, 20, 28, 36):
         place = mounted(f"size={size}k")
         with pytest.raises(OSError, match="cannot write data set fer2013 to .*mounted.*[Nn]o space left") as error:

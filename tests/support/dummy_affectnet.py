@@ -1,6 +1,6 @@
 """Dummy data of AffectNet in its three official layouts and with the automatic list.
 
-Each function writes one layout and returns the ground truth. affectnet_files writes rows and files; here they get images.
+Each function writes one layout and returns the ground truth. affectnet_files writes rows and files; here come images.
 """
 
 from pathlib import Path
@@ -26,7 +26,7 @@ def _row(folder: Path, path: str, number: int, emotion: str, kind: str = "", lef
 
 
 def lists_of_2017(folder: Path) -> Truth:
-    """Lists with all irregularities of the published ones: extensions, formats, boxes, codes, affect, a malformed row."""
+    """Lists with all irregularities of the published ones: extensions, formats, boxes, codes, affect, a bad row."""
     images, training, validation, splits = folder / "Manually_Annotated_Images", [], [], {"train": {}, "test": {}}
     for number, emotion in enumerate(EIGHT):
         ending, kind, left = _UNUSUAL.get(emotion, (".jpg", "", 20))

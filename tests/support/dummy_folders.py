@@ -19,7 +19,7 @@ def _codes(dataset: str) -> dict[str, object]:
 
 
 def _raf_rows() -> Iterable[tuple[str, int, str, str]]:
-    """Name, number of the drawing, split and emotion of each image: two training images and one test image per class."""
+    """Name, number of the drawing, split and emotion of each image: two training images and one test image a class."""
     for number, emotion in enumerate(SEVEN):
         yield f"train_{number + 1:05d}", number + 100, "train", emotion
         yield f"train_{number + 8:05d}", number + 110, "train", emotion

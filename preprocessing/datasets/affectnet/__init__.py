@@ -1,1 +1,1 @@
-"""AffectNet: about 290,000 web photos of faces with eight expressions, valence and arousal, in three official layouts."""
+"""AffectNet: 290,000 web photos of faces with eight expressions, valence and arousal, in three official layouts."""

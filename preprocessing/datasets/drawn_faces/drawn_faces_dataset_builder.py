@@ -80,7 +80,8 @@ def config_from_name(name: str) -> DrawnFacesConfig:
 class Builder(tfds.core.GeneratorBasedBuilder):
     """Drawn faces with the splits train, validation and test, in the order of their numbers.
 
-    Features: `image` uint8 [size, size, 1 or 3]; `emotion` in the order of `emotions.EMOTIONS`; `affect` float32 [2]; `intensity`
+    Features: `image` uint8 [size, size, 1 or 3]; `emotion` in the order of `emotions.EMOTIONS`; `affect` float32 [2];
+    `intensity`
     float32; `id` text; `landmarks` float32 [68, 2] in pixels; `mask` uint8 [size, size, 1].
     """
 

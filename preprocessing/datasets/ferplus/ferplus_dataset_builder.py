@@ -33,7 +33,8 @@ class Builder(fer2013_dataset_builder.Builder):
         tfds.core.BuilderConfig(name=labels.ARGMAX, description="The most voted category of every row."),
     ]
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
-    FERPlus cannot be downloaded automatically. Pass as source (manual_dir) a folder that contains, up to two levels down,
+    FERPlus cannot be downloaded automatically. Pass as source (manual_dir) a folder that contains, up to two levels
+    down,
     fer2013new.csv from {HOMEPAGE},
     the pixels fer2013.csv (or icml_face_data.csv) from
     https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge/data,
