@@ -54,7 +54,7 @@ copybutton_exclude = ".linenos, .gp, .go"
 # What the kernels find: the commands of this Python, and how they run a command.
 STARTUP = GENERATED / "ipython" / "profile_default" / "startup"
 STARTUP.mkdir(parents=True, exist_ok=True)
-shutil.copy(DOCS / "extensions" / "shell_without_terminal.py", STARTUP)
+shutil.copy(DOCS / "extensions" / "kernel_startup.py", STARTUP)
 os.environ |= {
     "EDRAM_FER_DOCS_EXTRA": str(EXTRA),
     "IPYTHONDIR": str(GENERATED / "ipython"),

@@ -13,13 +13,20 @@ import re
 _CODE = re.compile(r"(`+[^`]+`+)")
 _SPECIAL = re.compile(r"[|*]|(?<=\w)_(?=\W|$)")  # substitutions, emphasis, references
 _SECTIONS = re.compile(r"(Args|Arguments|Attributes|Keyword Args|Raises|Returns|Yields|Examples?|Notes?|Warnings?):")
+_ARRAY_LIKE = re.compile(r"[\w.~]*_Buffer \| .*?_NestedSequence\[complex \| bytes \| str\]")
 _ITEMS = ("Args:", "Arguments:", "Attributes:", "Keyword Args:", "Raises:")  # napoleon reads `name: description` itself
 
 
 def setup(app):
     app.connect("autodoc-process-docstring", _process, priority=100)
+    app.connect("autodoc-process-signature", _signature)
     app.connect("autodoc-skip-member", _skip)
     return {"parallel_read_safe": True}
+
+
+def _signature(app, what, name, obj, options, signature, returned):
+    """NumPy's ArrayLike by its name instead of all that it stands for."""
+    return tuple(text and _ARRAY_LIKE.sub("ArrayLike", text) for text in (signature, returned))
 
 
 def _skip(app, what, name, obj, skip, options):
