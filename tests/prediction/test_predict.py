@@ -111,7 +111,7 @@ def test_a_run_its_file_and_a_copy_elsewhere_give_equal_answers(toy_recipe, cont
     """How faces are made lies in the .keras file, not beside it."""
     data = tmp_path / "faces.npz"
     about = dict(np.load(toy_recipe.data))
-    np.savez(data, **about | {"faces": np.array(json.dumps(EQUALISED))})
+    np.savez(data, **about | {"preprocessing": np.array(json.dumps(EQUALISED))})
     run = tmp_path / "run"
     loop.train(dataclasses.replace(toy_recipe, data=str(data), epochs=1), run, verbose=0)
     shutil.copy(run / "model.keras", tmp_path / "elsewhere.keras")
