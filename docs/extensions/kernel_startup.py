@@ -1,8 +1,8 @@
 """Run by every kernel of the build: how `!command` runs in a tutorial.
 
-There is no terminal, so a command draws no progress bars and no colours, and a failure is an error of the cell. Commands
-of edram-fer that need Keras run in the kernel, by the same function as on a command line: starting TensorFlow for each
-would take half of the build.
+There is no terminal, so a command draws no progress bars and no colours, and a failure is an error of the cell.
+Commands of edram-fer that need Keras run in the kernel, by the same function as on a command line: starting
+TensorFlow for each would take half of the build.
 """
 
 import contextlib

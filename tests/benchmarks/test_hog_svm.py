@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("skimage")
-from benchmarks import hog_svm  # noqa: E402
+from benchmarks import hog_svm
 
 
 @pytest.fixture(scope="module")

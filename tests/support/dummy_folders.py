@@ -141,7 +141,7 @@ def kdef(folder: Path) -> Truth:
     """Three subjects, one of them in both sessions, straight; another angle, and a misnamed file."""
     code, splits = _codes("KDEF"), {f"fold_{place}": {} for place in range(3)}
     for place, (subject, sessions) in enumerate({"F01": "AB", "F02": "A", "M01": "A"}.items()):
-        for number, emotion in enumerate(SEVEN):
+        for emotion in SEVEN:
             for session in sessions:
                 name = f"{session}{subject}{code[emotion]}S"
                 face(folder / f"KDEF/{session}{subject}/{name}.JPG", 180 + place, emotion)
