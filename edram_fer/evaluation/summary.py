@@ -25,9 +25,9 @@ def scores(rows: pa.Table, *, repeats: int = 1000, seed: int = 0) -> dict:
         Everything of `scores.classification`, with the classes in canonical order.
         "valence" and "arousal" of `scores.affect`, where the model predicts them.
         "glimpses": lists with an entry for each of N windows: "x", "y" and "zoom" with "x_sd", "y_sd" and "zoom_sd"
-            (`attention.glimpse_statistics`); mean "area" and "extents"; "variance" of the centres, split into
-            "variance_within" and "variance_between" the classes, "spread" and "collapsed" (`attention.spread`);
-            and for each of N - 1 moves the mean "move_length" and the "saccade_share" (`attention.saccades`).
+        (`attention.glimpse_statistics`); mean "area" and "extents"; "variance" of the centres, split into
+        "variance_within" and "variance_between" the classes, "spread" and "collapsed" (`attention.spread`);
+        and for each of N - 1 moves the mean "move_length" and the "saccade_share" (`attention.saccades`).
 
     Raises:
         UserError: No image has an emotion that the model knows.

@@ -101,7 +101,7 @@ def test_from_the_lists_to_scores(affectnet, tmp_path):
 
 
 def test_photos_of_the_benchmark_show_the_faces_of_its_list(tmp_path):
-    affectnet_photos.make(tmp_path, [PHOTOS / "single_face.jpg", PHOTOS / "multi_face.jpg"], 40, (100, 200))
+    affectnet_photos.make_dataset(tmp_path, [PHOTOS / "single_face.jpg", PHOTOS / "multi_face.jpg"], 40, (100, 200))
     photos_2017, settings = annotations.find(tmp_path), faces.Settings(detectors=("yunet",))
     rows = (row for record in photos_2017.records() for row in faces.rows(record, photos_2017.root, settings))
     statuses = {row["status"] for row in rows}
