@@ -60,6 +60,7 @@ def _fault(target: str, path: Path, pages: dict[Path, Page], loaded: bool) -> st
 
 
 if __name__ == "__main__":
-    lines = problems(Path(sys.argv[1]))
+    site = Path(sys.argv[1])
+    lines = problems(site) if (site / "index.html").exists() else [f"{site}: no index.html"]
     print("\n".join(lines) or "all links lead somewhere")
     sys.exit(bool(lines))
