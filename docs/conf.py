@@ -49,6 +49,7 @@ nb_execution_timeout = 600
 nb_execution_show_tb = True
 nb_output_stderr = "remove"  # notes of TensorFlow
 nb_merge_streams = True
+suppress_warnings = ["misc.highlighting_failure"]  # the lexer knows no second line of a `!` command
 copybutton_exclude = ".linenos, .gp, .go"
 
 # What the kernels find: the commands of this Python, and how they run a command.
