@@ -79,7 +79,3 @@ autodoc_typehints_format = "short"
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 python_use_unqualified_type_names = True
-
-# A cell with `!command \\` over several lines is shell, which the lexer of IPython does not know; the links between the
-# documents of the repository lead to pages of other names here.
-suppress_warnings = ["misc.highlighting_failure", "myst.xref_missing"]
