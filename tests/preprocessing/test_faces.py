@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -176,6 +177,7 @@ def test_as_many_workers_as_the_process_may_use_cores(monkeypatch):
 # Makes 1,600 faces in a process of its own; argument: the folder of the chunks.
 MAKER = """
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 sys.path.insert(0, "tests")
 from support.face_files import many
@@ -229,7 +231,8 @@ def is_worker(process):
         return False
 
 
-def start(folder):
+@contextmanager
+def making(folder):
     """A process that makes 1,600 faces of large images in `folder`, and its two workers once both work."""
     make_image(folder.parent / "images" / "0.png", 0, (1500, 1500, 3))
     for number in range(1, 10):
@@ -237,30 +240,30 @@ def start(folder):
     script = folder.parent / "maker.py"
     script.write_text(MAKER)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    maker = subprocess.Popen([sys.executable, script, folder], cwd=ROOT, env=environment, stderr=subprocess.PIPE)
-    workers = []
-    while len(workers) < 2 and maker.poll() is None:
-        time.sleep(0.05)
-        workers = [child for child in psutil.Process(maker.pid).children() if is_worker(child)]
-    return maker, workers
+    with subprocess.Popen([sys.executable, script, folder], cwd=ROOT, env=environment, stderr=subprocess.PIPE) as maker:
+        workers = []
+        while len(workers) < 2 and maker.poll() is None:
+            time.sleep(0.05)
+            workers = [child for child in psutil.Process(maker.pid).children() if is_worker(child)]
+        yield maker, workers
 
 
 def test_workers_end_with_a_killed_parent(tmp_path):
-    maker, workers = start(tmp_path / "chunks")
-    assert len(workers) == 2
-    maker.kill()
-    maker.wait()
-    end = time.monotonic() + 10
-    while any(map(alive, workers)) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not any(map(alive, workers))
+    with making(tmp_path / "chunks") as (maker, workers):
+        assert len(workers) == 2
+        maker.kill()
+        maker.wait()
+        end = time.monotonic() + 10
+        while any(map(alive, workers)) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert not any(map(alive, workers))
 
 
 def test_a_killed_worker_ends_the_run_with_a_sentence(tmp_path):
-    maker, workers = start(tmp_path / "chunks")
-    workers[0].kill()
-    assert "a process that made faces ended abruptly" in maker.communicate()[1].decode()
-    assert maker.returncode == 1
+    with making(tmp_path / "chunks") as (maker, workers):
+        workers[0].kill()
+        assert "a process that made faces ended abruptly" in maker.communicate()[1].decode()
+        assert maker.returncode == 1
 
 
 def test_a_missing_detector_ends_the_run_at_its_start(tmp_path, monkeypatch):
