@@ -1,6 +1,6 @@
 # Two commands for a fresh machine with Python 3.11 or newer, git and make:
 #   make demo   prepare drawn faces, train a small EDRAM on them, evaluate it and write the report
-#   make test   the whole test suite with its coverage
+#   make test   the whole test suite
 # Another Python, beside the first: make test PYTHON=python3.12 VENV=.venv-3.12
 # The documentation with its tutorials, which run: make docs, then open docs/_build/html/index.html
 # For whoever changes the code, cheap ones first: make format, lint, types, clean-environments; .ci/run does them all.
@@ -21,7 +21,7 @@ demo: $(VENV)/installed
 	$(BIN)/python evaluate.py $(DEMO)/run
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 format: $(VENV)/ruff-$(RUFF)
 	$(BIN)/ruff format .
