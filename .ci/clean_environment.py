@@ -32,6 +32,7 @@ assert models.WHOSE == preprocessing.WHOSE == "mine", models.__file__
 import cv2
 import edram_fer
 import numpy as np
+from edram_fer.figures.glimpses import draw_glimpses
 
 folder = edram_fer.__file__
 assert "site-packages" in folder, folder
@@ -48,8 +49,10 @@ for i in range({IMAGES}):
 
 model = edram_fer.load("fer2013-edram")  # comes with the package
 height, width, channels = model.input_shapes()["image"][1:]
-table = edram_fer.predict(model, rng.integers(0, 256, (2, height, width, channels), dtype=np.uint8))
+faces = rng.integers(0, 256, (2, height, width, channels), dtype=np.uint8)
+table = edram_fer.predict(model, faces)
 assert len(table) == 2 and set(table.emotion) <= set(model.emotions), table
+draw_glimpses(faces[0], table.windows[0]).savefig("glimpses.png")
 print(edram_fer.__version__, folder)
 '''
 

@@ -91,6 +91,39 @@ def from_pillow(image: Image.Image) -> np.ndarray:
     return _upright(image, image.getexif().get(ExifTags.Base.Orientation))
 
 
+def from_array(array: np.ndarray, name: str = "image") -> np.ndarray:
+    """Check an image that a user passes as an array.
+
+    Args:
+        array: [H, W], [H, W, 1] or [H, W, 3], uint8 in 0 to 255 or floats in [0, 1].
+        name: of the argument, for the message.
+
+    Returns:
+        uint8, or float32 in [0, 1], [H, W] or [H, W, 3].
+
+    Raises:
+        UserError: another shape, dtype or range.
+
+    >>> from_array(np.zeros((4, 6, 1))).shape
+    (4, 6)
+    """
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[-1] not in (1, 3)) or not array.size:
+        raise UserError(f"{name}: expected [H, W], [H, W, 1] or [H, W, 3], got {list(array.shape)}")
+    if array.ndim == 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.dtype == np.uint8:
+        return array
+    if not np.issubdtype(array.dtype, np.floating):
+        raise UserError(f"{name}: expected uint8 in 0 to 255 or floats in [0, 1], got {array.dtype}")
+    lowest, highest = float(array.min()), float(array.max())
+    if not 0 <= lowest <= highest <= 1:
+        raise UserError(
+            f"{name}: expected floats in [0, 1], or uint8 in 0 to 255; got {array.dtype} with values from {lowest:.4g} "
+            f"to {highest:.4g}"
+        )
+    return array.astype(np.float32)
+
+
 def _upright(image: Image.Image, orientation: int | None) -> np.ndarray:
     rgb = _rgb(image)
     return np.asarray(rgb.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else rgb)

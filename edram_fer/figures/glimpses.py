@@ -6,8 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from edram_fer.errors import UserError
 from edram_fer.figures.samples import GAP, TEXT, TILE, caption, draw_face, glimpse, tile
 from edram_fer.figures.style import INK, image_axes, step_colours, styled
+from edram_fer.preprocessing import photos
 
 
 class NotebookFigure(Figure):
@@ -42,13 +44,20 @@ def draw_glimpses(
     Returns:
         Matplotlib figure; a notebook shows it, and `figure.savefig(path)` saves it.
 
+    Raises:
+        UserError: an array of another shape, dtype or range, or another number of labels than glimpses.
+
     >>> rng = np.random.default_rng(0)
     >>> figure = draw_glimpses(rng.random((48, 48)), np.eye(2, 3)[None] * [[[1]], [[0.5]]])
     >>> [text.get_text() for text in figure.axes[0].texts]
     ['glimpse 1', 'glimpse 2']
     """
     pixels, windows = _as_shown(image, box), np.asarray(windows, float)
+    if windows.ndim != 3 or windows.shape[1:] != (2, 3):
+        raise UserError(f"windows: expected those of one image, [N, 2, 3], got {list(windows.shape)}")
     labels = [f"glimpse {step}" for step in range(1, len(windows) + 1)] if labels is None else labels
+    if len(labels) != len(windows):
+        raise UserError(f"labels: expected one for each of {len(windows)} glimpses, got {len(labels)}")
     colours = step_colours(len(windows))
     height = max(1.0, pixels.shape[0] / pixels.shape[1])
     columns = (len(windows) + 1) * (1 + GAP) - GAP
@@ -66,7 +75,7 @@ def draw_glimpses(
 
 def _as_shown(image: np.ndarray, box: Sequence[float] | None) -> np.ndarray:
     """The part of an image that the model saw, [H, W, C] in 0 to 255."""
-    pixels = np.asarray(image)
+    pixels = photos.from_array(np.asarray(image))
     pixels = pixels if pixels.dtype == np.uint8 else pixels * 255.0
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     if box is None:

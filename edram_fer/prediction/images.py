@@ -82,7 +82,7 @@ def decode(item: Path | tuple[int, Any]) -> InputImage:
     position, image = item
     if isinstance(image, Image.Image):
         return InputImage(position, photos.from_pillow(image))
-    return InputImage(position, _checked(np.asarray(image), position))
+    return InputImage(position, photos.from_array(np.asarray(image), f"images[{position}]"))
 
 
 def _is_array(value: Any) -> bool:
@@ -101,22 +101,3 @@ def _files(path: Path) -> Iterator[Path]:
     if not inside:
         raise MissingFileError(f"{path} holds no image ({', '.join(sorted(readers.EXTENSIONS))})")
     yield from inside
-
-
-def _checked(array: np.ndarray, position: int) -> np.ndarray:
-    """An array as InputImage holds it."""
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[-1] not in (1, MOST_CHANNELS)) or not array.size:
-        raise UserError(f"images[{position}]: expected [H, W], [H, W, 1] or [H, W, 3], got {list(array.shape)}")
-    if array.ndim == 3 and array.shape[-1] == 1:
-        array = array[..., 0]
-    if array.dtype == np.uint8:
-        return array
-    if not np.issubdtype(array.dtype, np.floating):
-        raise UserError(f"images[{position}]: expected uint8 in 0 to 255 or floats in [0, 1], got {array.dtype}")
-    lowest, highest = float(array.min()), float(array.max())
-    if not 0 <= lowest <= highest <= 1:
-        raise UserError(
-            f"images[{position}]: expected floats in [0, 1], or uint8 in 0 to 255; got {array.dtype} with values "
-            f"from {lowest:.4g} to {highest:.4g}"
-        )
-    return array.astype(np.float32)

@@ -7,8 +7,10 @@ from matplotlib.colors import to_hex
 
 from edram_fer.attention import early_exit as exits
 from edram_fer.attention import regions
+from edram_fer.errors import UserError
 from edram_fer.figures import differences, heatmaps, region_shares, scan_paths, style
 from edram_fer.figures.early_exit import early_exit
+from edram_fer.figures.glimpses import draw_glimpses
 
 RNG = np.random.default_rng(0)
 REGIONS = list(regions.REGIONS)
@@ -137,3 +139,17 @@ def test_the_early_exit_curve(steps):
     np.testing.assert_allclose(curve.get_xdata(), found["mean_glimpses"])
     np.testing.assert_allclose(curve.get_ydata(), found["accuracy"])
     assert "50% confident" in texts(figure) and len(figure.axes[0].lines) == 3
+
+
+@pytest.mark.parametrize(
+    ("image", "windows", "labels", "message"),
+    [
+        (np.zeros((8, 8)), np.zeros((1, 3, 2, 3)), None, r"windows: expected those of one image, \[N, 2, 3\], got \[1"),
+        (np.full((8, 8), 200.0), np.zeros((3, 2, 3)), None, r"image: expected floats in \[0, 1\].* from 200 to 200"),
+        (np.zeros((2, 8, 8, 1)), np.zeros((3, 2, 3)), None, r"image: expected \[H, W\].* got \[2, 8, 8, 1\]"),
+        (np.zeros((8, 8)), np.zeros((3, 2, 3)), ["a"], "labels: expected one for each of 3 glimpses, got 1"),
+    ],
+)
+def test_misuse_of_draw_glimpses_is_one_sentence(image, windows, labels, message):
+    with pytest.raises(UserError, match=message):
+        draw_glimpses(image, windows, labels=labels)
