@@ -1,6 +1,5 @@
 """The models by name. All keep one contract: from {"image"} to {"emotion", "affect", "windows", "weights"}."""
 
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -49,8 +48,10 @@ def build(
         classes: number of emotions K; None: one for each name in `emotions`, or 7.
         emotions: names of the K classes, in the order of the logits.
         preprocessing: how the faces in training were made from photos, see `FERModel`.
-        **options: the arguments of the model's class, e.g. glimpses=3; also `dtype`, a Keras policy such as
-            "mixed_bfloat16" (coordinates, logits and affect stay float32).
+        **options: the arguments of the model's class, e.g. glimpses=3; of "edram" also `variant`: "ours",
+            "ablavatski2017" or "forch2019", a set of options each of which can be set as well
+            (`edram_fer.models.edram.variants`); also `dtype`, a Keras policy such as "mixed_bfloat16" (coordinates,
+            logits and affect stay float32).
 
     Returns:
         A Keras model, built, from images [B, H, W, C] (uint8 in 0 to 255 or floats in [0, 1], alone or as
@@ -68,10 +69,14 @@ def build(
     (True, ('happy', 'sad', 'anger'))
     """
     check_choice("model", name, MODELS)
-    known = [*inspect.signature(MODELS[name]).parameters][:-1] + ["dtype"]
+    known = [*MODELS[name].option_names(), "dtype"]
     for option in options:
         if option not in known:
             raise UserError(f"{name}: unknown option {option!r}; known are {', '.join(known)}")
+    if MODELS[name].variants:
+        variant = options.pop("variant", next(iter(MODELS[name].variants)))
+        check_choice("variant", variant, MODELS[name].variants)
+        options = {**MODELS[name].variants[variant], **options}
     if classes is None:
         classes = 7 if emotions is None else len(emotions)
     arguments = {"image_size": image_size, "channels": channels, "classes": classes, **options}

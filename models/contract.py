@@ -1,9 +1,10 @@
 """What every model shares: how it is built, called and saved, and the checks of its arguments."""
 
+import inspect
 import json
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -35,6 +36,9 @@ class FERModel(keras.Model):
             `edram_fer.preprocessing.faces.Settings`; None: they were used as published.
     """
 
+    # {name: options}: what `edram_fer.build(..., variant=name)` sets unless it is passed as well.
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
     def __init__(
         self,
         *args: Any,
@@ -45,6 +49,13 @@ class FERModel(keras.Model):
         super().__init__(*args, **kwargs)
         self.emotions = emotions
         self.preprocessing = preprocessing
+
+    @classmethod
+    def option_names(cls) -> list[str]:
+        """Names of the options that `edram_fer.build` takes for this class, "variant" first where it has variants."""
+        shared = {"image_size", "channels", "classes", "dtype", "kwargs"}
+        names = [name for name in inspect.signature(cls).parameters if name not in shared]
+        return ["variant", *names] if cls.variants else names
 
     @property
     def emotions(self) -> tuple[str, ...] | None:

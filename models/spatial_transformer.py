@@ -8,7 +8,7 @@ A window is a matrix A = [[a0, a1, a2], [a3, a4, a5]] that maps the window's coo
 """
 
 import numbers
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -18,6 +18,7 @@ from keras import ops
 from edram_fer.errors import UserError
 from edram_fer.models.tensor import Tensor
 
+SENSORS = ("gather", "separable", "forch2019")
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
 
 
@@ -50,8 +51,10 @@ def sample(images: Tensor, windows: Tensor, size: int | Sequence[int], method: s
         images: [B, H, W, C].
         windows: [B, N, 2, 3] matrices, window -> image.
         size: (h, w) of a glimpse, or one number for both.
-        method: "gather" (four taps, any affine window) or "separable" (two matrix products A_y I A_x^T, only for
-            windows without rotation and shear: a1 and a3 are ignored).
+        method: "gather" (four taps, any affine window), "separable" (two matrix products A_y I A_x^T, only for windows
+            without rotation and shear: a1 and a3 are ignored), or "forch2019": the sensor of the code of Forch et al.
+            2019, whose fault is kept for comparison. There x_pixel = (x + 1) / 2 * W, the first tap is truncated
+            towards 0, and outside the image, as well as in its last row and column, glimpses are black.
 
     Returns:
         [B, N, h, w, C] in the dtype of the coordinates.
@@ -75,11 +78,11 @@ def sample(images: Tensor, windows: Tensor, size: int | Sequence[int], method: s
     dtype = keras.backend.standardize_dtype(getattr(windows, "dtype", "float32"))
     dtype = dtype if dtype == "float64" else "float32"
     images, windows = ops.cast(images, dtype), ops.cast(windows, dtype)
-    if method == "gather":
-        return _sample_gather(images, windows, h, w)
+    if method in ("gather", "forch2019"):
+        return _sample_gather(images, windows, h, w, _taps if method == "gather" else _forch_taps)
     if method == "separable":
         return _sample_separable(images, windows, h, w)
-    raise UserError(f"method: expected 'gather' or 'separable', got {method!r}")
+    raise UserError(f"method: expected one of {', '.join(SENSORS)}, got {method!r}")
 
 
 def _is_count(value: Any) -> bool:
@@ -90,13 +93,13 @@ def _axis(points: int) -> np.ndarray:
     return np.linspace(-1.0, 1.0, points) if points > 1 else np.zeros(1)
 
 
-def _sample_gather(images: Tensor, windows: Tensor, h: int, w: int) -> Tensor:
+def _sample_gather(images: Tensor, windows: Tensor, h: int, w: int, taps: Callable) -> Tensor:
     batch, height, width, channels = ops.shape(images)
     count = ops.shape(windows)[1]
     points = ops.convert_to_tensor(grid((h, w)).T, dtype=windows.dtype)
     coordinates = ops.matmul(windows, points)  # [B, N, 2, h * w]
-    column, right, fx = _taps(coordinates[:, :, 0], width)
-    row, below, fy = _taps(coordinates[:, :, 1], height)
+    left, right, near_left, near_right = taps(coordinates[:, :, 0], width)
+    above, below, near_above, near_below = taps(coordinates[:, :, 1], height)
 
     flat = ops.reshape(images, (-1, height * width, channels))
 
@@ -104,18 +107,28 @@ def _sample_gather(images: Tensor, windows: Tensor, h: int, w: int) -> Tensor:
         index = ops.reshape(rows * width + columns, (-1, count * h * w, 1))
         return ops.reshape(ops.take_along_axis(flat, index, axis=1), (-1, count, h * w, channels))
 
-    fx, fy = fx[..., None], fy[..., None]
-    top = tap(row, column) * (1 - fx) + tap(row, right) * fx
-    bottom = tap(below, column) * (1 - fx) + tap(below, right) * fx
-    return ops.reshape(top * (1 - fy) + bottom * fy, (-1, count, h, w, channels))
+    near_left, near_right = near_left[..., None], near_right[..., None]
+    top = tap(above, left) * near_left + tap(above, right) * near_right
+    bottom = tap(below, left) * near_left + tap(below, right) * near_right
+    glimpses = top * near_above[..., None] + bottom * near_below[..., None]
+    return ops.reshape(glimpses, (-1, count, h, w, channels))
 
 
-def _taps(coordinate: Tensor, side: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Two neighbouring pixels and the weight of the second one, for coordinates in [-1, 1]."""
+def _taps(coordinate: Tensor, side: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Two neighbouring pixels and their weights, for coordinates of which the image covers [-1, 1]."""
     pixel = ops.clip((coordinate + 1.0) * (0.5 * (side - 1)), 0.0, float(side - 1))
     # The second clip keeps nan, which casts to any integer, inside the image: the result is nan instead of a crash.
     first = ops.clip(ops.cast(ops.floor(pixel), "int32"), 0, max(side - 2, 0))
-    return first, ops.minimum(first + 1, side - 1), pixel - ops.cast(first, pixel.dtype)
+    share = pixel - ops.cast(first, pixel.dtype)
+    return first, ops.minimum(first + 1, side - 1), 1 - share, share
+
+
+def _forch_taps(coordinate: Tensor, side: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """As `_taps`; where both are the same border pixel, their weights cancel each other."""
+    pixel = (coordinate + 1.0) * (0.5 * side)
+    whole = ops.cast(pixel, "int32")
+    first, second = ops.clip(whole, 0, side - 1), ops.clip(whole + 1, 0, side - 1)
+    return first, second, ops.cast(second, pixel.dtype) - pixel, pixel - ops.cast(first, pixel.dtype)
 
 
 def _sample_separable(images: Tensor, windows: Tensor, h: int, w: int) -> Tensor:

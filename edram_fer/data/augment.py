@@ -17,12 +17,16 @@ from edram_fer.models.spatial_transformer import sample
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """The largest change of each kind, drawn uniformly; 0 switches it off. The defaults are those of Forch et al. 2019.
+    """The largest change of each kind, drawn uniformly; 0 switches it off.
+
+    The defaults are close to Forch et al. 2019, whose code draws the zoom for each axis and the shear in [-0.1, 0.1]
+    degrees; the recipe `forch2019` does so, too.
 
     Attributes:
         rotation: Degrees, in either direction.
         shift: Share of the side, along each axis, in either direction.
         zoom: Share by which the image grows or shrinks.
+        zoom_per_axis: Whether width and height are zoomed independently of each other.
         shear: Degrees, in either direction.
         flip: Probability of the mirror image.
         contrast: The factor about the image's mean is in [1 - contrast, 1 + contrast].
@@ -41,25 +45,30 @@ class Augmentation:
     contrast: float = 0.0
     brightness: float = 0.0
     erase: float = 0.0
+    zoom_per_axis: bool = False
 
     def __post_init__(self) -> None:
         largest = {"rotation": 180.0, "shear": 60.0}
+        if not isinstance(self.zoom_per_axis, bool):
+            raise UserError(f"augmentation.zoom_per_axis: expected true or false, got {self.zoom_per_axis!r}")
         for field in dataclasses.fields(self):
+            if field.type is bool:
+                continue
             value, limit = getattr(self, field.name), largest.get(field.name, 1.0)
             if not isinstance(value, (int, float)) or not 0 <= value <= limit:
                 raise UserError(f"augmentation.{field.name}: expected a number in [0, {limit:g}], got {value!r}")
 
 
 NONE = Augmentation(rotation=0, shift=0, zoom=0, shear=0, flip=0)
-NUMBERS = 8
-_DRAWN = 11  # three are unused, but drawing fewer would change the images of every seed
+NUMBERS = 9
+_DRAWN = 11  # two are unused, but drawing fewer would change the images of every seed
 
 
 def draw(seed: int, epoch: int, count: int) -> np.ndarray:
     """Random numbers of `count` images in one epoch: float32 [count, NUMBERS], uniform in [-1, 1).
 
     >>> draw(seed=0, epoch=3, count=100).shape
-    (100, 8)
+    (100, 9)
     """
     return np.random.default_rng([seed, epoch, 1]).uniform(-1, 1, (count, _DRAWN))[:, :NUMBERS].astype("float32")
 
@@ -92,11 +101,12 @@ def matrices(augmentation: Augmentation, numbers: Any) -> Any:
     radians = np.pi / 180
     angle = augmentation.rotation * radians * numbers[:, 0]
     slant = ops.tan(augmentation.shear * radians * numbers[:, 1])
-    zoom = 1 + augmentation.zoom * numbers[:, 2]
+    across = 1 + augmentation.zoom * numbers[:, 2]
+    down = 1 + augmentation.zoom * numbers[:, 8] if augmentation.zoom_per_axis else across
     mirror = ops.where(numbers[:, 7] < 2 * augmentation.flip - 1, -1.0, 1.0)
     cos, sin = ops.cos(angle), ops.sin(angle)
-    # [[cos, -sin], [sin, cos]] @ [[1, slant], [0, 1]] * zoom @ [[mirror, 0], [0, 1]]; a shift of 2 is a whole side
+    # [[cos, -sin], [sin, cos]] @ [[1, slant], [0, 1]] @ [[across * mirror, 0], [0, down]]; a shift of 2 is a whole side
     shift = 2 * augmentation.shift * numbers[:, 3:5]
-    x_row = ops.stack([cos * zoom * mirror, (cos * slant - sin) * zoom, shift[:, 0]], axis=-1)
-    y_row = ops.stack([sin * zoom * mirror, (sin * slant + cos) * zoom, shift[:, 1]], axis=-1)
+    x_row = ops.stack([cos * across * mirror, (cos * slant - sin) * down, shift[:, 0]], axis=-1)
+    y_row = ops.stack([sin * across * mirror, (sin * slant + cos) * down, shift[:, 1]], axis=-1)
     return ops.stack([x_row, y_row], axis=1)

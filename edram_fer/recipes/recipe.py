@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib
-import inspect
 import pkgutil
 from collections.abc import Iterable, Mapping
 
@@ -19,8 +18,9 @@ _CHOICES = {
     "dtype": ("float32", "mixed_bfloat16"),
     "optimizer": ("adam", "adamw", "sgd"),
     "schedule": ("constant", "plateau", "cosine", "steps"),
-    "class_weights": ("sqrt", "none"),
+    "class_weights": ("sqrt", "inverse", "none"),
     "labels": ("hard", "soft"),
+    "loss_form": ("ours", "forch2019", "ablavatski2017"),
 }
 _LEAST = {"epochs": 1, "batch_size": 2, "seed": 0, "patience": 1, "checkpoint_steps": 1}
 
@@ -55,7 +55,7 @@ class Recipe:
         patience: Training ends after this many epochs without a better value of `monitor`.
         monitor: The "val_" column of history.csv that decides on patience and on the best epoch: the higher the better
             if its name ends in "accuracy", else the lower the better.
-        class_weights: "sqrt", see `training.losses.class_weights`, or "none".
+        class_weights: "sqrt" or "inverse", see `training.losses.class_weights`, or "none".
         labels: "hard", the emotion, or "soft", the data set's probabilities; validation always uses the emotion.
         label_smoothing: Share in [0, 1).
         mixup: Alpha of `data.mixup`; 0: none.
@@ -63,6 +63,7 @@ class Recipe:
             validated and saved as model.keras.
         emotion_weight, affect_weight, location_weight, region_weight: Weights of the losses; a loss applies where the
             model has the output for it. The margin of the region-biased loss is RAN's option `margin`.
+        loss_form: "ours", "forch2019" or "ablavatski2017": how the losses are reduced, see `training.losses.FORMS`.
         guide: For each glimpse of EDRAM the part of the face to which the landmarks of the training faces guide it: a
             name of `data.landmarks.GUIDE_TARGETS`, or "free"; (): all are free. See `training.losses.GuideLoss`.
         guide_weight: Weight of the guide loss.
@@ -108,6 +109,7 @@ class Recipe:
     affect_weight: float = 1.0
     location_weight: float = 1.0
     region_weight: float = 1.0
+    loss_form: str = "ours"
     guide: tuple = ()
     guide_weight: float = 100.0
     zoom_target: float = 0.35
@@ -208,8 +210,7 @@ _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or 
 
 def model_options(model: str) -> list[str]:
     """Names of a model's options. Image size, channels, classes and dtype are none: they come from data and recipe."""
-    others = {"image_size", "channels", "classes", "dtype", "kwargs"}
-    return [name for name in inspect.signature(models.MODELS[model]).parameters if name not in others]
+    return models.MODELS[model].option_names()
 
 
 def list_recipes() -> list[str]:

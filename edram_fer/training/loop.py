@@ -134,7 +134,7 @@ class _TrainingSetup:
             callbacks.Log(
                 run,
                 self.history,
-                fixed_first=recipe.options.get("first_glimpse") == "whole",
+                fixed_first=self.model.arguments.get("first_glimpse") == "whole",
                 predefined="emitted" not in outputs,
             ),
             self.best,
@@ -178,9 +178,9 @@ def batches(recipe: Recipe, model: keras.Model, data_dir: Path | str | None) -> 
 
     Mixup and soft labels are for training alone: validation scores the data set's emotions, as evaluation does.
     """
-    limit = recipe.options.get("zoom_limit")
+    limit = model.arguments.get("zoom_limit")
     zoom = recipe.zoom_target
-    if limit is not None and recipe.options.get("zoom_mode", "squash") == "squash":
+    if limit is not None and model.arguments["zoom_mode"] == "squash":
         zoom = min(zoom, limit)
     affect = model.predicts_affect
     labelled = ("emotion", "affect") if affect else ("emotion",)
@@ -217,12 +217,14 @@ def compile_model(model: keras.Model, recipe: Recipe, training: Batches) -> list
     Returns:
         The names of the quantities that `fit` will log for the validation split.
     """
-    weights = losses.class_weights(training.counts) if recipe.class_weights == "sqrt" else None
-    measure = recipe.options.get("zoom_measure", "entries")
+    weights = None
+    if recipe.class_weights != "none":
+        weights = losses.class_weights(training.counts, root=recipe.class_weights == "sqrt")
+    measure, form = model.arguments.get("zoom_measure", "entries"), losses.FORMS[recipe.loss_form]
     terms = {
-        "emotion": (losses.EmotionLoss(weights, recipe.label_smoothing), recipe.emotion_weight),
-        "affect": (losses.AffectLoss(), recipe.affect_weight),
-        "emitted": (losses.LocationLoss(measure=measure), recipe.location_weight),
+        "emotion": (losses.EmotionLoss(weights, recipe.label_smoothing, **form["emotion"]), recipe.emotion_weight),
+        "affect": (losses.AffectLoss(**form["affect"]), recipe.affect_weight),
+        "emitted": (losses.LocationLoss(measure=measure, **form["emitted"]), recipe.location_weight),
         "windows": (losses.GuideLoss(), recipe.guide_weight),
         "attention": (losses.RegionBiasedLoss(model.arguments.get("margin", 0.0)), recipe.region_weight),
     }

@@ -17,12 +17,30 @@ NAMES = {"emitted": "location", "windows": "guide", "attention": "region"}
 ZOOM_ENTRIES = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
 ALL_ENTRIES = ((1.0, 0.5, 1.0), (0.5, 1.0, 1.0))
 
+# How the losses are reduced, as arguments of the classes below, by output. "forch2019": the means of the code of Forch
+# et al. 2019, over valence and arousal (weighted with 1.17 and .83) and over all six entries of a matrix, of which only
+# the zooms have a weight. "ablavatski2017": the sums of the 2017 code, without the matrix after the last glimpse.
+FORMS: dict[str, dict[str, dict[str, Any]]] = {
+    "ours": {"emotion": {}, "affect": {}, "emitted": {}},
+    "forch2019": {
+        "emotion": {},
+        "affect": {"weights": (1.17 / 2, 0.83 / 2)},
+        "emitted": {"weights": tuple(tuple(entry / 6 for entry in row) for row in ZOOM_ENTRIES)},
+    },
+    "ablavatski2017": {
+        "emotion": {"steps": "sum"},
+        "affect": {"steps": "sum"},
+        "emitted": {"steps": "sum", "last": False},
+    },
+}
 
-def class_weights(counts: ArrayLike) -> np.ndarray:
+
+def class_weights(counts: ArrayLike, root: bool = True) -> np.ndarray:
     """w_i = sqrt(N / (N_i * K)) from the images per class of the training split; 0 for an empty class.
 
     Args:
         counts: Images per class, K numbers.
+        root: False: w_i = N / (N_i * K).
 
     Returns:
         float32 [K].
@@ -37,7 +55,18 @@ def class_weights(counts: ArrayLike) -> np.ndarray:
     if counts.sum() <= 0:
         raise UserError("class weights: the training split holds no image of any class")
     present = counts > 0
-    return np.sqrt(counts.sum() / (np.where(present, counts, 1) * len(counts)) * present).astype("float32")
+    weights = counts.sum() / (np.where(present, counts, 1) * len(counts)) * present
+    return (np.sqrt(weights) if root else weights).astype("float32")
+
+
+def _reduce_steps(values: Any, steps: str) -> Any:
+    """[B, T] -> [B]."""
+    return ops.sum(values, axis=-1) if steps == "sum" else ops.mean(values, axis=-1)
+
+
+def _check_steps(steps: str) -> None:
+    if steps not in ("mean", "sum"):
+        raise UserError(f"steps: expected 'mean' or 'sum', got {steps!r}")
 
 
 def are_probabilities(y_true: Any, classes: int) -> bool:
@@ -55,14 +84,22 @@ class EmotionLoss(keras.losses.Loss):
     Args:
         weights: K class weights; None: 1.
         label_smoothing: Share of the target that is spread evenly over the classes.
+        steps: "mean" over the steps, or "sum".
 
     Call: y_true int [B] or probabilities [B, K]; y_pred logits [B, T, K] -> [B], then the mean over the batch.
     """
 
     def __init__(
-        self, weights: ArrayLike | None = None, label_smoothing: float = 0.0, name: str = "emotion", **kwargs: Any
+        self,
+        weights: ArrayLike | None = None,
+        label_smoothing: float = 0.0,
+        steps: Literal["mean", "sum"] = "mean",
+        name: str = "emotion",
+        **kwargs: Any,
     ) -> None:
         super().__init__(name=name, **kwargs)
+        _check_steps(steps)
+        self.steps = steps
         self.weights = None if weights is None else np.asarray(weights, float).tolist()
         self.label_smoothing = label_smoothing
 
@@ -74,7 +111,7 @@ class EmotionLoss(keras.losses.Loss):
         labels = ops.cast(ops.reshape(y_true, (-1,)), "int32")
         target = ops.one_hot(labels, classes, dtype="float32")
         target = target * (1 - self.label_smoothing) + self.label_smoothing / classes
-        loss = -ops.mean(ops.sum(target[:, None] * ops.log_softmax(logits, axis=-1), axis=-1), axis=-1)
+        loss = self._cross_entropy(target, logits)
         if self.weights is None:
             return loss
         return loss * ops.take(ops.convert_to_tensor(np.array(self.weights, "float32")), labels, axis=0)
@@ -84,10 +121,14 @@ class EmotionLoss(keras.losses.Loss):
             target = target * np.array(self.weights, "float32")
         spread = ops.sum(target, axis=-1, keepdims=True) / logits.shape[-1]
         target = target * (1 - self.label_smoothing) + self.label_smoothing * spread
-        return -ops.mean(ops.sum(target[:, None] * ops.log_softmax(logits, axis=-1), axis=-1), axis=-1)
+        return self._cross_entropy(target, logits)
+
+    def _cross_entropy(self, target, logits):
+        return -_reduce_steps(ops.sum(target[:, None] * ops.log_softmax(logits, axis=-1), axis=-1), self.steps)
 
     def get_config(self) -> dict:
-        return {**super().get_config(), "weights": self.weights, "label_smoothing": self.label_smoothing}
+        config = {"weights": self.weights, "label_smoothing": self.label_smoothing, "steps": self.steps}
+        return {**super().get_config(), **config}
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
@@ -96,19 +137,35 @@ class AffectLoss(keras.losses.Loss):
 
     An image with an unknown value, -2, counts neither in the sum nor in the number of images.
 
+    Args:
+        weights: Of valence and arousal in the sum.
+        steps: "mean" over the steps, or "sum".
+
     Call: y_true [B, 2]; y_pred [B, T, 2] -> [B].
     """
 
-    def __init__(self, name: str = "affect", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        weights: Sequence[float] = (1.0, 1.0),
+        steps: Literal["mean", "sum"] = "mean",
+        name: str = "affect",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(name=name, **kwargs)
+        _check_steps(steps)
+        self.weights, self.steps = [float(weight) for weight in weights], steps
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         y_true, y_pred = ops.cast(y_true, "float32"), ops.cast(y_pred, "float32")
         known = ops.cast(ops.all(y_true >= -1.0, axis=-1), "float32")
-        error = ops.mean(ops.sum(ops.square(y_pred - y_true[:, None]), axis=-1), axis=-1)
+        squares = ops.square(y_pred - y_true[:, None]) * np.array(self.weights, "float32")
+        error = _reduce_steps(ops.sum(squares, axis=-1), self.steps)
         # Keras averages over the batch: scale so that the result is the mean over the known ones.
         share = ops.mean(known)
         return ops.where(known > 0, error, 0.0) / ops.maximum(share, 1e-7)
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "weights": self.weights, "steps": self.steps}
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
@@ -120,6 +177,8 @@ class LocationLoss(keras.losses.Loss):
             (digits of known position).
         measure: "entries": a0 and a4 themselves; "extent": the extents |a0| + |a1| and |a3| + |a4| in their place, so
             that no rotation evades the loss.
+        steps: "mean" over the matrices, or "sum".
+        last: Whether A_T, which is emitted after the last glimpse and never used, counts.
 
     Call: y_true target matrices [B, 2, 3]; y_pred emitted [B, T + 1, 2, 3] -> [B].
 
@@ -131,16 +190,20 @@ class LocationLoss(keras.losses.Loss):
         self,
         weights: Sequence[Sequence[float]] = ZOOM_ENTRIES,
         measure: Literal["entries", "extent"] = "entries",
+        steps: Literal["mean", "sum"] = "mean",
+        last: bool = True,
         name: str = "location",
         **kwargs: Any,
     ) -> None:
         super().__init__(name=name, **kwargs)
         if measure not in ("entries", "extent"):
             raise UserError(f"measure: expected 'entries' or 'extent', got {measure!r}")
+        _check_steps(steps)
         self.weights, self.measure = [[float(w) for w in row] for row in weights], measure
+        self.steps, self.last = steps, last
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        emitted = ops.cast(y_pred, "float32")
+        emitted = ops.cast(y_pred if self.last else y_pred[:, :-1], "float32")
         if self.measure == "extent":
             extent = ops.sum(ops.abs(emitted[..., :2]), axis=-1)
             x_row = ops.stack([extent[..., 0], emitted[..., 0, 1], emitted[..., 0, 2]], axis=-1)
@@ -148,10 +211,11 @@ class LocationLoss(keras.losses.Loss):
             emitted = ops.stack([x_row, y_row], axis=-2)
         weights = ops.convert_to_tensor(np.array(self.weights, "float32"))
         error = ops.square(emitted - ops.cast(y_true, "float32")[:, None]) * weights
-        return ops.mean(ops.sum(error, axis=(-2, -1)), axis=-1)
+        return _reduce_steps(ops.sum(error, axis=(-2, -1)), self.steps)
 
     def get_config(self) -> dict:
-        return {**super().get_config(), "weights": self.weights, "measure": self.measure}
+        config = {"weights": self.weights, "measure": self.measure, "steps": self.steps, "last": self.last}
+        return {**super().get_config(), **config}
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")

@@ -1,13 +1,16 @@
 """One step of the EDRAM: from a glimpse through both LSTMs to the next matrix."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
+from edram_fer.models.edram.block import DEFAULT_BLOCK, BlockOptions
 from edram_fer.models.edram.emission import EmissionNetwork
 from edram_fer.models.edram.glimpse import FILTERS, GlimpseNetwork
+from edram_fer.models.edram.lstm import PeepholeLSTMCell
 from edram_fer.models.spatial_transformer import sample
 from edram_fer.models.tensor import Tensor
 
@@ -16,14 +19,14 @@ from edram_fer.models.tensor import Tensor
 class EDRAMCell(keras.layers.Layer):
     """glimpse(A_t) -> what * where -> LSTM 1 -> LSTM 2 -> A_{t+1} (Ablavatski et al. 2017, equations 1 to 6).
 
-    The LSTMs are Keras' own, without the peepholes of the 2017 model (an option of little effect).
-
     Args:
         glimpse_size: sample points on a side of the glimpse.
         classification_units, location_units: sizes of LSTM 1 and LSTM 2.
         glimpse_units, filters, steps, batch_norm, momentum: see GlimpseNetwork (its `units` is `glimpse_units`).
-        zoom_limit, zoom_mode, zoom_measure, rotation, emission_rate (its `rate`): see EmissionNetwork.
-        sensor: "gather" or "separable", see spatial_transformer.sample.
+        zoom_limit, zoom_mode, zoom_measure, rotation, emission_rate (its `rate`), emitted_zoom: see EmissionNetwork.
+        sensor: the `method` of spatial_transformer.sample.
+        peepholes: the LSTMs of the 2017 model, see PeepholeLSTMCell, instead of Keras' own.
+        block: BlockOptions, or a dict of their values.
 
     Call arguments:
         image: float32 [B, H, W, C].
@@ -52,17 +55,27 @@ class EDRAMCell(keras.layers.Layer):
         rotation: bool = True,
         sensor: str = "gather",
         emission_rate: float = 1.0,
+        emitted_zoom: str = "clipped",
+        peepholes: bool = False,
+        block: BlockOptions | Mapping[str, Any] = DEFAULT_BLOCK,
         **kwargs: Any,
     ):
         # Without autocast, image and matrix stay float32 under mixed precision.
         super().__init__(autocast=False, **kwargs)
         policy = self.dtype_policy
         self.glimpse_size, self.sensor, self.steps = glimpse_size, sensor, steps
-        self.glimpse = GlimpseNetwork(glimpse_units, filters, steps, batch_norm, momentum, dtype=policy)
-        self.lstm1 = keras.layers.LSTMCell(classification_units, dtype=policy)
-        self.lstm2 = keras.layers.LSTMCell(location_units, dtype=policy)
-        self.emission = EmissionNetwork(zoom_limit, zoom_mode, zoom_measure, rotation, emission_rate)
+        self.block, self.peepholes = BlockOptions.of(block), peepholes
+        self.glimpse = GlimpseNetwork(glimpse_units, filters, steps, batch_norm, momentum, self.block, dtype=policy)
+        self.lstm1, self.lstm2 = (self._lstm(units) for units in (classification_units, location_units))
+        self.emission = EmissionNetwork(zoom_limit, zoom_mode, zoom_measure, rotation, emission_rate, emitted_zoom)
         self.state_size = [classification_units, classification_units, location_units, location_units]
+
+    def _lstm(self, units: int) -> keras.layers.Layer:
+        kernel, recurrent = self.block.initial("lstm_kernel"), self.block.initial("lstm_recurrent_kernel")
+        options = {"kernel_initializer": kernel, "recurrent_initializer": recurrent, "dtype": self.dtype_policy}
+        if self.peepholes:
+            return PeepholeLSTMCell(units, **options)
+        return keras.layers.LSTMCell(units, unit_forget_bias=self.block.initial("forget_bias"), **options)
 
     def build(self, image_shape):
         pass
@@ -103,5 +116,8 @@ class EDRAMCell(keras.layers.Layer):
             "momentum": cnn.momentum,
             **{key: emission[key] for key in ("zoom_limit", "zoom_mode", "zoom_measure", "rotation")},
             "emission_rate": self.emission.rate,
+            "emitted_zoom": self.emission.emitted_zoom,
             "sensor": self.sensor,
+            "peepholes": self.peepholes,
+            "block": dataclasses.asdict(self.block),
         }

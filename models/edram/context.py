@@ -1,15 +1,20 @@
 """Context network: a coarse view of the whole image that determines the first glimpse (Ablavatski et al. 2017)."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from edram_fer.models.contract import check_choice
+from edram_fer.models.edram.block import DEFAULT_BLOCK, BlockOptions
+from edram_fer.models.spatial_transformer import IDENTITY, sample
 from edram_fer.models.tensor import Tensor
 
 CONTEXT_SIDE = 12
+CONTEXT_INPUTS = ("area", "bilinear", "points")
 
 
 def area_average_matrix(source: int, target: int) -> np.ndarray:
@@ -25,9 +30,26 @@ def area_average_matrix(source: int, target: int) -> np.ndarray:
     return (np.clip(overlap, 0.0, None) * target / source).astype("float32")
 
 
+def triangle_matrix(source: int, target: int) -> np.ndarray:
+    """Weights of Pillow's bilinear reduction of `source` pixels to `target`, float32 [target, source].
+
+    Each cell is an average weighted by a triangle, two cells wide, about its centre. To enlarge, the triangle is two
+    pixels wide: linear interpolation.
+
+    >>> triangle_matrix(4, 2).round(3)
+    array([[0.429, 0.429, 0.143, 0.   ],
+           [0.   , 0.143, 0.429, 0.429]], dtype=float32)
+    """
+    scale = source / target
+    centres = (np.arange(target) + 0.5) * scale
+    distance = np.abs(np.arange(source) + 0.5 - centres[:, None]) / max(scale, 1.0)
+    weights = np.clip(1.0 - distance, 0.0, None)
+    return (weights / weights.sum(axis=1, keepdims=True)).astype("float32")
+
+
 @keras.saving.register_keras_serializable(package="edram_fer")
 class ContextNetwork(keras.layers.Layer):
-    """Whole image, area-averaged to 12x12 -> three convolutions with BN and no activation -> vector.
+    """Whole image, reduced to 12x12 -> three convolutions with BN and no activation -> vector.
 
     The vector is the initial hidden state of LSTM 2. With the published filters it has 4 * 4 * 32 = 512 entries; a
     dense layer brings it to any other length.
@@ -38,6 +60,10 @@ class ContextNetwork(keras.layers.Layer):
         activation: of the vector. None as published; "tanh" bounds the input of the emission network at t = 0, which
             otherwise diverges at learning rates of about 1e-3.
         momentum: of the batch normalisation.
+        context_input: how the image is reduced: "area" (averages of equal areas), "bilinear" (as Pillow does, see
+            `triangle_matrix`: the 2017 code) or "points" (the glimpse sensor with the identity matrix: Forch's code).
+        sensor: for "points", see `spatial_transformer.sample`.
+        block: BlockOptions, or a dict of their values; without effect on activations, since there are none.
 
     Call arguments: image [B, H, W, C] in [0, 1]; training. Returns [B, units].
     """
@@ -48,33 +74,51 @@ class ContextNetwork(keras.layers.Layer):
         filters: Sequence[int] = (16, 16, 32),
         activation: str | None = None,
         momentum: float = 0.9,
+        context_input: str = "area",
+        sensor: str = "gather",
+        block: BlockOptions | Mapping[str, Any] = DEFAULT_BLOCK,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        check_choice("context_input", context_input, CONTEXT_INPUTS)
         self.units, self.filters, self.momentum = units, tuple(filters), momentum
+        self.context_input, self.sensor = context_input, sensor
+        self.block = block = BlockOptions.of(block)
         self.activation = keras.activations.get(activation)
-        policy = self.dtype_policy
+        policy, initial = self.dtype_policy, block.initial("context_convolution")
         self.convolutions = [
-            keras.layers.Conv2D(n, side, use_bias=False, dtype=policy)
+            keras.layers.Conv2D(n, side, use_bias=False, kernel_initializer=initial, dtype=policy)
             for n, side in zip(self.filters, (5, 3, 3), strict=True)
         ]
-        self.norms = [keras.layers.BatchNormalization(momentum=momentum, dtype=policy) for _ in self.filters]
+        self.biases = [block.position_bias(policy) for _ in self.filters]
+        self.norms = [
+            keras.layers.BatchNormalization(momentum=momentum, epsilon=block.epsilon, dtype=policy)
+            for _ in self.filters
+        ]
         self.flatten = keras.layers.Flatten(dtype=policy)
         flat = (CONTEXT_SIDE - 8) ** 2 * self.filters[-1]
         self.projection = None if flat == units else keras.layers.Dense(units, dtype=policy)
 
     def build(self, image_shape):
         _, height, width, _ = image_shape
-        self.down = area_average_matrix(height, CONTEXT_SIDE)
-        self.across = area_average_matrix(width, CONTEXT_SIDE)
+        reduction = triangle_matrix if self.context_input == "bilinear" else area_average_matrix
+        self.down, self.across = reduction(height, CONTEXT_SIDE), reduction(width, CONTEXT_SIDE)
 
     def call(self, image: Tensor, training: bool = False) -> Tensor:
-        x = ops.einsum("yi,bijc->byjc", ops.convert_to_tensor(self.down, dtype=image.dtype), image)
-        x = ops.einsum("xj,byjc->byxc", ops.convert_to_tensor(self.across, dtype=image.dtype), x)
-        for convolution, norm in zip(self.convolutions, self.norms):
-            x = norm(convolution(x), training=training)
+        x = self._reduced(image)
+        for convolution, bias, norm in zip(self.convolutions, self.biases, self.norms):
+            x = convolution(x)
+            x = norm(x if bias is None else bias(x), training=training)
         x = self.flatten(x)
         return self.activation(x if self.projection is None else self.projection(x))
+
+    def _reduced(self, image: Tensor) -> Tensor:
+        if self.context_input == "points":
+            identity = ops.convert_to_tensor(np.array(IDENTITY, "float32"))
+            windows = ops.tile(identity[None, None], (ops.shape(image)[0], 1, 1, 1))
+            return ops.cast(sample(image, windows, CONTEXT_SIDE, self.sensor)[:, 0], image.dtype)
+        x = ops.einsum("yi,bijc->byjc", ops.convert_to_tensor(self.down, dtype=image.dtype), image)
+        return ops.einsum("xj,byjc->byxc", ops.convert_to_tensor(self.across, dtype=image.dtype), x)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -83,4 +127,7 @@ class ContextNetwork(keras.layers.Layer):
             "filters": self.filters,
             "activation": keras.activations.serialize(self.activation),
             "momentum": self.momentum,
+            "context_input": self.context_input,
+            "sensor": self.sensor,
+            "block": dataclasses.asdict(self.block),
         }

@@ -22,11 +22,13 @@ from edram_fer.models.contract import (
     check_integer,
     unknown_affect,
 )
+from edram_fer.models.edram.block import BlockOptions
 from edram_fer.models.edram.cell import EDRAMCell
 from edram_fer.models.edram.context import ContextNetwork
 from edram_fer.models.edram.glimpse import FILTERS, SMALLEST_GLIMPSE
 from edram_fer.models.edram.head import Head
-from edram_fer.models.spatial_transformer import IDENTITY
+from edram_fer.models.edram.variants import VARIANTS
+from edram_fer.models.spatial_transformer import IDENTITY, SENSORS
 from edram_fer.models.tensor import Tensor
 
 FIRST_GLIMPSES = ("context", "whole")
@@ -36,8 +38,9 @@ FIRST_GLIMPSES = ("context", "whole")
 class EDRAM(FERModel):
     """Takes T glimpses of an image and predicts emotion and affect after each.
 
-    The defaults are the published model, with two differences: Keras' LSTM has no peepholes, and a convolution has one
-    bias per channel (the beta of its BN), where the 2017 model has one per position.
+    The defaults are ours. `edram_fer.build("edram", variant="ablavatski2017")` and `variant="forch2019"` give the
+    models of the two released implementations: the options that they set are in `VARIANTS`, and docs/fidelity.md
+    compares all three.
 
     Args:
         image_size: (H, W) in pixels, each at least 12.
@@ -47,18 +50,21 @@ class EDRAM(FERModel):
         glimpse_size: sample points on a side, at least 14.
         batch_norm: "per_step" (Forch), "shared_affine" (Ablavatski) or "shared" (breaks evaluation).
         batch_norm_momentum: of the moving statistics.
-        zoom_limit, zoom_mode, zoom_measure, rotation, emission_rate (its `rate`): see EmissionNetwork.
+        batch_norm_epsilon, batch_norm_position, biases, initialisation: see BlockOptions (its `epsilon` is
+            `batch_norm_epsilon`).
+        peepholes: in both LSTMs, see PeepholeLSTMCell.
+        zoom_limit, zoom_mode, zoom_measure, rotation, emission_rate (its `rate`), emitted_zoom: see EmissionNetwork.
         first_glimpse: "context" (emitted from the context vector) or "whole" (the whole image; with a zoom limit c a
             centred square of side c).
         affect: with the valence and arousal head.
-        context_activation: None (published) or "tanh", see ContextNetwork.
+        context_activation: None (published) or "tanh", context_input: see ContextNetwork.
         classification_units, location_units: sizes of LSTM 1 and 2.
         glimpse_units: width of the what- and the where-path.
         head_units: width of the hidden layers of the heads.
         glimpse_filters: of the six convolutions of the glimpse CNN.
         context_filters: of the three convolutions of the context network.
         dropout: in the heads, in training; seed: of its random numbers.
-        sensor: "gather", or with rotation=False also "separable".
+        sensor: "gather", "forch2019", or with rotation=False also "separable", see spatial_transformer.sample.
         **kwargs: see FERModel; `dtype`.
 
     Call arguments:
@@ -74,6 +80,8 @@ class EDRAM(FERModel):
     Raises:
         UserError: an argument out of its range, by name.
     """
+
+    variants = VARIANTS
 
     def __init__(
         self,
@@ -101,6 +109,13 @@ class EDRAM(FERModel):
         dropout: float = 0.0,
         seed: int = 0,
         sensor: str = "gather",
+        batch_norm_epsilon: float = 1e-3,
+        batch_norm_position: str = "before_relu",
+        biases: bool = False,
+        initialisation: str = "he_normal",
+        peepholes: bool = False,
+        emitted_zoom: str = "clipped",
+        context_input: str = "area",
         **kwargs: Any,
     ):
         super().__init__(autocast=False, **kwargs)
@@ -129,12 +144,27 @@ class EDRAM(FERModel):
             "dropout": dropout,
             "seed": seed,
             "sensor": sensor,
+            "batch_norm_epsilon": batch_norm_epsilon,
+            "batch_norm_position": batch_norm_position,
+            "biases": biases,
+            "initialisation": initialisation,
+            "peepholes": peepholes,
+            "emitted_zoom": emitted_zoom,
+            "context_input": context_input,
         }
         _check(**self.arguments)
+        block = BlockOptions(batch_norm_position, batch_norm_epsilon, biases, initialisation)
         steps = {"steps": glimpses, "batch_norm": batch_norm, "momentum": batch_norm_momentum}
         policy = self.dtype_policy
         self.context = ContextNetwork(
-            location_units, context_filters, context_activation, batch_norm_momentum, dtype=policy
+            location_units,
+            context_filters,
+            context_activation,
+            batch_norm_momentum,
+            context_input,
+            sensor,
+            block,
+            dtype=policy,
         )
         self.cell = EDRAMCell(
             glimpse_size,
@@ -148,10 +178,13 @@ class EDRAM(FERModel):
             zoom_measure=zoom_measure,
             rotation=rotation,
             emission_rate=emission_rate,
+            emitted_zoom=emitted_zoom,
             sensor=sensor,
+            peepholes=peepholes,
+            block=block,
             dtype=policy,
         )
-        head = {"units": head_units, **steps, "dropout": dropout, "dtype": policy}
+        head = {"units": head_units, **steps, "dropout": dropout, "block": block, "dtype": policy}
         self.emotion_head = Head(classes, seed=seed, **head)
         self.affect_head = Head(2, activation="tanh", seed=seed + 1, **head) if affect else None
         self.build_for_image()
@@ -219,6 +252,7 @@ def _check(
         raise UserError(f"context_activation: expected None or 'tanh', got {arguments['context_activation']!r}")
     check_bool("affect", arguments["affect"])
     check_bool("rotation", rotation)
+    check_bool("peepholes", arguments["peepholes"])
     check_integer("seed", arguments["seed"], 0)
-    if sensor not in ("gather", "separable") or (sensor == "separable" and rotation):
-        raise UserError(f"sensor: expected 'gather', or with rotation=False 'separable', got {sensor!r}")
+    if sensor not in SENSORS or (sensor == "separable" and rotation):
+        raise UserError(f"sensor: expected 'gather', 'forch2019' or with rotation=False 'separable', got {sensor!r}")

@@ -13,6 +13,7 @@ from edram_fer.models.tensor import Tensor
 
 ZOOM_MODES = ("squash", "clip")
 ZOOM_MEASURES = ("entries", "extent")
+EMITTED_ZOOMS = ("clipped", "raw")
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
@@ -30,11 +31,15 @@ class EmissionNetwork(keras.layers.Layer):
             "extent" this value is the extent of the row, divided between zoom and shear in the proportion of
             sigmoid(a) to |tanh(shear)|; without shear the two measures agree.
 
+    Forch's code emits the zoom's tanh as it is (`emitted_zoom="raw"`). It has a gradient everywhere, and at negative
+    values the window is mirrored; only under a limit c < 1 does `restrict` clip it, to [0, c].
+
     Args:
         zoom_limit: None, or 0 < c <= 1: the largest share of the image's side that a glimpse covers.
         zoom_mode: "squash" or "clip"; without effect where there is no limit.
         zoom_measure: "entries" (as published) or "extent".
         rotation: False emits zoom and translation only (a1 = a3 = 0).
+        emitted_zoom: "clipped" to [0, 1], or "raw" in (-1, 1); without effect under a limit in mode "squash".
         rate: in (0, 1], the share of the learning rate at which the kernel learns. Adam moves each weight by about the
             learning rate, and all units of a state together move the window by far more: at 1e-3 the first steps can
             throw it into a corner, where tanh has no slope.
@@ -52,6 +57,7 @@ class EmissionNetwork(keras.layers.Layer):
         zoom_measure: str = "entries",
         rotation: bool = True,
         rate: float = 1.0,
+        emitted_zoom: str = "clipped",
         **kwargs: Any,
     ):
         super().__init__(**{**kwargs, "dtype": "float32"})
@@ -59,11 +65,12 @@ class EmissionNetwork(keras.layers.Layer):
             raise UserError(f"zoom_limit: expected None or a number in (0, 1], got {zoom_limit!r}")
         check_choice("zoom_mode", zoom_mode, ZOOM_MODES)
         check_choice("zoom_measure", zoom_measure, ZOOM_MEASURES)
+        check_choice("emitted_zoom", emitted_zoom, EMITTED_ZOOMS)
         check_bool("rotation", rotation)
         if not is_number(rate) or not 0 < rate <= 1:
             raise UserError(f"emission_rate: expected a number in (0, 1], got {rate!r}")
         self.zoom_limit, self.zoom_mode, self.zoom_measure = zoom_limit, zoom_mode, zoom_measure
-        self.rotation, self.rate = rotation, rate
+        self.rotation, self.rate, self.emitted_zoom = rotation, rate, emitted_zoom
         bias = np.array([1.0, 0, 0, 0, 1, 0] if rotation else [1.0, 0, 1, 0], "float32")
         start = {"kernel_initializer": "zeros", "bias_initializer": _Constant(bias)}
         self.dense = SlowDense(len(bias), rate=rate, bias_rate=1.0, dtype="float32", **start)
@@ -78,7 +85,9 @@ class EmissionNetwork(keras.layers.Layer):
             shear = ops.zeros_like(zoom)
         shift = ops.tanh(shift)
         if self.zoom_limit is None or self.zoom_mode == "clip":
-            zoom = ops.clip(ops.tanh(zoom), 0.0, 1.0)
+            zoom = ops.tanh(zoom)
+            if self.emitted_zoom == "clipped":
+                zoom = ops.clip(zoom, 0.0, 1.0)
         else:
             open_zoom = ops.sigmoid(zoom)
             zoom = self.zoom_limit * open_zoom
@@ -91,8 +100,11 @@ class EmissionNetwork(keras.layers.Layer):
         """The window that the sensor uses, [B, 2, 3]: in mode "clip" within the limit, otherwise as emitted."""
         if self.zoom_limit is None or self.zoom_mode == "squash":
             return emitted
+        if self.emitted_zoom == "raw" and self.zoom_limit == 1:  # in Forch's code: no limit
+            return emitted
         zoom = ops.stack([emitted[:, 0, 0], emitted[:, 1, 1]], axis=-1)
         shear = ops.stack([emitted[:, 0, 1], emitted[:, 1, 0]], axis=-1)
+        zoom = ops.maximum(zoom, 0.0)  # without effect but for emitted_zoom="raw"
         if self.zoom_measure == "entries":
             zoom = ops.minimum(zoom, self.zoom_limit)
         else:
@@ -109,6 +121,7 @@ class EmissionNetwork(keras.layers.Layer):
             "zoom_measure": self.zoom_measure,
             "rotation": self.rotation,
             "rate": self.rate,
+            "emitted_zoom": self.emitted_zoom,
         }
 
 

@@ -27,14 +27,15 @@ def test_draw_is_a_function_of_seed_and_epoch():
     assert not np.array_equal(drawn, augment.draw(8, 2, 1000)) and not np.array_equal(drawn, augment.draw(7, 3, 1000))
 
 
-def test_matrices_are_rotation_zoom_shear_mirror_and_shift():
-    augmentation = Augmentation(rotation=30, shift=0.2, zoom=0.4, shear=12, flip=0.5)
+@pytest.mark.parametrize("per_axis", [False, True])
+def test_matrices_are_rotation_zoom_shear_mirror_and_shift(per_axis):
+    augmentation = Augmentation(rotation=30, shift=0.2, zoom=0.4, shear=12, flip=0.5, zoom_per_axis=per_axis)
     actual = keras.ops.convert_to_numpy(augment.matrices(augmentation, NUMBERS))
     mirrored = 0
     for matrix, n in zip(actual, NUMBERS, strict=True):
         turn = AffineTransform(rotation=np.radians(30 * n[0])).params
         slant = np.array([[1, np.tan(np.radians(12 * n[1])), 0], [0, 1, 0], [0, 0, 1]])
-        zoom = AffineTransform(scale=1 + 0.4 * n[2]).params
+        zoom = AffineTransform(scale=(1 + 0.4 * n[2], 1 + 0.4 * n[8 if per_axis else 2])).params
         mirror = np.diag([-1 if n[7] < 0 else 1, 1, 1])
         shift = AffineTransform(translation=2 * 0.2 * n[3:5]).params
         np.testing.assert_allclose(matrix, (shift @ turn @ slant @ zoom @ mirror)[:2], atol=1e-5)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from edram_fer.attention import glimpse_statistics
+from edram_fer.errors import UserError
 from edram_fer.preprocessing.records import UNKNOWN_AFFECT
 from edram_fer.training import losses
 from edram_fer.training.metrics import DominantClassShare, FinalAccuracy, WindowStatistics
@@ -169,3 +170,50 @@ def test_the_share_of_the_dominant_class():
         metric.update_state(LABELS[part], LOGITS[part])
     predicted = LOGITS[:, -1].argmax(axis=1)
     assert float(metric.result()) == pytest.approx(np.bincount(predicted).max() / B)
+
+
+# The released codes, worked out by hand: one image, two steps, three emitted matrices
+
+HAND_LOGITS = np.log([[[0.5, 0.25, 0.25], [0.2, 0.2, 0.6]]]).astype("float32")
+HAND_AFFECT = np.array([[[0.5, 0.0], [0.1, -0.2]]], "float32")
+HAND_EMITTED = np.zeros((1, 3, 2, 3), "float32")
+HAND_EMITTED[0, :, 0, 0], HAND_EMITTED[0, :, 1, 1] = (0.55, 0.35, 0.85), (0.25, 0.35, -0.15)
+HAND_EMITTED[0, :, 0, 2] = (0.4, -0.3, 0.9)
+HAND_TARGET = np.array([[[0.35, 0, 0], [0, 0.35, 0]]], "float32")
+
+
+@pytest.mark.parametrize(
+    ("form", "emotion", "affect", "location"),
+    [
+        # -(ln .25 + ln .2) / 2; ((.3^2 + .4^2) + (.1^2 + .2^2)) / 2; ((.04 + .01) + 0 + (.25 + .25)) / 3
+        ("ours", 1.497866, 0.15, 0.183333),
+        # as above; the affect ((1.17 * .09 + .83 * .16) / 2 + (1.17 * .01 + .83 * .04) / 2) / 2; a sixth of the above
+        ("forch2019", 1.497866, 0.07075, 0.030556),
+        # the sums over two steps, without the last matrix
+        ("ablavatski2017", 2.995732, 0.30, 0.05),
+    ],
+)
+def test_forms_of_the_losses(form, emotion, affect, location):
+    arguments = losses.FORMS[form]
+    actual = losses.EmotionLoss(**arguments["emotion"])(np.array([1]), HAND_LOGITS)
+    assert float(actual) == pytest.approx(emotion, rel=1e-5)
+    actual = losses.AffectLoss(**arguments["affect"])(np.array([[0.2, -0.4]], "float32"), HAND_AFFECT)
+    assert float(actual) == pytest.approx(affect, rel=1e-5)
+    loss = losses.LocationLoss(**arguments["emitted"])
+    assert float(loss(HAND_TARGET, HAND_EMITTED)) == pytest.approx(location, rel=1e-4)
+    copy = losses.LocationLoss.from_config(loss.get_config())
+    assert float(copy(HAND_TARGET, HAND_EMITTED)) == pytest.approx(location, rel=1e-4)
+
+
+def test_the_location_loss_of_digits_is_the_sum_of_all_weighted_entries():
+    """cost_where of the 2017 code: T.dot(T.sqr(wr - l), [1, .5, 1, .5, 1, 1]), summed over A_0 to A_{T-1}."""
+    loss = losses.LocationLoss(losses.ALL_ENTRIES, steps="sum", last=False)
+    target = RNG.uniform(-1, 1, (B, 2, 3)).astype("float32")
+    squares = np.square(target[:, None] - EMITTED[:, :-1]).reshape(B, T, 6)
+    np.testing.assert_allclose(loss.call(target, EMITTED), (squares @ [1, 0.5, 1, 0.5, 1, 1]).sum(axis=1), rtol=1e-5)
+
+
+def test_class_weights_without_the_root():
+    np.testing.assert_allclose(losses.class_weights([10, 40, 50], root=False), [100 / 30, 100 / 120, 100 / 150])
+    with pytest.raises(UserError, match="steps: expected 'mean' or 'sum', got 'all'"):
+        losses.EmotionLoss(steps="all")
