@@ -27,7 +27,7 @@ from benchmarks.clutter import Digits, Stream, make_images, split_digits
 from edram_fer import attention, files, models
 from edram_fer.figures.samples import samples
 from edram_fer.figures.style import save
-from edram_fer.training.losses import ALL_ENTRIES, ZOOM_ENTRIES, EmotionLoss, LocationLoss
+from edram_fer.training.losses import ALL_ENTRIES, FORMS, ZOOM_ENTRIES, EmotionLoss, LocationLoss
 
 CANVAS = 100
 TEST_STEP = 2**31  # training never gets that far, so the test images are new
@@ -47,13 +47,17 @@ def build(name: str, options: argparse.Namespace) -> keras.Model:
 
     Adam with a linear warm-up to --learning-rate, cosine decay, and the global norm of the gradient clipped at 10.
     """
-    # tanh bounds the input of the first emission, which otherwise diverges at such learning rates.
-    edram = {"glimpses": options.glimpses, "context_activation": "tanh", "emission_rate": options.emission_rate}
+    edram = {"variant": options.variant, "glimpses": options.glimpses}
+    if options.variant == "ours":
+        # tanh bounds the input of the first emission, which otherwise diverges at such learning rates.
+        edram |= {"context_activation": "tanh", "emission_rate": options.emission_rate}
     shared = {"classes": 10, "affect": False, "dtype": options.dtype, "seed": options.seed, **sizes(options.width)}
     model = models.build(name, image_size=(CANVAS, CANVAS), **shared, **(edram if name == "edram" else {}))
-    losses, weights = {"emotion": EmotionLoss()}, {"emotion": 1.0}
+    form = FORMS[options.variant if name == "edram" else "ours"]
+    losses, weights = {"emotion": EmotionLoss(**form["emotion"])}, {"emotion": 1.0}
     if has_window_targets(name, options):
-        losses["emitted"], weights["emitted"] = LocationLoss(LOCATION[options.location]), options.location_weight
+        losses["emitted"] = LocationLoss(LOCATION[options.location], **form["emitted"])
+        weights["emitted"] = options.location_weight
     warmup = max(1, options.steps // 20)
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, options.steps - warmup, warmup_target=options.learning_rate, warmup_steps=warmup
@@ -139,6 +143,13 @@ def main() -> None:
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", nargs="+", choices=("edram", "cnn"), default=["edram", "cnn"], help="default both")
+    parser.add_argument(
+        "--variant",
+        choices=("ours", "ablavatski2017"),
+        default="ours",
+        help="of EDRAM; ablavatski2017: also its losses (as published with --learning-rate 1e-4 --location-weight 1 "
+        "--batch 128 --glimpses 8)",
+    )
     parser.add_argument("--steps", type=int, default=6000, help="training steps (default %(default)s)")
     parser.add_argument("--batch", type=int, default=64, help="images in a batch (default %(default)s)")
     parser.add_argument("--glimpses", type=int, default=6, help="of EDRAM (default %(default)s)")
