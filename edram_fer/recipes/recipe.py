@@ -27,7 +27,7 @@ _LEAST = {"epochs": 1, "batch_size": 2, "seed": 0, "patience": 1, "checkpoint_st
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """The settings of a training run. The defaults are those of Forch et al. 2019.
+    """The settings of a training run. The defaults are close to Forch et al. 2019; exact is the recipe `forch2019`.
 
     Attributes:
         name: Name of the recipe.
@@ -217,7 +217,7 @@ def list_recipes() -> list[str]:
     """The names of the recipes that come with the package.
 
     >>> list_recipes()[:3]
-    ['deep_emotion_ck_plus', 'deep_emotion_ck_plus_subjects', 'deep_emotion_fer2013']
+    ['ablavatski2017', 'deep_emotion_ck_plus', 'deep_emotion_ck_plus_subjects']
     """
     modules = {module.name for module in pkgutil.iter_modules(recipes.__path__)}
     return sorted(modules - {"recipe", "settings"})
@@ -243,7 +243,7 @@ def override(recipe: Recipe, settings: Iterable[str]) -> Recipe:
 
     >>> changed = override(get("forch2019"), ["epochs=3", "class_weights=none", "zoom_limit=none"])
     >>> changed.epochs, changed.class_weights, changed.options
-    (3, 'none', {'glimpses': 6, 'zoom_limit': None})
+    (3, 'none', {'variant': 'forch2019', 'glimpses': 6, 'zoom_limit': None})
 
     Raises:
         UserError: A key is unknown or a value cannot be used; the message names the key.

@@ -23,14 +23,15 @@ def through_json(recipe):
     return Recipe.from_json(json.loads(json.dumps(recipe.to_json())))
 
 
-def test_the_defaults_are_forch_2019():
+def test_forch_2019():
     recipe = get("forch2019")
-    assert recipe.model == "edram" and recipe.options == {"glimpses": 6}
+    assert recipe.model == "edram" and recipe.options == {"variant": "forch2019", "glimpses": 6}
     assert (recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.clip_norm) == (25, 192, 1e-4, 10)
     assert (recipe.schedule, recipe.plateau_divisor, recipe.min_learning_rate) == ("plateau", 3, 1e-5)
     assert (recipe.class_weights, recipe.zoom_target, recipe.monitor) == ("sqrt", 0.35, "val_loss")
     assert (recipe.emotion_weight, recipe.affect_weight, recipe.location_weight) == (1, 1, 1)
-    assert (recipe.augmentation.rotation, recipe.augmentation.shift, recipe.augmentation.zoom) == (20, 0.15, 0.2)
+    assert recipe.augmentation == Augmentation(20, 0.15, 0.2, 0.1, flip=0.5, zoom_per_axis=True)
+    assert recipe.loss_form == "forch2019"
 
 
 @pytest.mark.parametrize("name", recipes.list_recipes())
@@ -149,7 +150,8 @@ def test_a_limit_changes_the_zoom_target_only_if_it_squashes():
             ({"zoom_limit": 0.3, "zoom_mode": "clip"}, 0.35),
             ({"zoom_limit": 0.5}, 0.35),
         ):
-            batches(Recipe(options=options), model, None)
+            model.arguments.update({"zoom_limit": None, "zoom_mode": "squash"} | options)
+            batches(Recipe(), model, None)
             assert actual["zoom"] == pytest.approx(zoom), options
 
 
