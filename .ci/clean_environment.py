@@ -58,6 +58,7 @@ print(edram_fer.__version__, folder)
 
 
 def main() -> None:
+    """Check the wheel and the extra that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("extra", choices=EXTRAS)
     parser.add_argument("wheel", type=Path)

@@ -97,7 +97,7 @@ class Stream(keras.utils.PyDataset):
         with_windows: whether the digits' windows are among the targets.
     """
 
-    def __init__(self, digits: Digits, *, steps: int, batch: int, seed: int, with_windows: bool):
+    def __init__(self, digits: Digits, *, steps: int, batch: int, seed: int, with_windows: bool) -> None:
         super().__init__()
         self.digits, self.steps, self.batch, self.seed, self.with_windows = digits, steps, batch, seed, with_windows
         self.epoch = 0

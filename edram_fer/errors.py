@@ -3,7 +3,15 @@ found. The command line shows it as one sentence; any other error is a bug of th
 
 
 class UserError(ValueError):
-    """An argument, a setting or the content of a file is unusable."""
+    """An argument, a setting or the content of a file is unusable.
+
+    >>> import edram_fer
+    >>> try:
+    ...     edram_fer.build("edram", glimpses=0)
+    ... except UserError as error:
+    ...     print(error)
+    glimpses: expected a whole number of at least 1, got 0
+    """
 
 
 class MissingFileError(UserError, FileNotFoundError):

@@ -8,7 +8,7 @@ import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ ARCHIVE_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueE
 
 
 @contextlib.contextmanager
-def replace(path: Path | str) -> Iterator[Path]:
+def replace(path: Path | str) -> Generator[Path, None, None]:
     """Yield a temporary path next to `path` that takes its place once the block succeeds.
 
     A reader sees either the old file or the complete new one. The temporary file lies in the same folder, since a
@@ -90,7 +90,7 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def read_json(path: Path | str) -> dict:
+def read_json(path: Path | str) -> dict[str, Any]:
     """The dict that a JSON file holds.
 
     Raises:

@@ -49,6 +49,12 @@ class CNN(FERModel):
 
     Raises:
         UserError: an argument out of its range, by name.
+
+    Its only window is the whole image:
+
+    >>> model = CNN(image_size=(48, 48), glimpse_units=64, hidden_units=32, head_units=64)
+    >>> np.asarray(model(np.zeros((1, 48, 48, 1), "uint8"))["windows"])[0, 0].tolist()
+    [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
     """
 
     def __init__(
@@ -68,7 +74,7 @@ class CNN(FERModel):
         dropout: float = 0.0,
         seed: int = 0,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(autocast=False, **kwargs)
         check_image_and_classes(image_size, channels, classes, smallest_side=SMALLEST_GLIMPSE)
         check_integer("glimpse_size", glimpse_size, SMALLEST_GLIMPSE)

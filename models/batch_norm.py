@@ -9,7 +9,7 @@ from keras import ops
 
 from edram_fer.errors import UserError
 from edram_fer.models import tensorflow_kernels
-from edram_fer.models.tensor import Tensor
+from edram_fer.models.tensor import Shape, Tensor
 
 BATCH_NORM_MODES = ("per_step", "shared_affine", "shared")
 
@@ -51,14 +51,14 @@ class StepBatchNormalization(keras.layers.Layer):
         epsilon: float = 1e-3,
         beta_initializer: Any = "zeros",
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         if mode not in BATCH_NORM_MODES:
             raise UserError(f"batch_norm: expected one of {', '.join(BATCH_NORM_MODES)}, got {mode!r}")
         self.steps, self.mode, self.momentum, self.epsilon = steps, mode, momentum, epsilon
         self.beta_initializer = keras.initializers.get(beta_initializer)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         affine = (self.steps if self.mode == "per_step" else 1, input_shape[-1])
         population = (1 if self.mode == "shared" else self.steps, input_shape[-1])
         # One variable for all steps, not one per step: the graph and the optimizer's work do not grow with them.
@@ -83,7 +83,7 @@ class StepBatchNormalization(keras.layers.Layer):
         self.moving_variance.assign_add((variance - self.moving_variance) * share)
         return ops.cast(y, self.compute_dtype)
 
-    def compute_output_shape(self, input_shape, step=None):
+    def compute_output_shape(self, input_shape: Shape, step: int | None = None) -> Shape:
         return input_shape
 
     def get_config(self) -> dict[str, Any]:

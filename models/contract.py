@@ -10,7 +10,7 @@ from keras import ops
 
 from edram_fer.errors import UserError
 from edram_fer.models import images
-from edram_fer.models.tensor import Tensor
+from edram_fer.models.tensor import Shape, Tensor
 
 UNKNOWN_AFFECT = -2.0  # AffectNet's mark, the "affect" of a model without that head
 
@@ -33,6 +33,11 @@ class FERModel(keras.Model):
         emotions: class names, in the order of the logits; None: unknown.
         preprocessing: how the faces of the training data were made from photos, as the fields of
             `edram_fer.preprocessing.faces.Settings`; None: they were used as published.
+
+    >>> import edram_fer
+    >>> model = edram_fer.build("deep_emotion", image_size=(48, 48), emotions=["happy", "sad"], affect=True)
+    >>> isinstance(model, FERModel), model.image_shape, model.emotions, model.predicts_affect
+    (True, (48, 48, 1), ('happy', 'sad'), True)
     """
 
     def __init__(
@@ -41,7 +46,7 @@ class FERModel(keras.Model):
         emotions: Sequence[str] | None = None,
         preprocessing: Mapping[str, Any] | None = None,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.emotions = emotions
         self.preprocessing = preprocessing
@@ -79,7 +84,7 @@ class FERModel(keras.Model):
         height, width = self.arguments["image_size"]
         return height, width, self.arguments["channels"]
 
-    def input_shapes(self) -> dict[str, tuple[int | None, ...]]:
+    def input_shapes(self) -> dict[str, Shape]:
         """{name: shape} of the model's inputs, None for the size of the batch."""
         return {"image": (None, *self.image_shape)}
 
@@ -88,7 +93,7 @@ class FERModel(keras.Model):
         self.build(self.input_shapes())
         self._check_emotions(self.emotions)
 
-    def build(self, input_shape: Mapping[str, tuple[int | None, ...]]) -> None:
+    def build(self, input_shape: Mapping[str, Shape]) -> None:
         if not self.built:
             inputs = {name: keras.KerasTensor(shape, dtype="float32") for name, shape in input_shape.items()}
             outputs = self.compute_output_spec(inputs)

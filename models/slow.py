@@ -27,7 +27,7 @@ def slowed(weight: Tensor, rate: float) -> Tensor:
 class SlowConv2D(keras.layers.Conv2D):
     """Conv2D whose kernel and bias are `slowed` by `rate`; its `kernel` and `bias` are the variables V."""
 
-    def __init__(self, *args: Any, rate: float = 1.0, **kwargs: Any):
+    def __init__(self, *args: Any, rate: float = 1.0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.rate = rate
 
@@ -44,7 +44,7 @@ class SlowDense(keras.layers.Dense):
     """Dense whose kernel is `slowed` by `rate` and its bias by `bias_rate` (None: the same); its `kernel` and `bias`
     are the variables V."""
 
-    def __init__(self, *args: Any, rate: float = 1.0, bias_rate: float | None = None, **kwargs: Any):
+    def __init__(self, *args: Any, rate: float = 1.0, bias_rate: float | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.rate, self.bias_rate = rate, rate if bias_rate is None else bias_rate
 

@@ -91,7 +91,7 @@ def _axis(points: int) -> np.ndarray:
 
 
 def _sample_gather(images: Tensor, windows: Tensor, h: int, w: int) -> Tensor:
-    batch, height, width, channels = ops.shape(images)
+    _, height, width, channels = ops.shape(images)
     count = ops.shape(windows)[1]
     points = ops.convert_to_tensor(grid((h, w)).T, dtype=windows.dtype)
     coordinates = ops.matmul(windows, points)  # [B, N, 2, h * w]

@@ -5,6 +5,7 @@ Forch, Vitay, Hamker, "Recurrent Spatial Attention for Facial Emotion Recognitio
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -37,7 +38,7 @@ def check(box: Box, image_size: Sequence[int]) -> None:
 
 
 def square(
-    box: Box, image_size: Sequence[int], margin: float = 0.0, landmarks: np.ndarray | Sequence | None = None
+    box: Box, image_size: Sequence[int], margin: float = 0.0, landmarks: np.ndarray | Sequence[Any] | None = None
 ) -> tuple[int, int, int]:
     """The square around a box that lies inside the image.
 
@@ -87,7 +88,7 @@ def cut(image: np.ndarray, place: tuple[int, int, int], size: int) -> np.ndarray
     return cv2.resize(face, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_CUBIC)
 
 
-def to_square(points: np.ndarray | Sequence, place: tuple[int, int, int], size: int) -> np.ndarray:
+def to_square(points: np.ndarray | Sequence[Any], place: tuple[int, int, int], size: int) -> np.ndarray:
     """Points (x, y) of the whole image in pixels of the cut face, float32 [n, 2]; pixel centres are whole numbers.
 
     >>> to_square([(25, 30)], (20, 20, 20), 10).tolist()

@@ -7,9 +7,10 @@ loaded at the first call, so that a detector can be sent to another process befo
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -56,6 +57,7 @@ class YuNet:
     margin = 0.0
 
     def __call__(self, image: np.ndarray) -> list[Face]:
+        """The faces in an image, uint8 [H, W, 3] RGB, with five landmarks each; the highest score first."""
         small, scale = _shrink(image, self.size)
         rows = yunet.detect(model_files.find("yunet", self.folder), small, self.threshold)
         return [
@@ -78,6 +80,7 @@ class SSD:
     margin = 0.0
 
     def __call__(self, image: np.ndarray) -> list[Face]:
+        """The faces in an image, uint8 [H, W, 3] RGB; the highest confidence first."""
         height, width = image.shape[:2]
         net = _ssd(*(str(model_files.find(name, self.folder)) for name in ("ssd layers", "ssd")))
         bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
@@ -108,16 +111,18 @@ class Dlib:
     margin = 0.1  # its boxes are tighter than the others' (Forch et al. 2019)
 
     def __call__(self, image: np.ndarray) -> list[Face]:
+        """The faces in an image, uint8 [H, W, 3] RGB; the highest score first."""
         small, scale = _shrink(image, self.longest)
         rectangles, scores, _ = _dlib_detector().run(np.ascontiguousarray(small), self.upsample, self.threshold)
         boxes = [np.array([r.left(), r.top(), r.width(), r.height()]) / scale for r in rectangles]
         return _by_score([Face(tuple(box.tolist()), score) for box, score in zip(boxes, scores)])
 
 
-DETECTORS = {"yunet": YuNet, "ssd": SSD, "dlib": Dlib}
+Detector: TypeAlias = YuNet | SSD | Dlib
+DETECTORS: dict[str, type[Detector]] = {"yunet": YuNet, "ssd": SSD, "dlib": Dlib}
 
 
-def cascade(image: np.ndarray, detectors: Sequence[Callable[[np.ndarray], list[Face]]]) -> tuple[list[Face], str]:
+def cascade(image: np.ndarray, detectors: Sequence[Detector]) -> tuple[list[Face], str]:
     """Run each detector on the image and then on the contrast-equalised image, until one finds a face.
 
     Args:
@@ -263,10 +268,10 @@ def _import_dlib(purpose: str) -> ModuleType:
 
 
 @functools.cache
-def _dlib_detector() -> Callable:
+def _dlib_detector() -> Any:
     return _import_dlib("the detector dlib needs").get_frontal_face_detector()
 
 
 @functools.cache
-def _dlib_predictor(path: str) -> Callable:
+def _dlib_predictor(path: str) -> Any:
     return _import_dlib("landmarks need").shape_predictor(path)

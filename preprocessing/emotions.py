@@ -87,8 +87,10 @@ _ALIASES = {
     "contempt": ("contemptuous",),
     "no face": ("nf", "no-face", "noface", "no_face"),
 }
-_CANONICAL = {name: name for name in EMOTIONS + NON_EMOTIONS}
-_CANONICAL |= {alias: name for name, aliases in _ALIASES.items() for alias in aliases}
+_CANONICAL = {
+    **{name: name for name in EMOTIONS + NON_EMOTIONS},
+    **{alias: name for name, aliases in _ALIASES.items() for alias in aliases},
+}
 
 
 def _normalise(text: str) -> str:

@@ -9,6 +9,7 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow
@@ -43,7 +44,7 @@ class SplitSettings:
     validation: float = 0.05
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 <= self.validation < 1:
             raise UserError(f"validation: expected a share in [0, 1), got {self.validation!r}")
 
@@ -60,7 +61,7 @@ class _TrainingFaces:
         faces, images: numbers [n] of the faces and of their images, in the same order.
     """
 
-    def __init__(self, faces: array.array, images: array.array):
+    def __init__(self, faces: "array.array[int]", images: "array.array[int]") -> None:
         self.faces, face = np.unique(np.frombuffer(faces, np.uint64), return_inverse=True)
         self.images, image = np.unique(np.frombuffer(images, np.uint64), return_inverse=True)
         count = len(self.faces) + len(self.images)
@@ -70,7 +71,7 @@ class _TrainingFaces:
         np.minimum.at(smallest, group, self.images)
         self.group = smallest[group]  # one number for all images that are connected by equal faces
 
-    def contain(self, row: dict) -> bool:
+    def contain(self, row: dict[str, Any]) -> bool:
         """Whether the face of a row, or its image, is among them."""
         return any(
             numbers[_position(numbers, _number(row[name]))] == _number(row[name])
@@ -78,7 +79,7 @@ class _TrainingFaces:
             if len(numbers)
         )
 
-    def group_digest(self, row: dict) -> bytes:
+    def group_digest(self, row: dict[str, Any]) -> bytes:
         """The same for all training faces that must be in the same split as the face of a row."""
         return int(self.group[_position(self.images, _number(row["image_digest"]))]).to_bytes(8)
 
@@ -111,7 +112,7 @@ class FaceTable:
         annotated: {split: {emotion or None: rows}} of all annotations, usable or not, by the annotated splits.
     """
 
-    def __init__(self, chunks: Sequence[Path], classes: Sequence[str], split_settings: SplitSettings):
+    def __init__(self, chunks: Sequence[Path], classes: Sequence[str], split_settings: SplitSettings) -> None:
         self.chunks, self.classes, self.split_settings = chunks, classes, split_settings
         annotated_splits, self.annotated, previous = set(), defaultdict(Counter), object()
         all_faces, training_faces, training_images = array.array("Q"), array.array("Q"), array.array("Q")
@@ -130,7 +131,7 @@ class FaceTable:
         lacks_validation = "train" in annotated_splits and "validation" not in annotated_splits
         self.drawn = lacks_validation and split_settings.validation > 0
         self._flags = bytearray(self._row_flags(row) for row in faces.read_chunks(chunks, _LIGHT))
-        self.counts: dict[str, Counter] = {}
+        self.counts: dict[str, Counter[str]] = {}
         self.statuses, self.duplicates = Counter(), Counter()
         for row in self.rows(_SUMMARY_COLUMNS):
             self.statuses[row["status"]] += 1
@@ -148,8 +149,8 @@ class FaceTable:
     def rows(
         self,
         columns: Sequence[str] | None = None,
-        chosen: Callable[[dict], bool] = lambda row: True,
-    ) -> Iterator[dict]:
+        chosen: Callable[[dict[str, Any]], bool] = lambda row: True,
+    ) -> Iterator[dict[str, Any]]:
         """Iterate over the rows in their order.
 
         Args:
@@ -175,11 +176,11 @@ class FaceTable:
             for position, row in zip(positions, selected.to_pylist()):
                 yield row | summaries[position]
 
-    def _final(self, row: dict, flags: int) -> dict:
+    def _final(self, row: dict[str, Any], flags: int) -> dict[str, Any]:
         split = "validation" if flags & _VALIDATION else row["split"]
         return {**row, "split": split, "status": self._status(row), "duplicate": bool(flags & _DUPLICATE)}
 
-    def _row_flags(self, row: dict) -> int:
+    def _row_flags(self, row: dict[str, Any]) -> int:
         """_VALIDATION, _DUPLICATE or 0: what can be known of a row only after all faces have been read."""
         if row["digest"] is None:
             return 0
@@ -188,7 +189,7 @@ class FaceTable:
         usable = self.drawn and self._status(row) == OK
         return _VALIDATION * (usable and self.split_settings.is_validation(self._training.group_digest(row)))
 
-    def _status(self, row: dict) -> str:
+    def _status(self, row: dict[str, Any]) -> str:
         if row["status"] == OK and row["emotion"] not in self.classes:
             return f"label {row['emotion']}, not among the {len(self.classes)} classes"
         return row["status"]
@@ -248,7 +249,9 @@ def write_rows(table: FaceTable, path: Path) -> None:
             writer.write_table(pyarrow.Table.from_pylist(part, schema=schema))
 
 
-def _sample(table: FaceTable, key: Callable[[dict], str | None], most: int = 12) -> dict[str, list[dict]]:
+def _sample(
+    table: FaceTable, key: Callable[[dict[str, Any]], str | None], most: int = 12
+) -> dict[str, list[dict[str, Any]]]:
     """Up to `most` rows for each value of `key` except None: those with the smallest digests of their ids.
 
     The choice is random but the same in every run. It takes one pass over the light columns; images are read only for
@@ -264,7 +267,7 @@ def _sample(table: FaceTable, key: Callable[[dict], str | None], most: int = 12)
     return {name: [rows[position] for _, position in sorted(heap, reverse=True)] for name, heap in heaps.items()}
 
 
-def _rows_at(chunks: Sequence[Path], positions: set[int]) -> Iterator[tuple[int, dict]]:
+def _rows_at(chunks: Sequence[Path], positions: set[int]) -> Iterator[tuple[int, dict[str, Any]]]:
     """(position, _SAMPLE_COLUMNS) of some rows; positions are counted through all chunk files."""
     start = 0
     for path in chunks:

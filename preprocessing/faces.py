@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -88,7 +89,7 @@ class Settings:
     check: str | None = None
     models: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value, kind = getattr(self, field.name), _NUMBERS.get(field.name)
             if kind and (isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value)):
@@ -115,7 +116,7 @@ class Settings:
         """`models` as a path, or None."""
         return Path(self.models).expanduser() if self.models else None
 
-    def detector(self, name: str) -> Callable[[np.ndarray], list[detection.Face]]:
+    def detector(self, name: str) -> detection.Detector:
         """The detector of a name of `detection.DETECTORS` with these settings."""
         if name == "yunet":
             return detection.YuNet(self.detector_size, folder=self.folder)
@@ -126,7 +127,7 @@ _NUMBERS = {"size": numbers.Integral, "detector_size": numbers.Integral, "margin
 _WORDS = {numbers.Integral: "whole number", numbers.Real: "number"}
 
 
-def rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[dict]:
+def rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[dict[str, Any]]:
     """Make the faces of a record.
 
     Args:
@@ -143,7 +144,7 @@ def rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[dict]:
         yield {**_annotation_columns(record), "status": record.status}
 
 
-def _annotation_columns(record: FaceRecord) -> dict:
+def _annotation_columns(record: FaceRecord) -> dict[str, Any]:
     return {
         "id": record.id,
         "row": record.row,
@@ -157,7 +158,7 @@ def _annotation_columns(record: FaceRecord) -> dict:
     }
 
 
-def photo_rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[dict]:
+def photo_rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[dict[str, Any]]:
     """As `rows`, whether or not the record has a label."""
     row = {**_annotation_columns(record), "status": OK}
     try:
@@ -210,7 +211,7 @@ def _detect(image: np.ndarray, record: FaceRecord, settings: Settings) -> tuple[
 
 def _face_columns(
     image: np.ndarray, face: detection.Face, detector: str, record: FaceRecord, margin: float, settings: Settings
-) -> dict:
+) -> dict[str, Any]:
     """The columns of SCHEMA that come from the pixels. Raises BoxError for a box that gives no square."""
     crop.check(face.box, image.shape)
     landmarks = record.landmarks if record.landmarks is not None and _inside(record.landmarks, face.box) else None
@@ -236,7 +237,7 @@ def _face_columns(
     return columns
 
 
-def _inside(landmarks: Sequence, box: crop.Box) -> bool:
+def _inside(landmarks: Sequence[Any], box: crop.Box) -> bool:
     """Whether landmarks belong to the face in a box and not to another one: most of eyes, nose and mouth lie in it."""
     left, top, width, height = box
     x, y = np.asarray(landmarks, float)[17:].T
@@ -365,7 +366,7 @@ def check_detectors(settings: Settings) -> None:
         detection.landmarks(empty, (8, 8, 48, 48), folder=settings.folder)
 
 
-def _wait(pending: set, progress: Callable[[int], None]) -> set:
+def _wait(pending: set[Any], progress: Callable[[int], None]) -> set[Any]:
     done, pending = concurrent.futures.wait(pending, return_when=concurrent.futures.FIRST_COMPLETED)
     for future in done:
         progress(future.result())
@@ -387,7 +388,7 @@ def write_chunk(path: Path, records: Sequence[FaceRecord], root: Path, settings:
     return len(records)
 
 
-def read_chunks(paths: Sequence[Path], columns: Sequence[str] | None = None) -> Iterator[dict]:
+def read_chunks(paths: Sequence[Path], columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
     """The rows of chunk files in their order, with all columns or some."""
     for path in paths:
         yield from pyarrow.parquet.read_table(path, columns=None if columns is None else list(columns)).to_pylist()

@@ -2,7 +2,7 @@
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import filelock
@@ -13,7 +13,7 @@ LOCK = "lock"
 
 
 @contextlib.contextmanager
-def exclusive_lock(folder: Path, activity: str = "preparing") -> Iterator[None]:
+def exclusive_lock(folder: Path, activity: str = "preparing") -> Generator[None, None, None]:
     """Reserve a folder for this process, without waiting; the folder is made if it does not exist.
 
     The operating system holds the lock on `folder`/lock, so it ends with the process, however the process ends.

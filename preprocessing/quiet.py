@@ -5,7 +5,7 @@ import importlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from types import ModuleType
 
 
@@ -18,7 +18,7 @@ def import_module(name: str) -> ModuleType:
 
 
 @contextlib.contextmanager
-def _silenced() -> Iterator[None]:
+def _silenced() -> Generator[None, None, None]:
     """Redirect file descriptor 2 into a file meanwhile, which an exception brings to the screen."""
     if sys.stderr is None:  # a Windows program without a console
         yield

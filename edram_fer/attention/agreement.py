@@ -44,7 +44,11 @@ def nss(saliency: ArrayLike, fixations: ArrayLike) -> float:
 
 
 def cc(saliency: ArrayLike, other: ArrayLike) -> float:
-    """Pearson's correlation of two maps [H, W] over the pixels, in [-1, 1]; nan if either is constant."""
+    """Pearson's correlation of two maps [H, W] over the pixels, in [-1, 1]; nan if either is constant.
+
+    >>> round(cc([[0, 1], [2, 3]], [[3, 2], [1, 0]]), 3)
+    -1.0
+    """
     saliency, other = _pair(saliency, other)
     if _is_constant(saliency) or _is_constant(other):
         return np.nan
@@ -71,6 +75,9 @@ def kl(saliency: ArrayLike, human: ArrayLike) -> float:
 
     Returns:
         0 for equal maps, without an upper bound, in nats; e = 2.22e-16.
+
+    >>> round(kl([[0.5, 0.5]], [[1.0, 0.0]]), 3), round(kl([[1.0, 0.0]], [[0.5, 0.5]]), 1)
+    (0.693, 17.3)
     """
     p, q = _distributions(saliency, human)
     return float(np.sum(q * np.log(EPSILON + q / (p + EPSILON))))
@@ -88,6 +95,9 @@ def auc_judd(saliency: ArrayLike, fixations: ArrayLike) -> float:
 
     Returns:
         1 at best, 0.5 at chance and for a constant map; nan without fixations, or if every pixel is fixated.
+
+    >>> auc_judd([[0, 1, 2]], [[2, 0]]), auc_judd([[0, 1, 2]], [[1, 0]])
+    (1.0, 0.5)
     """
     saliency = _checked(saliency)
     not_fixated = np.ones(saliency.shape, bool)
@@ -109,6 +119,9 @@ def auc_shuffled(saliency: ArrayLike, fixations: ArrayLike, others: ArrayLike) -
 
     Returns:
         0.5 for a map that knows nothing of the image; nan if either set of fixations is empty.
+
+    >>> auc_shuffled([[0, 1, 2]], [[2, 0]], others=[[0, 0], [2, 0]])
+    0.75
     """
     saliency = _checked(saliency)
     return _auc(values_at(saliency, fixations), values_at(saliency, others))
@@ -127,6 +140,11 @@ def all_measures(
 
     Returns:
         {"nss", "auc_judd", "auc_shuffled", "cc", "sim", "kl"}.
+
+    >>> from edram_fer.attention.fixations import fixation_map
+    >>> human = fixation_map([[2, 0]], (1, 5), sigma=1)
+    >>> round(all_measures(human, [[2, 0]], human)["sim"], 3)
+    1.0
     """
     return {
         "nss": nss(saliency, fixations),
@@ -155,7 +173,7 @@ def values_at(saliency: np.ndarray, fixations: ArrayLike) -> np.ndarray:
     return saliency[rows, columns]
 
 
-def _cells(shape, fixations):
+def _cells(shape: tuple[int, ...], fixations: ArrayLike) -> np.ndarray:
     points = np.asarray(fixations, float)
     points = points.reshape(0, 2) if points.size == 0 else points
     if points.ndim != 2 or points.shape[1] != 2:
@@ -172,7 +190,7 @@ def _cells(shape, fixations):
     return cells.astype(int).T
 
 
-def _auc(positive, negative):
+def _auc(positive: np.ndarray, negative: np.ndarray) -> float:
     """P(positive > negative) + P(equal) / 2: the Mann-Whitney statistic divided by the number of pairs."""
     if not (len(positive) and len(negative)):
         return np.nan
@@ -180,7 +198,7 @@ def _auc(positive, negative):
     return float((ranks.sum() - len(positive) * (len(positive) + 1) / 2) / (len(positive) * len(negative)))
 
 
-def _checked(saliency):
+def _checked(saliency: ArrayLike) -> np.ndarray:
     saliency = np.asarray(saliency, float)
     if saliency.ndim != 2 or not np.isfinite(saliency).all():
         bad = np.sum(~np.isfinite(saliency))
@@ -188,18 +206,18 @@ def _checked(saliency):
     return saliency
 
 
-def _is_constant(saliency):
+def _is_constant(saliency: np.ndarray) -> bool:
     return not np.ptp(saliency) > _CONSTANT * np.abs(saliency).max()
 
 
-def _pair(saliency, other):
+def _pair(saliency: ArrayLike, other: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     saliency, other = _checked(saliency), _checked(other)
     if saliency.shape != other.shape:
         raise UserError(f"maps of {list(saliency.shape)} and {list(other.shape)} pixels cannot be compared")
     return saliency, other
 
 
-def _distributions(saliency, other):
+def _distributions(saliency: ArrayLike, other: ArrayLike) -> list[np.ndarray]:
     maps = _pair(saliency, other)
     if lowest := min(0, *(values.min() for values in maps)):
         raise UserError(f"a map with values below 0 is not a distribution; got {lowest:g}")

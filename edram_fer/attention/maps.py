@@ -38,6 +38,10 @@ def densities(
 
     Raises:
         UserError: the shapes do not agree, or as for `windows.weighted_coverage`.
+
+    >>> windows, weights = np.broadcast_to(np.eye(2, 3) * 1.5, (3, 2, 2, 3)), np.full((3, 2), 0.5)
+    >>> densities(windows, weights, ["happy", "sad", "happy"], ["happy", "sad"], (48, 48)).shape
+    (2, 2, 48, 48)
     """
     windows, weights, groups = np.asarray(windows), np.asarray(weights), np.asarray(groups, dtype=object)
     count, steps = windows.shape[:2]
@@ -126,6 +130,9 @@ def one_vs_rest(maps: ArrayLike, sizes: ArrayLike) -> np.ndarray:
 
     Returns:
         [G, ..., H, W]: `difference` of each class from the weighted mean of the others; nan where there are no others.
+
+    >>> one_vs_rest([[[1.0, 0.0]], [[0.5, 0.5]], [[0.0, 1.0]]], [10, 10, 10])[0].tolist()
+    [[0.75, -0.75]]
     """
     maps, sizes = _densities(maps), np.asarray(sizes, float)
     weighted = np.nan_to_num(maps) * sizes.reshape(-1, *[1] * (maps.ndim - 1))
@@ -133,7 +140,11 @@ def one_vs_rest(maps: ArrayLike, sizes: ArrayLike) -> np.ndarray:
 
 
 def between_steps(maps: ArrayLike) -> np.ndarray:
-    """Each step minus the step before: [..., N - 1, H, W] from densities [..., N, H, W]."""
+    """Each step minus the step before: [..., N - 1, H, W] from densities [..., N, H, W].
+
+    >>> between_steps([[[0.5, 0.5]], [[0.25, 0.75]]]).tolist()
+    [[[-0.25, 0.25]]]
+    """
     maps = _densities(maps)
     return maps[..., 1:, :, :] - maps[..., :-1, :, :]
 
@@ -146,11 +157,14 @@ def total_variation(differences: ArrayLike) -> np.ndarray:
 
     Returns:
         [...] in [0, 1].
+
+    >>> float(total_variation(difference([[0.5, 0.5]], [[0.25, 0.75]])))
+    0.25
     """
     return np.abs(differences).sum(axis=(-2, -1)) / 2
 
 
-def _densities(maps):
+def _densities(maps: ArrayLike) -> np.ndarray:
     maps = np.asarray(maps, float)
     total = maps.sum(axis=(-2, -1))
     if not np.all(np.isnan(total) | np.isclose(total, 1)):

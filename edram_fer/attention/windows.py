@@ -60,7 +60,7 @@ def names(windows: ArrayLike) -> list[str]:
     >>> names([[[1, 0, 0], [0, 1, 0]], [[0.5, 0, -0.5], [0, 0.5, -0.5]]])
     ['face', 'upper left']
     """
-    places = []
+    places: list[str] = []
     for window, (x, y) in zip(np.asarray(windows), centres(windows), strict=True):
         row = "upper" if y < -OFF_MIDDLE else "lower" if y > OFF_MIDDLE else ""
         column = "left" if x < -OFF_MIDDLE else "right" if x > OFF_MIDDLE else "middle"
@@ -85,6 +85,10 @@ def require_weighted_windows(name: object, windows: ArrayLike, recurrent: bool) 
 
     Raises:
         UserError: the model has one window, or is recurrent.
+
+    >>> require_weighted_windows("runs/edram", np.zeros((1, 6, 2, 3)), recurrent=True)
+    Traceback (most recent call last):
+    edram_fer.errors.UserError: runs/edram: expected a model that weighs several windows of an image, got 6 glimpses...
     """
     count = np.shape(windows)[1]
     if recurrent:
@@ -104,6 +108,9 @@ def centres(windows: ArrayLike) -> np.ndarray:
 
     Returns:
         [..., 2].
+
+    >>> centres([[0.5, 0, 0.2], [0, 0.5, -0.1]]).tolist()
+    [0.2, -0.1]
     """
     return _checked(windows)[..., 2]
 
@@ -131,6 +138,9 @@ def zoom(windows: ArrayLike) -> np.ndarray:
 
     Returns:
         [...].
+
+    >>> float(zoom([[0, -0.5, 0], [0.5, 0, 0]]))
+    0.5
     """
     return np.sqrt(area(windows))
 
@@ -143,6 +153,9 @@ def extents(windows: ArrayLike) -> np.ndarray:
 
     Returns:
         [..., 2].
+
+    >>> extents([[0.5, 0.25, 0], [0, 0.5, 0]]).tolist()
+    [0.75, 0.5]
     """
     return np.abs(_checked(windows)[..., :2]).sum(axis=-1)
 
@@ -155,6 +168,9 @@ def corners(windows: ArrayLike) -> np.ndarray:
 
     Returns:
         [..., 4, 2]: in the window's own view upper left, upper right, lower right, lower left.
+
+    >>> corners([[0.5, 0, 0], [0, 0.25, 0]]).tolist()
+    [[-0.5, -0.25], [0.5, -0.25], [0.5, 0.25], [-0.5, 0.25]]
     """
     windows = _checked(windows)
     return np.einsum("...ij,kj->...ki", windows[..., :2], _UNIT_CORNERS) + windows[..., None, :, 2]
@@ -178,7 +194,11 @@ def pixels(points: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
 
 
 def corner_pixels(windows: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
-    """`corners` of windows [..., 2, 3] as [..., 4, 2] in pixels (column, row) of an image of `shape` (H, W)."""
+    """`corners` of windows [..., 2, 3] as [..., 4, 2] in pixels (column, row) of an image of `shape` (H, W).
+
+    >>> corner_pixels(np.eye(2, 3), (48, 64)).tolist()
+    [[0.0, 0.0], [63.0, 0.0], [63.0, 47.0], [0.0, 47.0]]
+    """
     return pixels(corners(windows), shape)
 
 
@@ -220,6 +240,12 @@ def weighted_coverage(windows: ArrayLike, weights: ArrayLike, shape: tuple[int, 
 
     Raises:
         UserError: the windows are not [..., 2, 3] or not finite, or a weight is negative or not finite.
+
+    The middle is inside both windows, the rim inside the larger one alone:
+
+    >>> windows = [np.eye(2, 3) * 1.5, np.eye(2, 3) * 0.5]
+    >>> weighted_coverage(windows, [0.25, 0.75], (3, 3)).tolist()
+    [[0.25, 0.25, 0.25], [0.25, 1.0, 0.25], [0.25, 0.25, 0.25]]
     """
     return grouped_coverage(windows, weights, 0, 1, shape)[0]
 
@@ -241,6 +267,10 @@ def grouped_coverage(
 
     Raises:
         UserError: as for `weighted_coverage`, or a group number is too large.
+
+    >>> windows = [np.eye(2, 3) * 1.5, np.eye(2, 3) * 0.5]
+    >>> grouped_coverage(windows, 1, [1, 0], 2, (3, 3))[0].tolist()
+    [[0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
     """
     windows = _checked(windows)
     weights, group = (np.broadcast_to(values, windows.shape[:-2]).ravel() for values in (weights, group))
@@ -273,6 +303,9 @@ def density(windows: ArrayLike, weights: ArrayLike, shape: tuple[int, int]) -> n
 
     Raises:
         UserError: no window with a weight covers any of the image.
+
+    >>> density([np.eye(2, 3) * 1.5], [1], (2, 2)).tolist()
+    [[0.25, 0.25], [0.25, 0.25]]
     """
     total = weighted_coverage(windows, weights, shape)
     if not total.sum() > 0:
@@ -289,6 +322,9 @@ def moves(windows: ArrayLike) -> np.ndarray:
 
     Returns:
         [..., N - 1].
+
+    >>> moves([[[0.5, 0, -0.3], [0, 0.5, 0]], [[0.5, 0, 0.3], [0, 0.5, 0.8]]]).tolist()
+    [1.0]
     """
     return np.linalg.norm(np.diff(centres(windows), axis=-2), axis=-1)
 
@@ -301,6 +337,10 @@ def saccades(windows: ArrayLike) -> np.ndarray:
 
     Returns:
         bool [..., N - 1].
+
+    >>> small, large = [[0.2, 0, 0], [0, 0.2, 0]], [[0.8, 0, 0.5], [0, 0.8, 0]]
+    >>> saccades([small, large, small]).tolist()
+    [True, False]
     """
     return moves(windows) > extents(windows)[..., :-1, 0]
 
@@ -320,6 +360,12 @@ def spread(windows: ArrayLike, classes: ArrayLike | None = None) -> dict[str, np
                 a class;
             spread: [N] root of the mean of the variances of x and y, a standard deviation in [-1, 1] units;
             collapsed: bool [N], `spread` below 0.02.
+
+    Two images: the first glimpse is the same, the second is 0.4 to the left or to the right.
+
+    >>> left, right = ([np.eye(2, 3), [[0.5, 0, x], [0, 0.5, 0]]] for x in (-0.4, 0.4))
+    >>> spread([left, right])["collapsed"].tolist(), spread([left, right])["variance"][1].round(2).tolist()
+    ([True, False], [0.16, 0.0])
     """
     points = centres(windows)
     variance = points.var(axis=0)
@@ -348,15 +394,19 @@ def glimpse_statistics(windows: ArrayLike) -> dict[str, np.ndarray]:
     Returns:
         "x", "x_sd", "y", "y_sd", "zoom" and "zoom_sd", each [N]: x and y in [-1, 1], zoom = sqrt(area), population
         standard deviations.
+
+    >>> windows = [[[[0.5, 0, x], [0, 0.5, 0]]] for x in (-0.4, 0.4)]
+    >>> {name: values.round(2).tolist() for name, values in glimpse_statistics(windows).items() if "_" in name}
+    {'x_sd': [0.4], 'y_sd': [0.0], 'zoom_sd': [0.0]}
     """
     columns = {"x": centres(windows)[..., 0], "y": centres(windows)[..., 1], "zoom": zoom(windows)}
-    result = {}
+    result: dict[str, np.ndarray] = {}
     for name, values in columns.items():
         result |= {name: values.mean(axis=0), f"{name}_sd": values.std(axis=0)}
     return result
 
 
-def _checked(windows):
+def _checked(windows: ArrayLike) -> np.ndarray:
     windows = np.asarray(windows, float)
     if windows.shape[-2:] != (2, 3):
         raise UserError(f"windows must be [..., 2, 3], not {list(windows.shape)}")
@@ -365,17 +415,19 @@ def _checked(windows):
     return windows
 
 
-def _determinant(windows):
+def _determinant(windows: np.ndarray) -> np.ndarray:
     return windows[..., 0, 0] * windows[..., 1, 1] - windows[..., 0, 1] * windows[..., 1, 0]
 
 
-def _chunks(count, shape):
+def _chunks(count: int, shape: tuple[int, int]) -> list[slice]:
     """Slices over `count` windows that limit the rasteriser's temporary arrays (4 edges of H + W + 4 points each)."""
     size = max(1, _CHUNK // (4 * (sum(shape) + 4)))
     return [slice(start, start + size) for start in range(0, count, size)]
 
 
-def _rasterise(windows, shape, index, maps, weights=None):
+def _rasterise(
+    windows: np.ndarray, shape: tuple[int, int], index: np.ndarray, maps: int, weights: np.ndarray | None = None
+) -> np.ndarray:
     """Exact coverage of `windows` [n, 2, 3], times `weights` [n], summed by `index` [n] into [maps, H, W].
 
     This is the accumulation method of scan-line font rasterisers; it is exact because the area is linear in the edges.
@@ -403,7 +455,7 @@ def _rasterise(windows, shape, index, maps, weights=None):
     return buffer.reshape(maps, height, width + 2).cumsum(axis=-1)[..., :width]
 
 
-def _pieces(start, step, height, width):
+def _pieces(start: np.ndarray, step: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Cut edges `start` + t * `step` ([n, 4, 2], 0 <= t <= 1) at all grid lines.
 
     Returns: x and y [n, 4, pieces + 1], moved into the image.
@@ -413,9 +465,7 @@ def _pieces(start, step, height, width):
     with np.errstate(divide="ignore", invalid="ignore"):
         for axis in (0, 1):
             cut = (lines[axis] - start[..., axis, None]) / step[..., axis, None]
-            cuts.append(
-                np.nan_to_num(np.clip(cut, 0, 1), copy=False)
-            )  # 0 / 0: an edge along the grid line needs no cut
+            cuts.append(np.nan_to_num(np.clip(cut, 0, 1), copy=False))  # 0 / 0: an edge along the line needs no cut
     t = np.sort(np.concatenate(cuts, axis=-1), axis=-1)
     x, y = (start[..., axis, None] + t * step[..., axis, None] for axis in (0, 1))
     return np.clip(x, 0, width), np.clip(y, 0, height)

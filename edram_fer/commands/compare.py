@@ -34,7 +34,7 @@ def compare(
     ] = None,
     data_dir: DataDir = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the intervals and samples.")] = 0,
-):
+) -> None:
     """Compare two or more evaluated runs on one page: scores, robustness, maps, scan paths, regions, agreement.
 
     Results of window-ablation, robustness and saliency in the run folders are included.
@@ -69,7 +69,7 @@ def crops(
     ] = None,
     data_dir: DataDir = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the choice of faces.")] = 0,
-):
+) -> None:
     """Draw the crops of the same faces, sorted by the attention weights of one or several runs."""
     startup.load_keras()
     from edram_fer.comparison.crops import crops as draw

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from edram_fer.errors import UserError
 MEASURES = ("cc", "sim", "nss", "auc_judd")
 
 
-def map_agreement_rows(maps: Mapping[str, Mapping[str, np.ndarray]]) -> list[dict]:
+def map_agreement_rows(maps: Mapping[str, Mapping[str, np.ndarray]]) -> list[dict[str, Any]]:
     """Compare the mean maps of each pair of runs, by emotion and common step.
 
     Args:
@@ -41,7 +42,7 @@ def map_agreement_rows(maps: Mapping[str, Mapping[str, np.ndarray]]) -> list[dic
 
 def image_agreement_rows(
     runs: Runs, shape: tuple[int, int], *, limit: int = 1000, repeats: int = 1000, seed: int = 0
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """Compare where each pair of runs looks in the same image.
 
     The density of the first run is compared with the density of the second (CC, SIM) and with the centres of its
@@ -100,7 +101,7 @@ def human_agreement_rows(
     landmarks: np.ndarray | None = None,
     repeats: int = 1000,
     seed: int = 0,
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """Compare each run that has windows, and the baselines, with human fixations.
 
     Args:
@@ -163,7 +164,7 @@ def samples(runs: Runs, *, count: int = 6, seed: int = 0) -> dict[str, np.ndarra
     return {title: random.permutation(rows)[:count] for title, rows in candidates.items() if len(rows)}
 
 
-def sample_rows(runs: Runs, chosen: Mapping[str, np.ndarray]) -> list[dict]:
+def sample_rows(runs: Runs, chosen: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     """One row per chosen image: its id, its true emotion and the prediction of each run."""
     ids = runs.runs[0].predictions["id"]
     return [

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,7 @@ def maps(runs: Runs, shape: tuple[int, int]) -> dict[str, dict[str, np.ndarray]]
     return result
 
 
-def differences(maps: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, dict[str, dict]]:
+def differences(maps: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, dict[str, dict[str, Any]]]:
     """Density of each run minus that of the first run, for the `common_steps` of the two.
 
     Args:
@@ -73,7 +74,7 @@ def common_steps(stack: np.ndarray, other: np.ndarray) -> dict[str | int, tuple[
     return steps
 
 
-def glimpse_rows(runs: Runs) -> list[dict]:
+def glimpse_rows(runs: Runs) -> list[dict[str, Any]]:
     """Mean position, zoom and scatter of the windows of each run, by emotion (and all) and step.
 
     Returns:
@@ -104,7 +105,7 @@ def glimpse_rows(runs: Runs) -> list[dict]:
 
 def region_shares(
     runs: Runs, landmarks: np.ndarray | None, shape: tuple[int, int], *, repeats: int = 1000, seed: int = 0
-) -> dict[str, dict]:
+) -> dict[str, dict[str, Any]]:
     """Share of the attention on each region of the face, for the runs that have windows.
 
     Args:
@@ -125,7 +126,7 @@ def region_shares(
     }
 
 
-def region_rows(shares_by_run: Mapping[str, Mapping]) -> list[dict]:
+def region_rows(shares_by_run: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """`region_shares` as rows: one per run, emotion (and all), step (and all together) and region."""
     rows = []
     for name, result in shares_by_run.items():

@@ -129,7 +129,7 @@ def read(folders: Sequence[Path | str], split: str | None = None, *, minimum: in
     return Runs(split, reference.metrics["run"]["data"], emotions, runs)
 
 
-def _choose_split(evaluated, wanted):
+def _choose_split(evaluated: Sequence[EvaluatedRun], wanted: str | None) -> str:
     if wanted is None:
         common = [name for name in evaluated[0].splits if all(name in run.splits for run in evaluated)]
         if not common:

@@ -76,7 +76,7 @@ def maps(runs: Runs, shape: tuple[int, int]) -> dict[str, Occlusion]:
     return result
 
 
-def map_rows(maps: Mapping[str, Occlusion], present: Sequence[str]) -> list[dict]:
+def map_rows(maps: Mapping[str, Occlusion], present: Sequence[str]) -> list[dict[str, Any]]:
     """Mean and maximum of each run's mean map, by emotion (and all).
 
     Args:
@@ -100,7 +100,7 @@ def map_rows(maps: Mapping[str, Occlusion], present: Sequence[str]) -> list[dict
     return rows
 
 
-def agreement_rows(maps: Mapping[str, Occlusion], present: Sequence[str]) -> list[dict]:
+def agreement_rows(maps: Mapping[str, Occlusion], present: Sequence[str]) -> list[dict[str, Any]]:
     """Similarity of the mean maps of each pair of runs, by emotion (and all).
 
     Args:
@@ -131,7 +131,7 @@ def agreement_rows(maps: Mapping[str, Occlusion], present: Sequence[str]) -> lis
 
 def region_rows(
     maps: Mapping[str, Occlusion], runs: Runs, landmarks: np.ndarray | None, shape: tuple[int, int]
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """Mean drop of the probability when a square hides each region of the face.
 
     Args:

@@ -36,12 +36,12 @@ class Study:
 
     runs: Runs
     images: np.ndarray
-    tables: dict[str, list[dict]]
+    tables: dict[str, list[dict[str, Any]]]
     faces: dict[str, np.ndarray]
     maps: dict[str, dict[str, np.ndarray]]
-    differences: dict[str, dict[str, dict]]
-    exits: dict[str, dict]
-    regions: dict[str, dict]
+    differences: dict[str, dict[str, dict[str, Any]]]
+    exits: dict[str, dict[str, Any]]
+    regions: dict[str, dict[str, Any]]
     note: str
     occlusion: dict[str, saliency.Occlusion]
     samples: dict[str, np.ndarray]

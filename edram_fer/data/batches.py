@@ -51,7 +51,7 @@ class Batches:
 
     source: str
     split: str
-    classes: tuple
+    classes: tuple[str, ...]
     batch_size: int
     seed: int = 0
     augmentation: augment.Augmentation | None = None
@@ -59,8 +59,8 @@ class Batches:
     soft: bool = False
     affect: bool = True
     landmarks: bool = False
-    guide: tuple = ()
-    constants: dict = dataclasses.field(default_factory=dict)
+    guide: tuple[str, ...] = ()
+    constants: dict[str, Any] = dataclasses.field(default_factory=dict)
     data_dir: Path | None = None
     # What the split holds: the opened source; the index in `classes` of each of its emotions; the indices of the images
     # that are kept; how many of these each class has.
@@ -108,7 +108,7 @@ class Batches:
         whole, rest = divmod(len(self.kept), self.batch_size)
         return whole if self.augmentation else whole + bool(rest)
 
-    def start(self, epoch: int = 0, step: int = 0) -> "tf.data.Dataset | keras.utils.PyDataset":
+    def start(self, epoch: int = 0, step: int = 0) -> "tf.data.Dataset[Any] | keras.utils.PyDataset":
         """The batches from a step of an epoch on: endless, so that `fit` needs `steps_per_epoch`. Without an
         augmentation: a single pass."""
         if keras.backend.backend() == "tensorflow":
@@ -146,7 +146,9 @@ class Batches:
             return (shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-7)).astype("float32")
         return np.eye(len(self.classes), dtype="float32")[labels] if self.mixup else labels
 
-    def batch(self, images: Mapping, numbers: Mapping | None = None) -> tuple[dict, dict]:
+    def batch(
+        self, images: Mapping[str, Any], numbers: Mapping[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Make one batch with `keras.ops`, eagerly or inside tf.data.
 
         Args:
@@ -186,7 +188,7 @@ class _ArrayBatches(keras.utils.PyDataset):
     calls do not tell which epoch it is.
     """
 
-    def __init__(self, batches, epoch, step):
+    def __init__(self, batches, epoch, step) -> None:
         super().__init__()
         self.batches, self.epoch, self.numbers = batches, None, None
         self.first = epoch * batches.steps + step if batches.augmentation else 0
@@ -202,7 +204,7 @@ class _ArrayBatches(keras.utils.PyDataset):
         if self.batches.augmentation:
             self.numbers = self.batches.draw(epoch, len(self.images["image"]))
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         batches, size = self.batches, self.batches.batch_size
         epoch, step = divmod(self.first + index, batches.steps)
         if epoch != self.epoch:

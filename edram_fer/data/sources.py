@@ -27,27 +27,43 @@ _REMEDIES = {
 
 
 def default_data_dir() -> Path:
-    """Where prepared data sets lie: $EDRAM_FER_DATA, else `data` in the current folder."""
+    """Where prepared data sets lie: $EDRAM_FER_DATA, else `data` in the current folder.
+
+    >>> default_data_dir().name
+    'data'
+    """
     return Path(os.environ.get("EDRAM_FER_DATA", "data"))
 
 
 def emotions(source: str | Path, *, data_dir: Path | str | None = None) -> tuple[str, ...]:
-    """Class names of the data set's labels, in label order."""
+    """Class names of the data set's labels, in label order.
+
+    >>> emotions("faces.npz")
+    ('neutral', 'happy', 'sad', 'surprise', 'fear', 'disgust', 'anger')
+    """
     return open_source(source, data_dir).emotions
 
 
 def splits(source: str | Path, *, data_dir: Path | str | None = None) -> dict[str, int]:
-    """{split: number of images}."""
+    """{split: number of images}.
+
+    >>> splits("faces.npz")
+    {'train': 28, 'validation': 14, 'test': 14}
+    """
     return open_source(source, data_dir).splits
 
 
-def describe(source: str | Path, *, data_dir: Path | str | None = None) -> dict:
+def describe(source: str | Path, *, data_dir: Path | str | None = None) -> dict[str, Any]:
     """Describe a source in JSON values.
 
     Returns:
         "source", "version", "fingerprint", "image_size" [H, W], "channels", "emotions", "splits" {name: number of
         images}, and "preprocessing": how the faces were made from photos (the fields of
         `edram_fer.preprocessing.faces.Settings`), or None for faces as published.
+
+    >>> about = describe("faces.npz")
+    >>> about["image_size"], about["channels"], about["preprocessing"]
+    ([48, 48], 1, None)
     """
     opened = open_source(source, data_dir)
     height, width, channels = opened.shape
@@ -64,7 +80,11 @@ def describe(source: str | Path, *, data_dir: Path | str | None = None) -> dict:
 
 
 def class_counts(source: str | Path, split: str, *, data_dir: Path | str | None = None) -> dict[str, int]:
-    """{emotion: number of images} of a split."""
+    """{emotion: number of images} of a split.
+
+    >>> class_counts("faces.npz", "test")
+    {'neutral': 2, 'happy': 2, 'sad': 2, 'surprise': 2, 'fear': 2, 'disgust': 2, 'anger': 2}
+    """
     opened = open_source(source, data_dir)
     labels = opened.labels(split)
     counts = np.bincount(labels[labels >= 0], minlength=len(opened.emotions))
@@ -81,13 +101,17 @@ def load_split(source: str | Path, split: str, *, data_dir: Path | str | None = 
     Raises:
         MissingFileError: The source is not there.
         UserError: The split is unknown or the file is damaged.
+
+    >>> faces = load_split("faces.npz", "validation+test")
+    >>> faces["image"].shape, faces["affect"].shape, faces["landmarks"].shape
+    ((28, 48, 48, 1), (28, 2), (28, 68, 2))
     """
     return open_source(source, data_dir).load(split)
 
 
 def write_arrays(
     source: str | Path, path: Path | str, *, data_dir: Path | str | None = None, find_landmarks: bool = False
-) -> dict:
+) -> dict[str, Any]:
     """Write all splits of a source to one .npz for environments without TensorFlow.
 
     Args:
@@ -102,6 +126,9 @@ def write_arrays(
     Raises:
         UserError: The path has another suffix.
         MissingFileError, MissingPackageError: As of `face_landmarks.get_landmarks`.
+
+    >>> write_arrays("faces.npz", "copy.npz")["splits"] == splits("copy.npz")
+    True
     """
     path, description = Path(path), describe(source, data_dir=data_dir)
     if path.suffix != ".npz":
@@ -133,13 +160,16 @@ def open_source(
         extra: Features that `encoded` gives besides image, emotion and affect.
 
     Returns:
-        An object with `emotions`, `splits`, `version`, `fingerprint`, `preprocessing`, `shape` (H, W, C) and
-        the methods
-        `labels(split)`, `load(split)` and `encoded(split)`.
+        An object with `emotions`, `splits`, `version`, `fingerprint`, `preprocessing`, `shape` (H, W, C) and the
+        methods `labels(split)`, `load(split)` and `encoded(split)`.
 
     Raises:
         MissingFileError: The source is not there.
         UserError: It is damaged, or a split has no such feature.
+
+    >>> opened = open_source("faces.npz", None)
+    >>> opened.shape, len(opened.labels("test"))
+    ((48, 48, 1), 14)
     """
     if str(source).endswith(".npz"):
         opened = _ArraysFile(Path(source))
@@ -154,7 +184,7 @@ def open_source(
 class _ArraysFile:
     """An arrays file, each part of which is read when it is needed."""
 
-    def __init__(self, path):
+    def __init__(self, path) -> None:
         self.path = path
         try:
             zipfile.ZipFile(path).close()  # of a damaged archive, np.load leaves the file open
@@ -207,7 +237,7 @@ class _ArraysFile:
 class _PreparedDataset:
     """A prepared TFDS data set."""
 
-    def __init__(self, name, data_dir, extra=()):
+    def __init__(self, name, data_dir, extra=()) -> None:
         from edram_fer.preprocessing import datasets
 
         self.builder = datasets.builder(name, data_dir)
@@ -236,7 +266,7 @@ class _PreparedDataset:
                 content[key] = np.array([value.decode() for value in values])
         return content
 
-    def encoded(self, split: str) -> tuple[dict[str, np.ndarray], Callable]:
+    def encoded(self, split: str) -> tuple[dict[str, np.ndarray], Callable[..., Any]]:
         """({"image": bytes [N], "emotion", "affect", ...} in file order, the function that decodes one image).
 
         The images stay in memory in the encoding of the file (PNG), a fraction of their pixels: any order can be read.

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -33,7 +34,7 @@ def evaluate(
     batch_size: int = 128,
     flip: bool = False,
     ten_crop: float | None = None,
-) -> dict:
+) -> dict[str, Any]:
     """Write predictions.parquet and metrics.json of a run; `edram_fer.figures.run.draw` draws them.
 
     Args:
@@ -56,8 +57,9 @@ def evaluate(
         UserError: A file is damaged, a split has no image whose emotion the model knows, images have a wrong size or
             lack the landmarks that the model needs, an output is not finite, or a share is outside (0, 1].
 
-    >>> metrics = evaluate("runs/fer2013-edram", splits=("validation", "test"), flip=True)  # doctest: +SKIP
-    >>> metrics["splits"]["test"]["accuracy"], metrics["splits"]["test_flip"]["accuracy"]  # doctest: +SKIP
+    >>> metrics = evaluate("runs/demo", splits=("validation", "test"), flip=True)
+    >>> {split: scores["images"] for split, scores in metrics["splits"].items()}
+    {'validation': 14, 'validation_flip': 14, 'test': 14, 'test_flip': 14}
     """
     run, begin = Path(run), time.monotonic()
     splits = (splits,) if isinstance(splits, str) else tuple(splits)
@@ -110,7 +112,7 @@ def _predictions(
     batch_size: int,
     flip: bool,
     ten_crop: float | None,
-) -> Iterator[tuple[str, dict]]:
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """(name, outputs) of a split and, where asked for, of the averages over its views.
 
     In an average the probabilities and the affect are means; the windows remain those of the image.

@@ -19,7 +19,7 @@ OUTPUTS = ("emotion", "affect", "windows", "weights", "emitted")
 class NonFiniteOutput(UserError):
     """An output of a model is nan or infinite; `rows` int [m] are the numbers of these images."""
 
-    def __init__(self, message: str, rows: np.ndarray):
+    def __init__(self, message: str, rows: np.ndarray) -> None:
         super().__init__(message)
         self.rows = rows
 

@@ -6,6 +6,7 @@ without images, the correlation of a constant) is nan, never 0.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -54,11 +55,13 @@ def headline(counts: np.ndarray) -> dict[str, float]:
     }
 
 
-def per_class(truth: ArrayLike, prediction: ArrayLike, emotions: Sequence[str]) -> dict[str, dict]:
+def per_class(truth: ArrayLike, prediction: ArrayLike, emotions: Sequence[str]) -> dict[str, dict[str, Any]]:
     """{name: {"precision", "recall", "f1", "support"}} in the order of `emotions`; nan where undefined."""
     columns = precision_recall_fscore_support(truth, prediction, labels=range(len(emotions)), zero_division=np.nan)
     names = ("precision", "recall", "f1", "support")
-    rows = {name: dict(zip(names, map(float, row), strict=True)) for name, row in zip(emotions, zip(*columns))}
+    rows: dict[str, dict[str, Any]] = {
+        name: dict(zip(names, map(float, row), strict=True)) for name, row in zip(emotions, zip(*columns))
+    }
     for row in rows.values():
         row["support"] = int(row["support"])
     return rows
@@ -104,10 +107,10 @@ def classification(
     probabilities: ArrayLike,
     emotions: Sequence[str],
     *,
-    subjects: Sequence | None = None,
+    subjects: Sequence[Any] | None = None,
     repeats: int = 1000,
     seed: int = 0,
-) -> dict:
+) -> dict[str, Any]:
     """All scores of predicted emotions. The prediction is the most probable class after the last step.
 
     Args:
@@ -151,8 +154,8 @@ def classification(
 
 
 def affect(
-    true: ArrayLike, predicted: ArrayLike, *, subjects: Sequence | None = None, repeats: int = 1000, seed: int = 0
-) -> dict[str, dict]:
+    true: ArrayLike, predicted: ArrayLike, *, subjects: Sequence[Any] | None = None, repeats: int = 1000, seed: int = 0
+) -> dict[str, dict[str, Any]]:
     """All scores of valence and arousal over the images for which they are known.
 
     Args:
@@ -185,10 +188,10 @@ def compare(
     correct_a: ArrayLike,
     correct_b: ArrayLike,
     *,
-    subjects: Sequence | np.ndarray | None = None,
+    subjects: Sequence[Any] | np.ndarray | None = None,
     repeats: int = 1000,
     seed: int = 0,
-) -> dict:
+) -> dict[str, Any]:
     """Compare two models on the same images.
 
     Args:

@@ -12,7 +12,7 @@ from edram_fer.preprocessing.emotions import EMOTIONS
 from edram_fer.run import predictions
 
 
-def scores(rows: pa.Table, *, repeats: int = 1000, seed: int = 0) -> dict:
+def scores(rows: pa.Table, *, repeats: int = 1000, seed: int = 0) -> dict[str, Any]:
     """All numbers of the predictions of one split. Images whose emotion the model does not know are left out.
 
     Args:

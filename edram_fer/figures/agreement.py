@@ -58,7 +58,7 @@ def agreement(result: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def defined_measures(result: Mapping[str, Any]) -> dict[str, dict[str, Mapping]]:
+def defined_measures(result: Mapping[str, Any]) -> dict[str, dict[str, Mapping[str, Any]]]:
     """{candidate: {measure: {"mean", "interval", "images"}}} in the order of CANDIDATES and MEASURES, without measures
     that are not defined."""
     parts = [result["maps"], result["paths"] or {}]

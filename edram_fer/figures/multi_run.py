@@ -22,7 +22,7 @@ STYLES = [
 PERCENT = FuncFormatter(lambda share, _: f"{100 * share:.4g}%")
 
 
-def styles(names: Sequence[str]) -> dict[str, tuple]:
+def styles(names: Sequence[str]) -> dict[str, tuple[Any, ...]]:
     """{name: (colour, marker, line style)}; after seven runs the colours repeat with other markers and line styles."""
     result = {}
     for index, name in enumerate(names):
@@ -33,7 +33,7 @@ def styles(names: Sequence[str]) -> dict[str, tuple]:
 
 @styled
 def dots(
-    rows: Sequence[Mapping],
+    rows: Sequence[Mapping[str, Any]],
     names: Sequence[str],
     groups: Mapping[Any, str],
     panels: Mapping[str, str],
@@ -108,7 +108,7 @@ def dots(
 
 
 @styled
-def accuracy_curves(rows: Sequence[Mapping], names: Sequence[str]) -> Figure:
+def accuracy_curves(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Figure:
     """Draw the accuracy after each glimpse with its 95 % interval; a run with one prediction is a horizontal line.
 
     Args:
@@ -129,7 +129,7 @@ def accuracy_curves(rows: Sequence[Mapping], names: Sequence[str]) -> Figure:
 
 
 @styled
-def exit_curves(curves: Mapping[str, Mapping], names: Sequence[str]) -> Figure:
+def exit_curves(curves: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> Figure:
     """Draw accuracy against the mean number of glimpses when a model stops once it is confident, with 95 % intervals.
 
     Args:
@@ -150,7 +150,7 @@ def exit_curves(curves: Mapping[str, Mapping], names: Sequence[str]) -> Figure:
 
 
 @styled
-def robustness_curves(rows: Sequence[Mapping], names: Sequence[str]) -> Figure:
+def robustness_curves(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Figure:
     """Draw the accuracy under a growing black square and under growing rotation with its 95 % interval.
 
     A dotted line shows the accuracy of always predicting the most frequent class.
@@ -195,7 +195,7 @@ def robustness_curves(rows: Sequence[Mapping], names: Sequence[str]) -> Figure:
 
 
 @styled
-def glimpse_steps(rows: Sequence[Mapping], names: Sequence[str], face: np.ndarray) -> Figure:
+def glimpse_steps(rows: Sequence[Mapping[str, Any]], names: Sequence[str], face: np.ndarray) -> Figure:
     """Draw zoom, mean position and scatter of the windows by step.
 
     Three panels: zoom (mean, sd as a band); the path of the mean positions with the sd as bars; and the scatter of the

@@ -1,10 +1,12 @@
 """Individual images: the position and content of each glimpse, and the prediction after it."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Polygon, Rectangle
+from matplotlib.patches import Patch, Polygon, Rectangle
 from matplotlib.patheffects import withStroke
 from scipy.ndimage import map_coordinates
 
@@ -106,7 +108,9 @@ def samples(
     return figure
 
 
-def draw_face(axes, top, image, windows, colours):
+def draw_face(
+    axes: Axes, top: float, image: np.ndarray, windows: np.ndarray, colours: Sequence[Any] | np.ndarray
+) -> None:
     """The image as a tile of width 1 at (0, top), with the outlines and centres of its windows."""
     height, width = image.shape[:2]
     frame = tile(axes, 0, top, image)
@@ -119,7 +123,7 @@ def draw_face(axes, top, image, windows, colours):
     axes.scatter(*middle.T, s=8, c=colours, edgecolors="black", linewidths=0.4, zorder=2.5).set_clip_path(frame)
 
 
-def tile(axes, left, top, image, colour="none"):
+def tile(axes: Axes, left: float, top: float, image: np.ndarray, colour: Any = "none") -> Patch:
     """Draw an image [H, W, C], 0 to 255, with width 1 and its upper left corner at (left, top), in a coloured frame.
 
     Returns:
@@ -140,6 +144,6 @@ def answer(label: str, probability: float, truth: str) -> tuple[str, str]:
     return f"{mark} {label} {probability:.0%}", colour
 
 
-def caption(axes, x, y, text, colour):
+def caption(axes: Axes, x: float, y: float, text: str, colour: Any) -> None:
     """Draw a line of small text below (x, y)."""
     axes.text(x, y, text, color=colour, ha="center", va="top", fontsize=7.5)

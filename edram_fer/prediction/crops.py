@@ -58,7 +58,7 @@ class FaceCropper:
         detectors: Sequence[str] | None = None,
         which: str = "all",
         clahe: float | None = None,
-    ):
+    ) -> None:
         self.height, self.width, self.channels = model.image_shape
         self.needs_landmarks = "landmarks" in model.input_shapes()
         self.detect_all = detectors is not None

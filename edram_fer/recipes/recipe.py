@@ -5,6 +5,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from edram_fer import models, recipes
 from edram_fer.data.augment import Augmentation
@@ -72,6 +73,12 @@ class Recipe:
 
     Raises:
         UserError: A value is out of range or of the wrong type; the message names the setting.
+
+    >>> Recipe(model="ran", options={"crops": "fixed5"}, epochs=10).learning_rate
+    0.0001
+    >>> Recipe(optimizer="lion")
+    Traceback (most recent call last):
+    edram_fer.errors.UserError: optimizer: expected one of adam, adamw, sgd, got 'lion'
     """
 
     name: str = "forch2019"
@@ -80,7 +87,7 @@ class Recipe:
     validation_split: str = "validation"
     emotions: str = "seven"
     model: str = "edram"
-    options: dict = dataclasses.field(default_factory=dict)
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
     initial_weights: str = ""
     dtype: str = "float32"
     seed: int = 0
@@ -94,7 +101,7 @@ class Recipe:
     plateau_divisor: float = 3.0
     warmup_epochs: float = 1.0
     min_learning_rate: float = 1e-5
-    step_epochs: tuple = ()
+    step_epochs: tuple[float, ...] = ()
     weight_decay: float = 0.0
     clip_norm: float = 10.0
     patience: int = 1000
@@ -108,7 +115,7 @@ class Recipe:
     affect_weight: float = 1.0
     location_weight: float = 1.0
     region_weight: float = 1.0
-    guide: tuple = ()
+    guide: tuple[str, ...] = ()
     guide_weight: float = 100.0
     zoom_target: float = 0.35
     augmentation: Augmentation = Augmentation()
@@ -174,17 +181,25 @@ class Recipe:
         """Names of the emotions, in the model's order."""
         return EMOTION_SETS[self.emotions]
 
-    def to_json(self) -> dict:
-        """The settings as a dict that JSON can hold."""
+    def to_json(self) -> dict[str, Any]:
+        """The settings as a dict that JSON can hold; a run keeps it in its recipe.json.
+
+        >>> Recipe(epochs=3).to_json()["epochs"]
+        3
+        """
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_json(cls, content: Mapping) -> "Recipe":
+    def from_json(cls, content: Mapping[str, Any]) -> "Recipe":
         """The recipe that `to_json` gave; fields that are absent, as in a file of an older version, get their defaults.
 
         Raises:
             UserError: A key is unknown, a value is out of range or of the wrong type, or `options` or `augmentation` is
                 missing.
+
+        >>> recipe = Recipe(epochs=3)
+        >>> Recipe.from_json(recipe.to_json()) == recipe
+        True
         """
         for name in ("options", "augmentation"):
             if not isinstance(content.get(name), dict):
@@ -207,7 +222,11 @@ _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or 
 
 
 def model_options(model: str) -> list[str]:
-    """Names of a model's options. Image size, channels, classes and dtype are none: they come from data and recipe."""
+    """Names of a model's options. Image size, channels, classes and dtype are none: they come from data and recipe.
+
+    >>> model_options("edram")[:2]
+    ['glimpses', 'glimpse_size']
+    """
     others = {"image_size", "channels", "classes", "dtype", "kwargs"}
     return [name for name in inspect.signature(models.MODELS[model]).parameters if name not in others]
 

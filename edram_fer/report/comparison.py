@@ -69,7 +69,7 @@ def compare(
     return out / PAGE
 
 
-def _context(study: Study, figures: Mapping[str, Mapping], repeats: int, seed: int) -> dict[str, Any]:
+def _context(study: Study, figures: Mapping[str, Mapping[str, Any]], repeats: int, seed: int) -> dict[str, Any]:
     runs, fixations = study.runs, study.fixations
     return {
         "data": runs.data,
@@ -108,7 +108,7 @@ def _context(study: Study, figures: Mapping[str, Mapping], repeats: int, seed: i
     }
 
 
-def _by_split(rows: Sequence[Mapping]) -> list[dict]:
+def _by_split(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One table for the plain predictions and one for each kind of average over views.
 
     Each is a dict with "average" (a phrase that names the views, or None), "columns" [(split, number of images)] and
@@ -139,7 +139,7 @@ def _unevaluated(runs: Sequence[Run]) -> dict[str, str]:
     return commands
 
 
-def _changes(rows: Sequence[Mapping]) -> list[dict]:
+def _changes(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One table per kind of changed images: its title, its runs, and (level, {run: row}) of each level."""
     tables = []
     for perturbation, (title, format_level) in PERTURBATIONS.items():
@@ -152,7 +152,7 @@ def _changes(rows: Sequence[Mapping]) -> list[dict]:
     return tables
 
 
-def _group_by_value(settings: Mapping[str, tuple]) -> dict[tuple, list[str]]:
+def _group_by_value(settings: Mapping[str, tuple[Any, ...]]) -> dict[tuple[Any, ...], list[str]]:
     """{settings: names of the runs with these settings}."""
     groups = {}
     for run, value in settings.items():

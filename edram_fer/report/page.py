@@ -66,7 +66,7 @@ def _context(run: EvaluatedRun) -> dict[str, Any]:
     }
 
 
-def _split_context(run: EvaluatedRun, split: str, regions: Mapping | None) -> dict[str, Any]:
+def _split_context(run: EvaluatedRun, split: str, regions: Mapping[str, Any] | None) -> dict[str, Any]:
     scores = run.metrics["splits"][split]
     support = {emotion: row["support"] for emotion, row in scores["per_class"].items()}
     most_frequent, steps = max(support, key=support.__getitem__), len(scores["accuracy_after_glimpse"])
@@ -86,7 +86,7 @@ def _split_context(run: EvaluatedRun, split: str, regions: Mapping | None) -> di
     }
 
 
-def _glimpse_rows(glimpses: Mapping[str, Any]) -> list[dict]:
+def _glimpse_rows(glimpses: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One row per window: its mean position, size and spread, and the move that led to it."""
     rows = []
     for step in range(len(glimpses["area"])):
@@ -120,7 +120,7 @@ def _confusions(matrix: Mapping[str, Any], count: int = 3) -> list[tuple[str, st
     return sorted(pairs, key=lambda pair: -pair[2])[:count]
 
 
-def _figures(folder: Path, names: Sequence[str]) -> dict[str, dict]:
+def _figures(folder: Path, names: Sequence[str]) -> dict[str, dict[str, Any]]:
     paths = [folder / name for name in names]
     return {path.stem: embedded(path) for path in paths if path.exists()}
 

@@ -59,7 +59,7 @@ def load(source: str | Path) -> FERModel:
     return model
 
 
-def _recorded_preprocessing(path: Path) -> dict | None:
+def _recorded_preprocessing(path: Path) -> dict[str, Any] | None:
     """What the run that an old .keras file lies in recorded about its faces: such a file does not hold it."""
     environment = path.with_name(layout.ENVIRONMENT)
     return files.read_json(environment).get("data", {}).get("faces") if environment.exists() else None
@@ -147,7 +147,7 @@ class Checkpoint(keras.callbacks.Callback):
         history: list[dict[str, Any]],
         interrupted: Callable[[], bool],
         more_variables: Sequence[keras.Variable] = (),
-    ):
+    ) -> None:
         super().__init__()
         self.more_variables = more_variables
         self.path, self.others, self.every = Path(run) / layout.LATEST, callbacks, every
@@ -205,7 +205,7 @@ class Checkpoint(keras.callbacks.Callback):
             arrays: dict[str, Any] = {f"v{i:05d}": value for i, value in enumerate(values)}
             np.savez(temporary, meta=np.array(json.dumps(self.state)), count=len(variables), **arrays)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None) -> None:
         self._restore_callbacks()
 
     def _restore_callbacks(self) -> None:
@@ -213,13 +213,13 @@ class Checkpoint(keras.callbacks.Callback):
             for name, value in numbers.items():
                 setattr(callback, name, value)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.epoch = epoch
         if self.first_step:  # `fit` has just reset the metrics, which were in the middle of the epoch
             for variable, value in zip(self.model.metrics_variables, self.metrics, strict=True):
                 variable.assign(value)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.step = self.first_step + batch + 1
         if batch + 1 == self.params["steps"]:
             return  # validation belongs to the epoch: its end is saved, not its last step
@@ -229,7 +229,7 @@ class Checkpoint(keras.callbacks.Callback):
         if stop:
             raise Interrupted(self._position())
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.epoch, self.step, self.first_step = epoch + 1, 0, 0
         self.ended = self.model.stop_training
         self.write()

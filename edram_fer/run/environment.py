@@ -22,7 +22,7 @@ def versions() -> dict[str, str | None]:
     return {**installation.versions(), "backend": keras.backend.backend()}
 
 
-def machine() -> dict:
+def machine() -> dict[str, Any]:
     """{"processor", "cores", "system", "devices"}: the hardware that the numbers of a run were measured on."""
     return {
         "processor": _processor(),
@@ -32,7 +32,7 @@ def machine() -> dict:
     }
 
 
-def record(run: Path | str, recipe: Recipe, described: dict, data_dir: Path | str | None) -> None:
+def record(run: Path | str, recipe: Recipe, described: dict[str, Any], data_dir: Path | str | None) -> None:
     """Write environment.json at the start of a run, or add another start to it when the run is resumed.
 
     Args:
@@ -57,7 +57,7 @@ def finish(run: Path | str) -> None:
     files.write_json(Path(run) / layout.ENVIRONMENT, {**read(run), "finished": _now()})
 
 
-def read(run: Path | str) -> dict:
+def read(run: Path | str) -> dict[str, Any]:
     """The content of environment.json.
 
     Raises:

@@ -1,6 +1,7 @@
 """An evaluated run, read back: its scores, the predictions of each split, and the images that they belong to."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -38,8 +39,8 @@ class EvaluatedRun:
                 raise MissingFileError(f"{self.folder / name} is missing: evaluate the run first, with {command}")
         self.metrics = layout.read_metrics(self.folder / layout.METRICS)
         self.rows = predictions.read(self.folder / layout.PREDICTIONS)
-        self.splits = list(self.metrics["splits"])
-        self._features = {}
+        self.splits: list[str] = list(self.metrics["splits"])
+        self._features: dict[tuple[str, str, Path | str | None], dict[str, np.ndarray]] = {}
         for split in self.splits:
             self._check(split)
 
@@ -47,7 +48,7 @@ class EvaluatedRun:
         """The rows of a split, see `predictions.table`."""
         return predictions.select_split(self.rows, split)
 
-    def predictions(self, split: str) -> dict:
+    def predictions(self, split: str) -> dict[str, Any]:
         """The rows of a split as arrays, see `predictions.unpack`."""
         return predictions.unpack(self.table(split))
 

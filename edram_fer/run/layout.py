@@ -1,6 +1,7 @@
 """The run folder: the names of its files, and what several stages read from it."""
 
 from pathlib import Path
+from typing import Any
 
 from edram_fer import files
 from edram_fer.errors import UserError
@@ -51,7 +52,7 @@ STUDY_FIGURES = (
 SCORES = ("images", "excluded", "accuracy", "accuracy_after_glimpse", "per_class", "confusion", "intervals", "glimpses")
 
 
-def read_metrics(path: Path | str) -> dict:
+def read_metrics(path: Path | str) -> dict[str, Any]:
     """Read metrics.json.
 
     Raises:

@@ -8,6 +8,7 @@ under `emotions`.
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -83,7 +84,7 @@ def table(
     return pa.table(columns).replace_schema_metadata({METADATA: json.dumps(list(emotions))})
 
 
-def unpack(rows: pa.Table) -> dict:
+def unpack(rows: pa.Table) -> dict[str, Any]:
     """A predictions table as NumPy arrays.
 
     Returns:

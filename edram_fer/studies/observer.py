@@ -47,7 +47,7 @@ class Observer:
         data: str | None = None,
         data_dir: Path | str | None = None,
         batch_size: int = 128,
-    ):
+    ) -> None:
         from edram_fer.evaluation import inference
         from edram_fer.run import checkpoints  # imports Keras
 

@@ -52,7 +52,7 @@ class Resumable:
         begin: Callable[[], dict[str, np.ndarray]],
         *,
         restart: bool = False,
-    ):
+    ) -> None:
         self.path, self.settings = Path(path), json.loads(json.dumps(settings))
         if restart or not self.path.exists():
             self.arrays, self.done = begin(), 0

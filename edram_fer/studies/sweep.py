@@ -8,7 +8,7 @@ import re
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -70,7 +70,7 @@ def sweep(
     splits: Sequence[str] = ("test",),
     data_dir: Path | str | None = None,
     verbose: Literal["auto", 0, 1, 2] = "auto",
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """Train and evaluate the runs of a `grid`, one after the other, each in a folder of its own in `out`.
 
     A run that ends in an error becomes a row with that status, its traceback is kept in its folder, and the next run
@@ -106,7 +106,7 @@ def sweep(
     return rows
 
 
-def means(rows: Sequence[Mapping]) -> list[dict]:
+def means(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Average the rows of sweep.csv over the seeds.
 
     Returns:

@@ -1,5 +1,7 @@
 """The moving average of a model's weights, which is validated and saved in place of the weights themselves."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -31,18 +33,18 @@ class MovingAverage(keras.callbacks.Callback):
         self.variables = [keras.Variable(value, trainable=False, name="average") for value in start]
         self.move = _compiled(self.variables, self.averaged)
 
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()  # inside `fit` the values are not in the variables
         steps = int(self.model.optimizer.iterations)
         rate = 1 - min(self.decay, (1 + steps) / (10 + steps))
         self.move(np.float32(rate))
 
-    def on_test_begin(self, logs: dict | None = None) -> None:
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.trained = _copies(self.averaged)
         self._put(_copies(self.variables))
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._put(self.trained)
 
     def _put(self, values):

@@ -56,7 +56,7 @@ class Progress(keras.callbacks.ProgbarLogger):
         super().__init__()
         self.all_epochs = epochs
 
-    def set_params(self, params: dict) -> None:
+    def set_params(self, params: dict[str, Any]) -> None:
         super().set_params({**params, "epochs": self.all_epochs})
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
@@ -129,7 +129,9 @@ class Log(keras.callbacks.Callback):
         predefined: Whether all windows may be.
     """
 
-    def __init__(self, run: Path | str, history: list[dict], fixed_first: bool, predefined: bool = False) -> None:
+    def __init__(
+        self, run: Path | str, history: list[dict[str, Any]], fixed_first: bool, predefined: bool = False
+    ) -> None:
         super().__init__()
         self.path, self.history = Path(run) / layout.HISTORY, history
         self.fixed_first, self.predefined = fixed_first, predefined

@@ -1,12 +1,13 @@
 """Training: from a recipe and a prepared data set to a run folder, with Keras' compile and fit."""
 
 import contextlib
+import importlib
 import logging
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -42,7 +43,10 @@ def train(recipe: Recipe, run: Path | str, *, data_dir: Path | str | None = None
         checkpoints.Interrupted: SIGTERM or Ctrl-C came; the state is saved.
 
     >>> from edram_fer.recipes import recipe
-    >>> train(recipe.get("demo"), "runs/demo")  # doctest: +SKIP
+    >>> settings = ["data=faces.npz", "model=cnn", "glimpse_size=18", "guide=()", "epochs=1", "batch_size=14"]
+    >>> train(recipe.override(recipe.get("demo"), settings), "runs/cnn", verbose=0)
+    >>> sorted(path.name for path in Path("runs/cnn").glob("*.*"))
+    ['environment.json', 'history.csv', 'model.keras', 'recipe.json']
     """
     run = Path(run)
     _check_free(run)
@@ -103,7 +107,7 @@ def resume(run: Path | str, *, data_dir: Path | str | None = None, verbose: Verb
 class _TrainingSetup:
     """Everything that `fit` needs: model, batches and callbacks."""
 
-    def __init__(self, recipe, run, described, data_dir):
+    def __init__(self, recipe, run, described, data_dir) -> None:
         make_reproducible(recipe.seed)
         if recipe.schedule == "cosine" and recipe.warmup_epochs > recipe.epochs:
             log.warning(
@@ -160,7 +164,7 @@ def make_reproducible(seed: int) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def build(recipe: Recipe, described: dict) -> keras.Model:
+def build(recipe: Recipe, described: dict[str, Any]) -> keras.Model:
     """Build the recipe's model for the images that `data.describe` describes."""
     return models.build(
         recipe.model,
@@ -262,8 +266,8 @@ def _schedule_callbacks(recipe):
 
 def _tensorboard(run):
     try:
-        import tensorboard  # noqa: F401
-        import tensorflow  # noqa: F401  (Keras writes the event files through it)
+        for package in ("tensorboard", "tensorflow"):  # Keras writes the event files through both
+            importlib.import_module(package)
     except ImportError:
         return []
     return [keras.callbacks.TensorBoard(run / layout.TENSORBOARD, write_graph=False)]
@@ -310,7 +314,7 @@ class _StopRequest:
         return self.signal is not None
 
     @contextlib.contextmanager
-    def installed(self) -> Iterator[None]:
+    def installed(self) -> Generator[None, None, None]:
         """Handle the signals in a `with` block; outside the main thread, which alone may do that, nothing changes."""
         if threading.current_thread() is not threading.main_thread():
             yield

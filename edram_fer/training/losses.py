@@ -86,7 +86,7 @@ class EmotionLoss(keras.losses.Loss):
         target = target * (1 - self.label_smoothing) + self.label_smoothing * spread
         return -ops.mean(ops.sum(target[:, None] * ops.log_softmax(logits, axis=-1), axis=-1), axis=-1)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "weights": self.weights, "label_smoothing": self.label_smoothing}
 
 
@@ -150,7 +150,7 @@ class LocationLoss(keras.losses.Loss):
         error = ops.square(emitted - ops.cast(y_true, "float32")[:, None]) * weights
         return ops.mean(ops.sum(error, axis=(-2, -1)), axis=-1)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "weights": self.weights, "measure": self.measure}
 
 
@@ -195,5 +195,5 @@ class RegionBiasedLoss(keras.losses.Loss):
         mu = ops.cast(y_pred, "float32")
         return ops.relu(self.margin - (ops.max(mu[:, 1:], axis=1) - mu[:, 0]))
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "margin": self.margin}

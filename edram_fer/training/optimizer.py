@@ -39,7 +39,7 @@ class _Decayed(keras.optimizers.Optimizer):
             return gradient + self.decay * ops.cast(variable, gradient.dtype)
         return gradient
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "decay": self.decay}
 
 

@@ -82,6 +82,12 @@ class DeepEmotion(FERModel):
 
     Raises:
         UserError: an argument out of its range, by name.
+
+    The window of a new model is the whole image:
+
+    >>> model = DeepEmotion(image_size=(48, 48), variant="plus", units=32)
+    >>> np.asarray(model(np.zeros((1, 48, 48, 1), "uint8"))["windows"])[0, 0].tolist()
+    [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
     """
 
     def __init__(
@@ -104,7 +110,7 @@ class DeepEmotion(FERModel):
         batch_norm_momentum: float = 0.9,
         seed: int = 0,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(autocast=False, **kwargs)
         check_choice("variant", variant, VARIANTS)
         defaults = VARIANTS[variant]

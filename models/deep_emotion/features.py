@@ -8,7 +8,7 @@ from keras import ops
 
 from edram_fer.models.batch_norm import StepBatchNormalization
 from edram_fer.models.deep_emotion.initializers import make_initializer
-from edram_fer.models.tensor import Tensor
+from edram_fer.models.tensor import Shape, Tensor
 
 FILTERS = 10
 
@@ -25,7 +25,9 @@ class FeatureExtractor(keras.layers.Layer):
     Call arguments: x [B, H, W, C]; training. Returns [B, h, w, 10].
     """
 
-    def __init__(self, batch_norm: bool = False, initializer: str = "normal", momentum: float = 0.9, **kwargs: Any):
+    def __init__(
+        self, batch_norm: bool = False, initializer: str = "normal", momentum: float = 0.9, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.batch_norm, self.initializer, self.momentum = batch_norm, initializer, momentum
         policy = self.dtype_policy
@@ -36,7 +38,7 @@ class FeatureExtractor(keras.layers.Layer):
         self.norm = StepBatchNormalization(momentum=momentum, dtype=policy) if batch_norm else None
         self.pool = keras.layers.MaxPooling2D(2, dtype=policy)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         pass
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
@@ -70,7 +72,7 @@ class Trunk(keras.layers.Layer):
 
     def __init__(
         self, filters: Sequence[int] = (64, 128), initializer: str = "he", momentum: float = 0.9, **kwargs: Any
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self.filters, self.initializer, self.momentum = tuple(filters), initializer, momentum
         policy = self.dtype_policy
@@ -84,7 +86,7 @@ class Trunk(keras.layers.Layer):
         self.norms = [StepBatchNormalization(momentum=momentum, dtype=policy) for _ in widths]
         self.pool = keras.layers.MaxPooling2D(2, dtype=policy)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         pass
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:

@@ -9,7 +9,7 @@ from keras import ops
 from edram_fer.models.deep_emotion.initializers import make_initializer
 from edram_fer.models.slow import SlowConv2D, SlowDense
 from edram_fer.models.spatial_transformer import IDENTITY
-from edram_fer.models.tensor import Tensor
+from edram_fer.models.tensor import Shape, Tensor
 
 INTERPRETATIONS = {  # sides of the two kernels, padding, pool, smallest image for which one point is left
     "narrow": ((3, 3), "same", 4, 16),
@@ -49,7 +49,7 @@ class LocalisationNetwork(keras.layers.Layer):
         rate: float = 1.0,
         initializer: str = "normal",
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.interpretation, self.bound, self.rate, self.initializer = interpretation, bound, rate, initializer
         sides, padding, pool, _ = INTERPRETATIONS[interpretation]
@@ -64,7 +64,7 @@ class LocalisationNetwork(keras.layers.Layer):
         start = np.ravel(IDENTITY).astype("float32") / rate if bound is None else np.zeros(6, "float32")
         self.theta = SlowDense(6, kernel_initializer="zeros", bias_initializer=start, **options)
 
-    def build(self, image_shape):
+    def build(self, image_shape: Shape) -> None:
         pass
 
     def call(self, image: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from keras import ops
 from edram_fer.models.edram.emission import EmissionNetwork
 from edram_fer.models.edram.glimpse import FILTERS, GlimpseNetwork
 from edram_fer.models.spatial_transformer import sample
-from edram_fer.models.tensor import Tensor
+from edram_fer.models.tensor import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
@@ -53,7 +53,7 @@ class EDRAMCell(keras.layers.Layer):
         sensor: str = "gather",
         emission_rate: float = 1.0,
         **kwargs: Any,
-    ):
+    ) -> None:
         # Without autocast, image and matrix stay float32 under mixed precision.
         super().__init__(autocast=False, **kwargs)
         policy = self.dtype_policy
@@ -64,7 +64,7 @@ class EDRAMCell(keras.layers.Layer):
         self.emission = EmissionNetwork(zoom_limit, zoom_mode, zoom_measure, rotation, emission_rate)
         self.state_size = [classification_units, classification_units, location_units, location_units]
 
-    def build(self, image_shape):
+    def build(self, image_shape: Shape) -> None:
         pass
 
     def get_initial_state(self, context: Tensor) -> list[Tensor]:

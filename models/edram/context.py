@@ -49,7 +49,7 @@ class ContextNetwork(keras.layers.Layer):
         activation: str | None = None,
         momentum: float = 0.9,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self.units, self.filters, self.momentum = units, tuple(filters), momentum
         self.activation = keras.activations.get(activation)
@@ -63,7 +63,7 @@ class ContextNetwork(keras.layers.Layer):
         flat = (CONTEXT_SIDE - 8) ** 2 * self.filters[-1]
         self.projection = None if flat == units else keras.layers.Dense(units, dtype=policy)
 
-    def build(self, image_shape):
+    def build(self, image_shape: tuple[int | None, int, int, int]) -> None:
         _, height, width, _ = image_shape
         self.down = area_average_matrix(height, CONTEXT_SIDE)
         self.across = area_average_matrix(width, CONTEXT_SIDE)

@@ -73,6 +73,12 @@ class EDRAM(FERModel):
 
     Raises:
         UserError: an argument out of its range, by name.
+
+    >>> import numpy as np
+    >>> model = EDRAM(image_size=(48, 48), glimpses=3, glimpse_size=14, glimpse_units=64, head_units=64)
+    >>> outputs = model(np.zeros((2, 48, 48, 1), "uint8"))
+    >>> tuple(outputs["emotion"].shape), tuple(outputs["windows"].shape)
+    ((2, 3, 7), (2, 3, 2, 3))
     """
 
     def __init__(
@@ -102,7 +108,7 @@ class EDRAM(FERModel):
         seed: int = 0,
         sensor: str = "gather",
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(autocast=False, **kwargs)
         self.arguments = {
             "image_size": image_size,

@@ -53,7 +53,7 @@ class EmissionNetwork(keras.layers.Layer):
         rotation: bool = True,
         rate: float = 1.0,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
         if zoom_limit is not None and not (is_number(zoom_limit) and 0 < zoom_limit <= 1):
             raise UserError(f"zoom_limit: expected None or a number in (0, 1], got {zoom_limit!r}")
@@ -122,7 +122,7 @@ def _matrix(zoom: Tensor, shear: Tensor, shift: Tensor) -> Tensor:
 class _Constant(keras.initializers.Initializer):
     """A fixed vector; it is never saved, since the layer makes it again."""
 
-    def __init__(self, values: np.ndarray):
+    def __init__(self, values: np.ndarray) -> None:
         self.values = values
 
     def __call__(self, shape: Any, dtype: Any = None) -> Tensor:

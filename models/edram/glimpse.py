@@ -8,7 +8,7 @@ from keras import ops
 
 from edram_fer.models.batch_norm import StepBatchNormalization
 from edram_fer.models.convolution import Conv2D
-from edram_fer.models.tensor import Tensor
+from edram_fer.models.tensor import Shape, Tensor
 
 FILTERS = (64, 64, 128, 128, 160, 192)
 _PADDING = ("same", "valid", "same", "same", "same", "valid")
@@ -36,7 +36,7 @@ class GlimpseCNN(keras.layers.Layer):
         batch_norm: str = "per_step",
         momentum: float = 0.9,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self.filters, self.steps, self.batch_norm, self.momentum = tuple(filters), steps, batch_norm, momentum
         policy = self.dtype_policy
@@ -47,7 +47,7 @@ class GlimpseCNN(keras.layers.Layer):
         self.norms = [StepBatchNormalization(steps, batch_norm, momentum, dtype=policy) for _ in self.filters]
         self.pool = keras.layers.MaxPooling2D(2, dtype=policy)
 
-    def build(self, glimpse_shape):
+    def build(self, glimpse_shape: Shape) -> None:
         pass
 
     def call(self, x: Tensor, step: int = 0, training: bool = False) -> Tensor:
@@ -88,7 +88,7 @@ class GlimpseNetwork(keras.layers.Layer):
         batch_norm: str = "per_step",
         momentum: float = 0.9,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self.units, self.filters, self.steps = units, tuple(filters), steps
         self.batch_norm, self.momentum = batch_norm, momentum
@@ -100,7 +100,7 @@ class GlimpseNetwork(keras.layers.Layer):
         self.where = keras.layers.Dense(units, use_bias=False, kernel_initializer="he_normal", dtype="float32")
         self.where_norm = StepBatchNormalization(steps, batch_norm, momentum, beta_initializer="ones", dtype="float32")
 
-    def build(self, glimpse_shape, matrix_shape=None):
+    def build(self, glimpse_shape: Shape, matrix_shape: Shape | None = None) -> None:
         pass
 
     def call(self, glimpse: Tensor, matrix: Tensor, step: int = 0, training: bool = False) -> Tensor:

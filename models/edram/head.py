@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from edram_fer.models.batch_norm import StepBatchNormalization
-from edram_fer.models.tensor import Tensor
+from edram_fer.models.tensor import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
@@ -37,7 +37,7 @@ class Head(keras.layers.Layer):
         dropout: float = 0.0,
         seed: int = 0,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self.outputs, self.units, self.steps, self.batch_norm = outputs, units, steps, batch_norm
         self.momentum, self.dropout, self.seed = momentum, dropout, seed
@@ -50,7 +50,7 @@ class Head(keras.layers.Layer):
         self.drop = keras.layers.Dropout(dropout, seed=seed, dtype=policy)
         self.output_layer = keras.layers.Dense(outputs, activation=self.activation, dtype="float32")
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         pass
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:

@@ -14,7 +14,7 @@ from keras import ops
 from edram_fer.errors import UserError
 from edram_fer.models.contract import check_integer, is_number
 from edram_fer.models.spatial_transformer import IDENTITY
-from edram_fer.models.tensor import Tensor
+from edram_fer.models.tensor import Shape, Tensor
 
 
 def centre(side: float) -> tuple[float, float, float, float]:
@@ -85,12 +85,12 @@ class FixedCrops(keras.layers.Layer):
     Call arguments: image [B, H, W, C]; training is ignored. Returns windows float32 [B, k + 1, 2, 3].
     """
 
-    def __init__(self, scheme: str = "fixed5", **kwargs: Any):
+    def __init__(self, scheme: str = "fixed5", **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.scheme = scheme
         self.windows = np.stack([np.array(IDENTITY, "float32"), *map(matrix, FIXED[scheme])])
 
-    def build(self, image_shape):
+    def build(self, image_shape: Shape) -> None:
         pass
 
     @property
@@ -120,7 +120,9 @@ class RandomCrops(keras.layers.Layer):
     Call arguments: image [B, H, W, C]; training. Returns windows float32 [B, k + 1, 2, 3].
     """
 
-    def __init__(self, count: int = 5, smallest: float = 0.7, largest: float = 0.95, seed: int = 0, **kwargs: Any):
+    def __init__(
+        self, count: int = 5, smallest: float = 0.7, largest: float = 0.95, seed: int = 0, **kwargs: Any
+    ) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
         check_integer("crop_count", count, 1)
         self.count, self.smallest, self.largest, self.seed = count, smallest, largest, seed
@@ -128,7 +130,7 @@ class RandomCrops(keras.layers.Layer):
         drawn = np.random.default_rng(seed).uniform(size=(1, count, 3)).astype("float32")
         self.windows = ops.convert_to_numpy(self._windows(ops.convert_to_tensor(drawn)))[0]
 
-    def build(self, image_shape):
+    def build(self, image_shape: Shape) -> None:
         pass
 
     @property
@@ -169,12 +171,12 @@ class LandmarkCrops(keras.layers.Layer):
     is ignored. Returns windows float32 [B, 6, 2, 3].
     """
 
-    def __init__(self, image_size: Sequence[int], radius: float = 0.25, **kwargs: Any):
+    def __init__(self, image_size: Sequence[int], radius: float = 0.25, **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
         check_radius(radius)
         self.image_size, self.radius = tuple(image_size), radius
 
-    def build(self, image_shape, landmarks_shape=None):
+    def build(self, image_shape: Shape, landmarks_shape: Shape | None = None) -> None:
         pass
 
     @property

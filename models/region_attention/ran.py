@@ -27,7 +27,7 @@ from edram_fer.models.region_attention.iresnet import IResNet
 from edram_fer.models.region_attention.resnet import FILTERS, STEMS, ResNet
 from edram_fer.models.region_attention.vgg import VGG
 from edram_fer.models.spatial_transformer import sample
-from edram_fer.models.tensor import Tensor
+from edram_fer.models.tensor import Shape, Tensor
 
 BACKBONES: dict[str, tuple[Any, tuple[int, ...]]] = {  # class, number of blocks in each stage
     "vgg16": (VGG, (2, 2, 3, 3, 3)),
@@ -81,6 +81,12 @@ class RAN(FERModel):
 
     Raises:
         UserError: an argument out of its range, by name; landmarks that are missing from the inputs.
+
+    >>> import numpy as np
+    >>> model = RAN((48, 48), backbone="resnet18", crops="fixed5", stem="small", backbone_filters=(4, 4, 8, 8))
+    >>> weights = model(np.zeros((2, 48, 48, 1), "uint8"))["weights"]  # of the face and its five crops
+    >>> tuple(weights.shape), round(float(weights[0].numpy().sum()), 3)
+    ((2, 6), 1.0)
     """
 
     def __init__(
@@ -104,7 +110,7 @@ class RAN(FERModel):
         batch_norm_momentum: float = 0.9,
         seed: int = 0,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(autocast=False, **kwargs)
         self.arguments = {
             "image_size": image_size,
@@ -142,7 +148,7 @@ class RAN(FERModel):
         self.affect_head = keras.layers.Dense(2, "tanh", dtype="float32") if affect else None
         self.build_for_image()
 
-    def input_shapes(self) -> dict[str, tuple[int | None, ...]]:
+    def input_shapes(self) -> dict[str, Shape]:
         landmarks = {"landmarks": (None, 68, 2)} if self.arguments["crops"] == "landmarks" else {}
         return {**super().input_shapes(), **landmarks}
 

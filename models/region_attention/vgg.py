@@ -7,7 +7,7 @@ import keras
 
 from edram_fer.models.contract import check_filters
 from edram_fer.models.region_attention.resnet import FILTERS
-from edram_fer.models.tensor import Tensor
+from edram_fer.models.tensor import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
@@ -34,7 +34,7 @@ class VGG(keras.layers.Layer):
         stem: str = "published",
         momentum: float = 0.9,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         check_filters("backbone_filters", filters, 4)
         self.blocks, self.filters, self.stem, self.momentum = tuple(blocks), tuple(filters), stem, momentum
@@ -50,7 +50,7 @@ class VGG(keras.layers.Layer):
         """The smallest image side in pixels for which all pools together leave one point."""
         return 32
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         pass
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:

@@ -11,7 +11,7 @@ import hashlib
 import importlib
 import importlib.util
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -191,7 +191,7 @@ def _source_changed(
 
 
 @contextlib.contextmanager
-def _temporary_folder(name: str, data_dir: Path) -> Iterator[Path]:
+def _temporary_folder(name: str, data_dir: Path) -> Generator[Path, None, None]:
     """An empty folder in `data_dir`, locked for this process and removed afterwards."""
     folder = data_dir / f"unfinished.{name.replace('/', '.')}"
     with describe_write_errors(name, data_dir, "nothing was kept"), exclusive_lock(folder):

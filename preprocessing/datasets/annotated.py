@@ -100,7 +100,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # pyrig
             metadata=tfds.core.MetadataDict(),
         )
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         if self.table is None:
             raise ValueError("a builder without faces only describes its data set; see annotated.prepare")
         self.info.metadata.update(self.new_metadata)
@@ -109,8 +109,10 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # pyrig
             generators["test_clean"] = self._generate_examples(self.table, "test", clean=True)
         return generators
 
-    def _generate_examples(self, table: FaceTable, split: str, clean: bool = False) -> Iterator[tuple[int, dict]]:
-        def belongs(row: dict) -> bool:
+    def _generate_examples(
+        self, table: FaceTable, split: str, clean: bool = False
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        def belongs(row: dict[str, Any]) -> bool:
             return row["status"] == OK and row["split"] == split and not (clean and row["duplicate"])
 
         # TFDS sorts on disk in buckets that each cover an equal range of 128-bit keys, and loads one bucket at a time.
@@ -119,7 +121,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # pyrig
         for number, row in enumerate(table.rows(chosen=belongs)):
             yield number * key_step, self._example(row)
 
-    def _example(self, row: dict) -> dict:
+    def _example(self, row: dict[str, Any]) -> dict[str, Any]:
         example = {
             "image": io.BytesIO(row["face"]),
             "emotion": row["emotion"],

@@ -6,7 +6,7 @@ import importlib.metadata
 import io
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ def is_prepared(builder: "tfds.core.DatasetBuilder") -> bool:
 
 
 @contextlib.contextmanager
-def describe_write_errors(name: str, data_dir: Path, consequence: str) -> Iterator[None]:
+def describe_write_errors(name: str, data_dir: Path, consequence: str) -> Generator[None, None, None]:
     """Turn a failure to write in `data_dir` into an OSError that names the data set and the folder.
 
     Args:
@@ -75,7 +75,7 @@ def download_and_prepare(builder: "tfds.core.DatasetBuilder") -> None:
 
 
 @contextlib.contextmanager
-def _replaced_internals() -> Iterator[None]:
+def _replaced_internals() -> Generator[None, None, None]:
     """Replace what TFDS has no option for, only inside this block: sort buffer, order of features, progress bar."""
     from tensorflow_datasets.core import example_serializer, shuffle
     from tensorflow_datasets.core.utils import tqdm_utils
@@ -91,7 +91,7 @@ def _replaced_internals() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _replaced(owner: object, name: str, value: object) -> Iterator[None]:
+def _replaced(owner: object, name: str, value: object) -> Generator[None, None, None]:
     """Give an attribute of TFDS another value inside this block."""
     _require(owner, name)
     original = getattr(owner, name)

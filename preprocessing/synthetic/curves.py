@@ -84,7 +84,7 @@ class Outlines:
         chains: {name: open splines, each the numbers of the points it runs through}, numbered as in `points`, [68 + X].
     """
 
-    def __init__(self, chains: dict[str, list[list[int]]]):
+    def __init__(self, chains: dict[str, list[list[int]]]) -> None:
         blocks, start = [], 0
         self.rows: dict[str, slice] = {}
         for name, parts in chains.items():

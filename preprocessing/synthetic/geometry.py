@@ -103,9 +103,9 @@ def depth(points: np.ndarray) -> np.ndarray:
     return 0.85 * np.sqrt(np.maximum(1 - x * x - y * y, 0))
 
 
-_NOSE = np.zeros(LANDMARK_COUNT)
-_NOSE[27:36] = 0.1, 0.35, 0.65, 1.0, 0.2, 0.5, 0.7, 0.5, 0.2
-_NOSE = np.concatenate([_NOSE, EXTRA_WEIGHTS @ _NOSE])
+_NOSE_LANDMARKS = np.zeros(LANDMARK_COUNT)
+_NOSE_LANDMARKS[27:36] = 0.1, 0.35, 0.65, 1.0, 0.2, 0.5, 0.7, 0.5, 0.2
+_NOSE = np.concatenate([_NOSE_LANDMARKS, EXTRA_WEIGHTS @ _NOSE_LANDMARKS])
 
 
 def depths(landmarks: np.ndarray, extras: np.ndarray, nose_tip: float) -> np.ndarray:

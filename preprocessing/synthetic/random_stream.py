@@ -24,7 +24,7 @@ class RandomStream:
     True
     """
 
-    def __init__(self, *key: int):
+    def __init__(self, *key: int) -> None:
         self.generator = np.random.Generator(np.random.PCG64(key))
         self._block: list[float] = []
 

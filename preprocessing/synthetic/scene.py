@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -60,7 +61,7 @@ _BACKGROUNDS = (  # shape of the small array, interpolation
 class _Background:
     """A background: plain, a gradient, stripes, blocks, blobs or a texture, each a small array that is enlarged."""
 
-    def __init__(self, stream: RandomStream):
+    def __init__(self, stream: RandomStream) -> None:
         self.shape, self.interpolation = stream.choose(_BACKGROUNDS)
         self.level, self.contrast, self.tint = (
             stream.uniform(20, 235),
@@ -132,7 +133,7 @@ class Scene:
     _sharp: Tracing
     _soft: Tracing
     _behind: np.ndarray
-    _before: list
+    _before: list[Any]
     _head: np.ndarray
     _gain: np.ndarray
     _noise: np.ndarray

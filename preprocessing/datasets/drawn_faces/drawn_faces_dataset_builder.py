@@ -4,6 +4,7 @@ import dataclasses
 import io
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -112,7 +113,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             disable_shuffling=True,  # the classes are mixed already, and the order is the same in every run
         )
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         config = self.builder_config
         return {
             split: self._generate_examples(getattr(config, split), start)
@@ -120,7 +121,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             if getattr(config, split)
         }
 
-    def _generate_examples(self, count: int, start: int) -> Iterator:
+    def _generate_examples(self, count: int, start: int) -> Iterator[tuple[Any, dict[str, Any]]]:
         """`count` faces from number `start`, as (number, example)."""
         config = self.builder_config
         for face in synthetic.generate(
