@@ -1,6 +1,7 @@
 """What is installed, what is missing and what is broken, from the metadata of packages alone: Keras need not start."""
 
 import configparser
+import csv
 import importlib.metadata
 import platform
 import re
@@ -87,8 +88,10 @@ def _opencv_problems(requirement: Requirement) -> Iterator[Problem]:
 
 def _damaged_files(package: str) -> list[str]:
     """The files of a package that are missing or of another size than its metadata say."""
-    files = importlib.metadata.files(package) or []
-    return [str(file) for file in files if file.size is not None and _size(Path(str(file.locate()))) != file.size]
+    # Not `importlib.metadata.files`, which since Python 3.12 leaves out the missing ones.
+    distribution = importlib.metadata.distribution(package)
+    rows = csv.reader((distribution.read_text("RECORD") or "").splitlines())
+    return [path for path, _, size in rows if size and _size(Path(str(distribution.locate_file(path)))) != int(size)]
 
 
 def _size(path: Path) -> int | None:
