@@ -1,6 +1,6 @@
 """EDRAM in plain PyTorch, with the sizes of `edram_fer.models.edram`: the baseline of benchmarks.training_step.
 
-The layers are idiomatic and nothing is tuned. The network is the same down to the biases: six tanh units emit the
+The layers are idiomatic and not tuned. The network is the same down to the biases: six tanh units emit the
 matrix, batch normalisation (BN) per step replaces the biases of the layers before it, and the LSTMs have no peepholes.
 `EDRAM.load` copies the weights of the Keras model, so that the outputs of both can be compared.
 """

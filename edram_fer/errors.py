@@ -1,5 +1,5 @@
-"""Errors that users can do something about. The message names the file, row or argument, what was expected and what was
-found. The command line shows it as one sentence; any other error is a bug of the package and keeps its traceback."""
+"""Errors that users can resolve. The message names the file, row or argument, the expected value and the actual one.
+The command line shows it as one sentence; any other error is a bug in the package and keeps its traceback."""
 
 
 class UserError(ValueError):
@@ -19,7 +19,7 @@ class MissingFileError(UserError, FileNotFoundError):
 
 
 class ExistingRunError(UserError, FileExistsError):
-    """A folder already holds a run, or a file is in its place."""
+    """A folder already holds a run, or a file has the name of the folder."""
 
 
 class FolderInUseError(UserError, BlockingIOError):

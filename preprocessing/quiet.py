@@ -1,4 +1,4 @@
-"""Import libraries without the notes that their native code prints, as TensorFlow's does."""
+"""Import libraries without the messages that their native code prints, such as TensorFlow's."""
 
 import contextlib
 import importlib
@@ -10,8 +10,8 @@ from types import ModuleType
 
 
 def import_module(name: str) -> ModuleType:
-    """Import a module silently. Where that fails, the suppressed output is printed before the error."""
-    # Errors of TensorFlow's kernels are also raised as Python exceptions; the rest of this level is no use to users.
+    """Import a module silently. If the import fails, the suppressed output is printed before the error."""
+    # Errors of TensorFlow's kernels are also raised as Python exceptions; users do not need the other messages.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _silenced():
         return importlib.import_module(name)
@@ -19,7 +19,7 @@ def import_module(name: str) -> ModuleType:
 
 @contextlib.contextmanager
 def _silenced() -> Generator[None, None, None]:
-    """Redirect file descriptor 2 into a file meanwhile, which an exception brings to the screen."""
+    """Redirect file descriptor 2 to a temporary file, which is printed if an exception is raised."""
     if sys.stderr is None:  # a Windows program without a console
         yield
         return

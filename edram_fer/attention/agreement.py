@@ -1,12 +1,12 @@
-"""How well an attention map agrees with people's fixations, or with another map.
+"""Agreement of an attention map with human fixations, or with another map.
 
-The measures are those of Bylinskii, Judd, Oliva, Torralba and Durand 2016 (arXiv 1604.03605, section 4). A map is
-[H, W] of any finite values; for the measures on distributions (`sim`, `kl`) it is non-negative and divided by its sum.
-Fixations are [F, 2] as (x, y) in pixels of the map, pixel centres at whole numbers; each is looked up in the pixel that
-contains it. A measure that is undefined is nan, never 0.
+The measures follow Bylinskii, Judd, Oliva, Torralba and Durand 2016 (arXiv 1604.03605, section 4). A map is [H, W] with
+any finite values; for the measures on distributions (`sim`, `kl`) it must be non-negative and is divided by its sum.
+Fixations are [F, 2] as (x, y) in pixels of the map, with pixel centres at whole numbers; the value at a fixation is the
+value of the pixel that contains it. A measure that is undefined is nan, never 0.
 
-Faces are centred in their crops, so a blob in the middle scores well on every measure but the shuffled AUC. Report none
-of them without the maps of `baselines` for comparison.
+Faces are centred in their crops, so a Gaussian in the middle scores well on every measure but the shuffled AUC. Always
+report the maps of `baselines` for comparison.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ from scipy.stats import rankdata
 from edram_fer.errors import UserError
 
 EPSILON = 2.22e-16  # in `kl`: the machine epsilon of float64, as in the authors' code
-_CONSTANT = 1e-12  # share of a map's largest absolute value; a range below it is a rounding error
+_CONSTANT = 1e-12  # share of a map's largest absolute value; a smaller range is a rounding error
 
 
 def nss(saliency: ArrayLike, fixations: ArrayLike) -> float:
@@ -67,7 +67,7 @@ def sim(saliency: ArrayLike, other: ArrayLike) -> float:
 def kl(saliency: ArrayLike, human: ArrayLike) -> float:
     """Kullback-Leibler divergence of a model's map P from the human map Q: sum of Q log(e + Q / (P + e)).
 
-    It is not symmetric: places that people fixated and the model ignored cost most.
+    It is not symmetric: positions that people fixated and the model ignored cost most.
 
     Args:
         saliency: P [H, W].
@@ -86,8 +86,8 @@ def kl(saliency: ArrayLike, human: ArrayLike) -> float:
 def auc_judd(saliency: ArrayLike, fixations: ArrayLike) -> float:
     """Area under the ROC curve of the map as a detector of fixated pixels (Judd, Ehinger, Durand and Torralba 2009).
 
-    True positives are the map's values at the fixations, each fixation counted; false positives are its values at all
-    pixels without a fixation. Ties count half (mid-ranks). The authors' code counts a pixel with two fixations once.
+    Positives are the map's values at the fixations, counting every fixation; negatives are its values at all pixels
+    without a fixation. Ties count half (mid-ranks). The authors' code counts a pixel with two fixations once.
 
     Args:
         saliency: [H, W].
@@ -109,8 +109,8 @@ def auc_judd(saliency: ArrayLike, fixations: ArrayLike) -> float:
 def auc_shuffled(saliency: ArrayLike, fixations: ArrayLike, others: ArrayLike) -> float:
     """Area under the ROC curve against the fixations of OTHER images (Zhang, Tong, Marks, Shan and Cottrell 2008).
 
-    As `auc_judd`, but false positives are the map's values at places that people look at whatever the image is. All of
-    them are used, not a sample.
+    Like `auc_judd`, but the negatives are the map's values at positions that people look at in any image. All of these
+    are used, not a sample.
 
     Args:
         saliency: [H, W].
@@ -118,7 +118,7 @@ def auc_shuffled(saliency: ArrayLike, fixations: ArrayLike, others: ArrayLike) -
         others: [G, 2] on other images.
 
     Returns:
-        0.5 for a map that knows nothing of the image; nan if either set of fixations is empty.
+        0.5 for a map that does not depend on the image; nan if either set of fixations is empty.
 
     >>> auc_shuffled([[0, 1, 2]], [[2, 0]], others=[[0, 0], [2, 0]])
     0.75
@@ -135,7 +135,7 @@ def all_measures(
     Args:
         saliency: [H, W].
         fixations: [F, 2] on the same image.
-        human: [H, W], the map of these fixations (`fixations.fixation_map`).
+        human: [H, W], the density of these fixations (`fixations.fixation_map`).
         others: [G, 2] on other images; without them "auc_shuffled" is nan.
 
     Returns:

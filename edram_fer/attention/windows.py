@@ -1,12 +1,12 @@
 """Geometry of affine windows, in NumPy alone: where a model looked.
 
-Whatever a model attends to is a weighted set of windows: matrices [[a0, a1, a2], [a3, a4, a5]] that map the window's
-[-1, 1]^2 onto the image's, and weights, non-negative and summing to 1 over the windows of an image. Coordinates are
-(x, y) with y down and 0 in the middle of the image, align corners: x_pixel = (x + 1) / 2 * (W - 1), so that -1 and 1
-are the CENTRES of the outermost pixels. A pixel's footprint is the unit square around its centre.
+Every model attends to a weighted set of windows: matrices [[a0, a1, a2], [a3, a4, a5]] that map the window's [-1, 1]^2
+onto the image's, and weights, non-negative and summing to 1 over the windows of an image. Coordinates are (x, y) with y
+down and 0 in the middle of the image, with aligned corners: x_pixel = (x + 1) / 2 * (W - 1), so that -1 and 1 are the
+CENTRES of the outermost pixels. A pixel's footprint is the unit square around its centre.
 
-The size of a window is that of its parallelogram (`area`, `extents`), never the entries a0 and a4: a window rotated by
-90 degrees has a0 = a4 = 0 and covers as much as before.
+The size of a window is the size of its parallelogram (`area`, `extents`), not the entries a0 and a4: a window rotated
+by 90 degrees has a0 = a4 = 0 and still covers the same area.
 """
 
 from collections.abc import Mapping
@@ -16,15 +16,15 @@ from numpy.typing import ArrayLike
 
 from edram_fer.errors import UserError
 
-OFF_MIDDLE = 0.1  # distance of a centre from the middle, in [-1, 1], beyond which its name is no longer "middle"
-COLLAPSED = 0.02  # spread of the centres, in [-1, 1], below which a step looks at the same place in every image
+OFF_MIDDLE = 0.1  # distance of a centre from the middle, in [-1, 1], beyond which it is not called "middle"
+COLLAPSED = 0.02  # spread of the centres, in [-1, 1], below which a step looks at the same position in every image
 _UNIT_CORNERS = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], float)
-_CHUNK = 1_000_000  # most numbers in any temporary array of the rasteriser
-_DIGITS = 12  # decimals kept of a share of a pixel: rounding errors beyond them would rank equal values
+_CHUNK = 1_000_000  # largest number of elements in any temporary array of the rasteriser
+_DIGITS = 12  # decimals of a pixel's share that are kept: rounding errors beyond them would rank equal values
 
 
 def has_windows(windows: ArrayLike) -> bool:
-    """Whether a model looks at anything but the whole of every image.
+    """Whether a model has windows other than the whole image.
 
     Args:
         windows: [B, N, 2, 3].
@@ -46,10 +46,10 @@ def is_recurrent(predictions: Mapping[str, np.ndarray]) -> bool:
 
 
 def names(windows: ArrayLike) -> list[str]:
-    """Name windows by their places, as the viewer sees them; no two names are the same.
+    """Name windows by their positions, as the viewer sees them; all names are different.
 
     The whole image is "face"; the others are "upper left", "upper middle", "left", "middle" and so on. Windows at the
-    same place are distinguished by their zoom ("middle, 90%") and, where that is the same as well, by a number.
+    same position are distinguished by their zoom ("middle, 90%") and, if the zoom is the same as well, by a number.
 
     Args:
         windows: [N, 2, 3].
@@ -79,9 +79,9 @@ def require_weighted_windows(name: object, windows: ArrayLike, recurrent: bool) 
     """Check that a model weighs several windows of an image against each other.
 
     Args:
-        name: of the model or its run, for the message.
+        name: name of the model or its run, for the message.
         windows: [B, N, 2, 3].
-        recurrent: whether the windows follow each other, which gives them equal weights.
+        recurrent: whether the windows are in time order, which gives them equal weights.
 
     Raises:
         UserError: the model has one window, or is recurrent.
@@ -93,8 +93,8 @@ def require_weighted_windows(name: object, windows: ArrayLike, recurrent: bool) 
     count = np.shape(windows)[1]
     if recurrent:
         raise UserError(
-            f"{name}: expected a model that weighs several windows of an image, got {count} glimpses of a recurrent "
-            f"one, which follow each other with equal weights"
+            f"{name}: expected a model that weighs several windows of an image, got a recurrent model, whose {count} "
+            f"glimpses have equal weights"
         )
     if count < 2:
         raise UserError(f"{name}: expected a model that weighs several windows of an image, got one window")
@@ -167,7 +167,7 @@ def corners(windows: ArrayLike) -> np.ndarray:
         windows: [..., 2, 3].
 
     Returns:
-        [..., 4, 2]: in the window's own view upper left, upper right, lower right, lower left.
+        [..., 4, 2]: upper left, upper right, lower right, lower left, as seen in the window.
 
     >>> corners([[0.5, 0, 0], [0, 0.25, 0]]).tolist()
     [[-0.5, -0.25], [0.5, -0.25], [0.5, 0.25], [-0.5, 0.25]]
@@ -210,7 +210,7 @@ def coverage(windows: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
         shape: (H, W) of the image; parts of a window outside the image are cut off.
 
     Returns:
-        float64 [..., H, W] in [0, 1]: the exact area that parallelogram and pixel footprint have in common.
+        float64 [..., H, W] in [0, 1]: the exact area of the intersection of parallelogram and pixel footprint.
 
     >>> coverage([[0.5, 0, 0], [0, 0.5, 0]], (3, 3)).round(2).tolist()
     [[0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
@@ -225,10 +225,9 @@ def coverage(windows: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
 
 
 def weighted_coverage(windows: ArrayLike, weights: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
-    """Sum over all windows of weight times `coverage`, without holding a map for each window.
+    """Sum over all windows of weight times `coverage`, without storing a map for each window.
 
-    With weights 1 / B over the B images of a class it is the share of the images in which the window covers the
-    pixel.
+    With weights 1 / B over the B images of a class it is the share of the images in which the window covers each pixel.
 
     Args:
         windows: [..., 2, 3].
@@ -266,7 +265,7 @@ def grouped_coverage(
         [groups, H, W].
 
     Raises:
-        UserError: as for `weighted_coverage`, or a group number is too large.
+        UserError: see `weighted_coverage`; also if a group number is too large.
 
     >>> windows = [np.eye(2, 3) * 1.5, np.eye(2, 3) * 0.5]
     >>> grouped_coverage(windows, 1, [1, 0], 2, (3, 3))[0].tolist()
@@ -330,7 +329,7 @@ def moves(windows: ArrayLike) -> np.ndarray:
 
 
 def saccades(windows: ArrayLike) -> np.ndarray:
-    """Which moves of scan paths are jumps: longer than the half width |a0| + |a1| of the window that they leave.
+    """Which moves of scan paths are saccades: longer than the half width |a0| + |a1| of the window that they leave.
 
     Args:
         windows: [..., N, 2, 3] in time order.
@@ -353,12 +352,12 @@ def spread(windows: ArrayLike, classes: ArrayLike | None = None) -> dict[str, np
         classes: optional [B] names or indices; images whose class is None count in `variance` alone.
 
     Returns:
-        dict of
+        dict with
             variance: [N, 2] population variance of x and of y over all images;
             variance_within, variance_between: [N, 2], only with `classes`: mean variance within a class and variance of
                 the class means, both weighted by the size of the class; they add up to `variance` if every image has
                 a class;
-            spread: [N] root of the mean of the variances of x and y, a standard deviation in [-1, 1] units;
+            spread: [N] square root of the mean of the variances of x and y, a standard deviation in [-1, 1] units;
             collapsed: bool [N], `spread` below 0.02.
 
     Two images: the first glimpse is the same, the second is 0.4 to the left or to the right.

@@ -22,7 +22,7 @@ def maps(runs: Runs, shape: tuple[int, int]) -> dict[str, dict[str, np.ndarray]]
         shape: (H, W) of the images.
 
     Returns:
-        {run: {emotion or "all": [steps + 1, H, W]}}; the last map is that of all steps together. A run that is not
+        {run: {emotion or "all": [steps + 1, H, W]}}; the last map is for all steps together. A run that is not
         recurrent has [1, H, W].
     """
     result = {}
@@ -37,7 +37,7 @@ def maps(runs: Runs, shape: tuple[int, int]) -> dict[str, dict[str, np.ndarray]]
 
 
 def differences(maps: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Density of each run minus that of the first run, for the `common_steps` of the two.
+    """Density of each run minus the density of the first run, for the `common_steps` of the two.
 
     Args:
         maps: from `maps`.
@@ -79,9 +79,9 @@ def glimpse_rows(runs: Runs) -> list[dict[str, Any]]:
 
     Returns:
         Rows with the statistics of `attention.glimpse_statistics`; "variance_within" and "variance_between", the
-        variances of the centre (mean of x and y) inside the emotions and between their means, for all images only; and
-        "spread", the standard deviation of the centre in coordinates of [-1, 1]. A run with several windows at once has
-        no steps and no rows.
+        variances of the centre (mean of x and y) within the emotions and between their means, only for all images; and
+        "spread", the standard deviation of the centre in coordinates of [-1, 1]. A run that uses several windows at
+        once has no steps and no rows.
     """
     rows = []
     for run in runs.runs:
@@ -112,7 +112,7 @@ def region_shares(
         runs: the runs to compare.
         landmarks: [n, 68, 2] in pixels, nan where unknown; None: the result is empty.
         shape: (H, W) of the images.
-        repeats, seed: of the bootstrap.
+        repeats, seed: samples and seed of the bootstrap.
 
     Returns:
         {run: result of `attention.regions.shares_from_predictions`}.

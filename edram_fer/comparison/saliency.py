@@ -1,6 +1,6 @@
 """Which information the runs use: mean occlusion maps by emotion, their similarity, and regions of the face.
 
-Reads back what `edram_fer.studies.saliency.occlusion` wrote into the run folders.
+It reads the files that `edram_fer.studies.saliency.occlusion` wrote into the run folders.
 """
 
 import dataclasses
@@ -56,7 +56,7 @@ def maps(runs: Runs, shape: tuple[int, int]) -> dict[str, Occlusion]:
         {run: Occlusion}.
 
     Raises:
-        UserError: a file that is damaged, or whose maps have another shape or belong to other images.
+        UserError: a file is damaged, or its maps have another shape or belong to other images.
     """
     result, known = {}, set(runs.runs[0].predictions["id"])
     for run in runs.runs:

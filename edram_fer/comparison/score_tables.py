@@ -42,7 +42,7 @@ def score_rows(runs: Runs) -> list[dict[str, Any]]:
 def split_rows(runs: Runs) -> list[dict[str, Any]]:
     """One row per run and evaluated split: the headline scores with their 95 % intervals.
 
-    "average" says over which views the predictions are averaged; None for plain predictions.
+    "average" describes the views over which the predictions are averaged; None for plain predictions.
     """
     rows = []
     for run in runs.runs:
@@ -57,7 +57,7 @@ def split_rows(runs: Runs) -> list[dict[str, Any]]:
 
 
 def pair_rows(runs: Runs, *, repeats: int = 1000, seed: int = 0) -> list[dict[str, Any]]:
-    """One row per run except the first: how it differs from the first on the same images.
+    """One row per run except the first: its differences from the first run on the same images.
 
     McNemar's exact two-sided test compares the accuracies (`scores.compare`); the differences of the three headline
     scores have paired bootstrap intervals, 95 %, resampled by subject where subjects are known.
@@ -138,7 +138,7 @@ def early_exit_rows(curves: Mapping[str, Mapping[str, Any]]) -> list[dict[str, A
 
 
 def window_ablation_rows(runs: Runs) -> list[dict[str, Any]]:
-    """One row per accuracy and contrast of each run whose window ablation was done on this split."""
+    """One row per accuracy and contrast of each run with a window ablation on this split."""
     rows = []
     for run in runs.runs:
         study = _study_results(run, layout.WINDOW_ABLATION, runs.split)
@@ -168,7 +168,7 @@ def setting_rows(runs: Runs) -> list[dict[str, Any]]:
 
 
 def _study_results(run: Run, name: str, split: str) -> dict[str, Any]:
-    """Content of a study's file in the run folder; {} where the study was not done on this split."""
+    """Content of a study's file in the run folder; {} if the study was not run on this split."""
     path = run.evaluated.folder / name
     content = read_json(path) if path.exists() else {}
     return content if content.get("split") == split else {}

@@ -1,4 +1,4 @@
-"""Several runs in one figure: each has its own colour, marker and line style, so that colour is never needed alone."""
+"""Several runs in one figure: each has its own colour, marker and line style, so colour is never the only cue."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -172,7 +172,7 @@ def robustness_curves(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -
         for share in {row["majority_accuracy"] for row in rows}:
             axes.axhline(share, color=MUTED, linewidth=0.9, linestyle=":", zorder=1)
     first, second = panels
-    # Below the line, where the curve of a trained model does not start.
+    # Below the line, because the curve of a trained model starts above it.
     first.annotate(
         "always the most frequent class",
         (0.02, min(row["majority_accuracy"] for row in rows)),
@@ -202,7 +202,7 @@ def glimpse_steps(rows: Sequence[Mapping[str, Any]], names: Sequence[str], face:
     centres within emotions and between their means, as standard deviations.
 
     Args:
-        rows: from `comparison.attention_tables.glimpse_rows`, those of all images.
+        rows: from `comparison.attention_tables.glimpse_rows`, only the rows for all images.
         names: names of all runs, which determine their colours.
         face: [H, W, C] in [0, 1], drawn below the positions.
     """

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from edram_fer.figures.style import BLUE, GREEN, INK, MUTED, ORANGE, styled
 
-# The eyes share a hue; markers and line styles differ, so that colour is never needed alone.
+# The eyes share a hue; markers and line styles differ, so colour is never the only cue.
 STYLES = {
     "left eye": (BLUE, "o", "-"),
     "right eye": ("#6fb1ea", "s", "--"),

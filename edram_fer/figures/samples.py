@@ -1,4 +1,4 @@
-"""Individual images: the position and content of each glimpse, and the prediction after it."""
+"""Individual images with the position and content of each glimpse, and the prediction after it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ TILE, GAP, TEXT = 1.12, 0.08, 0.2  # inches; shares of a tile: between tiles, be
 
 
 def glimpse(image: np.ndarray, window: np.ndarray, size: int = 26) -> np.ndarray:
-    """Sample the content of a window: bilinear, align corners, border pixels repeated outside the image.
+    """Sample the content of a window: bilinear, with aligned corners and border pixels repeated outside the image.
 
     Args:
         image: [H, W, C].
@@ -74,14 +74,14 @@ def samples(
         images: uint8 [n, H, W, C].
         windows: [n, N, 2, 3].
         labels: names [n, T] predicted after each step; T = 1 for a model that is not recurrent.
-        probabilities: [n, T] of the predicted class.
+        probabilities: [n, T], probabilities of the predicted class.
         truths: names [n].
         glimpse_size: sample points per side of an enlarged window.
         weights: [n, N], shown below the windows of a model that is not recurrent.
         names: names of the windows [N], shown above them; None: glimpse 1, glimpse 2, ...
     """
     count, steps = windows.shape[:2]
-    stepwise = len(labels[0]) == steps  # a prediction after each window, or one per image
+    stepwise = len(labels[0]) == steps  # a prediction after each window, otherwise one per image
     text = TEXT if stepwise else 1.7 * TEXT
     pitch = max(1, images.shape[1] / images.shape[2]) + text + GAP
     colours = step_colours(steps)

@@ -1,4 +1,4 @@
-"""An evaluated run, read back: its scores, the predictions of each split, and the images that they belong to."""
+"""Read an evaluated run: its scores, the predictions for each split, and the images that they belong to."""
 
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,10 @@ class EvaluatedRun:
         recipe: Content of recipe.json.
         metrics: Content of metrics.json.
         rows: The predictions table, all splits.
-        splits: Names in the order of the evaluation, "<split>_clean" and averages such as "<split>_flip" among them.
+        splits: Names in the order of the evaluation, including "<split>_clean" and averages such as "<split>_flip".
 
     Raises:
-        MissingFileError: The run is not evaluated; the message has the command for that.
+        MissingFileError: The run has not been evaluated; the message gives the command.
         UserError: A file is damaged, or metrics and predictions come from different evaluations.
     """
 
@@ -53,7 +53,7 @@ class EvaluatedRun:
         return predictions.unpack(self.table(split))
 
     def average(self, split: str) -> str | None:
-        """How the predictions of a split are averaged, as a phrase, or None. The windows are those of the images."""
+        """How the predictions of a split are averaged, as a phrase, or None. Windows refer to the unchanged images."""
         return self._plain(split)[1]
 
     def data_split(self, split: str) -> str:
@@ -67,7 +67,7 @@ class EvaluatedRun:
 
         Args:
             split: One of `splits`.
-            data, data_dir: As in `evaluation.evaluate`; None: what was evaluated, where it lay during training.
+            data, data_dir: See `evaluation.evaluate`; None: the evaluated data set, in the folder used for training.
 
         Returns:
             Arrays by name, see `edram_fer.data.load_split`.
@@ -98,7 +98,7 @@ class EvaluatedRun:
         return (plain, phrase) if plain in self.splits else (whole, None)
 
     def _whole(self, split):
-        """The split of the table that a split is or is a part of."""
+        """The split of the table that contains a split: "<split>_clean" is a part of "<split>"."""
         return split if split in self.rows["split"].unique().to_pylist() else split.removesuffix("_clean")
 
     def _check(self, split):

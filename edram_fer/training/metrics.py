@@ -1,4 +1,4 @@
-"""Metrics of the training log."""
+"""Metrics for the training log."""
 
 from typing import Any
 

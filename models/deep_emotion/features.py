@@ -1,4 +1,4 @@
-"""Feature extractors: the ten-channel network of the paper and a wider trunk."""
+"""Feature extractors: the paper's ten-channel network and a wider trunk."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,9 +18,9 @@ class FeatureExtractor(keras.layers.Layer):
     """Twice: conv 3x3, ReLU; conv 3x3, max-pool 2, ReLU; all valid, ten filters. 48x48xC -> 9x9x10.
 
     Args:
-        batch_norm: with batch normalisation after the fourth convolution, as in public code; the paper has none.
-        initializer: of the kernels, "normal" or "he".
-        momentum: of the normalisation.
+        batch_norm: adds batch normalisation after the fourth convolution, as in public code; the paper has none.
+        initializer: initialiser of the kernels, "normal" or "he".
+        momentum: momentum of the batch normalisation.
 
     Call arguments: x [B, H, W, C]; training. Returns [B, h, w, 10].
     """
@@ -63,9 +63,9 @@ class Trunk(keras.layers.Layer):
     """Stages of two 3x3 `same` convolutions, each with BN and ReLU, and a 2x2 max-pool.
 
     Args:
-        filters: of each stage.
-        initializer: of the kernels, "normal" or "he".
-        momentum: of the normalisation.
+        filters: filters of each stage.
+        initializer: initialiser of the kernels, "normal" or "he".
+        momentum: momentum of the batch normalisation.
 
     Call arguments: x [B, H, W, C]; training. Returns [B, H / 2^stages, W / 2^stages, filters[-1]], rounded down.
     """

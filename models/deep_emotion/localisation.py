@@ -1,4 +1,4 @@
-"""Localisation network: from the image to theta, the matrix of the one window (Jaderberg et al. 2015, section 3.1)."""
+"""Localisation network: from the image to theta, the matrix of the window (Jaderberg et al. 2015, section 3.1)."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from edram_fer.models.slow import SlowConv2D, SlowDense
 from edram_fer.models.spatial_transformer import IDENTITY
 from edram_fer.models.tensor import Shape, Tensor
 
-INTERPRETATIONS = {  # sides of the two kernels, padding, pool, smallest image for which one point is left
+INTERPRETATIONS = {  # sides of the two kernels, padding, pool, smallest image side that leaves one point
     "narrow": ((3, 3), "same", 4, 16),
     "wide": ((3, 3), "valid", 2, 10),
     "public": ((7, 5), "valid", 2, 18),
@@ -24,20 +24,21 @@ UNITS = 32
 class LocalisationNetwork(keras.layers.Layer):
     """Conv 8, max-pool, ReLU; conv 10, max-pool, ReLU; dense 32, ReLU; dense 6 = theta. Always in float32.
 
-    Interpretations of the paper, whose dense layer has 90 = 10 x 3 x 3 inputs, not those of 2x2 pools at 48 pixels:
+    Interpretations of the paper, in which the dense layer has 90 = 10 x 3 x 3 inputs, which 2x2 pools at 48 pixels
+    would not give:
         narrow: 3x3 `same` convolutions and 4x4 pools, 90 inputs.
         wide: 3x3 `valid` convolutions and 2x2 pools, as in the paper's figure, 1,000 inputs.
         public: 7x7 and 5x5 `valid` convolutions and 2x2 pools, as in most public code, 640 inputs.
 
-    The output of a new network is the identity for every image: the last kernel starts at 0, and without a bound the
-    last bias at (1, 0, 0, 0, 1, 0). With a bound the bias starts at 0 and theta = identity + bound * tanh(last layer);
-    for bounds below .5 no window is mirrored or flat.
+    A new network outputs the identity for every image: the last kernel starts at 0, and without a bound the last bias
+    at (1, 0, 0, 0, 1, 0). With a bound the bias starts at 0 and theta = identity + bound * tanh(last layer); for bounds
+    below .5 no window is mirrored or degenerate.
 
     Args:
         interpretation: "narrow", "wide" or "public".
-        bound: None, or the largest distance of theta's entries from those of the identity.
+        bound: None, or the largest distance of theta's entries from the identity's entries.
         rate: share of the learning rate at which this network learns, see edram_fer.models.slow.
-        initializer: of the other kernels, "normal" or "he".
+        initializer: initialiser of the other kernels, "normal" or "he".
 
     Call arguments: image [B, H, W, C]. Returns theta float32 [B, 2, 3].
     """

@@ -16,7 +16,7 @@ from edram_fer.models.tensor import Shape, Tensor
 class EDRAMCell(keras.layers.Layer):
     """glimpse(A_t) -> what * where -> LSTM 1 -> LSTM 2 -> A_{t+1} (Ablavatski et al. 2017, equations 1 to 6).
 
-    The LSTMs are Keras' own, without the peepholes of the 2017 model (an option of little effect).
+    The LSTMs are Keras' LSTMs, without the peepholes of the 2017 model (an option with little effect).
 
     Args:
         glimpse_size: sample points on a side of the glimpse.

@@ -27,17 +27,17 @@ def area_average_matrix(source: int, target: int) -> np.ndarray:
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class ContextNetwork(keras.layers.Layer):
-    """Whole image, area-averaged to 12x12 -> three convolutions with BN and no activation -> vector.
+    """Whole image, area-averaged to 12x12 -> three convolutions with BN and without activation -> vector.
 
     The vector is the initial hidden state of LSTM 2. With the published filters it has 4 * 4 * 32 = 512 entries; a
-    dense layer brings it to any other length.
+    dense layer maps it to other lengths.
 
     Args:
         units: length of the vector, the units of LSTM 2.
-        filters: of the convolutions 5x5, 3x3, 3x3 (all valid).
-        activation: of the vector. None as published; "tanh" bounds the input of the emission network at t = 0, which
-            otherwise diverges at learning rates of about 1e-3.
-        momentum: of the batch normalisation.
+        filters: filters of the convolutions 5x5, 3x3, 3x3 (all valid).
+        activation: activation of the vector: None as published; "tanh" bounds the input of the emission network at
+            t = 0, which otherwise diverges at learning rates of about 1e-3.
+        momentum: momentum of the batch normalisation.
 
     Call arguments: image [B, H, W, C] in [0, 1]; training. Returns [B, units].
     """

@@ -20,10 +20,10 @@ SMALLEST_GLIMPSE = 14
 class GlimpseCNN(keras.layers.Layer):
     """Six 3x3 convolutions with BN and ReLU; 26x26xC -> 4x4x192.
 
-    The 2017 model has one bias per position in each convolution; here the only bias is that of the BN.
+    The 2017 model has one bias per position in each convolution; here the only bias is the BN's.
 
     Args:
-        filters: of the six convolutions.
+        filters: filters of the six convolutions.
         steps, batch_norm, momentum: see StepBatchNormalization (its `mode` is `batch_norm`).
 
     Call arguments: glimpse [B, h, w, C]; step; training. Returns [B, h', w', filters[-1]].
@@ -70,8 +70,8 @@ class GlimpseCNN(keras.layers.Layer):
 class GlimpseNetwork(keras.layers.Layer):
     """what(glimpse) * where(matrix): the merged vector that LSTM 1 reads.
 
-    While all matrices of a batch are equal, as in a new model, the output of the where-path's BN is its beta. At 0 the
-    ReLU would stop the product and its gradient, so this beta starts at 1. The where-path computes in float32.
+    As long as all matrices of a batch are equal, as in a new model, the where-path's BN outputs its beta. With beta = 0
+    the ReLU would block the product and its gradient, so this beta starts at 1. The where-path computes in float32.
 
     Args:
         units: length of the merged vector.

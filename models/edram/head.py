@@ -13,15 +13,15 @@ from edram_fer.models.tensor import Shape, Tensor
 class Head(keras.layers.Layer):
     """Twice dense -> BN -> ReLU, then a dense layer in float32: emotion logits, or (valence, arousal) through tanh.
 
-    All steps pass a dense layer at once; the normalisation differs by step.
+    Each dense layer processes all steps at once; the normalisation differs by step.
 
     Args:
         outputs: K for emotions, 2 for affect.
         units: width of the two hidden layers.
-        activation: of the output: None for logits, "tanh" for affect.
+        activation: activation of the output: None for logits, "tanh" for affect.
         steps, batch_norm, momentum: see StepBatchNormalization (its `mode` is `batch_norm`).
         dropout: share of the inputs of each dense layer set to 0 in training.
-        seed: of the dropout.
+        seed: seed of the dropout.
 
     Call arguments: x [B, T, units], the steps in order; training. Returns float32 [B, T, outputs].
     """

@@ -11,12 +11,12 @@ NORMS = ("sigmoid", "softmax")
 
 
 def log_attention(scores: Tensor, norm: str) -> Tensor:
-    """Logarithms of the attention weights of N regions; in logarithms no sum of weights is ever 0.
+    """Logarithms of the attention weights of N regions, so that no sum of weights can underflow to 0.
 
     Args:
         scores: float32 [B, N].
-        norm: "sigmoid" as in the paper, or "softmax" of these sigmoids over the regions as in the released code, which
-            keeps the weights of six regions within [.069, .352].
+        norm: "sigmoid" as in the paper, or "softmax" of the sigmoids over the regions as in the released code, which
+            restricts the weights of six regions to [.069, .352].
 
     Returns:
         float32 [B, N].

@@ -15,7 +15,7 @@ STEMS = ("published", "small")
 
 
 def convolution(filters: int, side: int, strides: int = 1, dtype: Any = None) -> keras.layers.Conv2D:
-    """A `same` convolution without bias, its kernel initialised by the number of outputs (Kaiming normal, fan-out)."""
+    """A `same` convolution without bias; its kernel has the Kaiming normal initialisation with fan-out."""
     initializer = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
     options = {"padding": "same", "use_bias": False, "kernel_initializer": initializer, "dtype": dtype}
     return keras.layers.Conv2D(filters, side, strides, **options)
@@ -28,10 +28,10 @@ class Block(keras.layers.Layer):
     Here: conv with the stride - BN - ReLU - conv - BN, sum, ReLU.
 
     Args:
-        filters: of both convolutions.
+        filters: filters of both convolutions.
         inputs: number of input channels.
         strides: 1 or 2.
-        momentum: of the normalisation.
+        momentum: momentum of the batch normalisation.
 
     Call arguments: x [B, H, W, inputs]; training. Returns [B, H / strides, W / strides, filters], rounded up.
     """
@@ -82,15 +82,15 @@ class ResNet(keras.layers.Layer):
 
     Args:
         blocks: number of blocks in each stage.
-        filters: of each stage, four numbers.
+        filters: filters of each stage, four numbers.
         stem: "published": conv 7x7 with stride 2, BN, ReLU, max-pool 3x3 with stride 2, for faces of 224 pixels;
-            "small": conv 3x3 with stride 1, BN, ReLU, for those of 32 to 112.
-        momentum: of the normalisation.
+            "small": conv 3x3 with stride 1, BN, ReLU, for faces of 32 to 112 pixels.
+        momentum: momentum of the batch normalisation.
 
     Call arguments: x [B, H, W, C]; training. Returns features [B, filters[-1]].
 
     Raises:
-        UserError: an unknown stem, or filters that are not four numbers.
+        UserError: the stem is unknown, or `filters` does not hold four numbers.
     """
 
     strides = (1, 2, 2, 2)

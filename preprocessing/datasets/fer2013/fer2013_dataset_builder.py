@@ -41,7 +41,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
         Args:
             source: the file or folder to read; None for the manual_dir of TFDS, which must be a folder.
-            options: of the TFDS builder.
+            options: options of the TFDS builder.
         """
         super().__init__(**options)
         self.source = source

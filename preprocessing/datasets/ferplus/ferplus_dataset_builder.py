@@ -18,7 +18,7 @@ class Builder(fer2013_dataset_builder.Builder):
     """FERPlus in one of four label modes, with the splits of README.md, in the order of the source.
 
     Features: `image` uint8 [48, 48, 1]; `emotion` in the order of `emotions.EIGHT`; `soft_label` float32 [8] in the
-    same order, sums to 1; `affect` float32 [2] = -2 (not annotated); `id` text, that of FER2013; `duplicate` bool, true
+    same order, sums to 1; `affect` float32 [2] = -2 (not annotated); `id` text, as in FER2013; `duplicate` bool, true
     if the image also occurs among FER2013's Training images.
 
     `info.metadata` holds the counts of `joined.summary`, `fingerprint` (SHA-256 of the sources) and `report` (lines).

@@ -46,7 +46,7 @@ def find(source: Path | str) -> Annotations:
         records=functools.partial(readers.from_images, location.root, files, read),
         notes=(
             f"labels: {labels}",
-            "the images are assumed to be faces; if they show more, ask for a detector",
+            "the images are assumed to be faces; if they show more, use --detectors",
             *notes,
         ),
     )
