@@ -1,9 +1,9 @@
 # Two commands for a fresh machine with Python 3.11 or newer, git and make:
 #   make demo   prepare drawn faces, train a small EDRAM on them, evaluate it and write the report
 #   make test   the whole test suite
-# Another Python, beside the first: make test PYTHON=python3.12 VENV=.venv-3.12
-# The documentation with its tutorials, which run: make docs, then open docs/_build/html/index.html
-# For whoever changes the code, cheap ones first: make format, lint, types, clean-environments; .ci/run does them all.
+# A second Python version: make test PYTHON=python3.12 VENV=.venv-3.12
+# The documentation, with its tutorials executed: make docs, then open docs/_build/html/index.html
+# For development, fastest first: make format, lint, types, clean-environments; .ci/run does them all.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -43,7 +43,7 @@ wheel: $(VENV)/dev
 	rm -rf build/dist
 	$(BIN)/python -m build --outdir build/dist .
 
-# The wheel alone, with JAX and with TensorFlow, as a stranger installs it.
+# The wheel in new environments, with JAX and with TensorFlow, as a user installs it.
 clean-environments: wheel
 	$(BIN)/python .ci/clean_environment.py jax build/dist/*.whl
 	$(BIN)/python .ci/clean_environment.py tensorflow build/dist/*.whl
@@ -73,7 +73,7 @@ $(VENV)/docs: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet -e '.[tensorflow,docs]'
 	touch $@
 
-# Ruff by itself, for checks that need no more.
+# Ruff alone, for checks that need nothing else.
 $(VENV)/ruff-$(RUFF): | $(BIN)/python
 	$(BIN)/python -m pip install --quiet ruff==$(RUFF)
 	touch $@

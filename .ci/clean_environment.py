@@ -1,8 +1,8 @@
-"""A new virtual environment with the wheel and one extra, in which a stranger trains, evaluates and predicts a toy.
+"""Test the wheel with one extra in a new virtual environment: train, evaluate and predict on toy data as a new user.
 
     python .ci/clean_environment.py jax build/dist/edram_fer-0.2.0-py3-none-any.whl
 
-Nothing of the checkout can be seen there: the commands run in an empty folder, beside files called models.py and
+The checkout is not visible there: the commands run in an empty folder, next to files called models.py and
 preprocessing.py. The first command that fails ends the script with its status.
 """
 
@@ -22,10 +22,10 @@ TOY = (
     *("glimpse_units=8", "head_units=8", "classification_units=8", "location_units=8"),
     *("data=toy.npz", "batch_size=16", "epochs=1"),
 )
-IMAGES = 3  # to predict
+IMAGES = 3  # number of images to predict
 
 SCRIPT = f'''
-"""What a stranger writes: modules of their own beside it, arrays, and the package."""
+"""A user's script: it imports the user's own modules and the package."""
 import models, preprocessing
 
 assert models.WHOSE == preprocessing.WHOSE == "mine", models.__file__
@@ -47,7 +47,7 @@ np.savez("toy.npz", **toy)
 for i in range({IMAGES}):
     cv2.imwrite(f"{{i}}.png", toy["test/image"][i])
 
-model = edram_fer.load("fer2013-edram")  # comes with the package
+model = edram_fer.load("fer2013-edram")  # included in the package
 height, width, channels = model.input_shapes()["image"][1:]
 faces = rng.integers(0, 256, (2, height, width, channels), dtype=np.uint8)
 table = edram_fer.predict(model, faces)
@@ -58,6 +58,7 @@ print(edram_fer.__version__, folder)
 
 
 def main() -> None:
+    """Check the wheel and the extra that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("extra", choices=EXTRAS)
     parser.add_argument("wheel", type=Path)
@@ -67,19 +68,19 @@ def main() -> None:
 
 
 class Environment:
-    """A virtual environment, and an empty folder in which commands run with it alone."""
+    """A virtual environment, and an empty folder in which its commands run."""
 
     def __init__(self, folder: Path, backend: str) -> None:
         self.root, self.work = folder / "environment", folder / "work"
         cleared = ("PYTHON", "VIRTUAL_ENV", "MPLBACKEND")
         self.variables = {name: value for name, value in os.environ.items() if not name.startswith(cleared)}
-        self.variables |= {"KERAS_BACKEND": backend, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # which compiles faster
+        self.variables |= {"KERAS_BACKEND": backend, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # compiles faster
         self.work.mkdir(exist_ok=True)
         if not self.root.exists():
             subprocess.run([sys.executable, "-m", "venv", self.root], check=True)
 
     def run(self, name: str, *arguments: str | Path) -> str:
-        """Run a program of the environment; its output. Where it fails, the script ends with its status."""
+        """Run a program of the environment and return its output. If it fails, the script ends with its status."""
         program, start = self.root / ("Scripts" if os.name == "nt" else "bin") / name, time.monotonic()
         command = [str(program), *map(str, arguments)]
         done = subprocess.run(command, cwd=self.work, env=self.variables, stdout=subprocess.PIPE, text=True)
@@ -91,7 +92,7 @@ class Environment:
 
 
 def check(extra: str, wheel: Path, folder: Path) -> None:
-    """Install the wheel with the extra and go through a stranger's first day."""
+    """Install the wheel with the extra and run the first steps of a new user."""
     environment = Environment(folder, backend=extra)
     environment.run("python", "-m", "pip", "install", "--quiet", f"{wheel}[{extra}]")
     environment.run("python", "-m", "pip", "check")
@@ -105,14 +106,14 @@ def check(extra: str, wheel: Path, folder: Path) -> None:
 
 
 def use(environment: Environment, extra: str) -> None:
-    """A script and then the commands, with everything that they write checked to be there."""
+    """Run a script and then the commands, and check that all files are written."""
     work = environment.work
     for name in ("models", "preprocessing"):
         (work / f"{name}.py").write_text('WHOSE = "mine"\n')
     (work / "stranger.py").write_text(SCRIPT)
     print(environment.run("python", "stranger.py").strip())
 
-    # The shell of a notebook passes on its Matplotlib backend, which is not installed here.
+    # A notebook's shell inherits the notebook's Matplotlib backend, which is not installed here.
     environment.variables["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     report = json.loads(environment.run("edram-fer", "doctor", "--json"))
     assert report["backend"] == extra and not report["problems"] and not report["missing"][extra], report

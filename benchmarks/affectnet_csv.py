@@ -42,7 +42,7 @@ def write_list(
         folder: existing folder of the data set.
         rows: number of rows. Their codes of the emotion are distributed evenly over 0 to 10.
         landmark_range: lowest and highest coordinate of a landmark, in pixels.
-        boxes: (left, top, width, height) in pixels; the rows take them in turn.
+        boxes: (left, top, width, height) in pixels; the rows use them in turn.
     """
     rng = np.random.default_rng(0)
     points = [";".join(f"{value:.2f}" for value in rng.uniform(*landmark_range, 136)) for _ in range(500)]
@@ -89,7 +89,7 @@ def tabulate(lists: Annotations, folder: Path, rows: int) -> None:
 
 
 def _write_chunk(path: Path, records: list[FaceRecord]) -> Path:
-    """Write what `faces.write_chunk` would, with a digest of the id in place of those of face and image."""
+    """Write the same as `faces.write_chunk`, but with a digest of the id instead of the digests of face and image."""
     rows = []
     for record in records:
         digest = hashlib.blake2b(record.id.encode(), digest_size=16).digest()

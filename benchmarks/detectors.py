@@ -3,8 +3,8 @@
     python -m benchmarks.detectors PHOTOS --truth PHOTOS/truth.json --out runs/detectors.json
 
 The ground truth is a JSON object that maps each file name to {"boxes_ltwh": [[left, top, width, height], ...]}, in
-pixels, or, where only the number of faces is known, to {"n_faces": n}. Of the latter, photos without a face count (each
-detection is a false positive) and the others are excluded. A face counts as found if the overlap (intersection over
+pixels, or to {"n_faces": n} if only the number of faces is known. Of the latter, photos without a face are used (each
+detection is a false positive), and the others are excluded. A face counts as found if the overlap (intersection over
 union) of a detection and its box is at least 0.3.
 """
 
@@ -38,7 +38,7 @@ def annotated_photos(folder: Path, truth: Path) -> list[Photo]:
     """Image and ground-truth boxes of each photo whose faces are all annotated.
 
     Args:
-        folder: of the photos.
+        folder: folder of the photos.
         truth: JSON file, see the module's docstring.
     """
     content = json.loads(truth.read_text())

@@ -33,7 +33,7 @@ def make_images(source: Path, folder: Path, count: int, size: tuple[int, int] = 
 
     Args:
         source: folder of the photos, .jpg or .png.
-        folder: of the files, created where missing.
+        folder: folder of the files, created if missing.
         count: number of files.
         size: (width, height) in pixels.
 
@@ -75,7 +75,7 @@ def extract_deepface(path: Path) -> int:
 
 
 def use_one_thread() -> None:
-    """Keep OpenCV to one thread, since the processes already share the cores."""
+    """Restrict OpenCV to one thread, because the processes already share the cores."""
     cv2.setNumThreads(1)
 
 

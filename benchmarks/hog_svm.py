@@ -77,7 +77,7 @@ def report(name: str, truth: np.ndarray, prediction: np.ndarray, classes: int) -
     """Print a line with the scores of a split and their 95 % intervals.
 
     Args:
-        name: of the split.
+        name: name of the split.
         truth: class indices [N].
         prediction: class indices [N].
         classes: number of classes.

@@ -11,7 +11,7 @@ MIB = 2**20
 
 
 def peak_mib() -> float:
-    """Largest resident memory that this process has had so far, in MiB."""
+    """Largest resident memory of this process so far, in MiB."""
     if resource is None:
         import psutil
 

@@ -19,7 +19,7 @@ from edram_fer.preprocessing import contact_sheet, crop, photos
 
 
 def operations(image: np.ndarray) -> dict[str, tuple[Callable[[], np.ndarray], Callable[[], np.ndarray]]]:
-    """Pairs of functions by name: ours and that of scikit-image.
+    """Pairs of functions by name: ours and scikit-image's.
 
     Both return arrays of the same shape, except for the contact sheet.
 
@@ -33,7 +33,7 @@ def operations(image: np.ndarray) -> dict[str, tuple[Callable[[], np.ndarray], C
     shapes, template = rng.normal(size=(1000, 68, 2)), rng.normal(size=(68, 2))
     rows = {f"row {row}": list(rng.integers(0, 255, (12, 96, 96, 3), np.uint8)) for row in range(8)}
     tiles = np.concatenate(list(map(np.stack, rows.values())))
-    clahe = {"kernel_size": 33, "clip_limit": 0.01}  # the limit that comes closest to OpenCV's 1
+    clahe = {"kernel_size": 33, "clip_limit": 0.01}  # the limit that is closest to OpenCV's 1
     return {
         "histogram equalisation of a photo": (
             lambda: cv2.equalizeHist(luma),

@@ -1,4 +1,4 @@
-"""Add the model of a run to the models that the package ships.
+"""Add the model of a run to the models that are included in the package.
 
     python -m benchmarks.ship_model RUN NAME
 
@@ -16,7 +16,7 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, metavar="RUN", help="run folder or .keras file")
-    parser.add_argument("name", metavar="NAME", help="of the packaged model, as in `edram_fer.list_weights()`")
+    parser.add_argument("name", metavar="NAME", help="name of the included model, as in `edram_fer.list_weights()`")
     options = parser.parse_args()
     keras_file.strip(checkpoints.model_path(options.run), weights.model_path(options.name), half=True)
 

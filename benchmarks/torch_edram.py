@@ -1,6 +1,6 @@
 """EDRAM in plain PyTorch, with the sizes of `edram_fer.models.edram`: the baseline of benchmarks.training_step.
 
-The layers are idiomatic and nothing is tuned. The network is the same down to the biases: six tanh units emit the
+The layers are idiomatic and not tuned. The network is the same down to the biases: six tanh units emit the
 matrix, batch normalisation (BN) per step replaces the biases of the layers before it, and the LSTMs have no peepholes.
 `EDRAM.load` copies the weights of the Keras model, so that the outputs of both can be compared.
 """
@@ -22,7 +22,7 @@ CONTEXT_SIDE = 12
 class StepNorms(nn.ModuleList):
     """A batch normalisation for each step."""
 
-    def __init__(self, norm: type[nn.Module], features: int, steps: int, beta: float = 0.0):
+    def __init__(self, norm: type[nn.Module], features: int, steps: int, beta: float = 0.0) -> None:
         super().__init__(norm(features, eps=EPSILON, momentum=MOMENTUM) for _ in range(steps))
         for module in self:
             nn.init.constant_(module.bias, beta)
@@ -31,7 +31,7 @@ class StepNorms(nn.ModuleList):
 class Context(nn.Module):
     """[B, C, H, W] -> area average 12x12 -> three convolutions with BN -> [B, 512]."""
 
-    def __init__(self, channels: int, size: int):
+    def __init__(self, channels: int, size: int) -> None:
         super().__init__()
         self.register_buffer("down", area_average_matrix(size, CONTEXT_SIDE), persistent=False)
         shapes = ((channels, 16, 5), (16, 16, 3), (16, 32, 3))
@@ -49,7 +49,7 @@ class Context(nn.Module):
 class Glimpse(nn.Module):
     """Product of the "what" and "where" features: [B, C, 26, 26] and [B, 2, 3] -> [B, units]."""
 
-    def __init__(self, channels: int, units: int, steps: int):
+    def __init__(self, channels: int, units: int, steps: int) -> None:
         super().__init__()
         pairs = zip((channels, *FILTERS), FILTERS, PADDING)
         self.convolutions = nn.ModuleList([nn.Conv2d(a, b, 3, padding=p, bias=False) for a, b, p in pairs])
@@ -71,7 +71,7 @@ class Glimpse(nn.Module):
 class Head(nn.Module):
     """[B, inputs] -> [B, outputs] through two hidden layers."""
 
-    def __init__(self, outputs: int, inputs: int, units: int, steps: int):
+    def __init__(self, outputs: int, inputs: int, units: int, steps: int) -> None:
         super().__init__()
         self.hidden = nn.ModuleList([nn.Linear(n, units, bias=False) for n in (inputs, units)])
         self.norms = nn.ModuleList([StepNorms(nn.BatchNorm1d, units, steps) for _ in range(2)])
@@ -87,7 +87,9 @@ class Head(nn.Module):
 class EDRAM(nn.Module):
     """[B, C, H, W] -> emotion logits [B, T, K], affect [B, T, 2], emitted matrices [B, T + 1, 2, 3]."""
 
-    def __init__(self, size: int = 100, channels: int = 1, classes: int = 7, glimpses: int = 6, glimpse_size: int = 26):
+    def __init__(
+        self, size: int = 100, channels: int = 1, classes: int = 7, glimpses: int = 6, glimpse_size: int = 26
+    ) -> None:
         super().__init__()
         self.glimpses, self.glimpse_size = glimpses, glimpse_size
         self.context = Context(channels, size)

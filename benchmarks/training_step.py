@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 CONTENDERS = ("keras-float32", "keras-bfloat16", "torch-float32", "torch-bfloat16")
 COMPARED = ("emotion", "affect", "emitted")
-TOLERANCE = 1e-2  # of logits of about 1: a rounding error of 1e-5 after a glimpse grows tenfold in two or three more
+TOLERANCE = 1e-2  # for logits of about 1: a rounding error of 1e-5 after a glimpse grows tenfold in two or three more
 
 
 def make_batch(options: argparse.Namespace, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -96,7 +96,7 @@ def torch_step(options: argparse.Namespace, dtype: str) -> Callable[[], object]:
 
 
 def contend(options: argparse.Namespace) -> None:
-    """Process of a contender: read a number of steps per line of standard input, do them, and print a line of JSON.
+    """Process of a contender: read a number of steps per line of standard input, run them, and print a line of JSON.
 
     Each line holds the seconds of each step and the peak memory so far in MiB.
     """
@@ -135,7 +135,7 @@ def write_reference(options: argparse.Namespace) -> None:
 
 
 def print_difference(options: argparse.Namespace) -> None:
-    """Print as JSON the largest difference between each output of the PyTorch model and that of `write_reference`."""
+    """Print as JSON the largest difference between each output of the PyTorch model and of `write_reference`."""
     import torch
 
     from benchmarks.torch_edram import EDRAM
@@ -240,7 +240,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=value, help=f"default {value}")
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=CONTENDERS, help="default all")
     parser.add_argument("--out", type=Path, help="JSON file to write")
-    for inner in ("part", "contender", "file"):  # arguments of the processes that this one starts
+    for inner in ("part", "contender", "file"):  # arguments of the child processes
         parser.add_argument(f"--{inner}", help=argparse.SUPPRESS)
     options = parser.parse_args()
     parts = {"contend": contend, "reference": write_reference, "difference": print_difference}

@@ -1,4 +1,4 @@
-"""Check a built site: every file and anchor that a page links to exists, and nothing is loaded from elsewhere.
+"""Check a built site: every file and anchor that a page links to exists, and no page loads external files.
 
 python docs/check_links.py docs/_build/html
 """
@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 
 class Page(HTMLParser):
-    """The ids of a page, the targets of its links, and what it loads to be shown."""
+    """The ids of a page, the targets of its links, and the files that it loads."""
 
     def __init__(self, path: Path):
         super().__init__()
@@ -31,7 +31,7 @@ class Page(HTMLParser):
 
 
 def problems(site: Path) -> list[str]:
-    """A line for each link that leads nowhere, each external one that is no address, and each file from the network."""
+    """A line for each broken link, each invalid external address, and each file loaded from the network."""
     pages = {path.resolve(): Page(path) for path in site.rglob("*.html")}
     found = []
     for path, page in pages.items():

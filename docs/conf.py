@@ -7,7 +7,7 @@ from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
 GENERATED = DOCS / "_generated"
-EXTRA = GENERATED / "extra"  # copied into the site as it is: the comparison page that gallery.md makes
+EXTRA = GENERATED / "extra"  # copied into the site unchanged: the comparison page that gallery.md creates
 sys.path[:0] = [str(DOCS / "extensions"), str(DOCS.parent)]
 
 from edram_fer import installation  # noqa: E402
@@ -41,18 +41,18 @@ EXTRA.mkdir(parents=True, exist_ok=True)
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 4
 
-# Tutorials run in an empty folder of their own, and any failure in them fails the build.
+# Each tutorial runs in its own empty folder, and any failure in it fails the build.
 nb_execution_mode = "force"
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600
 nb_execution_show_tb = True
-nb_output_stderr = "remove"  # notes of TensorFlow
+nb_output_stderr = "remove"  # TensorFlow's messages
 nb_merge_streams = True
-suppress_warnings = ["misc.highlighting_failure"]  # the lexer knows no second line of a `!` command
+suppress_warnings = ["misc.highlighting_failure"]  # the lexer does not support a second line of a `!` command
 copybutton_exclude = ".linenos, .gp, .go"
 
-# What the kernels find: the commands of this Python, and how they run a command.
+# The kernels' environment: the commands of this Python, and how they run a command.
 STARTUP = GENERATED / "ipython" / "profile_default" / "startup"
 STARTUP.mkdir(parents=True, exist_ok=True)
 shutil.copy(DOCS / "extensions" / "kernel_startup.py", STARTUP)

@@ -10,7 +10,7 @@
     >>> list(table.columns[:6])
     ['source', 'face', 'box', 'detector', 'score', 'status']
 
-Each function is imported with what it needs when it is first used; `import edram_fer` alone imports no Keras.
+Each function and its dependencies are imported when you first use it; `import edram_fer` alone does not import Keras.
 """
 
 import importlib
@@ -45,7 +45,7 @@ def __getattr__(name: str) -> object:
     if name != "list_weights":
         from edram_fer import startup
 
-        startup.load_keras()  # without the notes that TensorFlow writes to the screen
+        startup.load_keras()  # without TensorFlow's startup messages
     function: object = getattr(importlib.import_module(_MODULES[name]), name)
     globals()[name] = function
     return function

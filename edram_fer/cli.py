@@ -28,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain text: an error ends with a sentence, not with the frame of a box
+    rich_markup_mode=None,  # plain text: an error ends with a sentence, not with a drawn box
     help="Train and compare FER models that choose where to look, and study what they look at.",
 )
 for command in (
@@ -46,14 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     the last line asks for a report.
 
     Args:
-        arguments: The command and its arguments; None: those of the process.
+        arguments: The command and its arguments; None: the arguments of the process.
     """
-    # The shell of a notebook passes on its backend, which Matplotlib rejects where that package is not installed.
+    # A notebook's shell inherits the notebook's backend, which Matplotlib rejects if its package is not installed.
     os.environ["MPLBACKEND"] = "agg"
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("absl").setLevel(logging.ERROR)
-    logging.getLogger("jax").setLevel(logging.WARNING)  # below that it logs each kind of device that is missing
-    logging.getLogger("fontTools").setLevel(logging.WARNING)  # below that it logs each letter of a PDF
+    logging.getLogger("jax").setLevel(logging.WARNING)  # at lower levels it logs every missing kind of device
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # at lower levels it logs every letter of a PDF
     try:
         app(arguments, prog_name="edram-fer")
     except KeyboardInterrupt:
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _message(error):
-    """One sentence for an error that a user can do something about, None for a bug of the package."""
+    """One sentence for an error that a user can resolve, None for a bug in the package."""
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, OSError) and error.strerror is not None:  # raised by the operating system

@@ -1,9 +1,17 @@
-"""Errors that users can do something about. The message names the file, row or argument, what was expected and what was
-found. The command line shows it as one sentence; any other error is a bug of the package and keeps its traceback."""
+"""Errors that users can resolve. The message names the file, row or argument, the expected value and the actual one.
+The command line shows it as one sentence; any other error is a bug in the package and keeps its traceback."""
 
 
 class UserError(ValueError):
-    """An argument, a setting or the content of a file is unusable."""
+    """An argument, a setting or the content of a file is unusable.
+
+    >>> import edram_fer
+    >>> try:
+    ...     edram_fer.build("edram", glimpses=0)
+    ... except UserError as error:
+    ...     print(error)
+    glimpses: expected a whole number of at least 1, got 0
+    """
 
 
 class MissingFileError(UserError, FileNotFoundError):
@@ -11,7 +19,7 @@ class MissingFileError(UserError, FileNotFoundError):
 
 
 class ExistingRunError(UserError, FileExistsError):
-    """A folder already holds a run, or a file is in its place."""
+    """A folder already holds a run, or a file has the name of the folder."""
 
 
 class FolderInUseError(UserError, BlockingIOError):

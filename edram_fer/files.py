@@ -1,4 +1,4 @@
-"""Write a file whole or not at all; read one, or name the file that is missing or damaged."""
+"""Write files atomically; read files, with errors that name a missing or damaged file."""
 
 import contextlib
 import csv
@@ -8,7 +8,7 @@ import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +16,26 @@ import numpy as np
 
 from edram_fer.errors import MissingFileError, UserError
 
-# What zipfile raises for a damaged archive (.npz, .keras): RuntimeError where a flag or method of a member is damaged,
-# ValueError where a position is.
+# Errors that zipfile raises for a damaged archive (.npz, .keras): RuntimeError if a flag or method of a member is
+# damaged, ValueError if an offset is.
 ARCHIVE_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 
 
 @contextlib.contextmanager
-def replace(path: Path | str) -> Iterator[Path]:
+def replace(path: Path | str) -> Generator[Path, None, None]:
     """Yield a temporary path next to `path` that takes its place once the block succeeds.
 
-    A reader sees either the old file or the complete new one. The temporary file lies in the same folder, since a
-    rename is atomic only within one file system, and its name ends in that of `path`, by which many writers choose
-    their format. It is flushed to disk before the rename; if the block raises, it is removed and `path` stays
-    unchanged. Missing parent folders are made.
+    A reader sees either the old file or the complete new one. The temporary file is in the same folder, since a rename
+    is atomic only within one file system, and its name ends in the name of `path`, because many writers choose the
+    format by the suffix. It is flushed to disk before the rename; if the block raises, it is removed and `path` stays
+    unchanged. Missing parent folders are created.
 
         with files.replace("run/metrics.json") as temporary:
             temporary.write_text(json.dumps(metrics))
 
     Raises:
         FileNotFoundError: The block wrote nothing at the temporary path.
-        OSError: Raised by the block; an error that names no file, such as that of a full disk, then names `path`.
+        OSError: Raised by the block; if the error names no file, as with a full disk, `path` is added.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def write_json(path: Path | str, value: object) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Convert NumPy values, in dicts and lists of any depth, to what JSON can hold: lists, numbers, and None for nan.
+    """Convert NumPy values, in nested dicts and lists, to JSON values: lists, numbers, and None for nan.
 
     >>> plain({"mean": np.float32(0.5), "counts": np.arange(3), "correlation": np.nan})
     {'mean': 0.5, 'counts': [0, 1, 2], 'correlation': None}
@@ -90,12 +90,12 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def read_json(path: Path | str) -> dict:
-    """The dict that a JSON file holds.
+def read_json(path: Path | str) -> dict[str, Any]:
+    """Read a JSON file that holds a dict.
 
     Raises:
         MissingFileError: There is no such file.
-        UserError: The file is damaged or holds something else; the message names it.
+        UserError: The file is damaged or holds no dict; the message names the file.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")

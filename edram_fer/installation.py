@@ -1,6 +1,7 @@
-"""What is installed, what is missing and what is broken, from the metadata of packages alone: Keras need not start."""
+"""Installed, missing and broken packages, from package metadata alone, without importing Keras."""
 
 import configparser
+import csv
 import importlib.metadata
 import platform
 import re
@@ -11,19 +12,19 @@ from typing import NamedTuple
 from packaging.requirements import Requirement
 
 PACKAGES = ("keras", "tensorflow", "tensorflow-datasets", "jax", "numpy", "scikit-learn")
-# Packages of OpenCV, each with the same folder cv2: any one of them will do, two overwrite each other.
+# OpenCV's packages all install the folder cv2: any one of them is enough, two overwrite each other.
 OPENCV = ("opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python")
 
 
 class Problem(NamedTuple):
-    """Something that is broken, and the shell command that repairs it."""
+    """A problem with the installation, and the shell command that repairs it."""
 
     text: str
     cure: str
 
 
 def version() -> str:
-    """The version of the installed package; of a checkout that is not installed, that in its setup.cfg."""
+    """The version of the installed package, or the version in setup.cfg for a checkout that is not installed."""
     installed = _version("edram-fer")
     if installed is not None:
         return installed
@@ -33,7 +34,7 @@ def version() -> str:
 
 
 def versions() -> dict[str, str | None]:
-    """{package: version or None where it is not installed}, with Python and, after its package, OpenCV."""
+    """{package: version, or None if it is not installed}, including Python and, after its package, OpenCV itself."""
     python = {"python": platform.python_version(), "edram-fer": version()}
     opencv = [name for name in OPENCV if _version(name)] or OPENCV[:1]
     return python | {package: _version(package) for package in (*PACKAGES, *opencv)}
@@ -54,7 +55,7 @@ def missing_extras() -> dict[str, list[str]]:
 
 
 def hint(module: str) -> str:
-    """How to install a module that was not found, from the first extra that lacks it; "" where none does."""
+    """How to install a missing module: the first extra that lacks it; "" if no extra does."""
     package = module.partition(".")[0].replace("_", "-")
     extra = next((extra for extra, missing in missing_extras().items() if package in missing), None)
     if extra is None:
@@ -64,16 +65,16 @@ def hint(module: str) -> str:
 
 
 def problems() -> list[Problem]:
-    """What is broken: packages of the core that are missing or of another version, and a damaged OpenCV."""
+    """Core packages that are missing or have an unsupported version, and a damaged OpenCV."""
     core = [requirement for requirement, extras in _requirements() if not extras]
     wrong = [_unsatisfied(requirement) for requirement in core if not _is_satisfied(requirement)]
     return [*wrong, *_opencv_problems(next((each for each in core if each.name == OPENCV[0]), Requirement(OPENCV[0])))]
 
 
 def _opencv_problems(requirement: Requirement) -> Iterator[Problem]:
-    """At most one: two packages share the folder cv2, or files of the only one are gone or replaced.
+    """At most one problem: two packages share the folder cv2, or files of the only package are missing or replaced.
 
-    pip lets a second package overwrite the files of the first, and takes them along when it uninstalls either.
+    pip lets a second package overwrite the files of the first, and removes them when it uninstalls either package.
     """
     installed = [name for name in OPENCV if _version(name)]
     anew = f"pip install --force-reinstall --no-deps '{OPENCV[0]}{requirement.specifier}'"
@@ -86,9 +87,11 @@ def _opencv_problems(requirement: Requirement) -> Iterator[Problem]:
 
 
 def _damaged_files(package: str) -> list[str]:
-    """The files of a package that are missing or of another size than its metadata say."""
-    files = importlib.metadata.files(package) or []
-    return [str(file) for file in files if file.size is not None and _size(Path(str(file.locate()))) != file.size]
+    """The files of a package that are missing or differ in size from its metadata."""
+    # Not `importlib.metadata.files`, which since Python 3.12 leaves out the missing ones.
+    distribution = importlib.metadata.distribution(package)
+    rows = csv.reader((distribution.read_text("RECORD") or "").splitlines())
+    return [path for path, _, size in rows if size and _size(Path(str(distribution.locate_file(path)))) != int(size)]
 
 
 def _size(path: Path) -> int | None:
@@ -102,7 +105,7 @@ def _unsatisfied(requirement: Requirement) -> Problem:
 
 
 def _requirements() -> Iterator[tuple[Requirement, list[str]]]:
-    """Each requirement in the metadata of edram-fer that this Python and system need, and the extras that it is of."""
+    """Each requirement of edram-fer that applies to this Python and system, and the extras that it belongs to."""
     try:
         requirements = importlib.metadata.requires("edram-fer") or []
     except importlib.metadata.PackageNotFoundError:

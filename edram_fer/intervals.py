@@ -1,4 +1,4 @@
-"""Bootstrap intervals of any statistic."""
+"""Bootstrap intervals for any statistic."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +35,7 @@ def bootstrap(
         The same keys with float [..., 2], lower and upper end; nan where a statistic is never defined.
 
     Raises:
-        UserError: The number of subjects is not `count`.
+        UserError: The number of subjects differs from `count`.
 
     >>> values = np.arange(100)
     >>> bootstrap(lambda rows: {"mean": values[rows].mean()}, 100)["mean"].round()

@@ -1,4 +1,4 @@
-""".keras files: check that one is whole, and copy it without what only training needs.
+""".keras files: check that a file is complete, and copy it without the parts that only training needs.
 
 A .keras file is a zip archive of config.json (classes and arguments), metadata.json (version of Keras) and
 model.weights.h5.
@@ -21,22 +21,22 @@ OLD_EMOTIONS = "emotions.json"  # where files of version 0.1 hold the class name
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Check that a .keras file is whole, and read its JSON parts.
+    """Check that a .keras file is complete, and read its JSON parts.
 
     Returns:
         {name: content} of config.json, metadata.json and, in files of version 0.1, emotions.json.
 
     Raises:
-        UserError: the file is damaged or no .keras file.
+        UserError: the file is damaged, or it is not a .keras file.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}  # checks their CRC-32
         content = {name: json.loads(members[name]) for name in (CONFIG, METADATA, OLD_EMOTIONS) if name in members}
     except files.ARCHIVE_DAMAGE as error:  # a ValueError of json among them
-        raise UserError(f"{path} is damaged or no .keras file: {error}") from error
+        raise UserError(f"{path} is damaged or not a .keras file: {error}") from error
     if missing := [name for name in (CONFIG, METADATA, WEIGHTS) if name not in members]:
-        raise UserError(f"{path} is no .keras file: it lacks {', '.join(missing)}")
+        raise UserError(f"{path} is not a .keras file: it lacks {', '.join(missing)}")
     try:
         h5py.File(io.BytesIO(members[WEIGHTS]), "r").close()
     except OSError as error:
@@ -49,9 +49,9 @@ def strip(source: Path, target: Path, *, half: bool = False) -> None:
 
     Args:
         source: file to read.
-        target: file to write, whole or not at all; it may be `source`.
-        half: keep float32 weights in float16, half the size. Keras casts what it reads to the dtype of each variable,
-            so that the copy loads as the original does.
+        target: file to write, atomically; it may be `source`.
+        half: store float32 weights as float16, half the size. Keras casts the weights to the dtype of each variable, so
+            the copy loads like the original.
 
     Raises:
         UserError: float16 cannot hold a value.
@@ -70,7 +70,7 @@ def strip(source: Path, target: Path, *, half: bool = False) -> None:
 
 
 def _without_optimizer(content: bytes, half: bool) -> bytes:
-    """An HDF5 file without the group of the optimizer, its float32 arrays in float16 where `half`."""
+    """Copy an HDF5 file without the optimizer's group; with `half`, store float32 arrays as float16."""
     result = io.BytesIO()
     with h5py.File(io.BytesIO(content)) as old, h5py.File(result, "w") as new:
 

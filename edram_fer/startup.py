@@ -1,4 +1,4 @@
-"""Import of Keras and its backend without the notes that TensorFlow's libraries write to the screen."""
+"""Import Keras and its backend without the startup messages of TensorFlow's libraries."""
 
 
 def load_keras() -> None:

@@ -1,4 +1,4 @@
-"""The models by name. All keep one contract: from {"image"} to {"emotion", "affect", "windows", "weights"}."""
+"""The models by name. All follow one contract: from {"image"} to {"emotion", "affect", "windows", "weights"}."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from edram_fer.models.region_attention import RAN
 
 __all__ = ["CNN", "EDRAM", "MODELS", "RAN", "DeepEmotion", "FERModel", "build", "list_models"]
 
-# A class that is added here can be named in recipes.
+# Recipes can name any class that is added here.
 MODELS: dict[str, type[FERModel]] = {"edram": EDRAM, "cnn": CNN, "deep_emotion": DeepEmotion, "ran": RAN}
 
 
@@ -38,29 +38,29 @@ def build(
     preprocessing: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> FERModel:
-    """Make a model by name, its weights randomly initialised.
+    """Build a model by name, with randomly initialised weights.
 
     Args:
-        name: "edram" (glimpses), "deep_emotion" (one spatial transformer), "ran" (weighted crops), or "cnn" (EDRAM's
-            CNN on the whole image with as many parameters: the baseline).
+        name: "edram" (glimpses), "deep_emotion" (one spatial transformer), "ran" (weighted crops), or "cnn" (the
+            parameter-matched CNN baseline: EDRAM's CNN on the whole image).
         image_size: (height, width) in pixels.
         channels: 1 for grey, 3 for colour.
         classes: number of emotions K; None: one for each name in `emotions`, or 7.
         emotions: names of the K classes, in the order of the logits.
-        preprocessing: how the faces in training were made from photos, see `FERModel`.
+        preprocessing: how the training faces were cropped from photos, see `FERModel`.
         **options: the arguments of the model's class, e.g. glimpses=3; of "edram" also `variant`: "ours",
             "ablavatski2017" or "forch2019", a set of options each of which can be set as well
             (`edram_fer.models.edram.variants`); also `dtype`, a Keras policy such as "mixed_bfloat16" (coordinates,
             logits and affect stay float32).
 
     Returns:
-        A Keras model, built, from images [B, H, W, C] (uint8 in 0 to 255 or floats in [0, 1], alone or as
+        A built Keras model from images [B, H, W, C] (uint8 in 0 to 255 or floats in [0, 1], passed directly or as
         {"image": images}) to {"emotion": logits [B, T, K], "affect": [B, T, 2], "windows": [B, N, 2, 3], "weights":
-        [B, N]}; T = 1 where the model is not recurrent. Without a head for it (`affect=False`) "affect" is -2,
-        AffectNet's mark for unknown. With crops="landmarks" RAN also takes {"landmarks": [B, 68, 2]}.
+        [B, N]}; T = 1 for models that are not recurrent. Without an affect head (`affect=False`) "affect" is -2,
+        AffectNet's code for unknown. With crops="landmarks" RAN also takes {"landmarks": [B, 68, 2]}.
 
     Raises:
-        UserError: an unknown name or option, or one out of its range.
+        UserError: an unknown name or option, or an option out of range.
 
     >>> import numpy as np
     >>> model = build("deep_emotion", image_size=(48, 48), emotions=["happy", "sad", "anger"])
@@ -85,5 +85,5 @@ def build(
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's numbers as Python's: Keras' layers and .keras files take no others."""
+    """Convert NumPy numbers to Python numbers, as Keras' layers and .keras files require."""
     return value.item() if isinstance(value, np.generic) else value

@@ -28,27 +28,33 @@ from edram_fer.models.tensor import Tensor
 class CNN(FERModel):
     """Glimpse CNN on the whole image -> area average -> what-path -> one hidden layer -> the heads of EDRAM.
 
-    The area average brings the output of the convolutions to the size that it has for one glimpse (4x4 for 26x26
-    points), and repeats the values of a smaller one. The hidden layer replaces both LSTMs, the where-path, the context
-    network and the emission network. Its width gives the model as many parameters as the EDRAM with the same options
-    (within 1 % for the default sizes).
+    The area average resizes the output of the convolutions to the size that it has for one glimpse (4x4 for 26x26
+    points); smaller outputs are enlarged by repetition. The hidden layer replaces both LSTMs, the where-path, the
+    context network and the emission network. Its width gives the model as many parameters as the EDRAM with the same
+    options (within 1 % for the default sizes).
 
     Args:
         image_size: (H, W) in pixels, each at least 14, for which the convolutions leave one point.
-        channels, classes, affect, batch_norm_momentum, glimpse_units, head_units, glimpse_filters, dropout, seed: as in
+        channels, classes, affect, batch_norm_momentum, glimpse_units, head_units, glimpse_filters, dropout, seed: see
             EDRAM.
-        glimpse_size, classification_units, location_units: of the EDRAM that it is compared with.
-        hidden_units: width of the hidden layer; None: as many parameters, see above.
+        glimpse_size, classification_units, location_units: sizes of the EDRAM that it is compared with.
+        hidden_units: width of the hidden layer; None: matches the number of parameters, see above.
         **kwargs: see FERModel; `dtype`.
 
     Call arguments: inputs {"image": [B, H, W, C]}.
 
     Returns:
-        {"emotion": logits [B, 1, K], "affect": [B, 1, 2] (-2 without the head), "windows": [B, 1, 2, 3] the
-        identity, "weights": [B, 1] of 1}, all float32.
+        {"emotion": logits [B, 1, K], "affect": [B, 1, 2] (-2 without the head), "windows": [B, 1, 2, 3], the identity,
+        "weights": [B, 1], all 1}, all float32.
 
     Raises:
-        UserError: an argument out of its range, by name.
+        UserError: an argument is out of range; the message names it.
+
+    Its only window is the whole image:
+
+    >>> model = CNN(image_size=(48, 48), glimpse_units=64, hidden_units=32, head_units=64)
+    >>> np.asarray(model(np.zeros((1, 48, 48, 1), "uint8"))["windows"])[0, 0].tolist()
+    [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
     """
 
     def __init__(
@@ -68,7 +74,7 @@ class CNN(FERModel):
         dropout: float = 0.0,
         seed: int = 0,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(autocast=False, **kwargs)
         check_image_and_classes(image_size, channels, classes, smallest_side=SMALLEST_GLIMPSE)
         check_integer("glimpse_size", glimpse_size, SMALLEST_GLIMPSE)

@@ -9,33 +9,32 @@ from keras import ops
 
 from edram_fer.errors import UserError
 from edram_fer.models import tensorflow_kernels
-from edram_fer.models.tensor import Tensor
+from edram_fer.models.tensor import Shape, Tensor
 
 BATCH_NORM_MODES = ("per_step", "shared_affine", "shared")
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class StepBatchNormalization(keras.layers.Layer):
-    """Batch normalisation that depends on the step: glimpses of the whole face and close-ups differ in statistics.
+    """Batch normalisation that depends on the step, because glimpses of the whole face and close-ups differ.
 
     Modes:
         per_step: separate gamma, beta, mean and variance for each step (Forch et al. 2019).
         shared_affine: shared gamma and beta, separate population statistics for each step (Ablavatski et al. 2017).
-        shared: everything shared. Averaging the statistics over the steps is known to break evaluation; the mode is
-            there to demonstrate that.
+        shared: everything shared. Averaging the statistics over the steps is known to break evaluation; this mode
+            demonstrates it.
 
-    Under mixed precision inference computes in float32. Training reads and writes maps [B, h, w, C] in the compute
-    dtype, and keeps mean, variance and everything else in float32. Several of Keras' BatchNormalization instead of this
-    layer took a large part of an EDRAM's training step on a CPU, where the passes over the memory count: here
-    TensorFlow normalises maps with its fused kernel; elsewhere the sums are matrix products, and the gradient is the
-    closed form.
+    Under mixed precision, inference computes in float32. Training reads and writes maps [B, h, w, C] in the compute
+    dtype, and keeps mean, variance and everything else in float32. Keras' BatchNormalization took a large part of
+    EDRAM's training step on a CPU, which is limited by memory access. Here TensorFlow normalises maps with its fused
+    kernel; elsewhere the sums are matrix products, and the gradient has a closed form.
 
     Args:
         steps: number of steps T, at least 1.
         mode: one of the above.
-        momentum: of the moving statistics. With Keras' .99 validation lags behind training for many epochs.
+        momentum: momentum of the moving statistics. With Keras' .99, validation lags behind training for many epochs.
         epsilon: added to the variance.
-        beta_initializer: of beta.
+        beta_initializer: initialiser of beta.
 
     Call arguments: x [B, ..., C]; step, a Python int in [0, T); training.
 
@@ -51,17 +50,17 @@ class StepBatchNormalization(keras.layers.Layer):
         epsilon: float = 1e-3,
         beta_initializer: Any = "zeros",
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         if mode not in BATCH_NORM_MODES:
             raise UserError(f"batch_norm: expected one of {', '.join(BATCH_NORM_MODES)}, got {mode!r}")
         self.steps, self.mode, self.momentum, self.epsilon = steps, mode, momentum, epsilon
         self.beta_initializer = keras.initializers.get(beta_initializer)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         affine = (self.steps if self.mode == "per_step" else 1, input_shape[-1])
         population = (1 if self.mode == "shared" else self.steps, input_shape[-1])
-        # One variable for all steps, not one per step: the graph and the optimizer's work do not grow with them.
+        # One variable for all steps: the graph and the optimizer's work do not grow with the number of steps.
         self.gamma = self.add_weight(name="gamma", shape=affine, initializer="ones", autocast=False)
         self.beta = self.add_weight(name="beta", shape=affine, initializer=self.beta_initializer, autocast=False)
         fixed = {"shape": population, "trainable": False, "autocast": False}
@@ -76,14 +75,14 @@ class StepBatchNormalization(keras.layers.Layer):
             shift = beta - self.moving_mean[row] * scale
             return ops.cast(ops.cast(x, "float32") * scale + shift, self.compute_dtype)
         if len(x.shape) == 2:
-            x = ops.cast(x, "float32")  # few numbers: no reason to round sums
+            x = ops.cast(x, "float32")  # the array is small, so float32 costs little
         y, mean, variance = normalised(x, gamma, beta, self.epsilon)
         share = np.eye(self.moving_mean.shape[0], dtype="float32")[row][:, None] * (1.0 - self.momentum)
         self.moving_mean.assign_add((mean - self.moving_mean) * share)
         self.moving_variance.assign_add((variance - self.moving_variance) * share)
         return ops.cast(y, self.compute_dtype)
 
-    def compute_output_shape(self, input_shape, step=None):
+    def compute_output_shape(self, input_shape: Shape, step: int | None = None) -> Shape:
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
@@ -119,7 +118,7 @@ def normalised(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> tuple[
 
 @ops.custom_gradient
 def _normalise(x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, inverse: Tensor) -> Tensor:
-    """gamma * (x - mean) * inverse + beta, with the gradient through mean and inverse = 1 / sd included in that of x.
+    """gamma * (x - mean) * inverse + beta; the gradient of x includes the gradients through mean and inverse = 1 / sd.
 
     Ioffe, Szegedy 2015 (arXiv 1502.03167), section 3: with z = (x - mean) * inverse,
     dx = gamma * inverse * (dy - mean(dy) - z * mean(dy * z)).
@@ -145,8 +144,8 @@ def _normalise(x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, inverse: Te
 def _mean(x: Tensor) -> Tensor:
     """Mean over all axes but the last, float32 [C].
 
-    Sums over an image are matrix products, which are faster than reductions, in the dtype of x; their mean over the
-    images is float32, so that the rounding of bfloat16 averages out.
+    Sums over an image are matrix products in the dtype of x, which are faster than reductions; their mean over the
+    images is computed in float32, so that the rounding of bfloat16 averages out.
     """
     images = x[None] if len(x.shape) == 2 else ops.reshape(x, (-1, math.prod(x.shape[1:-1]), x.shape[-1]))
     points = ops.shape(images)[1]

@@ -1,4 +1,4 @@
-"""What every model shares: how it is built, called and saved, and the checks of its arguments."""
+"""The base class of all models: how they are built, called and saved, and how their arguments are checked."""
 
 import inspect
 import json
@@ -11,29 +11,34 @@ from keras import ops
 
 from edram_fer.errors import UserError
 from edram_fer.models import images
-from edram_fer.models.tensor import Tensor
+from edram_fer.models.tensor import Shape, Tensor
 
-UNKNOWN_AFFECT = -2.0  # AffectNet's mark, the "affect" of a model without that head
+UNKNOWN_AFFECT = -2.0  # AffectNet's code for unknown, and the "affect" of a model without an affect head
 
 
 class FERModel(keras.Model):
-    """A model from {"image": [B, H, W, C]} to the outputs of the contract, built as soon as it is made.
+    """A model from {"image": [B, H, W, C]} to the outputs of the contract, built on construction.
 
-    It is called with `model(images)` or `model({"image": images})`. Images are uint8 in 0 to 255, which are divided by
-    255, or floats in [0, 1]; a model with one channel also takes [B, H, W]. Another size, another dtype or values
-    outside the range raise UserError (inside `tf.function` or `jax.jit` the values are not known, so that only shape
-    and dtype are checked). The same holds for `predict`, `predict_on_batch`, `evaluate` and `fit`.
+    Call it with `model(images)` or `model({"image": images})`. Images are uint8 in 0 to 255, which are divided by 255,
+    or floats in [0, 1]; a model with one channel also takes [B, H, W]. A different size or dtype, and values outside
+    the range, raise UserError (inside `tf.function` or `jax.jit` the values are not known, so only shape and dtype are
+    checked). The same holds for `predict`, `predict_on_batch`, `evaluate` and `fit`.
 
-    Class names and preprocessing are part of the model's configuration: a .keras file holds them.
+    Class names and preprocessing are part of the model's configuration and therefore of a .keras file.
 
-    A subclass keeps the arguments of its __init__, by name, in `self.arguments` ("image_size" and "channels" among
-    them), passes **kwargs on and ends its __init__ with `self.build_for_image()`. If it needs more than the image, it
-    overrides `input_shapes`. `output_shapes` is {name: shape} of its outputs, None for the size of a batch.
+    A subclass stores the arguments of its __init__, by name, in `self.arguments` (including "image_size" and
+    "channels"), passes **kwargs on and ends its __init__ with `self.build_for_image()`. If it needs more than the
+    image, it overrides `input_shapes`. `output_shapes` is {name: shape} of its outputs, with None for the batch size.
 
     Args:
         emotions: class names, in the order of the logits; None: unknown.
-        preprocessing: how the faces of the training data were made from photos, as the fields of
-            `edram_fer.preprocessing.faces.Settings`; None: they were used as published.
+        preprocessing: how the training faces were cropped from photos, as the fields of
+            `edram_fer.preprocessing.faces.Settings`; None: the faces were used as published.
+
+    >>> import edram_fer
+    >>> model = edram_fer.build("deep_emotion", image_size=(48, 48), emotions=["happy", "sad"], affect=True)
+    >>> isinstance(model, FERModel), model.image_shape, model.emotions, model.predicts_affect
+    (True, (48, 48, 1), ('happy', 'sad'), True)
     """
 
     # {name: options}: what `edram_fer.build(..., variant=name)` sets unless it is passed as well.
@@ -45,7 +50,7 @@ class FERModel(keras.Model):
         emotions: Sequence[str] | None = None,
         preprocessing: Mapping[str, Any] | None = None,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.emotions = emotions
         self.preprocessing = preprocessing
@@ -73,13 +78,13 @@ class FERModel(keras.Model):
 
     @property
     def preprocessing(self) -> dict[str, Any] | None:
-        """How faces are made from photos for this model (a copy), or None: they were used as published."""
+        """How to crop faces from photos for this model (a copy); None if the training faces were used as published."""
         return json.loads(self._preprocessing)
 
     @preprocessing.setter
     def preprocessing(self, settings: Mapping[str, Any] | None) -> None:
         try:
-            # As text: Keras would replace a dict by one that tracks its entries.
+            # Stored as text, because Keras would replace a dict by a tracking dict.
             self._preprocessing = json.dumps(None if settings is None else dict(settings))
         except (TypeError, ValueError) as error:
             raise UserError(f"preprocessing: expected a dict that JSON can hold, got {settings!r}") from error
@@ -90,8 +95,8 @@ class FERModel(keras.Model):
         height, width = self.arguments["image_size"]
         return height, width, self.arguments["channels"]
 
-    def input_shapes(self) -> dict[str, tuple[int | None, ...]]:
-        """{name: shape} of the model's inputs, None for the size of the batch."""
+    def input_shapes(self) -> dict[str, Shape]:
+        """{name: shape} of the model's inputs, with None for the batch size."""
         return {"image": (None, *self.image_shape)}
 
     def build_for_image(self) -> None:
@@ -99,7 +104,7 @@ class FERModel(keras.Model):
         self.build(self.input_shapes())
         self._check_emotions(self.emotions)
 
-    def build(self, input_shape: Mapping[str, tuple[int | None, ...]]) -> None:
+    def build(self, input_shape: Mapping[str, Shape]) -> None:
         if not self.built:
             inputs = {name: keras.KerasTensor(shape, dtype="float32") for name, shape in input_shape.items()}
             outputs = self.compute_output_spec(inputs)
@@ -107,14 +112,14 @@ class FERModel(keras.Model):
             self.built = True
 
     def _check_emotions(self, names: Sequence[str] | None) -> None:
-        """Raise UserError where there is not one name for each logit."""
+        """Raise UserError unless there is one name for each logit."""
         count = self.output_shapes["emotion"][-1] if self.built else None
         if names is not None and (len(set(names)) != len(names) or count not in (None, len(names))):
             raise UserError(f"emotions: expected {count or 'some'} different class names, got {', '.join(names)}")
 
     @property
     def predicts_affect(self) -> bool:
-        """Whether it has a head for valence and arousal; otherwise its "affect" is UNKNOWN_AFFECT everywhere."""
+        """Whether the model has a head for valence and arousal; otherwise "affect" is UNKNOWN_AFFECT everywhere."""
         return "affect" in self.output_shapes and bool(self.arguments.get("affect", True))
 
     def get_config(self) -> dict[str, Any]:
@@ -132,12 +137,12 @@ class FERModel(keras.Model):
     def stateless_call(
         self, trainable_variables: Any, non_trainable_variables: Any, inputs: Any, *args: Any, **kwargs: Any
     ) -> Any:
-        # Keras' JAX trainer calls a model by this method instead of __call__.
+        # Keras' JAX trainer calls this method instead of __call__.
         inputs = self._standardise(inputs)
         return super().stateless_call(trainable_variables, non_trainable_variables, inputs, *args, **kwargs)
 
     def _standardise(self, inputs: Any) -> dict[str, Any]:
-        """{"image": float32 [B, H, W, C] in [0, 1], and the other inputs}."""
+        """{"image": float32 [B, H, W, C] in [0, 1], ...}, with the other inputs unchanged."""
         if not isinstance(inputs, Mapping):
             inputs = {"image": inputs}
         if "image" not in inputs:
@@ -163,18 +168,18 @@ class FERModel(keras.Model):
         return super().predict_on_batch(self._checked(x))
 
     def _checked(self, x: Any) -> Any:
-        """The inputs, their images checked if they are an array: inside the graph their values are not known."""
+        """The inputs, with their images checked if they are an array; inside a graph their values are not known."""
         image: Any = x.get("image") if isinstance(x, Mapping) else x
         if not (hasattr(image, "shape") and hasattr(image, "dtype")):
             return x
         images.check(image, self.image_shape)
-        if len(image.shape) == 3:  # one rank for all batches: for another one the model would be compiled again
+        if len(image.shape) == 3:  # use the same rank for all batches, or the model would be compiled again
             image = image[..., None]
         return {**x, "image": image} if isinstance(x, Mapping) else image
 
 
 def unknown_affect(emotion: Tensor) -> Tensor:
-    """The "affect" [B, T, 2] of a model without that head, for its logits [B, T, K]."""
+    """The "affect" [B, T, 2] of a model without an affect head, for logits [B, T, K]."""
     return ops.full_like(emotion[:, :, :2], UNKNOWN_AFFECT)
 
 
@@ -185,7 +190,7 @@ def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
 
 
 def check_bool(name: str, value: Any) -> None:
-    """Raise UserError unless `value` is a bool: any text, "off" too, would count as true."""
+    """Raise UserError unless `value` is a bool: any text, even "off", would count as true."""
     if not isinstance(value, bool):
         raise UserError(f"{name}: expected true or false, got {value!r}")
 

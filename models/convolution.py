@@ -1,7 +1,7 @@
-"""3x3 convolutions whose kernel gradient, on small maps in bfloat16 on a CPU, is nine matrix products.
+"""3x3 convolutions whose kernel gradient, on small maps in bfloat16 on a CPU, is computed by nine matrix products.
 
-There oneDNN, which TensorFlow uses, is two to three times slower than nine products. On larger maps the library's
-gradient is faster. It is also kept on a GPU and in float32, where a run can be repeated bit for bit.
+In this case oneDNN, which TensorFlow uses, is two to three times slower. On larger maps the library's gradient is
+faster. The library's gradient is also used on a GPU and in float32, where a run can be repeated bit for bit.
 """
 
 import keras
@@ -10,13 +10,13 @@ from keras import ops
 from edram_fer.models import tensorflow_kernels
 from edram_fer.models.tensor import Tensor
 
-SMALL = 36  # positions of the output
+SMALL = 36  # largest number of output positions of a small map
 
 
 def convolve(x: Tensor, kernel: Tensor, padding: str) -> Tensor:
-    """Convolve with stride 1, as `ops.conv`, with another way to compute the gradient of the kernel.
+    """Convolve with stride 1, like `ops.conv`, but compute the gradient of the kernel differently.
 
-    It is summed as dK[i, j] = sum over b, y, x of X[b, y + i, x + j]^T dY[b, y, x].
+    The gradient is dK[i, j] = sum over b, y, x of X[b, y + i, x + j]^T dY[b, y, x].
 
     Args:
         x: [B, H, W, C].
@@ -40,13 +40,13 @@ def convolve(x: Tensor, kernel: Tensor, padding: str) -> Tensor:
 
         return ops.conv(x, kernel, padding=padding), gradient
 
-    # A cast variable is a tensor: TensorFlow accepts no variables inside.
+    # Casting turns variables into tensors: TensorFlow accepts no variables inside.
     return convolution(ops.convert_to_tensor(x), ops.cast(kernel, x.dtype))
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class Conv2D(keras.layers.Conv2D):
-    """Keras' Conv2D with the faster of the two gradients. Its name is Keras' own, by which files of weights find it."""
+    """Keras' Conv2D with the faster of the two gradients. It keeps Keras' name, which weight files refer to."""
 
     def convolution_op(self, x: Tensor, kernel: Tensor) -> Tensor:
         _, height, width, _ = self.compute_output_shape(x.shape)

@@ -1,4 +1,4 @@
-"""The images that a model takes: uint8 in 0 to 255 or floats in [0, 1], of the model's size."""
+"""Check and convert the images for a model: uint8 in 0 to 255 or floats in [0, 1], of the model's size."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from keras import ops
 from edram_fer.errors import UserError
 from edram_fer.models.tensor import Tensor
 
-TOLERANCE = 1e-3  # resampling with rounded weights may leave [0, 1] by so much
+TOLERANCE = 1e-3  # resampling with rounded weights may exceed [0, 1] by this much
 
 
 def standardise(images: Tensor, shape: Sequence[int]) -> Tensor:
@@ -18,13 +18,13 @@ def standardise(images: Tensor, shape: Sequence[int]) -> Tensor:
 
     Args:
         images: array or tensor [B, H, W, C], or [B, H, W] where C is 1; uint8 in 0 to 255 or floats in [0, 1].
-        shape: (H, W, C) of the model.
+        shape: (H, W, C) of the model's images.
 
     Returns:
         float32 [B, H, W, C] in [0, 1].
 
     Raises:
-        UserError: as `check`.
+        UserError: see `check`.
 
     >>> standardise(np.full((1, 2, 2), 255, "uint8"), (2, 2, 1)).shape == (1, 2, 2, 1)
     True
@@ -39,15 +39,15 @@ def standardise(images: Tensor, shape: Sequence[int]) -> Tensor:
 
 
 def check(images: Any, shape: Sequence[int]) -> None:
-    """Check the images for a model: shape, dtype, and where they are known the values.
+    """Check shape, dtype and, if known, the values of images for a model.
 
     Inside `tf.function` or `jax.jit` only dtype and shape are known.
 
     Args:
-        images, shape: as of `standardise`.
+        images, shape: see `standardise`.
 
     Raises:
-        UserError: another shape or dtype, or values outside the range.
+        UserError: the shape or dtype is not supported, or values are out of range.
 
     >>> check(np.zeros((1, 64, 64, 1), "float32"), (48, 48, 1))
     Traceback (most recent call last):
@@ -72,7 +72,7 @@ def check(images: Any, shape: Sequence[int]) -> None:
 
 
 def _rank(images: Tensor) -> int | None:
-    """Number of axes, or None of a symbolic tensor of unknown rank."""
+    """Number of axes, or None for a symbolic tensor of unknown rank."""
     return images.shape.rank if hasattr(images.shape, "rank") else len(images.shape)
 
 
@@ -88,12 +88,12 @@ def _check_shape(found: tuple[int | None, ...], shape: tuple[int, ...]) -> None:
 
 
 def _known_values(images: Tensor) -> np.ndarray | None:
-    """The values of an array, or None of a symbolic tensor."""
+    """The values of an array, or None for a symbolic tensor."""
     if isinstance(images, keras.KerasTensor):
         return None
     try:
         return np.asarray(images)
-    except (NotImplementedError, TypeError):  # how TensorFlow's and JAX's tensors inside a graph answer
+    except (NotImplementedError, TypeError):  # raised by TensorFlow's and JAX's tensors inside a graph
         return None
 
 

@@ -1,4 +1,4 @@
-"""Layers that learn at a share of the learning rate, whatever the optimizer."""
+"""Layers that learn at a share of the learning rate, with any optimizer."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from edram_fer.models.tensor import Tensor
 def slowed(weight: Tensor, rate: float) -> Tensor:
     """The value rate * weight, with the gradient as if it were `weight` itself.
 
-    The variable V holds W = rate * V. Scaled gradients alone would not slow down Adam and similar optimizers, which
-    divide by the size of the gradients: they move V by the learning rate lr, and so W by rate * lr. Gradient descent
-    would apply the factor twice, in the gradient of V and in W; since the gradient passes unscaled, it moves W by
-    rate * lr * dL/dW, too. The norm of the gradient, by which it may be clipped, is that of dL/dW. Weight decay takes
-    from V the same share as from any other weight, and so from W: it is not slowed down.
+    The variable V represents W = rate * V. Scaled gradients alone would not slow down Adam and similar optimizers,
+    which divide by the size of the gradients; they move V by about the learning rate lr, and so W by rate * lr.
+    Gradient descent would apply the factor twice, in the gradient of V and in W; because the gradient passes unscaled,
+    it moves W by rate * lr * dL/dW as well. Gradient clipping uses the norm of dL/dW. Weight decay reduces V, and so W,
+    by the same share as any other weight: it is not slowed down.
 
     >>> float(slowed(2.0, 0.5))
     1.0
@@ -27,7 +27,7 @@ def slowed(weight: Tensor, rate: float) -> Tensor:
 class SlowConv2D(keras.layers.Conv2D):
     """Conv2D whose kernel and bias are `slowed` by `rate`; its `kernel` and `bias` are the variables V."""
 
-    def __init__(self, *args: Any, rate: float = 1.0, **kwargs: Any):
+    def __init__(self, *args: Any, rate: float = 1.0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.rate = rate
 
@@ -44,7 +44,7 @@ class SlowDense(keras.layers.Dense):
     """Dense whose kernel is `slowed` by `rate` and its bias by `bias_rate` (None: the same); its `kernel` and `bias`
     are the variables V."""
 
-    def __init__(self, *args: Any, rate: float = 1.0, bias_rate: float | None = None, **kwargs: Any):
+    def __init__(self, *args: Any, rate: float = 1.0, bias_rate: float | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.rate, self.bias_rate = rate, rate if bias_rate is None else bias_rate
 

@@ -4,7 +4,7 @@ Source: Jaderberg et al., "Spatial Transformer Networks", NeurIPS 2015 (arXiv 15
 align-corners convention: -1 and 1 are the CENTRES of the first and the last pixel, so x_pixel = (x + 1) / 2 * (W - 1).
 
 A window is a matrix A = [[a0, a1, a2], [a3, a4, a5]] that maps the window's coordinates (u, v, 1), with u and v in
-[-1, 1], onto those of the image: x = a0 u + a1 v + a2 and y = a3 u + a4 v + a5.
+[-1, 1], onto the image's coordinates: x = a0 u + a1 v + a2 and y = a3 u + a4 v + a5.
 """
 
 import numbers
@@ -44,8 +44,8 @@ def grid(size: Sequence[int]) -> np.ndarray:
 def sample(images: Tensor, windows: Tensor, size: int | Sequence[int], method: str = "gather") -> Tensor:
     """Sample glimpses of affine windows bilinearly; outside the image its border pixels are repeated.
 
-    The coordinates are computed in float32 (float64 where `windows` is float64), whatever the dtype of the images:
-    bfloat16 has 8 significant bits, too few for fractions of a hundred pixels.
+    The coordinates are computed in float32 (float64 if `windows` is float64), regardless of the dtype of the images:
+    bfloat16 has 8 significant bits, too few for fractions of a pixel in images of a hundred pixels.
 
     Args:
         images: [B, H, W, C].
@@ -94,7 +94,7 @@ def _axis(points: int) -> np.ndarray:
 
 
 def _sample_gather(images: Tensor, windows: Tensor, h: int, w: int, taps: Callable) -> Tensor:
-    batch, height, width, channels = ops.shape(images)
+    _, height, width, channels = ops.shape(images)
     count = ops.shape(windows)[1]
     points = ops.convert_to_tensor(grid((h, w)).T, dtype=windows.dtype)
     coordinates = ops.matmul(windows, points)  # [B, N, 2, h * w]
@@ -117,7 +117,7 @@ def _sample_gather(images: Tensor, windows: Tensor, h: int, w: int, taps: Callab
 def _taps(coordinate: Tensor, side: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Two neighbouring pixels and their weights, for coordinates of which the image covers [-1, 1]."""
     pixel = ops.clip((coordinate + 1.0) * (0.5 * (side - 1)), 0.0, float(side - 1))
-    # The second clip keeps nan, which casts to any integer, inside the image: the result is nan instead of a crash.
+    # nan may cast to any integer. The second clip keeps it inside the image, so that the result is nan, not a crash.
     first = ops.clip(ops.cast(ops.floor(pixel), "int32"), 0, max(side - 2, 0))
     share = pixel - ops.cast(first, pixel.dtype)
     return first, ops.minimum(first + 1, side - 1), 1 - share, share

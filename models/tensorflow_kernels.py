@@ -1,4 +1,4 @@
-"""Faster operations that TensorFlow has and `keras.ops` lacks; the results are the same.
+"""Faster TensorFlow operations that `keras.ops` lacks, with the same results.
 
 This is the only file of the models that imports TensorFlow, and only inside functions.
 """
@@ -27,7 +27,7 @@ def can_normalise(x: Tensor) -> bool:
 
 
 def batch_normalised(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
-    """As `edram_fer.models.batch_norm.normalised`, of maps [B, h, w, C], in one operation."""
+    """Like `edram_fer.models.batch_norm.normalised`, for maps [B, h, w, C], in one operation."""
     import tensorflow as tf
 
     y, mean, variance = tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, epsilon=epsilon, is_training=True)

@@ -1,1 +1,1 @@
-"""From original files to faces: the emotion vocabulary, data-set readers, detection, crops and drawn faces."""
+"""From original files to faces: the emotion vocabulary, data-set readers, detection, cropping and drawn faces."""

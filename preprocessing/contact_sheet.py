@@ -1,4 +1,4 @@
-"""A page of small images in titled rows, which shows the results of a preparation at a glance."""
+"""A page of small images in titled rows, which shows the results of a preparation."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ def sheet(rows: Mapping[str, Sequence[np.ndarray]]) -> Image.Image:
     """Draw a contact sheet.
 
     Args:
-        rows: {title: images, uint8 [H, W] or [H, W, 3] RGB, of any sizes}; larger ones are shrunk to CELL pixels.
+        rows: {title: images, uint8 [H, W] or [H, W, 3] RGB, of any size}; larger images are shrunk to CELL pixels.
 
     Returns:
         the page, RGB, with the images of each row under its title.
@@ -34,7 +34,7 @@ def sheet(rows: Mapping[str, Sequence[np.ndarray]]) -> Image.Image:
 
 
 def thumbnail(image: np.ndarray) -> np.ndarray:
-    """An image [H, W] or [H, W, 3] in the size of a cell, uint8 [h, w, 3] RGB; photos need not be kept in full size."""
+    """Shrink an image [H, W] or [H, W, 3] to the size of a cell, uint8 [h, w, 3] RGB, to save memory."""
     cell = Image.fromarray(image).convert("RGB")
     cell.thumbnail((CELL, CELL))
     return np.asarray(cell)

@@ -1,4 +1,4 @@
-"""The counts of a data set compared with the published ones, and why rows cannot be used."""
+"""Compare the counts of a data set with the published ones, and summarise why rows cannot be used."""
 
 import re
 from collections import Counter, defaultdict
@@ -10,7 +10,7 @@ _DETAILS = re.compile(r"'[^']*'|[-+]?\d+(\.\d+)?(e[-+]?\d+)?")  # quoted texts a
 
 
 def published_line(subject: str, count: int, published: int) -> str:
-    """A line with a count and the published one; a warning if they differ.
+    """A line with a count and the published count; a warning if they differ.
 
     Example:
         >>> published_line("subjects", 10, 10)
@@ -24,7 +24,7 @@ def published_line(subject: str, count: int, published: int) -> str:
 
 
 def status_groups(statuses: Counter[str]) -> dict[str, Counter[str]]:
-    """The statuses of unusable rows in groups that differ in numbers and quoted texts only, such as boxes without area.
+    """Group the statuses of unusable rows that differ only in numbers and quoted texts, such as boxes without area.
 
     Args:
         statuses: status -> number of rows.
@@ -41,11 +41,11 @@ def status_groups(statuses: Counter[str]) -> dict[str, Counter[str]]:
 
 
 def reasons(statuses: Counter[str], most: int = 20) -> list[tuple[str, int]]:
-    """Why rows cannot be used: (reason, rows) for each of `status_groups`; those beyond `most` are summed up in one.
+    """Why rows cannot be used: (reason, rows) for each of `status_groups`; the rest beyond `most` is combined in one.
 
     Args:
         statuses: status -> number of rows.
-        most: number of reasons before the sum.
+        most: number of reasons before the rest is combined.
     """
     pairs = [
         (status if len(group) == 1 else f"{status} and the like", group.total())
@@ -56,7 +56,7 @@ def reasons(statuses: Counter[str], most: int = 20) -> list[tuple[str, int]]:
 
 
 def compare_with_published(annotations: Annotations, counts: Mapping[str, Mapping[str | None, int]]) -> Iterator[str]:
-    """Lines that compare a data set with all that is published about its size.
+    """Lines that compare a data set with all published counts.
 
     Args:
         annotations: the data set.

@@ -1,10 +1,11 @@
-"""From a face's bounding box to the image that a model sees: square, crop, CLAHE on luma, size. Pure functions.
+"""From the bounding box of a face to the model's input image: square, crop, resize, CLAHE on luma. Pure functions.
 
-Boxes are (left, top, width, height) in pixels, origin top left, as everywhere in this project. Source of the steps:
-Forch, Vitay, Hamker, "Recurrent Spatial Attention for Facial Emotion Recognition", 2019.
+Boxes are (left, top, width, height) in pixels, with the origin at the top left, as everywhere in this project. The
+steps follow Forch, Vitay, Hamker, "Recurrent Spatial Attention for Facial Emotion Recognition", 2019.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,13 +14,13 @@ from edram_fer.errors import UserError
 from edram_fer.preprocessing.photos import MIN_SIDE
 
 CHIN = slice(7, 10)  # of the 68 landmarks
-LARGEST = 1e9  # pixels: no image reaches so far (`photos.MAX_PIXELS`), and detectors count in 32 bits
+LARGEST = 1e9  # pixels: larger than any image (`photos.MAX_PIXELS`) and within 32 bits, which detectors use
 
 Box = Sequence[float]
 
 
 class BoxError(UserError):
-    """No face can be cut with this bounding box; the message says why and becomes the status of its row."""
+    """No face can be cropped with this bounding box; the message says why and becomes the status of its row."""
 
 
 def check(box: Box, image_size: Sequence[int]) -> None:
@@ -30,22 +31,22 @@ def check(box: Box, image_size: Sequence[int]) -> None:
         raise BoxError(f"box {width:g}x{height:g} without area")
     if max(width, height) < MIN_SIDE:
         raise BoxError(f"box {width:g}x{height:g}, expected at least {MIN_SIDE} pixels on a side")
-    if not all(abs(value) < LARGEST for value in box):  # infinite ones and nan among them
+    if not all(abs(value) < LARGEST for value in box):  # also rejects infinity and nan
         raise BoxError(f"box at ({left:g}, {top:g}), {width:g}x{height:g}: expected numbers below {LARGEST:g}")
     if left >= columns or top >= rows or left + width <= 0 or top + height <= 0:
         raise BoxError(f"box at ({left:g}, {top:g}), {width:g}x{height:g}, lies outside the {columns}x{rows} image")
 
 
 def square(
-    box: Box, image_size: Sequence[int], margin: float = 0.0, landmarks: np.ndarray | Sequence | None = None
+    box: Box, image_size: Sequence[int], margin: float = 0.0, landmarks: np.ndarray | Sequence[Any] | None = None
 ) -> tuple[int, int, int]:
-    """The square around a box that lies inside the image.
+    """The square around a box, inside the image.
 
-    Its side is the box's longer side, enlarged by the share `margin`, about the box's centre; with landmarks it grows
-    downwards until it includes the chin. It is then moved into the image and is at most as large as that.
+    The square is centred on the box, and its side is the box's longer side, enlarged by the share `margin`; with
+    landmarks it is extended downwards to include the chin. It is then moved, and if necessary shrunk, into the image.
 
     Args:
-        box: (left, top, width, height), which may cross the border.
+        box: (left, top, width, height), which may cross the image's border.
         image_size: (H, W).
         margin: 0.1 makes the side a tenth longer than the box's.
         landmarks: 68 points (x, y) in pixels of the image.
@@ -54,7 +55,7 @@ def square(
         (left, top, side) in whole pixels.
 
     Raises:
-        BoxError: see `check`; or the chin lies more than a side below the box.
+        BoxError: see `check`; also if the chin is more than a side below the box.
 
     >>> square((20, 30, 40, 20), (120, 200))
     (20, 20, 40)
@@ -78,7 +79,7 @@ def _clamped(start: float, largest: int) -> int:
 
 
 def cut(image: np.ndarray, place: tuple[int, int, int], size: int) -> np.ndarray:
-    """Cut the square (left, top, side) out of an image [H, W] or [H, W, C] and resize it to [size, size(, C)].
+    """Crop the square (left, top, side) from an image [H, W] or [H, W, C] and resize it to [size, size(, C)].
 
     Shrinking averages areas, enlarging is bicubic.
     """
@@ -87,8 +88,9 @@ def cut(image: np.ndarray, place: tuple[int, int, int], size: int) -> np.ndarray
     return cv2.resize(face, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_CUBIC)
 
 
-def to_square(points: np.ndarray | Sequence, place: tuple[int, int, int], size: int) -> np.ndarray:
-    """Points (x, y) of the whole image in pixels of the cut face, float32 [n, 2]; pixel centres are whole numbers.
+def to_square(points: np.ndarray | Sequence[Any], place: tuple[int, int, int], size: int) -> np.ndarray:
+    """Convert points (x, y) from the whole image to pixels of the cropped face, float32 [n, 2]; pixel centres are whole
+    numbers.
 
     >>> to_square([(25, 30)], (20, 20, 20), 10).tolist()
     [[2.25, 4.75]]
@@ -102,11 +104,11 @@ def equalised(image: np.ndarray, clip: float = 1.0, tiles: int = 3) -> np.ndarra
 
     Args:
         image: uint8 [H, W] grey or [H, W, 3] RGB.
-        clip: the clip limit, as OpenCV defines it; 0 leaves the image unchanged.
+        clip: the clip limit, as defined by OpenCV; 0 leaves the image unchanged.
         tiles: the image is divided into tiles x tiles.
 
     Returns:
-        uint8, of the shape of `image`.
+        uint8, with the shape of `image`.
     """
     if clip == 0:
         return image

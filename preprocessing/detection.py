@@ -1,15 +1,16 @@
-"""Face detectors behind one interface, and the cascade of Forch et al. 2019 that asks them in turn.
+"""Face detectors behind one interface, and the cascade of Forch et al. 2019, which tries them in turn.
 
 A detector is called with an image, uint8 [H, W, 3] RGB, and returns its faces, the most confident first. Models are
-loaded at the first call, so that a detector can be sent to another process before. Two further names need no detector:
-"annotation" takes the annotated box, "none" the whole image, which is a face already.
+loaded at the first call, so that a detector can be sent to another process. Two further names need no detector:
+"annotation" uses the annotated box, "none" the whole image.
 """
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -20,7 +21,7 @@ from edram_fer.preprocessing.crop import Box
 
 NO_FACE = "no_face"
 CHOICES = ("largest", "centre", "all")
-SAME_FACE = 0.3  # overlap (IoU) from which two boxes mean the same face
+SAME_FACE = 0.3  # overlap (IoU) from which two boxes belong to the same face
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Face:
     Attributes:
         box: (left, top, width, height) in pixels of the image; may cross its border.
         score: confidence; in [0, 1] for YuNet and SSD; for dlib the distance from the decision plane, about -1 to 3.
-        points: [n, 2] landmarks (x, y) in pixels that the detector itself gives (YuNet: right eye, left eye, nose,
-            right and left corner of the mouth, right being the person's right), or None.
+        points: [n, 2] landmarks (x, y) in pixels that the detector itself returns (YuNet: right eye, left eye, nose,
+            right and left corner of the mouth, where right is the person's right), or None.
     """
 
     box: tuple[float, float, float, float]
@@ -46,7 +47,7 @@ class YuNet:
     Args:
         size: larger images are shrunk to this longer side, in pixels; faces below a thirtieth of it are missed.
         threshold: lowest score.
-        folder: where the model file is searched first, see `model_files.find`.
+        folder: folder that is searched first for the model file, see `model_files.find`.
     """
 
     size: int = 640
@@ -56,6 +57,7 @@ class YuNet:
     margin = 0.0
 
     def __call__(self, image: np.ndarray) -> list[Face]:
+        """The faces in an image, uint8 [H, W, 3] RGB, with five landmarks each; the highest score first."""
         small, scale = _shrink(image, self.size)
         rows = yunet.detect(model_files.find("yunet", self.folder), small, self.threshold)
         return [
@@ -68,8 +70,8 @@ class SSD:
     """The 300x300 single-shot detector of the paper (res10, Caffe), mean (104, 177, 123) in BGR.
 
     Args:
-        threshold: lowest confidence; 0.2 in the paper, which lets many false faces through.
-        folder: where its two files are searched first, see `model_files.find`.
+        threshold: lowest confidence; 0.2 in the paper, which gives many false positives.
+        folder: folder that is searched first for its two files, see `model_files.find`.
     """
 
     threshold: float = 0.2
@@ -78,6 +80,7 @@ class SSD:
     margin = 0.0
 
     def __call__(self, image: np.ndarray) -> list[Face]:
+        """The faces in an image, uint8 [H, W, 3] RGB; the highest confidence first."""
         height, width = image.shape[:2]
         net = _ssd(*(str(model_files.find(name, self.folder)) for name in ("ssd layers", "ssd")))
         bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
@@ -96,36 +99,39 @@ class Dlib:
     """dlib's frontal face detector (HOG and a linear SVM).
 
     Args:
-        upsample: how many times the image is doubled before; at 0, faces below 80 pixels are missed.
+        upsample: how many times the image is doubled before detection; with 0, faces below 80 pixels are missed.
         threshold: lowest score.
-        longest: larger images are first shrunk to this longer side, in pixels: doubled, 12 megapixels take 600 MB.
+        longest: larger images are first shrunk to this longer side, in pixels, because 12 megapixels take 600 MB when
+            doubled.
     """
 
     upsample: int = 1
     threshold: float = 0.0
     longest: int = 1600
     name = "dlib"
-    margin = 0.1  # its boxes are tighter than the others' (Forch et al. 2019)
+    margin = 0.1  # dlib's boxes are tighter than other detectors' boxes (Forch et al. 2019)
 
     def __call__(self, image: np.ndarray) -> list[Face]:
+        """The faces in an image, uint8 [H, W, 3] RGB; the highest score first."""
         small, scale = _shrink(image, self.longest)
         rectangles, scores, _ = _dlib_detector().run(np.ascontiguousarray(small), self.upsample, self.threshold)
         boxes = [np.array([r.left(), r.top(), r.width(), r.height()]) / scale for r in rectangles]
         return _by_score([Face(tuple(box.tolist()), score) for box, score in zip(boxes, scores)])
 
 
-DETECTORS = {"yunet": YuNet, "ssd": SSD, "dlib": Dlib}
+Detector: TypeAlias = YuNet | SSD | Dlib
+DETECTORS: dict[str, type[Detector]] = {"yunet": YuNet, "ssd": SSD, "dlib": Dlib}
 
 
-def cascade(image: np.ndarray, detectors: Sequence[Callable[[np.ndarray], list[Face]]]) -> tuple[list[Face], str]:
+def cascade(image: np.ndarray, detectors: Sequence[Detector]) -> tuple[list[Face], str]:
     """Run each detector on the image and then on the contrast-equalised image, until one finds a face.
 
     Args:
         image: uint8 [H, W, 3] RGB.
-        detectors: in this order.
+        detectors: the detectors, in order.
 
     Returns:
-        the faces, and what found them ("ssd", "ssd equalised"); or ([], NO_FACE).
+        the faces, and the name of the method that found them ("ssd", "ssd equalised"); or ([], NO_FACE).
     """
     contrasted = None
     for detector in detectors:
@@ -138,7 +144,7 @@ def cascade(image: np.ndarray, detectors: Sequence[Callable[[np.ndarray], list[F
 
 
 def equalised(image: np.ndarray) -> np.ndarray:
-    """Equalise the histogram of the luma of uint8 [H, W, 3] RGB; of the same shape and type."""
+    """Equalise the histogram of the luma of an image, uint8 [H, W, 3] RGB; the result has the same shape and type."""
     luma = cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb)
     luma[:, :, 0] = cv2.equalizeHist(np.ascontiguousarray(luma[:, :, 0]))
     return cv2.cvtColor(luma, cv2.COLOR_YCrCb2RGB)
@@ -148,12 +154,12 @@ def choose(faces: Sequence[Face], which: str, image_size: Sequence[int]) -> list
     """Choose among several faces.
 
     Args:
-        faces: those found in an image.
+        faces: the faces in an image.
         which: "largest"; "centre", the face nearest to the middle of the image; or "all", from left to right.
         image_size: (H, W).
 
     Returns:
-        one face, all faces, or [] where there are none.
+        one face, all faces, or [] if there are none.
 
     Raises:
         UserError: `which` is none of CHOICES.
@@ -175,8 +181,8 @@ def choose(faces: Sequence[Face], which: str, image_size: Sequence[int]) -> list
 
 
 def annotated(faces: Sequence[Face], box: Box, least: float = SAME_FACE) -> list[Face]:
-    """The face that an annotated box (left, top, width, height) means: [the one with the largest overlap], or [] where
-    no overlap (IoU) reaches `least`.
+    """The face that belongs to an annotated box (left, top, width, height): [the face with the largest overlap], or []
+    if no overlap (IoU) reaches `least`.
     """
     best = max(faces, key=lambda face: intersection_over_union(face.box, box), default=None)
     return [best] if best is not None and intersection_over_union(best.box, box) >= least else []
@@ -189,7 +195,7 @@ def landmarks(image: np.ndarray, box: Box, count: int = 68, folder: Path | None 
         image: uint8 [H, W, 3] RGB.
         box: (left, top, width, height) in pixels.
         count: 68 or 5.
-        folder: where the model file is searched first, see `model_files.find`.
+        folder: folder that is searched first for the model file, see `model_files.find`.
 
     Returns:
         float32 [count, 2], (x, y) in pixels of the image.
@@ -217,7 +223,7 @@ def intersection_over_union(a: Box, b: Box) -> float:
 
 
 def matches(faces: Sequence[Face], boxes: Sequence[Box], least: float = SAME_FACE) -> list[float]:
-    """Match detected faces with true boxes: in the order of the faces, each with the best box that is still free.
+    """Match detected faces with true boxes: each face, in order, with the best box that is not matched yet.
 
     Args:
         faces: the most confident first.
@@ -225,7 +231,7 @@ def matches(faces: Sequence[Face], boxes: Sequence[Box], least: float = SAME_FAC
         least: smallest overlap (IoU) that counts as found.
 
     Returns:
-        the overlap of each match: as many boxes were found, and all further faces are false positives.
+        the overlap of each match. Their number is the number of true positives; all other faces are false positives.
     """
     free, overlaps = list(boxes), []
     for face in faces:
@@ -237,7 +243,7 @@ def matches(faces: Sequence[Face], boxes: Sequence[Box], least: float = SAME_FAC
 
 
 def _shrink(image: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
-    """Bring the longer side to `longest` pixels: (image, factor); smaller images are unchanged, with factor 1."""
+    """Shrink the longer side to `longest` pixels: (image, factor); smaller images are unchanged, with factor 1."""
     scale = min(longest / max(image.shape[:2]), 1.0)
     if scale == 1.0:
         return image, 1.0
@@ -263,10 +269,10 @@ def _import_dlib(purpose: str) -> ModuleType:
 
 
 @functools.cache
-def _dlib_detector() -> Callable:
+def _dlib_detector() -> Any:
     return _import_dlib("the detector dlib needs").get_frontal_face_detector()
 
 
 @functools.cache
-def _dlib_predictor(path: str) -> Callable:
+def _dlib_predictor(path: str) -> Any:
     return _import_dlib("landmarks need").shape_predictor(path)

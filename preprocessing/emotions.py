@@ -1,8 +1,8 @@
 """The vocabulary of emotions: names, their canonical order, and the codes of every data set.
 
-Every data set numbers the same emotions differently. A label is therefore converted by name wherever it enters:
-`from_code("FER2013", 6)` is "neutral", `index("neutral")` is 0. No number is ever copied from one data set's order into
-another's: such a mix-up of FERPlus and AffectNet leaves neutral and happy correct and all other labels wrong, which no
+Every data set numbers the same emotions differently. A label is therefore converted by name wherever it is read:
+`from_code("FER2013", 6)` is "neutral", `index("neutral")` is 0. Numbers are never copied from one data set's order to
+another's: confusing FERPlus with AffectNet would leave neutral and happy correct and all other labels wrong, which no
 training curve shows.
 """
 
@@ -15,7 +15,7 @@ EMOTIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "
 EIGHT = EMOTIONS
 SEVEN = EMOTIONS[:7]
 
-# Answers of annotators that are not emotions. Images with these have no emotion label.
+# Answers of annotators that are not emotions. Such images have no emotion label.
 NON_EMOTIONS = ("none", "uncertain", "no face", "unknown")
 
 _FERG = {
@@ -30,7 +30,7 @@ _FERG = {
 _TWO_LETTERS = {"NE": "neutral", "HA": "happy", "SA": "sad", "SU": "surprise", "DI": "disgust", "AN": "anger"}
 _FER2013 = {0: "anger", 1: "disgust", 2: "fear", 3: "happy", 4: "sad", 5: "surprise", 6: "neutral"}
 
-# The codes in the files of each data set -> names. Source: papers and README files of the data sets.
+# The codes in the files of each data set -> names. Sources: papers and README files of the data sets.
 CODES = {
     "AffectNet": {
         0: "neutral",
@@ -60,7 +60,7 @@ CODES = {
         9: "no face",
     },
     "RAF-DB": {1: "surprise", 2: "fear", 3: "disgust", 4: "happy", 5: "sad", 6: "anger", 7: "neutral"},
-    # 0 is the first frame of a sequence; the files themselves only hold 1 to 7.
+    # 0 is the first frame of a sequence; the files themselves contain only 1 to 7.
     "CK+": {0: "neutral", 1: "anger", 2: "contempt", 3: "disgust", 4: "fear", 5: "happy", 6: "sad", 7: "surprise"},
     "JAFFE": {**_TWO_LETTERS, "FE": "fear"},
     "KDEF": {**_TWO_LETTERS, "AF": "fear"},
@@ -87,8 +87,10 @@ _ALIASES = {
     "contempt": ("contemptuous",),
     "no face": ("nf", "no-face", "noface", "no_face"),
 }
-_CANONICAL = {name: name for name in EMOTIONS + NON_EMOTIONS}
-_CANONICAL |= {alias: name for name, aliases in _ALIASES.items() for alias in aliases}
+_CANONICAL = {
+    **{name: name for name in EMOTIONS + NON_EMOTIONS},
+    **{alias: name for name, aliases in _ALIASES.items() for alias in aliases},
+}
 
 
 def _normalise(text: str) -> str:
@@ -127,7 +129,7 @@ def codes(dataset: str) -> dict[int | str, str]:
         dataset: its name in any spelling ("RAF-DB", "raf_db", "rafdb").
 
     Raises:
-        UserError: no codes are known for the data set.
+        UserError: the data set has no known codes.
 
     Example:
         >>> codes("raf_db")[1]
@@ -140,7 +142,7 @@ def codes(dataset: str) -> dict[int | str, str]:
 
 
 def from_code(dataset: str, code: float | str) -> str:
-    """The name behind a data set's code: one of EMOTIONS or of NON_EMOTIONS (see `is_emotion`).
+    """The name for a code of a data set: one of EMOTIONS or of NON_EMOTIONS (see `is_emotion`).
 
     Args:
         dataset: its name in any spelling.
@@ -181,8 +183,8 @@ def index(name: str, classes: Sequence[str] = EMOTIONS) -> int:
     """The label of an emotion: its position in `classes`.
 
     Args:
-        name: of the emotion, in any common spelling.
-        classes: names in label order, by default the canonical order of all eight.
+        name: name of the emotion, in any common spelling.
+        classes: names in label order; by default the canonical order of all eight.
 
     Raises:
         UserError: the emotion is not among the classes: contempt has no label in SEVEN.

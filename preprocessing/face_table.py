@@ -1,4 +1,4 @@
-"""The chunk files of a preparation as one table: final splits, duplicates, counts, and samples to look at."""
+"""The chunk files of a preparation as one table: final splits, duplicates, counts and sample images."""
 
 import array
 import dataclasses
@@ -9,6 +9,7 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow
@@ -24,26 +25,26 @@ from edram_fer.preprocessing.records import OK, Annotations
 _SUMMARY_COLUMNS = ("split", "emotion", "status")
 _LIGHT = (*_SUMMARY_COLUMNS, "digest", "image_digest")
 _SAMPLE_COLUMNS = ("image", "face")
-_VALIDATION, _DUPLICATE = 1, 2  # flags: drawn from training; equal to a face of training, or from an equal image
-_SAME_BOX = 0.5  # overlap (IoU) below which a detected and an annotated box are reported to differ
+_VALIDATION, _DUPLICATE = 1, 2  # flags: moved from training; equal to a training face, or from an equal image
+_SAME_BOX = 0.5  # overlap (IoU) below which a detected and an annotated box are reported as different
 
 
 @dataclasses.dataclass(frozen=True)
 class SplitSettings:
-    """How the faces are divided among the splits.
+    """How the faces are divided into splits.
 
-    Where a data set has "train" but no "validation", a share of its training faces becomes validation. The choice is a
-    function of the seed and the pixels: equal faces, and faces of equal images, are never on both sides.
+    If a data set has "train" but no "validation", a share of its training faces becomes validation. The selection is a
+    function of the seed and the pixels: equal faces, and faces from equal images, are always in the same split.
 
     Attributes:
         validation: the share, in [0, 1).
-        seed: of the choice.
+        seed: seed of the selection.
     """
 
     validation: float = 0.05
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 <= self.validation < 1:
             raise UserError(f"validation: expected a share in [0, 1), got {self.validation!r}")
 
@@ -54,13 +55,13 @@ class SplitSettings:
 
 
 class _TrainingFaces:
-    """The training faces and the images that they were cut from, as numbers: eight bytes of their digests each.
+    """The training faces and their source images, each represented by eight bytes of its digest.
 
     Args:
-        faces, images: numbers [n] of the faces and of their images, in the same order.
+        faces, images: these numbers [n] for the faces and for their images, in the same order.
     """
 
-    def __init__(self, faces: array.array, images: array.array):
+    def __init__(self, faces: "array.array[int]", images: "array.array[int]") -> None:
         self.faces, face = np.unique(np.frombuffer(faces, np.uint64), return_inverse=True)
         self.images, image = np.unique(np.frombuffer(images, np.uint64), return_inverse=True)
         count = len(self.faces) + len(self.images)
@@ -68,9 +69,9 @@ class _TrainingFaces:
         group = connected_components(links, directed=False)[1][len(self.faces) :]
         smallest = np.full(group.max(initial=-1) + 1, np.iinfo(np.uint64).max, np.uint64)
         np.minimum.at(smallest, group, self.images)
-        self.group = smallest[group]  # one number for all images that are connected by equal faces
+        self.group = smallest[group]  # the same number for all images that are connected by equal faces
 
-    def contain(self, row: dict) -> bool:
+    def contain(self, row: dict[str, Any]) -> bool:
         """Whether the face of a row, or its image, is among them."""
         return any(
             numbers[_position(numbers, _number(row[name]))] == _number(row[name])
@@ -78,8 +79,8 @@ class _TrainingFaces:
             if len(numbers)
         )
 
-    def group_digest(self, row: dict) -> bytes:
-        """The same for all training faces that must be in the same split as the face of a row."""
+    def group_digest(self, row: dict[str, Any]) -> bytes:
+        """A digest that is the same for all training faces that must be in the same split as the face of a row."""
         return int(self.group[_position(self.images, _number(row["image_digest"]))]).to_bytes(8)
 
 
@@ -88,7 +89,7 @@ def _number(digest: bytes) -> np.uint64:
 
 
 def _position(numbers: np.ndarray, number: np.uint64) -> int:
-    """Where a number stands among sorted ones, if it is one of them."""
+    """The position of a number among sorted numbers, if it is one of them."""
     return min(int(np.searchsorted(numbers, number)), len(numbers) - 1)
 
 
@@ -98,25 +99,26 @@ class FaceTable:
     Args:
         chunks: files of `faces.process`.
         classes: emotions that are labels; a row with another emotion gets a status that says so.
-        split_settings: how validation is drawn.
+        split_settings: how validation is selected.
 
     Attributes:
         splits: their names, in order.
         counts: {split: {emotion: faces}}.
         statuses: {status: rows}.
-        duplicates: {split: faces that equal a training face, or are from an image that equals one of training}.
-        repeated: number of faces that equal an earlier one, of any split.
-        clean: whether the test faces without duplicates form a split of their own.
-        drawn: whether validation was drawn from training.
+        duplicates: {split: number of faces that equal a training face, or are from an image that equals a training
+            image}.
+        repeated: number of faces that equal an earlier face, of any split.
+        clean: whether the test faces without duplicates form a separate split.
+        drawn: whether validation was selected from training.
         annotated: {split: {emotion or None: rows}} of all annotations, usable or not, by the annotated splits.
     """
 
-    def __init__(self, chunks: Sequence[Path], classes: Sequence[str], split_settings: SplitSettings):
+    def __init__(self, chunks: Sequence[Path], classes: Sequence[str], split_settings: SplitSettings) -> None:
         self.chunks, self.classes, self.split_settings = chunks, classes, split_settings
         annotated_splits, self.annotated, previous = set(), defaultdict(Counter), object()
         all_faces, training_faces, training_images = array.array("Q"), array.array("Q"), array.array("Q")
         for row in faces.read_chunks(chunks, (*_LIGHT, "row")):
-            if row["row"] != previous:  # several faces of one annotation follow each other
+            if row["row"] != previous:  # the faces of one annotation are consecutive
                 self.annotated[row["split"]][row["emotion"]] += 1
             previous = row["row"]
             if self._status(row) == OK:
@@ -130,7 +132,7 @@ class FaceTable:
         lacks_validation = "train" in annotated_splits and "validation" not in annotated_splits
         self.drawn = lacks_validation and split_settings.validation > 0
         self._flags = bytearray(self._row_flags(row) for row in faces.read_chunks(chunks, _LIGHT))
-        self.counts: dict[str, Counter] = {}
+        self.counts: dict[str, Counter[str]] = {}
         self.statuses, self.duplicates = Counter(), Counter()
         for row in self.rows(_SUMMARY_COLUMNS):
             self.statuses[row["status"]] += 1
@@ -142,24 +144,24 @@ class FaceTable:
         self.splits = [*order, *sorted(set(self.counts) - set(order))]
 
     def __len__(self) -> int:
-        """Number of rows, whatever their status."""
+        """Number of rows of any status."""
         return len(self._flags)
 
     def rows(
         self,
         columns: Sequence[str] | None = None,
-        chosen: Callable[[dict], bool] = lambda row: True,
-    ) -> Iterator[dict]:
+        chosen: Callable[[dict[str, Any]], bool] = lambda row: True,
+    ) -> Iterator[dict[str, Any]]:
         """Iterate over the rows in their order.
 
         Args:
-            columns: None for all, or some with "split", "emotion" and "status" among them.
-            chosen: whether to yield a row; called with these three columns and "duplicate". The faces of the other rows
-                are not unpacked.
+            columns: None for all, or some columns including "split", "emotion" and "status".
+            chosen: whether to yield a row; called with these three columns and "duplicate". The faces of other rows are
+                not decoded.
 
         Yields:
-            the columns with final "split" and "status", and "duplicate": a face outside training that equals one of
-            training, or is from an equal image.
+            the columns with final "split" and "status", and "duplicate", true for a face outside training that equals a
+            training face, or is from an equal image.
         """
         start = 0
         for path in self.chunks:
@@ -175,12 +177,12 @@ class FaceTable:
             for position, row in zip(positions, selected.to_pylist()):
                 yield row | summaries[position]
 
-    def _final(self, row: dict, flags: int) -> dict:
+    def _final(self, row: dict[str, Any], flags: int) -> dict[str, Any]:
         split = "validation" if flags & _VALIDATION else row["split"]
         return {**row, "split": split, "status": self._status(row), "duplicate": bool(flags & _DUPLICATE)}
 
-    def _row_flags(self, row: dict) -> int:
-        """_VALIDATION, _DUPLICATE or 0: what can be known of a row only after all faces have been read."""
+    def _row_flags(self, row: dict[str, Any]) -> int:
+        """_VALIDATION, _DUPLICATE or 0, which is known only after all faces have been read."""
         if row["digest"] is None:
             return 0
         if row["split"] != "train":
@@ -188,19 +190,19 @@ class FaceTable:
         usable = self.drawn and self._status(row) == OK
         return _VALIDATION * (usable and self.split_settings.is_validation(self._training.group_digest(row)))
 
-    def _status(self, row: dict) -> str:
+    def _status(self, row: dict[str, Any]) -> str:
         if row["status"] == OK and row["emotion"] not in self.classes:
             return f"label {row['emotion']}, not among the {len(self.classes)} classes"
         return row["status"]
 
 
 def describe_excluded(table: FaceTable) -> str:
-    """Why rows cannot be used, with their numbers, in one line."""
+    """Why rows cannot be used, with the numbers of rows, in one line."""
     return ", ".join(f"{why} {count}" for why, count in counts.reasons(table.statuses))
 
 
 def summary(annotations: Annotations, table: FaceTable) -> list[str]:
-    """Lines to print: rows read, faces, statuses, faces per split and class, duplicates, published numbers, notes."""
+    """Lines to print: rows read, faces, statuses, faces per split and class, duplicates, published counts, notes."""
     rows = sum(classes.total() for classes in table.annotated.values())
     lines = [f"{rows} rows read, {table.statuses[OK]} faces written"]
     if table.repeated:
@@ -213,7 +215,7 @@ def summary(annotations: Annotations, table: FaceTable) -> list[str]:
         lines.append(f"{split} {classes.total()}: {per_class}")
         if table.duplicates[split]:
             lines.append(
-                f"{split}: {table.duplicates[split]} faces, or their images, equal one of training"
+                f"{split}: {table.duplicates[split]} faces, or their images, equal a training face or image"
                 + ("; test_clean excludes them" if split == "test" and table.clean else "")
             )
     lines += _box_agreement(table)
@@ -221,7 +223,7 @@ def summary(annotations: Annotations, table: FaceTable) -> list[str]:
 
 
 def _box_agreement(table: FaceTable) -> Iterator[str]:
-    """How well the annotated boxes agree with those of the detector that checked them."""
+    """How well the annotated boxes agree with the detector that checked them."""
     overlaps = np.array(
         [
             row["annotation_iou"]
@@ -233,7 +235,7 @@ def _box_agreement(table: FaceTable) -> Iterator[str]:
     if len(overlaps):
         low = int((overlaps < _SAME_BOX).sum())
         yield (
-            f"annotated boxes compared with those of the detector in {len(overlaps):,} images: median overlap (IoU) "
+            f"annotated boxes compared with detected boxes in {len(overlaps):,} images: median overlap (IoU) "
             f"{np.median(overlaps):.2f}, below {_SAME_BOX:g} in {low:,}, none in {int((overlaps == 0).sum()):,}"
         )
 
@@ -248,13 +250,15 @@ def write_rows(table: FaceTable, path: Path) -> None:
             writer.write_table(pyarrow.Table.from_pylist(part, schema=schema))
 
 
-def _sample(table: FaceTable, key: Callable[[dict], str | None], most: int = 12) -> dict[str, list[dict]]:
-    """Up to `most` rows for each value of `key` except None: those with the smallest digests of their ids.
+def _sample(
+    table: FaceTable, key: Callable[[dict[str, Any]], str | None], most: int = 12
+) -> dict[str, list[dict[str, Any]]]:
+    """Up to `most` rows for each value of `key` except None: the rows whose ids have the smallest digests.
 
-    The choice is random but the same in every run. It takes one pass over the light columns; images are read only for
-    the chosen rows.
+    The selection is random but the same in every run. It takes one pass over the small columns; images are read only
+    for the selected rows.
     """
-    heaps = defaultdict(list)  # with the largest digest on top
+    heaps = defaultdict(list)  # the largest digest on top
     for position, row in enumerate(table.rows((*_SUMMARY_COLUMNS, "id"))):
         if (name := key(row)) is not None:
             digest = int.from_bytes(hashlib.blake2b(row["id"].encode(), digest_size=8).digest())
@@ -264,7 +268,7 @@ def _sample(table: FaceTable, key: Callable[[dict], str | None], most: int = 12)
     return {name: [rows[position] for _, position in sorted(heap, reverse=True)] for name, heap in heaps.items()}
 
 
-def _rows_at(chunks: Sequence[Path], positions: set[int]) -> Iterator[tuple[int, dict]]:
+def _rows_at(chunks: Sequence[Path], positions: set[int]) -> Iterator[tuple[int, dict[str, Any]]]:
     """(position, _SAMPLE_COLUMNS) of some rows; positions are counted through all chunk files."""
     start = 0
     for path in chunks:
@@ -286,7 +290,7 @@ def some_faces(table: FaceTable) -> dict[str, list[np.ndarray]]:
 
 
 def some_failures(table: FaceTable, annotations: Annotations) -> dict[str, list[np.ndarray]]:
-    """{reason why rows have no face: some of their images} for the most frequent reasons, for a contact sheet."""
+    """{reason why rows have no face: some of their images}, most frequent reasons first, for a contact sheet."""
     frequent = dict(itertools.islice(counts.status_groups(table.statuses).items(), 12))
     reasons = {status: why for why, kind in frequent.items() for status in kind}
     samples = _sample(table, lambda row: reasons.get(row["status"]))
@@ -297,7 +301,7 @@ def some_failures(table: FaceTable, annotations: Annotations) -> dict[str, list[
 
 
 def _thumbnail(root: Path, image: str) -> np.ndarray:
-    """An image in the size of a contact sheet; a grey square for one that cannot be read."""
+    """A thumbnail of an image for a contact sheet; a grey square if the image cannot be read."""
     try:
         return contact_sheet.thumbnail(photos.read(photos.inside(root, image)))
     except photos.PhotoError:

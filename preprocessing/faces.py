@@ -1,8 +1,8 @@
-"""Annotated photos to faces, on all cores and resumable at any moment: records -> chunk files with one row per face.
+"""From annotated photos to faces, on all cores and resumable at any time: records -> chunk files, one row per face.
 
-The records of a data set are divided into chunks of CHUNK rows in their order. A chunk is one Parquet file, written
-whole or not at all, and depends on nothing but its records, the images and the settings. So a killed run is resumed at
-the first missing chunk, and any number of processes gives the same bytes. Memory holds a few chunks per process.
+The records of a data set are divided, in order, into chunks of CHUNK rows. A chunk is one Parquet file, written
+atomically, and depends only on its records, the images and the settings. So a killed run resumes at the first missing
+chunk, and any number of processes gives the same bytes. Each process holds a few chunks in memory.
 """
 
 import concurrent.futures
@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -43,10 +44,10 @@ SCHEMA = pyarrow.schema(
         "arousal": pyarrow.float32(),
         "soft_label": _POINTS,
         "status": pyarrow.string(),  # OK, or why the row has no face or no label
-        "detector": pyarrow.string(),  # what found the face
+        "detector": pyarrow.string(),  # the detector that found the face
         "score": pyarrow.float32(),  # the detector's confidence
         "box": _POINTS,  # left, top, width, height in pixels of the image
-        "square": pyarrow.list_(pyarrow.int32()),  # left, top, side of the square that was cut out
+        "square": pyarrow.list_(pyarrow.int32()),  # left, top, side of the crop
         "landmarks": _POINTS,  # x, y, x, y, ... in pixels of the face
         "annotation_iou": pyarrow.float32(),  # largest overlap of the annotated box with a detected one
         "digest": pyarrow.binary(16),  # of the pixels of the face: equal for equal faces
@@ -58,22 +59,22 @@ SCHEMA = pyarrow.schema(
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How a face is made from a photo. The defaults are those of Forch et al. 2019, except for the detector.
+    """How a face is cropped from a photo. The defaults follow Forch et al. 2019, except for the detector.
 
     Attributes:
         size: side of the face in pixels.
         colour: RGB instead of grey.
         detectors: tried in turn: names of `detection.DETECTORS`, "annotation" (the annotated box), "none" (the whole
-            image is the face). Where a box is annotated, only a detected face that overlaps with it counts.
-        detector_size: longer side of the image that YuNet is given, in pixels.
+            image is the face). If a box is annotated, only a detected face that overlaps with it counts.
+        detector_size: longer side of YuNet's input image, in pixels.
         faces: which of several faces: "largest", "centre", "all".
         margin: share by which the square is larger than the box, in addition to the margin of the detector.
-        chin: extend the square downwards to include the chin, where there are landmarks.
-        landmarks: find dlib's 68 landmarks where none are annotated.
+        chin: extend the square downwards to include the chin, if there are landmarks.
+        landmarks: find 68 landmarks with dlib if none are annotated.
         clahe: clip limit of the contrast equalisation, 0 for none.
-        check: name of a detector that is run on every image with an annotated box; the overlap is recorded.
+        check: name of a detector that runs on every image with an annotated box; the overlap is recorded.
         models: folder that is searched first for the files of detectors and landmarks; "": none. It does not affect
-            the faces, since the content of the files is checked.
+            the faces, because the content of the files is verified.
     """
 
     size: int = 100
@@ -88,7 +89,7 @@ class Settings:
     check: str | None = None
     models: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value, kind = getattr(self, field.name), _NUMBERS.get(field.name)
             if kind and (isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value)):
@@ -115,8 +116,8 @@ class Settings:
         """`models` as a path, or None."""
         return Path(self.models).expanduser() if self.models else None
 
-    def detector(self, name: str) -> Callable[[np.ndarray], list[detection.Face]]:
-        """The detector of a name of `detection.DETECTORS` with these settings."""
+    def detector(self, name: str) -> detection.Detector:
+        """The detector with a name from `detection.DETECTORS` and these settings."""
         if name == "yunet":
             return detection.YuNet(self.detector_size, folder=self.folder)
         return detection.SSD(folder=self.folder) if name == "ssd" else detection.DETECTORS[name]()
@@ -126,13 +127,13 @@ _NUMBERS = {"size": numbers.Integral, "detector_size": numbers.Integral, "margin
 _WORDS = {numbers.Integral: "whole number", numbers.Real: "number"}
 
 
-def rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[dict]:
-    """Make the faces of a record.
+def rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[dict[str, Any]]:
+    """Crop the faces of a record.
 
     Args:
         record: one annotation.
-        root: the folder that the paths of the images start from.
-        settings: how a face is made.
+        root: the folder that image paths are relative to.
+        settings: how faces are cropped.
 
     Yields:
         rows of SCHEMA, one for each face; a record without a face gives one row with its status.
@@ -143,7 +144,7 @@ def rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[dict]:
         yield {**_annotation_columns(record), "status": record.status}
 
 
-def _annotation_columns(record: FaceRecord) -> dict:
+def _annotation_columns(record: FaceRecord) -> dict[str, Any]:
     return {
         "id": record.id,
         "row": record.row,
@@ -157,12 +158,12 @@ def _annotation_columns(record: FaceRecord) -> dict:
     }
 
 
-def photo_rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[dict]:
-    """As `rows`, whether or not the record has a label."""
+def photo_rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[dict[str, Any]]:
+    """Like `rows`, but also for a record without a label."""
     row = {**_annotation_columns(record), "status": OK}
     try:
         image = load_image(record, root)
-        # SHA-256 is built into processors: half the time of BLAKE2 on a whole photo.
+        # Processors have instructions for SHA-256: for a whole photo it takes half the time of BLAKE2.
         row["image_digest"] = hashlib.sha256(np.ascontiguousarray(image).data).digest()[:16]
         detected, detector, margin = _detect(image, record, settings)
         if not detected:
@@ -176,16 +177,16 @@ def photo_rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[d
 
 
 def load_image(record: FaceRecord, root: Path) -> np.ndarray:
-    """The image of a record, uint8 [H, W, 3] RGB. Raises PhotoError where its file cannot be used."""
+    """The image of a record, uint8 [H, W, 3] RGB. Raises PhotoError if its file cannot be used."""
     if record.pixels is None:
         return photos.read(photos.inside(root, record.image))
     return record.pixels if record.pixels.ndim == 3 else cv2.cvtColor(record.pixels, cv2.COLOR_GRAY2RGB)
 
 
 def _detect(image: np.ndarray, record: FaceRecord, settings: Settings) -> tuple[list[detection.Face], str, float]:
-    """The chosen faces of an image, the name of what found them, and the margin of its boxes; or ([], "no_face", 0).
+    """The selected faces of an image, the detector that found them, and the margin of its boxes; or ([], "no_face", 0).
 
-    Raises BoxError where only the annotated box may be taken and there is none.
+    Raises BoxError if only the annotated box may be used and there is none.
     """
     size = image.shape[:2]
     for name in settings.detectors:
@@ -210,8 +211,8 @@ def _detect(image: np.ndarray, record: FaceRecord, settings: Settings) -> tuple[
 
 def _face_columns(
     image: np.ndarray, face: detection.Face, detector: str, record: FaceRecord, margin: float, settings: Settings
-) -> dict:
-    """The columns of SCHEMA that come from the pixels. Raises BoxError for a box that gives no square."""
+) -> dict[str, Any]:
+    """The columns of SCHEMA that depend on the pixels. Raises BoxError for a box that gives no square."""
     crop.check(face.box, image.shape)
     landmarks = record.landmarks if record.landmarks is not None and _inside(record.landmarks, face.box) else None
     if landmarks is None and settings.landmarks:
@@ -236,8 +237,8 @@ def _face_columns(
     return columns
 
 
-def _inside(landmarks: Sequence, box: crop.Box) -> bool:
-    """Whether landmarks belong to the face in a box and not to another one: most of eyes, nose and mouth lie in it."""
+def _inside(landmarks: Sequence[Any], box: crop.Box) -> bool:
+    """Whether landmarks belong to the face in a box: most points of eyes, nose and mouth lie in it."""
     left, top, width, height = box
     x, y = np.asarray(landmarks, float)[17:].T
     return bool(((x >= left) & (x <= left + width) & (y >= top) & (y <= top + height)).mean() > 0.5)
@@ -249,8 +250,8 @@ def _png(image: np.ndarray) -> bytes:
 
 
 def available_cores() -> int:
-    """How many processor cores this process may use; where the system does not tell, how many there are."""
-    if process_cpu_count := getattr(os, "process_cpu_count", None):  # from Python 3.13 on
+    """Number of processor cores that this process may use; if the system does not report it, the number of cores."""
+    if process_cpu_count := getattr(os, "process_cpu_count", None):  # Python 3.13 and newer
         return process_cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
         return len(os.sched_getaffinity(0))
@@ -265,13 +266,13 @@ def process(
     workers: int | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Path]:
-    """Make all faces of a data set as chunk files in a folder; existing ones are kept.
+    """Crop all faces of a data set and write them to chunk files in a folder; existing chunk files are kept.
 
     Args:
-        annotations: of the data set.
-        folder: of the chunk files, created where missing. It must be used for these annotations and settings only.
-        settings: how a face is made.
-        workers: number of processes; None: one per core; 1: this process, no other is started.
+        annotations: annotations of the data set.
+        folder: folder of the chunk files, created if missing. Use it only for these annotations and settings.
+        settings: how faces are cropped.
+        workers: number of processes; None: one per core; 1: only this process.
         progress: called after each chunk with its number of records.
 
     Returns:
@@ -290,7 +291,7 @@ def process(
             _write_here(*chunk, annotations.root, settings, progress) for chunk in numbered_chunks(annotations, folder)
         ]
     if sys.platform == "win32":
-        workers = min(workers, 61)  # Windows waits for no more processes at once
+        workers = min(workers, 61)  # Windows cannot wait for more processes at once
     paths, pending = [], set()
     context = multiprocessing.get_context("spawn")  # a fork would copy TensorFlow's threads in an unusable state
     pool = concurrent.futures.ProcessPoolExecutor(workers, context, initializer=_start_worker)
@@ -307,8 +308,8 @@ def process(
             pending = _wait(pending, progress)
     except BrokenProcessPool:
         raise ChildProcessError(
-            "a process that made faces ended abruptly; perhaps the system killed it because memory ran out. The same "
-            "command resumes; fewer processes (--workers) need less memory"
+            "a worker process ended abruptly; the system may have killed it because memory ran out. The same command "
+            "resumes; fewer processes (--workers) need less memory"
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -321,14 +322,14 @@ def _start_worker() -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process with its parent. A killed parent cannot end its workers: they would wait for work for ever."""
+    """End this process with its parent. A killed parent cannot end its workers, which would wait for work forever."""
     if (parent := multiprocessing.parent_process()) is not None:
         parent.join()
         os._exit(1)
 
 
 def numbered_chunks(annotations: Annotations, folder: Path) -> Iterator[tuple[Path, list[FaceRecord]]]:
-    """The records in lists of CHUNK (the last one is shorter), each with the path of its chunk file in `folder`."""
+    """The records in lists of CHUNK (the last may be shorter), each with the path of its chunk file in `folder`."""
     records = iter(annotations.records())
     for number in itertools.count():
         chunk = list(itertools.islice(records, CHUNK))
@@ -340,7 +341,7 @@ def numbered_chunks(annotations: Annotations, folder: Path) -> Iterator[tuple[Pa
 def _write_here(
     path: Path, records: list[FaceRecord], root: Path, settings: Settings, progress: Callable[[int], None]
 ) -> Path:
-    """Write one chunk in this process, on one thread as a worker would."""
+    """Write one chunk in this process, on one thread like a worker."""
     if not path.exists():
         threads = cv2.getNumThreads()
         cv2.setNumThreads(1)
@@ -353,7 +354,7 @@ def _write_here(
 
 
 def check_detectors(settings: Settings) -> None:
-    """Run each detector on an empty image, so that a missing file or package ends a run before its first photo.
+    """Run each detector on an empty image, so that a missing file or package is reported before the first photo.
 
     Raises:
         MissingFileError, MissingPackageError: a detector is not installed.
@@ -365,7 +366,7 @@ def check_detectors(settings: Settings) -> None:
         detection.landmarks(empty, (8, 8, 48, 48), folder=settings.folder)
 
 
-def _wait(pending: set, progress: Callable[[int], None]) -> set:
+def _wait(pending: set[Any], progress: Callable[[int], None]) -> set[Any]:
     done, pending = concurrent.futures.wait(pending, return_when=concurrent.futures.FIRST_COMPLETED)
     for future in done:
         progress(future.result())
@@ -373,13 +374,13 @@ def _wait(pending: set, progress: Callable[[int], None]) -> set:
 
 
 def write_chunk(path: Path, records: Sequence[FaceRecord], root: Path, settings: Settings) -> int:
-    """Make the faces of some records and write them as one chunk file, whole or not at all. Returns len(records)."""
+    """Crop the faces of some records and write them as one chunk file, atomically. Returns len(records)."""
     face_rows = [row for record in records for row in rows(record, root, settings)]
     table = pyarrow.Table.from_pylist(face_rows, schema=SCHEMA)
     temporary = path.with_suffix(".incomplete")
     try:
         pyarrow.parquet.write_table(table, temporary, compression="zstd")
-        with open(temporary, "r+b") as file:  # Windows flushes only what may be written
+        with open(temporary, "r+b") as file:  # Windows flushes only files that are open for writing
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
@@ -387,7 +388,7 @@ def write_chunk(path: Path, records: Sequence[FaceRecord], root: Path, settings:
     return len(records)
 
 
-def read_chunks(paths: Sequence[Path], columns: Sequence[str] | None = None) -> Iterator[dict]:
-    """The rows of chunk files in their order, with all columns or some."""
+def read_chunks(paths: Sequence[Path], columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+    """The rows of chunk files in order, with all or some columns."""
     for path in paths:
         yield from pyarrow.parquet.read_table(path, columns=None if columns is None else list(columns)).to_pylist()

@@ -1,9 +1,9 @@
-"""`faces.process` on a cluster: the same chunk files, made by the workers of an Apache Beam pipeline.
+"""`faces.process` on a cluster: the workers of an Apache Beam pipeline write the same chunk files.
 
-The records are written as one small file per chunk, and each worker turns such files into chunk files of faces. All
+The records are written as one small file per chunk, and the workers turn these files into chunk files of faces. All
 workers therefore need the folder and the photos under the same paths on a shared file system, write access to the
 folder, and the same versions of Python, this package, its extra `faces` and Beam. docs/beam.md shows examples and the
-options that choose a runner (FlinkRunner, SparkRunner, PortableRunner).
+options that select a runner (FlinkRunner, SparkRunner, PortableRunner).
 """
 
 import pickle
@@ -26,21 +26,22 @@ def process(
     flags: Sequence[str],
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Path]:
-    """Make all faces of a data set as chunk files in a folder, byte-equal to those of `faces.process`.
+    """Crop all faces of a data set and write them to chunk files in a folder, with the same bytes as `faces.process`.
 
     Args:
-        annotations: of the data set.
-        folder: of the chunk files, created where missing.
-        settings: how a face is made.
+        annotations: annotations of the data set.
+        folder: folder of the chunk files, created if missing.
+        settings: how faces are cropped.
         flags: options of the Beam pipeline, such as "--runner=DirectRunner", "--direct_num_workers=2".
-        progress: called with the number of records of each existing chunk, and at the end with that of all others.
+        progress: called with the number of records in each existing chunk, and at the end with the number of all other
+            records.
 
     Returns:
         the chunk files in the order of the records.
 
     Raises:
         MissingPackageError: Apache Beam is not installed.
-        Exception: whatever a worker raised.
+        Exception: an exception that a worker raised.
     """
     try:
         import apache_beam as beam

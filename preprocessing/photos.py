@@ -1,4 +1,4 @@
-"""Any image file to an upright 8-bit RGB array: by its content, not its name, and only from inside the data set."""
+"""Decode image files to upright 8-bit RGB arrays, by content and not by name, and only from inside the data set."""
 
 import io
 import os
@@ -14,13 +14,13 @@ from PIL import ExifTags, Image
 from edram_fer.errors import UserError
 
 MAX_PIXELS = 100_000_000  # 300 MB decoded; a 20,000 x 20,000 image would need 1.2 GB
-MIN_SIDE = 8  # pixels: anything smaller is no photo of a face
-FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")  # none that can hold programs, as EPS can
-JPEG, JPEG_END = b"\xff\xd8", b"\xff\xd9"  # the first and the last bytes of such a file
-# What Pillow raises for a damaged file; it documents no list. Those after ValueError are what `Image.open` expects of
-# its plugins.
+MIN_SIDE = 8  # pixels: smaller images cannot show a face
+FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")  # unlike EPS, these cannot contain programs
+JPEG, JPEG_END = b"\xff\xd8", b"\xff\xd9"  # the first and the last bytes of a JPEG file
+# Errors that Pillow raises for a damaged file, which it does not document. `Image.open` expects the errors after
+# ValueError from its plugins.
 DAMAGE = (OSError, ValueError, SyntaxError, IndexError, TypeError, EOFError, struct.error)
-UPRIGHT = {  # EXIF orientation: how to turn the stored image
+UPRIGHT = {  # EXIF orientation: how to transform the stored image
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -43,8 +43,8 @@ def read(path: Path | str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decode an image.
 
     The EXIF orientation is applied, transparent parts become white, 16 bits become 8, palettes and CMYK become RGB, and
-    of an animation the first frame is taken. A file that ends early is refused, except for a JPEG that lacks no part
-    of the image itself.
+    only the first frame of an animation is read. A truncated file is rejected, unless it is a JPEG in which the image
+    itself is complete.
 
     Args:
         path: the file; its name does not matter.
@@ -54,15 +54,15 @@ def read(path: Path | str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         uint8 [H, W, 3], RGB.
 
     Raises:
-        PhotoError: the file is missing, is no file, is empty, is no image, is too large or too small.
-        DamagedPhotoError: it is an image that cannot be decoded.
+        PhotoError: the path is missing or not a file, or the file is empty, not an image, too large or too small.
+        DamagedPhotoError: the image cannot be decoded.
 
-    >>> read("docs/demo-samples.png").ndim
-    3
+    >>> read("face.png").shape
+    (48, 48, 3)
     """
     path = Path(path)
     try:
-        status = path.stat()  # before it is opened: a pipe would block
+        status = path.stat()  # before opening it, because a pipe would block
         if not stat.S_ISREG(status.st_mode):
             raise PhotoError("not a file")
         if status.st_size == 0:
@@ -83,7 +83,7 @@ def read(path: Path | str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
 
 
 def from_pillow(image: Image.Image) -> np.ndarray:
-    """An image that Pillow has opened, as `read` returns that of a file: uint8 [H, W, 3], RGB, upright.
+    """Convert a Pillow image to the result of `read`: uint8 [H, W, 3], RGB, upright.
 
     >>> from_pillow(Image.new("L", (20, 10))).shape
     (10, 20, 3)
@@ -96,7 +96,7 @@ def from_array(array: np.ndarray, name: str = "image") -> np.ndarray:
 
     Args:
         array: [H, W], [H, W, 1] or [H, W, 3], uint8 in 0 to 255 or floats in [0, 1].
-        name: of the argument, for the message.
+        name: name of the argument, for the message.
 
     Returns:
         uint8, or float32 in [0, 1], [H, W] or [H, W, 3].
@@ -130,9 +130,9 @@ def _upright(image: Image.Image, orientation: int | None) -> np.ndarray:
 
 
 def _load(file: BinaryIO, max_pixels: int) -> tuple[Image.Image, int | None]:
-    """The decoded image, as it is stored, and its EXIF orientation."""
+    """The decoded image, as stored, and its EXIF orientation."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of large images, which are refused here
+        warnings.simplefilter("ignore")  # Pillow warns of large images, which are rejected here
         try:
             image = Image.open(file, formats=FORMATS)
             size = image.size
@@ -158,9 +158,9 @@ def _damaged(error: Exception) -> DamagedPhotoError:
 
 
 def _complete_jpeg(content: bytes, max_pixels: int) -> tuple[Image.Image, int | None] | None:
-    """As `_load`, for a JPEG file that lacks only its last bytes; None where a part of the image itself is lost.
+    """Like `_load`, for a JPEG file that lacks only its last bytes; None if a part of the image itself is lost.
 
-    Two different continuations are appended, which a decoder takes for the lost part: if both give the same image,
+    Two different continuations are appended, which a decoder reads as the lost part: if both give the same image,
     nothing is lost.
     """
     if not content.startswith(JPEG):
@@ -174,7 +174,7 @@ def _complete_jpeg(content: bytes, max_pixels: int) -> tuple[Image.Image, int | 
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith(("I", "F")):  # 16 and 32 bits, which `convert` would clip at 255
+    if image.mode.startswith(("I", "F")):  # 16 or 32 bits, which `convert` would clip at 255
         values = np.asarray(image, np.float64)
         if image.mode == "F" and values.max() <= 1:
             white = 1
@@ -193,10 +193,10 @@ def inside(root: Path, relative: str) -> Path:
 
     Args:
         root: the folder of the data set.
-        relative: the path of the image below it, with "/".
+        relative: the path of the image relative to it, with "/".
 
     Returns:
-        the path; whether there is a file is not checked.
+        the path, which need not exist.
 
     Raises:
         PhotoError: the path `leads_out`, or it is a link that leads out of `root`.
@@ -204,7 +204,7 @@ def inside(root: Path, relative: str) -> Path:
     if leads_out(relative):
         raise PhotoError("its path leads out of the data set")
     if "\0" in relative:
-        raise PhotoError("its path holds a null character")
+        raise PhotoError("its path contains a null character")
     path = root / relative
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
         raise PhotoError("it is a link that leads out of the data set")
@@ -212,7 +212,7 @@ def inside(root: Path, relative: str) -> Path:
 
 
 def leads_out(relative: str) -> bool:
-    """Whether the path of an image, as an annotation names it, is absolute or goes up ("..").
+    """Whether the path of an image in an annotation is absolute or contains "..".
 
     >>> leads_out("train/1.jpg"), leads_out("../1.jpg"), leads_out("/1.jpg")
     (False, True, True)

@@ -1,25 +1,25 @@
-"""Import libraries without the notes that their native code prints, as TensorFlow's does."""
+"""Import libraries without the messages that their native code prints, such as TensorFlow's."""
 
 import contextlib
 import importlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from types import ModuleType
 
 
 def import_module(name: str) -> ModuleType:
-    """Import a module silently. Where that fails, the suppressed output is printed before the error."""
-    # Errors of TensorFlow's kernels are also raised as Python exceptions; the rest of this level is no use to users.
+    """Import a module silently. If the import fails, the suppressed output is printed before the error."""
+    # Errors of TensorFlow's kernels are also raised as Python exceptions; users do not need the other messages.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _silenced():
         return importlib.import_module(name)
 
 
 @contextlib.contextmanager
-def _silenced() -> Iterator[None]:
-    """Redirect file descriptor 2 into a file meanwhile, which an exception brings to the screen."""
+def _silenced() -> Generator[None, None, None]:
+    """Redirect file descriptor 2 to a temporary file, which is printed if an exception is raised."""
     if sys.stderr is None:  # a Windows program without a console
         yield
         return

@@ -1,7 +1,7 @@
-"""What the readers of data sets share: locating a data set on disk, and turning image files or lines into rows.
+"""Functions shared by the readers of data sets: locate a data set on disk, and turn image files or lines into rows.
 
-`locate` looks for a data set in a file or folder. `from_images` and `from_lines` make one row per image file or line;
-whatever cannot be used becomes a row with a status.
+`locate` searches for a data set in a file or folder. `from_images` and `from_lines` make one row per image file or
+line; unusable items become rows with a status.
 """
 
 import dataclasses
@@ -15,8 +15,8 @@ from edram_fer.preprocessing.records import OK, FaceRecord, no_label
 
 PHOTO_DETECTORS = ("yunet", "dlib")  # the detectors for images that show more than a face
 EXTENSIONS = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-IGNORED_FILES = {"desktop.ini", "thumbs.db"}  # written by Windows into folders of images
-LEVELS = 2  # how many levels below the source a data set may be
+IGNORED_FILES = {"desktop.ini", "thumbs.db"}  # Windows writes them into folders of images
+LEVELS = 2  # number of levels below the source that are searched for a data set
 
 
 class Location(NamedTuple):
@@ -36,11 +36,11 @@ def locate(
         source: a folder that contains the data set up to two levels down, or one of its annotation files.
         recognise: returns the locations directly in a folder.
         dataset: name of the data set, for messages.
-        expected: what was looked for, for messages.
+        expected: description of the expected files, for messages.
 
     Raises:
         MissingFileError: `source` does not exist.
-        UserError: the data set is not there, or there more than once.
+        UserError: the data set is not there, or occurs more than once.
     """
     source = Path(source).expanduser().absolute()
     if source.is_dir():
@@ -78,14 +78,14 @@ def _first_path(location: Location) -> Path:
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """The folders directly in a folder, without hidden ones and those that macOS adds to archives."""
+    """The folders directly in a folder, except hidden folders and folders that macOS adds to archives."""
     return sorted(
         entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith((".", "__MACOSX"))
     )
 
 
 def find_child(folder: Path, *names: str) -> Path | None:
-    """The file or folder `folder`/name/name/..., whatever the case of its names; None if there is none."""
+    """The file or folder `folder`/name/name/..., ignoring the case of its names; None if there is none."""
     for name in names:
         if not folder.is_dir():
             return None
@@ -97,15 +97,15 @@ def find_child(folder: Path, *names: str) -> Path | None:
 
 
 def only_images(paths: Iterable[Path]) -> tuple[list[Path], tuple[str, ...]]:
-    """The paths with the extension of an image, and a note on the others.
+    """The paths with the extension of an image, and a note on the other paths.
 
-    A link to a folder counts as an image, whatever its name. It becomes a row that cannot be read: otherwise a link
-    could hide a thousand images unnoticed.
+    A link to a folder counts as an image regardless of its name, and becomes a row that cannot be read; otherwise the
+    images behind a link would be missing unnoticed.
     """
     paths = [path for path in paths if path.name.casefold() not in IGNORED_FILES]
     images = [path for path in paths if path.suffix.casefold() in EXTENSIONS or (path.is_symlink() and path.is_dir())]
     others = [path.name for path in sorted(set(paths).difference(images))]
-    notes = (f"left out, no images by their names: {len(others):,} ({abbreviated(others)})",) if others else ()
+    notes = (f"left out, not image files by their names: {len(others):,} ({abbreviated(others)})",) if others else ()
     return images, notes
 
 
@@ -136,7 +136,7 @@ def from_lines(path: Path, read: Callable[[int, str], dict[str, Any]], *, header
 
 def lines(path: Path, *, header: bool = False) -> Iterator[tuple[int, str]]:
     """The lines of a file that are not blank, with their numbers from 1; a `header` is not counted."""
-    # Undecodable bytes become a character that no name and no number contains, so only their line is faulty.
+    # Undecodable bytes become a character that occurs in no name or number, so only their line is faulty.
     with open(path, encoding="utf-8-sig", errors="replace") as file:
         if header:
             next(file, "")
@@ -152,7 +152,7 @@ def _row(row: str, read: Callable[..., dict[str, Any]], *arguments: Any, image: 
 
 
 def _unique(rows: Iterable[FaceRecord]) -> Iterator[FaceRecord]:
-    """The rows; a row that repeats an earlier id of its split gets another id and a status."""
+    """The rows; a row that repeats an earlier id in its split gets a new id and a status."""
     first_rows = {}
     for record in rows:
         first_row = first_rows.setdefault((record.split, record.id), record.row)
@@ -166,7 +166,7 @@ def emotion_from_folder(name: str) -> str:
     """The emotion that a folder is named after, in any common spelling.
 
     Raises:
-        UserError: the name is not that of an emotion.
+        UserError: the folder is not named after an emotion.
 
     Example:
         >>> emotion_from_folder("Happiness")

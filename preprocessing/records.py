@@ -1,7 +1,7 @@
-"""A row of annotations, the same for every data set: what readers return and what the face pipeline takes.
+"""A row of annotations, the same for every data set: readers return it, and the face pipeline processes it.
 
 A reader is a module `preprocessing/datasets/<name>/annotations.py` with a function `find(source, ...) -> Annotations`.
-It reads annotations only, opens no image and needs no TensorFlow. A row that cannot be used has a status that says why.
+It reads only annotations, opens no image and does not need TensorFlow. An unusable row has a status that says why.
 """
 
 import dataclasses
@@ -24,14 +24,15 @@ class FaceRecord:
     """One annotated face.
 
     Attributes:
-        id: stable, unique in its split.
-        row: where the annotation is, for messages: "training.csv:17" (rows count from 1, without the header) or a path.
+        id: stable, and unique in its split.
+        row: location of the annotation, for messages: "training.csv:17" (rows count from 1, without the header) or a
+            path.
         image: path relative to the root of the data set, with "/", as in the annotation (checked when it is read).
-        split: "train", "validation", "test", or a fold or subject if the data set is split by these; "" if a row that
-            cannot be used does not say.
+        split: "train", "validation", "test", or a fold or subject if the data set is split by these; "" if it is
+            unknown for an unusable row.
         emotion: canonical name; None without a label. A non-emotion ("uncertain") is a `status`.
         valence: in [-1, 1]; UNKNOWN_AFFECT if not annotated.
-        arousal: the same.
+        arousal: in [-1, 1]; UNKNOWN_AFFECT if not annotated.
         box: (left, top, width, height) in pixels of the image, origin top left; None if not annotated.
         landmarks: 68 points (x, y) in pixels of the image; None if not annotated.
         subject: the person shown; "" if unknown.
@@ -41,7 +42,7 @@ class FaceRecord:
 
     Raises:
         ValueError: `emotion` is not one of `emotions.EIGHT`, or the status is OK without an emotion and a soft label.
-            Both are errors of the reader, not of the data.
+            Both are bugs in the reader, not faults in the data.
     """
 
     id: str
@@ -70,19 +71,19 @@ class Annotations:
     """The annotations of a data set on disk.
 
     Attributes:
-        name: of the data set, as its authors write it.
-        layout: which of its layouts was recognised.
-        root: folder that the paths of the images are relative to.
-        files: annotation files, in reading order; () for data sets that consist of folders of images only.
+        name: name of the data set, as its authors write it.
+        layout: the recognised layout.
+        root: folder that image paths are relative to.
+        files: annotation files, in reading order; () for data sets that consist only of folders of images.
         classes: the emotions that the data set can have, in canonical order.
-        records: iterates over all rows in the order of the source, lazily; the same rows at every call.
-        published: split -> {emotion: rows with this label, usable or not}; {} if unknown. The split is that of the
-            records, or "" for all of them together.
+        records: iterates lazily over all rows in the order of the source; each call yields the same rows.
+        published: split -> {emotion: rows with this label, usable or not}; {} if unknown. The splits are the splits of
+            the records, or "" for all records together.
         published_rows: split, or "" -> number of rows with and without a label.
-        detectors: defaults of the face pipeline: ("none",) if the images are crops, ("annotation",) for boxes.
+        detectors: default detectors for this data set: ("none",) if the images are crops, ("annotation",) for boxes.
         notes: remarks about this copy, for the user.
-        count: returns the number of rows, if that is possible faster than by iterating over `records`.
-        variant: which of several interpretations of the same files, "" for the first; part of the name of the
+        count: returns the number of rows, if that is faster than iterating over `records`.
+        variant: names one of several interpretations of the same files, "" for the first; part of the name of the
             prepared data set.
     """
 
@@ -137,9 +138,9 @@ def no_label(name: str) -> str:
 
 
 def image_files(folder: Path, pattern: str = "**/*") -> list[Path]:
-    """All files below `folder` that match a pattern, without hidden ones, sorted by path.
+    """All files below `folder` that match a pattern, except hidden files, sorted by path.
 
-    A broken link, and a link to a folder, which is not followed, are included: they become rows with a status.
+    Broken links and links to folders, which are not followed, are included: they become rows with a status.
     """
     paths = (path for path in folder.glob(pattern) if path.is_file() or path.is_symlink())
     return sorted(path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts))

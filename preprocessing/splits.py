@@ -1,7 +1,7 @@
-"""Splits for data sets that were published without: by subject, or by a digest of a name.
+"""Splits for data sets that were published without splits: by subject, or by a digest of a name.
 
-A reader with a choice has an option `split`: "strict" keeps subjects or characters apart, "published" follows the work
-that results are compared with. Both are the same on every machine and do not depend on the order of the rows.
+Readers that support both have an option `split`: "strict" keeps subjects or characters apart, "published" follows the
+published work. Both are the same on every machine and do not depend on the order of the rows.
 """
 
 import collections
@@ -14,7 +14,7 @@ STRICT, PUBLISHED = "strict", "published"
 
 
 def variant(split: str) -> str:
-    """The `Annotations.variant` of a reader's option `split`: "" for strict, otherwise its name.
+    """The `Annotations.variant` for a reader's option `split`: "" for strict, otherwise its name.
 
     Raises:
         UserError: `split` is neither "strict" nor "published".
@@ -43,7 +43,7 @@ def by_digest(name: str, shares: Mapping[str, float], seed: int) -> str:
     """The split of a name, chosen by a digest of (seed, name) so that each split gets about its share of all names.
 
     Args:
-        name: of an image or photo.
+        name: name of an image or photo.
         shares: split -> share; the shares need not sum to 1.
         seed: selects one of many such partitions.
 
@@ -64,8 +64,8 @@ def by_class(classes: Mapping[str, str], test: int, validation: int, seed: int) 
 
     Args:
         classes: name -> class.
-        test: how many names of each class go into "test".
-        validation: how many of all remaining names go into "validation"; the others go into "train".
+        test: number of names of each class in "test".
+        validation: number of all remaining names in "validation"; the others are in "train".
         seed: selects one of many such partitions.
     """
     splits = dict.fromkeys(classes, "train")
@@ -81,6 +81,6 @@ def by_class(classes: Mapping[str, str], test: int, validation: int, seed: int) 
 
 
 def _position(name: str, seed: int) -> float:
-    """A number in [0, 1) that depends on name and seed only."""
+    """A number in [0, 1) that depends only on name and seed."""
     digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64

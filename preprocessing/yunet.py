@@ -1,7 +1,7 @@
-"""The face detector YuNet, run by ONNX Runtime: the faces of OpenCV's implementation in half the time.
+"""The face detector YuNet in ONNX Runtime: the same faces as OpenCV's implementation in half the time.
 
-Wu, Peng, Yu, "YuNet: A Tiny Millisecond-level Face Detector", 2023; weights of 2023mar. The meaning of the network's
-outputs follows the library libfacedetection and OpenCV's cv2.FaceDetectorYN, with which the tests compare.
+Wu, Peng, Yu, "YuNet: A Tiny Millisecond-level Face Detector", 2023; weights of 2023mar. The network's outputs are
+interpreted as in the library libfacedetection and in OpenCV's cv2.FaceDetectorYN, which is the oracle in the tests.
 """
 
 import functools
@@ -14,7 +14,7 @@ from edram_fer.errors import MissingPackageError
 
 STRIDES = (8, 16, 32)  # pixels of the image per cell of the three output maps
 OVERLAP, MOST = 0.3, 500  # non-maximum suppression: largest overlap (IoU) of two faces, number of candidates
-# Bytes of the model file: "640 x 640", the only size that it accepts, and "h x w", any size, in as many bytes.
+# Bytes in the model file: "640 x 640", the only size that it accepts, and "h x w", any size, with equal lengths.
 _FIXED, _FREE = bytes.fromhex("0a03088005") * 2, b"\x0a\x03\x12\x01h\x0a\x03\x12\x01w"
 
 
@@ -42,7 +42,7 @@ def detect(path: Path, image: np.ndarray, threshold: float) -> np.ndarray:
         classes, objects, boxes, points = (values[0] for values in maps[4 * level : 4 * level + 4])
         candidates.append(_decode(classes, objects, boxes, points, stride, width // stride, threshold))
     rows = np.concatenate(candidates)
-    whole_pixels = rows[:, :4].astype(int).tolist()  # as OpenCV compares them
+    whole_pixels = rows[:, :4].astype(int).tolist()  # OpenCV compares whole pixels
     return rows[list(cv2.dnn.NMSBoxes(whole_pixels, rows[:, 14].tolist(), threshold, OVERLAP, top_k=MOST))]
 
 
@@ -81,6 +81,6 @@ def _session(path: Path):
         raise MissingPackageError("the detector yunet needs ONNX Runtime: pip install 'edram-fer[faces]'") from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # the processes that prepare photos already share the cores
-    options.log_severity_level = 3  # otherwise it warns that the maps are not those of 640 x 640 pixels
+    options.log_severity_level = 3  # otherwise it warns that the maps do not belong to 640 x 640 pixels
     model = path.read_bytes().replace(_FIXED, _FREE)
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

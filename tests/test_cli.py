@@ -43,7 +43,7 @@ def run(capfd, monkeypatch):
         (["forch2019", "--set", "epochs=0"], "error: epochs: expected at least 1, got 0"),
         ([], f"expected a recipe ({RECIPES}) or --resume RUN, not both or none"),
         (["forch2019", "--resume", "runs/a"], f"expected a recipe ({RECIPES}) or --resume RUN"),
-        (["--resume", "runs/a", "--set", "epochs=3"], "it goes without --set and --out"),
+        (["--resume", "runs/a", "--set", "epochs=3"], "cannot be combined with --set or --out"),
         (["--resume", "runs/no such run"], "error: runs/no such run/recipe.json is missing"),
         (["forch2019", "--sett", "epochs=3"], "No such option: --sett"),
     ],
@@ -97,7 +97,7 @@ def test_missing_and_damaged_runs(run, copied, tmp_path):
     model = copied / "model.keras"
     model.write_bytes(model.read_bytes()[:3000])
     code, _, line = run("evaluate", copied, "--no-figures")
-    assert code == 1 and line.startswith(f"error: {model} is damaged or no .keras file: ")
+    assert code == 1 and line.startswith(f"error: {model} is damaged or not a .keras file: ")
     model.unlink()
     code, _, line = run("evaluate", copied, "--no-figures")
     assert code == 1 and line.startswith(f"error: {model} is missing; expected a run folder with model.keras")

@@ -7,9 +7,8 @@ import sys
 import zipfile
 
 import pytest
-from support.paths import ROOT
+from support.paths import FOLDERS, ROOT, modules
 
-ROOMS = ("preprocessing", "models", "edram_fer")
 FORBIDDEN = {
     "preprocessing": {"edram_fer.models", "keras", "jax"},
     "models": {"edram_fer.preprocessing", "tensorflow", "tensorflow_datasets", "jax", "torch"},
@@ -18,20 +17,9 @@ FORBIDDEN = {
 KERNELS = "edram_fer.models.tensorflow_kernels"
 
 
-def modules():
-    """{dotted name: path} of every module of the package; models/ and preprocessing/ lie in it as links."""
-    found = {}
-    for room in ROOMS:
-        for path in (ROOT / room).rglob("*.py"):
-            parts = path.relative_to(ROOT).with_suffix("").parts
-            name = ".".join(parts if room == "edram_fer" else ("edram_fer", *parts)).removesuffix(".__init__")
-            found[name] = path
-    return found
-
-
 def room_of(name):
     second = name.split(".")[1] if "." in name else ""
-    return second if second in ROOMS else "edram_fer"
+    return second if second in FOLDERS else "edram_fer"
 
 
 def imports(path, package, *, lazy=True):
@@ -83,7 +71,7 @@ def circle(edges):
     return next((found for name in sorted(edges) if (found := visit(name))), None)
 
 
-@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("room", FOLDERS)
 def test_rooms_import_only_what_they_may(room):
     here = {name: path for name, path in modules().items() if room_of(name) == room}
     assert here
@@ -107,7 +95,7 @@ def test_the_scripts_import_only_the_package(script):
 
 def test_models_and_preprocessing_are_imported_through_the_package():
     """Imported under two names, every class would exist twice."""
-    for folder in (*ROOMS, "tests", "benchmarks", "docs"):
+    for folder in (*FOLDERS, "tests", "benchmarks", "docs"):
         for path in (ROOT / folder).rglob("*.py"):
             tops = {name.split(".")[0] for name in imports(path, "")}
             assert not tops & {"models", "preprocessing"}, path.relative_to(ROOT)

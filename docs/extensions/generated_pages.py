@@ -1,4 +1,4 @@
-"""Pages and notebooks made from the package and the tutorials when a build begins, all in docs/_generated."""
+"""Generate pages and notebooks from the package and the tutorials at the start of a build, in docs/_generated."""
 
 import dataclasses
 import importlib
@@ -45,14 +45,14 @@ def _generate(app):
 
 
 def _write(path: Path, text: str) -> None:
-    """Only where it changes something, so that an unchanged page is not read again."""
+    """Write a page only if its text has changed, so that an unchanged page is not read again."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         path.write_text(text, encoding="utf-8")
 
 
 def commands() -> str:
-    """Every command with its arguments and options, as `--help` shows them."""
+    """Every command with its arguments and options, as shown by `--help`."""
     from edram_fer.cli import app
 
     group = typer.main.get_command(app)
@@ -76,8 +76,9 @@ def recipes() -> str:
     lines = [
         "# Recipes",
         "",
-        "A recipe is a short file in `edram_fer/recipes/`. Each is listed with the settings that differ from the",
-        "defaults; {py:class}`edram_fer.recipes.recipe.Recipe` describes all. `--set KEY=VALUE` changes any of them.",
+        "A recipe is a short file in `edram_fer/recipes/`. This page lists the settings of each recipe that differ",
+        "from the defaults; {py:class}`edram_fer.recipes.recipe.Recipe` describes all settings. `--set KEY=VALUE`",
+        "changes any of them.",
         "",
     ]
     defaults = _settings(recipe.Recipe())
@@ -90,7 +91,7 @@ def recipes() -> str:
 
 
 def _settings(made) -> dict[str, str]:
-    """{key: value} of a recipe as `--set` takes them."""
+    """{key: value} of a recipe, in the form that `--set` accepts."""
     fields = dataclasses.asdict(made)
     options, augmentation = fields.pop("options"), fields.pop("augmentation")
     nested = {f"augmentation.{key}": value for key, value in augmentation.items()}

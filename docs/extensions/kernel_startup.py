@@ -13,10 +13,10 @@ import subprocess
 import rich.console
 from IPython import get_ipython
 
-OWN_PROCESS = ("prepare", "inspect")  # they start processes, or need no Keras
-OUTPUT = io.StringIO()  # one for all commands: the log keeps writing into the first that it was given
+OWN_PROCESS = ("prepare", "inspect")  # they start processes, or do not need Keras
+OUTPUT = io.StringIO()  # one stream for all commands, because the log keeps writing to the first one
 
-rich.console._is_jupyter = lambda: False  # tables as on a terminal
+rich.console._is_jupyter = lambda: False  # draw tables as on a terminal
 
 
 def _system(command: str) -> None:

@@ -25,23 +25,23 @@ def setup(app):
 
 
 def _signature(app, what, name, obj, options, signature, returned):
-    """NumPy's ArrayLike by its name instead of all that it stands for."""
+    """Show NumPy's ArrayLike by name instead of its long definition."""
     return tuple(text and _ARRAY_LIKE.sub("ArrayLike", text) for text in (signature, returned))
 
 
 def _skip(app, what, name, obj, skip, options):
-    """Leave out what a base class of another package writes into a class; None: as Sphinx decides."""
+    """Skip members that a base class of another package adds to a class; None: let Sphinx decide."""
     return True if (getattr(obj, "__module__", None) or "edram_fer").split(".")[0] != "edram_fer" else None
 
 
 def _process(app, what, name, obj, options, lines):
     lines[:] = _listed(_escaped(_code(lines)))
     if what == "property":
-        lines.insert(0, "")  # else napoleon takes what stands before a colon in the first line for a type
+        lines.insert(0, "")  # otherwise napoleon reads the text before a colon in the first line as a type
 
 
 def _code(lines):
-    """An indented paragraph outside of a section is code: two colons say so."""
+    """An indented paragraph outside of a section is code, which two colons mark."""
     result, section = [], False
     for number, line in enumerate(lines):
         section = bool(_SECTIONS.fullmatch(line)) or (section and (not line.strip() or _indent(line) > 0))

@@ -1,9 +1,9 @@
 """Measures of visual attention on weighted windows: the same maps, paths and spreads for every model.
 
 The package itself exports the geometry (`windows`) and the densities (`maps`). Import the other modules by name:
-`agreement`, `baselines`, `fixations` and `scan_paths` compare attention with people's; `regions` and `alignment` relate
-it to parts of the face; `alternatives` replaces a model's windows; `early_exit` counts glimpses; `occlusion`, `bubbles`
-and `pointing` map which pixels an answer depends on.
+`agreement`, `baselines`, `fixations` and `scan_paths` compare attention with human attention; `regions` and `alignment`
+relate it to parts of the face; `alternatives` replaces a model's windows; `early_exit` computes accuracy against the
+number of glimpses; `occlusion`, `bubbles` and `pointing` map the pixels that a prediction depends on.
 """
 
 from edram_fer.attention.maps import between_steps, densities, difference, one_vs_rest, total_variation

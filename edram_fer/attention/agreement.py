@@ -1,12 +1,12 @@
-"""How well an attention map agrees with people's fixations, or with another map.
+"""Agreement of an attention map with human fixations, or with another map.
 
-The measures are those of Bylinskii, Judd, Oliva, Torralba and Durand 2016 (arXiv 1604.03605, section 4). A map is
-[H, W] of any finite values; for the measures on distributions (`sim`, `kl`) it is non-negative and divided by its sum.
-Fixations are [F, 2] as (x, y) in pixels of the map, pixel centres at whole numbers; each is looked up in the pixel that
-contains it. A measure that is undefined is nan, never 0.
+The measures follow Bylinskii, Judd, Oliva, Torralba and Durand 2016 (arXiv 1604.03605, section 4). A map is [H, W] with
+any finite values; for the measures on distributions (`sim`, `kl`) it must be non-negative and is divided by its sum.
+Fixations are [F, 2] as (x, y) in pixels of the map, with pixel centres at whole numbers; the value at a fixation is the
+value of the pixel that contains it. A measure that is undefined is nan, never 0.
 
-Faces are centred in their crops, so a blob in the middle scores well on every measure but the shuffled AUC. Report none
-of them without the maps of `baselines` for comparison.
+Faces are centred in their crops, so a Gaussian in the middle scores well on every measure but the shuffled AUC. Always
+report the maps of `baselines` for comparison.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ from scipy.stats import rankdata
 from edram_fer.errors import UserError
 
 EPSILON = 2.22e-16  # in `kl`: the machine epsilon of float64, as in the authors' code
-_CONSTANT = 1e-12  # share of a map's largest absolute value; a range below it is a rounding error
+_CONSTANT = 1e-12  # share of a map's largest absolute value; a smaller range is a rounding error
 
 
 def nss(saliency: ArrayLike, fixations: ArrayLike) -> float:
@@ -44,7 +44,11 @@ def nss(saliency: ArrayLike, fixations: ArrayLike) -> float:
 
 
 def cc(saliency: ArrayLike, other: ArrayLike) -> float:
-    """Pearson's correlation of two maps [H, W] over the pixels, in [-1, 1]; nan if either is constant."""
+    """Pearson's correlation of two maps [H, W] over the pixels, in [-1, 1]; nan if either is constant.
+
+    >>> round(cc([[0, 1], [2, 3]], [[3, 2], [1, 0]]), 3)
+    -1.0
+    """
     saliency, other = _pair(saliency, other)
     if _is_constant(saliency) or _is_constant(other):
         return np.nan
@@ -63,7 +67,7 @@ def sim(saliency: ArrayLike, other: ArrayLike) -> float:
 def kl(saliency: ArrayLike, human: ArrayLike) -> float:
     """Kullback-Leibler divergence of a model's map P from the human map Q: sum of Q log(e + Q / (P + e)).
 
-    It is not symmetric: places that people fixated and the model ignored cost most.
+    It is not symmetric: positions that people fixated and the model ignored cost most.
 
     Args:
         saliency: P [H, W].
@@ -71,6 +75,9 @@ def kl(saliency: ArrayLike, human: ArrayLike) -> float:
 
     Returns:
         0 for equal maps, without an upper bound, in nats; e = 2.22e-16.
+
+    >>> round(kl([[0.5, 0.5]], [[1.0, 0.0]]), 3), round(kl([[1.0, 0.0]], [[0.5, 0.5]]), 1)
+    (0.693, 17.3)
     """
     p, q = _distributions(saliency, human)
     return float(np.sum(q * np.log(EPSILON + q / (p + EPSILON))))
@@ -79,8 +86,8 @@ def kl(saliency: ArrayLike, human: ArrayLike) -> float:
 def auc_judd(saliency: ArrayLike, fixations: ArrayLike) -> float:
     """Area under the ROC curve of the map as a detector of fixated pixels (Judd, Ehinger, Durand and Torralba 2009).
 
-    True positives are the map's values at the fixations, each fixation counted; false positives are its values at all
-    pixels without a fixation. Ties count half (mid-ranks). The authors' code counts a pixel with two fixations once.
+    Positives are the map's values at the fixations, counting every fixation; negatives are its values at all pixels
+    without a fixation. Ties count half (mid-ranks). The authors' code counts a pixel with two fixations once.
 
     Args:
         saliency: [H, W].
@@ -88,6 +95,9 @@ def auc_judd(saliency: ArrayLike, fixations: ArrayLike) -> float:
 
     Returns:
         1 at best, 0.5 at chance and for a constant map; nan without fixations, or if every pixel is fixated.
+
+    >>> auc_judd([[0, 1, 2]], [[2, 0]]), auc_judd([[0, 1, 2]], [[1, 0]])
+    (1.0, 0.5)
     """
     saliency = _checked(saliency)
     not_fixated = np.ones(saliency.shape, bool)
@@ -99,8 +109,8 @@ def auc_judd(saliency: ArrayLike, fixations: ArrayLike) -> float:
 def auc_shuffled(saliency: ArrayLike, fixations: ArrayLike, others: ArrayLike) -> float:
     """Area under the ROC curve against the fixations of OTHER images (Zhang, Tong, Marks, Shan and Cottrell 2008).
 
-    As `auc_judd`, but false positives are the map's values at places that people look at whatever the image is. All of
-    them are used, not a sample.
+    Like `auc_judd`, but the negatives are the map's values at positions that people look at in any image. All of these
+    are used, not a sample.
 
     Args:
         saliency: [H, W].
@@ -108,7 +118,10 @@ def auc_shuffled(saliency: ArrayLike, fixations: ArrayLike, others: ArrayLike) -
         others: [G, 2] on other images.
 
     Returns:
-        0.5 for a map that knows nothing of the image; nan if either set of fixations is empty.
+        0.5 for a map that does not depend on the image; nan if either set of fixations is empty.
+
+    >>> auc_shuffled([[0, 1, 2]], [[2, 0]], others=[[0, 0], [2, 0]])
+    0.75
     """
     saliency = _checked(saliency)
     return _auc(values_at(saliency, fixations), values_at(saliency, others))
@@ -122,11 +135,16 @@ def all_measures(
     Args:
         saliency: [H, W].
         fixations: [F, 2] on the same image.
-        human: [H, W], the map of these fixations (`fixations.fixation_map`).
+        human: [H, W], the density of these fixations (`fixations.fixation_map`).
         others: [G, 2] on other images; without them "auc_shuffled" is nan.
 
     Returns:
         {"nss", "auc_judd", "auc_shuffled", "cc", "sim", "kl"}.
+
+    >>> from edram_fer.attention.fixations import fixation_map
+    >>> human = fixation_map([[2, 0]], (1, 5), sigma=1)
+    >>> round(all_measures(human, [[2, 0]], human)["sim"], 3)
+    1.0
     """
     return {
         "nss": nss(saliency, fixations),
@@ -155,7 +173,7 @@ def values_at(saliency: np.ndarray, fixations: ArrayLike) -> np.ndarray:
     return saliency[rows, columns]
 
 
-def _cells(shape, fixations):
+def _cells(shape: tuple[int, ...], fixations: ArrayLike) -> np.ndarray:
     points = np.asarray(fixations, float)
     points = points.reshape(0, 2) if points.size == 0 else points
     if points.ndim != 2 or points.shape[1] != 2:
@@ -172,7 +190,7 @@ def _cells(shape, fixations):
     return cells.astype(int).T
 
 
-def _auc(positive, negative):
+def _auc(positive: np.ndarray, negative: np.ndarray) -> float:
     """P(positive > negative) + P(equal) / 2: the Mann-Whitney statistic divided by the number of pairs."""
     if not (len(positive) and len(negative)):
         return np.nan
@@ -180,7 +198,7 @@ def _auc(positive, negative):
     return float((ranks.sum() - len(positive) * (len(positive) + 1) / 2) / (len(positive) * len(negative)))
 
 
-def _checked(saliency):
+def _checked(saliency: ArrayLike) -> np.ndarray:
     saliency = np.asarray(saliency, float)
     if saliency.ndim != 2 or not np.isfinite(saliency).all():
         bad = np.sum(~np.isfinite(saliency))
@@ -188,18 +206,18 @@ def _checked(saliency):
     return saliency
 
 
-def _is_constant(saliency):
+def _is_constant(saliency: np.ndarray) -> bool:
     return not np.ptp(saliency) > _CONSTANT * np.abs(saliency).max()
 
 
-def _pair(saliency, other):
+def _pair(saliency: ArrayLike, other: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     saliency, other = _checked(saliency), _checked(other)
     if saliency.shape != other.shape:
         raise UserError(f"maps of {list(saliency.shape)} and {list(other.shape)} pixels cannot be compared")
     return saliency, other
 
 
-def _distributions(saliency, other):
+def _distributions(saliency: ArrayLike, other: ArrayLike) -> list[np.ndarray]:
     maps = _pair(saliency, other)
     if lowest := min(0, *(values.min() for values in maps)):
         raise UserError(f"a map with values below 0 is not a distribution; got {lowest:g}")

@@ -7,7 +7,7 @@ from edram_fer.errors import UserError
 
 
 def similarity(source: ArrayLike, target: ArrayLike) -> np.ndarray:
-    """The similarity transforms that map landmarks onto others with the least squared distance.
+    """The similarity transforms that map landmarks onto target landmarks with the least squared distance.
 
     Umeyama 1991, IEEE Transactions on Pattern Analysis and Machine Intelligence 13:376, eqs. 40 to 42, for the plane:
     with points as complex numbers z and w about their means, scale and rotation together are sum(w conj z) / sum |z|^2.

@@ -1,7 +1,7 @@
-"""Windows that replace a model's own, to test whether it matters where the model looks.
+"""Windows that replace a model's own windows, to test whether it matters where the model looks.
 
-The accuracy with each kind answers that: the model's windows minus the mean windows is the gain from adapting to the
-image, mean minus random the gain from the learned habit.
+The accuracies with each kind of windows answer this: the model's windows minus the mean windows is the gain from
+adapting to the image; mean minus random is the gain from the learned mean position.
 """
 
 import numpy as np
@@ -15,15 +15,15 @@ KINDS = ("mean", "shuffled", "random", "whole")
 
 
 def alternative(kind: str, windows: ArrayLike, seed: int = 0) -> np.ndarray:
-    """Windows in place of a model's own.
+    """Windows that replace a model's own windows.
 
     Args:
-        kind: "mean": the mean over all images, at each step; "shuffled": those of another image, all its steps
-            together; "random": of the same size and rotation, at a place drawn uniformly from those where the window
-            lies inside the image (a window larger than the image stays in the middle); "whole": the whole image at
-            every step.
-        windows: the model's own, [B, N, 2, 3].
-        seed: of "shuffled" and "random".
+        kind: "mean": the mean window over all images, at each step; "shuffled": the windows of another image, with all
+            its steps; "random": windows of the same size and rotation, at a position drawn uniformly such that the
+            window lies inside the image (a window larger than the image stays in the middle); "whole": the whole image
+            at every step.
+        windows: the model's windows, [B, N, 2, 3].
+        seed: seed for "shuffled" and "random".
 
     Returns:
         [B, N, 2, 3].

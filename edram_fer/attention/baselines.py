@@ -1,13 +1,13 @@
-"""Baselines for attention maps and scan paths: maps that know nothing of the image, and other people.
+"""Baselines for attention maps and scan paths: maps that do not depend on the image, and other people.
 
 `compare_maps` computes the measures of `agreement` for a model and for
 
 - the centre bias: a Gaussian in the middle of the image;
 - the mean landmarks: Gaussians at the eyes, nose and mouth of the mean face;
 - the model's maps of other images (shuffled);
-- the ceiling: half of the people against the other half, on images that several people looked at.
+- the ceiling: half of the people compared with the other half, on images that several people looked at.
 
-`compare_paths` does the same for scan paths: the model's, its paths on other images, and people against each other.
+`compare_paths` does the same for scan paths: the model's paths, its paths on other images, and other people's paths.
 """
 
 import importlib.util
@@ -25,7 +25,7 @@ from edram_fer.attention.windows import centres, has_windows, is_recurrent, pixe
 from edram_fer.errors import UserError
 from edram_fer.intervals import bootstrap
 
-DEGREE = 0.1  # of the shorter side: a face that fills its crop spans about ten degrees at conversational distance
+DEGREE = 0.1  # share of the shorter side: a face that fills its crop spans about ten degrees at conversational distance
 INNER = slice(17, 68)  # of the 68 landmarks: all but the jaw
 
 
@@ -70,10 +70,10 @@ def other_images(count: int, seed: int = 0) -> np.ndarray:
 
     Args:
         count: number of images.
-        seed: of the order.
+        seed: seed of the random order.
 
     Returns:
-        int [count]: numbers of images, none at its own place.
+        int [count]: for each image the index of another image.
 
     Raises:
         UserError: there are fewer than 2 images.
@@ -99,19 +99,19 @@ def split_half(
     repeats: int = 10,
     seed: int | Sequence[int] = 0,
 ) -> dict[str, float]:
-    """How well half of the people predict the other half on one image: the ceiling for any map.
+    """How well one half of the people predicts the other half on one image: the ceiling for any map.
 
     Args:
         points: fixations [F, 2] as (x, y) in pixels.
         subjects: [F] names.
         shape: (H, W) of the image.
-        sigma: of the Gaussians, in pixels.
+        sigma: standard deviation of the Gaussians, in pixels.
         others: [G, 2] fixations on other images, for the shuffled AUC.
-        repeats: number of random halvings; the mean covers both directions of each.
-        seed: of the halvings.
+        repeats: number of random halvings; the mean includes both directions of each.
+        seed: seed of the halvings.
 
     Returns:
-        `agreement.all_measures`, or nan for each of them with fewer than 2 people.
+        The dict of `agreement.all_measures`; all values are nan with fewer than 2 people.
     """
     points, subjects = np.asarray(points, float), np.asarray(subjects, dtype=object)
     people, random, rows = sorted(set(subjects)), np.random.default_rng(seed), []
@@ -136,16 +136,16 @@ def compare_maps(
     repeats: int = 1000,
     seed: int = 0,
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Measure the agreement of a model's maps, and of all baselines, with people's fixations.
+    """Measure the agreement of a model's maps, and of all baselines, with human fixations.
 
     Args:
-        maps: {image: [H, W]} of the model; images without fixations are not used.
-        fixations: in pixels of the maps.
+        maps: {image: map [H, W] of the model}; images without fixations are not used.
+        fixations: the fixations, in pixels of the maps.
         shape: (H, W) of the maps.
-        sigma: of the Gaussians in people's maps, in pixels.
+        sigma: standard deviation of the Gaussians in the fixation maps, in pixels.
         landmarks: [n, 68, 2] in pixels, of any faces, for the map of the mean landmarks.
         repeats: number of bootstrap samples of the images.
-        seed: of the shuffling, the halving and the bootstrap.
+        seed: seed of the shuffling, the halving and the bootstrap.
 
     Returns:
         {"model", "centre_bias", "mean_landmarks", "shuffled", "ceiling"} -> {measure: {"mean", "interval", "images"}}:
@@ -184,14 +184,14 @@ def compare_paths(
     repeats: int = 1000,
     seed: int = 0,
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Measure the similarity of a model's scan paths to people's.
+    """Measure the similarity of a model's scan paths to human scan paths.
 
     Args:
-        paths: {image: [N, 2]}: the model's places in time order, in pixels; images without fixations are not used.
-        fixations: in pixels of the same images.
+        paths: {image: [N, 2]}: the model's positions in time order, in pixels; images without fixations are not used.
+        fixations: the fixations, in pixels of the same images.
         shape: (H, W) of the images.
         repeats: number of bootstrap samples of the images.
-        seed: of the shuffling and the bootstrap.
+        seed: seed of the shuffling and the bootstrap.
 
     Returns:
         {"model", "shuffled", "ceiling"} -> {measure: {"mean", "interval", "images"}}. The measures are "scan_match"
@@ -231,28 +231,28 @@ def compare_with_fixations(
     repeats: int = 1000,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Compare the windows of a model's predictions with people's fixations.
+    """Compare the windows of a model's predictions with human fixations.
 
     Args:
         predictions: rows as returned by `edram_fer.run.predictions.unpack`.
-        fixations: on images named by the ids of the rows.
+        fixations: fixations on images that are named by the ids of the rows.
         shape: (H, W) of all images.
-        sigma: of the Gaussians in people's maps, in pixels; None: a tenth of the shorter side.
-        landmarks: as for `compare_maps`; ignored if no face has all its landmarks.
-        repeats: as for `compare_maps`.
-        seed: as for `compare_maps`.
+        sigma: standard deviation of the Gaussians in the fixation maps, in pixels; None: a tenth of the shorter side.
+        landmarks: see `compare_maps`; ignored if no face has all its landmarks.
+        repeats: see `compare_maps`.
+        seed: see `compare_maps`.
 
     Returns:
-        dict of
+        dict with
             maps: the result of `compare_maps`;
             paths: the result of `compare_paths`, None for a model without windows in time order;
-            images_missed_by_windows: number of images that all their windows miss, left out of "maps".
+            images_missed_by_windows: number of images that all windows miss; "maps" excludes them.
 
     Raises:
         UserError: the model sees the whole of every image, or its windows miss all images.
     """
     if not has_windows(predictions["windows"]):
-        raise UserError("the model sees the whole of every image: there is no place to compare with people's")
+        raise UserError("the model sees the whole of every image: it has no windows to compare with fixations")
     rows = np.flatnonzero(np.isin(predictions["id"].astype(str), fixations.image.astype(str)))
     names, windows, weights = (predictions[key][rows] for key in ("id", "windows", "weights"))
     names = names.astype(str)
@@ -260,7 +260,7 @@ def compare_with_fixations(
     maps = {name: weighted_coverage(windows[row], weights[row], shape) for row, name in enumerate(names)}
     attended = {name: values for name, values in maps.items() if values.sum() > 0}
     if maps and not attended:
-        raise UserError(f"the windows miss all {len(maps)} images that have fixations")
+        raise UserError(f"the windows miss all {len(maps)} images with fixations")
     if landmarks is not None and not np.isfinite(landmarks).all(axis=(1, 2)).any():
         landmarks = None
     sigma = DEGREE * min(shape) if sigma is None else sigma
@@ -286,7 +286,7 @@ def _path_similarity(pairs, shape):
 
 
 def _summary(rows, repeats, seed):
-    """{measure: {"mean", "interval", "images"}} of dicts of measures, one for each image."""
+    """{measure: {"mean", "interval", "images"}} from dicts of measures, one for each image."""
     return {name: _mean([row[name] for row in rows], repeats, seed) for name in rows[0]}
 
 

@@ -1,8 +1,8 @@
-"""Bubbles: which parts of a face, shown alone, are sufficient for a model to answer correctly.
+"""Bubbles: which parts of a face, shown alone, are sufficient for a correct prediction.
 
 Source: Gosselin and Schyns 2001 (doi 10.1016/S0042-6989(01)00097-9). In each trial an image is seen through Gaussian
-apertures at random places. A pixel carries information if the answer is more often correct when the pixel is visible:
-the map is the correlation of visibility and correctness over the trials, as a z score.
+apertures at random positions. A pixel carries information if the prediction is correct more often when the pixel is
+visible: the map is the correlation of visibility and correctness over the trials, as a z score.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,12 +13,12 @@ from numpy.typing import ArrayLike
 from edram_fer.errors import UserError
 
 COUNTS = ("trials", "correct")  # sums of numbers
-MASK_SUMS = ("mask", "mask_squared", "mask_correct")  # sums of maps
+MASK_SUMS = ("mask", "mask_squared", "mask_correct")  # summed maps
 SUMS = (*COUNTS, *MASK_SUMS)
 
 
 def apertures(centres: ArrayLike, shape: tuple[int, int], sigma: float) -> np.ndarray:
-    """Masks of trials: the sum of the Gaussian apertures of each trial, 1 at their centres, limited to 1.
+    """Masks of trials: the sum of the Gaussian apertures of each trial, which are 1 at their centres, clipped to 1.
 
     Args:
         centres: [T, B, 2] as (x, y) in pixels, pixel centres at whole numbers; infinite for no aperture.
@@ -43,19 +43,19 @@ def apertures(centres: ArrayLike, shape: tuple[int, int], sigma: float) -> np.nd
 def scatter(trials: int, bubbles: float, shape: tuple[int, int], seed: int | Sequence[int]) -> np.ndarray:
     """Random centres of apertures, uniform over the area of the image.
 
-    The number of apertures in a trial is random too, from a Poisson distribution. With the same number in every trial,
-    as in the paper, an aperture in one place means one aperture fewer elsewhere, and pixels without information would
-    correlate with wrong answers.
+    The number of apertures in a trial is also random, from a Poisson distribution. With the same number in every trial,
+    as in the paper, an aperture at one position means one aperture fewer elsewhere, and pixels without information
+    would correlate with wrong answers.
 
     Args:
         trials: number of trials.
         bubbles: mean number of apertures in a trial.
         shape: (H, W) of the image.
-        seed: of the random numbers.
+        seed: seed of the random numbers.
 
     Returns:
-        [trials, B, 2] as (x, y) in pixels, B the largest number of apertures in a trial; the entries that a trial does
-        not use are infinite.
+        [trials, B, 2] as (x, y) in pixels, with B the largest number of apertures in a trial; unused entries are
+        infinite.
     """
     random = np.random.default_rng(seed)
     counts = random.poisson(bubbles, trials)
@@ -69,7 +69,7 @@ def revealed(images: np.ndarray, masks: np.ndarray, fill: ArrayLike) -> np.ndarr
     Args:
         images: [T, H, W, C].
         masks: [T, H, W] in [0, 1].
-        fill: what is seen where the mask is 0: a grey level, or one for each channel.
+        fill: what is visible where the mask is 0: a grey level, or one for each channel.
 
     Returns:
         float32 [T, H, W, C].
@@ -79,12 +79,12 @@ def revealed(images: np.ndarray, masks: np.ndarray, fill: ArrayLike) -> np.ndarr
 
 
 def enough_bubbles(accuracy: Callable[[int], float], target: float, most: int) -> int:
-    """Find the least number of bubbles with which a model reaches an accuracy, by bisection.
+    """Find the smallest number of bubbles with which a model reaches an accuracy, by bisection.
 
     Args:
-        accuracy: function of a number of bubbles; assumed to increase.
+        accuracy: function of the number of bubbles; assumed to increase.
         target: the accuracy to reach.
-        most: the largest number to consider.
+        most: the largest number of bubbles to consider.
 
     Returns:
         1 to `most`; `most` if no number reaches the target.
@@ -100,10 +100,10 @@ def enough_bubbles(accuracy: Callable[[int], float], target: float, most: int) -
 
 
 def no_trials(classes: int, shape: tuple[int, int]) -> dict[str, np.ndarray]:
-    """The sums over no trials, to start from.
+    """The sums before the first trial.
 
     Args:
-        classes: K.
+        classes: number of classes K.
         shape: (H, W) of the image.
 
     Returns:
@@ -133,12 +133,12 @@ def z_map(sums: Mapping[str, np.ndarray]) -> np.ndarray:
     """Correlation of visibility and correctness at each pixel, as a z score.
 
     Args:
-        sums: of each class, as in `no_trials`, or their totals over several classes.
+        sums: the sums of each class, see `no_trials`, or their totals over several classes.
 
     Returns:
         [..., H, W]: Pearson's r of mask and correctness over n trials, times sqrt(n - 1). If the answers were assigned
-        to the trials at random, the z of each pixel would have exactly mean 0 and variance 1, whatever the masks. nan
-        where it is undefined: all answers correct, all wrong, or fewer than 2 trials.
+        to the trials at random, the z of each pixel would have exactly mean 0 and variance 1 for any masks. nan where
+        it is undefined: all answers correct, all wrong, or fewer than 2 trials.
     """
     trials, correct = (sums[name][..., None, None] for name in COUNTS)
     covariance = trials * sums["mask_correct"] - sums["mask"] * correct

@@ -15,16 +15,16 @@ THRESHOLDS = np.append(np.linspace(0, 1, 101), np.inf)  # 0: always stop after t
 def curve_from_predictions(
     predictions: Mapping[str, Any], *, thresholds: ArrayLike = THRESHOLDS, repeats: int = 1000, seed: int = 0
 ) -> dict[str, Any]:
-    """`curve` of the predictions of a split, over the rows whose true emotion the model knows.
+    """`curve` for the predictions of a split, over the rows whose true emotion the model knows.
 
     Args:
         predictions: rows of one split as returned by `edram_fer.run.predictions.unpack`.
-        thresholds: as for `curve`.
-        repeats: as for `curve`.
-        seed: as for `curve`.
+        thresholds: see `curve`.
+        repeats: see `curve`.
+        seed: see `curve`.
 
     Returns:
-        The dict of `curve` with "excluded", the number of the other rows.
+        The dict of `curve` and "excluded", the number of excluded rows.
 
     Raises:
         UserError: no row has an emotion that the model knows.
@@ -46,21 +46,20 @@ def curve(
     repeats: int = 1000,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Accuracy against the mean number of glimpses for a model that stops as soon as it is confident enough.
+    """Accuracy against the mean number of glimpses for a model that stops as soon as it is confident.
 
-    The prediction is that of the first glimpse after which the top probability reaches the threshold, or of the last
-    glimpse if it never does.
+    The model stops after the first glimpse at which the top probability reaches the threshold, or after the last one.
 
     Args:
         truth: int [n], indices of the true classes.
         probabilities: [n, T, K] after each of T glimpses.
         thresholds: [M].
-        subjects: of the intervals, see `intervals.bootstrap`.
-        repeats: of the intervals.
-        seed: of the intervals.
+        subjects: subjects to resample, see `intervals.bootstrap`.
+        repeats: number of bootstrap samples.
+        seed: seed of the bootstrap.
 
     Returns:
-        dict of
+        dict with
             images: n;
             accuracy_after_glimpse: [T], if every image stops after that glimpse;
             accuracy_after_glimpse_interval: [T, 2], 95 %;

@@ -1,9 +1,9 @@
-"""People's fixations from a CSV file, and maps of them.
+"""Read human fixations from a CSV file, and compute fixation maps.
 
-The columns of the file are `subject,image,start_x,start_y,duration` and optionally `label`, in any order and among
-others. There is one row for each fixation, and those of a subject on an image are in time order. Coordinates are pixels
-of the image, pixel centres at whole numbers, origin top left: the image spans [-0.5, W - 0.5) x [-0.5, H - 0.5).
-Durations are non-negative, in any unit.
+The file has the columns `subject,image,start_x,start_y,duration` and optionally `label`, in any order, and may have
+further columns. It has one row per fixation; the fixations of a subject on an image are in time order. Coordinates are
+in pixels of the image, with pixel centres at whole numbers and the origin at the top left: the image spans
+[-0.5, W - 0.5) x [-0.5, H - 0.5). Durations are non-negative, in any unit.
 """
 
 import csv
@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from edram_fer.errors import MissingFileError, UserError
 
 COLUMNS = ("subject", "image", "start_x", "start_y", "duration")
-_MAX_REPORTED = 5  # faulty rows that an error lists
+_MAX_REPORTED = 5  # number of faulty rows that an error lists
 
 
 class _RowError(ValueError):
@@ -35,10 +35,9 @@ class Fixations:
         image: names [F].
         points: float [F, 2] as (x, y) in pixels.
         duration: float [F].
-        label: text [F], "" where there is none: the person's answer or instruction, whichever the file records.
-        unknown_images: {image: number of rows} of images that are not among the known ones; their rows are not among
-            the F.
-        rows_outside: number of rows that were left out because they lie outside their image.
+        label: text [F], "" if missing: the person's answer or instruction, whichever the file records.
+        unknown_images: {image: number of rows} for unknown images, whose rows are excluded from the F fixations.
+        rows_outside: number of rows that were excluded because they lie outside their image.
     """
 
     subject: np.ndarray
@@ -57,7 +56,7 @@ class Fixations:
         return self.points[self.image == image]
 
     def rows(self) -> dict[tuple[str, str], np.ndarray]:
-        """{(subject, image): int [n]}: the rows of each scan path, in the order of the file."""
+        """{(subject, image): int [n]}: the row indices of each scan path, in the order of the file."""
         groups = {}
         for row, key in enumerate(zip(self.subject, self.image, strict=True)):
             groups.setdefault(key, []).append(row)
@@ -68,7 +67,7 @@ class Fixations:
         return {key: self.points[rows] for key, rows in self.rows().items()}
 
     def report(self) -> str:
-        """A sentence on the rows that were read and those that were left out."""
+        """A sentence on the rows that were read and the rows that were excluded."""
         text = f"{len(self):,} fixations of {len(set(self.subject))} people on {len(set(self.image))} images"
         if unknown := self.unknown_images:
             names = ", ".join(sorted(unknown)[:3]) + (", ..." if len(unknown) > 3 else "")
@@ -81,8 +80,8 @@ def read(path: Path | str, shapes: Mapping[str, tuple[int, int]], *, outside: st
 
     Args:
         path: the CSV file, UTF-8.
-        shapes: {image: (H, W)} of the known images, by the names in the file.
-        outside: what to do with rows outside their image: "raise", or "drop" and count them.
+        shapes: {image: (H, W)} for the known images, under their names in the file.
+        outside: what to do with rows outside their image: "raise" an error, or "drop" and count them.
 
     Returns:
         The fixations on the known images; rows on other images are counted in `unknown_images`.
@@ -127,14 +126,14 @@ def read_for_images(
         path: the CSV file, UTF-8.
         ids: names of the images.
         shape: (H, W) of all images.
-        outside: as for `read`.
+        outside: see `read`.
 
     Returns:
         At least one fixation.
 
     Raises:
         MissingFileError: there is no such file.
-        UserError: as for `read`, or no fixation is on any of the images.
+        UserError: see `read`; also if no fixation is on any of the images.
     """
     names = [str(name) for name in ids]
     fixations = read(path, dict.fromkeys(names, shape), outside=outside)
@@ -153,8 +152,8 @@ def fixation_map(
     Args:
         points: [F, 2] as (x, y) in pixels, not rounded; points outside the map are allowed.
         shape: (H, W) of the map.
-        sigma: standard deviation in pixels, or one for x and one for y. One degree of the visual field is usual.
-        weights: [F], for instance durations; None: all count the same.
+        sigma: standard deviation in pixels, or one for x and one for y; usually one degree of visual angle.
+        weights: [F], for instance durations; None: equal weights.
 
     Returns:
         [H, W], summing to 1.
@@ -183,7 +182,7 @@ def fixation_map(
 
 
 def _rows(path):
-    """(line, {column: text or None}) of the rows that are not empty; column names and texts are stripped."""
+    """(line, {column: text or None}) of the rows that are not empty, with names and texts stripped."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as source:  # spreadsheets write a byte order mark
             reader = csv.DictReader(source, skipinitialspace=True)

@@ -1,4 +1,4 @@
-"""Attention densities of each class at each step, and how two densities differ.
+"""Attention densities of each class at each step, and differences between densities.
 
 A density is [H, W], non-negative, and sums to 1 (see `windows.density`). It is nan where it is undefined: for a class
 without images, or a step whose windows all miss the image.
@@ -27,17 +27,21 @@ def densities(
     Args:
         windows: [B, N, 2, 3].
         weights: [B, N].
-        groups: names [B], for instance the true or the predicted emotions; images whose name is not in `order`, or is
-            None, are left out.
+        groups: names [B], for instance the true or the predicted emotions; images whose name is None or not in `order`
+            are left out.
         order: G distinct names, in the order of the result.
         shape: (H, W) of the image.
-        by_step: compute a map for each of the N windows; False: one map for all of them, by their weights.
+        by_step: compute a map for each of the N windows; False: one map for all windows, weighted by their weights.
 
     Returns:
         [G, N, H, W], or [G, H, W] without `by_step`.
 
     Raises:
-        UserError: the shapes do not agree, or as for `windows.weighted_coverage`.
+        UserError: the shapes do not agree; see also `windows.weighted_coverage`.
+
+    >>> windows, weights = np.broadcast_to(np.eye(2, 3) * 1.5, (3, 2, 2, 3)), np.full((3, 2), 0.5)
+    >>> densities(windows, weights, ["happy", "sad", "happy"], ["happy", "sad"], (48, 48)).shape
+    (2, 2, 48, 48)
     """
     windows, weights, groups = np.asarray(windows), np.asarray(weights), np.asarray(groups, dtype=object)
     count, steps = windows.shape[:2]
@@ -73,8 +77,8 @@ def shares(windows: np.ndarray, weights: np.ndarray, shape: tuple[int, int], by_
         windows: [n, N, 2, 3].
         weights: [n, N].
         shape: (H, W) of the image.
-        by_step: with N > 1, compute a map for each window, and then their mean by the mean weights; False: compute the
-            mean alone, by the weights of each image.
+        by_step: with N > 1, compute a map for each window, and then their mean, weighted by the mean weights; False:
+            compute only the mean, weighted by the weights of each image.
 
     Returns:
         [maps, H, W] in [0, 1]; maps is N + 1 or 1.
@@ -93,10 +97,10 @@ def mean_face(images: np.ndarray) -> np.ndarray:
 
 
 def difference(maps: ArrayLike, reference: ArrayLike) -> np.ndarray:
-    """Difference of densities: where one class, step, model or labelling attends more than another.
+    """Difference of densities: where one class, step, model or labelling attracts more attention than another.
 
     Each difference sums to 0, and half the sum of its absolute values is the `total_variation`. Leading axes are
-    broadcast, for instance all steps against one: [G, N, H, W] and [G, 1, H, W].
+    broadcast, for instance to compare all steps with one: [G, N, H, W] and [G, 1, H, W].
 
     Args:
         maps: densities [..., H, W].
@@ -121,11 +125,14 @@ def one_vs_rest(maps: ArrayLike, sizes: ArrayLike) -> np.ndarray:
     """Difference of each class from all other classes together.
 
     Args:
-        maps: densities [G, ..., H, W] of the classes; nan where there are none.
-        sizes: [G] numbers of images, the weights of the classes in the mean of the others.
+        maps: densities [G, ..., H, W] of the classes; nan for a class without images.
+        sizes: [G] numbers of images, which weight the classes in the mean over the others.
 
     Returns:
-        [G, ..., H, W]: `difference` of each class from the weighted mean of the others; nan where there are no others.
+        [G, ..., H, W]: `difference` of each class from the weighted mean of the others; nan if there are no others.
+
+    >>> one_vs_rest([[[1.0, 0.0]], [[0.5, 0.5]], [[0.0, 1.0]]], [10, 10, 10])[0].tolist()
+    [[0.75, -0.75]]
     """
     maps, sizes = _densities(maps), np.asarray(sizes, float)
     weighted = np.nan_to_num(maps) * sizes.reshape(-1, *[1] * (maps.ndim - 1))
@@ -133,24 +140,31 @@ def one_vs_rest(maps: ArrayLike, sizes: ArrayLike) -> np.ndarray:
 
 
 def between_steps(maps: ArrayLike) -> np.ndarray:
-    """Each step minus the step before: [..., N - 1, H, W] from densities [..., N, H, W]."""
+    """Each step minus the step before: [..., N - 1, H, W] from densities [..., N, H, W].
+
+    >>> between_steps([[[0.5, 0.5]], [[0.25, 0.75]]]).tolist()
+    [[[-0.25, 0.25]]]
+    """
     maps = _densities(maps)
     return maps[..., 1:, :, :] - maps[..., :-1, :, :]
 
 
 def total_variation(differences: ArrayLike) -> np.ndarray:
-    """Share of the attention that lies elsewhere: half the sum of |difference| over the pixels.
+    """Total variation distance: the share of the attention that differs, half the sum of |difference| over the pixels.
 
     Args:
         differences: [..., H, W], as returned by `difference`.
 
     Returns:
         [...] in [0, 1].
+
+    >>> float(total_variation(difference([[0.5, 0.5]], [[0.25, 0.75]])))
+    0.25
     """
     return np.abs(differences).sum(axis=(-2, -1)) / 2
 
 
-def _densities(maps):
+def _densities(maps: ArrayLike) -> np.ndarray:
     maps = np.asarray(maps, float)
     total = maps.sum(axis=(-2, -1))
     if not np.all(np.isnan(total) | np.isclose(total, 1)):

@@ -1,8 +1,8 @@
-"""Occlusion maps: where a covered square changes the answer of a model.
+"""Occlusion maps: where a square that covers the image changes a model's prediction.
 
-Source: Minaee and Abdolrashidi 2019 (arXiv 1902.01019), the figure of important regions; the idea is that of Zeiler and
-Fergus 2014 (arXiv 1311.2901, section 4.2). A square slides over the image. The image matters where the answer becomes
-wrong under the square, or the probability of the true class falls.
+Source: Minaee and Abdolrashidi 2019 (arXiv 1902.01019), the figure of important regions, after Zeiler and Fergus 2014
+(arXiv 1311.2901, section 4.2). A square slides over the image. A region matters if covering it makes the prediction
+wrong, or lowers the probability of the true class.
 """
 
 from collections.abc import Callable
@@ -12,15 +12,15 @@ from numpy.typing import ArrayLike
 
 from edram_fer.errors import UserError
 
-_BATCH = 512  # most images in memory, and passed to the model, at a time
+_BATCH = 512  # largest number of images in memory, and per batch
 
 
 def corners(shape: tuple[int, int], window: int, stride: int) -> np.ndarray:
     """Upper left corners of all squares.
 
-    Squares start every `stride` pixels from the top and left and lie inside the image. If the last would leave pixels
-    uncovered at the bottom or right, one more square is flush with that border. So every pixel is covered: near a
-    border by fewer squares than elsewhere, in a corner of the image by one.
+    Squares start every `stride` pixels from the top and left and lie inside the image. If they would leave pixels
+    uncovered at the bottom or right, another square is flush with that border. So every pixel is covered, but near a
+    border by fewer squares than elsewhere, and in a corner of the image by one.
 
     Args:
         shape: (H, W) of the image.
@@ -47,7 +47,7 @@ def corners(shape: tuple[int, int], window: int, stride: int) -> np.ndarray:
 
 
 def occluded(image: np.ndarray, places: np.ndarray, window: int, fill: ArrayLike = 0) -> np.ndarray:
-    """An image under each of several squares.
+    """An image covered by each of several squares.
 
     Args:
         image: uint8 [H, W, C].
@@ -76,21 +76,21 @@ def occlusion_maps(
     """How much each part of one image matters to a model.
 
     Args:
-        answer: function of images uint8 [n, H, W, C] to probabilities [n, K].
+        answer: function from images uint8 [n, H, W, C] to probabilities [n, K].
         image: uint8 [H, W, C].
         label: index of the true class.
-        window: as for `corners`.
-        stride: as for `corners`.
-        fill: as for `occluded`.
+        window: see `corners`.
+        stride: see `corners`.
+        fill: see `occluded`.
 
     Returns:
-        dict of maps [H, W], each pixel the mean over the squares that cover it:
-            drop: probability of the true class for the original image minus that for the covered one, in [-1, 1];
-            error_rate: share of the squares under which the answer is wrong, in [0, 1]; nan if it is wrong for the
-                original image.
+        dict of maps [H, W], in which each pixel is the mean over the squares that cover it:
+            drop: decrease of the true class's probability from the original image to the covered one, in [-1, 1];
+            error_rate: share of the squares that make the prediction wrong, in [0, 1]; nan if the prediction for the
+                original image is wrong.
 
     Raises:
-        UserError: as for `corners`.
+        UserError: see `corners`.
     """
     places = corners(image.shape[:2], window, stride)
     parts = [places[start : start + _BATCH] for start in range(0, len(places), _BATCH)]

@@ -1,7 +1,7 @@
 """How well maps find the pixels that are known to matter, compared with baselines that need no model.
 
-Each image has two scores: the pointing game (Zhang et al. 2016, arXiv 1608.00507), whether the map is largest in the
-mask, and the area under the ROC curve of the map as a detector of the mask's pixels.
+Each image has two scores: the pointing game (Zhang et al. 2016, arXiv 1608.00507), which tests whether the maximum of
+the map lies in the mask, and the area under the ROC curve of the map as a detector of the mask's pixels.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ SCORES = ("pointing", "auc")
 
 
 def near(mask: ArrayLike, tolerance: float) -> np.ndarray:
-    """Pixels whose centre is at most a tolerance away from that of a pixel of the mask.
+    """Pixels whose centre is within a tolerance of the centre of a pixel of the mask.
 
     Args:
         mask: bool [H, W].
@@ -33,7 +33,7 @@ def near(mask: ArrayLike, tolerance: float) -> np.ndarray:
 
 
 def hit(saliency: ArrayLike, mask: ArrayLike, tolerance: float = 0) -> float:
-    """Whether a map is largest in or near a mask.
+    """Whether the maximum of a map lies in or near a mask.
 
     Args:
         saliency: [H, W].
@@ -41,7 +41,7 @@ def hit(saliency: ArrayLike, mask: ArrayLike, tolerance: float = 0) -> float:
         tolerance: in pixels.
 
     Returns:
-        1 or 0; if several pixels share the maximum, their share in or near the mask.
+        1 or 0; if several pixels have the maximum, the share of them in or near the mask.
 
     >>> hit([[0, 3, 3]], [[0, 0, 1]])
     0.5
@@ -69,18 +69,17 @@ def pointing(
     """Score maps and baselines against masks.
 
     Args:
-        maps: {name: [n, H, W]}. An image is left out if its map is nan in any of them, and if its mask is empty or
-            full, since there is then no place to find.
+        maps: {name: [n, H, W]}. An image is excluded if one of its maps is nan, or if its mask is empty or full.
         masks: bool or uint8 [n, H, W] or [n, H, W, 1].
-        tolerance: of the pointing game, in pixels.
-        seed: of the shuffling and the bootstrap over images.
+        tolerance: tolerance of the pointing game, in pixels.
+        seed: seed of the shuffling and of the bootstrap over images.
         repeats: number of bootstrap samples.
 
     Returns:
         {"images", "excluded", "tolerance", "scores": {name: {"pointing" and "auc": {"value", "interval"}}}}: means over
         the images and 95 % intervals. The scores also include "shuffled_NAME", each map scored on another image;
         "centre_bias", a Gaussian in the middle; and "chance", a random pixel: the share of the image that the masks
-        (with the tolerance) take, and 0.5.
+        (with the tolerance) cover, and 0.5.
 
     Raises:
         UserError: the tolerance is below 0, maps and masks are of different shapes, or no image is left.
@@ -121,7 +120,7 @@ def _scores(maps, masks, tolerance):
 
 
 def _summary(scores, ends):
-    """{"pointing", "auc": {"value", "interval"}} of scores [2, n] and the ends [2, 2] of their intervals."""
+    """{"pointing", "auc": {"value", "interval"}} from scores [2, n] and the ends [2, 2] of their intervals."""
     values = zip(SCORES, scores, ends, strict=True)
     return {name: {"value": float(score.mean()), "interval": interval.tolist()} for name, score, interval in values}
 

@@ -1,11 +1,11 @@
-"""Which parts of the face are attended to: left eye and brow, right eye and brow, nose, mouth, and the rest.
+"""Attention to the regions of the face: left eye and brow, right eye and brow, nose, mouth, and the rest.
 
-LEFT AND RIGHT ARE THOSE OF THE IMAGE, as the viewer sees them: the left eye is the one with the smaller x, landmarks 36
-to 41, the person's right eye.
+LEFT AND RIGHT REFER TO THE IMAGE, as the viewer sees it: the left eye has the smaller x and landmarks 36 to 41; it is
+the person's right eye.
 
 The 68 landmarks of a face determine a similarity transform to a template, and its inverse maps the regions of the
-template to the image. So a region has the same shape on every face, wherever and however large the face is, and does
-not move with the expression. The rest is everything else in the image, including the background.
+template to the image. So a region has the same shape on every face, whatever the position and size of the face, and
+does not move with the expression. The rest is everything else in the image, including the background.
 """
 
 import functools
@@ -32,9 +32,9 @@ REGION_LANDMARKS = {  # indices of the 68 landmarks
 REGIONS = (*REGION_LANDMARKS, "rest")
 REST = len(REGION_LANDMARKS)
 MISSING = 255  # in label maps: every pixel of a face without landmarks
-MARGIN = 0.15  # around the landmarks of a region, in distances between the eyes
+MARGIN = 0.15  # around the landmarks of a region, as a multiple of the distance between the eyes
 _CELL = 0.01  # side of a cell of the template's map, in the same unit
-_CHUNK = 4_000_000  # most numbers in an array at a time
+_CHUNK = 4_000_000  # largest number of elements in an array
 
 
 def labels(
@@ -48,8 +48,8 @@ def labels(
     Args:
         landmarks: [n, 68, 2] as (x, y) in pixels; a face with a landmark that is nan has no regions.
         shape: (H, W) of the images.
-        template: [68, 2], the eyes' centres 1 apart; `alignment.mean_shape` computes that of a data set.
-        margin: in distances between the template's eyes.
+        template: [68, 2], the eyes' centres 1 apart; `alignment.mean_shape` computes the template of a data set.
+        margin: margin around the landmarks, as a multiple of the distance between the template's eyes.
 
     Returns:
         uint8 [n, H, W]: indices into REGIONS, so that `labels == index` is the mask of a region; MISSING for faces
@@ -80,7 +80,7 @@ def region_mass(
     template: ArrayLike = TEMPLATE,
     margin: float = MARGIN,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How much of each image's attention falls into each region.
+    """How much of each image's attention falls on each region.
 
     The window of the whole image extends from centre to centre of the outermost pixels. A region inside it therefore
     gets W H / ((W - 1) (H - 1)) of its share of the area: 1.04 at 48 pixels, 1.02 at 100.
@@ -88,17 +88,17 @@ def region_mass(
     Args:
         windows: [n, N, 2, 3].
         weights: [n, N].
-        landmarks: as for `labels`.
+        landmarks: see `labels`.
         shape: (H, W) of the images.
-        template: as for `labels`.
-        margin: as for `labels`.
+        template: see `labels`.
+        margin: see `labels`.
 
     Returns:
         mass: [n, N, 5], number of pixels covered times weight; nan for a face without landmarks.
         area: [n, 5], the region's share of the image's pixels; nan for a face without landmarks.
 
     Raises:
-        UserError: the numbers of images differ, or as for `labels`.
+        UserError: the numbers of images differ; see also `labels`.
     """
     landmarks = _checked(landmarks)
     windows, weights = np.asarray(windows, float), np.asarray(weights, float)
@@ -133,23 +133,24 @@ def region_shares(
     """Shares of the regions in the attention of each class.
 
     Args:
-        mass: [n, N, 5], of `region_mass`.
-        area: [n, 5], of `region_mass`.
+        mass: [n, N, 5], from `region_mass`.
+        area: [n, 5], from `region_mass`.
         groups: class names [n].
         order: G class names, in the order of the result.
         subjects: [n] names, resampled together for the intervals; None: the images are resampled.
         repeats: number of bootstrap samples.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
 
     Returns:
-        dict of
+        dict with
             groups, regions: names [G] and [5];
             images: int [G], faces with landmarks; excluded_share: share of these classes' faces without landmarks;
-            area: [G, 5], mean share of the image that a region takes;
-            share: [G, N + 1, 5] of the class's density at each of the N steps, and last over all steps; sums to 1;
-            preference: [G, N + 1, 5], share / area; 1 is no preference;
+            area: [G, 5], mean share of the image that a region covers;
+            share: [G, N + 1, 5], the region's share of the class's density at each of the N steps, and finally over
+                all steps; sums to 1;
+            preference: [G, N + 1, 5], share / area; 1 means no preference;
             share_interval, preference_interval: [G, N + 1, 5, 2], 95 %.
-        Undefined values are nan: those of a class without images, or of a step whose windows miss all of its images.
+        Values are nan for a class without images, and for a step whose windows miss all of its images.
     """
     mass = np.concatenate([mass, mass.sum(axis=1, keepdims=True)], axis=1)
     groups, known = np.asarray(groups, dtype=object), np.all(np.isfinite(area), axis=1)
@@ -182,11 +183,11 @@ def shares_from_predictions(
 
     Args:
         predictions: rows as returned by `edram_fer.run.predictions.unpack`.
-        landmarks: [n, 68, 2] as for `labels`.
+        landmarks: [n, 68, 2], see `labels`.
         shape: (H, W) of the images.
         emotions: names.
-        repeats: as for `region_shares`.
-        seed: as for `region_shares`.
+        repeats: see `region_shares`.
+        seed: see `region_shares`.
 
     Returns:
         The dict of `region_shares`; its groups are "all" and the emotions.
@@ -232,10 +233,10 @@ def _template_map(template, margin):
 
     Args:
         template: float64 [68, 2] as bytes, which are hashable.
-        margin: as for `labels`.
+        margin: see `labels`.
 
     Returns:
-        uint8 [h, w], and the place (x, y) of the first cell.
+        uint8 [h, w], and the position (x, y) of the first cell.
     """
     template = np.frombuffer(template).reshape(68, 2)
     inner = template[np.concatenate(list(REGION_LANDMARKS.values()))]

@@ -1,7 +1,7 @@
-"""Scan paths: fixated places in time order, and how similar two of them are.
+"""Scan paths (fixated positions in time order) and their similarity.
 
 A path is [N, 2] as (x, y). A model's paths are `windows.centres`, in the image's [-1, 1]; `scaled` converts fixations
-from pixels to that. Durations are not used: a model's glimpses have none.
+from pixels to these coordinates. Durations are not used, because a model's glimpses have none.
 """
 
 import numpy as np
@@ -50,20 +50,20 @@ def scan_match(
 ) -> np.ndarray:
     """ScanMatch similarity of paths, aligned as sequences of grid cells.
 
-    Cristino, Mathot, Theeuwes and Gilchrist 2010, Behavior Research Methods 42:692. Two cells at a distance d, in
-    cells, score `threshold` - d; a cell without a partner scores `gap`. The score of the best alignment (Needleman and
-    Wunsch 1970) is divided by the score of the longer path with itself.
+    Cristino, Mathot, Theeuwes and Gilchrist 2010, Behavior Research Methods 42:692. Two cells at a distance of d cells
+    score `threshold` - d; an unaligned cell scores `gap`. The score of the best alignment (Needleman and Wunsch 1970)
+    is divided by the score of the longer path aligned with itself.
 
     Args:
-        path: [..., N, 2] in [-1, 1]; points outside count in the outermost cells.
+        path: [..., N, 2] in [-1, 1]; points outside belong to the outermost cells.
         other: [..., M, 2], leading axes broadcast.
         bins: (columns, rows) of the grid. The authors' 12 x 8 are for a screen; a face crop is square.
-        threshold: above 0, in cells; two cells farther apart are better left without partners. The authors recommend
-            twice the standard deviation of the lengths of the moves; 3.5 is their default.
-        gap: at most 0; 0 is their default.
+        threshold: above 0, in cells; two cells farther apart are better left unaligned. The authors recommend twice
+            the standard deviation of the lengths of the moves; 3.5 is their default.
+        gap: at most 0; 0 is the authors' default.
 
     Returns:
-        [...]: 1 for paths through the same cells, 0 if nothing matches (and gap is 0), below 0 only with a negative
+        [...]: 1 for paths through the same cells, 0 if nothing matches (and gap is 0), negative only with a negative
         gap; nan if a path has no points.
 
     Raises:
@@ -87,14 +87,14 @@ def multi_match(path: ArrayLike, other: ArrayLike, shape: tuple[int, int]) -> di
     """MultiMatch similarity of two paths (Dewhurst et al. 2012, Behavior Research Methods 44:1079), without grouping.
 
     Args:
-        path: [N, 2] in pixels; points outside the image count at its border.
+        path: [N, 2] in pixels; points outside the image are moved to its border.
         other: [M, 2].
         shape: (H, W) of the image; its diagonal is the unit.
 
     Returns:
-        {"shape", "direction", "length", "position"} in [0, 1], 1 for equal paths: of the moves as vectors, their
-        angles and lengths, and the places where they start; nan for paths of fewer than 3 points. MultiMatch's fifth
-        number, the similarity of durations, is left out.
+        {"shape", "direction", "length", "position"} in [0, 1], 1 for equal paths: the similarity of the moves as
+        vectors, of their angles and lengths, and of their starting points; nan for paths of fewer than 3 points.
+        MultiMatch's fifth value, the similarity of durations, is omitted.
 
     Raises:
         MissingPackageError: the package multimatch-gaze is not installed.
@@ -114,12 +114,12 @@ def multi_match(path: ArrayLike, other: ArrayLike, shape: tuple[int, int]) -> di
         table["start_x"], table["start_y"] = points.T
         tables.append(table)
     similarities = docomparison(*tables, screensize=[shape[1], shape[0]])
-    # the last of five, of the durations, has no name here
+    # the last of the five values, for durations, has no name here
     return {name: float(np.squeeze(value)) for name, value in zip(MULTI_MATCH, similarities, strict=False)}
 
 
 def _cells(points, bins):
-    """(column, row) of points in [-1, 1]: whole numbers as float [..., N, 2]."""
+    """(column, row) of the cells of points in [-1, 1]: whole numbers as float [..., N, 2]."""
     return np.clip(np.floor((_finite(points) + 1) / 2 * bins), 0, np.array(bins) - 1)
 
 

@@ -1,8 +1,8 @@
 """The template that faces are aligned with: the mean shape of 2,000 drawn faces.
 
 68 landmarks in iBUG order, "left" as seen in the image; origin midway between the eyes, the eyes' centres 1 apart, x to
-the right, y down. It is `alignment.mean_shape` of the landmarks of
-`edram_fer.preprocessing.synthetic.generate(2000, seed=0, size=32)` and of their mirror images, rounded to 0.001.
+the right, y down. It is the `alignment.mean_shape` of the landmarks in
+`edram_fer.preprocessing.synthetic.generate(2000, seed=0, size=32)` and in their mirror images, rounded to 0.001.
 """
 
 import numpy as np

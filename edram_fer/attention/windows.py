@@ -1,12 +1,12 @@
 """Geometry of affine windows, in NumPy alone: where a model looked.
 
-Whatever a model attends to is a weighted set of windows: matrices [[a0, a1, a2], [a3, a4, a5]] that map the window's
-[-1, 1]^2 onto the image's, and weights, non-negative and summing to 1 over the windows of an image. Coordinates are
-(x, y) with y down and 0 in the middle of the image, align corners: x_pixel = (x + 1) / 2 * (W - 1), so that -1 and 1
-are the CENTRES of the outermost pixels. A pixel's footprint is the unit square around its centre.
+Every model attends to a weighted set of windows: matrices [[a0, a1, a2], [a3, a4, a5]] that map the window's [-1, 1]^2
+onto the image's, and weights, non-negative and summing to 1 over the windows of an image. Coordinates are (x, y) with y
+down and 0 in the middle of the image, with aligned corners: x_pixel = (x + 1) / 2 * (W - 1), so that -1 and 1 are the
+CENTRES of the outermost pixels. A pixel's footprint is the unit square around its centre.
 
-The size of a window is that of its parallelogram (`area`, `extents`), never the entries a0 and a4: a window rotated by
-90 degrees has a0 = a4 = 0 and covers as much as before.
+The size of a window is the size of its parallelogram (`area`, `extents`), not the entries a0 and a4: a window rotated
+by 90 degrees has a0 = a4 = 0 and still covers the same area.
 """
 
 from collections.abc import Mapping
@@ -16,15 +16,15 @@ from numpy.typing import ArrayLike
 
 from edram_fer.errors import UserError
 
-OFF_MIDDLE = 0.1  # distance of a centre from the middle, in [-1, 1], beyond which its name is no longer "middle"
-COLLAPSED = 0.02  # spread of the centres, in [-1, 1], below which a step looks at the same place in every image
+OFF_MIDDLE = 0.1  # distance of a centre from the middle, in [-1, 1], beyond which it is not called "middle"
+COLLAPSED = 0.02  # spread of the centres, in [-1, 1], below which a step looks at the same position in every image
 _UNIT_CORNERS = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], float)
-_CHUNK = 1_000_000  # most numbers in any temporary array of the rasteriser
-_DIGITS = 12  # decimals kept of a share of a pixel: rounding errors beyond them would rank equal values
+_CHUNK = 1_000_000  # largest number of elements in any temporary array of the rasteriser
+_DIGITS = 12  # decimals of a pixel's share that are kept: rounding errors beyond them would rank equal values
 
 
 def has_windows(windows: ArrayLike) -> bool:
-    """Whether a model looks at anything but the whole of every image.
+    """Whether a model has windows other than the whole image.
 
     Args:
         windows: [B, N, 2, 3].
@@ -46,10 +46,10 @@ def is_recurrent(predictions: Mapping[str, np.ndarray]) -> bool:
 
 
 def names(windows: ArrayLike) -> list[str]:
-    """Name windows by their places, as the viewer sees them; no two names are the same.
+    """Name windows by their positions, as the viewer sees them; all names are different.
 
     The whole image is "face"; the others are "upper left", "upper middle", "left", "middle" and so on. Windows at the
-    same place are distinguished by their zoom ("middle, 90%") and, where that is the same as well, by a number.
+    same position are distinguished by their zoom ("middle, 90%") and, if the zoom is the same as well, by a number.
 
     Args:
         windows: [N, 2, 3].
@@ -60,7 +60,7 @@ def names(windows: ArrayLike) -> list[str]:
     >>> names([[[1, 0, 0], [0, 1, 0]], [[0.5, 0, -0.5], [0, 0.5, -0.5]]])
     ['face', 'upper left']
     """
-    places = []
+    places: list[str] = []
     for window, (x, y) in zip(np.asarray(windows), centres(windows), strict=True):
         row = "upper" if y < -OFF_MIDDLE else "lower" if y > OFF_MIDDLE else ""
         column = "left" if x < -OFF_MIDDLE else "right" if x > OFF_MIDDLE else "middle"
@@ -79,18 +79,22 @@ def require_weighted_windows(name: object, windows: ArrayLike, recurrent: bool) 
     """Check that a model weighs several windows of an image against each other.
 
     Args:
-        name: of the model or its run, for the message.
+        name: name of the model or its run, for the message.
         windows: [B, N, 2, 3].
-        recurrent: whether the windows follow each other, which gives them equal weights.
+        recurrent: whether the windows are in time order, which gives them equal weights.
 
     Raises:
         UserError: the model has one window, or is recurrent.
+
+    >>> require_weighted_windows("runs/edram", np.zeros((1, 6, 2, 3)), recurrent=True)
+    Traceback (most recent call last):
+    edram_fer.errors.UserError: runs/edram: expected a model that weighs several windows of an image, got 6 glimpses...
     """
     count = np.shape(windows)[1]
     if recurrent:
         raise UserError(
-            f"{name}: expected a model that weighs several windows of an image, got {count} glimpses of a recurrent "
-            f"one, which follow each other with equal weights"
+            f"{name}: expected a model that weighs several windows of an image, got a recurrent model, whose {count} "
+            f"glimpses have equal weights"
         )
     if count < 2:
         raise UserError(f"{name}: expected a model that weighs several windows of an image, got one window")
@@ -104,6 +108,9 @@ def centres(windows: ArrayLike) -> np.ndarray:
 
     Returns:
         [..., 2].
+
+    >>> centres([[0.5, 0, 0.2], [0, 0.5, -0.1]]).tolist()
+    [0.2, -0.1]
     """
     return _checked(windows)[..., 2]
 
@@ -131,6 +138,9 @@ def zoom(windows: ArrayLike) -> np.ndarray:
 
     Returns:
         [...].
+
+    >>> float(zoom([[0, -0.5, 0], [0.5, 0, 0]]))
+    0.5
     """
     return np.sqrt(area(windows))
 
@@ -143,6 +153,9 @@ def extents(windows: ArrayLike) -> np.ndarray:
 
     Returns:
         [..., 2].
+
+    >>> extents([[0.5, 0.25, 0], [0, 0.5, 0]]).tolist()
+    [0.75, 0.5]
     """
     return np.abs(_checked(windows)[..., :2]).sum(axis=-1)
 
@@ -154,7 +167,10 @@ def corners(windows: ArrayLike) -> np.ndarray:
         windows: [..., 2, 3].
 
     Returns:
-        [..., 4, 2]: in the window's own view upper left, upper right, lower right, lower left.
+        [..., 4, 2]: upper left, upper right, lower right, lower left, as seen in the window.
+
+    >>> corners([[0.5, 0, 0], [0, 0.25, 0]]).tolist()
+    [[-0.5, -0.25], [0.5, -0.25], [0.5, 0.25], [-0.5, 0.25]]
     """
     windows = _checked(windows)
     return np.einsum("...ij,kj->...ki", windows[..., :2], _UNIT_CORNERS) + windows[..., None, :, 2]
@@ -178,7 +194,11 @@ def pixels(points: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
 
 
 def corner_pixels(windows: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
-    """`corners` of windows [..., 2, 3] as [..., 4, 2] in pixels (column, row) of an image of `shape` (H, W)."""
+    """`corners` of windows [..., 2, 3] as [..., 4, 2] in pixels (column, row) of an image of `shape` (H, W).
+
+    >>> corner_pixels(np.eye(2, 3), (48, 64)).tolist()
+    [[0.0, 0.0], [63.0, 0.0], [63.0, 47.0], [0.0, 47.0]]
+    """
     return pixels(corners(windows), shape)
 
 
@@ -190,7 +210,7 @@ def coverage(windows: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
         shape: (H, W) of the image; parts of a window outside the image are cut off.
 
     Returns:
-        float64 [..., H, W] in [0, 1]: the exact area that parallelogram and pixel footprint have in common.
+        float64 [..., H, W] in [0, 1]: the exact area of the intersection of parallelogram and pixel footprint.
 
     >>> coverage([[0.5, 0, 0], [0, 0.5, 0]], (3, 3)).round(2).tolist()
     [[0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
@@ -205,10 +225,9 @@ def coverage(windows: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
 
 
 def weighted_coverage(windows: ArrayLike, weights: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
-    """Sum over all windows of weight times `coverage`, without holding a map for each window.
+    """Sum over all windows of weight times `coverage`, without storing a map for each window.
 
-    With weights 1 / B over the B images of a class it is the share of the images in which the window covers the
-    pixel.
+    With weights 1 / B over the B images of a class it is the share of the images in which the window covers each pixel.
 
     Args:
         windows: [..., 2, 3].
@@ -220,6 +239,12 @@ def weighted_coverage(windows: ArrayLike, weights: ArrayLike, shape: tuple[int, 
 
     Raises:
         UserError: the windows are not [..., 2, 3] or not finite, or a weight is negative or not finite.
+
+    The middle is inside both windows, the rim inside the larger one alone:
+
+    >>> windows = [np.eye(2, 3) * 1.5, np.eye(2, 3) * 0.5]
+    >>> weighted_coverage(windows, [0.25, 0.75], (3, 3)).tolist()
+    [[0.25, 0.25, 0.25], [0.25, 1.0, 0.25], [0.25, 0.25, 0.25]]
     """
     return grouped_coverage(windows, weights, 0, 1, shape)[0]
 
@@ -240,7 +265,11 @@ def grouped_coverage(
         [groups, H, W].
 
     Raises:
-        UserError: as for `weighted_coverage`, or a group number is too large.
+        UserError: see `weighted_coverage`; also if a group number is too large.
+
+    >>> windows = [np.eye(2, 3) * 1.5, np.eye(2, 3) * 0.5]
+    >>> grouped_coverage(windows, 1, [1, 0], 2, (3, 3))[0].tolist()
+    [[0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
     """
     windows = _checked(windows)
     weights, group = (np.broadcast_to(values, windows.shape[:-2]).ravel() for values in (weights, group))
@@ -273,6 +302,9 @@ def density(windows: ArrayLike, weights: ArrayLike, shape: tuple[int, int]) -> n
 
     Raises:
         UserError: no window with a weight covers any of the image.
+
+    >>> density([np.eye(2, 3) * 1.5], [1], (2, 2)).tolist()
+    [[0.25, 0.25], [0.25, 0.25]]
     """
     total = weighted_coverage(windows, weights, shape)
     if not total.sum() > 0:
@@ -289,18 +321,25 @@ def moves(windows: ArrayLike) -> np.ndarray:
 
     Returns:
         [..., N - 1].
+
+    >>> moves([[[0.5, 0, -0.3], [0, 0.5, 0]], [[0.5, 0, 0.3], [0, 0.5, 0.8]]]).tolist()
+    [1.0]
     """
     return np.linalg.norm(np.diff(centres(windows), axis=-2), axis=-1)
 
 
 def saccades(windows: ArrayLike) -> np.ndarray:
-    """Which moves of scan paths are jumps: longer than the half width |a0| + |a1| of the window that they leave.
+    """Which moves of scan paths are saccades: longer than the half width |a0| + |a1| of the window that they leave.
 
     Args:
         windows: [..., N, 2, 3] in time order.
 
     Returns:
         bool [..., N - 1].
+
+    >>> small, large = [[0.2, 0, 0], [0, 0.2, 0]], [[0.8, 0, 0.5], [0, 0.8, 0]]
+    >>> saccades([small, large, small]).tolist()
+    [True, False]
     """
     return moves(windows) > extents(windows)[..., :-1, 0]
 
@@ -313,13 +352,19 @@ def spread(windows: ArrayLike, classes: ArrayLike | None = None) -> dict[str, np
         classes: optional [B] names or indices; images whose class is None count in `variance` alone.
 
     Returns:
-        dict of
+        dict with
             variance: [N, 2] population variance of x and of y over all images;
             variance_within, variance_between: [N, 2], only with `classes`: mean variance within a class and variance of
                 the class means, both weighted by the size of the class; they add up to `variance` if every image has
                 a class;
-            spread: [N] root of the mean of the variances of x and y, a standard deviation in [-1, 1] units;
+            spread: [N] square root of the mean of the variances of x and y, a standard deviation in [-1, 1] units;
             collapsed: bool [N], `spread` below 0.02.
+
+    Two images: the first glimpse is the same, the second is 0.4 to the left or to the right.
+
+    >>> left, right = ([np.eye(2, 3), [[0.5, 0, x], [0, 0.5, 0]]] for x in (-0.4, 0.4))
+    >>> spread([left, right])["collapsed"].tolist(), spread([left, right])["variance"][1].round(2).tolist()
+    ([True, False], [0.16, 0.0])
     """
     points = centres(windows)
     variance = points.var(axis=0)
@@ -348,15 +393,19 @@ def glimpse_statistics(windows: ArrayLike) -> dict[str, np.ndarray]:
     Returns:
         "x", "x_sd", "y", "y_sd", "zoom" and "zoom_sd", each [N]: x and y in [-1, 1], zoom = sqrt(area), population
         standard deviations.
+
+    >>> windows = [[[[0.5, 0, x], [0, 0.5, 0]]] for x in (-0.4, 0.4)]
+    >>> {name: values.round(2).tolist() for name, values in glimpse_statistics(windows).items() if "_" in name}
+    {'x_sd': [0.4], 'y_sd': [0.0], 'zoom_sd': [0.0]}
     """
     columns = {"x": centres(windows)[..., 0], "y": centres(windows)[..., 1], "zoom": zoom(windows)}
-    result = {}
+    result: dict[str, np.ndarray] = {}
     for name, values in columns.items():
         result |= {name: values.mean(axis=0), f"{name}_sd": values.std(axis=0)}
     return result
 
 
-def _checked(windows):
+def _checked(windows: ArrayLike) -> np.ndarray:
     windows = np.asarray(windows, float)
     if windows.shape[-2:] != (2, 3):
         raise UserError(f"windows must be [..., 2, 3], not {list(windows.shape)}")
@@ -365,17 +414,19 @@ def _checked(windows):
     return windows
 
 
-def _determinant(windows):
+def _determinant(windows: np.ndarray) -> np.ndarray:
     return windows[..., 0, 0] * windows[..., 1, 1] - windows[..., 0, 1] * windows[..., 1, 0]
 
 
-def _chunks(count, shape):
+def _chunks(count: int, shape: tuple[int, int]) -> list[slice]:
     """Slices over `count` windows that limit the rasteriser's temporary arrays (4 edges of H + W + 4 points each)."""
     size = max(1, _CHUNK // (4 * (sum(shape) + 4)))
     return [slice(start, start + size) for start in range(0, count, size)]
 
 
-def _rasterise(windows, shape, index, maps, weights=None):
+def _rasterise(
+    windows: np.ndarray, shape: tuple[int, int], index: np.ndarray, maps: int, weights: np.ndarray | None = None
+) -> np.ndarray:
     """Exact coverage of `windows` [n, 2, 3], times `weights` [n], summed by `index` [n] into [maps, H, W].
 
     This is the accumulation method of scan-line font rasterisers; it is exact because the area is linear in the edges.
@@ -403,7 +454,7 @@ def _rasterise(windows, shape, index, maps, weights=None):
     return buffer.reshape(maps, height, width + 2).cumsum(axis=-1)[..., :width]
 
 
-def _pieces(start, step, height, width):
+def _pieces(start: np.ndarray, step: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Cut edges `start` + t * `step` ([n, 4, 2], 0 <= t <= 1) at all grid lines.
 
     Returns: x and y [n, 4, pieces + 1], moved into the image.
@@ -413,9 +464,7 @@ def _pieces(start, step, height, width):
     with np.errstate(divide="ignore", invalid="ignore"):
         for axis in (0, 1):
             cut = (lines[axis] - start[..., axis, None]) / step[..., axis, None]
-            cuts.append(
-                np.nan_to_num(np.clip(cut, 0, 1), copy=False)
-            )  # 0 / 0: an edge along the grid line needs no cut
+            cuts.append(np.nan_to_num(np.clip(cut, 0, 1), copy=False))  # 0 / 0: an edge along the line needs no cut
     t = np.sort(np.concatenate(cuts, axis=-1), axis=-1)
     x, y = (start[..., axis, None] + t * step[..., axis, None] for axis in (0, 1))
     return np.clip(x, 0, width), np.clip(y, 0, height)

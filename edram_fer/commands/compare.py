@@ -18,7 +18,7 @@ def compare(
         str | None, typer.Option("--split", help="Split to compare on [default: the first that all runs have].")
     ] = None,
     landmarks: Annotated[
-        bool, typer.Option("--landmarks", help="Let dlib find the faces' landmarks where the data set has none.")
+        bool, typer.Option("--landmarks", help="Find the landmarks with dlib if the data set has none.")
     ] = False,
     fixations: Annotated[
         Path | None,
@@ -27,17 +27,17 @@ def compare(
         ),
     ] = None,
     outside: Annotated[
-        str, typer.Option("--outside", help="Fixations outside their image: raise, or drop (and count).")
+        str, typer.Option("--outside", help="Fixations outside their image: raise an error, or drop and count them.")
     ] = "raise",
     source: Annotated[
-        str | None, typer.Option("--data", help="Data set to read the images from, if not that of the evaluation.")
+        str | None, typer.Option("--data", help="Data set to read the images from [default: the evaluated one].")
     ] = None,
     data_dir: DataDir = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the intervals and samples.")] = 0,
-):
+) -> None:
     """Compare two or more evaluated runs on one page: scores, robustness, maps, scan paths, regions, agreement.
 
-    Results of window-ablation, robustness and saliency in the run folders are included.
+    The page includes results of window-ablation, robustness and saliency from the run folders.
     """
     startup.load_keras()
     from edram_fer.report.comparison import compare as write
@@ -65,12 +65,12 @@ def crops(
         typer.Option("--title", help="Title of a run, once per run [default: the last parts of the paths]."),
     ] = None,
     source: Annotated[
-        str | None, typer.Option("--data", help="Data set to read the images from, if not that of the evaluation.")
+        str | None, typer.Option("--data", help="Data set to read the images from [default: the evaluated one].")
     ] = None,
     data_dir: DataDir = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the choice of faces.")] = 0,
-):
-    """Draw the crops of the same faces, sorted by the attention weights of one or several runs."""
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed for choosing the faces.")] = 0,
+) -> None:
+    """Draw the crops of some faces, sorted by their attention weights in one or several runs."""
     startup.load_keras()
     from edram_fer.comparison.crops import crops as draw
 

@@ -13,21 +13,25 @@ from edram_fer.run import layout
 def evaluate(
     run: Run,
     split: Annotated[list[str] | None, typer.Option("--split", help="May be repeated [default: test].")] = None,
-    source: Annotated[str | None, typer.Option("--data", help="Another data set than that of training.")] = None,
+    source: Annotated[str | None, typer.Option("--data", help="Data set to use instead of the run's.")] = None,
     data_dir: DataDir = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 128,
     flip: Annotated[
-        bool, typer.Option("--flip", help="Also score the average over each image and its mirror image.")
+        bool, typer.Option("--flip", help="Also score predictions averaged over each image and its mirror image.")
     ] = False,
     ten_crop: Annotated[
         float | None,
-        typer.Option("--ten-crop", metavar="SHARE", help="Also score the average over ten crops of 0.9 of the side."),
+        typer.Option(
+            "--ten-crop",
+            metavar="SHARE",
+            help="Also score predictions averaged over ten crops, whose side is this share of the image's.",
+        ),
     ] = None,
     figures: Annotated[
         bool, typer.Option("--figures/--no-figures", help="Draw the figures and write the report.")
     ] = True,
 ) -> None:
-    """Predict a run's splits and score them; draw the figures and write the report."""
+    """Evaluate a run on one or more splits; draw the figures and write the report."""
     startup.load_keras()
     from edram_fer.evaluation import evaluate as evaluation
 
@@ -54,14 +58,14 @@ def figures(
     run: Run,
     pdf: Annotated[bool, typer.Option("--pdf", help="Also save each figure as PDF.")] = False,
     landmarks: Annotated[
-        bool, typer.Option("--landmarks", help="Let dlib find the landmarks of the faces if the data set has none.")
+        bool, typer.Option("--landmarks", help="Find the landmarks with dlib if the data set has none.")
     ] = False,
     source: Annotated[
-        str | None, typer.Option("--data", help="Where the evaluated images lie, if not as during the evaluation.")
+        str | None, typer.Option("--data", help="Data set to read the images from [default: the evaluated one].")
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Draw all figures of an evaluated run, for each split, and write the report."""
+    """Redraw all figures of an evaluated run, for each split, and write the report."""
     startup.load_keras()
     written = _draw(run, source, data_dir, find_landmarks=landmarks, pdf=pdf)
     typer.echo(f"Figures: {len(written)} files in {run / layout.FIGURES}")

@@ -7,6 +7,6 @@ import typer
 
 DataDir = Annotated[
     Path | None,
-    typer.Option("--data-dir", help="Where prepared data sets lie [default: $EDRAM_FER_DATA or ./data]."),
+    typer.Option("--data-dir", help="Folder of prepared data sets [default: $EDRAM_FER_DATA or ./data]."),
 ]
 Run = Annotated[Path, typer.Argument(help="Run folder.")]

@@ -1,4 +1,4 @@
-"""Commands that change images: which parts of a face a run needs, and how much change its answers withstand."""
+"""Commands that perturb images: which parts of a face a model needs, and how robust its predictions are."""
 
 from typing import Annotated
 
@@ -12,9 +12,10 @@ Split = Annotated[str, typer.Option("--split")]
 Source = Annotated[str | None, typer.Option("--data", help="Data set to use instead of the run's.")]
 Images = Annotated[int | None, typer.Option(min=1, help="Number of images, balanced over the classes [default: all].")]
 Sides = Annotated[
-    list[float] | None, typer.Option("--side", help="Side of a square, as a share of the image's; may be repeated.")
+    list[float] | None,
+    typer.Option("--side", help="Side of the square, as a share of the image's side; may be repeated."),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the choice of images and of all random numbers.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed for choosing the images and for all random numbers.")]
 
 
 def saliency(
@@ -27,11 +28,11 @@ def saliency(
     seed: Seed = 0,
     window: Annotated[
         int | None,
-        typer.Option(help="Occlusion: side of the square in pixels [default: a sixth of the image's]."),
+        typer.Option(help="Occlusion: side of the square in pixels [default: a sixth of the image's side]."),
     ] = None,
     stride: Annotated[
         int | None,
-        typer.Option(help="Occlusion: pixels from one square to the next [default: a quarter of the side]."),
+        typer.Option(help="Occlusion: pixels from one square to the next [default: a quarter of the square's side]."),
     ] = None,
     sigma: Annotated[
         float | None,
@@ -39,11 +40,13 @@ def saliency(
     ] = None,
     bubbles: Annotated[
         int | None,
-        typer.Option(help="Bubbles: mean number in a trial [default: the least that reaches --accuracy]."),
+        typer.Option(help="Bubbles: mean number per trial [default: the smallest that reaches --accuracy]."),
     ] = None,
     accuracy: Annotated[
         float | None,
-        typer.Option(help="Bubbles: accuracy to reach [default: half way from chance to that on the original images]."),
+        typer.Option(
+            help="Bubbles: accuracy to reach [default: halfway between chance and the accuracy on the original images]."
+        ),
     ] = None,
     trials: Annotated[int | None, typer.Option(help="Bubbles: number of trials [default: 14000].")] = None,
     fill: Annotated[
@@ -53,7 +56,7 @@ def saliency(
     tolerance: Annotated[float, typer.Option(help="Tolerance of the pointing game, in pixels.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Start again and replace existing maps.")] = False,
 ) -> None:
-    """Map which parts of the face the answers depend on. An interrupted calculation is resumed."""
+    """Map which parts of the face the predictions depend on. The same command resumes an interrupted calculation."""
     options = {
         "occlusion": {"window": window, "stride": stride},
         "bubbles": {"sigma": sigma, "bubbles": bubbles, "accuracy": accuracy, "trials": trials},
@@ -65,7 +68,9 @@ def saliency(
             if value is not None:
                 raise typer.BadParameter(f"--{name} belongs to --method {other}, not to {method}")
     if bubbles is not None and accuracy is not None:
-        raise typer.BadParameter("--bubbles sets the number that --accuracy would find: expected one of them")
+        raise typer.BadParameter(
+            "--bubbles and --accuracy cannot be combined: --accuracy determines the number of bubbles"
+        )
     startup.load_keras()
     from edram_fer.studies.observer import Observer
     from edram_fer.studies.saliency import METHODS
@@ -82,7 +87,7 @@ def saliency(
 
 
 def _print_mask_scores(result, split):
-    """Print the scores of the maps against the masks, a line for each; or that there are no masks."""
+    """Print the scores of the maps against the masks, one line each, or a note that there are no masks."""
     if result is None:
         typer.echo(f"Not scored: split {split} has no masks of the pixels that the expression changed.")
         return
@@ -105,7 +110,7 @@ def robustness(
     side: Sides = None,
     angle: Annotated[list[float] | None, typer.Option("--angle", help="In degrees; may be repeated.")] = None,
 ) -> None:
-    """Measure how the accuracy falls under a growing black square and under a growing rotation."""
+    """Measure the accuracy under a growing black square and under growing rotation."""
     startup.load_keras()
     from edram_fer.studies import robustness as study
     from edram_fer.studies.observer import Observer
@@ -139,7 +144,7 @@ def region_weights(
     side: Sides = None,
     fill: Annotated[str, typer.Option(help="Grey level of covered pixels, 0 to 255, or mean.")] = "0",
 ) -> None:
-    """Measure how much each crop of a face weighs, and how the weights change when a part of the face is covered."""
+    """Measure the weight of each crop of a face, and how the weights change when a part of the face is covered."""
     boxes = dict(map(_parse_box, box)) if box else None
     startup.load_keras()
     from edram_fer.studies import region_weights as study
@@ -151,7 +156,7 @@ def region_weights(
 
 
 def _print_weights(result):
-    """Print the mean weights of the original images and their changes under each occluder, a line for each."""
+    """Print the mean weights on the original images and their changes under each occluder, one line each."""
     widths = [max(len(name), 9) + 2 for name in result["windows"]]
 
     def line(name, cells, accuracy):

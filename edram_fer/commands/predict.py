@@ -1,4 +1,4 @@
-"""A trained model on new images."""
+"""The command that applies a trained model to new images."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,18 +18,18 @@ def predict(
         str | None,
         typer.Option(
             "--detectors",
-            help="Asked in turn: yunet, ssd, dlib; none: each image is a face "
-            "[default: yunet,dlib; images of exactly the model's size are taken for faces].",
+            help="Tried in turn: yunet, ssd, dlib; none: each image is a face "
+            "[default: yunet,dlib; images of exactly the model's size are treated as faces].",
         ),
     ] = None,
-    faces: Annotated[str, typer.Option("--faces", help="Of several: all, largest, centre.")] = "all",
+    faces: Annotated[str, typer.Option("--faces", help="Which of several faces: all, largest, centre.")] = "all",
     clahe: Annotated[
         float | None,
-        typer.Option("--clahe", metavar="LIMIT", help="Equalise the contrast; 0: do not [default: as in training]."),
+        typer.Option("--clahe", metavar="LIMIT", help="Clip limit of CLAHE; 0: no CLAHE [default: as in training]."),
     ] = None,
     draw: Annotated[bool, typer.Option("--draw/--no-draw", help="Draw the faces and glimpses into the images.")] = True,
 ) -> None:
-    """Detect the faces in new images, predict their emotions, and show where the model looked."""
+    """Detect faces in new images, predict their emotions, and draw where the model looked."""
     startup.load_keras()
     from edram_fer import prediction
     from edram_fer.prediction import files

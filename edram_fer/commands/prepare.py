@@ -1,4 +1,4 @@
-"""Original files to the data sets that models train on."""
+"""Commands that turn original files into data sets for training."""
 
 from pathlib import Path
 from typing import Annotated
@@ -31,7 +31,7 @@ def prepare(
         typer.Option(help="Tried in turn: some of yunet,ssd,dlib,annotation,none [default: the data set's]."),
     ] = None,
     detector_size: Annotated[
-        int | None, typer.Option(help="Longer side of the image that YuNet is given, in pixels [default: 320].")
+        int | None, typer.Option(help="Longer side of YuNet's input image, in pixels [default: 320].")
     ] = None,
     faces: Annotated[
         str | None, typer.Option(help="Which of several faces: largest, centre, all [default: largest].")
@@ -40,31 +40,34 @@ def prepare(
         float | None, typer.Option(help="Share by which the square is larger than the box [default: 0].")
     ] = None,
     landmarks: Annotated[
-        bool | None, typer.Option("--landmarks", help="Find 68 landmarks with dlib where none are annotated.")
+        bool | None, typer.Option("--landmarks", help="Find 68 landmarks with dlib if none are annotated.")
     ] = None,
-    check: Annotated[str | None, typer.Option(help="A detector to compare the annotated boxes with.")] = None,
+    check: Annotated[str | None, typer.Option(help="Detector to compare with the annotated boxes.")] = None,
     models: Annotated[
         Path | None, typer.Option(help="Folder that is searched for the detectors' files before installed packages.")
     ] = None,
     classes: Annotated[str | None, typer.Option(help="seven or eight emotions [default: all of the data set].")] = None,
     validation: Annotated[
-        float | None, typer.Option(help="Share drawn from training where there is no validation [default: 0.05].")
+        float | None,
+        typer.Option(help="Share of the training split to use as validation if there is none [default: 0.05]."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of that draw [default: 0].")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed for selecting the validation images [default: 0].")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Number of processes [default: one per core].")] = None,
     beam: Annotated[
         list[str] | None,
         typer.Option(
-            "--beam", metavar="FLAG", help="An option of an Apache Beam pipeline that makes the faces instead."
+            "--beam",
+            metavar="FLAG",
+            help="Option of an Apache Beam pipeline that crops the faces instead; may be repeated.",
         ),
     ] = None,
     reader_options: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="An option of the data set's reader, as split=published."),
+        typer.Option("--set", metavar="KEY=VALUE", help="Option of the data set's reader, such as split=published."),
     ] = None,
 ) -> None:
     """Prepare a data set (TFDS) from original files; the same command resumes a stopped preparation."""
-    # TensorFlow is not loaded before a data set is written: until then its seconds and its memory are the faces'.
+    # TensorFlow is loaded only when the data set is written, so that cropping the faces has its time and memory.
     from edram_fer import data
     from edram_fer.preprocessing import datasets
 
@@ -105,7 +108,7 @@ def export(
     out: Annotated[Path, typer.Argument(help="The .npz archive to write.")],
     data_dir: DataDir = None,
     landmarks: Annotated[
-        bool, typer.Option("--landmarks", help="Find landmarks with dlib where the data set has none.")
+        bool, typer.Option("--landmarks", help="Find landmarks with dlib if the data set has none.")
     ] = False,
 ) -> None:
     """Write a prepared data set to one .npz archive, which needs no TensorFlow to be read."""

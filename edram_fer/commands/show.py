@@ -1,4 +1,4 @@
-"""Describe data sets, runs, and the installation itself."""
+"""Commands that describe data sets, runs and the installation."""
 
 import json
 from pathlib import Path
@@ -48,7 +48,7 @@ def inspect(
 
 
 def _is_data_set_name(source: str) -> bool:
-    """Whether a text is a name such as "fer2013" or "drawn_faces/grey48", whatever the current folder contains."""
+    """Whether a text is a name such as "fer2013" or "drawn_faces/grey48", regardless of the current folder."""
     from edram_fer.preprocessing import datasets
 
     name, *config = source.split("/")
@@ -58,7 +58,7 @@ def _is_data_set_name(source: str) -> bool:
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")] = False,
 ) -> None:
-    """Versions, backend, devices, missing extras, and what is broken; status 1 where something is."""
+    """Show versions, backend, devices, missing extras and problems; exit with status 1 if there is a problem."""
     from edram_fer import installation
 
     versions, backend = installation.versions(), _backend()
@@ -81,7 +81,7 @@ def doctor(
 
 
 def _backend() -> dict[str, Any]:
-    """{"backend", and the machine that it runs on}; where it cannot be imported, the reason."""
+    """{"backend", and the fields of `environment.machine`}; if it cannot be imported, the reason."""
     try:
         startup.load_keras()
         from edram_fer.run import environment

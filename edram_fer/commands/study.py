@@ -1,4 +1,4 @@
-"""Commands on where a run looks: whether it matters, and whether people look there too."""
+"""Commands that test whether it matters where a model looks, and whether people look there, too."""
 
 from pathlib import Path
 from typing import Annotated
@@ -37,18 +37,20 @@ def agreement(
     ],
     split: Annotated[str | None, typer.Option("--split", help="An evaluated split [default: the first].")] = None,
     outside: Annotated[
-        str, typer.Option("--outside", help="Fixations outside their image: raise, or drop and count them.")
+        str, typer.Option("--outside", help="Fixations outside their image: raise an error, or drop and count them.")
     ] = "raise",
     sigma: Annotated[
         float | None,
         typer.Option(
-            "--sigma", help="Width of the Gaussians in people's maps, in pixels [default: a tenth of the side]."
+            "--sigma", help="Width of the Gaussians in the fixation maps, in pixels [default: a tenth of the side]."
         ),
     ] = None,
     landmarks: Annotated[
-        bool, typer.Option("--landmarks", help="Find the faces' landmarks with dlib if the data set has none.")
+        bool, typer.Option("--landmarks", help="Find the landmarks with dlib if the data set has none.")
     ] = False,
-    source: Annotated[str | None, typer.Option("--data", help="The evaluated images, if they have moved.")] = None,
+    source: Annotated[
+        str | None, typer.Option("--data", help="Data set to read the images from [default: the evaluated one].")
+    ] = None,
     data_dir: DataDir = None,
     seed: Annotated[int, typer.Option("--seed")] = 0,
 ) -> None:

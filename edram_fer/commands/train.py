@@ -1,4 +1,4 @@
-"""The commands that train: one run, or a grid of them."""
+"""The commands that train a single run or a grid of runs."""
 
 import datetime
 import signal
@@ -22,7 +22,7 @@ def train(
     data_dir: DataDir = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="One line per epoch, no progress bar.")] = False,
 ) -> None:
-    """Train a model by a recipe, or resume a run that was stopped."""
+    """Train a model with a recipe, or resume a run that was stopped."""
     startup.load_keras()
     from edram_fer.recipes import recipe as recipes
     from edram_fer.run import checkpoints
@@ -35,7 +35,7 @@ def train(
     try:
         if resume is not None:
             if settings or out:
-                raise typer.BadParameter("--resume takes the recipe of the run: it goes without --set and --out")
+                raise typer.BadParameter("--resume uses the run's recipe and cannot be combined with --set or --out")
             out = resume
             loop.resume(resume, data_dir=data_dir, verbose=verbose)
         elif recipe is not None:
@@ -69,8 +69,8 @@ def sweep(
 ) -> None:
     """Train and evaluate a recipe with all combinations of some settings; the same command resumes it.
 
-    A run that fails becomes a row of sweep.csv with the reason and its traceback.txt, and the others go ahead; the
-    command then exits with status 1.
+    If a run fails, sweep.csv gives the reason, the run's folder keeps traceback.txt, the other runs continue, and the
+    command exits with status 1.
     """
     startup.load_keras()
     from rich.console import Console

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -16,15 +17,15 @@ from edram_fer.errors import UserError
 MEASURES = ("cc", "sim", "nss", "auc_judd")
 
 
-def map_agreement_rows(maps: Mapping[str, Mapping[str, np.ndarray]]) -> list[dict]:
+def map_agreement_rows(maps: Mapping[str, Mapping[str, np.ndarray]]) -> list[dict[str, Any]]:
     """Compare the mean maps of each pair of runs, by emotion and common step.
 
     Args:
         maps: {run: {emotion or "all": [steps + 1, H, W]}} from `attention_tables.maps`.
 
     Returns:
-        One row per pair, emotion and step with "cc", "sim" and "kl" (see `attention.agreement`; the second run takes
-        the place of the human map) and "total_variation", the share of the attention that lies elsewhere.
+        One row per pair, emotion and step with "cc", "sim" and "kl" (see `attention.agreement`, with the second run's
+        map as the human map) and "total_variation", the share of the attention that differs.
     """
     rows = []
     for (name, first_maps), (other_name, other_maps) in itertools.combinations(maps.items(), 2):
@@ -41,12 +42,12 @@ def map_agreement_rows(maps: Mapping[str, Mapping[str, np.ndarray]]) -> list[dic
 
 def image_agreement_rows(
     runs: Runs, shape: tuple[int, int], *, limit: int = 1000, repeats: int = 1000, seed: int = 0
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """Compare where each pair of runs looks in the same image.
 
     The density of the first run is compared with the density of the second (CC, SIM) and with the centres of its
-    glimpses (NSS, AUC). Two baselines stand beside it: the first run's density of another image ("shuffled") and a
-    Gaussian in the middle ("centre_bias"). Only agreement above "shuffled" concerns the individual face.
+    glimpses (NSS, AUC). There are two baselines: the first run's density for another image ("shuffled") and a Gaussian
+    in the middle ("centre_bias"). Only agreement above "shuffled" concerns the individual face.
 
     Args:
         runs: the runs to compare.
@@ -100,7 +101,7 @@ def human_agreement_rows(
     landmarks: np.ndarray | None = None,
     repeats: int = 1000,
     seed: int = 0,
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """Compare each run that has windows, and the baselines, with human fixations.
 
     Args:
@@ -149,8 +150,8 @@ def samples(runs: Runs, *, count: int = 6, seed: int = 0) -> dict[str, np.ndarra
     """Choose images on which the runs agree and disagree, at random.
 
     Returns:
-        {title: int [up to count], indices of images} of the images that all runs classify correctly, one run alone,
-        several runs but not all, and none. Titles without images are absent.
+        {title: int [up to count], indices of images} for images that all runs, only one run, several but not all runs,
+        or no run classify correctly. Titles without images are absent.
     """
     correct, random = np.stack([run.correct for run in runs.runs]), np.random.default_rng(seed)
     votes = correct.sum(axis=0)
@@ -163,7 +164,7 @@ def samples(runs: Runs, *, count: int = 6, seed: int = 0) -> dict[str, np.ndarra
     return {title: random.permutation(rows)[:count] for title, rows in candidates.items() if len(rows)}
 
 
-def sample_rows(runs: Runs, chosen: Mapping[str, np.ndarray]) -> list[dict]:
+def sample_rows(runs: Runs, chosen: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     """One row per chosen image: its id, its true emotion and the prediction of each run."""
     ids = runs.runs[0].predictions["id"]
     return [

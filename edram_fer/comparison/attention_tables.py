@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ def maps(runs: Runs, shape: tuple[int, int]) -> dict[str, dict[str, np.ndarray]]
         shape: (H, W) of the images.
 
     Returns:
-        {run: {emotion or "all": [steps + 1, H, W]}}; the last map is that of all steps together. A run that is not
+        {run: {emotion or "all": [steps + 1, H, W]}}; the last map is for all steps together. A run that is not
         recurrent has [1, H, W].
     """
     result = {}
@@ -35,8 +36,8 @@ def maps(runs: Runs, shape: tuple[int, int]) -> dict[str, dict[str, np.ndarray]]
     return result
 
 
-def differences(maps: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, dict[str, dict]]:
-    """Density of each run minus that of the first run, for the `common_steps` of the two.
+def differences(maps: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Density of each run minus the density of the first run, for the `common_steps` of the two.
 
     Args:
         maps: from `maps`.
@@ -73,14 +74,14 @@ def common_steps(stack: np.ndarray, other: np.ndarray) -> dict[str | int, tuple[
     return steps
 
 
-def glimpse_rows(runs: Runs) -> list[dict]:
+def glimpse_rows(runs: Runs) -> list[dict[str, Any]]:
     """Mean position, zoom and scatter of the windows of each run, by emotion (and all) and step.
 
     Returns:
         Rows with the statistics of `attention.glimpse_statistics`; "variance_within" and "variance_between", the
-        variances of the centre (mean of x and y) inside the emotions and between their means, for all images only; and
-        "spread", the standard deviation of the centre in coordinates of [-1, 1]. A run with several windows at once has
-        no steps and no rows.
+        variances of the centre (mean of x and y) within the emotions and between their means, only for all images; and
+        "spread", the standard deviation of the centre in coordinates of [-1, 1]. A run that uses several windows at
+        once has no steps and no rows.
     """
     rows = []
     for run in runs.runs:
@@ -104,14 +105,14 @@ def glimpse_rows(runs: Runs) -> list[dict]:
 
 def region_shares(
     runs: Runs, landmarks: np.ndarray | None, shape: tuple[int, int], *, repeats: int = 1000, seed: int = 0
-) -> dict[str, dict]:
+) -> dict[str, dict[str, Any]]:
     """Share of the attention on each region of the face, for the runs that have windows.
 
     Args:
         runs: the runs to compare.
         landmarks: [n, 68, 2] in pixels, nan where unknown; None: the result is empty.
         shape: (H, W) of the images.
-        repeats, seed: of the bootstrap.
+        repeats, seed: samples and seed of the bootstrap.
 
     Returns:
         {run: result of `attention.regions.shares_from_predictions`}.
@@ -125,7 +126,7 @@ def region_shares(
     }
 
 
-def region_rows(shares_by_run: Mapping[str, Mapping]) -> list[dict]:
+def region_rows(shares_by_run: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """`region_shares` as rows: one per run, emotion (and all), step (and all together) and region."""
     rows = []
     for name, result in shares_by_run.items():

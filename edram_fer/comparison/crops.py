@@ -1,4 +1,4 @@
-"""A figure of the crops of the same faces, sorted by the weights that one or several runs give them."""
+"""A figure of the crops of some faces, sorted by their weights in one or several runs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,10 +39,10 @@ def crops(
         Path of the file.
 
     Raises:
-        UserError: as `comparison.runs.read` and `EvaluatedRun.features`; also for an unknown format, a wrong number of
+        UserError: see `comparison.runs.read` and `EvaluatedRun.features`; also for an unknown format, a wrong number of
             titles, an unknown image id, and a run that does not weight several windows.
     """
-    from edram_fer.figures.crops import WeightedFaces, one_per_class  # Matplotlib only where something is drawn
+    from edram_fer.figures.crops import WeightedFaces, one_per_class  # imports Matplotlib
     from edram_fer.figures.crops import crops as draw
     from edram_fer.figures.style import save
 

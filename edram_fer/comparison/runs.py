@@ -1,4 +1,4 @@
-"""Evaluated runs read for comparison: same data set, split and emotions, with their rows in one order."""
+"""Read evaluated runs for comparison: same data set, split and emotions, with all rows in the same order."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ class Run:
     """One of the compared runs.
 
     Attributes:
-        name: the last parts of its path, as many as tell the runs apart.
-        evaluated: the run read back.
+        name: the last parts of its path, as many as distinguish the runs.
+        evaluated: the evaluated run.
         scores: its metrics on the split.
         predictions: rows as `run.predictions.unpack` returns them, in the order of the first run; the probabilities are
             in the order of `Runs.emotions`.
@@ -55,7 +55,7 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Runs:
-    """Runs on the same images: those of one split whose true emotion the models know.
+    """Runs on the same images: all images of one split whose true emotion the models know.
 
     Attributes:
         split: name of the split.
@@ -102,7 +102,7 @@ def read(folders: Sequence[Path | str], split: str | None = None, *, minimum: in
         minimum: smallest number of runs, 1 or 2.
 
     Raises:
-        UserError: as `EvaluatedRun`; also, naming both runs, when a run is given twice, or when data sets, splits,
+        UserError: see `EvaluatedRun`; also, naming both runs, if a run is listed twice, or if data sets, splits,
             emotions, images or true emotions differ.
     """
     folders = [Path(folder) for folder in folders]
@@ -110,7 +110,7 @@ def read(folders: Sequence[Path | str], split: str | None = None, *, minimum: in
         raise UserError(f"expected {_NUMBERS[minimum]} or more runs to compare, got {len(folders)}")
     for index, folder in enumerate(folders):
         if folder.resolve() in [other.resolve() for other in folders[:index]]:
-            raise UserError(f"{folder} is given twice: expected different runs")
+            raise UserError(f"{folder} is listed twice: expected different runs")
     evaluated = [EvaluatedRun(folder) for folder in folders]
     reference = evaluated[0]
     for other in evaluated[1:]:
@@ -129,12 +129,12 @@ def read(folders: Sequence[Path | str], split: str | None = None, *, minimum: in
     return Runs(split, reference.metrics["run"]["data"], emotions, runs)
 
 
-def _choose_split(evaluated, wanted):
+def _choose_split(evaluated: Sequence[EvaluatedRun], wanted: str | None) -> str:
     if wanted is None:
         common = [name for name in evaluated[0].splits if all(name in run.splits for run in evaluated)]
         if not common:
             splits = "; ".join(f"{run.folder}: {', '.join(run.splits)}" for run in evaluated)
-            raise UserError(f"the runs were evaluated on no split in common ({splits})")
+            raise UserError(f"the runs were not evaluated on a common split ({splits})")
         return common[0]
     for run in evaluated:
         if wanted not in run.splits:
@@ -162,8 +162,8 @@ def _select(predictions, rows):
 
 
 def _check_same_data(reference, other):
-    """Compare the fingerprints where both are known: one data set may have two names (its own and that of its arrays
-    file), and two data sets may share one ("folder")."""
+    """Compare the fingerprints if both are known: one data set may have two names (its own and the path of its arrays
+    file), and two data sets may have the same name ("folder")."""
     info = [run.metrics["run"] for run in (reference, other)]
     names, digests = [each["data"] for each in info], [each.get("data_fingerprint") for each in info]
     if None not in digests:
@@ -209,10 +209,10 @@ def _align(predictions, ids, emotions):
 
 
 def _names(folders):
-    """The last parts of each path, as many as tell the paths apart."""
+    """The last parts of each path, as many as distinguish the paths."""
     parts = [folder.resolve().parts for folder in folders]
     for count in range(1, max(map(len, parts)) + 1):
         names = ["/".join(part[-count:]) for part in parts]
         if len(set(names)) == len(names):
             return names
-    raise AssertionError("the same folder twice")  # `read` has refused that
+    raise AssertionError("the same folder twice")  # `read` rejects this

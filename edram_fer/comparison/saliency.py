@@ -1,6 +1,6 @@
 """Which information the runs use: mean occlusion maps by emotion, their similarity, and regions of the face.
 
-Reads back what `edram_fer.studies.saliency.occlusion` wrote into the run folders.
+It reads the files that `edram_fer.studies.saliency.occlusion` wrote into the run folders.
 """
 
 import dataclasses
@@ -56,7 +56,7 @@ def maps(runs: Runs, shape: tuple[int, int]) -> dict[str, Occlusion]:
         {run: Occlusion}.
 
     Raises:
-        UserError: a file that is damaged, or whose maps have another shape or belong to other images.
+        UserError: a file is damaged, or its maps have another shape or belong to other images.
     """
     result, known = {}, set(runs.runs[0].predictions["id"])
     for run in runs.runs:
@@ -76,7 +76,7 @@ def maps(runs: Runs, shape: tuple[int, int]) -> dict[str, Occlusion]:
     return result
 
 
-def map_rows(maps: Mapping[str, Occlusion], present: Sequence[str]) -> list[dict]:
+def map_rows(maps: Mapping[str, Occlusion], present: Sequence[str]) -> list[dict[str, Any]]:
     """Mean and maximum of each run's mean map, by emotion (and all).
 
     Args:
@@ -100,7 +100,7 @@ def map_rows(maps: Mapping[str, Occlusion], present: Sequence[str]) -> list[dict
     return rows
 
 
-def agreement_rows(maps: Mapping[str, Occlusion], present: Sequence[str]) -> list[dict]:
+def agreement_rows(maps: Mapping[str, Occlusion], present: Sequence[str]) -> list[dict[str, Any]]:
     """Similarity of the mean maps of each pair of runs, by emotion (and all).
 
     Args:
@@ -131,7 +131,7 @@ def agreement_rows(maps: Mapping[str, Occlusion], present: Sequence[str]) -> lis
 
 def region_rows(
     maps: Mapping[str, Occlusion], runs: Runs, landmarks: np.ndarray | None, shape: tuple[int, int]
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """Mean drop of the probability when a square hides each region of the face.
 
     Args:

@@ -17,7 +17,7 @@ from edram_fer.studies import robustness
 HEADLINE = ("accuracy", "mean_class_accuracy", "macro_f1")
 
 
-def score_rows(runs: Runs) -> list[dict]:
+def score_rows(runs: Runs) -> list[dict[str, Any]]:
     """One row per run: its model, size and speed where known, and its scores with their 95 % intervals."""
     rows = []
     for run in runs.runs:
@@ -39,10 +39,10 @@ def score_rows(runs: Runs) -> list[dict]:
     return rows
 
 
-def split_rows(runs: Runs) -> list[dict]:
+def split_rows(runs: Runs) -> list[dict[str, Any]]:
     """One row per run and evaluated split: the headline scores with their 95 % intervals.
 
-    "average" says over which views the predictions are averaged; None for plain predictions.
+    "average" describes the views over which the predictions are averaged; None for plain predictions.
     """
     rows = []
     for run in runs.runs:
@@ -56,8 +56,8 @@ def split_rows(runs: Runs) -> list[dict]:
     return rows
 
 
-def pair_rows(runs: Runs, *, repeats: int = 1000, seed: int = 0) -> list[dict]:
-    """One row per run except the first: how it differs from the first on the same images.
+def pair_rows(runs: Runs, *, repeats: int = 1000, seed: int = 0) -> list[dict[str, Any]]:
+    """One row per run except the first: its differences from the first run on the same images.
 
     McNemar's exact two-sided test compares the accuracies (`scores.compare`); the differences of the three headline
     scores have paired bootstrap intervals, 95 %, resampled by subject where subjects are known.
@@ -93,7 +93,7 @@ def pair_rows(runs: Runs, *, repeats: int = 1000, seed: int = 0) -> list[dict]:
     return rows
 
 
-def recall_rows(runs: Runs) -> list[dict]:
+def recall_rows(runs: Runs) -> list[dict[str, Any]]:
     """One row per run and emotion: recall with its 95 % Wilson interval, precision, F1 and number of images."""
     rows = []
     for run in runs.runs:
@@ -106,7 +106,7 @@ def recall_rows(runs: Runs) -> list[dict]:
     return rows
 
 
-def glimpse_accuracy_rows(runs: Runs) -> list[dict]:
+def glimpse_accuracy_rows(runs: Runs) -> list[dict[str, Any]]:
     """One row per run and step: the accuracy after it with its 95 % interval."""
     rows = []
     for run in runs.runs:
@@ -117,7 +117,7 @@ def glimpse_accuracy_rows(runs: Runs) -> list[dict]:
     return rows
 
 
-def early_exits(runs: Runs, *, repeats: int = 1000, seed: int = 0) -> dict[str, dict]:
+def early_exits(runs: Runs, *, repeats: int = 1000, seed: int = 0) -> dict[str, dict[str, Any]]:
     """{run: result of `attention.early_exit.curve`} of the recurrent runs."""
     number = {name: index for index, name in enumerate(runs.emotions)}
     truth = np.array([number[name] for name in runs.truth])
@@ -126,7 +126,7 @@ def early_exits(runs: Runs, *, repeats: int = 1000, seed: int = 0) -> dict[str, 
     return {run.name: early_exit.curve(truth, run.predictions["probabilities"], **options) for run in recurrent}
 
 
-def early_exit_rows(curves: Mapping[str, Mapping]) -> list[dict]:
+def early_exit_rows(curves: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """`early_exits` as rows: one per run and threshold."""
     rows = []
     for name, curve in curves.items():
@@ -137,8 +137,8 @@ def early_exit_rows(curves: Mapping[str, Mapping]) -> list[dict]:
     return rows
 
 
-def window_ablation_rows(runs: Runs) -> list[dict]:
-    """One row per accuracy and contrast of each run whose window ablation was done on this split."""
+def window_ablation_rows(runs: Runs) -> list[dict[str, Any]]:
+    """One row per accuracy and contrast of each run with a window ablation on this split."""
     rows = []
     for run in runs.runs:
         study = _study_results(run, layout.WINDOW_ABLATION, runs.split)
@@ -150,7 +150,7 @@ def window_ablation_rows(runs: Runs) -> list[dict]:
     return rows
 
 
-def robustness_rows(runs: Runs) -> list[dict]:
+def robustness_rows(runs: Runs) -> list[dict[str, Any]]:
     """`studies.robustness.table_rows` of each run whose robustness was measured on this split."""
     rows = []
     for run in runs.runs:
@@ -159,7 +159,7 @@ def robustness_rows(runs: Runs) -> list[dict]:
     return rows
 
 
-def setting_rows(runs: Runs) -> list[dict]:
+def setting_rows(runs: Runs) -> list[dict[str, Any]]:
     """One row per setting that differs between the recipes: {"setting": name, run: value, ...}."""
     recipes = {run.name: _flatten(run.evaluated.recipe) for run in runs.runs}
     names = dict.fromkeys(name for recipe in recipes.values() for name in recipe)
@@ -168,7 +168,7 @@ def setting_rows(runs: Runs) -> list[dict]:
 
 
 def _study_results(run: Run, name: str, split: str) -> dict[str, Any]:
-    """Content of a study's file in the run folder; {} where the study was not done on this split."""
+    """Content of a study's file in the run folder; {} if the study was not run on this split."""
     path = run.evaluated.folder / name
     content = read_json(path) if path.exists() else {}
     return content if content.get("split") == split else {}

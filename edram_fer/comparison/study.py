@@ -28,20 +28,20 @@ class Study:
         differences: from `attention_tables.differences`; {} with fewer than two runs that have windows.
         exits: from `score_tables.early_exits`.
         regions: from `attention_tables.region_shares`.
-        note: where the landmarks come from, or why there are none.
+        note: the source of the landmarks, or the reason why there are none.
         occlusion: from `saliency.maps`.
         samples: from `agreement_tables.samples`.
-        fixations: human fixations, where they were given.
+        fixations: human fixations, or None.
     """
 
     runs: Runs
     images: np.ndarray
-    tables: dict[str, list[dict]]
+    tables: dict[str, list[dict[str, Any]]]
     faces: dict[str, np.ndarray]
     maps: dict[str, dict[str, np.ndarray]]
-    differences: dict[str, dict[str, dict]]
-    exits: dict[str, dict]
-    regions: dict[str, dict]
+    differences: dict[str, dict[str, dict[str, Any]]]
+    exits: dict[str, dict[str, Any]]
+    regions: dict[str, dict[str, Any]]
     note: str
     occlusion: dict[str, saliency.Occlusion]
     samples: dict[str, np.ndarray]
@@ -68,7 +68,7 @@ def study(
     Args:
         runs: the runs, from `comparison.runs.read`.
         features: features of their images, from `Runs.features`.
-        find_landmarks: let dlib find landmarks where the data set has none.
+        find_landmarks: find landmarks with dlib if the data set has none.
         fixations: CSV file of human fixations on these images, see `attention.fixations`.
         outside: what to do with fixations outside their image, see `attention.fixations.read`.
         repeats: bootstrap repetitions of all intervals.
@@ -137,7 +137,7 @@ def study(
 
 
 def write_tables(study: Study, folder: Path) -> list[Path]:
-    """Save each table with rows as CSV in `folder`; return the paths."""
+    """Save each non-empty table as CSV in `folder`; return the paths."""
     paths = [folder / f"{name}.csv" for name, rows in study.tables.items() if rows]
     for path in paths:
         files.write_csv(path, study.tables[path.stem])

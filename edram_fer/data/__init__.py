@@ -1,5 +1,5 @@
-"""Prepared data sets: `sources` opens them, `batches` feeds them to Keras; each change of the images on the way has a
-file of its own."""
+"""Prepared data sets: `sources` opens them, `batches` feeds them to Keras; each transformation of images has its own
+file."""
 
 from edram_fer.data.sources import (
     class_counts,

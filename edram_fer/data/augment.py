@@ -1,7 +1,7 @@
-"""Augmentation: random numbers for each image, applied as one affine window, an erased box and two changes of tone.
+"""Augmentation: random numbers for each image, applied as one affine window, an erased box, contrast and brightness.
 
-The numbers of an image are a function of (seed, epoch, index), so that a resumed run and another backend draw the same.
-The geometry is that of the models' sensor: border pixels are repeated ("nearest" fill).
+The numbers of an image are a function of (seed, epoch, index), so a resumed run and other backends draw the same
+numbers. As in the models' sensor, border pixels are repeated outside the image ("nearest" fill).
 """
 
 import dataclasses
@@ -17,10 +17,10 @@ from edram_fer.models.spatial_transformer import sample
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """The largest change of each kind, drawn uniformly; 0 switches it off.
+    """The largest change of each kind, drawn uniformly; 0 disables it.
 
     The defaults are close to Forch et al. 2019, whose code draws the zoom for each axis and the shear in [-0.1, 0.1]
-    degrees; the recipe `forch2019` does so, too.
+    degrees, as does the recipe `forch2019`.
 
     Attributes:
         rotation: Degrees, in either direction.
@@ -97,7 +97,7 @@ def apply(augmentation: Augmentation, images: Any, numbers: Any, boxes: Any | No
 
 
 def matrices(augmentation: Augmentation, numbers: Any) -> Any:
-    """The window of each augmented image, float32 [B, 2, 3]: rotation, zoom, shear and mirror, then the shift."""
+    """The window of each augmented image, float32 [B, 2, 3]: rotation, zoom, shear and reflection, then the shift."""
     radians = np.pi / 180
     angle = augmentation.rotation * radians * numbers[:, 0]
     slant = ops.tan(augmentation.shear * radians * numbers[:, 1])

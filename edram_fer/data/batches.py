@@ -34,8 +34,8 @@ class Batches:
         classes: The model's emotions, in its order; labels are converted by name.
         batch_size: Images per batch.
         seed: Seed of order and augmentation.
-        augmentation: Without it the images come in their own order, unchanged, and the last batch may be shorter, as
-            evaluation needs it. With it, incomplete batches are left out.
+        augmentation: None: the images are unchanged and in the order of the split, and the last batch may be shorter,
+            as evaluation requires. Otherwise incomplete batches are left out.
         mixup: Alpha of `edram_fer.data.mixup`, 0: none; only with an augmentation.
         soft: Whether the target is the data set's soft label, restricted to `classes`.
         affect: Whether valence and arousal are among the targets.
@@ -44,14 +44,14 @@ class Batches:
         constants: Further targets, name -> array of one image.
 
     Raises:
-        MissingFileError: The source is not there.
-        UserError: The source lacks the split, soft labels (or has only hard ones) or landmarks (or has none of any
-            face), or has too few images. The log counts faces without landmarks.
+        MissingFileError: The source does not exist.
+        UserError: The source lacks the split, has no soft labels (or only hard ones), has no landmarks for any face, or
+            has too few images. The log reports the number of faces without landmarks.
     """
 
     source: str
     split: str
-    classes: tuple
+    classes: tuple[str, ...]
     batch_size: int
     seed: int = 0
     augmentation: augment.Augmentation | None = None
@@ -59,11 +59,11 @@ class Batches:
     soft: bool = False
     affect: bool = True
     landmarks: bool = False
-    guide: tuple = ()
-    constants: dict = dataclasses.field(default_factory=dict)
+    guide: tuple[str, ...] = ()
+    constants: dict[str, Any] = dataclasses.field(default_factory=dict)
     data_dir: Path | None = None
-    # What the split holds: the opened source; the index in `classes` of each of its emotions; the indices of the images
-    # that are kept; how many of these each class has.
+    # The opened source; the index in `classes` of each of its emotions; the indices of the images that are kept; how
+    # many of these each class has.
     opened: Any = dataclasses.field(init=False, repr=False, compare=False)
     lookup: np.ndarray = dataclasses.field(init=False, repr=False, compare=False)
     kept: np.ndarray = dataclasses.field(init=False, repr=False, compare=False)
@@ -108,15 +108,15 @@ class Batches:
         whole, rest = divmod(len(self.kept), self.batch_size)
         return whole if self.augmentation else whole + bool(rest)
 
-    def start(self, epoch: int = 0, step: int = 0) -> "tf.data.Dataset | keras.utils.PyDataset":
-        """The batches from a step of an epoch on: endless, so that `fit` needs `steps_per_epoch`. Without an
-        augmentation: a single pass."""
+    def start(self, epoch: int = 0, step: int = 0) -> "tf.data.Dataset[Any] | keras.utils.PyDataset":
+        """The batches from a step of an epoch onwards. They are endless, so `fit` needs `steps_per_epoch`; without
+        augmentation, they end after one pass."""
         if keras.backend.backend() == "tensorflow":
             return _tf_dataset(self, epoch, step)
         return _ArrayBatches(self, epoch, step)
 
     def order(self, epoch: int) -> np.ndarray:
-        """Indices of the images in the order of an epoch, the same on every backend."""
+        """Indices of the images in their order in an epoch, the same on every backend."""
         if not self.augmentation:
             return self.kept
         return np.random.default_rng([self.seed, epoch, 0]).permutation(self.kept)
@@ -124,7 +124,7 @@ class Batches:
     def draw(self, epoch: int, count: int) -> dict[str, np.ndarray]:
         """Random numbers of an epoch for all `count` images of the split: name -> float32 [count, ...]."""
         if self.augmentation is None:
-            raise ValueError("without an augmentation no random numbers are drawn")
+            raise ValueError("random numbers are drawn only with an augmentation")
         numbers = {"augmentation": augment.draw(self.seed, epoch, count)}
         if self.augmentation.erase:
             size = self.opened.shape[:2]
@@ -134,8 +134,8 @@ class Batches:
         return numbers
 
     def targets(self, images: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The target of each image of the split: int32 [N], or probabilities float32 [N, K]. Those of images that
-        are left out are meaningless.
+        """The target of each image of the split: int32 [N], or probabilities float32 [N, K]. Targets of images that are
+        left out are meaningless.
 
         Args:
             images: Features of the split: "emotion" int [N], with `soft` also "soft_label" [N, 8].
@@ -146,12 +146,14 @@ class Batches:
             return (shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-7)).astype("float32")
         return np.eye(len(self.classes), dtype="float32")[labels] if self.mixup else labels
 
-    def batch(self, images: Mapping, numbers: Mapping | None = None) -> tuple[dict, dict]:
+    def batch(
+        self, images: Mapping[str, Any], numbers: Mapping[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Make one batch with `keras.ops`, eagerly or inside tf.data.
 
         Args:
-            images: "image" float32 [B, H, W, C] in [0, 1], "emotion" as `targets` gives it, "affect", "landmarks".
-            numbers: The numbers that `draw` gives for these images; None: no augmentation.
+            images: "image" float32 [B, H, W, C] in [0, 1], "emotion" as returned by `targets`, "affect", "landmarks".
+            numbers: The numbers that `draw` returns for these images; None: no augmentation.
 
         Returns:
             (inputs, targets).
@@ -175,18 +177,18 @@ class Batches:
         return inputs, {**constants, **targets}
 
     def features(self) -> list[str]:
-        """Names of the features that `batch` takes besides the image."""
+        """Names of the features that `batch` needs in addition to the image."""
         return ["emotion", *["affect"] * self.affect, *["landmarks"] * self.has_landmarks]
 
 
 class _ArrayBatches(keras.utils.PyDataset):
     """Batches in NumPy; the images of the split stay in memory as uint8.
 
-    In training the index runs on through the epochs: since Keras calls `on_epoch_end` before the first epoch too, the
-    calls do not tell which epoch it is.
+    In training the index continues over the epochs: Keras calls `on_epoch_end` before the first epoch, too, so the
+    calls do not identify the epoch.
     """
 
-    def __init__(self, batches, epoch, step):
+    def __init__(self, batches, epoch, step) -> None:
         super().__init__()
         self.batches, self.epoch, self.numbers = batches, None, None
         self.first = epoch * batches.steps + step if batches.augmentation else 0
@@ -202,7 +204,7 @@ class _ArrayBatches(keras.utils.PyDataset):
         if self.batches.augmentation:
             self.numbers = self.batches.draw(epoch, len(self.images["image"]))
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         batches, size = self.batches, self.batches.batch_size
         epoch, step = divmod(self.first + index, batches.steps)
         if epoch != self.epoch:

@@ -12,8 +12,8 @@ ASPECT = (0.3, 1 / 0.3)  # height divided by width, r_1 and r_2
 def draw(seed: int, epoch: int, count: int, probability: float, size: tuple[int, int]) -> np.ndarray:
     """The rectangle that each image loses in one epoch, by the paper's algorithm 1.
 
-    Area S_e and aspect ratio r_e are uniform, with height sqrt(S_e r_e), width sqrt(S_e / r_e) and the corner anywhere;
-    a rectangle that leaves the image is drawn again.
+    Area S_e and aspect ratio r_e are uniform, the height is sqrt(S_e r_e), the width sqrt(S_e / r_e), and the corner is
+    uniform over the image; a rectangle that exceeds the image is drawn again.
 
     Args:
         seed, epoch: The rectangles are a function of these.
@@ -30,7 +30,7 @@ def draw(seed: int, epoch: int, count: int, probability: float, size: tuple[int,
     rng = np.random.default_rng([seed, epoch, 2])
     height, width = size
     boxes = np.zeros((count, 4))
-    open_rows = np.flatnonzero(rng.random(count) < probability)  # those whose rectangle does not fit yet
+    open_rows = np.flatnonzero(rng.random(count) < probability)  # images whose rectangle does not fit yet
     while len(open_rows):
         area = rng.uniform(*AREA, len(open_rows)) * height * width
         aspect = rng.uniform(*ASPECT, len(open_rows))

@@ -1,11 +1,11 @@
-"""The 68 landmarks of the faces of a data set: those of the data set, or dlib's on request."""
+"""The 68 landmarks of the faces in a data set: annotated, or on request detected by dlib."""
 
 from collections.abc import Mapping, MutableMapping
 
 import numpy as np
 from tqdm.auto import tqdm
 
-SMALLEST = 160  # pixels: dlib misses faces below 80, and the face fills at least half of a crop
+SMALLEST = 160  # pixels: dlib misses faces below 80 pixels, and a face fills at least half of its crop
 
 
 def get_landmarks(
@@ -14,25 +14,25 @@ def get_landmarks(
     """Landmarks of images.
 
     Args:
-        features: as `edram_fer.data.load_split` returns them.
-        find: where the data set has no landmarks, find them with dlib.
-        known: {image id: landmarks} that dlib found before. These images are not searched again; new results are added.
+        features: as returned by `edram_fer.data.load_split`.
+        find: if the data set has no landmarks, find them with dlib.
+        known: {image id: landmarks} that dlib found before. These images are skipped; new results are added.
 
     Returns:
-        Landmarks, float [n, 68, 2] as (x, y) in pixels, nan where no face was found; None without landmarks. And a
-        sentence that says where they come from, or why there are none.
+        Landmarks, float [n, 68, 2] as (x, y) in pixels, nan where no face was found, or None without landmarks; and a
+        sentence that gives their source, or the reason why there are none.
 
     Raises:
-        MissingPackageError, MissingFileError: dlib or its model file is not installed; the message says how to.
+        MissingPackageError, MissingFileError: dlib or its model file is not installed; the message gives the command.
 
     >>> points, note = get_landmarks({"image": np.zeros((1, 8, 8, 1), np.uint8), "id": np.array(["a"])})
     >>> points is None
     True
     """
     if "landmarks" in features:
-        return np.asarray(features["landmarks"], float), "The landmarks are the data set's own."
+        return np.asarray(features["landmarks"], float), "The landmarks are part of the data set."
     if not find:
-        return None, "The data set has no landmarks; --landmarks (of figures, compare, agreement) lets dlib find them."
+        return None, "The data set has no landmarks; the option --landmarks finds them with dlib."
     known, ids = {} if known is None else known, np.asarray(features["id"]).astype(str)
     new = [row for row, image_id in enumerate(ids) if image_id not in known]
     known.update(zip(ids[new], detect_landmarks(np.asarray(features["image"])[new]), strict=True))

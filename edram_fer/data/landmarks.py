@@ -1,4 +1,4 @@
-"""68 landmarks (iBUG 300-W order) that move with their image, and the places in a face that guide glimpses."""
+"""68 landmarks (iBUG 300-W order), transformed with their image, and the targets of guided glimpses."""
 
 import logging
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from edram_fer.errors import UserError
 
 log = logging.getLogger(__name__)
 
-# The landmark that takes each place in the mirror image: jaw, brows, eyes and mouth change sides.
+# For each landmark, the landmark at its position in the mirror image: jaw, brows, eyes and mouth change sides.
 MIRRORED = (
     *reversed(range(17)),  # jaw
     *reversed(range(17, 27)),  # brows
@@ -36,7 +36,7 @@ def check(landmarks: np.ndarray, where: str) -> None:
 
     Args:
         landmarks: [n, 68, 2], nan where unknown.
-        where: Where they come from, for the messages.
+        where: The data set and split, for the messages.
 
     Raises:
         UserError: No face has landmarks.
@@ -44,7 +44,7 @@ def check(landmarks: np.ndarray, where: str) -> None:
     missing = ~np.isfinite(landmarks).all(axis=(1, 2))
     if missing.all():
         raise UserError(
-            f"{where}: none of {len(landmarks)} faces has landmarks, by which the model finds where to look"
+            f"{where}: none of {len(landmarks)} faces has landmarks, which the model needs to position its windows"
         )
     if missing.any():
         log.warning(
@@ -56,7 +56,7 @@ def check(landmarks: np.ndarray, where: str) -> None:
 
 
 def places(landmarks: Any, guide: Sequence[str], size: tuple[int, int]) -> Any:
-    """The place that each glimpse is guided to: the mean of the landmarks of a region.
+    """The target position of each glimpse: the mean of the landmarks of a region.
 
     Args:
         landmarks: float32 [B, 68, 2] = (x, y) in pixels, nan where unknown.
@@ -80,9 +80,9 @@ def places(landmarks: Any, guide: Sequence[str], size: tuple[int, int]) -> Any:
 def warped(landmarks: Any, windows: Any, size: tuple[int, int]) -> Any:
     """The landmarks of images that were sampled through affine windows.
 
-    A window A maps the new image onto the old one, so that a point p of the old image is A^-1 p in the new one. In a
-    mirror image (det A < 0) the landmarks change places, so that each number keeps its meaning: 36 to 41 are the eye on
-    the left of the image.
+    A window A maps the new image onto the old one, so a point p of the old image is A^-1 p in the new image. In a
+    mirror image (det A < 0) the landmarks are renumbered, so that each number keeps its meaning: 36 to 41 are the eye
+    on the left of the image.
 
     Args:
         landmarks: float32 [B, 68, 2] = (x, y) in pixels, nan where unknown.

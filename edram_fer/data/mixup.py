@@ -1,4 +1,4 @@
-"""Mixup: the images and targets of two faces become one (Zhang, Cisse, Dauphin, Lopez-Paz 2018, arXiv 1710.09412)."""
+"""Mixup: mix the images and targets of two faces (Zhang, Cisse, Dauphin, Lopez-Paz 2018, arXiv 1710.09412)."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from edram_fer.preprocessing.records import UNKNOWN_AFFECT
 def draw(seed: int, epoch: int, count: int, alpha: float) -> np.ndarray:
     """The share of each image in its mixture in one epoch: float32 [count], in [.5, 1].
 
-    lambda ~ Beta(alpha, alpha), then max(lambda, 1 - lambda): both orders of a pair are equally likely, so this changes
-    only which of the two counts as the image. It then outweighs its partner (Berthelot et al. 2019, MixMatch, eq. 9),
-    and the mixture takes its landmarks.
+    lambda ~ Beta(alpha, alpha), then max(lambda, 1 - lambda). Both orders of a pair are equally likely, so this only
+    determines which of the two counts as the image: it outweighs its partner (Berthelot et al. 2019, MixMatch, eq. 9),
+    and the mixture has its landmarks.
     """
     shares = np.random.default_rng([seed, epoch, 3]).beta(alpha, alpha, count)
     return np.maximum(shares, 1 - shares).astype("float32")
@@ -22,8 +22,8 @@ def draw(seed: int, epoch: int, count: int, alpha: float) -> np.ndarray:
 def mix(images: Any, targets: dict[str, Any], shares: Any) -> tuple[Any, dict[str, Any]]:
     """x = lambda x_i + (1 - lambda) x_j and y = lambda y_i + (1 - lambda) y_j, eqs. 1 and 2.
 
-    The partner j is the next image of the batch, that of the last image the first: a random one, since the order is
-    random.
+    The partner j is the next image in the batch, and for the last image the first. The order is random, so the partner
+    is random, too.
 
     Args:
         images: float32 [B, H, W, C].
@@ -32,7 +32,7 @@ def mix(images: Any, targets: dict[str, Any], shares: Any) -> tuple[Any, dict[st
         shares: lambda, float32 [B], from `draw`.
 
     Returns:
-        (images, targets), mixed. Affect is known only where it is known of both images.
+        (images, targets), mixed. Affect is known only if it is known for both images.
     """
     mixed = {"emotion": _mixed(targets["emotion"], shares)}
     if "affect" in targets:

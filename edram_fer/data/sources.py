@@ -1,8 +1,8 @@
 """Prepared data sets: what they contain, and their splits in memory.
 
 A source is the name of a prepared TFDS data set ("fer2013", "drawn_faces/grey48") or the path of an arrays file
-(".npz", see `write_arrays`), which needs no TensorFlow. Wherever a split is asked for, a sum of several will do:
-"fold_0+fold_1" is one followed by the other, for data sets that are split by subjects.
+(".npz", see `write_arrays`), which does not need TensorFlow. Wherever a split is expected, a sum of splits is accepted:
+"fold_0+fold_1" concatenates two splits, for data sets that are split by subjects.
 """
 
 import functools
@@ -20,34 +20,50 @@ from edram_fer.data import face_landmarks
 from edram_fer.errors import MissingFileError, UserError
 
 _REMEDIES = {
-    "landmarks": ", by which the model finds where to look; `prepare ... --landmarks` finds them in photos, `export "
-    "... --landmarks` in crops; crops=fixed5 and an empty guide need none",
-    "soft_label": ", which labels=soft trains on; ferplus and AffectNet+ have them, labels=hard needs none",
+    "landmarks": ", which the model needs to position its windows; `prepare ... --landmarks` finds them in photos, "
+    "`export ... --landmarks` in crops; crops=fixed5 and an empty guide do not need landmarks",
+    "soft_label": ", which labels=soft trains on; ferplus and AffectNet+ have soft labels, and labels=hard needs none",
 }
 
 
 def default_data_dir() -> Path:
-    """Where prepared data sets lie: $EDRAM_FER_DATA, else `data` in the current folder."""
+    """Folder of prepared data sets: $EDRAM_FER_DATA, else `data` in the current folder.
+
+    >>> default_data_dir().name
+    'data'
+    """
     return Path(os.environ.get("EDRAM_FER_DATA", "data"))
 
 
 def emotions(source: str | Path, *, data_dir: Path | str | None = None) -> tuple[str, ...]:
-    """Class names of the data set's labels, in label order."""
+    """Class names of the data set's labels, in label order.
+
+    >>> emotions("faces.npz")
+    ('neutral', 'happy', 'sad', 'surprise', 'fear', 'disgust', 'anger')
+    """
     return open_source(source, data_dir).emotions
 
 
 def splits(source: str | Path, *, data_dir: Path | str | None = None) -> dict[str, int]:
-    """{split: number of images}."""
+    """{split: number of images}.
+
+    >>> splits("faces.npz")
+    {'train': 28, 'validation': 14, 'test': 14}
+    """
     return open_source(source, data_dir).splits
 
 
-def describe(source: str | Path, *, data_dir: Path | str | None = None) -> dict:
+def describe(source: str | Path, *, data_dir: Path | str | None = None) -> dict[str, Any]:
     """Describe a source in JSON values.
 
     Returns:
         "source", "version", "fingerprint", "image_size" [H, W], "channels", "emotions", "splits" {name: number of
         images}, and "preprocessing": how the faces were made from photos (the fields of
         `edram_fer.preprocessing.faces.Settings`), or None for faces as published.
+
+    >>> about = describe("faces.npz")
+    >>> about["image_size"], about["channels"], about["preprocessing"]
+    ([48, 48], 1, None)
     """
     opened = open_source(source, data_dir)
     height, width, channels = opened.shape
@@ -64,7 +80,11 @@ def describe(source: str | Path, *, data_dir: Path | str | None = None) -> dict:
 
 
 def class_counts(source: str | Path, split: str, *, data_dir: Path | str | None = None) -> dict[str, int]:
-    """{emotion: number of images} of a split."""
+    """{emotion: number of images} of a split.
+
+    >>> class_counts("faces.npz", "test")
+    {'neutral': 2, 'happy': 2, 'sad': 2, 'surprise': 2, 'fear': 2, 'disgust': 2, 'anger': 2}
+    """
     opened = open_source(source, data_dir)
     labels = opened.labels(split)
     counts = np.bincount(labels[labels >= 0], minlength=len(opened.emotions))
@@ -76,32 +96,40 @@ def load_split(source: str | Path, split: str, *, data_dir: Path | str | None = 
 
     Returns:
         "image" uint8 [N, H, W, C], "emotion" int [N] (indices into `emotions`), "affect" float32 [N, 2] (-2 where
-        unknown), "id" str [N], and whatever else the data set has: "duplicate", "landmarks", "mask", "subject", ...
+        unknown), "id" str [N], and the other features of the data set: "duplicate", "landmarks", "mask", "subject", ...
 
     Raises:
-        MissingFileError: The source is not there.
+        MissingFileError: The source does not exist.
         UserError: The split is unknown or the file is damaged.
+
+    >>> faces = load_split("faces.npz", "validation+test")
+    >>> faces["image"].shape, faces["affect"].shape, faces["landmarks"].shape
+    ((28, 48, 48, 1), (28, 2), (28, 68, 2))
     """
     return open_source(source, data_dir).load(split)
 
 
 def write_arrays(
     source: str | Path, path: Path | str, *, data_dir: Path | str | None = None, find_landmarks: bool = False
-) -> dict:
+) -> dict[str, Any]:
     """Write all splits of a source to one .npz for environments without TensorFlow.
 
     Args:
         source: The data set.
         path: The file to write, ending in .npz.
-        data_dir: Where prepared data sets lie.
-        find_landmarks: Let dlib find the 68 landmarks of each face if the source has none; nan where it finds no face.
+        data_dir: Folder of prepared data sets.
+        find_landmarks: Find the 68 landmarks of each face with dlib if the source has none; nan where dlib finds no
+            face.
 
     Returns:
         `describe(source)`.
 
     Raises:
         UserError: The path has another suffix.
-        MissingFileError, MissingPackageError: As of `face_landmarks.get_landmarks`.
+        MissingFileError, MissingPackageError: See `face_landmarks.get_landmarks`.
+
+    >>> write_arrays("faces.npz", "copy.npz")["splits"] == splits("copy.npz")
+    True
     """
     path, description = Path(path), describe(source, data_dir=data_dir)
     if path.suffix != ".npz":
@@ -129,17 +157,20 @@ def open_source(
 
     Args:
         source: Name of a prepared data set or path of an arrays file.
-        data_dir: Where prepared data sets lie; None: `default_data_dir`.
-        extra: Features that `encoded` gives besides image, emotion and affect.
+        data_dir: Folder of prepared data sets; None: `default_data_dir`.
+        extra: Features that `encoded` returns in addition to image, emotion and affect.
 
     Returns:
-        An object with `emotions`, `splits`, `version`, `fingerprint`, `preprocessing`, `shape` (H, W, C) and
-        the methods
-        `labels(split)`, `load(split)` and `encoded(split)`.
+        An object with `emotions`, `splits`, `version`, `fingerprint`, `preprocessing`, `shape` (H, W, C) and the
+        methods `labels(split)`, `load(split)` and `encoded(split)`.
 
     Raises:
-        MissingFileError: The source is not there.
-        UserError: It is damaged, or a split has no such feature.
+        MissingFileError: The source does not exist.
+        UserError: The source is damaged, or a split lacks one of the features.
+
+    >>> opened = open_source("faces.npz", None)
+    >>> opened.shape, len(opened.labels("test"))
+    ((48, 48, 1), 14)
     """
     if str(source).endswith(".npz"):
         opened = _ArraysFile(Path(source))
@@ -152,24 +183,24 @@ def open_source(
 
 
 class _ArraysFile:
-    """An arrays file, each part of which is read when it is needed."""
+    """An arrays file, whose parts are read when they are needed."""
 
-    def __init__(self, path):
+    def __init__(self, path) -> None:
         self.path = path
         try:
-            zipfile.ZipFile(path).close()  # of a damaged archive, np.load leaves the file open
+            zipfile.ZipFile(path).close()  # np.load would leave the file of a damaged archive open
             self.content = np.load(path, allow_pickle=False)
         except FileNotFoundError:
             raise MissingFileError(f"{path} is missing; expected an arrays file") from None
         except files.ARCHIVE_DAMAGE as error:
-            raise UserError(f"{path} is no complete arrays file: {error}") from error
+            raise UserError(f"{path} is not a complete arrays file: {error}") from error
         names = self.content.files
         labelled = dict.fromkeys(name.split("/")[0] for name in names if name.endswith("/emotion"))
         parts = (f"{split}/{feature}" for split in labelled for feature in ("image", "affect", "id"))
         missing = {"emotions", "version", "fingerprint", *parts} - set(names)
         if missing or not labelled:
             lacking = ", ".join(sorted(missing)) or "any <split>/emotion"
-            raise UserError(f"{path} is no complete arrays file: it lacks {lacking}")
+            raise UserError(f"{path} is not a complete arrays file: it lacks {lacking}")
         self.emotions = tuple(str(name) for name in self._read("emotions"))
         self.version, self.fingerprint = str(self._read("version")), str(self._read("fingerprint"))
         self.splits = {split: len(self._read(f"{split}/emotion")) for split in labelled}
@@ -181,7 +212,7 @@ class _ArraysFile:
 
     @property
     def features(self) -> set[str]:
-        """Those that all splits have."""
+        """The features that all splits have."""
         return set.intersection(*({name.partition("/")[2] for name in self._names(split)} for split in self.splits))
 
     def labels(self, split: str) -> np.ndarray:
@@ -207,7 +238,7 @@ class _ArraysFile:
 class _PreparedDataset:
     """A prepared TFDS data set."""
 
-    def __init__(self, name, data_dir, extra=()):
+    def __init__(self, name, data_dir, extra=()) -> None:
         from edram_fer.preprocessing import datasets
 
         self.builder = datasets.builder(name, data_dir)
@@ -236,10 +267,11 @@ class _PreparedDataset:
                 content[key] = np.array([value.decode() for value in values])
         return content
 
-    def encoded(self, split: str) -> tuple[dict[str, np.ndarray], Callable]:
+    def encoded(self, split: str) -> tuple[dict[str, np.ndarray], Callable[..., Any]]:
         """({"image": bytes [N], "emotion", "affect", ...} in file order, the function that decodes one image).
 
-        The images stay in memory in the encoding of the file (PNG), a fraction of their pixels: any order can be read.
+        The images stay in memory as encoded in the file (PNG), which takes a fraction of the memory of their pixels, so
+        they can be read in any order.
         """
         content = _joined([self._encoded_part(part) for part in _parts(split, self)])
         return content, self.builder.info.features["image"].decode_example
@@ -269,7 +301,7 @@ def _parts(split, opened):
 
 
 def _joined(parts):
-    """Dicts of arrays one after the other, with the features that all of them have."""
+    """Concatenate dicts of arrays, with the features that all of them have."""
     if len(parts) == 1:
         return parts[0]
     shared = [key for key in parts[0] if all(key in part for part in parts)]

@@ -14,7 +14,7 @@ _CHUNK = 1000  # images sampled at a time
 
 
 def mirrored(images: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The mirror images of `images`: "image" [n, H, W, C] and, if there, "landmarks" [n, 68, 2] in pixels; other
+    """The mirror images of `images`: "image" [n, H, W, C] and, if present, "landmarks" [n, 68, 2] in pixels; other
     features are left out.
 
     >>> mirrored({"image": np.array([[[[1], [2]]]], np.uint8)})["image"].ravel().tolist()
@@ -29,7 +29,7 @@ def ten_crops(images: Mapping[str, np.ndarray], share: float) -> Iterator[dict[s
 
     Args:
         images: "image" uint8 [n, H, W, C], optionally "landmarks" [n, 68, 2] in pixels.
-        share: Side of a crop as a share of the image's, in (0, 1].
+        share: Side of a crop as a share of the image's side, in (0, 1].
 
     Returns:
         An iterator over ten dicts like `images`, with images float32 in [0, 1]. Crops are sampled bilinearly; 0 and 1

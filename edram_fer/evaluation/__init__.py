@@ -1,1 +1,1 @@
-"""A run and the images of a split to predictions and scores."""
+"""Evaluation: from a run and the images of a split to predictions and scores."""

@@ -1,4 +1,4 @@
-"""The cost of a model's predictions: its size, its operations, its time."""
+"""The cost of a model: its parameters, operations and time."""
 
 import math
 import time
@@ -10,22 +10,22 @@ from edram_fer.evaluation import inference
 
 
 def parameters(model: keras.Model) -> int:
-    """Number of trainable parameters; the moving statistics of batch normalisation are none."""
+    """Number of trainable parameters, without the moving statistics of batch normalisation."""
     return sum(math.prod(weight.shape) for weight in model.trainable_weights)
 
 
 def flops(model: keras.Model) -> int | None:
-    """Floating point operations of one forward pass of one image; a multiplication and an addition count as two.
+    """Floating point operations in one forward pass of one image; a multiplication and an addition count as two.
 
     Args:
         model: One of `edram_fer.models`; its `input_shapes()` describe its inputs.
 
     Returns:
-        The count of TensorFlow's profiler, which sees the operations of the graph; None on another backend.
+        The count of TensorFlow's profiler, which covers the operations in the graph; None on another backend.
     """
     if keras.backend.backend() != "tensorflow":
         return None
-    import tensorflow as tf  # not installed with every backend
+    import tensorflow as tf  # may not be installed with other backends
 
     shapes = {name: tf.TensorSpec((1, *shape[1:]), tf.float32) for name, shape in model.input_shapes().items()}
     graph = tf.function(lambda inputs: model(inputs, training=False)).get_concrete_function(shapes).graph
@@ -41,9 +41,9 @@ def flops(model: keras.Model) -> int | None:
 
 
 def seconds_per_image(model: keras.Model, batch_size: int, repeats: int = 3) -> float:
-    """Time per image of a batch, the shortest of several: whatever else runs on the machine can only add to it.
+    """Time per image of a batch: the shortest of several measurements, because other processes can only add to it.
 
-    The images are black: the time of a forward pass does not depend on their content.
+    The images are black, because the time of a forward pass does not depend on their content.
     """
     shapes = model.input_shapes()
     images = np.zeros((batch_size, *shapes["image"][1:]), np.uint8)

@@ -1,4 +1,4 @@
-"""A run folder and the images of its splits to predictions.parquet and metrics.json."""
+"""Evaluate a run on splits of a data set: write predictions.parquet and metrics.json."""
 
 import datetime
 import logging
@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -33,31 +34,33 @@ def evaluate(
     batch_size: int = 128,
     flip: bool = False,
     ten_crop: float | None = None,
-) -> dict:
+) -> dict[str, Any]:
     """Write predictions.parquet and metrics.json of a run; `edram_fer.figures.run.draw` draws them.
 
     Args:
         run: The run folder.
-        splits: Names of splits of the data set. Where a split marks some rows as duplicates of training images,
-            metrics also hold "<split>_clean", the other rows, unless `splits` asks for a split of that name.
-        data: A source that `edram_fer.data` reads; None: the one that the run was trained on.
-        data_dir: Where prepared data sets lie; None: where they lay during training.
+        splits: Names of splits of the data set. If a split marks some rows as duplicates of training images, the
+            metrics also hold "<split>_clean", all other rows, unless `splits` contains a split of that name.
+        data: A source that `edram_fer.data` reads; None: the data set that the run was trained on.
+        data_dir: Folder of prepared data sets; None: the folder used for training.
         batch_size: Images per batch.
-        flip: Also predict the mirror images; the average of both is scored as "<split>_flip".
-        ten_crop: Side of five crops as a share of the image's; the average of these and their mirror images is scored
-            as "<split>_ten_crop". None: no crops.
+        flip: Also predict the mirror images; the average over both is scored as "<split>_flip".
+        ten_crop: Side of five crops as a share of the image's side; the average over the crops and their mirror images
+            is scored as "<split>_ten_crop". None: no crops.
 
     Returns:
-        The content of metrics.json: {"run": what was evaluated and how, "splits": {name: `summary.scores`}}. Of "run",
-        "parameters" (the trainable ones), "flops" (see `cost.flops`) and "seconds_per_image" are the model's cost.
+        The content of metrics.json: {"run": {...}, "splits": {name: `summary.scores`}}. "run" describes the model, the
+        data and the evaluation, including the model's cost: trainable "parameters", "flops" (see `cost.flops`) and
+        "seconds_per_image".
 
     Raises:
         MissingFileError: The run, its model or the data set is missing.
-        UserError: A file is damaged, a split has no image whose emotion the model knows, images have a wrong size or
+        UserError: A file is damaged, a split has no image whose emotion the model knows, images have the wrong size or
             lack the landmarks that the model needs, an output is not finite, or a share is outside (0, 1].
 
-    >>> metrics = evaluate("runs/fer2013-edram", splits=("validation", "test"), flip=True)  # doctest: +SKIP
-    >>> metrics["splits"]["test"]["accuracy"], metrics["splits"]["test_flip"]["accuracy"]  # doctest: +SKIP
+    >>> metrics = evaluate("runs/demo", splits=("validation", "test"), flip=True)
+    >>> {split: scores["images"] for split, scores in metrics["splits"].items()}
+    {'validation': 14, 'validation_flip': 14, 'test': 14, 'test_flip': 14}
     """
     run, begin = Path(run), time.monotonic()
     splits = (splits,) if isinstance(splits, str) else tuple(splits)
@@ -84,7 +87,7 @@ def evaluate(
             "splits": scores,
         }
     )
-    # The previous evaluation goes first: if this one is stopped here, no file of the two mixes with one of the other.
+    # Remove the previous evaluation first: if this one is stopped here, files of the two evaluations do not mix.
     layout.clear_evaluation(run)
     predictions.write(rows, run / layout.PREDICTIONS)
     files.write_json(run / layout.METRICS, metrics)
@@ -92,7 +95,7 @@ def evaluate(
 
 
 def _inputs(model, features, source, split):
-    """The features that the model takes, checked."""
+    """The features that the model needs, checked."""
     try:
         inputs = inference.inputs(model, features)
     except UserError as error:
@@ -110,10 +113,10 @@ def _predictions(
     batch_size: int,
     flip: bool,
     ten_crop: float | None,
-) -> Iterator[tuple[str, dict]]:
-    """(name, outputs) of a split and, where asked for, of the averages over its views.
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(name, outputs) of a split and of the requested averages over its views.
 
-    In an average the probabilities and the affect are means; the windows remain those of the image.
+    An average holds mean probabilities and mean affect, but the windows of the unchanged image.
     """
     try:
         plain = _predict(model, inputs, batch_size)
@@ -129,7 +132,7 @@ def _predictions(
 
 
 def _average(plain, outputs):
-    """The outputs of an image with probabilities and affect averaged over its views."""
+    """The outputs for the images, with probabilities and affect averaged over their views."""
     names = [name for name in ("probabilities", "affect") if name in plain]
     return {**plain, **{name: sum(view[name] for view in outputs) / len(outputs) for name in names}}
 
@@ -139,7 +142,7 @@ def _predict(model, inputs, batch_size):
 
 
 def _parts(rows, splits):
-    """(name, rows) of each split in the table, and of the clean part of those that mark duplicates."""
+    """(name, rows) of each split in the table, and of the clean part of splits that mark duplicates."""
     for name in pc.unique(rows["split"]).to_pylist():
         part = rows.filter(pc.equal(rows["split"], name))
         yield name, part

@@ -1,4 +1,4 @@
-"""Run a model over many images: a data set's split or the faces of new photos to arrays of predictions."""
+"""Run a model over many images, such as a split of a data set or the faces in new photos."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,29 +17,29 @@ OUTPUTS = ("emotion", "affect", "windows", "weights", "emitted")
 
 
 class NonFiniteOutput(UserError):
-    """An output of a model is nan or infinite; `rows` int [m] are the numbers of these images."""
+    """An output of a model is nan or infinite; `rows` int [m] are the indices of these images."""
 
-    def __init__(self, message: str, rows: np.ndarray):
+    def __init__(self, message: str, rows: np.ndarray) -> None:
         super().__init__(message)
         self.rows = rows
 
     def message_for(self, ids: np.ndarray, split: str) -> str:
-        """The message with the names of the first images; `ids` [n] of all."""
+        """The message with the names of the first such images, from the `ids` [n] of all images."""
         names = list(dict.fromkeys(str(name) for name in ids[self.rows]))
         return f"image {', '.join(names[:3])}{', ...' if len(names) > 3 else ''} of {split}: {self}"
 
 
 def inputs(model: FERModel, features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The features of a split that a model takes: {"image"}, and "landmarks" where it needs them.
+    """The features of a split that a model needs: "image" and, for some models, "landmarks".
 
     Raises:
-        UserError: it needs a feature that the data set does not have.
+        UserError: the data set lacks a feature that the model needs.
     """
     needed = model.input_shapes()
     if missing := [name for name in needed if name not in features]:
         raise UserError(
-            f"the model needs {', '.join(missing)}, which the data set does not have; of photos "
-            f"`prepare ... --landmarks` finds them"
+            f"the model needs {', '.join(missing)}, which the data set does not have; "
+            f"`prepare ... --landmarks` finds them in photos"
         )
     return {name: features[name] for name in needed}
 
@@ -58,17 +58,17 @@ def predict(
     Args:
         model: maps {"image"} to the outputs that all models share.
         images: uint8 [n, H, W, C], or float in [0, 1].
-        batch_size: images at a time.
+        batch_size: images per batch.
         windows: optional [n, N, 2, 3], used instead of the model's own windows (by all models but the baseline).
         emitted: optional [n, N, 2, 3], the input of an EDRAM's where-path together with `windows`; None: the windows.
-        landmarks: [n, 68, 2] in pixels, for a model that places its crops by them.
+        landmarks: [n, 68, 2] in pixels, for a model that positions its crops by them.
 
     Returns:
-        float32 arrays "probabilities" [n, T, K], "windows" [n, N, 2, 3], "weights" [n, N] and, of a model with that
-        head, "affect" [n, T, 2], of an EDRAM "emitted" [n, N + 1, 2, 3].
+        float32 arrays "probabilities" [n, T, K], "windows" [n, N, 2, 3], "weights" [n, N]; also "affect" [n, T, 2] for
+        a model with an affect head, and "emitted" [n, N + 1, 2, 3] for an EDRAM.
 
     Raises:
-        UserError: the images have another size than the model's.
+        UserError: the images do not have the model's size.
         NonFiniteOutput: an output is nan or infinite.
     """
     _check_size(model, images)
@@ -78,7 +78,7 @@ def predict(
     white = 255 if images.dtype == np.uint8 else 1
     parts = []
     for start in range(0, len(images), size):
-        # The last batch starts earlier, so that all have one size and the model is compiled once.
+        # The last batch starts earlier, so that all batches have one size and the model is compiled once.
         begin = min(start, len(images) - size)
         batch = {"image": np.asarray(images[begin : begin + size], np.float32) / white}
         batch |= {name: values[begin : begin + size] for name, values in further.items()}
@@ -87,7 +87,7 @@ def predict(
         parts.append({name: np.asarray(outputs[name]).astype(np.float32)[start - begin :] for name in names})
     predictions = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     _check_finite(predictions)
-    if "affect" in predictions and (predictions["affect"] == UNKNOWN_AFFECT).all():  # it has no head for that
+    if "affect" in predictions and (predictions["affect"] == UNKNOWN_AFFECT).all():  # the model has no affect head
         del predictions["affect"]
     predictions["probabilities"] = _softmax(predictions.pop("emotion"))
     return predictions
@@ -99,8 +99,8 @@ def labelled(
     """The images of a split whose emotion is among a model's classes.
 
     Args:
-        run, split, data, data_dir: as of `evaluate`.
-        model: as `edram_fer.load` returns it.
+        run, split, data, data_dir: see `evaluate`.
+        model: as returned by `edram_fer.load`.
 
     Returns:
         (features of `edram_fer.data.load_split`, labels int [n] in the order of `model.emotions`).

@@ -1,11 +1,12 @@
 """Scores of predicted emotions, valence and arousal.
 
-All scores are computed over a whole split at once: averages of per-batch correlations, such as those of Keras'
-metrics, are far off. Truth and predictions are indices into the class names; an undefined score (the recall of a class
-without images, the correlation of a constant) is nan, never 0.
+All scores are computed over a whole split at once: averages of per-batch correlations, as in Keras' metrics, can be far
+off. Truth and predictions are indices into the class names; an undefined score (the recall of a class without images,
+the correlation of a constant) is nan, never 0.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -54,11 +55,13 @@ def headline(counts: np.ndarray) -> dict[str, float]:
     }
 
 
-def per_class(truth: ArrayLike, prediction: ArrayLike, emotions: Sequence[str]) -> dict[str, dict]:
+def per_class(truth: ArrayLike, prediction: ArrayLike, emotions: Sequence[str]) -> dict[str, dict[str, Any]]:
     """{name: {"precision", "recall", "f1", "support"}} in the order of `emotions`; nan where undefined."""
     columns = precision_recall_fscore_support(truth, prediction, labels=range(len(emotions)), zero_division=np.nan)
     names = ("precision", "recall", "f1", "support")
-    rows = {name: dict(zip(names, map(float, row), strict=True)) for name, row in zip(emotions, zip(*columns))}
+    rows: dict[str, dict[str, Any]] = {
+        name: dict(zip(names, map(float, row), strict=True)) for name, row in zip(emotions, zip(*columns))
+    }
     for row in rows.values():
         row["support"] = int(row["support"])
     return rows
@@ -89,7 +92,7 @@ def affect_scores(true: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
     true, predicted = np.asarray(true, float), np.asarray(predicted, float)
     x, y = true - true.mean(), predicted - predicted.mean()
     covariance, variances = np.mean(x * y), (np.mean(x * x), np.mean(y * y))
-    constant = not (np.ptp(true) and np.ptp(predicted))  # rounding can leave a constant with a variance of 1e-33
+    constant = not (np.ptp(true) and np.ptp(predicted))  # rounding can give a constant a variance of 1e-33
     distance = sum(variances) + (true.mean() - predicted.mean()) ** 2
     return {
         "rmse": float(np.sqrt(np.mean((true - predicted) ** 2))),
@@ -104,10 +107,10 @@ def classification(
     probabilities: ArrayLike,
     emotions: Sequence[str],
     *,
-    subjects: Sequence | None = None,
+    subjects: Sequence[Any] | None = None,
     repeats: int = 1000,
     seed: int = 0,
-) -> dict:
+) -> dict[str, Any]:
     """All scores of predicted emotions. The prediction is the most probable class after the last step.
 
     Args:
@@ -115,13 +118,13 @@ def classification(
         probabilities: [n, T, K], after each step.
         emotions: The K class names in order.
         subjects: [n] or None, see `intervals.bootstrap`.
-        repeats, seed: Of the intervals.
+        repeats, seed: Samples and seed of the bootstrap intervals.
 
     Returns:
         The `headline` scores; "ece", the calibration error; "accuracy_after_glimpse" [T]; "per_class"; "confusion"
         with "emotions", "counts" and "row_normalised"; and "intervals" (95 %) of the headline scores and of
-        accuracy_after_glimpse. The calibration error has none: resampling adds noise to its bins, which moves it
-        upwards.
+        accuracy_after_glimpse. The calibration error has no interval: resampling adds noise to its bins, which
+        increases it.
 
     Raises:
         UserError: There are no images, or the shapes do not agree.
@@ -151,8 +154,8 @@ def classification(
 
 
 def affect(
-    true: ArrayLike, predicted: ArrayLike, *, subjects: Sequence | None = None, repeats: int = 1000, seed: int = 0
-) -> dict[str, dict]:
+    true: ArrayLike, predicted: ArrayLike, *, subjects: Sequence[Any] | None = None, repeats: int = 1000, seed: int = 0
+) -> dict[str, dict[str, Any]]:
     """All scores of valence and arousal over the images for which they are known.
 
     Args:
@@ -185,10 +188,10 @@ def compare(
     correct_a: ArrayLike,
     correct_b: ArrayLike,
     *,
-    subjects: Sequence | np.ndarray | None = None,
+    subjects: Sequence[Any] | np.ndarray | None = None,
     repeats: int = 1000,
     seed: int = 0,
-) -> dict:
+) -> dict[str, Any]:
     """Compare two models on the same images.
 
     Args:
@@ -196,11 +199,12 @@ def compare(
         subjects, repeats, seed: See `intervals.bootstrap`.
 
     Returns:
-        "difference": accuracy of a minus that of b; "interval": its paired bootstrap interval; "only_a" and "only_b":
-        numbers of images that only one of them classified correctly; "p": of McNemar's exact two-sided test.
+        "difference": accuracy of a minus accuracy of b; "interval": its paired bootstrap interval; "only_a" and
+        "only_b": numbers of images that only one of them classified correctly; "p": p-value of McNemar's exact
+        two-sided test.
 
     Raises:
-        UserError: The two do not hold the same number of images, or none.
+        UserError: The two have different numbers of images, or no images.
     """
     correct_a, correct_b = np.asarray(correct_a, bool), np.asarray(correct_b, bool)
     if correct_a.shape != correct_b.shape or not correct_a.size:

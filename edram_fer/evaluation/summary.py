@@ -1,4 +1,4 @@
-"""The rows of a predictions table to the numbers of metrics.json."""
+"""From a predictions table to the scores in metrics.json."""
 
 from typing import Any
 
@@ -12,18 +12,18 @@ from edram_fer.preprocessing.emotions import EMOTIONS
 from edram_fer.run import predictions
 
 
-def scores(rows: pa.Table, *, repeats: int = 1000, seed: int = 0) -> dict:
-    """All numbers of the predictions of one split. Images whose emotion the model does not know are left out.
+def scores(rows: pa.Table, *, repeats: int = 1000, seed: int = 0) -> dict[str, Any]:
+    """All scores of the predictions for one split. Images whose emotion the model does not know are excluded.
 
     Args:
-        rows: The rows of one split, as `predictions.table` makes them.
-        repeats, seed: Of the bootstrap intervals.
+        rows: The rows of one split, as returned by `predictions.table`.
+        repeats, seed: Samples and seed of the bootstrap intervals.
 
     Returns:
         "images": number of scored images.
-        "excluded": {emotion or "unknown": number of images left out}.
-        Everything of `scores.classification`, with the classes in canonical order.
-        "valence" and "arousal" of `scores.affect`, where the model predicts them.
+        "excluded": {emotion or "unknown": number of excluded images}.
+        All entries of `scores.classification`, with the classes in canonical order.
+        "valence" and "arousal" from `scores.affect`, if the model predicts them.
         "glimpses": lists with an entry for each of N windows: "x", "y" and "zoom" with "x_sd", "y_sd" and "zoom_sd"
         (`attention.glimpse_statistics`); mean "area" and "extents"; "variance" of the centres, split into
         "variance_within" and "variance_between" the classes, "spread" and "collapsed" (`attention.spread`);

@@ -1,4 +1,4 @@
-"""Agreement of a model's maps and scan paths with human fixations, beside the baselines."""
+"""Agreement of a model's maps and scan paths with human fixations, compared with the baselines."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -58,9 +58,9 @@ def agreement(result: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def defined_measures(result: Mapping[str, Any]) -> dict[str, dict[str, Mapping]]:
-    """{candidate: {measure: {"mean", "interval", "images"}}} in the order of CANDIDATES and MEASURES, without measures
-    that are not defined."""
+def defined_measures(result: Mapping[str, Any]) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """{candidate: {measure: {"mean", "interval", "images"}}} in the order of CANDIDATES and MEASURES, without undefined
+    measures."""
     parts = [result["maps"], result["paths"] or {}]
     candidates = {}
     for name in CANDIDATES:

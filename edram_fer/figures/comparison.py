@@ -86,7 +86,7 @@ def _score_figures(study):
             if chosen:
                 held = {
                     row["candidate"] for row in human if row["measure"] in chosen
-                }  # a path has no blob in the middle
+                }  # centre bias and mean landmarks are maps, not paths
                 candidates = {key: title for key, (title, _) in CANDIDATES.items() if key in held}
                 figures[name] = dots(
                     human,
@@ -147,7 +147,7 @@ def _difference(study, name):
 
 
 def _paths(study, rows):
-    """The same faces, one row per run; a run without windows in time order has no paths."""
+    """Scan paths on the same faces, one row per run; a run without windows in time order has no paths."""
     titles, windows = [], []
     for run in study.runs.runs:
         for row in rows:

@@ -1,4 +1,4 @@
-"""The confusion matrix: row shares in colour, with counts."""
+"""The confusion matrix: row percentages in colour, with counts."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from edram_fer.figures.style import FAINT, INK, SHARES, styled
 def confusion(counts: np.ndarray, emotions: Sequence[str]) -> Figure:
     """Draw a confusion matrix.
 
-    Each cell shows its share of the row in percent and, below, the count. A class without images has an empty row.
+    Each cell shows its percentage of the row and, below, the count. A class without images has an empty row.
 
     Args:
         counts: int [K, K]; rows are the truth, columns the prediction.

@@ -12,18 +12,18 @@ from edram_fer.figures.samples import answer, caption, choose, glimpse, tile
 from edram_fer.figures.style import FAINT, INK, MUTED, image_axes, step_colours, styled
 
 TILE, GAP, TEXT = 0.76, 0.09, 0.36  # inches; shares of a tile: between tiles, below them for two lines of text
-BESIDE = 0.95  # share of a tile: room left of a run's crops for its prediction
+BESIDE = 0.95  # share of a tile: space to the left of a run's crops for its prediction
 
 
 class WeightedFaces(NamedTuple):
     """Windows, weights and predictions of a run for n faces.
 
     Attributes:
-        title: shown above its crops.
+        title: text above its crops.
         windows: [n, N, 2, 3].
         weights: [n, N].
         labels: predicted names [n].
-        probabilities: of the predicted class [n].
+        probabilities: probabilities of the predicted class [n].
     """
 
     title: str
@@ -47,8 +47,9 @@ def one_per_class(truth: np.ndarray, prediction: np.ndarray, order: Sequence[str
 def crops(images: np.ndarray, truths: np.ndarray, runs: Sequence[WeightedFaces]) -> Figure:
     """Draw one row per face: the face, then for each run its prediction and its crops, sorted by descending weight.
 
-    After the figure of crops and weights of Wang et al. 2020 (arXiv 1905.04075). A window has the same frame colour in
-    all rows; the whole face is dark. Below each crop stand its weight and the name of its position (`attention.names`).
+    Modelled on the figure of crops and weights in Wang et al. 2020 (arXiv 1905.04075). A window has the same frame
+    colour in all rows; the whole face has a dark frame. Below each crop are its weight and the name of its position
+    (`attention.names`).
 
     Args:
         images: uint8 [n, H, W, C].
@@ -86,7 +87,7 @@ def crops(images: np.ndarray, truths: np.ndarray, runs: Sequence[WeightedFaces])
 
 
 def _colours(windows):
-    """A colour [4] for each of `windows` [n, N, 2, 3]: dark for a window that is the whole face in every image."""
+    """A colour [4] for each of `windows` [n, N, 2, 3]; dark if the window is the whole face in every image."""
     is_whole = [not attention.has_windows(windows[:, index]) for index in range(windows.shape[1])]
     colours = iter(step_colours(max(1, is_whole.count(False))))
     return [to_rgba(INK) if whole else next(colours) for whole in is_whole]

@@ -28,14 +28,14 @@ def read_history(path: Path | str) -> dict[str, np.ndarray]:
             names, *rows = csv.reader(source)
     except FileNotFoundError:
         raise MissingFileError(f"{path} is missing: the run has no training history") from None
-    except (ValueError, csv.Error) as error:  # an empty file; no text
+    except (ValueError, csv.Error) as error:  # an empty file, or a file that is not text
         raise UserError(f"{path} is not a readable training history: {error}") from error
     if not rows:
         raise UserError(f"{path} is not a readable training history: no epochs")
     try:
         columns = zip(*([float(cell or "nan") for cell in row] for row in rows), strict=True)
         return {name: np.array(column) for name, column in zip(names, columns, strict=True)}
-    except ValueError as error:  # a cell that is no number, a row of another length
+    except ValueError as error:  # a cell that is not a number, or a row of another length
         raise UserError(f"{path} is not a readable training history: {error}") from error
 
 
@@ -46,7 +46,7 @@ def curves(history: Mapping[str, np.ndarray], monitor: str = "val_loss") -> Figu
     Args:
         history: {column: [epochs]} with the names of Keras' logs ("loss", "val_emotion_accuracy", "learning_rate") and
             of `training.metrics.WindowStatistics`, with or without "val_" ("val_glimpse_1_zoom_sd").
-        monitor: the column by which the best epoch was chosen; a name that ends in "accuracy" is maximised, any other
+        monitor: the column that determined the best epoch; maximised if its name ends in "accuracy", otherwise
             minimised.
 
     Returns:
@@ -82,7 +82,7 @@ def _best(history, monitor):
 
 
 def _pair(axes, history, epochs, name):
-    """Draw a quantity in training and in validation."""
+    """Draw a quantity for training and for validation."""
     for column, label, colour in ((name, "training", ORANGE), (f"val_{name}", "validation", BLUE)):
         if column in history:
             axes.plot(epochs, history[column], color=colour, label=label)

@@ -13,7 +13,7 @@ from edram_fer.figures.mosaic import label_bar, mosaic
 from edram_fer.figures.style import styled
 
 OPACITY = 0.85  # at both ends of the scale
-# Blue to orange: distinguishable with all common kinds of colour blindness; light in the middle, transparent on a face.
+# Blue to orange: distinguishable with all common kinds of colour blindness. The middle is light, on faces transparent.
 SIDES = LinearSegmentedColormap.from_list("sides", ["#0b4a9e", "#5aa0e0", "#e8e8e8", "#f2a052", "#b84700"])
 
 
@@ -26,14 +26,14 @@ def difference_maps(
     *,
     meaning: str = "more or less attention",
 ) -> Figure:
-    """Draw differences of densities over faces: orange where there is more, blue where there is less.
+    """Draw differences of densities over faces: orange for more attention, blue for less.
 
-    All maps share one scale, symmetric about 0, in units of a uniform density: +1 means more by the value that a
-    uniform density has everywhere.
+    All maps share one scale, symmetric about 0, in units of the uniform density: +1 means that the difference equals
+    the value of a uniform density.
 
     Args:
         faces: [R, H, W, C] in [0, 1], one per row (see `attention.maps.mean_face`).
-        differences: [R, C, H, W] (see `attention.difference`); a map of nan shows the face alone.
+        differences: [R, C, H, W] (see `attention.difference`); for a map of nan, only the face is drawn.
         labels: (name, number of images or None) of each row.
         titles: titles of the columns.
         meaning: meaning of the colours, shown at the colour bar.
@@ -64,7 +64,7 @@ def tinted(face: np.ndarray, values: np.ndarray, top: float) -> np.ndarray:
 def signed_bar(
     figure: Figure, axes: Axes, top: float, label: str, shrink: float = 1.0, tick_format: str = "{:+.3g}"
 ) -> None:
-    """Add a colour bar from -top to top, blended by `tinted` with medium grey, with five ticks."""
+    """Add a colour bar from -top to top with five ticks; `tinted` blends its colours with medium grey."""
     levels = np.linspace(-top, top, 256)[None]
     colours = ListedColormap(tinted(np.full(levels.shape, 0.55), levels, top)[0])
     bar = figure.colorbar(ScalarMappable(Normalize(-top, top), colours), ax=axes, shrink=shrink, pad=0.02)

@@ -17,7 +17,7 @@ def early_exit(curve: Mapping[str, np.ndarray], labelled: Sequence[float] = LABE
 
     Args:
         curve: from `attention.early_exit.curve`.
-        labelled: thresholds to label on the curve, where it has them and there is room.
+        labelled: thresholds to label on the curve, if the curve contains them and there is enough space.
     """
     figure = Figure(figsize=(4.6, 3.1), layout="constrained")
     axes, steps = figure.subplots(), 1 + np.arange(len(curve["accuracy_after_glimpse"]))

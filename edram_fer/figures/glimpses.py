@@ -1,4 +1,4 @@
-"""One image with the glimpses of a model: where each lay and what it showed."""
+"""One image with the glimpses of a model: their positions and contents."""
 
 import io
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from edram_fer.preprocessing import photos
 
 
 class NotebookFigure(Figure):
-    """A figure that a notebook shows although it was not made by pyplot."""
+    """A figure that notebooks display although it was not created by pyplot."""
 
     def _repr_png_(self) -> bytes:
         content = io.BytesIO()
@@ -34,9 +34,9 @@ def draw_glimpses(
 
     Args:
         image: [H, W], [H, W, 1] or [H, W, 3], uint8 in 0 to 255 or floats in [0, 1].
-        windows: [N, 2, 3], each from the glimpse's [-1, 1]^2 onto that of the box; a row's `windows` of
+        windows: [N, 2, 3], each maps the glimpse's [-1, 1]^2 onto the box's; the `windows` of a row from
             `edram_fer.predict`, or `model(images)["windows"][0]`.
-        box: (left, top, width, height) in pixels of the part of the image that the model saw; a row's `box` of
+        box: (left, top, width, height) of the part of the image that the model saw, in pixels; the `box` of a row from
             `edram_fer.predict`. None: the whole image.
         labels: a line of text below each glimpse; None: its number.
         glimpse_size: sample points on a side of an enlarged glimpse.
@@ -54,7 +54,7 @@ def draw_glimpses(
     """
     pixels, windows = _as_shown(image, box), np.asarray(windows, float)
     if windows.ndim != 3 or windows.shape[1:] != (2, 3):
-        raise UserError(f"windows: expected those of one image, [N, 2, 3], got {list(windows.shape)}")
+        raise UserError(f"windows: expected the windows of one image, [N, 2, 3], got {list(windows.shape)}")
     labels = [f"glimpse {step}" for step in range(1, len(windows) + 1)] if labels is None else labels
     if len(labels) != len(windows):
         raise UserError(f"labels: expected one for each of {len(windows)} glimpses, got {len(labels)}")

@@ -29,8 +29,8 @@ def heatmaps(
 ) -> Figure:
     """Draw where the model looked, over the mean face of each group of images.
 
-    Rows are all images (for several groups), then each group; columns are the steps and their mean. All maps share one
-    scale.
+    The first row shows all images (if there are several groups), then each group has a row; columns are the steps and
+    their mean. All maps share one scale.
 
     Args:
         images: uint8 [n, H, W, C].
@@ -61,7 +61,7 @@ def heatmaps(
 
 
 def blend(face: np.ndarray, share: np.ndarray, top: float) -> np.ndarray:
-    """Colour image [H, W, 3] of a map (0 to `top`) over a grey or colour face in [0, 1]; larger is more opaque."""
+    """Colour image [H, W, 3] of a map (0 to `top`) over a face in [0, 1]; larger values are more opaque."""
     face = np.broadcast_to(face.reshape(*share.shape, -1), (*share.shape, 3))
     level = np.clip(share / top, 0, 1)
     opacity = OPACITY * np.sqrt(level)[..., None]
@@ -82,7 +82,7 @@ def _mosaic(faces, maps, labels, titles, top):
 
 
 def _colour_bar(figure, axes, top, shrink):
-    """Add a colour bar of the colours blended with medium grey, as they appear on the faces."""
+    """Add a colour bar whose colours are blended with medium grey, as they appear on the faces."""
     levels = np.linspace(0, top, 256)[None]
     colours = ListedColormap(blend(np.full(levels.shape, 0.55), levels, top)[0])
     bar = figure.colorbar(ScalarMappable(Normalize(0, top), colours), ax=axes, shrink=shrink, pad=0.02)

@@ -15,7 +15,7 @@ LETTER = 0.064  # inches, upper bound of the width of a letter
 
 
 def mosaic(tiles: np.ndarray, labels: Sequence[tuple[str, int | None]], titles: Sequence[str]) -> tuple[Figure, Axes]:
-    """Draw all tiles in one pair of axes; separate axes for each of, say, 56 tiles would take most of the time.
+    """Draw all tiles in one pair of axes; separate axes for every tile would take most of the drawing time.
 
     Args:
         tiles: [rows, columns, H, W, 3] in [0, 1]; a single column is laid out as a row.
@@ -23,7 +23,7 @@ def mosaic(tiles: np.ndarray, labels: Sequence[tuple[str, int | None]], titles: 
         titles: titles of the columns.
 
     Returns:
-        (figure, axes); the figure has room for a colour bar on the right.
+        (figure, axes); the figure has space for a colour bar on the right.
     """
     across = tiles.shape[1] == 1
     rows, columns = (1, len(tiles)) if across else tiles.shape[:2]
@@ -43,7 +43,7 @@ def mosaic(tiles: np.ndarray, labels: Sequence[tuple[str, int | None]], titles: 
 
 
 def label_bar(figure: Figure, bar: Colorbar, text: str) -> None:
-    """Label a colour bar in lines that fit the height of the figure; a figure of a single row is short."""
+    """Label a colour bar in lines that fit the height of the figure; a figure with a single row is short."""
     letters = int(figure.get_figheight() / LETTER)
     fits = max(map(len, text.split("\n"))) <= letters
     bar.set_label(text if fits else textwrap.fill(text.replace("\n", " "), letters))

@@ -1,4 +1,4 @@
-"""Several runs in one figure: each has its own colour, marker and line style, so that colour is never needed alone."""
+"""Several runs in one figure: each has its own colour, marker and line style, so colour is never the only cue."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ STYLES = [
 PERCENT = FuncFormatter(lambda share, _: f"{100 * share:.4g}%")
 
 
-def styles(names: Sequence[str]) -> dict[str, tuple]:
+def styles(names: Sequence[str]) -> dict[str, tuple[Any, ...]]:
     """{name: (colour, marker, line style)}; after seven runs the colours repeat with other markers and line styles."""
     result = {}
     for index, name in enumerate(names):
@@ -33,7 +33,7 @@ def styles(names: Sequence[str]) -> dict[str, tuple]:
 
 @styled
 def dots(
-    rows: Sequence[Mapping],
+    rows: Sequence[Mapping[str, Any]],
     names: Sequence[str],
     groups: Mapping[Any, str],
     panels: Mapping[str, str],
@@ -108,7 +108,7 @@ def dots(
 
 
 @styled
-def accuracy_curves(rows: Sequence[Mapping], names: Sequence[str]) -> Figure:
+def accuracy_curves(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Figure:
     """Draw the accuracy after each glimpse with its 95 % interval; a run with one prediction is a horizontal line.
 
     Args:
@@ -129,7 +129,7 @@ def accuracy_curves(rows: Sequence[Mapping], names: Sequence[str]) -> Figure:
 
 
 @styled
-def exit_curves(curves: Mapping[str, Mapping], names: Sequence[str]) -> Figure:
+def exit_curves(curves: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> Figure:
     """Draw accuracy against the mean number of glimpses when a model stops once it is confident, with 95 % intervals.
 
     Args:
@@ -150,7 +150,7 @@ def exit_curves(curves: Mapping[str, Mapping], names: Sequence[str]) -> Figure:
 
 
 @styled
-def robustness_curves(rows: Sequence[Mapping], names: Sequence[str]) -> Figure:
+def robustness_curves(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Figure:
     """Draw the accuracy under a growing black square and under growing rotation with its 95 % interval.
 
     A dotted line shows the accuracy of always predicting the most frequent class.
@@ -172,7 +172,7 @@ def robustness_curves(rows: Sequence[Mapping], names: Sequence[str]) -> Figure:
         for share in {row["majority_accuracy"] for row in rows}:
             axes.axhline(share, color=MUTED, linewidth=0.9, linestyle=":", zorder=1)
     first, second = panels
-    # Below the line, where the curve of a trained model does not start.
+    # Below the line, because the curve of a trained model starts above it.
     first.annotate(
         "always the most frequent class",
         (0.02, min(row["majority_accuracy"] for row in rows)),
@@ -195,14 +195,14 @@ def robustness_curves(rows: Sequence[Mapping], names: Sequence[str]) -> Figure:
 
 
 @styled
-def glimpse_steps(rows: Sequence[Mapping], names: Sequence[str], face: np.ndarray) -> Figure:
+def glimpse_steps(rows: Sequence[Mapping[str, Any]], names: Sequence[str], face: np.ndarray) -> Figure:
     """Draw zoom, mean position and scatter of the windows by step.
 
     Three panels: zoom (mean, sd as a band); the path of the mean positions with the sd as bars; and the scatter of the
     centres within emotions and between their means, as standard deviations.
 
     Args:
-        rows: from `comparison.attention_tables.glimpse_rows`, those of all images.
+        rows: from `comparison.attention_tables.glimpse_rows`, only the rows for all images.
         names: names of all runs, which determine their colours.
         face: [H, W, C] in [0, 1], drawn below the positions.
     """

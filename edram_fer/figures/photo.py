@@ -1,4 +1,4 @@
-"""A photo with its faces: the prediction for each face, and where the model looked."""
+"""A photo with its faces: the prediction for each face, and the model's windows."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,13 +13,13 @@ from edram_fer.figures import DPI
 from edram_fer.figures.style import image_axes, show_image, step_colours, styled
 
 LARGEST = 1600  # pixels on the longer side of the figure
-SMALLEST = 1000  # so that there is room for text in small photos
+SMALLEST = 1000  # pixels, so that small photos have enough space for text
 _EDGE = [withStroke(linewidth=2.2, foreground="#000000b0")]
 
 
 @styled
 def annotated(image: np.ndarray, faces: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw the squares of the faces, their emotions, and the windows of the model inside them.
+    """Draw the squares around the faces, their emotions, and the model's windows inside the squares.
 
     Args:
         image: uint8 [H, W, 3].
@@ -27,7 +27,7 @@ def annotated(image: np.ndarray, faces: Sequence[Mapping[str, Any]]) -> Figure:
             [N, 2, 3], drawn from early (violet) to late (yellow); () draws none.
 
     Returns:
-        Figure in the proportions of the image.
+        Figure with the proportions of the image.
     """
     height, width = image.shape[:2]
     scale = np.clip(max(height, width), SMALLEST, LARGEST) / max(height, width) / DPI

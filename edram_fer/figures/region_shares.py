@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from edram_fer.figures.style import BLUE, GREEN, INK, MUTED, ORANGE, styled
 
-# The eyes share a hue; markers and line styles differ, so that colour is never needed alone.
+# The eyes share a hue; markers and line styles differ, so colour is never the only cue.
 STYLES = {
     "left eye": (BLUE, "o", "-"),
     "right eye": ("#6fb1ea", "s", "--"),
@@ -29,7 +29,8 @@ def region_preference(shares: Mapping[str, Any]) -> Figure:
     """
     regions, rows = shares["regions"], np.arange(len(shares["groups"]))
     figure = Figure(figsize=(1.4 * len(regions) + 1.1, 0.26 * len(rows) + 0.9), layout="constrained")
-    for index, axes in enumerate(figure.subplots(1, len(regions), sharex=True, sharey=True, squeeze=False)[0]):
+    panels = figure.subplots(1, len(regions), sharex=True, sharey=True, squeeze=False)[0]
+    for index, axes in enumerate(panels):
         colour, mark, _ = STYLES[regions[index]]
         low, high = shares["preference_interval"][:, -1, index].T
         axes.axvline(1, color=INK, linewidth=0.8, zorder=1)
@@ -39,7 +40,7 @@ def region_preference(shares: Mapping[str, Any]) -> Figure:
         axes.grid(axis="y", visible=False)
         axes.set_yticks(rows, [_label(*pair) for pair in zip(shares["groups"], shares["images"])])
     right = max(1.2, np.nanmax(shares["preference_interval"][:, -1]))
-    axes.set(ylim=(len(rows) - 0.5, -0.5), xlim=(0, 1.06 * right))  # so that no marker is cut off
+    panels[-1].set(ylim=(len(rows) - 0.5, -0.5), xlim=(0, 1.06 * right))  # so that no marker is cut off
     figure.supxlabel("share of attention / share of area", fontsize=8)
     return figure
 

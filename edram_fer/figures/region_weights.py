@@ -16,9 +16,9 @@ from edram_fer.figures.style import BLUE, INK, MUTED, SHARES, show_image, styled
 def region_weights(result: Mapping[str, Any], face: np.ndarray, masks: Sequence[np.ndarray]) -> Figure:
     """Draw the mean weights, and their change under each occluder and by the covered share of the window.
 
-    Above: one row per window, with dots and 95 % intervals; the darker a dot, the more of the window is covered. Boxes
-    and the square of medium size are shown. Below (where there are squares): the change of a window's weight against
-    its covered share.
+    Top: one row per window, with dots and 95 % intervals; the darker a dot, the more of the window is covered. The
+    boxes and the square of medium size are shown. Bottom (if there are squares): the change of a window's weight
+    against its covered share.
 
     Args:
         result: from `edram_fer.studies.region_weights.region_weights`.
@@ -93,4 +93,4 @@ def _draw_by_share(figure, curves):
         axes.set(xlim=(-0.05, 1.05), xticks=[0, 0.5, 1])
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     panels[0].set_ylabel("change of the weight", fontsize=7.5)
-    figure.supxlabel("share of the window covered by a square at a random place", fontsize=7.5)
+    figure.supxlabel("share of the window covered by a square at a random position", fontsize=7.5)

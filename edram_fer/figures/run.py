@@ -38,28 +38,28 @@ def draw(
     find_landmarks: bool = False,
     pdf: bool = False,
 ) -> list[Path]:
-    """Draw the figures of an evaluated run: those of each split into figures/SPLIT/, the others into figures/.
+    """Draw the figures of an evaluated run: the figures of each split in figures/SPLIT/, the others in figures/.
 
-    An average over views ("<split>_flip", "<split>_ten_crop") has the windows of the unchanged images, so that only
-    figures of its scores are drawn. Attention by region of the face is also written to region_shares.json.
+    An average over views ("<split>_flip", "<split>_ten_crop") has the windows of the unchanged images, so only figures
+    of its scores are drawn. Attention by region of the face is also written to region_shares.json.
 
     Args:
         folder: the run folder.
-        load_features: function from the name of a split to the features of its images in the order of its rows, such as
-            `EvaluatedRun.features`. None: figures that show faces or need landmarks are not drawn.
-        find_landmarks: let dlib find landmarks where the data set has none.
+        load_features: function from the name of a split to the features of its images, in the order of its rows, such
+            as `EvaluatedRun.features`. None: figures that show faces or need landmarks are not drawn.
+        find_landmarks: find landmarks with dlib if the data set has none.
         pdf: also save each figure as PDF.
 
     Returns:
         Paths of the written files.
 
     Raises:
-        UserError: a file of the run that is missing or damaged, by name, or a number of images that differs from the
-            number of predictions.
+        UserError: a file of the run is missing or damaged (the message names it), or the number of images differs from
+            the number of predictions.
     """
     run = EvaluatedRun(folder)
     written = []
-    if load_features is not None:  # otherwise the figures that show faces stay
+    if load_features is not None:  # otherwise existing figures that show faces are kept
         layout.clear_figures(run.folder)
 
     def save_all(folder, figures):
@@ -204,7 +204,7 @@ def _mean_path_figure(predictions, images, emotions, seed=0):
 
 
 def _region_figures(predictions, features, emotions, find, known):
-    """Figures about regions of the face, and their entry in region_shares.json."""
+    """Figures of the face regions, and their entry in region_shares.json."""
     if not attention.has_windows(predictions["windows"]):
         return {}, {"note": "The model has no windows of its own: it sees the whole image."}
     landmarks, note = face_landmarks.get_landmarks(features, find=find, known=known)

@@ -1,10 +1,12 @@
-"""Individual images: the position and content of each glimpse, and the prediction after it."""
+"""Individual images with the position and content of each glimpse, and the prediction after it."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Polygon, Rectangle
+from matplotlib.patches import Patch, Polygon, Rectangle
 from matplotlib.patheffects import withStroke
 from scipy.ndimage import map_coordinates
 
@@ -15,7 +17,7 @@ TILE, GAP, TEXT = 1.12, 0.08, 0.2  # inches; shares of a tile: between tiles, be
 
 
 def glimpse(image: np.ndarray, window: np.ndarray, size: int = 26) -> np.ndarray:
-    """Sample the content of a window: bilinear, align corners, border pixels repeated outside the image.
+    """Sample the content of a window: bilinear, with aligned corners and border pixels repeated outside the image.
 
     Args:
         image: [H, W, C].
@@ -72,14 +74,14 @@ def samples(
         images: uint8 [n, H, W, C].
         windows: [n, N, 2, 3].
         labels: names [n, T] predicted after each step; T = 1 for a model that is not recurrent.
-        probabilities: [n, T] of the predicted class.
+        probabilities: [n, T], probabilities of the predicted class.
         truths: names [n].
         glimpse_size: sample points per side of an enlarged window.
         weights: [n, N], shown below the windows of a model that is not recurrent.
         names: names of the windows [N], shown above them; None: glimpse 1, glimpse 2, ...
     """
     count, steps = windows.shape[:2]
-    stepwise = len(labels[0]) == steps  # a prediction after each window, or one per image
+    stepwise = len(labels[0]) == steps  # a prediction after each window, otherwise one per image
     text = TEXT if stepwise else 1.7 * TEXT
     pitch = max(1, images.shape[1] / images.shape[2]) + text + GAP
     colours = step_colours(steps)
@@ -106,7 +108,9 @@ def samples(
     return figure
 
 
-def draw_face(axes, top, image, windows, colours):
+def draw_face(
+    axes: Axes, top: float, image: np.ndarray, windows: np.ndarray, colours: Sequence[Any] | np.ndarray
+) -> None:
     """The image as a tile of width 1 at (0, top), with the outlines and centres of its windows."""
     height, width = image.shape[:2]
     frame = tile(axes, 0, top, image)
@@ -119,7 +123,7 @@ def draw_face(axes, top, image, windows, colours):
     axes.scatter(*middle.T, s=8, c=colours, edgecolors="black", linewidths=0.4, zorder=2.5).set_clip_path(frame)
 
 
-def tile(axes, left, top, image, colour="none"):
+def tile(axes: Axes, left: float, top: float, image: np.ndarray, colour: Any = "none") -> Patch:
     """Draw an image [H, W, C], 0 to 255, with width 1 and its upper left corner at (left, top), in a coloured frame.
 
     Returns:
@@ -140,6 +144,6 @@ def answer(label: str, probability: float, truth: str) -> tuple[str, str]:
     return f"{mark} {label} {probability:.0%}", colour
 
 
-def caption(axes, x, y, text, colour):
+def caption(axes: Axes, x: float, y: float, text: str, colour: Any) -> None:
     """Draw a line of small text below (x, y)."""
     axes.text(x, y, text, color=colour, ha="center", va="top", fontsize=7.5)

@@ -28,15 +28,15 @@ def scan_paths(
 ) -> Figure:
     """Draw a scan path over each face: numbered dots from early (violet) to late (yellow).
 
-    Where dots overlap, their numbers stand beside them. The line to the next dot is solid for a jump, which is longer
-    than the half width of the window that it leaves, and dotted for a shift (`attention.saccades`).
+    If dots overlap, their numbers are beside them. The line to the next dot is solid for a saccade, which is longer
+    than the half width of the window that it leaves, and otherwise dotted (`attention.saccades`).
 
     Args:
         images: [n, H, W, C], uint8 or float in [0, 1].
         windows: for each face [N, 2, 3] in time order (for a class, its mean windows); N may differ; None: no path.
         titles: text above each face.
         others: for each face further paths [M, 2] in [-1, 1], drawn thin below the main path: human scan paths, or
-            those of individual images; None: no further paths.
+            paths of individual images; None: no further paths.
         columns: faces per row.
         rows: labels of the rows, on the left.
     """
@@ -56,7 +56,7 @@ def scan_paths(
             axes.plot(*place.T, color="white", linewidth=0.7, alpha=0.45, zorder=2)[0].set_clip_path(frame)
         path_windows = windows[index]
         if path_windows is not None:
-            # A centre outside the image is drawn at its border, not on the next tile.
+            # A centre outside the image is drawn at the image's border, not on the next tile.
             centres = np.clip(attention.centres(path_windows), -1, 1)
             _draw_path(axes, _on_tile(centres, image.shape, corner), path_windows)
     for row, name in enumerate(rows):
@@ -96,7 +96,7 @@ def _draw_path(axes, points, windows):
         if len(steps) == 1:
             bright = colours[steps[0], :3] @ (0.3, 0.59, 0.11) > 0.5
             axes.text(x, y, text, ha="center", va="center_baseline", color="black" if bright else "white", **_NUMBER)
-        else:  # the last dot hides the others, so the numbers stand beside it
+        else:  # the last dot hides the others, so the numbers are beside it
             axes.text(x + 0.6 * DOT, y, text, va="center_baseline", color="white", path_effects=_EDGE, **_NUMBER)
 
 

@@ -1,4 +1,4 @@
-"""The shared look of all figures: fonts, colours of the steps, saving."""
+"""The common style of all figures: fonts, colours of the steps, saving."""
 
 import functools
 from collections.abc import Callable
@@ -61,7 +61,7 @@ _RC: dict[Any, Any] = {
 
 
 def styled(function: Callable[P, T]) -> Callable[P, T]:
-    """Decorator: draw with this look, independently of the caller's Matplotlib settings."""
+    """Decorator: draw in this style, regardless of the caller's Matplotlib settings."""
 
     @functools.wraps(function)
     def with_style(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -94,7 +94,7 @@ def show_image(axes: Axes, image: np.ndarray) -> None:
 
 @styled
 def save(figure: Figure, path: Path | str, dpi: int = DPI) -> Path:
-    """Save a figure completely or not at all, in the format of the path's suffix.
+    """Save a figure atomically, in the format of the path's suffix.
 
     Args:
         figure: the figure.

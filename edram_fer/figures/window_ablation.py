@@ -19,7 +19,7 @@ NAMES = {
 
 @styled
 def window_ablation(result: Mapping[str, Any]) -> Figure:
-    """Draw the accuracy for each kind of windows with its 95 % interval, and the difference from the own windows.
+    """Draw the accuracy for each kind of windows with its 95 % interval, and the difference from the model's windows.
 
     Args:
         result: from `edram_fer.studies.window_ablation`.

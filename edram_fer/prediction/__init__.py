@@ -1,4 +1,4 @@
-"""A trained model on new images: the faces in them, their emotions, and where in each the model looked."""
+"""Apply a trained model to new images: detect faces, predict emotions, and report where the model looked."""
 
 from edram_fer.prediction.table import predict
 

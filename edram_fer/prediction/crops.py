@@ -1,4 +1,4 @@
-"""From an image to its faces as the model knows faces from its training."""
+"""Crop the faces of an image in the same way as the model's training faces."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -19,14 +19,14 @@ DEFAULT_DETECTORS = ("yunet", "dlib")
 
 @dataclasses.dataclass(frozen=True)
 class Crop:
-    """A face, or why there is none.
+    """A face, or the reason why there is none.
 
     Attributes:
         row: "source", "face" (number in its image, from 1), "box" (left, top, width, height) of the part of the image
             that the model sees, in pixels, "detector", "score", "status" (OK, "no_face", or why the image or the face
             cannot be used).
         pixels: [H, W, C] of the model's shape, uint8 or float32 in [0, 1]; None without a face.
-        landmarks: float32 [68, 2] in pixels of the face, for a model that needs them; None for any other.
+        landmarks: float32 [68, 2] in pixels of the face, for a model that needs them; otherwise None.
     """
 
     row: dict[str, Any]
@@ -35,21 +35,22 @@ class Crop:
 
 
 class FaceCropper:
-    """Makes the faces of images as those that a model was trained on.
+    """Crops the faces of images in the same way as the faces that a model was trained on.
 
-    An image that already has exactly the model's size is taken for a finished face, and not detected, cut or equalised
-    again. In any other, faces are detected and cut with the margin and the contrast equalisation of
-    `model.preprocessing`; a model of faces that were published as crops (FER2013) has neither.
+    An image that has exactly the model's size is treated as a finished face: it is not detected, cropped or equalised
+    again. In other images, faces are detected and cropped with the margin and the contrast equalisation of
+    `model.preprocessing`; a model trained on published crops (FER2013) has neither.
 
     Args:
         model: its input shape and `preprocessing` are used.
-        detectors: asked in turn, see `edram_fer.preprocessing.faces.Settings`; ("none",): the whole image is the face.
-            None: DEFAULT_DETECTORS, and finished faces by their size.
-        which: of several faces "all", from left to right, the "largest", or the one nearest to the "centre".
+        detectors: tried in turn, see `edram_fer.preprocessing.faces.Settings`; ("none",): the whole image is the face.
+            None: DEFAULT_DETECTORS, and images of the model's size are finished faces.
+        which: which of several faces to use: "all", from left to right, the "largest", or the one nearest to the
+            "centre".
         clahe: clip limit of the contrast equalisation, 0 for none; None: as in training.
 
     Raises:
-        UserError: settings that cannot be.
+        UserError: a setting is invalid.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class FaceCropper:
         detectors: Sequence[str] | None = None,
         which: str = "all",
         clahe: float | None = None,
-    ):
+    ) -> None:
         self.height, self.width, self.channels = model.image_shape
         self.needs_landmarks = "landmarks" in model.input_shapes()
         self.detect_all = detectors is not None
@@ -78,11 +79,11 @@ class FaceCropper:
         self.settings = faces.Settings(**{name: trained[name] for name in trained if name in known} | asked)
 
     def __call__(self, image: InputImage) -> Iterator[Crop]:
-        """The faces of an image; of one that gives none, a Crop whose row says why.
+        """The faces of an image; if there is none, a Crop whose row gives the reason.
 
         Raises:
             MissingFileError: the file of a detector is missing.
-            UserError: the model's images are not square, and this one has another size.
+            UserError: the model's images are not square, and this image has a different size.
         """
         row: dict[str, Any] = {"source": image.source, "face": None, "box": None, "detector": None, "score": None}
         if image.pixels is None:
@@ -109,7 +110,7 @@ class FaceCropper:
                 f"the model takes images of {self.width}x{self.height} pixels, and {row['source']} has another size: "
                 f"faces are cut as squares"
             )
-        if not self.detectors_checked:  # a missing file ends the work before the first image
+        if not self.detectors_checked:  # report a missing file before the first image
             faces.check_detectors(self.settings)
             self.detectors_checked = True
         name = str(row["source"])

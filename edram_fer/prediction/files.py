@@ -1,4 +1,4 @@
-"""A table of predictions as files: predictions.csv, and the images with faces and glimpses drawn in."""
+"""Write a table of predictions as predictions.csv, and draw its faces and glimpses into the images."""
 
 from pathlib import Path
 
@@ -13,13 +13,13 @@ TABLE, IMAGES = "predictions.csv", "images"
 
 
 def write(table: pd.DataFrame, out: Path, *, draw: bool = True) -> None:
-    """Write the table that `edram_fer.predict` made of image files.
+    """Write the table that `edram_fer.predict` returned for image files.
 
     Args:
         table: its sources are paths.
-        out: folder to write into, made where missing: predictions.csv, in which the box is four columns ("left", "top",
-            "width", "height") and "image" names the drawn image, and images/.
-        draw: also draw the images.
+        out: folder to write into, created if missing. It receives predictions.csv, with four columns for the box
+            ("left", "top", "width", "height") and "image", the name of the drawn image, and images/.
+        draw: whether to draw the images.
     """
     names = _image_names(table.source[table.status == OK]) if draw else {}
     box = pd.DataFrame(
@@ -35,14 +35,14 @@ def write(table: pd.DataFrame, out: Path, *, draw: bool = True) -> None:
 
 
 def _image_names(sources: pd.Series) -> dict[str, str]:
-    """{source: file that it is drawn into}, numbered: images of several folders may have the same name."""
+    """{source: name of the drawn image}, numbered, because images in different folders may have the same name."""
     different = list(dict.fromkeys(sources))
     digits = len(str(len(different)))
     return {source: f"{number:0{digits}d}_{Path(source).stem}.png" for number, source in enumerate(different, 1)}
 
 
 def _draw(table: pd.DataFrame, names: dict[str, str], folder: Path) -> None:
-    from edram_fer.figures.photo import annotated  # Matplotlib only where something is drawn
+    from edram_fer.figures.photo import annotated  # imports Matplotlib
     from edram_fer.figures.style import save
 
     usable = table[table.status == OK]

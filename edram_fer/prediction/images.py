@@ -1,4 +1,4 @@
-"""Whatever holds images (arrays, Pillow images, files, folders) as single images, each decoded when its turn comes."""
+"""Split inputs (arrays, Pillow images, files, folders) into single images, and decode them one at a time."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from PIL import Image
 from edram_fer.errors import MissingFileError, UserError
 from edram_fer.preprocessing import photos, readers
 
-Item: TypeAlias = NDArray[Any] | Image.Image | str | Path  # what may hold images
+Item: TypeAlias = NDArray[Any] | Image.Image | str | Path  # one or several images
 MOST_CHANNELS = 3
 
 
@@ -32,19 +32,19 @@ class InputImage:
 
 
 def single_images(images: Item | Iterable[Item]) -> list[Path | tuple[int, Any]]:
-    """Split what a user passed into single images, without decoding any file.
+    """Split a user's input into single images, without decoding any file.
 
     Args:
         images: an array ([H, W], [H, W, C], or a batch [B, H, W] or [B, H, W, C]), a Pillow image, the path of a file
-            or of a folder (images at any depth, hidden files left out), or a list of such: each array of a list is
-            one image.
+            or of a folder (images at any depth, except hidden files), or a list of these, in which each array is one
+            image.
 
     Returns:
         Paths, and (position, array or Pillow image). A file that is named twice is listed once.
 
     Raises:
         MissingFileError: a path that does not exist, or a folder without images.
-        UserError: something else than an image.
+        UserError: an item that is not an image.
     """
     if isinstance(images, (str, Path)):
         return list(_files(Path(images)))
@@ -72,7 +72,7 @@ def decode(item: Path | tuple[int, Any]) -> InputImage:
     """Decode one entry of `single_images`. A file that cannot be read is an InputImage with a fault.
 
     Raises:
-        UserError: an array of another shape, dtype or range.
+        UserError: an array of an unsupported shape, dtype or range.
     """
     if isinstance(item, Path):
         try:

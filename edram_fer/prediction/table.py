@@ -1,4 +1,4 @@
-"""New images to a table: a row for each face, with what the model predicts and where it looked."""
+"""From new images to a table: one row per face, with the prediction and the windows of the model."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -27,39 +27,39 @@ def predict(
 ) -> pd.DataFrame:
     """Predict the emotions of the faces in images.
 
-    An image that has exactly the model's size is taken for a face that is cut already. In every other image the faces
-    are detected and cut as those that the model was trained on (`model.preprocessing`).
+    An image that has exactly the model's size is treated as a finished face crop. In other images, faces are detected
+    and cropped in the same way as the faces that the model was trained on (`model.preprocessing`).
 
     Args:
-        model: a trained model, or what `edram_fer.load` takes: a run folder, a .keras file or the name of a model that
-            comes with the package.
+        model: a trained model, or an argument of `edram_fer.load`: a run folder, a .keras file or the name of an
+            included model.
         images: an array (one image [H, W] or [H, W, C], or a batch [B, H, W] or [B, H, W, C]; uint8 in 0 to 255 or
             floats in [0, 1]; grey or RGB), a Pillow image, the path of an image or of a folder (searched at any depth),
-            or a list of such. Arrays in a list may differ in size; each is one image.
-        detectors: asked in turn until one finds a face: "yunet", "ssd", "dlib"; ("none",): every image is a face as a
-            whole, whatever its size. None: ("yunet", "dlib"), and by the rule above no detection for finished faces.
-        faces: of several faces in an image "all", from left to right, the "largest", or the one nearest to the
+            or a list of these. Arrays in a list may differ in size; each is one image.
+        detectors: tried in turn until one finds a face: "yunet", "ssd", "dlib"; ("none",): every whole image is a face,
+            regardless of its size. None: ("yunet", "dlib"), except for finished face crops.
+        faces: which of several faces to use: "all", from left to right, the "largest", or the one nearest to the
             "centre".
-        clahe: clip limit of the contrast equalisation, 0 for none. None: as in training, and none for finished faces.
-        batch_size: faces that go through the model at a time.
+        clahe: clip limit of the contrast equalisation, 0 for none. None: as in training, and none for finished crops.
+        batch_size: faces per batch.
 
     Returns:
-        A row for each face, and one for each image without a usable face. Columns:
+        One row for each face, and one for each image without a usable face. Columns:
 
         - source: path of the image, or its position among the arrays.
         - face: number of the face in its image, from 1; missing where there is none.
         - box: (left, top, width, height) of the part of the image that the model saw, in pixels.
-        - detector, score: what detected the face, and how sure it is.
+        - detector, score: the detector that found the face, and its confidence.
         - status: "ok", "no_face", or why the image or the face cannot be used.
         - emotion, confidence: the most probable class and its probability, after the last glimpse.
         - one column for each class: its probability.
-        - valence, arousal: in [-1, 1], of a model that predicts them.
-        - windows: array [N, 2, 3] of what the model looked at: each matrix maps [-1, 1]^2, (x, y), onto the box.
+        - valence, arousal: in [-1, 1], if the model predicts them.
+        - windows: array [N, 2, 3], where the model looked: each matrix maps the window's [-1, 1]^2 onto the box's.
 
     Raises:
         MissingFileError: a path, the model or the file of a detector does not exist.
-        UserError: an array of another shape, dtype or range; settings that cannot be; a model without class names, or
-            one whose output is not finite.
+        UserError: an array of an unsupported shape, dtype or range; an invalid setting; a model without class names, or
+            a model whose output is not finite.
 
     >>> faces = np.full((2, 48, 48), 128, "uint8")
     >>> table = predict("fer2013-edram", faces)
@@ -88,7 +88,7 @@ def _trained_model(model: FERModel | str | Path) -> FERModel:
 
 
 def _run(model: FERModel, crops: Sequence[Crop], batch_size: int) -> dict[str, np.ndarray]:
-    """The outputs of `inference.predict` for the crops that hold a face."""
+    """The outputs of `inference.predict` for the crops that contain a face."""
     faces = [crop.pixels for crop in crops if crop.pixels is not None]
     landmarks = [crop.landmarks for crop in crops if crop.landmarks is not None]
     if not faces:

@@ -1,1 +1,1 @@
-"""One file per experiment, with its differences from the defaults; the docstring has command, source and protocol."""
+"""One file per experiment with its differences from the defaults; its docstring gives command, source and protocol."""

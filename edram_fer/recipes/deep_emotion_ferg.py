@@ -1,9 +1,9 @@
-"""Deep-Emotion on FERG with the paper's shares: 34, 14 and 7 thousand images at random.
+"""Deep-Emotion on FERG with the paper's random split: 34, 14 and 7 thousand images.
 
     edram-fer prepare ferg --source SOURCE --size 48 --set split=published
     python train.py deep_emotion_ferg
 
-Source: Minaee, Abdolrashidi 2019, who report 99.3 %. As in the paper, the hyper-parameters are the same for every data
+Source: Minaee, Abdolrashidi 2019, who report 99.3 %. As in the paper, the hyperparameters are the same for every data
 set, see `deep_emotion_fer2013`. All six characters occur in every split: compare `deep_emotion_ferg_characters`.
 """
 

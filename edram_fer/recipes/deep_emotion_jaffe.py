@@ -4,7 +4,7 @@ in the test split.
     edram-fer prepare jaffe --source SOURCE --size 48 --set split=published
     python train.py deep_emotion_jaffe
 
-Source: Minaee, Abdolrashidi 2019, who report 92.8 %. As in the paper, the hyper-parameters are the same for every data
+Source: Minaee, Abdolrashidi 2019, who report 92.8 %. As in the paper, the hyperparameters are the same for every data
 set, see `deep_emotion_fer2013`; the batch size is ours. All ten women occur in every split: compare
 `deep_emotion_jaffe_subjects`.
 """

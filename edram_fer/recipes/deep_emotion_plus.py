@@ -1,13 +1,13 @@
-"""Deep-Emotion's variant `plus` on FER2013: ours, to see how far a single glimpse at the feature map can go.
+"""Our variant `plus` of Deep-Emotion on FER2013, which shows how far a single window on the feature map can go.
 
     edram-fer prepare fer2013 --source SOURCE
     python train.py deep_emotion_plus
 
-Instead of layers of ten filters, a trunk with batch normalisation in four stages, each of which halves the map; the
-transformer samples the map after the second of them. The training is what small faces from scratch need: SGD with
-Nesterov momentum, warm-up and cosine, label smoothing, mixup and random erasing; mixed_bfloat16 (for processors with
-avx512_bf16; `--set dtype=float32` elsewhere). `--set transformer=false` is the same network without attention. Measured
-times and scores: docs/results.md.
+Instead of layers with ten filters it has a trunk of four stages with batch normalisation, each of which halves the map;
+the transformer samples the map after the second stage. Training from scratch on small faces uses SGD with Nesterov
+momentum, warm-up and cosine, label smoothing, mixup and random erasing, in mixed_bfloat16 (for processors with
+avx512_bf16; elsewhere `--set dtype=float32`). `--set transformer=false` trains the same network without attention.
+Measured times and scores: docs/results.md.
 """
 
 from edram_fer.data.augment import Augmentation

@@ -3,8 +3,8 @@
     make demo
 
 Three glimpses of 18x18 points: the whole face, then the mouth and the eyes, two windows of about a third of the side.
-The landmarks of the drawn faces guide them during training; with `--set "guide=()"` they find their places on their
-own. Scores of both: docs/results.md.
+The landmarks of the drawn faces guide them during training; with `--set "guide=()"` the model learns their positions
+without landmarks. Scores of both: docs/results.md.
 """
 
 from edram_fer.data.augment import Augmentation

@@ -3,10 +3,10 @@
     edram-fer prepare fer2013 --source SOURCE
     python train.py fer2013
 
-Ours, for a CPU with two cores: a glimpse CNN that is thinner than the published one where its maps are large and wider
-where they are small, mixed_bfloat16 (for processors with avx512_bf16; `--set dtype=float32` elsewhere), AdamW with
-warm-up and cosine. `--set model=cnn` trains the parameter-matched CNN baseline in the same way. Measured times and
-scores: docs/results.md.
+Our settings for a CPU with two cores: a glimpse CNN with fewer filters than the published one on large maps and more on
+small maps, mixed_bfloat16 (for processors with avx512_bf16; elsewhere `--set dtype=float32`), AdamW with warm-up and
+cosine. `--set model=cnn` trains the parameter-matched CNN baseline in the same way. Measured times and scores:
+docs/results.md.
 """
 
 from edram_fer.data.augment import Augmentation

@@ -6,16 +6,17 @@
 
 Source: Wang et al. 2020 (arXiv 1905.04075), who report 88.55 % with a ResNet-18 and 83.63, 82.23 and 80.40 % on the
 three subsets. The paper: faces of 224 pixels, a backbone pretrained on millions of faces, training on Training and
-PublicTest together, the epoch chosen on the test list. Here: the faces of 48 pixels of FER2013, regions sampled at 112
-pixels, no other faces, training on Training, the epoch chosen on PublicTest, and 3,153 test images (`majority`) instead
+PublicTest together, the epoch chosen on the test list. Here: FER2013's faces of 48 pixels, regions sampled at 112
+pixels, no pretraining, training on Training, the epoch chosen on PublicTest, and 3,153 test images (`majority`) instead
 of 3,137. As published: five crops in addition to the face, both attentions with sigmoids, the region-biased loss with
-margin .1 and weight 1 (`--set margin=0.02`, `--set region_weight=0`), SGD at .1 with momentum .9 and decay. The rest is
-what small faces from scratch need: warm-up and cosine, label smoothing, mixup, random erasing, averaged weights. The
+margin .1 and weight 1 (`--set margin=0.02`, `--set region_weight=0`), SGD at .1 with momentum .9 and decay. Added for
+training from scratch on small faces: warm-up and cosine, label smoothing, mixup, random erasing, averaged weights. The
 published schedule: `--set schedule=steps --set "step_epochs=(18,30,48)" --set epochs=60`.
 
 `--set data=ferplus/probability --set labels=soft` trains on the votes instead of the majority; scores of the two
 protocols are not comparable. `--set attention=mean` and `--set attention=self` show what each attention contributes;
-`--set attention_norm=softmax` is the released code. `ran_ferplus_small` is for a CPU. Measured scores: docs/results.md.
+`--set attention_norm=softmax` follows the released code. `ran_ferplus_small` is for a CPU. Measured scores:
+docs/results.md.
 """
 
 from edram_fer.data.augment import Augmentation

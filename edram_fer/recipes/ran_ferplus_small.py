@@ -4,12 +4,11 @@
     python train.py ran_ferplus_small --set crops=face --out FACE
     python train.py ran_ferplus_small --set initial_weights=FACE --set epochs=8 --out RUN
 
-`ran_ferplus` with an IResNet-18 of a quarter of the filters at the faces' 48 pixels, fewer epochs at a smaller rate,
-and float32 (`--set dtype=mixed_bfloat16` is faster on processors with avx512_bf16). `crops=face` is the published
-baseline,
-the whole face without attention, in a sixth of the time; its backbone then takes the role of the one that the paper
-pretrained on other faces. To train in one go, omit `crops=face` in the first command and skip the second. Measured
-scores: docs/results.md.
+`ran_ferplus` with an IResNet-18 that has a quarter of the filters, regions sampled at 48 pixels, fewer epochs, a lower
+learning rate and float32 (`--set dtype=mixed_bfloat16` is faster on processors with avx512_bf16). `crops=face` is the
+published baseline, the whole face without attention, which takes a sixth of the time; its backbone replaces the
+backbone that the paper pretrained on other faces. To train in one stage, omit `crops=face` in the first command and
+skip the second. Measured scores: docs/results.md.
 """
 
 import dataclasses

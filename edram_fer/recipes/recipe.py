@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import pkgutil
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from edram_fer import models, recipes
 from edram_fer.data.augment import Augmentation
@@ -27,7 +28,7 @@ _LEAST = {"epochs": 1, "batch_size": 2, "seed": 0, "patience": 1, "checkpoint_st
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """The settings of a training run. The defaults are close to Forch et al. 2019; exact is the recipe `forch2019`.
+    """The settings of a training run. Defaults close to Forch et al. 2019, whose own are in the recipe `forch2019`.
 
     Attributes:
         name: Name of the recipe.
@@ -36,8 +37,8 @@ class Recipe:
         emotions: "seven" or "eight".
         model: A name of `edram_fer.models.MODELS`.
         options: Options of that model.
-        initial_weights: A run, a .keras file or the name of a shipped model whose weights initialise every part of the
-            same shape; "": all weights are randomly initialised.
+        initial_weights: A run, a .keras file or the name of an included model, whose weights initialise every part of
+            the same shape; "": all weights are randomly initialised.
         dtype: "float32", or "mixed_bfloat16" (faster on processors with avx512_bf16; coordinates and losses stay
             float32).
         seed: Seed of weights, dropout, order and augmentation.
@@ -45,7 +46,7 @@ class Recipe:
         batch_size: Images per training step.
         optimizer: "adam", "adamw" or "sgd".
         momentum, nesterov: Settings of "sgd".
-        learning_rate: The rate at the start, or the peak of "cosine".
+        learning_rate: The initial rate, or the peak of "cosine".
         schedule: "constant"; "plateau": divided by `plateau_divisor` when the validation loss stalls for one epoch,
             down to `min_learning_rate`; "cosine": linear warm-up over `warmup_epochs`, then a cosine down to
             `min_learning_rate`; "steps": divided by 10 after each of `step_epochs`.
@@ -53,8 +54,8 @@ class Recipe:
             kernels only, and never to the emission network, where it would pull glimpses to the centre.
         clip_norm: Maximum norm of the global gradient.
         patience: Training ends after this many epochs without a better value of `monitor`.
-        monitor: The "val_" column of history.csv that decides on patience and on the best epoch: the higher the better
-            if its name ends in "accuracy", else the lower the better.
+        monitor: The "val_" column of history.csv that determines patience and the best epoch; higher is better if its
+            name ends in "accuracy", otherwise lower is better.
         class_weights: "sqrt" or "inverse", see `training.losses.class_weights`, or "none".
         labels: "hard", the emotion, or "soft", the data set's probabilities; validation always uses the emotion.
         label_smoothing: Share in [0, 1).
@@ -63,9 +64,10 @@ class Recipe:
             validated and saved as model.keras.
         emotion_weight, affect_weight, location_weight, region_weight: Weights of the losses; a loss applies where the
             model has the output for it. The margin of the region-biased loss is RAN's option `margin`.
-        loss_form: "ours", "forch2019" or "ablavatski2017": how the losses are reduced, see `training.losses.FORMS`.
-        guide: For each glimpse of EDRAM the part of the face to which the landmarks of the training faces guide it: a
-            name of `data.landmarks.GUIDE_TARGETS`, or "free"; (): all are free. See `training.losses.GuideLoss`.
+        loss_form: "ours", "forch2019" or "ablavatski2017": reduction of the losses, see `training.losses.FORMS`.
+        guide: For each glimpse of EDRAM, the part of the face towards which the landmarks of the training faces guide
+            it: a name of `data.landmarks.GUIDE_TARGETS`, or "free"; (): no glimpse is guided. See
+            `training.losses.GuideLoss`.
         guide_weight: Weight of the guide loss.
         zoom_target: Target of the location loss; with a zoom limit in mode "squash" it is at most the limit.
         augmentation: See `data.augment.Augmentation`.
@@ -73,6 +75,12 @@ class Recipe:
 
     Raises:
         UserError: A value is out of range or of the wrong type; the message names the setting.
+
+    >>> Recipe(model="ran", options={"crops": "fixed5"}, epochs=10).learning_rate
+    0.0001
+    >>> Recipe(optimizer="lion")
+    Traceback (most recent call last):
+    edram_fer.errors.UserError: optimizer: expected one of adam, adamw, sgd, got 'lion'
     """
 
     name: str = "forch2019"
@@ -81,7 +89,7 @@ class Recipe:
     validation_split: str = "validation"
     emotions: str = "seven"
     model: str = "edram"
-    options: dict = dataclasses.field(default_factory=dict)
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
     initial_weights: str = ""
     dtype: str = "float32"
     seed: int = 0
@@ -95,7 +103,7 @@ class Recipe:
     plateau_divisor: float = 3.0
     warmup_epochs: float = 1.0
     min_learning_rate: float = 1e-5
-    step_epochs: tuple = ()
+    step_epochs: tuple[float, ...] = ()
     weight_decay: float = 0.0
     clip_norm: float = 10.0
     patience: int = 1000
@@ -110,7 +118,7 @@ class Recipe:
     location_weight: float = 1.0
     region_weight: float = 1.0
     loss_form: str = "ours"
-    guide: tuple = ()
+    guide: tuple[str, ...] = ()
     guide_weight: float = 100.0
     zoom_target: float = 0.35
     augmentation: Augmentation = Augmentation()
@@ -176,30 +184,38 @@ class Recipe:
         """Names of the emotions, in the model's order."""
         return EMOTION_SETS[self.emotions]
 
-    def to_json(self) -> dict:
-        """The settings as a dict that JSON can hold."""
+    def to_json(self) -> dict[str, Any]:
+        """The settings as a dict of JSON values; a run keeps it in its recipe.json.
+
+        >>> Recipe(epochs=3).to_json()["epochs"]
+        3
+        """
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_json(cls, content: Mapping) -> "Recipe":
-        """The recipe that `to_json` gave; fields that are absent, as in a file of an older version, get their defaults.
+    def from_json(cls, content: Mapping[str, Any]) -> "Recipe":
+        """The recipe that `to_json` described; absent fields, as in files of older versions, get their defaults.
 
         Raises:
             UserError: A key is unknown, a value is out of range or of the wrong type, or `options` or `augmentation` is
                 missing.
+
+        >>> recipe = Recipe(epochs=3)
+        >>> Recipe.from_json(recipe.to_json()) == recipe
+        True
         """
         for name in ("options", "augmentation"):
             if not isinstance(content.get(name), dict):
                 raise UserError(f"recipe: expected an object as {name}, got {content.get(name)!r}")
         _check_keys("recipe", cls, content)
         _check_keys("recipe, augmentation", Augmentation, content["augmentation"])
-        # JSON has no tuples, but options that hold several numbers are tuples.
+        # JSON has no tuples; options with several numbers are tuples.
         options = {k: tuple(v) if isinstance(v, list) else v for k, v in content["options"].items()}
         return cls(**{**content, "options": options, "augmentation": Augmentation(**content["augmentation"])})
 
 
 def _check_keys(place, cls, content):
-    """Raise a UserError where `content` has other keys than the fields of a dataclass."""
+    """Raise a UserError if `content` has keys that are not fields of a dataclass."""
     if unknown := sorted(set(content) - {field.name for field in dataclasses.fields(cls)}):
         raise UserError(f"{place}: unknown keys {', '.join(unknown)}")
 
@@ -209,7 +225,11 @@ _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or 
 
 
 def model_options(model: str) -> list[str]:
-    """Names of a model's options. Image size, channels, classes and dtype are none: they come from data and recipe."""
+    """Names of a model's options, without image size, channels, classes and dtype, which data and recipe determine.
+
+    >>> model_options("edram")[:3]
+    ['variant', 'glimpses', 'glimpse_size']
+    """
     return models.MODELS[model].option_names()
 
 
@@ -224,7 +244,7 @@ def list_recipes() -> list[str]:
 
 
 def get(name: str) -> Recipe:
-    """A shipped recipe by name. Raises UserError if there is none of that name.
+    """An included recipe by name. Raises UserError if no recipe has that name.
 
     >>> get("forch2019").epochs
     25
@@ -238,8 +258,8 @@ def override(recipe: Recipe, settings: Iterable[str]) -> Recipe:
     """Change a recipe by "key=value" settings.
 
     A key is a field ("epochs"), a model option ("glimpses" or "options.glimpses") or "augmentation.flip"; "rotation"
-    alone is the model's. A value is a Python literal, a word (none, true, false in any case), or text; a field that
-    holds text takes it verbatim, "none" included, without quotes around it.
+    alone is the model's option. A value is a Python literal, a word (none, true, false in any case), or text; a field
+    that holds text takes it verbatim, including "none", without surrounding quotes.
 
     >>> changed = override(get("forch2019"), ["epochs=3", "class_weights=none", "zoom_limit=none"])
     >>> changed.epochs, changed.class_weights, changed.options
@@ -256,13 +276,13 @@ def override(recipe: Recipe, settings: Iterable[str]) -> Recipe:
         key = key.strip()
         value = parse_setting(key, text.strip())
         model = changed.get("model", recipe.model)
-        if model in models.MODELS:  # else the recipe itself raises
+        if model in models.MODELS:  # otherwise the recipe itself raises
             _change(recipe, changed, _locate(key, model), value)
     return dataclasses.replace(recipe, **changed)
 
 
 def parse_setting(key: str, text: str) -> object:
-    """The value that `override` gives to a key for a text.
+    """Parse the text of a setting, as `override` does.
 
     >>> parse_setting("class_weights", "none"), parse_setting("zoom_limit", "none")
     ('none', None)
@@ -272,7 +292,7 @@ def parse_setting(key: str, text: str) -> object:
 
 
 def _locate(key, model):
-    """(group, name) of a key: the group is "options", "augmentation", or "" for a field of the recipe itself."""
+    """(group, name) of a key; the group is "options", "augmentation", or "" for a field of the recipe itself."""
     fields = [field.name for field in dataclasses.fields(Recipe) if field.name not in ("options", "augmentation")]
     groups = {"options": model_options(model), "augmentation": [f.name for f in dataclasses.fields(Augmentation)]}
     group, _, name = key.rpartition(".")
@@ -287,7 +307,7 @@ def _locate(key, model):
 
 
 def _change(recipe, changed, place, value):
-    """Add a setting to the `changed` fields of a recipe; what depends on several is checked once all are known."""
+    """Add a setting to the `changed` fields of a recipe; checks that involve several fields follow at the end."""
     group, name = place
     if group == "augmentation":
         augmentation = changed.get("augmentation", recipe.augmentation)

@@ -1,10 +1,10 @@
-"""The values of settings as text (`--set KEY=VALUE`, `--vary KEY=VALUE,VALUE`); needs no Keras."""
+"""Parse the values of settings (`--set KEY=VALUE`, `--vary KEY=VALUE,VALUE`); does not need Keras."""
 
 import ast
 
 
 def parse_value(text: str) -> object:
-    """The value that a text stands for: a Python literal, none, true or false in any case, or else the text itself.
+    """Parse a text: a Python literal; none, true or false in any case; otherwise the text itself.
 
     >>> parse_value("0.5"), parse_value("None"), parse_value("(1, 2)"), parse_value("adam")
     (0.5, None, (1, 2), 'adam')
@@ -14,12 +14,12 @@ def parse_value(text: str) -> object:
         return words[text.lower()]
     try:
         return ast.literal_eval(text)
-    except (ValueError, TypeError, SyntaxError):  # as `literal_eval` says
+    except (ValueError, TypeError, SyntaxError):  # the errors that `literal_eval` documents
         return text
 
 
 def split_values(text: str) -> list[str]:
-    """The values in a text, separated by commas outside brackets.
+    """Split a text at the commas outside brackets.
 
     >>> split_values("none,.5,(16, 24)")
     ['none', '.5', '(16, 24)']

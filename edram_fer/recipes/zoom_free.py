@@ -3,10 +3,10 @@
     edram-fer sweep zoom_free --zoom-limit none,.5,.3 --seeds 3
     edram-fer sweep zoom_free --vary zoom_mode=clip --zoom-limit .5,.3
 
-Four glimpses of 18x18 points, the first chosen from the context vector, so that the limit applies to all. The limit
-acts on extents, which no rotation evades; the published one is `--set zoom_measure=entries`, a third option
-`--set rotation=false`. About a minute per epoch on two cores. The low learning rate of the emission network keeps Adam
-from throwing the first windows into a corner (see `edram_fer.models.edram.emission`).
+Four glimpses of 18x18 points, the first chosen from the context vector, so that the limit applies to all of them. It
+limits the extents, which a rotation cannot evade; the published measure is `--set zoom_measure=entries`, and a third
+option is `--set rotation=false`. About a minute per epoch on two cores. The low learning rate of the emission network
+keeps Adam from driving the first windows into a corner (see `edram_fer.models.edram.emission`).
 """
 
 import dataclasses

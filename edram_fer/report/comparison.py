@@ -40,7 +40,7 @@ def compare(
         out: folder to write into.
         split: split to compare on; None: the first that all runs were evaluated on.
         data, data_dir: where the images are, as in `evaluation.evaluate.evaluate`.
-        find_landmarks: let dlib find landmarks where the data set has none.
+        find_landmarks: find landmarks with dlib if the data set has none.
         fixations, outside: human fixations, see `comparison.study.study`.
         repeats: bootstrap repetitions of the intervals.
         seed: seed of the intervals and of the samples.
@@ -49,7 +49,7 @@ def compare(
         Path of the page.
 
     Raises:
-        UserError: as `comparison.runs.read` and `EvaluatedRun.features`.
+        UserError: see `comparison.runs.read` and `EvaluatedRun.features`.
     """
     out, runs = Path(out), read(folders, split)
     comparison = study(
@@ -69,7 +69,7 @@ def compare(
     return out / PAGE
 
 
-def _context(study: Study, figures: Mapping[str, Mapping], repeats: int, seed: int) -> dict[str, Any]:
+def _context(study: Study, figures: Mapping[str, Mapping[str, Any]], repeats: int, seed: int) -> dict[str, Any]:
     runs, fixations = study.runs, study.fixations
     return {
         "data": runs.data,
@@ -108,11 +108,11 @@ def _context(study: Study, figures: Mapping[str, Mapping], repeats: int, seed: i
     }
 
 
-def _by_split(rows: Sequence[Mapping]) -> list[dict]:
+def _by_split(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One table for the plain predictions and one for each kind of average over views.
 
     Each is a dict with "average" (a phrase that names the views, or None), "columns" [(split, number of images)] and
-    "cells" {run: {column: row}}. A split with another number of images is another column: those are other images.
+    "cells" {run: {column: row}}. A split with a different number of images has its own column: the images differ.
     """
     tables = []
     for average in sorted({row["average"] for row in rows}, key=lambda phrase: phrase or ""):
@@ -139,8 +139,8 @@ def _unevaluated(runs: Sequence[Run]) -> dict[str, str]:
     return commands
 
 
-def _changes(rows: Sequence[Mapping]) -> list[dict]:
-    """One table per kind of changed images: its title, its runs, and (level, {run: row}) of each level."""
+def _changes(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One table per kind of perturbation: its title, its runs, and (level, {run: row}) for each level."""
     tables = []
     for perturbation, (title, format_level) in PERTURBATIONS.items():
         selected = [row for row in rows if row["perturbation"] == perturbation]
@@ -152,7 +152,7 @@ def _changes(rows: Sequence[Mapping]) -> list[dict]:
     return tables
 
 
-def _group_by_value(settings: Mapping[str, tuple]) -> dict[tuple, list[str]]:
+def _group_by_value(settings: Mapping[str, tuple[Any, ...]]) -> dict[tuple[Any, ...], list[str]]:
     """{settings: names of the runs with these settings}."""
     groups = {}
     for run, value in settings.items():

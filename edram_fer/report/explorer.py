@@ -77,7 +77,7 @@ def _run_panel(study, name, top, steps):
                 else (f"zoom {row['zoom']:.2f}, centre ({row['x']:+.2f}, {row['y']:+.2f}), spread {row['spread']:.3f}")
             )
             tiles[emotion][step] = _tile(blend(study.faces[emotion], share, top), name, emotion, step, caption)
-        if len(maps) == 1:  # all windows are used at once: the same map at every step
+        if len(maps) == 1:  # the run uses all windows at once, so it has the same map at every step
             tiles[emotion] = dict.fromkeys(steps, tiles[emotion][ALL_STEPS])
     return {"name": name, "tiles": tiles}
 
@@ -93,7 +93,7 @@ def _difference_panel(study, name, largest, pixels, steps):
                 caption = "the windows of one run lie outside the image"
             face = tinted(study.faces[emotion], np.nan_to_num(values * pixels), largest)
             tiles[emotion][step] = _tile(face, title, emotion, step, caption)
-        if len(maps) == 1:  # both use all windows at once
+        if len(maps) == 1:  # both runs use all windows at once
             tiles[emotion] = dict.fromkeys(steps, tiles[emotion][ALL_STEPS])
     return {"name": title, "tiles": tiles}
 

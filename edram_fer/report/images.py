@@ -1,4 +1,4 @@
-"""Figures as data URIs, so that a page needs no other file."""
+"""Encode figures as data URIs, so that a page is self-contained."""
 
 import base64
 import io
@@ -23,7 +23,7 @@ def embedded(path: Path) -> dict[str, Any]:
         {"uri": data URI, "width": width in CSS pixels at which its text is as large as the page's small print}.
 
     Raises:
-        UserError: a file that is not an image.
+        UserError: the file is not an image.
     """
     content = path.read_bytes()
     if path.suffix == ".svg":

@@ -12,7 +12,7 @@ from edram_fer.run.evaluated_run import EvaluatedRun
 
 SCORES = {
     "accuracy": ("Accuracy", "share of images classified correctly"),
-    "mean_class_accuracy": ("Mean class accuracy", "mean recall over the emotions, all with equal weight"),
+    "mean_class_accuracy": ("Mean class accuracy", "mean recall over the emotions, with equal weights"),
     "macro_f1": ("Macro F1", "mean F1 over the emotions"),
     "ece": ("Calibration error", "expected difference between confidence and accuracy, 15 bins; 0 is best"),
 }
@@ -22,7 +22,7 @@ AFFECT = {"rmse": "RMSE", "pcc": "correlation", "ccc": "concordance (CCC)", "sag
 def write(folder: Path | str) -> Path:
     """Write report.html of an evaluated run.
 
-    Figures that show faces come from the run's figures/; figures that need only numbers are drawn when missing.
+    Figures that show faces are taken from the run's figures/; missing figures that need only numbers are drawn.
 
     Args:
         folder: the run folder.
@@ -31,11 +31,11 @@ def write(folder: Path | str) -> Path:
         Path of the page.
 
     Raises:
-        UserError: a file of the run that is missing or damaged, by name.
+        UserError: a file of the run is missing or damaged; the message names it.
     """
     run = EvaluatedRun(folder)
     if not all((run.folder / layout.FIGURES / split / layout.CONFUSION).exists() for split in run.splits):
-        from edram_fer.figures.run import draw  # Matplotlib only where something is drawn
+        from edram_fer.figures.run import draw  # imports Matplotlib
 
         draw(run.folder)
     page = template("page.html").render(**_context(run))
@@ -66,7 +66,7 @@ def _context(run: EvaluatedRun) -> dict[str, Any]:
     }
 
 
-def _split_context(run: EvaluatedRun, split: str, regions: Mapping | None) -> dict[str, Any]:
+def _split_context(run: EvaluatedRun, split: str, regions: Mapping[str, Any] | None) -> dict[str, Any]:
     scores = run.metrics["splits"][split]
     support = {emotion: row["support"] for emotion, row in scores["per_class"].items()}
     most_frequent, steps = max(support, key=support.__getitem__), len(scores["accuracy_after_glimpse"])
@@ -86,7 +86,7 @@ def _split_context(run: EvaluatedRun, split: str, regions: Mapping | None) -> di
     }
 
 
-def _glimpse_rows(glimpses: Mapping[str, Any]) -> list[dict]:
+def _glimpse_rows(glimpses: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One row per window: its mean position, size and spread, and the move that led to it."""
     rows = []
     for step in range(len(glimpses["area"])):
@@ -104,13 +104,13 @@ def _glimpse_rows(glimpses: Mapping[str, Any]) -> list[dict]:
 
 
 def _collapsed(collapsed: Sequence[bool], recipe: Mapping[str, Any]) -> list[int]:
-    """Numbers of the glimpses that look at the same place in every image although nothing forces them to."""
+    """Numbers of the glimpses that look at the same position in every image, except those that are fixed by design."""
     forced = 1 if recipe.get("options", {}).get("first_glimpse") == "whole" else 0
     return [step + 1 for step, is_collapsed in enumerate(collapsed) if is_collapsed and step >= forced]
 
 
 def _confusions(matrix: Mapping[str, Any], count: int = 3) -> list[tuple[str, str, float]]:
-    """The most frequent errors as a share of their true emotion: [(truth, prediction, share)]."""
+    """The most frequent confusions, as shares of the true emotion: [(truth, prediction, share)]."""
     pairs = [
         (truth, prediction, share)
         for truth, row in zip(matrix["emotions"], matrix["row_normalised"], strict=True)
@@ -120,7 +120,7 @@ def _confusions(matrix: Mapping[str, Any], count: int = 3) -> list[tuple[str, st
     return sorted(pairs, key=lambda pair: -pair[2])[:count]
 
 
-def _figures(folder: Path, names: Sequence[str]) -> dict[str, dict]:
+def _figures(folder: Path, names: Sequence[str]) -> dict[str, dict[str, Any]]:
     paths = [folder / name for name in names]
     return {path.stem: embedded(path) for path in paths if path.exists()}
 

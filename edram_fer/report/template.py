@@ -1,4 +1,4 @@
-"""Templates of the pages: values are escaped, and an undefined name is an error."""
+"""Templates of the pages. Values are escaped, and an undefined name is an error."""
 
 import importlib.resources
 
@@ -6,7 +6,7 @@ import jinja2
 
 
 def template(name: str) -> jinja2.Template:
-    """A Jinja template of this folder, with the filters `percent`, `number` and `count`."""
+    """A Jinja template from this folder, with the filters `percent`, `number` and `count`."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_text),
         autoescape=True,

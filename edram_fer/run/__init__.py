@@ -1,1 +1,1 @@
-"""The run folder: its files, written and read back."""
+"""The run folder: write and read its files."""

@@ -1,4 +1,4 @@
-"""The files of a run that hold weights: checkpoints/latest.npz (to resume exactly) and model.keras (the best)."""
+"""The files of a run that hold weights: checkpoints/latest.npz (for exact resume) and model.keras (the best epoch)."""
 
 import json
 import re
@@ -28,13 +28,13 @@ def load(source: str | Path) -> FERModel:
             `edram_fer.list_weights()`; a path that exists comes before a name.
 
     Returns:
-        A Keras model with `model.emotions`, the class names in order, and `model.preprocessing`, how its faces are
-        made from photos. Call it with images [B, H, W, C], uint8 in 0 to 255 or floats in [0, 1].
+        A Keras model with `model.emotions`, the class names in order, and `model.preprocessing`, how to crop its faces
+        from photos. Call it with images [B, H, W, C], uint8 in 0 to 255 or floats in [0, 1].
 
     Raises:
-        MissingFileError: there is no such file, folder or name.
+        MissingFileError: there is no file, folder or included model of that name.
         UserError: the file is damaged, or holds no model with class names.
-        Exception: whatever Keras raises for a class that is not registered or a file of a newer version.
+        Exception: Keras' error for a class that is not registered, or for a file from a newer version.
 
     >>> model = load("fer2013-edram")
     >>> model.emotions
@@ -59,14 +59,14 @@ def load(source: str | Path) -> FERModel:
     return model
 
 
-def _recorded_preprocessing(path: Path) -> dict | None:
-    """What the run that an old .keras file lies in recorded about its faces: such a file does not hold it."""
+def _recorded_preprocessing(path: Path) -> dict[str, Any] | None:
+    """The preprocessing recorded in the run folder of an old .keras file, which does not hold it itself."""
     environment = path.with_name(layout.ENVIRONMENT)
     return files.read_json(environment).get("data", {}).get("faces") if environment.exists() else None
 
 
 def save(model: FERModel, path: str | Path) -> None:
-    """Write a .keras file, whole or not at all, without optimizer and losses: those of a run are in its checkpoints."""
+    """Write a .keras file atomically, without optimizer and losses, which the checkpoints of a run hold."""
     with files.replace(path) as temporary:
         model.save(temporary)
         keras_file.strip(temporary, temporary)
@@ -76,10 +76,10 @@ def model_path(source: str | Path) -> Path:
     """The .keras file that `load` reads.
 
     Args:
-        source: as of `load`.
+        source: see `load`.
 
     Raises:
-        MissingFileError: there is none.
+        MissingFileError: there is no such file.
     """
     path = Path(source) / layout.MODEL if Path(source).is_dir() else Path(source)
     if path.exists():
@@ -93,20 +93,20 @@ def model_path(source: str | Path) -> Path:
 
 
 def initialise_from(model: keras.Model, source: str | Path) -> tuple[int, int]:
-    """Give a model the weights of a trained one, such as a backbone, wherever both have the same part and shape.
+    """Copy the weights of a trained model, such as a backbone, wherever both models have the same part and shape.
 
     Args:
         model: the model to change.
-        source: as of `load`; the file need not name classes.
+        source: see `load`; the file need not name classes.
 
     Returns:
-        (number of variables that this changed, number of all).
+        (number of changed variables, number of all variables).
 
     Raises:
-        MissingFileError, UserError: as `load`, and where nothing fits.
+        MissingFileError, UserError: see `load`; also if no weight fits.
     """
     path = model_path(source)
-    content = keras_file.read(path)  # a damaged file would look like one of another model
+    content = keras_file.read(path)  # otherwise a damaged file would look like another model's
     before = [keras.ops.convert_to_numpy(variable) for variable in model.variables]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras names each part that does not fit
@@ -120,23 +120,23 @@ def initialise_from(model: keras.Model, source: str | Path) -> tuple[int, int]:
 
 
 class Interrupted(Exception):
-    """Training was asked to stop and has saved where it was."""
+    """Training was stopped by a signal and has saved its state."""
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Saves the whole state of a training run, and restores it.
+    """Saves and restores the whole state of a training run.
 
-    The state: every variable of the model (seed generators included), the optimizer and the metrics, and
-    `more_variables`; epoch and step; the numbers that the other callbacks keep; the history. Put it LAST in the list of
-    callbacks, so that it restores the others after they reset themselves at the beginning of `fit`.
+    The state consists of every variable of the model (including seed generators), the optimizer and the metrics;
+    `more_variables`; epoch and step; the numeric state of the other callbacks; and the history. Put this callback LAST
+    in the list, so that it restores the others after they reset themselves at the beginning of `fit`.
 
     Args:
         run: run folder.
-        callbacks: the others, in the order of `fit`.
+        callbacks: the other callbacks, in the order of `fit`.
         every: training steps between two checkpoints.
         history: list of rows, one dict per epoch, that the log callback fills.
-        interrupted: called after each step; True saves and raises Interrupted.
-        more_variables: further variables, those of the moving average.
+        interrupted: called after each step; if it returns True, the state is saved and Interrupted is raised.
+        more_variables: further variables to save, such as the moving average.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class Checkpoint(keras.callbacks.Callback):
         history: list[dict[str, Any]],
         interrupted: Callable[[], bool],
         more_variables: Sequence[keras.Variable] = (),
-    ):
+    ) -> None:
         super().__init__()
         self.more_variables = more_variables
         self.path, self.others, self.every = Path(run) / layout.LATEST, callbacks, every
@@ -159,7 +159,7 @@ class Checkpoint(keras.callbacks.Callback):
         """Restore variables, epoch, step and history.
 
         Raises:
-            MissingFileError, UserError: as `read_state`, and for the state of another model.
+            MissingFileError, UserError: see `read_state`; also for the state of another model.
         """
         arrays, meta = read_state(self.path)
         variables = [*_variables(model), *self.more_variables]
@@ -184,7 +184,7 @@ class Checkpoint(keras.callbacks.Callback):
             DivergedError: a variable is nan or infinite; the previous checkpoint stays.
         """
         if keras.backend.backend() == "jax":
-            self.model.jax_state_sync()  # inside `fit` the variables of the model lie elsewhere
+            self.model.jax_state_sync()  # inside `fit` the model's variables do not hold the current values
         variables, metrics = [*_variables(self.model), *self.more_variables], self.model.metrics_variables
         self.state = {
             "epoch": self.epoch,
@@ -198,14 +198,14 @@ class Checkpoint(keras.callbacks.Callback):
         for variable, value in zip(variables, values, strict=False):  # the metrics may be nan
             if not np.isfinite(value).all():
                 raise DivergedError(
-                    f"{variable.path} is nan or infinite {self._position()}, so that no checkpoint was written; a "
+                    f"{variable.path} is nan or infinite {self._position()}, so no checkpoint was written; a "
                     f"smaller learning rate or context_activation=tanh often cures it"
                 )
         with files.replace(self.path) as temporary:
             arrays: dict[str, Any] = {f"v{i:05d}": value for i, value in enumerate(values)}
             np.savez(temporary, meta=np.array(json.dumps(self.state)), count=len(variables), **arrays)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None) -> None:
         self._restore_callbacks()
 
     def _restore_callbacks(self) -> None:
@@ -213,23 +213,23 @@ class Checkpoint(keras.callbacks.Callback):
             for name, value in numbers.items():
                 setattr(callback, name, value)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.epoch = epoch
         if self.first_step:  # `fit` has just reset the metrics, which were in the middle of the epoch
             for variable, value in zip(self.model.metrics_variables, self.metrics, strict=True):
                 variable.assign(value)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.step = self.first_step + batch + 1
         if batch + 1 == self.params["steps"]:
-            return  # validation belongs to the epoch: its end is saved, not its last step
+            return  # validation belongs to the epoch, so the state is saved at its end, not after its last step
         stop = self.interrupted()
         if stop or self.step % self.every == 0:
             self.write()
         if stop:
             raise Interrupted(self._position())
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.epoch, self.step, self.first_step = epoch + 1, 0, 0
         self.ended = self.model.stop_training
         self.write()
@@ -247,11 +247,11 @@ def read_state(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
         (values of all variables, {"epoch", "step", "history", "variables", ...}).
 
     Raises:
-        MissingFileError: there is none.
-        UserError: it is damaged.
+        MissingFileError: there is no checkpoint.
+        UserError: the checkpoint is damaged.
     """
     try:
-        zipfile.ZipFile(path).close()  # NumPy would take anything else for an array or a pickle
+        zipfile.ZipFile(path).close()  # NumPy would read any other file as an array or a pickle
         with np.load(path, allow_pickle=False) as archive:
             content = {name: archive[name] for name in archive.files}
     except FileNotFoundError:
@@ -261,22 +261,22 @@ def read_state(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
     try:
         meta = json.loads(str(content.get("meta", "")))
     except json.JSONDecodeError as error:
-        raise UserError(f"{path} is damaged: its `meta` is no JSON: {error}") from error
+        raise UserError(f"{path} is damaged: its `meta` is not JSON: {error}") from error
     if missing := {"epoch", "step", "history", "variables"} - set(meta):
         raise UserError(f"{path} is damaged: it lacks {', '.join(sorted(missing))}")
     arrays = [content[name] for name in sorted(content) if name.startswith("v")]
     shapes = [list(value.shape) for value in arrays]
     if shapes[: len(meta["variables"])] != [shape for _, shape in meta["variables"]]:
-        raise UserError(f"{path} is damaged: its arrays are not of the shapes that it lists")
+        raise UserError(f"{path} is damaged: its arrays differ from the shapes that it lists")
     return arrays, meta
 
 
 def read_recipe(run: str | Path) -> Recipe:
-    """The recipe that a run was made with.
+    """The recipe of a run.
 
     Raises:
         MissingFileError: there is no recipe.json.
-        UserError: it is damaged, or not the recipe of a run.
+        UserError: recipe.json is damaged, or is not the recipe of a run.
     """
     path = Path(run) / layout.RECIPE
     content = files.read_json(path)
@@ -293,7 +293,7 @@ def _variables(model: keras.Model) -> list[keras.Variable]:
 
 
 def _unnumbered(described: list[list[Any]]) -> list[list[Any]]:
-    """Without the numbers that Keras adds to names, which count all layers that a process has made so far."""
+    """Remove the numbers that Keras adds to names, which count all layers made so far in a process."""
     return [[re.sub(r"_\d+(?=[_/]|$)", "", path), shape] for path, shape in described]
 
 

@@ -1,4 +1,4 @@
-"""environment.json: the software, hardware and data that a run was made with."""
+"""environment.json: the software, hardware and data of a run."""
 
 import datetime
 import os
@@ -22,8 +22,8 @@ def versions() -> dict[str, str | None]:
     return {**installation.versions(), "backend": keras.backend.backend()}
 
 
-def machine() -> dict:
-    """{"processor", "cores", "system", "devices"}: the hardware that the numbers of a run were measured on."""
+def machine() -> dict[str, Any]:
+    """{"processor", "cores", "system", "devices"}: the hardware of a run."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -32,14 +32,14 @@ def machine() -> dict:
     }
 
 
-def record(run: Path | str, recipe: Recipe, described: dict, data_dir: Path | str | None) -> None:
+def record(run: Path | str, recipe: Recipe, described: dict[str, Any], data_dir: Path | str | None) -> None:
     """Write environment.json at the start of a run, or add another start to it when the run is resumed.
 
     Args:
         run: The run folder.
         recipe: Its recipe.
-        described: `edram_fer.data.describe` of its data.
-        data_dir: Where prepared data sets lie.
+        described: The result of `edram_fer.data.describe` for its data.
+        data_dir: Folder of prepared data sets.
     """
     path = Path(run) / layout.ENVIRONMENT
     content: dict[str, Any] = read(run) if path.exists() else {"versions": versions(), "machine": machine()}
@@ -57,7 +57,7 @@ def finish(run: Path | str) -> None:
     files.write_json(Path(run) / layout.ENVIRONMENT, {**read(run), "finished": _now()})
 
 
-def read(run: Path | str) -> dict:
+def read(run: Path | str) -> dict[str, Any]:
     """The content of environment.json.
 
     Raises:
@@ -67,7 +67,7 @@ def read(run: Path | str) -> dict:
     path = Path(run) / layout.ENVIRONMENT
     content = files.read_json(path)
     if "data_dir" not in content or not isinstance(content.get("data"), dict):
-        raise UserError(f"{path} is not that of a run: expected `data` and `data_dir`, found {', '.join(content)}")
+        raise UserError(f"{path} does not describe a run: expected `data` and `data_dir`, found {', '.join(content)}")
     return content
 
 
@@ -84,7 +84,7 @@ def _processor():
 
 
 def _git_revision():
-    """The revision of the checkout that this package lies in, with "+" if it has changes; None if it is installed."""
+    """The Git revision of the checkout that contains this package, with "+" for changes; None without a checkout."""
     folder = Path(__file__).parent.parent
 
     def git(*arguments):

@@ -1,6 +1,7 @@
-"""An evaluated run, read back: its scores, the predictions of each split, and the images that they belong to."""
+"""Read an evaluated run: its scores, the predictions for each split, and the images that they belong to."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,10 +23,10 @@ class EvaluatedRun:
         recipe: Content of recipe.json.
         metrics: Content of metrics.json.
         rows: The predictions table, all splits.
-        splits: Names in the order of the evaluation, "<split>_clean" and averages such as "<split>_flip" among them.
+        splits: Names in the order of the evaluation, including "<split>_clean" and averages such as "<split>_flip".
 
     Raises:
-        MissingFileError: The run is not evaluated; the message has the command for that.
+        MissingFileError: The run has not been evaluated; the message gives the command.
         UserError: A file is damaged, or metrics and predictions come from different evaluations.
     """
 
@@ -38,8 +39,8 @@ class EvaluatedRun:
                 raise MissingFileError(f"{self.folder / name} is missing: evaluate the run first, with {command}")
         self.metrics = layout.read_metrics(self.folder / layout.METRICS)
         self.rows = predictions.read(self.folder / layout.PREDICTIONS)
-        self.splits = list(self.metrics["splits"])
-        self._features = {}
+        self.splits: list[str] = list(self.metrics["splits"])
+        self._features: dict[tuple[str, str, Path | str | None], dict[str, np.ndarray]] = {}
         for split in self.splits:
             self._check(split)
 
@@ -47,12 +48,12 @@ class EvaluatedRun:
         """The rows of a split, see `predictions.table`."""
         return predictions.select_split(self.rows, split)
 
-    def predictions(self, split: str) -> dict:
+    def predictions(self, split: str) -> dict[str, Any]:
         """The rows of a split as arrays, see `predictions.unpack`."""
         return predictions.unpack(self.table(split))
 
     def average(self, split: str) -> str | None:
-        """How the predictions of a split are averaged, as a phrase, or None. The windows are those of the images."""
+        """How the predictions of a split are averaged, as a phrase, or None. Windows refer to the unchanged images."""
         return self._plain(split)[1]
 
     def data_split(self, split: str) -> str:
@@ -66,7 +67,7 @@ class EvaluatedRun:
 
         Args:
             split: One of `splits`.
-            data, data_dir: As in `evaluation.evaluate`; None: what was evaluated, where it lay during training.
+            data, data_dir: See `evaluation.evaluate`; None: the evaluated data set, in the folder used for training.
 
         Returns:
             Arrays by name, see `edram_fer.data.load_split`.
@@ -97,7 +98,7 @@ class EvaluatedRun:
         return (plain, phrase) if plain in self.splits else (whole, None)
 
     def _whole(self, split):
-        """The split of the table that a split is or is a part of."""
+        """The split of the table that contains a split: "<split>_clean" is a part of "<split>"."""
         return split if split in self.rows["split"].unique().to_pylist() else split.removesuffix("_clean")
 
     def _check(self, split):

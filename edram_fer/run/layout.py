@@ -1,6 +1,7 @@
-"""The run folder: the names of its files, and what several stages read from it."""
+"""The run folder: the names of its files, and functions that several stages use to read them."""
 
 from pathlib import Path
+from typing import Any
 
 from edram_fer import files
 from edram_fer.errors import UserError
@@ -9,7 +10,7 @@ from edram_fer.errors import UserError
 RECIPE, ENVIRONMENT, HISTORY = "recipe.json", "environment.json", "history.csv"
 CHECKPOINTS, LATEST, MODEL, TENSORBOARD = "checkpoints", "checkpoints/latest.npz", "model.keras", "tensorboard"
 
-# Written by evaluation, its figures and its report.
+# Written by the evaluation, its figures and its report.
 PREDICTIONS, METRICS, REPORT = "predictions.parquet", "metrics.json", "report.html"
 REGION_SHARES = "region_shares.json"
 
@@ -22,7 +23,7 @@ ROBUSTNESS, REGION_WEIGHTS = "robustness.json", "region_weights.json"
 OCCLUSION, OCCLUSION_MAPS = "saliency_occlusion.json", "saliency_occlusion.npz"
 BUBBLES, BUBBLES_MAPS = "saliency_bubbles.json", "saliency_bubbles.npz"
 
-# Figures: those of a split lie in figures/SPLIT/, the others in figures/.
+# Figures: the figures of a split are in figures/SPLIT/, all others in figures/.
 FIGURES = "figures"
 HEATMAPS, HEATMAPS_PREDICTED, SCAN_PATHS = "heatmaps.png", "heatmaps_predicted.png", "scan_paths.png"
 SAMPLES_CORRECT, SAMPLES_INCORRECT, CROPS = "samples_correct.png", "samples_incorrect.png", "crops.png"
@@ -47,16 +48,16 @@ STUDY_FIGURES = (
     *(ROBUSTNESS_FIGURE, REGION_WEIGHTS_FIGURE),
 )
 
-# What metrics.json holds of every split (evaluation.summary); more where affect is known.
+# The keys that metrics.json has for every split (evaluation.summary); it has more if affect is known.
 SCORES = ("images", "excluded", "accuracy", "accuracy_after_glimpse", "per_class", "confusion", "intervals", "glimpses")
 
 
-def read_metrics(path: Path | str) -> dict:
+def read_metrics(path: Path | str) -> dict[str, Any]:
     """Read metrics.json.
 
     Raises:
         MissingFileError: there is no such file.
-        UserError: the file is damaged or holds something else; the message names it.
+        UserError: the file is damaged or holds no metrics; the message names the file.
     """
     metrics = files.read_json(path)
     if not isinstance(metrics.get("run"), dict) or not isinstance(metrics.get("splits"), dict) or not metrics["splits"]:
@@ -70,12 +71,12 @@ def read_metrics(path: Path | str) -> dict:
 def run_data(
     run: Path | str, data: str | None = None, data_dir: Path | str | None = None
 ) -> tuple[str, Path | str | None]:
-    """The data set of a run and the folder in which it lies.
+    """The data set of a run and its folder.
 
     Args:
         run: The run folder.
-        data: A source that `edram_fer.data` reads; None: the one that the run was trained on.
-        data_dir: Where prepared data sets lie; None: where they lay during training.
+        data: A source that `edram_fer.data` reads; None: the data set that the run was trained on.
+        data_dir: Folder of prepared data sets; None: the folder used for training.
 
     Returns:
         (source, data_dir or None).
@@ -94,8 +95,7 @@ def run_data(
 
 
 def clear_evaluation(run: Path | str) -> None:
-    """Remove everything that an evaluation wrote and drew except the predictions, so that the next one mixes with no
-    outdated file."""
+    """Remove all files of an evaluation except the predictions, so that no outdated file remains."""
     run = Path(run)
     for name in (REPORT, REGION_SHARES, METRICS):
         (run / name).unlink(missing_ok=True)
@@ -103,7 +103,7 @@ def clear_evaluation(run: Path | str) -> None:
 
 
 def clear_figures(run: Path | str) -> None:
-    """Remove the figures of a run's evaluation, in every format; those of the studies stay."""
+    """Remove the figures of a run's evaluation, in every format; the figures of studies stay."""
     outdated = {Path(name).stem for name in (*SPLIT_FIGURES, *RUN_FIGURES)}
     figures = Path(run) / FIGURES
     for path in figures.rglob("*"):

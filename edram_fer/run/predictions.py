@@ -8,6 +8,7 @@ under `emotions`.
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,12 +24,12 @@ REQUIRED = (
     *("true_valence", "true_arousal", "valence", "arousal", "windows", "weights"),
 )
 
-# Ends of the names of splits whose predictions are averages over several views of each image.
+# Suffixes of splits whose predictions are averages over several views of each image.
 AVERAGES = {"_flip": "averaged with the mirror images", "_ten_crop": "averaged over ten crops"}
 
 
 def average(split: str) -> tuple[str, str | None]:
-    """Split the name of an average into the split and how it is averaged; None if the split is no average.
+    """Split the name of an average into the split and the kind of average; None if it is not an average.
 
     >>> average("test_flip")
     ('test', 'averaged with the mirror images')
@@ -48,14 +49,14 @@ def table(
     names: Sequence[str],
     emotions: Sequence[str],
 ) -> pa.Table:
-    """Make the rows of one split. An image whose emotion the model does not know is a row like any other.
+    """Make the rows of one split, including images whose emotion the model does not know.
 
     Args:
         split: Name of the split.
-        images: Features as `edram_fer.data.load_split` gives them; used are "emotion" int [n] (indices into `names`,
-            negative where unknown), "affect" [n, 2] (-2 where unknown), "id" and, where present, "duplicate" and
+        images: Features as returned by `edram_fer.data.load_split`; the table uses "emotion" int [n] (indices into
+            `names`, negative where unknown), "affect" [n, 2] (-2 where unknown), "id" and, if present, "duplicate" and
             "subject".
-        outputs: What `edram_fer.evaluation.inference.predict` gives for the same images.
+        outputs: The result of `edram_fer.evaluation.inference.predict` for the same images.
         names: Class names of the data set.
         emotions: Class names of the model.
     """
@@ -83,7 +84,7 @@ def table(
     return pa.table(columns).replace_schema_metadata({METADATA: json.dumps(list(emotions))})
 
 
-def unpack(rows: pa.Table) -> dict:
+def unpack(rows: pa.Table) -> dict[str, Any]:
     """A predictions table as NumPy arrays.
 
     Returns:
@@ -111,8 +112,8 @@ def unpack(rows: pa.Table) -> dict:
 
 
 def select_split(rows: pa.Table, split: str) -> pa.Table:
-    """The rows of one split of a table. If it has no split "<split>_clean", those are the rows of "<split>" that are no
-    duplicates of training images.
+    """The rows of one split of a table. If the table has no split "<split>_clean", it consists of the rows of "<split>"
+    that are not duplicates of training images.
 
     Raises:
         UserError: The table does not hold the split.
@@ -127,7 +128,7 @@ def select_split(rows: pa.Table, split: str) -> pa.Table:
 
 
 def write(rows: pa.Table, path: Path | str) -> None:
-    """Save a predictions table as Parquet, whole or not at all."""
+    """Save a predictions table as Parquet, atomically."""
     with files.replace(path) as temporary:
         pq.write_table(rows, temporary, compression="zstd")
 
@@ -144,7 +145,7 @@ def read(path: Path | str) -> pa.Table:
     except FileNotFoundError:
         raise MissingFileError(f"{path} is missing: evaluate the run first") from None
     except (pa.ArrowException, OSError) as error:
-        if getattr(error, "errno", None) is not None:  # of the operating system: a damaged file has none
+        if getattr(error, "errno", None) is not None:  # an error of the operating system, not of a damaged file
             raise
         raise UserError(f"{path} is not a readable predictions table: {error}") from error
     missing = [name for name in REQUIRED if name not in rows.column_names]
@@ -173,7 +174,7 @@ def _objects(column):
 
 
 def _flat(column):
-    """All entries of a column of lists in one array; `flatten` respects slices, where `values` would not."""
+    """All entries of a column of lists in one array; unlike `values`, `flatten` respects slices."""
     return column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
 
 

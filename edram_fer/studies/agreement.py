@@ -1,4 +1,4 @@
-"""Agreement of a run with people: its maps and scan paths compared with a file of fixations."""
+"""Compare the attention maps and scan paths of a run with human fixations."""
 
 from pathlib import Path
 from typing import Any
@@ -26,21 +26,21 @@ def measure_agreement(
     repeats: int = 1000,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Compare an evaluated run with people's fixations; write agreement.json and figures/agreement.svg of the run.
+    """Compare an evaluated run with human fixations; write agreement.json and figures/agreement.svg of the run.
 
     Args:
         run: the run folder.
         path: CSV of fixations (see `attention.fixations`), in pixels of the prepared images; its image names are the
             ids of the images.
-        split: one that the run was evaluated on; None: the first.
-        outside: what to do with fixations outside their image: "raise", or "drop" and count them.
-        sigma: of the Gaussians in people's maps, in pixels; None: a tenth of the shorter side, about one degree of the
-            visual field.
-        find_landmarks: let dlib find landmarks, for the map of the mean face, if the data set has none.
-        data: as for `evaluation.evaluate`.
-        data_dir: as for `evaluation.evaluate`.
+        split: a split that the run was evaluated on; None: the first.
+        outside: what to do with fixations outside their image: "raise" an error, or "drop" and count them.
+        sigma: standard deviation of the Gaussians in the fixation maps, in pixels; None: a tenth of the shorter side,
+            about one degree of visual angle.
+        find_landmarks: find landmarks with dlib, for the map of the mean face, if the data set has none.
+        data: see `evaluation.evaluate`.
+        data_dir: see `evaluation.evaluate`.
         repeats: number of bootstrap samples of the images.
-        seed: of the intervals, the shuffling and the halving.
+        seed: seed of the intervals, the shuffling and the halving.
 
     Returns:
         The content of agreement.json: "split"; "fixations_file"; "fixations_note", a sentence on its rows; "sigma";
@@ -48,8 +48,8 @@ def measure_agreement(
         and "maps", "paths" and "images_missed_by_windows" as returned by `baselines.compare_with_fixations`.
 
     Raises:
-        UserError: the run has no windows of its own or was not evaluated on the split, no fixation is on an image of
-            the split, or as for `fixations.read`.
+        UserError: the run has no windows of its own or was not evaluated on the split, or no fixation is on an image of
+            the split; see also `fixations.read`.
     """
     from edram_fer.figures.agreement import agreement as draw  # imports Matplotlib
     from edram_fer.figures.style import save

@@ -1,4 +1,4 @@
-"""The model of a run as the observer in an experiment: a balanced choice of images, and answers to changed ones."""
+"""The model of a run as the observer in an experiment, with a balanced sample of images."""
 
 import hashlib
 from pathlib import Path
@@ -17,12 +17,12 @@ class Observer:
 
     Args:
         run: the run folder.
-        split: of the images.
+        split: split of the images.
         count: number of images, see `balanced`; None: all.
-        seed: of the choice.
-        data: as for `evaluation.evaluate`.
-        data_dir: as for `evaluation.evaluate`.
-        batch_size: images at a time.
+        seed: seed of the sample.
+        data: see `evaluation.evaluate`.
+        data_dir: see `evaluation.evaluate`.
+        batch_size: images per batch.
 
     Attributes:
         run, split, seed, batch_size: the arguments.
@@ -47,7 +47,7 @@ class Observer:
         data: str | None = None,
         data_dir: Path | str | None = None,
         batch_size: int = 128,
-    ):
+    ) -> None:
         from edram_fer.evaluation import inference
         from edram_fer.run import checkpoints  # imports Keras
 
@@ -64,12 +64,12 @@ class Observer:
         self.original = self.outputs(self.images, np.arange(len(rows)))
 
     def outputs(self, images: np.ndarray, rows: np.ndarray, landmarks: np.ndarray | None = None) -> dict[str, Any]:
-        """Predictions for m changed images.
+        """Predictions for m perturbed images.
 
         Args:
             images: [m, H, W, C] in grey levels 0 to 255.
-            rows: int [m], the number of the observer's image that each was made from.
-            landmarks: [m, 68, 2] in pixels; None: those of the observer's images.
+            rows: int [m], the index of the observer's image that each was made from.
+            landmarks: [m, 68, 2] in pixels; None: the landmarks of the observer's images.
 
         Returns:
             As returned by `inference.predict`.
@@ -88,17 +88,17 @@ class Observer:
             raise UserError(error.message_for(self.ids[rows], self.split)) from None
 
     def answer(self, images: np.ndarray, rows: ArrayLike, landmarks: np.ndarray | None = None) -> np.ndarray:
-        """Probabilities [m, K] after the last step for m changed images.
+        """Probabilities [m, K] after the last step for m perturbed images.
 
         Args:
-            images: as for `outputs`.
-            rows: as for `outputs`, or one number for all images.
-            landmarks: as for `outputs`.
+            images: see `outputs`.
+            rows: see `outputs`; or one index for all images.
+            landmarks: see `outputs`.
         """
         return self.outputs(images, np.broadcast_to(rows, len(images)), landmarks)["probabilities"][:, -1]
 
     def correct(self, images: np.ndarray, rows: np.ndarray, landmarks: np.ndarray | None = None) -> np.ndarray:
-        """Whether each of m changed images is classified correctly, bool [m]; the arguments are those of `outputs`."""
+        """Whether each of m perturbed images is classified correctly, bool [m]; for the arguments see `outputs`."""
         return self.answer(images, rows, landmarks).argmax(axis=1) == self.labels[rows]
 
     def original_correct(self) -> np.ndarray:
@@ -114,7 +114,7 @@ class Observer:
         return np.stack([attention.weighted_coverage(*pair, shape) for pair in zip(windows, weights, strict=True)])
 
     def settings(self) -> dict[str, Any]:
-        """What determines the answers, as JSON values: the choice of images, and digests of them and of the model."""
+        """Everything that determines the predictions, as JSON values: the sample, and digests of images and model."""
         images = hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()
         model = files.digest(self.run / layout.MODEL)
         return {
@@ -127,14 +127,14 @@ class Observer:
 
 
 def balanced(labels: ArrayLike, count: int, seed: int = 0) -> np.ndarray:
-    """Choose images, the same number of each class as far as there are enough.
+    """Sample images, the same number from each class as far as there are enough.
 
-    The images of each class are shuffled and dealt in turn, so that any first part of the choice is balanced as well.
+    The images of each class are shuffled and taken in turn, so that any first part of the sample is balanced as well.
 
     Args:
         labels: int [n].
         count: number of images.
-        seed: of the shuffling.
+        seed: seed of the shuffling.
 
     Returns:
         int [min(count, n)], rows.

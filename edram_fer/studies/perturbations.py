@@ -1,4 +1,4 @@
-"""Changed images: squares that cover a part, and rotations."""
+"""Perturb images: cover them with squares, or rotate them."""
 
 import cv2
 import numpy as np
@@ -12,13 +12,13 @@ def grey_level(fill: float | str, images: np.ndarray) -> float:
 
     Args:
         fill: a number or its text, 0 to 255, or "mean".
-        images: [n, H, W, C], whose mean over all channels is the level "mean".
+        images: [n, H, W, C]; their mean over all channels is the level "mean".
 
     Returns:
         0 to 255.
 
     Raises:
-        UserError: `fill` is anything else.
+        UserError: `fill` has another value.
 
     >>> grey_level("128", np.zeros((1, 2, 2, 1)))
     128.0
@@ -40,8 +40,8 @@ def cover_with_squares(images: np.ndarray, share: float, places: np.ndarray, fil
     Args:
         images: uint8 [n, H, W, C].
         share: side of the square as a share of the shorter side, in [0, 1]; rounded to whole pixels.
-        places: [n, 2] in [0, 1]: distance from the top and from the left, as a share of the largest at which the square
-            fits.
+        places: [n, 2] in [0, 1]: distance from the top and from the left, as a share of the largest distance at which
+            the square fits.
         fill: grey level 0 to 255, or one for each channel.
 
     Returns:
@@ -56,7 +56,7 @@ def cover_with_squares(images: np.ndarray, share: float, places: np.ndarray, fil
 
 
 def rotate(images: np.ndarray, angles: np.ndarray) -> np.ndarray:
-    """Rotate each image about its middle: bilinear, with the border repeated outwards.
+    """Rotate each image about its centre: bilinear, with border pixels repeated outside the image.
 
     Args:
         images: uint8 [n, H, W, C].

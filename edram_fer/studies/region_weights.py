@@ -1,4 +1,4 @@
-"""How much a model weighs its windows, and how the weights change when a part of the face is covered."""
+"""The weights of a model's windows, and how they change when a part of the face is covered."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from edram_fer.run import layout
 from edram_fer.studies.observer import Observer
 from edram_fer.studies.perturbations import cover_with_squares, grey_level
 
-# (x0, y0, x1, y1) in the face's [-1, 1], left and right as the viewer sees them, for faces that fill the image.
+# (x0, y0, x1, y1) in the image's [-1, 1], left and right as the viewer sees them, for faces that fill the image.
 BOXES = {
     "upper half": (-1, -1, 1, 0),
     "lower half": (-1, 0, 1, 1),
@@ -23,8 +23,8 @@ BOXES = {
     "mouth": (-0.5, 0.25, 0.5, 0.85),
 }
 SIDES = (0.2, 0.35, 0.5, 0.65, 0.8)
-EDGES = (0, 0.25, 0.5, 0.75, 1)  # upper edges of the bins of an occluded share
-_CHUNK = 256  # images whose coverage maps are in memory at a time
+EDGES = (0, 0.25, 0.5, 0.75, 1)  # upper edges of the bins for the occluded share
+_CHUNK = 256  # number of images whose coverage maps are in memory at a time
 
 
 def region_weights(
@@ -36,32 +36,32 @@ def region_weights(
 ) -> dict[str, Any]:
     """Measure the mean weight of each window, without and with occluders; write region_weights.json and its figure.
 
-    The weights of an image sum to 1 and windows overlap: what one window loses others gain, and an occluder of one
-    window occludes parts of others.
+    The weights of an image sum to 1 and windows overlap: if one window loses weight, others gain it, and an occluder of
+    one window also covers parts of others.
 
     Args:
-        observer: its seed determines the places of the squares, one for each image and side.
+        observer: its seed determines the positions of the squares, one for each image and side.
         boxes: {name: (x0, y0, x1, y1)} in [-1, 1], see `box_mask`; None: BOXES.
-        sides: of squares at random places, as shares of the image's shorter side, see
+        sides: sides of squares at random positions, as shares of the image's shorter side, see
             `perturbations.cover_with_squares`.
-        fill: grey level 0 to 255 of an occluder, or "mean", that of the images.
+        fill: grey level 0 to 255 of an occluder, or "mean", the mean of the images.
 
     Returns:
         The content of region_weights.json:
             "split", "images", "seed", "fill" (the level), "windows": the N names (`attention.names`);
             "original": "weight" [N], "weight_interval" [N, 2], "accuracy" and "accuracy_interval" for the original
                 images;
-            "occluders": a list of the same for each occluder, with its "name", its "box" or "side",
-                "occluded_share" [N], the mean share of each window that it hides, and "weight_change" [N] from the
-                original images with its "weight_change_interval" [N, 2], paired;
-            "by_occluded_share": the change of a window's weight by the share of THAT window that a square hides. A
-                list, first of all windows together, then of each, of {"name", "observations", "occluded_share" [5],
-                "weight_change" [5], "weight_change_interval" [5, 2]} in the bins 0, (0, .25], (.25, .5], (.5, .75],
-                (.75, 1]; None in a bin without observations.
+            "occluders": a list with the same entries for each occluder; also its "name", its "box" or "side",
+                "occluded_share" [N], the mean share of each window that it covers, and "weight_change" [N], the change
+                from the original images, with its paired "weight_change_interval" [N, 2];
+            "by_occluded_share": the change of a window's weight by the share of THAT window that a square covers. A
+                list with an entry for all windows together and one for each window: {"name", "observations",
+                "occluded_share" [5], "weight_change" [5], "weight_change_interval" [5, 2]} in the bins 0, (0, .25],
+                (.25, .5], (.5, .75], (.75, 1]; None in a bin without observations.
         Intervals are 95 % bootstraps over the images.
 
     Raises:
-        UserError: the model does not weigh several windows, a box or side is out of its range, the fill is not a grey
+        UserError: the model does not weigh several windows, a box or side is out of range, the fill is not a grey
             level, or a prediction is not finite.
     """
     from edram_fer.figures.region_weights import region_weights as draw  # imports Matplotlib
@@ -111,8 +111,8 @@ def box_mask(name: str, box: Sequence[float], shape: tuple[int, int]) -> np.ndar
     """Which pixels have their centre in a box.
 
     Args:
-        name: of the box, for the message.
-        box: (x0, y0, x1, y1) in [-1, 1], align corners.
+        name: name of the box, for the message.
+        box: (x0, y0, x1, y1) in [-1, 1], with aligned corners.
         shape: (H, W) of the image.
 
     Returns:
@@ -131,7 +131,7 @@ def box_mask(name: str, box: Sequence[float], shape: tuple[int, int]) -> np.ndar
 
 
 def occluded_share(windows: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """Share of each window that is occluded, of its part inside the image.
+    """Occluded share of each window, relative to the part of the window inside the image.
 
     Args:
         windows: [n, N, 2, 3].
@@ -162,15 +162,15 @@ def change_by_occluded_share(
     """The change of a window's weight by the share of the window that is occluded.
 
     Args:
-        changes: [S, n, N] of the weights, for S occluders, n images and N windows.
-        shares: [S, n, N], occluded shares.
-        names: of the N windows.
+        changes: changes of the weights [S, n, N], for S occluders, n images and N windows.
+        shares: occluded shares [S, n, N].
+        names: names of the N windows.
         subjects: [n] names, resampled together; None: the images are resampled.
         repeats: number of bootstrap samples.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
 
     Returns:
-        "by_occluded_share" of `region_weights`, as arrays.
+        The list "by_occluded_share" of `region_weights`, with arrays.
     """
     bins = np.where(shares > 0, np.searchsorted(EDGES, shares, side="left"), 0)
     inside = bins[..., None] == np.arange(len(EDGES))  # [S, n, N, bins]
@@ -215,12 +215,12 @@ def _occluders(boxes, sides, shape, random, count):
 
 
 def _rows(weights, correct, observer):
-    """Mean weights, their change and accuracies, with intervals: a dict for each of J variants of the images.
+    """Mean weights, their changes and accuracies, with intervals: a dict for each of J variants of the images.
 
     Args:
-        weights: [J, n, N]; those of the original images first.
+        weights: [J, n, N], the original images first.
         correct: [J, n].
-        observer: for the subjects and the seed.
+        observer: its subjects and seed are used for the intervals.
     """
 
     def statistic(rows):

@@ -1,4 +1,4 @@
-"""A long calculation in steps, saved in one file: interrupted at any moment, it resumes from there."""
+"""A long calculation in steps, whose state is saved in one file, so that it can resume after an interruption."""
 
 import json
 import struct
@@ -17,7 +17,7 @@ from edram_fer.errors import MissingFileError, UserError
 
 SETTINGS, STEPS_DONE = "settings", "steps_done"
 EVERY = 20.0  # seconds from one save to the next
-# What zipfile, zlib and NumPy raise for a damaged archive.
+# Errors that zipfile, zlib and NumPy raise for a damaged archive.
 _DAMAGED = (OSError, EOFError, ValueError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
 
 
@@ -28,14 +28,14 @@ class Resumable:
         for step in sums.steps(100, "adding"):
             sums.arrays["total"] += work(step)
 
-    What a step adds must depend on the settings and its number alone; then the arrays are the same whether or not the
-    calculation was interrupted.
+    The contribution of a step must depend only on the settings and the step's number, so that the arrays are the same
+    whether or not the calculation was interrupted.
 
     Args:
         path: the .npz file; besides the arrays it holds `settings` as JSON and `steps_done`, the number of steps.
         settings: JSON values that determine the result.
         begin: function that returns the arrays before the first step.
-        restart: start again and replace what the file holds.
+        restart: start again and replace the contents of the file.
 
     Attributes:
         arrays: {name: array}, to be changed in the steps.
@@ -52,7 +52,7 @@ class Resumable:
         begin: Callable[[], dict[str, np.ndarray]],
         *,
         restart: bool = False,
-    ):
+    ) -> None:
         self.path, self.settings = Path(path), json.loads(json.dumps(settings))
         if restart or not self.path.exists():
             self.arrays, self.done = begin(), 0
@@ -91,7 +91,7 @@ class Resumable:
         differing = [key for key in {**settings, **self.settings} if settings.get(key) != self.settings.get(key)]
         if differing:
             details = ", ".join(
-                f"{key} {settings.get(key)} there, {self.settings.get(key)} asked for" for key in differing
+                f"{key}: {settings.get(key)} in the file, {self.settings.get(key)} now" for key in differing
             )
             raise UserError(
                 f"{self.path} was made with other settings ({details}): use the same settings to resume it, or replace "
@@ -104,7 +104,7 @@ def read(path: Path | str) -> dict[str, np.ndarray]:
 
     Raises:
         MissingFileError: there is no such file.
-        UserError: the file is damaged or holds something else; the message names it.
+        UserError: the file is damaged or was not written by `Resumable`; the message names it.
     """
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:

@@ -1,4 +1,4 @@
-"""Robustness of a run: its accuracy when a growing part of each image is covered, and when the images are rotated."""
+"""Robustness of a run: its accuracy under a growing occluder and under growing rotation."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,16 +23,16 @@ def robustness(
     """Measure the accuracy for each square and each angle; write robustness.json and figures/robustness.svg of the run.
 
     Args:
-        observer: its seed determines the place of the square and the direction of the rotation, one for each image, so
-            that the square grows in its place and the rotation continues in its direction.
-        sides: of the black square, see `perturbations.cover_with_squares`.
-        angles: in degrees, see `perturbations.rotate`.
+        observer: its seed determines the position of the square and the direction of the rotation for each image, so
+            that the square grows at the same position and the rotation continues in the same direction.
+        sides: sides of the black square, see `perturbations.cover_with_squares`.
+        angles: angles in degrees, see `perturbations.rotate`.
 
     Returns:
-        The content of robustness.json: "split", "images", "seed"; "majority_accuracy", that of always predicting the
-        most frequent class; and "occlusion" and "rotation", lists of {"level", "accuracy", "accuracy_interval", "drop",
-        "drop_interval"}: the level is the side or the angle, the drop is from the accuracy for the original images.
-        Intervals are 95 % bootstraps over the images.
+        The content of robustness.json: "split", "images", "seed"; "majority_accuracy", the accuracy of always
+        predicting the most frequent class; and "occlusion" and "rotation", lists of {"level", "accuracy",
+        "accuracy_interval", "drop", "drop_interval"}: the level is the side or the angle, the drop is relative to the
+        original images. Intervals are 95 % bootstraps over the images.
 
     Raises:
         UserError: a side is outside [0, 1], an angle outside [-180, 180], or a prediction is not finite.
@@ -97,7 +97,7 @@ def table_rows(result: Mapping[str, Any], run: str) -> list[dict[str, Any]]:
 
 
 def _rows(correct, observer):
-    """{key: accuracy, its drop from that of the first key, and both intervals} from {key: bool [n]}."""
+    """{key: accuracy, its drop relative to the first key, and both intervals} from {key: bool [n]}."""
     values = np.array(list(correct.values()), float)
 
     def statistic(rows):

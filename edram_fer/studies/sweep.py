@@ -1,5 +1,5 @@
-"""A grid of runs: one recipe with combinations of some settings and several seeds. What is finished is skipped, and a
-run that was stopped is resumed."""
+"""A grid of runs: one recipe with combinations of some settings and several seeds. Finished runs are skipped, and
+stopped runs are resumed."""
 
 import functools
 import itertools
@@ -8,7 +8,7 @@ import re
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -35,19 +35,18 @@ def grid(
 
     Args:
         name: Name of a recipe.
-        vary: Key, as of `recipe.override`, -> its values as texts.
-        seeds: Number of seeds, counted from the recipe's own.
-        settings: "key=value" of all runs.
+        vary: Key of a setting, see `recipe.override`, -> its values as texts.
+        seeds: Number of consecutive seeds, starting at the recipe's seed.
+        settings: "key=value" settings for all runs.
 
     Returns:
         {folder name, such as "zoom_limit=0.5-seed=1": Recipe}, the seeds of a combination next to each other.
 
     Raises:
-        UserError: The recipe, a key or a value is unknown, the seed is among the settings to vary, or a combination
-            occurs twice.
+        UserError: The recipe, a key or a value is unknown, `vary` contains the seed, or a combination occurs twice.
     """
     if "seed" in vary:
-        raise UserError(f"sweep: seed is not to be varied, expected --seeds, got seed={','.join(vary['seed'])}")
+        raise UserError(f"sweep: the seed cannot be varied: use --seeds instead of seed={','.join(vary['seed'])}")
     if seeds < 1:
         raise UserError(f"seeds: expected at least 1, got {seeds}")
     runs, base = {}, recipes.override(recipes.get(name), settings)
@@ -70,26 +69,26 @@ def sweep(
     splits: Sequence[str] = ("test",),
     data_dir: Path | str | None = None,
     verbose: Literal["auto", 0, 1, 2] = "auto",
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """Train and evaluate the runs of a `grid`, one after the other, each in a folder of its own in `out`.
 
-    A run that ends in an error becomes a row with that status, its traceback is kept in its folder, and the next run
-    begins. sweep.csv is rewritten after every run; means.csv, mean and standard deviation over the seeds, comes last.
+    If a run fails, its row gives the reason, its folder keeps the traceback, and the next run begins. sweep.csv is
+    rewritten after every run; means.csv, with mean and standard deviation over the seeds, is written at the end.
 
     Args:
         runs: Folder name -> Recipe, see `grid`.
         out: Folder of the run folders and the tables.
         splits: The splits that the runs are evaluated on.
-        data_dir: Where prepared data sets lie.
-        verbose: As of Keras' `fit`.
+        data_dir: Folder of prepared data sets.
+        verbose: See Keras' `fit`.
 
     Returns:
-        The rows of sweep.csv: "run"; "status", "finished" or "failed: why"; and `SCORES` of each split, or "traceback",
-        the path of that file in `out`.
+        The rows of sweep.csv: "run"; "status", "finished" or "failed: ..." with the reason; and the `SCORES` of each
+        split, or "traceback", the path of the traceback relative to `out`.
 
     Raises:
         UserError: A folder holds a run of another recipe, or a model cannot be built; raised before the first run.
-        checkpoints.Interrupted: SIGTERM or Ctrl-C came; the same call continues the sweep.
+        checkpoints.Interrupted: SIGTERM or Ctrl-C was received; the same call continues the sweep.
     """
     out = Path(out)
     for folder, recipe in runs.items():
@@ -106,12 +105,12 @@ def sweep(
     return rows
 
 
-def means(rows: Sequence[Mapping]) -> list[dict]:
+def means(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Average the rows of sweep.csv over the seeds.
 
     Returns:
-        A row for each combination: "combination"; "runs", how many are finished; and of each score the mean, under its
-        own name, and the sample standard deviation, under that name with "_sd".
+        A row for each combination: "combination"; "runs", the number of finished runs; and for each score its mean,
+        under the name of the score, and its sample standard deviation, under that name with "_sd".
     """
     names = dict.fromkeys(name for row in rows for name in row if name.endswith(SCORES))
     combinations = {}
@@ -131,18 +130,18 @@ def means(rows: Sequence[Mapping]) -> list[dict]:
 
 
 def _label(key, value):
-    """ "key=value", a part of a folder's name on every platform."""
+    """ "key=value" as a part of a folder name that is valid on every platform."""
     return re.sub(r'[<>:"/\\|?*]', "_", f"{key}={'none' if value is None else value}")
 
 
 def _finish(run, recipe, splits, data_dir, verbose):
-    """Train and evaluate a run, as far as that is not done yet: the columns of its row but the first."""
+    """Train and evaluate a run, unless that is already done; return the columns of its row except the first."""
     trace = run / layout.TRACEBACK
     try:
         _train_and_evaluate(run, recipe, splits, data_dir, verbose)
     except checkpoints.Interrupted:
         raise
-    except Exception as error:  # whatever fails, a bug included, fails in one run: the others go ahead
+    except Exception as error:  # any failure, even a bug, affects only this run: the others continue
         with files.replace(trace) as temporary:
             temporary.write_text(traceback.format_exc(), encoding="utf-8")
         reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
@@ -175,7 +174,7 @@ def _is_evaluated(run, splits):
 
 
 def _check_models(runs, data_dir):
-    """Build each model once, so that a bad option shows now and not hours later."""
+    """Build each model once, so that an invalid option is reported now and not hours later."""
     built = []
     for folder, recipe in runs.items():
         key = (recipe.data, recipe.model, recipe.emotions, recipe.options)

@@ -1,4 +1,4 @@
-"""Window ablation: the accuracy of a run with the model's own windows and with others in their place."""
+"""Window ablation: the accuracy of a run with the model's own windows and with replacements."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,19 +29,19 @@ def ablate_windows(
 
     Args:
         run: the run folder.
-        split: of the images.
-        data: as for `evaluation.evaluate`.
-        data_dir: as for `evaluation.evaluate`.
-        draws: how often random and shuffled windows are drawn; the result of an image is the mean.
-        seed: of these and of the intervals.
-        batch_size: images at a time.
+        split: split of the images.
+        data: see `evaluation.evaluate`.
+        data_dir: see `evaluation.evaluate`.
+        draws: how often random and shuffled windows are drawn; the result for an image is the mean over the draws.
+        seed: seed of these windows and of the intervals.
+        batch_size: images per batch.
 
     Returns:
         The content of window_ablation.json: "split", "images", "draws", "seed", and "accuracy" and "contrasts" as
         returned by `compare_accuracies`.
 
     Raises:
-        UserError: the model has no windows of its own, or no image of the split has an emotion that it knows.
+        UserError: the model has no windows of its own, or no image of the split has an emotion that the model knows.
     """
     from edram_fer.evaluation import inference
     from edram_fer.figures.style import save
@@ -54,10 +54,10 @@ def ablate_windows(
     images, landmarks = features["image"], inference.inputs(model, features).get("landmarks")
     original = inference.predict(model, images, batch_size, landmarks=landmarks)
     if not attention.has_windows(original["windows"]):
-        raise UserError(f"{run}: the model sees the whole of every image, there are no windows to exchange")
+        raise UserError(f"{run}: the model sees the whole of every image: it has no windows to replace")
     correct = {"model": _correct(original, labels)}
-    # With zoom_mode "clip" the sensor limits the zoom of what was emitted, but the where-path sees it unlimited, and
-    # must do so here as well: it was not trained with limited zooms.
+    # With zoom_mode "clip" the sensor limits the zoom of the emitted matrix, but the where-path receives the unlimited
+    # matrix. It must do so here as well, because it was not trained with limited zooms.
     emitted = original["emitted"][:, : original["windows"].shape[1]] if "emitted" in original else None
     seeds = {kind: [seed + i for i in range(draws if kind in ("shuffled", "random") else 1)] for kind in KINDS}
     jobs = [(kind, number) for kind in KINDS for number in seeds[kind]]
@@ -86,7 +86,7 @@ def compare_accuracies(
         correct: {kind of windows: [n], the share of draws in which each image was classified correctly}.
         subjects: [n] names, resampled together; None: the images are resampled.
         repeats: number of bootstrap samples.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
 
     Returns:
         {"accuracy": {kind: {"value", "interval"}}, "contrasts": {"model - mean": {"value", "interval"}, ...}}; the

@@ -1,1 +1,1 @@
-"""Training: a recipe and a prepared data set to a run folder."""
+"""Training: from a recipe and a prepared data set to a run folder."""

@@ -1,4 +1,6 @@
-"""The moving average of a model's weights, which is validated and saved in place of the weights themselves."""
+"""The moving average of a model's weights, which is validated and saved instead of the weights themselves."""
+
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,13 +12,13 @@ class MovingAverage(keras.callbacks.Callback):
 
     d = min(decay, (1 + n) / (10 + n)) after n steps, as in tf.train.ExponentialMovingAverage, so that the initial
     weights are soon forgotten. Averages of weights: Polyak, Juditsky 1992 (SIAM J. Control Optim. 30:838). The moving
-    statistics of batch normalisation are averaged too: those of the last steps would not fit averaged kernels.
+    statistics of batch normalisation are averaged, too, because the latest statistics would not fit averaged kernels.
 
-    Keras' `use_ema` does not serve: it leaves these statistics out, replaces the weights by the average at the end of
-    each `fit`, of which a resumed run has two, and swaps the two by sums, which rounds.
+    Keras' `use_ema` is not suitable: it omits these statistics, replaces the weights by the average at the end of each
+    `fit`, which a resumed run calls twice, and swaps the two with additions, which round.
 
-    In the list of callbacks it comes after those that use the validated model (`Best`) and before Checkpoint, which
-    saves its `variables`.
+    In the list of callbacks it follows the callbacks that use the validated model (`Best`) and precedes Checkpoint,
+    which saves its `variables`.
 
     Args:
         model: A built model.
@@ -31,18 +33,18 @@ class MovingAverage(keras.callbacks.Callback):
         self.variables = [keras.Variable(value, trainable=False, name="average") for value in start]
         self.move = _compiled(self.variables, self.averaged)
 
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if keras.backend.backend() == "jax":
-            self.model.jax_state_sync()  # inside `fit` the values are not in the variables
+            self.model.jax_state_sync()  # inside `fit` the variables do not hold the current values
         steps = int(self.model.optimizer.iterations)
         rate = 1 - min(self.decay, (1 + steps) / (10 + steps))
         self.move(np.float32(rate))
 
-    def on_test_begin(self, logs: dict | None = None) -> None:
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.trained = _copies(self.averaged)
         self._put(_copies(self.variables))
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._put(self.trained)
 
     def _put(self, values):
@@ -51,8 +53,8 @@ class MovingAverage(keras.callbacks.Callback):
 
 
 def _compiled(averages, weights):
-    """A function of a rate that moves all averages in one call: separate operations would take longer than the training
-    step of a small model."""
+    """A function of a rate that updates all averages in one call; separate operations would take longer than the
+    training step of a small model."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -75,5 +77,5 @@ def _compiled(averages, weights):
 
 
 def _copies(variables):
-    """The values in NumPy: on JAX a test step deletes the arrays that variables hold."""
+    """The values as NumPy arrays; on JAX a test step deletes the arrays that variables hold."""
     return [np.array(ops.convert_to_numpy(variable)) for variable in variables]

@@ -1,4 +1,4 @@
-"""Callbacks of training: it stops at a loss that is not finite, keeps the best model, writes the history and warns."""
+"""Training callbacks: stop at a loss that is not finite, keep the best model, write the history, warn of collapse."""
 
 import logging
 import time
@@ -16,18 +16,18 @@ from edram_fer.run import checkpoints, layout
 from edram_fer.training.metrics import DominantClassShare
 
 log = logging.getLogger(__name__)
-ONE_CLASS = 0.99  # share of the validation images that are predicted as one class
+ONE_CLASS = 0.99  # share of the validation images predicted as one class, from which the model counts as collapsed
 
-Logs = Any  # {name: value}; None is the default that Keras declares, yet it always passes them
+Logs = Any  # {name: value}; Keras declares None as the default, but always passes a dict
 
 
 class LossNames(keras.callbacks.Callback):
-    """Renames losses in the logs of an epoch, for all callbacks that follow.
+    """Renames losses in the logs of an epoch, for all subsequent callbacks.
 
-    Keras names the loss of an output after the output; history.csv and `monitor` name it as the recipe does.
+    Keras names each loss after its output; history.csv and `monitor` use the names of the recipe.
 
     Args:
-        names: Output -> name of its loss; the others keep theirs.
+        names: Output -> name of its loss; other losses keep their names.
     """
 
     def __init__(self, names: Mapping[str, str]) -> None:
@@ -42,12 +42,12 @@ class LossNames(keras.callbacks.Callback):
 
 
 class Progress(keras.callbacks.ProgbarLogger):
-    """Keras' progress bar, counting to the last epoch of the run: a resumed `fit` may end with the current one.
+    """Keras' progress bar, counting to the last epoch of the run; a resumed `fit` may end with the current epoch.
 
-    It shows loss and accuracy alone, so that it fits on one line of a terminal; history.csv has the rest.
+    It shows only loss and accuracy, to fit on one line of a terminal; history.csv has the rest.
 
     Args:
-        epochs: Epochs of the run.
+        epochs: Number of epochs of the run.
     """
 
     SHOWN = ("loss", "emotion_accuracy", "val_loss", "val_emotion_accuracy")
@@ -56,7 +56,7 @@ class Progress(keras.callbacks.ProgbarLogger):
         super().__init__()
         self.all_epochs = epochs
 
-    def set_params(self, params: dict) -> None:
+    def set_params(self, params: dict[str, Any]) -> None:
         super().set_params({**params, "epochs": self.all_epochs})
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
@@ -74,7 +74,7 @@ class NanGuard(keras.callbacks.Callback):
     reaches a checkpoint.
 
     Args:
-        steps: Steps of a whole epoch; `fit` may have started in the middle of one.
+        steps: Steps in a whole epoch; `fit` may have started in the middle of an epoch.
     """
 
     def __init__(self, steps: int) -> None:
@@ -103,8 +103,8 @@ class Best(keras.callbacks.Callback):
 
     Args:
         run: The run folder.
-        monitor: The logged quantity that decides.
-        mode: "max" or "min": which values of it are better.
+        monitor: The logged quantity that determines the best epoch.
+        mode: "max" or "min": which values are better.
     """
 
     def __init__(self, run: Path | str, monitor: str, mode: Literal["max", "min"]) -> None:
@@ -126,10 +126,12 @@ class Log(keras.callbacks.Callback):
         run: The run folder.
         history: One dict for each epoch so far; it grows by one after each epoch.
         fixed_first: Whether the first window is the same for all images by design.
-        predefined: Whether all windows may be.
+        predefined: Whether all windows may be the same for all images by design.
     """
 
-    def __init__(self, run: Path | str, history: list[dict], fixed_first: bool, predefined: bool = False) -> None:
+    def __init__(
+        self, run: Path | str, history: list[dict[str, Any]], fixed_first: bool, predefined: bool = False
+    ) -> None:
         super().__init__()
         self.path, self.history = Path(run) / layout.HISTORY, history
         self.fixed_first, self.predefined = fixed_first, predefined
@@ -170,8 +172,8 @@ class Log(keras.callbacks.Callback):
             variances = [logs[f"val_glimpse_{glimpse}_{axis}_sd"] ** 2 for axis in ("x", "y")]
             if (spread := np.sqrt(np.mean(variances))) < COLLAPSED:
                 log.warning(
-                    "glimpse %d has collapsed: its centre scatters by %.4f (of [-1, 1]) over the validation images, "
-                    "less than %.2f: it looks at the same place on every face",
+                    "glimpse %d has collapsed: the spread of its centre over the validation images is %.4f (in "
+                    "[-1, 1]), less than %.2f: it looks at the same position on every face",
                     *(glimpse, spread, COLLAPSED),
                 )
 

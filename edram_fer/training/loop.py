@@ -1,12 +1,13 @@
 """Training: from a recipe and a prepared data set to a run folder, with Keras' compile and fit."""
 
 import contextlib
+import importlib
 import logging
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -22,7 +23,7 @@ from edram_fer.training.averaging import MovingAverage
 from edram_fer.training.metrics import DominantClassShare, FinalAccuracy, WindowStatistics
 
 log = logging.getLogger(__name__)
-Verbose = Literal["auto", 0, 1, 2]  # of Keras' progress bar
+Verbose = Literal["auto", 0, 1, 2]  # values of `verbose` in Keras' `fit`
 
 
 def train(recipe: Recipe, run: Path | str, *, data_dir: Path | str | None = None, verbose: Verbose = "auto") -> None:
@@ -30,33 +31,36 @@ def train(recipe: Recipe, run: Path | str, *, data_dir: Path | str | None = None
 
     Args:
         recipe: The recipe.
-        run: Folder to make; it must not hold a run yet.
-        data_dir: Where prepared data sets lie.
-        verbose: As of Keras' `fit`.
+        run: Folder to create; it must not hold a run yet.
+        data_dir: Folder of prepared data sets.
+        verbose: See Keras' `fit`.
 
     Raises:
         UserError: The recipe or the data set cannot be used.
-        ExistingRunError: `run` holds a run, or a file is in its place.
+        ExistingRunError: `run` already holds a run, or is a file.
         FolderInUseError: Another process trains in the folder.
         DivergedError: The loss became nan or infinite.
-        checkpoints.Interrupted: SIGTERM or Ctrl-C came; the state is saved.
+        checkpoints.Interrupted: SIGTERM or Ctrl-C was received; the state is saved.
 
     >>> from edram_fer.recipes import recipe
-    >>> train(recipe.get("demo"), "runs/demo")  # doctest: +SKIP
+    >>> settings = ["data=faces.npz", "model=cnn", "glimpse_size=18", "guide=()", "epochs=1", "batch_size=14"]
+    >>> train(recipe.override(recipe.get("demo"), settings), "runs/cnn", verbose=0)
+    >>> sorted(path.name for path in Path("runs/cnn").glob("*.*"))
+    ['environment.json', 'history.csv', 'model.keras', 'recipe.json']
     """
     run = Path(run)
     _check_free(run)
     described = data.describe(recipe.data, data_dir=data_dir)
-    setup = _TrainingSetup(recipe, run, described, data_dir)  # before the folder: a bad recipe leaves no run behind
+    setup = _TrainingSetup(recipe, run, described, data_dir)  # first: a bad recipe must not leave a run folder behind
     with exclusive_lock(run / layout.CHECKPOINTS, "training"):
-        _check_free(run)  # again: another process may have been faster
+        _check_free(run)  # again, because another process may have created the run meanwhile
         environment.record(run, recipe, described, data_dir)
         files.write_json(run / layout.RECIPE, recipe.to_json())  # from here on the run can be resumed
         _fit(setup, verbose)
 
 
 def _check_free(run):
-    """Raise an ExistingRunError if the folder holds a run or a file is in its place."""
+    """Raise an ExistingRunError if the folder holds a run or is a file."""
     if (run / layout.RECIPE).exists():
         raise ExistingRunError(f"{run} already holds a run: continue it with --resume {run}, or name another folder")
     nearest = next(place for place in (run, *run.absolute().parents) if place.exists())
@@ -65,19 +69,19 @@ def _check_free(run):
 
 
 def resume(run: Path | str, *, data_dir: Path | str | None = None, verbose: Verbose = "auto") -> None:
-    """Resume a run as if it had never been stopped: on a CPU the weights come out the same, bit for bit.
+    """Resume a run as if it had never been stopped: on a CPU in float32 the weights are the same, bit for bit.
 
-    That holds in float32; in mixed_bfloat16 TensorFlow itself does not always repeat a run exactly.
+    In mixed_bfloat16 TensorFlow itself does not always repeat a run exactly.
 
     Args:
         run: The run folder.
-        data_dir: Where prepared data sets lie; None: where they lay when the run began.
-        verbose: As of Keras' `fit`.
+        data_dir: Folder of prepared data sets; None: the folder used when the run began.
+        verbose: See Keras' `fit`.
 
     Raises:
-        UserError: The checkpoint is damaged or of another model, or the data set has changed.
+        UserError: The checkpoint is damaged or belongs to another model, or the data set has changed.
         MissingFileError: A file of the run is missing.
-        Others as of `train`.
+        FolderInUseError, DivergedError, checkpoints.Interrupted: See `train`.
     """
     run = Path(run)
     recipe, recorded = checkpoints.read_recipe(run), environment.read(run)
@@ -103,7 +107,7 @@ def resume(run: Path | str, *, data_dir: Path | str | None = None, verbose: Verb
 class _TrainingSetup:
     """Everything that `fit` needs: model, batches and callbacks."""
 
-    def __init__(self, recipe, run, described, data_dir):
+    def __init__(self, recipe, run, described, data_dir) -> None:
         make_reproducible(recipe.seed)
         if recipe.schedule == "cosine" and recipe.warmup_epochs > recipe.epochs:
             log.warning(
@@ -116,7 +120,7 @@ class _TrainingSetup:
         self.model = build(recipe, described)
         if recipe.initial_weights and not (self.run / layout.LATEST).exists():
             counts = checkpoints.initialise_from(self.model, recipe.initial_weights)
-            log.info("%d of %d variables changed to those of %s", *counts, recipe.initial_weights)
+            log.info("%d of %d variables initialised from %s", *counts, recipe.initial_weights)
         outputs = self.model.output_shapes
         self.training, self.validation = batches(recipe, self.model, data_dir)
         logged = compile_model(self.model, recipe, self.training)
@@ -160,7 +164,7 @@ def make_reproducible(seed: int) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def build(recipe: Recipe, described: dict) -> keras.Model:
+def build(recipe: Recipe, described: dict[str, Any]) -> keras.Model:
     """Build the recipe's model for the images that `data.describe` describes."""
     return models.build(
         recipe.model,
@@ -176,7 +180,7 @@ def build(recipe: Recipe, described: dict) -> keras.Model:
 def batches(recipe: Recipe, model: keras.Model, data_dir: Path | str | None) -> tuple[Batches, Batches]:
     """(training, validation) batches of a recipe for a model.
 
-    Mixup and soft labels are for training alone: validation scores the data set's emotions, as evaluation does.
+    Mixup and soft labels apply only to training: validation uses the data set's emotions, as evaluation does.
     """
     limit = model.arguments.get("zoom_limit")
     zoom = recipe.zoom_target
@@ -184,7 +188,7 @@ def batches(recipe: Recipe, model: keras.Model, data_dir: Path | str | None) -> 
         zoom = min(zoom, limit)
     affect = model.predicts_affect
     labelled = ("emotion", "affect") if affect else ("emotion",)
-    # Keras needs a target for every output. All but that of the emitted matrices are ignored.
+    # Keras needs a target for every output. All except the target of the emitted matrices are ignored.
     constants = {name: np.zeros((), "float32") for name in model.output_shapes if name not in labelled}
     if "emitted" in constants:
         constants["emitted"] = np.array([[zoom, 0, 0], [0, zoom, 0]], "float32")
@@ -204,7 +208,7 @@ def batches(recipe: Recipe, model: keras.Model, data_dir: Path | str | None) -> 
 
 
 def _guide(recipe, model):
-    """The recipe's guide. UserError if the model has no glimpses to guide, or another number of them."""
+    """The recipe's guide. UserError if the model has no glimpses to guide, or a different number of glimpses."""
     count = model.output_shapes["windows"][1] if "emitted" in model.output_shapes else 0
     if recipe.guide and len(recipe.guide) != count:
         raise UserError(f"guide: expected {count} names, one for each glimpse of {recipe.model}, got {recipe.guide!r}")
@@ -245,8 +249,8 @@ def compile_model(model: keras.Model, recipe: Recipe, training: Batches) -> list
 
 
 def _make_metrics(model, outputs, validation):
-    """Make the variables of losses and metrics. Keras would make them in the first step, which TensorFlow then traces
-    twice, and a resumed run could not restore its sums before that."""
+    """Create the variables of losses and metrics. Keras would create them in the first step, which TensorFlow would
+    then trace twice, and a resumed run could not restore their sums before it."""
     _, targets = next(iter(validation.start()))
     count = len(targets["emotion"])
     predictions = {name: np.zeros((count, *shape[1:]), "float32") for name, shape in outputs.items()}
@@ -264,15 +268,15 @@ def _schedule_callbacks(recipe):
 
 def _tensorboard(run):
     try:
-        import tensorboard  # noqa: F401
-        import tensorflow  # noqa: F401  (Keras writes the event files through it)
+        for package in ("tensorboard", "tensorflow"):  # Keras writes the event files through both
+            importlib.import_module(package)
     except ImportError:
         return []
     return [keras.callbacks.TensorBoard(run / layout.TENSORBOARD, write_graph=False)]
 
 
 def _fit(setup, verbose):
-    """Train the rest of the current epoch, then the others: at most two calls of `fit`."""
+    """Train the rest of the current epoch, then the remaining epochs: at most two calls of `fit`."""
     recipe, checkpoint = setup.recipe, setup.checkpoint
     log.info("training on %s with %s", ", ".join(keras.distribution.list_devices()), keras.backend.backend())
     pieces = [(checkpoint.epoch, 0, recipe.epochs)]
@@ -300,9 +304,9 @@ def _fit(setup, verbose):
 
 
 class _StopRequest:
-    """Whether SIGTERM or Ctrl-C has come; a second Ctrl-C stops at once."""
+    """Whether SIGTERM or Ctrl-C has been received; a second Ctrl-C stops immediately."""
 
-    # Windows sends SIGBREAK for Ctrl-Break and has no other way to ask a process to stop.
+    # Windows sends SIGBREAK for Ctrl-Break and has no other signal that stops a process gracefully.
     SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGBREAK") if hasattr(signal, name)]
 
     def __init__(self) -> None:
@@ -312,8 +316,8 @@ class _StopRequest:
         return self.signal is not None
 
     @contextlib.contextmanager
-    def installed(self) -> Iterator[None]:
-        """Handle the signals in a `with` block; outside the main thread, which alone may do that, nothing changes."""
+    def installed(self) -> Generator[None, None, None]:
+        """Handle the signals in a `with` block. Only the main thread may do this; in others, nothing changes."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

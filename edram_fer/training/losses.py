@@ -46,7 +46,7 @@ def class_weights(counts: ArrayLike, root: bool = True) -> np.ndarray:
         float32 [K].
 
     Raises:
-        UserError: There is no image at all.
+        UserError: There are no images.
 
     >>> class_weights([20, 5, 0]).round(2)
     array([0.65, 1.29, 0.  ], dtype=float32)
@@ -70,7 +70,7 @@ def _check_steps(steps: str) -> None:
 
 
 def are_probabilities(y_true: Any, classes: int) -> bool:
-    """Whether the true emotions are probabilities [B, K] and not classes [B] or [B, 1]."""
+    """Whether the true emotions are probabilities [B, K] rather than classes [B] or [B, 1]."""
     return len(y_true.shape) == 2 and y_true.shape[-1] == classes
 
 
@@ -78,12 +78,12 @@ def are_probabilities(y_true: Any, classes: int) -> bool:
 class EmotionLoss(keras.losses.Loss):
     """Cross-entropy at every step, averaged over the steps, times the weight of the image's true class.
 
-    For probabilities p instead of a class it is sum_k p_k times the loss of class k, with its weight and smoothing: the
-    loss of mixed labels is the mixture of their losses.
+    For probabilities p instead of a class it is the sum over k of p_k times the loss of class k, with its weight and
+    smoothing: the loss of mixed labels is the mixture of their losses.
 
     Args:
         weights: K class weights; None: 1.
-        label_smoothing: Share of the target that is spread evenly over the classes.
+        label_smoothing: Share of the target that is distributed evenly over the classes.
         steps: "mean" over the steps, or "sum".
 
     Call: y_true int [B] or probabilities [B, K]; y_pred logits [B, T, K] -> [B], then the mean over the batch.
@@ -126,7 +126,7 @@ class EmotionLoss(keras.losses.Loss):
     def _cross_entropy(self, target, logits):
         return -_reduce_steps(ops.sum(target[:, None] * ops.log_softmax(logits, axis=-1), axis=-1), self.steps)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         config = {"weights": self.weights, "label_smoothing": self.label_smoothing, "steps": self.steps}
         return {**super().get_config(), **config}
 
@@ -135,7 +135,7 @@ class EmotionLoss(keras.losses.Loss):
 class AffectLoss(keras.losses.Loss):
     """Squared error of valence and arousal: their sum, averaged over the steps and over the images that have both.
 
-    An image with an unknown value, -2, counts neither in the sum nor in the number of images.
+    Images with an unknown value, -2, are ignored.
 
     Args:
         weights: Of valence and arousal in the sum.
@@ -160,7 +160,7 @@ class AffectLoss(keras.losses.Loss):
         known = ops.cast(ops.all(y_true >= -1.0, axis=-1), "float32")
         squares = ops.square(y_pred - y_true[:, None]) * np.array(self.weights, "float32")
         error = _reduce_steps(ops.sum(squares, axis=-1), self.steps)
-        # Keras averages over the batch: scale so that the result is the mean over the known ones.
+        # Keras averages over the batch: scale so that the result is the mean over the known images.
         share = ops.mean(known)
         return ops.where(known > 0, error, 0.0) / ops.maximum(share, 1e-7)
 
@@ -170,15 +170,15 @@ class AffectLoss(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class LocationLoss(keras.losses.Loss):
-    """Squared error of the emitted matrices A_0 to A_T, averaged over them; a weighted sum over the entries.
+    """Squared error of the emitted matrices A_0 to A_T: a weighted sum over the entries, averaged over the matrices.
 
     Args:
         weights: Weights of the six entries, [2][3]: ZOOM_ENTRIES (faces: shear and translation are free) or ALL_ENTRIES
             (digits of known position).
-        measure: "entries": a0 and a4 themselves; "extent": the extents |a0| + |a1| and |a3| + |a4| in their place, so
-            that no rotation evades the loss.
+        measure: "entries": a0 and a4 themselves; "extent": the extents |a0| + |a1| and |a3| + |a4| instead, so that a
+            rotation cannot evade the loss.
         steps: "mean" over the matrices, or "sum".
-        last: Whether A_T, which is emitted after the last glimpse and never used, counts.
+        last: whether A_T, which is emitted after the last glimpse and never used, counts.
 
     Call: y_true target matrices [B, 2, 3]; y_pred emitted [B, T + 1, 2, 3] -> [B].
 
@@ -213,19 +213,19 @@ class LocationLoss(keras.losses.Loss):
         error = ops.square(emitted - ops.cast(y_true, "float32")[:, None]) * weights
         return _reduce_steps(ops.sum(error, axis=(-2, -1)), self.steps)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         config = {"weights": self.weights, "measure": self.measure, "steps": self.steps, "last": self.last}
         return {**super().get_config(), **config}
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class GuideLoss(keras.losses.Loss):
-    """Squared distance between the centres of the windows and the places that guide them, averaged over known places.
+    """Squared distance between the centres of the windows and their targets, averaged over the known targets.
 
-    Ours: it does for parts of the face what the location loss of Ablavatski et al. 2017 does for digits. A place that
-    is nan counts neither in the sum nor in the number.
+    This loss is ours: it plays the role for parts of the face that the location loss of Ablavatski et al. 2017 plays
+    for digits. Targets that are nan are ignored.
 
-    Call: y_true places (x, y) [B, N, 2] in [-1, 1]; y_pred windows [B, N, 2, 3] -> [B].
+    Call: y_true targets (x, y) [B, N, 2] in [-1, 1]; y_pred windows [B, N, 2, 3] -> [B].
     """
 
     def __init__(self, name: str = "guide", **kwargs: Any) -> None:
@@ -235,18 +235,18 @@ class GuideLoss(keras.losses.Loss):
         places, centres = ops.cast(y_true, "float32"), ops.cast(y_pred, "float32")[..., 2]
         known = ops.cast(ops.logical_not(ops.isnan(places)), "float32")
         error = ops.square(centres - ops.nan_to_num(places)) * known
-        # Keras averages over the batch: scale so that the result is the mean over the known places, x and y each a half
+        # Keras averages over the batch: scale so that the result is the mean over the known targets; x and y count half
         return 2 * ops.mean(error, axis=(1, 2)) / ops.maximum(ops.mean(known), 1e-7)
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class RegionBiasedLoss(keras.losses.Loss):
-    """max(0, margin - (mu_max - mu_0)): some crop should weigh more than the whole face (Wang et al. 2020).
+    """max(0, margin - (mu_max - mu_0)): at least one crop should weigh more than the whole face (Wang et al. 2020).
 
     mu_max is the maximum over the crops alone.
 
     Args:
-        margin: By how much it should weigh more.
+        margin: The least difference of the weights.
 
     Call: y_true is ignored; y_pred self-attention weights mu [B, k + 1], the whole face first -> [B].
     """
@@ -259,5 +259,5 @@ class RegionBiasedLoss(keras.losses.Loss):
         mu = ops.cast(y_pred, "float32")
         return ops.relu(self.margin - (ops.max(mu[:, 1:], axis=1) - mu[:, 0]))
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "margin": self.margin}

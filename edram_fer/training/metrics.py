@@ -1,4 +1,4 @@
-"""Metrics of the training log."""
+"""Metrics for the training log."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ class DominantClassShare(keras.metrics.Metric):
     def result(self) -> Any:
         return ops.max(self.counts) / ops.maximum(ops.sum(self.counts), 1.0)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "classes": self.classes}
 
 
@@ -94,5 +94,5 @@ class WindowStatistics(keras.metrics.Metric):
                 logs[f"glimpse_{step + 1}_{name}_sd"] = sd[step, i]
         return logs
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "windows": self.windows}

@@ -1,4 +1,4 @@
-"""The optimizer of a recipe."""
+"""The optimizers that recipes name."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,20 +8,20 @@ from keras import ops
 
 from edram_fer.recipes.recipe import Recipe
 
-# Parts of the paths of variables without decay; on the emission network decay would pull glimpses to the centre.
+# Parts of the paths of variables without decay; decay in the emission network would pull glimpses to the centre.
 UNDECAYED = ("bias", "beta", "gamma", "alpha", "emission")
 
 
 class _Decayed(keras.optimizers.Optimizer):
     """An optimizer whose weight decay is part of the gradient: g + decay * w for each kernel w.
 
-    That is how the papers define it for Adam and for gradient descent. Keras' `weight_decay` is decoupled: it subtracts
-    rate * decay * w from the weights in addition to the step, so that with momentum the same number decays 1 - momentum
-    times as much.
+    The papers define it this way for Adam and for gradient descent. Keras' `weight_decay` is decoupled: it subtracts
+    rate * decay * w from the weights in addition to the step, so with momentum the same value decays the weights only
+    1 - momentum times as much.
 
     Args:
         learning_rate: Rate or schedule.
-        decay: Decay of kernels, see UNDECAYED.
+        decay: Weight decay of kernels, see UNDECAYED.
         kwargs: Arguments of the Keras optimizer.
     """
 
@@ -39,7 +39,7 @@ class _Decayed(keras.optimizers.Optimizer):
             return gradient + self.decay * ops.cast(variable, gradient.dtype)
         return gradient
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "decay": self.decay}
 
 
@@ -53,10 +53,10 @@ class SGD(_Decayed, keras.optimizers.SGD):
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class Adam(_Decayed, keras.optimizers.Adam):
-    """Keras' Adam, or with `weight_decay` AdamW, in one pass over the memory for each variable on TensorFlow.
+    """Keras' Adam, or AdamW with `weight_decay`; on TensorFlow in one pass over the memory for each variable.
 
-    Keras computes the update in a dozen operations, each of which reads and writes all weights; TensorFlow has a kernel
-    of the same formula, which takes two fifths of the time on a CPU. Other backends fuse the operations themselves.
+    Keras computes the update in a dozen operations, each of which reads and writes all weights. TensorFlow has a kernel
+    for the same formula, which takes two fifths of the time on a CPU. Other backends fuse the operations themselves.
     """
 
     def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
@@ -86,7 +86,7 @@ def make(recipe: Recipe, steps: int, variables: Sequence[keras.Variable]) -> ker
 
     Args:
         recipe: The recipe.
-        steps: Steps of an epoch.
+        steps: Steps per epoch.
         variables: The variables to train.
     """
     rate = _learning_rate(recipe, steps)
@@ -96,7 +96,7 @@ def make(recipe: Recipe, steps: int, variables: Sequence[keras.Variable]) -> ker
     if recipe.optimizer == "adam":
         return Adam(rate, global_clipnorm=recipe.clip_norm, decay=recipe.weight_decay)
     optimizer = Adam(rate, weight_decay=recipe.weight_decay, global_clipnorm=recipe.clip_norm)
-    # By variable: Keras compares names with that of the variable alone ("kernel"), without that of its layer.
+    # Passed as variables, because Keras compares names with the variable's name alone ("kernel"), without its layer.
     optimizer.exclude_from_weight_decay([variable for variable in variables if not _is_decayed(variable)])
     return optimizer
 
@@ -107,7 +107,7 @@ def _is_decayed(variable):
 
 def _learning_rate(recipe, steps):
     if recipe.schedule == "steps":
-        last = [round(epoch * steps) - 1 for epoch in recipe.step_epochs]  # Keras changes the rate after these steps
+        last = [round(epoch * steps) - 1 for epoch in recipe.step_epochs]  # the rate changes after these steps
         rates = [recipe.learning_rate / 10**i for i in range(len(last) + 1)]
         return keras.optimizers.schedules.PiecewiseConstantDecay(last, rates)
     if recipe.schedule != "cosine":

@@ -1,9 +1,9 @@
-"""Trained models that come with the package: `edram_fer.load(name)`.
+"""Trained models that are included in the package: `edram_fer.load(name)`.
 
     python -m benchmarks.ship_model RUN NAME
 
-puts the model of a run among them. Their weights are kept in float16, half the size, which moves outputs by about a
-thousandth. docs/results.md says what each was trained on and what it scores.
+adds the model of a run. Weights are stored in float16, half the size, which changes outputs by about a thousandth.
+docs/results.md reports the training data and the scores of each model.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parent
 
 
 def list_weights() -> list[str]:
-    """The names of the trained models that come with the package.
+    """The names of the included trained models.
 
     >>> list_weights()
     ['fer2013-edram']

@@ -28,49 +28,51 @@ from edram_fer.models.deep_emotion.localisation import INTERPRETATIONS, Localisa
 from edram_fer.models.spatial_transformer import IDENTITY, sample
 from edram_fer.models.tensor import Tensor
 
-VARIANTS: dict[str, dict[str, Any]] = {  # the values for which None stands
+VARIANTS: dict[str, dict[str, Any]] = {  # the defaults of each variant, which replace None
     "paper": {"localisation": "narrow", "bound": None, "localisation_rate": 1.0, "initializer": "normal", "units": 50},
     "image": {"localisation": "public", "bound": None, "localisation_rate": 1.0, "initializer": "he", "units": 50},
     "plus": {"localisation": "narrow", "bound": 0.4, "localisation_rate": 0.1, "initializer": "he", "units": 256},
 }
-SMALLEST_IMAGE = 16  # for which the feature extractor leaves one point
+SMALLEST_IMAGE = 16  # smallest image side for which the feature extractor leaves one point
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class DeepEmotion(FERModel):
-    """One view of the image or its feature map through an affine window, then two dense layers.
+    """One affine window on the image or its feature map, then two dense layers.
 
     Variants:
         paper: two parallel branches on the image. Theta, the output of the localisation network, samples the 9x9x10
             map of the feature extractor. 47,657 parameters at 48x48x1 and K = 7.
-        image: as in most public code: theta samples the image, and the feature extractor, with a batch normalisation,
-            takes the result. 66,877 trainable parameters.
-        plus: not published: a `Trunk` of 64-128-256 filters; a bounded theta samples the map after its second stage;
-            the localisation network learns at a tenth of the rate.
+        image: as in most public code: theta samples the image, and the feature extractor, with batch normalisation,
+            processes the sample. 66,877 trainable parameters.
+        plus: not published: a `Trunk` with 64-128-256 filters; a bounded theta samples the map after its second stage;
+            the localisation network learns at a tenth of the learning rate.
 
     The window in the outputs is theta in the coordinates of the image. In `paper` and `plus` the same matrix samples
-    the feature map, with the corners aligned on both: the same place up to the border that valid convolutions remove
-    (`paper`) and the half pixels by which pooling shifts it.
+    the feature map, with aligned corners on both. Both positions agree except for the border that valid convolutions
+    remove (`paper`) and the half pixels by which pooling shifts the map.
 
     Args:
-        image_size: (H, W) in pixels, each at least 16, with the "public" localisation 18.
+        image_size: (H, W) in pixels, each at least 16, or 18 with the "public" localisation.
         channels: C of the image.
         classes: K emotions.
         variant: "paper", "image" or "plus".
-        transformer: False leaves out localisation network and sampling: the same network without attention.
-        affect: with a dense layer for valence and arousal next to the last one (not published).
+        transformer: False omits localisation network and sampling: the same network without attention.
+        affect: adds a dense layer for valence and arousal parallel to the last layer (not published).
         localisation: "narrow", "wide" or "public", see LocalisationNetwork; None: "public" in `image`, else "narrow".
-        bound: of theta, see LocalisationNetwork: None, or in (0, 1]; None in `plus`: .4.
+        bound: bound on theta, see LocalisationNetwork: None, or in (0, 1]; in `plus`, None means .4.
         localisation_rate: share of the learning rate, in (0, 1], see edram_fer.models.slow; None: 1, in `plus` .1.
-        initializer: of the kernels, "normal", N(0, .05) as published, or "he"; None: "normal" in `paper`, else "he".
-        dropout: share of the features set to 0 in training (that of the paper is unknown); seed: of its random numbers.
-        l2_penalty: lambda of the paper's loss, lambda * squared norm of the kernels of the last two dense layers (not
-            of the affect layer); it is part of model.losses, so that `fit` adds it.
+        initializer: initialiser of the kernels: "normal", N(0, .05) as published, or "he"; None: "normal" in `paper`,
+            else "he".
+        dropout: share of the features set to 0 in training (the paper's value is unknown).
+        l2_penalty: lambda of the paper's loss, lambda * squared norm of the kernels of the last two dense layers
+            (except the affect layer); it is part of model.losses, so that `fit` adds it.
         units: width of the first dense layer; None: 50, in `plus` 256.
-        hidden_activation: of that layer: "relu", as in public code and without which the two dense layers are one of
-            rank 50, or "linear"; the paper names none.
-        trunk_filters: of the three or four stages of `plus`.
-        batch_norm_momentum: of the moving statistics of `image` and `plus`.
+        hidden_activation: activation of the first dense layer: "relu", as in public code, or "linear", with which both
+            dense layers are equivalent to one layer of rank 50; the paper does not name it.
+        trunk_filters: filters of the three or four stages of `plus`.
+        batch_norm_momentum: momentum of the moving statistics in `image` and `plus`.
+        seed: seed of dropout.
         **kwargs: see FERModel; `dtype`.
 
     Call arguments:
@@ -78,10 +80,16 @@ class DeepEmotion(FERModel):
 
     Returns:
         A dict, all float32: "emotion" logits [B, 1, K]; "affect" [B, 1, 2] in [-1, 1] (-2 without that layer);
-        "windows" [B, 1, 2, 3]; "weights" [B, 1] of 1.
+        "windows" [B, 1, 2, 3]; "weights" [B, 1], all 1.
 
     Raises:
-        UserError: an argument out of its range, by name.
+        UserError: an argument is out of range; the message names it.
+
+    The window of a new model is the whole image:
+
+    >>> model = DeepEmotion(image_size=(48, 48), variant="plus", units=32)
+    >>> np.asarray(model(np.zeros((1, 48, 48, 1), "uint8"))["windows"])[0, 0].tolist()
+    [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
     """
 
     def __init__(
@@ -104,7 +112,7 @@ class DeepEmotion(FERModel):
         batch_norm_momentum: float = 0.9,
         seed: int = 0,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(autocast=False, **kwargs)
         check_choice("variant", variant, VARIANTS)
         defaults = VARIANTS[variant]
@@ -168,7 +176,7 @@ class DeepEmotion(FERModel):
         theta = self._theta(inputs)
         x = ops.cast(image, self.compute_dtype) if self.before is None else self.before(image, training=training)
         if self.after is None:
-            x = self.drop(x, training=training)  # in the branch of the features, hence before the sampling
+            x = self.drop(x, training=training)  # in the feature branch, so before the sampling
         if self.localisation is not None:
             x = ops.cast(sample(x, theta[:, None], (x.shape[1], x.shape[2]))[:, 0], self.compute_dtype)
         if self.after is not None:

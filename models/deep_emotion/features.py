@@ -1,4 +1,4 @@
-"""Feature extractors: the ten-channel network of the paper and a wider trunk."""
+"""Feature extractors: the paper's ten-channel network and a wider trunk."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from keras import ops
 
 from edram_fer.models.batch_norm import StepBatchNormalization
 from edram_fer.models.deep_emotion.initializers import make_initializer
-from edram_fer.models.tensor import Tensor
+from edram_fer.models.tensor import Shape, Tensor
 
 FILTERS = 10
 
@@ -18,14 +18,16 @@ class FeatureExtractor(keras.layers.Layer):
     """Twice: conv 3x3, ReLU; conv 3x3, max-pool 2, ReLU; all valid, ten filters. 48x48xC -> 9x9x10.
 
     Args:
-        batch_norm: with batch normalisation after the fourth convolution, as in public code; the paper has none.
-        initializer: of the kernels, "normal" or "he".
-        momentum: of the normalisation.
+        batch_norm: adds batch normalisation after the fourth convolution, as in public code; the paper has none.
+        initializer: initialiser of the kernels, "normal" or "he".
+        momentum: momentum of the batch normalisation.
 
     Call arguments: x [B, H, W, C]; training. Returns [B, h, w, 10].
     """
 
-    def __init__(self, batch_norm: bool = False, initializer: str = "normal", momentum: float = 0.9, **kwargs: Any):
+    def __init__(
+        self, batch_norm: bool = False, initializer: str = "normal", momentum: float = 0.9, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.batch_norm, self.initializer, self.momentum = batch_norm, initializer, momentum
         policy = self.dtype_policy
@@ -36,7 +38,7 @@ class FeatureExtractor(keras.layers.Layer):
         self.norm = StepBatchNormalization(momentum=momentum, dtype=policy) if batch_norm else None
         self.pool = keras.layers.MaxPooling2D(2, dtype=policy)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         pass
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
@@ -61,16 +63,16 @@ class Trunk(keras.layers.Layer):
     """Stages of two 3x3 `same` convolutions, each with BN and ReLU, and a 2x2 max-pool.
 
     Args:
-        filters: of each stage.
-        initializer: of the kernels, "normal" or "he".
-        momentum: of the normalisation.
+        filters: filters of each stage.
+        initializer: initialiser of the kernels, "normal" or "he".
+        momentum: momentum of the batch normalisation.
 
     Call arguments: x [B, H, W, C]; training. Returns [B, H / 2^stages, W / 2^stages, filters[-1]], rounded down.
     """
 
     def __init__(
         self, filters: Sequence[int] = (64, 128), initializer: str = "he", momentum: float = 0.9, **kwargs: Any
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self.filters, self.initializer, self.momentum = tuple(filters), initializer, momentum
         policy = self.dtype_policy
@@ -84,7 +86,7 @@ class Trunk(keras.layers.Layer):
         self.norms = [StepBatchNormalization(momentum=momentum, dtype=policy) for _ in widths]
         self.pool = keras.layers.MaxPooling2D(2, dtype=policy)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         pass
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:

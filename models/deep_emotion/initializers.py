@@ -10,11 +10,11 @@ def make_initializer(initializer: str, rate: float = 1.0) -> keras.initializers.
 
     Args:
         initializer: "normal", N(0, .05), or "he" (He et al. 2015).
-        rate: of a slow kernel W = rate * V, see `edram_fer.models.slow`.
+        rate: rate of a slow kernel W = rate * V, see `edram_fer.models.slow`.
 
     Returns:
-        Keras initialiser for V that gives W this distribution; a new one for every kernel, since one object draws the
-        same numbers each time.
+        Keras initialiser for V that gives W this distribution. Use a new one for every kernel, because one object draws
+        the same numbers each time.
     """
     if initializer == "normal":
         return keras.initializers.RandomNormal(stddev=PUBLISHED_SD / rate)

@@ -1,4 +1,4 @@
-"""Localisation network: from the image to theta, the matrix of the one window (Jaderberg et al. 2015, section 3.1)."""
+"""Localisation network: from the image to theta, the matrix of the window (Jaderberg et al. 2015, section 3.1)."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from keras import ops
 from edram_fer.models.deep_emotion.initializers import make_initializer
 from edram_fer.models.slow import SlowConv2D, SlowDense
 from edram_fer.models.spatial_transformer import IDENTITY
-from edram_fer.models.tensor import Tensor
+from edram_fer.models.tensor import Shape, Tensor
 
-INTERPRETATIONS = {  # sides of the two kernels, padding, pool, smallest image for which one point is left
+INTERPRETATIONS = {  # sides of the two kernels, padding, pool, smallest image side that leaves one point
     "narrow": ((3, 3), "same", 4, 16),
     "wide": ((3, 3), "valid", 2, 10),
     "public": ((7, 5), "valid", 2, 18),
@@ -24,20 +24,21 @@ UNITS = 32
 class LocalisationNetwork(keras.layers.Layer):
     """Conv 8, max-pool, ReLU; conv 10, max-pool, ReLU; dense 32, ReLU; dense 6 = theta. Always in float32.
 
-    Interpretations of the paper, whose dense layer has 90 = 10 x 3 x 3 inputs, not those of 2x2 pools at 48 pixels:
+    Interpretations of the paper, in which the dense layer has 90 = 10 x 3 x 3 inputs, which 2x2 pools at 48 pixels
+    would not give:
         narrow: 3x3 `same` convolutions and 4x4 pools, 90 inputs.
         wide: 3x3 `valid` convolutions and 2x2 pools, as in the paper's figure, 1,000 inputs.
         public: 7x7 and 5x5 `valid` convolutions and 2x2 pools, as in most public code, 640 inputs.
 
-    The output of a new network is the identity for every image: the last kernel starts at 0, and without a bound the
-    last bias at (1, 0, 0, 0, 1, 0). With a bound the bias starts at 0 and theta = identity + bound * tanh(last layer);
-    for bounds below .5 no window is mirrored or flat.
+    A new network outputs the identity for every image: the last kernel starts at 0, and without a bound the last bias
+    at (1, 0, 0, 0, 1, 0). With a bound the bias starts at 0 and theta = identity + bound * tanh(last layer); for bounds
+    below .5 no window is mirrored or degenerate.
 
     Args:
         interpretation: "narrow", "wide" or "public".
-        bound: None, or the largest distance of theta's entries from those of the identity.
+        bound: None, or the largest distance of theta's entries from the identity's entries.
         rate: share of the learning rate at which this network learns, see edram_fer.models.slow.
-        initializer: of the other kernels, "normal" or "he".
+        initializer: initialiser of the other kernels, "normal" or "he".
 
     Call arguments: image [B, H, W, C]. Returns theta float32 [B, 2, 3].
     """
@@ -49,7 +50,7 @@ class LocalisationNetwork(keras.layers.Layer):
         rate: float = 1.0,
         initializer: str = "normal",
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.interpretation, self.bound, self.rate, self.initializer = interpretation, bound, rate, initializer
         sides, padding, pool, _ = INTERPRETATIONS[interpretation]
@@ -64,7 +65,7 @@ class LocalisationNetwork(keras.layers.Layer):
         start = np.ravel(IDENTITY).astype("float32") / rate if bound is None else np.zeros(6, "float32")
         self.theta = SlowDense(6, kernel_initializer="zeros", bias_initializer=start, **options)
 
-    def build(self, image_shape):
+    def build(self, image_shape: Shape) -> None:
         pass
 
     def call(self, image: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""EDRAM: context, glimpse, emission, cell and heads, one file each; `edram.py` wires them."""
+"""EDRAM: context, glimpse, emission, cell and heads, one file each; `edram.py` connects them."""
 
 from edram_fer.models.edram.edram import EDRAM
 

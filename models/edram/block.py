@@ -9,7 +9,7 @@ from keras import ops
 
 from edram_fer.errors import UserError
 from edram_fer.models.contract import check_bool, check_choice, is_number
-from edram_fer.models.tensor import Tensor
+from edram_fer.models.tensor import Shape, Tensor
 
 POSITIONS = ("before_relu", "after_relu")
 
@@ -133,18 +133,18 @@ class PositionBias(keras.layers.Layer):
     Call arguments: x [B, h, w, C]. Returns the same shape.
     """
 
-    def __init__(self, initializer: Any = "zeros", **kwargs: Any):
+    def __init__(self, initializer: Any = "zeros", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.initializer = keras.initializers.get(initializer)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         _, height, width, filters = input_shape
         self.bias = self.add_weight(name="bias", shape=(height * width, 1, filters), initializer=self.initializer)
 
     def call(self, x: Tensor) -> Tensor:
         return x + ops.reshape(self.bias, (1, *x.shape[1:]))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
     def get_config(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from edram_fer.models.edram.emission import EmissionNetwork
 from edram_fer.models.edram.glimpse import FILTERS, GlimpseNetwork
 from edram_fer.models.edram.lstm import PeepholeLSTMCell
 from edram_fer.models.spatial_transformer import sample
-from edram_fer.models.tensor import Tensor
+from edram_fer.models.tensor import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
@@ -59,7 +59,7 @@ class EDRAMCell(keras.layers.Layer):
         peepholes: bool = False,
         block: BlockOptions | Mapping[str, Any] = DEFAULT_BLOCK,
         **kwargs: Any,
-    ):
+    ) -> None:
         # Without autocast, image and matrix stay float32 under mixed precision.
         super().__init__(autocast=False, **kwargs)
         policy = self.dtype_policy
@@ -77,7 +77,7 @@ class EDRAMCell(keras.layers.Layer):
             return PeepholeLSTMCell(units, **options)
         return keras.layers.LSTMCell(units, unit_forget_bias=self.block.initial("forget_bias"), **options)
 
-    def build(self, image_shape):
+    def build(self, image_shape: Shape) -> None:
         pass
 
     def get_initial_state(self, context: Tensor) -> list[Tensor]:

@@ -49,21 +49,21 @@ def triangle_matrix(source: int, target: int) -> np.ndarray:
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class ContextNetwork(keras.layers.Layer):
-    """Whole image, reduced to 12x12 -> three convolutions with BN and no activation -> vector.
+    """Whole image, reduced to 12x12 -> three convolutions with BN and without activation -> vector.
 
     The vector is the initial hidden state of LSTM 2. With the published filters it has 4 * 4 * 32 = 512 entries; a
-    dense layer brings it to any other length.
+    dense layer maps it to other lengths.
 
     Args:
         units: length of the vector, the units of LSTM 2.
-        filters: of the convolutions 5x5, 3x3, 3x3 (all valid).
-        activation: of the vector. None as published; "tanh" bounds the input of the emission network at t = 0, which
-            otherwise diverges at learning rates of about 1e-3.
-        momentum: of the batch normalisation.
-        context_input: how the image is reduced: "area" (averages of equal areas), "bilinear" (as Pillow does, see
+        filters: filters of the convolutions 5x5, 3x3, 3x3 (all valid).
+        activation: activation of the vector: None as published; "tanh" bounds the input of the emission network at
+            t = 0, which otherwise diverges at learning rates of about 1e-3.
+        momentum: momentum of the batch normalisation.
+        context_input: reduction of the image: "area" (averages of equal areas), "bilinear" (as Pillow, see
             `triangle_matrix`: the 2017 code) or "points" (the glimpse sensor with the identity matrix: Forch's code).
         sensor: for "points", see `spatial_transformer.sample`.
-        block: BlockOptions, or a dict of their values; without effect on activations, since there are none.
+        block: BlockOptions, or a dict of their values; there are no activations whose position it could change.
 
     Call arguments: image [B, H, W, C] in [0, 1]; training. Returns [B, units].
     """
@@ -78,7 +78,7 @@ class ContextNetwork(keras.layers.Layer):
         sensor: str = "gather",
         block: BlockOptions | Mapping[str, Any] = DEFAULT_BLOCK,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         check_choice("context_input", context_input, CONTEXT_INPUTS)
         self.units, self.filters, self.momentum = units, tuple(filters), momentum
@@ -99,7 +99,7 @@ class ContextNetwork(keras.layers.Layer):
         flat = (CONTEXT_SIDE - 8) ** 2 * self.filters[-1]
         self.projection = None if flat == units else keras.layers.Dense(units, dtype=policy)
 
-    def build(self, image_shape):
+    def build(self, image_shape: tuple[int | None, int, int, int]) -> None:
         _, height, width, _ = image_shape
         reduction = triangle_matrix if self.context_input == "bilinear" else area_average_matrix
         self.down, self.across = reduction(height, CONTEXT_SIDE), reduction(width, CONTEXT_SIDE)

@@ -49,36 +49,43 @@ class EDRAM(FERModel):
         glimpses: T, at least 1.
         glimpse_size: sample points on a side, at least 14.
         batch_norm: "per_step" (Forch), "shared_affine" (Ablavatski) or "shared" (breaks evaluation).
-        batch_norm_momentum: of the moving statistics.
+        batch_norm_momentum: momentum of the moving statistics.
         batch_norm_epsilon, batch_norm_position, biases, initialisation: see BlockOptions (its `epsilon` is
             `batch_norm_epsilon`).
         peepholes: in both LSTMs, see PeepholeLSTMCell.
         zoom_limit, zoom_mode, zoom_measure, rotation, emission_rate (its `rate`), emitted_zoom: see EmissionNetwork.
         first_glimpse: "context" (emitted from the context vector) or "whole" (the whole image; with a zoom limit c a
             centred square of side c).
-        affect: with the valence and arousal head.
+        affect: adds the head for valence and arousal.
         context_activation: None (published) or "tanh", context_input: see ContextNetwork.
         classification_units, location_units: sizes of LSTM 1 and 2.
         glimpse_units: width of the what- and the where-path.
         head_units: width of the hidden layers of the heads.
-        glimpse_filters: of the six convolutions of the glimpse CNN.
-        context_filters: of the three convolutions of the context network.
-        dropout: in the heads, in training; seed: of its random numbers.
+        glimpse_filters: filters of the six convolutions of the glimpse CNN.
+        context_filters: filters of the three convolutions of the context network.
+        dropout: dropout in the heads during training.
+        seed: seed of dropout.
         sensor: "gather", "forch2019", or with rotation=False also "separable", see spatial_transformer.sample.
         **kwargs: see FERModel; `dtype`.
 
     Call arguments:
         inputs: {"image": [B, H, W, C]}; optionally "windows" [B, T, 2, 3], which the sensor uses instead of the emitted
-            ones, whatever the zoom limit, and with them "emitted" [B, T, 2, 3], the input of the where-path (without
-            them: the windows). The states are computed as usual.
+            windows, regardless of the zoom limit, and in addition "emitted" [B, T, 2, 3], the input of the where-path
+            (default: the windows). The states are computed as usual.
 
     Returns:
         A dict, all float32: "emotion" logits [B, T, K]; "affect" [B, T, 2] = (valence, arousal) in [-1, 1] (-2
-        without the head); "windows" [B, T, 2, 3] that the sensor used; "weights" [B, T] = 1 / T; "emitted"
-        [B, T + 1, 2, 3], the matrices of the location loss, A_0 to A_T.
+        without the head); "windows" [B, T, 2, 3], used by the sensor; "weights" [B, T] = 1 / T; "emitted"
+        [B, T + 1, 2, 3], the matrices A_0 to A_T for the location loss.
 
     Raises:
-        UserError: an argument out of its range, by name.
+        UserError: an argument is out of range; the message names it.
+
+    >>> import numpy as np
+    >>> model = EDRAM(image_size=(48, 48), glimpses=3, glimpse_size=14, glimpse_units=64, head_units=64)
+    >>> outputs = model(np.zeros((2, 48, 48, 1), "uint8"))
+    >>> tuple(outputs["emotion"].shape), tuple(outputs["windows"].shape)
+    ((2, 3, 7), (2, 3, 2, 3))
     """
 
     variants = VARIANTS
@@ -117,7 +124,7 @@ class EDRAM(FERModel):
         emitted_zoom: str = "clipped",
         context_input: str = "area",
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(autocast=False, **kwargs)
         self.arguments = {
             "image_size": image_size,

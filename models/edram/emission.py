@@ -24,30 +24,30 @@ class EmissionNetwork(keras.layers.Layer):
     and a4 limited to [0, 1]. A new model thus looks at the centre with zoom tanh(1) = .76.
 
     The restriction `zoom_limit = c` (Forch et al. 2019) applies to the zoom entries, or with `zoom_measure="extent"` to
-    the extents |a0| + |a1| and |a3| + |a4|, the half sides of the window's bounding box, which no rotation evades:
+    the extents |a0| + |a1| and |a3| + |a4|, half the sides of the window's bounding box, which a rotation cannot evade:
         clip: `restrict` clips the window of the sensor to the limit. The emitted matrix, which the where-path and the
             location loss see, is not clipped (as published; no gradient above c).
-        squash: zoom = c * sigmoid(pre-activation) is emitted and used by the sensor: a gradient everywhere. With
-            "extent" this value is the extent of the row, divided between zoom and shear in the proportion of
-            sigmoid(a) to |tanh(shear)|; without shear the two measures agree.
+        squash: zoom = c * sigmoid(pre-activation) is emitted and used by the sensor, with a gradient everywhere. With
+            "extent" this value is the extent of the row, divided between zoom and shear in the ratio of sigmoid(a) to
+            |tanh(shear)|; without shear the two measures agree.
 
     Forch's code emits the zoom's tanh as it is (`emitted_zoom="raw"`). It has a gradient everywhere, and at negative
     values the window is mirrored; only under a limit c < 1 does `restrict` clip it, to [0, c].
 
     Args:
         zoom_limit: None, or 0 < c <= 1: the largest share of the image's side that a glimpse covers.
-        zoom_mode: "squash" or "clip"; without effect where there is no limit.
+        zoom_mode: "squash" or "clip"; has no effect without a limit.
         zoom_measure: "entries" (as published) or "extent".
-        rotation: False emits zoom and translation only (a1 = a3 = 0).
-        emitted_zoom: "clipped" to [0, 1], or "raw" in (-1, 1); without effect under a limit in mode "squash".
-        rate: in (0, 1], the share of the learning rate at which the kernel learns. Adam moves each weight by about the
+        rotation: False emits only zoom and translation (a1 = a3 = 0).
+        emitted_zoom: "clipped" to [0, 1], or "raw" in (-1, 1); has no effect under a limit in mode "squash".
+        rate: share of the learning rate at which the kernel learns, in (0, 1]. Adam moves each weight by about the
             learning rate, and all units of a state together move the window by far more: at 1e-3 the first steps can
-            throw it into a corner, where tanh has no slope.
+            drive it into a corner, where tanh has no slope.
 
     Call arguments: hidden [B, units]. Returns float32 [B, 2, 3].
 
     Raises:
-        UserError: an argument out of its range.
+        UserError: an argument is out of range.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class EmissionNetwork(keras.layers.Layer):
         rate: float = 1.0,
         emitted_zoom: str = "clipped",
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
         if zoom_limit is not None and not (is_number(zoom_limit) and 0 < zoom_limit <= 1):
             raise UserError(f"zoom_limit: expected None or a number in (0, 1], got {zoom_limit!r}")
@@ -97,7 +97,7 @@ class EmissionNetwork(keras.layers.Layer):
         return _matrix(zoom, shear, shift)
 
     def restrict(self, emitted: Tensor) -> Tensor:
-        """The window that the sensor uses, [B, 2, 3]: in mode "clip" within the limit, otherwise as emitted."""
+        """The window that the sensor uses, [B, 2, 3]: clipped to the limit in mode "clip", otherwise as emitted."""
         if self.zoom_limit is None or self.zoom_mode == "squash":
             return emitted
         if self.emitted_zoom == "raw" and self.zoom_limit == 1:  # in Forch's code: no limit
@@ -133,9 +133,9 @@ def _matrix(zoom: Tensor, shear: Tensor, shift: Tensor) -> Tensor:
 
 
 class _Constant(keras.initializers.Initializer):
-    """A fixed vector; it is never saved, since the layer makes it again."""
+    """A fixed vector. It is never saved, because the layer recreates it."""
 
-    def __init__(self, values: np.ndarray):
+    def __init__(self, values: np.ndarray) -> None:
         self.values = values
 
     def __call__(self, shape: Any, dtype: Any = None) -> Tensor:

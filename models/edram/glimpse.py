@@ -10,7 +10,7 @@ from keras import ops
 from edram_fer.models.batch_norm import StepBatchNormalization
 from edram_fer.models.convolution import Conv2D
 from edram_fer.models.edram.block import DEFAULT_BLOCK, BlockOptions
-from edram_fer.models.tensor import Tensor
+from edram_fer.models.tensor import Shape, Tensor
 
 FILTERS = (64, 64, 128, 128, 160, 192)
 _PADDING = ("same", "valid", "same", "same", "same", "valid")
@@ -23,7 +23,7 @@ class GlimpseCNN(keras.layers.Layer):
     """Six 3x3 convolutions with BN and ReLU; 26x26xC -> 4x4x192.
 
     Args:
-        filters: of the six convolutions.
+        filters: filters of the six convolutions.
         steps, batch_norm, momentum: see StepBatchNormalization (its `mode` is `batch_norm`).
         block: BlockOptions, or a dict of their values.
 
@@ -38,7 +38,7 @@ class GlimpseCNN(keras.layers.Layer):
         momentum: float = 0.9,
         block: BlockOptions | Mapping[str, Any] = DEFAULT_BLOCK,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self.filters, self.steps, self.batch_norm, self.momentum = tuple(filters), steps, batch_norm, momentum
         self.block = block = BlockOptions.of(block)
@@ -53,7 +53,7 @@ class GlimpseCNN(keras.layers.Layer):
         ]
         self.pool = keras.layers.MaxPooling2D(2, dtype=policy)
 
-    def build(self, glimpse_shape):
+    def build(self, glimpse_shape: Shape) -> None:
         pass
 
     def call(self, x: Tensor, step: int = 0, training: bool = False) -> Tensor:
@@ -93,7 +93,7 @@ class GlimpseNetwork(keras.layers.Layer):
         momentum: float = 0.9,
         block: BlockOptions | Mapping[str, Any] = DEFAULT_BLOCK,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self.units, self.filters, self.steps = units, tuple(filters), steps
         self.batch_norm, self.momentum = batch_norm, momentum
@@ -107,7 +107,7 @@ class GlimpseNetwork(keras.layers.Layer):
         self.where = keras.layers.Dense(units, **dense, dtype="float32")
         self.where_norm = StepBatchNormalization(*norm, block.initial("where_beta"), dtype="float32")
 
-    def build(self, glimpse_shape, matrix_shape=None):
+    def build(self, glimpse_shape: Shape, matrix_shape: Shape | None = None) -> None:
         pass
 
     def call(self, glimpse: Tensor, matrix: Tensor, step: int = 0, training: bool = False) -> Tensor:

@@ -9,22 +9,22 @@ from keras import ops
 
 from edram_fer.models.batch_norm import StepBatchNormalization
 from edram_fer.models.edram.block import DEFAULT_BLOCK, BlockOptions
-from edram_fer.models.tensor import Tensor
+from edram_fer.models.tensor import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class Head(keras.layers.Layer):
     """Twice dense -> BN -> ReLU, then a dense layer in float32: emotion logits, or (valence, arousal) through tanh.
 
-    All steps pass a dense layer at once; the normalisation differs by step.
+    Each dense layer processes all steps at once; the normalisation differs by step.
 
     Args:
         outputs: K for emotions, 2 for affect.
         units: width of the two hidden layers.
-        activation: of the output: None for logits, "tanh" for affect.
+        activation: activation of the output: None for logits, "tanh" for affect.
         steps, batch_norm, momentum: see StepBatchNormalization (its `mode` is `batch_norm`).
         dropout: share of the inputs of each dense layer set to 0 in training.
-        seed: of the dropout.
+        seed: seed of the dropout.
         block: BlockOptions, or a dict of their values.
 
     Call arguments: x [B, T, units], the steps in order; training. Returns float32 [B, T, outputs].
@@ -42,7 +42,7 @@ class Head(keras.layers.Layer):
         seed: int = 0,
         block: BlockOptions | Mapping[str, Any] = DEFAULT_BLOCK,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self.outputs, self.units, self.steps, self.batch_norm = outputs, units, steps, batch_norm
         self.momentum, self.dropout, self.seed = momentum, dropout, seed
@@ -58,7 +58,7 @@ class Head(keras.layers.Layer):
             outputs, activation=self.activation, kernel_initializer=block.initial("output"), dtype="float32"
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         pass
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:

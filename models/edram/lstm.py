@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from edram_fer.models.tensor import Tensor
+from edram_fer.models.tensor import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
@@ -30,13 +30,13 @@ class PeepholeLSTMCell(keras.layers.Layer):
         kernel_initializer: Any = "glorot_uniform",
         recurrent_initializer: Any = "glorot_uniform",
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self.units = units
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         recurrent = self.recurrent_initializer
         self.kernel = self.add_weight(
             name="kernel", shape=(input_shape[-1], 4 * self.units), initializer=self.kernel_initializer

@@ -1,4 +1,4 @@
-"""Region attention network: crops, backbones and attention, one file each; `ran.py` wires them."""
+"""Region attention network: crops, backbones and attention, one file each; `ran.py` connects them."""
 
 from edram_fer.models.region_attention.ran import RAN
 

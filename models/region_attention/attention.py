@@ -5,18 +5,18 @@ from typing import Any
 import keras
 from keras import ops
 
-from edram_fer.models.tensor import Tensor
+from edram_fer.models.tensor import Shape, Tensor
 
 NORMS = ("sigmoid", "softmax")
 
 
 def log_attention(scores: Tensor, norm: str) -> Tensor:
-    """Logarithms of the attention weights of N regions; in logarithms no sum of weights is ever 0.
+    """Logarithms of the attention weights of N regions, so that no sum of weights can underflow to 0.
 
     Args:
         scores: float32 [B, N].
-        norm: "sigmoid" as in the paper, or "softmax" of these sigmoids over the regions as in the released code, which
-            keeps the weights of six regions within [.069, .352].
+        norm: "sigmoid" as in the paper, or "softmax" of the sigmoids over the regions as in the released code, which
+            restricts the weights of six regions to [.069, .352].
 
     Returns:
         float32 [B, N].
@@ -44,12 +44,12 @@ class SelfAttention(keras.layers.Layer):
     Call arguments: features F [B, N, D]. Returns F_m [B, D], log mu [B, N], mu / sum(mu) [B, N].
     """
 
-    def __init__(self, norm: str = "sigmoid", **kwargs: Any):
+    def __init__(self, norm: str = "sigmoid", **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.norm = norm
         self.score = keras.layers.Dense(1, dtype="float32")
 
-    def build(self, features_shape):
+    def build(self, features_shape: Shape) -> None:
         pass
 
     def call(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -74,12 +74,14 @@ class RelationAttention(keras.layers.Layer):
     mu nu / sum(mu nu) [B, N].
     """
 
-    def __init__(self, norm: str = "sigmoid", **kwargs: Any):
+    def __init__(self, norm: str = "sigmoid", **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.norm = norm
         self.score = keras.layers.Dense(1, dtype="float32")
 
-    def build(self, features_shape, summary_shape=None, log_mu_shape=None):
+    def build(
+        self, features_shape: Shape, summary_shape: Shape | None = None, log_mu_shape: Shape | None = None
+    ) -> None:
         pass
 
     def call(self, features: Tensor, summary: Tensor, log_mu: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
 """The regions of a face: crops as affine windows, the whole face first (Wang et al. 2020).
 
-A crop is (x0, y0, x1, y1) in shares of the face's width and height, 0 and 1 at the centres of its outermost pixels, so
-that (0, 0, 1, 1) is the identity. No crop is stored: the affine sensor of the models takes it from the face.
+A crop is (x0, y0, x1, y1) in shares of the face's width and height, with 0 and 1 at the centres of its outermost
+pixels, so that (0, 0, 1, 1) is the identity. Crops are not stored: the models' affine sensor samples them.
 """
 
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from keras import ops
 from edram_fer.errors import UserError
 from edram_fer.models.contract import check_integer, is_number
 from edram_fer.models.spatial_transformer import IDENTITY
-from edram_fer.models.tensor import Tensor
+from edram_fer.models.tensor import Shape, Tensor
 
 
 def centre(side: float) -> tuple[float, float, float, float]:
-    """A crop of this share of both sides in the middle of the face.
+    """A centred crop with this share of both sides of the face.
 
     >>> centre(0.5)
     (0.25, 0.25, 0.75, 0.75)
@@ -50,7 +50,7 @@ def matrix(crop: Sequence[float]) -> np.ndarray:
 
 
 def check_radius(radius: Any) -> None:
-    """Raise UserError unless it is a radius for LandmarkCrops."""
+    """Raise UserError unless `radius` is valid for LandmarkCrops."""
     if not is_number(radius) or not 0 < radius <= 0.5:
         raise UserError(f"landmark_radius: expected a share of the face's side in (0, .5], got {radius!r}")
 
@@ -58,7 +58,7 @@ def check_radius(radius: Any) -> None:
 def crops(
     scheme: str, *, image_size: Sequence[int], count: int = 5, radius: float = 0.25, seed: int = 0
 ) -> "FixedCrops | LandmarkCrops | RandomCrops":
-    """Make the layer of a scheme.
+    """Make the layer for a crop scheme.
 
     Args:
         scheme: "fixed5", "fixed7", "face", "landmarks" or "random".
@@ -67,7 +67,7 @@ def crops(
         count, seed: see RandomCrops.
 
     Raises:
-        UserError: an unknown scheme, no crops, or a radius out of its range.
+        UserError: an unknown scheme, no crops, or a radius out of range.
     """
     if scheme not in SCHEMES:
         raise UserError(f"crops: expected one of {', '.join(SCHEMES)}, got {scheme!r}")
@@ -78,19 +78,19 @@ def crops(
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class FixedCrops(keras.layers.Layer):
-    """The same crops of every face: "fixed5" of the FERPlus experiments, "fixed7" of the released AffectNet code.
+    """The same crops of every face: "fixed5" as in the FERPlus experiments, "fixed7" as in the released AffectNet code.
 
-    "face", the published baseline, has none.
+    "face", the published baseline, has no crops.
 
     Call arguments: image [B, H, W, C]; training is ignored. Returns windows float32 [B, k + 1, 2, 3].
     """
 
-    def __init__(self, scheme: str = "fixed5", **kwargs: Any):
+    def __init__(self, scheme: str = "fixed5", **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.scheme = scheme
         self.windows = np.stack([np.array(IDENTITY, "float32"), *map(matrix, FIXED[scheme])])
 
-    def build(self, image_shape):
+    def build(self, image_shape: Shape) -> None:
         pass
 
     @property
@@ -107,20 +107,22 @@ class FixedCrops(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class RandomCrops(keras.layers.Layer):
-    """Squares of random size at random places: in training new ones for each face in each step.
+    """Squares of random size and position; in training they are drawn anew for each face in each step.
 
-    At inference they are drawn once from the seed and are the same for every face, so that a prediction depends on
-    the face alone.
+    At inference they are drawn once from the seed and are the same for every face, so that a prediction depends only
+    on the face.
 
     Args:
         count: number of crops k, at least 1.
         smallest, largest: shares of the face's sides.
-        seed: of all random numbers.
+        seed: seed of all random numbers.
 
     Call arguments: image [B, H, W, C]; training. Returns windows float32 [B, k + 1, 2, 3].
     """
 
-    def __init__(self, count: int = 5, smallest: float = 0.7, largest: float = 0.95, seed: int = 0, **kwargs: Any):
+    def __init__(
+        self, count: int = 5, smallest: float = 0.7, largest: float = 0.95, seed: int = 0, **kwargs: Any
+    ) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
         check_integer("crop_count", count, 1)
         self.count, self.smallest, self.largest, self.seed = count, smallest, largest, seed
@@ -128,7 +130,7 @@ class RandomCrops(keras.layers.Layer):
         drawn = np.random.default_rng(seed).uniform(size=(1, count, 3)).astype("float32")
         self.windows = ops.convert_to_numpy(self._windows(ops.convert_to_tensor(drawn)))[0]
 
-    def build(self, image_shape):
+    def build(self, image_shape: Shape) -> None:
         pass
 
     @property
@@ -144,7 +146,7 @@ class RandomCrops(keras.layers.Layer):
         return ops.concatenate([whole, self._windows(drawn)], axis=1)
 
     def _windows(self, drawn: Tensor) -> Tensor:
-        """[B, k, 3] in [0, 1): side and place of each crop -> [B, k, 2, 3]."""
+        """[B, k, 3] in [0, 1), side and position of each crop -> [B, k, 2, 3]."""
         side = self.smallest + (self.largest - self.smallest) * drawn[..., :1]
         return _squares(side, side, (2 * drawn[..., 1:] - 1) * (1 - side))
 
@@ -158,23 +160,23 @@ class LandmarkCrops(keras.layers.Layer):
     """Squares around both eyes, the tip of the nose and both corners of the mouth.
 
     A square that would extend beyond the face is moved inside. A crop whose landmarks are not all finite is the whole
-    face, so that all k + 1 regions of a face without landmarks are the whole face.
+    face, so for a face without landmarks all k + 1 regions are the whole face.
 
     Args:
         image_size: (H, W) in pixels.
-        radius: half the side of a square as a share of the face's shorter side, in (0, .5]; that of the paper is
+        radius: half the side of a square as a share of the face's shorter side, in (0, .5]; the paper's value is
             unknown.
 
     Call arguments: image [B, H, W, C]; landmarks [B, 68, 2] = (x, y) in pixels of the face, nan where unknown; training
     is ignored. Returns windows float32 [B, 6, 2, 3].
     """
 
-    def __init__(self, image_size: Sequence[int], radius: float = 0.25, **kwargs: Any):
+    def __init__(self, image_size: Sequence[int], radius: float = 0.25, **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
         check_radius(radius)
         self.image_size, self.radius = tuple(image_size), radius
 
-    def build(self, image_shape, landmarks_shape=None):
+    def build(self, image_shape: Shape, landmarks_shape: Shape | None = None) -> None:
         pass
 
     @property

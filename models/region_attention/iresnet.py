@@ -1,4 +1,4 @@
-"""IResNet, the residual network of face recognition (Deng et al. 2019, arXiv 1801.07698), up to the average pool."""
+"""IResNet, a residual network for face recognition (Deng et al. 2019, arXiv 1801.07698), up to the average pool."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def prelu(dtype: Any) -> keras.layers.PReLU:
 class IBlock(Block):
     """BN - conv 3x3 - BN - PReLU - conv 3x3 with the stride - BN, plus the shortcut; nothing follows the sum.
 
-    Arguments as of Block.
+    For the arguments see Block.
     """
 
     def make_path(self) -> None:
@@ -40,7 +40,7 @@ class IBlock(Block):
 class IResNet(ResNet):
     """Conv 3x3 with stride 1, BN, PReLU; four stages that each begin with stride 2; global average pool.
 
-    Arguments as of ResNet; the stem is always that for small faces.
+    For the arguments see ResNet; the stem is always the one for small faces.
     """
 
     strides = (2, 2, 2, 2)

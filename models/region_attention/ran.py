@@ -27,7 +27,7 @@ from edram_fer.models.region_attention.iresnet import IResNet
 from edram_fer.models.region_attention.resnet import FILTERS, STEMS, ResNet
 from edram_fer.models.region_attention.vgg import VGG
 from edram_fer.models.spatial_transformer import sample
-from edram_fer.models.tensor import Tensor
+from edram_fer.models.tensor import Shape, Tensor
 
 BACKBONES: dict[str, tuple[Any, tuple[int, ...]]] = {  # class, number of blocks in each stage
     "vgg16": (VGG, (2, 2, 3, 3, 3)),
@@ -52,21 +52,22 @@ class RAN(FERModel):
             regions.
         crops: "fixed5", "fixed7", "landmarks" or "random", see edram_fer.models.region_attention.crops; "face" is the
             whole face alone, the published baseline without attention.
-        attention: "both" (published), "self" (F_m alone is classified) or "mean" (the mean of all F_i), which show the
-            contribution of each attention.
+        attention: "both" (published), "self" (only F_m is classified) or "mean" (the mean of all F_i); the last two
+            show the contribution of each attention.
         attention_norm: "sigmoid" (the paper's equations) or "softmax" (over the regions, the released code).
-        margin: of the region-biased loss, in [0, 1). The model does not use it; training reads it here.
+        margin: margin of the region-biased loss, in [0, 1). The model does not use it; training reads it here.
         crop_size: (h, w) sample points of each region, or one number for both; None: image_size.
-        crop_count: k of "random"; landmark_radius: of "landmarks", see LandmarkCrops.
+        crop_count: number of crops k for "random".
+        landmark_radius: radius for "landmarks", see LandmarkCrops.
         stem: "published" or "small" (for faces below about 112 pixels), see ResNet.
-        fold_crops: True passes all regions through the backbone as one batch: faster, and the statistics of its batch
-            normalisation are those of all regions together. False is one call per region as in the released code: in
-            training each region is normalised separately. Without training both give the same.
-        backbone_filters: of the first four stages.
-        affect: with a dense layer for valence and arousal next to the last one (not published).
+        fold_crops: True passes all regions through the backbone as one batch, which is faster and normalises all
+            regions together. False calls the backbone for each region, as in the released code, which in training
+            normalises each region separately. At inference both are equivalent.
+        backbone_filters: filters of the first four stages.
+        affect: adds a dense layer for valence and arousal parallel to the last layer (not published).
         dropout: share of the inputs of the last layer set to 0 in training.
-        batch_norm_momentum: of the moving statistics.
-        seed: of dropout and random crops.
+        batch_norm_momentum: momentum of the moving statistics.
+        seed: seed of dropout and of random crops.
         **kwargs: see FERModel; `dtype`.
 
     Call arguments:
@@ -76,11 +77,18 @@ class RAN(FERModel):
 
     Returns:
         A dict, all float32: "emotion" logits [B, 1, K]; "affect" [B, 1, 2] in [-1, 1] (-2 without that layer);
-        "windows" [B, k + 1, 2, 3], the whole face first; "weights" [B, k + 1] = mu nu / sum(mu nu) (of "self" mu,
-        of "mean" all equal); "attention" [B, k + 1] = mu, for the region-biased loss (absent for "mean" and "face").
+        "windows" [B, k + 1, 2, 3], the whole face first; "weights" [B, k + 1] = mu nu / sum(mu nu) ("self": from mu
+        alone; "mean": all equal); "attention" [B, k + 1] = mu, for the region-biased loss (absent for "mean" and
+        "face").
 
     Raises:
-        UserError: an argument out of its range, by name; landmarks that are missing from the inputs.
+        UserError: an argument is out of range (the message names it), or the inputs lack landmarks.
+
+    >>> import numpy as np
+    >>> model = RAN((48, 48), backbone="resnet18", crops="fixed5", stem="small", backbone_filters=(4, 4, 8, 8))
+    >>> weights = model(np.zeros((2, 48, 48, 1), "uint8"))["weights"]  # of the face and its five crops
+    >>> tuple(weights.shape), round(float(weights[0].numpy().sum()), 3)
+    ((2, 6), 1.0)
     """
 
     def __init__(
@@ -104,7 +112,7 @@ class RAN(FERModel):
         batch_norm_momentum: float = 0.9,
         seed: int = 0,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(autocast=False, **kwargs)
         self.arguments = {
             "image_size": image_size,
@@ -134,7 +142,7 @@ class RAN(FERModel):
         self.crops = make_crops(crops, image_size=image_size, **options)
         backbone_class, blocks = BACKBONES[backbone]
         self.backbone = backbone_class(blocks, backbone_filters, stem, batch_norm_momentum, dtype=policy)
-        attention = attention if self.crops.regions > 1 else "mean"  # a single region needs no weight
+        attention = attention if self.crops.regions > 1 else "mean"  # a single region needs no attention
         self.self_attention = None if attention == "mean" else SelfAttention(attention_norm)
         self.relation_attention = RelationAttention(attention_norm) if attention == "both" else None
         self.drop = keras.layers.Dropout(dropout, seed=seed, dtype="float32")
@@ -142,7 +150,7 @@ class RAN(FERModel):
         self.affect_head = keras.layers.Dense(2, "tanh", dtype="float32") if affect else None
         self.build_for_image()
 
-    def input_shapes(self) -> dict[str, tuple[int | None, ...]]:
+    def input_shapes(self) -> dict[str, Shape]:
         landmarks = {"landmarks": (None, 68, 2)} if self.arguments["crops"] == "landmarks" else {}
         return {**super().input_shapes(), **landmarks}
 
@@ -169,7 +177,7 @@ class RAN(FERModel):
             return self.crops(inputs["image"], training=training)
         if "landmarks" not in inputs:
             raise UserError(
-                "inputs: expected `landmarks` [B, 68, 2] in pixels beside `image`, which crops='landmarks' needs, got "
+                "inputs: crops='landmarks' needs `landmarks` [B, 68, 2] in pixels in addition to `image`, got "
                 f"{', '.join(inputs)}"
             )
         if tuple(inputs["landmarks"].shape[1:]) != (68, 2):
@@ -199,7 +207,7 @@ class RAN(FERModel):
 
 
 def _check(*, image_size: Any, channels: Any, classes: Any, crop_size: Any, **arguments: Any) -> None:
-    """Check the arguments that the parts do not check themselves."""
+    """Check the arguments that the components do not check themselves."""
     choices = {"backbone": BACKBONES, "attention": ATTENTIONS, "attention_norm": NORMS, "stem": STEMS}
     for name, known in choices.items():
         check_choice(name, arguments[name], known)

@@ -8,14 +8,14 @@ from keras import ops
 
 from edram_fer.models.batch_norm import StepBatchNormalization
 from edram_fer.models.contract import check_choice, check_filters
-from edram_fer.models.tensor import Tensor
+from edram_fer.models.tensor import Shape, Tensor
 
 FILTERS = (64, 128, 256, 512)
 STEMS = ("published", "small")
 
 
 def convolution(filters: int, side: int, strides: int = 1, dtype: Any = None) -> keras.layers.Conv2D:
-    """A `same` convolution without bias, its kernel initialised by the number of outputs (Kaiming normal, fan-out)."""
+    """A `same` convolution without bias; its kernel has the Kaiming normal initialisation with fan-out."""
     initializer = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
     options = {"padding": "same", "use_bias": False, "kernel_initializer": initializer, "dtype": dtype}
     return keras.layers.Conv2D(filters, side, strides, **options)
@@ -28,15 +28,15 @@ class Block(keras.layers.Layer):
     Here: conv with the stride - BN - ReLU - conv - BN, sum, ReLU.
 
     Args:
-        filters: of both convolutions.
+        filters: filters of both convolutions.
         inputs: number of input channels.
         strides: 1 or 2.
-        momentum: of the normalisation.
+        momentum: momentum of the batch normalisation.
 
     Call arguments: x [B, H, W, inputs]; training. Returns [B, H / strides, W / strides, filters], rounded up.
     """
 
-    def __init__(self, filters: int, inputs: int, strides: int = 1, momentum: float = 0.9, **kwargs: Any):
+    def __init__(self, filters: int, inputs: int, strides: int = 1, momentum: float = 0.9, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.filters, self.inputs, self.strides, self.momentum = filters, inputs, strides, momentum
         self.shortcut = self.shortcut_norm = None
@@ -46,6 +46,7 @@ class Block(keras.layers.Layer):
         self.make_path()
 
     def make_path(self) -> None:
+        """Make the layers of `path`."""
         self.first = convolution(self.filters, 3, self.strides, self.dtype_policy)
         self.second = convolution(self.filters, 3, 1, self.dtype_policy)
         self.norms = [self._norm() for _ in range(2)]
@@ -53,14 +54,16 @@ class Block(keras.layers.Layer):
     def _norm(self) -> StepBatchNormalization:
         return StepBatchNormalization(momentum=self.momentum, dtype=self.dtype_policy)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         pass
 
     def path(self, x: Tensor, training: bool) -> Tensor:
+        """The residual: x [B, H, W, inputs] through both convolutions to [B, H / strides, W / strides, filters]."""
         x = ops.relu(self.norms[0](self.first(x), training=training))
         return self.norms[1](self.second(x), training=training)
 
     def through_shortcut(self, x: Tensor, training: bool) -> Tensor:
+        """x itself, or projected to the shape of the residual where that differs."""
         if self.shortcut is None or self.shortcut_norm is None:
             return x
         return self.shortcut_norm(self.shortcut(x), training=training)
@@ -79,15 +82,15 @@ class ResNet(keras.layers.Layer):
 
     Args:
         blocks: number of blocks in each stage.
-        filters: of each stage, four numbers.
+        filters: filters of each stage, four numbers.
         stem: "published": conv 7x7 with stride 2, BN, ReLU, max-pool 3x3 with stride 2, for faces of 224 pixels;
-            "small": conv 3x3 with stride 1, BN, ReLU, for those of 32 to 112.
-        momentum: of the normalisation.
+            "small": conv 3x3 with stride 1, BN, ReLU, for faces of 32 to 112 pixels.
+        momentum: momentum of the batch normalisation.
 
     Call arguments: x [B, H, W, C]; training. Returns features [B, filters[-1]].
 
     Raises:
-        UserError: an unknown stem, or filters that are not four numbers.
+        UserError: the stem is unknown, or `filters` does not hold four numbers.
     """
 
     strides = (1, 2, 2, 2)
@@ -100,7 +103,7 @@ class ResNet(keras.layers.Layer):
         stem: str = "published",
         momentum: float = 0.9,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         check_filters("backbone_filters", filters, 4)
         check_choice("stem", stem, STEMS)
@@ -121,15 +124,17 @@ class ResNet(keras.layers.Layer):
         return 8 if stem == "small" else 32
 
     def make_stem(self) -> None:
+        """Make the layers of `through_stem` but for its normalisation, `norm`."""
         small = self.stem == "small"
         self.convolution = convolution(self.filters[0], *((3, 1) if small else (7, 2)), self.dtype_policy)
         self.first_pool = None if small else keras.layers.MaxPooling2D(3, 2, "same", dtype=self.dtype_policy)
 
     def through_stem(self, x: Tensor, training: bool) -> Tensor:
+        """Images [B, H, W, C] to the maps [B, h, w, filters[0]] that the first stage takes."""
         x = ops.relu(self.norm(self.convolution(x), training=training))
         return x if self.first_pool is None else self.first_pool(x)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         pass
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:

@@ -7,24 +7,24 @@ import keras
 
 from edram_fer.models.contract import check_filters
 from edram_fer.models.region_attention.resnet import FILTERS
-from edram_fer.models.tensor import Tensor
+from edram_fer.models.tensor import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class VGG(keras.layers.Layer):
-    """Stages of 3x3 convolutions with bias and ReLU, a max-pool 2x2 after each; global average pool.
+    """Stages of 3x3 convolutions with bias and ReLU, each followed by a 2x2 max-pool; global average pool.
 
-    The three dense layers of the original are left out: RAN attends to the features before them.
+    The three dense layers of the original are omitted: RAN attends to the features before them.
 
     Args:
-        blocks: number of convolutions of each of the five stages.
-        filters: of the first four stages; the fifth has those of the fourth.
+        blocks: number of convolutions in each of the five stages.
+        filters: filters of the first four stages; the fifth has as many as the fourth.
         stem, momentum: ignored (there is one stem and no normalisation).
 
     Call arguments: x [B, H, W, C]; training. Returns features [B, filters[-1]].
 
     Raises:
-        UserError: filters that are not four numbers.
+        UserError: `filters` does not hold four numbers.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class VGG(keras.layers.Layer):
         stem: str = "published",
         momentum: float = 0.9,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         check_filters("backbone_filters", filters, 4)
         self.blocks, self.filters, self.stem, self.momentum = tuple(blocks), tuple(filters), stem, momentum
@@ -50,7 +50,7 @@ class VGG(keras.layers.Layer):
         """The smallest image side in pixels for which all pools together leave one point."""
         return 32
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         pass
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:

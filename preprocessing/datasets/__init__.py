@@ -2,7 +2,7 @@
 
 A data set is a folder `<name>/` with a TFDS builder `<name>_dataset_builder.py`, class `Builder`; "name/config" selects
 one of its configurations. A builder may store its "fingerprint" and a "report" (lines of text) in `info.metadata`, and
-may have a method `source_fingerprint(source)`, by which `prepare` notices that the source has changed. TensorFlow is
+may have a method `source_fingerprint(source)`, with which `prepare` detects that the source has changed. TensorFlow is
 imported only when a builder is needed.
 """
 
@@ -11,7 +11,7 @@ import hashlib
 import importlib
 import importlib.util
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -87,8 +87,8 @@ def prepare(
 ) -> "tfds.core.DatasetBuilder":
     """Prepare a data set under `data_dir`/<name>/[<config>/]<version>.
 
-    Everything is written into a temporary folder first. A failure therefore leaves no incomplete data set, and leaves
-    an older one in place. A complete data set is reused unless its source has changed or `force` is set.
+    Everything is first written to a temporary folder. A failure therefore leaves no incomplete data set and keeps an
+    older data set. A complete data set is reused unless its source has changed or `force` is set.
 
     Args:
         name: the data set, "fer2013" or "drawn_faces/grey48".
@@ -96,13 +96,13 @@ def prepare(
         data_dir: the folder for prepared data sets.
         force: prepare the data set again even if it is complete.
         report: receives progress and results, line by line.
-        options: for data sets of annotated photos only, see `annotated.prepare`.
+        options: only for data sets of annotated photos, see `annotated.prepare`.
 
     Returns:
         The TFDS builder.
 
     Raises:
-        UserError: the name, the source or an option is not valid.
+        UserError: the name, the source or an option is invalid.
         MissingFileError: the source does not exist.
         FolderInUseError: another process is preparing this data set in `data_dir`.
         OSError: the disk is full or `data_dir` is not writable; the message names the folder.
@@ -147,7 +147,7 @@ def prepare(
 
 
 def fingerprint(builder: "tfds.core.DatasetBuilder") -> str:
-    """The identity of the data behind a prepared TFDS builder: SHA-256 of its source, or of its record files."""
+    """The identity of the data of a prepared TFDS builder: SHA-256 of its source, or of its record files."""
     stored = (builder.info.metadata or {}).get("fingerprint")
     if stored:
         return stored
@@ -191,13 +191,13 @@ def _source_changed(
 
 
 @contextlib.contextmanager
-def _temporary_folder(name: str, data_dir: Path) -> Iterator[Path]:
+def _temporary_folder(name: str, data_dir: Path) -> Generator[Path, None, None]:
     """An empty folder in `data_dir`, locked for this process and removed afterwards."""
     folder = data_dir / f"unfinished.{name.replace('/', '.')}"
     with describe_write_errors(name, data_dir, "nothing was kept"), exclusive_lock(folder):
         try:
             for path in folder.iterdir():
-                if path.is_dir():  # left by a process that was killed
+                if path.is_dir():  # left by a killed process
                     shutil.rmtree(path)
             yield folder
         finally:

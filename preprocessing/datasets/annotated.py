@@ -3,7 +3,7 @@
     records -> chunk files of faces (edram_fer.preprocessing.faces, resumable) -> splits and duplicates -> TFDS, rows,
     contact sheets
 
-The builder of a data set holds its version and texts; the module `annotations` beside it finds the files.
+The builder of a data set holds its version and texts; the module `annotations` in the same folder finds the files.
 """
 
 import contextlib
@@ -59,8 +59,8 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # pyrig
 
     Features: `image` uint8 [size, size, 1 or 3]; `emotion` in canonical order; `affect` float32 [2] = (valence,
     arousal), -2 if not annotated; `id`, `subject` text; `duplicate` bool, true for a face outside training that equals
-    a training face. If the data set has them also `landmarks` float32 [68, 2] in pixels of the face (nan if missing)
-    and `soft_label` float32 [8] in the order of `emotions.EIGHT`.
+    a training face or is from an equal image. If available also `landmarks` float32 [68, 2] in pixels of the face (nan
+    if missing) and `soft_label` float32 [8] in the order of `emotions.EIGHT`.
 
     A subclass defines VERSION, RELEASE_NOTES, MANUAL_DOWNLOAD_INSTRUCTIONS and `find`, the reader of its annotations.
     """
@@ -73,7 +73,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # pyrig
         Args:
             table: the faces to write; None for a builder that only describes the data set.
             metadata: stored in `info.metadata`.
-            options: of the TFDS builder.
+            options: options of the TFDS builder.
         """
         super().__init__(**options)
         self.table, self.new_metadata = table, metadata or {}
@@ -100,7 +100,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # pyrig
             metadata=tfds.core.MetadataDict(),
         )
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         if self.table is None:
             raise ValueError("a builder without faces only describes its data set; see annotated.prepare")
         self.info.metadata.update(self.new_metadata)
@@ -109,8 +109,10 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # pyrig
             generators["test_clean"] = self._generate_examples(self.table, "test", clean=True)
         return generators
 
-    def _generate_examples(self, table: FaceTable, split: str, clean: bool = False) -> Iterator[tuple[int, dict]]:
-        def belongs(row: dict) -> bool:
+    def _generate_examples(
+        self, table: FaceTable, split: str, clean: bool = False
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        def belongs(row: dict[str, Any]) -> bool:
             return row["status"] == OK and row["split"] == split and not (clean and row["duplicate"])
 
         # TFDS sorts on disk in buckets that each cover an equal range of 128-bit keys, and loads one bucket at a time.
@@ -119,7 +121,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # pyrig
         for number, row in enumerate(table.rows(chosen=belongs)):
             yield number * key_step, self._example(row)
 
-    def _example(self, row: dict) -> dict:
+    def _example(self, row: dict[str, Any]) -> dict[str, Any]:
         example = {
             "image": io.BytesIO(row["face"]),
             "emotion": row["emotion"],
@@ -142,11 +144,11 @@ def open_prepared(name: str, config: str, data_dir: Path) -> tfds.core.DatasetBu
 
     Args:
         name: the data set.
-        config: its configuration; "" for the only one that is prepared.
+        config: its configuration; "" if only one configuration is prepared.
         data_dir: the folder with the prepared data sets.
 
     Raises:
-        MissingFileError: no such data set is prepared.
+        MissingFileError: the data set is not prepared.
         UserError: several configurations are prepared and `config` is "".
     """
     prepared = sorted(path.parent for path in data_dir.glob(f"{name}/{config or '*'}/*/dataset_info.json"))
@@ -176,8 +178,8 @@ def prepare(
 ) -> tfds.core.DatasetBuilder:
     """Prepare the faces of a data set under `data_dir`/<name>/<config>/<version>, or resume a stopped preparation.
 
-    A killed run leaves its work in `data_dir`/unfinished.<name>.<config>. It is resumed if annotations and settings are
-    the same; otherwise the preparation starts from the beginning. A finished data set with the same annotations and
+    A killed run leaves its files in `data_dir`/unfinished.<name>.<config>. The preparation resumes if annotations and
+    settings are the same; otherwise it starts from the beginning. A finished data set with the same annotations and
     settings is reused unless `force` is set.
 
     Args:
@@ -185,21 +187,21 @@ def prepare(
         builder_class: its builder.
         source: file or folder with the original files.
         data_dir: the folder for prepared data sets.
-        classes: "seven" or "eight" emotions, or 7 or 8; None: all that the data set has.
+        classes: "seven" or "eight" emotions, or 7 or 8; None: all emotions of the data set.
         workers: number of processes; None: one per core.
-        beam: options of an Apache Beam pipeline that makes the faces instead of local processes.
+        beam: options of an Apache Beam pipeline that crops the faces instead of local processes.
         force: replace a finished data set.
         report: receives progress and results, line by line.
-        options: fields of faces.Settings and SplitSettings, and options of the data set's own `find`. An option that
+        options: fields of faces.Settings and SplitSettings, and options of the data set's `find`. An option that
             several of them have is passed to each: ExpW's `seed` assigns photos to its three splits by their names,
-            while the `seed` of SplitSettings draws validation by the pixels of the faces; the two are independent.
+            while the `seed` of SplitSettings selects validation by the pixels of the faces; the two are independent.
 
     Returns:
         The TFDS builder.
 
     Raises:
-        UserError: the annotations or an option are not valid, or a finished data set with other annotations or
-            settings exists and `force` is not set.
+        UserError: the annotations or an option are invalid, or a finished data set with other annotations or settings
+            exists and `force` is not set.
         FolderInUseError: another process is preparing this data set in `data_dir`.
         OSError: the disk is full or `data_dir` is not writable.
     """
@@ -226,7 +228,7 @@ def prepare(
         return tfds.builder_from_directory(target)
     report(f"preparing {name} in {target} from {annotations.root}: {annotations.layout}")
     with (
-        describe_write_errors(name, data_dir, "run the same command again when there is room"),
+        describe_write_errors(name, data_dir, "run the same command again when there is free space"),
         exclusive_lock(work),
     ):
         _start_or_resume(work, metadata, report)
@@ -255,7 +257,7 @@ def _sort_options(options: Mapping[str, Any], name: str, builder_class: type[Bui
 
 
 def _remove_leftovers(work: Path) -> None:
-    """Remove the folder of a process that was killed just after its data set was complete; skip a folder in use."""
+    """Remove the folder of a process that was killed just after completing its data set, unless it is in use."""
     if work.exists():
         with contextlib.suppress(FolderInUseError), exclusive_lock(work):
             remove_locked(work)
@@ -264,7 +266,7 @@ def _remove_leftovers(work: Path) -> None:
 def _make_metadata(
     annotations: Annotations, settings: faces.Settings, split_settings: SplitSettings, config: FacesConfig
 ) -> dict[str, Any]:
-    """The metadata of a data set except for its report; "fingerprint" identifies all the rest."""
+    """The metadata of a data set except for its report; "fingerprint" is a digest of the other entries."""
     metadata = {
         "name": annotations.name,
         "layout": annotations.layout,
@@ -284,7 +286,7 @@ def _write(
     metadata: Mapping[str, Any],
     annotations: Annotations,
 ) -> Path:
-    """Write the complete data set below `work`; its folder."""
+    """Write the complete data set below `work` and return its folder."""
     shutil.rmtree(work / "tfds", ignore_errors=True)
     builder = builder_class(data_dir=work / "tfds", config=config, table=table, metadata=metadata)
     download_and_prepare(builder)
@@ -326,7 +328,7 @@ def _start_or_resume(work: Path, metadata: Mapping[str, Any], report: Callable[[
     if (work / "chunks").exists():
         if state.exists() and state.read_text() == metadata["fingerprint"]:
             report(f"resuming the preparation in {work}")
-            return  # writing the file again could empty it if the disk is full
+            return  # rewriting the file could empty it if the disk is full
         report(f"{work} was made from other annotations or settings: starting from the beginning")
         shutil.rmtree(work / "chunks")
     state.write_text(metadata["fingerprint"])

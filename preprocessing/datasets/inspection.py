@@ -1,4 +1,4 @@
-"""Which data set a file or folder contains, in which layout, and what its annotations hold.
+"""Recognise the data set and the layout of a file or folder, and summarise its annotations.
 
 Nothing is prepared, and TensorFlow is not needed.
 """
@@ -17,12 +17,12 @@ from edram_fer.preprocessing.datasets.ferplus import joined
 from edram_fer.preprocessing.records import OK, UNKNOWN_AFFECT, Annotations, FaceRecord
 
 _ANNOTATED = ("affectnet", "raf_db", "ck_plus", "jaffe", "ferg", "kdef", "expw")
-# Each is tried only if none before it fits: several of the others have folders named after emotions, too.
+# Each is tried only if no reader before it recognises the source, because several have folders named after emotions.
 _FOLDERS = ("sfew", "folder")
 
 
 def inspect(source: Path | str) -> list[str]:
-    """Describe every data set that a file or folder is recognised as.
+    """Describe the data sets that a file or folder is recognised as.
 
     Args:
         source: the file or folder.
@@ -32,7 +32,7 @@ def inspect(source: Path | str) -> list[str]:
 
     Raises:
         MissingFileError: `source` does not exist.
-        UserError: it is not a known data set; the message gives the reason of every reader.
+        UserError: it is not a known data set; the message gives each reader's reason.
 
     Example:
         >>> inspect("fer2013.csv")[0]  # doctest: +SKIP
@@ -79,7 +79,7 @@ def _describe_annotated(name: str, source: Path) -> list[str]:
 
 
 def describe_annotations(annotations: Annotations) -> Iterator[str]:
-    """Lines on what annotations hold: rows per split and class, affect, boxes, landmarks, and unusable rows."""
+    """Lines that summarise annotations: rows per split and class, affect, boxes, landmarks, and unusable rows."""
     usable, annotated = defaultdict(Counter), defaultdict(Counter)
     statuses, features, ranges = Counter(), Counter(), {}
     for record in annotations.records():
@@ -110,7 +110,7 @@ def describe_annotations(annotations: Annotations) -> Iterator[str]:
 
 
 def _status(record: FaceRecord, root: Path) -> str:
-    """The status of a row, or what is wrong with its image as far as that shows without opening it."""
+    """The status of a row, or a fault of its image that can be detected without opening it."""
     if record.status != OK or record.pixels is not None:
         return record.status
     if photos.leads_out(record.image):
@@ -119,7 +119,7 @@ def _status(record: FaceRecord, root: Path) -> str:
 
 
 def _annotated_features(record: FaceRecord) -> Iterator[str]:
-    """The names of what a usable row has in addition to its label."""
+    """The names of the annotations of a usable row other than its label."""
     if record.valence != UNKNOWN_AFFECT:
         yield "valence and arousal"
     for name in ("box", "landmarks", "soft_label", "subject"):

@@ -1,4 +1,4 @@
-"""The last stage of preparing: a TFDS builder writes the data set, which then takes its place in one rename."""
+"""The last stage of a preparation: a TFDS builder writes the data set, and one rename moves it into place."""
 
 import contextlib
 import errno
@@ -6,7 +6,7 @@ import importlib.metadata
 import io
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     import tensorflow_datasets as tfds
 
 SORT_BUFFER = 128 << 20  # bytes of examples in memory before TFDS sorts them on disk; its default is a gigabyte
-TFDS_VERSIONS = ">=4.9.10,<4.10"  # as in setup.cfg: the versions whose internals `_replaced_internals` knows
+TFDS_VERSIONS = ">=4.9.10,<4.10"  # as in setup.cfg: the versions whose internals `_replaced_internals` supports
 
 
 def is_prepared(builder: "tfds.core.DatasetBuilder") -> bool:
     """Whether the data set of a TFDS builder is complete on disk."""
-    # TFDS warns if nothing is there, which is the normal case before preparing.
+    # TFDS warns if the data set does not exist, which is normal before the preparation.
     return (Path(builder.data_dir) / "dataset_info.json").exists() and builder.is_prepared()
 
 
 @contextlib.contextmanager
-def describe_write_errors(name: str, data_dir: Path, consequence: str) -> Iterator[None]:
+def describe_write_errors(name: str, data_dir: Path, consequence: str) -> Generator[None, None, None]:
     """Turn a failure to write in `data_dir` into an OSError that names the data set and the folder.
 
     Args:
         name: the data set.
-        data_dir: the folder that is written to; errors elsewhere pass unchanged.
-        consequence: what was kept, or what to do, for the message.
+        data_dir: the folder that is written to; errors elsewhere are not changed.
+        consequence: what was kept, or what to do next, for the message.
     """
     try:
         yield
@@ -46,7 +46,7 @@ def describe_write_errors(name: str, data_dir: Path, consequence: str) -> Iterat
 
 def _write_error_number(error: BaseException | None, data_dir: Path) -> int | None:
     """The errno if `error`, or an error that caused it, is a failure to write in `data_dir`; otherwise None."""
-    tensorflow = sys.modules.get("tensorflow")  # if it is not loaded, none of its errors can occur
+    tensorflow = sys.modules.get("tensorflow")  # if it is not loaded, its errors cannot occur
     while error is not None:
         if tensorflow is not None and isinstance(error, tensorflow.errors.OpError):
             return errno.ENOSPC if isinstance(error, tensorflow.errors.ResourceExhaustedError) else errno.EIO
@@ -55,7 +55,7 @@ def _write_error_number(error: BaseException | None, data_dir: Path) -> int | No
         if isinstance(error, OSError):
             elsewhere = error.filename is not None and not Path(error.filename).is_relative_to(data_dir)
             return None if elsewhere else error.errno or errno.EIO
-        error = error.__cause__  # TFDS wraps what TensorFlow raises
+        error = error.__cause__  # TFDS wraps TensorFlow's exceptions
     return None
 
 
@@ -63,36 +63,36 @@ def download_and_prepare(builder: "tfds.core.DatasetBuilder") -> None:
     """Let a TFDS builder write its data set; the same examples give the same bytes.
 
     Raises:
-        MissingPackageError: the installed TFDS is not one of TFDS_VERSIONS and lacks what is replaced here.
+        MissingPackageError: the installed TFDS is not one of TFDS_VERSIONS and lacks an attribute to replace.
     """
     quiet.import_module("tensorflow")
     import tensorflow_datasets as tfds
 
-    # Google Cloud Storage must not be asked for a copy of data that may not be redistributed.
+    # Do not ask Google Cloud Storage for a copy of data that may not be redistributed.
     config = tfds.download.DownloadConfig(try_download_gcs=False)
     with _replaced_internals(), contextlib.redirect_stdout(io.StringIO()):  # TFDS prints the temporary folder
         builder.download_and_prepare(download_config=config)
 
 
 @contextlib.contextmanager
-def _replaced_internals() -> Iterator[None]:
-    """Replace what TFDS has no option for, only inside this block: sort buffer, order of features, progress bar."""
+def _replaced_internals() -> Generator[None, None, None]:
+    """Replace internals for which TFDS has no options: sort buffer, order of features, progress bar."""
     from tensorflow_datasets.core import example_serializer, shuffle
     from tensorflow_datasets.core.utils import tqdm_utils
 
     serializer = getattr(example_serializer, "ExampleSerializer", None)
-    _require(serializer, "get_tf_example")  # what _serialize_sorted calls
+    _require(serializer, "get_tf_example")  # called by _serialize_sorted
     with contextlib.ExitStack() as stack:
         stack.enter_context(_replaced(shuffle, "MAX_MEM_BUFFER_SIZE", SORT_BUFFER))
         stack.enter_context(_replaced(serializer, "serialize_example", _serialize_sorted))
-        if not sys.stderr.isatty():  # in a log, progress bars are pages of control characters
+        if not sys.stderr.isatty():  # in a log, progress bars would be pages of control characters
             stack.enter_context(_replaced(tqdm_utils, "_active", False))
         yield
 
 
 @contextlib.contextmanager
-def _replaced(owner: object, name: str, value: object) -> Iterator[None]:
-    """Give an attribute of TFDS another value inside this block."""
+def _replaced(owner: object, name: str, value: object) -> Generator[None, None, None]:
+    """Replace the value of an attribute of TFDS inside this block."""
     _require(owner, name)
     original = getattr(owner, name)
     setattr(owner, name, value)
@@ -120,9 +120,9 @@ def _serialize_sorted(serializer: Any, example: dict[str, Any]) -> bytes:
 
 
 def move_into_place(finished: Path, target: Path, work: Path) -> None:
-    """Move a finished data set to `target` in one rename; an older one there goes into the temporary folder `work`."""
+    """Move a finished data set to `target` with one rename; an older data set moves to the temporary folder `work`."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(work / "old", ignore_errors=True)  # left by a process that was killed at this point
+    shutil.rmtree(work / "old", ignore_errors=True)  # left by a process that was killed here
     if target.exists():
         target.rename(work / "old")
     finished.rename(target)

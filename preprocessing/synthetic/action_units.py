@@ -3,7 +3,7 @@
 An action unit (AU) is one visible movement of the face in the Facial Action Coding System (FACS). The combinations are
 prototypes and common variants from Ekman, Friesen and Hager, "FACS Investigator's Guide" (2002), table of emotion
 predictions, in its notation: `1+4C+15` is AU1 with AU4 at no more than level C and AU15; a leading `U` marks a unit on
-one side of the face only, either side. A trailing `?` is this project's addition: the unit is shown half of the time.
+only one side of the face, either side. A trailing `?` is this project's addition: the unit is shown half of the time.
 """
 
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ VARIANTS = {
 }
 
 # (valence, arousal) of the full expression on the circumplex of Russell ("A circumplex model of affect", 1980). The
-# quadrants are Russell's, the numbers a choice of this project. Weaker expressions lie on the line to neutral, (0, 0).
+# quadrants are Russell's, the numbers our choice. Weaker expressions lie on the line to neutral, (0, 0).
 CIRCUMPLEX = {
     "neutral": (0.0, 0.0),
     "happy": (0.85, 0.45),
@@ -79,7 +79,7 @@ def _parse(variant: str) -> tuple[Term, ...]:
 
 
 _PARSED = {emotion: tuple(map(_parse, variants)) for emotion, variants in VARIANTS.items()}
-CHANCES = 2 + 2 * max(len(terms) for variants in _PARSED.values() for terms in variants)  # how many `express` needs
+CHANCES = 2 + 2 * max(len(terms) for variants in _PARSED.values() for terms in variants)  # numbers used by `express`
 
 
 def express(chances: Sequence[float], emotion: str, intensity: float) -> dict[str, float]:
@@ -88,11 +88,11 @@ def express(chances: Sequence[float], emotion: str, intensity: float) -> dict[st
     Args:
         chances: CHANCES random numbers in [0, 1).
         emotion: a key of VARIANTS.
-        intensity: of the expression, in [0, 1].
+        intensity: intensity of the expression, in [0, 1].
 
     Returns:
-        {name: intensity in (0, 1]}: "AU12" for both sides, "AU12L" or "AU12R" for one side, left and right being those
-        of the drawn person, as in FACS.
+        {name: intensity in (0, 1]}: "AU12" for both sides, "AU12L" or "AU12R" for one side, left and right from the
+        drawn person's view, as in FACS.
 
     >>> express([0.0] * CHANCES, "happy", 1.0)
     {'AU6': 0.8, 'AU12': 0.8}

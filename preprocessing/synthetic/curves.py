@@ -1,7 +1,7 @@
 """Smooth outlines through the points of a face: Catmull-Rom splines.
 
-Splines, further points and projection are all linear in the landmarks. So all outlines of an image are the product of
-one sparse matrix with the landmarks, plus a constant.
+Splines, further points and projection are linear in the landmarks, so all outlines of an image are the product of one
+sparse matrix with the landmarks, plus a constant.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from scipy import sparse
 from edram_fer.preprocessing.synthetic.camera import Camera
 from edram_fer.preprocessing.synthetic.points import EXTRA_WEIGHTS, LANDMARK_COUNT, POINTS, SIDED
 
-SHIFT = 4  # binary places of the fixed-point coordinates that OpenCV draws with
+SHIFT = 4  # fractional bits of the fixed-point coordinates that OpenCV draws with
 
 _UPPER_LIDS = {"L": [36, 37, 38, 39], "R": [42, 43, 44, 45]}
 _LOWER_LIDS = {"L": [39, 40, 41, 36], "R": [45, 46, 47, 42]}
@@ -34,7 +34,7 @@ _SOFT = (
     "beard",
 )
 
-# Each outline is a chain of open splines, which form a corner where two of them meet: corners of eyes and mouth.
+# Each outline is a chain of open splines. Two of them form a corner where they meet, as at the eyes and the mouth.
 SHARP_CHAINS = {
     "face": [[*range(17), POINTS["skull"][0]], POINTS["skull"]],
     "lips": [[*range(48, 55)], [*range(54, 60), 48]],
@@ -73,7 +73,7 @@ def spline(count: int, steps: int = 3) -> np.ndarray:
 
 
 def fixed(points: np.ndarray) -> np.ndarray:
-    """Points [n, 2] in pixels as int32 with SHIFT binary places, the fixed-point form that OpenCV draws."""
+    """Points [n, 2] in pixels as int32 with SHIFT fractional bits, the fixed-point form that OpenCV draws."""
     return np.rint(points * (1 << SHIFT)).astype(np.int32)
 
 
@@ -81,10 +81,10 @@ class Outlines:
     """A set of outlines.
 
     Args:
-        chains: {name: open splines, each the numbers of the points it runs through}, numbered as in `points`, [68 + X].
+        chains: {name: open splines, each a list of the numbers of its points}, numbered as in `points`, [68 + X].
     """
 
-    def __init__(self, chains: dict[str, list[list[int]]]):
+    def __init__(self, chains: dict[str, list[list[int]]]) -> None:
         blocks, start = [], 0
         self.rows: dict[str, slice] = {}
         for name, parts in chains.items():
@@ -103,9 +103,9 @@ class Outlines:
         """Compute the part of the outlines that the expression does not move.
 
         Args:
-            camera: of the image.
-            offsets: [X, 2], of the further points.
-            depths: [68 + X], of all points.
+            camera: camera of the image.
+            offsets: [X, 2], offsets of the further points.
+            depths: [68 + X], depths of all points.
         """
         still = np.zeros((len(depths), 3))
         still[LANDMARK_COUNT:, :2], still[:, 2] = offsets, depths
@@ -115,7 +115,7 @@ class Outlines:
 
 @dataclass(frozen=True)
 class Tracing:
-    """Outlines in one image, complete but for the landmarks."""
+    """Outlines in one image, complete except for the landmarks."""
 
     outlines: Outlines
     matrix: np.ndarray

@@ -1,4 +1,4 @@
-"""Drawn faces by number: image (seed, index) depends on these two numbers and the options only."""
+"""Drawn faces by number: image (seed, index) depends only on these two numbers and the options."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,22 +14,22 @@ from edram_fer.preprocessing.synthetic.person import draw_person
 from edram_fer.preprocessing.synthetic.random_stream import RandomStream
 from edram_fer.preprocessing.synthetic.scene import Scene, arrange
 
-WEAKEST = 0.35  # lowest intensity that is drawn at random: weaker expressions are ambiguous to people, too
+WEAKEST = 0.35  # lowest random intensity: weaker expressions are ambiguous even to people
 CHANGE = 8  # difference in grey levels from which a pixel counts as changed
 _PERSON, _IMAGE, _EXPRESSION, _ORDER = range(4)  # independent random streams
 
 
 @dataclass(frozen=True)
 class DrawnFace:
-    """A drawn face and what is known about it.
+    """A drawn face and its ground truth.
 
     Attributes:
-        seed, index: of the image.
+        seed, index: seed and index of the image.
         image: uint8 [size, size, C], C = 1 (grey) or 3 (RGB).
         emotion: its name.
-        intensity: of the expression, in [0, 1]; 0 for neutral.
-        action_units: {name: intensity in (0, 1]}, names as "AU12", or "AU12L" and "AU12R" for the person's left or
-            right side only.
+        intensity: intensity of the expression, in [0, 1]; 0 for neutral.
+        action_units: {name: intensity in (0, 1]}, with names such as "AU12", or "AU12L" and "AU12R" for only the
+            person's left or right side.
         valence, arousal: in [-1, 1].
         landmarks: float32 [68, 2] in pixels, (x, y), in iBUG order.
         mask: uint8 [size, size, 1], 1 where the expression changed the image: nowhere for a neutral face, nowhere
@@ -81,12 +81,12 @@ def _require_number(name: str, value: object, low: float, high: float) -> None:
 
 
 def emotion_at(seed: int, index: int, classes: int = 7) -> str:
-    """The emotion of image `index` where none is chosen.
+    """The default emotion of image `index`.
 
     Images 0 to `classes` - 1 contain each class once, in random order, and so does each following group.
 
     Args:
-        seed, index: of the image.
+        seed, index: seed and index of the image.
         classes: 7, or 8 with contempt.
 
     Raises:
@@ -113,7 +113,7 @@ def scene(
     pose: float = 1.0,
     noise: float = 1.0,
 ) -> Scene:
-    """Image (seed, index) without its expression, which `Scene.show` paints. Options as in `draw`."""
+    """Image (seed, index) without its expression, which `Scene.show` paints. For the options see `draw`."""
     _require_integer("seed", seed, 0)
     _require_integer("index", index, 0)
     _require_integer("size", size, 16)
@@ -149,13 +149,14 @@ def draw(
     The mask compares the image with the same scene at rest.
 
     Args:
-        seed, index: of the image, at least 0.
+        seed, index: seed and index of the image, at least 0.
         emotion: a name of EMOTIONS; None: `emotion_at(seed, index, classes)`.
         intensity: in [0, 1]; None: random in [0.35, 1]; 0 for a neutral face.
         classes: 7, or 8 with contempt.
-        options: `size` of a side in pixels, at least 16 (100); `colour` (False); `identity`, the number of the person
-            (the index, so that every image shows another person); `occlusion`, the probability of an occluder (0.12);
-            `pose` and `noise`, factors of the angles of the head, and of blur and noise (1).
+        options: with their defaults: `size`, the side in pixels, at least 16 (100); `colour` (False); `identity`, the
+            number of the person (the index, so that every image shows a different person); `occlusion`, the probability
+            of an occluder (0.12); `pose`, a factor for the angles of the head, and `noise`, a factor for blur and noise
+            (1).
 
     Raises:
         UserError: an argument is out of range.
@@ -201,9 +202,9 @@ def generate(count: int, seed: int, *, start: int = 0, **options: Any) -> Iterat
 
     Args:
         count: number of images.
-        seed: of the series.
+        seed: seed of the series.
         start: index of the first image.
-        options: as in `draw`.
+        options: see `draw`.
 
     Raises:
         UserError: an argument is out of range.
@@ -214,7 +215,7 @@ def generate(count: int, seed: int, *, start: int = 0, **options: Any) -> Iterat
     _require_integer("count", count, 0)
     _require_integer("start", start, 0)
     if count:
-        draw(seed, start, **options)  # an option out of range is refused here, not at the first `next`
+        draw(seed, start, **options)  # an invalid option is reported here, not at the first `next`
     return (draw(seed, index, **options) for index in range(start, start + count))
 
 
@@ -223,7 +224,7 @@ def generate_arrays(count: int, seed: int, *, start: int = 0, **options: Any) ->
 
     Args:
         count: number of images, at least 1.
-        seed, start, options: as in `generate`.
+        seed, start, options: see `generate`.
 
     Returns:
         {"image", "emotion" (int64 index into EMOTIONS), "affect" float32 [count, 2], "intensity", "landmarks", "mask",

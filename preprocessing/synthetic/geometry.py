@@ -16,7 +16,7 @@ from edram_fer.preprocessing.synthetic.points import EXTRA_OFFSETS, EXTRA_WEIGHT
 
 BROW_PROFILE = np.array([0.35, 0.8, 1.0, 1.05, 0.8])  # thickness from the outer end to the inner
 _TOP = np.pi * np.linspace(0.04, 0.96, len(POINTS["skull"]))
-SKULL = np.stack([np.cos(_TOP), np.sin(_TOP)], axis=1)  # over the top of the head from right to left in the image
+SKULL = np.stack([np.cos(_TOP), np.sin(_TOP)], axis=1)  # over the top of the head, from right to left in the image
 
 
 def _extra(name: str) -> slice:
@@ -103,13 +103,13 @@ def depth(points: np.ndarray) -> np.ndarray:
     return 0.85 * np.sqrt(np.maximum(1 - x * x - y * y, 0))
 
 
-_NOSE = np.zeros(LANDMARK_COUNT)
-_NOSE[27:36] = 0.1, 0.35, 0.65, 1.0, 0.2, 0.5, 0.7, 0.5, 0.2
-_NOSE = np.concatenate([_NOSE, EXTRA_WEIGHTS @ _NOSE])
+_NOSE_LANDMARKS = np.zeros(LANDMARK_COUNT)
+_NOSE_LANDMARKS[27:36] = 0.1, 0.35, 0.65, 1.0, 0.2, 0.5, 0.7, 0.5, 0.2
+_NOSE = np.concatenate([_NOSE_LANDMARKS, EXTRA_WEIGHTS @ _NOSE_LANDMARKS])
 
 
 def depths(landmarks: np.ndarray, extras: np.ndarray, nose_tip: float) -> np.ndarray:
-    """z [68 + X] of the landmarks and the further points of a face at rest, with a nose that stands out."""
+    """z [68 + X] of the landmarks and the further points of a face at rest, with a protruding nose."""
     z = depth(np.concatenate([landmarks, extras])) + nose_tip * _NOSE
     z[LANDMARK_COUNT:][_extra("skull")] = 0.0
     return z
@@ -121,7 +121,7 @@ def _movement_table() -> np.ndarray:
     for column, unit in enumerate(UNITS):
         for landmark, (dx, dy) in MOVEMENTS[unit].items():
             twin = MIRROR[landmark]
-            share = 0.5 if twin == landmark else 1.0  # a point on the midline belongs to both halves
+            share = 0.5 if twin == landmark else 1.0  # points on the midline belong to both halves
             table[0, column, landmark] += (share * dx, share * dy)
             table[1, column, twin] += (-share * dx, share * dy)
     return table.reshape(2 * len(UNITS), -1)
@@ -146,11 +146,12 @@ def activation(action_units: dict[str, float], asymmetry: float = 0.0) -> np.nda
     """Intensities [2U] of all units: on the left of the image, which is the person's right (R), then on the other side.
 
     Args:
-        action_units: {name: intensity in [0, 1]}, names as "AU12" for both sides, "AU12L" for the person's left.
+        action_units: {name: intensity in [0, 1]}, with names such as "AU12" for both sides, "AU12L" for the person's
+            left.
         asymmetry: share by which every unit is stronger on the left of the image.
 
     Raises:
-        UserError: a name is no unit, or an intensity lies outside [0, 1].
+        UserError: a name is not an action unit, or an intensity is outside [0, 1].
     """
     result = [0.0] * (2 * len(UNITS))
     for name, value in action_units.items():

@@ -3,7 +3,7 @@
 MOVEMENTS[unit][landmark] = (dx, dy) at full intensity, in half widths of the face, for the half of the face on the left
 of the image (outwards is negative x, up is negative y); the other half mirrors it. FURROW_UNITS[furrow][unit] = depth
 at full intensity. Both follow the descriptions of the units in the FACS manual (Ekman, Friesen and Hager, 2002); the
-sizes were set by eye. Movements add up.
+sizes were adjusted by eye. The movements of several units add up.
 """
 
 

@@ -34,7 +34,7 @@ def patches(person: Person, stream: RandomStream) -> list[Stroke]:
 
 
 def hand(person: Person, stream: RandomStream) -> list[Stroke]:
-    """A hand with four fingers, from below, over a cheek, the mouth or an eye."""
+    """A hand with four fingers that covers a cheek, the mouth or an eye from below."""
     middle, lean = np.array([stream.uniform(-0.6, 0.6), stream.uniform(0.9, 1.5)]), stream.uniform(-0.5, 0.5)
     up = np.array([np.sin(lean), -np.cos(lean)])
     across, reach = np.array([-up[1], up[0]]), stream.uniform(0.55, 0.8)
@@ -55,7 +55,7 @@ def hand(person: Person, stream: RandomStream) -> list[Stroke]:
 
 
 def scarf(person: Person, stream: RandomStream) -> list[Stroke]:
-    """A scarf over mouth and chin."""
+    """A scarf that covers mouth and chin."""
     top, colour = person.traits["nose_length"] + stream.uniform(-0.1, 0.35), _colour(stream)
     upper = np.array([(-1.1, top - 0.1), (-0.5, top + 0.05), (0, top), (0.5, top + 0.05), (1.1, top - 0.1)])
     cloth = np.concatenate([on_head(upper, 0.15), [(1.3, 3.0, 0.0), (-1.3, 3.0, 0.0)]])

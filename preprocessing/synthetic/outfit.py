@@ -1,6 +1,6 @@
 """Hair, hats, glasses and clothes as strokes in face coordinates.
 
-None of them moves with the expression, so they are computed once per image and painted as often as needed.
+They do not move with the expression, so they are computed once per image and painted as often as needed.
 """
 
 from typing import NamedTuple
@@ -14,12 +14,12 @@ from edram_fer.preprocessing.synthetic.random_stream import RandomStream
 
 
 class Stroke(NamedTuple):
-    """Polygons in one colour: filled (even-odd rule) at width 0, drawn as open lines at a larger width.
+    """Polygons in one colour: filled (even-odd rule) if the width is 0, otherwise drawn as open lines.
 
     Attributes:
         polygons: [n, 3] each, in face coordinates.
         colour: RGB in [0, 255].
-        width: in face units.
+        width: line width in face units.
     """
 
     polygons: list[np.ndarray]
@@ -55,7 +55,7 @@ def arc(start: int, stop: int) -> np.ndarray:
 
 
 def ellipse(x: float, y: float, width: float, height: float, square: bool = False) -> np.ndarray:
-    """A closed outline [21, 2] that ends with its first point."""
+    """A closed outline [21, 2] whose last point is its first point."""
     return (_SQUARE if square else _CIRCLE) * (width, height) + (x, y)
 
 
@@ -159,7 +159,7 @@ def hair_before(person: Person, stream: RandomStream) -> list[Stroke]:
 
 
 def glasses(person: Person, stream: RandomStream, dark: bool = False) -> list[Stroke]:
-    """Glasses; `dark` ones are sunglasses, which hide the eyes."""
+    """Glasses; with `dark`, sunglasses, which hide the eyes."""
     x, height, z = person.traits["eye_x"] + 0.02, stream.uniform(0.2, 0.27), 0.95
     frame = (20.0, 20.0, 24.0) if dark or stream.uniform() < 0.6 else tuple(stream.uniforms(3, 30, 200))
     lenses = [at_depth(ellipse(side * x, 0.04, 0.32, height, person.glasses == "square"), z) for side in (-1, 1)]

@@ -56,7 +56,7 @@ def shading(curves: Curves, light: np.ndarray, person: Person, cheek: float) -> 
     Args:
         curves: outlines in pixels of the result.
         light: float32 [s, s] on the bare head.
-        person: whose beard and cheeks are shaded.
+        person: the person, for beard and cheeks.
         cheek: how far the cheeks are raised, in [0, 1].
 
     Returns:
@@ -77,12 +77,12 @@ def creases(canvas: np.ndarray, curves: Curves, strengths: list[float], person: 
     Args:
         canvas: only its shape and type are used.
         curves: outlines in pixels of the canvas.
-        strengths: of the FURROWS, in [0, 1]; age adds to some of them.
-        person: whose age counts.
+        strengths: strengths of the FURROWS, in [0, 1]; age increases some of them.
+        person: the person, for the age.
         unit: pixels per face unit.
 
     Returns:
-        uint8, of the shape of the canvas; 255 where there is no line.
+        uint8, with the shape of the canvas; 255 where there is no line.
     """
     remaining = np.full_like(canvas, 255)
     old = max(0.0, person.traits["age"] - 0.5)
@@ -165,9 +165,9 @@ def paint_face(
     Args:
         canvas: changed in place.
         curves: outlines in pixels of the canvas.
-        shade: of `shading`.
-        strengths: of the FURROWS, in [0, 1].
-        person: who is painted.
+        shade: the result of `shading`.
+        strengths: strengths of the FURROWS, in [0, 1].
+        person: the person to paint.
         unit: pixels per face unit.
     """
     paint_skin(canvas, curves, shade, creases(canvas, curves, strengths, person, unit), person)

@@ -1,7 +1,7 @@
 """The people who are drawn: shape of the face at rest, colours, hair, beard, glasses.
 
 Lengths are in half widths of the face; the eyes are at y = 0, and y grows downwards. The ranges are wide enough that a
-face at rest can look a little glad, tired or stern, so that neutral faces differ, too.
+face at rest can look a little happy, tired or stern, so neutral faces differ, too.
 """
 
 from dataclasses import dataclass
@@ -88,7 +88,7 @@ Colour = tuple[float, ...]  # RGB in [0, 255]; on a grey canvas one value
 
 @dataclass(frozen=True)
 class Person:
-    """One identity: traits by the names of TRAITS, colours as RGB in [0, 255], styles by name."""
+    """One identity: traits under the names of TRAITS, colours as RGB in [0, 255], styles by name."""
 
     traits: dict[str, float]
     skin: Colour

@@ -1,9 +1,9 @@
 """The points of a face by number: 68 landmarks, and further points that move with them.
 
 The landmarks are in the order of the iBUG 68-point mark-up: 0-16 jaw from left to right in the image, 17-21 and 22-26
-brows, 27-30 nose bridge, 31-35 nostrils, 36-41 and 42-47 eyes, 48-59 outer and 60-67 inner lips. From 68 on follow the
-points of furrows, shadows, teeth, irises, beard and skull: each a weighted sum of landmarks plus a constant offset in
-half widths of the face.
+brows, 27-30 nose bridge, 31-35 nostrils, 36-41 and 42-47 eyes, 48-59 outer and 60-67 inner lips. The points of furrows,
+shadows, teeth, irises, beard and skull have the numbers from 68: each is a weighted sum of landmarks plus a constant
+offset in half widths of the face.
 """
 
 import numpy as np
@@ -37,7 +37,7 @@ MIRROR = np.array(
     ]
 )
 
-# Further points, each {landmark: weight} plus (dx, dy), on the left side of the image; the right side mirrors them.
+# Further points, each {landmark: weight} plus (dx, dy), on the left of the image; the right side mirrors them.
 SIDED = {
     "nasolabial": [({31: 1}, -0.05, -0.04), ({31: 0.5, 48: 0.5}, -0.11, -0.02), ({48: 1}, -0.1, 0.05)],
     "dimple": [({48: 1}, -0.05, -0.06), ({48: 1}, -0.085, 0.0), ({48: 1}, -0.05, 0.07)],

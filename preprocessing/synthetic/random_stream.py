@@ -1,4 +1,4 @@
-"""Random numbers that are a function of a key, fast to draw one at a time."""
+"""Random numbers that are a function of a key and can be drawn quickly one at a time."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
@@ -11,20 +11,20 @@ T = TypeVar("T")
 class RandomStream:
     """A stream of random numbers that is determined by its key.
 
-    Uniform numbers are generated in blocks: a call of NumPy's generator takes longer than most of the geometry that
-    uses its numbers.
+    Uniform numbers are generated in blocks, because a call of NumPy's generator takes longer than most of the geometry
+    that uses its numbers.
 
     Args:
         key: integers of at least 0.
 
     Attributes:
-        generator: NumPy's generator of the same key, for arrays.
+        generator: NumPy's generator with the same key, for arrays.
 
     >>> RandomStream(1, 2).uniform() == RandomStream(1, 2).uniform()
     True
     """
 
-    def __init__(self, *key: int):
+    def __init__(self, *key: int) -> None:
         self.generator = np.random.Generator(np.random.PCG64(key))
         self._block: list[float] = []
 
@@ -53,4 +53,4 @@ class RandomStream:
             remaining -= weight
             if remaining < 0:
                 return name
-        return list(weights)[-1]  # by rounding, nothing was left for it
+        return list(weights)[-1]  # reached only through rounding

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,7 +25,7 @@ YAW, PITCH, ROLL = 28.0, 14.0, 14.0  # largest angles, in degrees, at pose = 1
 
 def _frame(stream: RandomStream, matrix: np.ndarray, resting: np.ndarray, z: np.ndarray, size: int) -> Camera:
     """Place the face so that it fills most of the image, and all landmarks stay inside with any expression."""
-    reach = np.concatenate([resting[:27], resting[3:14]])  # jaw and brows surround all other landmarks
+    reach = np.concatenate([resting[:27], resting[3:14]])  # jaw and brows enclose all other landmarks
     reach[17:27, 1] -= 0.2  # brows fully raised
     reach[27:, 1] += 0.3  # jaw fully dropped
     flat = reach @ matrix[:2] + np.outer(np.concatenate([z[:27], z[3:14]]), matrix[2])
@@ -60,7 +61,7 @@ _BACKGROUNDS = (  # shape of the small array, interpolation
 class _Background:
     """A background: plain, a gradient, stripes, blocks, blobs or a texture, each a small array that is enlarged."""
 
-    def __init__(self, stream: RandomStream):
+    def __init__(self, stream: RandomStream) -> None:
         self.shape, self.interpolation = stream.choose(_BACKGROUNDS)
         self.level, self.contrast, self.tint = (
             stream.uniform(20, 235),
@@ -81,10 +82,10 @@ def _bare_head(camera: Camera, size: int, direction: np.ndarray, contrast: np.fl
     """The light on the head, an ellipsoid, by Lambert's law.
 
     Args:
-        camera: of the image.
-        size: of a side in pixels.
-        direction: [3], the unit vector to the light.
-        contrast: in [0, 1], how directed the light is.
+        camera: camera of the image.
+        size: side in pixels.
+        direction: [3], the unit vector towards the light.
+        contrast: how directional the light is, in [0, 1].
 
     Returns:
         float32 [size, size]; 1 leaves the colour of the skin unchanged.
@@ -113,10 +114,10 @@ class Scene:
     """An image without its expression; `show` paints it with any action units.
 
     Attributes:
-        person: who is shown.
+        person: the person shown.
         pose: (yaw, pitch, roll) in degrees.
         occluder: a name of OCCLUDERS, or "" for none.
-        size: of a side in pixels.
+        size: side in pixels.
         colour: RGB instead of grey.
     """
 
@@ -132,7 +133,7 @@ class Scene:
     _sharp: Tracing
     _soft: Tracing
     _behind: np.ndarray
-    _before: list
+    _before: list[Any]
     _head: np.ndarray
     _gain: np.ndarray
     _noise: np.ndarray
@@ -142,14 +143,14 @@ class Scene:
         """Paint the image with an expression.
 
         Args:
-            action_units: {name: intensity in [0, 1]}, names as "AU12", or "AU14L" for the person's left side only; {}
-                is the face at rest.
+            action_units: {name: intensity in [0, 1]}, with names such as "AU12", or "AU14L" for only the person's left
+                side; {} is the face at rest.
 
         Returns:
             the image, uint8 [size, size, C], and the landmarks, float32 [68, 2] in pixels.
 
         Raises:
-            UserError: a name is no unit, or an intensity lies outside [0, 1].
+            UserError: a name is not an action unit, or an intensity is outside [0, 1].
         """
         active = geometry.activation(action_units, self.person.traits["asymmetry"])
         strengths = geometry.furrows(active)
@@ -163,7 +164,7 @@ class Scene:
         return self._expose(canvas), landmarks.astype(np.float32)
 
     def _expose(self, canvas: np.ndarray) -> np.ndarray:
-        """The image of a canvas: shrunk, lit, blurred, noisy."""
+        """The image of a canvas, with shrinking, light, blur and noise applied."""
         image = cv2.resize(canvas, (self.size, self.size), interpolation=cv2.INTER_AREA)
         image = cv2.multiply(image, self._gain, dtype=cv2.CV_32F)
         if self._blur > 0.25:
@@ -185,17 +186,17 @@ def arrange(
     """Draw a random scene of a person.
 
     Args:
-        person: who is shown.
-        person_stream: for hair and glasses, which are the same in all images of a person.
-        stream: for everything else.
-        size: of a side in pixels.
+        person: the person shown.
+        person_stream: random stream for hair and glasses, which are the same in all images of a person.
+        stream: random stream for everything else.
+        size: side in pixels.
         colour: RGB instead of grey.
         occlusion: probability of an occluder.
-        pose: factor of the angles of the head.
-        noise: factor of blur and noise.
+        pose: factor for the angles of the head.
+        noise: factor for blur and noise.
     """
-    # Single numbers are drawn first, those of the occluder last among them, and arrays of noise at the end. So an image
-    # with an occluder, or of another size or colour, is otherwise the same image.
+    # Single numbers are drawn first, with the occluder's numbers last, and arrays of noise at the end. So an image with
+    # an occluder, or with another size or colour, is otherwise the same image.
     traits, factor = person.traits, 3 if size <= 112 else 2
     angles = stream.bell(YAW) * pose, stream.bell(PITCH) * pose, stream.bell(ROLL) * pose
     gaze = stream.bell(0.035), stream.bell(0.03)
@@ -250,7 +251,7 @@ def _project_strokes(strokes: list[Stroke], camera: Camera) -> list[tuple[list[n
 
 
 def _light(stream: RandomStream, camera: Camera, size: int, colour: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Light from one direction: its gain over the image [size, size(, 3)], and that on the bare head [size, size]."""
+    """Light from one direction: its gain over the image [size, size(, 3)] and on the bare head [size, size]."""
     angle, height, slope = stream.uniform(-math.pi, math.pi), stream.uniform(0.3, 1.2), stream.uniform(0, 0.3)
     direction = np.array([math.cos(angle), 0.7 * math.sin(angle), height], np.float32)
     x, y = _grid(size)

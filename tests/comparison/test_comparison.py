@@ -187,7 +187,7 @@ def test_a_run_that_looks_beside_every_image(folder, tmp_path, recwarn):
     assert all(np.isnan(row["same"]) for row in rows) and not recwarn.list
     (tmp_path / "eyes.csv").write_text("subject,image,start_x,start_y,duration\nann,1,8,8,200\n")
     people = fixations.read_for_images(tmp_path / "eyes.csv", runs.runs[0].predictions["id"], SHAPE)
-    with pytest.raises(ValueError, match="beside: the windows miss all 1 images that have fixations"):
+    with pytest.raises(ValueError, match="beside: the windows miss all 1 images with fixations"):
         agreement_tables.human_agreement_rows(runs, people, SHAPE, repeats=2)
 
 
@@ -372,7 +372,7 @@ def change(name, run, data):
     ("what", "error", "message"),
     [
         ("data", ValueError, "data set: .*/a has .*faces.npz, .*/broken has ferplus; expected the same"),
-        ("split", ValueError, "on no split in common .*a: test; .*broken: validation"),
+        ("split", ValueError, "not evaluated on a common split .*a: test; .*broken: validation"),
         ("emotions", ValueError, "emotions: .*/a has happy, neutral, sad, .*/broken has fear, happy, neutral"),
         ("images", ValueError, "not evaluated on the same images: '0' is in only one"),
         ("labels", ValueError, "image '0' is .* in .*/a and .* in .*/broken: expected the same labels"),
@@ -393,7 +393,7 @@ def test_what_cannot_be_compared(folder, tmp_path, what, error, message):
 def test_too_few_runs_and_unknown_splits(folder):
     with pytest.raises(ValueError, match="expected two or more runs to compare, got 1"):
         read([folder / "a"])
-    with pytest.raises(ValueError, match="is given twice"):
+    with pytest.raises(ValueError, match="is listed twice"):
         read([folder / "a", folder / "b", folder / ".." / folder.name / "a"])
     with pytest.raises(
         ValueError, match="was not evaluated on split 'train', only on test; run edram-fer evaluate .* --split train"

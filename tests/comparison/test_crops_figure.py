@@ -109,7 +109,7 @@ def test_one_run_or_several_are_drawn(runs, tmp_path, capsys):
     ("names", "options", "message"),
     [
         (["a", "one"], {}, "one: expected a model that weighs several windows of an image, got one window"),
-        (["recurrent"], {}, "recurrent: expected a model that weighs several .*, got 3 glimpses of a recurrent one"),
+        (["recurrent"], {}, "recurrent: expected .*, got a recurrent model, whose 3 glimpses"),
         (["a", "other"], {}, "data set: .*a has .*faces.npz, .*other has elsewhere; expected the same"),
         (["a"], {"image_ids": ["x"]}, "image: 'x' is not among the 40 of split test, such as '0'"),
         (["a"], {"titles": ["x", "y"]}, "titles: expected one for each of 1 runs, got 2"),

@@ -107,7 +107,7 @@ def test_evaluation_leaves_landmarks_unchanged(source):
 
 
 def test_missing_features_of_a_source_are_named(arrays_file):
-    with pytest.raises(ValueError, match=r"noise.npz holds no landmarks, by which .* `prepare ... --landmarks`"):
+    with pytest.raises(ValueError, match=r"noise.npz holds no landmarks, which .* `prepare ... --landmarks`"):
         Batches(str(arrays_file), "train", SEVEN, 8, landmarks=True)
     with pytest.raises(ValueError, match="noise.npz holds no soft_label, which labels=soft trains on"):
         Batches(str(arrays_file), "train", SEVEN, 8, soft=True)

@@ -208,11 +208,11 @@ def test_damaged_arrays_files_are_named(arrays_file, tmp_path):
             data.load_split(path, "train")
 
     path.write_bytes(content[: len(content) // 2])
-    refused("is no complete arrays file")
+    refused("is not a complete arrays file")
     path.write_bytes(b"emotion,pixels\n")
-    refused("is no complete arrays file")
+    refused("is not a complete arrays file")
     path.write_bytes(b"")
-    refused("is no complete arrays file")
+    refused("is not a complete arrays file")
     path.write_bytes(content[:9000] + bytes(4000) + content[13000:])  # in the middle of the training images
     refused("is damaged: train/image is not readable")
     np.savez(path, emotions=["sad"], version="1", fingerprint="f", **{"train/emotion": [0], "train/image": [[0]]})
@@ -221,4 +221,4 @@ def test_damaged_arrays_files_are_named(arrays_file, tmp_path):
     refused("lacks any <split>/emotion")
     with open(path, "wb") as target:
         np.save(target, np.zeros(3))
-    refused("is no complete arrays file")
+    refused("is not a complete arrays file")

@@ -10,7 +10,7 @@ def test_landmarks_of_the_data_set_come_first():
     own = np.random.default_rng(0).random((3, 68, 2)).astype("float32")
     points, note = face_landmarks.get_landmarks({"landmarks": own, "image": None}, find=True)
     np.testing.assert_array_equal(points, own)
-    assert "own" in note
+    assert "part of the data set" in note
     points, note = face_landmarks.get_landmarks({"image": np.zeros((3, 8, 8, 1), np.uint8)})
     assert points is None and "--landmarks" in note
 

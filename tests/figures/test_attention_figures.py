@@ -144,7 +144,12 @@ def test_the_early_exit_curve(steps):
 @pytest.mark.parametrize(
     ("image", "windows", "labels", "message"),
     [
-        (np.zeros((8, 8)), np.zeros((1, 3, 2, 3)), None, r"windows: expected those of one image, \[N, 2, 3\], got \[1"),
+        (
+            np.zeros((8, 8)),
+            np.zeros((1, 3, 2, 3)),
+            None,
+            r"windows: expected the windows of one image, \[N, 2, 3\], got \[1",
+        ),
         (np.full((8, 8), 200.0), np.zeros((3, 2, 3)), None, r"image: expected floats in \[0, 1\].* from 200 to 200"),
         (np.zeros((2, 8, 8, 1)), np.zeros((3, 2, 3)), None, r"image: expected \[H, W\].* got \[2, 8, 8, 1\]"),
         (np.zeros((8, 8)), np.zeros((3, 2, 3)), ["a"], "labels: expected one for each of 3 glimpses, got 1"),

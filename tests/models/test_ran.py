@@ -124,7 +124,7 @@ def test_unknown_landmarks_give_no_nan():
 
 def test_missing_landmarks_are_named():
     model = build(crops="landmarks")
-    with pytest.raises(ValueError, match=r"inputs: expected `landmarks` \[B, 68, 2\].*got image"):
+    with pytest.raises(ValueError, match=r"inputs: crops='landmarks' needs `landmarks` \[B, 68, 2\].*got image"):
         model({"image": inputs(model, 1)["image"]})
 
     with pytest.raises(ValueError, match=r"landmarks: expected \[B, 68, 2\], got \[1, 5, 2\]"):

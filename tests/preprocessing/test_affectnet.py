@@ -44,7 +44,9 @@ def test_missing_and_ambiguous_sources(tmp_path):
         affectnet.find(tmp_path)
     assert affectnet.find(tmp_path / "copy").root == tmp_path / "copy"
     write_json(tmp_path / "copy" / "validation_set", 1, content())
-    with pytest.raises(ValueError, match="one of .*train_set.* has the layout of 2021, another that of AffectNet"):
+    with pytest.raises(
+        ValueError, match="one of .*train_set.* has the layout of 2021, another the layout of AffectNet"
+    ):
         affectnet.find(tmp_path / "copy")
     write_lists(tmp_path / "copy", [line()])
     with pytest.raises(ValueError, match="more than one layout"):

@@ -78,7 +78,7 @@ def test_every_row_is_reported(prepared):
     text = "\n".join(lines)
     assert "204 rows read, 203 faces written" in text and "left out: not an image 1" in text
     assert "test 24: neutral 8, happy 8, sad 8" in text
-    assert "test: 2 faces, or their images, equal one of training" in text
+    assert "test: 2 faces, or their images, equal a training face or image" in text
     [folder] = (out / "folder" / "grey20").iterdir()
     rows = pyarrow.parquet.read_table(folder / "rows.parquet").to_pylist()
     assert len(rows) == 204 and sum(row["status"] == OK for row in rows) == 203
@@ -129,7 +129,9 @@ def test_full_disk_stops_with_a_sentence_and_the_preparation_resumes(source, pre
     if stage == "nothing":
         (place / "filled").write_bytes(bytes(4096))
     options = {"size": 20, "validation": 0.2, "workers": workers}
-    expected = f"cannot write data set folder to {place}, run the same command again when there is room: .*[Nn]o space"
+    expected = (
+        f"cannot write data set folder to {place}, run the same command again when there is free space: .*[Nn]o space"
+    )
     with pytest.raises(OSError, match=expected) as error:
         datasets.prepare("folder", source, place, report=ignore, **options)
     assert error.value.errno == errno.ENOSPC and not (place / "folder").exists()
@@ -156,7 +158,9 @@ def test_disk_that_is_full_after_a_stage(source, prepared, mounted, monkeypatch,
 
     monkeypatch.setattr(module, stage, fill_disk_afterwards)
     options = {"size": 20, "validation": 0.2, "workers": 1}
-    expected = f"cannot write data set folder to {place}, run the same command again when there is room: .*[Nn]o space"
+    expected = (
+        f"cannot write data set folder to {place}, run the same command again when there is free space: .*[Nn]o space"
+    )
     with pytest.raises(OSError, match=expected) as error:
         datasets.prepare("folder", source, place, report=ignore, **options)
     assert error.value.errno == errno.ENOSPC and not (place / "folder").exists()
@@ -179,7 +183,7 @@ def test_every_test_face_is_also_in_training(tmp_path):
     lines = []
     datasets.prepare("folder", tmp_path / "source", tmp_path, size=20, validation=0.0, workers=1, report=lines.append)
     assert data.describe("folder", data_dir=tmp_path)["splits"] == {"train": 3, "test": 3}
-    assert "test: 3 faces, or their images, equal one of training" in lines
+    assert "test: 3 faces, or their images, equal a training face or image" in lines
     assert "left out: cannot be read: No such file or directory 1" in lines  # a broken link is a row, too
 
 

@@ -39,7 +39,10 @@ def test_jaffe(tmp_path):
     assert statuses["face.tiff"] == "expected a name like KA.AN1.39.tiff"
     assert statuses["KA.AN1.39.tiff"] == "its id KA.AN1.39 is also that of KA.AN1.39.jpg"
     assert len(statuses) == 3 and annotations.files == ()
-    assert annotations.notes == ("left out, no images by their names: 1 (README)", "WARNING: subjects: 3, published 10")
+    assert annotations.notes == (
+        "left out, not image files by their names: 1 (README)",
+        "WARNING: subjects: 3, published 10",
+    )
     assert "WARNING: all rows: 6, published 213" in described(annotations)
 
 
@@ -204,7 +207,7 @@ def test_folder_without_splits_is_all_train(tmp_path):
         "angry/deeper/d.jpg": "expected in <emotion>/",
     }
     assert annotations.classes == ("happy", "anger") and "labels: 0 happy, 1 anger" in annotations.notes
-    assert "left out, no images by their names: 1 (notes.txt)" in annotations.notes
+    assert "left out, not image files by their names: 1 (notes.txt)" in annotations.notes
 
 
 def test_folder_with_splits(tmp_path):

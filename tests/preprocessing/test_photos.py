@@ -190,7 +190,7 @@ def test_paths_stay_inside(tmp_path):
             photos.inside(root, path)
     with pytest.raises(PhotoError, match="is a link that leads out of the data set"):
         photos.inside(root, "link.png")
-    with pytest.raises(PhotoError, match="its path holds a null character"):
+    with pytest.raises(PhotoError, match="its path contains a null character"):
         photos.inside(root, "a\0.png")
     (root / "loop.png").symlink_to(root / "loop.png")
     with pytest.raises(PhotoError, match="cannot be read"):

@@ -56,7 +56,7 @@ def test_the_page_is_complete_and_says_what_is_left_out(page):
     assert addresses and all(re.match(r"#|data:", address) for address in addresses)
     assert "url(" not in text and "@import" not in text and NASTY not in text
     assert "3 fixations of 2 people on 2 images" in text and 'id="figure-human_agreement"' in text
-    assert "The landmarks are the data set's own. Every face has landmarks." in text.replace("&#39;", "'")
+    assert "The landmarks are part of the data set. Every face has landmarks." in text.replace("&#39;", "'")
     assert "cnn has no windows of its own" in text
     lacking = re.findall(r"<p>(\w+) (?:was not|has no results).*?: <code>edram-fer (.*?)</code>", text)
     short, options = page.parent.parent / "short", "--split test --split test_pose --flip"
@@ -125,7 +125,7 @@ def test_the_tables_of_the_page(page):
     assert "<h3>Averaged with the mirror images</h3>" in text
     assert table(text, "Side of a black square")[2] == ["50 %", *["60.0 % −20.0 (−22.0 to −19.0)"] * 2]
     assert table(text, "Rotation")[1:] == [["0°", *["80.0 %"] * 2], ["90°", *["50.0 % −30.0 (−32.0 to −29.0)"] * 2]]
-    assert "24 images, balanced over the emotions (seed 0), so that the accuracies differ from those above." in text
+    assert "24 images, balanced over the emotions (seed 0), so the accuracies differ from the table above." in text
     assert "12 images (seed 0), a square of 4 pixels of grey level 0 every 2 pixels." in text
     assert table(text, "Correlation of")[1][:2] == ["a, cnn", "1.00"]  # the same maps
     assert len(table(text, "Drop of the probability")) == 3
@@ -166,7 +166,7 @@ def test_what_was_asked_differently_says_so(without_figures):
     write_robustness(folder / "cnn", (0.7, 0.6, 0.3, 0.7, 0.5))
     write_occlusion(folder / "cnn", random_run()[0], np.zeros((7, SIZE, SIZE)))
     text = text()
-    assert "differ from those above; cnn: all 40 images. These are different images: compare the losses" in text
+    assert "differ from the table above; cnn: all 40 images. The images differ between the runs" in text
     assert "cnn: 7 images (seed 0), a square" in text and "The settings differ" in text
     assert table(text, "Correlation of")[1][:2] == ["a, cnn", "–"]  # a map that is 0 everywhere
 

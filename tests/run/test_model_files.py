@@ -87,10 +87,10 @@ def test_a_trained_model_is_kept_without_its_optimizer(trained):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"config.json": None}, "is no .keras file: it lacks config.json"),
-        ({"model.weights.h5": None}, "is no .keras file: it lacks model.weights.h5"),
-        ({"config.json": b'{"module": '}, "is damaged or no .keras file: Expecting value"),
-        ({"config.json": b"\xff\xff"}, "is damaged or no .keras file: 'utf-8' codec"),
+        ({"config.json": None}, "is not a .keras file: it lacks config.json"),
+        ({"model.weights.h5": None}, "is not a .keras file: it lacks model.weights.h5"),
+        ({"config.json": b'{"module": '}, "is damaged or not a .keras file: Expecting value"),
+        ({"config.json": b"\xff\xff"}, "is damaged or not a .keras file: 'utf-8' codec"),
         ({"model.weights.h5": b"not HDF5"}, "is damaged: model.weights.h5: "),
     ],
 )
@@ -104,9 +104,9 @@ def test_damage_anywhere_in_the_archive_is_named(saved):
     content = saved.read_bytes()
     for damaged in (content[:3000], b"", b"text", content[:2000] + bytes(500) + content[2500:], content[:-30]):
         saved.write_bytes(damaged)
-        with pytest.raises(UserError, match="model.keras is damaged or no .keras file: "):
+        with pytest.raises(UserError, match="model.keras is damaged or not a .keras file: "):
             edram_fer.load(saved)
-        with pytest.raises(UserError, match="model.keras is damaged or no .keras file: "):
+        with pytest.raises(UserError, match="model.keras is damaged or not a .keras file: "):
             checkpoints.initialise_from(models.build("deep_emotion", image_size=(48, 48)), saved)
 
 

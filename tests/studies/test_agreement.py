@@ -59,7 +59,7 @@ def test_the_numbers_are_those_of_the_measures(folder):
     assert similarity["model"] > similarity["shuffled"]  # people looked where it did
     assert similarity["ceiling"] > similarity["shuffled"]
     assert result["paths"]["ceiling"]["scan_match"]["images"] == 12
-    assert "mean_landmarks" in result["maps"] and result["landmarks_note"] == "The landmarks are the data set's own."
+    assert "mean_landmarks" in result["maps"] and result["landmarks_note"] == "The landmarks are part of the data set."
 
 
 def test_paths_of_one_person_have_no_ceiling(folder):

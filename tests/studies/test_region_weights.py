@@ -119,7 +119,7 @@ def test_change_by_the_occluded_share():
     ("model", "options", "message"),
     [
         (Bright(count=1), {}, "expected a model that weighs several windows of an image, got one window"),
-        (Bright(steps=3), {}, "got 3 glimpses of a recurrent one"),
+        (Bright(steps=3), {}, "got a recurrent model, whose 3 glimpses"),
         (Bright(), {"sides": (0,)}, "side: expected more than 0, at most 1, got 0"),
         (Bright(), {"boxes": {"nose": (0.5, 0, 0, 1)}}, "box 'nose': expected x0, y0, x1, y1"),
         (Bright(), {"fill": "white"}, "fill: expected a grey level"),

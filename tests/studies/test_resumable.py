@@ -66,7 +66,7 @@ def test_other_settings_are_rejected_unless_it_restarts(tmp_path, monkeypatch):
     path = tmp_path / "a.npz"
     with pytest.raises(KeyboardInterrupt):
         run(path, 4)
-    message = r"a.npz was made with other settings \(seed 3 there, 5 asked for\): .* replace it with --force"
+    message = r"a.npz was made with other settings \(seed: 3 in the file, 5 now\): .* replace it with --force"
     with pytest.raises(ValueError, match=message):
         Resumable(path, {**SETTINGS, "seed": 5}, begin)
     again = Resumable(path, {**SETTINGS, "seed": 5}, begin, restart=True)

@@ -109,7 +109,7 @@ def test_an_interrupted_calculation_resumes_to_the_same_file(run, monkeypatch, m
 def test_other_arguments_or_another_model_are_rejected(run):
     observer = Observer(run.folder, count=6)
     saliency.compute_occlusion_maps(observer, **OCCLUSION)
-    with pytest.raises(ValueError, match=r"saliency_occlusion.npz was .*\(window 6 there, 8 asked for\).*--force"):
+    with pytest.raises(ValueError, match=r"saliency_occlusion.npz was .*\(window: 6 in the file, 8 now\).*--force"):
         saliency.compute_occlusion_maps(observer, window=8, stride=3)
     assert saliency.compute_occlusion_maps(observer, window=8, stride=3, restart=True)["window"] == 8
     (run.folder / "model.keras").write_bytes(b"trained on")
@@ -186,7 +186,7 @@ def test_every_model_can_be_studied(name, tmp_path):
         (["--sigma", "2"], "--sigma belongs to --method bubbles, not to occlusion"),
         (["--bubbles", "9"], "--bubbles belongs to --method bubbles"),
         (["--method", "bubbles", "--window", "9"], "--window belongs to --method occlusion"),
-        (["--method", "bubbles", "--bubbles", "9", "--accuracy", "0.5"], "--bubbles sets the number that --accuracy"),
+        (["--method", "bubbles", "--bubbles", "9", "--accuracy", "0.5"], "--bubbles and --accuracy cannot be combined"),
         (["--window", "99"], "error: window: expected 1 to 20 pixels for images of 24 x 20, got 99"),
     ],
 )

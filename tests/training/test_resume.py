@@ -206,7 +206,7 @@ def test_resuming_a_damaged_or_foreign_checkpoint(unfinished, toy_recipe):
     meta = json.loads(str(arrays["meta"]))
     del meta["epoch"]
     fewer = {name: value for name, value in arrays.items() if name != "v00000"}
-    for changed, words in (({**arrays, "meta": json.dumps(meta)}, "lacks epoch"), (fewer, "not of the shapes")):
+    for changed, words in (({**arrays, "meta": json.dumps(meta)}, "lacks epoch"), (fewer, "differ from the shapes")):
         np.savez(path, **changed)
         with pytest.raises(ValueError, match=f"{path} is damaged: it.* {words}"):
             loop.resume(unfinished)
@@ -216,7 +216,7 @@ def test_resuming_a_damaged_or_foreign_checkpoint(unfinished, toy_recipe):
         loop.resume(unfinished)
     noted = environment.read(unfinished)
     files.write_json(unfinished / "environment.json", {**noted, "data": 3})
-    with pytest.raises(ValueError, match="environment.json is not that of a run: expected `data`"):
+    with pytest.raises(ValueError, match="environment.json does not describe a run: expected `data`"):
         loop.resume(unfinished)
     files.write_json(unfinished / "environment.json", noted)
     files.write_json(unfinished / "recipe.json", {**toy_recipe.to_json(), "epochs": "many"})

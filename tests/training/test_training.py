@@ -98,7 +98,7 @@ def test_training_needs_a_free_folder_and_resuming_a_run(copied, toy_recipe, tmp
 def test_missing_and_damaged_models_are_named(copied, tmp_path):
     path = copied / "model.keras"
     path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(ValueError, match=f"{path} is damaged or no .keras file"):
+    with pytest.raises(ValueError, match=f"{path} is damaged or not a .keras file"):
         edram_fer.load(copied)
     with pytest.raises(FileNotFoundError, match="expected a run folder with model.keras"):
         edram_fer.load(tmp_path / "nowhere")
@@ -108,7 +108,7 @@ def test_collapsed_glimpses_are_logged(tmp_path, caplog):
     logs = {f"val_glimpse_{t}_{name}_sd": sd for t, sd in ((1, 0.0), (2, 0.3), (3, 0.01)) for name in ("x", "y")}
     logs |= {f"val_glimpse_{t}_x": 0.0 for t in (1, 2, 3)}
     callbacks.Log(tmp_path, [], fixed_first=True)._warn_of_collapse(logs)
-    assert "glimpse 3 has collapsed: its centre scatters by 0.0100" in caplog.text
+    assert "glimpse 3 has collapsed: the spread of its centre over the validation images is 0.0100" in caplog.text
     assert caplog.text.count("collapsed") == 1
     callbacks.Log(tmp_path, [], fixed_first=False)._warn_of_collapse(logs)
     assert "glimpse 1 has collapsed" in caplog.text

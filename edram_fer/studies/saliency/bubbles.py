@@ -1,4 +1,4 @@
-"""Bubbles maps of a run: which parts of a face, shown alone, are sufficient for its model to answer correctly."""
+"""Bubbles maps of a run: which parts of a face, shown alone, are sufficient for a correct prediction."""
 
 from typing import Any
 
@@ -22,8 +22,8 @@ from edram_fer.studies.resumable import Resumable
 from edram_fer.studies.saliency.drawing import draw_bubbles
 from edram_fer.studies.saliency.results import write_result
 
-CHUNK = 256  # trials in a step
-PILOT = 2 * CHUNK  # trials for each number of bubbles in the search
+CHUNK = 256  # trials per step
+PILOT = 2 * CHUNK  # trials for each number of bubbles during the search
 
 
 def compute_bubbles_maps(
@@ -39,27 +39,27 @@ def compute_bubbles_maps(
 ) -> dict[str, Any]:
     """Bubbles maps of each class (see `attention.bubbles`).
 
-    The classes take turns, and so do the images of each class. The mean number of bubbles is the same in all trials: if
-    it changed, trials with more visible pixels would have more correct answers everywhere.
+    The trials cycle through the classes, and through the images of each class. The mean number of bubbles is the same
+    in all trials: if it changed, trials with more visible pixels would have more correct answers everywhere.
 
-    Writes into the run folder saliency_bubbles.npz with "z" [K, H, W] of each class and "z_all" [H, W] (nan where
-    undefined), "emotions" [K], "bubbles" and the sums that z is computed from; saliency_bubbles.json; and
+    The run folder receives saliency_bubbles.npz, with "z" [K, H, W] for each class and "z_all" [H, W] (nan where
+    undefined), "emotions" [K], "bubbles" and the sums from which z is computed; saliency_bubbles.json; and
     figures/saliency_bubbles.png.
 
     Args:
         observer: the model and the images.
-        sigma: of an aperture, in pixels; None: a sixteenth of the shorter side of the image.
-        bubbles: mean number of apertures in a trial; None: the least number that reaches `accuracy`, found in separate
-            trials.
-        accuracy: to be reached, in (0, 1); None: half way from 1 / K to the accuracy for the original images.
+        sigma: standard deviation of an aperture, in pixels; None: a sixteenth of the shorter side of the image.
+        bubbles: mean number of apertures per trial; None: the smallest number that reaches `accuracy`, determined in
+            separate trials.
+        accuracy: accuracy to reach, in (0, 1); None: halfway between 1 / K and the accuracy for the original images.
         trials: number of trials.
-        fill: grey level 0 to 255 where the image is covered, or "mean", that of the images.
-        tolerance: of the pointing game, in pixels.
-        restart: start again and replace maps that are there.
+        fill: grey level 0 to 255 where the image is covered, or "mean", the mean of the images.
+        tolerance: tolerance of the pointing game, in pixels.
+        restart: start again and replace existing maps.
 
     Returns:
         The content of saliency_bubbles.json: "method", the settings, "accuracy_original", "bubbles", "accuracy" over
-        the trials, "emotions" with "trials", "accuracy" and "largest_z" of each, and "mask_scores", see
+        the trials, "emotions" with "trials", "accuracy" and "largest_z" for each, and "mask_scores", see
         `results.write_result`.
 
     Raises:
@@ -83,7 +83,7 @@ def compute_bubbles_maps(
         restart=restart,
     )
     count, sums = int(state.arrays["bubbles"]), {name: state.arrays[name] for name in SUMS}
-    for step in state.steps(-(-trials // CHUNK), f"{count} bubbles, {CHUNK} trials a step"):
+    for step in state.steps(-(-trials // CHUNK), f"{count} bubbles, {CHUNK} trials per step"):
         rows = _in_turn(np.arange(step * CHUNK, min((step + 1) * CHUNK, trials)), observer.labels)
         masks = apertures(scatter(len(rows), count, shape, [observer.seed, 0, step]), shape, sigma)
         add_trials(sums, masks, _correct(observer, rows, masks, level), observer.labels[rows])
@@ -100,7 +100,7 @@ def compute_bubbles_maps(
 
 
 def _emotions(names, sums, z):
-    """{emotion: its trials, the accuracy in them, the largest z}."""
+    """{emotion: its number of trials, their accuracy, the largest z}."""
     return {
         name: {"trials": int(trials), "accuracy": correct / max(trials, 1), "largest_z": z_max}
         for name, trials, correct, z_max in zip(names, sums["trials"], sums["correct"], z.max(axis=(1, 2)), strict=True)
@@ -108,9 +108,9 @@ def _emotions(names, sums, z):
 
 
 def _enough(observer, accuracy, sigma, level):
-    """The number of bubbles that reaches the accuracy, in trials that the map does not count."""
+    """The number of bubbles that reaches the accuracy, in trials that do not contribute to the map."""
     shape, rows = observer.images.shape[1:3], _in_turn(np.arange(PILOT), observer.labels)
-    most = int(np.ceil(np.prod(shape) / sigma**2))  # six apertures over each pixel: next to nothing is covered
+    most = int(np.ceil(np.prod(shape) / sigma**2))  # about six apertures over each pixel: hardly anything is covered
 
     def pilot_accuracy(count):
         masks = apertures(scatter(PILOT, count, shape, [observer.seed, 1]), shape, sigma)
@@ -120,7 +120,7 @@ def _enough(observer, accuracy, sigma, level):
 
 
 def _in_turn(trials, labels):
-    """Rows of the images of trials, int [m]: the classes in turn, and the images of each class in turn."""
+    """Indices of the images of trials, int [m]: the classes in turn, and the images of each class in turn."""
     members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     turn, number = np.divmod(trials, len(members))
     return np.array([members[k][t % len(members[k])] for k, t in zip(number, turn, strict=True)])

@@ -1,4 +1,4 @@
-"""The figures of a run's information maps."""
+"""The figures of a run's saliency maps."""
 
 from collections.abc import Mapping
 
@@ -10,17 +10,17 @@ from edram_fer.figures.style import save
 from edram_fer.run import layout
 from edram_fer.studies.observer import Observer
 
-SAMPLES = 3  # of each emotion
+SAMPLES = 3  # images of each emotion
 
 
 def draw_occlusion(observer: Observer, arrays: Mapping[str, np.ndarray]) -> None:
-    """Draw saliency_samples.png and saliency_occlusion.png, the mean maps.
+    """Draw saliency_samples.png, sample maps, and saliency_occlusion.png, the mean maps.
 
-    The samples of each emotion are its first images, correctly classified ones before the others.
+    The samples of each emotion are its first images, correctly classified images before misclassified ones.
 
     Args:
-        observer: whose images the maps are of.
-        arrays: as `occlusion.compute_occlusion_maps` writes them.
+        observer: the observer with the images of the maps.
+        arrays: as written by `occlusion.compute_occlusion_maps`.
     """
     members = _members(observer)
     correct_first = np.argsort(~observer.original_correct(), kind="stable")
@@ -39,8 +39,8 @@ def draw_bubbles(observer: Observer, arrays: Mapping[str, np.ndarray]) -> None:
     """Draw saliency_bubbles.png: the z map of all trials and of each emotion.
 
     Args:
-        observer: whose images the maps are of.
-        arrays: as `bubbles.compute_bubbles_maps` writes them.
+        observer: the observer with the images of the maps.
+        arrays: as written by `bubbles.compute_bubbles_maps`.
     """
     members = _members(observer)
     faces = [mean_face(observer.images), *_mean_faces(observer, members)]
@@ -51,7 +51,7 @@ def draw_bubbles(observer: Observer, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def _members(observer):
-    """{class: its rows} of the classes that have images."""
+    """{class: indices of its images} for the classes that have images."""
     return {int(k): np.flatnonzero(observer.labels == k) for k in np.unique(observer.labels)}
 
 

@@ -1,4 +1,4 @@
-"""Occlusion maps of a run: how much each part of an image matters to its model."""
+"""Occlusion maps of a run: how much each part of an image matters to the model."""
 
 import warnings
 from typing import Any
@@ -27,22 +27,22 @@ def compute_occlusion_maps(
 ) -> dict[str, Any]:
     """Occlusion maps of each image (see `attention.occlusion`).
 
-    Writes into the run folder saliency_occlusion.npz with "drop" and "error_rate" float32 [n, H, W], "mean_drop" and
+    The run folder receives saliency_occlusion.npz, with "drop" and "error_rate" float32 [n, H, W], "mean_drop" and
     "mean_error_rate" [K, H, W] (nan for a class without images), "id" [n], "label" int [n] and "emotions" [K];
-    saliency_occlusion.json; and figures/saliency_samples.png and saliency_occlusion.png.
+    saliency_occlusion.json; and figures/saliency_samples.png and figures/saliency_occlusion.png.
 
     Args:
         observer: the model and the images.
         window: side of the square in pixels; None: a sixth of the shorter side of the image.
         stride: distance from one square to the next in pixels; None: a quarter of the window.
-        fill: grey level 0 to 255 of the square, or "mean", that of the images.
-        tolerance: of the pointing game, in pixels.
-        restart: start again and replace maps that are there.
+        fill: grey level 0 to 255 of the square, or "mean", the mean of the images.
+        tolerance: tolerance of the pointing game, in pixels.
+        restart: start again and replace existing maps.
 
     Returns:
         The content of saliency_occlusion.json: "method", the settings, "accuracy_original", "squares_per_image",
-        "emotions" with the numbers of "images" and "correct" ones and the means of both maps, and "mask_scores", see
-        `results.write_result`.
+        "emotions" with the numbers of "images" and of "correct" predictions and the means of both maps, and
+        "mask_scores", see `results.write_result`.
 
     Raises:
         UserError: the window, stride, fill or tolerance is out of range, a prediction is not finite, or the run holds
@@ -59,7 +59,7 @@ def compute_occlusion_maps(
         lambda: {name: np.full((count, *shape), np.nan, np.float32) for name in MAPS},
         restart=restart,
     )
-    for row in state.steps(count, f"occlusion, {squares} squares an image"):
+    for row in state.steps(count, f"occlusion, {squares} squares per image"):
         maps = occlusion_maps(
             lambda images, row=row: observer.answer(images, row),
             observer.images[row],
@@ -80,7 +80,7 @@ def compute_occlusion_maps(
 
 
 def _emotions(observer, means):
-    """{emotion: number of images and of correctly classified ones, and the mean of each kind of map}."""
+    """{emotion: numbers of images and of correct predictions, and the mean of each kind of map}."""
     result = {}
     for k, name in enumerate(observer.emotions):
         correct = observer.original_correct()[observer.labels == k]
@@ -90,7 +90,7 @@ def _emotions(observer, means):
 
 
 def _class_means(maps, observer):
-    """Mean [K, H, W] of maps [n, H, W] over the images of each class, as far as they are defined; else nan."""
+    """Mean [K, H, W] of maps [n, H, W] over the images of each class, ignoring nan; nan without images."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a class without images: its mean is nan
         return np.stack([np.nanmean(maps[observer.labels == k], axis=0) for k in range(len(observer.emotions))])

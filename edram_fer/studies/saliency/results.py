@@ -21,16 +21,16 @@ def write_result(
     """Score the maps and write the JSON file of the method into the run folder.
 
     Args:
-        observer: whose images the maps are of.
+        observer: the observer with the images of the maps.
         file: name of the JSON file.
-        settings: of the method.
-        numbers: of the method.
-        maps: [n, H, W], to be scored.
-        tolerance: of the pointing game, in pixels.
+        settings: settings of the method.
+        numbers: results of the method.
+        maps: [n, H, W], the maps to score.
+        tolerance: tolerance of the pointing game, in pixels.
 
     Returns:
-        The content of the file: the settings; "accuracy_original", that for the original images; the numbers; and
-        "mask_scores" as returned by `attention.pointing.pointing` for "maps" and, if the model has windows,
+        The content of the file: the settings; "accuracy_original", the accuracy for the original images; the numbers;
+        and "mask_scores" as returned by `attention.pointing.pointing` for "maps" and, if the model has windows,
         "windows" (their density), or None if the data set has no masks.
     """
     result = {**settings, "accuracy_original": observer.original_correct().mean(), **numbers}

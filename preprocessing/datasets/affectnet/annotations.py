@@ -1,4 +1,4 @@
-"""AffectNet on disk: which of its three official layouts is there, and what is published about it.
+"""Read AffectNet in any of its three official layouts, and its published counts.
 
     2017              training.csv, validation.csv or the automatic list, Manually_Annotated_Images/<dir>/<hash>.<...>
     March 2021        train_set|val_set/images/<N>.jpg, annotations/<N>_exp.npy, _val.npy, _aro.npy, _lnd.npy
@@ -25,7 +25,7 @@ AUTOMATIC_CSV = "2017: the automatic csv list, whole photos"
 NPY = "March 2021: npy files, crops of 224x224 pixels"
 JSON = "AffectNet+ 2024: json files"
 
-LEVELS = 3  # how many levels below the source are searched: in practice the folders are moved around
+LEVELS = 3  # number of levels below the source that are searched: users often move the folders
 LISTS = {"training.csv": "train", "validation.csv": "test"}
 AUTOMATIC_LISTS = {"automatically_annotated.csv": "train"}
 IMAGES, AUTOMATIC_IMAGES = "manually_annotated_images", "automatically_annotated_images"
@@ -50,19 +50,19 @@ def find(source: Path | str, automatic: bool = False) -> Annotations:
     """AffectNet in any of its layouts.
 
     Args:
-        source: a folder that contains the data set up to three levels down, or one of its lists, whose folder or the
-            one above is then searched.
-        automatic: read the list of 2017 that was labelled by a network instead of those labelled by people.
+        source: a folder that contains the data set up to three levels down, or one of its lists, whose folder or
+            parent folder is then searched.
+        automatic: read the list of 2017 that was labelled by a network instead of the manually labelled lists.
 
     Raises:
         MissingFileError: `source` is not a folder, or the images of a list do not exist.
-        UserError: the data set is not there, or there more than once, or a list has an unexpected content.
+        UserError: the data set is not there, or occurs more than once, or a list has unexpected content.
     """
     source = Path(source).expanduser().absolute()
     if source.is_file() and source.name.casefold() in (*LISTS, *AUTOMATIC_LISTS):
         try:
             return find(source.parent, automatic)
-        except MissingFileError:  # the images are beside the folder of the lists
+        except MissingFileError:  # the images are next to the folder of the lists
             return find(source.parent.parent, automatic)
     if not source.is_dir():
         raise MissingFileError(f"AffectNet source {source} is not a folder")
@@ -88,7 +88,7 @@ def _walk(source: Path) -> Iterator[Folder]:
 
 
 def _find_files(folders: Iterable[Folder], names: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
-    """(split, path) of the files with the given names, {name: split}."""
+    """(split, path) of the files with the names of {name: split}."""
     for folder in folders:
         yield from ((names[name.casefold()], folder.path / name) for name in folder.files if name.casefold() in names)
 
@@ -155,7 +155,7 @@ def _read_lists(lists: Mapping[str, Path], folders: Sequence[Folder], automatic:
 
 
 def _find_images(folders: Sequence[Folder], lists: Mapping[str, Path], usual_name: str) -> Path:
-    """The folder that the paths in the lists are relative to: one with the usual name, or one with the first images."""
+    """The folder that the paths in the lists are relative to: it has the usual name, or contains the first images."""
     usual = [folder.path / name for folder in folders for name in folder.folders if name.casefold() == usual_name]
     first = [image for path in lists.values() for image in csv2017.first_images(path)]
     candidates = [*usual, *(folder.path for folder in folders)]
@@ -173,13 +173,13 @@ def _read_sets(sets: Mapping[str, Path]) -> Annotations:
     layouts = {_layout(path / "annotations") for path in sets.values()}
     if len(layouts) > 1:
         paths = ", ".join(map(str, sets.values()))
-        raise UserError(f"one of {paths} has the layout of 2021, another that of AffectNet+")
+        raise UserError(f"one of {paths} has the layout of 2021, another the layout of AffectNet+")
     [layout] = layouts
     module = json2024 if layout == JSON else npy2021
     root = Path(os.path.commonpath([path.parent for path in sets.values()]))
     # One image is missing from the validation split of 2021; its class is not published.
     published = {"train": TRAIN, "test": TEST} if layout == JSON else {"train": TRAIN}
-    crops_note = "the images are assumed to be crops; name detectors if they are whole photos"
+    crops_note = "the images are assumed to be crops; use --detectors if they are whole photos"
     return Annotations(
         name="AffectNet",
         layout=layout,
@@ -203,7 +203,7 @@ def _layout(folder: Path) -> str:
 
 
 def _missing_splits(present: Mapping[str, Path], names: Mapping[str, str]) -> list[str]:
-    """A note for each split that is not there."""
+    """A note for each missing split."""
     return [
         f"there is no {split} split: no {' or '.join(name for name, part in names.items() if part == split)}"
         for split in ("train", "test")
@@ -212,5 +212,5 @@ def _missing_splits(present: Mapping[str, Path], names: Mapping[str, str]) -> li
 
 
 def _present_splits(published: Mapping[str, Any], present: Mapping[str, Path]) -> dict[str, Any]:
-    """What is published about the splits that are there."""
+    """The published values for the splits that are present."""
     return {split: numbers for split, numbers in published.items() if split in present}

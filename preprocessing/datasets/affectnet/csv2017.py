@@ -1,4 +1,4 @@
-"""AffectNet of 2017: csv lists with one row per image; paths, boxes and landmarks refer to whole photos."""
+"""AffectNet of 2017: CSV lists with one row per image; paths, boxes and landmarks refer to whole photos."""
 
 import dataclasses
 import itertools
@@ -77,15 +77,15 @@ def records(lists: Mapping[str, Path], images: str) -> Iterator[FaceRecord]:
         repeated = _repeated_images(path, columns, header)
         for number, line in readers.lines(path, header=header):
             record = _record(_fields(line), columns, f"{path.name}:{number}", split, images)
-            if repeated.get(record.id, number) != number:  # another face of an image, or the same face again
+            if repeated.get(record.id, number) != number:  # another face in an image, or the same face again
                 record = dataclasses.replace(record, id=f"{record.id} ({record.row})")
             yield record
 
 
 def _repeated_images(path: Path, columns: Sequence[str], header: bool) -> dict[str, int]:
-    """Images that more than one row of a list refers to -> the first of these rows.
+    """Images that occur in more than one row of a list -> the first of these rows.
 
-    To save memory, a first pass keeps a hash for each of the million paths; a second one compares the paths whose hash
+    To save memory, a first pass keeps a hash for each of the million paths; a second pass compares the paths whose hash
     occurs more than once.
     """
     column = columns.index(COLUMNS[0])
@@ -136,8 +136,8 @@ def _record(fields: Sequence[str], columns: Sequence[str], row: str, split: str,
 
 
 def _box(texts: Mapping[str, str]) -> tuple[float, float, float, float]:
-    """The box of a row. A box without area is an error; one that crosses the border is not, since the face is then cut
-    from what lies inside."""
+    """The box of a row. A box without area is an error; a box that crosses the border is not, because the face is then
+    cropped from the part inside."""
     left, top, width, height = (values.number(name, texts[name]) for name in _BOX)
     if width <= 0 or height <= 0:
         raise UserError(f"box {width:g}x{height:g}")

@@ -1,6 +1,6 @@
 """AffectNet+ of 2024: one json file per image, with a soft label in addition to the human one.
 
-The layout is known from the paper of the data set and from programs that read it. Keys are therefore accepted in any
+The layout is known only from the data set's paper and from programs that read it. Keys are therefore accepted in any
 spelling ("human-label", "Human_Label"), at the top level or in "meta-data", and values are checked.
 """
 
@@ -15,8 +15,8 @@ from edram_fer.preprocessing.datasets.affectnet import values
 from edram_fer.preprocessing.emotions import EIGHT
 from edram_fer.preprocessing.records import UNKNOWN_AFFECT, FaceRecord, checked_affect
 
-TOTALS = (1.0, 100.0)  # of a soft label: fractions or per cent
-TOLERANCE = 0.05  # of the total: the numbers are rounded
+TOTALS = (1.0, 100.0)  # sum of a soft label: fractions or percentages
+TOLERANCE = 0.05  # relative to the total, because the numbers are rounded
 
 
 def count(sets: Mapping[str, Path]) -> int:
@@ -52,7 +52,7 @@ def _record(path: Path, row_id: str, split: str, image: str) -> FaceRecord:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The content of a file with normalised keys; those in its meta-data are moved to the top level."""
+    """The content of a file with normalised keys; the keys in its meta-data are moved to the top level."""
     try:
         content = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -67,7 +67,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _normalise(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The content with keys in lower case, letters and digits only."""
+    """The content with keys reduced to letters and digits in lower case."""
     return {"".join(letter for letter in key.casefold() if letter.isalnum()): value for key, value in content.items()}
 
 

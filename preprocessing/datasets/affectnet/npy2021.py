@@ -11,7 +11,7 @@ from edram_fer.errors import UserError
 from edram_fer.preprocessing.datasets.affectnet import values
 from edram_fer.preprocessing.records import FaceRecord, checked_affect
 
-# What NumPy raises for a damaged npy file: most faults are a ValueError; the others come from parsing the header.
+# Errors that NumPy raises for a damaged npy file: mostly ValueError; the others come from parsing the header.
 _DAMAGED = (OSError, ValueError, SyntaxError, tokenize.TokenError, TypeError, OverflowError, MemoryError)
 
 
@@ -34,7 +34,7 @@ def records(root: Path, sets: Mapping[str, Path]) -> Iterator[FaceRecord]:
 
 
 def _record(folder: Path, name: str, split: str, image: str) -> FaceRecord:
-    # The id contains the split, since both splits have images with the same numbers.
+    # The id contains the split, because both splits have images with the same numbers.
     features: dict[str, Any] = {"id": f"{split}/{name}", "row": image, "image": image, "split": split}
     try:
         features["emotion"] = values.emotion(_read_scalar(folder, name, "exp"))
@@ -57,7 +57,7 @@ def _read_scalar(folder: Path, name: str, kind: str) -> Any:
 def _read_array(folder: Path, name: str, kind: str) -> np.ndarray:
     try:
         with open(folder / f"{name}_{kind}.npy", "rb") as file:
-            return np.lib.format.read_array(file, allow_pickle=False)  # as np.load, but npy files only
+            return np.lib.format.read_array(file, allow_pickle=False)  # like np.load, but only for npy files
     except FileNotFoundError:
         raise UserError(f"no _{kind}.npy") from None
     except _DAMAGED as error:

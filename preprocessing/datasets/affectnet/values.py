@@ -1,4 +1,4 @@
-"""The values of AffectNet's annotations, checked, whichever file they come from.
+"""Parse and check the values of AffectNet's annotations, from any layout.
 
 Every function raises UserError for a bad value; its message is the status of the row.
 """
@@ -17,7 +17,7 @@ from edram_fer.preprocessing.records import LANDMARK_COUNT, no_label
 
 @functools.lru_cache(maxsize=1000, typed=True)  # a million rows share eleven codes
 def emotion(code: float | str) -> str:
-    """The emotion behind one of AffectNet's codes; UserError for a non-emotion."""
+    """The emotion for one of AffectNet's codes; UserError for a non-emotion."""
     name = emotions.from_code("AffectNet", code)
     if not emotions.is_emotion(name):
         raise UserError(no_label(name))
@@ -28,7 +28,7 @@ def number(name: str, value: Any) -> float:
     """A finite number, from a number or a text.
 
     Args:
-        name: of the value, for the message.
+        name: name of the value, for the message.
         value: True and False do not count as numbers.
     """
     try:
@@ -44,7 +44,7 @@ def landmarks(values: Iterable[Any]) -> tuple[tuple[float, float], ...] | None:
     """136 numbers x, y, x, y, ... as 68 points; None if there are no values.
 
     Args:
-        values: numbers or texts; none may be a bool, which would be taken for a number.
+        values: numbers or texts, but no bools, which would be read as numbers.
     """
     values = list(values)
     if not values:
@@ -65,16 +65,16 @@ def index(folder: Path, annotation: str) -> dict[str, str]:
 
     Args:
         folder: train_set, val_set, ...
-        annotation: the ending of the annotation file that every row has, "_exp.npy".
+        annotation: the suffix of the annotation file that every row has, "_exp.npy".
 
     Returns:
-        File name without ending -> ending of the image, in the order of the numbers in the names. A row without an
-        image has the ending ".jpg".
+        File name without suffix -> suffix of the image, in the order of the numbers in the names. A row without an
+        image has the suffix ".jpg".
     """
     rows = {
         name.removesuffix(annotation): ".jpg" for name in _names(folder / "annotations") if name.endswith(annotation)
     }
-    endings = {}  # one object for a million equal endings
+    endings = {}  # one object for a million equal suffixes
     for name in _names(folder / "images"):
         stem, ending = os.path.splitext(name)
         rows[stem] = endings.setdefault(ending, ending)

@@ -1,4 +1,4 @@
-"""CK+ (extended Cohn-Kanade) in the three layouts that are in circulation.
+"""CK+ (extended Cohn-Kanade) in its three common layouts.
 
 cohn-kanade-images/S005/001/S005_001_00000011.png with Emotion/S005/001/S005_001_00000011_emotion.txt
 CK+48/<emotion>/S010_004_00000017.png
@@ -18,7 +18,7 @@ from edram_fer.preprocessing.datasets.ck_plus import ckextended, sequences
 from edram_fer.preprocessing.records import Annotations, FaceRecord
 
 FOLDERS = "CK+48"
-FRAMES = 3  # of each labelled sequence in CK+48: 981 images
+FRAMES = 3  # frames of each labelled sequence in CK+48: 981 images
 SHARES = {"train": 70, "validation": 10, "test": 20}
 NAME = re.compile(r"(S\d{3})_\d{3}_\d{8}", re.IGNORECASE)
 
@@ -29,16 +29,16 @@ def find(source: Path | str, last_frames: int = 3, folds: int = 10, split: str =
     Splits are "fold_0", "fold_1", ... with disjoint subjects; ckextended.csv names no subjects and has three splits.
 
     Args:
-        source: the folder of one of the layouts, one above it, or ckextended.csv.
-        last_frames: how many images at the end of a labelled sequence show the emotion; its first image is neutral.
-            In the other two layouts the images have been selected already.
+        source: the folder of one of the layouts, a folder above it, or ckextended.csv.
+        last_frames: number of images at the end of a labelled sequence that show the emotion; its first image is
+            neutral. In the other two layouts the images are already selected.
         folds: number of splits.
         split: "strict" for the folds; "published" for train, validation and test with 70, 10 and 20 % of the images at
             random, as in Minaee and Abdolrashidi 2019. Frames of one sequence are then in all splits.
 
     Raises:
         MissingFileError: `source` does not exist.
-        UserError: the data set is not there, or there more than once, or an option is not valid.
+        UserError: the data set is not there, or occurs more than once, or an option is invalid.
     """
     variant = splits.variant(split)
     location = readers.locate(

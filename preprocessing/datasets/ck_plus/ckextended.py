@@ -1,7 +1,7 @@
 """ckextended.csv: 920 faces of CK+ as lines `emotion,pixels,Usage`, 48x48 grey pixels each.
 
-Its codes are those of FER2013 with 7 for contempt, not CK+'s: 45 anger, 59 disgust, 25 fear, 69 happy, 28 sad,
-83 surprise, 593 neutral, 18 contempt. Other numbers are reported.
+It uses FER2013's codes with 7 for contempt, not CK+'s codes. Published counts: 45 anger, 59 disgust, 25 fear, 69 happy,
+28 sad, 83 surprise, 593 neutral, 18 contempt. Other counts are reported.
 """
 
 import functools

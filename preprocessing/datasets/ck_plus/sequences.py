@@ -1,4 +1,4 @@
-"""CK+ as its publisher distributes it: sequences of frames from a neutral face to an emotion, some with a label.
+"""CK+ as distributed by its publisher: sequences of frames from a neutral face to an emotion, some with a label.
 
 cohn-kanade-images/S005/001/S005_001_00000011.png
 Emotion/S005/001/S005_001_00000011_emotion.txt, containing `   3.0000000e+00`
@@ -23,19 +23,19 @@ PUBLISHED = {"anger": 45, "contempt": 18, "disgust": 59, "fear": 25, "happy": 69
 
 
 def images(folder: Path) -> Path | None:
-    """The folder of the images in `folder`, or one level deeper as the publisher's archive unpacks; None without."""
+    """The folder of the images in `folder`, or one level deeper as in the publisher's archive; None if missing."""
     return readers.find_child(folder, IMAGES) or readers.find_child(folder, f"extended-{IMAGES}", IMAGES)
 
 
 def labels(folder: Path) -> Path | None:
-    """The folder of the labels in `folder`, or one level deeper as the publisher's archive unpacks; None without."""
+    """The folder of the labels in `folder`, or one level deeper as in the publisher's archive; None if missing."""
     return readers.find_child(folder, LABELS) or readers.find_child(folder, f"{LABELS}_labels", LABELS)
 
 
 def annotations(location: readers.Location, last_frames: int, folds: int) -> Annotations:
     """The labelled sequences of a folder that has `images` and `labels`; see `ck_plus.annotations.find`.
 
-    The folds are those of the subjects with a label, so they do not depend on unlabelled sequences.
+    The folds consist of the subjects with a label, so they do not depend on unlabelled sequences.
     """
     if isinstance(last_frames, bool) or not isinstance(last_frames, int) or last_frames < 1:
         raise UserError(f"last_frames: expected a whole number of at least 1, got {last_frames!r}")
@@ -117,7 +117,7 @@ def published(frames: int, neutral: bool = False) -> tuple[dict[str, dict[str, i
     """Published labels and rows, as in `Annotations`.
 
     Args:
-        frames: how many frames of each sequence show its emotion.
+        frames: number of frames of each sequence that show its emotion.
         neutral: whether one more frame of each sequence is neutral.
     """
     label_counts = {emotion: frames * number for emotion, number in PUBLISHED.items()}

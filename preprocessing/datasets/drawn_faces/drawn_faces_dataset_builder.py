@@ -4,6 +4,7 @@ import dataclasses
 import io
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ import tensorflow_datasets as tfds
 from edram_fer.errors import UserError
 from edram_fer.preprocessing import emotions, synthetic
 
-# The first number and the end of each split. The ranges are disjoint and do not depend on the size of a split.
+# The start and the end of each split's numbers. The ranges are disjoint and do not depend on the size of a split.
 STARTS = {"train": 0, "validation": 800_000, "test": 900_000}
 _ENDS = {"train": 800_000, "validation": 900_000, "test": 1_000_000}
 
@@ -22,12 +23,12 @@ class DrawnFacesConfig(tfds.core.BuilderConfig):
     """The faces to draw.
 
     Attributes:
-        name: by default a name that contains all other fields, so that two configurations never share a folder.
+        name: by default a name that contains all other fields, so that different configurations never share a folder.
         size: side in pixels, at least 16.
         colour: RGB instead of grey.
         classes: 7, or 8 with contempt.
-        train: number of images, also of `validation` and `test`.
-        seed: of all faces.
+        train, validation, test: numbers of images.
+        seed: seed of all faces.
 
     Raises:
         UserError: a field is out of range.
@@ -81,8 +82,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     """Drawn faces with the splits train, validation and test, in the order of their numbers.
 
     Features: `image` uint8 [size, size, 1 or 3]; `emotion` in the order of `emotions.EMOTIONS`; `affect` float32 [2];
-    `intensity`
-    float32; `id` text; `landmarks` float32 [68, 2] in pixels; `mask` uint8 [size, size, 1].
+    `intensity` float32; `id` text; `landmarks` float32 [68, 2] in pixels; `mask` uint8 [size, size, 1].
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -112,7 +112,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             disable_shuffling=True,  # the classes are mixed already, and the order is the same in every run
         )
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         config = self.builder_config
         return {
             split: self._generate_examples(getattr(config, split), start)
@@ -120,7 +120,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             if getattr(config, split)
         }
 
-    def _generate_examples(self, count: int, start: int) -> Iterator:
+    def _generate_examples(self, count: int, start: int) -> Iterator[tuple[Any, dict[str, Any]]]:
         """`count` faces from number `start`, as (number, example)."""
         config = self.builder_config
         for face in synthetic.generate(
@@ -141,5 +141,5 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
 
 def _png(image: np.ndarray) -> io.BytesIO:
-    """An image uint8 [H, W, 1 or 3 (RGB)] as a PNG file. OpenCV does not wait for TensorFlow to start."""
+    """An image uint8 [H, W, 1 or 3 (RGB)] as a PNG file. It uses OpenCV, which does not start TensorFlow."""
     return io.BytesIO(cv2.imencode(".png", image[..., ::-1])[1].tobytes())

@@ -3,7 +3,7 @@
     label/label.lst or label.lst
     image/origin/name.jpg, origin/name.jpg or image/name.jpg
 
-A line of the list is `name.jpg face top left right bottom confidence emotion`; the confidence is that of the box and is
+A line of the list is `name.jpg face top left right bottom confidence emotion`; the confidence refers to the box and is
 not used.
 """
 
@@ -31,12 +31,12 @@ def find(source: Path | str, seed: int = 0) -> Annotations:
     so all faces of a photo are in one split.
 
     Args:
-        source: the folder that holds label/label.lst, one above it, or that file.
-        seed: of the splits.
+        source: the folder that contains label/label.lst, a folder above it, or that file.
+        seed: seed of the splits.
 
     Raises:
         MissingFileError: `source` does not exist.
-        UserError: the data set is not there, or there more than once, or has no images.
+        UserError: the data set is not there, or occurs more than once, or has no images.
     """
     location = readers.locate(source, _recognise, dataset="ExpW", expected=f"label/{FILE}")
     [path], folder = location.files, _images(location.root)

@@ -41,7 +41,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
         Args:
             source: the file or folder to read; None for the manual_dir of TFDS, which must be a folder.
-            options: of the TFDS builder.
+            options: options of the TFDS builder.
         """
         super().__init__(**options)
         self.source = source
@@ -69,7 +69,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         """The `fingerprint` in the metadata of a data set prepared from `source`."""
         return layouts.fingerprint(source)
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         faces = table.read(self.source or dl_manager.manual_dir)
         counts = published.summary(faces)
         self.info.metadata.update(
@@ -81,7 +81,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             split: self._generate_examples(faces, duplicate, rows) for split, rows in published.splits(faces).items()
         }
 
-    def _generate_examples(self, faces: table.Faces, duplicate: np.ndarray, rows: np.ndarray) -> Iterator:
+    def _generate_examples(
+        self, faces: table.Faces, duplicate: np.ndarray, rows: np.ndarray
+    ) -> Iterator[tuple[Any, dict[str, Any]]]:
         """The examples of the rows int [m] of the table, as (row number, example)."""
         for row in rows.tolist():
             yield row, example(faces, row, str(faces.emotions[row]), duplicate)

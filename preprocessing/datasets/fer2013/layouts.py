@@ -1,4 +1,4 @@
-"""The five layouts of FER2013 in circulation, recognised by their content.
+"""The five common layouts of FER2013, recognised by their content.
 
     fer2013.csv              emotion,pixels,Usage
     icml_face_data.csv       the same with the header `emotion, Usage, pixels`, with blanks
@@ -6,7 +6,7 @@
     train|test/<emotion>/Training_<n>.jpg, PublicTest_<n>.jpg, PrivateTest_<n>.jpg
     train|test/<emotion>/im<k>.png
 
-Needs no TensorFlow. `table` reads the files that are located here.
+Does not need TensorFlow. `table` reads the files that are located here.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ def locate(source: Path | str) -> Location:
 
     Raises:
         MissingFileError: `source` does not exist.
-        UserError: the data set is not there, or there more than once.
+        UserError: the data set is not there, or occurs more than once.
 
     Example:
         >>> locate("fer2013.csv").layout  # doctest: +SKIP
@@ -90,8 +90,8 @@ def _search(folder: Path, levels: int = 2) -> Iterator[Location]:
 def csv_layout(path: Path) -> str:
     """The layout of a csv file, from its header.
 
-    The name matters only in that a file without Usage must be called train.csv. Otherwise a fer2013.csv without its
-    last column would pass as 35,887 training rows.
+    The name is relevant only because a file without Usage must be called train.csv. Otherwise a fer2013.csv without its
+    last column would be accepted as 35,887 training rows.
 
     Raises:
         UserError: the header does not have the expected columns.
@@ -124,8 +124,8 @@ def _header(path: Path) -> str:
 
 
 def open_text(path: Path) -> TextIO:
-    """Open a csv file for reading lines, whatever its line endings."""
-    # Undecodable bytes become a character that no number and no name contains, so only their row is faulty.
+    """Open a CSV file for reading lines with any line endings."""
+    # Undecodable bytes become a character that occurs in no number or name, so only their row is faulty.
     return open(path, encoding="utf-8-sig", errors="replace")
 
 
@@ -145,7 +145,7 @@ def parse_pixels(text: str) -> np.ndarray:
     """The image of a row: 48 * 48 grey values from 0 to 255, separated by blanks, as uint8 [48, 48].
 
     Raises:
-        UserError: a value is not such a number, or their number is wrong.
+        UserError: a value is not a number from 0 to 255, or the number of values is wrong.
     """
     try:
         values = np.fromstring(text, np.int64, sep=" ")  # five times as fast as int() for every word

@@ -1,8 +1,8 @@
-"""What is published about FER2013, its splits, and the comparison of a copy with the published counts.
+"""The published counts and splits of FER2013, and the comparison of a copy with them.
 
 Counts: Goodfellow et al., "Challenges in Representation Learning", 2013, and the file itself. The data set has known
 faults that an honest evaluation reports: the same image occurs in more than one split, or with two labels.
-Needs no TensorFlow.
+Does not need TensorFlow.
 """
 
 import collections
@@ -33,12 +33,12 @@ _WITHOUT_VALIDATION = (layouts.KAGGLE_CSV, layouts.NUMBER_FOLDERS)
 
 
 def digests(faces: table.Faces) -> list[bytes]:
-    """A digest of each image; two are equal exactly if all 48 * 48 pixels are."""
+    """A digest of each image; two digests are equal exactly if all 48 * 48 pixels are equal."""
     return [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in faces.pixels]
 
 
 def duplicates(faces: table.Faces) -> np.ndarray:
-    """bool [n]: the row is not a Training row, and a Training row has exactly its pixels."""
+    """bool [n]: whether the row is not a Training row, and a Training row has exactly its pixels."""
     image_digests = digests(faces)
     training = {digest for digest, usage in zip(image_digests, faces.usages) if usage == "Training"}
     pairs = zip(image_digests, faces.usages)

@@ -1,7 +1,7 @@
-"""A FER2013 source, whatever its layout, read into one table of faces.
+"""Read a FER2013 source in any layout into one table of faces.
 
 A fault of a whole file raises UserError; a faulty row is left out and listed with the reason in `Faces.rejected`.
-Needs no TensorFlow.
+Does not need TensorFlow.
 """
 
 import dataclasses
@@ -76,7 +76,7 @@ class Faces:
 
     @property
     def unlabelled(self) -> int:
-        """Number of rows that have no label in this layout, such as those of Kaggle's test.csv."""
+        """Number of rows that have no label in this layout, such as the rows of Kaggle's test.csv."""
         return sum(row.status == NO_LABEL for row in self.rejected)
 
     @property
@@ -92,8 +92,7 @@ def read(source: Path | str | Location) -> Faces:
         source: see `layouts.locate`, or its result.
 
     Raises:
-        UserError: a file is not what its layout promises, has no labelled row, or more than half of the rows are
-            faulty.
+        UserError: a file does not match its layout, has no labelled row, or more than half of its rows are faulty.
     """
     location = source if isinstance(source, Location) else layouts.locate(source)
     in_folders = location.layout in (layouts.USAGE_FOLDERS, layouts.NUMBER_FOLDERS)
@@ -138,7 +137,7 @@ def _csv_rows(location: Location) -> Iterator[Face | Rejected]:
 
 
 def _csv_row(line: str, columns: Sequence[str], number: int, *, kaggle: bool) -> Face:
-    """The face in a line. With `kaggle` there is no column Usage, and every labelled row is Training."""
+    """The face in a line. With `kaggle` there is no Usage column, and every labelled row is Training."""
     fields = layouts.fields(line)
     if len(fields) != len(columns):
         raise UserError(f"{len(fields)} columns instead of {len(columns)}")
@@ -190,7 +189,7 @@ def _decode(path: Path) -> bytes:
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror}") from error
     try:
-        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as header:  # reads the size, decodes nothing
+        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as header:  # reads only the size
             size = header.size
     except Image.DecompressionBombError:
         raise UserError(f"an image with many more pixels than {SIZE}x{SIZE}") from None

@@ -12,23 +12,23 @@ from edram_fer.preprocessing.records import Annotations
 
 CHARACTERS = ("aia", "bonnie", "jules", "malcolm", "mery", "ray")
 IMAGES = 55_767  # published
-PUBLISHED_SPLIT = {"test": 1000, "validation": 14_000, "seed": 0}  # test: of each emotion
-SHARES = {"train": 34, "validation": 14, "test": 7}  # for a part of the data set that is too small for these numbers
+PUBLISHED_SPLIT = {"test": 1000, "validation": 14_000, "seed": 0}  # test: number per emotion
+SHARES = {"train": 34, "validation": 14, "test": 7}  # for subsets of the data set that are too small for these numbers
 
 
 def find(source: Path | str, split: str = splits.STRICT) -> Annotations:
     """FERG-DB in `source`.
 
     Args:
-        source: the folder of its characters, such as FERG_DB_256, or one above it.
+        source: the folder of its characters, such as FERG_DB_256, or a folder above it.
         split: "strict" for one split per character; "published" for train, validation and test with about 34,000,
-            14,000 and 7,000 images at random, 1,000 of each emotion in test, as in Minaee and Abdolrashidi 2019. All
-            characters are then in all splits, so a score says nothing about a new character. A part of the data set
-            with fewer than 2,000 images of an emotion is split in the same proportion.
+            14,000 and 7,000 random images, 1,000 of each emotion in test, as in Minaee and Abdolrashidi 2019. All
+            characters are then in all splits, so a score says nothing about a new character. A subset of the data set
+            with fewer than 2,000 images of an emotion is split in the same proportions.
 
     Raises:
         MissingFileError: `source` does not exist.
-        UserError: the data set is not there, or there more than once, or `split` is not valid.
+        UserError: the data set is not there, or occurs more than once, or `split` is invalid.
     """
     variant = splits.variant(split)
     location = readers.locate(source, _recognise, dataset="FERG", expected="folders like aia/aia_anger")
@@ -54,7 +54,7 @@ def _recognise(folder: Path) -> Iterator[readers.Location]:
 
 
 def _published_split(files: Iterable[Path]) -> dict[str, str]:
-    """Name of each image -> its split with the published numbers."""
+    """Name of each image -> its split, with the published numbers."""
     words = {path.stem: path.parent.name.casefold().partition("_")[2] for path in files}
     if min(collections.Counter(words.values()).values(), default=0) < 2 * PUBLISHED_SPLIT["test"]:
         return {name: splits.by_digest(name, SHARES, PUBLISHED_SPLIT["seed"]) for name in words}

@@ -18,7 +18,7 @@ class Builder(fer2013_dataset_builder.Builder):
     """FERPlus in one of four label modes, with the splits of README.md, in the order of the source.
 
     Features: `image` uint8 [48, 48, 1]; `emotion` in the order of `emotions.EIGHT`; `soft_label` float32 [8] in the
-    same order, sums to 1; `affect` float32 [2] = -2 (not annotated); `id` text, that of FER2013; `duplicate` bool, true
+    same order, sums to 1; `affect` float32 [2] = -2 (not annotated); `id` text, as in FER2013; `duplicate` bool, true
     if the image also occurs among FER2013's Training images.
 
     `info.metadata` holds the counts of `joined.summary`, `fingerprint` (SHA-256 of the sources) and `report` (lines).
@@ -53,7 +53,7 @@ class Builder(fer2013_dataset_builder.Builder):
         """The `fingerprint` in the metadata of a data set prepared from `source`."""
         return joined.fingerprint(source)
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         data = joined.read(self.source or dl_manager.manual_dir, self.builder_config.name)
         counts = joined.summary(data)
         self.info.metadata.update(counts, fingerprint=joined.fingerprint(data.source), report=joined.report(counts))
@@ -63,7 +63,9 @@ class Builder(fer2013_dataset_builder.Builder):
             split: self._generate_examples(data, duplicate, indices) for split, indices in joined.splits(data).items()
         }
 
-    def _generate_examples(self, data: joined.Joined, duplicate: np.ndarray, indices: np.ndarray) -> Iterator:
+    def _generate_examples(  # pyright: ignore[reportIncompatibleMethodOverride] (called above alone)
+        self, data: joined.Joined, duplicate: np.ndarray, indices: np.ndarray
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
         """The examples of the faces with these indices, int [m], as (index, example)."""
         names = data.emotions
         for index in indices.tolist():

@@ -1,6 +1,6 @@
-"""FERPlus' labels joined with FER2013's pixels: locates the files, joins them by row number, splits and counts.
+"""Join FERPlus' labels with FER2013's pixels: locate the files, join them by row number, split and count.
 
-Needs no TensorFlow.
+Does not need TensorFlow.
 """
 
 import collections
@@ -18,7 +18,7 @@ from edram_fer.preprocessing.datasets.fer2013 import layouts, published, table
 from edram_fer.preprocessing.datasets.ferplus import labels, subsets
 from edram_fer.preprocessing.readers import Location
 
-PIXELS = ("fer2013.csv", "icml_face_data.csv")  # the first that exists; both contain the same rows
+PIXELS = ("fer2013.csv", "icml_face_data.csv")  # the first that exists is used; both contain the same rows
 VOTES = "fer2013new.csv"
 ROWS = {  # labelled rows of train, validation and test in the published files
     "majority": (25060, 3199, 3153),
@@ -26,7 +26,7 @@ ROWS = {  # labelled rows of train, validation and test in the published files
     "multi_target": (27671, 3472, 3472),
     "argmax": (28389, 3553, 3546),
 }
-# Labels of test in the mode majority.
+# Counts of the test labels in the mode majority.
 MAJORITY = dict(
     zip(
         ("neutral", "happy", "surprise", "sad", "anger", "disgust", "fear", "contempt"),
@@ -99,7 +99,7 @@ def locate(source: Path | str) -> Source:
 
     Raises:
         MissingFileError: `source` is not a folder.
-        UserError: a file is missing or there more than once.
+        UserError: a file is missing or occurs more than once.
     """
     folder = Path(source).expanduser()
     if not folder.is_dir():
@@ -151,7 +151,7 @@ def read(source: Path | str | Source, mode: str) -> Joined:
     """
     source = source if isinstance(source, Source) else locate(source)
     faces = table.read(source.pixels)
-    rows = np.array([int(name.rpartition("-")[2]) for name in faces.ids])  # rejected rows leave gaps
+    rows = np.array([int(name.rpartition("-")[2]) for name in faces.ids])  # rejected rows are missing
     votes = labels.read(source.votes, rows=len(faces.ids) + len(faces.rejected))
     differing = np.flatnonzero(votes.usages[rows] != faces.usages)
     if differing.size:
@@ -167,7 +167,7 @@ def read(source: Path | str | Source, mode: str) -> Joined:
 def splits(joined: Joined) -> dict[str, np.ndarray]:
     """Split -> indices of labelled faces, int [m], in the order of the source; empty splits are omitted.
 
-    The splits are those of FER2013, and the three lists as parts of test.
+    The splits are FER2013's splits, and the three lists as parts of test.
     """
     indices = published.splits(joined.faces)
     indices |= {split: np.flatnonzero(np.isin(joined.rows, rows)) for split, rows in joined.lists.items()}

@@ -1,7 +1,7 @@
 """The votes of FERPlus (fer2013new.csv), and the four ways in which papers derive a label from them.
 
 Barsoum, Zhang, Ferrer, Zhang, "Training Deep Networks for Facial Expression Recognition with Crowd-Sourced Label
-Distribution", ICMI 2016. Needs no TensorFlow.
+Distribution", ICMI 2016. Does not need TensorFlow.
 """
 
 import dataclasses
@@ -15,16 +15,16 @@ from edram_fer.preprocessing import emotions, records
 from edram_fer.preprocessing.datasets.fer2013 import layouts
 
 CATEGORIES = tuple(emotions.codes("FERPlus").values())  # what people voted for, in FERPlus' order
-EMOTIONS = 8  # the first of CATEGORIES; after them unknown and no face
+EMOTIONS = 8  # the first CATEGORIES; unknown and no face follow
 CANONICAL = [CATEGORIES.index(name) for name in emotions.EIGHT]
 VOTES = 10
-SHORT = {10_435: 9}  # row from 0 -> votes: the only row of the published file with fewer; its counts include it
+SHORT = {10_435: 9}  # row from 0 -> votes: the only row of the published file with fewer votes; it is counted
 NO_NAME = "no image name"
 
 
 @dataclasses.dataclass(frozen=True)
 class Votes:
-    """fer2013new.csv, with n rows as fer2013.csv.
+    """fer2013new.csv, with n rows like fer2013.csv.
 
     Attributes:
         path: the file.
@@ -202,7 +202,7 @@ def _without_single(votes: list[int]) -> list[int]:
 
 
 def _if_majority(kept: list[int], votes: list[int]) -> list[int]:
-    """The kept votes if they are more than half of all and in at most three categories, otherwise zeros."""
+    """The kept votes if they are more than half of all votes and in at most three categories, otherwise zeros."""
     return kept if 2 * sum(kept) > sum(votes) and _count(kept) <= 3 else [0] * len(kept)
 
 

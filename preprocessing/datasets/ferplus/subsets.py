@@ -1,8 +1,8 @@
-"""Three lists of harder images of FERPlus' test split: occluded faces, and poses over 30 and over 45 degrees.
+"""Three lists of difficult images in FERPlus' test split: occluded faces, and poses over 30 and over 45 degrees.
 
 Wang, Peng, Yang, Meng, Qiao, "Region Attention Networks for Pose and Occlusion Robust Facial Expression Recognition",
 2020. A list has one image per line, `1_fer0034656.png 8 0` or `0/fer0032226.jpg`: a class, which is ignored, and the
-name, whose extension may differ from that in fer2013new.csv. Needs no TensorFlow.
+name, whose extension may differ from the one in fer2013new.csv. Does not need TensorFlow.
 """
 
 import collections
@@ -30,7 +30,7 @@ def read(path: Path | str, votes: Votes) -> np.ndarray:
         votes: fer2013new.csv.
 
     Raises:
-        UserError: a line has another form, or its name is not that of exactly one PrivateTest row.
+        UserError: a line has another form, or its name does not belong to exactly one PrivateTest row.
     """
     path, known = Path(path), _test_rows(votes)
     rows = set()

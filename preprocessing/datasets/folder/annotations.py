@@ -11,8 +11,10 @@ from edram_fer.preprocessing.records import Annotations
 
 PER_EMOTION, PER_SPLIT = "a folder per emotion", "a folder per split and emotion"
 # Common names of the three splits that training and evaluation use; other names stay unchanged.
-SPLITS = {"training": "train", "val": "validation", "valid": "validation", "testing": "test"}
-SPLITS |= {split: split for split in ("train", "validation", "test")}
+SPLITS = {
+    **{"training": "train", "val": "validation", "valid": "validation", "testing": "test"},
+    **{split: split for split in ("train", "validation", "test")},
+}
 
 
 def find(source: Path | str) -> Annotations:
@@ -44,7 +46,7 @@ def find(source: Path | str) -> Annotations:
         records=functools.partial(readers.from_images, location.root, files, read),
         notes=(
             f"labels: {labels}",
-            "the images are assumed to be faces; if they show more, ask for a detector",
+            "the images are assumed to be faces; if they show more, use --detectors",
             *notes,
         ),
     )

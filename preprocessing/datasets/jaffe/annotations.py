@@ -11,23 +11,23 @@ from edram_fer.preprocessing import counts, emotions, readers, records, splits
 from edram_fer.preprocessing.records import Annotations
 
 NAME = re.compile(r"([A-Z]{2})\.([A-Z]{2})\d+\.\d+", re.IGNORECASE)
-SUBJECTS = 10  # published, as are these 213 images
+SUBJECTS = 10  # published, like the 213 images
 PUBLISHED: dict[str, int] = dict(zip(emotions.SEVEN, (30, 31, 31, 30, 32, 29, 30)))
-PUBLISHED_SPLIT = {"test": 10, "validation": 23, "seed": 0}  # test: of each emotion
+PUBLISHED_SPLIT = {"test": 10, "validation": 23, "seed": 0}  # test: number per emotion
 
 
 def find(source: Path | str, split: str = splits.STRICT) -> Annotations:
     """JAFFE in `source`.
 
     Args:
-        source: its folder or one above it.
-        split: "strict" for one split per subject, so that leaving one out is a choice of splits; "published" for train,
-            validation and test with 120, 23 and 70 images at random, 10 of each emotion in test, as in Minaee and
+        source: its folder or a folder above it.
+        split: "strict" for one split per subject, for leave-one-subject-out evaluation; "published" for train,
+            validation and test with 120, 23 and 70 random images, 10 of each emotion in test, as in Minaee and
             Abdolrashidi 2019. All subjects are then in all splits.
 
     Raises:
         MissingFileError: `source` does not exist.
-        UserError: the data set is not there, or there more than once, or `split` is not valid.
+        UserError: the data set is not there, or occurs more than once, or `split` is invalid.
     """
     variant = splits.variant(split)
     location = readers.locate(source, _recognise, dataset="JAFFE", expected="images named like KA.AN1.39.tiff")

@@ -25,13 +25,13 @@ def find(source: Path | str, angles: Sequence[str] | str = ("S",), folds: int = 
     Splits are "fold_0", "fold_1", ... with disjoint subjects; a subject is the same person in both sessions.
 
     Args:
-        source: the folder of its subjects or of all its images, or one above it.
-        angles: which of "FL", "HL", "S", "HR", "FR" (full left to full right) to use, also as a text "FL,S".
+        source: the folder of its subjects or of all its images, or a folder above it.
+        angles: which of "FL", "HL", "S", "HR", "FR" (full left to full right) to use, also as text: "FL,S".
         folds: number of splits.
 
     Raises:
         MissingFileError: `source` does not exist.
-        UserError: the data set is not there, or there more than once, or an option is not valid.
+        UserError: the data set is not there, or occurs more than once, or an option is invalid.
     """
     angles = tuple(angle.strip().upper() for angle in (angles.split(",") if isinstance(angles, str) else angles))
     if not angles or not set(angles) <= set(ANGLES):

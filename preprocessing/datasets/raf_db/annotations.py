@@ -33,13 +33,13 @@ def find(source: Path | str, images: str = "aligned") -> Annotations:
     """RAF-DB in `source`.
 
     Args:
-        source: the folder `basic` or `DATASET`, one above it, or the list.
-        images: "aligned" (100x100 faces) or "original" (the photos, which come with the list only).
+        source: the folder `basic` or `DATASET`, a folder above it, or the list.
+        images: "aligned" (100x100 faces) or "original" (the photos, which come only with the list).
 
     Raises:
         MissingFileError: `source` does not exist.
-        UserError: the data set is not there, or there more than once, or not with these images, or the list is that
-            of the compound expressions.
+        UserError: the data set is not there, occurs more than once, or lacks these images, or the list contains the
+            compound expressions.
     """
     if images not in IMAGES:
         raise UserError(f"images: expected one of {', '.join(IMAGES)}, got {images!r}")

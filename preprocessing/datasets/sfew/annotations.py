@@ -10,19 +10,19 @@ from edram_fer.preprocessing import emotions, readers, records
 from edram_fer.preprocessing.records import Annotations
 
 SPLITS = {"train": "train", "val": "validation"}
-PUBLISHED = {"train": 958, "validation": 436}  # aligned faces exist of 891 and 431 of them
-_SIMILAR = "folders of your own can look the same; prepare those as `folder`"
+PUBLISHED = {"train": 958, "validation": 436}  # 891 and 431 of them are also published as aligned faces
+_SIMILAR = "your own folders can look the same; prepare those as `folder`"
 
 
 def find(source: Path | str) -> Annotations:
     """SFEW in `source`.
 
     Args:
-        source: the folder that holds Train and Val, or one above it.
+        source: the folder that contains Train and Val, or a folder above it.
 
     Raises:
         MissingFileError: `source` does not exist.
-        UserError: the data set is not there, or there more than once.
+        UserError: the data set is not there, or occurs more than once.
     """
     location = readers.locate(source, _recognise, dataset="SFEW", expected="folders like Train/Angry and Val/Angry")
     folders = [folder for name in SPLITS if (folder := readers.find_child(location.root, name))]
