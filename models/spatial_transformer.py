@@ -9,7 +9,7 @@ A window is a matrix A = [[a0, a1, a2], [a3, a4, a5]] that maps the window's coo
 
 import numbers
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -19,6 +19,7 @@ from edram_fer.errors import UserError
 from edram_fer.models.tensor import Tensor
 
 SENSORS = ("gather", "separable", "forch2019")
+Taps: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]  # two pixels, and the weights of both
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
 
 
@@ -93,7 +94,7 @@ def _axis(points: int) -> np.ndarray:
     return np.linspace(-1.0, 1.0, points) if points > 1 else np.zeros(1)
 
 
-def _sample_gather(images: Tensor, windows: Tensor, h: int, w: int, taps: Callable) -> Tensor:
+def _sample_gather(images: Tensor, windows: Tensor, h: int, w: int, taps: Callable[[Tensor, int], Taps]) -> Tensor:
     _, height, width, channels = ops.shape(images)
     count = ops.shape(windows)[1]
     points = ops.convert_to_tensor(grid((h, w)).T, dtype=windows.dtype)
@@ -114,7 +115,7 @@ def _sample_gather(images: Tensor, windows: Tensor, h: int, w: int, taps: Callab
     return ops.reshape(glimpses, (-1, count, h, w, channels))
 
 
-def _taps(coordinate: Tensor, side: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _taps(coordinate: Tensor, side: int) -> Taps:
     """Two neighbouring pixels and their weights, for coordinates of which the image covers [-1, 1]."""
     pixel = ops.clip((coordinate + 1.0) * (0.5 * (side - 1)), 0.0, float(side - 1))
     # nan may cast to any integer. The second clip keeps it inside the image, so that the result is nan, not a crash.
@@ -123,7 +124,7 @@ def _taps(coordinate: Tensor, side: int) -> tuple[Tensor, Tensor, Tensor, Tensor
     return first, ops.minimum(first + 1, side - 1), 1 - share, share
 
 
-def _forch_taps(coordinate: Tensor, side: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _forch_taps(coordinate: Tensor, side: int) -> Taps:
     """As `_taps`; where both are the same border pixel, their weights cancel each other."""
     pixel = (coordinate + 1.0) * (0.5 * side)
     whole = ops.cast(pixel, "int32")

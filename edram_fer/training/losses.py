@@ -164,7 +164,7 @@ class AffectLoss(keras.losses.Loss):
         share = ops.mean(known)
         return ops.where(known > 0, error, 0.0) / ops.maximum(share, 1e-7)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "weights": self.weights, "steps": self.steps}
 
 

@@ -94,7 +94,7 @@ class BlockOptions:
     @classmethod
     def of(cls, options: "BlockOptions | Mapping[str, Any]") -> "BlockOptions":
         """The options themselves, or those in a layer's configuration."""
-        return options if isinstance(options, cls) else cls(**options)
+        return options if isinstance(options, BlockOptions) else cls(**options)
 
     def initial(self, kind: str) -> Any:
         """The initial values of a kind of weight, as the argument of a Keras layer."""
@@ -137,9 +137,9 @@ class PositionBias(keras.layers.Layer):
         super().__init__(**kwargs)
         self.initializer = keras.initializers.get(initializer)
 
-    def build(self, input_shape: Shape) -> None:
-        _, height, width, filters = input_shape
-        self.bias = self.add_weight(name="bias", shape=(height * width, 1, filters), initializer=self.initializer)
+    def build(self, input_shape: tuple[int | None, int, int, int]) -> None:
+        positions, filters = input_shape[1] * input_shape[2], input_shape[3]
+        self.bias = self.add_weight(name="bias", shape=(positions, 1, filters), initializer=self.initializer)
 
     def call(self, x: Tensor) -> Tensor:
         return x + ops.reshape(self.bias, (1, *x.shape[1:]))
