@@ -88,7 +88,7 @@ def require_weighted_windows(name: object, windows: ArrayLike, recurrent: bool) 
 
     >>> require_weighted_windows("runs/edram", np.zeros((1, 6, 2, 3)), recurrent=True)
     Traceback (most recent call last):
-    edram_fer.errors.UserError: runs/edram: expected a model that weighs several windows of an image, got 6 glimpses...
+    edram_fer.errors.UserError: runs/edram: expected a model that weighs several windows of an image, got a recurrent...
     """
     count = np.shape(windows)[1]
     if recurrent:
