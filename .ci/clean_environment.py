@@ -83,12 +83,12 @@ class Environment:
         """Run a program of the environment and return its output. If it fails, the script ends with its status."""
         program, start = self.root / ("Scripts" if os.name == "nt" else "bin") / name, time.monotonic()
         command = [str(program), *map(str, arguments)]
-        done = subprocess.run(command, cwd=self.work, env=self.variables, stdout=subprocess.PIPE, text=True)
+        process = subprocess.run(command, cwd=self.work, env=self.variables, stdout=subprocess.PIPE, text=True)
         print(f"{time.monotonic() - start:6.1f} s  {name} {' '.join(command[1:])[:120]}", flush=True)
-        if done.returncode:
-            print(done.stdout)
-            sys.exit(done.returncode)
-        return done.stdout
+        if process.returncode:
+            print(process.stdout)
+            sys.exit(process.returncode)
+        return process.stdout
 
 
 def check(extra: str, wheel: Path, folder: Path) -> None:

@@ -59,9 +59,9 @@ def make_image(
     return image.astype("float32") / 255, labels[target], np.array([[zoom, 0, x], [0, zoom, y]], "float32")
 
 
-def _paste(image: np.ndarray, patch: np.ndarray, place: np.ndarray) -> None:
+def _paste(image: np.ndarray, patch: np.ndarray, corner: np.ndarray) -> None:
     """Paste a patch with its upper left corner at (row, column), keeping the brighter of both pixels."""
-    (top, left), (height, width) = place, patch.shape
+    (top, left), (height, width) = corner, patch.shape
     target = image[top : top + height, left : left + width]
     np.maximum(target, patch, out=target)
 

@@ -112,13 +112,13 @@ def stages(paths: Sequence[Path]) -> dict[str, float]:
     largest = [yunet(image)[0] for image in images]
     squares = [crop.square(face.box, image.shape[:2]) for face, image in zip(largest, images, strict=True)]
     crops = [crop.cut(image, square, SETTINGS.size) for image, square in zip(images, squares, strict=True)]
-    equalised = [crop.grey(crop.equalised(face, SETTINGS.clahe)) for face in crops]
+    equalised = [crop.grey(crop.equalise(face, SETTINGS.clahe)) for face in crops]
     work = {
         "decode": (photos.read, paths),
         "YuNet": (yunet, images),
         "crop and resize": (lambda pair: crop.cut(*pair, SETTINGS.size), list(zip(images, squares, strict=True))),
-        "CLAHE, grey": (lambda face: crop.grey(crop.equalised(face, SETTINGS.clahe)), crops),
-        "PNG": (faces._png, equalised),
+        "CLAHE, grey": (lambda face: crop.grey(crop.equalise(face, SETTINGS.clahe)), crops),
+        "PNG": (faces.encode_png, equalised),
         "whole photo": (extract_ours, paths),
     }
     return {

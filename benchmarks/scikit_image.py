@@ -44,7 +44,7 @@ def operations(image: np.ndarray) -> dict[str, tuple[Callable[[], np.ndarray], C
             lambda: transform.resize_local_mean(image[:side, :side], (100, 100), preserve_range=True),
         ),
         "CLAHE of a face": (
-            lambda: crop.equalised(face),
+            lambda: crop.equalise(face),
             lambda: exposure.equalize_adapthist(face, **clahe) * 255,
         ),
         "similarity transforms of 1,000 faces": (

@@ -33,12 +33,12 @@ class Page(HTMLParser):
 def problems(site: Path) -> list[str]:
     """A line for each broken link, each invalid external address, and each file loaded from the network."""
     pages = {path.resolve(): Page(path) for path in site.rglob("*.html")}
-    found = []
+    faults = []
     for path, page in pages.items():
         for target in page.links + page.loaded:
             if fault := _fault(target, path, pages, target in page.loaded):
-                found.append(f"{path.relative_to(site.resolve())}: {target[:100]}: {fault}")
-    return sorted(set(found))
+                faults.append(f"{path.relative_to(site.resolve())}: {target[:100]}: {fault}")
+    return sorted(set(faults))
 
 
 def _fault(target: str, path: Path, pages: dict[Path, Page], loaded: bool) -> str:

@@ -30,5 +30,9 @@ class MissingPackageError(UserError, ImportError):
     """A package that an optional feature needs is not installed; the message says how to install it."""
 
 
+class KilledWorkerError(UserError, ChildProcessError):
+    """A process that this one had started was killed."""
+
+
 class DivergedError(UserError, FloatingPointError):
     """A loss, weight or output became nan or infinite."""

@@ -5,6 +5,7 @@ import csv
 import hashlib
 import json
 import os
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -17,8 +18,8 @@ import numpy as np
 from edram_fer.errors import MissingFileError, UserError
 
 # Errors that zipfile raises for a damaged archive (.npz, .keras): RuntimeError if a flag or method of a member is
-# damaged, ValueError if an offset is.
-ARCHIVE_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
+# damaged, ValueError if an offset is, struct.error if a header is cut.
+ARCHIVE_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError)
 
 
 @contextlib.contextmanager
@@ -110,6 +111,23 @@ def read_json(path: Path | str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected a JSON object with names, found {content!r:.60}")
     return content
+
+
+def read_npz(path: Path | str) -> dict[str, np.ndarray]:
+    """All arrays of an NPZ file.
+
+    Raises:
+        MissingFileError: There is no such file.
+        UserError: The file is damaged or holds something else; the message names it.
+    """
+    try:
+        zipfile.ZipFile(path).close()  # NumPy would take anything else for an array or a pickle
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise MissingFileError(f"{path} is missing") from None
+    except ARCHIVE_DAMAGE as error:
+        raise UserError(f"{path} is damaged or no NPZ file: {error}") from error
 
 
 def write_csv(path: Path | str, rows: Sequence[Mapping[str, object]]) -> None:

@@ -67,8 +67,9 @@ def hint(module: str) -> str:
 def problems() -> list[Problem]:
     """Core packages that are missing or have an unsupported version, and a damaged OpenCV."""
     core = [requirement for requirement, extras in _requirements() if not extras]
-    wrong = [_unsatisfied(requirement) for requirement in core if not _is_satisfied(requirement)]
-    return [*wrong, *_opencv_problems(next((each for each in core if each.name == OPENCV[0]), Requirement(OPENCV[0])))]
+    unsatisfied = [_unsatisfied(requirement) for requirement in core if not _is_satisfied(requirement)]
+    opencv = [requirement for requirement in core if requirement.name == OPENCV[0]] or [Requirement(OPENCV[0])]
+    return [*unsatisfied, *_opencv_problems(opencv[0])]
 
 
 def _opencv_problems(requirement: Requirement) -> Iterator[Problem]:
@@ -77,13 +78,15 @@ def _opencv_problems(requirement: Requirement) -> Iterator[Problem]:
     pip lets a second package overwrite the files of the first, and removes them when it uninstalls either package.
     """
     installed = [name for name in OPENCV if _version(name)]
-    anew = f"pip install --force-reinstall --no-deps '{OPENCV[0]}{requirement.specifier}'"
+    reinstall = f"pip install --force-reinstall --no-deps '{OPENCV[0]}{requirement.specifier}'"
     if len(installed) > 1:
         text = f"{' and '.join(installed)} are both installed and overwrite each other's files"
-        yield Problem(text, f"pip uninstall --yes {' '.join(installed)} && {anew}")
-    elif installed and (damaged := _damaged_files(installed[0])):
+        yield Problem(text, f"pip uninstall --yes {' '.join(installed)} && {reinstall}")
+        return
+    damaged = [file for package in installed for file in _damaged_files(package)]
+    if damaged:
         text = f"{len(damaged)} files of {installed[0]} are missing or were overwritten, among them {damaged[0]}"
-        yield Problem(text, anew.replace(OPENCV[0], installed[0]))
+        yield Problem(text, reinstall.replace(OPENCV[0], installed[0]))
 
 
 def _damaged_files(package: str) -> list[str]:
@@ -119,8 +122,8 @@ def _requirements() -> Iterator[tuple[Requirement, list[str]]]:
 
 def _is_satisfied(requirement: Requirement) -> bool:
     names = OPENCV if requirement.name in OPENCV else (requirement.name,)
-    versions = [found for name in names if (found := _version(name))]
-    return any(requirement.specifier.contains(each, prereleases=True) for each in versions)
+    versions = filter(None, map(_version, names))
+    return any(requirement.specifier.contains(version, prereleases=True) for version in versions)
 
 
 def _version(package: str) -> str | None:

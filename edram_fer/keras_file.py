@@ -65,11 +65,11 @@ def strip(source: Path, target: Path, *, half: bool = False) -> None:
                     config.pop("compile_config", None)
                     content = json.dumps(config)
                 elif name == WEIGHTS:
-                    content = _without_optimizer(content, half)
+                    content = _strip_weights(content, half)
                 new.writestr(name, content)
 
 
-def _without_optimizer(content: bytes, half: bool) -> bytes:
+def _strip_weights(content: bytes, half: bool) -> bytes:
     """Copy an HDF5 file without the optimizer's group; with `half`, store float32 arrays as float16."""
     result = io.BytesIO()
     with h5py.File(io.BytesIO(content)) as old, h5py.File(result, "w") as new:
@@ -80,7 +80,7 @@ def _without_optimizer(content: bytes, half: bool) -> bytes:
             if isinstance(item, h5py.Group):
                 copied = new.require_group(path)
             else:
-                copied = new.create_dataset(path, data=_halved(path, item[()]) if half else item[()])
+                copied = new.create_dataset(path, data=_halve(path, item[()]) if half else item[()])
             copied.attrs.update(item.attrs)
 
         new.attrs.update(old.attrs)
@@ -88,7 +88,7 @@ def _without_optimizer(content: bytes, half: bool) -> bytes:
     return result.getvalue()
 
 
-def _halved(path: str, values: np.ndarray) -> np.ndarray:
+def _halve(path: str, values: np.ndarray) -> np.ndarray:
     if values.dtype != np.float32:
         return values
     with np.errstate(over="ignore"):  # reported below

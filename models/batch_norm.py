@@ -76,7 +76,7 @@ class StepBatchNormalization(keras.layers.Layer):
             return ops.cast(ops.cast(x, "float32") * scale + shift, self.compute_dtype)
         if len(x.shape) == 2:
             x = ops.cast(x, "float32")  # the array is small, so float32 costs little
-        y, mean, variance = normalised(x, gamma, beta, self.epsilon)
+        y, mean, variance = normalise(x, gamma, beta, self.epsilon)
         share = np.eye(self.moving_mean.shape[0], dtype="float32")[row][:, None] * (1.0 - self.momentum)
         self.moving_mean.assign_add((mean - self.moving_mean) * share)
         self.moving_variance.assign_add((variance - self.moving_variance) * share)
@@ -96,7 +96,7 @@ class StepBatchNormalization(keras.layers.Layer):
         }
 
 
-def normalised(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
+def normalise(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
     """Normalise with the statistics of the batch: gamma * (x - mean) / sqrt(variance + epsilon) + beta.
 
     Args:

@@ -52,6 +52,6 @@ class Conv2D(keras.layers.Conv2D):
         _, height, width, _ = self.compute_output_shape(x.shape)
         plain = self.kernel_size == (3, 3) and self.strides == (1, 1) == self.dilation_rate and self.groups == 1
         small = height is not None and width is not None and height * width <= SMALL
-        if plain and small and self.compute_dtype == "bfloat16" and tensorflow_kernels.on_a_cpu():
+        if plain and small and self.compute_dtype == "bfloat16" and tensorflow_kernels.runs_on_cpu():
             return convolve(x, kernel, self.padding)
         return super().convolution_op(x, kernel)

@@ -54,7 +54,7 @@ def check(images: Any, shape: Sequence[int]) -> None:
     edram_fer.errors.UserError: images: expected [B, 48, 48, 1] (batch, height, width, channels), got [1, 64, 64, 1]
     """
     if not (hasattr(images, "shape") and hasattr(images, "dtype")):
-        raise UserError(f"images: expected an array [B, {_listed(shape)}], got {type(images).__name__}")
+        raise UserError(f"images: expected an array [B, {_format_shape(shape)}], got {type(images).__name__}")
     if _rank(images) is not None:  # inside a graph it may be unknown
         _check_shape(tuple(images.shape), tuple(shape))
     dtype = keras.backend.standardize_dtype(images.dtype)
@@ -76,14 +76,15 @@ def _rank(images: Tensor) -> int | None:
     return images.shape.rank if hasattr(images.shape, "rank") else len(images.shape)
 
 
-def _check_shape(found: tuple[int | None, ...], shape: tuple[int, ...]) -> None:
-    without_channels = len(found) == 3 and shape[-1] == 1
+def _check_shape(actual: tuple[int | None, ...], shape: tuple[int, ...]) -> None:
+    without_channels = len(actual) == 3 and shape[-1] == 1
     expected = shape[:-1] if without_channels else shape
-    sides = found[1:]
+    sides = actual[1:]
     if len(sides) != len(expected) or any(side not in (None, size) for side, size in zip(sides, expected, strict=True)):
-        hint = "; for a single image: image[None]" if found == shape else ""
+        hint = "; for a single image: image[None]" if actual == shape else ""
         raise UserError(
-            f"images: expected [B, {_listed(shape)}] (batch, height, width, channels), got [{_listed(found)}]{hint}"
+            f"images: expected [B, {_format_shape(shape)}] (batch, height, width, channels), "
+            f"got [{_format_shape(actual)}]{hint}"
         )
 
 
@@ -97,5 +98,5 @@ def _known_values(images: Tensor) -> np.ndarray | None:
         return None
 
 
-def _listed(shape: Sequence[int | None]) -> str:
+def _format_shape(shape: Sequence[int | None]) -> str:
     return ", ".join(str(side) for side in shape)

@@ -12,7 +12,7 @@ from edram_fer.models.tensor import Tensor
 
 
 @functools.cache
-def on_a_cpu() -> bool:
+def runs_on_cpu() -> bool:
     """Whether TensorFlow is the backend and has no GPU."""
     if keras.backend.backend() != "tensorflow":
         return False
@@ -27,7 +27,7 @@ def can_normalise(x: Tensor) -> bool:
 
 
 def batch_normalised(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Like `edram_fer.models.batch_norm.normalised`, for maps [B, h, w, C], in one operation."""
+    """Like `edram_fer.models.batch_norm.normalise`, for maps [B, h, w, C], in one operation."""
     import tensorflow as tf
 
     y, mean, variance = tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, epsilon=epsilon, is_training=True)

@@ -71,35 +71,35 @@ def square(
             raise BoxError(f"chin landmark at row {chin:g}, more than a side below its box of {width:g}x{height:g}")
         side = max(side, chin - y + 1)
     side = min(max(round(side), 1), rows, columns)
-    return _clamped(x - side / 2, columns - side), _clamped(y, rows - side), side
+    return _clamp(x - side / 2, columns - side), _clamp(y, rows - side), side
 
 
-def _clamped(start: float, largest: int) -> int:
+def _clamp(start: float, largest: int) -> int:
     return min(max(round(start), 0), largest)
 
 
-def cut(image: np.ndarray, place: tuple[int, int, int], size: int) -> np.ndarray:
+def cut(image: np.ndarray, square: tuple[int, int, int], size: int) -> np.ndarray:
     """Crop the square (left, top, side) from an image [H, W] or [H, W, C] and resize it to [size, size(, C)].
 
     Shrinking averages areas, enlarging is bicubic.
     """
-    left, top, side = place
+    left, top, side = square
     face = image[top : top + side, left : left + side]
     return cv2.resize(face, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_CUBIC)
 
 
-def to_square(points: np.ndarray | Sequence[Any], place: tuple[int, int, int], size: int) -> np.ndarray:
+def to_square(points: np.ndarray | Sequence[Any], square: tuple[int, int, int], size: int) -> np.ndarray:
     """Convert points (x, y) from the whole image to pixels of the cropped face, float32 [n, 2]; pixel centres are whole
     numbers.
 
     >>> to_square([(25, 30)], (20, 20, 20), 10).tolist()
     [[2.25, 4.75]]
     """
-    left, top, side = place
+    left, top, side = square
     return ((np.asarray(points, np.float32) - (left, top) + 0.5) * (size / side) - 0.5).astype(np.float32)
 
 
-def equalised(image: np.ndarray, clip: float = 1.0, tiles: int = 3) -> np.ndarray:
+def equalise(image: np.ndarray, clip: float = 1.0, tiles: int = 3) -> np.ndarray:
     """Contrast-limited adaptive histogram equalisation (CLAHE) of the luma.
 
     Args:

@@ -91,7 +91,7 @@ class SSD:
             left, top, right, bottom = np.multiply(corners, (width, height, width, height)).tolist()
             if right > left and bottom > top:
                 faces.append(Face((left, top, right - left, bottom - top), confidence))
-        return _by_score(faces)
+        return _sort_by_score(faces)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Dlib:
         small, scale = _shrink(image, self.longest)
         rectangles, scores, _ = _dlib_detector().run(np.ascontiguousarray(small), self.upsample, self.threshold)
         boxes = [np.array([r.left(), r.top(), r.width(), r.height()]) / scale for r in rectangles]
-        return _by_score([Face(tuple(box.tolist()), score) for box, score in zip(boxes, scores)])
+        return _sort_by_score([Face(tuple(box.tolist()), score) for box, score in zip(boxes, scores)])
 
 
 Detector: TypeAlias = YuNet | SSD | Dlib
@@ -137,42 +137,42 @@ def cascade(image: np.ndarray, detectors: Sequence[Detector]) -> tuple[list[Face
     for detector in detectors:
         if faces := detector(image):
             return faces, detector.name
-        contrasted = equalised(image) if contrasted is None else contrasted
+        contrasted = equalise(image) if contrasted is None else contrasted
         if faces := detector(contrasted):
             return faces, f"{detector.name} equalised"
     return [], NO_FACE
 
 
-def equalised(image: np.ndarray) -> np.ndarray:
+def equalise(image: np.ndarray) -> np.ndarray:
     """Equalise the histogram of the luma of an image, uint8 [H, W, 3] RGB; the result has the same shape and type."""
     luma = cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb)
     luma[:, :, 0] = cv2.equalizeHist(np.ascontiguousarray(luma[:, :, 0]))
     return cv2.cvtColor(luma, cv2.COLOR_YCrCb2RGB)
 
 
-def choose(faces: Sequence[Face], which: str, image_size: Sequence[int]) -> list[Face]:
+def choose(faces: Sequence[Face], choice: str, image_size: Sequence[int]) -> list[Face]:
     """Choose among several faces.
 
     Args:
         faces: the faces in an image.
-        which: "largest"; "centre", the face nearest to the middle of the image; or "all", from left to right.
+        choice: "largest"; "centre", the face nearest to the middle of the image; or "all", from left to right.
         image_size: (H, W).
 
     Returns:
         one face, all faces, or [] if there are none.
 
     Raises:
-        UserError: `which` is none of CHOICES.
+        UserError: `choice` is none of CHOICES.
 
     >>> faces = [Face((0, 0, 10, 10), 0.9), Face((40, 40, 20, 20), 0.8)]
     >>> choose(faces, "largest", (100, 100))[0].box
     (40, 40, 20, 20)
     """
-    if which not in CHOICES:
-        raise UserError(f"faces: expected one of {', '.join(CHOICES)}, got {which!r}")
-    if which == "all":
+    if choice not in CHOICES:
+        raise UserError(f"faces: expected one of {', '.join(CHOICES)}, got {choice!r}")
+    if choice == "all":
         return sorted(faces, key=lambda face: face.box[:2])
-    if which == "largest":
+    if choice == "largest":
         return sorted(faces, key=lambda face: -face.box[2] * face.box[3])[:1]
     y, x = (side / 2 for side in image_size)
     return sorted(
@@ -180,7 +180,7 @@ def choose(faces: Sequence[Face], which: str, image_size: Sequence[int]) -> list
     )[:1]
 
 
-def annotated(faces: Sequence[Face], box: Box, least: float = SAME_FACE) -> list[Face]:
+def match_annotation(faces: Sequence[Face], box: Box, least: float = SAME_FACE) -> list[Face]:
     """The face that belongs to an annotated box (left, top, width, height): [the face with the largest overlap], or []
     if no overlap (IoU) reaches `least`.
     """
@@ -251,7 +251,7 @@ def _shrink(image: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
     return cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), scale
 
 
-def _by_score(faces: list[Face]) -> list[Face]:
+def _sort_by_score(faces: list[Face]) -> list[Face]:
     return sorted(faces, key=lambda face: -face.score)
 
 

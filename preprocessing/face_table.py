@@ -198,7 +198,7 @@ class FaceTable:
 
 def describe_excluded(table: FaceTable) -> str:
     """Why rows cannot be used, with the numbers of rows, in one line."""
-    return ", ".join(f"{why} {count}" for why, count in counts.reasons(table.statuses))
+    return ", ".join(f"{reason} {count}" for reason, count in counts.reasons(table.statuses))
 
 
 def summary(annotations: Annotations, table: FaceTable) -> list[str]:
@@ -273,10 +273,10 @@ def _rows_at(chunks: Sequence[Path], positions: set[int]) -> Iterator[tuple[int,
     start = 0
     for path in chunks:
         end = start + pyarrow.parquet.read_metadata(path).num_rows
-        here = sorted(position for position in positions if start <= position < end)
-        if here:
+        positions_here = sorted(position for position in positions if start <= position < end)
+        if positions_here:
             part = pyarrow.parquet.read_table(path, columns=list(_SAMPLE_COLUMNS))
-            yield from zip(here, part.take([position - start for position in here]).to_pylist())
+            yield from zip(positions_here, part.take([position - start for position in positions_here]).to_pylist())
         start = end
 
 
@@ -292,17 +292,17 @@ def some_faces(table: FaceTable) -> dict[str, list[np.ndarray]]:
 def some_failures(table: FaceTable, annotations: Annotations) -> dict[str, list[np.ndarray]]:
     """{reason why rows have no face: some of their images}, most frequent reasons first, for a contact sheet."""
     frequent = dict(itertools.islice(counts.status_groups(table.statuses).items(), 12))
-    reasons = {status: why for why, kind in frequent.items() for status in kind}
+    reasons = {status: reason for reason, kind in frequent.items() for status in kind}
     samples = _sample(table, lambda row: reasons.get(row["status"]))
     return {
-        f"{why}: {kind.total()}": [_thumbnail(annotations.root, row["image"]) for row in samples[why]]
-        for why, kind in frequent.items()
+        f"{reason}: {kind.total()}": [_thumbnail(annotations.root, row["image"]) for row in samples[reason]]
+        for reason, kind in frequent.items()
     } or {"no failures": []}
 
 
 def _thumbnail(root: Path, image: str) -> np.ndarray:
     """A thumbnail of an image for a contact sheet; a grey square if the image cannot be read."""
     try:
-        return contact_sheet.thumbnail(photos.read(photos.inside(root, image)))
+        return contact_sheet.thumbnail(photos.read(photos.path_inside(root, image)))
     except photos.PhotoError:
         return np.full((8, 8), 128, np.uint8)

@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 
-from edram_fer.errors import UserError
+from edram_fer.errors import KilledWorkerError, UserError
 from edram_fer.preprocessing import crop, detection, photos
 from edram_fer.preprocessing.records import OK, Annotations, FaceRecord
 
@@ -94,12 +94,12 @@ class Settings:
             value, kind = getattr(self, field.name), _NUMBERS.get(field.name)
             if kind and (isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value)):
                 raise UserError(f"{field.name}: expected a {_WORDS[kind]}, got {value!r}")
-        known = (*detection.DETECTORS, ANNOTATION, NONE)
+        allowed = (*detection.DETECTORS, ANNOTATION, NONE)
         for name in self.detectors:
-            if name not in known:
-                raise UserError(f"detectors: expected some of {', '.join(known)}, got {name!r}")
+            if name not in allowed:
+                raise UserError(f"detectors: expected some of {', '.join(allowed)}, got {name!r}")
         if not self.detectors:
-            raise UserError(f"detectors: expected at least one of {', '.join(known)}")
+            raise UserError(f"detectors: expected at least one of {', '.join(allowed)}")
         if self.check is not None and self.check not in detection.DETECTORS:
             raise UserError(f"check: expected one of {', '.join(detection.DETECTORS)}, got {self.check!r}")
         if self.faces not in detection.CHOICES:
@@ -179,7 +179,7 @@ def photo_rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[d
 def load_image(record: FaceRecord, root: Path) -> np.ndarray:
     """The image of a record, uint8 [H, W, 3] RGB. Raises PhotoError if its file cannot be used."""
     if record.pixels is None:
-        return photos.read(photos.inside(root, record.image))
+        return photos.read(photos.path_inside(root, record.image))
     return record.pixels if record.pixels.ndim == 3 else cv2.cvtColor(record.pixels, cv2.COLOR_GRAY2RGB)
 
 
@@ -201,7 +201,7 @@ def _detect(image: np.ndarray, record: FaceRecord, settings: Settings) -> tuple[
             if record.box is None:
                 chosen = detection.choose(detected, settings.faces, size)
             else:
-                chosen = detection.annotated(detected, record.box)
+                chosen = detection.match_annotation(detected, record.box)
             if chosen:
                 return chosen, detector_name, detector.margin
     if set(settings.detectors) == {ANNOTATION}:
@@ -214,22 +214,24 @@ def _face_columns(
 ) -> dict[str, Any]:
     """The columns of SCHEMA that depend on the pixels. Raises BoxError for a box that gives no square."""
     crop.check(face.box, image.shape)
-    landmarks = record.landmarks if record.landmarks is not None and _inside(record.landmarks, face.box) else None
+    landmarks = (
+        record.landmarks if record.landmarks is not None and _belong_to_box(record.landmarks, face.box) else None
+    )
     if landmarks is None and settings.landmarks:
         landmarks = detection.landmarks(image, face.box, folder=settings.folder)
-    place = crop.square(face.box, image.shape[:2], margin, landmarks if settings.chin else None)
-    cropped = crop.cut(image, place, settings.size)
-    cropped = crop.equalised(cropped, settings.clahe)
+    square = crop.square(face.box, image.shape[:2], margin, landmarks if settings.chin else None)
+    cropped = crop.cut(image, square, settings.size)
+    cropped = crop.equalise(cropped, settings.clahe)
     cropped = cropped if settings.colour else crop.grey(cropped)
     columns = {
         "score": face.score,
         "box": [float(value) for value in face.box],
-        "square": list(place),
+        "square": list(square),
         "digest": hashlib.blake2b(cropped.tobytes(), digest_size=16).digest(),
-        "face": _png(cropped),
+        "face": encode_png(cropped),
     }
     if landmarks is not None:
-        columns["landmarks"] = crop.to_square(landmarks, place, settings.size).ravel().tolist()
+        columns["landmarks"] = crop.to_square(landmarks, square, settings.size).ravel().tolist()
     if record.box is not None and (settings.check is not None or detector not in (ANNOTATION, NONE)):
         others = [face] if settings.check is None else settings.detector(settings.check)(image)
         overlaps = [detection.intersection_over_union(record.box, other.box) for other in others]
@@ -237,14 +239,15 @@ def _face_columns(
     return columns
 
 
-def _inside(landmarks: Sequence[Any], box: crop.Box) -> bool:
+def _belong_to_box(landmarks: Sequence[Any], box: crop.Box) -> bool:
     """Whether landmarks belong to the face in a box: most points of eyes, nose and mouth lie in it."""
     left, top, width, height = box
     x, y = np.asarray(landmarks, float)[17:].T
     return bool(((x >= left) & (x <= left + width) & (y >= top) & (y <= top + height)).mean() > 0.5)
 
 
-def _png(image: np.ndarray) -> bytes:
+def encode_png(image: np.ndarray) -> bytes:
+    """The PNG file of an image, uint8 [H, W] or [H, W, 3] RGB."""
     image = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     return cv2.imencode(".png", image)[1].tobytes()
 
@@ -280,7 +283,7 @@ def process(
 
     Raises:
         MissingFileError, MissingPackageError: a detector is not installed.
-        ChildProcessError: a worker was killed.
+        KilledWorkerError: a worker was killed.
         OSError: a chunk cannot be written.
     """
     check_detectors(settings)
@@ -307,7 +310,7 @@ def process(
         while pending:
             pending = _wait(pending, progress)
     except BrokenProcessPool:
-        raise ChildProcessError(
+        raise KilledWorkerError(
             "a worker process ended abruptly; the system may have killed it because memory ran out. The same command "
             "resumes; fewer processes (--workers) need less memory"
         ) from None

@@ -98,7 +98,7 @@ def find(name: str, folder: Path | None = None) -> Path:
         if mismatch := _mismatch(path, model):
             raise UserError(mismatch)
         return path
-    for path in itertools.chain(_in_packages(model), model.system):
+    for path in itertools.chain(_package_paths(model), model.system):
         if path.is_file():
             if (mismatch := _mismatch(path, model)) is None:
                 return path
@@ -119,7 +119,7 @@ def _mismatch(path: Path, model: ModelFile) -> str | None:
     return f"{path}: expected SHA-256 {' or '.join(model.sha256)}, found {digest}"
 
 
-def _in_packages(model: ModelFile) -> Iterator[Path]:
+def _package_paths(model: ModelFile) -> Iterator[Path]:
     """Paths of files with this name in installed packages: in the packages' file lists, then in the known carrier."""
     for distribution in importlib.metadata.distributions():
         record = distribution.read_text("RECORD") or ""

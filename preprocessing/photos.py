@@ -141,7 +141,7 @@ def _load(file: BinaryIO, max_pixels: int) -> tuple[Image.Image, int | None]:
         except Image.UnidentifiedImageError:
             raise PhotoError("not an image") from None
         except DAMAGE as error:
-            raise _damaged(error) from None
+            raise _damage_error(error) from None
         if size[0] * size[1] > max_pixels:
             raise PhotoError(f"{size[0]}x{size[1]} pixels, more than {max_pixels}")
         if min(size) < MIN_SIDE:
@@ -150,10 +150,10 @@ def _load(file: BinaryIO, max_pixels: int) -> tuple[Image.Image, int | None]:
             image.load()
             return image, image.getexif().get(ExifTags.Base.Orientation)
         except DAMAGE as error:
-            raise _damaged(error) from None
+            raise _damage_error(error) from None
 
 
-def _damaged(error: Exception) -> DamagedPhotoError:
+def _damage_error(error: Exception) -> DamagedPhotoError:
     return DamagedPhotoError(f"cannot be decoded: {str(error)[:100] or type(error).__name__}")
 
 
@@ -188,7 +188,7 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def inside(root: Path, relative: str) -> Path:
+def path_inside(root: Path, relative: str) -> Path:
     """The path of an image that an annotation names, which must lie in the folder of its data set.
 
     Args:

@@ -1,6 +1,6 @@
 """Functions shared by the readers of data sets: locate a data set on disk, and turn image files or lines into rows.
 
-`locate` searches for a data set in a file or folder. `from_images` and `from_lines` make one row per image file or
+`locate` searches for a data set in a file or folder. `image_records` and `line_records` make one row per image file or
 line; unusable items become rows with a status.
 """
 
@@ -58,7 +58,7 @@ def locate(
             + "".join(f"\n  {_first_path(location)} ({location.layout})" for location in locations)
         )
     folder = source if source.is_dir() else source.parent
-    content = abbreviated(sorted(entry.name for entry in folder.iterdir())) or "nothing"
+    content = abbreviate(sorted(entry.name for entry in folder.iterdir())) or "nothing"
     raise UserError(
         f"no {dataset} in {source}. Looked for {expected}, up to {LEVELS} levels down (archives must "
         f"be unpacked). There was: {content}"
@@ -96,7 +96,7 @@ def find_child(folder: Path, *names: str) -> Path | None:
     return folder
 
 
-def only_images(paths: Iterable[Path]) -> tuple[list[Path], tuple[str, ...]]:
+def select_images(paths: Iterable[Path]) -> tuple[list[Path], tuple[str, ...]]:
     """The paths with the extension of an image, and a note on the other paths.
 
     A link to a folder counts as an image regardless of its name, and becomes a row that cannot be read; otherwise the
@@ -105,11 +105,11 @@ def only_images(paths: Iterable[Path]) -> tuple[list[Path], tuple[str, ...]]:
     paths = [path for path in paths if path.name.casefold() not in IGNORED_FILES]
     images = [path for path in paths if path.suffix.casefold() in EXTENSIONS or (path.is_symlink() and path.is_dir())]
     others = [path.name for path in sorted(set(paths).difference(images))]
-    notes = (f"left out, not image files by their names: {len(others):,} ({abbreviated(others)})",) if others else ()
+    notes = (f"left out, not image files by their names: {len(others):,} ({abbreviate(others)})",) if others else ()
     return images, notes
 
 
-def from_images(
+def image_records(
     root: Path, files: Iterable[Path], read: Callable[[PurePosixPath], dict[str, Any]]
 ) -> Iterator[FaceRecord]:
     """One row per image file.
@@ -123,7 +123,9 @@ def from_images(
     return _unique(_row(name, read, PurePosixPath(name), image=name) for name in names)
 
 
-def from_lines(path: Path, read: Callable[[int, str], dict[str, Any]], *, header: bool = False) -> Iterator[FaceRecord]:
+def line_records(
+    path: Path, read: Callable[[int, str], dict[str, Any]], *, header: bool = False
+) -> Iterator[FaceRecord]:
     """One row for each of the `lines` of a file.
 
     Args:
@@ -186,11 +188,11 @@ def is_emotion_folder(name: str) -> bool:
         return False
 
 
-def abbreviated(names: Sequence[str], most: int = 20) -> str:
+def abbreviate(names: Sequence[str], most: int = 20) -> str:
     """The first names of a list, for a message.
 
     Example:
-        >>> abbreviated(["a", "b", "c"], most=2)
+        >>> abbreviate(["a", "b", "c"], most=2)
         'a, b, ...'
     """
     return ", ".join([*names[:most], "..."] if len(names) > most else names)

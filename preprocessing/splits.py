@@ -39,7 +39,7 @@ def folds(subjects: Iterable[str], number: int) -> dict[str, str]:
     return {subject: f"fold_{index % number}" for index, subject in enumerate(sorted(set(subjects)))}
 
 
-def by_digest(name: str, shares: Mapping[str, float], seed: int) -> str:
+def digest_split(name: str, shares: Mapping[str, float], seed: int) -> str:
     """The split of a name, chosen by a digest of (seed, name) so that each split gets about its share of all names.
 
     Args:
@@ -48,7 +48,7 @@ def by_digest(name: str, shares: Mapping[str, float], seed: int) -> str:
         seed: selects one of many such partitions.
 
     Example:
-        >>> by_digest("smile_0.jpg", {"train": 80, "validation": 10, "test": 10}, seed=0)
+        >>> digest_split("smile_0.jpg", {"train": 80, "validation": 10, "test": 10}, seed=0)
         'train'
     """
     remainder = _position(name, seed) * sum(shares.values())
@@ -59,7 +59,7 @@ def by_digest(name: str, shares: Mapping[str, float], seed: int) -> str:
     return list(shares)[-1]  # reached only through rounding
 
 
-def by_class(classes: Mapping[str, str], test: int, validation: int, seed: int) -> dict[str, str]:
+def class_splits(classes: Mapping[str, str], test: int, validation: int, seed: int) -> dict[str, str]:
     """Name -> split, chosen by digests of (seed, name).
 
     Args:

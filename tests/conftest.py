@@ -1,4 +1,4 @@
-"""Fixtures: a small arrays file, a small EDRAM trained on it, a recipe that trains in seconds, a small disk."""
+"""Fixtures: a small NPZ file, a small EDRAM trained on it, a recipe that trains in seconds, a small disk."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ COUNTS = {"train": 80, "validation": 40, "test": 24}
 
 
 def make_images(count, seed, size=28):
-    """The features of an arrays file: noise whose brightness depends on the emotion.
+    """The features of an NPZ file: noise whose brightness depends on the emotion.
 
     With an odd seed (validation) the dependence is reversed, so that the validation loss rises while a model learns.
     """
@@ -38,29 +38,29 @@ def make_images(count, seed, size=28):
 
 @pytest.fixture(scope="session")
 def contents():
-    """{split: features} of `arrays_file`."""
+    """{split: features} of `npz_file`."""
     return {split: make_images(count, seed) for seed, (split, count) in enumerate(COUNTS.items())}
 
 
 @pytest.fixture(scope="session")
-def arrays_file(tmp_path_factory, contents):
-    """Path of an arrays file with the eight emotions in another than the canonical order."""
+def npz_file(tmp_path_factory, contents):
+    """Path of an NPZ file with the eight emotions in another than the canonical order."""
     path = tmp_path_factory.mktemp("arrays") / "noise.npz"
-    about = {"source": "noise", "version": "1.0.0", "fingerprint": "abc", "emotions": np.array(EMOTIONS)}
+    metadata = {"source": "noise", "version": "1.0.0", "fingerprint": "abc", "emotions": np.array(EMOTIONS)}
     parts = {f"{split}/{name}": value for split, content in contents.items() for name, value in content.items()}
-    np.savez_compressed(path, **about, **parts)
+    np.savez_compressed(path, **metadata, **parts)
     return path
 
 
 @pytest.fixture(scope="session")
-def small_edram(arrays_file):
+def small_edram(npz_file):
     """Settings of a small EDRAM with every part that has a state or draws random numbers; four epochs of five steps."""
     return [
         *("batch_size=14", "epochs=4", "checkpoint_steps=2", "learning_rate=0.045", "seed=2", "min_learning_rate=1e-4"),
         *("glimpses=2", "glimpse_size=14", "dropout=0.4", "glimpse_filters=(2, 2, 4, 4, 4, 4)"),
         *("glimpse_units=8", "head_units=8", "classification_units=8", "location_units=8", "context_filters=(4, 4, 8)"),
         *("label_smoothing=0.1", "mixup=0.3", "ema=0.5", "augmentation.erase=0.5"),
-        f"data={arrays_file}",
+        f"data={npz_file}",
     ]
 
 
@@ -84,7 +84,7 @@ def copied(trained, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def toy_recipe(arrays_file):
+def toy_recipe(npz_file):
     """A recipe for the toy: three epochs of five steps, with checkpoints after steps 2 and 4 and each epoch."""
     from support import toy
 
@@ -94,7 +94,7 @@ def toy_recipe(arrays_file):
     settings = {"learning_rate": 0.05, "min_learning_rate": 1e-4, "batch_size": 14, "epochs": 3, "checkpoint_steps": 2}
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(models.MODELS, "toy", toy.Toy)
-        yield recipes.Recipe(data=str(arrays_file), model="toy", **settings)
+        yield recipes.Recipe(data=str(npz_file), model="toy", **settings)
 
 
 @pytest.fixture
@@ -106,11 +106,11 @@ def mounted(tmp_path):
     def mount(options: str) -> Path:
         command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            process = subprocess.run(command, capture_output=True, text=True, check=False)
         except FileNotFoundError:
             pytest.skip("no mount command here")
-        if done.returncode:
-            pytest.skip(f"mounting a small disk is not allowed here: {done.stderr.strip()}")
+        if process.returncode:
+            pytest.skip(f"mounting a small disk is not allowed here: {process.stderr.strip()}")
         return folder
 
     yield mount

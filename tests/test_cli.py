@@ -53,8 +53,8 @@ def test_bad_arguments_of_train(run, arguments, message):
     assert code != 0 and message in line
 
 
-def test_options_out_of_range_name_the_argument(run, arrays_file, tmp_path):
-    settings = ["--set", f"data={arrays_file}", "--set", "batch_size=8", "--out", tmp_path / "run"]
+def test_options_out_of_range_name_the_argument(run, npz_file, tmp_path):
+    settings = ["--set", f"data={npz_file}", "--set", "batch_size=8", "--out", tmp_path / "run"]
     code, _, line = run("train", "forch2019", *settings, "--set", "glimpses=0")
     assert code == 1 and line == "error: glimpses: expected a whole number of at least 1, got 0"
     code, _, line = run("train", "forch2019", *settings, "--set", "glimpse_filters=3")
@@ -68,7 +68,7 @@ def test_missing_data(run, tmp_path):
     code, _, line = run("train", "fer2013", "--data-dir", tmp_path, "--out", tmp_path / "run")
     assert code == 1 and f"error: data set fer2013 is not prepared in {tmp_path}" in line and "prepare it first" in line
     code, _, line = run("train", "fer2013", "--set", f"data={tmp_path}/faces.npz")
-    assert code == 1 and line == f"error: {tmp_path}/faces.npz is missing; expected an arrays file"
+    assert code == 1 and line == f"error: {tmp_path}/faces.npz is missing; expected an NPZ file"
     code, _, line = run("inspect", tmp_path / "faces.npz")
     assert code == 1 and "faces.npz is missing" in line
     code, _, line = run("export", "faces", tmp_path / "faces.npz")
@@ -77,15 +77,15 @@ def test_missing_data(run, tmp_path):
     assert code == 1 and "error: data set fer2013 needs a source" in line
 
 
-def test_unwritable_places(run, arrays_file, tmp_path):
+def test_unwritable_places(run, npz_file, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    settings = ["--set", f"data={arrays_file}", "--set", "batch_size=8"]
+    settings = ["--set", f"data={npz_file}", "--set", "batch_size=8"]
     code, _, line = run("train", "forch2019", *settings, "--out", tmp_path / "file" / "run")
     assert code == 1 and line.endswith(f"found the file {tmp_path}/file")
-    code, _, line = run("export", arrays_file, tmp_path / "file" / "a.npz")
+    code, _, line = run("export", npz_file, tmp_path / "file" / "a.npz")
     assert code == 1 and line.startswith(f"error: {tmp_path}/file")
-    code, _, line = run("export", arrays_file, tmp_path / "a.zip")
-    assert code == 1 and line == f"error: {tmp_path}/a.zip: an arrays file ends in .npz"
+    code, _, line = run("export", npz_file, tmp_path / "a.zip")
+    assert code == 1 and line == f"error: {tmp_path}/a.zip: an NPZ file ends in .npz"
 
 
 def test_missing_and_damaged_runs(run, copied, tmp_path):
@@ -109,8 +109,8 @@ def test_missing_and_damaged_runs(run, copied, tmp_path):
 def test_a_run_of_another_model(run, copied, trained):
     recipe = {**trained.recipe.to_json(), "options": {**trained.recipe.options, "head_units": 9}}
     files.write_json(copied / "recipe.json", recipe)
-    noted = files.read_json(copied / "environment.json")
-    files.write_json(copied / "environment.json", {k: v for k, v in noted.items() if k != "finished"})
+    environment = files.read_json(copied / "environment.json")
+    files.write_json(copied / "environment.json", {k: v for k, v in environment.items() if k != "finished"})
     code, _, line = run("train", "--resume", copied)
     assert code == 1
     assert line.startswith(f"error: {copied}/checkpoints/latest.npz holds the state of another model or optimizer")
@@ -123,9 +123,9 @@ def test_the_traceback_of_a_bug_is_shown():
         "data.describe = describe\n"
         "cli.main(['inspect', 'fer2013'])"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 1 and "Traceback" in done.stderr and "ValueError: inside" in done.stderr
-    assert done.stderr.strip().splitlines()[-1].startswith("error: this is a bug in edram-fer")
+    completed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert completed.returncode == 1 and "Traceback" in completed.stderr and "ValueError: inside" in completed.stderr
+    assert completed.stderr.strip().splitlines()[-1].startswith("error: this is a bug in edram-fer")
 
 
 def test_the_scripts_end_with_the_same_sentence():
@@ -134,6 +134,11 @@ def test_the_scripts_end_with_the_same_sentence():
     process = subprocess.run(call, cwd=ROOT, env=settings, capture_output=True, text=True)
     assert process.returncode == 1 and "Traceback" not in process.stderr
     assert process.stderr.strip().splitlines()[-1].startswith("error: recipe: expected one of")
+
+
+def test_the_package_runs_as_a_module():
+    process = subprocess.run([sys.executable, "-m", "edram_fer", "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert process.returncode == 0 and "Usage: edram-fer [OPTIONS] COMMAND" in process.stdout
 
 
 def test_doctor(run):
@@ -167,8 +172,8 @@ def test_without_a_backend_commands_say_what_to_install(run, monkeypatch):
     assert code == 1 and "pip install 'edram-fer[tensorflow]'; or set KERAS_BACKEND=jax" in line
 
 
-def test_inspect_data_and_run(run, arrays_file, trained):
-    code, out, _ = run("inspect", arrays_file)
+def test_inspect_data_and_run(run, npz_file, trained):
+    code, out, _ = run("inspect", npz_file)
     assert code == 0 and "'fingerprint': 'abc'" in out and "test: sad 3, happy 3, contempt 3" in out
     code, out, _ = run("inspect", trained.run)
     assert code == 0 and "'batch_size': 14" in out and "'starts'" in out

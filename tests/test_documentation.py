@@ -30,7 +30,7 @@ def shown_commands(text):
     return [*blocks, *(" ".join(command.split()) for command in inline)]
 
 
-def words_of(command):
+def parse_command(command):
     """(name of the command of edram-fer, or of a benchmark; its arguments)."""
     words = [word for word in shlex.split(command, comments=True) if word not in ("|", ";")]
     while "=" in words[0]:  # an environment variable
@@ -43,24 +43,24 @@ def words_of(command):
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_commands_exist(page):
     for command in shown_commands(page.read_text(encoding="utf-8")):
-        name, arguments = words_of(command)
+        name, arguments = parse_command(command)
         if name.startswith("benchmarks."):
             assert (ROOT / f"{name.replace('.', '/')}.py").exists(), command
         elif name.isupper():
             continue  # edram-fer COMMAND --help
         else:
             assert name in COMMANDS, command
-            known = {
+            known_flags = {
                 flag for parameter in COMMANDS[name].params for flag in (*parameter.opts, *parameter.secondary_opts)
             }
             flags = {word.partition("=")[0] for word in arguments if word.startswith("--")} - {"--help"}
-            assert flags <= known, f"{command}: {flags - known}"
+            assert flags <= known_flags, f"{command}: {flags - known_flags}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_recipes_and_settings_exist(page):
     for command in shown_commands(page.read_text(encoding="utf-8")):
-        name, arguments = words_of(command)
+        name, arguments = parse_command(command)
         if name not in ("train", "sweep") or not arguments or arguments[0].startswith("-"):
             continue
         pairs = zip(arguments, arguments[1:])
@@ -69,8 +69,8 @@ def test_recipes_and_settings_exist(page):
         for flag, value in zip(arguments, arguments[1:]):
             if flag == "--vary":
                 key, _, values = value.partition("=")
-                for each in values.split(","):
-                    recipes.override(recipe, [f"{key}={each}"])
+                for option in values.split(","):
+                    recipes.override(recipe, [f"{key}={option}"])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -82,7 +82,7 @@ def test_linked_files_exist(page):
 
 def test_what_does_not_exist_is_noticed():
     text = "Run `edram-fer\nlook RUN`:\n\n    edram-fer train demo --sett a=1 \\\n        --out x  # comment\n"
-    assert [words_of(command) for command in shown_commands(text)] == [
+    assert [parse_command(command) for command in shown_commands(text)] == [
         ("train", ["demo", "--sett", "a=1", "--out", "x"]),
         ("look", ["RUN"]),
     ]

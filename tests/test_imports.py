@@ -17,7 +17,7 @@ FORBIDDEN = {
 KERNELS = "edram_fer.models.tensorflow_kernels"
 
 
-def room_of(name):
+def top_folder(name):
     second = name.split(".")[1] if "." in name else ""
     return second if second in FOLDERS else "edram_fer"
 
@@ -44,46 +44,50 @@ def package_of(name, path):
 
 def graph(*, lazy):
     """{module: modules of the package that it imports}."""
-    known, edges = modules(), {}
-    for name, path in known.items():
-        named = {imported for imported in imports(path, package_of(name, path), lazy=lazy) if imported in known}
-        parents = {imported.rpartition(".")[0] for imported in named} & set(known)  # importing a.b runs a first
+    paths, edges = modules(), {}
+    for name, path in paths.items():
+        imported_modules = {
+            imported for imported in imports(path, package_of(name, path), lazy=lazy) if imported in paths
+        }
+        parents = {imported.rpartition(".")[0] for imported in imported_modules} & set(
+            paths
+        )  # importing a.b runs a first
         above = {name[:i] for i, letter in enumerate(name) if letter == "."}
-        edges[name] = (named | parents) - above - {name}
+        edges[name] = (imported_modules | parents) - above - {name}
     return edges
 
 
 def circle(edges):
     """The names of a circle in {name: names}, or None."""
-    done, path = set(), []
+    finished, path = set(), []
 
     def visit(name):
         if name in path:
             return [*path[path.index(name) :], name]
-        if name not in done:
+        if name not in finished:
             path.append(name)
             for other in sorted(edges[name]):
-                if found := visit(other):
-                    return found
-            done.add(path.pop())
+                if names := visit(other):
+                    return names
+            finished.add(path.pop())
         return None
 
-    return next((found for name in sorted(edges) if (found := visit(name))), None)
+    return next((names for name in sorted(edges) if (names := visit(name))), None)
 
 
-@pytest.mark.parametrize("room", FOLDERS)
-def test_rooms_import_only_what_they_may(room):
-    here = {name: path for name, path in modules().items() if room_of(name) == room}
-    assert here
-    for name, path in here.items():
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_folders_import_only_what_they_may(folder):
+    paths = {name: path for name, path in modules().items() if top_folder(name) == folder}
+    assert paths
+    for name, path in paths.items():
         lazy = name != KERNELS  # it may, inside functions
         for imported in imports(path, package_of(name, path), lazy=lazy):
             names = {imported.split(".")[0], ".".join(imported.split(".")[:2])}
-            assert not names & FORBIDDEN[room], f"{path.relative_to(ROOT)} imports {imported}"
+            assert not names & FORBIDDEN[folder], f"{path.relative_to(ROOT)} imports {imported}"
             assert imported.split(".")[0] not in {"train", "evaluate", "tests", "benchmarks"}, path
             shared = imported.startswith("edram_fer.errors")
-            if room != "edram_fer" and imported.startswith("edram_fer.") and not shared:
-                assert room_of(imported) == room, f"{path.relative_to(ROOT)} imports {imported}"
+            if folder != "edram_fer" and imported.startswith("edram_fer.") and not shared:
+                assert top_folder(imported) == folder, f"{path.relative_to(ROOT)} imports {imported}"
 
 
 @pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
@@ -109,8 +113,8 @@ def test_no_module_needs_what_only_posix_has():
 
 @pytest.mark.parametrize("lazy", [False, True], ids=["at import time", "inside functions, too"])
 def test_no_module_imports_itself_through_others(lazy):
-    found = circle(graph(lazy=lazy))
-    assert found is None, " -> ".join(found)
+    names = circle(graph(lazy=lazy))
+    assert names is None, " -> ".join(names)
 
 
 def test_a_circle_is_found():
@@ -122,26 +126,26 @@ def test_the_folders_of_the_package_form_no_circle():
     """Data flow one way: a folder imports only from those before it."""
     folders = {}
     for name, others in graph(lazy=True).items():
-        here = ".".join(name.split(".")[:2])
-        folders.setdefault(here, set()).update(".".join(other.split(".")[:2]) for other in others)
+        folder = ".".join(name.split(".")[:2])
+        folders.setdefault(folder, set()).update(".".join(other.split(".")[:2]) for other in others)
     edges = {
         name: {other for other in others if other != name and other != "edram_fer"} for name, others in folders.items()
     }
     edges.pop("edram_fer")  # its functions import what they offer when they are called
-    found = circle(edges)
-    assert found is None, " -> ".join(found)
+    names = circle(edges)
+    assert names is None, " -> ".join(names)
 
 
 def test_the_command_line_starts_without_keras():
     heavy = {"keras", "tensorflow", "jax", "cv2", "matplotlib"}
     code = f"import sys, edram_fer.cli; sys.exit(' '.join({heavy} & set(sys.modules)) or 0)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
 
 
 def test_a_wheel_holds_one_top_level_name(tmp_path):
     copy = tmp_path / "copy"  # setuptools would leave a build/ in the checkout, and take from it what was deleted since
-    kept = (
+    sources = (
         "edram_fer",
         "models",
         "preprocessing",
@@ -151,7 +155,7 @@ def test_a_wheel_holds_one_top_level_name(tmp_path):
         "LICENSE",
         "MANIFEST.in",
     )
-    for name in kept:
+    for name in sources:
         copy_of = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy.mkdir(exist_ok=True)
         copy_of(ROOT / name, copy / name, **({"symlinks": True} if (ROOT / name).is_dir() else {}))
@@ -161,6 +165,6 @@ def test_a_wheel_holds_one_top_level_name(tmp_path):
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"edram_fer"}
     assert len([name for name in names if name.endswith(".py")]) == len(modules())
-    for kept in ("models/edram/edram.py", "preprocessing/datasets/fer2013/README.md", "weights/fer2013-edram.keras"):
-        assert f"edram_fer/{kept}" in names
+    for sources in ("models/edram/edram.py", "preprocessing/datasets/fer2013/README.md", "weights/fer2013-edram.keras"):
+        assert f"edram_fer/{sources}" in names
     assert not [name for name in names if "dummy_data" in name]

@@ -75,12 +75,12 @@ def test_packages_that_are_missing_or_too_new(site):
 
 
 def test_two_packages_of_opencv_and_what_is_left_of_them(site):
-    anew = "pip install --force-reinstall --no-deps 'opencv-python-headless<5,>=4.13'"
+    reinstall = "pip install --force-reinstall --no-deps 'opencv-python-headless<5,>=4.13'"
     site("opencv-python-headless", "4.13.0.92", {"cv2/cv2.so": "headless", "cv2/version.py": "4.13"})
     folder = site("opencv-python", "4.12.0.88", {"cv2/cv2.so": "with windows", "cv2/qt/plugin.so": "window"})
     (problem,) = installation.problems()
     assert problem.text.startswith("opencv-python-headless and opencv-python are both installed")
-    assert problem.cure == f"pip uninstall --yes opencv-python-headless opencv-python && {anew}"
+    assert problem.cure == f"pip uninstall --yes opencv-python-headless opencv-python && {reinstall}"
 
     for file in (folder / "opencv_python-4.12.0.88.dist-info").iterdir():  # pip takes the record and the files
         file.unlink()
@@ -88,10 +88,10 @@ def test_two_packages_of_opencv_and_what_is_left_of_them(site):
     importlib.invalidate_caches()
     (problem,) = installation.problems()  # overwritten
     assert problem.text.startswith("1 files of opencv-python-headless are missing or were overwritten, among them cv2")
-    assert problem.cure == anew
+    assert problem.cure == reinstall
     (folder / "cv2/cv2.so").unlink()
     (problem,) = installation.problems()  # gone
-    assert problem.cure == anew
+    assert problem.cure == reinstall
     (folder / "cv2/cv2.so").write_text("headless")
     assert installation.problems() == []
 
@@ -134,8 +134,8 @@ def test_the_command_line_draws_without_the_backend_of_a_notebook(backend):
         "import matplotlib.pyplot as plt; print(plt.get_backend())"
     )
     settings = os.environ | {"MPLBACKEND": backend, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", code], env=settings, capture_output=True, text=True)
-    assert done.stdout.endswith("\nagg\n"), done.stderr
+    process = subprocess.run([sys.executable, "-c", code], env=settings, capture_output=True, text=True)
+    assert process.stdout.endswith("\nagg\n"), process.stderr
 
 
 def test_the_package_leaves_the_backend_alone(tmp_path):
@@ -148,5 +148,5 @@ def test_the_package_leaves_the_backend_alone(tmp_path):
     )
     settings = os.environ | {"MPLBACKEND": "svg", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", code, str(tmp_path / "figure.png")]
-    done = subprocess.run(command, env=settings, capture_output=True, text=True)
-    assert done.stdout == "svg\n" and (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG"), done.stderr
+    process = subprocess.run(command, env=settings, capture_output=True, text=True)
+    assert process.stdout == "svg\n" and (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG"), process.stderr

@@ -73,25 +73,25 @@ print(codes, step, place, sep="; ")
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, arrays_file):
+def finished_run(tmp_path_factory, npz_file):
     """(process, folder) of the script."""
     folder = tmp_path_factory.mktemp("jax")
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     settings = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": path}
     settings["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # compiles faster
-    call = [sys.executable, "-c", SCRIPT, str(folder), str(arrays_file)]
+    call = [sys.executable, "-c", SCRIPT, str(folder), str(npz_file)]
     return subprocess.run(call, cwd=ROOT, env={**os.environ, **settings}, capture_output=True, text=True), folder
 
 
-def test_train_stop_resume_and_evaluate(finished):
-    process, folder = finished
+def test_train_stop_resume_and_evaluate(finished_run):
+    process, folder = finished_run
     assert process.returncode == 0, process.stderr
-    said = process.stdout.strip().splitlines()[-1]
-    assert said == "[143, 0, 0]; 3; in epoch 2, after step 3", process.stderr
-    place = f"Stopped and saved in epoch 1, after step 3. Resume with: python train.py --resume {folder}/cnn"
-    assert place in process.stderr and "Warning" not in process.stderr
+    last_line = process.stdout.strip().splitlines()[-1]
+    assert last_line == "[143, 0, 0]; 3; in epoch 2, after step 3", process.stderr
+    message = f"Stopped and saved in epoch 1, after step 3. Resume with: python train.py --resume {folder}/cnn"
+    assert message in process.stderr and "Warning" not in process.stderr
 
 
-def test_the_evaluation_holds_every_image(finished):
-    metrics = json.loads((finished[1] / "cnn" / "metrics.json").read_text())
+def test_the_evaluation_holds_every_image(finished_run):
+    metrics = json.loads((finished_run[1] / "cnn" / "metrics.json").read_text())
     assert metrics["splits"]["test"]["images"] == 21 and 0 <= metrics["splits"]["test"]["accuracy"] <= 1

@@ -90,14 +90,14 @@ def recipes() -> str:
     return "\n".join(lines)
 
 
-def _settings(made) -> dict[str, str]:
+def _settings(resolved) -> dict[str, str]:
     """{key: value} of a recipe, in the form that `--set` accepts."""
-    fields = dataclasses.asdict(made)
+    fields = dataclasses.asdict(resolved)
     options, augmentation = fields.pop("options"), fields.pop("augmentation")
     nested = {f"augmentation.{key}": value for key, value in augmentation.items()}
-    words = {True: "true", False: "false", None: "none"}
+    texts = {True: "true", False: "false", None: "none"}
     return {
-        key: words[value] if isinstance(value, bool | None) else str(value)
+        key: texts[value] if isinstance(value, bool | None) else str(value)
         for key, value in {**fields, **options, **nested}.items()
     }
 

@@ -21,18 +21,18 @@ rich.console._is_jupyter = lambda: False  # draw tables as on a terminal
 
 def _system(command: str) -> None:
     command = get_ipython().var_expand(command, depth=1)
-    words = shlex.split(command)
-    if words[0] == "edram-fer" and words[1] not in OWN_PROCESS:
-        code = _here(words[1:])
+    arguments = shlex.split(command)
+    if arguments[0] == "edram-fer" and arguments[1] not in OWN_PROCESS:
+        code = _run_in_kernel(arguments[1:])
     else:
-        done = subprocess.run(command, shell=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        print(done.stdout, end="")
-        code = done.returncode
+        process = subprocess.run(command, shell=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        print(process.stdout, end="")
+        code = process.returncode
     if code:
         raise RuntimeError(f"exit status {code}: {command}")
 
 
-def _here(arguments: list[str]) -> int | str:
+def _run_in_kernel(arguments: list[str]) -> int | str:
     from edram_fer import cli
 
     code = 0

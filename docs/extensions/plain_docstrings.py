@@ -24,40 +24,40 @@ def setup(app):
     return {"parallel_read_safe": True}
 
 
-def _signature(app, what, name, obj, options, signature, returned):
+def _signature(app, kind, name, obj, options, signature, returned):
     """Show NumPy's ArrayLike by name instead of its long definition."""
     return tuple(text and _ARRAY_LIKE.sub("ArrayLike", text) for text in (signature, returned))
 
 
-def _skip(app, what, name, obj, skip, options):
+def _skip(app, kind, name, obj, skip, options):
     """Skip members that a base class of another package adds to a class; None: let Sphinx decide."""
     return True if (getattr(obj, "__module__", None) or "edram_fer").split(".")[0] != "edram_fer" else None
 
 
-def _process(app, what, name, obj, options, lines):
-    lines[:] = _listed(_escaped(_code(lines)))
-    if what == "property":
+def _process(app, kind, name, obj, options, lines):
+    lines[:] = _make_lists(_escape(_mark_code(lines)))
+    if kind == "property":
         lines.insert(0, "")  # otherwise napoleon reads the text before a colon in the first line as a type
 
 
-def _code(lines):
+def _mark_code(lines):
     """An indented paragraph outside of a section is code, which two colons mark."""
     result, section = [], False
     for number, line in enumerate(lines):
         section = bool(_SECTIONS.fullmatch(line)) or (section and (not line.strip() or _indent(line) > 0))
         begins = _indent(line) >= 4 and number and not lines[number - 1].strip()
-        if begins and not section and not _indent(_last(lines[:number])):
+        if begins and not section and not _indent(_last_line(lines[:number])):
             result += ["::", ""]
         result.append(line)
     return result
 
 
-def _last(lines):
+def _last_line(lines):
     """The last line that is not blank."""
     return next((line for line in reversed(lines) if line.strip()), "")
 
 
-def _escaped(lines):
+def _escape(lines):
     result, literal = [], False  # literal: inside an indented block after a line that ends in "::"
     for line in lines:
         literal = literal and (not line.strip() or line.startswith("    "))
@@ -70,7 +70,7 @@ def _escaped(lines):
     return result
 
 
-def _listed(lines):
+def _make_lists(lines):
     result, section, position = [], "", 0
     while position < len(lines):
         line = lines[position]

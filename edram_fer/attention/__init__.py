@@ -6,7 +6,7 @@ relate it to parts of the face; `alternatives` replaces a model's windows; `earl
 number of glimpses; `occlusion`, `bubbles` and `pointing` map the pixels that a prediction depends on.
 """
 
-from edram_fer.attention.maps import between_steps, densities, difference, one_vs_rest, total_variation
+from edram_fer.attention.maps import densities, difference, one_vs_rest, step_differences, total_variation
 from edram_fer.attention.windows import (
     area,
     centres,
@@ -30,7 +30,7 @@ from edram_fer.attention.windows import (
 
 __all__ = [
     "area",
-    "between_steps",
+    "step_differences",
     "centres",
     "corner_pixels",
     "corners",

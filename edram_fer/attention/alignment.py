@@ -63,13 +63,13 @@ def mean_shape(landmarks: ArrayLike, rounds: int = 10) -> np.ndarray:
     landmarks = landmarks[np.isfinite(landmarks).all(axis=(1, 2))]
     if not len(landmarks):
         raise UserError("a mean shape needs a face with all its landmarks")
-    mean = in_eye_frame(landmarks[0])
+    mean = align_eyes(landmarks[0])
     for _ in range(rounds):
-        mean = in_eye_frame(apply(similarity(landmarks, mean), landmarks).mean(axis=0))
+        mean = align_eyes(apply(similarity(landmarks, mean), landmarks).mean(axis=0))
     return mean
 
 
-def in_eye_frame(landmarks: np.ndarray) -> np.ndarray:
+def align_eyes(landmarks: np.ndarray) -> np.ndarray:
     """Landmarks [68, 2] rotated, scaled and shifted so that the eyes' centres are at (-0.5, 0) and (0.5, 0)."""
     eyes = np.stack([landmarks[36:42].mean(axis=0), landmarks[42:48].mean(axis=0)])
     return apply(similarity(eyes, np.array([[-0.5, 0], [0.5, 0]])), landmarks)

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 
 from edram_fer.attention.agreement import all_measures
 from edram_fer.attention.fixations import Fixations, fixation_map
-from edram_fer.attention.scan_paths import multi_match, scaled, scan_match
+from edram_fer.attention.scan_paths import multi_match, scale_points, scan_match
 from edram_fer.attention.windows import centres, has_windows, is_recurrent, pixels, weighted_coverage
 from edram_fer.errors import UserError
 from edram_fer.intervals import bootstrap
@@ -59,10 +59,10 @@ def landmark_map(landmarks: ArrayLike, shape: tuple[int, int], sigma: float) -> 
         UserError: no face has all its landmarks.
     """
     landmarks = np.asarray(landmarks, float)
-    known = np.isfinite(landmarks).all(axis=(1, 2))
-    if not known.any():
+    complete = np.isfinite(landmarks).all(axis=(1, 2))
+    if not complete.any():
         raise UserError(f"none of {len(landmarks)} faces has all 68 landmarks")
-    return fixation_map(landmarks[known].mean(axis=0)[INNER], shape, sigma)
+    return fixation_map(landmarks[complete].mean(axis=0)[INNER], shape, sigma)
 
 
 def other_images(count: int, seed: int = 0) -> np.ndarray:
@@ -276,7 +276,7 @@ def _path_similarity(pairs, shape):
     """{measure: mean} over pairs of paths in pixels; nan if no path is long enough."""
     rows, installed = [], importlib.util.find_spec("multimatch_gaze") is not None
     for path, other in pairs:
-        row = {"scan_match": float(scan_match(scaled(path, shape), scaled(other, shape)))}
+        row = {"scan_match": float(scan_match(scale_points(path, shape), scale_points(other, shape)))}
         if installed:
             row |= {f"multi_match_{name}": value for name, value in multi_match(path, other, shape).items()}
         rows.append(row)

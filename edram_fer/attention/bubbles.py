@@ -63,7 +63,7 @@ def scatter(trials: int, bubbles: float, shape: tuple[int, int], seed: int | Seq
     return np.where((np.arange(centres.shape[1]) < counts[:, None])[..., None], centres, np.inf)
 
 
-def revealed(images: np.ndarray, masks: np.ndarray, fill: ArrayLike) -> np.ndarray:
+def reveal(images: np.ndarray, masks: np.ndarray, fill: ArrayLike) -> np.ndarray:
     """Images seen through masks.
 
     Args:
@@ -78,7 +78,7 @@ def revealed(images: np.ndarray, masks: np.ndarray, fill: ArrayLike) -> np.ndarr
     return (visible * images + (1 - visible) * np.asarray(fill, float)).astype(np.float32)
 
 
-def enough_bubbles(accuracy: Callable[[int], float], target: float, most: int) -> int:
+def find_bubble_count(accuracy: Callable[[int], float], target: float, most: int) -> int:
     """Find the smallest number of bubbles with which a model reaches an accuracy, by bisection.
 
     Args:
@@ -89,7 +89,7 @@ def enough_bubbles(accuracy: Callable[[int], float], target: float, most: int) -
     Returns:
         1 to `most`; `most` if no number reaches the target.
 
-    >>> enough_bubbles(lambda count: count / 100, 0.355, 100)
+    >>> find_bubble_count(lambda count: count / 100, 0.355, 100)
     36
     """
     low, high = 1, most

@@ -31,10 +31,13 @@ def curve_from_predictions(
     """
     number = {name: index for index, name in enumerate(predictions["emotions"])}
     truth = np.array([number.get(name, -1) for name in predictions["truth"]], int)
-    known = np.flatnonzero(truth >= 0)
-    subjects = predictions["subjects"][known] if predictions["subjects"] is not None else None
+    labelled = np.flatnonzero(truth >= 0)
+    subjects = predictions["subjects"][labelled] if predictions["subjects"] is not None else None
     options = {"thresholds": thresholds, "subjects": subjects, "repeats": repeats, "seed": seed}
-    return {**curve(truth[known], predictions["probabilities"][known], **options), "excluded": len(truth) - len(known)}
+    return {
+        **curve(truth[labelled], predictions["probabilities"][labelled], **options),
+        "excluded": len(truth) - len(labelled),
+    }
 
 
 def curve(

@@ -51,7 +51,7 @@ class Fixations:
     def __len__(self) -> int:
         return len(self.points)
 
-    def on_image(self, image: str) -> np.ndarray:
+    def image_points(self, image: str) -> np.ndarray:
         """All fixations on an image, [n, 2]."""
         return self.points[self.image == image]
 
@@ -184,8 +184,8 @@ def fixation_map(
 def _rows(path):
     """(line, {column: text or None}) of the rows that are not empty, with names and texts stripped."""
     try:
-        with open(path, newline="", encoding="utf-8-sig") as source:  # spreadsheets write a byte order mark
-            reader = csv.DictReader(source, skipinitialspace=True)
+        with open(path, newline="", encoding="utf-8-sig") as file:  # spreadsheets write a byte order mark
+            reader = csv.DictReader(file, skipinitialspace=True)
             reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
             missing = [name for name in COLUMNS if name not in reader.fieldnames]
             if missing:

@@ -55,14 +55,14 @@ def densities(
     steps = steps if by_step else 1
     cell = np.where(row < 0, -1, row * steps + np.arange(steps))
     total = grouped_coverage(windows, weights, cell, len(order) * steps, shape)
-    maps = normalised(total).reshape(len(order), steps, *shape)
+    maps = normalise(total).reshape(len(order), steps, *shape)
     return maps if by_step else maps[:, 0]
 
 
-def normalised(maps: ArrayLike) -> np.ndarray:
+def normalise(maps: ArrayLike) -> np.ndarray:
     """Maps [..., H, W] divided by their sums; nan where the sum is 0.
 
-    >>> normalised([[1, 3]]).tolist()
+    >>> normalise([[1, 3]]).tolist()
     [[0.25, 0.75]]
     """
     maps = np.asarray(maps, float)
@@ -136,13 +136,13 @@ def one_vs_rest(maps: ArrayLike, sizes: ArrayLike) -> np.ndarray:
     """
     maps, sizes = _densities(maps), np.asarray(sizes, float)
     weighted = np.nan_to_num(maps) * sizes.reshape(-1, *[1] * (maps.ndim - 1))
-    return difference(maps, normalised(weighted.sum(axis=0) - weighted))
+    return difference(maps, normalise(weighted.sum(axis=0) - weighted))
 
 
-def between_steps(maps: ArrayLike) -> np.ndarray:
+def step_differences(maps: ArrayLike) -> np.ndarray:
     """Each step minus the step before: [..., N - 1, H, W] from densities [..., N, H, W].
 
-    >>> between_steps([[[0.5, 0.5]], [[0.25, 0.75]]]).tolist()
+    >>> step_differences([[[0.5, 0.5]], [[0.25, 0.75]]]).tolist()
     [[[-0.25, 0.25]]]
     """
     maps = _densities(maps)

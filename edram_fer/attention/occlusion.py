@@ -46,7 +46,7 @@ def corners(shape: tuple[int, int], window: int, stride: int) -> np.ndarray:
     return np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
 
 
-def occluded(image: np.ndarray, places: np.ndarray, window: int, fill: ArrayLike = 0) -> np.ndarray:
+def occlude(image: np.ndarray, places: np.ndarray, window: int, fill: ArrayLike = 0) -> np.ndarray:
     """An image covered by each of several squares.
 
     Args:
@@ -81,11 +81,12 @@ def occlusion_maps(
         label: index of the true class.
         window: see `corners`.
         stride: see `corners`.
-        fill: see `occluded`.
+        fill: see `occlude`.
 
     Returns:
         dict of maps [H, W], in which each pixel is the mean over the squares that cover it:
-            drop: decrease of the true class's probability from the original image to the covered one, in [-1, 1];
+            probability_drop: decrease of the true class's probability from the original image to the covered one, in
+                [-1, 1];
             error_rate: share of the squares that make the prediction wrong, in [0, 1]; nan if the prediction for the
                 original image is wrong.
 
@@ -94,14 +95,14 @@ def occlusion_maps(
     """
     places = corners(image.shape[:2], window, stride)
     parts = [places[start : start + _BATCH] for start in range(0, len(places), _BATCH)]
-    answers = [answer(np.concatenate([image[None], occluded(image, part, window, fill)])) for part in parts]
+    answers = [answer(np.concatenate([image[None], occlude(image, part, window, fill)])) for part in parts]
     original, covered = answers[0][0], np.concatenate([rows[1:] for rows in answers])
     wrong = (covered.argmax(axis=1) != label).astype(float)
     if original.argmax() != label:
         wrong[:] = np.nan
     values = np.stack([original[label] - covered[:, label], wrong])
-    drop, error_rate = spread_over(values, places, window, image.shape[:2])
-    return {"drop": drop, "error_rate": error_rate}
+    probability_drop, error_rate = spread_over(values, places, window, image.shape[:2])
+    return {"probability_drop": probability_drop, "error_rate": error_rate}
 
 
 def spread_over(values: np.ndarray, places: np.ndarray, window: int, shape: tuple[int, int]) -> np.ndarray:

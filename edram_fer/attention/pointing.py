@@ -19,7 +19,7 @@ from edram_fer.intervals import bootstrap
 SCORES = ("pointing", "auc")
 
 
-def near(mask: ArrayLike, tolerance: float) -> np.ndarray:
+def dilate(mask: ArrayLike, tolerance: float) -> np.ndarray:
     """Pixels whose centre is within a tolerance of the centre of a pixel of the mask.
 
     Args:
@@ -47,7 +47,7 @@ def hit(saliency: ArrayLike, mask: ArrayLike, tolerance: float = 0) -> float:
     0.5
     """
     saliency = np.asarray(saliency)
-    return float(near(mask, tolerance)[saliency == saliency.max()].mean())
+    return float(dilate(mask, tolerance)[saliency == saliency.max()].mean())
 
 
 def auc(saliency: ArrayLike, mask: ArrayLike) -> float:
@@ -97,7 +97,7 @@ def pointing(
         maps |= {f"shuffled_{name}": values[others] for name, values in maps.items()}
     maps["centre_bias"] = np.broadcast_to(centre_bias(masks.shape[1:]), masks.shape)
     scores = {name: _scores(values, masks, tolerance) for name, values in maps.items()}
-    shares = [near(mask, tolerance).mean() for mask in masks]
+    shares = [dilate(mask, tolerance).mean() for mask in masks]
     scores["chance"] = np.array([shares, np.full(count, 0.5)])
     ends = bootstrap(
         lambda rows: {name: values[:, rows].mean(axis=1) for name, values in scores.items()},

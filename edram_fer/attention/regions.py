@@ -153,9 +153,9 @@ def region_shares(
         Values are nan for a class without images, and for a step whose windows miss all of its images.
     """
     mass = np.concatenate([mass, mass.sum(axis=1, keepdims=True)], axis=1)
-    groups, known = np.asarray(groups, dtype=object), np.all(np.isfinite(area), axis=1)
+    groups, has_landmarks = np.asarray(groups, dtype=object), np.all(np.isfinite(area), axis=1)
     subjects = None if subjects is None else np.asarray(subjects, dtype=object)
-    members = [np.flatnonzero((groups == name) & known) for name in order]
+    members = [np.flatnonzero((groups == name) & has_landmarks) for name in order]
     in_order = np.isin(groups, list(order))
     classes = [
         _class_shares(mass[rows], area[rows], None if subjects is None else subjects[rows], repeats, seed)
@@ -165,7 +165,7 @@ def region_shares(
         "groups": list(order),
         "regions": list(REGIONS),
         "images": np.array([len(rows) for rows in members]),
-        "excluded_share": float(np.mean(~known[in_order])) if in_order.any() else np.nan,
+        "excluded_share": float(np.mean(~has_landmarks[in_order])) if in_order.any() else np.nan,
         **{name: np.stack([values[name] for values in classes]) for name in classes[0]},
     }
 
@@ -192,10 +192,10 @@ def shares_from_predictions(
     Returns:
         The dict of `region_shares`; its groups are "all" and the emotions.
     """
-    known = np.isin(predictions["truth"].astype(str), list(emotions))
-    windows, weights, truth = (predictions[key][known] for key in ("windows", "weights", "truth"))
-    mass, area = region_mass(windows, weights, landmarks[known], shape)
-    subjects = None if predictions["subjects"] is None else np.tile(predictions["subjects"][known], 2)
+    has_emotion = np.isin(predictions["truth"].astype(str), list(emotions))
+    windows, weights, truth = (predictions[key][has_emotion] for key in ("windows", "weights", "truth"))
+    mass, area = region_mass(windows, weights, landmarks[has_emotion], shape)
+    subjects = None if predictions["subjects"] is None else np.tile(predictions["subjects"][has_emotion], 2)
     return region_shares(  # each image counts in two groups
         np.tile(mass, (2, 1, 1)),
         np.tile(area, (2, 1)),
@@ -223,7 +223,7 @@ def _class_shares(mass, area, subjects, repeats, seed):
         intervals = bootstrap(statistic, len(mass), subjects=subjects, repeats=repeats, seed=seed)
     else:
         values["area"] = np.full(len(REGIONS), np.nan)
-        intervals = {name: np.full((*each.shape, 2), np.nan) for name, each in values.items()}
+        intervals = {name: np.full((*samples.shape, 2), np.nan) for name, samples in values.items()}
     return {**values, **{f"{name}_interval": intervals[name] for name in ("share", "preference")}}
 
 

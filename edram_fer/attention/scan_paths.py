@@ -1,7 +1,7 @@
 """Scan paths (fixated positions in time order) and their similarity.
 
-A path is [N, 2] as (x, y). A model's paths are `windows.centres`, in the image's [-1, 1]; `scaled` converts fixations
-from pixels to these coordinates. Durations are not used, because a model's glimpses have none.
+A path is [N, 2] as (x, y). A model's paths are `windows.centres`, in the image's [-1, 1]; `scale_points` converts
+fixations from pixels to these coordinates. Durations are not used, because a model's glimpses have none.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ INSTALL = 'MultiMatch needs the package multimatch-gaze: pip install "edram-fer[
 MULTI_MATCH = ("shape", "direction", "length", "position")
 
 
-def scaled(points: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
+def scale_points(points: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
     """Convert points from pixels to [-1, 1]; the inverse of `windows.pixels`.
 
     Args:
@@ -23,7 +23,7 @@ def scaled(points: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
     Returns:
         [..., 2].
 
-    >>> scaled([10, 20], (21, 21)).tolist()
+    >>> scale_points([10, 20], (21, 21)).tolist()
     [0.0, 1.0]
     """
     height, width = shape

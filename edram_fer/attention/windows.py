@@ -372,13 +372,13 @@ def spread(windows: ArrayLike, classes: ArrayLike | None = None) -> dict[str, np
     if classes is not None:
         classes = np.asarray(classes)
         has_class = classes != None  # noqa: E711, elementwise
-        known = points[has_class]
+        members = points[has_class]
         _, index, sizes = np.unique(classes[has_class], return_inverse=True, return_counts=True)
         shares = (sizes / len(index))[:, None, None]
-        groups = [known[index == k] for k in range(len(sizes))]
+        groups = [members[index == k] for k in range(len(sizes))]
         means = np.array([group.mean(axis=0) for group in groups])
         result["variance_within"] = (shares * [group.var(axis=0) for group in groups]).sum(axis=0)
-        result["variance_between"] = (shares * (means - known.mean(axis=0)) ** 2).sum(axis=0)
+        result["variance_between"] = (shares * (means - members.mean(axis=0)) ** 2).sum(axis=0)
     result["spread"] = np.sqrt(variance.mean(axis=-1))
     result["collapsed"] = result["spread"] < COLLAPSED
     return result

@@ -34,8 +34,8 @@ def predict(
     from edram_fer import prediction
     from edram_fer.prediction import files
 
-    asked = None if detectors is None else tuple(name.strip() for name in detectors.split(","))
-    table = prediction.predict(model, images, detectors=asked, faces=faces, clahe=clahe)
+    names = None if detectors is None else tuple(name.strip() for name in detectors.split(","))
+    table = prediction.predict(model, images, detectors=names, faces=faces, clahe=clahe)
     files.write(table, out, draw=draw)
     for row in table.head(MAX_PRINTED_ROWS).itertuples():
         answer = f"{row.emotion} {row.confidence:.0%}" if row.status == "ok" else row.status

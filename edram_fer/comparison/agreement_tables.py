@@ -9,7 +9,7 @@ import numpy as np
 from edram_fer import attention, intervals
 from edram_fer.attention import agreement, baselines
 from edram_fer.attention.fixations import Fixations
-from edram_fer.attention.maps import normalised
+from edram_fer.attention.maps import normalise
 from edram_fer.comparison.attention_tables import common_steps
 from edram_fer.comparison.runs import Run, Runs
 from edram_fer.errors import UserError
@@ -31,7 +31,7 @@ def map_agreement_rows(maps: Mapping[str, Mapping[str, np.ndarray]]) -> list[dic
     for (name, first_maps), (other_name, other_maps) in itertools.combinations(maps.items(), 2):
         for group in first_maps:
             for step, (index, other_index) in common_steps(first_maps[group], other_maps[group]).items():
-                pair = normalised(np.stack([first_maps[group][index], other_maps[group][other_index]]))
+                pair = normalise(np.stack([first_maps[group][index], other_maps[group][other_index]]))
                 row = {"run": name, "other": other_name, "emotion": group, "glimpse": step}
                 if np.isfinite(pair).all():
                     row |= {measure: getattr(agreement, measure)(*pair) for measure in ("cc", "sim", "kl")}

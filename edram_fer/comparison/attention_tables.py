@@ -8,7 +8,7 @@ import numpy as np
 
 from edram_fer import attention
 from edram_fer.attention import regions
-from edram_fer.attention.maps import normalised, shares
+from edram_fer.attention.maps import normalise, shares
 from edram_fer.comparison.runs import Runs
 
 ALL = "all"
@@ -52,7 +52,7 @@ def differences(maps: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, dict[
         for group, stack in run_maps.items():
             steps = common_steps(stack, reference[group])
             result[name][group] = {
-                step: attention.difference(*normalised(np.stack([stack[index], reference[group][reference_index]])))
+                step: attention.difference(*normalise(np.stack([stack[index], reference[group][reference_index]])))
                 for step, (index, reference_index) in steps.items()
             }
     return result

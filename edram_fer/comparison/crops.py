@@ -72,10 +72,10 @@ def crops(
     return save(draw(images, runs.truth[rows], faces), out)
 
 
-def _indices(ids: Sequence[str], wanted: Sequence[str], split: str) -> list[int]:
-    """Indices of the `wanted` ids among `ids`."""
+def _indices(ids: Sequence[str], selected: Sequence[str], split: str) -> list[int]:
+    """Indices of the `selected` ids among `ids`."""
     index = {str(name): row for row, name in enumerate(ids)}
-    for name in wanted:
+    for name in selected:
         if name not in index:
             raise UserError(f"image: {name!r} is not among the {len(ids)} of split {split}, such as {ids[0]!r}")
-    return [index[name] for name in wanted]
+    return [index[name] for name in selected]

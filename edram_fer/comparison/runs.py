@@ -129,20 +129,20 @@ def read(folders: Sequence[Path | str], split: str | None = None, *, minimum: in
     return Runs(split, reference.metrics["run"]["data"], emotions, runs)
 
 
-def _choose_split(evaluated: Sequence[EvaluatedRun], wanted: str | None) -> str:
-    if wanted is None:
+def _choose_split(evaluated: Sequence[EvaluatedRun], split: str | None) -> str:
+    if split is None:
         common = [name for name in evaluated[0].splits if all(name in run.splits for run in evaluated)]
         if not common:
             splits = "; ".join(f"{run.folder}: {', '.join(run.splits)}" for run in evaluated)
             raise UserError(f"the runs were not evaluated on a common split ({splits})")
         return common[0]
     for run in evaluated:
-        if wanted not in run.splits:
+        if split not in run.splits:
             raise UserError(
-                f"{run.folder} was not evaluated on split {wanted!r}, only on {', '.join(run.splits)}; "
-                f"run edram-fer evaluate {run.folder} --split {wanted}"
+                f"{run.folder} was not evaluated on split {split!r}, only on {', '.join(run.splits)}; "
+                f"run edram-fer evaluate {run.folder} --split {split}"
             )
-    return wanted
+    return split
 
 
 def _known_predictions(run, split):
@@ -151,8 +151,8 @@ def _known_predictions(run, split):
     names, times = np.unique(predictions["id"].astype(str), return_counts=True)
     if (times > 1).any():
         raise UserError(f"{run.folder}, split {split}: image {str(names[times > 1][0])!r} has more than one row")
-    known = np.isin(predictions["truth"].astype(str), predictions["emotions"])
-    return _select(predictions, np.flatnonzero(known))
+    has_emotion = np.isin(predictions["truth"].astype(str), predictions["emotions"])
+    return _select(predictions, np.flatnonzero(has_emotion))
 
 
 def _select(predictions, rows):
@@ -162,10 +162,11 @@ def _select(predictions, rows):
 
 
 def _check_same_data(reference, other):
-    """Compare the fingerprints if both are known: one data set may have two names (its own and the path of its arrays
+    """Compare the fingerprints if both are known: one data set may have two names (its own and the path of its NPZ
     file), and two data sets may have the same name ("folder")."""
-    info = [run.metrics["run"] for run in (reference, other)]
-    names, digests = [each["data"] for each in info], [each.get("data_fingerprint") for each in info]
+    evaluations = [run.metrics["run"] for run in (reference, other)]
+    names = [evaluation["data"] for evaluation in evaluations]
+    digests = [evaluation.get("data_fingerprint") for evaluation in evaluations]
     if None not in digests:
         if digests[0] == digests[1]:
             return
@@ -173,19 +174,21 @@ def _check_same_data(reference, other):
     _check_same("data set", reference, names[0], other, names[1])
 
 
-def _check_same(what, reference, value, other, other_value):
+def _check_same(subject, reference, value, other, other_value):
     if value != other_value:
-        raise UserError(f"{what}: {reference.folder} has {value}, {other.folder} has {other_value}; expected the same")
+        raise UserError(
+            f"{subject}: {reference.folder} has {value}, {other.folder} has {other_value}; expected the same"
+        )
 
 
 def _check_same_emotions(reference, predictions, other, other_predictions):
-    names, other_names = (", ".join(sorted(each["emotions"])) for each in (predictions, other_predictions))
+    names, other_names = (", ".join(sorted(table["emotions"])) for table in (predictions, other_predictions))
     _check_same("emotions", reference, names, other, other_names)
 
 
 def _check_same_images(reference, predictions, other, other_predictions):
     truth, other_truth = (
-        dict(zip(each["id"], each["truth"], strict=True)) for each in (predictions, other_predictions)
+        dict(zip(table["id"], table["truth"], strict=True)) for table in (predictions, other_predictions)
     )
     if unmatched := [*(truth.keys() - other_truth.keys()), *(other_truth.keys() - truth.keys())]:
         raise UserError(

@@ -25,13 +25,13 @@ class Occlusion:
 
     Attributes:
         settings: settings of the study: "images", "seed", "window", "stride", "fill", ...
-        drop: [n, H, W], one map per image.
+        probability_drop: [n, H, W], one map per image.
         ids: image ids [n].
         truth: emotion names [n].
     """
 
     settings: dict[str, Any]
-    drop: np.ndarray
+    probability_drop: np.ndarray
     ids: np.ndarray
     truth: np.ndarray
 
@@ -41,8 +41,8 @@ class Occlusion:
 
     def mean(self, group: str) -> np.ndarray:
         """Mean map [H, W] of an emotion or of "all"; nan without images."""
-        drop = self.drop[self.members(group)]
-        return drop.mean(axis=0) if len(drop) else np.full(self.drop.shape[1:], np.nan)
+        maps = self.probability_drop[self.members(group)]
+        return maps.mean(axis=0) if len(maps) else np.full(self.probability_drop.shape[1:], np.nan)
 
 
 def maps(runs: Runs, shape: tuple[int, int]) -> dict[str, Occlusion]:
@@ -58,21 +58,21 @@ def maps(runs: Runs, shape: tuple[int, int]) -> dict[str, Occlusion]:
     Raises:
         UserError: a file is damaged, or its maps have another shape or belong to other images.
     """
-    result, known = {}, set(runs.runs[0].predictions["id"])
+    result, ids = {}, set(runs.runs[0].predictions["id"])
     for run in runs.runs:
         path = run.evaluated.folder / layout.OCCLUSION_MAPS
         arrays = resumable.read(path) if path.exists() else {}
-        if "mean_drop" not in arrays:  # not started or not finished
+        if "mean_probability_drop" not in arrays:  # not started or not finished
             continue
         settings = json.loads(str(arrays[resumable.SETTINGS]))
         if settings["split"] != runs.split:
             continue
-        drop = arrays["drop"].astype(float)
-        if drop.shape[1:] != tuple(shape):
-            raise UserError(f"{path}: maps of {list(drop.shape[1:])} pixels, the images have {list(shape)}")
-        if unknown := [name for name in arrays["id"] if name not in known]:
-            raise UserError(f"{path}: image {str(unknown[0])!r} is not among the {len(known)} of split {runs.split}")
-        result[run.name] = Occlusion(settings, drop, arrays["id"], arrays["emotions"][arrays["label"]])
+        drops = arrays["probability_drop"].astype(float)
+        if drops.shape[1:] != tuple(shape):
+            raise UserError(f"{path}: maps of {list(drops.shape[1:])} pixels, the images have {list(shape)}")
+        if unknown := [name for name in arrays["id"] if name not in ids]:
+            raise UserError(f"{path}: image {str(unknown[0])!r} is not among the {len(ids)} of split {runs.split}")
+        result[run.name] = Occlusion(settings, drops, arrays["id"], arrays["emotions"][arrays["label"]])
     return result
 
 
@@ -84,8 +84,8 @@ def map_rows(maps: Mapping[str, Occlusion], present: Sequence[str]) -> list[dict
         present: names of the emotions.
 
     Returns:
-        Rows with "images", "drop" (mean over the map), "largest" and the position "x", "y" of that pixel in [-1, 1],
-        y pointing down.
+        Rows with "images", "mean_probability_drop" and "max_probability_drop" over the map, and "max_x", "max_y", the
+        position of the maximum in [-1, 1], y pointing down.
     """
     rows = []
     for name, occlusion in maps.items():
@@ -95,7 +95,12 @@ def map_rows(maps: Mapping[str, Occlusion], present: Sequence[str]) -> list[dict
                 mean = occlusion.mean(group)
                 peak = np.unravel_index(mean.argmax(), mean.shape)
                 y, x = 2 * np.array(peak) / np.maximum(np.array(mean.shape) - 1, 1) - 1
-                row |= {"drop": mean.mean(), "largest": mean.max(), "x": x, "y": y}
+                row |= {
+                    "mean_probability_drop": mean.mean(),
+                    "max_probability_drop": mean.max(),
+                    "max_x": x,
+                    "max_y": y,
+                }
             rows.append(row)
     return rows
 
@@ -115,8 +120,10 @@ def agreement_rows(maps: Mapping[str, Occlusion], present: Sequence[str]) -> lis
     rows = []
     for (name, first), (other_name, other) in itertools.combinations(maps.items(), 2):
         for group in (ALL, *present):
-            others = [each for each in present if each != group and group != ALL and other.members(each).any()]
-            controls = [_correlation(first.mean(group), other.mean(each)) for each in others]
+            others = [
+                emotion for emotion in present if emotion != group and group != ALL and other.members(emotion).any()
+            ]
+            controls = [_correlation(first.mean(group), other.mean(emotion)) for emotion in others]
             rows.append(
                 {
                     "run": name,
@@ -141,8 +148,8 @@ def region_rows(
         shape: (H, W) of the images.
 
     Returns:
-        One row per run, emotion (and all) and region with "drop", the mean over the region's pixels of each image and
-        then over the images with landmarks, and "images", their number.
+        One row per run, emotion (and all) and region with "mean_probability_drop", over the region's pixels of each
+        image and then over the images with landmarks, and "images", their number.
     """
     if landmarks is None:
         return []
@@ -155,7 +162,8 @@ def region_rows(
                 visible = hidden.any(axis=(1, 2))
                 row = {"run": name, "emotion": group, "region": region, "images": int(visible.sum())}
                 if visible.any():
-                    row["drop"] = float(np.mean(occlusion.drop[visible].mean(axis=(1, 2), where=hidden[visible])))
+                    drops = occlusion.probability_drop[visible].mean(axis=(1, 2), where=hidden[visible])
+                    row["mean_probability_drop"] = float(drops.mean())
                 rows.append(row)
     return rows
 

@@ -88,14 +88,14 @@ class Batches:
         self._check_features()
 
     def _check_features(self):
-        where = f"{self.source}, split {self.split}"
+        location = f"{self.source}, split {self.split}"
         if not (self.soft or self.has_landmarks):
             return
-        features = self.opened.encoded(self.split)[0]
+        features = self.opened.load_encoded(self.split)[0]
         if self.soft and (features["soft_label"][self.kept].max(axis=1) == 1).all():
-            raise UserError(f"{where}: labels=soft needs soft labels, these are all hard; try ferplus/probability")
+            raise UserError(f"{location}: labels=soft needs soft labels, these are all hard; try ferplus/probability")
         if self.has_landmarks:
-            landmarks.check(features["landmarks"][self.kept], where)
+            landmarks.check(features["landmarks"][self.kept], location)
 
     @property
     def has_landmarks(self) -> bool:
@@ -165,7 +165,7 @@ class Batches:
             inputs["image"] = augment.apply(self.augmentation, inputs["image"], drawn, numbers.get("boxes"))
             if self.has_landmarks:
                 windows = augment.matrices(self.augmentation, drawn)
-                inputs["landmarks"] = landmarks.warped(inputs["landmarks"], windows, self.opened.shape[:2])
+                inputs["landmarks"] = landmarks.warp(inputs["landmarks"], windows, self.opened.shape[:2])
             if self.mixup:
                 inputs["image"], targets = mixup.mix(inputs["image"], targets, numbers["shares"])
         if self.guide:
@@ -219,7 +219,7 @@ class _ArrayBatches(keras.utils.PyDataset):
 def _tf_dataset(batches, first_epoch, first_step):
     import tensorflow as tf
 
-    images, decode = batches.opened.encoded(batches.split)
+    images, decode = batches.opened.load_encoded(batches.split)
     images = {**images, "emotion": batches.targets(images)}
     images = {name: tf.constant(images[name]) for name in ("image", *batches.features())}
     size, total, shape = batches.batch_size, len(images["emotion"]), batches.opened.shape
@@ -243,8 +243,8 @@ def _tf_dataset(batches, first_epoch, first_step):
             lambda e: [*batches.draw(int(e), total).values()], [epoch], [tf.float32] * len(shapes), stateful=False
         )
         numbers = {n: tf.ensure_shape(d, (total, *shape)) for (n, shape), d in zip(shapes.items(), drawn, strict=True)}
-        done = tf.where(epoch == first_epoch, first_step * size, 0)
-        order = tf.ensure_shape(order, (None,))[done:]
+        skipped = tf.where(epoch == first_epoch, first_step * size, 0)
+        order = tf.ensure_shape(order, (None,))[skipped:]
         indices = tf.data.Dataset.from_tensor_slices(order).batch(size, drop_remainder=True)
         return indices.map(lambda chosen: batch(chosen, numbers), num_parallel_calls=tf.data.AUTOTUNE)
 

@@ -31,12 +31,12 @@ FREE = "free"
 GUIDE_TARGETS = {**REGION_LANDMARKS, "eyes": [*REGION_LANDMARKS["left eye"], *REGION_LANDMARKS["right eye"]]}
 
 
-def check(landmarks: np.ndarray, where: str) -> None:
+def check(landmarks: np.ndarray, location: str) -> None:
     """Log how many faces have no landmarks.
 
     Args:
         landmarks: [n, 68, 2], nan where unknown.
-        where: The data set and split, for the messages.
+        location: The data set and split, for the messages.
 
     Raises:
         UserError: No face has landmarks.
@@ -44,12 +44,12 @@ def check(landmarks: np.ndarray, where: str) -> None:
     missing = ~np.isfinite(landmarks).all(axis=(1, 2))
     if missing.all():
         raise UserError(
-            f"{where}: none of {len(landmarks)} faces has landmarks, which the model needs to position its windows"
+            f"{location}: none of {len(landmarks)} faces has landmarks, which the model needs to position its windows"
         )
     if missing.any():
         log.warning(
             "%s: %d of %d faces have no landmarks: their crops are the whole face and their glimpses are not guided",
-            where,
+            location,
             missing.sum(),
             len(landmarks),
         )
@@ -77,7 +77,7 @@ def places(landmarks: Any, guide: Sequence[str], size: tuple[int, int]) -> Any:
     return ops.stack(targets, axis=1)
 
 
-def warped(landmarks: Any, windows: Any, size: tuple[int, int]) -> Any:
+def warp(landmarks: Any, windows: Any, size: tuple[int, int]) -> Any:
     """The landmarks of images that were sampled through affine windows.
 
     A window A maps the new image onto the old one, so a point p of the old image is A^-1 p in the new image. In a

@@ -34,14 +34,14 @@ def mix(images: Any, targets: dict[str, Any], shares: Any) -> tuple[Any, dict[st
     Returns:
         (images, targets), mixed. Affect is known only if it is known for both images.
     """
-    mixed = {"emotion": _mixed(targets["emotion"], shares)}
+    mixed = {"emotion": _mix(targets["emotion"], shares)}
     if "affect" in targets:
         known = ops.all(targets["affect"] >= -1.0, axis=-1, keepdims=True)
         both = ops.logical_and(known, ops.roll(known, -1, axis=0))
-        mixed["affect"] = ops.where(both, _mixed(targets["affect"], shares), UNKNOWN_AFFECT)
-    return _mixed(images, shares), {**targets, **mixed}
+        mixed["affect"] = ops.where(both, _mix(targets["affect"], shares), UNKNOWN_AFFECT)
+    return _mix(images, shares), {**targets, **mixed}
 
 
-def _mixed(values, shares):
+def _mix(values, shares):
     shares = ops.reshape(shares, (-1, *[1] * (len(values.shape) - 1)))
     return shares * values + (1 - shares) * ops.roll(values, -1, axis=0)

@@ -1,6 +1,6 @@
 """Prepared data sets: what they contain, and their splits in memory.
 
-A source is the name of a prepared TFDS data set ("fer2013", "drawn_faces/grey48") or the path of an arrays file
+A source is the name of a prepared TFDS data set ("fer2013", "drawn_faces/grey48") or the path of an NPZ file
 (".npz", see `write_arrays`), which does not need TensorFlow. Wherever a split is expected, a sum of splits is accepted:
 "fold_0+fold_1" concatenates two splits, for data sets that are split by subjects.
 """
@@ -133,7 +133,7 @@ def write_arrays(
     """
     path, description = Path(path), describe(source, data_dir=data_dir)
     if path.suffix != ".npz":
-        raise UserError(f"{path}: an arrays file ends in .npz")
+        raise UserError(f"{path}: an NPZ file ends in .npz")
     content: dict[str, Any] = {
         key: np.array(description[key]) for key in ("source", "version", "fingerprint", "emotions")
     }
@@ -152,17 +152,17 @@ def write_arrays(
 
 def open_source(
     source: str | Path, data_dir: Path | str | None, extra: Sequence[str] = ()
-) -> "_ArraysFile | _PreparedDataset":
+) -> "_NpzFile | _PreparedDataset":
     """Open a source without reading its images.
 
     Args:
-        source: Name of a prepared data set or path of an arrays file.
+        source: Name of a prepared data set or path of an NPZ file.
         data_dir: Folder of prepared data sets; None: `default_data_dir`.
-        extra: Features that `encoded` returns in addition to image, emotion and affect.
+        extra: Features that `load_encoded` returns in addition to image, emotion and affect.
 
     Returns:
         An object with `emotions`, `splits`, `version`, `fingerprint`, `preprocessing`, `shape` (H, W, C) and the
-        methods `labels(split)`, `load(split)` and `encoded(split)`.
+        methods `labels(split)`, `load(split)` and `load_encoded(split)`.
 
     Raises:
         MissingFileError: The source does not exist.
@@ -173,7 +173,7 @@ def open_source(
     ((48, 48, 1), 14)
     """
     if str(source).endswith(".npz"):
-        opened = _ArraysFile(Path(source))
+        opened = _NpzFile(Path(source))
     else:
         opened = _PreparedDataset(str(source), Path(data_dir or default_data_dir()), extra)
     for feature in extra:
@@ -182,8 +182,8 @@ def open_source(
     return opened
 
 
-class _ArraysFile:
-    """An arrays file, whose parts are read when they are needed."""
+class _NpzFile:
+    """An NPZ file, whose parts are read when they are needed."""
 
     def __init__(self, path) -> None:
         self.path = path
@@ -191,16 +191,16 @@ class _ArraysFile:
             zipfile.ZipFile(path).close()  # np.load would leave the file of a damaged archive open
             self.content = np.load(path, allow_pickle=False)
         except FileNotFoundError:
-            raise MissingFileError(f"{path} is missing; expected an arrays file") from None
+            raise MissingFileError(f"{path} is missing; expected an NPZ file") from None
         except files.ARCHIVE_DAMAGE as error:
-            raise UserError(f"{path} is not a complete arrays file: {error}") from error
+            raise UserError(f"{path} is not a complete NPZ file: {error}") from error
         names = self.content.files
         labelled = dict.fromkeys(name.split("/")[0] for name in names if name.endswith("/emotion"))
         parts = (f"{split}/{feature}" for split in labelled for feature in ("image", "affect", "id"))
         missing = {"emotions", "version", "fingerprint", *parts} - set(names)
         if missing or not labelled:
             lacking = ", ".join(sorted(missing)) or "any <split>/emotion"
-            raise UserError(f"{path} is not a complete arrays file: it lacks {lacking}")
+            raise UserError(f"{path} is not a complete NPZ file: it lacks {lacking}")
         self.emotions = tuple(str(name) for name in self._read("emotions"))
         self.version, self.fingerprint = str(self._read("version")), str(self._read("fingerprint"))
         self.splits = {split: len(self._read(f"{split}/emotion")) for split in labelled}
@@ -220,9 +220,9 @@ class _ArraysFile:
 
     def load(self, split: str) -> dict[str, np.ndarray]:
         parts = _parts(split, self)
-        return _joined([{name.partition("/")[2]: self._read(name) for name in self._names(part)} for part in parts])
+        return _join([{name.partition("/")[2]: self._read(name) for name in self._names(part)} for part in parts])
 
-    def encoded(self, split: str) -> tuple[dict[str, np.ndarray], None]:
+    def load_encoded(self, split: str) -> tuple[dict[str, np.ndarray], None]:
         return self.load(split), None
 
     def _names(self, split):
@@ -252,28 +252,28 @@ class _PreparedDataset:
         self.read = {}
 
     def labels(self, split: str) -> np.ndarray:
-        return self.encoded(split)[0]["emotion"]
+        return self.load_encoded(split)[0]["emotion"]
 
     def load(self, split: str) -> dict[str, np.ndarray]:
-        return _joined([self._load_part(part) for part in _parts(split, self)])
+        return _join([self._load_part(part) for part in _parts(split, self)])
 
     def _load_part(self, split):
         import tensorflow_datasets as tfds
 
         dataset = self.builder.as_dataset(split=split, shuffle_files=False)
-        content = _joined([*tfds.as_numpy(dataset.batch(1024))])
+        content = _join([*tfds.as_numpy(dataset.batch(1024))])
         for key, values in content.items():
             if values.dtype == object:
                 content[key] = np.array([value.decode() for value in values])
         return content
 
-    def encoded(self, split: str) -> tuple[dict[str, np.ndarray], Callable[..., Any]]:
+    def load_encoded(self, split: str) -> tuple[dict[str, np.ndarray], Callable[..., Any]]:
         """({"image": bytes [N], "emotion", "affect", ...} in file order, the function that decodes one image).
 
         The images stay in memory as encoded in the file (PNG), which takes a fraction of the memory of their pixels, so
         they can be read in any order.
         """
-        content = _joined([self._encoded_part(part) for part in _parts(split, self)])
+        content = _join([self._encoded_part(part) for part in _parts(split, self)])
         return content, self.builder.info.features["image"].decode_example
 
     def _encoded_part(self, split):
@@ -284,7 +284,7 @@ class _PreparedDataset:
         wanted = dict.fromkeys(self.wanted, True)
         decoders = tfds.decode.PartialDecoding(wanted, decoders={"image": tfds.decode.SkipDecoding()})
         dataset = self.builder.as_dataset(split=split, shuffle_files=False, decoders=decoders)
-        self.read[split] = _joined([*tfds.as_numpy(dataset.batch(1024))])
+        self.read[split] = _join([*tfds.as_numpy(dataset.batch(1024))])
         return self.read[split]
 
 
@@ -300,7 +300,7 @@ def _parts(split, opened):
     return names
 
 
-def _joined(parts):
+def _join(parts):
     """Concatenate dicts of arrays, with the features that all of them have."""
     if len(parts) == 1:
         return parts[0]

@@ -13,11 +13,11 @@ from edram_fer.models.spatial_transformer import sample
 _CHUNK = 1000  # images sampled at a time
 
 
-def mirrored(images: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def mirror(images: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The mirror images of `images`: "image" [n, H, W, C] and, if present, "landmarks" [n, 68, 2] in pixels; other
     features are left out.
 
-    >>> mirrored({"image": np.array([[[[1], [2]]]], np.uint8)})["image"].ravel().tolist()
+    >>> mirror({"image": np.array([[[[1], [2]]]], np.uint8)})["image"].ravel().tolist()
     [2, 1]
     """
     view = {"image": images["image"][:, :, ::-1]}
@@ -47,12 +47,12 @@ def _ten_crops(images, share):
     far = 1 - share
     corners = [(x, y, x + share, y + share) for y in (0, far) for x in (0, far)]
     for window in map(matrix, [*corners, centre(share)]):
-        crop = {"image": _sampled(images["image"], window), **_landmarks(images, window)}
+        crop = {"image": _sample(images["image"], window), **_landmarks(images, window)}
         yield crop
-        yield mirrored(crop)
+        yield mirror(crop)
 
 
-def _sampled(images, window):
+def _sample(images, window):
     parts, size = [], images.shape[1:3]
     for start in range(0, len(images), _CHUNK):
         part = images[start : start + _CHUNK].astype("float32") / 255
@@ -66,4 +66,4 @@ def _landmarks(images, window):
         return {}
     points, size = np.asarray(images["landmarks"], "float32"), images["image"].shape[1:3]
     windows = np.broadcast_to(window, (len(points), 2, 3))
-    return {"landmarks": ops.convert_to_numpy(landmarks.warped(points, windows, size))}
+    return {"landmarks": ops.convert_to_numpy(landmarks.warp(points, windows, size))}

@@ -71,7 +71,7 @@ def evaluate(
         features = prepared.load_split(source, split, data_dir=data_dir)
         inputs = _inputs(model, features, source, split)
         for name, outputs in _predictions(model, inputs, split, features["id"], batch_size, flip, ten_crop):
-            tables.append(predictions.table(name, features, outputs, names, model.emotions or ()))
+            tables.append(predictions.table(name, features, outputs, names, inference.class_names(model)))
     rows = pa.concat_tables(tables, promote_options="default")
     scores = {name: _scores(part, name) for name, part in _parts(rows, splits)}
     metrics = files.plain(
@@ -122,7 +122,7 @@ def _predictions(
         plain = _predict(model, inputs, batch_size)
         yield split, plain
         if flip:
-            mirrored = _predict(model, views.mirrored(inputs), batch_size)
+            mirrored = _predict(model, views.mirror(inputs), batch_size)
             yield f"{split}_flip", _average(plain, [plain, mirrored])
         if ten_crop is not None:
             crops = tqdm(views.ten_crops(inputs, ten_crop), f"{split}, ten crops", total=10, disable=None)

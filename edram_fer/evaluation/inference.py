@@ -93,7 +93,18 @@ def predict(
     return predictions
 
 
-def labelled(
+def class_names(model: FERModel) -> tuple[str, ...]:
+    """The names of a model's classes, in order.
+
+    Raises:
+        UserError: it has none.
+    """
+    if model.emotions is None:
+        raise UserError("model: it has no class names; set model.emotions to one for each class, in order")
+    return model.emotions
+
+
+def load_labelled(
     run: str | Path, model: FERModel, split: str, *, data: str | None = None, data_dir: str | Path | None = None
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """The images of a split whose emotion is among a model's classes.
@@ -106,18 +117,18 @@ def labelled(
         (features of `edram_fer.data.load_split`, labels int [n] in the order of `model.emotions`).
 
     Raises:
-        UserError: there is no such image.
+        UserError: there is no such image, or the model has no class names.
     """
+    classes = class_names(model)
     source, data_dir = layout.run_data(run, data, data_dir)
     features = prepared.load_split(source, split, data_dir=data_dir)
     names = prepared.emotions(source, data_dir=data_dir)
-    classes = model.emotions or ()
     class_of_label = [classes.index(name) if name in classes else -1 for name in names]
     labels = np.array([class_of_label[label] if label >= 0 else -1 for label in features["emotion"]], int)
-    known = labels >= 0
-    if not known.any():
+    has_class = labels >= 0
+    if not has_class.any():
         raise UserError(f"split {split}: no image has an emotion that the model knows ({', '.join(classes)})")
-    return {name: values[known] for name, values in features.items()}, labels[known]
+    return {name: values[has_class] for name, values in features.items()}, labels[has_class]
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

@@ -33,24 +33,24 @@ def scores(rows: pa.Table, *, repeats: int = 1000, seed: int = 0) -> dict[str, A
         UserError: No image has an emotion that the model knows.
     """
     unpacked = predictions.unpack(rows)
-    canonical = {name: place for place, name in enumerate(EMOTIONS)}
+    canonical = {name: position for position, name in enumerate(EMOTIONS)}
     emotions = sorted(unpacked["emotions"], key=lambda name: canonical.get(name, len(EMOTIONS)))
     order = [unpacked["emotions"].index(name) for name in emotions]
-    known = np.isin(unpacked["truth"].astype(str), emotions)
-    excluded, counts = np.unique([name or "unknown" for name in unpacked["truth"][~known]], return_counts=True)
-    if not known.any():
+    has_emotion = np.isin(unpacked["truth"].astype(str), emotions)
+    excluded, counts = np.unique([name or "unknown" for name in unpacked["truth"][~has_emotion]], return_counts=True)
+    if not has_emotion.any():
         raise UserError(f"no image has an emotion that the model knows ({', '.join(emotions)})")
-    truth = np.array([emotions.index(name) for name in unpacked["truth"][known]])
+    truth = np.array([emotions.index(name) for name in unpacked["truth"][has_emotion]])
     options: dict[str, Any] = {"repeats": repeats, "seed": seed}
-    options["subjects"] = None if unpacked["subjects"] is None else unpacked["subjects"][known]
+    options["subjects"] = None if unpacked["subjects"] is None else unpacked["subjects"][has_emotion]
     result = {
-        "images": int(known.sum()),
+        "images": int(has_emotion.sum()),
         "excluded": dict(zip(excluded.tolist(), counts.tolist(), strict=True)),
-        **measures.classification(truth, unpacked["probabilities"][known][:, :, order], emotions, **options),
+        **measures.classification(truth, unpacked["probabilities"][has_emotion][:, :, order], emotions, **options),
     }
     if np.isfinite(unpacked["affect"]).all():
-        result |= measures.affect(unpacked["true_affect"][known], unpacked["affect"][known], **options)
-    return {**result, "glimpses": _glimpses(unpacked["windows"][known], truth)}
+        result |= measures.affect(unpacked["true_affect"][has_emotion], unpacked["affect"][has_emotion], **options)
+    return {**result, "glimpses": _glimpses(unpacked["windows"][has_emotion], truth)}
 
 
 def _glimpses(windows, classes):

@@ -79,8 +79,8 @@ def _score_figures(study):
             label="share of attention / share of area",
         )
     if human := tables["human_agreement"]:
-        asked = {row["measure"] for row in human}
-        panels = {name: title for name, title in MEASURES.items() if name in asked}
+        requested = {row["measure"] for row in human}
+        panels = {name: title for name, title in MEASURES.items() if name in requested}
         paths = {name: panels.pop(name) for name in list(panels) if name in PATH_MEASURES}
         for name, chosen in (("human_agreement.svg", panels), ("human_agreement_paths.svg", paths)):
             if chosen:
@@ -100,8 +100,8 @@ def _score_figures(study):
                     shared=False,
                 )
     if contrasts := [row for row in tables["window_ablation"] if row["kind"] == "contrasts"]:
-        asked = {row["windows"] for row in contrasts}
-        groups = {name: title for name, title in CONTRASTS.items() if name in asked}
+        requested = {row["windows"] for row in contrasts}
+        groups = {name: title for name, title in CONTRASTS.items() if name in requested}
         figures["window_ablation.svg"] = dots(
             contrasts, names, groups, {"": "Difference of the accuracies"}, group="windows", reference=0
         )

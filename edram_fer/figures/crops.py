@@ -71,8 +71,8 @@ def crops(images: np.ndarray, truths: np.ndarray, runs: Sequence[WeightedFaces])
             top, line = row * pitch, (row + 1) * pitch - TEXT - GAP + 0.06
             text, colour = answer(run.labels[row], run.probabilities[row], truths[row])
             label, _, share = text.rpartition(" ")
-            place = (start + BESIDE - GAP, top + (line - top) / 2)
-            axes.text(*place, f"{label}\n{share}", color=colour, ha="right", va="center", fontsize=7, linespacing=1.3)
+            anchor = (start + BESIDE - GAP, top + (line - top) / 2)
+            axes.text(*anchor, f"{label}\n{share}", color=colour, ha="right", va="center", fontsize=7, linespacing=1.3)
             order = np.argsort(-run.weights[row], kind="stable")
             for left, window in zip(start + BESIDE + np.arange(len(order)) * (1 + GAP), order):
                 content = glimpse(images[row], run.windows[row, window], min(shape))

@@ -24,8 +24,8 @@ def read_history(path: Path | str) -> dict[str, np.ndarray]:
         UserError: the file is empty or damaged; the message names it.
     """
     try:
-        with open(path, newline="", encoding="utf-8") as source:
-            names, *rows = csv.reader(source)
+        with open(path, newline="", encoding="utf-8") as file:
+            names, *rows = csv.reader(file)
     except FileNotFoundError:
         raise MissingFileError(f"{path} is missing: the run has no training history") from None
     except (ValueError, csv.Error) as error:  # an empty file, or a file that is not text

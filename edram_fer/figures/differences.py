@@ -46,14 +46,14 @@ def difference_maps(
         raise UserError(f"{len(faces)} faces, {len(maps)} rows of maps and {len(labels)} labels do not match")
     values = np.nan_to_num(maps * maps.shape[-2] * maps.shape[-1])
     top = round_up(np.abs(values).max(initial=0))
-    tiles = [[tinted(face, value, top) for value in row] for face, row in zip(faces, values)]
+    tiles = [[tint(face, value, top) for value in row] for face, row in zip(faces, values)]
     figure, axes = mosaic(np.array(tiles), labels, titles)
     shrink = min(1, 3 / (1 if maps.shape[1] == 1 else len(tiles)))
     signed_bar(figure, axes, top, f"{meaning}\n(1: a uniform density)", shrink)
     return figure
 
 
-def tinted(face: np.ndarray, values: np.ndarray, top: float) -> np.ndarray:
+def tint(face: np.ndarray, values: np.ndarray, top: float) -> np.ndarray:
     """Colour image [H, W, 3] of values in [-top, top] over a face in [0, 1]; larger values are more opaque."""
     face = np.broadcast_to(np.asarray(face).reshape(*values.shape, -1), (*values.shape, 3))
     level = np.clip(values / top, -1, 1)
@@ -64,9 +64,9 @@ def tinted(face: np.ndarray, values: np.ndarray, top: float) -> np.ndarray:
 def signed_bar(
     figure: Figure, axes: Axes, top: float, label: str, shrink: float = 1.0, tick_format: str = "{:+.3g}"
 ) -> None:
-    """Add a colour bar from -top to top with five ticks; `tinted` blends its colours with medium grey."""
+    """Add a colour bar from -top to top with five ticks; `tint` blends its colours with medium grey."""
     levels = np.linspace(-top, top, 256)[None]
-    colours = ListedColormap(tinted(np.full(levels.shape, 0.55), levels, top)[0])
+    colours = ListedColormap(tint(np.full(levels.shape, 0.55), levels, top)[0])
     bar = figure.colorbar(ScalarMappable(Normalize(-top, top), colours), ax=axes, shrink=shrink, pad=0.02)
     bar.outline.set_visible(False)
     ticks = np.linspace(-top, top, 5).tolist()

@@ -47,14 +47,14 @@ def early_exit(curve: Mapping[str, np.ndarray], labelled: Sequence[float] = LABE
 def _thresholds(axes, thresholds, glimpses, accuracy, labelled, apart):
     """Label some thresholds above the curve, at least `apart` glimpses from each other."""
     last = -np.inf
-    for wanted in labelled:
-        index = int(np.argmin(np.abs(thresholds - wanted)))
-        if not np.isclose(thresholds[index], wanted) or glimpses[index] - last < apart:
+    for threshold in labelled:
+        index = int(np.argmin(np.abs(thresholds - threshold)))
+        if not np.isclose(thresholds[index], threshold) or glimpses[index] - last < apart:
             continue
         last = glimpses[index]
         axes.plot(last, accuracy[index], marker="o", markersize=4, color=BLUE, markeredgecolor="white")
         axes.annotate(
-            f"{wanted:.0%} confident",
+            f"{threshold:.0%} confident",
             (last, accuracy[index]),
             (-3, 7),
             textcoords="offset points",

@@ -52,7 +52,7 @@ def draw_glimpses(
     >>> [text.get_text() for text in figure.axes[0].texts]
     ['glimpse 1', 'glimpse 2']
     """
-    pixels, windows = _as_shown(image, box), np.asarray(windows, float)
+    pixels, windows = _visible_part(image, box), np.asarray(windows, float)
     if windows.ndim != 3 or windows.shape[1:] != (2, 3):
         raise UserError(f"windows: expected the windows of one image, [N, 2, 3], got {list(windows.shape)}")
     labels = [f"glimpse {step}" for step in range(1, len(windows) + 1)] if labels is None else labels
@@ -73,7 +73,7 @@ def draw_glimpses(
     return figure
 
 
-def _as_shown(image: np.ndarray, box: Sequence[float] | None) -> np.ndarray:
+def _visible_part(image: np.ndarray, box: Sequence[float] | None) -> np.ndarray:
     """The part of an image that the model saw, [H, W, C] in 0 to 255."""
     pixels = photos.from_array(np.asarray(image))
     pixels = pixels if pixels.dtype == np.uint8 else pixels * 255.0

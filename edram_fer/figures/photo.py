@@ -18,7 +18,7 @@ _EDGE = [withStroke(linewidth=2.2, foreground="#000000b0")]
 
 
 @styled
-def annotated(image: np.ndarray, faces: Sequence[Mapping[str, Any]]) -> Figure:
+def annotate(image: np.ndarray, faces: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw the squares around the faces, their emotions, and the model's windows inside the squares.
 
     Args:
@@ -41,8 +41,8 @@ def annotated(image: np.ndarray, faces: Sequence[Mapping[str, Any]]) -> Figure:
         frame = Rectangle(corner, side, side, fill=False, edgecolor="white", linewidth=1.4, path_effects=_EDGE)
         axes.add_patch(frame)
         for window, colour in zip(face["windows"], step_colours(len(face["windows"])), strict=True):
-            place = attention.corner_pixels(window, (side, side)) + (left, top)
-            axes.add_patch(Polygon(place, fill=False, edgecolor=colour, linewidth=1.3, path_effects=_EDGE))
+            corners = attention.corner_pixels(window, (side, side)) + (left, top)
+            axes.add_patch(Polygon(corners, fill=False, edgecolor=colour, linewidth=1.3, path_effects=_EDGE))
         text, below = f"{face['emotion']} {face['probability']:.0%}", top * scale < 0.16
         size = np.clip(72 * scale * side / (0.6 * len(text)), 5, 8)  # as wide as the square, within legible sizes
         axes.annotate(

@@ -75,9 +75,7 @@ def region_steps(shares: Mapping[str, Any], *, columns: int = 4) -> Figure:
             )
         axes.set_title(_label(shares["groups"][group], shares["images"][group]))
         axes.set_xticks(steps)
-    for column in range(
-        count - across * (down - 1), across
-    ):  # the last row is not full: the row above has the tick labels
+    for column in range(count - across * (down - 1), across):  # empty: the row above has the tick labels
         grid[-1, column].set_visible(False)
         grid[-2, column].tick_params(labelbottom=True)
     grid[0, 0].set_ylim(bottom=0)

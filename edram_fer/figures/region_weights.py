@@ -82,9 +82,9 @@ def _draw_dots(axes, rows, values, intervals, covered):
 def _draw_by_share(figure, curves):
     panels = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
     for axes, curve in zip(panels, curves, strict=True):
-        known = [index for index, value in enumerate(curve["weight_change"]) if value is not None]
-        places, values = ([curve[name][index] for index in known] for name in ("occluded_share", "weight_change"))
-        low, high = np.transpose([curve["weight_change_interval"][index] for index in known])
+        defined = [index for index, value in enumerate(curve["weight_change"]) if value is not None]
+        places, values = ([curve[name][index] for index in defined] for name in ("occluded_share", "weight_change"))
+        low, high = np.transpose([curve["weight_change_interval"][index] for index in defined])
         colour = INK if axes is panels[0] else BLUE
         axes.axhline(0, color=INK, linewidth=0.8, zorder=1)
         axes.fill_between(places, low, high, color=colour, alpha=0.2, linewidth=0)

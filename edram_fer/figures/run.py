@@ -181,7 +181,7 @@ def _difference_figures(predictions, images, emotions):
     if recurrent:
         figures[layout.DIFFERENCES_STEPS] = difference_maps(
             faces,
-            attention.between_steps(maps),
+            attention.step_differences(maps),
             labels,
             [f"{step} to {step + 1}" for step in range(1, len(steps))],
             meaning="more or less than at the previous glimpse",

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.stats import norm
 
-from edram_fer.figures.differences import round_up, signed_bar, tinted
+from edram_fer.figures.differences import round_up, signed_bar, tint
 from edram_fer.figures.mosaic import GAP, mosaic
 from edram_fer.figures.style import INK, styled
 
@@ -24,17 +24,17 @@ def sample_maps(rows: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], names
     All maps share one scale.
 
     Args:
-        rows: for each emotion (images uint8 [n, H, W, C], drop [n, H, W], error_rate [n, H, W]): the drop of the true
-            class's probability, and the share of squares that make the prediction wrong (nan where it is wrong without
-            a square); n may differ between emotions.
+        rows: for each emotion (images uint8 [n, H, W, C], probability_drop [n, H, W], error_rate [n, H, W]): the drop
+            of the true class's probability, and the share of squares that make the prediction wrong (nan where it is
+            wrong without a square); n may differ between emotions.
         names: names of the emotions.
     """
     top = round_up(max(np.abs(np.nan_to_num(maps)).max() for _, *both in rows for maps in both))
     longest, tiles = max(len(images) for images, *_ in rows), []
-    for images, drop, error_rate in rows:
+    for images, probability_drop, error_rate in rows:
         tiles.append([])
-        for face, *both in zip(images / 255, drop, np.nan_to_num(error_rate), strict=True):
-            tiles[-1] += [tinted(face, values, top) for values in (0 * both[0], *both)]
+        for face, *both in zip(images / 255, probability_drop, np.nan_to_num(error_rate), strict=True):
+            tiles[-1] += [tint(face, values, top) for values in (0 * both[0], *both)]
         tiles[-1] += [np.ones_like(tiles[-1][0])] * (3 * (longest - len(images)))
     figure, axes = mosaic(
         np.array(tiles), [(name, None) for name in names], ["face", "probability", "prediction"] * longest
@@ -46,7 +46,7 @@ def sample_maps(rows: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], names
 @styled
 def mean_maps(
     faces: Sequence[np.ndarray],
-    drop: Sequence[np.ndarray],
+    probability_drop: Sequence[np.ndarray],
     error_rate: Sequence[np.ndarray],
     labels: Sequence[tuple[str, int]],
 ) -> Figure:
@@ -56,13 +56,13 @@ def mean_maps(
 
     Args:
         faces: [R, H, W, C] in [0, 1] (see `attention.maps.mean_face`).
-        drop: [R, H, W]; a map of nan shows the face alone.
+        probability_drop: [R, H, W]; a map of nan shows the face alone.
         error_rate: [R, H, W]; likewise.
         labels: (name, number of images) of each row.
     """
-    values = np.nan_to_num(np.stack([drop, error_rate], axis=1))
+    values = np.nan_to_num(np.stack([probability_drop, error_rate], axis=1))
     top = round_up(np.abs(values).max())
-    tiles = [[tinted(face, value, top) for value in row] for face, row in zip(faces, values, strict=True)]
+    tiles = [[tint(face, value, top) for value in row] for face, row in zip(faces, values, strict=True)]
     figure, axes = mosaic(np.array(tiles), labels, ["probability", "prediction"])
     signed_bar(figure, axes, top, LABEL, _shrink(tiles), PERCENT)
     return figure
@@ -87,7 +87,7 @@ def run_maps(
     """
     values = np.nan_to_num(maps)
     top = round_up(np.abs(values).max())
-    tiles = np.array([[tinted(face, value, top) for face, value in zip(faces, row, strict=True)] for row in values])
+    tiles = np.array([[tint(face, value, top) for face, value in zip(faces, row, strict=True)] for row in values])
     figure, axes = mosaic(tiles, labels, titles)
     signed_bar(figure, axes, top, "drop of the true\nclass's probability", _shrink(tiles), PERCENT)
     return figure
@@ -107,7 +107,7 @@ def z_maps(faces: Sequence[np.ndarray], maps: Sequence[np.ndarray], labels: Sequ
     """
     values = np.nan_to_num(maps)
     top, limit = max(1.0, np.ceil(np.abs(values).max())), norm.isf(0.025 / values[0].size)
-    tiles = np.array([[tinted(face, value, top)] for face, value in zip(faces, values, strict=True)])
+    tiles = np.array([[tint(face, value, top)] for face, value in zip(faces, values, strict=True)])
     figure, axes = mosaic(tiles, labels, [])
     height, width = values.shape[1:]
     x, y = (np.arange(width) + 0.5) / width * (1 - GAP), (np.arange(height) + 0.5) / height * (1 - GAP)

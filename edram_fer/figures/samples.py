@@ -114,10 +114,10 @@ def draw_face(
     """The image as a tile of width 1 at (0, top), with the outlines and centres of its windows."""
     height, width = image.shape[:2]
     frame = tile(axes, 0, top, image)
-    place = (attention.corner_pixels(windows, (height, width)) + 0.5) / width + (0, top)
+    corners = (attention.corner_pixels(windows, (height, width)) + 0.5) / width + (0, top)
     middle = (attention.pixels(attention.centres(windows), (height, width)) + 0.5) / width + (0, top)
     edge = [withStroke(linewidth=2.4, foreground="#00000070")]
-    for corner, colour in zip(place, colours, strict=True):
+    for corner, colour in zip(corners, colours, strict=True):
         outline = Polygon(corner, fill=False, edgecolor=colour, linewidth=1.3, path_effects=edge, zorder=2)
         axes.add_patch(outline).set_clip_path(frame)
     axes.scatter(*middle.T, s=8, c=colours, edgecolors="black", linewidths=0.4, zorder=2.5).set_clip_path(frame)

@@ -52,13 +52,13 @@ def scan_paths(
         frame = _draw_face(axes, corner, image)
         axes.text(corner[0] + 0.5, corner[1] - 0.03, titles[index], ha="center", va="bottom", fontweight="bold")
         for path in [] if others is None else others[index]:
-            place = _on_tile(path, image.shape, corner)
+            place = _tile_points(path, image.shape, corner)
             axes.plot(*place.T, color="white", linewidth=0.7, alpha=0.45, zorder=2)[0].set_clip_path(frame)
         path_windows = windows[index]
         if path_windows is not None:
             # A centre outside the image is drawn at the image's border, not on the next tile.
             centres = np.clip(attention.centres(path_windows), -1, 1)
-            _draw_path(axes, _on_tile(centres, image.shape, corner), path_windows)
+            _draw_path(axes, _tile_points(centres, image.shape, corner), path_windows)
     for row, name in enumerate(rows):
         middle = row * pitch + TEXT + images.shape[1] / images.shape[2] / 2
         axes.text(-0.05, middle, name, ha="right", va="center", rotation=90, fontweight="bold")
@@ -74,7 +74,7 @@ def _draw_face(axes, corner, image):
     return axes.add_patch(Rectangle(corner, 1, height, fill=False, edgecolor="none"))
 
 
-def _on_tile(points, shape, corner):
+def _tile_points(points, shape, corner):
     """Points in [-1, 1] on a tile of width 1."""
     return (attention.pixels(points, shape[:2]) + 0.5) / shape[1] + corner
 

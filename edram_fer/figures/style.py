@@ -64,11 +64,11 @@ def styled(function: Callable[P, T]) -> Callable[P, T]:
     """Decorator: draw in this style, regardless of the caller's Matplotlib settings."""
 
     @functools.wraps(function)
-    def with_style(*args: P.args, **kwargs: P.kwargs) -> T:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
         with matplotlib.rc_context(_RC):
             return function(*args, **kwargs)
 
-    return with_style
+    return wrapper
 
 
 def step_colours(count: int) -> np.ndarray:

@@ -1,16 +1,18 @@
 """Crop the faces of an image in the same way as the model's training faces."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
+import keras
 import numpy as np
 
+from edram_fer import keras_file
 from edram_fer.errors import UserError
 from edram_fer.models import FERModel
-from edram_fer.prediction.images import InputImage
+from edram_fer.prediction.images import InputImage, decode
 from edram_fer.preprocessing import crop, detection, faces
 from edram_fer.preprocessing.records import OK, FaceRecord
 
@@ -45,7 +47,7 @@ class FaceCropper:
         model: its input shape and `preprocessing` are used.
         detectors: tried in turn, see `edram_fer.preprocessing.faces.Settings`; ("none",): the whole image is the face.
             None: DEFAULT_DETECTORS, and images of the model's size are finished faces.
-        which: which of several faces to use: "all", from left to right, the "largest", or the one nearest to the
+        choice: which of several faces to use: "all", from left to right, the "largest", or the one nearest to the
             "centre".
         clahe: clip limit of the contrast equalisation, 0 for none; None: as in training.
 
@@ -57,7 +59,7 @@ class FaceCropper:
         self,
         model: FERModel,
         detectors: Sequence[str] | None = None,
-        which: str = "all",
+        choice: str = "all",
         clahe: float | None = None,
     ) -> None:
         self.height, self.width, self.channels = model.image_shape
@@ -65,18 +67,18 @@ class FaceCropper:
         self.detect_all = detectors is not None
         self.clahe = clahe
         self.detectors_checked = False
-        known = {field.name for field in dataclasses.fields(faces.Settings)}
+        names = {field.name for field in dataclasses.fields(faces.Settings)}
         trained = {"clahe": 0, "chin": False} if model.preprocessing is None else model.preprocessing
-        asked = {
+        changes = {
             "size": self.height,
             "colour": self.channels == 3,
             "detectors": DEFAULT_DETECTORS if detectors is None else tuple(detectors),
-            "faces": which,
+            "faces": choice,
             "check": None,
             "landmarks": self.needs_landmarks or trained.get("landmarks", False),
         }
-        asked |= {} if clahe is None else {"clahe": clahe}
-        self.settings = faces.Settings(**{name: trained[name] for name in trained if name in known} | asked)
+        changes |= {} if clahe is None else {"clahe": clahe}
+        self.settings = faces.Settings(**{name: trained[name] for name in trained if name in names} | changes)
 
     def __call__(self, image: InputImage) -> Iterator[Crop]:
         """The faces of an image; if there is none, a Crop whose row gives the reason.
@@ -89,18 +91,18 @@ class FaceCropper:
         if image.pixels is None:
             yield Crop(row | {"status": image.fault})
         elif not self.detect_all and image.pixels.shape[:2] == (self.height, self.width):
-            yield self._finished(image.pixels, row)
+            yield self._finished_face(image.pixels, row)
         else:
             yield from self._cut(image.pixels, row)
 
-    def _finished(self, pixels: np.ndarray, row: dict[str, Any]) -> Crop:
+    def _finished_face(self, pixels: np.ndarray, row: dict[str, Any]) -> Crop:
         row |= {"face": 1, "box": (0, 0, self.width, self.height), "detector": faces.NONE, "status": OK}
         landmarks = None
         if self.needs_landmarks:
-            place = (0, 0, self.width, self.height)
-            landmarks = detection.landmarks(_rgb(_uint8(pixels)), place, folder=self.settings.folder)
+            box = (0, 0, self.width, self.height)
+            landmarks = detection.landmarks(_rgb(_uint8(pixels)), box, folder=self.settings.folder)
         if self.clahe is not None:
-            pixels = crop.equalised(_uint8(pixels), self.clahe)
+            pixels = crop.equalise(_uint8(pixels), self.clahe)
         pixels = crop.grey(pixels) if self.channels == 1 else _rgb(pixels)
         return Crop(row, pixels.reshape(self.height, self.width, self.channels), landmarks)
 
@@ -120,17 +122,40 @@ class FaceCropper:
                 yield Crop(row | {"status": face["status"]})
                 continue
             left, top, side = face["square"]
-            place = {"face": number, "box": (left, top, side, side)}
-            source = {"detector": face["detector"], "score": face["score"], "status": OK}
+            columns = {"face": number, "box": (left, top, side, side)}
+            columns |= {"detector": face["detector"], "score": face["score"], "status": OK}
             landmarks = None
             if self.needs_landmarks:
                 landmarks = np.asarray(face["landmarks"], np.float32).reshape(68, 2)
-            yield Crop(row | place | source, self._decoded(face["face"]), landmarks)
+            yield Crop(row | columns, self._decode(face["face"]), landmarks)
 
-    def _decoded(self, png: bytes) -> np.ndarray:
+    def _decode(self, png: bytes) -> np.ndarray:
         flag = cv2.IMREAD_COLOR_RGB if self.channels == 3 else cv2.IMREAD_GRAYSCALE
         pixels = np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), flag))
         return pixels.reshape(self.height, self.width, self.channels)
+
+
+def check_detectors(
+    model_file: Path, items: Iterable[Path | tuple[int, Any]], detectors: Sequence[str] | None = None
+) -> None:
+    """Check that the detectors of a FaceCropper are installed, without loading its model.
+
+    Args:
+        model_file: the .keras file.
+        items: images, from `single_images`.
+        detectors: as for FaceCropper. None: they are not needed where every image is a finished face.
+
+    Raises:
+        MissingFileError, MissingPackageError: a detector is not installed.
+        UserError: an unknown detector, or the .keras file is damaged.
+    """
+    if detectors is None:
+        config = keras_file.read(model_file)[keras_file.CONFIG].get("config", {})
+        size = keras.saving.deserialize_keras_object(config.get("image_size", []))
+        images = (decode(item).pixels for item in items)
+        if all(pixels is None or pixels.shape[:2] == tuple(size) for pixels in images):
+            return
+    faces.check_detectors(faces.Settings(detectors=DEFAULT_DETECTORS if detectors is None else tuple(detectors)))
 
 
 def _uint8(pixels: np.ndarray) -> np.ndarray:

@@ -42,7 +42,7 @@ def _image_names(sources: pd.Series) -> dict[str, str]:
 
 
 def _draw(table: pd.DataFrame, names: dict[str, str], folder: Path) -> None:
-    from edram_fer.figures.photo import annotated  # imports Matplotlib
+    from edram_fer.figures.photo import annotate  # imports Matplotlib
     from edram_fer.figures.style import save
 
     usable = table[table.status == OK]
@@ -54,4 +54,4 @@ def _draw(table: pd.DataFrame, names: dict[str, str], folder: Path) -> None:
             windows = row["windows"] if attends else ()
             face = {"left": left, "top": top, "side": side, "windows": windows}
             faces.append({**face, "emotion": row["emotion"], "probability": row["confidence"]})
-        save(annotated(photos.read(str(source)), faces), folder / names[str(source)])
+        save(annotate(photos.read(str(source)), faces), folder / names[str(source)])

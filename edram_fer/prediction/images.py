@@ -57,15 +57,17 @@ def single_images(images: Item | Iterable[Item]) -> list[Path | tuple[int, Any]]
     if not isinstance(images, Iterable):
         raise UserError(f"images: expected arrays, Pillow images or paths, got {type(images).__name__}")
     singles: list[Path | tuple[int, Any]] = []
+    listed: set[Path] = set()
     for position, item in enumerate(images):
         if isinstance(item, (str, Path)):
-            singles += _files(Path(item))
+            files = [file for file in _files(Path(item)) if file not in listed]
+            singles += files
+            listed.update(files)
         elif isinstance(item, Image.Image) or _is_array(item):
             singles.append((position, item))
         else:
             raise UserError(f"images[{position}]: expected an array, a Pillow image or a path, got {item!r:.80}")
-    files = set()
-    return [item for item in singles if not (isinstance(item, Path) and (item in files or files.add(item)))]
+    return singles
 
 
 def decode(item: Path | tuple[int, Any]) -> InputImage:
@@ -96,7 +98,7 @@ def _files(path: Path) -> Iterator[Path]:
     if not path.is_dir():
         yield path
         return
-    inside, _ = readers.only_images(sorted(path.rglob("*.*")))
+    inside, _ = readers.select_images(sorted(path.rglob("*.*")))
     inside = [file for file in inside if file.is_file() and not file.name.startswith(".")]
     if not inside:
         raise MissingFileError(f"{path} holds no image ({', '.join(sorted(readers.EXTENSIONS))})")

@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 from edram_fer.errors import UserError
 from edram_fer.evaluation import inference
 from edram_fer.models import FERModel
-from edram_fer.prediction.crops import Crop, FaceCropper
+from edram_fer.prediction.crops import Crop, FaceCropper, check_detectors
 from edram_fer.prediction.images import Item, decode, single_images
 from edram_fer.run import checkpoints
 
@@ -70,8 +70,10 @@ def predict(
     >>> table.windows[0].shape
     (3, 2, 3)
     """
-    loaded = _trained_model(model)
     items = single_images(images)
+    if isinstance(model, (str, Path)):
+        check_detectors(checkpoints.model_path(model), items, detectors)  # loading can take a minute
+    loaded = _trained_model(model)
     cropper = FaceCropper(loaded, detectors, faces, clahe)
     crops = [crop for item in tqdm(items, desc="faces", disable=None) for crop in cropper(decode(item))]
     return _table(loaded, crops, _run(loaded, crops, batch_size))
@@ -82,8 +84,7 @@ def _trained_model(model: FERModel | str | Path) -> FERModel:
         return checkpoints.load(model)
     if not isinstance(model, FERModel):
         raise UserError(f"model: expected a model of edram_fer or where to load it, got a {type(model).__name__}")
-    if model.emotions is None:
-        raise UserError("model: it has no class names; set model.emotions to one for each class, in order")
+    inference.class_names(model)  # raises where there are none
     return model
 
 
@@ -105,7 +106,7 @@ def _run(model: FERModel, crops: Sequence[Crop], batch_size: int) -> dict[str, n
 
 
 def _table(model: FERModel, crops: Sequence[Crop], outputs: dict[str, np.ndarray]) -> pd.DataFrame:
-    classes, rows, number = list(model.emotions or ()), [], 0
+    classes, rows, number = inference.class_names(model), [], 0
     for crop in crops:
         row = dict(crop.row)
         if crop.pixels is not None:

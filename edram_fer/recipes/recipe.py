@@ -214,10 +214,10 @@ class Recipe:
         return cls(**{**content, "options": options, "augmentation": Augmentation(**content["augmentation"])})
 
 
-def _check_keys(place, cls, content):
+def _check_keys(location, cls, content):
     """Raise a UserError if `content` has keys that are not fields of a dataclass."""
     if unknown := sorted(set(content) - {field.name for field in dataclasses.fields(cls)}):
-        raise UserError(f"{place}: unknown keys {', '.join(unknown)}")
+        raise UserError(f"{location}: unknown keys {', '.join(unknown)}")
 
 
 _TEXTS = tuple(field.name for field in dataclasses.fields(Recipe) if field.type is str)
@@ -306,9 +306,9 @@ def _locate(key, model):
     raise UserError(f"--set: unknown key {key!r}; known are {', '.join(known)}")
 
 
-def _change(recipe, changed, place, value):
+def _change(recipe, changed, key, value):
     """Add a setting to the `changed` fields of a recipe; checks that involve several fields follow at the end."""
-    group, name = place
+    group, name = key
     if group == "augmentation":
         augmentation = changed.get("augmentation", recipe.augmentation)
         changed["augmentation"] = dataclasses.replace(augmentation, **{name: value})

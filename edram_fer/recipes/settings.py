@@ -9,9 +9,9 @@ def parse_value(text: str) -> object:
     >>> parse_value("0.5"), parse_value("None"), parse_value("(1, 2)"), parse_value("adam")
     (0.5, None, (1, 2), 'adam')
     """
-    words = {"none": None, "true": True, "false": False}
-    if text.lower() in words:
-        return words[text.lower()]
+    constants = {"none": None, "true": True, "false": False}
+    if text.lower() in constants:
+        return constants[text.lower()]
     try:
         return ast.literal_eval(text)
     except (ValueError, TypeError, SyntaxError):  # the errors that `literal_eval` documents

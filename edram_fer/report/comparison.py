@@ -9,7 +9,7 @@ from edram_fer.comparison.runs import Run, read
 from edram_fer.comparison.study import Study, study, write_tables
 from edram_fer.figures.comparison import CONTRASTS, TITLES, draw
 from edram_fer.report.explorer import explorer
-from edram_fer.report.images import embedded
+from edram_fer.report.images import embed
 from edram_fer.report.template import template
 from edram_fer.run import layout
 
@@ -62,7 +62,7 @@ def compare(
         seed=seed,
     )
     write_tables(comparison, out)
-    figures = {name: embedded(path) for name, path in draw(comparison, out / layout.FIGURES).items()}
+    figures = {name: embed(path) for name, path in draw(comparison, out / layout.FIGURES).items()}
     page = template("comparison.html").render(**_context(comparison, figures, repeats, seed))
     with files.replace(out / PAGE) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -81,8 +81,8 @@ def _context(study: Study, figures: Mapping[str, Mapping[str, Any]], repeats: in
         "windowless": [run.name for run in runs.runs if not run.has_windows],
         "scores": TITLES,
         "tables": study.tables,
-        "by_split": _by_split(study.tables["splits"]),
-        "unevaluated": _unevaluated(runs.runs),
+        "by_split": _split_tables(study.tables["splits"]),
+        "unevaluated": _missing_evaluations(runs.runs),
         "changes": _changes(study.tables["robustness"]),
         "robustness_settings": _group_by_value(
             {row["run"]: (row["images"], row["seed"]) for row in study.tables["robustness"]}
@@ -108,7 +108,7 @@ def _context(study: Study, figures: Mapping[str, Mapping[str, Any]], repeats: in
     }
 
 
-def _by_split(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _split_tables(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One table for the plain predictions and one for each kind of average over views.
 
     Each is a dict with "average" (a phrase that names the views, or None), "columns" [(split, number of images)] and
@@ -124,7 +124,7 @@ def _by_split(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return tables
 
 
-def _unevaluated(runs: Sequence[Run]) -> dict[str, str]:
+def _missing_evaluations(runs: Sequence[Run]) -> dict[str, str]:
     """{run: command that evaluates the missing splits} of runs that lack a split of another run."""
     evaluated, commands = [run.evaluated for run in runs], {}
     splits = dict.fromkeys(name for run in evaluated for name in run.splits)

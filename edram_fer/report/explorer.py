@@ -7,7 +7,7 @@ from PIL import Image
 
 from edram_fer import attention
 from edram_fer.comparison.study import Study
-from edram_fer.figures.differences import round_up, tinted
+from edram_fer.figures.differences import round_up, tint
 from edram_fer.figures.heatmaps import blend, scale
 from edram_fer.report.images import webp
 
@@ -53,7 +53,7 @@ def explorer(study: Study) -> dict[str, Any]:
         ends = (f"−{largest:g}", f"+{largest:g}")
         scales.append(
             _scale(
-                lambda face, level: tinted(face, level, largest),
+                lambda face, level: tint(face, level, largest),
                 -largest,
                 largest,
                 "difference, in units of a uniform density",
@@ -91,7 +91,7 @@ def _difference_panel(study, name, largest, pixels, steps):
             caption = f"total variation {attention.total_variation(values):.0%}"
             if np.isnan(values).any():
                 caption = "the windows of one run lie outside the image"
-            face = tinted(study.faces[emotion], np.nan_to_num(values * pixels), largest)
+            face = tint(study.faces[emotion], np.nan_to_num(values * pixels), largest)
             tiles[emotion][step] = _tile(face, title, emotion, step, caption)
         if len(maps) == 1:  # both runs use all windows at once
             tiles[emotion] = dict.fromkeys(steps, tiles[emotion][ALL_STEPS])
@@ -101,8 +101,8 @@ def _difference_panel(study, name, largest, pixels, steps):
 def _tile(pixels, name, emotion, step, caption):
     image = Image.fromarray(np.rint(255 * np.clip(pixels, 0, 1)).astype(np.uint8))
     enlarged = image.resize((SIDE, round(SIDE * image.height / image.width)), Image.Resampling.BICUBIC)
-    when = "all glimpses" if step == ALL_STEPS else f"glimpse {step}"
-    return {"uri": webp(enlarged, quality=80), "alt": f"{name}: {emotion}, {when}; {caption}", "caption": caption}
+    step_name = "all glimpses" if step == ALL_STEPS else f"glimpse {step}"
+    return {"uri": webp(enlarged, quality=80), "alt": f"{name}: {emotion}, {step_name}; {caption}", "caption": caption}
 
 
 def _scale(colour, low, high, label, ends):

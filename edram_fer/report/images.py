@@ -14,7 +14,7 @@ from edram_fer.figures import DPI
 PIXELS_PER_INCH = 112
 
 
-def embedded(path: Path) -> dict[str, Any]:
+def embed(path: Path) -> dict[str, Any]:
     """Encode the file of a figure.
 
     Raster images are stored as WebP: a tenth of the size of a PNG without visible loss.

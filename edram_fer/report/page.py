@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from edram_fer import files
-from edram_fer.report.images import embedded
+from edram_fer.report.images import embed
 from edram_fer.report.template import template
 from edram_fer.run import layout
 from edram_fer.run.evaluated_run import EvaluatedRun
@@ -79,7 +79,7 @@ def _split_context(run: EvaluatedRun, split: str, regions: Mapping[str, Any] | N
         "recurrent": steps > 1,
         "chance": {"emotion": most_frequent, "share": support[most_frequent] / scores["images"]},
         "glimpses": _glimpse_rows(scores["glimpses"]),
-        "collapsed": _collapsed(scores["glimpses"]["collapsed"], run.recipe),
+        "collapsed": _collapsed_glimpses(scores["glimpses"]["collapsed"], run.recipe),
         "confusions": _confusions(scores["confusion"]),
         "figures": _figures(run.folder / layout.FIGURES / split, layout.SPLIT_FIGURES),
         "regions": regions,
@@ -103,7 +103,7 @@ def _glimpse_rows(glimpses: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def _collapsed(collapsed: Sequence[bool], recipe: Mapping[str, Any]) -> list[int]:
+def _collapsed_glimpses(collapsed: Sequence[bool], recipe: Mapping[str, Any]) -> list[int]:
     """Numbers of the glimpses that look at the same position in every image, except those that are fixed by design."""
     forced = 1 if recipe.get("options", {}).get("first_glimpse") == "whole" else 0
     return [step + 1 for step, is_collapsed in enumerate(collapsed) if is_collapsed and step >= forced]
@@ -122,7 +122,7 @@ def _confusions(matrix: Mapping[str, Any], count: int = 3) -> list[tuple[str, st
 
 def _figures(folder: Path, names: Sequence[str]) -> dict[str, dict[str, Any]]:
     paths = [folder / name for name in names]
-    return {path.stem: embedded(path) for path in paths if path.exists()}
+    return {path.stem: embed(path) for path in paths if path.exists()}
 
 
 def _optional(path: Path) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import json
 import re
 import warnings
-import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -164,7 +163,7 @@ class Checkpoint(keras.callbacks.Callback):
         arrays, meta = read_state(self.path)
         variables = [*_variables(model), *self.more_variables]
         described = [[variable.path, list(variable.shape)] for variable in variables]
-        if _unnumbered(described) != _unnumbered(meta["variables"]):
+        if _strip_numbers(described) != _strip_numbers(meta["variables"]):
             raise UserError(
                 f"{self.path} holds the state of another model or optimizer: expected {len(described)} variables as "
                 f"the recipe makes them, got {len(meta['variables'])} of other names or shapes"
@@ -250,14 +249,9 @@ def read_state(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
         MissingFileError: there is no checkpoint.
         UserError: the checkpoint is damaged.
     """
-    try:
-        zipfile.ZipFile(path).close()  # NumPy would read any other file as an array or a pickle
-        with np.load(path, allow_pickle=False) as archive:
-            content = {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
-        raise MissingFileError(f"{path} is missing: this run has no checkpoint to resume from") from None
-    except files.ARCHIVE_DAMAGE as error:
-        raise UserError(f"{path} is damaged: {error}") from error
+    if not path.exists():
+        raise MissingFileError(f"{path} is missing: this run has no checkpoint to resume from")
+    content = files.read_npz(path)
     try:
         meta = json.loads(str(content.get("meta", "")))
     except json.JSONDecodeError as error:
@@ -292,7 +286,7 @@ def _variables(model: keras.Model) -> list[keras.Variable]:
     return [*model.variables, *model.optimizer.variables]
 
 
-def _unnumbered(described: list[list[Any]]) -> list[list[Any]]:
+def _strip_numbers(described: list[list[Any]]) -> list[list[Any]]:
     """Remove the numbers that Keras adds to names, which count all layers made so far in a process."""
     return [[re.sub(r"_\d+(?=[_/]|$)", "", path), shape] for path, shape in described]
 

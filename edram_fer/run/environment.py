@@ -43,18 +43,18 @@ def record(run: Path | str, recipe: Recipe, described: dict[str, Any], data_dir:
     """
     path = Path(run) / layout.ENVIRONMENT
     content: dict[str, Any] = read(run) if path.exists() else {"versions": versions(), "machine": machine()}
-    place = None if data_dir is None else str(Path(data_dir).absolute())
-    content |= {"seed": recipe.seed, "data": described, "data_dir": place}
+    data_folder = None if data_dir is None else str(Path(data_dir).absolute())
+    content |= {"seed": recipe.seed, "data": described, "data_dir": data_folder}
     if recipe.initial_weights and "initial_weights_sha256" not in content:
         content["initial_weights_sha256"] = files.digest(checkpoints.model_path(recipe.initial_weights))
-    start = {"time": _now(), "command": shlex.join(sys.argv), "git_revision": _git_revision()}
+    start = {"time": _timestamp(), "command": shlex.join(sys.argv), "git_revision": _git_revision()}
     content["starts"] = [*content.get("starts", []), start]
     files.write_json(path, content)
 
 
 def finish(run: Path | str) -> None:
     """Record the time at which training ended."""
-    files.write_json(Path(run) / layout.ENVIRONMENT, {**read(run), "finished": _now()})
+    files.write_json(Path(run) / layout.ENVIRONMENT, {**read(run), "finished": _timestamp()})
 
 
 def read(run: Path | str) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def read(run: Path | str) -> dict[str, Any]:
     return content
 
 
-def _now():
+def _timestamp():
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 

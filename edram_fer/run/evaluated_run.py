@@ -81,29 +81,29 @@ class EvaluatedRun:
         if key not in self._features:
             self._features = {key: prepared.load_split(source, part, data_dir=data_dir)}  # only the last one is kept
         features = self._features[key]
-        place = {str(name): row for row, name in enumerate(features["id"])}
-        wanted = self.table(split)["id"].to_pylist()
-        if strange := [name for name in wanted if name not in place]:
+        index = {str(name): row for row, name in enumerate(features["id"])}
+        ids = self.table(split)["id"].to_pylist()
+        if strange := [name for name in ids if name not in index]:
             raise UserError(
-                f"{self.folder}, split {split}: {len(strange)} of {len(wanted)} images, such as {strange[0]!r}, are "
+                f"{self.folder}, split {split}: {len(strange)} of {len(ids)} images, such as {strange[0]!r}, are "
                 f"not in split {part} of {source}: it is not the data set that was evaluated"
             )
-        rows = np.array([place[name] for name in wanted])
+        rows = np.array([index[name] for name in ids])
         return {name: values[rows] for name, values in features.items()}
 
     def _plain(self, split):
         """(the split without averaging, how it is averaged or None)."""
-        whole = self._whole(split)
+        whole = self._table_split(split)
         plain, phrase = predictions.average(whole)
         return (plain, phrase) if plain in self.splits else (whole, None)
 
-    def _whole(self, split):
+    def _table_split(self, split):
         """The split of the table that contains a split: "<split>_clean" is a part of "<split>"."""
         return split if split in self.rows["split"].unique().to_pylist() else split.removesuffix("_clean")
 
     def _check(self, split):
         """Raise a UserError unless metrics.json and the predictions hold the same number of images of a split."""
-        place, scores = f"{self.folder}, split {split}", self.metrics["splits"][split]
+        split_name, scores = f"{self.folder}, split {split}", self.metrics["splits"][split]
         try:
             expected = scores["images"] + sum(scores["excluded"].values())
         except (KeyError, TypeError, AttributeError) as error:
@@ -113,9 +113,9 @@ class EvaluatedRun:
         try:
             rows = self.table(split)
         except UserError as error:
-            raise UserError(f"{place}: {layout.METRICS} and {layout.PREDICTIONS} do not match: {error}") from error
+            raise UserError(f"{split_name}: {layout.METRICS} and {layout.PREDICTIONS} do not match: {error}") from error
         if len(rows) != expected:
             raise UserError(
-                f"{place}: {layout.METRICS} and {layout.PREDICTIONS} do not match: {len(rows)} predictions, but "
+                f"{split_name}: {layout.METRICS} and {layout.PREDICTIONS} do not match: {len(rows)} predictions, but "
                 f"metrics of {expected} images; evaluate the run again"
             )

@@ -101,9 +101,9 @@ def unpack(rows: pa.Table) -> dict[str, Any]:
         "truth": _objects(rows["truth"]),
         "prediction": _objects(rows["prediction"]),
         "steps": _flat(rows["step_predictions"]).reshape(count, -1) if count else np.empty((0, 0), object),
-        "probabilities": _shaped(rows["step_probabilities"], count, len(emotions)),
-        "windows": _shaped(rows["windows"], count, 2, 3),
-        "weights": _shaped(rows["weights"], count),
+        "probabilities": _reshape(rows["step_probabilities"], count, len(emotions)),
+        "windows": _reshape(rows["windows"], count, 2, 3),
+        "weights": _reshape(rows["weights"], count),
         "true_affect": np.stack([_floats(rows[f"true_{name}"]) for name in ("valence", "arousal")], axis=-1),
         "affect": np.stack([_floats(rows[name]) for name in ("valence", "arousal")], axis=-1),
         "subjects": _objects(rows["subject"]) if "subject" in present else None,
@@ -178,7 +178,7 @@ def _flat(column):
     return column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
 
 
-def _shaped(column, count, *shape):
+def _reshape(column, count, *shape):
     return _flat(column).reshape(count, -1, *shape) if count else np.empty((0, 0, *shape), np.float32)
 
 

@@ -18,7 +18,7 @@ class Observer:
     Args:
         run: the run folder.
         split: split of the images.
-        count: number of images, see `balanced`; None: all.
+        count: number of images, see `choose_balanced`; None: all.
         seed: seed of the sample.
         data: see `evaluation.evaluate`.
         data_dir: see `evaluation.evaluate`.
@@ -53,9 +53,9 @@ class Observer:
 
         self.run, self.split, self.seed, self.batch_size = Path(run), split, seed, batch_size
         self.model = checkpoints.load(run)
-        self.emotions = list(self.model.emotions or ())
-        features, labels = inference.labelled(self.run, self.model, split, data=data, data_dir=data_dir)
-        rows = balanced(labels, len(labels) if count is None else count, seed)
+        self.emotions = list(inference.class_names(self.model))
+        features, labels = inference.load_labelled(self.run, self.model, split, data=data, data_dir=data_dir)
+        rows = choose_balanced(labels, len(labels) if count is None else count, seed)
         self.images, self.labels, self.ids = features["image"][rows], labels[rows], features["id"][rows].astype(str)
         self.subjects = features["subject"][rows] if "subject" in features else None
         self.masks = features["mask"][rows] if "mask" in features else None
@@ -126,7 +126,7 @@ class Observer:
         }
 
 
-def balanced(labels: ArrayLike, count: int, seed: int = 0) -> np.ndarray:
+def choose_balanced(labels: ArrayLike, count: int, seed: int = 0) -> np.ndarray:
     """Sample images, the same number from each class as far as there are enough.
 
     The images of each class are shuffled and taken in turn, so that any first part of the sample is balanced as well.
@@ -143,15 +143,15 @@ def balanced(labels: ArrayLike, count: int, seed: int = 0) -> np.ndarray:
         UserError: the count is below 1.
 
     >>> labels = np.array([0, 0, 0, 1])
-    >>> labels[balanced(labels, 2)].tolist()
+    >>> labels[choose_balanced(labels, 2)].tolist()
     [0, 1]
     """
     if count < 1:
         raise UserError(f"images: expected at least 1, got {count}")
     labels = np.asarray(labels)
     order = np.random.default_rng(seed).permutation(len(labels))
-    turn = np.empty(len(labels), int)
+    rank = np.empty(len(labels), int)
     for label in np.unique(labels):
         members = order[labels[order] == label]
-        turn[members] = np.arange(len(members))
-    return np.lexsort((labels, turn))[:count]
+        rank[members] = np.arange(len(members))
+    return np.lexsort((labels, rank))[:count]

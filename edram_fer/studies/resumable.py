@@ -1,10 +1,7 @@
 """A long calculation in steps, whose state is saved in one file, so that it can resume after an interruption."""
 
 import json
-import struct
 import time
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,16 +10,14 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from edram_fer import files
-from edram_fer.errors import MissingFileError, UserError
+from edram_fer.errors import UserError
 
 SETTINGS, STEPS_DONE = "settings", "steps_done"
 EVERY = 20.0  # seconds from one save to the next
-# Errors that zipfile, zlib and NumPy raise for a damaged archive.
-_DAMAGED = (OSError, EOFError, ValueError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
 
 
 class Resumable:
-    """Arrays that grow step by step, saved every few seconds as an .npz.
+    """Arrays that grow step by step, saved every few seconds as an NPZ file.
 
         sums = Resumable(path, {"seed": 3}, lambda: {"total": np.zeros(4)})
         for step in sums.steps(100, "adding"):
@@ -32,7 +27,7 @@ class Resumable:
     whether or not the calculation was interrupted.
 
     Args:
-        path: the .npz file; besides the arrays it holds `settings` as JSON and `steps_done`, the number of steps.
+        path: the NPZ file; besides the arrays it holds `settings` as JSON and `steps_done`, the number of steps.
         settings: JSON values that determine the result.
         begin: function that returns the arrays before the first step.
         restart: start again and replace the contents of the file.
@@ -106,13 +101,7 @@ def read(path: Path | str) -> dict[str, np.ndarray]:
         MissingFileError: there is no such file.
         UserError: the file is damaged or was not written by `Resumable`; the message names it.
     """
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
-            arrays = {name: content[name] for name in content.files}
-    except FileNotFoundError:
-        raise MissingFileError(f"{path} is missing") from None
-    except _DAMAGED as error:
-        raise UserError(f"{path} is not a readable .npz: {error}") from error
+    arrays = files.read_npz(path)
     if not {SETTINGS, STEPS_DONE} <= set(arrays):
         raise UserError(f"{path} is not the file of a calculation: it lacks `{SETTINGS}` or `{STEPS_DONE}`")
     return arrays

@@ -31,8 +31,8 @@ def robustness(
     Returns:
         The content of robustness.json: "split", "images", "seed"; "majority_accuracy", the accuracy of always
         predicting the most frequent class; and "occlusion" and "rotation", lists of {"level", "accuracy",
-        "accuracy_interval", "drop", "drop_interval"}: the level is the side or the angle, the drop is relative to the
-        original images. Intervals are 95 % bootstraps over the images.
+        "accuracy_interval", "accuracy_drop", "accuracy_drop_interval"}: the level is the side or the angle, the drop is
+        relative to the original images. Intervals are 95 % bootstraps over the images.
 
     Raises:
         UserError: a side is outside [0, 1], an angle outside [-180, 180], or a prediction is not finite.
@@ -63,11 +63,9 @@ def robustness(
         "images": count,
         "seed": observer.seed,
         "majority_accuracy": float(np.bincount(observer.labels).max() / count),
-        **{
-            name: [{"level": level, **rows[kind, level]} for kind, level in jobs if kind == name]
-            for name in PERTURBATIONS
-        },
     }
+    for perturbation in PERTURBATIONS:
+        result[perturbation] = [{"level": level, **rows[kind, level]} for kind, level in jobs if kind == perturbation]
     files.write_json(observer.run / layout.ROBUSTNESS, result)
     figure = robustness_curves(table_rows(result, observer.run.name), [observer.run.name])
     save(figure, observer.run / layout.FIGURES / layout.ROBUSTNESS_FIGURE)
@@ -82,16 +80,17 @@ def table_rows(result: Mapping[str, Any], run: str) -> list[dict[str, Any]]:
         run: name of the run.
 
     Returns:
-        dicts with the columns run; perturbation, one of `PERTURBATIONS`; level; accuracy and drop, with 95 % intervals
-        (low, high, drop_low, drop_high); images, seed and majority_accuracy.
+        dicts with the columns run; perturbation, one of `PERTURBATIONS`; level; accuracy and accuracy_drop, with 95 %
+        intervals (low, high, accuracy_drop_low, accuracy_drop_high); images, seed and majority_accuracy.
     """
     rows = []
     for perturbation in PERTURBATIONS:
         for numbers in result[perturbation]:
-            (low, high), (drop_low, drop_high) = numbers["accuracy_interval"], numbers["drop_interval"]
+            (low, high), (drop_low, drop_high) = numbers["accuracy_interval"], numbers["accuracy_drop_interval"]
             row = {"run": run, "perturbation": perturbation, "level": numbers["level"]}
             row |= {"accuracy": numbers["accuracy"], "low": low, "high": high}
-            row |= {"drop": numbers["drop"], "drop_low": drop_low, "drop_high": drop_high}
+            row |= {"accuracy_drop": numbers["accuracy_drop"]}
+            row |= {"accuracy_drop_low": drop_low, "accuracy_drop_high": drop_high}
             rows.append(row | {name: result[name] for name in ("images", "seed", "majority_accuracy")})
     return rows
 
@@ -102,7 +101,7 @@ def _rows(correct, observer):
 
     def statistic(rows):
         accuracy = values[:, rows].mean(axis=1)
-        return {"accuracy": accuracy, "drop": accuracy[0] - accuracy}
+        return {"accuracy": accuracy, "accuracy_drop": accuracy[0] - accuracy}
 
     numbers = statistic(slice(None))
     ends = intervals.bootstrap(statistic, values.shape[1], subjects=observer.subjects, seed=observer.seed)
@@ -110,8 +109,8 @@ def _rows(correct, observer):
         key: {
             "accuracy": float(numbers["accuracy"][row]),
             "accuracy_interval": ends["accuracy"][row].tolist(),
-            "drop": float(numbers["drop"][row]),
-            "drop_interval": ends["drop"][row].tolist(),
+            "accuracy_drop": float(numbers["accuracy_drop"][row]),
+            "accuracy_drop_interval": ends["accuracy_drop"][row].tolist(),
         }
         for row, key in enumerate(correct)
     }

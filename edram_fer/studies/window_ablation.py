@@ -50,7 +50,7 @@ def ablate_windows(
 
     run = Path(run)
     model = checkpoints.load(run)
-    features, labels = inference.labelled(run, model, split, data=data, data_dir=data_dir)
+    features, labels = inference.load_labelled(run, model, split, data=data, data_dir=data_dir)
     images, landmarks = features["image"], inference.inputs(model, features).get("landmarks")
     original = inference.predict(model, images, batch_size, landmarks=landmarks)
     if not attention.has_windows(original["windows"]):
@@ -95,13 +95,13 @@ def compare_accuracies(
     contrasts = {f"{a} - {b}": correct[a] - correct[b] for a, b in CONTRASTS if a in correct and b in correct}
     values = {**correct, **contrasts}
     ends = intervals.bootstrap(
-        lambda rows: {name: each[rows].mean() for name, each in values.items()},
+        lambda rows: {name: samples[rows].mean() for name, samples in values.items()},
         len(next(iter(correct.values()))),
         subjects=subjects,
         repeats=repeats,
         seed=seed,
     )
-    rows = {name: {"value": float(each.mean()), "interval": ends[name].tolist()} for name, each in values.items()}
+    rows = {name: {"value": float(samples.mean()), "interval": ends[name].tolist()} for name, samples in values.items()}
     return {
         "accuracy": {name: rows[name] for name in correct},
         "contrasts": {name: rows[name] for name in contrasts},

@@ -31,7 +31,7 @@ class MovingAverage(keras.callbacks.Callback):
         self.averaged = [weight for weight in model.weights if keras.backend.is_float_dtype(weight.dtype)]
         start = _copies(self.averaged)
         self.variables = [keras.Variable(value, trainable=False, name="average") for value in start]
-        self.move = _compiled(self.variables, self.averaged)
+        self.move = _compile_update(self.variables, self.averaged)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if keras.backend.backend() == "jax":
@@ -52,7 +52,7 @@ class MovingAverage(keras.callbacks.Callback):
             variable.assign(value)
 
 
-def _compiled(averages, weights):
+def _compile_update(averages, weights):
     """A function of a rate that updates all averages in one call; separate operations would take longer than the
     training step of a small model."""
     if keras.backend.backend() == "tensorflow":

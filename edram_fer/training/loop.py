@@ -63,7 +63,7 @@ def _check_free(run):
     """Raise an ExistingRunError if the folder holds a run or is a file."""
     if (run / layout.RECIPE).exists():
         raise ExistingRunError(f"{run} already holds a run: continue it with --resume {run}, or name another folder")
-    nearest = next(place for place in (run, *run.absolute().parents) if place.exists())
+    nearest = next(folder for folder in (run, *run.absolute().parents) if folder.exists())
     if not nearest.is_dir():
         raise ExistingRunError(f"expected a folder for the run at {run}, found the file {nearest}")
 

@@ -33,7 +33,7 @@ class _Decayed(keras.optimizers.Optimizer):
         self.decayed = tuple(_is_decayed(variable) for variable in variables)
         super().build(variables)
 
-    def with_decay(self, gradient: Any, variable: keras.Variable) -> Any:
+    def add_decay(self, gradient: Any, variable: keras.Variable) -> Any:
         """The gradient plus the decay of the variable."""
         if self.decay and self.decayed[self._get_variable_index(variable)]:
             return gradient + self.decay * ops.cast(variable, gradient.dtype)
@@ -48,7 +48,7 @@ class SGD(_Decayed, keras.optimizers.SGD):
     """Gradient descent with momentum."""
 
     def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
-        super().update_step(self.with_decay(gradient, variable), variable, learning_rate)
+        super().update_step(self.add_decay(gradient, variable), variable, learning_rate)
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
@@ -60,17 +60,17 @@ class Adam(_Decayed, keras.optimizers.Adam):
     """
 
     def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
-        gradient = self.with_decay(gradient, variable)
+        gradient = self.add_decay(gradient, variable)
         if keras.backend.backend() != "tensorflow":
             return super().update_step(gradient, variable, learning_rate)
         import tensorflow as tf
 
-        place = self._get_variable_index(variable)
+        index = self._get_variable_index(variable)
         dtype, step = variable.dtype, tf.cast(self.iterations.value + 1, variable.dtype)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
-            m=self._momentums[place].value.handle,
-            v=self._velocities[place].value.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
             beta1_power=tf.pow(tf.cast(self.beta_1, dtype), step),
             beta2_power=tf.pow(tf.cast(self.beta_2, dtype), step),
             lr=tf.cast(learning_rate, dtype),

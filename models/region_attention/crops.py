@@ -99,7 +99,7 @@ class FixedCrops(keras.layers.Layer):
         return len(self.windows)
 
     def call(self, image: Tensor, training: bool = False) -> Tensor:
-        return _for_each(image, self.windows)
+        return _repeat(image, self.windows)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "scheme": self.scheme}
@@ -139,9 +139,9 @@ class RandomCrops(keras.layers.Layer):
         return self.count + 1
 
     def call(self, image: Tensor, training: bool = False) -> Tensor:
-        whole = _for_each(image, np.array([IDENTITY], "float32"))
+        whole = _repeat(image, np.array([IDENTITY], "float32"))
         if not training:
-            return ops.concatenate([whole, _for_each(image, self.windows)], axis=1)
+            return ops.concatenate([whole, _repeat(image, self.windows)], axis=1)
         drawn = keras.random.uniform((ops.shape(image)[0], self.count, 3), dtype="float32", seed=self.generator)
         return ops.concatenate([whole, self._windows(drawn)], axis=1)
 
@@ -188,22 +188,22 @@ class LandmarkCrops(keras.layers.Layer):
         last = np.array(self.image_size[::-1], "float32") - 1  # (x, y) of the last pixel
         landmarks = ops.cast(landmarks, "float32")
         points = ops.stack([ops.mean(landmarks[:, i[0] : i[-1] + 1], axis=1) for i in CROP_LANDMARKS], axis=1)
-        known = ops.all(ops.isfinite(points), axis=-1, keepdims=True)  # a mean is finite only if all of them are
-        centres = ops.where(known, points, 0.0) * (2 / last) - 1
+        is_known = ops.all(ops.isfinite(points), axis=-1, keepdims=True)  # a mean is finite only if all of them are
+        centres = ops.where(is_known, points, 0.0) * (2 / last) - 1
         width, height = 2 * self.radius * last.min() / last
         room = np.array([1 - width, 1 - height], "float32")
         centres = ops.clip(centres, -room, room)
         side = ops.ones_like(centres[..., :1])
         squares = _squares(width * side, height * side, centres)
         whole = np.array(IDENTITY, "float32")
-        squares = ops.where(known[..., None], squares, whole)
-        return ops.concatenate([_for_each(image, whole[None]), squares], axis=1)
+        squares = ops.where(is_known[..., None], squares, whole)
+        return ops.concatenate([_repeat(image, whole[None]), squares], axis=1)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "image_size": self.image_size, "radius": self.radius}
 
 
-def _for_each(image: Tensor, windows: np.ndarray) -> Tensor:
+def _repeat(image: Tensor, windows: np.ndarray) -> Tensor:
     """NumPy [N, 2, 3] -> [B, N, 2, 3]."""
     return ops.tile(ops.convert_to_tensor(windows)[None], (ops.shape(image)[0], 1, 1, 1))
 

@@ -33,7 +33,7 @@ class IBlock(Block):
         return after(self.second(x), training=training)
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
-        return self.path(x, training) + self.through_shortcut(x, training)
+        return self.path(x, training) + self.apply_shortcut(x, training)
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
@@ -55,5 +55,5 @@ class IResNet(ResNet):
         self.convolution = convolution(self.filters[0], 3, 1, self.dtype_policy)
         self.activation = prelu(self.dtype_policy)
 
-    def through_stem(self, x: Tensor, training: bool) -> Tensor:
+    def apply_stem(self, x: Tensor, training: bool) -> Tensor:
         return self.activation(self.norm(self.convolution(x), training=training))

@@ -62,14 +62,14 @@ class Block(keras.layers.Layer):
         x = ops.relu(self.norms[0](self.first(x), training=training))
         return self.norms[1](self.second(x), training=training)
 
-    def through_shortcut(self, x: Tensor, training: bool) -> Tensor:
+    def apply_shortcut(self, x: Tensor, training: bool) -> Tensor:
         """x itself, or projected to the shape of the residual where that differs."""
         if self.shortcut is None or self.shortcut_norm is None:
             return x
         return self.shortcut_norm(self.shortcut(x), training=training)
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
-        return ops.relu(self.path(x, training) + self.through_shortcut(x, training))
+        return ops.relu(self.path(x, training) + self.apply_shortcut(x, training))
 
     def get_config(self) -> dict[str, Any]:
         config = {"filters": self.filters, "inputs": self.inputs, "strides": self.strides, "momentum": self.momentum}
@@ -129,7 +129,7 @@ class ResNet(keras.layers.Layer):
         self.convolution = convolution(self.filters[0], *((3, 1) if small else (7, 2)), self.dtype_policy)
         self.first_pool = None if small else keras.layers.MaxPooling2D(3, 2, "same", dtype=self.dtype_policy)
 
-    def through_stem(self, x: Tensor, training: bool) -> Tensor:
+    def apply_stem(self, x: Tensor, training: bool) -> Tensor:
         """Images [B, H, W, C] to the maps [B, h, w, filters[0]] that the first stage takes."""
         x = ops.relu(self.norm(self.convolution(x), training=training))
         return x if self.first_pool is None else self.first_pool(x)
@@ -138,7 +138,7 @@ class ResNet(keras.layers.Layer):
         pass
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
-        x = self.through_stem(x, training)
+        x = self.apply_stem(x, training)
         for block in self.stages:
             x = block(x, training=training)
         return self.pool(x)

@@ -102,7 +102,9 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # pyrig
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         if self.table is None:
-            raise ValueError("a builder without faces only describes its data set; see annotated.prepare")
+            raise UserError(
+                f"{self.name}: prepare it with `edram-fer prepare {self.name}`, which makes the faces first"
+            )
         self.info.metadata.update(self.new_metadata)
         generators = {split: self._generate_examples(self.table, split) for split in self.table.splits}
         if self.table.clean:
@@ -250,9 +252,9 @@ def _sort_options(options: Mapping[str, Any], name: str, builder_class: type[Bui
     accepted = [[field.name for field in dataclasses.fields(kind)] for kind in (faces.Settings, SplitSettings)]
     find_parameters = inspect.signature(builder_class.find).parameters
     accepted.append([parameter for parameter in find_parameters if parameter != "source"])
-    known = dict.fromkeys(itertools.chain(*accepted))
-    if unknown := sorted(set(options) - set(known)):
-        raise UserError(f"unknown option {unknown[0]!r} for data set {name}; known: {', '.join(known)}")
+    option_names = dict.fromkeys(itertools.chain(*accepted))
+    if unknown := sorted(set(options) - set(option_names)):
+        raise UserError(f"unknown option {unknown[0]!r} for data set {name}; known: {', '.join(option_names)}")
     return [{key: value for key, value in options.items() if key in names} for names in accepted]
 
 

@@ -83,15 +83,15 @@ def _replaced_internals() -> Generator[None, None, None]:
     serializer = getattr(example_serializer, "ExampleSerializer", None)
     _require(serializer, "get_tf_example")  # called by _serialize_sorted
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_replaced(shuffle, "MAX_MEM_BUFFER_SIZE", SORT_BUFFER))
-        stack.enter_context(_replaced(serializer, "serialize_example", _serialize_sorted))
+        stack.enter_context(_replace(shuffle, "MAX_MEM_BUFFER_SIZE", SORT_BUFFER))
+        stack.enter_context(_replace(serializer, "serialize_example", _serialize_sorted))
         if not sys.stderr.isatty():  # in a log, progress bars would be pages of control characters
-            stack.enter_context(_replaced(tqdm_utils, "_active", False))
+            stack.enter_context(_replace(tqdm_utils, "_active", False))
         yield
 
 
 @contextlib.contextmanager
-def _replaced(owner: object, name: str, value: object) -> Generator[None, None, None]:
+def _replace(owner: object, name: str, value: object) -> Generator[None, None, None]:
     """Replace the value of an attribute of TFDS inside this block."""
     _require(owner, name)
     original = getattr(owner, name)

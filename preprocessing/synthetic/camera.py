@@ -26,7 +26,7 @@ class Camera:
         """Pixels [..., 2] of points [..., 3] in face coordinates."""
         return points @ self.matrix + self.shift
 
-    def enlarged(self, factor: int) -> Camera:
+    def enlarge(self, factor: int) -> Camera:
         """The same view on a canvas `factor` times as large. Pixels are counted from the centre of the first."""
         return Camera(self.matrix * factor, self.shift * factor + 0.5 * (factor - 1), self.unit * factor)
 

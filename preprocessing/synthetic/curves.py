@@ -72,7 +72,7 @@ def spline(count: int, steps: int = 3) -> np.ndarray:
     return rows
 
 
-def fixed(points: np.ndarray) -> np.ndarray:
+def fixed_point(points: np.ndarray) -> np.ndarray:
     """Points [n, 2] in pixels as int32 with SHIFT fractional bits, the fixed-point form that OpenCV draws."""
     return np.rint(points * (1 << SHIFT)).astype(np.int32)
 
@@ -92,7 +92,8 @@ class Outlines:
                 block = np.zeros((3 * len(part) - 2, LANDMARK_COUNT + len(EXTRA_WEIGHTS)))
                 block[:, part] = spline(len(part))
                 blocks.append(block)
-            self.rows[name] = slice(start, start := start + sum(3 * len(part) - 2 for part in parts))
+            stop = start + sum(3 * len(part) - 2 for part in parts)
+            self.rows[name], start = slice(start, stop), stop
         weights = np.concatenate(blocks)
         self.from_points = sparse.csr_array(weights)
         self.from_landmarks = sparse.csr_array(
@@ -122,7 +123,7 @@ class Tracing:
     still: np.ndarray
 
     def trace(self, landmarks: np.ndarray) -> dict[str, np.ndarray]:
-        """From landmarks [68, 2] in face coordinates to {outline: `fixed` points [n, 2]}."""
+        """From landmarks [68, 2] in face coordinates to {outline: `fixed_point` points [n, 2]}."""
         curves = np.floor(self.outlines.from_landmarks @ (landmarks @ self.matrix) + self.still).astype(np.int32)
         return {name: curves[rows] for name, rows in self.outlines.rows.items()}
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edram_fer.preprocessing.synthetic.outfit import Stroke, at_depth, ellipse, glasses, on_head
+from edram_fer.preprocessing.synthetic.outfit import Stroke, add_depth, ellipse, glasses, place_on_head
 from edram_fer.preprocessing.synthetic.person import Colour, Person, darker, mix
 from edram_fer.preprocessing.synthetic.random_stream import RandomStream
 
@@ -40,11 +40,11 @@ def hand(person: Person, stream: RandomStream) -> list[Stroke]:
     across, reach = np.array([-up[1], up[0]]), stream.uniform(0.55, 0.8)
     bases = [middle + 0.2 * finger * across for finger in (-1.5, -0.5, 0.5, 1.5)]
     tips = [base + reach * length * up for base, length in zip(bases, (0.85, 1.0, 0.95, 0.75))]
-    fingers = [at_depth(np.array(ends), 1.0) for ends in zip(bases, tips)]
+    fingers = [add_depth(np.array(ends), 1.0) for ends in zip(bases, tips)]
     ring = ellipse(0, 0, 0.42, 0.34)
-    palm = at_depth(middle + ring[:, :1] * across + ring[:, 1:] * up, 1.0)
+    palm = add_depth(middle + ring[:, :1] * across + ring[:, 1:] * up, 1.0)
     wrist, elbow = 0.3 * across, -2.5 * up
-    arm = at_depth(middle + np.array([wrist, -wrist, elbow - wrist, elbow + wrist]), 1.0)
+    arm = add_depth(middle + np.array([wrist, -wrist, elbow - wrist, elbow + wrist]), 1.0)
     skin = darker(person.skin, 0.95)
     return [
         Stroke(fingers, darker(person.skin, 0.6), 0.25),
@@ -58,8 +58,8 @@ def scarf(person: Person, stream: RandomStream) -> list[Stroke]:
     """A scarf that covers mouth and chin."""
     top, colour = person.traits["nose_length"] + stream.uniform(-0.1, 0.35), _colour(stream)
     upper = np.array([(-1.1, top - 0.1), (-0.5, top + 0.05), (0, top), (0.5, top + 0.05), (1.1, top - 0.1)])
-    cloth = np.concatenate([on_head(upper, 0.15), [(1.3, 3.0, 0.0), (-1.3, 3.0, 0.0)]])
-    return [Stroke([cloth], colour), Stroke([on_head(upper + (0, 0.3), 0.15)], darker(colour, 0.75), 0.06)]
+    cloth = np.concatenate([place_on_head(upper, 0.15), [(1.3, 3.0, 0.0), (-1.3, 3.0, 0.0)]])
+    return [Stroke([cloth], colour), Stroke([place_on_head(upper + (0, 0.3), 0.15)], darker(colour, 0.75), 0.06)]
 
 
 def sunglasses(person: Person, stream: RandomStream) -> list[Stroke]:
@@ -71,7 +71,11 @@ def strand(person: Person, stream: RandomStream) -> list[Stroke]:
     """A strand of hair down over one eye."""
     side, points = stream.choose((-1, 1)), np.array([(0.1, -1.2), (0.5, -0.6), (0.65, 0.1), (0.55, 0.8)])
     return [
-        Stroke([on_head((points + (stream.uniform(-0.3, 0.25), 0)) * (side, 1), 0.15)], darker(person.hair, tone), 0.13)
+        Stroke(
+            [place_on_head((points + (stream.uniform(-0.3, 0.25), 0)) * (side, 1), 0.15)],
+            darker(person.hair, tone),
+            0.13,
+        )
         for tone in (0.8, 1.0, 1.15)
     ]
 

@@ -37,16 +37,16 @@ _WAVES = (1 + 0.04 * np.sin(1.9 * np.arange(len(_ANGLES))))[:, None]
 _FALL = spline(5)
 
 
-def at_depth(points: np.ndarray, z: float | np.ndarray = 0.0) -> np.ndarray:
+def add_depth(points: np.ndarray, z: float | np.ndarray = 0.0) -> np.ndarray:
     """Points [n, 2] as [n, 3], all at one depth or each at its own, [n]."""
     result = np.empty((len(points), 3))
     result[:, :2], result[:, 2] = points, z
     return result
 
 
-def on_head(points: np.ndarray, lift: float = 0.0) -> np.ndarray:
+def place_on_head(points: np.ndarray, lift: float = 0.0) -> np.ndarray:
     """Points [n, 2] as [n, 3] on the surface of the head, or `lift` above it."""
-    return at_depth(points, depth(points) + lift)
+    return add_depth(points, depth(points) + lift)
 
 
 def arc(start: int, stop: int) -> np.ndarray:
@@ -75,10 +75,10 @@ def shoulders(person: Person) -> list[Stroke]:
             (-2.6, 4),
         ]
     )
-    ears = [at_depth(ellipse(x, 0.2, 0.11, t["ear"]), -0.1) for x in (-1.02, 1.02)]
+    ears = [add_depth(ellipse(x, 0.2, 0.11, t["ear"]), -0.1) for x in (-1.02, 1.02)]
     return [
-        Stroke([at_depth(neck, -0.1)], darker(person.skin, 0.66)),
-        Stroke([at_depth(cloth, -0.1)], person.cloth),
+        Stroke([add_depth(neck, -0.1)], darker(person.skin, 0.66)),
+        Stroke([add_depth(cloth, -0.1)], person.cloth),
         Stroke(ears, darker(person.skin, 0.82)),
     ]
 
@@ -96,7 +96,7 @@ def hair_behind(person: Person, stream: RandomStream) -> list[Stroke]:
         outline = ellipse(stream.uniform(-0.2, 0.2), -1.15 * crown, 0.38, 0.3)
     else:
         return []
-    return [Stroke([at_depth(outline, -0.2)], darker(person.hair, 0.8))]
+    return [Stroke([add_depth(outline, -0.2)], darker(person.hair, 0.8))]
 
 
 def _hairline(person: Person, stream: RandomStream) -> np.ndarray:
@@ -116,8 +116,8 @@ def _headscarf(person: Person, stream: RandomStream) -> list[Stroke]:
     opening = ellipse(0, 0.42, 0.93, person.traits["chin"] - stream.uniform(0.2, 0.3))
     outside = np.concatenate([arc(-10, 190) * (1.22, 1.22 * person.traits["crown"]), [(-1.35, 2.6), (1.35, 2.6)]])
     return [
-        Stroke([at_depth(outside), at_depth(opening)], person.cloth),
-        Stroke([at_depth(opening)], darker(person.cloth, 0.7), 0.03),
+        Stroke([add_depth(outside), add_depth(opening)], person.cloth),
+        Stroke([add_depth(opening)], darker(person.cloth, 0.7), 0.03),
     ]
 
 
@@ -128,7 +128,7 @@ def _hat(person: Person, stream: RandomStream) -> list[Stroke]:
     peak = np.array(
         [(-1.1, brim), (-0.6, brim + 0.06), (0, brim + 0.08), (0.6, brim + 0.06), (1.1, brim), (0, brim - 0.12)]
     )
-    return [Stroke([at_depth(cap, 0.2)], person.cloth), Stroke([at_depth(peak, 0.9)], darker(person.cloth, 0.6))]
+    return [Stroke([add_depth(cap, 0.2)], person.cloth), Stroke([add_depth(peak, 0.9)], darker(person.cloth, 0.6))]
 
 
 def hair_before(person: Person, stream: RandomStream) -> list[Stroke]:
@@ -145,16 +145,16 @@ def hair_before(person: Person, stream: RandomStream) -> list[Stroke]:
     if style == "curly":
         outer = outer * _WAVES[: len(outer)]
     edge = _hairline(person, stream)
-    strokes = [Stroke([np.concatenate([at_depth(outer), on_head(edge, 0.03)])], person.hair)]
+    strokes = [Stroke([np.concatenate([add_depth(outer), place_on_head(edge, 0.03)])], person.hair)]
     for _ in range(3):
         start, radius = 5 * int(stream.uniform(0, 26)), stream.uniform(0.97, 1.04)
         lock = arc(start, start + 50)[::2] * (radius, radius * crown)
-        strokes.append(Stroke([at_depth(lock, 0.2)], darker(person.hair, stream.choose((0.82, 1.2))), 0.025))
+        strokes.append(Stroke([add_depth(lock, 0.2)], darker(person.hair, stream.choose((0.82, 1.2))), 0.025))
     if style == "long" and stream.uniform() < 0.7:
         for side in (-1, 1):
             fall = np.array([(1.12, -0.6), (0.9, -0.5), (stream.uniform(0.82, 0.95), 0.3), (0.95, 1.4), (1.25, 1.5)])
             fall = _FALL @ fall * (side, 1)
-            strokes.append(Stroke([at_depth(fall, 0.1)], person.hair))
+            strokes.append(Stroke([add_depth(fall, 0.1)], person.hair))
     return strokes
 
 
@@ -162,7 +162,7 @@ def glasses(person: Person, stream: RandomStream, dark: bool = False) -> list[St
     """Glasses; with `dark`, sunglasses, which hide the eyes."""
     x, height, z = person.traits["eye_x"] + 0.02, stream.uniform(0.2, 0.27), 0.95
     frame = (20.0, 20.0, 24.0) if dark or stream.uniform() < 0.6 else tuple(stream.uniforms(3, 30, 200))
-    lenses = [at_depth(ellipse(side * x, 0.04, 0.32, height, person.glasses == "square"), z) for side in (-1, 1)]
+    lenses = [add_depth(ellipse(side * x, 0.04, 0.32, height, person.glasses == "square"), z) for side in (-1, 1)]
     bridge = np.array([(-x + 0.3, 0.0, z), (0, -0.05, z + 0.05), (x - 0.3, 0.0, z)])
     sides = [np.array([(side * (x + 0.31), -0.02, z - 0.1), (side, -0.04, 0.0)]) for side in (-1, 1)]
     strokes = [Stroke([*lenses, bridge, *sides], frame, 0.05)]

@@ -121,12 +121,12 @@ def paint_nostrils(canvas: np.ndarray, curves: Curves, person: Person) -> None:
 def _paint_eyeballs(layer: np.ndarray, curves: Curves, person: Person, unit: float) -> None:
     """Whites, irises, pupils and highlights."""
     fill(layer, [curves["eyeL"], curves["eyeR"]], (232.0, 228.0, 224.0))
-    one, radius = 1 << SHIFT, person.traits["iris"] * unit
-    glint = int(0.35 * radius * one)
+    full, radius = 1 << SHIFT, person.traits["iris"] * unit
+    glint = int(0.35 * radius * full)
     for x, y in curves["irises"].tolist():
-        cv2.circle(layer, (x, y), int(radius * one), ink(layer, person.iris), -1, cv2.LINE_8, SHIFT)
-        cv2.circle(layer, (x, y), int(0.45 * radius * one), ink(layer, (10.0, 10.0, 12.0)), -1, cv2.LINE_8, SHIFT)
-        spot = int(0.22 * radius * one) + 4
+        cv2.circle(layer, (x, y), int(radius * full), ink(layer, person.iris), -1, cv2.LINE_8, SHIFT)
+        cv2.circle(layer, (x, y), int(0.45 * radius * full), ink(layer, (10.0, 10.0, 12.0)), -1, cv2.LINE_8, SHIFT)
+        spot = int(0.22 * radius * full) + 4
         cv2.circle(layer, (x - glint, y - glint), spot, ink(layer, WHITE), -1, cv2.LINE_8, SHIFT)
     line(layer, [curves["upper_lidL"], curves["upper_lidR"]], (150.0, 140.0, 138.0), 0.05 * unit)
 

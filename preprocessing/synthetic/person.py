@@ -121,7 +121,7 @@ def draw_person(stream: RandomStream) -> Person:
     skin, hair, grey = darker(stream.choose(SKINS), stream.uniform(0.84, 0.98)), stream.choose(HAIRS), stream.uniform()
     if traits["age"] > 0.75:
         hair = mix(hair, (205, 203, 200), grey)
-    hair_style, beard = stream.weighted(HAIR_STYLES), stream.weighted(BEARDS)
+    hair_style, beard = stream.choose_weighted(HAIR_STYLES), stream.choose_weighted(BEARDS)
     return Person(
         traits=traits,
         skin=skin,
@@ -131,5 +131,5 @@ def draw_person(stream: RandomStream) -> Person:
         cloth=mix(tuple(stream.uniforms(3, 0, 255)), (90, 90, 95), 0.55),
         hair_style=hair_style,
         beard="none" if hair_style == "headscarf" else beard,
-        glasses=stream.weighted(GLASSES),
+        glasses=stream.choose_weighted(GLASSES),
     )

@@ -46,7 +46,7 @@ class RandomStream:
         """One of the options, with equal probabilities."""
         return options[int(self.uniform() * len(options))]
 
-    def weighted(self, weights: Mapping[str, float]) -> str:
+    def choose_weighted(self, weights: Mapping[str, float]) -> str:
         """One of the names, with probabilities proportional to the weights."""
         remaining = self.uniform(0.0, sum(weights.values()))
         for name, weight in weights.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +13,7 @@ import numpy as np
 
 from edram_fer.preprocessing.synthetic import geometry, outfit
 from edram_fer.preprocessing.synthetic.camera import Camera, turn
-from edram_fer.preprocessing.synthetic.curves import SHARP, SOFT, Tracing, fixed
+from edram_fer.preprocessing.synthetic.curves import SHARP, SOFT, Tracing, fixed_point
 from edram_fer.preprocessing.synthetic.occluders import OCCLUDERS
 from edram_fer.preprocessing.synthetic.outfit import Stroke
 from edram_fer.preprocessing.synthetic.painting import fill, line, paint_face, shading
@@ -203,7 +204,7 @@ def arrange(
     resting, offsets = geometry.rest(traits), geometry.offsets(traits, gaze)
     depths = geometry.depths(resting, EXTRA_WEIGHTS @ resting + offsets, traits["nose_tip"])
     camera = _frame(stream, turn(*angles), resting, depths, size)
-    large = camera.enlarged(factor)
+    large = camera.enlarge(factor)
     gain, head = _light(stream, camera, size, colour)
     blur = noise * 0.9 * stream.uniform() ** 2 * size / 48
     sigma, offset = noise * stream.uniform(0, 7), stream.uniform(-8, 24)
@@ -243,11 +244,12 @@ def _project_strokes(strokes: list[Stroke], camera: Camera) -> list[tuple[list[n
     polygons = [polygon for stroke in strokes for polygon in stroke.polygons]
     if not polygons:
         return []
-    points, stop, projected = fixed(camera.project(np.concatenate(polygons))), 0, []
-    for stroke in strokes:
-        outlines = [points[stop : (stop := stop + len(polygon))] for polygon in stroke.polygons]
-        projected.append((outlines, stroke.colour, stroke.width * camera.unit))
-    return projected
+    points = fixed_point(camera.project(np.concatenate(polygons)))
+    outlines = iter(np.split(points, np.cumsum([len(polygon) for polygon in polygons])[:-1]))
+    return [
+        (list(itertools.islice(outlines, len(stroke.polygons))), stroke.colour, stroke.width * camera.unit)
+        for stroke in strokes
+    ]
 
 
 def _light(stream: RandomStream, camera: Camera, size: int, colour: bool) -> tuple[np.ndarray, np.ndarray]:

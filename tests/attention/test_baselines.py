@@ -9,11 +9,11 @@ from edram_fer.attention.fixations import Fixations, fixation_map
 SHAPE, FEW = (15, 21), {"repeats": 30}
 
 
-def people(images=4, subjects=5, each=6, seed=0):
+def make_fixations(images=4, subjects=5, fixations_per_subject=6, seed=0):
     """Fixations around one place on each image, and these places."""
     rng = np.random.default_rng(seed)
     places = rng.uniform((3, 3), (17, 11), (images, 2))
-    rows = [(s, i) for i in range(images) for s in range(subjects) for _ in range(each)]
+    rows = [(s, i) for i in range(images) for s in range(subjects) for _ in range(fixations_per_subject)]
     points = np.array([places[i] for _, i in rows]) + rng.normal(0, 1, (len(rows), 2))
     columns = (np.array(names, dtype=object) for names in zip(*((f"s{s}", f"p{i}") for s, i in rows)))
     points = np.clip(points, 0, (20, 14))
@@ -48,7 +48,7 @@ def test_shuffling_assigns_another_image_to_each(count):
 
 
 def test_split_half_of_two_people_compares_one_with_the_other():
-    fixations, _ = people(images=1, subjects=2)
+    fixations, _ = make_fixations(images=1, subjects=2)
     a, b = (fixations.points[fixations.subject == name] for name in ("s0", "s1"))
     maps = [fixation_map(part, SHAPE, 1) for part in (a, b)]
     ceiling = baselines.split_half(fixations.points, fixations.subject, SHAPE, 1, [[3, 3]], repeats=3)
@@ -63,25 +63,25 @@ def test_one_person_has_no_ceiling():
 
 
 def test_a_model_and_its_baselines():
-    fixations, places = people()
+    fixations, places = make_fixations()
     maps = {f"p{i}": fixation_map([place], SHAPE, 2) for i, place in enumerate(places)}
     maps["without fixations"] = np.ones(SHAPE)
     landmarks = np.random.default_rng(1).uniform(3, 12, (3, 68, 2))
     results = baselines.compare_maps(maps, fixations, SHAPE, 1.0, landmarks=landmarks, **FEW)
     assert list(results) == ["model", "centre_bias", "mean_landmarks", "shuffled", "ceiling"]
-    single = [agreement.nss(maps[f"p{i}"], fixations.on_image(f"p{i}")) for i in range(4)]
+    single = [agreement.nss(maps[f"p{i}"], fixations.image_points(f"p{i}")) for i in range(4)]
     row = results["model"]["nss"]
     assert row["mean"] == pytest.approx(np.mean(single)) and row["images"] == 4
     assert row["interval"][0] <= row["mean"] <= row["interval"][1]
     for measure in ("nss", "auc_judd", "auc_shuffled"):
         assert results["model"][measure]["mean"] > results["shuffled"][measure]["mean"]
-    expected = [fixation_map(fixations.on_image(f"p{i}"), SHAPE, 1.0) for i in range(4)]
+    expected = [fixation_map(fixations.image_points(f"p{i}"), SHAPE, 1.0) for i in range(4)]
     centre = np.mean([agreement.sim(baselines.centre_bias(SHAPE), human) for human in expected])
     assert results["centre_bias"]["sim"]["mean"] == pytest.approx(centre)
 
 
 def test_a_single_image_with_one_person():
-    fixations, places = people(images=1, subjects=1, each=1)
+    fixations, places = make_fixations(images=1, subjects=1, fixations_per_subject=1)
     results = baselines.compare_maps({"p0": np.ones(SHAPE)}, fixations, SHAPE, 1.0, **FEW)
     assert list(results) == ["model", "centre_bias", "ceiling"]
     assert results["model"]["nss"]["mean"] == 0 and results["model"]["auc_judd"]["mean"] == 0.5

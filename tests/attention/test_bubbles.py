@@ -12,7 +12,7 @@ def trials(count, number, seed=0, sigma=1.5):
     return bubbles.apertures(bubbles.scatter(count, number, SHAPE, seed), SHAPE, sigma)
 
 
-def sums_of(masks, correct, labels, classes=2):
+def add_all(masks, correct, labels, classes=2):
     sums = bubbles.no_trials(classes, masks.shape[1:])
     bubbles.add_trials(sums, masks, correct, labels)
     return sums
@@ -45,7 +45,7 @@ def test_images_are_seen_through_their_masks():
     images = np.random.default_rng(0).integers(0, 256, (3, *SHAPE, 2), dtype=np.uint8)
     masks = np.zeros((3, *SHAPE))
     masks[0], masks[1, 4] = 1, 0.25
-    visible = bubbles.revealed(images, masks, 100)
+    visible = bubbles.reveal(images, masks, 100)
     np.testing.assert_array_equal(visible[0], images[0])
     np.testing.assert_allclose(visible[1, 4], 75 + images[1, 4] / 4, rtol=1e-6)
     assert (visible[2] == 100).all() and visible.dtype == np.float32
@@ -54,7 +54,7 @@ def test_images_are_seen_through_their_masks():
 def test_z_is_the_correlation_in_standard_deviations_under_shuffled_answers():
     rng, masks = np.random.default_rng(1), trials(60, 6)
     correct = masks[:, 5, 5] + rng.normal(0, 0.3, 60) > 0.4
-    z = bubbles.z_map(sums_of(masks, correct, np.zeros(60, int)))
+    z = bubbles.z_map(add_all(masks, correct, np.zeros(60, int)))
     assert np.isnan(z[1]).all()  # a class without trials
     flat, shuffled = masks.reshape(60, -1), [rng.permutation(correct) for _ in range(6000)]
     r = np.array([np.corrcoef(column, correct)[0, 1] for column in flat.T])
@@ -67,17 +67,17 @@ def test_z_is_the_correlation_in_standard_deviations_under_shuffled_answers():
 def test_z_of_all_classes_and_without_both_answers():
     rng, masks = np.random.default_rng(2), trials(50, 5)
     correct, labels = rng.random(50) < 0.5, rng.integers(0, 2, 50)
-    totals = {name: values.sum(axis=0) for name, values in sums_of(masks, correct, labels).items()}
-    expected = bubbles.z_map(sums_of(masks, correct, np.zeros(50, int)))[0]
+    totals = {name: values.sum(axis=0) for name, values in add_all(masks, correct, labels).items()}
+    expected = bubbles.z_map(add_all(masks, correct, np.zeros(50, int)))[0]
     np.testing.assert_allclose(bubbles.z_map(totals), expected, atol=1e-9)
     for same in (np.ones(50), np.zeros(50)):
-        assert np.isnan(bubbles.z_map(sums_of(masks, same, labels))).all()
+        assert np.isnan(bubbles.z_map(add_all(masks, same, labels))).all()
 
 
 def test_the_patch_that_decides_is_found():
     masks = trials(1500, 12, seed=4)
     correct = masks[:, 4:7, 9:12].mean(axis=(1, 2)) > 0.5
-    z = bubbles.z_map(sums_of(masks, correct, np.zeros(1500, int)))[0]
+    z = bubbles.z_map(add_all(masks, correct, np.zeros(1500, int)))[0]
     row, column = np.unravel_index(z.argmax(), SHAPE)
     assert 4 <= row < 7 and 9 <= column < 12 and z.max() > 15
     assert np.abs(z[12:]).max() < 4.5  # far away only chance
@@ -90,9 +90,9 @@ def test_the_smallest_sufficient_number_of_bubbles():
         tried.append(count)
         return count / 100
 
-    assert bubbles.enough_bubbles(accuracy, 0.355, 100) == 36 and len(tried) <= 7
-    assert bubbles.enough_bubbles(accuracy, 0.001, 100) == 1
-    assert bubbles.enough_bubbles(accuracy, 2, 50) == 50
+    assert bubbles.find_bubble_count(accuracy, 0.355, 100) == 36 and len(tried) <= 7
+    assert bubbles.find_bubble_count(accuracy, 0.001, 100) == 1
+    assert bubbles.find_bubble_count(accuracy, 2, 50) == 50
 
 
 def test_an_invalid_sigma_is_rejected():

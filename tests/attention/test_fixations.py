@@ -30,7 +30,7 @@ def test_reading(read):
         ("s2", "a.png"): 1,
         ("s1", "b.png"): 1,
     }
-    assert table.on_image("a.png").shape == (3, 2) and table.on_image("c.png").shape == (0, 2)
+    assert table.image_points("a.png").shape == (3, 2) and table.image_points("c.png").shape == (0, 2)
     assert table.report() == "4 fixations of 2 people on 2 images"
 
 

@@ -59,8 +59,8 @@ def test_differences():
     maps = attention.densities(windows, weights, groups, NAMES, SHAPE)
     first = attention.difference(maps, maps[:, :1])
     np.testing.assert_allclose(first[0, 2], maps[0, 2] - maps[0, 0])
-    np.testing.assert_allclose(attention.between_steps(maps)[1, 1], maps[1, 2] - maps[1, 1])
-    assert attention.between_steps(maps[:, :1]).shape == (3, 0, *SHAPE)  # no step before a single one
+    np.testing.assert_allclose(attention.step_differences(maps)[1, 1], maps[1, 2] - maps[1, 1])
+    assert attention.step_differences(maps[:, :1]).shape == (3, 0, *SHAPE)  # no step before a single one
     np.testing.assert_allclose(first[:2].sum(axis=(-2, -1)), 0, atol=1e-12)
     share = attention.total_variation(first[0])
     assert share[0] == 0 and share[1] == pytest.approx(1 - np.minimum(maps[0, 1], maps[0, 0]).sum())

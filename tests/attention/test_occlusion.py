@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edram_fer.attention.occlusion import corners, occluded, occlusion_maps
+from edram_fer.attention.occlusion import corners, occlude, occlusion_maps
 
 SHAPE = (17, 13)
 PATCH = (slice(3, 7), slice(8, 12))
@@ -25,17 +25,17 @@ def expected_maps(image, label, window, stride, fill):
     """A loop over pixels, and for each over the squares (on the grid or flush with the border) that cover it."""
     rows, columns = (sorted({*range(0, side - window + 1, stride), side - window}) for side in image.shape[:2])
     original = answer(image[None])[0]
-    maps = {"drop": np.empty(image.shape[:2]), "error_rate": np.empty(image.shape[:2])}
+    maps = {"probability_drop": np.empty(image.shape[:2]), "error_rate": np.empty(image.shape[:2])}
     for y, x in np.ndindex(image.shape[:2]):
-        drops, wrong = [], []
+        drops, errors = [], []
         for top in (row for row in rows if row <= y < row + window):
             for left in (column for column in columns if column <= x < column + window):
                 covered = image.copy()
                 covered[top : top + window, left : left + window] = fill
                 answered = answer(covered[None])[0]
                 drops.append(original[label] - answered[label])
-                wrong.append(answered.argmax() != label)
-        maps["drop"][y, x], maps["error_rate"][y, x] = np.mean(drops), np.mean(wrong)
+                errors.append(answered.argmax() != label)
+        maps["probability_drop"][y, x], maps["error_rate"][y, x] = np.mean(drops), np.mean(errors)
     return maps
 
 
@@ -55,19 +55,19 @@ def test_the_patch_is_found_and_nothing_else():
         far[0:9, 6:13] = False  # where a window can reach the patch
         assert not values[far].any()
     # The squares over a pixel one off the patch's corner cover 2, 3 and 3 of its 4 rows, and of its columns.
-    assert maps["drop"].max() == pytest.approx(0.8 * (8 / 3) ** 2 / 16)
+    assert maps["probability_drop"].max() == pytest.approx(0.8 * (8 / 3) ** 2 / 16)
 
 
 def test_misleading_parts_are_negative_and_wrong_answers_have_no_error_rate():
     maps = occlusion_maps(answer, make_image(), 0, window=4, stride=2)
-    assert maps["drop"].min() < -0.5 and maps["drop"].max() == 0
+    assert maps["probability_drop"].min() < -0.5 and maps["probability_drop"].max() == 0
     assert np.isnan(maps["error_rate"]).all()
 
 
 def test_every_pixel_is_covered_by_squares_inside_the_image():
     for window, stride in ((5, 2), (5, 5), (13, 1), (2, 2), (7, 3)):
         places = corners(SHAPE, window, stride)
-        squares = occluded(np.full((*SHAPE, 1), 7, np.uint8), places, window, 0) == 0
+        squares = occlude(np.full((*SHAPE, 1), 7, np.uint8), places, window, 0) == 0
         assert (squares.sum(axis=(1, 2, 3)) == window**2).all() and squares.any(axis=0).all()
         assert len(np.unique(places, axis=0)) == len(places)
 

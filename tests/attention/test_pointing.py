@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edram_fer.attention.pointing import auc, hit, near, pointing
+from edram_fer.attention.pointing import auc, dilate, hit, pointing
 
 SHAPE = (12, 10)
 
@@ -24,7 +24,7 @@ def test_near_pixels_form_a_disc():
     mask[4, 4] = 1
     distance = np.hypot(*(np.indices(SHAPE) - 4))
     for tolerance in (0, 1, 1.5, 3):
-        np.testing.assert_array_equal(near(mask, tolerance), distance <= tolerance)
+        np.testing.assert_array_equal(dilate(mask, tolerance), distance <= tolerance)
 
 
 def test_a_hit_lies_in_or_near_the_mask_and_equal_maxima_share_it():
@@ -69,7 +69,7 @@ def test_the_tolerance_raises_chance():
     maps, masks = blobs()
     result = pointing({"maps": maps}, masks, tolerance=2)
     assert result["tolerance"] == 2
-    shares = [near(mask, 2).mean() for mask in masks]
+    shares = [dilate(mask, 2).mean() for mask in masks]
     assert result["scores"]["chance"]["pointing"]["value"] == pytest.approx(np.mean(shares))
 
 

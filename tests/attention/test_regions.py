@@ -55,7 +55,7 @@ def test_similarity_does_not_reflect_and_is_undefined_without_landmarks():
 def test_mean_shape_ignores_place_size_and_rotation():
     faces = np.stack([placed(5 + i, 30 - 10 * i, i, -i) for i in range(6)])
     faces[2, 0] = np.nan
-    expected = alignment.in_eye_frame(TEMPLATE)
+    expected = alignment.align_eyes(TEMPLATE)
     np.testing.assert_allclose(alignment.mean_shape(faces), expected, atol=1e-9)
     with pytest.raises(ValueError, match="with all its landmarks"):
         alignment.mean_shape(faces[2:3])
@@ -63,7 +63,7 @@ def test_mean_shape_ignores_place_size_and_rotation():
 
 def test_the_template_is_the_mean_drawn_face():
     np.testing.assert_allclose(TEMPLATE, TEMPLATE[MIRROR] * (-1, 1), atol=1e-12)
-    np.testing.assert_allclose(TEMPLATE, alignment.in_eye_frame(TEMPLATE), atol=1e-3)
+    np.testing.assert_allclose(TEMPLATE, alignment.align_eyes(TEMPLATE), atol=1e-3)
     drawn = np.stack([face.landmarks for face in synthetic.generate(40, 0, size=16)])
     mean = alignment.mean_shape(np.concatenate([drawn, drawn[:, MIRROR] * (-1, 1)]))
     assert np.linalg.norm(mean - TEMPLATE, axis=1).max() < 0.05

@@ -62,7 +62,7 @@ def test_lengths_and_scale():
     assert scan_paths.path_length(path) == 6 and scan_paths.path_length(path[:1]) == 0
     np.testing.assert_array_equal(scan_paths.path_length(np.stack([path, 2 * path])), [6, 12])
     points = np.random.default_rng(2).uniform(-1, 1, (5, 2))
-    np.testing.assert_allclose(scan_paths.scaled(attention.pixels(points, (20, 31)), (20, 31)), points)
+    np.testing.assert_allclose(scan_paths.scale_points(attention.pixels(points, (20, 31)), (20, 31)), points)
 
 
 def test_invalid_arguments_are_rejected():

@@ -30,6 +30,8 @@ def test_prints_its_help(name, monkeypatch, capsys):
 
 def test_documentation_names_existing_benchmarks():
     pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
-    named = {name for page in pages for name in re.findall(r"\bbenchmarks\.(\w+)", page.read_text("utf-8"))}
-    assert named - {"md"}
-    assert named - {"md"} <= set(COMMANDS)
+    benchmarks_in_pages = {
+        name for page in pages for name in re.findall(r"\bbenchmarks\.(\w+)", page.read_text("utf-8"))
+    }
+    assert benchmarks_in_pages - {"md"}
+    assert benchmarks_in_pages - {"md"} <= set(COMMANDS)

@@ -11,7 +11,7 @@ from benchmarks import hog_svm
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory):
-    """An arrays file with three emotions (horizontal, vertical, diagonal stripes) and a subset of the test split.
+    """An NPZ file with three emotions (horizontal, vertical, diagonal stripes) and a subset of the test split.
 
     The last row of each split has no emotion.
     """

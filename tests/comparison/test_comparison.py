@@ -11,7 +11,7 @@ from support.fake_runs import (
     COUNT,
     EMOTIONS,
     SIZE,
-    arrays_file,
+    npz_file,
     random_outputs,
     random_run,
     write_occlusion,
@@ -36,10 +36,10 @@ def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
     images, data = write_three_runs(root)
     turn, order = np.random.default_rng(5).permutation(COUNT), [2, 0, 1]
-    said = {name: values[turn] for name, values in random_outputs(images["emotion"], seed=7).items()}
-    said["probabilities"] = said["probabilities"][:, :, order]
+    outputs = {name: values[turn] for name, values in random_outputs(images["emotion"], seed=7).items()}
+    outputs["probabilities"] = outputs["probabilities"][:, :, order]
     turned = {name: values[turn] for name, values in images.items()}
-    write_run(root / "b", turned, said, data=data, emotions=[EMOTIONS[k] for k in order])
+    write_run(root / "b", turned, outputs, data=data, emotions=[EMOTIONS[k] for k in order])
     return root
 
 
@@ -52,12 +52,12 @@ def test_rows_and_classes_are_brought_into_one_order(runs, folder):
     images, _ = random_run()
     expected = random_outputs(images["emotion"], seed=7)
     assert [run.name for run in runs.runs] == ["a", "b", "short", "cnn"] and runs.split == "test"
-    found = runs.runs[1].predictions
-    assert found["id"].tolist() == [str(name) for name in images["id"]]
-    np.testing.assert_array_equal(found["probabilities"], expected["probabilities"])
-    np.testing.assert_array_equal(found["windows"], expected["windows"])
-    said = expected["probabilities"][:, -1].argmax(-1)
-    np.testing.assert_array_equal(runs.runs[1].correct, said == images["emotion"])
+    aligned = runs.runs[1].predictions
+    assert aligned["id"].tolist() == [str(name) for name in images["id"]]
+    np.testing.assert_array_equal(aligned["probabilities"], expected["probabilities"])
+    np.testing.assert_array_equal(aligned["windows"], expected["windows"])
+    predicted = expected["probabilities"][:, -1].argmax(-1)
+    np.testing.assert_array_equal(runs.runs[1].correct, predicted == images["emotion"])
     assert [run.has_windows for run in runs.runs] == [True, True, True, False]
     assert [run.recurrent for run in runs.runs] == [True, True, True, False]
     np.testing.assert_array_equal(runs.features()["image"], images["image"])
@@ -66,17 +66,17 @@ def test_rows_and_classes_are_brought_into_one_order(runs, folder):
 def test_pairs_are_mcnemar_and_a_paired_bootstrap(runs):
     truth, first = runs.truth.astype(str), runs.runs[0]
     for run, row in zip(runs.runs[1:], score_tables.pair_rows(runs, repeats=2000), strict=True):
-        only = [int((a & ~b).sum()) for a, b in ((run.correct, first.correct), (first.correct, run.correct))]
-        assert [row["only_this_correct"], row["only_reference_correct"]] == only
-        tail = sum(math.comb(sum(only), k) for k in range(min(only) + 1)) / 2 ** sum(only)
+        disagreements = [int((a & ~b).sum()) for a, b in ((run.correct, first.correct), (first.correct, run.correct))]
+        assert [row["only_this_correct"], row["only_reference_correct"]] == disagreements
+        tail = sum(math.comb(sum(disagreements), k) for k in range(min(disagreements) + 1)) / 2 ** sum(disagreements)
         assert row["mcnemar_p"] == pytest.approx(min(1, 2 * tail))
-        said = [each.predictions["prediction"].astype(str) for each in (run, first)]
+        predicted = [compared.predictions["prediction"].astype(str) for compared in (run, first)]
         for key, score in (
             ("accuracy", lambda t, p: np.mean(t == p)),
             ("mean_class_accuracy", balanced_accuracy_score),
             ("macro_f1", lambda t, p: f1_score(t, p, average="macro")),
         ):
-            assert row[f"{key}_difference"] == pytest.approx(score(truth, said[0]) - score(truth, said[1]))
+            assert row[f"{key}_difference"] == pytest.approx(score(truth, predicted[0]) - score(truth, predicted[1]))
         gain = run.correct.astype(float) - first.correct
         ends = gain.mean() + np.array([-1.96, 1.96]) * gain.std() / math.sqrt(COUNT)
         np.testing.assert_allclose([row["accuracy_low"], row["accuracy_high"]], ends, atol=0.03)
@@ -86,24 +86,24 @@ def test_recalls_have_wilson_intervals(runs):
     rows = score_tables.recall_rows(runs)
     assert len(rows) == 4 * 3
     for row in rows[3:6]:
-        run, own = runs.runs[1], runs.truth == row["emotion"]
-        truth, said = runs.truth.astype(str), run.predictions["prediction"].astype(str)
-        expected = recall_score(truth, said, average=None, labels=EMOTIONS)
+        run, members = runs.runs[1], runs.truth == row["emotion"]
+        truth, predicted = runs.truth.astype(str), run.predictions["prediction"].astype(str)
+        expected = recall_score(truth, predicted, average=None, labels=EMOTIONS)
         assert row["recall"] == pytest.approx(expected[EMOTIONS.index(row["emotion"])])
-        n, share, z = own.sum(), row["recall"], 1.959964
+        n, share, z = members.sum(), row["recall"], 1.959964
         middle, half = share + z * z / (2 * n), z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
         ends = [(middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)]
         np.testing.assert_allclose([row["recall_low"], row["recall_high"]], ends, atol=1e-6)
 
 
 def test_maps_are_mean_coverages_and_differences_of_densities(runs):
-    found = attention_tables.maps(runs, SHAPE)
-    assert list(found) == ["a", "b", "short"] and list(found["a"]) == ["all", *EMOTIONS]
+    maps = attention_tables.maps(runs, SHAPE)
+    assert list(maps) == ["a", "b", "short"] and list(maps["a"]) == ["all", *EMOTIONS]
     covered = attention.coverage(runs.runs[1].predictions["windows"], SHAPE)
-    np.testing.assert_allclose(found["b"]["all"][:-1], covered.mean(axis=0), atol=1e-6)
-    own = runs.truth == "happy"
-    np.testing.assert_allclose(found["b"]["happy"][-1], covered[own].mean(axis=(0, 1)), atol=1e-6)
-    differences = attention_tables.differences(found)
+    np.testing.assert_allclose(maps["b"]["all"][:-1], covered.mean(axis=0), atol=1e-6)
+    happy = runs.truth == "happy"
+    np.testing.assert_allclose(maps["b"]["happy"][-1], covered[happy].mean(axis=(0, 1)), atol=1e-6)
+    differences = attention_tables.differences(maps)
     assert list(differences) == ["b", "short"] and list(differences["short"]["all"]) == ["mean", 1, 2]
     first = attention.coverage(runs.runs[0].predictions["windows"], SHAPE)[:, 1].mean(axis=0)
     second = covered[:, 1].mean(axis=0)
@@ -111,7 +111,7 @@ def test_maps_are_mean_coverages_and_differences_of_densities(runs):
     np.testing.assert_allclose(differences["b"]["all"][2], expected, atol=1e-8)
     row = next(
         row
-        for row in agreement_tables.map_agreement_rows(found)
+        for row in agreement_tables.map_agreement_rows(maps)
         if (row["other"], row["emotion"], row["glimpse"]) == ("b", "all", 2)
     )
     assert row["total_variation"] == pytest.approx(np.abs(expected).sum() / 2)
@@ -150,17 +150,17 @@ def test_agreement_on_the_single_image(runs, folder, tmp_path):
 
 
 def test_samples_are_where_runs_agree_and_disagree(runs):
-    right = {run.name: run.correct for run in runs.runs}
+    correct = {run.name: run.correct for run in runs.runs}
     chosen = agreement_tables.samples(runs, count=2)
     assert list(chosen)[0] == "All are correct" and {"Only cnn is correct", "All are wrong"} <= set(chosen)
     for title, rows in chosen.items():
         for row in rows:
-            named = {name for name in right if right[name][row]}
-            only = title.removeprefix("Only ").removesuffix(" is correct")
+            correct_runs = {name for name in correct if correct[name][row]}
+            single = title.removeprefix("Only ").removesuffix(" is correct")
             if title == "Several are correct, not all":
-                assert 1 < len(named) < len(right)
+                assert 1 < len(correct_runs) < len(correct)
                 continue
-            assert named == {"All are correct": set(right), "All are wrong": set()}.get(title, {only})
+            assert correct_runs == {"All are correct": set(correct), "All are wrong": set()}.get(title, {single})
     again = agreement_tables.samples(runs, count=2)
     assert all((chosen[title] == again[title]).all() for title in chosen)
     assert any(
@@ -169,20 +169,25 @@ def test_samples_are_where_runs_agree_and_disagree(runs):
 
 
 def test_samples_that_several_runs_have_right(runs):
-    right = np.stack([run.correct for run in runs.runs]).sum(axis=0)
+    correct_runs = np.stack([run.correct for run in runs.runs]).sum(axis=0)
     rows = agreement_tables.samples(runs, count=1000)["Several are correct, not all"]
-    assert sorted(rows) == np.flatnonzero((right > 1) & (right < len(runs.runs))).tolist()
+    assert sorted(rows) == np.flatnonzero((correct_runs > 1) & (correct_runs < len(runs.runs))).tolist()
 
 
 def test_a_run_that_looks_beside_every_image(folder, tmp_path, recwarn):
     images, _ = random_run()
-    said = random_outputs(images["emotion"], windows=1, steps=1, seed=3)
-    said["windows"] = np.tile(np.float32([[0.2, 0, 10], [0, 0.2, 0]]), (COUNT, 1, 1, 1))
+    outputs = random_outputs(images["emotion"], windows=1, steps=1, seed=3)
+    outputs["windows"] = np.tile(np.float32([[0.2, 0, 10], [0, 0.2, 0]]), (COUNT, 1, 1, 1))
     data = read([folder / "a", folder / "b"]).data
-    runs = read([folder / "a", write_run(tmp_path / "beside", images, said, data=data)])
-    found = attention_tables.maps(runs, SHAPE)
-    told = attention_tables.differences(found)["beside"]["all"]
-    assert all(np.isnan(each).all() for each in told.values()) and set(told) == {"mean", 1, 2, 3}
+    runs = read([folder / "a", write_run(tmp_path / "beside", images, outputs, data=data)])
+    maps = attention_tables.maps(runs, SHAPE)
+    differences = attention_tables.differences(maps)["beside"]["all"]
+    assert all(np.isnan(difference).all() for difference in differences.values()) and set(differences) == {
+        "mean",
+        1,
+        2,
+        3,
+    }
     rows = agreement_tables.image_agreement_rows(runs, SHAPE, repeats=2)
     assert all(np.isnan(row["same"]) for row in rows) and not recwarn.list
     (tmp_path / "eyes.csv").write_text("subject,image,start_x,start_y,duration\nann,1,8,8,200\n")
@@ -213,9 +218,9 @@ def test_every_split_of_every_run_is_told(tmp_path):
         ("a", "test_flip", COUNT, "averaged with the mirror images"),
         ("b", "test", COUNT, None),
     ]
-    truth, said = images["emotion"][:30], outputs["probabilities"][:30, -1].argmax(axis=-1)
-    assert rows[1]["accuracy"] == np.mean(truth == said) and rows[1]["low"] < rows[1]["accuracy"] < rows[1]["high"]
-    assert rows[1]["mean_class_accuracy"] == pytest.approx(balanced_accuracy_score(truth, said))
+    truth, predicted = images["emotion"][:30], outputs["probabilities"][:30, -1].argmax(axis=-1)
+    assert rows[1]["accuracy"] == np.mean(truth == predicted) and rows[1]["low"] < rows[1]["accuracy"] < rows[1]["high"]
+    assert rows[1]["mean_class_accuracy"] == pytest.approx(balanced_accuracy_score(truth, predicted))
 
 
 def test_what_each_loses_on_this_split(folder, tmp_path):
@@ -224,15 +229,15 @@ def test_what_each_loses_on_this_split(folder, tmp_path):
     write_robustness(tmp_path / "a", (0.8, 0.6, 0.3, 0.8, 0.5))
     write_robustness(tmp_path / "b", (0.9, 0.7, 0.4, 0.9, 0.2), split="validation")
     rows = score_tables.robustness_rows(read([tmp_path / name for name in ("a", "b", "short")]))
-    told = [(row["run"], row["perturbation"], row["level"], row["accuracy"]) for row in rows]
-    assert told == [
+    scores = [(row["run"], row["perturbation"], row["level"], row["accuracy"]) for row in rows]
+    assert scores == [
         ("a", "occlusion", 0, 0.8),
         ("a", "occlusion", 0.5, 0.6),
         ("a", "occlusion", 1, 0.3),
         ("a", "rotation", 0, 0.8),
         ("a", "rotation", 90, 0.5),
     ]
-    ends = [rows[2][key] for key in ("low", "high", "drop", "drop_low", "drop_high")]
+    ends = [rows[2][key] for key in ("low", "high", "accuracy_drop", "accuracy_drop_low", "accuracy_drop_high")]
     assert ends == pytest.approx([0.25, 0.35, 0.5, 0.49, 0.52])
 
 
@@ -243,26 +248,25 @@ def test_mean_occlusion_maps_and_how_alike_they_are(folder, tmp_path):
     drops = np.random.default_rng(3).normal(0, 0.1, (2, 20, SIZE, SIZE)).astype(np.float32)
     drops[0, :, 5, 10] += 2
     write_occlusion(tmp_path / "a", images, drops[0])
-    write_occlusion(
-        tmp_path / "b", images, drops[1]
-    )  # its labels are those of the model that made it, in its own order
-    write_occlusion(tmp_path / "short", images, drops[1], done=False)
+    write_occlusion(tmp_path / "b", images, drops[1])
+    write_occlusion(tmp_path / "short", images, drops[1], finished=False)
     runs = read([tmp_path / name for name in ("a", "b", "short")])
-    found = saliency.maps(runs, SHAPE)
-    assert list(found) == ["a", "b"] and found["a"].settings["window"] == 4
+    maps = saliency.maps(runs, SHAPE)
+    assert list(maps) == ["a", "b"] and maps["a"].settings["window"] == 4
     labels = images["emotion"][:20]
     means = [[drop[labels == k].mean(axis=0).ravel() for k in range(3)] for drop in drops.astype(float)]
-    np.testing.assert_allclose(found["b"].mean("sad").ravel(), means[1][2])
-    np.testing.assert_allclose(found["b"].mean("all"), drops[1].astype(float).mean(axis=0))
-    row = saliency.map_rows(found, EMOTIONS)[2]
+    np.testing.assert_allclose(maps["b"].mean("sad").ravel(), means[1][2])
+    np.testing.assert_allclose(maps["b"].mean("all"), drops[1].astype(float).mean(axis=0))
+    row = saliency.map_rows(maps, EMOTIONS)[2]
     assert (row["run"], row["emotion"], row["images"]) == ("a", "happy", (labels == 1).sum())
-    assert row["largest"] == pytest.approx(means[0][1].max()) and row["drop"] == pytest.approx(means[0][1].mean())
-    assert [row["x"], row["y"]] == pytest.approx([2 * 10 / 15 - 1, 2 * 5 / 15 - 1])
-    whole, _, happy, _ = saliency.agreement_rows(found, EMOTIONS)
+    assert row["max_probability_drop"] == pytest.approx(means[0][1].max())
+    assert row["mean_probability_drop"] == pytest.approx(means[0][1].mean())
+    assert [row["max_x"], row["max_y"]] == pytest.approx([2 * 10 / 15 - 1, 2 * 5 / 15 - 1])
+    whole, _, happy, _ = saliency.agreement_rows(maps, EMOTIONS)
     assert whole["cc_other_emotions"] is None and (happy["run"], happy["other"]) == ("a", "b")
     same, *others = (np.corrcoef(means[0][1], means[1][k])[0, 1] for k in (1, 0, 2))
     assert [happy["cc"], happy["cc_other_emotions"]] == pytest.approx([same, np.mean(others)])
-    assert np.isnan(saliency.agreement_rows(found, ["fear"])[1]["cc"])  # no image of it
+    assert np.isnan(saliency.agreement_rows(maps, ["fear"])[1]["cc"])  # no image of it
 
 
 def test_occlusion_maps_by_region_of_the_face(folder, tmp_path):
@@ -273,13 +277,13 @@ def test_occlusion_maps_by_region_of_the_face(folder, tmp_path):
     runs = read([tmp_path / "a", tmp_path / "b"])
     points = runs.features()["landmarks"].copy()
     points[3] = np.nan
-    found, labels = saliency.maps(runs, SHAPE), attention.regions.labels(points, SHAPE)
-    rows = saliency.region_rows(found, runs, points, SHAPE)
-    assert len(rows) == 4 * 5 and saliency.region_rows(found, runs, None, SHAPE) == []
+    maps, labels = saliency.maps(runs, SHAPE), attention.regions.labels(points, SHAPE)
+    rows = saliency.region_rows(maps, runs, points, SHAPE)
+    assert len(rows) == 4 * 5 and saliency.region_rows(maps, runs, None, SHAPE) == []
     for number, row in enumerate(rows[:5]):
         below = [(face + 1) / 100 * np.nonzero(labels[face] == number)[0].mean() for face in range(20) if face != 3]
-        assert row["images"] == 19 and row["drop"] == pytest.approx(np.mean(below))
-    eye, _, nose, mouth, _ = (row["drop"] for row in rows[:5])
+        assert row["images"] == 19 and row["mean_probability_drop"] == pytest.approx(np.mean(below))
+    eye, _, nose, mouth, _ = (row["mean_probability_drop"] for row in rows[:5])
     assert eye < nose < mouth  # the maps grow downwards
 
 
@@ -295,7 +299,7 @@ def test_occlusion_maps_of_other_images_are_refused(folder, tmp_path):
     with pytest.raises(ValueError, match="b/saliency_occlusion.npz: image '40' is not among the 40 of split test"):
         saliency.maps(runs, SHAPE)
     (tmp_path / "b" / layout.OCCLUSION_MAPS).write_bytes(b"PK and then nothing")
-    with pytest.raises(ValueError, match="b/saliency_occlusion.npz is not a readable .npz"):
+    with pytest.raises(ValueError, match="b/saliency_occlusion.npz is damaged or no NPZ file"):
         saliency.maps(runs, SHAPE)
 
 
@@ -310,8 +314,8 @@ def test_settings_that_differ(folder, tmp_path):
 
 def test_a_table_comes_back(tmp_path):
     files.write_csv(tmp_path / "t.csv", [{"run": 'a, "b"', "value": 0.25, "low": np.nan}, {"run": "c", "value": None}])
-    with open(tmp_path / "t.csv", newline="", encoding="utf-8") as source:
-        assert [*csv.DictReader(source)] == [
+    with open(tmp_path / "t.csv", newline="", encoding="utf-8") as file:
+        assert [*csv.DictReader(file)] == [
             {"run": 'a, "b"', "value": "0.25", "low": ""},
             {"run": "c", "value": "", "low": ""},
         ]
@@ -340,14 +344,14 @@ def test_fingerprints_tell_data_sets_apart(folder, tmp_path):
 
 
 def change(name, run, data):
-    """Break a copy of run b, whose images lie in the arrays file `data`."""
+    """Break a copy of run b, whose images lie in the NPZ file `data`."""
     images, _ = random_run()
-    said = random_outputs(images["emotion"], seed=7)
+    outputs = random_outputs(images["emotion"], seed=7)
 
-    def again(images=images, said=said, **options):
-        write_run(run, images, said, data=data, **options)
+    def rewrite(images=images, outputs=outputs, **options):
+        write_run(run, images, outputs, data=data, **options)
 
-    def named(source):
+    def rename_data(source):
         metrics = files.read_json(run / "metrics.json")
         files.write_json(run / "metrics.json", {**metrics, "run": {**metrics["run"], "data": source}})
 
@@ -355,12 +359,12 @@ def change(name, run, data):
     others, labels = {**images, "id": images["id"] + 1}, {**images, "emotion": (images["emotion"] + 1) % 3}
     twice = {**images, "id": np.minimum(images["id"], COUNT - 2)}
     {
-        "data": lambda: named("ferplus"),
-        "split": lambda: again(split="validation"),
-        "emotions": lambda: again(emotions=["neutral", "happy", "fear"]),
-        "images": lambda: again(others),
-        "labels": lambda: again(labels),
-        "twice": lambda: again(twice),
+        "data": lambda: rename_data("ferplus"),
+        "split": lambda: rewrite(split="validation"),
+        "emotions": lambda: rewrite(emotions=["neutral", "happy", "fear"]),
+        "images": lambda: rewrite(others),
+        "labels": lambda: rewrite(labels),
+        "twice": lambda: rewrite(twice),
         "rows": lambda: predictions.write(predictions.read(table)[:-3], table),
         "damaged": lambda: table.write_bytes(b"x" * 99),
         "metrics": lambda: (run / "metrics.json").write_text('{"splits": {'),
@@ -369,7 +373,7 @@ def change(name, run, data):
 
 
 @pytest.mark.parametrize(
-    ("what", "error", "message"),
+    ("fault", "error", "message"),
     [
         ("data", ValueError, "data set: .*/a has .*faces.npz, .*/broken has ferplus; expected the same"),
         ("split", ValueError, "not evaluated on a common split .*a: test; .*broken: validation"),
@@ -383,9 +387,9 @@ def change(name, run, data):
         ("unevaluated", FileNotFoundError, "evaluate the run first, with edram-fer evaluate .*/broken"),
     ],
 )
-def test_what_cannot_be_compared(folder, tmp_path, what, error, message):
+def test_what_cannot_be_compared(folder, tmp_path, fault, error, message):
     shutil.copytree(folder / "b", tmp_path / "broken")
-    change(what, tmp_path / "broken", folder / "faces.npz")
+    change(fault, tmp_path / "broken", folder / "faces.npz")
     with pytest.raises(error, match=message):
         read([folder / "a", tmp_path / "broken"])
 
@@ -403,7 +407,7 @@ def test_too_few_runs_and_unknown_splits(folder):
 
 def test_images_of_another_data_set(folder, tmp_path):
     images, _ = random_run()
-    other = arrays_file(tmp_path / "other.npz", {**images, "id": images["id"] + 100})
+    other = npz_file(tmp_path / "other.npz", {**images, "id": images["id"] + 100})
     with pytest.raises(ValueError, match="a, split test: 40 of 40 images, such as '0', are not in split test of"):
         read([folder / "a", folder / "b"]).features(data=str(other))
 

@@ -20,11 +20,13 @@ def applied(augmentation, images=IMAGES, numbers=NUMBERS, boxes=BOXES):
 
 
 def test_draw_is_a_function_of_seed_and_epoch():
-    drawn = augment.draw(7, 2, 1000)
-    assert drawn.shape == (1000, augment.NUMBERS) and drawn.dtype == np.float32
-    assert drawn.min() >= -1 and drawn.max() < 1 and abs(drawn.mean()) < 0.05
-    np.testing.assert_array_equal(drawn, augment.draw(7, 2, 1000))
-    assert not np.array_equal(drawn, augment.draw(8, 2, 1000)) and not np.array_equal(drawn, augment.draw(7, 3, 1000))
+    numbers = augment.draw(7, 2, 1000)
+    assert numbers.shape == (1000, augment.NUMBERS) and numbers.dtype == np.float32
+    assert numbers.min() >= -1 and numbers.max() < 1 and abs(numbers.mean()) < 0.05
+    np.testing.assert_array_equal(numbers, augment.draw(7, 2, 1000))
+    assert not np.array_equal(numbers, augment.draw(8, 2, 1000)) and not np.array_equal(
+        numbers, augment.draw(7, 3, 1000)
+    )
 
 
 @pytest.mark.parametrize("per_axis", [False, True])
@@ -73,8 +75,8 @@ def test_contrast_and_brightness_change_tones_about_the_mean():
 
 
 def test_a_seed_draws_the_same_numbers_as_in_older_runs():
-    drawn = np.random.default_rng([3, 1, 1]).uniform(-1, 1, (6, 11)).astype("float32")
-    np.testing.assert_array_equal(NUMBERS, drawn[:, : augment.NUMBERS])
+    numbers = np.random.default_rng([3, 1, 1]).uniform(-1, 1, (6, 11)).astype("float32")
+    np.testing.assert_array_equal(NUMBERS, numbers[:, : augment.NUMBERS])
 
 
 def test_a_box_is_erased_after_the_geometry_and_before_the_tones():

@@ -17,7 +17,7 @@ EVERYTHING = {"augmentation": Augmentation(erase=0.5), "mixup": 0.4, "soft": Tru
 
 @pytest.fixture(scope="module")
 def source(contents, tmp_path_factory):
-    """An arrays file with soft labels and landmarks, some of them missing."""
+    """An NPZ file with soft labels and landmarks, some of them missing."""
     path, rng = tmp_path_factory.mktemp("arrays") / "rich.npz", np.random.default_rng(0)
     content = {"emotions": np.array(EIGHT), "source": "rich", "version": "1", "fingerprint": "f"}
     for split, features in contents.items():
@@ -25,39 +25,39 @@ def source(contents, tmp_path_factory):
         soft = rng.dirichlet(np.full(8, 0.3), count).astype("float32")
         points = rng.uniform(0, 27, (count, 68, 2)).astype("float32")
         points[1] = np.nan
-        more = {"emotion": soft.argmax(axis=1), "soft_label": soft, "landmarks": points}
-        content |= {f"{split}/{name}": values for name, values in {**features, **more}.items()}
+        extra_features = {"emotion": soft.argmax(axis=1), "soft_label": soft, "landmarks": points}
+        content |= {f"{split}/{name}": values for name, values in {**features, **extra_features}.items()}
     np.savez(path, **content)
     return str(path)
 
 
-def in_numpy(made, epoch=0, step=0):
-    stream = batches._ArrayBatches(made, epoch, step)
+def in_numpy(numpy_batches, epoch=0, step=0):
+    stream = batches._ArrayBatches(numpy_batches, epoch, step)
     return map(stream.__getitem__, itertools.count())
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.data is TensorFlow's way")
 @pytest.mark.parametrize("options", [EVERYTHING, {**EVERYTHING, "soft": False}, {**EVERYTHING, "mixup": 0}])
 def test_tf_data_gives_the_numpy_batches_from_any_step(source, options):
-    made = Batches(source, "train", SEVEN, 10, seed=2, **options)
-    actual = [*itertools.islice(made.start(1, 3).as_numpy_iterator(), made.steps)]  # into the next epoch
-    for (x, y), (other_x, other_y) in zip(actual, in_numpy(made, 1, 3)):
+    training = Batches(source, "train", SEVEN, 10, seed=2, **options)
+    actual = [*itertools.islice(training.start(1, 3).as_numpy_iterator(), training.steps)]  # into the next epoch
+    for (x, y), (other_x, other_y) in zip(actual, in_numpy(training, 1, 3)):
         assert set(x) == {"image", "landmarks"} and set(y) == {"emotion", "affect"}
         for name, values in {**x, **y}.items():
             np.testing.assert_allclose(values, {**other_x, **other_y}[name], atol=2e-5, err_msg=name)
-    skipped = itertools.islice(made.start(1).as_numpy_iterator(), 3, None)
+    skipped = itertools.islice(training.start(1).as_numpy_iterator(), 3, None)
     for (x, y), (other_x, other_y) in zip(actual, skipped):
         for name, values in {**x, **y}.items():
             np.testing.assert_array_equal(values, {**other_x, **other_y}[name])
 
 
 def test_a_batch_is_made_of_its_parts(source):
-    made = Batches(source, "train", SEVEN, 10, seed=2, **EVERYTHING)
-    images, order, count = data.load_split(source, "train"), made.order(4)[:10], 80
-    x, y = next(in_numpy(made, 4))
+    training = Batches(source, "train", SEVEN, 10, seed=2, **EVERYTHING)
+    images, order, count = data.load_split(source, "train"), training.order(4)[:10], 80
+    x, y = next(in_numpy(training, 4))
     numbers, shares = augment.draw(2, 4, count)[order], mixup.draw(2, 4, count, 0.4)[order]
     boxes = erasing.draw(2, 4, count, 0.5, (28, 28))[order]
-    image = augment.apply(made.augmentation, images["image"][order].astype("float32") / 255, numbers, boxes)
+    image = augment.apply(training.augmentation, images["image"][order].astype("float32") / 255, numbers, boxes)
     soft = images["soft_label"][order][:, :7]  # SEVEN are the first of EIGHT
     soft = soft / soft.sum(axis=1, keepdims=True)
     image, expected = mixup.mix(image, {"emotion": soft, "affect": images["affect"][order]}, shares)
@@ -65,26 +65,24 @@ def test_a_batch_is_made_of_its_parts(source):
     np.testing.assert_allclose(y["emotion"], expected["emotion"], atol=1e-6)
     np.testing.assert_array_equal(y["affect"], expected["affect"])
     np.testing.assert_allclose(y["emotion"].sum(axis=1), 1, atol=1e-6)
-    windows = augment.matrices(made.augmentation, numbers)
-    np.testing.assert_allclose(
-        x["landmarks"], landmarks.warped(images["landmarks"][order], windows, (28, 28)), atol=1e-5
-    )
+    windows = augment.matrices(training.augmentation, numbers)
+    np.testing.assert_allclose(x["landmarks"], landmarks.warp(images["landmarks"][order], windows, (28, 28)), atol=1e-5)
 
 
 @pytest.mark.parametrize("with_inputs", [False, True])
 def test_glimpses_are_guided_to_the_moved_landmarks(source, with_inputs):
     guide = ("free", "nose", "eyes")
-    made = Batches(source, "train", SEVEN, 10, augmentation=Augmentation(), guide=guide, landmarks=with_inputs)
+    guided = Batches(source, "train", SEVEN, 10, augmentation=Augmentation(), guide=guide, landmarks=with_inputs)
     moved = Batches(source, "train", SEVEN, 10, augmentation=Augmentation(), landmarks=True)
-    (x, y), (other_x, other_y) = next(in_numpy(made, 2)), next(in_numpy(moved, 2))
+    (x, y), (other_x, other_y) = next(in_numpy(guided, 2)), next(in_numpy(moved, 2))
     assert set(x) == {"image", "landmarks"} if with_inputs else {"image"}
     np.testing.assert_array_equal(y["windows"], landmarks.places(other_x["landmarks"], guide, (28, 28)))
     np.testing.assert_array_equal(x["image"], other_x["image"])
     assert y["windows"].shape == (10, 3, 2) and np.isfinite(y["windows"][:, 1]).any() and "windows" not in other_y
     if keras.backend.backend() == "tensorflow":
-        found_x, found_y = next(made.start(2).as_numpy_iterator())
-        np.testing.assert_allclose(found_y["windows"], y["windows"], atol=2e-5)
-        assert set(found_x) == set(x)
+        tf_x, tf_y = next(guided.start(2).as_numpy_iterator())
+        np.testing.assert_allclose(tf_y["windows"], y["windows"], atol=2e-5)
+        assert set(tf_x) == set(x)
 
 
 def test_hard_labels_become_probabilities_with_mixup_alone(source):
@@ -98,19 +96,19 @@ def test_hard_labels_become_probabilities_with_mixup_alone(source):
 
 
 def test_evaluation_leaves_landmarks_unchanged(source):
-    made = Batches(source, "test", EIGHT, 8, landmarks=True)
-    actual = [batches._ArrayBatches(made, 0, 0)[i][0]["landmarks"] for i in range(3)]
+    evaluation = Batches(source, "test", EIGHT, 8, landmarks=True)
+    actual = [batches._ArrayBatches(evaluation, 0, 0)[i][0]["landmarks"] for i in range(3)]
     np.testing.assert_array_equal(np.concatenate(actual), data.load_split(source, "test")["landmarks"])
     if keras.backend.backend() == "tensorflow":
-        actual = [x["landmarks"] for x, _ in made.start().as_numpy_iterator()]
+        actual = [x["landmarks"] for x, _ in evaluation.start().as_numpy_iterator()]
         np.testing.assert_array_equal(np.concatenate(actual), data.load_split(source, "test")["landmarks"])
 
 
-def test_missing_features_of_a_source_are_named(arrays_file):
+def test_missing_features_of_a_source_are_named(npz_file):
     with pytest.raises(ValueError, match=r"noise.npz holds no landmarks, which .* `prepare ... --landmarks`"):
-        Batches(str(arrays_file), "train", SEVEN, 8, landmarks=True)
+        Batches(str(npz_file), "train", SEVEN, 8, landmarks=True)
     with pytest.raises(ValueError, match="noise.npz holds no soft_label, which labels=soft trains on"):
-        Batches(str(arrays_file), "train", SEVEN, 8, soft=True)
+        Batches(str(npz_file), "train", SEVEN, 8, soft=True)
 
 
 def test_empty_landmarks_and_hard_soft_labels_are_rejected(source, tmp_path, caplog):

@@ -29,10 +29,10 @@ def data_dir(tmp_path_factory):
 
 
 @pytest.fixture(params=["arrays", "prepared"])
-def source(request, arrays_file):
-    """(source, data_dir) of an arrays file or a prepared data set."""
+def source(request, npz_file):
+    """(source, data_dir) of an NPZ file or a prepared data set."""
     if request.param == "arrays":
-        return str(arrays_file), None
+        return str(npz_file), None
     return "fer2013", request.getfixturevalue("data_dir")
 
 
@@ -78,18 +78,18 @@ def test_starting_at_a_step_skips_the_earlier_ones(source):
         same(actual, in_arrays)
 
 
-def test_every_image_occurs_once_per_epoch_in_a_new_order(arrays_file):
-    batches = training((str(arrays_file), None), batch_size=7)
+def test_every_image_occurs_once_per_epoch_in_a_new_order(npz_file):
+    batches = training((str(npz_file), None), batch_size=7)
     assert len(batches.kept) == 70 == 7 * batches.steps
     orders = [batches.order(epoch) for epoch in range(3)]
     for order in orders:
         assert sorted(order) == batches.kept.tolist()
     assert not np.array_equal(orders[0], orders[1]) and not np.array_equal(orders[0], batches.kept)
-    np.testing.assert_array_equal(orders[1], training((str(arrays_file), None), batch_size=7).order(1))
-    assert not np.array_equal(orders[1], training((str(arrays_file), None), batch_size=7, seed=4).order(1))
-    plain = training((str(arrays_file), None), batch_size=7, augmentation=augment.NONE)
+    np.testing.assert_array_equal(orders[1], training((str(npz_file), None), batch_size=7).order(1))
+    assert not np.array_equal(orders[1], training((str(npz_file), None), batch_size=7, seed=4).order(1))
+    plain = training((str(npz_file), None), batch_size=7, augmentation=augment.NONE)
     actual = [x["image"] for x, _ in itertools.islice(in_numpy(plain), plain.steps)]
-    expected = data.load_split(arrays_file, "train")["image"][orders[0]] / 255
+    expected = data.load_split(npz_file, "train")["image"][orders[0]] / 255
     np.testing.assert_allclose(np.concatenate(actual), expected, atol=1e-5)
 
 
@@ -112,10 +112,10 @@ def test_evaluation_keeps_the_order_and_ends_with_a_short_batch(source):
             same(one, ({"image": other[0]}, other[1]))
 
 
-def test_labels_are_converted_by_name(arrays_file, contents):
-    labels = np.array(data.emotions(arrays_file))[contents["train"]["emotion"]]
+def test_labels_are_converted_by_name(npz_file, contents):
+    labels = np.array(data.emotions(npz_file))[contents["train"]["emotion"]]
     for classes in (SEVEN, EIGHT, ("happy", "contempt")):
-        batches = Batches(str(arrays_file), "train", classes, 5)
+        batches = Batches(str(npz_file), "train", classes, 5)
         assert len(batches.kept) == np.isin(labels, classes).sum()
         actual = np.concatenate([targets["emotion"] for _, targets in in_numpy(batches)])
         assert np.array(classes)[actual].tolist() == labels[np.isin(labels, classes)].tolist()
@@ -137,11 +137,11 @@ def test_without_an_affect_head_there_is_no_affect_target(source):
 
 
 @pytest.mark.parametrize("batch_size", [81, 71])
-def test_too_few_images_are_an_error_with_their_number(arrays_file, batch_size):
+def test_too_few_images_are_an_error_with_their_number(npz_file, batch_size):
     with pytest.raises(ValueError, match=f"split train: expected at least {batch_size} images of neutral.*found 70"):
-        training((str(arrays_file), None), batch_size=batch_size)
+        training((str(npz_file), None), batch_size=batch_size)
     with pytest.raises(ValueError, match="expected at least 1 images of joy, found 0 among 80"):
-        Batches(str(arrays_file), "train", ("joy",), 4)
+        Batches(str(npz_file), "train", ("joy",), 4)
 
 
 def test_written_arrays_are_read_back(data_dir, tmp_path):
@@ -154,15 +154,15 @@ def test_written_arrays_are_read_back(data_dir, tmp_path):
         assert set(before) == set(after) >= {"image", "emotion", "affect", "id", "duplicate"}
         for name, values in before.items():
             np.testing.assert_array_equal(values, after[name])
-    with pytest.raises(ValueError, match="an arrays file ends in .npz"):
+    with pytest.raises(ValueError, match="an NPZ file ends in .npz"):
         data.write_arrays("fer2013", tmp_path / "faces.zip", data_dir=data_dir)
 
 
-def test_describe_and_class_counts(arrays_file, data_dir):
-    described = data.describe(arrays_file)
+def test_describe_and_class_counts(npz_file, data_dir):
+    described = data.describe(npz_file)
     assert described["image_size"] == [28, 28] and described["channels"] == 1 and described["fingerprint"] == "abc"
-    assert data.splits(arrays_file) == {"train": 80, "validation": 40, "test": 24}
-    assert data.class_counts(arrays_file, "test") == dict.fromkeys(described["emotions"], 3)
+    assert data.splits(npz_file) == {"train": 80, "validation": 40, "test": 24}
+    assert data.class_counts(npz_file, "test") == dict.fromkeys(described["emotions"], 3)
     assert sum(data.class_counts("fer2013", "train", data_dir=data_dir).values()) == 26
 
 
@@ -195,12 +195,12 @@ def test_unknown_splits_and_sources(source, tmp_path):
         data.describe("fer2013", data_dir=tmp_path)
     with pytest.raises(ValueError, match="unknown data set 'fer'"):
         data.describe("fer", data_dir=tmp_path)
-    with pytest.raises(FileNotFoundError, match="faces.npz is missing; expected an arrays file"):
+    with pytest.raises(FileNotFoundError, match="faces.npz is missing; expected an NPZ file"):
         data.describe(tmp_path / "faces.npz")
 
 
-def test_damaged_arrays_files_are_named(arrays_file, tmp_path):
-    content, path = arrays_file.read_bytes(), tmp_path / "faces.npz"
+def test_damaged_npz_files_are_named(npz_file, tmp_path):
+    content, path = npz_file.read_bytes(), tmp_path / "faces.npz"
 
     def refused(message):
         with pytest.raises(ValueError, match=f"{path}.*{message}"):
@@ -208,11 +208,11 @@ def test_damaged_arrays_files_are_named(arrays_file, tmp_path):
             data.load_split(path, "train")
 
     path.write_bytes(content[: len(content) // 2])
-    refused("is not a complete arrays file")
+    refused("is not a complete NPZ file")
     path.write_bytes(b"emotion,pixels\n")
-    refused("is not a complete arrays file")
+    refused("is not a complete NPZ file")
     path.write_bytes(b"")
-    refused("is not a complete arrays file")
+    refused("is not a complete NPZ file")
     path.write_bytes(content[:9000] + bytes(4000) + content[13000:])  # in the middle of the training images
     refused("is damaged: train/image is not readable")
     np.savez(path, emotions=["sad"], version="1", fingerprint="f", **{"train/emotion": [0], "train/image": [[0]]})
@@ -221,4 +221,4 @@ def test_damaged_arrays_files_are_named(arrays_file, tmp_path):
     refused("lacks any <split>/emotion")
     with open(path, "wb") as target:
         np.save(target, np.zeros(3))
-    refused("is not a complete arrays file")
+    refused("is not a complete NPZ file")

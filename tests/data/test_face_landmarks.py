@@ -7,9 +7,9 @@ from edram_fer.data import face_landmarks
 
 
 def test_landmarks_of_the_data_set_come_first():
-    own = np.random.default_rng(0).random((3, 68, 2)).astype("float32")
-    points, note = face_landmarks.get_landmarks({"landmarks": own, "image": None}, find=True)
-    np.testing.assert_array_equal(points, own)
+    stored = np.random.default_rng(0).random((3, 68, 2)).astype("float32")
+    points, note = face_landmarks.get_landmarks({"landmarks": stored, "image": None}, find=True)
+    np.testing.assert_array_equal(points, stored)
     assert "part of the data set" in note
     points, note = face_landmarks.get_landmarks({"image": np.zeros((3, 8, 8, 1), np.uint8)})
     assert points is None and "--landmarks" in note
@@ -25,8 +25,8 @@ def test_dlib_finds_them_in_small_crops():
     small = large.reshape(64, 3, 64, 3, 3).mean(axis=(1, 3)).round().astype(np.uint8)
     noise = np.random.default_rng(0).integers(0, 256, small.shape, dtype=np.uint8)
     try:
-        features, known = {"image": np.stack([small, noise]), "id": ["a", "b"]}, {}
-        landmarks, note = face_landmarks.get_landmarks(features, find=True, known=known)
+        features, cache = {"image": np.stack([small, noise]), "id": ["a", "b"]}, {}
+        landmarks, note = face_landmarks.get_landmarks(features, find=True, known=cache)
     except FileNotFoundError as error:
         pytest.skip(str(error))
     expected = detection.landmarks(large, detection.Dlib(upsample=0)(large)[0].box)
@@ -34,8 +34,8 @@ def test_dlib_finds_them_in_small_crops():
     assert np.isnan(landmarks[1]).all() and "dlib" in note
     grey = face_landmarks.detect_landmarks(small.mean(axis=-1, keepdims=True).astype(np.uint8)[None])
     assert np.abs(grey[0] - landmarks[0]).mean() < 1
-    known["b"] = np.ones((68, 2))  # as if found before: the image is not searched again
-    again, _ = face_landmarks.get_landmarks(
-        {name: values[::-1] for name, values in features.items()}, find=True, known=known
+    cache["b"] = np.ones((68, 2))  # as if found before: the image is not searched again
+    reversed_landmarks, _ = face_landmarks.get_landmarks(
+        {name: values[::-1] for name, values in features.items()}, find=True, known=cache
     )
-    np.testing.assert_array_equal(again, [known["b"], landmarks[0]])
+    np.testing.assert_array_equal(reversed_landmarks, [cache["b"], landmarks[0]])

@@ -16,14 +16,14 @@ WINDOWS = np.array(augment.matrices(Augmentation(rotation=20, shift=0.1, zoom=0.
 
 
 def moved(points, windows):
-    return keras.ops.convert_to_numpy(landmarks.warped(points, windows, SIZE))
+    return keras.ops.convert_to_numpy(landmarks.warp(points, windows, SIZE))
 
 
 def test_a_spot_lies_where_its_landmark_says():
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
     for number in (0, 30, 45):
-        place = POINTS[:, number]
-        spots = np.exp(-((x - place[:, 0, None, None]) ** 2 + (y - place[:, 1, None, None]) ** 2) / 8)
+        expected_place = POINTS[:, number]
+        spots = np.exp(-((x - expected_place[:, 0, None, None]) ** 2 + (y - expected_place[:, 1, None, None]) ** 2) / 8)
         warped = np.array(sample(spots[..., None].astype("float32"), WINDOWS[:, None], SIZE))[:, 0, ..., 0]
         actual = moved(POINTS, WINDOWS)
         for image, points, window in zip(warped, actual, WINDOWS, strict=True):

@@ -58,8 +58,8 @@ def make_images(n=50, seed=0, **optional):
     emotion = rng.integers(0, 3, n)
     images = rng.integers(0, 256, (n, SIZE, SIZE, 1), dtype=np.uint8)
     images[:, 0, 0, 0] = np.array([128, 255, 0])[emotion]
-    wrong = rng.random(n) < 0.2
-    images[wrong, 0, 0, 0] = rng.choice([0, 128, 255], wrong.sum())
+    misclassified = rng.random(n) < 0.2
+    images[misclassified, 0, 0, 0] = rng.choice([0, 128, 255], misclassified.sum())
     images[:, 0, -1] = images[:, 0, 0]  # the mirror image says the same
     affect = rng.uniform(-1, 1, (n, 2)).astype(np.float32)
     affect[::7] = -2
@@ -162,13 +162,13 @@ def test_evaluate_writes_table_and_metrics_with_a_clean_split(run):
     assert list(metrics["splits"]) == ["test", "test_clean"]
     rows = pq.read_table(run.folder / "predictions.parquet")
     assert rows["split"].unique().to_pylist() == ["test"] and len(rows) == 50
-    right = np.array(rows["truth"]) == np.array(rows["prediction"])
+    correct = np.array(rows["truth"]) == np.array(rows["prediction"])
     clean = ~np.array(rows["duplicate"])
-    assert metrics["splits"]["test"]["accuracy"] == right.mean() and metrics["splits"]["test"]["images"] == 50
-    assert metrics["splits"]["test_clean"]["accuracy"] == right[clean].mean()
+    assert metrics["splits"]["test"]["accuracy"] == correct.mean() and metrics["splits"]["test"]["images"] == 50
+    assert metrics["splits"]["test_clean"]["accuracy"] == correct[clean].mean()
     assert len(metrics["splits"]["test"]["accuracy_after_glimpse"]) == STEPS
     low, high = metrics["splits"]["test"]["intervals"]["accuracy"]
-    assert low <= right.mean() <= high
+    assert low <= correct.mean() <= high
     counted = keras.backend.backend() == "tensorflow"
     assert metrics["run"]["flops"] == (SIZE * SIZE if counted else None)
     assert metrics["run"]["recipe"] == "made_up" and metrics["run"]["data"] == "drawn" and metrics["run"]["command"]
@@ -208,11 +208,16 @@ def test_a_new_evaluation_leaves_no_file_of_the_previous_one(run, monkeypatch):
 
 def test_the_training_data_are_the_default(run, monkeypatch):
     files.write_json(run.folder / "environment.json", {"data_dir": "/prepared"})
-    asked, actual = [], run.splits["test"]
-    monkeypatch.setattr(data, "load_split", lambda s, split, data_dir: asked.append((s, data_dir)) or actual)
+    requested = []
+
+    def load_split(source, split, data_dir):
+        requested.append((source, data_dir))
+        return run.splits["test"]
+
+    monkeypatch.setattr(data, "load_split", load_split)
     evaluate.evaluate(run.folder)
     evaluate.evaluate(run.folder, data="other.npz", data_dir="/elsewhere")
-    assert asked == [("drawn", "/prepared"), ("other.npz", "/elsewhere")]
+    assert requested == [("drawn", "/prepared"), ("other.npz", "/elsewhere")]
 
 
 def test_unknown_emotions_are_rows_but_left_out_of_scores(run):
@@ -239,9 +244,14 @@ def test_the_flip_average_is_a_split_of_its_own(run):
 
 @pytest.mark.parametrize("share", [0.75, 1])
 def test_the_ten_crop_average_is_a_split_of_its_own(run, share):
-    seen, model = [], run.model
-    answer = model.predict_on_batch
-    model.predict_on_batch = lambda inputs: seen.append(inputs["image"]) or answer(inputs)
+    batches, model = [], run.model
+    predict_on_batch = model.predict_on_batch
+
+    def record(inputs):
+        batches.append(inputs["image"])
+        return predict_on_batch(inputs)
+
+    model.predict_on_batch = record
     metrics = evaluate.evaluate(run.folder, ten_crop=share)
     assert list(metrics["splits"]) == ["test", "test_clean", "test_ten_crop", "test_ten_crop_clean"]
     images = run.splits["test"]["image"].astype("float32") / 255
@@ -251,7 +261,7 @@ def test_the_ten_crop_average_is_a_split_of_its_own(run, share):
         places = np.meshgrid(rows, columns, indexing="ij")
         crop = np.stack([map_coordinates(image[..., 0], places, order=1) for image in images])[..., None]
         crops += [crop, crop[:, :, ::-1]]
-    for actual, expected in zip(seen[1:11], crops, strict=True):  # after the whole image; then the speed is taken
+    for actual, expected in zip(batches[1:11], crops, strict=True):  # after the whole image; then the speed is taken
         np.testing.assert_allclose(actual, expected, atol=1e-5)
     rows = predictions.read(run.folder / "predictions.parquet")
     expected = np.mean([inference.predict(model, crop.astype("float32"))["probabilities"] for crop in crops], axis=0)
@@ -267,7 +277,7 @@ def test_a_model_that_needs_landmarks_says_so(run):
         evaluate.evaluate(run.folder)
 
 
-def test_a_real_model_and_an_arrays_file(tmp_path):
+def test_a_real_model_and_an_npz_file(tmp_path):
     from edram_fer import models, report
     from edram_fer.run import checkpoints
 
@@ -280,8 +290,8 @@ def test_a_real_model_and_an_arrays_file(tmp_path):
     images, emotion = rng.integers(0, 256, (12, 26, 26, 1), dtype=np.uint8), np.arange(12) % 4
     test = {"image": images, "emotion": emotion, "id": np.arange(12).astype(str)}
     test["affect"] = np.zeros((12, 2), np.float32)
-    named = {"emotions": NAMES, "source": "drawn", "version": "1", "fingerprint": "f"}
-    np.savez(tmp_path / "drawn.npz", **named, **{f"test/{key}": values for key, values in test.items()})
+    metadata = {"emotions": NAMES, "source": "drawn", "version": "1", "fingerprint": "f"}
+    np.savez(tmp_path / "drawn.npz", **metadata, **{f"test/{key}": values for key, values in test.items()})
     files.write_json(tmp_path / "recipe.json", {"name": "made_up", "data": str(tmp_path / "drawn.npz")})
     metrics = evaluate.evaluate(tmp_path, batch_size=8)
     assert metrics["splits"]["test"]["excluded"] == {"contempt": 3} and metrics["splits"]["test"]["images"] == 9

@@ -55,12 +55,12 @@ def test_classes_without_images():
 def test_calibration_error_by_its_definition():
     truth, probabilities = made_up(seed=1)
     last = probabilities[:, -1]
-    confidence, right = last.max(axis=1), last.argmax(axis=1) == truth
+    confidence, correct = last.max(axis=1), last.argmax(axis=1) == truth
     expected = 0
     for b in range(15):
         inside = (confidence > b / 15) & (confidence <= (b + 1) / 15)
         if inside.any():
-            expected += inside.mean() * abs(right[inside].mean() - confidence[inside].mean())
+            expected += inside.mean() * abs(correct[inside].mean() - confidence[inside].mean())
     assert scores.calibration_error(last, truth) == pytest.approx(expected)
 
 
@@ -95,27 +95,27 @@ def test_affect_leaves_out_unknown_values():
 
 
 def test_bootstrap_interval_is_that_of_the_binomial():
-    right = np.arange(1000) < 700
-    low, high = intervals.bootstrap(lambda rows: {"a": right[rows].mean()}, 1000)["a"]
+    correct = np.arange(1000) < 700
+    low, high = intervals.bootstrap(lambda rows: {"a": correct[rows].mean()}, 1000)["a"]
     error = 1.96 * np.sqrt(0.7 * 0.3 / 1000)
     assert low == pytest.approx(0.7 - error, abs=0.004) and high == pytest.approx(0.7 + error, abs=0.004)
-    again = intervals.bootstrap(lambda rows: {"a": right[rows].mean()}, 1000)["a"]
+    again = intervals.bootstrap(lambda rows: {"a": correct[rows].mean()}, 1000)["a"]
     np.testing.assert_array_equal([low, high], again)
 
 
 def test_bootstrap_draws_whole_subjects():
     subjects = np.repeat([f"s{i}" for i in range(20)], 50)
-    right = np.repeat(np.arange(20) < 14, 50)  # all images of a person share their fate
-    seen = []
+    correct = np.repeat(np.arange(20) < 14, 50)  # all images of a person share their fate
+    row_counts = []
 
     def statistic(rows):
-        seen.append(np.bincount(rows, minlength=1000).reshape(20, 50))
-        return {"a": right[rows].mean()}
+        row_counts.append(np.bincount(rows, minlength=1000).reshape(20, 50))
+        return {"a": correct[rows].mean()}
 
     low, high = intervals.bootstrap(statistic, 1000, subjects=subjects, repeats=300)["a"]
-    assert all((counts == counts[:, :1]).all() and counts[:, 0].sum() == 20 for counts in seen)
+    assert all((counts == counts[:, :1]).all() and counts[:, 0].sum() == 20 for counts in row_counts)
     assert high - low > 0.3
-    alone = intervals.bootstrap(lambda rows: {"a": right[rows].mean()}, 1000, subjects=[""] * 1000, repeats=300)["a"]
+    alone = intervals.bootstrap(lambda rows: {"a": correct[rows].mean()}, 1000, subjects=[""] * 1000, repeats=300)["a"]
     assert alone[1] - alone[0] < 0.08
 
 

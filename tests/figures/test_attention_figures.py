@@ -56,11 +56,11 @@ def test_the_label_of_the_scale_fits_a_row_of_maps(count):
     change = differences.difference_maps(
         images / 255, RNG.normal(size=(count, 1, 12, 12)), [(name, 7) for name in names], meaning=meaning
     )
-    for figure, told in ((maps, "share of images in which the model looks here"), (change, meaning)):
+    for figure, meaning_start in ((maps, "share of images in which the model looks here"), (change, meaning)):
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
         label = figure.axes[1].yaxis.label
-        assert label.get_text().replace("\n", " ").startswith(told.replace("\n", " "))
+        assert label.get_text().replace("\n", " ").startswith(meaning_start.replace("\n", " "))
         box = label.get_window_extent(canvas.get_renderer())
         assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
         bar = figure.axes[1].get_tightbbox(canvas.get_renderer())
@@ -69,11 +69,11 @@ def test_the_label_of_the_scale_fits_a_row_of_maps(count):
 
 def test_a_difference_of_nothing_is_the_face_alone():
     face = RNG.random((4, 5, 3))
-    np.testing.assert_allclose(differences.tinted(face, np.zeros((4, 5)), 1.0), face)
+    np.testing.assert_allclose(differences.tint(face, np.zeros((4, 5)), 1.0), face)
     figure = differences.difference_maps(face[None], np.full((1, 1, 4, 5), np.nan), [("happy", 3)])
     np.testing.assert_allclose(figure.axes[0].images[0].get_array(), face)
-    found = [differences.round_up(value) for value in (0, 0.3, 1, 1.2, 7, 30)]
-    np.testing.assert_allclose(found, [1, 0.3, 1, 2, 8, 30])
+    tops = [differences.round_up(value) for value in (0, 0.3, 1, 1.2, 7, 30)]
+    np.testing.assert_allclose(tops, [1, 0.3, 1, 2, 8, 30])
     with pytest.raises(ValueError, match="1 faces, 2 rows of maps and 1 labels"):
         differences.difference_maps(face[None], np.zeros((2, 1, 4, 5)), [("happy", 3)])
 
@@ -99,45 +99,47 @@ def test_scan_paths_of_any_length_and_colour(tmp_path, steps):
 
 
 def test_region_preference_shows_all_steps_together():
-    found = shares()
-    figure = region_shares.region_preference(found)
+    attention_shares = shares()
+    figure = region_shares.region_preference(attention_shares)
     assert [axes.get_title(loc="left") for axes in figure.axes] == REGIONS
     for index, axes in enumerate(figure.axes):
         rule, dots = axes.collections
-        np.testing.assert_allclose(dots.get_offsets(), np.stack([found["preference"][:, -1, index], range(3)], axis=1))
+        np.testing.assert_allclose(
+            dots.get_offsets(), np.stack([attention_shares["preference"][:, -1, index], range(3)], axis=1)
+        )
         ends = np.array([segment[:, 0] for segment in rule.get_segments()])
-        np.testing.assert_allclose(ends, found["preference_interval"][:, -1, index])
+        np.testing.assert_allclose(ends, attention_shares["preference_interval"][:, -1, index])
     assert "sad (2,000)" in texts(figure)
 
 
 @pytest.mark.parametrize(("groups", "steps"), [(1, 1), (3, 2), (5, 6)])
 def test_region_steps_shows_each_step(groups, steps):
-    found = shares(groups, steps)
-    figure = region_shares.region_steps(found)
+    attention_shares = shares(groups, steps)
+    figure = region_shares.region_steps(attention_shares)
     visible = [axes for axes in figure.axes if axes.get_visible()]
     assert len(visible) == groups
     for group, axes in enumerate(visible):
         for index, line in enumerate(axes.lines[1:]):
-            np.testing.assert_allclose(line.get_ydata(), found["preference"][group, :-1, index])
+            np.testing.assert_allclose(line.get_ydata(), attention_shares["preference"][group, :-1, index])
     looks = {(to_hex(line.get_color()), line.get_marker(), line.get_linestyle()) for line in visible[0].lines[1:]}
     assert len({mark for _, mark, _ in looks}) == 5  # not by colour alone
 
 
 def test_classes_without_images_are_drawn_empty():
-    found = shares()
-    found["preference"][1], found["preference_interval"][1] = np.nan, np.nan
-    assert region_shares.region_preference(found) and region_shares.region_steps(found)
+    attention_shares = shares()
+    attention_shares["preference"][1], attention_shares["preference_interval"][1] = np.nan, np.nan
+    assert region_shares.region_preference(attention_shares) and region_shares.region_steps(attention_shares)
 
 
 @pytest.mark.parametrize("steps", [1, 3])
 def test_the_early_exit_curve(steps):
     probabilities = RNG.dirichlet(np.ones(4), (30, steps))
-    found = exits.curve(RNG.integers(0, 4, 30), probabilities, repeats=10)
-    figure = early_exit(found, labelled=(0.5, 0.505))
+    exit_curve = exits.curve(RNG.integers(0, 4, 30), probabilities, repeats=10)
+    figure = early_exit(exit_curve, labelled=(0.5, 0.505))
     fixed, curve = figure.axes[0].lines[:2]
-    np.testing.assert_allclose(fixed.get_ydata(), found["accuracy_after_glimpse"])
-    np.testing.assert_allclose(curve.get_xdata(), found["mean_glimpses"])
-    np.testing.assert_allclose(curve.get_ydata(), found["accuracy"])
+    np.testing.assert_allclose(fixed.get_ydata(), exit_curve["accuracy_after_glimpse"])
+    np.testing.assert_allclose(curve.get_xdata(), exit_curve["mean_glimpses"])
+    np.testing.assert_allclose(curve.get_ydata(), exit_curve["accuracy"])
     assert "50% confident" in texts(figure) and len(figure.axes[0].lines) == 3
 
 

@@ -72,60 +72,60 @@ def write_outputs(folder):
 
 
 @pytest.fixture(scope="module")
-def models_here():
+def built_models():
     built = {name: draw_weights(models.build(kind, **options)) for name, (kind, options) in ROWS.items()}
     return built | {"trained": draw_weights(models.build("edram", **TRAINED))}
 
 
 @pytest.fixture(scope="module")
-def outputs_there(models_here, tmp_path_factory):
+def other_backend(built_models, tmp_path_factory):
     """name -> the arrays of the other backend."""
     other = "tensorflow" if keras.backend.backend() == "jax" else "jax"
     if importlib.util.find_spec(other) is None:
         pytest.skip(f"{other} is not installed")
     folder = tmp_path_factory.mktemp("other")
     np.save(folder / "image.npy", make_images(4, *TINY["image_size"], 1))
-    for name, model in models_here.items():
+    for name, model in built_models.items():
         model.save(folder / f"{name}.keras")
     path = os.pathsep.join(map(str, (ROOT, ROOT / "tests", Path(__file__).parent)))
     environment = os.environ | {"KERAS_BACKEND": other, "PYTHONPATH": path}
     environment["XLA_FLAGS"] = "--xla_backend_optimization_level=0"  # compiles in half the time
     script = "import sys, test_backends; test_backends.write_outputs(sys.argv[1])"
-    done = subprocess.run([sys.executable, "-c", script, folder], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
+    process = subprocess.run([sys.executable, "-c", script, folder], env=environment, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr[-3000:]
     return lambda name: dict(np.load(folder / f"{name}.npz"))
 
 
 @pytest.mark.parametrize(
     ("name", "tolerance"), [("edram", 1e-4), ("mixed", 0.1), ("deep_emotion", 1e-4), ("ran", 1e-4)]
 )
-def test_outputs_are_equal_on_both_backends(name, tolerance, models_here, outputs_there):
-    here = models_here[name](inputs(models_here[name], 4))
-    there = outputs_there(name)
-    assert here.keys() == there.keys()
-    for key in here:
-        assert there[key].dtype == "float32"
-        np.testing.assert_allclose(there[key], here[key], atol=tolerance, err_msg=key)
+def test_outputs_are_equal_on_both_backends(name, tolerance, built_models, other_backend):
+    outputs = built_models[name](inputs(built_models[name], 4))
+    other_outputs = other_backend(name)
+    assert outputs.keys() == other_outputs.keys()
+    for key in outputs:
+        assert other_outputs[key].dtype == "float32"
+        np.testing.assert_allclose(other_outputs[key], outputs[key], atol=tolerance, err_msg=key)
 
 
-def test_training_is_equal_on_both_backends(models_here, outputs_there):
+def test_training_is_equal_on_both_backends(built_models, other_backend):
     """Gradients, batch statistics and clipping: every weight after two steps."""
-    there = outputs_there("trained")
-    model = keras.models.clone_model(models_here["trained"])
-    model.set_weights(models_here["trained"].get_weights())
+    other_weights = other_backend("trained")
+    model = keras.models.clone_model(built_models["trained"])
+    model.set_weights(built_models["trained"].get_weights())
     before = model.get_weights()
-    here = train(model, make_images(4, *TINY["image_size"], 1))
-    assert here.keys() == there.keys()
-    for i, key in enumerate(here):
-        np.testing.assert_allclose(there[key], here[key], atol=1e-4, err_msg=model.weights[i].path)
-    moved = [np.abs(here[f"weight {i}"] - value).max() > 1e-7 for i, value in enumerate(before)]
+    weights = train(model, make_images(4, *TINY["image_size"], 1))
+    assert weights.keys() == other_weights.keys()
+    for i, key in enumerate(weights):
+        np.testing.assert_allclose(other_weights[key], weights[key], atol=1e-4, err_msg=model.weights[i].path)
+    moved = [np.abs(weights[f"weight {i}"] - value).max() > 1e-7 for i, value in enumerate(before)]
     assert np.mean(moved) > 0.9
 
 
-def test_outputs_are_equal_with_and_without_xla(models_here):
+def test_outputs_are_equal_with_and_without_xla(built_models):
     tf = pytest.importorskip("tensorflow", reason="jax.jit is XLA anyway")
     image = {"image": make_images(4, *TINY["image_size"], 1)}
-    model = models_here["edram"]
+    model = built_models["edram"]
     # Not by `compile(jit_compile=True)`: Keras takes that back where another test has made TensorFlow deterministic.
     compiled = tf.function(model, jit_compile=True)(image)
     for name, value in model(image).items():

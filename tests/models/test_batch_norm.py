@@ -64,9 +64,9 @@ def test_gradients_equal_keras_layers(mode, training, shape, step):
         return ops.sum(twin(x, training=training) * direction)
 
     np.testing.assert_allclose(*(oracles.gradients(f, [x])[0] for f in (of_layer, of_twin)), atol=2e-4)
-    mine = oracles.weight_gradients(lambda: of_layer(x), [layer.gamma, layer.beta])
+    ours = oracles.weight_gradients(lambda: of_layer(x), [layer.gamma, layer.beta])
     theirs = oracles.weight_gradients(lambda: of_twin(x), [twin.gamma, twin.beta])
-    for one, other in zip(mine, theirs):
+    for one, other in zip(ours, theirs):
         row = step % len(one)
         np.testing.assert_allclose(one[row], other, rtol=1e-4, atol=1e-3)
         assert not np.delete(one, row, axis=0).any()

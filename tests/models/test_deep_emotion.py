@@ -47,7 +47,7 @@ def normalised(layer, x):
     return oracles.normalised(x, *(oracles.array(weight)[0] for weight in weights))
 
 
-def theta_of(network, image):
+def theta_values(network, image):
     pool = {"narrow": 4, "wide": 2, "public": 2}[network.interpretation]
     x, rate = image, network.rate
     for layer in network.convolutions:
@@ -73,7 +73,7 @@ def trunk(layer, x):
 
 def forward(model, image):
     """Logits [B, K] and theta [B, 2, 3] in NumPy."""
-    theta = theta_of(model.localisation, image)
+    theta = theta_values(model.localisation, image)
     extract = trunk if model.arguments["variant"] == "plus" else ten_channels
     x = image if model.before is None else extract(model.before, image)
     x = oracles.sample(x, theta[:, None], x.shape[1:3])[:, 0]
@@ -238,10 +238,10 @@ def test_the_penalty_is_on_the_last_two_dense_layers_and_in_the_loss_of_fit():
 
 def test_dropout_is_off_outside_training():
     model, image = draw_weights(build("paper")), {"image": make_images(2, *SIZE, 1)}
-    one, other = (oracles.array(model(image)["emotion"]) for _ in range(2))
-    np.testing.assert_array_equal(one, other)
-    one, other = (oracles.array(model(image, training=True)["emotion"]) for _ in range(2))
-    assert np.abs(one - other).max() > 1e-3
+    first, second = (oracles.array(model(image)["emotion"]) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    first, second = (oracles.array(model(image, training=True)["emotion"]) for _ in range(2))
+    assert np.abs(first - second).max() > 1e-3
 
 
 # Sizes
@@ -266,6 +266,6 @@ def test_the_smallest_and_other_sizes(variant, image_size):
     ids=lambda layer: type(layer).__name__,
 )
 def test_config_round_trip(component):
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(component))
-    assert type(again) is type(component) and again.get_config() == component.get_config()
+    loaded = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(component))
+    assert type(loaded) is type(component) and loaded.get_config() == component.get_config()
     assert keras.saving.get_registered_name(type(component)) == f"edram_fer>{type(component).__name__}"

@@ -126,8 +126,8 @@ def test_output_shapes_of_the_published_layers(published, monkeypatch):
 )
 def test_config_round_trip(component):
     config = component.get_config()
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(component))
-    assert type(again) is type(component) and again.get_config() == config
+    loaded = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(component))
+    assert type(loaded) is type(component) and loaded.get_config() == config
     assert keras.saving.get_registered_name(type(component)) == f"edram_fer>{type(component).__name__}"
 
 
@@ -198,9 +198,9 @@ def test_squash_keeps_every_extent_below_the_limit():
 def test_measures_agree_without_rotation(mode):
     layers = [drawn_emission(0.4, mode, measure, rotation=False)[0] for measure in ZOOM_MEASURES]
     _, hidden = drawn_emission()
-    one, other = (layer.restrict(layer(hidden)) for layer in layers)
-    np.testing.assert_allclose(one, other, atol=1e-6)
-    assert not oracles.array(one)[:, [0, 1], [1, 0]].any()
+    limited, other = (layer.restrict(layer(hidden)) for layer in layers)
+    np.testing.assert_allclose(limited, other, atol=1e-6)
+    assert not oracles.array(limited)[:, [0, 1], [1, 0]].any()
 
 
 @pytest.mark.parametrize("measure", ZOOM_MEASURES)

@@ -113,8 +113,8 @@ class Mean(FERModel):
 
 @pytest.mark.parametrize("name", ["deep_emotion", "mean"])
 def test_class_names_and_preprocessing_are_in_the_file(name, tmp_path):
-    about = {"emotions": NAMES, "preprocessing": PREPROCESSING}
-    model = Mean(**about) if name == "mean" else models.build(name, image_size=(32, 33), **about)
+    settings = {"emotions": NAMES, "preprocessing": PREPROCESSING}
+    model = Mean(**settings) if name == "mean" else models.build(name, image_size=(32, 33), **settings)
     model.save(tmp_path / "first.keras")
     first = keras.saving.load_model(tmp_path / "first.keras")
     first.save(tmp_path / "second.keras")
@@ -136,11 +136,11 @@ def test_class_names_and_preprocessing_can_be_set_and_are_checked():
     assert model.emotions == NAMES
     model.preprocessing["size"] = 5  # of a copy
     assert model.preprocessing == PREPROCESSING
-    for wrong in (("happy", "sad"), ("happy", "happy", "sad", "fear"), "fear", (1, 2, 3, 4)):
+    for names in (("happy", "sad"), ("happy", "happy", "sad", "fear"), "fear", (1, 2, 3, 4)):
         with pytest.raises(UserError, match="emotions: expected "):
-            model.emotions = wrong
+            model.emotions = names
         with pytest.raises(UserError, match="emotions: expected "):
-            Mean(emotions=wrong)
+            Mean(emotions=names)
     with pytest.raises(UserError, match="preprocessing: expected a dict that JSON can hold"):
         model.preprocessing = {"size": np.zeros(3)}
 

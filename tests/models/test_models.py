@@ -53,7 +53,7 @@ def random_model():
     return get
 
 
-def outputs_of(model, features):
+def run_model(model, features):
     return {name: oracles.array(value) for name, value in model(features).items()}
 
 
@@ -87,8 +87,8 @@ ALONE = ["published", "no rotation", "mixed", "cnn", "deep emotion", "deep emoti
 @pytest.mark.parametrize("row", ALONE)
 def test_outputs_do_not_depend_on_the_rest_of_the_batch(row, random_model):
     features = inputs(random_model(row), 4)
-    together = outputs_of(random_model(row), features)
-    alone = outputs_of(random_model(row), {name: value[2:3] for name, value in features.items()})
+    together = run_model(random_model(row), features)
+    alone = run_model(random_model(row), {name: value[2:3] for name, value in features.items()})
     for name in together:
         # The products of another batch size may be summed in another order.
         tolerance = 0.05 if row == "mixed" else 1e-5
@@ -110,7 +110,7 @@ def test_saved_and_loaded(row, random_model, tmp_path):
     assert json.dumps(loaded.get_config()) == json.dumps(model.get_config())
     policies = [[layer.dtype_policy.name for layer in one._flatten_layers()] for one in (model, loaded)]
     assert policies[0] == policies[1]
-    before, after = outputs_of(model, features), outputs_of(loaded, features)
+    before, after = run_model(model, features), run_model(loaded, features)
     for name in before:
         np.testing.assert_array_equal(after[name], before[name])
 
@@ -133,17 +133,17 @@ def test_mixed_precision_leaves_the_coordinates_in_float32(random_model, monkeyp
 
 def test_mixed_precision_is_close_to_float32(random_model):
     features = {"image": make_images(4, HEIGHT, WIDTH, 1)}
-    one, other = (outputs_of(random_model(row), features) for row in ("published", "mixed"))  # of equal weights
-    for name in one:
-        np.testing.assert_allclose(one[name], other[name], atol=0.1)
-    np.testing.assert_allclose(one["windows"][:, 0], other["windows"][:, 0], atol=0.02)
+    plain, other = (run_model(random_model(row), features) for row in ("published", "mixed"))  # of equal weights
+    for name in plain:
+        np.testing.assert_allclose(plain[name], other[name], atol=0.1)
+    np.testing.assert_allclose(plain["windows"][:, 0], other["windows"][:, 0], atol=0.02)
 
 
 def test_first_window_of_a_new_model():
     features = {"image": make_images(2, HEIGHT, WIDTH, 1)}
-    free = outputs_of(build("edram", glimpses=1), features)
+    free = run_model(build("edram", glimpses=1), features)
     np.testing.assert_allclose(free["windows"][:, 0], np.tile(np.eye(2, 3) * np.tanh(1), (2, 1, 1)), atol=1e-6)
-    half = outputs_of(build("edram", glimpses=1, first_glimpse="whole", zoom_limit=0.5), features)
+    half = run_model(build("edram", glimpses=1, first_glimpse="whole", zoom_limit=0.5), features)
     np.testing.assert_array_equal(half["windows"][:, 0], np.tile(np.eye(2, 3) * 0.5, (2, 1, 1)))
 
 
@@ -168,7 +168,7 @@ def test_the_baseline_has_the_parameters_of_edram(options):
 def test_the_smallest_images_of_the_baseline():
     model = draw_weights(build("cnn", image_size=(14, 15), glimpse_size=26))
     assert model.cnn(make_images(1, 14, 15, 1)).shape[1:3] == (1, 1)
-    emotion = outputs_of(model, inputs(model, 3))["emotion"]
+    emotion = run_model(model, inputs(model, 3))["emotion"]
     assert emotion.shape == (3, 1, CLASSES) and np.isfinite(emotion).all() and np.ptp(emotion, axis=0).max() > 0
 
 

@@ -57,9 +57,9 @@ def test_fixed_crops_are_the_published_fractions(scheme):
 
 def test_a_crop_shows_its_part_of_the_face():
     image = make_images(1, 41, 41, 1)
-    seen = oracles.array(sample(image, FixedCrops("fixed5")(image), 31))[0]
+    crops = oracles.array(sample(image, FixedCrops("fixed5")(image), 31))[0]
     for region, (top, left) in {1: (0, 0), 2: (0, 10), 3: (10, 5)}.items():
-        np.testing.assert_allclose(seen[region], image[0, top : top + 31, left : left + 31], atol=1e-5)
+        np.testing.assert_allclose(crops[region], image[0, top : top + 31, left : left + 31], atol=1e-5)
 
 
 def test_random_crops_are_squares_inside_the_face():
@@ -76,10 +76,10 @@ def test_random_crops_are_squares_inside_the_face():
 
 def test_random_crops_at_inference_are_the_same_for_every_face():
     image = make_images(3, 8, 8, 1)
-    one, again, other = (oracles.array(RandomCrops(4, seed=seed)(image)) for seed in (3, 3, 4))
-    np.testing.assert_array_equal(one, again)
-    np.testing.assert_array_equal(one, np.repeat(one[:1], 3, axis=0))
-    assert np.abs(one - other).max() > 0.01 and not np.allclose(one[:, 1], one[:, 2])
+    first, same_seed, other_seed = (oracles.array(RandomCrops(4, seed=seed)(image)) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first, same_seed)
+    np.testing.assert_array_equal(first, np.repeat(first[:1], 3, axis=0))
+    assert np.abs(first - other_seed).max() > 0.01 and not np.allclose(first[:, 1], first[:, 2])
 
 
 def face_points():
@@ -94,10 +94,10 @@ def face_points():
 def test_landmark_crops_are_squares_around_them_inside_the_face():
     windows = LandmarkCrops((81, 101), radius=0.25)(make_images(1, 81, 101, 1), face_points()[None])
     half, last = 0.25 * 80, np.array([100, 80, 100, 80])
-    found = corners(windows)[0] * last
-    np.testing.assert_allclose(found[0], [0, 0, 100, 80], atol=1e-4)
+    crops = corners(windows)[0] * last
+    np.testing.assert_allclose(crops[0], [0, 0, 100, 80], atol=1e-4)
     places = [(30, 35), (70, 35), (50, 40), (half, 60), (62, 80 - half)]  # the mouth's corners are near the border
-    for crop, (x, y) in zip(found[1:], places, strict=True):
+    for crop, (x, y) in zip(crops[1:], places, strict=True):
         np.testing.assert_allclose(crop, [x - half, y - half, x + half, y + half], atol=1e-3)
 
 
@@ -105,20 +105,20 @@ def test_landmark_crops_are_squares_around_them_inside_the_face():
 def test_a_crop_without_its_landmarks_is_the_whole_face(missing):
     points = np.stack([face_points()] * 3)
     points[0, 38], points[1] = missing, missing
-    found = corners(LandmarkCrops((81, 101))(make_images(3, 81, 101, 1), points))
-    np.testing.assert_allclose(found[0, 1], [0, 0, 1, 1])
-    np.testing.assert_allclose(found[0, 2:], found[2, 2:])
-    np.testing.assert_allclose(found[1], [[0, 0, 1, 1]] * 6)
-    assert np.abs(found[2, 1:] - [0, 0, 1, 1]).max(axis=1).min() > 0.1
+    crops = corners(LandmarkCrops((81, 101))(make_images(3, 81, 101, 1), points))
+    np.testing.assert_allclose(crops[0, 1], [0, 0, 1, 1])
+    np.testing.assert_allclose(crops[0, 2:], crops[2, 2:])
+    np.testing.assert_allclose(crops[1], [[0, 0, 1, 1]] * 6)
+    assert np.abs(crops[2, 1:] - [0, 0, 1, 1]).max(axis=1).min() > 0.1
 
 
 def test_unknown_landmarks_give_no_nan():
     model = draw_weights(build(crops="landmarks"))
-    given = inputs(model, 2)
-    given["landmarks"][:] = np.nan
-    assert all(np.isfinite(oracles.array(value)).all() for value in model(given).values())
+    features = inputs(model, 2)
+    features["landmarks"][:] = np.nan
+    assert all(np.isfinite(oracles.array(value)).all() for value in model(features).values())
     kernel = model.backbone.convolution.kernel
-    (slope,) = oracles.weight_gradients(lambda: ops.sum(model(given, training=True)["emotion"][:, :, 0]), [kernel])
+    (slope,) = oracles.weight_gradients(lambda: ops.sum(model(features, training=True)["emotion"][:, :, 0]), [kernel])
     assert np.isfinite(slope).all()
 
 
@@ -134,7 +134,7 @@ def test_missing_landmarks_are_named():
 # Attention
 
 
-def drawn(layer, *shapes, scale=1.0):
+def draw_layer(layer, *shapes, scale=1.0):
     rng = np.random.default_rng(0)
     values = [scale * rng.normal(size=shape).astype("float32") for shape in shapes]
     layer(*values)
@@ -150,7 +150,7 @@ def attention(scores, norm):
 @pytest.mark.parametrize("norm", ["sigmoid", "softmax"])
 def test_both_attentions_equal_the_equations(norm):
     regions, size = 6, 5
-    first, (features,) = drawn(SelfAttention(norm), (3, regions, size))
+    first, (features,) = draw_layer(SelfAttention(norm), (3, regions, size))
     summary, log_mu, self_weights = (oracles.array(value) for value in first(features))
     q0, b0 = oracles.array(first.score.kernel)[:, 0], oracles.array(first.score.bias)
     mu = attention(features @ q0 + b0, norm)
@@ -174,35 +174,37 @@ def test_both_attentions_equal_the_equations(norm):
 @pytest.mark.parametrize("norm", ["sigmoid", "softmax"])
 def test_attention_of_extreme_features(norm):
     """Six regions under softmax stay within [.069, .352]; nothing is ever nan."""
-    layer, (features,) = drawn(SelfAttention(norm), (500, 6, 5), scale=1e4)
+    layer, (features,) = draw_layer(SelfAttention(norm), (500, 6, 5), scale=1e4)
     features[0], features[1] = -np.abs(features[0]) * np.sign(oracles.array(layer.score.kernel).T), 0
-    found = [oracles.array(value) for value in layer(features)]
-    assert all(np.isfinite(value).all() for value in found)
-    np.testing.assert_allclose(found[2].sum(axis=1), 1, atol=1e-5)
+    outputs = [oracles.array(value) for value in layer(features)]
+    assert all(np.isfinite(value).all() for value in outputs)
+    np.testing.assert_allclose(outputs[2].sum(axis=1), 1, atol=1e-5)
     if norm == "softmax":
-        mu = np.exp(found[1])
+        mu = np.exp(outputs[1])
         assert mu.min() == pytest.approx(0.069, abs=5e-4) and mu.max() == pytest.approx(0.352, abs=5e-4)
 
 
 @pytest.mark.parametrize("which", ["both", "self", "mean"])
 def test_classified_features_and_weights(which):
     model = draw_weights(build(attention=which))
-    given = inputs(model, 3)
-    found = {name: oracles.array(value) for name, value in model(given).items()}
-    regions = ops.convert_to_tensor(sample(given["image"], found["windows"].astype("float32"), 16))
+    batch = inputs(model, 3)
+    outputs = {name: oracles.array(value) for name, value in model(batch).items()}
+    regions = ops.convert_to_tensor(sample(batch["image"], outputs["windows"].astype("float32"), 16))
     features = np.stack([oracles.array(model.backbone(regions[:, i])) for i in range(6)], axis=1)
-    pooled = np.einsum("bn,bnd->bd", found["weights"], features)
+    pooled = np.einsum("bn,bnd->bd", outputs["weights"], features)
     if which == "both":
-        summary = np.einsum("bn,bnd->bd", found["attention"], features) / found["attention"].sum(axis=1, keepdims=True)
+        summary = np.einsum("bn,bnd->bd", outputs["attention"], features) / outputs["attention"].sum(
+            axis=1, keepdims=True
+        )
         pooled = np.concatenate([pooled, summary], axis=-1)
     logits = pooled @ oracles.array(model.emotion_head.kernel) + oracles.array(model.emotion_head.bias)
-    np.testing.assert_allclose(found["emotion"][:, 0], logits, atol=1e-4)
-    assert found["weights"].max() < 0.9 and np.std(logits, axis=0).max() > 1e-3
+    np.testing.assert_allclose(outputs["emotion"][:, 0], logits, atol=1e-4)
+    assert outputs["weights"].max() < 0.9 and np.std(logits, axis=0).max() > 1e-3
     if which == "self":
-        mu = found["attention"]
-        np.testing.assert_allclose(found["weights"], mu / mu.sum(axis=1, keepdims=True), atol=1e-6)
+        mu = outputs["attention"]
+        np.testing.assert_allclose(outputs["weights"], mu / mu.sum(axis=1, keepdims=True), atol=1e-6)
     if which == "mean":
-        np.testing.assert_allclose(found["weights"], 1 / 6, atol=1e-6)
+        np.testing.assert_allclose(outputs["weights"], 1 / 6, atol=1e-6)
 
 
 # Backbones
@@ -251,13 +253,13 @@ def test_vgg_is_convolutions_relus_and_pools():
 def test_the_face_alone_is_the_baseline():
     """With any attention, the features of a single region are classified unchanged."""
     model = draw_weights(build(crops="face"))
-    found, given = {name: oracles.array(value) for name, value in model(inputs(model, 3)).items()}, inputs(model, 3)
-    assert "attention" not in found
-    np.testing.assert_array_equal(found["windows"], [[np.eye(2, 3)]] * 3)
-    np.testing.assert_array_equal(found["weights"], np.ones((3, 1)))
-    features = oracles.array(model.backbone(sample(given["image"], found["windows"], model.points)[:, 0]))
+    outputs, batch = {name: oracles.array(value) for name, value in model(inputs(model, 3)).items()}, inputs(model, 3)
+    assert "attention" not in outputs
+    np.testing.assert_array_equal(outputs["windows"], [[np.eye(2, 3)]] * 3)
+    np.testing.assert_array_equal(outputs["weights"], np.ones((3, 1)))
+    features = oracles.array(model.backbone(sample(batch["image"], outputs["windows"], model.points)[:, 0]))
     expected = features @ oracles.array(model.emotion_head.kernel) + oracles.array(model.emotion_head.bias)
-    np.testing.assert_allclose(found["emotion"][:, 0], expected, atol=1e-4)
+    np.testing.assert_allclose(outputs["emotion"][:, 0], expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("backbone", ["resnet18", "iresnet18", "iresnet100"])
@@ -272,24 +274,24 @@ def test_number_of_parameters(backbone, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("made", "stem", "size", "sides"),
+    ("backbone_class", "stem", "size", "sides"),
     [
         (ResNet, "published", 64, (16, 8, 4, 2)),
         (ResNet, "small", 48, (48, 24, 12, 6)),
         (IResNet, "published", 48, (24, 12, 6, 3)),
     ],
 )
-def test_sides_of_the_stages(made, stem, size, sides):
-    backbone = made((1, 1, 1, 1), (2, 3, 4, 5), stem)
-    x = backbone.through_stem(ops.convert_to_tensor(make_images(1, size, size, 1)), False)
-    found = []
+def test_sides_of_the_stages(backbone_class, stem, size, sides):
+    backbone = backbone_class((1, 1, 1, 1), (2, 3, 4, 5), stem)
+    x = backbone.apply_stem(ops.convert_to_tensor(make_images(1, size, size, 1)), False)
+    shapes = []
     for block in backbone.stages:
         x = block(x)
-        found.append(tuple(x.shape[1:]))
-    assert found == [(side, side, filters) for side, filters in zip(sides, (2, 3, 4, 5))]
+        shapes.append(tuple(x.shape[1:]))
+    assert shapes == [(side, side, filters) for side, filters in zip(sides, (2, 3, 4, 5))]
 
 
-def norm_of(layer, x):
+def normalise(layer, x):
     weights = (layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)
     return oracles.normalised(x, *(oracles.array(weight)[0] for weight in weights))
 
@@ -300,43 +302,43 @@ def test_blocks_equal_numpy():
     def convolved(layer, x):
         return oracles.convolution(x, oracles.array(layer.kernel), "same" if layer.kernel_size[0] > 1 else "valid")
 
-    for made in (Block, IBlock):
-        block = made(4, 3)
+    for block_class in (Block, IBlock):
+        block = block_class(4, 3)
         block(x)
         draw_weights(block)
-        shortcut = norm_of(block.shortcut_norm, convolved(block.shortcut, x))
-        if made is Block:
-            y = oracles.relu(norm_of(block.norms[0], convolved(block.first, x)))
-            expected = oracles.relu(norm_of(block.norms[1], convolved(block.second, y)) + shortcut)
+        shortcut = normalise(block.shortcut_norm, convolved(block.shortcut, x))
+        if block_class is Block:
+            y = oracles.relu(normalise(block.norms[0], convolved(block.first, x)))
+            expected = oracles.relu(normalise(block.norms[1], convolved(block.second, y)) + shortcut)
         else:
-            y = norm_of(block.norms[1], convolved(block.first, norm_of(block.norms[0], x)))
+            y = normalise(block.norms[1], convolved(block.first, normalise(block.norms[0], x)))
             y = np.where(y > 0, y, y * oracles.array(block.activation.alpha))
-            expected = norm_of(block.norms[2], convolved(block.second, y)) + shortcut
+            expected = normalise(block.norms[2], convolved(block.second, y)) + shortcut
         np.testing.assert_allclose(oracles.array(block(x)), expected, atol=1e-4)
 
 
 def test_folding_the_crops_changes_training_only(monkeypatch):
     monkeypatch.setitem(BACKBONES, "iresnet18", (IResNet, (1, 1, 0, 0)))  # quick to call
-    one, other = (draw_weights(build.__wrapped__(fold_crops=fold)) for fold in (True, False))
-    given = inputs(one, 4)
-    for name, value in one(given).items():
-        np.testing.assert_allclose(oracles.array(value), oracles.array(other(given)[name]), atol=1e-5)
+    folded, unfolded = (draw_weights(build.__wrapped__(fold_crops=fold)) for fold in (True, False))
+    batch = inputs(folded, 4)
+    for name, value in folded(batch).items():
+        np.testing.assert_allclose(oracles.array(value), oracles.array(unfolded(batch)[name]), atol=1e-5)
     means = []
-    for model in (one, other):
-        logits = oracles.array(model(given, training=True)["emotion"])
+    for model in (folded, unfolded):
+        logits = oracles.array(model(batch, training=True)["emotion"])
         means.append((logits, oracles.array(model.backbone.norm.moving_mean)))
     assert np.abs(means[0][0] - means[1][0]).max() > 1e-3 and np.abs(means[0][1] - means[1][1]).max() > 1e-4
 
 
 def test_windows_in_the_inputs_replace_the_crops():
     model = draw_weights(build())
-    given = inputs(model, 2)
+    batch = inputs(model, 2)
     windows = np.random.default_rng(2).normal(0, 0.4, (2, 6, 2, 3)).astype("float32")
-    guided = model({**given, "windows": windows})
+    guided = model({**batch, "windows": windows})
     np.testing.assert_array_equal(guided["windows"], windows)
-    assert np.abs(oracles.array(guided["emotion"]) - oracles.array(model(given)["emotion"])).max() > 1e-3
+    assert np.abs(oracles.array(guided["emotion"]) - oracles.array(model(batch)["emotion"])).max() > 1e-3
     with pytest.raises(ValueError, match=r"windows: expected \[B, 6, 2, 3\], .*, got \[2, 3, 2, 3\]"):
-        model({**given, "windows": windows[:, :3]})
+        model({**batch, "windows": windows[:, :3]})
 
 
 @pytest.mark.parametrize(
@@ -355,6 +357,6 @@ def test_windows_in_the_inputs_replace_the_crops():
     ids=lambda layer: type(layer).__name__,
 )
 def test_config_round_trip(component):
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(component))
-    assert type(again) is type(component) and again.get_config() == component.get_config()
+    loaded = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(component))
+    assert type(loaded) is type(component) and loaded.get_config() == component.get_config()
     assert keras.saving.get_registered_name(type(component)) == f"edram_fer>{type(component).__name__}"

@@ -13,8 +13,10 @@ from support.genuine import PHOTOS, needs_photos
 
 import edram_fer
 from edram_fer import cli, models
+from edram_fer.errors import MissingFileError
 from edram_fer.evaluation import inference
 from edram_fer.prediction import files, predict
+from edram_fer.preprocessing import faces
 from edram_fer.preprocessing.detection import intersection_over_union
 from edram_fer.run import checkpoints
 from edram_fer.training import loop
@@ -72,7 +74,7 @@ def test_arrays_pillow_images_and_files_are_answered_alike(crops, model, content
     images = contents["validation"]["image"][:4]
     table = predict(model, images)
     assert table.source.tolist() == [0, 1, 2, 3]
-    for same in (
+    for equal_images in (
         images[..., 0],
         images.astype("float32") / 255,
         images.astype("float64") / np.float32(255),
@@ -81,7 +83,7 @@ def test_arrays_pillow_images_and_files_are_answered_alike(crops, model, content
         [np.repeat(image, 3, axis=-1) for image in images],  # RGB for a model of grey images
         (image for image in images),
     ):
-        assert_equal_answers(predict(model, same), table, model)
+        assert_equal_answers(predict(model, equal_images), table, model)
     for one in (images[1], images[1, ..., 0], images[1:2], Image.fromarray(images[1, ..., 0]), str(crops / "1.png")):
         np.testing.assert_allclose(
             predict(model, one)[list(model.emotions)], table.loc[[1], list(model.emotions)], atol=1e-6
@@ -110,8 +112,8 @@ def test_faces_are_made_as_in_training(crops, copied, tmp_path):
 def test_a_run_its_file_and_a_copy_elsewhere_give_equal_answers(toy_recipe, contents, tmp_path):
     """How faces are made lies in the .keras file, not beside it."""
     data = tmp_path / "faces.npz"
-    about = dict(np.load(toy_recipe.data))
-    np.savez(data, **about | {"preprocessing": np.array(json.dumps(EQUALISED))})
+    arrays = dict(np.load(toy_recipe.data))
+    np.savez(data, **arrays | {"preprocessing": np.array(json.dumps(EQUALISED))})
     run = tmp_path / "run"
     loop.train(dataclasses.replace(toy_recipe, data=str(data), epochs=1), run, verbose=0)
     shutil.copy(run / "model.keras", tmp_path / "elsewhere.keras")
@@ -135,9 +137,9 @@ def test_the_command_writes_the_table_and_draws(crops, trained, tmp_path, capsys
     assert [row["emotion"] for row in rows] == table.emotion.fillna("").tolist()
     assert [float(row["confidence"]) for row in rows if row["status"] == "ok"] == table.confidence.dropna().tolist()
     assert [row["height"] for row in rows] == ["28"] * 4 + ["", "28"]
-    drawn = sorted(path.name for path in (out / "images").iterdir())
-    assert drawn == ["1_0.png", "2_1.png", "3_2.png", "4_3.png", "5_4.png"]
-    assert [row["image"] for row in rows] == [*drawn[:4], "", drawn[4]]
+    image_names = sorted(path.name for path in (out / "images").iterdir())
+    assert image_names == ["1_0.png", "2_1.png", "3_2.png", "4_3.png", "5_4.png"]
+    assert [row["image"] for row in rows] == [*image_names[:4], "", image_names[4]]
     printed = capsys.readouterr().out
     assert f"{crops}/a broken one.jpg: not an image" in printed and f"{crops}/0.png, face 1: " in printed
     files.write(table, tmp_path / "not drawn", draw=False)
@@ -165,8 +167,8 @@ def test_the_faces_of_a_photo_with_the_package_s_model(tmp_path, capsys):
     with Image.open(out / "images" / "1_group.png") as image:
         assert image.size == (1000, 750)
     pixels = np.asarray(Image.open(PHOTOS / "2007_007763.jpg"))
-    again = edram_fer.predict("fer2013-edram", pixels)
-    np.testing.assert_array_equal(again.confidence, rows.confidence)
+    table_of_array = edram_fer.predict("fer2013-edram", pixels)
+    np.testing.assert_array_equal(table_of_array.confidence, rows.confidence)
 
 
 @pytest.mark.parametrize(
@@ -197,6 +199,26 @@ def test_unusable_settings_and_folders_are_named(crops, model, tmp_path):
     unnamed = models.build("deep_emotion", image_size=(48, 48))
     with pytest.raises(ValueError, match="it has no class names; set model.emotions"):
         predict(unnamed, np.zeros((1, 48, 48), "uint8"))
+
+
+def test_a_missing_detector_is_reported_before_the_model_is_loaded(crops, trained, tmp_path, monkeypatch):
+    class LoadedError(Exception):
+        pass
+
+    def load(source):
+        raise LoadedError
+
+    def missing(settings):
+        raise MissingFileError("no file of yunet")
+
+    monkeypatch.setattr(checkpoints, "load", load)
+    monkeypatch.setattr(faces, "check_detectors", missing)
+    Image.new("L", (64, 64)).save(tmp_path / "photo.png")
+    for images, options in (([crops, tmp_path / "photo.png"], {}), (crops, {"detectors": ("yunet",)})):
+        with pytest.raises(MissingFileError, match="no file of yunet"):
+            predict(trained.run, images, **options)
+    with pytest.raises(LoadedError):  # finished faces need no detector
+        predict(trained.run, crops)
 
 
 def test_a_model_whose_answer_is_not_finite_names_the_image(crops, copied):

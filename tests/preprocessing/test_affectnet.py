@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from support.affectnet_files import content, line, rows, write_json, write_lists, write_npy
@@ -65,9 +66,11 @@ def test_images_are_neither_listed_nor_opened(tmp_path, monkeypatch):
     write_lists(tmp_path, [line()])
     deep = tmp_path / "Manually_Annotated_Images" / "1"
     deep.mkdir()
-    listed, scandir = [], os.scandir
-    monkeypatch.setattr(os, "scandir", lambda path: listed.append(Path(path)) or scandir(path))
-    assert rows(tmp_path) and tmp_path in listed
+    scandir = mock.Mock(wraps=os.scandir)
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert rows(tmp_path)
+    listed = [Path(call.args[0]) for call in scandir.call_args_list]
+    assert tmp_path in listed
     assert deep not in listed and deep.parent not in listed
 
 

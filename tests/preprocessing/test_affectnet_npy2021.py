@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -36,9 +37,10 @@ def test_folders_are_listed_once(tmp_path, monkeypatch):
     for number in range(3):
         write_npy(tmp_path / "train_set", number)
     annotations = affectnet.find(tmp_path)
-    listed, scandir = [], os.scandir
-    monkeypatch.setattr(os, "scandir", lambda path: listed.append(Path(path).name) or scandir(path))
-    assert len(list(annotations.records())) == 3 and sorted(listed) == ["annotations", "images"]
+    scandir = mock.Mock(wraps=os.scandir)
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert len(list(annotations.records())) == 3
+    assert sorted(Path(call.args[0]).name for call in scandir.call_args_list) == ["annotations", "images"]
     assert annotations.count() == 3
 
 

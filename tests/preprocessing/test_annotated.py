@@ -42,7 +42,7 @@ def source(tmp_path_factory):
     return root
 
 
-def files_of(folder):
+def read_files(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -90,20 +90,25 @@ def test_every_row_is_reported(prepared):
 
 
 def test_second_start_changes_nothing(source, prepared):
-    before, lines = files_of(prepared[0]), []
+    before, lines = read_files(prepared[0]), []
     datasets.prepare("folder", source, prepared[0], size=20, validation=0.2, workers=1, report=lines.append)
-    assert len(lines) == 1 and lines[0].endswith("reused") and files_of(prepared[0]) == before
+    assert len(lines) == 1 and lines[0].endswith("reused") and read_files(prepared[0]) == before
 
 
 def test_sorting_on_disk_gives_the_same_bytes_with_little_in_memory(source, prepared, tmp_path, monkeypatch):
     from tensorflow_datasets.core import shuffle
 
-    bucket_sizes, read = [], shuffle._Bucket.read_values
-    monkeypatch.setattr(shuffle._Bucket, "read_values", lambda bucket: bucket_sizes.append(len(bucket)) or read(bucket))
+    bucket_sizes, read_values = [], shuffle._Bucket.read_values
+
+    def record(bucket):
+        bucket_sizes.append(len(bucket))
+        return read_values(bucket)
+
+    monkeypatch.setattr(shuffle._Bucket, "read_values", record)
     monkeypatch.setattr(writing, "SORT_BUFFER", 0)
     datasets.prepare("folder", source, tmp_path, size=20, validation=0.2, workers=1, report=ignore)
     assert sum(bucket_sizes) > 190 and max(bucket_sizes) <= 8  # of about 200 faces
-    assert files_of(tmp_path / "folder") == files_of(prepared[0] / "folder")
+    assert read_files(tmp_path / "folder") == read_files(prepared[0] / "folder")
 
 
 def test_killed_while_writing_and_started_again_gives_the_same_bytes(source, prepared, tmp_path):
@@ -116,60 +121,60 @@ def test_killed_while_writing_and_started_again_gives_the_same_bytes(source, pre
     process.kill()
     process.wait()
     assert work.is_dir() and not (tmp_path / "folder").exists()
-    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0 and "resuming the preparation in" in done.stdout
-    assert files_of(tmp_path / "folder") == files_of(prepared[0] / "folder")
+    completed = subprocess.run(call, cwd=ROOT, capture_output=True, text=True)
+    assert completed.returncode == 0 and "resuming the preparation in" in completed.stdout
+    assert read_files(tmp_path / "folder") == read_files(prepared[0] / "folder")
 
 
-# The unfinished folder grows to about 0.4 MB; each room, in kB, is enough for some stages only.
-@pytest.mark.parametrize(("room", "stage", "workers"), [(4, "chunks", 1), (40, "chunks", 2), (160, "tfds", 1),
+# The unfinished folder grows to about 0.4 MB; each size in kB is enough for some stages only.
+@pytest.mark.parametrize(("kilobytes", "stage", "workers"), [(4, "chunks", 1), (40, "chunks", 2), (160, "tfds", 1),
                                                         (250, "tfds", 1), (4, "nothing", 1)])  # fmt: skip
-def test_full_disk_stops_with_a_sentence_and_the_preparation_resumes(source, prepared, mounted, room, stage, workers):
-    place = mounted(f"size={room}k")
+def test_full_disk_stops_with_a_sentence_and_the_preparation_resumes(
+    source, prepared, mounted, kilobytes, stage, workers
+):
+    data_folder = mounted(f"size={kilobytes}k")
     if stage == "nothing":
-        (place / "filled").write_bytes(bytes(4096))
+        (data_folder / "filled").write_bytes(bytes(4096))
     options = {"size": 20, "validation": 0.2, "workers": workers}
-    expected = (
-        f"cannot write data set folder to {place}, run the same command again when there is free space: .*[Nn]o space"
-    )
+    action = "run the same command again when there is free space"
+    expected = f"cannot write data set folder to {data_folder}, {action}: .*[Nn]o space"
     with pytest.raises(OSError, match=expected) as error:
-        datasets.prepare("folder", source, place, report=ignore, **options)
-    assert error.value.errno == errno.ENOSPC and not (place / "folder").exists()
-    chunks = list((place / "unfinished.folder.grey20").glob("chunks/*"))
+        datasets.prepare("folder", source, data_folder, report=ignore, **options)
+    assert error.value.errno == errno.ENOSPC and not (data_folder / "folder").exists()
+    chunks = list((data_folder / "unfinished.folder.grey20").glob("chunks/*"))
     assert [path.name for path in chunks] == (["000000.parquet"] if stage == "tfds" else [])
-    subprocess.run(["mount", "-o", "remount,size=64m", str(place)], check=True)
+    subprocess.run(["mount", "-o", "remount,size=64m", str(data_folder)], check=True)
     lines = []
-    datasets.prepare("folder", source, place, report=lines.append, **options)
+    datasets.prepare("folder", source, data_folder, report=lines.append, **options)
     assert any("resuming" in line for line in lines) == (stage != "nothing")
-    assert files_of(place / "folder") == files_of(prepared[0] / "folder")
+    assert read_files(data_folder / "folder") == read_files(prepared[0] / "folder")
 
 
 @pytest.mark.parametrize(("module", "stage"), [(annotated, "download_and_prepare"), (face_table, "write_rows"),
                                                (face_table, "some_failures")])  # fmt: skip
 def test_disk_that_is_full_after_a_stage(source, prepared, mounted, monkeypatch, module, stage):
     """There is then no room for rows.parquet, the contact sheet of faces, or that of failures, the last file."""
-    place, function = mounted("size=64m"), getattr(module, stage)
+    data_folder, function = mounted("size=64m"), getattr(module, stage)
 
     def fill_disk_afterwards(*arguments):
         result = function(*arguments)
-        disk = os.statvfs(place)
-        (place / "filled").write_bytes(bytes(disk.f_bfree * disk.f_bsize))
+        disk = os.statvfs(data_folder)
+        (data_folder / "filled").write_bytes(bytes(disk.f_bfree * disk.f_bsize))
         return result
 
     monkeypatch.setattr(module, stage, fill_disk_afterwards)
     options = {"size": 20, "validation": 0.2, "workers": 1}
-    expected = (
-        f"cannot write data set folder to {place}, run the same command again when there is free space: .*[Nn]o space"
-    )
+    action = "run the same command again when there is free space"
+    expected = f"cannot write data set folder to {data_folder}, {action}: .*[Nn]o space"
     with pytest.raises(OSError, match=expected) as error:
-        datasets.prepare("folder", source, place, report=ignore, **options)
-    assert error.value.errno == errno.ENOSPC and not (place / "folder").exists()
+        datasets.prepare("folder", source, data_folder, report=ignore, **options)
+    assert error.value.errno == errno.ENOSPC and not (data_folder / "folder").exists()
     monkeypatch.undo()
-    (place / "filled").unlink()
+    (data_folder / "filled").unlink()
     lines = []
-    datasets.prepare("folder", source, place, report=lines.append, **options)
+    datasets.prepare("folder", source, data_folder, report=lines.append, **options)
     assert any("resuming" in line for line in lines)
-    assert files_of(place / "folder") == files_of(prepared[0] / "folder")
+    assert read_files(data_folder / "folder") == read_files(prepared[0] / "folder")
 
 
 def test_every_test_face_is_also_in_training(tmp_path):

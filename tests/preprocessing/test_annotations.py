@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.annotation_files import described, touch, unusable, usable
+from support.annotation_files import describe_lines, touch, unusable, usable
 from support.paths import ROOT
 
 from edram_fer.preprocessing import splits
@@ -87,12 +87,12 @@ def test_raf_db_faulty_lines_have_a_status_and_wrong_counts_a_warning(tmp_path):
     assert "holiday.jpg 1" in statuses["3"] and "train_3.jpg" in statuses["4"]
     assert statuses["6"] == "its id train_1 is also that of list_patition_label.txt:1"
     assert len({record.id for record in annotations.records()}) == 5
-    assert {"WARNING: train rows: 2, published 12,271", "WARNING: test rows: 0, published 3,068"} <= described(
+    assert {"WARNING: train rows: 2, published 12,271", "WARNING: test rows: 0, published 3,068"} <= describe_lines(
         annotations
     )
     assert any(
         line.startswith("WARNING: labels of train, the published") and "sad 1 (1,982)" in line
-        for line in described(annotations)
+        for line in describe_lines(annotations)
     )
 
 
@@ -209,9 +209,9 @@ def test_ck_plus_last_frames_and_folds(tmp_path):
         "anger",
     ]
     assert [row.split for row in annotations.records()][::2] == ["fold_0", "fold_1", "fold_0"]
-    for wrong in ({"last_frames": 0}, {"last_frames": 1.5}, {"folds": 1}):
-        with pytest.raises(ValueError, match=next(iter(wrong))):
-            ck_plus.find(tmp_path, **wrong)
+    for invalid in ({"last_frames": 0}, {"last_frames": 1.5}, {"folds": 1}):
+        with pytest.raises(ValueError, match=next(iter(invalid))):
+            ck_plus.find(tmp_path, **invalid)
 
 
 def test_ck_plus_faulty_labels_and_names(tmp_path):
@@ -250,7 +250,7 @@ def test_ck_plus_48(tmp_path):
     assert statuses["uncertain/S010_004_00000019.png"] == "label uncertain"
     assert "unknown emotion 'bored'" in statuses["bored/S010_004_00000018.png"]
     assert "expected a path" in statuses["happiness/face.png"]
-    assert annotations.detectors == ("none",) and "WARNING: all rows: 7, published 981" in described(annotations)
+    assert annotations.detectors == ("none",) and "WARNING: all rows: 7, published 981" in describe_lines(annotations)
 
 
 def test_ck_plus_published_split_is_random_by_image(tmp_path):
@@ -289,7 +289,9 @@ def test_ck_plus_csv_has_other_codes_and_pixels(tmp_path):
     assert statuses["ckextended.csv:4"] == "3 pixels instead of 2304"
     assert "unknown emotion code '8'" in statuses["ckextended.csv:5"] and "Holiday" in statuses["ckextended.csv:6"]
     assert any("does not name subjects" in note for note in annotations.notes)
-    assert any("contempt 1 (18)" in line for line in described(annotations)) and annotations.published_rows == {"": 920}
+    assert any("contempt 1 (18)" in line for line in describe_lines(annotations)) and annotations.published_rows == {
+        "": 920
+    }
     face = usable(annotations)["2"].pixels
     assert face.dtype == np.uint8 and face.shape == (48, 48)
     assert (face.ravel()[:3] == [1, 2, 3]).all() and face[1, 0] == 49
@@ -318,7 +320,7 @@ def test_expw(tmp_path, images):
     assert [row.emotion for row in rows.values()] == ["anger", "neutral", "happy"]
     assert rows["wide smile.jpg#0"].image == f"{images}/wide smile.jpg"
     assert rows["angry_1.jpg#0"].split == rows["angry_1.jpg#1"].split
-    assert annotations.detectors == ("annotation",) and "WARNING: all rows: 3, published 91,793" in described(
+    assert annotations.detectors == ("annotation",) and "WARNING: all rows: 3, published 91,793" in describe_lines(
         annotations
     )
     assert list(expw.find(path).records()) == list(annotations.records())
@@ -347,10 +349,10 @@ def test_expw_faulty_lines_and_missing_images(tmp_path):
 
 def test_digest_splits_have_their_shares_and_are_reproducible():
     shares = {"train": 80, "validation": 10, "test": 10}
-    chosen = [splits.by_digest(f"{number}.jpg", shares, seed=0) for number in range(3000)]
+    chosen = [splits.digest_split(f"{number}.jpg", shares, seed=0) for number in range(3000)]
     assert 2320 < chosen.count("train") < 2480 and 240 < chosen.count("test") < 360
-    assert chosen[:5] == [splits.by_digest(f"{number}.jpg", shares, seed=0) for number in range(5)]
-    assert chosen != [splits.by_digest(f"{number}.jpg", shares, seed=1) for number in range(3000)]
+    assert chosen[:5] == [splits.digest_split(f"{number}.jpg", shares, seed=0) for number in range(5)]
+    assert chosen != [splits.digest_split(f"{number}.jpg", shares, seed=1) for number in range(3000)]
 
 
 def test_subjects_are_assigned_to_folds_in_turn_by_name():

@@ -4,7 +4,7 @@ import collections
 from pathlib import PurePosixPath
 
 import pytest
-from support.annotation_files import described, touch, unusable, usable
+from support.annotation_files import describe_lines, touch, unusable, usable
 
 from edram_fer.preprocessing.datasets.ferg import annotations as ferg
 from edram_fer.preprocessing.datasets.folder import annotations as folder
@@ -43,7 +43,7 @@ def test_jaffe(tmp_path):
         "left out, not image files by their names: 1 (README)",
         "WARNING: subjects: 3, published 10",
     )
-    assert "WARNING: all rows: 6, published 213" in described(annotations)
+    assert "WARNING: all rows: 6, published 213" in describe_lines(annotations)
 
 
 def test_jaffe_published_split_has_ten_test_images_of_each_emotion(tmp_path):
@@ -85,7 +85,7 @@ def test_ferg_strict_split_is_the_character(tmp_path):
     assert "unknown emotion code 'bored'" in statuses["ray/ray_bored/ray_bored_1.png"]
     for name in ("ray/ray_joy/aia_joy_3.png", "bob/bob_joy/bob_joy_1.png", "cover.png"):
         assert "expected a path" in statuses[name]
-    assert annotations.classes == SEVEN and "WARNING: all rows: 6, published 55,767" in described(annotations)
+    assert annotations.classes == SEVEN and "WARNING: all rows: 6, published 55,767" in describe_lines(annotations)
 
 
 def test_ferg_published_split_has_its_shares(tmp_path):
@@ -178,7 +178,7 @@ def test_sfew(tmp_path, train, val):
     assert "unknown emotion code 'Bored'" in statuses[f"{train}/Bored/Film_0002_01.png"]
     assert "expected a path" in statuses[f"{train}/loose.png"]
     assert "images of Test, left out because their labels are not public: 2" in annotations.notes
-    assert {"WARNING: train rows: 1, published 958", "WARNING: validation rows: 1, published 436"} <= described(
+    assert {"WARNING: train rows: 1, published 958", "WARNING: validation rows: 1, published 436"} <= describe_lines(
         annotations
     )
 

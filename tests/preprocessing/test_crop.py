@@ -110,11 +110,11 @@ def test_grey_and_clahe():
     luma = colour @ np.array([0.299, 0.587, 0.114])
     assert np.abs(crop.grey(colour) - luma).max() <= 1
     assert crop.grey(crop.grey(colour)).shape == (90, 90)
-    assert crop.equalised(colour, clip=0) is colour
+    assert crop.equalise(colour, clip=0) is colour
     grey = crop.grey(colour)
     for clip in (1.0, 4.0):
-        assert np.abs(crop.equalised(grey, clip) - clahe(grey, clip, 3)).max() <= 1  # rounding of the interpolation
-    stronger = crop.equalised(colour, clip=4.0)
+        assert np.abs(crop.equalise(grey, clip) - clahe(grey, clip, 3)).max() <= 1  # rounding of the interpolation
+    stronger = crop.equalise(colour, clip=4.0)
     assert crop.grey(stronger).std() > 1.5 * grey.std()
     chroma = [cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb)[:, :, 1:].astype(int) for image in (colour, stronger)]
     assert np.abs(chroma[0] - chroma[1]).mean() < 2  # only the luma changes

@@ -114,9 +114,9 @@ def test_equalisation_is_that_of_scikit_image():
     """To the rounding, on the luma; the chroma stays."""
     exposure = pytest.importorskip("skimage.exposure")
     image = portrait()
-    before, after = (cv2.cvtColor(x, cv2.COLOR_RGB2YCrCb).astype(float) for x in (image, detection.equalised(image)))
+    before, after = (cv2.cvtColor(x, cv2.COLOR_RGB2YCrCb).astype(float) for x in (image, detection.equalise(image)))
     expected = exposure.equalize_hist(before[:, :, 0].astype(np.uint8), nbins=256) * 255
-    unclipped = ((detection.equalised(image) > 0) & (detection.equalised(image) < 255)).all(axis=2)
+    unclipped = ((detection.equalise(image) > 0) & (detection.equalise(image) < 255)).all(axis=2)
     assert np.abs(after[:, :, 0] - expected)[unclipped].max() <= 1.5
     assert np.abs(after - before)[unclipped][:, 1:].max() <= 2
 

@@ -28,7 +28,7 @@ def no_progress_bar():
     tfds.disable_progress_bar()
 
 
-def files_of(folder) -> dict:
+def read_files(folder) -> dict:
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
         path.relative_to(folder).as_posix(): None if path.suffix.lower() in IMAGES else path.read_bytes()
@@ -51,7 +51,7 @@ def truths(tmp_path_factory):
 @each_layout
 def test_files_are_those_that_the_command_writes(dummy, truths):
     folder, _ = truths(dummy)
-    assert files_of(dummy.folder) == files_of(folder)
+    assert read_files(dummy.folder) == read_files(folder)
 
 
 def test_every_data_set_has_small_dummy_data():
@@ -80,7 +80,7 @@ def test_prepared_and_read_again(dummy, truths, tmp_path):
     builder = datasets.prepare(dummy.dataset, dummy.folder, tmp_path, report=lambda line: None, **options)
     assert data.emotions(dummy.dataset, data_dir=tmp_path) == truth.classes
     assert excluded(builder) == truth.excluded
-    labels = {split: labels_of(dummy.dataset, builder, split, tmp_path) for split in builder.info.splits}
+    labels = {split: read_labels(dummy.dataset, builder, split, tmp_path) for split in builder.info.splits}
     clean = labels.pop("test_clean", {})
     assert clean.items() <= labels.get("test", {}).items()
     if "validation" in labels and "validation" not in truth.splits:  # drawn from train by the reader
@@ -89,7 +89,7 @@ def test_prepared_and_read_again(dummy, truths, tmp_path):
     assert all(split.startswith("test_") for split in labels.keys() - truth.splits.keys())
 
 
-def labels_of(name, builder, split, data_dir) -> dict[str, str]:
+def read_labels(name, builder, split, data_dir) -> dict[str, str]:
     """{id: emotion} of a split, read by tf.data and by edram_fer.data, which must agree."""
     classes = builder.info.features["emotion"].names
     examples = list(tfds.as_numpy(builder.as_dataset(split=split)))
@@ -115,7 +115,7 @@ def test_inspect_recognises_the_layout(dummy):
         assert any(line.startswith(dummy.recognised) for line in inspection.inspect(dummy.folder))
 
 
-def dummy_of(dataset, subfolder=""):
+def find_dummy(dataset, subfolder=""):
     return next(dummy for dummy in DUMMY_DATA if (dummy.dataset, dummy.subfolder) == (dataset, subfolder))
 
 
@@ -124,7 +124,7 @@ def test_boxes_of_affectnet_are_compared_with_a_detector(tmp_path, monkeypatch):
     lines = []
     datasets.prepare(
         "affectnet",
-        dummy_of("affectnet", "csv2017").folder,
+        find_dummy("affectnet", "csv2017").folder,
         tmp_path,
         size=24,
         check="dlib",
@@ -146,7 +146,7 @@ def test_affectnet_with_seven_classes_excludes_contempt(tmp_path):
     lines = []
     datasets.prepare(
         "affectnet",
-        dummy_of("affectnet", "npy2021").folder,
+        find_dummy("affectnet", "npy2021").folder,
         tmp_path,
         size=24,
         classes="seven",
@@ -166,15 +166,15 @@ def test_seed_is_passed_to_reader_and_split_settings(tmp_path):
     seed = next(
         seed
         for seed in range(1, 1000)
-        if len({splits.by_digest(name, expw.SHARES, seed) for name in dummy_folders.EXPW}) == 3
+        if len({splits.digest_split(name, expw.SHARES, seed) for name in dummy_folders.EXPW}) == 3
     )
-    training = [name for name in names if splits.by_digest(name, expw.SHARES, seed) == "train"]
-    drawn = [SplitSettings(0.25, seed).is_validation(name.encode()) for name in training]
-    assert 0.22 < np.mean(drawn) < 0.28  # the two draws are independent
+    training = [name for name in names if splits.digest_split(name, expw.SHARES, seed) == "train"]
+    is_validation = [SplitSettings(0.25, seed).is_validation(name.encode()) for name in training]
+    assert 0.22 < np.mean(is_validation) < 0.28  # the two draws are independent
     builder = datasets.prepare(
-        "expw", dummy_of("expw").folder, tmp_path, size=24, seed=seed, workers=1, report=lambda line: None
+        "expw", find_dummy("expw").folder, tmp_path, size=24, seed=seed, workers=1, report=lambda line: None
     )
     assert builder.info.metadata["split_settings"]["seed"] == seed
     for split in ("train", "validation", "test"):
         for name in data.load_split("expw", split, data_dir=tmp_path)["id"]:
-            assert splits.by_digest(name.split("#")[0], expw.SHARES, seed) == split
+            assert splits.digest_split(name.split("#")[0], expw.SHARES, seed) == split

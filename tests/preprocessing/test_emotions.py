@@ -36,7 +36,9 @@ def test_every_code_of_every_data_set(dataset, code, name):
 def test_tables_contain_no_other_codes():
     extra = {"AffectNet": {8: "none", 9: "uncertain", 10: "no face"}, "FERPlus": {8: "unknown", 9: "no face"}}
     for dataset in COLUMNS:
-        expected = {code: name for known, code, name in CASES if known == dataset} | extra.get(dataset, {})
+        expected = {code: name for dataset_of_case, code, name in CASES if dataset_of_case == dataset} | extra.get(
+            dataset, {}
+        )
         assert emotions.codes(dataset) == expected
     assert set(emotions.CODES) == set(COLUMNS)
 

@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 import pyarrow.parquet
 import pytest
-from support.face_files import EMOTIONS, make_image, many, record
+from support.face_files import EMOTIONS, make_annotations, make_image, record
 from support.genuine import PHOTOS, needs_photos
 from support.paths import ROOT
 
@@ -28,7 +28,7 @@ def annotations(root, records):
     return Annotations(name="made", layout="made", root=root, classes=EMOTIONS, records=lambda: iter(records))
 
 
-def only(rows):
+def single_row(rows):
     """The one row of an iterator."""
     [row] = rows
     return row
@@ -42,10 +42,10 @@ def test_a_face_from_the_box_of_the_annotation(tmp_path):
     image = make_image(tmp_path / "a.png")
     settings = faces.Settings(size=24, detectors=("annotation",), margin=0.2)
     points = tuple((30.0 + i / 10, 20.0) for i in range(68))
-    row = only(faces.rows(record(box=(20, 10, 20, 16), landmarks=points, subject="s1"), tmp_path, settings))
+    row = single_row(faces.rows(record(box=(20, 10, 20, 16), landmarks=points, subject="s1"), tmp_path, settings))
     assert (row["status"], row["detector"], row["subject"]) == (OK, "annotation", "s1")
     assert row["square"] == [18, 6, 24] and row["box"] == [20, 10, 20, 16]
-    expected = crop.grey(crop.equalised(np.ascontiguousarray(image[6:30, 18:42])))
+    expected = crop.grey(crop.equalise(np.ascontiguousarray(image[6:30, 18:42])))
     np.testing.assert_array_equal(decoded(row), expected)
     assert row["digest"] == hashlib.blake2b(expected.tobytes(), digest_size=16).digest()
     np.testing.assert_allclose(np.reshape(row["landmarks"], (68, 2)), np.array(points) - (18, 6), atol=1e-4)
@@ -59,11 +59,11 @@ def test_an_annotated_box_chooses_the_face():
     left, top, width, height = smallest["box"]
     points = tuple((left + width * (i % 8 + 1) / 9, top + height * (i // 8 + 1) / 10) for i in range(68))
     annotated = record("multi_face.jpg", box=(left + 3, top + 2, width, height), landmarks=points)
-    for which in ("largest", "all"):
-        row = only(faces.rows(annotated, PHOTOS, faces.Settings(detectors=("yunet",), faces=which)))
+    for choice in ("largest", "all"):
+        row = single_row(faces.rows(annotated, PHOTOS, faces.Settings(detectors=("yunet",), faces=choice)))
         assert row["box"] == smallest["box"] and row["annotation_iou"] > 0.7 and row["landmarks"] is not None
     elsewhere = dataclasses.replace(annotated, box=(0, 0, 40, 40))
-    assert only(faces.rows(elsewhere, PHOTOS, faces.Settings(detectors=("yunet",))))["status"] == "no_face"
+    assert single_row(faces.rows(elsewhere, PHOTOS, faces.Settings(detectors=("yunet",))))["status"] == "no_face"
     unmarked = list(faces.rows(dataclasses.replace(annotated, box=None), PHOTOS, faces.Settings(faces="all")))
     assert sum("landmarks" in row for row in unmarked) == 1 < len(unmarked)
 
@@ -72,13 +72,13 @@ def test_boxes_that_no_face_can_be_cut_with(tmp_path):
     make_image(tmp_path / "a.png")
     points = tuple((30.0, 5000.0 if i == 8 else 20.0) for i in range(68))
     settings = faces.Settings(detectors=("annotation",))
-    small = only(faces.rows(record(box=(5, 5, 1, 1)), tmp_path, settings))["status"]
+    small = single_row(faces.rows(record(box=(5, 5, 1, 1)), tmp_path, settings))["status"]
     assert "box 1x1, expected at least 8 pixels" in small
-    far = only(faces.rows(record(box=(20, 10, 20, 16), landmarks=points), tmp_path, settings))["status"]
+    far = single_row(faces.rows(record(box=(20, 10, 20, 16), landmarks=points), tmp_path, settings))["status"]
     assert "chin landmark at row 5000, more than a side below its box" in far
-    asked = faces.Settings(detectors=("annotation",), landmarks=True)
+    face_settings = faces.Settings(detectors=("annotation",), landmarks=True)
     for box in ((20, 10, float("inf"), 16), (20, 10, 20, 1e300), (float("nan"), 10, 20, 20)):
-        assert "expected numbers below" in only(faces.rows(record(box=box), tmp_path, asked))["status"]
+        assert "expected numbers below" in single_row(faces.rows(record(box=box), tmp_path, face_settings))["status"]
 
 
 def test_a_fault_of_the_code_is_no_status(tmp_path, monkeypatch):
@@ -92,7 +92,7 @@ def test_a_fault_of_the_code_is_no_status(tmp_path, monkeypatch):
 def test_an_image_that_is_a_face_in_colour(tmp_path):
     image = make_image(tmp_path / "a.png", shape=(40, 40, 3))
     settings = faces.Settings(size=40, colour=True, detectors=("none",), clahe=0)
-    row = only(faces.rows(record(), tmp_path, settings))
+    row = single_row(faces.rows(record(), tmp_path, settings))
     np.testing.assert_array_equal(decoded(row)[:, :, ::-1], image)
 
 
@@ -104,11 +104,13 @@ def test_faces_of_photos():
     assert [row["id"] for row in rows] == [f"multi_face.jpg#{i}" for i in range(5)]
     assert [row["square"][0] for row in rows] == sorted(row["square"][0] for row in rows)
     assert len({row["image_digest"] for row in rows}) == 1 < len({row["digest"] for row in rows})
-    largest = only(faces.rows(several, PHOTOS, faces.Settings()))
+    largest = single_row(faces.rows(several, PHOTOS, faces.Settings()))
     assert largest["square"][2] == max(row["square"][2] for row in rows)
-    nothing = only(faces.rows(record("free-mountain-vector-01.jpg"), PHOTOS, faces.Settings(detectors=("yunet",))))
+    nothing = single_row(
+        faces.rows(record("free-mountain-vector-01.jpg"), PHOTOS, faces.Settings(detectors=("yunet",)))
+    )
     assert nothing["status"] == detection.NO_FACE and "face" not in nothing
-    chin = only(faces.rows(record("single_face.jpg"), PHOTOS, faces.Settings(landmarks=True)))
+    chin = single_row(faces.rows(record("single_face.jpg"), PHOTOS, faces.Settings(landmarks=True)))
     points = np.reshape(chin["landmarks"], (68, 2))
     assert (points > 0).all() and (points[crop.CHIN, 1] < 100).all()
 
@@ -141,7 +143,7 @@ def test_an_unusable_record_is_a_row_with_its_status(tmp_path):
         "no box is annotated": record(),
     }
     for status, unusable in statuses.items():
-        row = only(faces.rows(unusable, tmp_path, settings))
+        row = single_row(faces.rows(unusable, tmp_path, settings))
         assert status in row["status"] and "face" not in row and row["row"] == "list.csv:1"
 
 
@@ -180,11 +182,12 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 sys.path.insert(0, "tests")
-from support.face_files import many
+from support.face_files import make_annotations
 from edram_fer.preprocessing import faces
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    faces.process(many(folder.parent / "images"), folder, faces.Settings(size=16, detectors=("none",)), workers=2)
+    annotations = make_annotations(folder.parent / "images")
+    faces.process(annotations, folder, faces.Settings(size=16, detectors=("none",)), workers=2)
 """
 
 
@@ -203,11 +206,15 @@ def test_a_killed_and_resumed_run_gives_the_same_bytes(tmp_path):
     before = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.parquet")}
     assert 1 <= len(before) < 4  # it was killed between the first chunk and the last
     settings = faces.Settings(size=16, detectors=("none",))
-    done = []
-    resumed = faces.process(many(tmp_path / "images"), folder, settings, workers=1, progress=done.append)
-    assert sum(done) == 1600 and len(resumed) == 4
+    progress = []
+    resumed = faces.process(
+        make_annotations(tmp_path / "images"), folder, settings, workers=1, progress=progress.append
+    )
+    assert sum(progress) == 1600 and len(resumed) == 4
     assert all((folder / name).stat().st_mtime_ns == time for name, time in before.items())
-    uninterrupted = faces.process(many(tmp_path / "images"), tmp_path / "uninterrupted", settings, workers=2)
+    uninterrupted = faces.process(
+        make_annotations(tmp_path / "images"), tmp_path / "uninterrupted", settings, workers=2
+    )
     assert [path.read_bytes() for path in resumed] == [path.read_bytes() for path in uninterrupted]
     assert sorted(path.name for path in folder.iterdir()) == [f"{i:06d}.parquet" for i in range(4)]
     rows = list(faces.read_chunks(resumed))
@@ -278,8 +285,8 @@ def test_a_missing_detector_ends_the_run_at_its_start(tmp_path, monkeypatch):
 
 def chunk(path, *rows):
     faces.write_chunk(path, [], Path(), faces.Settings())
-    known = {"split": "train", "emotion": "happy", "status": OK}
-    full = [{"id": str(i), "row": str(i)} | known | row for i, row in enumerate(rows)]
+    columns = {"split": "train", "emotion": "happy", "status": OK}
+    full = [{"id": str(i), "row": str(i)} | columns | row for i, row in enumerate(rows)]
     full = [{"image_digest": row.get("digest")} | row for row in full]
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(full, schema=faces.SCHEMA), path)
     return [path]

@@ -1,7 +1,7 @@
 """The Beam pipeline makes the same chunk files as local processes, tried on Beam's local runner with two workers."""
 
 import pytest
-from support.face_files import make_image, many
+from support.face_files import make_annotations, make_image
 
 from edram_fer.preprocessing import faces, faces_beam
 
@@ -14,10 +14,12 @@ SETTINGS = faces.Settings(size=16, detectors=("none",))
 def test_the_chunk_files_equal_those_of_local_processes(tmp_path):
     for number in range(10):
         make_image(tmp_path / "images" / f"{number}.png", number, (20, 20, 3))
-    local = faces.process(many(tmp_path / "images"), tmp_path / "local", SETTINGS, workers=1)
-    done = []
-    paths = faces_beam.process(many(tmp_path / "images"), tmp_path / "beam", SETTINGS, LOCAL, progress=done.append)
-    assert [path.name for path in paths] == [path.name for path in local] and sum(done) == 1600
+    local = faces.process(make_annotations(tmp_path / "images"), tmp_path / "local", SETTINGS, workers=1)
+    progress = []
+    paths = faces_beam.process(
+        make_annotations(tmp_path / "images"), tmp_path / "beam", SETTINGS, LOCAL, progress=progress.append
+    )
+    assert [path.name for path in paths] == [path.name for path in local] and sum(progress) == 1600
     assert [path.read_bytes() for path in paths] == [path.read_bytes() for path in local]
     assert sorted(path.name for path in (tmp_path / "beam").iterdir()) == [path.name for path in local]
 
@@ -28,5 +30,5 @@ def test_existing_chunk_files_are_kept(tmp_path):
     (tmp_path / "beam").mkdir()
     for number in range(4):
         (tmp_path / "beam" / f"{number:06d}.parquet").write_bytes(b"made before")
-    paths = faces_beam.process(many(tmp_path / "images"), tmp_path / "beam", SETTINGS, LOCAL)
+    paths = faces_beam.process(make_annotations(tmp_path / "images"), tmp_path / "beam", SETTINGS, LOCAL)
     assert {path.read_bytes() for path in paths} == {b"made before"}

@@ -7,9 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from support.fer2013_files import LAYOUTS, ROWS, drawn, pixels, write_csv, write_images, write_kaggle
+from support.fer2013_files import LAYOUTS, ROWS, draw_face, pixels, write_csv, write_images, write_kaggle
 from support.paths import ROOT
-from support.photo_files import png_of_size
+from support.photo_files import make_png
 
 from edram_fer.preprocessing.datasets.fer2013 import layouts, published, table
 
@@ -27,7 +27,7 @@ def test_layout_is_recognised_and_every_row_read(tmp_path, layout, depth):
     if layout == layouts.NUMBER_FOLDERS:
         expected = [("Training" if usage == "Training" else "Test", *rest) for usage, *rest in expected]
     got = [(usage, name, image.tobytes()) for usage, name, image in zip(faces.usages, faces.emotions, faces.pixels)]
-    assert sorted(got) == sorted((usage, name, drawn(number).tobytes()) for usage, name, number in expected)
+    assert sorted(got) == sorted((usage, name, draw_face(number).tobytes()) for usage, name, number in expected)
     assert len(set(faces.ids)) == len(expected)
     assert layouts.fingerprint(tmp_path) == layouts.fingerprint(inside)
 
@@ -173,7 +173,7 @@ def test_missing_and_ambiguous_sources(tmp_path):
 
 def test_faulty_images(tmp_path, tmp_path_factory):
     write_images(tmp_path, numbered=False)
-    intact = cv2.imencode(".png", drawn(3))[1].tobytes()
+    intact = cv2.imencode(".png", draw_face(3))[1].tobytes()
     large = cv2.imencode(".jpg", np.zeros((64, 60)))[1].tobytes()
     faults = {
         "train/happy/Training_100.jpg": (b"not an image", "not a complete JPEG or PNG"),
@@ -190,7 +190,7 @@ def test_faulty_images(tmp_path, tmp_path_factory):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(content)
     huge, link = "train/sad/Training_108.jpg", "train/sad/Training_109.jpg"
-    (tmp_path / huge).write_bytes(png_of_size(40_000, 40_000))
+    (tmp_path / huge).write_bytes(make_png(40_000, 40_000))
     outside = tmp_path_factory.mktemp("outside") / "image.png"
     outside.write_bytes(intact)
     (tmp_path / link).symlink_to(outside)

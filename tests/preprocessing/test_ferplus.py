@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.fer2013_files import ROWS, drawn, write_csv, write_icml, write_kaggle
+from support.fer2013_files import ROWS, draw_face, write_csv, write_icml, write_kaggle
 from support.ferplus_files import FERPLUS, HEADER, LISTS, VOTES, expected, write_source, write_votes
 from support.genuine import FER2013, needs_fer2013
 from support.paths import ROOT
@@ -20,11 +20,11 @@ DUMMY = ROOT / "preprocessing" / "datasets" / "ferplus" / "dummy_data"
 def test_modes_agree_with_the_oracle(tmp_path, mode):
     rng = np.random.default_rng(3)
     votes = np.concatenate([rng.multinomial(10, share, 300) for share in rng.dirichlet(np.full(10, 0.4), 10)])
-    named = rng.random(len(votes)) < 0.9
-    lines = [f"Training,{'fer.png' if name else ''},{','.join(map(str, row))}" for name, row in zip(named, votes)]
+    has_name = rng.random(len(votes)) < 0.9
+    lines = [f"Training,{'fer.png' if name else ''},{','.join(map(str, row))}" for name, row in zip(has_name, votes)]
     (tmp_path / "fer2013new.csv").write_text("\n".join([HEADER, *lines]))
     derived = labels.label(labels.read(tmp_path / "fer2013new.csv", rows=3000), mode)
-    names, soft = zip(*expected(votes, named, mode))
+    names, soft = zip(*expected(votes, has_name, mode))
     assert derived.emotions.tolist() == list(names)
     np.testing.assert_allclose(derived.soft, soft, rtol=1e-6)
     assert [status == records.OK for status in derived.statuses] == [name != "" for name in names]
@@ -157,7 +157,7 @@ def test_rejected_pixels_do_not_shift_the_join(tmp_path):
     write_csv(source / "fer2013.csv", edit=lambda lines: [*lines[:2], "3,1 2 3,Training", *lines[3:]])
     data = joined.read(source, "argmax")
     assert len(data.faces.ids) == len(ROWS) - 1 and data.rows.tolist() == [0, *range(2, 13)]
-    np.testing.assert_array_equal(data.faces.pixels[1], drawn(2))
+    np.testing.assert_array_equal(data.faces.pixels[1], draw_face(2))
     assert data.emotions[1] == "sad" and data.emotions[-1] == "disgust"
     assert [(row.row, row.status) for row in data.rejected] == [
         ("1", "3 pixels instead of 2304"),

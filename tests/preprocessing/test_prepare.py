@@ -32,7 +32,7 @@ def prepared(tmp_path_factory):
     return datasets.prepare("fer2013", DUMMY, tmp_path_factory.mktemp("data"), report=lines.append), lines
 
 
-def rows_of(builder, split) -> list[dict]:
+def read_rows(builder, split) -> list[dict]:
     return list(tfds.as_numpy(builder.as_dataset(split=split)))
 
 
@@ -42,7 +42,7 @@ def test_round_trip(prepared):
     assert {name: part.num_examples for name, part in builder.info.splits.items()} == SPLITS
     assert builder.info.features["emotion"].names == list(emotions.SEVEN)
     for split, rows in published.splits(faces).items():
-        examples = rows_of(builder, split)
+        examples = read_rows(builder, split)
         assert [example["id"].decode() for example in examples] == [faces.ids[row] for row in rows]
         for example, row in zip(examples, rows):
             assert example["image"].dtype == np.uint8 and example["image"].shape == (48, 48, 1)
@@ -66,7 +66,7 @@ def test_metadata_citation_and_report(prepared):
 
 def test_open_and_reuse(prepared):
     data_dir = Path(prepared[0].data_dir).parent.parent
-    assert rows_of(datasets.builder("fer2013", data_dir), "test")
+    assert read_rows(datasets.builder("fer2013", data_dir), "test")
     lines = []
     datasets.prepare("fer2013", DUMMY / "fer2013.csv", data_dir, report=lines.append)
     assert len(lines) == 1 and "reused" in lines[0]
@@ -78,7 +78,7 @@ def test_tfds_alone_prepares_from_manual_dir(tmp_path):
 
     builder = Builder(data_dir=tmp_path)
     builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=DUMMY, try_download_gcs=False))
-    assert len(rows_of(builder, "train")) == SPLITS["train"]
+    assert len(read_rows(builder, "train")) == SPLITS["train"]
 
 
 def test_another_source_or_force_prepares_again(tmp_path):
@@ -141,18 +141,18 @@ def test_second_process_is_refused(tmp_path):
 def test_full_disk(mounted):
     # The dummy data takes 48 kB: the smaller sizes fail while examples are written, the last one at later files.
     for size in (4, 12, 20, 28, 36):
-        place = mounted(f"size={size}k")
+        data_folder = mounted(f"size={size}k")
         with pytest.raises(OSError, match="cannot write data set fer2013 to .*mounted.*[Nn]o space left") as error:
-            datasets.prepare("fer2013", DUMMY, place, report=lambda line: None)
+            datasets.prepare("fer2013", DUMMY, data_folder, report=lambda line: None)
         assert error.value.errno == errno.ENOSPC
-        assert os.listdir(place) == []
-        subprocess.run(["umount", str(place)], check=True)
+        assert os.listdir(data_folder) == []
+        subprocess.run(["umount", str(data_folder)], check=True)
 
 
 def test_no_write_permission(mounted):
-    place = mounted("ro")
+    data_folder = mounted("ro")
     with pytest.raises(OSError, match="cannot write data set fer2013 to .*mounted.*Read-only") as error:
-        datasets.prepare("fer2013", DUMMY, place, report=lambda line: None)
+        datasets.prepare("fer2013", DUMMY, data_folder, report=lambda line: None)
     assert error.value.errno == errno.EROFS
 
 

@@ -19,9 +19,9 @@ def landmarks(person: int, units: dict) -> np.ndarray:
     return points * (1, -1) / np.linalg.norm(points[45] - points[36])
 
 
-def change(person: int, units: dict, which) -> np.ndarray:
+def change(person: int, units: dict, points) -> np.ndarray:
     """How far the units move some landmarks on average: (to the right, up)."""
-    return (landmarks(person, units) - landmarks(person, {}))[list(which)].mean(axis=0)
+    return (landmarks(person, units) - landmarks(person, {}))[list(points)].mean(axis=0)
 
 
 def same(a: synthetic.DrawnFace, b: synthetic.DrawnFace) -> bool:
@@ -78,10 +78,10 @@ def test_landmarks_lie_on_what_is_drawn():
     """Where the landmarks say that the pupil is, the image is darker than where they say that the white is."""
     hits = []
     for person in range(12):
-        image, drawn = synthetic.scene(4, person, size=100, **QUIET).show({"AU5": 0.5})
+        image, face_drawn = synthetic.scene(4, person, size=100, **QUIET).show({"AU5": 0.5})
         for eye in (range(36, 42), range(42, 48)):
-            x, y = np.rint(drawn[list(eye)].mean(axis=0)).astype(int)
-            corner = np.rint(0.25 * drawn[eye[2]] + 0.75 * drawn[eye[3]]).astype(int)
+            x, y = np.rint(face_drawn[list(eye)].mean(axis=0)).astype(int)
+            corner = np.rint(0.25 * face_drawn[eye[2]] + 0.75 * face_drawn[eye[3]]).astype(int)
             hits.append(image[y - 2 : y + 3, x - 2 : x + 3].min() < image[corner[1], corner[0]].min() + 20)
     assert np.mean(hits) > 0.8
 
@@ -287,8 +287,8 @@ def test_builder_round_trip(builder_module, tmp_path):
     assert builder.info.features["emotion"].names == list(EMOTIONS)
     assert builder.info.features["image"].shape == (24, 24, 3)
     read = {name: list(tfds.as_numpy(builder.as_dataset(name))) for name in ("train", "validation", "test")}
-    drawn = list(synthetic.generate(9, 7, size=24, colour=True, classes=8))
-    for example, face in zip(read["train"], drawn, strict=True):
+    face_drawn = list(synthetic.generate(9, 7, size=24, colour=True, classes=8))
+    for example, face in zip(read["train"], face_drawn, strict=True):
         assert np.array_equal(example["image"], face.image) and np.array_equal(example["mask"], face.mask)
         assert np.array_equal(example["landmarks"], face.landmarks) and example["id"].decode() == face.id
         assert EMOTIONS[example["emotion"]] == face.emotion and example["intensity"] == np.float32(face.intensity)
@@ -316,8 +316,10 @@ def test_any_number_and_size_by_name(tmp_path):
     pytest.importorskip("tensorflow_datasets")
     from edram_fer.preprocessing import datasets
 
-    made = datasets.prepare("drawn_faces/colour24_8_9_3_2_7", None, tmp_path, report=lambda line: None)
-    assert {name: split.num_examples for name, split in made.info.splits.items()} == dict(train=9, validation=3, test=2)
+    prepared = datasets.prepare("drawn_faces/colour24_8_9_3_2_7", None, tmp_path, report=lambda line: None)
+    assert {name: split.num_examples for name, split in prepared.info.splits.items()} == dict(
+        train=9, validation=3, test=2
+    )
     assert datasets.builder("drawn_faces/colour24_8_9_3_2_7", tmp_path).info.features["image"].shape == (24, 24, 3)
     with pytest.raises(ValueError, match="expected a configuration such as grey48, .*, got 'green48'"):
         datasets.builder("drawn_faces/green48", tmp_path)

@@ -38,10 +38,10 @@ def test_forch_2019():
 def test_shipped_recipes_survive_json_and_build(name):
     recipe = get(name)
     assert recipe.name == name
-    again = through_json(recipe)
-    assert again == recipe
+    restored = through_json(recipe)
+    assert restored == recipe
     glimpses = {"glimpses": 1} if recipe.model == "edram" else {}
-    small = dataclasses.replace(again, options={**again.options, **glimpses, **SMALL[recipe.model]})
+    small = dataclasses.replace(restored, options={**restored.options, **glimpses, **SMALL[recipe.model]})
     model = build(small, {"image_size": [48, 48], "channels": 1})
     assert model.arguments["classes"] == len(recipe.classes)
 

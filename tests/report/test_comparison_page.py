@@ -38,10 +38,10 @@ def page(tmp_path_factory):
         write_occlusion(root / name, images, np.random.default_rng(0).normal(0, 0.1, (12, SIZE, SIZE)))
     metrics = files.read_json(root / "cnn" / "metrics.json")
     files.write_json(root / "cnn" / "metrics.json", {**metrics, "run": {**metrics["run"], "flops": 243_960_000}})
-    told = {"value": 0.1, "interval": [0.05, 0.15]}
-    contrasts = {"model - mean": told, "mean - random": told}
+    result = {"value": 0.1, "interval": [0.05, 0.15]}
+    contrasts = {"model - mean": result, "mean - random": result}
     files.write_json(
-        root / "a" / "window_ablation.json", {"split": "test", "accuracy": {"model": told}, "contrasts": contrasts}
+        root / "a" / "window_ablation.json", {"split": "test", "accuracy": {"model": result}, "contrasts": contrasts}
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(comparison, "save", functools.partial(style.save, dpi=40))  # small images are quickly made
@@ -69,7 +69,7 @@ def test_the_page_is_complete_and_says_what_is_left_out(page):
 
 
 def test_numbers_and_figures_lie_beside_it(page):
-    found = {path.name for path in page.parent.iterdir()}
+    files_written = {path.name for path in page.parent.iterdir()}
     names = (
         "scores",
         "pairs",
@@ -90,28 +90,28 @@ def test_numbers_and_figures_lie_beside_it(page):
         "saliency_agreement",
         "saliency_regions",
     )
-    assert found == {"comparison.html", "figures", *(f"{name}.csv" for name in names)}
-    with open(page.parent / "scores.csv", newline="", encoding="utf-8") as source:
-        rows = [*csv.DictReader(source)]
+    assert files_written == {"comparison.html", "figures", *(f"{name}.csv" for name in names)}
+    with open(page.parent / "scores.csv", newline="", encoding="utf-8") as file:
+        rows = [*csv.DictReader(file)]
     assert [row["run"] for row in rows] == [*NAMES] and rows[0]["parameters"] == ""
     assert [row["flops"] for row in rows] == ["", "", "243960000"]
     scores = files.read_json(page.parent.parent / "a" / "metrics.json")["splits"]["test"]
     assert float(rows[0]["accuracy"]) == scores["accuracy"]
-    drawn = {path.name for path in (page.parent / "figures").iterdir()}
-    assert {"robustness.svg", "saliency.png", "splits.pdf"} <= drawn
-    assert {"heatmaps_1.png", "heatmaps_2.pdf", "differences_2.pdf", "window_ablation.pdf", "paths_1.png"} <= drawn
-    assert not {"heatmaps_3.pdf", "differences_1.pdf", "differences_3.pdf"} & drawn
-    assert all(Path(name).with_suffix(".pdf").name in drawn for name in drawn)
+    figures = {path.name for path in (page.parent / "figures").iterdir()}
+    assert {"robustness.svg", "saliency.png", "splits.pdf"} <= figures
+    assert {"heatmaps_1.png", "heatmaps_2.pdf", "differences_2.pdf", "window_ablation.pdf", "paths_1.png"} <= figures
+    assert not {"heatmaps_3.pdf", "differences_1.pdf", "differences_3.pdf"} & figures
+    assert all(Path(name).with_suffix(".pdf").name in figures for name in figures)
 
 
 def table(text, head):
     """Cells of the table whose first head is `head`, a list for each row."""
-    found = next(
+    content = next(
         part
         for part in re.findall(r"<table.*?</table>", text, re.DOTALL)
         if re.search(r'<th scope="col">(.*?)</th>', part)[1] == head
     )
-    rows = re.findall(r"<tr>(.*?)</tr>", found, re.DOTALL)
+    rows = re.findall(r"<tr>(.*?)</tr>", content, re.DOTALL)
     cells = [re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row) for row in rows]
     return [[" ".join(re.sub(r"<[^>]*>", " ", cell).split()) for cell in row] for row in cells]
 
@@ -141,7 +141,7 @@ def without_figures(page, tmp_path, monkeypatch):
     """Folder of copies of a and cnn, and a function to the words of their page, of which no figure is drawn."""
     for name in ("a", "cnn"):
         shutil.copytree(page.parent.parent / name, tmp_path / name)
-    monkeypatch.setattr(report, "draw", lambda found, folder: {})
+    monkeypatch.setattr(report, "draw", lambda study, folder: {})
 
     def text():
         written = compare([tmp_path / "a", tmp_path / "cnn"], tmp_path / "out", repeats=2)
@@ -185,13 +185,13 @@ def browser():
 @pytest.fixture(params=[1400, 420])
 def opened(browser, page, request):
     """The page opened as a file in a window of some width; it may complain of nothing and ask for nothing."""
-    tab, complaints, asked = browser.new_page(viewport={"width": request.param, "height": 900}), [], []
-    tab.on("console", lambda message: complaints.append(message.text))
-    tab.on("pageerror", lambda error: complaints.append(str(error)))
-    tab.on("request", lambda wanted: asked.append(wanted.url))
+    tab, messages, requests = browser.new_page(viewport={"width": request.param, "height": 900}), [], []
+    tab.on("console", lambda message: messages.append(message.text))
+    tab.on("pageerror", lambda error: messages.append(str(error)))
+    tab.on("request", lambda wanted: requests.append(wanted.url))
     tab.goto(page.as_uri())
     yield tab
-    assert complaints == [] and [url for url in asked if not url.startswith("data:")] == [page.as_uri()]
+    assert messages == [] and [url for url in requests if not url.startswith("data:")] == [page.as_uri()]
     tab.close()
 
 

@@ -78,8 +78,8 @@ def test_shares_are_the_mean_coverage():
     covered = attention.coverage(windows, (SIZE, SIZE))
     np.testing.assert_allclose(maps[:-1], covered.mean(axis=0), atol=1e-6)
     np.testing.assert_allclose(maps[-1], covered.mean(axis=(0, 1)), atol=1e-6)
-    one = shares(windows, weights, (SIZE, SIZE), by_step=False)
-    np.testing.assert_allclose(one[0], covered.mean(axis=(0, 1)), atol=1e-6)
+    total = shares(windows, weights, (SIZE, SIZE), by_step=False)
+    np.testing.assert_allclose(total[0], covered.mean(axis=(0, 1)), atol=1e-6)
 
 
 def test_blend_shows_the_face_where_nobody_looks():
@@ -118,10 +118,10 @@ def test_a_glimpse_is_what_the_window_covers():
 
 def test_samples_are_chosen_by_what_was_said_in_the_end():
     truth = np.array(["sad", "sad", "happy", "sad"], object)
-    said = np.array(["sad", "happy", "sad", "happy"], object)
-    assert samples.choose(truth, said, EMOTIONS, correct=True) == [0]
-    wrong = samples.choose(truth, said, EMOTIONS, correct=False)
-    assert len(wrong) == 2 and wrong[0] == 2 and wrong[1] in (1, 3)
+    predicted = np.array(["sad", "happy", "sad", "happy"], object)
+    assert samples.choose(truth, predicted, EMOTIONS, correct=True) == [0]
+    misclassified = samples.choose(truth, predicted, EMOTIONS, correct=False)
+    assert len(misclassified) == 2 and misclassified[0] == 2 and misclassified[1] in (1, 3)
 
 
 def test_confusion_tells_shares_and_counts():
@@ -140,12 +140,12 @@ def test_labels_keep_their_distance_and_order():
 def test_history_is_read_or_refused(tmp_path):
     path = tmp_path / "history.csv"
     write_history(path, history())
-    found = curves.read_history(path)
-    assert found["loss"].tolist() == np.linspace(2, 1, 4).tolist()
-    assert len(curves.curves(found).axes) == 6
-    assert curves._best(found, "val_loss") == 3 and curves._best(found, "val_emotion_accuracy") == 3
-    assert curves._best({"val_loss": [1, 0.5, np.nan, 0.6]}, "val_loss") == 1 and curves._best(found, "none") is None
-    few = {name: found[name] for name in ("epoch", "loss", "emotion_accuracy")}
+    columns = curves.read_history(path)
+    assert columns["loss"].tolist() == np.linspace(2, 1, 4).tolist()
+    assert len(curves.curves(columns).axes) == 6
+    assert curves._best(columns, "val_loss") == 3 and curves._best(columns, "val_emotion_accuracy") == 3
+    assert curves._best({"val_loss": [1, 0.5, np.nan, 0.6]}, "val_loss") == 1 and curves._best(columns, "none") is None
+    few = {name: columns[name] for name in ("epoch", "loss", "emotion_accuracy")}
     assert len(curves.curves(few).axes) == 2
     path.write_text("epoch,loss\n0,1.5\n1,\n")
     assert np.isnan(curves.read_history(path)["loss"][1])
@@ -161,8 +161,8 @@ def test_figures_are_the_same_files_every_time(tmp_path):
 
 
 def test_all_figures_of_a_run_are_drawn(complete):
-    drawn = {path.relative_to(complete / "figures").as_posix() for path in (complete / "figures").rglob("*.*")}
-    assert drawn == {"curves.svg", *(f"test/{name}" for name in RECURRENT)}
+    figures = {path.relative_to(complete / "figures").as_posix() for path in (complete / "figures").rglob("*.*")}
+    assert figures == {"curves.svg", *(f"test/{name}" for name in RECURRENT)}
     with pytest.raises(ValueError, match="split test has 40 predictions, but 3 images were given"):
         draw(complete, lambda split: {"image": np.zeros((3, SIZE, SIZE, 1), np.uint8)})
 
@@ -177,23 +177,23 @@ def test_each_split_has_its_own_figures(tmp_path, monkeypatch):
     splits = {name: summary.scores(part, repeats=20) for name, part in evaluate._parts(rows, list(parts))}
     write_run(tmp_path, images, outputs)
     predictions.write(rows, tmp_path / "predictions.parquet")
-    about = files.read_json(tmp_path / "metrics.json")["run"]
-    files.write_json(tmp_path / "metrics.json", files.plain({"run": about, "splits": splits}))
-    run, asked = EvaluatedRun(tmp_path), []
+    identity = files.read_json(tmp_path / "metrics.json")["run"]
+    files.write_json(tmp_path / "metrics.json", files.plain({"run": identity, "splits": splits}))
+    run, requested = EvaluatedRun(tmp_path), []
     assert run.splits == ["test", "test_clean", "test_flip", "test_flip_clean", "other"]
     assert [run.data_split(name) for name in run.splits] == ["test", "test", "test", "test", "other"]
     assert [name for name in run.splits if run.average(name)] == ["test_flip", "test_flip_clean"]
     np.testing.assert_array_equal(run.predictions("test_clean")["windows"], outputs["windows"][~images["duplicate"]])
 
-    def given(split):
-        asked.append(split)
+    def load_features(split):
+        requested.append(split)
         keep = ~images["duplicate"] if split == "test_clean" else slice(None)
         return {"image": parts[run.data_split(split)][0]["image"][keep]}
 
     monkeypatch.setattr(figures_of_a_run, "save", functools.partial(style.save, dpi=40))  # small ones are quickly made
-    written = draw(tmp_path, given)
-    assert asked == ["test", "test_clean", "other"] and len(written) == len(set(written))
-    heat = [(tmp_path / "figures" / name / "heatmaps.png").read_bytes() for name in asked]
+    written = draw(tmp_path, load_features)
+    assert requested == ["test", "test_clean", "other"] and len(written) == len(set(written))
+    heat = [(tmp_path / "figures" / name / "heatmaps.png").read_bytes() for name in requested]
     assert len(set(heat)) == 3 and not (tmp_path / "figures" / "test_flip" / "heatmaps.png").exists()
     assert (tmp_path / "figures" / "test_flip" / "confusion.svg").exists()
     page = Page(report.write(tmp_path))
@@ -209,20 +209,20 @@ def test_each_split_has_its_own_figures(tmp_path, monkeypatch):
 
 def test_report_is_one_complete_page(complete):
     path = complete / "report.html"
-    found = Page(path)
-    for _, attrs in found.tags:
+    page_parser = Page(path)
+    for _, attrs in page_parser.tags:
         for name in ("src", "href", "srcset", "action", "data"):
             assert attrs.get(name, "#").startswith(("#", "data:image/"))
     assert "url(" not in path.read_text() and "@import" not in path.read_text()
-    assert not found.all("script") and not found.all("link") and not found.all("iframe")
-    images = {image["id"]: image for image in found.all("img")}
+    assert not page_parser.all("script") and not page_parser.all("link") and not page_parser.all("iframe")
+    images = {image["id"]: image for image in page_parser.all("img")}
     names = {f"figure-test-{name.split('.')[0]}" for name in RECURRENT}
     assert set(images) == {"figure-run-curves"} | names
     assert all(len(image["alt"]) > 30 for image in images.values())
-    ids = [attrs["id"] for _, attrs in found.tags if "id" in attrs]
+    ids = [attrs["id"] for _, attrs in page_parser.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
-    assert all(link["href"].removeprefix("#") in ids for link in found.all("a"))
-    assert path.stat().st_size < 3_000_000 and found.all("html")[0]["lang"] == "en"
+    assert all(link["href"].removeprefix("#") in ids for link in page_parser.all("a"))
+    assert path.stat().st_size < 3_000_000 and page_parser.all("html")[0]["lang"] == "en"
 
 
 def test_report_escapes_names_and_tells_the_scores(complete):
@@ -252,8 +252,8 @@ def test_report_of_a_model_that_is_not_recurrent(tmp_path, windows):
     write_run(tmp_path, images, outputs)
     written = draw(tmp_path, lambda split: images, pdf=windows == 1)
     assert windows > 1 or all(path.with_suffix(".pdf").read_bytes().startswith(b"%PDF") for path in written)
-    drawn = {path.name for path in written}
-    assert ("heatmaps.png" in drawn) == (windows == 5)
+    figures = {path.name for path in written}
+    assert ("heatmaps.png" in figures) == (windows == 5)
     words = " ".join(Page(report.write(tmp_path)).words)
     assert ("sees the whole image" in words) == (windows == 1)
     assert "glimpse" not in words.lower() and "The run has no training history" in words
@@ -261,26 +261,26 @@ def test_report_of_a_model_that_is_not_recurrent(tmp_path, windows):
 
 def test_report_without_images_draws_what_the_numbers_allow(tmp_path):
     write_run(tmp_path, *random_run())
-    found = Page(report.write(tmp_path))
-    assert {image["id"] for image in found.all("img")} == {
+    page_parser = Page(report.write(tmp_path))
+    assert {image["id"] for image in page_parser.all("img")} == {
         "figure-test-accuracy_by_glimpse",
         "figure-test-early_exit",
         "figure-test-confusion",
     }
-    assert "edram-fer figures" in " ".join(found.words)
+    assert "edram-fer figures" in " ".join(page_parser.words)
 
 
 def test_report_names_what_is_missing_or_damaged(complete, tmp_path):
     run = shutil.copytree(complete, tmp_path / "run")
     metrics = json.loads((run / "metrics.json").read_text())
     del metrics["splits"]["test"]["per_class"]
-    for text, complaint in (
+    for text, message in (
         (json.dumps(metrics), "metrics.json is incomplete: split test lacks per_class"),
         ("{}", "metrics.json holds no metrics"),
         ("not json", "metrics.json is not readable as JSON"),
     ):
         (run / "metrics.json").write_text(text)
-        with pytest.raises(ValueError, match=complaint):
+        with pytest.raises(ValueError, match=message):
             report.write(run)
     shutil.copy(complete / "metrics.json", run)
     (run / "predictions.parquet").write_bytes(b"x" * 100)
@@ -293,7 +293,7 @@ def test_report_names_what_is_missing_or_damaged(complete, tmp_path):
 
 
 def test_old_figures_go_and_studies_and_strangers_stay(tmp_path):
-    made = (
+    names = (
         "curves.svg",
         "window_ablation.svg",
         "test/confusion.svg",
@@ -301,7 +301,7 @@ def test_old_figures_go_and_studies_and_strangers_stay(tmp_path):
         "test/mine.png",
         "val/crops.png",
     )
-    for name in made:
+    for name in names:
         (tmp_path / "figures" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "figures" / name).touch()
     clear_figures(tmp_path)

@@ -72,9 +72,9 @@ def test_keras_alone_loads_a_trained_model(trained):
         "print(*model.emotions, model.preprocessing)"
     )
     call = [sys.executable, "-c", code, trained.run / "model.keras"]
-    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [*trained.recipe.classes, "None"]
+    process = subprocess.run(call, cwd=ROOT, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.split() == [*trained.recipe.classes, "None"]
 
 
 def test_a_trained_model_is_kept_without_its_optimizer(trained):

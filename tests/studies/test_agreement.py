@@ -9,7 +9,7 @@ from support.fake_runs import COUNT, SIZE, random_run, write_three_runs
 from edram_fer import attention, cli, files
 from edram_fer.attention import agreement, baselines
 from edram_fer.attention.fixations import Fixations, fixation_map, read
-from edram_fer.attention.scan_paths import scaled, scan_match
+from edram_fer.attention.scan_paths import scale_points, scan_match
 from edram_fer.studies.agreement import measure_agreement
 
 SHAPE, FEW = (SIZE, SIZE), {"repeats": 20}
@@ -46,12 +46,12 @@ def test_the_numbers_are_those_of_the_measures(folder):
     fixations = read(folder / "eyes.csv", {str(name): SHAPE for name in range(COUNT)})
     nss, kl, similarity = [], [], []
     for image in range(12):
-        points = fixations.on_image(str(image))
+        points = fixations.image_points(str(image))
         density = attention.density(outputs["windows"][image], outputs["weights"][image], SHAPE)
         nss.append(agreement.nss(density, points))
         kl.append(agreement.kl(density, fixation_map(points, SHAPE, 0.1 * SIZE)))
         path = attention.centres(outputs["windows"][image])
-        similarity.append([scan_match(path, scaled(points[place : place + 3], SHAPE)) for place in (0, 3, 6)])
+        similarity.append([scan_match(path, scale_points(points[start : start + 3], SHAPE)) for start in (0, 3, 6)])
     assert result["maps"]["model"]["nss"]["mean"] == pytest.approx(np.mean(nss))
     assert result["maps"]["model"]["kl"]["mean"] == pytest.approx(np.mean(kl))
     assert result["paths"]["model"]["scan_match"]["mean"] == pytest.approx(np.mean(similarity))

@@ -69,15 +69,15 @@ def test_other_settings_are_rejected_unless_it_restarts(tmp_path, monkeypatch):
     message = r"a.npz was made with other settings \(seed: 3 in the file, 5 now\): .* replace it with --force"
     with pytest.raises(ValueError, match=message):
         Resumable(path, {**SETTINGS, "seed": 5}, begin)
-    again = Resumable(path, {**SETTINGS, "seed": 5}, begin, restart=True)
-    assert again.done == 0 and not again.arrays["total"].any()
+    restarted = Resumable(path, {**SETTINGS, "seed": 5}, begin, restart=True)
+    assert restarted.done == 0 and not restarted.arrays["total"].any()
 
 
 def test_damaged_files_are_reported(tmp_path):
     path = tmp_path / "a.npz"
     run(path)
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(ValueError, match="a.npz is not a readable .npz"):
+    with pytest.raises(ValueError, match="a.npz is damaged or no NPZ file"):
         run(path)
     np.savez(path, total=np.zeros(4))
     with pytest.raises(ValueError, match="a.npz is not the file of a calculation: it lacks `settings` or `steps_done`"):

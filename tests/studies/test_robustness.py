@@ -19,17 +19,17 @@ def test_accuracies_for_each_level(tmp_path, monkeypatch):
     assert (tmp_path / "figures" / layout.ROBUSTNESS_FIGURE).stat().st_size > 1000
     assert [row["level"] for row in result["occlusion"]] == [0, 0.5, 1] and result["images"] == 60
     nothing, half, everything = result["occlusion"]
-    assert nothing["accuracy"] == result["rotation"][0]["accuracy"] == 1 and nothing["drop"] == 0
+    assert nothing["accuracy"] == result["rotation"][0]["accuracy"] == 1 and nothing["accuracy_drop"] == 0
     assert (
         everything["accuracy"] == pytest.approx(1 / 3) == result["majority_accuracy"]
     )  # everything covered, every patch is black
-    assert 1 / 3 < half["accuracy"] < 1 and half["drop"] == pytest.approx(1 - half["accuracy"])
+    assert 1 / 3 < half["accuracy"] < 1 and half["accuracy_drop"] == pytest.approx(1 - half["accuracy"])
     low, high = half["accuracy_interval"]
     sd = np.sqrt(half["accuracy"] * (1 - half["accuracy"]) / 60)
     assert high - low == pytest.approx(2 * 1.96 * sd, rel=0.2)
-    np.testing.assert_allclose(half["drop_interval"], [1 - high, 1 - low])
-    again = robustness.robustness(Observer(tmp_path), sides=(0.5, 0, 1), angles=(0,))
-    assert again == result
+    np.testing.assert_allclose(half["accuracy_drop_interval"], [1 - high, 1 - low])
+    repeated = robustness.robustness(Observer(tmp_path), sides=(0.5, 0, 1), angles=(0,))
+    assert repeated == result
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from support import patch
 from support.tiny import TINIES, draw_weights
 
 from edram_fer import cli, files
-from edram_fer.attention.occlusion import occluded
+from edram_fer.attention.occlusion import occlude
 from edram_fer.evaluation import inference
 from edram_fer.studies import resumable, saliency
 from edram_fer.studies.observer import Observer
@@ -40,15 +40,15 @@ def interrupt_after(model, count, monkeypatch):
 def test_occlusion_finds_the_patch(run):
     result = saliency.compute_occlusion_maps(Observer(run.folder, count=30, seed=1), **OCCLUSION, fill=128)
     arrays = np.load(run.folder / "saliency_occlusion.npz")
-    assert arrays["drop"].shape == (30, *patch.SHAPE) and list(arrays["emotions"]) == list(patch.EMOTIONS)
+    assert arrays["probability_drop"].shape == (30, *patch.SHAPE) and list(arrays["emotions"]) == list(patch.EMOTIONS)
     assert np.bincount(arrays["label"]).tolist() == [10, 10, 10] and result["images"] == 30
     for k, name in enumerate(patch.EMOTIONS):
         members = arrays["label"] == k
-        for kind in ("drop", "error_rate"):
+        for kind in ("probability_drop", "error_rate"):
             expected = arrays[kind][members].astype(float).mean(axis=0)
             np.testing.assert_allclose(arrays[f"mean_{kind}"][k], expected, atol=1e-6)
             assert result["emotions"][name][kind] == pytest.approx(arrays[f"mean_{kind}"][k].mean())
-    happy, neutral, sad = arrays["mean_drop"]
+    happy, neutral, sad = arrays["mean_probability_drop"]
     inside = np.zeros(patch.SHAPE, bool)
     inside[patch.PATCH] = True
     assert abs(neutral).max() < 0.01  # grey hides no grey
@@ -98,7 +98,7 @@ def test_an_interrupted_calculation_resumes_to_the_same_file(run, monkeypatch, m
             interrupt_after(run.model, share * total, patched)
             maps()
     before = np.load(path)
-    assert int(before["steps_done"]) > 1 and "mean_drop" not in before and "z" not in before
+    assert int(before["steps_done"]) > 1 and "mean_probability_drop" not in before and "z" not in before
     run.model.images_seen = 0
     assert maps() == complete and path.read_bytes() == expected
     assert run.model.images_seen < 0.8 * total
@@ -163,16 +163,16 @@ def test_every_model_can_be_studied(name, tmp_path):
     images = rng.integers(0, 256, (8, *options["image_size"], 1), dtype=np.uint8)
     emotions = ("neutral", "happy", "sad", "surprise")
     path = tmp_path / "noise.npz"
-    about = {"source": "noise", "version": "1", "fingerprint": "a", "emotions": np.array(emotions)}
+    metadata = {"source": "noise", "version": "1", "fingerprint": "a", "emotions": np.array(emotions)}
     content = {"image": images, "emotion": np.arange(8) % 4, "id": np.arange(8).astype("U"), "affect": np.zeros((8, 2))}
-    np.savez(path, **about, **{f"test/{key}": values for key, values in content.items()})
+    np.savez(path, **metadata, **{f"test/{key}": values for key, values in content.items()})
     model.emotions = emotions
     checkpoints.save(model, tmp_path / "model.keras")
     files.write_json(tmp_path / "recipe.json", {"data": str(path)})
     observer = Observer(tmp_path, count=4, batch_size=4)
     saliency.compute_occlusion_maps(observer, window=16, stride=16, fill=30)
-    drop = np.load(tmp_path / "saliency_occlusion.npz")["drop"]
-    covered = occluded(observer.images[2], [[16, 0]], 16, 30)  # the only square over the lower left pixel
+    drop = np.load(tmp_path / "saliency_occlusion.npz")["probability_drop"]
+    covered = occlude(observer.images[2], [[16, 0]], 16, 30)  # the only square over the lower left pixel
     probabilities = inference.predict(model, np.concatenate([covered, observer.images[1:]]))["probabilities"][:, -1]
     assert drop[2, -1, 0] == pytest.approx((probabilities[2] - probabilities[0])[observer.labels[2]], abs=1e-5)
     assert saliency.compute_bubbles_maps(observer, sigma=4, bubbles=5, trials=8)["trials"] == 8

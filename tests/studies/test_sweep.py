@@ -71,8 +71,8 @@ def test_a_bad_grid(call, words):
         sweep.grid(*call)
 
 
-def test_runs_equal_runs_trained_alone_and_are_not_repeated(arrays_file, toy_recipe, tmp_path):
-    changes = [*SMALL, f"data={arrays_file}"]
+def test_runs_equal_runs_trained_alone_and_are_not_repeated(npz_file, toy_recipe, tmp_path):
+    changes = [*SMALL, f"data={npz_file}"]
     runs = sweep.grid("forch2019", {"learning_rate": ["1e38", ".03"]}, 1, changes)
     rows = sweep.sweep(runs, tmp_path / "grid", verbose=0)
     assert [row["status"].split(":")[0] for row in rows] == ["failed", "finished"]
@@ -81,8 +81,8 @@ def test_runs_equal_runs_trained_alone_and_are_not_repeated(arrays_file, toy_rec
     assert trace.read_text().startswith("Traceback") and "DivergedError: the validation loss" in trace.read_text()
     loop.train(runs["learning_rate=0.03-seed=0"], tmp_path / "alone", verbose=0)
     assert_same_run(tmp_path / "grid" / "learning_rate=0.03-seed=0", tmp_path / "alone")
-    with open(tmp_path / "grid" / "sweep.csv", newline="") as source:
-        table = list(csv.DictReader(source))
+    with open(tmp_path / "grid" / "sweep.csv", newline="") as file:
+        table = list(csv.DictReader(file))
     assert [row["run"] for row in table] == list(runs) and 0 <= float(table[1]["test_accuracy"]) <= 1
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "grid" / "learning_rate=0.03-seed=0").rglob("*")}
     assert sweep.sweep(runs, tmp_path / "grid", verbose=0) == rows
@@ -92,21 +92,21 @@ def test_runs_equal_runs_trained_alone_and_are_not_repeated(arrays_file, toy_rec
         sweep.sweep(longer, tmp_path / "grid")
 
 
-def test_a_bad_option_ends_the_sweep_before_the_first_run(arrays_file, toy_recipe, tmp_path):
-    runs = sweep.grid("forch2019", {"dropout": [".3", "7"]}, 1, [*SMALL, f"data={arrays_file}"])
+def test_a_bad_option_ends_the_sweep_before_the_first_run(npz_file, toy_recipe, tmp_path):
+    runs = sweep.grid("forch2019", {"dropout": [".3", "7"]}, 1, [*SMALL, f"data={npz_file}"])
     with pytest.raises(ValueError, match="(?s)Invalid value received for argument `rate`.*dropout=7-seed=0"):
         sweep.sweep(runs, tmp_path / "grid", verbose=0)
     assert not (tmp_path / "grid").exists()
 
 
-def test_the_command_fails_where_a_run_fails(arrays_file, toy_recipe, tmp_path, capsys):
-    options = [part for setting in (*SMALL, f"data={arrays_file}") for part in ("--set", setting)]
+def test_the_command_fails_where_a_run_fails(npz_file, toy_recipe, tmp_path, capsys):
+    options = [part for setting in (*SMALL, f"data={npz_file}") for part in ("--set", setting)]
     with pytest.raises(SystemExit) as ended:
         cli.main(["sweep", "forch2019", "--vary", "learning_rate=1e38", "--out", str(tmp_path / "g"), *options])
     assert ended.value.code == 1 and "learning_rate=1e+38-seed=0 failed: " in capsys.readouterr().err
 
 
-def test_a_fault_in_one_run_does_not_end_the_sweep(arrays_file, toy_recipe, tmp_path, monkeypatch, capsys):
+def test_a_fault_in_one_run_does_not_end_the_sweep(npz_file, toy_recipe, tmp_path, monkeypatch, capsys):
     train, folders = loop.train, []
 
     def faulty(resolved, run, **options):
@@ -116,13 +116,13 @@ def test_a_fault_in_one_run_does_not_end_the_sweep(arrays_file, toy_recipe, tmp_
         train(resolved, run, **options)
 
     monkeypatch.setattr(loop, "train", faulty)
-    options = [part for setting in (*SMALL, f"data={arrays_file}") for part in ("--set", setting)]
+    options = [part for setting in (*SMALL, f"data={npz_file}") for part in ("--set", setting)]
     call = ["sweep", "forch2019", "--seeds", "2", "--out", str(tmp_path / "g"), "--quiet", *options]
     with pytest.raises(SystemExit) as ended:
         cli.main(call)
     assert ended.value.code == 1 and "seed=0 failed: KeyError: 'a fault' (" in capsys.readouterr().err
-    with open(tmp_path / "g" / "sweep.csv", newline="") as source:
-        rows = {row["run"]: row for row in csv.DictReader(source)}
+    with open(tmp_path / "g" / "sweep.csv", newline="") as file:
+        rows = {row["run"]: row for row in csv.DictReader(file)}
     assert rows["seed=0"]["status"] == "failed: KeyError: 'a fault'" and rows["seed=1"]["status"] == "finished"
     assert "in faulty" in (tmp_path / "g" / rows["seed=0"]["traceback"]).read_text()
     with pytest.raises(SystemExit) as ended:
@@ -145,8 +145,8 @@ def test_means_over_seeds():
     assert free["runs"] == 0 and free["test_accuracy"] is None
 
 
-def test_a_stopped_sweep_is_resumed(arrays_file, toy_recipe, tmp_path, capsys):
-    options = [part for setting in (*SMALL, f"data={arrays_file}", "epochs=12") for part in ("--set", setting)]
+def test_a_stopped_sweep_is_resumed(npz_file, toy_recipe, tmp_path, capsys):
+    options = [part for setting in (*SMALL, f"data={npz_file}", "epochs=12") for part in ("--set", setting)]
     call = ["sweep", "forch2019", "--vary", "dropout=.2,.3", "--out", str(tmp_path / "grid"), *options, "--quiet"]
     first, second = (tmp_path / "grid" / f"dropout={share}-seed=0" for share in (0.2, 0.3))
 
@@ -164,8 +164,8 @@ def test_a_stopped_sweep_is_resumed(arrays_file, toy_recipe, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main(call)
     assert ended.value.code == 0 and (first / "model.keras").stat().st_mtime_ns == model
-    with open(tmp_path / "grid" / "means.csv", newline="") as source:
-        assert [(row["combination"], row["runs"]) for row in csv.DictReader(source)] == [
+    with open(tmp_path / "grid" / "means.csv", newline="") as file:
+        assert [(row["combination"], row["runs"]) for row in csv.DictReader(file)] == [
             ("dropout=0.2", "1"),
             ("dropout=0.3", "1"),
         ]

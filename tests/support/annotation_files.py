@@ -25,6 +25,6 @@ def unusable(annotations: Annotations) -> dict[str, str]:
     return {record.image or record.row: record.status for record in annotations.records() if record.status != OK}
 
 
-def described(annotations: Annotations) -> set[str]:
+def describe_lines(annotations: Annotations) -> set[str]:
     """The lines of `inspect`: counts and notes."""
     return {line.removeprefix("note: ") for line in inspection.describe_annotations(annotations)}

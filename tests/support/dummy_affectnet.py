@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from support.affectnet_files import CODES, HEADER, SOFT, content, line, write_json, write_lists, write_npy
-from support.dummy_drawing import SIZE, Truth, drawn, face, photo
+from support.dummy_drawing import SIZE, Truth, draw_face, face, photo
 
 from edram_fer.preprocessing.emotions import EIGHT
 
@@ -21,8 +21,8 @@ def _text(points: np.ndarray) -> str:
 
 def _row(folder: Path, path: str, number: int, emotion: str, kind: str = "", left: int = 20, **fields) -> str:
     points = photo(folder / path, number, emotion, left=left, kind=kind)
-    known = {"box": f"{left},10,{SIZE},{SIZE}", "landmarks": _text(points), "code": str(CODES[emotion])}
-    return line(path, **known | fields)
+    columns = {"box": f"{left},10,{SIZE},{SIZE}", "landmarks": _text(points), "code": str(CODES[emotion])}
+    return line(path, **columns | fields)
 
 
 def lists_of_2017(folder: Path) -> Truth:
@@ -60,11 +60,11 @@ def automatic_list_of_2017(folder: Path) -> Truth:
 def npy_of_2021(folder: Path) -> Truth:
     """Crops with four npy files each, scalars as text or numbers; both splits have images with the same numbers."""
     splits = {"train": {}, "test": {}}
-    for place, (split, name) in enumerate((("train", "train_set"), ("test", "val_set"))):
+    for position, (split, name) in enumerate((("train", "train_set"), ("test", "val_set"))):
         for number, emotion in enumerate(EIGHT):
             code = str(CODES[emotion]) if number % 2 else np.int64(CODES[emotion])
             write_npy(folder / name, number, exp=code, val="-2" if number == 3 else "0.5")
-            drawing = face(folder / name / "images" / f"{number}.jpg", number + 40 + 10 * place, emotion)
+            drawing = face(folder / name / "images" / f"{number}.jpg", number + 40 + 10 * position, emotion)
             np.save(folder / name / "annotations" / f"{number}_lnd.npy", drawing.landmarks.ravel().astype(np.float64))
             splits[split][f"{split}/{number}"] = emotion
     write_npy(folder / "train_set", 100, exp="8")
@@ -75,9 +75,9 @@ def npy_of_2021(folder: Path) -> Truth:
 def json_of_2024(folder: Path) -> Truth:
     """Crops with a json file each, which contains a soft label."""
     root, splits = folder / "human_annotated", {"train": {}, "test": {}}
-    for place, (split, name) in enumerate((("train", "train_set"), ("test", "validation_set"))):
+    for position, (split, name) in enumerate((("train", "train_set"), ("test", "validation_set"))):
         for number, emotion in enumerate(EIGHT):
-            _json(root / name, number, emotion, number + 70 + 10 * place)
+            _json(root / name, number, emotion, number + 70 + 10 * position)
             splits[split][f"{split}/{number}"] = emotion
     _json(root / "train_set", 100, "neutral", 90, label=9)
     return Truth(splits, EIGHT, excluded=1)
@@ -86,6 +86,6 @@ def json_of_2024(folder: Path) -> Truth:
 def _json(folder: Path, number: int, emotion: str, person: int, label: int | None = None) -> None:
     code = CODES[emotion]
     soft = np.roll(sorted(SOFT, reverse=True), code).tolist()
-    points = drawn(person, emotion).landmarks.round(1).ravel().tolist()
+    points = draw_face(person, emotion).landmarks.round(1).ravel().tolist()
     write_json(folder, number, content(code if label is None else label, soft, points))
     face(folder / "images" / f"{number}.jpg", person, emotion)  # replaces an empty file

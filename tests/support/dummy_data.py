@@ -83,9 +83,9 @@ def _in_folders(layout: str) -> dict[str, dict[str, str]]:
 def _ferplus(folder: Path) -> Truth:
     """The labels are those of the oracle of test_ferplus."""
     votes = [[int(count) for count in text.split()] for _, text in ferplus_files.VOTES]
-    named = [name is not None for name, _ in ferplus_files.VOTES]
+    has_name = [name is not None for name, _ in ferplus_files.VOTES]
     ferplus_files.write_source(folder)
-    labels = [name for name, _ in ferplus_files.expected(np.array(votes), named, "majority")]
+    labels = [name for name, _ in ferplus_files.expected(np.array(votes), has_name, "majority")]
     splits, names = defaultdict(dict), {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
     for number, ((usage, _, _), label) in enumerate(zip(fer2013_files.ROWS, labels)):
         if label:

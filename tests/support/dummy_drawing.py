@@ -29,7 +29,7 @@ class Truth:
     excluded: int = 0
 
 
-def drawn(number: int, emotion: str, intensity: float | None = None) -> synthetic.DrawnFace:
+def draw_face(number: int, emotion: str, intensity: float | None = None) -> synthetic.DrawnFace:
     """A face of SIZE pixels in few colours, so that its file is small; each number is another person."""
     return synthetic.draw(
         SEED, number, emotion=emotion, intensity=intensity, size=SIZE, colour=True, occlusion=0, noise=0
@@ -48,7 +48,7 @@ def write(path: Path, image: np.ndarray, kind: str = "") -> Path:
 
 def face(path: Path, number: int, emotion: str, kind: str = "", *, grey: bool = False) -> synthetic.DrawnFace:
     """Draw a face and write it as an image."""
-    drawn_face = drawn(number, emotion)
+    drawn_face = draw_face(number, emotion)
     image = cv2.cvtColor(drawn_face.image, cv2.COLOR_RGB2GRAY)[..., None] if grey else drawn_face.image
     write(path, image, kind)
     return drawn_face
@@ -56,7 +56,7 @@ def face(path: Path, number: int, emotion: str, kind: str = "", *, grey: bool = 
 
 def photo(path: Path, number: int, emotion: str, left: int = 20, top: int = 10, kind: str = "") -> np.ndarray:
     """Write an image of a face on a plain page, and return the landmarks [68, 2] in pixels of the page."""
-    drawn_face = drawn(number, emotion)
+    drawn_face = draw_face(number, emotion)
     height, width = PAGE
     large = np.full((height + 2 * SIZE, width + 2 * SIZE, 3), (90, 120, 150), np.uint8)
     large[SIZE + top : 2 * SIZE + top, SIZE + left : 2 * SIZE + left] = drawn_face.image

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
-from support.dummy_drawing import PAGE, SIZE, Truth, drawn, face, photo, write
+from support.dummy_drawing import PAGE, SIZE, Truth, draw_face, face, photo, write
 
 from edram_fer.preprocessing import emotions
 from edram_fer.preprocessing.emotions import EIGHT, SEVEN
@@ -65,18 +65,20 @@ _CK = {"S005": ("anger", "contempt", "disgust"), "S010": ("fear", "happy"), "S01
 def _ck_sequences() -> Iterable[tuple[int, str, str, str]]:
     """(number, subject, sequence, emotion) of each labelled sequence."""
     pairs = [
-        (subject, f"{place:03d}", emotion) for subject, named in _CK.items() for place, emotion in enumerate(named, 1)
+        (subject, f"{position:03d}", emotion)
+        for subject, emotions in _CK.items()
+        for position, emotion in enumerate(emotions, 1)
     ]
     return ((number, *pair) for number, pair in enumerate(pairs))
 
 
 def ck_plus_sequences(folder: Path) -> Truth:
     """Sequences of five frames from a neutral face to an emotion, one without a label."""
-    code, splits = _codes("CK+"), {f"fold_{place}": {} for place in range(len(_CK))}
+    code, splits = _codes("CK+"), {f"fold_{fold_number}": {} for fold_number in range(len(_CK))}
     for number, subject, sequence, emotion in (*_ck_sequences(), (9, "S012", "001", None)):
         names = [f"{subject}_{sequence}_{frame:08d}" for frame in range(1, 6)]
         for frame, name in enumerate(names):
-            shown = drawn(140 + number, emotion or "happy", frame / 4).image
+            shown = draw_face(140 + number, emotion or "happy", frame / 4).image
             write(
                 folder / f"cohn-kanade-images/{subject}/{sequence}/{name}.png",
                 cv2.cvtColor(shown, cv2.COLOR_RGB2GRAY)[..., None],
@@ -92,7 +94,7 @@ def ck_plus_sequences(folder: Path) -> Truth:
 
 def ck_plus_folders(folder: Path) -> Truth:
     """CK+48: the last three frames of the same sequences."""
-    folder_names, splits = {"sad": "sadness"}, {f"fold_{place}": {} for place in range(len(_CK))}
+    folder_names, splits = {"sad": "sadness"}, {f"fold_{fold_number}": {} for fold_number in range(len(_CK))}
     for number, subject, sequence, emotion in _ck_sequences():
         for frame in (3, 4, 5):
             name = f"{subject}_{sequence}_{frame:08d}"
@@ -109,7 +111,7 @@ def ck_plus_csv(folder: Path) -> Truth:
     for number, (emotion, usage, split) in enumerate(
         zip(EIGHT, usages, ["train"] * 4 + ["validation"] * 2 + ["test"] * 2), 1
     ):
-        grey = cv2.resize(cv2.cvtColor(drawn(150 + number, emotion).image, cv2.COLOR_RGB2GRAY), (48, 48))
+        grey = cv2.resize(cv2.cvtColor(draw_face(150 + number, emotion).image, cv2.COLOR_RGB2GRAY), (48, 48))
         lines.append(f"{code[emotion]},{' '.join(map(str, grey.ravel()))},{usage}")
         splits[split][str(number)] = emotion
     folder.mkdir(parents=True)
@@ -119,33 +121,33 @@ def ck_plus_csv(folder: Path) -> Truth:
 
 def jaffe(folder: Path) -> Truth:
     code, splits = _codes("JAFFE"), {}
-    for place, subject in enumerate(("KA", "KL", "KM")):
+    for position, subject in enumerate(("KA", "KL", "KM")):
         for number, emotion in enumerate(SEVEN):
-            name = f"{subject}.{code[emotion]}1.{20 * place + number + 1}"
-            face(folder / f"jaffe/{name}.tiff", 160 + place, emotion, grey=True)
+            name = f"{subject}.{code[emotion]}1.{20 * position + number + 1}"
+            face(folder / f"jaffe/{name}.tiff", 160 + position, emotion, grey=True)
             splits.setdefault(subject, {})[name] = emotion
     return Truth(splits, SEVEN)
 
 
 def ferg(folder: Path) -> Truth:
     code, splits = _codes("FERG"), {}
-    for place, character in enumerate(("aia", "bonnie", "jules", "malcolm", "mery", "ray")):
-        for emotion in SEVEN[place % 3 :: 3]:
-            name = f"{character}_{code[emotion]}_{place + 1}"
-            face(folder / f"FERG_DB_256/{character}/{character}_{code[emotion]}/{name}.png", 170 + place, emotion)
+    for position, character in enumerate(("aia", "bonnie", "jules", "malcolm", "mery", "ray")):
+        for emotion in SEVEN[position % 3 :: 3]:
+            name = f"{character}_{code[emotion]}_{position + 1}"
+            face(folder / f"FERG_DB_256/{character}/{character}_{code[emotion]}/{name}.png", 170 + position, emotion)
             splits.setdefault(character, {})[name] = emotion
     return Truth(splits, SEVEN)
 
 
 def kdef(folder: Path) -> Truth:
     """Three subjects, one of them in both sessions, straight; another angle, and a misnamed file."""
-    code, splits = _codes("KDEF"), {f"fold_{place}": {} for place in range(3)}
-    for place, (subject, sessions) in enumerate({"F01": "AB", "F02": "A", "M01": "A"}.items()):
+    code, splits = _codes("KDEF"), {f"fold_{position}": {} for position in range(3)}
+    for position, (subject, sessions) in enumerate({"F01": "AB", "F02": "A", "M01": "A"}.items()):
         for emotion in SEVEN:
             for session in sessions:
                 name = f"{session}{subject}{code[emotion]}S"
-                face(folder / f"KDEF/{session}{subject}/{name}.JPG", 180 + place, emotion)
-                splits[f"fold_{place}"][name] = emotion
+                face(folder / f"KDEF/{session}{subject}/{name}.JPG", 180 + position, emotion)
+                splits[f"fold_{position}"][name] = emotion
     face(folder / "KDEF/AF01/AF01HAHL.JPG", 180, "happy")
     face(folder / "KDEF/AF02/AF02V.JPG", 181, "happy")
     return Truth(splits, SEVEN, excluded=1)
@@ -153,10 +155,10 @@ def kdef(folder: Path) -> Truth:
 
 def sfew(folder: Path) -> Truth:
     code, splits = _codes("SFEW"), {"train": {}, "validation": {}}
-    for place, (named, split) in enumerate((("Train", "train"), ("Val", "validation"))):
+    for position, (folder_name, split) in enumerate((("Train", "train"), ("Val", "validation"))):
         for number, emotion in enumerate(SEVEN):
-            name = f"{named}/{code[emotion]}/Film_{place:04d}{number:05d}_000000{number:02d}.png"
-            photo(folder / name, 190 + 10 * place + number, emotion)
+            name = f"{folder_name}/{code[emotion]}/Film_{position:04d}{number:05d}_000000{number:02d}.png"
+            photo(folder / name, 190 + 10 * position + number, emotion)
             splits[split][name] = emotion
     photo(folder / "Test/Film_000200001_00000001.png", 210, "happy")
     return Truth(splits, SEVEN)
@@ -175,12 +177,12 @@ EXPW = {
 def expw(folder: Path) -> Truth:
     """label.lst with the order top, left, right, bottom; a photo can have two rows."""
     code, splits, lines = _codes("ExpW"), {}, []
-    for number, (name, (split, shown)) in enumerate(EXPW.items()):
-        for place, emotion in enumerate(shown):
+    for number, (name, (split, shown_emotions)) in enumerate(EXPW.items()):
+        for position, emotion in enumerate(shown_emotions):
             photo(folder / "image/origin" / name, 220 + number, emotion)
-            left = 20 - 4 * place
-            lines.append(f"{name} {place} 10 {left} {left + SIZE} {min(10 + SIZE, PAGE[0])} 22.9857 {code[emotion]}")
-            splits.setdefault(split, {})[f"{name}#{place}"] = emotion
+            left = 20 - 4 * position
+            lines.append(f"{name} {position} 10 {left} {left + SIZE} {min(10 + SIZE, PAGE[0])} 22.9857 {code[emotion]}")
+            splits.setdefault(split, {})[f"{name}#{position}"] = emotion
     (folder / "label").mkdir()
     (folder / "label/label.lst").write_text("\n".join([*lines, "smile_1.jpg 9 30 30 10 10 5.0 3"]) + "\n")
     return Truth(splits, SEVEN, excluded=1)
@@ -188,17 +190,17 @@ def expw(folder: Path) -> Truth:
 
 def folder_of_emotions(folder: Path) -> Truth:
     names = {"happy": "Happiness", "sad": "sad", "anger": "angry"}
-    known = {f"{names[emotion]}/{number}.png": emotion for emotion in names for number in range(2)}
-    for number, (name, emotion) in enumerate(known.items()):
+    emotions = {f"{names[emotion]}/{number}.png": emotion for emotion in names for number in range(2)}
+    for number, (name, emotion) in enumerate(emotions.items()):
         face(folder / name, 230 + number, emotion)
     face(folder / "uncertain/0.png", 239, "neutral")
-    return Truth({"train": known}, ("happy", "sad", "anger"), excluded=1)
+    return Truth({"train": emotions}, ("happy", "sad", "anger"), excluded=1)
 
 
 def folder_of_splits(folder: Path) -> Truth:
     splits = {}
-    for place, (named, split) in enumerate({"train": "train", "val": "validation", "test": "test"}.items()):
+    for position, (folder_name, split) in enumerate({"train": "train", "val": "validation", "test": "test"}.items()):
         for number, emotion in enumerate(("neutral", "happy")):
-            face(folder / f"{named}/{emotion}/a.jpg", 240 + 10 * place + number, emotion)
-            splits.setdefault(split, {})[f"{named}/{emotion}/a.jpg"] = emotion
+            face(folder / f"{folder_name}/{emotion}/a.jpg", 240 + 10 * position + number, emotion)
+            splits.setdefault(split, {})[f"{folder_name}/{emotion}/a.jpg"] = emotion
     return Truth(splits, ("neutral", "happy"))

@@ -22,7 +22,7 @@ def make_image(path, seed=0, shape=(60, 80, 3)):
     return image
 
 
-def many(root, count=1600):
+def make_annotations(root, count=1600):
     """Annotations whose rows share ten images; the image of every 100th row is missing."""
     records = (record(f"{i % 10}.png" if i % 100 else "gone.png", id=str(i)) for i in range(count))
     return Annotations(name="data", layout="table", root=root, classes=EMOTIONS, records=lambda: records)

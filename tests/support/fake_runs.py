@@ -1,4 +1,4 @@
-"""Folders of evaluated runs with random predictions, and the arrays file that holds their images."""
+"""Folders of evaluated runs with random predictions, and the NPZ file that holds their images."""
 
 import json
 
@@ -55,7 +55,7 @@ def write_run(folder, images, outputs, recipe="made_up", data="drawn <faces>", e
     """
     folder.mkdir(exist_ok=True)
     parts = {
-        name: predictions.table(name, *(_first(count, each) for each in (images, outputs)), EMOTIONS, emotions)
+        name: predictions.table(name, *(_first(count, arrays) for arrays in (images, outputs)), EMOTIONS, emotions)
         for name, count in {split: COUNT, **more}.items()
     }
     rows = pa.concat_tables(parts.values())
@@ -88,7 +88,7 @@ def write_three_runs(root, **options):
     """
     images, outputs = random_run()
     images["landmarks"] = np.tile(landmarks(SIZE), (COUNT, 1, 1))
-    data = arrays_file(root / "faces.npz", images)
+    data = npz_file(root / "faces.npz", images)
     write_run(root / "a", images, outputs, data=data, **options)
     write_run(root / "short", images, random_outputs(images["emotion"], 2, 2, seed=8), data=data)
     whole = random_outputs(images["emotion"], 1, 1, seed=9)
@@ -101,26 +101,28 @@ def write_robustness(folder, accuracy, split="test", images=COUNT):
     """Write robustness.json: the `accuracy` of each side of 0, 0.5 and 1 and of each angle of 0 and 90, in turn."""
 
     def row(level, value):
-        told = {"level": level, "accuracy": value, "accuracy_interval": [value - 0.05, value + 0.05]}
-        fall = accuracy[0] - value
-        return {**told, "drop": fall, "drop_interval": [fall - 0.01, fall + 0.02]}
+        drop = accuracy[0] - value
+        scores = {"accuracy": value, "accuracy_interval": [value - 0.05, value + 0.05]}
+        return {"level": level, **scores, "accuracy_drop": drop, "accuracy_drop_interval": [drop - 0.01, drop + 0.02]}
 
     rows = [row(*pair) for pair in zip((0, 0.5, 1, 0, 90), accuracy, strict=True)]
-    found = {"split": split, "images": images, "seed": 0, "majority_accuracy": 0.4}
-    files.write_json(folder / "robustness.json", {**found, "occlusion": rows[:3], "rotation": rows[3:]})
+    settings = {"split": split, "images": images, "seed": 0, "majority_accuracy": 0.4}
+    files.write_json(folder / "robustness.json", {**settings, "occlusion": rows[:3], "rotation": rows[3:]})
 
 
-def write_occlusion(folder, images, drop, split="test", done=True):
+def write_occlusion(folder, images, maps, split="test", finished=True):
     """Write saliency_occlusion.npz with the maps [n, H, W] of the first n images, finished or not."""
-    settings = {"split": split, "images": len(drop), "seed": 0, "window": 4, "stride": 2, "fill": 0.0}
-    ids, labels = images["id"][: len(drop)].astype(str), images["emotion"][: len(drop)]
-    ends = {"mean_drop": drop[:0], "id": ids, "label": labels, "emotions": np.array(EMOTIONS)} if done else {}
-    np.savez(folder / "saliency_occlusion.npz", settings=json.dumps(settings), steps_done=len(drop), drop=drop, **ends)
+    settings = {"split": split, "images": len(maps), "seed": 0, "window": 4, "stride": 2, "fill": 0.0}
+    ids, labels = images["id"][: len(maps)].astype(str), images["emotion"][: len(maps)]
+    content = {"settings": json.dumps(settings), "steps_done": len(maps), "probability_drop": maps}
+    if finished:
+        content |= {"mean_probability_drop": maps[:0], "id": ids, "label": labels, "emotions": np.array(EMOTIONS)}
+    np.savez(folder / "saliency_occlusion.npz", **content)
 
 
-def arrays_file(path, images):
-    """An arrays file with the images as its split `test`."""
-    about = {"source": "made up", "version": "1", "fingerprint": "abc", "emotions": np.array(EMOTIONS)}
+def npz_file(path, images):
+    """An NPZ file with the images as its split `test`."""
+    metadata = {"source": "made up", "version": "1", "fingerprint": "abc", "emotions": np.array(EMOTIONS)}
     ids = np.array([str(name) for name in images["id"]])
-    np.savez(path, **about, **{f"test/{name}": values for name, values in {**images, "id": ids}.items()})
+    np.savez(path, **metadata, **{f"test/{name}": values for name, values in {**images, "id": ids}.items()})
     return path

@@ -15,7 +15,7 @@ FOLDERS = {"anger": "angry", "surprise": "surprise"}  # the layout with Training
 LONG_FOLDERS = {"anger": "angry", "disgust": "disgusted", "fear": "fearful", "surprise": "surprised"}
 
 
-def drawn(number: int) -> np.ndarray:
+def draw_face(number: int) -> np.ndarray:
     """A simple face, uint8 [48, 48]; a different one for every number below 100."""
     face = np.full((48, 48), 9, np.uint8)
     cv2.ellipse(face, (24, 25), (16, 20), 0, 0, 360, 60, -1)
@@ -38,7 +38,7 @@ ROWS = [("Training", name, number) for number, name in enumerate(emotions.SEVEN)
 
 
 def pixels(number: int) -> str:
-    return " ".join(map(str, drawn(number).ravel()))
+    return " ".join(map(str, draw_face(number).ravel()))
 
 
 def write_csv(path: Path, rows=ROWS, *, edit=lambda lines: lines) -> Path:
@@ -68,7 +68,7 @@ def write_images(root: Path, *, numbered: bool) -> Path:
         folder = root / ("train" if usage == "Training" else "test") / names.get(name, name)
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / (f"im{row}.png" if numbered else f"{usage}_{row}.jpg")
-        target.write_bytes(cv2.imencode(".png", drawn(number))[1].tobytes())
+        target.write_bytes(cv2.imencode(".png", draw_face(number))[1].tobytes())
     return root
 
 

@@ -62,27 +62,27 @@ def oracle(votes: np.ndarray, mode: str) -> np.ndarray:
     if mode == "majority":
         return np.where(votes > total / 2, votes, 0)
     if mode == "multi_target":
-        kept = np.where(votes >= np.float64(3) * total / 10, votes, 0)
-        return kept if kept.sum() > total / 2 else 0 * kept
-    kept = 0 * votes
+        counted = np.where(votes >= np.float64(3) * total / 10, votes, 0)
+        return counted if counted.sum() > total / 2 else 0 * counted
+    counted = 0 * votes
     for most in sorted(set(votes.tolist()) - {0}, reverse=True):
-        if kept.sum() >= 0.75 * total or (kept > 0).sum() >= 3 or kept[8:].any():
+        if counted.sum() >= 0.75 * total or (counted > 0).sum() >= 3 or counted[8:].any():
             break
         ties = np.flatnonzero(votes == most)
         if ties[-1] >= 8:  # unknown or no face: the last to count, and only alone
-            ties = ties[ties < 8] if kept.any() or ties[0] < 8 else ties[:1]
-            kept[ties] = most
+            ties = ties[ties < 8] if counted.any() or ties[0] < 8 else ties[:1]
+            counted[ties] = most
             break
-        kept[ties] = most
-    return kept if kept.sum() > total / 2 and (kept > 0).sum() <= 3 else 0 * kept
+        counted[ties] = most
+    return counted if counted.sum() > total / 2 and (counted > 0).sum() <= 3 else 0 * counted
 
 
-def expected(votes: np.ndarray, named: np.ndarray, mode: str):
+def expected(votes: np.ndarray, has_names: np.ndarray, mode: str):
     """(name of the emotion or "", soft label in canonical order) of every row."""
     order = [FERPLUS.index(name) for name in emotions.EIGHT]
-    for row, has_name in zip(votes, named):
-        kept = oracle(row, mode)
-        if not kept.any() or kept.argmax() > 7 or not (has_name or mode == "argmax"):
+    for row, has_name in zip(votes, has_names):
+        counted = oracle(row, mode)
+        if not counted.any() or counted.argmax() > 7 or not (has_name or mode == "argmax"):
             yield "", np.zeros(8)
         else:
-            yield FERPLUS[kept.argmax()], kept[order] / kept[:8].sum()
+            yield FERPLUS[counted.argmax()], counted[order] / counted[:8].sum()

@@ -4,7 +4,7 @@ import struct
 import zlib
 
 
-def png_of_size(width, height):
+def make_png(width, height):
     """The bytes of a PNG that declares a size and holds hardly any pixels."""
 
     def chunk(kind, data):

@@ -40,8 +40,8 @@ class Toy(FERModel):
 
 def history(run):
     """The rows of history.csv without the seconds."""
-    with open(run / "history.csv", newline="") as source:
-        return [{k: float(v) for k, v in row.items() if k != "seconds"} for row in csv.DictReader(source)]
+    with open(run / "history.csv", newline="") as file:
+        return [{k: float(v) for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
 
 def assert_same_run(run, expected):

@@ -41,15 +41,15 @@ def test_the_average_covers_all_steps_and_is_validated(normalised):
     rng = np.random.default_rng(0)
     x, y = rng.normal(0, 1, (40, 3)), rng.normal(0, 1, (40, 2))
     expected = [np.array(weight.value) for weight in normalised.weights]
-    average, seen = MovingAverage(normalised, 0.5), Weights()
-    log = normalised.fit(x, y, 8, 3, 0, [seen, average], validation_data=(x, y), shuffle=False).history
-    for step, weights in enumerate(seen.seen, 1):
+    average, weights_seen = MovingAverage(normalised, 0.5), Weights()
+    log = normalised.fit(x, y, 8, 3, 0, [weights_seen, average], validation_data=(x, y), shuffle=False).history
+    for step, weights in enumerate(weights_seen.seen, 1):
         decay = min(0.5, (1 + step) / (10 + step))
         expected = [decay * old + (1 - decay) * new for old, new in zip(expected, weights, strict=True)]
     assert len(expected) == len(average.variables) == 8  # two kernels, two biases, beta, gamma, mean and variance
     for actual, values in zip(average.variables, expected, strict=True):
         np.testing.assert_allclose(actual.value, values, rtol=1e-4, atol=1e-6)
-    for actual, values in zip(normalised.weights, seen.seen[-1], strict=True):
+    for actual, values in zip(normalised.weights, weights_seen.seen[-1], strict=True):
         np.testing.assert_array_equal(actual.value, values)  # after validation the weights are their own again
     normalised.set_weights(expected)
     assert normalised.evaluate(x, y, verbose=0) == pytest.approx(log["val_loss"][-1], rel=1e-4)

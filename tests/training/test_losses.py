@@ -69,8 +69,8 @@ def test_emotion_loss_of_bfloat16_logits_is_float32():
 def test_affect_loss_counts_only_images_with_both_values():
     truth = RNG.uniform(-1, 1, (B, 2)).astype("float32")
     truth[1], truth[3, 1] = UNKNOWN_AFFECT, UNKNOWN_AFFECT
-    known = [0, 2, 4]
-    expected = ((AFFECT - truth[:, None]) ** 2).sum(axis=-1).mean(axis=1)[known].mean()
+    annotated = [0, 2, 4]
+    expected = ((AFFECT - truth[:, None]) ** 2).sum(axis=-1).mean(axis=1)[annotated].mean()
     assert float(losses.AffectLoss()(truth, AFFECT)) == pytest.approx(expected, rel=1e-5)
     wild = AFFECT.copy()
     wild[[1, 3]] = 1e6
@@ -106,11 +106,11 @@ def test_location_loss_of_the_extents_cannot_be_evaded_by_rotation():
 
 
 def test_location_loss_of_all_six_entries():
-    known = RNG.uniform(-1, 1, (B, 2, 3)).astype("float32")
+    matrices = RNG.uniform(-1, 1, (B, 2, 3)).astype("float32")
     weights = np.array([[1, 0.5, 1], [0.5, 1, 1]])
-    expected = (weights * (EMITTED - known[:, None]) ** 2).sum(axis=(-2, -1)).mean(axis=1)
+    expected = (weights * (EMITTED - matrices[:, None]) ** 2).sum(axis=(-2, -1)).mean(axis=1)
     loss = losses.LocationLoss(losses.ALL_ENTRIES)
-    np.testing.assert_allclose(loss.call(known, EMITTED), expected, rtol=1e-5)
+    np.testing.assert_allclose(loss.call(matrices, EMITTED), expected, rtol=1e-5)
     with pytest.raises(ValueError, match="'entries' or 'extent', got 'area'"):
         losses.LocationLoss(measure="area")
 
@@ -123,7 +123,7 @@ def test_region_biased_loss_compares_the_best_crop_with_the_whole_face():
 
 
 @pytest.mark.parametrize(
-    "thing",
+    "loss",
     [
         losses.EmotionLoss([1, 2, 3, 4], 0.1),
         losses.AffectLoss(),
@@ -131,17 +131,17 @@ def test_region_biased_loss_compares_the_best_crop_with_the_whole_face():
         losses.RegionBiasedLoss(0.02),
     ],
 )
-def test_config_holds_every_argument(thing):
-    again = keras.losses.deserialize(keras.losses.serialize(thing))
-    assert type(again) is type(thing) and again.get_config() == thing.get_config()
+def test_config_holds_every_argument(loss):
+    again = keras.losses.deserialize(keras.losses.serialize(loss))
+    assert type(again) is type(loss) and again.get_config() == loss.get_config()
 
 
 def test_final_accuracy_counts_the_last_step_over_all_batches():
-    metric, right = FinalAccuracy(), (LOGITS[:, -1].argmax(axis=-1) == LABELS)
+    metric, correct = FinalAccuracy(), (LOGITS[:, -1].argmax(axis=-1) == LABELS)
     metric.update_state(LABELS, LOGITS)
-    assert float(metric.result()) == pytest.approx(right.mean())
+    assert float(metric.result()) == pytest.approx(correct.mean())
     metric.update_state(LOGITS[:2, -1].argmax(axis=-1), LOGITS[:2])
-    assert float(metric.result()) == pytest.approx((right.sum() + 2) / (B + 2))
+    assert float(metric.result()) == pytest.approx((correct.sum() + 2) / (B + 2))
 
 
 def test_window_statistics_agree_with_attention():

@@ -20,9 +20,9 @@ SMALL = {
 
 
 @pytest.fixture(scope="module", params=SMALL)
-def run(request, arrays_file, tmp_path_factory):
+def run(request, npz_file, tmp_path_factory):
     """(name, run folder) of a shipped recipe after one epoch on noise."""
-    settings = [f"data={arrays_file}", "epochs=1", "batch_size=40", "seed=1", *SMALL[request.param]]
+    settings = [f"data={npz_file}", "epochs=1", "batch_size=40", "seed=1", *SMALL[request.param]]
     folder = tmp_path_factory.mktemp("run") / "run"
     resolved = recipe.override(recipe.get(request.param), settings)
     with pytest.MonkeyPatch.context() as patch:

@@ -27,8 +27,8 @@ def test_kernels_decay_except_those_of_the_emission_network():
 
 
 def test_warm_up_and_cosine():
-    made = recipe.Recipe(learning_rate=0.1, min_learning_rate=0.01, schedule="cosine", warmup_epochs=2, epochs=12)
-    rate = optimizer.make(made, steps=5, variables=[])._learning_rate
+    resolved = recipe.Recipe(learning_rate=0.1, min_learning_rate=0.01, schedule="cosine", warmup_epochs=2, epochs=12)
+    rate = optimizer.make(resolved, steps=5, variables=[])._learning_rate
     assert float(rate(0)) == 0 and float(rate(5)) == pytest.approx(0.05) and float(rate(10)) == pytest.approx(0.1)
     halfway = 0.01 + (0.1 - 0.01) * 0.5  # of 50 steps of cosine
     assert float(rate(35)) == pytest.approx(halfway, rel=1e-5) and float(rate(60)) == pytest.approx(0.01)
@@ -60,23 +60,23 @@ def test_decay_of_adam_is_in_the_gradient():
     values, actual = np.array([1.0, -2], "float32"), []
     for decay in (0.3, 0.0):
         kernel, bias = (keras.Variable(values, name=name) for name in ("kernel", "bias"))
-        made = optimizer.make(
+        resolved = optimizer.make(
             recipe.Recipe(optimizer="adam", schedule="constant", learning_rate=0.1, clip_norm=100, weight_decay=decay),
             10,
             [kernel, bias],
         )
-        made.build([kernel, bias])
+        resolved.build([kernel, bias])
         for gradient in np.random.default_rng(1).normal(0, 1, (3, 2)).astype("float32"):
             whole = gradient if decay else gradient + 0.3 * np.array(kernel.value)
-            made.apply([keras.ops.convert_to_tensor(part) for part in (whole, gradient)], [kernel, bias])
+            resolved.apply([keras.ops.convert_to_tensor(part) for part in (whole, gradient)], [kernel, bias])
         actual.append(np.array([kernel.value, bias.value]))
     np.testing.assert_allclose(*actual, rtol=1e-6)
     assert np.abs(actual[0][0] - actual[0][1]).max() > 1e-3
 
 
 def test_steps_divide_the_rate_by_ten():
-    made = recipe.Recipe(learning_rate=0.1, schedule="steps", step_epochs=(2, 4.5))
-    rate = optimizer.make(made, steps=10, variables=[])._learning_rate
+    resolved = recipe.Recipe(learning_rate=0.1, schedule="steps", step_epochs=(2, 4.5))
+    rate = optimizer.make(resolved, steps=10, variables=[])._learning_rate
     for step, expected in ((0, 0.1), (19, 0.1), (20, 0.01), (44, 0.01), (45, 0.001), (90, 0.001)):
         assert float(rate(step)) == pytest.approx(expected), step
 
@@ -88,11 +88,11 @@ def test_adam_in_one_pass_is_keras_adam(decay):
     actual = []
     for kind in (optimizer.Adam, keras.optimizers.Adam):
         variables = [keras.Variable(values) for values in start]
-        made = kind(keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.9), weight_decay=decay, global_clipnorm=1.0)
-        made.build(variables)
+        adam = kind(keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.9), weight_decay=decay, global_clipnorm=1.0)
+        adam.build(variables)
         for gradients in steps:
-            made.apply([keras.ops.convert_to_tensor(gradient) for gradient in gradients], variables)
-        actual.append([np.array(variable.value) for variable in (*variables, *made.variables)])
+            adam.apply([keras.ops.convert_to_tensor(gradient) for gradient in gradients], variables)
+        actual.append([np.array(variable.value) for variable in (*variables, *adam.variables)])
     assert len(actual[0]) == len(actual[1]) and np.abs(actual[0][0] - 1).max() > 0.1
-    for own, other in zip(*actual, strict=True):
-        np.testing.assert_allclose(own, other, rtol=1e-5, atol=1e-7)
+    for ours, theirs in zip(*actual, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)

@@ -38,8 +38,8 @@ def prepared(dummy, folder, **options):
     return datasets.prepare(dummy.dataset, dummy.folder, folder, **options, **report)
 
 
-def dummy_of(dataset, place=""):
-    return next(dummy for dummy in DUMMY_DATA if dummy.dataset == dataset and dummy.subfolder == place)
+def find_dummy(dataset, subfolder=""):
+    return next(dummy for dummy in DUMMY_DATA if dummy.dataset == dataset and dummy.subfolder == subfolder)
 
 
 def test_ran_with_landmark_crops_learns_from_drawn_faces(tmp_path):
@@ -80,43 +80,47 @@ def test_ran_with_landmark_crops_learns_from_drawn_faces(tmp_path):
 
 
 def test_landmarks_of_a_prepared_data_set_reach_training(tmp_path):
-    prepared(dummy_of("affectnet", "csv2017"), tmp_path, size=24, workers=1, validation=0)
-    made = Batches("affectnet", "test", recipe.EMOTION_SETS["eight"], 3, landmarks=True, data_dir=tmp_path)
-    actual = np.concatenate([x["landmarks"] for x, _ in made.start().as_numpy_iterator()])
+    prepared(find_dummy("affectnet", "csv2017"), tmp_path, size=24, workers=1, validation=0)
+    batches = Batches("affectnet", "test", recipe.EMOTION_SETS["eight"], 3, landmarks=True, data_dir=tmp_path)
+    actual = np.concatenate([x["landmarks"] for x, _ in batches.start().as_numpy_iterator()])
     np.testing.assert_array_equal(
-        actual, data.load_split("affectnet", "test", data_dir=tmp_path)["landmarks"][made.kept]
+        actual, data.load_split("affectnet", "test", data_dir=tmp_path)["landmarks"][batches.kept]
     )
 
 
 @pytest.mark.parametrize(("mode", "labels"), [("majority", "hard"), ("probability", "soft")])
 def test_ferplus_is_trained_on_labels_or_votes_and_evaluated_on_its_subsets(mode, labels, tmp_path):
-    name, source = f"ferplus/{mode}", dummy_of("ferplus").folder
+    name, source = f"ferplus/{mode}", find_dummy("ferplus").folder
     datasets.prepare(name, source, tmp_path / "data", report=lambda line: None)
     splits = data.splits(name, data_dir=tmp_path / "data")
     shipped = recipe.get("ran_ferplus")
-    kept = {key: getattr(shipped, key) for key in ("optimizer", "weight_decay", "label_smoothing", "mixup", "ema")}
-    made = recipe.Recipe(
-        model="toy", data=name, labels=labels, emotions="eight", epochs=1, batch_size=3, learning_rate=0.01, **kept
+    settings = {key: getattr(shipped, key) for key in ("optimizer", "weight_decay", "label_smoothing", "mixup", "ema")}
+    resolved = recipe.Recipe(
+        model="toy", data=name, labels=labels, emotions="eight", epochs=1, batch_size=3, learning_rate=0.01, **settings
     )
-    loop.train(made, tmp_path / "run", data_dir=tmp_path / "data", verbose=0)
+    loop.train(resolved, tmp_path / "run", data_dir=tmp_path / "data", verbose=0)
     assert np.isfinite(history(tmp_path / "run")[0]["val_loss"])
-    asked = [split for split in splits if split.startswith("test")]
-    assert {"test_occlusion", "test_pose30", "test_pose45"} <= set(asked)
-    metrics = evaluate.evaluate(tmp_path / "run", splits=asked)
-    assert {split: metrics["splits"][split]["images"] for split in asked} == {split: splits[split] for split in asked}
+    test_splits = [split for split in splits if split.startswith("test")]
+    assert {"test_occlusion", "test_pose30", "test_pose45"} <= set(test_splits)
+    metrics = evaluate.evaluate(tmp_path / "run", splits=test_splits)
+    assert {split: metrics["splits"][split]["images"] for split in test_splits} == {
+        split: splits[split] for split in test_splits
+    }
 
 
-@pytest.mark.parametrize(("name", "place", "end"), [
+@pytest.mark.parametrize(("name", "subfolder", "end"), [
     ("jaffe", "", "subjects"), ("ck_plus", "sequences", "subjects"), ("ferg", "", "characters")])  # fmt: skip
-def test_published_and_strict_splits_exist_side_by_side(name, place, end, tmp_path):
+def test_published_and_strict_splits_exist_side_by_side(name, subfolder, end, tmp_path):
     shared, strict = recipe.get(f"deep_emotion_{name}"), recipe.get(f"deep_emotion_{name}_{end}")
     same = {"name": "", "data": "", "train_split": "train", "validation_split": "validation"}
     assert dataclasses.replace(strict, **same) == dataclasses.replace(shared, **same)
     people = {}
-    for made, split in ((strict, "strict"), (shared, "published")):
-        prepared(dummy_of(name, place), tmp_path, split=split, size=48, detectors=("none",), workers=1, validation=0)
-        parts = data.splits(made.data, data_dir=tmp_path)
-        actual = {part: data.load_split(made.data, part, data_dir=tmp_path) for part in parts}
+    for resolved, split in ((strict, "strict"), (shared, "published")):
+        prepared(
+            find_dummy(name, subfolder), tmp_path, split=split, size=48, detectors=("none",), workers=1, validation=0
+        )
+        parts = data.splits(resolved.data, data_dir=tmp_path)
+        actual = {part: data.load_split(resolved.data, part, data_dir=tmp_path) for part in parts}
         ids = [row for part, features in actual.items() if part != "test_clean" for row in features["id"]]
         assert len(set(ids)) == len(ids)
         people[split] = set(ids), {part: set(features["subject"]) for part, features in actual.items()}

@@ -52,15 +52,15 @@ def toy_run(toy_recipe, tmp_path_factory):
 
 @pytest.fixture
 def at_step(monkeypatch):
-    """at_step(n, deed): call `deed` in the n-th training step from now on."""
+    """at_step(n, action): call `action` in the n-th training step from now on."""
 
-    def install(number, deed):
+    def install(number, action):
         count, inner = iter(range(1, 1000)), callbacks.NanGuard.on_train_batch_end
 
         def step(self, batch, logs=None):
             inner(self, batch, logs)
             if next(count) == number:
-                deed()
+                action()
 
         monkeypatch.setattr(callbacks.NanGuard, "on_train_batch_end", step)
 
@@ -82,9 +82,9 @@ def command(*arguments, preamble=None):
 
 def unfinish(run):
     """As if the process had died just before it noted the end."""
-    noted = environment.read(run)
-    del noted["finished"]
-    files.write_json(run / "environment.json", noted)
+    recorded = environment.read(run)
+    del recorded["finished"]
+    files.write_json(run / "environment.json", recorded)
 
 
 @pytest.fixture
@@ -121,9 +121,9 @@ def test_killed_while_it_writes_a_checkpoint_and_resumed(small_edram, tmp_path):
 @pytest.mark.parametrize("step", [2, STEPS, 2 * STEPS - 1, 3 * STEPS])
 def test_stopped_by_a_signal_and_resumed(toy_recipe, toy_run, at_step, tmp_path, step):
     run, (epoch, rest) = tmp_path / "run", divmod(step, STEPS)
-    place = f"in epoch {epoch + 1}, after step {rest}" if rest else f"after epoch {epoch}"
+    position = f"in epoch {epoch + 1}, after step {rest}" if rest else f"after epoch {epoch}"
     at_step(step, send(signal.SIGTERM if step % 2 else signal.SIGINT))
-    with pytest.raises(checkpoints.Interrupted, match=f"^{place}$"):
+    with pytest.raises(checkpoints.Interrupted, match=f"^{position}$"):
         loop.train(toy_recipe, run, verbose=0)
     assert len(history(run) if epoch else []) == epoch  # the last step of an epoch waits for its validation
     loop.resume(run, verbose=0)
@@ -214,11 +214,11 @@ def test_resuming_a_damaged_or_foreign_checkpoint(unfinished, toy_recipe):
     files.write_json(unfinished / "recipe.json", {**toy_recipe.to_json(), "emotions": "eight"})
     with pytest.raises(ValueError, match=f"{path} holds the state of another model or optimizer"):
         loop.resume(unfinished)
-    noted = environment.read(unfinished)
-    files.write_json(unfinished / "environment.json", {**noted, "data": 3})
+    recorded = environment.read(unfinished)
+    files.write_json(unfinished / "environment.json", {**recorded, "data": 3})
     with pytest.raises(ValueError, match="environment.json does not describe a run: expected `data`"):
         loop.resume(unfinished)
-    files.write_json(unfinished / "environment.json", noted)
+    files.write_json(unfinished / "environment.json", recorded)
     files.write_json(unfinished / "recipe.json", {**toy_recipe.to_json(), "epochs": "many"})
     with pytest.raises(ValueError, match="recipe.json: epochs: expected a whole number, got 'many'"):
         loop.resume(unfinished)

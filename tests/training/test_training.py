@@ -17,15 +17,15 @@ from edram_fer.run import checkpoints, environment, layout
 from edram_fer.training import callbacks, loop
 
 
-def test_the_run_folder_is_complete(trained, arrays_file):
+def test_the_run_folder_is_complete(trained, npz_file):
     run, recipe = trained.run, trained.recipe
     for name in ("recipe.json", "environment.json", "history.csv", "model.keras", "checkpoints/latest.npz"):
         assert (run / name).stat().st_size > 0
     assert not list(run.rglob(".*"))  # no temporary files
     assert checkpoints.read_recipe(run) == recipe
-    noted = environment.read(run)
-    assert noted["data"] == data.describe(arrays_file) and noted["seed"] == recipe.seed
-    assert noted["versions"]["keras"] == keras.__version__ and len(noted["starts"]) == 1 and noted["finished"]
+    content = environment.read(run)
+    assert content["data"] == data.describe(npz_file) and content["seed"] == recipe.seed
+    assert content["versions"]["keras"] == keras.__version__ and len(content["starts"]) == 1 and content["finished"]
     rows = history(run)
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
     windows = [f"glimpse_1_{value}{sd}" for value in ("x", "y", "zoom") for sd in ("", "_sd")]
@@ -38,16 +38,16 @@ def test_the_run_folder_is_complete(trained, arrays_file):
 
 
 def test_the_best_model_is_loaded_with_its_emotions(trained, contents):
-    model, again = edram_fer.load(trained.run), edram_fer.load(trained.run / "model.keras")
+    model, model_of_file = edram_fer.load(trained.run), edram_fer.load(trained.run / "model.keras")
     assert model.emotions == SEVEN
     images = {"image": contents["validation"]["image"].astype("float32") / 255}
-    outputs, others = model.predict_on_batch(images), again.predict_on_batch(images)
+    outputs, others = model.predict_on_batch(images), model_of_file.predict_on_batch(images)
     for name, values in outputs.items():
         np.testing.assert_array_equal(values, others[name])
     rows = history(trained.run)
     best = min(rows, key=lambda row: row["val_loss"])
-    known = contents["validation"]["emotion"] != 2  # contempt is not among the seven
-    zoom = np.sqrt(np.abs(np.linalg.det(outputs["windows"][known, 0, :, :2]))).mean()
+    has_class = contents["validation"]["emotion"] != 2  # contempt is not among the seven
+    zoom = np.sqrt(np.abs(np.linalg.det(outputs["windows"][has_class, 0, :, :2]))).mean()
     assert zoom == pytest.approx(best["val_glimpse_1_zoom"], abs=1e-5)
 
 
@@ -90,9 +90,9 @@ def test_training_needs_a_free_folder_and_resuming_a_run(copied, toy_recipe, tmp
         loop.train(bad, tmp_path / "new")
     assert not (tmp_path / "new").exists()  # a bad recipe leaves no run behind
     (tmp_path / "file").touch()
-    for place in (tmp_path / "file", tmp_path / "file" / "run"):
-        with pytest.raises(ExistingRunError, match=f"for the run at {place}, found the file {tmp_path}/file"):
-            loop.train(toy_recipe, place)
+    for folder in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(ExistingRunError, match=f"for the run at {folder}, found the file {tmp_path}/file"):
+            loop.train(toy_recipe, folder)
 
 
 def test_missing_and_damaged_models_are_named(copied, tmp_path):
@@ -132,9 +132,9 @@ def test_a_model_is_initialised_from_another_where_shapes_match(toy_recipe, tmp_
     assert model.answer.kernel.shape == (784, 8)  # eight emotions: drawn
     loop.train(dataclasses.replace(begun, epochs=1), tmp_path / "second", verbose=0)
     (tmp_path / "first" / "model.keras").unlink()
-    noted = environment.read(tmp_path / "second")
-    assert noted.pop("finished") and len(noted["initial_weights_sha256"]) == 64
-    files.write_json(tmp_path / "second" / "environment.json", noted)
+    content = environment.read(tmp_path / "second")
+    assert content.pop("finished") and len(content["initial_weights_sha256"]) == 64
+    files.write_json(tmp_path / "second" / "environment.json", content)
     loop.resume(tmp_path / "second", verbose=0)  # its own checkpoint is all that it needs
     with pytest.raises(FileNotFoundError, match="model.keras is missing"):
         loop.train(begun, tmp_path / "third", verbose=0)

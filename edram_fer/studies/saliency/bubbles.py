@@ -8,9 +8,9 @@ from edram_fer.attention.bubbles import (
     SUMS,
     add_trials,
     apertures,
-    enough_bubbles,
+    find_bubble_count,
     no_trials,
-    revealed,
+    reveal,
     scatter,
     z_map,
 )
@@ -77,14 +77,14 @@ def compute_bubbles_maps(
         observer.run / layout.BUBBLES_MAPS,
         settings,
         lambda: {
-            "bubbles": np.array(bubbles or _enough(observer, accuracy, sigma, level)),
+            "bubbles": np.array(bubbles or _search_bubble_count(observer, accuracy, sigma, level)),
             **no_trials(classes, shape),
         },
         restart=restart,
     )
     count, sums = int(state.arrays["bubbles"]), {name: state.arrays[name] for name in SUMS}
     for step in state.steps(-(-trials // CHUNK), f"{count} bubbles, {CHUNK} trials per step"):
-        rows = _in_turn(np.arange(step * CHUNK, min((step + 1) * CHUNK, trials)), observer.labels)
+        rows = _trial_rows(np.arange(step * CHUNK, min((step + 1) * CHUNK, trials)), observer.labels)
         masks = apertures(scatter(len(rows), count, shape, [observer.seed, 0, step]), shape, sigma)
         add_trials(sums, masks, _correct(observer, rows, masks, level), observer.labels[rows])
     z, z_all = z_map(sums), z_map({name: values.sum(axis=0) for name, values in sums.items()})
@@ -107,19 +107,19 @@ def _emotions(names, sums, z):
     }
 
 
-def _enough(observer, accuracy, sigma, level):
+def _search_bubble_count(observer, accuracy, sigma, level):
     """The number of bubbles that reaches the accuracy, in trials that do not contribute to the map."""
-    shape, rows = observer.images.shape[1:3], _in_turn(np.arange(PILOT), observer.labels)
+    shape, rows = observer.images.shape[1:3], _trial_rows(np.arange(PILOT), observer.labels)
     most = int(np.ceil(np.prod(shape) / sigma**2))  # about six apertures over each pixel: hardly anything is covered
 
     def pilot_accuracy(count):
         masks = apertures(scatter(PILOT, count, shape, [observer.seed, 1]), shape, sigma)
         return _correct(observer, rows, masks, level).mean()
 
-    return enough_bubbles(pilot_accuracy, accuracy, most)
+    return find_bubble_count(pilot_accuracy, accuracy, most)
 
 
-def _in_turn(trials, labels):
+def _trial_rows(trials, labels):
     """Indices of the images of trials, int [m]: the classes in turn, and the images of each class in turn."""
     members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     turn, number = np.divmod(trials, len(members))
@@ -127,7 +127,7 @@ def _in_turn(trials, labels):
 
 
 def _correct(observer, rows, masks, level):
-    return observer.correct(revealed(observer.images[rows], masks, level), rows)
+    return observer.correct(reveal(observer.images[rows], masks, level), rows)
 
 
 def _check(sigma, bubbles, accuracy, trials):

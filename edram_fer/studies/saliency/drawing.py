@@ -25,13 +25,13 @@ def draw_occlusion(observer: Observer, arrays: Mapping[str, np.ndarray]) -> None
     members = _members(observer)
     correct_first = np.argsort(~observer.original_correct(), kind="stable")
     chosen = [correct_first[np.isin(correct_first, rows)][:SAMPLES] for rows in members.values()]
-    samples = [(observer.images[rows], arrays["drop"][rows], arrays["error_rate"][rows]) for rows in chosen]
+    samples = [(observer.images[rows], arrays["probability_drop"][rows], arrays["error_rate"][rows]) for rows in chosen]
     figure = sample_maps(samples, [observer.emotions[k] for k in members])
     save(figure, observer.run / layout.FIGURES / layout.OCCLUSION_SAMPLES)
     classes = list(members)
     labels = [(observer.emotions[k], len(rows)) for k, rows in members.items()]
-    drop, error_rate = (list(arrays[name][classes]) for name in ("mean_drop", "mean_error_rate"))
-    figure = mean_maps(_mean_faces(observer, members), drop, error_rate, labels)
+    drops, error_rates = (list(arrays[f"mean_{name}"][classes]) for name in ("probability_drop", "error_rate"))
+    figure = mean_maps(_mean_faces(observer, members), drops, error_rates, labels)
     save(figure, observer.run / layout.FIGURES / layout.OCCLUSION_FIGURE)
 
 

@@ -13,7 +13,7 @@ from edram_fer.studies.resumable import Resumable
 from edram_fer.studies.saliency.drawing import draw_occlusion
 from edram_fer.studies.saliency.results import write_result
 
-MAPS = ("drop", "error_rate")
+MAPS = ("probability_drop", "error_rate")
 
 
 def compute_occlusion_maps(
@@ -27,9 +27,9 @@ def compute_occlusion_maps(
 ) -> dict[str, Any]:
     """Occlusion maps of each image (see `attention.occlusion`).
 
-    The run folder receives saliency_occlusion.npz, with "drop" and "error_rate" float32 [n, H, W], "mean_drop" and
-    "mean_error_rate" [K, H, W] (nan for a class without images), "id" [n], "label" int [n] and "emotions" [K];
-    saliency_occlusion.json; and figures/saliency_samples.png and figures/saliency_occlusion.png.
+    The run folder receives saliency_occlusion.npz, with "probability_drop" and "error_rate" float32 [n, H, W],
+    "mean_probability_drop" and "mean_error_rate" [K, H, W] (nan for a class without images), "id" [n], "label" int [n]
+    and "emotions" [K]; saliency_occlusion.json; and figures/saliency_samples.png and figures/saliency_occlusion.png.
 
     Args:
         observer: the model and the images.
@@ -76,7 +76,7 @@ def compute_occlusion_maps(
     state.save()
     draw_occlusion(observer, state.arrays)
     numbers = {"squares_per_image": squares, "emotions": _emotions(observer, means)}
-    return write_result(observer, layout.OCCLUSION, settings, numbers, state.arrays["drop"], tolerance)
+    return write_result(observer, layout.OCCLUSION, settings, numbers, state.arrays["probability_drop"], tolerance)
 
 
 def _emotions(observer, means):

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from edram_fer.errors import MissingFileError, UserError
 from edram_fer.preprocessing.datasets.affectnet import csv2017, json2024, npy2021
 from edram_fer.preprocessing.emotions import EIGHT
-from edram_fer.preprocessing.readers import abbreviated
+from edram_fer.preprocessing.readers import abbreviate
 from edram_fer.preprocessing.records import Annotations
 
 CSV = "2017: csv lists, whole photos"
@@ -67,8 +67,8 @@ def find(source: Path | str, automatic: bool = False) -> Annotations:
     if not source.is_dir():
         raise MissingFileError(f"AffectNet source {source} is not a folder")
     folders = list(_walk(source))
-    lists = _by_split(_find_files(folders, AUTOMATIC_LISTS if automatic else LISTS))
-    sets = {} if automatic else _by_split(_find_sets(folders))
+    lists = _group_by_split(_find_files(folders, AUTOMATIC_LISTS if automatic else LISTS))
+    sets = {} if automatic else _group_by_split(_find_sets(folders))
     if lists and sets:
         paths = ", ".join(str(path) for path in (*lists.values(), *sets.values()))
         raise UserError(f"{source} holds AffectNet in more than one layout, name the folder of one: {paths}")
@@ -100,7 +100,7 @@ def _find_sets(folders: Iterable[Folder]) -> Iterator[tuple[str, Path]]:
             yield SETS[folder.path.name.casefold()], folder.path
 
 
-def _by_split(pairs: Iterable[tuple[str, Path]]) -> dict[str, Path]:
+def _group_by_split(pairs: Iterable[tuple[str, Path]]) -> dict[str, Path]:
     """{split: path}, train first."""
     paths = {}
     for split, path in pairs:
@@ -118,7 +118,7 @@ def _nothing_found(source: Path, folders: Sequence[Folder], automatic: bool) -> 
         return (
             f"no {', '.join(AUTOMATIC_LISTS)} in {source}, up to {LEVELS} levels down; only the layout of 2017 has it"
         )
-    content = abbreviated([*folders[0].folders, *folders[0].files]) or "nothing"
+    content = abbreviate([*folders[0].folders, *folders[0].files]) or "nothing"
     automatic_lists = [str(path) for _, path in _find_files(folders, AUTOMATIC_LISTS)]
     return (
         f"no AffectNet in {source}. Looked for training.csv, validation.csv, or train_set and val_set (or "

@@ -32,9 +32,9 @@ def records(root: Path, sets: Mapping[str, Path]) -> Iterator[FaceRecord]:
         sets: split -> train_set, validation_set, ...
     """
     for split, folder in sets.items():
-        place = folder.relative_to(root).as_posix()
+        subfolder = folder.relative_to(root).as_posix()
         for name, ending in values.index(folder, ".json").items():
-            image = f"{place}/images/{name}{ending}"
+            image = f"{subfolder}/images/{name}{ending}"
             yield _record(folder / "annotations" / f"{name}.json", f"{split}/{name}", split, image)
 
 

@@ -28,9 +28,9 @@ def records(root: Path, sets: Mapping[str, Path]) -> Iterator[FaceRecord]:
         sets: split -> train_set, val_set, ...
     """
     for split, folder in sets.items():
-        place = folder.relative_to(root).as_posix()
+        subfolder = folder.relative_to(root).as_posix()
         for name, ending in values.index(folder, "_exp.npy").items():
-            yield _record(folder / "annotations", name, split, f"{place}/images/{name}{ending}")
+            yield _record(folder / "annotations", name, split, f"{subfolder}/images/{name}{ending}")
 
 
 def _record(folder: Path, name: str, split: str, image: str) -> FaceRecord:

@@ -53,32 +53,32 @@ def find(source: Path | str, last_frames: int = 3, folds: int = 10, split: str =
             raise UserError(f"split: {ckextended.FILE} has its own three splits; {split!r} is for the other layouts")
         return ckextended.annotations(location)
     if location.layout == sequences.LAYOUT:
-        return _with_variant(sequences.annotations(location, last_frames, folds), variant)
-    files, notes = readers.only_images(records.image_files(location.root))
+        return _apply_variant(sequences.annotations(location, last_frames, folds), variant)
+    files, notes = readers.select_images(records.image_files(location.root))
     subjects = (match[1].upper() for path in files if (match := NAME.fullmatch(path.stem)))
     read = functools.partial(_image, splits.folds(subjects, folds))
-    labels, rows = sequences.published(FRAMES)
+    labels, rows = sequences.published_labels(FRAMES)
     annotations = Annotations(
         name="CK+",
         layout=location.layout,
         root=location.root,
         classes=emotions.EIGHT,
-        records=functools.partial(readers.from_images, location.root, files, read),
+        records=functools.partial(readers.image_records, location.root, files, read),
         published=labels,
         published_rows=rows,
         notes=notes,
     )
-    return _with_variant(annotations, variant)
+    return _apply_variant(annotations, variant)
 
 
-def _with_variant(annotations: Annotations, variant: str) -> Annotations:
+def _apply_variant(annotations: Annotations, variant: str) -> Annotations:
     """The annotations with the published splits if the variant asks for them."""
     if not variant:
         return annotations
 
     def rows() -> Iterator[FaceRecord]:
         for record in annotations.records():
-            split = splits.by_digest(record.id, SHARES, seed=0) if record.split else ""
+            split = splits.digest_split(record.id, SHARES, seed=0) if record.split else ""
             yield dataclasses.replace(record, split=split)
 
     layout = f"{annotations.layout}, {variant} split"

@@ -38,7 +38,7 @@ def annotations(location: readers.Location) -> Annotations:
         root=location.root,
         files=location.files,
         classes=emotions.EIGHT,
-        records=functools.partial(readers.from_lines, path, read, header=True),
+        records=functools.partial(readers.line_records, path, read, header=True),
         published={"": PUBLISHED},
         published_rows={"": sum(PUBLISHED.values())},
         notes=("the file does not name subjects: the same person can be in more than one split",),

@@ -42,7 +42,7 @@ def annotations(location: readers.Location, last_frames: int, folds: int) -> Ann
     image_folder, label_folder = images(location.root), labels(location.root)
     if image_folder is None or label_folder is None:
         raise UserError(f"{location.root}: expected the folders {IMAGES} and {LABELS}")
-    files, notes = readers.only_images(records.image_files(image_folder))
+    files, notes = readers.select_images(records.image_files(image_folder))
     frames = _group(_sequence, files)
     misplaced = frames.pop("", [])
     label_files = _group(_folder, records.image_files(label_folder, "*/*/*_emotion.txt"))
@@ -53,10 +53,10 @@ def annotations(location: readers.Location, last_frames: int, folds: int) -> Ann
             if sequence in label_files:
                 selected = [paths[0], *paths[1:][-last_frames:]]
                 read = functools.partial(_frame, paths, label_files[sequence], fold_of_subject, last_frames)
-                yield from readers.from_images(location.root, selected, read)
-        yield from readers.from_images(location.root, misplaced, _refuse)
+                yield from readers.image_records(location.root, selected, read)
+        yield from readers.image_records(location.root, misplaced, _refuse)
 
-    label_counts, row_counts = published(last_frames, neutral=True)
+    label_counts, row_counts = published_labels(last_frames, neutral=True)
     return Annotations(
         name="CK+",
         layout=f"{LAYOUT}, last {last_frames} frames, {folds} folds",
@@ -113,7 +113,7 @@ def _refuse(path: PurePosixPath) -> dict[str, Any]:
     raise UserError("expected a path like S005/001/S005_001_00000011.png")
 
 
-def published(frames: int, neutral: bool = False) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
+def published_labels(frames: int, neutral: bool = False) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
     """Published labels and rows, as in `Annotations`.
 
     Args:
@@ -135,5 +135,5 @@ def _notes(frames: Mapping[str, list[Path]], label_files: Mapping[str, list[Path
     if unlabelled := frames.keys() - label_files.keys():
         notes += (f"sequences without a label, left out: {len(unlabelled)}",)
     if without_images := sorted(label_files.keys() - frames.keys()):
-        notes += (f"labels without images: {len(without_images)} ({readers.abbreviated(without_images)})",)
+        notes += (f"labels without images: {len(without_images)} ({readers.abbreviate(without_images)})",)
     return notes

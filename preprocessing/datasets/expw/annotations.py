@@ -41,7 +41,7 @@ def find(source: Path | str, seed: int = 0) -> Annotations:
     location = readers.locate(source, _recognise, dataset="ExpW", expected=f"label/{FILE}")
     [path], folder = location.files, _images(location.root)
     if folder is None:
-        names = readers.abbreviated([subfolder.name for subfolder in readers.subfolders(location.root)])
+        names = readers.abbreviate([subfolder.name for subfolder in readers.subfolders(location.root)])
         raise UserError(
             f"no images for {path}: expected one of the folders image/origin, origin, "
             f"image in {location.root}, there were {names or 'none'}"
@@ -53,7 +53,7 @@ def find(source: Path | str, seed: int = 0) -> Annotations:
         root=location.root,
         files=location.files,
         classes=emotions.SEVEN,
-        records=functools.partial(readers.from_lines, path, read),
+        records=functools.partial(readers.line_records, path, read),
         published={"": PUBLISHED},
         published_rows={"": sum(PUBLISHED.values())},
         detectors=("annotation",),
@@ -74,14 +74,14 @@ def _images(root: Path) -> Path | None:
 
 
 def _face(folder: str, seed: int, number: int, line: str) -> dict[str, Any]:
-    words = line.strip().rsplit(maxsplit=7)  # from the right, since a name may contain blanks
-    if len(words) != 8:
-        raise UserError(f"{len(words)} columns instead of 8")
-    name, face, *edges, _, code = words
+    fields = line.strip().rsplit(maxsplit=7)  # from the right, since a name may contain blanks
+    if len(fields) != 8:
+        raise UserError(f"{len(fields)} columns instead of 8")
+    name, face, *edges, _, code = fields
     return {
         "id": f"{name}#{face}",
         "image": f"{folder}/{name}",
-        "split": splits.by_digest(name, SHARES, seed),
+        "split": splits.digest_split(name, SHARES, seed),
         "emotion": emotions.from_code("ExpW", code),
         "box": _box(edges),
     }

@@ -19,7 +19,7 @@ import numpy as np
 
 from edram_fer.errors import MissingFileError, UserError
 from edram_fer.preprocessing import emotions
-from edram_fer.preprocessing.readers import Location, abbreviated
+from edram_fer.preprocessing.readers import Location, abbreviate
 
 FER2013_CSV = "fer2013.csv"
 ICML_CSV = "icml_face_data.csv"
@@ -61,7 +61,7 @@ def locate(source: Path | str) -> Location:
     if locations:
         listing = "".join(f"\n  {location.files[0]} ({location.layout})" for location in locations)
         raise UserError(f"{source} holds FER2013 more than once; name the file or folder to use:{listing}")
-    content = abbreviated(sorted(entry.name for entry in source.iterdir())) or "nothing"
+    content = abbreviate(sorted(entry.name for entry in source.iterdir())) or "nothing"
     raise UserError(
         f"no FER2013 in {source}. Looked for fer2013.csv, icml_face_data.csv, train.csv, or train and "
         f"test with a folder per emotion, up to two levels down (archives must be unpacked). "
@@ -153,11 +153,11 @@ def parse_pixels(text: str) -> np.ndarray:
         values = np.empty(0)
     if values.size == SIZE * SIZE and values.min() >= 0 and values.max() <= 255:
         return values.astype(np.uint8).reshape(SIZE, SIZE)
-    words = text.split()
-    for word in words:
+    tokens = text.split()
+    for word in tokens:
         if not (word.isascii() and word.isdigit() and len(word) < 10 and int(word) <= 255):
             raise UserError(f"pixel {word[:20]!r} is not a number from 0 to 255")
-    raise UserError(f"{len(words)} pixels instead of {SIZE * SIZE}")
+    raise UserError(f"{len(tokens)} pixels instead of {SIZE * SIZE}")
 
 
 def _images(folder: Path) -> tuple[Path, ...]:

@@ -144,7 +144,11 @@ def _differences(counts: Mapping[str, Any]) -> list[str]:
             ("blank images", counts["blank"], BLANK),
             ("groups with conflicting labels", counts["conflicting"], CONFLICTING),
         ]
-    return [f"{subject}: {count:,}, published {known:,}" for subject, count, known in triples if count != known]
+    return [
+        f"{subject}: {count:,}, published {published_count:,}"
+        for subject, count, published_count in triples
+        if count != published_count
+    ]
 
 
 def report(counts: Mapping[str, Any]) -> list[str]:

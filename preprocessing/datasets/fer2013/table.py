@@ -162,7 +162,9 @@ def _image_rows(location: Location) -> Iterator[Face | Rejected]:
                 raise UserError(f"the folder {path.parent.name} is none of {', '.join(emotions.SEVEN)}")
             usage = _usage(path, location.layout)
             name = path.relative_to(location.root).as_posix()
-            yield Face(name, usage, emotions.canonical(path.parent.name), _decode(photos.inside(location.root, name)))
+            yield Face(
+                name, usage, emotions.canonical(path.parent.name), _decode(photos.path_inside(location.root, name))
+            )
         except UserError as error:
             yield Rejected(str(path), "", str(error))
 

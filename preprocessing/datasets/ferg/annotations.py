@@ -32,14 +32,14 @@ def find(source: Path | str, split: str = splits.STRICT) -> Annotations:
     """
     variant = splits.variant(split)
     location = readers.locate(source, _recognise, dataset="FERG", expected="folders like aia/aia_anger")
-    files, notes = readers.only_images(records.image_files(location.root))
+    files, notes = readers.select_images(records.image_files(location.root))
     read = functools.partial(_image, _published_split(files) if variant else {})
     return Annotations(
         name="FERG",
         layout=f"{location.layout}, {split} split",
         root=location.root,
         classes=emotions.SEVEN,
-        records=functools.partial(readers.from_images, location.root, files, read),
+        records=functools.partial(readers.image_records, location.root, files, read),
         published_rows={"": IMAGES},
         notes=notes,
         variant=variant,
@@ -48,17 +48,17 @@ def find(source: Path | str, split: str = splits.STRICT) -> Annotations:
 
 def _recognise(folder: Path) -> Iterator[readers.Location]:
     characters = [subfolder for subfolder in readers.subfolders(folder) if subfolder.name.casefold() in CHARACTERS]
-    words = emotions.codes("FERG")
-    if any(readers.find_child(character, f"{character.name}_{word}") for character in characters for word in words):
+    codes = emotions.codes("FERG")
+    if any(readers.find_child(character, f"{character.name}_{code}") for character in characters for code in codes):
         yield readers.Location("characters", folder)
 
 
 def _published_split(files: Iterable[Path]) -> dict[str, str]:
     """Name of each image -> its split, with the published numbers."""
-    words = {path.stem: path.parent.name.casefold().partition("_")[2] for path in files}
-    if min(collections.Counter(words.values()).values(), default=0) < 2 * PUBLISHED_SPLIT["test"]:
-        return {name: splits.by_digest(name, SHARES, PUBLISHED_SPLIT["seed"]) for name in words}
-    return splits.by_class(words, **PUBLISHED_SPLIT)
+    classes = {path.stem: path.parent.name.casefold().partition("_")[2] for path in files}
+    if min(collections.Counter(classes.values()).values(), default=0) < 2 * PUBLISHED_SPLIT["test"]:
+        return {name: splits.digest_split(name, SHARES, PUBLISHED_SPLIT["seed"]) for name in classes}
+    return splits.class_splits(classes, **PUBLISHED_SPLIT)
 
 
 def _image(published_split: Mapping[str, str], path: PurePosixPath) -> dict[str, Any]:

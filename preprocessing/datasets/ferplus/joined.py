@@ -197,14 +197,18 @@ def _differences(joined: Joined, split_counts: Mapping[str, dict[str, Any]]) -> 
     """Deviations from the published counts, each as "subject: count, published ..."; empty if all agree."""
     empty = {"rows": 0, "classes": dict.fromkeys(emotions.EIGHT, 0)}
     triples = [
-        (split, split_counts.get(split, empty)["rows"], known)
-        for split, known in zip(("train", "validation", "test"), ROWS[joined.mode])
+        (split, split_counts.get(split, empty)["rows"], published_count)
+        for split, published_count in zip(("train", "validation", "test"), ROWS[joined.mode])
     ]
     if joined.mode == "majority":
         classes = split_counts.get("test", empty)["classes"]
-        triples += [(f"test {name}", classes[name], known) for name, known in MAJORITY.items()]
+        triples += [(f"test {name}", classes[name], published_count) for name, published_count in MAJORITY.items()]
     triples += [(f"rows in the list of {split}", len(rows), LISTS[split]) for split, rows in joined.lists.items()]
-    return [f"{subject}: {count:,}, published {known:,}" for subject, count, known in triples if count != known]
+    return [
+        f"{subject}: {count:,}, published {published_count:,}"
+        for subject, count, published_count in triples
+        if count != published_count
+    ]
 
 
 def _count_classes(names: np.ndarray) -> dict[str, int]:

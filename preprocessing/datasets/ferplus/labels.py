@@ -163,7 +163,7 @@ def _status(votes: Votes, number: int, mode: str, kept: Sequence[int], winner: s
 
 def _majority(votes: list[int]) -> list[int]:
     """The category with more than half of the votes, after single votes are set to 0."""
-    votes = _without_single(votes)
+    votes = _drop_single_votes(votes)
     return [count if 2 * count > sum(votes) else 0 for count in votes]
 
 
@@ -173,7 +173,7 @@ def _probability(votes: list[int]) -> list[int]:
     Unknown and no face end the selection, and count only if no emotion was selected before. There is no label if the
     categories have half of the votes or less, or if ties make them more than three.
     """
-    votes = _without_single(votes)
+    votes = _drop_single_votes(votes)
     kept = [0] * len(votes)
     while 4 * sum(kept) < 3 * sum(votes) and _count(kept) < 3:
         most = max(count for count, taken in zip(votes, kept) if not taken)
@@ -182,14 +182,14 @@ def _probability(votes: list[int]) -> list[int]:
             if category < EMOTIONS or not any(kept):
                 kept[category] = most
             if category >= EMOTIONS:
-                return _if_majority(kept, votes)
-    return _if_majority(kept, votes)
+                return _keep_majority(kept, votes)
+    return _keep_majority(kept, votes)
 
 
 def _multi_target(votes: list[int]) -> list[int]:
     """All categories with at least 0.3 of the votes; no label if they have half of the votes or less."""
-    votes = _without_single(votes)
-    return _if_majority([count if 10 * count >= 3 * sum(votes) else 0 for count in votes], votes)
+    votes = _drop_single_votes(votes)
+    return _keep_majority([count if 10 * count >= 3 * sum(votes) else 0 for count in votes], votes)
 
 
 def _argmax(votes: list[int]) -> list[int]:
@@ -197,11 +197,11 @@ def _argmax(votes: list[int]) -> list[int]:
     return votes
 
 
-def _without_single(votes: list[int]) -> list[int]:
+def _drop_single_votes(votes: list[int]) -> list[int]:
     return [count if count > 1 else 0 for count in votes]
 
 
-def _if_majority(kept: list[int], votes: list[int]) -> list[int]:
+def _keep_majority(kept: list[int], votes: list[int]) -> list[int]:
     """The kept votes if they are more than half of all votes and in at most three categories, otherwise zeros."""
     return kept if 2 * sum(kept) > sum(votes) and _count(kept) <= 3 else [0] * len(kept)
 

@@ -32,7 +32,7 @@ def read(path: Path | str, votes: Votes) -> np.ndarray:
     Raises:
         UserError: a line has another form, or its name does not belong to exactly one PrivateTest row.
     """
-    path, known = Path(path), _test_rows(votes)
+    path, test_rows = Path(path), _test_rows(votes)
     rows = set()
     for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
         if not line.strip():
@@ -43,7 +43,7 @@ def read(path: Path | str, votes: Votes) -> np.ndarray:
                 f"{path}, line {number}: expected a line such as 1_fer0034656.png 8 0 or "
                 f"0/fer0032226.jpg, got {line[:60]!r}"
             )
-        named_rows = known.get(match[1], [])
+        named_rows = test_rows.get(match[1], [])
         if len(named_rows) != 1:
             raise UserError(
                 f"{path}, line {number}: {match[1]} is the name of {len(named_rows)} PrivateTest rows of "

@@ -36,14 +36,14 @@ def find(source: Path | str) -> Annotations:
     present = {_emotion(folder) for folder in _emotion_folders(location)}
     classes = tuple(emotion for emotion in emotions.EIGHT if emotion in present)
     labels = ", ".join(f"{label} {emotion}" for label, emotion in enumerate(classes))
-    files, notes = readers.only_images(records.image_files(location.root))
+    files, notes = readers.select_images(records.image_files(location.root))
     read = functools.partial(_image, location.layout)
     return Annotations(
         name="folder",
         layout=location.layout,
         root=location.root,
         classes=classes,
-        records=functools.partial(readers.from_images, location.root, files, read),
+        records=functools.partial(readers.image_records, location.root, files, read),
         notes=(
             f"labels: {labels}",
             "the images are assumed to be faces; if they show more, use --detectors",

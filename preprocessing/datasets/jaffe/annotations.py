@@ -31,17 +31,17 @@ def find(source: Path | str, split: str = splits.STRICT) -> Annotations:
     """
     variant = splits.variant(split)
     location = readers.locate(source, _recognise, dataset="JAFFE", expected="images named like KA.AN1.39.tiff")
-    files, notes = readers.only_images(records.image_files(location.root))
+    files, notes = readers.select_images(records.image_files(location.root))
     matches = {path.stem: match for path in files if (match := NAME.fullmatch(path.stem))}
     subjects = {match[1].upper() for match in matches.values()}
     classes = {name: match[2].upper() for name, match in matches.items()}
-    read = functools.partial(_image, splits.by_class(classes, **PUBLISHED_SPLIT) if variant else {})
+    read = functools.partial(_image, splits.class_splits(classes, **PUBLISHED_SPLIT) if variant else {})
     return Annotations(
         name="JAFFE",
         layout=f"{location.layout}, {variant} split" if variant else location.layout,
         root=location.root,
         classes=emotions.SEVEN,
-        records=functools.partial(readers.from_images, location.root, files, read),
+        records=functools.partial(readers.image_records, location.root, files, read),
         published={"": PUBLISHED},
         published_rows={"": sum(PUBLISHED.values())},
         detectors=readers.PHOTO_DETECTORS,

@@ -37,7 +37,7 @@ def find(source: Path | str, angles: Sequence[str] | str = ("S",), folds: int = 
     if not angles or not set(angles) <= set(ANGLES):
         raise UserError(f"angles: expected some of {', '.join(ANGLES)}, got {angles!r}")
     location = readers.locate(source, _recognise, dataset="KDEF", expected="images named like AF01ANS.JPG")
-    files, notes = readers.only_images(records.image_files(location.root))
+    files, notes = readers.select_images(records.image_files(location.root))
     matches = {path: match for path in files if (match := NAME.fullmatch(path.stem))}
     subjects = {match[1].upper() for match in matches.values()}
     notes += (
@@ -54,7 +54,7 @@ def find(source: Path | str, angles: Sequence[str] | str = ("S",), folds: int = 
         layout=f"angles {', '.join(angles)}",
         root=location.root,
         classes=emotions.SEVEN,
-        records=functools.partial(readers.from_images, location.root, used, read),
+        records=functools.partial(readers.image_records, location.root, used, read),
         detectors=readers.PHOTO_DETECTORS,
         notes=notes,
     )

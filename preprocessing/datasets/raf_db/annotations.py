@@ -87,26 +87,26 @@ def _read_list(location: readers.Location, images: str) -> Callable[[], Iterator
     folder = readers.find_child(location.root, "Image", images)
     if folder is None:
         parent = readers.find_child(location.root, "Image") or location.root
-        names = readers.abbreviated([subfolder.name for subfolder in readers.subfolders(parent)])
+        names = readers.abbreviate([subfolder.name for subfolder in readers.subfolders(parent)])
         raise UserError(
             f"no images for {path}: expected the folder {location.root / 'Image' / images}, there were "
             f"the folders {names or 'none'}"
         )
     ending = "_aligned" if images == "aligned" else ""
     read = functools.partial(_line, folder.relative_to(location.root), ending)
-    return functools.partial(readers.from_lines, path, read)
+    return functools.partial(readers.line_records, path, read)
 
 
 def _line(folder: Path, ending: str, number: int, line: str) -> dict[str, Any]:
-    words = line.split()
-    image = Path(words[0])
+    fields = line.split()
+    image = Path(fields[0])
     match = NAME.fullmatch(image.stem)
-    if len(words) != 2 or not match:
+    if len(fields) != 2 or not match:
         raise UserError(f"expected a line like `train_00001.jpg 5`, got {line.strip()[:60]!r}")
     return {
         "id": match[1],
         "split": match[2],
-        "emotion": emotions.from_code("RAF-DB", words[1]),
+        "emotion": emotions.from_code("RAF-DB", fields[1]),
         "image": (folder / f"{match[1]}{ending}{image.suffix}").as_posix(),
     }
 
@@ -114,7 +114,7 @@ def _line(folder: Path, ending: str, number: int, line: str) -> dict[str, Any]:
 def _read_folders(root: Path) -> tuple[Callable[[], Iterator[FaceRecord]], tuple[str, ...]]:
     """The rows and notes of the layout with a folder per label."""
     folders = [folder for split in PUBLISHED if (folder := readers.find_child(root, split))]
-    files, notes = readers.only_images(path for folder in folders for path in records.image_files(folder))
+    files, notes = readers.select_images(path for folder in folders for path in records.image_files(folder))
     labels = {}
     for split in PUBLISHED:
         name = f"{split}_labels.csv"
@@ -122,8 +122,8 @@ def _read_folders(root: Path) -> tuple[Callable[[], Iterator[FaceRecord]], tuple
         labels |= _csv_labels(path) if path else {}
     missing = sorted(labels.keys() - {path.name for path in files})
     if missing:
-        notes += (f"images named in the csv that do not exist: {len(missing):,} ({readers.abbreviated(missing)})",)
-    return functools.partial(readers.from_images, root, files, functools.partial(_image, labels)), notes
+        notes += (f"images named in the csv that do not exist: {len(missing):,} ({readers.abbreviate(missing)})",)
+    return functools.partial(readers.image_records, root, files, functools.partial(_image, labels)), notes
 
 
 def _csv_labels(path: Path) -> dict[str, str]:

@@ -26,17 +26,17 @@ def find(source: Path | str) -> Annotations:
     """
     location = readers.locate(source, _recognise, dataset="SFEW", expected="folders like Train/Angry and Val/Angry")
     folders = [folder for name in SPLITS if (folder := readers.find_child(location.root, name))]
-    files, notes = readers.only_images(path for folder in folders for path in records.image_files(folder))
+    files, notes = readers.select_images(path for folder in folders for path in records.image_files(folder))
     test = readers.find_child(location.root, "Test")
     if test:
-        unlabelled, _ = readers.only_images(records.image_files(test))
+        unlabelled, _ = readers.select_images(records.image_files(test))
         notes += (f"images of Test, left out because their labels are not public: {len(unlabelled):,}",)
     return Annotations(
         name="SFEW",
         layout=location.layout,
         root=location.root,
         classes=emotions.SEVEN,
-        records=functools.partial(readers.from_images, location.root, files, _image),
+        records=functools.partial(readers.image_records, location.root, files, _image),
         published_rows=PUBLISHED,
         detectors=readers.PHOTO_DETECTORS,
         notes=(*notes, _SIMILAR),
