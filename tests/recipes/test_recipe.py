@@ -104,6 +104,7 @@ def test_a_bare_rotation_is_that_of_the_model():
         ("learning_rate=-1", "learning_rate: expected a number of at least 0, got -1"),
         ("learning_rate=1e999", "learning_rate: expected a number of at least 0, got inf"),
         ("learning_rate=0", "expected learning_rate > 0"),
+        ("clip_norm=-1", "clip_norm: expected a number of at least 0, got -1"),
         ("plateau_divisor=1", "plateau_divisor > 1"),
         ("label_smoothing=1", r"label_smoothing: expected a share in \[0, 1\)"),
         ("zoom_target=0", "zoom_target: expected a share of the side"),
