@@ -6,10 +6,10 @@
 
 Source: Minaee, Abdolrashidi 2019 (arXiv 1902.01019), who report 70.02 %. From the paper: the layers, weights
 initialised from N(0, .05), Adam at a constant .005 with weight decay, 500 epochs, the L2 penalty on the last two dense
-layers, the official splits of FER2013, and no gradient clipping. Both readings have the same layers and 47,657
-parameters; only the input of the sampler differs. Not published and chosen here: the batch size, the sizes of the
-weight decay and of the L2 penalty, the dropout of .5, the ReLU between the dense layers, the pools of the localisation
-network, and the "small transformations". Every point: docs/fidelity.md.
+layers, the official splits of FER2013, and no mention of gradient clipping. Both readings have the same layers and
+47,657 parameters; only the input of the sampler differs. Not published and chosen here: the batch size, the sizes of
+the weight decay and of the L2 penalty, the dropout of .5, the ReLU between the dense layers, the pools of the
+localisation network, and the "small transformations". Every point: docs/fidelity.md.
 
 Adam at .005 can collapse to the most frequent class, of which the log warns; with seed 0 both readings predict one
 class for two epochs and then leave it. `deep_emotion_fer2013` is our schedule, `deep_emotion_release` that of the
