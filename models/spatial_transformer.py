@@ -18,7 +18,7 @@ from keras import ops
 from edram_fer.errors import UserError
 from edram_fer.models.tensor import Tensor
 
-SENSORS = ("gather", "separable", "forch2019")
+SENSORS = ("gather", "separable", "forch2019", "pytorch")
 Taps: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]  # two pixels, and the weights of both
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
 
@@ -45,6 +45,8 @@ def grid(size: Sequence[int]) -> np.ndarray:
 def sample(images: Tensor, windows: Tensor, size: int | Sequence[int], method: str = "gather") -> Tensor:
     """Sample glimpses of affine windows bilinearly; outside the image its border pixels are repeated.
 
+    The methods "forch2019" and "pytorch" differ in that, and in the coordinates.
+
     The coordinates are computed in float32 (float64 if `windows` is float64), regardless of the dtype of the images:
     bfloat16 has 8 significant bits, too few for fractions of a pixel in images of a hundred pixels.
 
@@ -55,7 +57,10 @@ def sample(images: Tensor, windows: Tensor, size: int | Sequence[int], method: s
         method: "gather" (four taps, any affine window), "separable" (two matrix products A_y I A_x^T, only for windows
             without rotation and shear: a1 and a3 are ignored), or "forch2019": the sensor of the code of Forch et al.
             2019, whose fault is kept for comparison. There x_pixel = (x + 1) / 2 * W, the first tap is truncated
-            towards 0, and outside the image, as well as in its last row and column, glimpses are black.
+            towards 0, and outside the image, as well as in its last row and column, glimpses are black. "pytorch":
+            affine_grid and grid_sample of PyTorch with their defaults, align_corners=False and zero padding. There -1
+            and 1 are the outer EDGES of the first and the last pixel, of the image and of the glimpse alike, and pixels
+            outside the image are 0.
 
     Returns:
         [B, N, h, w, C] in the dtype of the coordinates.
@@ -79,8 +84,14 @@ def sample(images: Tensor, windows: Tensor, size: int | Sequence[int], method: s
     dtype = keras.backend.standardize_dtype(getattr(windows, "dtype", "float32"))
     dtype = dtype if dtype == "float64" else "float32"
     images, windows = ops.cast(images, dtype), ops.cast(windows, dtype)
-    if method in ("gather", "forch2019"):
-        return _sample_gather(images, windows, h, w, _taps if method == "gather" else _forch_taps)
+    points = grid((h, w))
+    if method == "gather":
+        return _sample_gather(images, windows, points, (h, w), _taps)
+    if method == "forch2019":
+        return _sample_gather(images, windows, points, (h, w), _forch_taps)
+    if method == "pytorch":
+        centres = points * ((w - 1) / w, (h - 1) / h, 1.0)  # of the glimpse's pixels, whose outer edges are -1 and 1
+        return _sample_gather(images, windows, centres, (h, w), _pytorch_taps)
     if method == "separable":
         return _sample_separable(images, windows, h, w)
     raise UserError(f"method: expected one of {', '.join(SENSORS)}, got {method!r}")
@@ -94,11 +105,18 @@ def _axis(points: int) -> np.ndarray:
     return np.linspace(-1.0, 1.0, points) if points > 1 else np.zeros(1)
 
 
-def _sample_gather(images: Tensor, windows: Tensor, h: int, w: int, taps: Callable[[Tensor, int], Taps]) -> Tensor:
+def _sample_gather(
+    images: Tensor,
+    windows: Tensor,
+    points: np.ndarray,
+    size: tuple[int, int],
+    taps: Callable[[Tensor, int], Taps],
+) -> Tensor:
+    """Sample at the window coordinates `points` [h * w, 3], each from the four pixels that `taps` selects."""
+    h, w = size
     _, height, width, channels = ops.shape(images)
     count = ops.shape(windows)[1]
-    points = ops.convert_to_tensor(grid((h, w)).T, dtype=windows.dtype)
-    coordinates = ops.matmul(windows, points)  # [B, N, 2, h * w]
+    coordinates = ops.matmul(windows, ops.convert_to_tensor(points.T, dtype=windows.dtype))  # [B, N, 2, h * w]
     left, right, near_left, near_right = taps(coordinates[:, :, 0], width)
     above, below, near_above, near_below = taps(coordinates[:, :, 1], height)
 
@@ -130,6 +148,17 @@ def _forch_taps(coordinate: Tensor, side: int) -> Taps:
     whole = ops.cast(pixel, "int32")
     first, second = ops.clip(whole, 0, side - 1), ops.clip(whole + 1, 0, side - 1)
     return first, second, ops.cast(second, pixel.dtype) - pixel, pixel - ops.cast(first, pixel.dtype)
+
+
+def _pytorch_taps(coordinate: Tensor, side: int) -> Taps:
+    """As `_taps`, where the image covers [-1, 1] from edge to edge; a pixel outside has the weight 0."""
+    pixel = ops.clip(((coordinate + 1.0) * side - 1.0) * 0.5, -2.0, side + 1.0)
+    whole = ops.floor(pixel)
+    share = pixel - whole
+    first = ops.cast(whole, "int32")
+    second = first + 1
+    inside = [ops.cast(ops.logical_and(tap >= 0, tap < side), pixel.dtype) for tap in (first, second)]
+    return *(ops.clip(tap, 0, side - 1) for tap in (first, second)), (1 - share) * inside[0], share * inside[1]
 
 
 def _sample_separable(images: Tensor, windows: Tensor, h: int, w: int) -> Tensor:

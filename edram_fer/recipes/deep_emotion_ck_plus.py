@@ -3,9 +3,11 @@
     edram-fer prepare ck_plus --source SOURCE --size 48 --set split=published
     python train.py deep_emotion_ck_plus
 
-Source: Minaee, Abdolrashidi 2019, who report 98.0 %. As in the paper, the hyperparameters are the same for every data
-set, see `deep_emotion_fer2013`; the batch size is ours. Frames of one sequence occur in every split, so the score says
-little about new faces: compare `deep_emotion_ck_plus_subjects`. Eight classes: the first frames are neutral.
+Source: Minaee, Abdolrashidi 2019, who report 98.0 %, with hyperparameters that are "similar" for every data set; here
+they are those of `deep_emotion_fer2013`, with a batch size of 64. Eight classes: the first frame of each labelled
+sequence is neutral, the last three show its emotion. The paper does not say how many frames of a sequence it takes;
+it mentions the last frame as the choice of most earlier work (`prepare ck_plus ... --set last_frames=1`). Frames of one
+sequence occur in every split, so that the score says little about new faces: compare `deep_emotion_ck_plus_subjects`.
 """
 
 import dataclasses

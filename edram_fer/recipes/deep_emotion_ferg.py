@@ -3,8 +3,9 @@
     edram-fer prepare ferg --source SOURCE --size 48 --set split=published
     python train.py deep_emotion_ferg
 
-Source: Minaee, Abdolrashidi 2019, who report 99.3 %. As in the paper, the hyperparameters are the same for every data
-set, see `deep_emotion_fer2013`. All six characters occur in every split: compare `deep_emotion_ferg_characters`.
+Source: Minaee, Abdolrashidi 2019, who report 99.3 %, with hyperparameters that are "similar" for every data set; here
+they are those of `deep_emotion_fer2013`. All six characters occur in every split: compare
+`deep_emotion_ferg_characters`.
 """
 
 import dataclasses

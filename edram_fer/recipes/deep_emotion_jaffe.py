@@ -4,8 +4,8 @@ in the test split.
     edram-fer prepare jaffe --source SOURCE --size 48 --set split=published
     python train.py deep_emotion_jaffe
 
-Source: Minaee, Abdolrashidi 2019, who report 92.8 %. As in the paper, the hyperparameters are the same for every data
-set, see `deep_emotion_fer2013`; the batch size is ours. All ten women occur in every split: compare
+Source: Minaee, Abdolrashidi 2019, who report 92.8 %, with hyperparameters that are "similar" for every data set; here
+they are those of `deep_emotion_fer2013`, with a batch size of 24. All ten women occur in every split: compare
 `deep_emotion_jaffe_subjects`.
 """
 

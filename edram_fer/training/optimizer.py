@@ -82,7 +82,7 @@ class Adam(_Decayed, keras.optimizers.Adam):
 
 
 def make(recipe: Recipe, steps: int, variables: Sequence[keras.Variable]) -> keras.optimizers.Optimizer:
-    """Adam, AdamW or SGD with the recipe's schedule.
+    """Adam, AdamW or SGD with the recipe's schedule and gradient clipping.
 
     Args:
         recipe: The recipe.
@@ -90,12 +90,13 @@ def make(recipe: Recipe, steps: int, variables: Sequence[keras.Variable]) -> ker
         variables: The variables to train.
     """
     rate = _learning_rate(recipe, steps)
+    clip_norm = recipe.clip_norm or None  # 0: no clipping
     if recipe.optimizer == "sgd":
         options = {"momentum": recipe.momentum, "nesterov": recipe.nesterov, "decay": recipe.weight_decay}
-        return SGD(rate, global_clipnorm=recipe.clip_norm, **options)
+        return SGD(rate, global_clipnorm=clip_norm, **options)
     if recipe.optimizer == "adam":
-        return Adam(rate, global_clipnorm=recipe.clip_norm, decay=recipe.weight_decay)
-    optimizer = Adam(rate, weight_decay=recipe.weight_decay, global_clipnorm=recipe.clip_norm)
+        return Adam(rate, global_clipnorm=clip_norm, decay=recipe.weight_decay)
+    optimizer = Adam(rate, weight_decay=recipe.weight_decay, global_clipnorm=clip_norm)
     # Passed as variables, because Keras compares names with the variable's name alone ("kernel"), without its layer.
     optimizer.exclude_from_weight_decay([variable for variable in variables if not _is_decayed(variable)])
     return optimizer

@@ -19,23 +19,30 @@ class FeatureExtractor(keras.layers.Layer):
 
     Args:
         batch_norm: adds batch normalisation after the fourth convolution, as in public code; the paper has none.
-        initializer: initialiser of the kernels, "normal" or "he".
+        initializer: initialiser of the kernels, see `make_initializer`.
         momentum: momentum of the batch normalisation.
+        epsilon: added to the variance in the batch normalisation.
 
     Call arguments: x [B, H, W, C]; training. Returns [B, h, w, 10].
     """
 
     def __init__(
-        self, batch_norm: bool = False, initializer: str = "normal", momentum: float = 0.9, **kwargs: Any
+        self,
+        batch_norm: bool = False,
+        initializer: str = "normal",
+        momentum: float = 0.9,
+        epsilon: float = 1e-3,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.batch_norm, self.initializer, self.momentum = batch_norm, initializer, momentum
+        self.batch_norm, self.initializer, self.momentum, self.epsilon = batch_norm, initializer, momentum, epsilon
         policy = self.dtype_policy
         self.convolutions = [
             keras.layers.Conv2D(FILTERS, 3, kernel_initializer=make_initializer(initializer), dtype=policy)
             for _ in range(4)
         ]
-        self.norm = StepBatchNormalization(momentum=momentum, dtype=policy) if batch_norm else None
+        norm = {"momentum": momentum, "epsilon": epsilon, "dtype": policy}
+        self.norm = StepBatchNormalization(**norm) if batch_norm else None
         self.pool = keras.layers.MaxPooling2D(2, dtype=policy)
 
     def build(self, input_shape: Shape) -> None:
@@ -55,6 +62,7 @@ class FeatureExtractor(keras.layers.Layer):
             "batch_norm": self.batch_norm,
             "initializer": self.initializer,
             "momentum": self.momentum,
+            "epsilon": self.epsilon,
         }
 
 
@@ -64,17 +72,23 @@ class Trunk(keras.layers.Layer):
 
     Args:
         filters: filters of each stage.
-        initializer: initialiser of the kernels, "normal" or "he".
+        initializer: initialiser of the kernels, see `make_initializer`.
         momentum: momentum of the batch normalisation.
+        epsilon: added to the variance in the batch normalisation.
 
     Call arguments: x [B, H, W, C]; training. Returns [B, H / 2^stages, W / 2^stages, filters[-1]], rounded down.
     """
 
     def __init__(
-        self, filters: Sequence[int] = (64, 128), initializer: str = "he", momentum: float = 0.9, **kwargs: Any
+        self,
+        filters: Sequence[int] = (64, 128),
+        initializer: str = "he",
+        momentum: float = 0.9,
+        epsilon: float = 1e-3,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.filters, self.initializer, self.momentum = tuple(filters), initializer, momentum
+        self.filters, self.initializer, self.momentum, self.epsilon = tuple(filters), initializer, momentum, epsilon
         policy = self.dtype_policy
         widths = [n for n in self.filters for _ in range(2)]
         self.convolutions = [
@@ -83,7 +97,7 @@ class Trunk(keras.layers.Layer):
             )
             for n in widths
         ]
-        self.norms = [StepBatchNormalization(momentum=momentum, dtype=policy) for _ in widths]
+        self.norms = [StepBatchNormalization(momentum=momentum, epsilon=epsilon, dtype=policy) for _ in widths]
         self.pool = keras.layers.MaxPooling2D(2, dtype=policy)
 
     def build(self, input_shape: Shape) -> None:
@@ -101,4 +115,5 @@ class Trunk(keras.layers.Layer):
             "filters": self.filters,
             "initializer": self.initializer,
             "momentum": self.momentum,
+            "epsilon": self.epsilon,
         }

@@ -26,9 +26,10 @@ class LocalisationNetwork(keras.layers.Layer):
 
     Interpretations of the paper, in which the dense layer has 90 = 10 x 3 x 3 inputs, which 2x2 pools at 48 pixels
     would not give:
-        narrow: 3x3 `same` convolutions and 4x4 pools, 90 inputs.
+        narrow: 3x3 `same` convolutions and 4x4 pools, 90 inputs. The paper gives neither pools nor padding; these are
+            ours.
         wide: 3x3 `valid` convolutions and 2x2 pools, as in the paper's figure, 1,000 inputs.
-        public: 7x7 and 5x5 `valid` convolutions and 2x2 pools, as in most public code, 640 inputs.
+        public: 7x7 and 5x5 `valid` convolutions and 2x2 pools, as in the common public code, 640 inputs.
 
     A new network outputs the identity for every image: the last kernel starts at 0, and without a bound the last bias
     at (1, 0, 0, 0, 1, 0). With a bound the bias starts at 0 and theta = identity + bound * tanh(last layer); for bounds
@@ -38,7 +39,7 @@ class LocalisationNetwork(keras.layers.Layer):
         interpretation: "narrow", "wide" or "public".
         bound: None, or the largest distance of theta's entries from the identity's entries.
         rate: share of the learning rate at which this network learns, see edram_fer.models.slow.
-        initializer: initialiser of the other kernels, "normal" or "he".
+        initializer: initialiser of the other kernels, see `make_initializer`.
 
     Call arguments: image [B, H, W, C]. Returns theta float32 [B, 2, 3].
     """

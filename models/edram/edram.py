@@ -65,7 +65,7 @@ class EDRAM(FERModel):
         context_filters: filters of the three convolutions of the context network.
         dropout: dropout in the heads during training.
         seed: seed of dropout.
-        sensor: "gather", "forch2019", or with rotation=False also "separable", see spatial_transformer.sample.
+        sensor: "gather", "forch2019", "pytorch", or with rotation=False "separable", see spatial_transformer.sample.
         **kwargs: see FERModel; `dtype`.
 
     Call arguments:
@@ -262,4 +262,6 @@ def _check(
     check_bool("peepholes", arguments["peepholes"])
     check_integer("seed", arguments["seed"], 0)
     if sensor not in SENSORS or (sensor == "separable" and rotation):
-        raise UserError(f"sensor: expected 'gather', 'forch2019' or with rotation=False 'separable', got {sensor!r}")
+        raise UserError(
+            f"sensor: expected 'gather', 'forch2019', 'pytorch' or with rotation=False 'separable', got {sensor!r}"
+        )

@@ -86,6 +86,8 @@ def forward(model, image):
     [
         ({"variant": "paper"}, 47_657),
         ({"variant": "image"}, 66_877),
+        ({"variant": "release"}, 66_877),
+        ({"variant": "image", "localisation": "narrow", "batch_norm": False, "initializer": "normal"}, 47_657),
         ({"variant": "paper", "localisation": "wide"}, 47_657 + (1000 - 90) * 32),
         ({"variant": "paper", "transformer": False}, 47_657 - (80 + 730 + 91 * 32 + 33 * 6)),
     ],
@@ -108,8 +110,14 @@ def test_shapes_of_the_published_layers():
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"localisation": "wide", "channels": 3}, {"variant": "image"}, {"variant": "plus"}],
-    ids=["paper", "wide", "image", "plus"],
+    [
+        {},
+        {"localisation": "wide", "channels": 3},
+        {"variant": "image"},
+        {"variant": "image", "localisation": "narrow", "batch_norm": False, "initializer": "normal"},
+        {"variant": "plus"},
+    ],
+    ids=["paper", "wide", "image", "image with the layers of paper", "plus"],
 )
 def test_forward_pass_equals_numpy(options):
     model = draw_weights(build(**options))
@@ -260,8 +268,8 @@ def test_the_smallest_and_other_sizes(variant, image_size):
     "component",
     [
         LocalisationNetwork("wide", 0.3, 0.5, "he"),
-        FeatureExtractor(True, "he", momentum=0.5, dtype="mixed_bfloat16"),
-        Trunk((3, 4), "normal", momentum=0.5),
+        FeatureExtractor(True, "he", momentum=0.5, epsilon=1e-5, dtype="mixed_bfloat16"),
+        Trunk((3, 4), "normal", momentum=0.5, epsilon=1e-5),
     ],
     ids=lambda layer: type(layer).__name__,
 )

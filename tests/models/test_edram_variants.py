@@ -279,7 +279,7 @@ def test_a_variant_is_saved_as_its_options(variant, tmp_path):
         ({"peepholes": 1}, "peepholes: expected true or false"),
         ({"emitted_zoom": "any"}, "emitted_zoom: expected one of clipped, raw"),
         ({"context_input": "mean"}, "context_input: expected one of area, bilinear, points"),
-        ({"sensor": "their"}, "sensor: expected 'gather', 'forch2019' or"),
+        ({"sensor": "their"}, "sensor: expected 'gather', 'forch2019', 'pytorch' or"),
     ],
 )
 def test_options_out_of_range_are_named(option, message):

@@ -34,6 +34,20 @@ def test_forch_2019():
     assert recipe.loss_form == "forch2019"
 
 
+def test_the_published_schedule_of_deep_emotion_for_both_readings():
+    """Equal but for the input of the sampler: the map of the features before it, or the image."""
+    paper, image = (override(get("deep_emotion_published"), [f"variant={name}"]) for name in ("paper", "image"))
+    assert (paper.optimizer, paper.learning_rate, paper.schedule, paper.epochs) == ("adam", 5e-3, "constant", 500)
+    assert paper.clip_norm == 0 and paper.weight_decay > 0 and paper.options["l2_penalty"] > 0
+    assert dataclasses.replace(image, options=paper.options) == paper
+    size = {"image_size": [48, 48], "channels": 1}
+    paper, image = build(paper, size), build(image, size)
+    assert [w.shape for w in paper.weights] == [w.shape for w in image.weights]
+    assert paper.count_params() == image.count_params() and paper.arguments["initializer"] == "normal"
+    assert (paper.after, image.before) == (None, None)
+    assert paper.arguments == image.arguments | {"variant": "paper"}
+
+
 @pytest.mark.parametrize("name", recipes.list_recipes())
 def test_shipped_recipes_survive_json_and_build(name):
     recipe = get(name)
@@ -104,6 +118,7 @@ def test_a_bare_rotation_is_that_of_the_model():
         ("learning_rate=-1", "learning_rate: expected a number of at least 0, got -1"),
         ("learning_rate=1e999", "learning_rate: expected a number of at least 0, got inf"),
         ("learning_rate=0", "expected learning_rate > 0"),
+        ("clip_norm=-1", "clip_norm: expected a number of at least 0, got -1"),
         ("plateau_divisor=1", "plateau_divisor > 1"),
         ("label_smoothing=1", r"label_smoothing: expected a share in \[0, 1\)"),
         ("zoom_target=0", "zoom_target: expected a share of the side"),

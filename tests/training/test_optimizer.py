@@ -74,6 +74,19 @@ def test_decay_of_adam_is_in_the_gradient():
     assert np.abs(actual[0][0] - actual[0][1]).max() > 1e-3
 
 
+@pytest.mark.parametrize(("clip_norm", "scale"), [(0, 1), (10, 0.1), (1000, 1)])
+@pytest.mark.parametrize("kind", ["sgd", "adam", "adamw"])
+def test_a_clip_norm_of_0_leaves_the_gradient(kind, clip_norm, scale):
+    """The gradients (60, 0) and (0, 80) have the global norm 100. Adam's first moment shows a tenth of the gradient."""
+    settings = {"optimizer": kind, "learning_rate": 0.1, "momentum": 0.0, "schedule": "constant"}
+    made = optimizer.make(recipe.Recipe(clip_norm=clip_norm, nesterov=False, **settings), 10, [])
+    variables = [keras.Variable(np.zeros(2, "float32")) for _ in range(2)]
+    made.build(variables)
+    made.apply([keras.ops.convert_to_tensor(np.array(g, "float32")) for g in ((60, 0), (0, 80))], variables)
+    seen = [-10 * np.array(v) for v in variables] if kind == "sgd" else [10 * np.array(m) for m in made._momentums]
+    np.testing.assert_allclose(seen, scale * np.array([[60, 0], [0, 80]]), rtol=1e-5)
+
+
 def test_steps_divide_the_rate_by_ten():
     resolved = recipe.Recipe(learning_rate=0.1, schedule="steps", step_epochs=(2, 4.5))
     rate = optimizer.make(resolved, steps=10, variables=[])._learning_rate
