@@ -20,6 +20,7 @@ _CHOICES = {
     "optimizer": ("adam", "adamw", "sgd"),
     "schedule": ("constant", "plateau", "cosine", "steps"),
     "class_weights": ("sqrt", "inverse", "none"),
+    "decayed": ("kernels", "all"),
     "labels": ("hard", "soft"),
     "loss_form": ("ours", "forch2019", "ablavatski2017"),
 }
@@ -50,9 +51,10 @@ class Recipe:
         schedule: "constant"; "plateau": divided by `plateau_divisor` when the validation loss stalls for one epoch,
             down to `min_learning_rate`; "cosine": linear warm-up over `warmup_epochs`, then a cosine down to
             `min_learning_rate`; "steps": divided by 10 after each of `step_epochs`.
-        weight_decay: Decoupled from the gradient in "adamw", part of the gradient in "adam" and "sgd"; it applies to
-            kernels only, and never to the emission network, where it would pull glimpses to the centre.
-        clip_norm: Maximum norm of the global gradient.
+        weight_decay: Decoupled from the gradient in "adamw", part of the gradient in "adam" and "sgd".
+        decayed: "kernels", but never those of the emission network, where decay would pull glimpses to the centre; or
+            "all" weights, as PyTorch's optimizers do.
+        clip_norm: Maximum norm of the global gradient; 0: no limit.
         patience: Training ends after this many epochs without a better value of `monitor`.
         monitor: The "val_" column of history.csv that determines patience and the best epoch; higher is better if its
             name ends in "accuracy", otherwise lower is better.
@@ -105,6 +107,7 @@ class Recipe:
     min_learning_rate: float = 1e-5
     step_epochs: tuple[float, ...] = ()
     weight_decay: float = 0.0
+    decayed: str = "kernels"
     clip_norm: float = 10.0
     patience: int = 1000
     monitor: str = "val_loss"
@@ -138,10 +141,10 @@ class Recipe:
                 raise UserError(f"{field.name}: expected a number of at least 0, got {value!r}")
             if field.name in _LEAST and value < _LEAST[field.name]:
                 raise UserError(f"{field.name}: expected at least {_LEAST[field.name]}, got {value!r}")
-        if self.learning_rate == 0 or self.clip_norm == 0 or self.plateau_divisor <= 1:
+        if self.learning_rate == 0 or self.plateau_divisor <= 1:
             raise UserError(
-                "expected learning_rate > 0, clip_norm > 0 and plateau_divisor > 1, got "
-                f"{self.learning_rate!r}, {self.clip_norm!r} and {self.plateau_divisor!r}"
+                "expected learning_rate > 0 and plateau_divisor > 1, got "
+                f"{self.learning_rate!r} and {self.plateau_divisor!r}"
             )
         if self.seed >= 2**32:
             raise UserError(f"seed: expected a whole number below 2**32, got {self.seed!r}")
