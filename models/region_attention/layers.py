@@ -52,7 +52,7 @@ class LayerOptions:
     @classmethod
     def of(cls, options: "LayerOptions | Mapping[str, Any]") -> "LayerOptions":
         """The options themselves, or those in a layer's configuration."""
-        return options if isinstance(options, cls) else cls(**options)
+        return cls(**options) if isinstance(options, Mapping) else options
 
 
 DEFAULT = LayerOptions()
