@@ -67,7 +67,7 @@ def dense(units: int, initialisation: str, activation: str | None = None, dtype:
 class Dense(keras.layers.Dense):
     """Keras' Dense that starts as PyTorch's Linear: kernel and bias uniform within 1 / sqrt(inputs)."""
 
-    def build(self, input_shape: Shape) -> None:
+    def build(self, input_shape: tuple[int, ...]) -> None:
         limit = input_shape[-1] ** -0.5
         self.kernel_initializer = keras.initializers.RandomUniform(-limit, limit)
         self.bias_initializer = keras.initializers.RandomUniform(-limit, limit)

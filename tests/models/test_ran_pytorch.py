@@ -280,7 +280,7 @@ def test_initial_values_are_those_of_the_released_codes():
     """IResNet: N(0, .1); ResNet and VGG: N(0, 2 / fan-out); dense layers: uniform within 1 / sqrt(inputs)."""
     options, filters = LayerOptions(initialisation="pytorch"), (64, 64, 64, 64)
     iresnet = IResNet((1, 1, 0, 0), filters, options=options, embedding=True)
-    resnet, vgg = (made((1, 1, 0, 0, 0)[:count], filters, options=options) for made, count in ((ResNet, 4), (VGG, 5)))
+    resnet, vgg = ResNet((1, 1, 0, 0), filters, options=options), VGG((1, 1, 0, 0, 0), filters, options=options)
     for backbone in (iresnet, resnet, vgg):
         backbone(np.zeros((1, 32, 32, 1), "float32"))
     assert array(iresnet.stages[0].first.kernel).std() == pytest.approx(0.1, rel=0.05)
@@ -347,10 +347,10 @@ def test_a_variant_is_saved_as_its_options(tmp_path, monkeypatch):
         np.testing.assert_array_equal(array(loaded(images)[name]), array(value), err_msg=name)
 
 
-# Files of before these options
+# Files that do not name these options
 
 
-# Logits of one face by backbone, computed by version 0.1, whose files name none of the new options.
+# Logits of one face by backbone, computed before the options existed.
 OLD_LOGITS = {
     "iresnet18": [-6.75548077, -1.20876205, -0.13780594, -0.38038629],
     "resnet18": [0.12089429, -0.42849922, -0.18823034, 0.20546348],

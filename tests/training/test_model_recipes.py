@@ -30,8 +30,8 @@ def run(request, npz_file, tmp_path_factory):
     resolved = recipe.override(recipe.get(request.param), settings)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("edram_fer.training.loop._tensorboard", lambda run: [])
-        for backbone, made in {"iresnet18": IResNet, "resnet18": ResNet}.items():
-            patch.setitem(BACKBONES, backbone, (made, (1, 0, 0, 0)))  # one block: tracing eight takes long
+        for backbone, backbone_class in {"iresnet18": IResNet, "resnet18": ResNet}.items():
+            patch.setitem(BACKBONES, backbone, (backbone_class, (1, 0, 0, 0)))  # one block: tracing eight takes long
         loop.train(resolved, folder, verbose=0)
         yield request.param, folder
 

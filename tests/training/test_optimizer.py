@@ -26,7 +26,7 @@ def test_kernels_decay_except_those_of_the_emission_network():
     assert any("emission" in v.path and v.path.endswith("kernel") for v in model.trainable_variables)
 
 
-def test_adamw_decays_all_weights_where_told():
+def test_adamw_decays_all_weights_if_set():
     kernel, bias = (keras.Variable(np.ones(2, "float32"), name=name) for name in ("kernel", "bias"))
     for decayed, expected in (("kernels", 1), ("all", 1 - 0.1 * 0.5)):
         settings = {"learning_rate": 0.1, "weight_decay": 0.5, "decayed": decayed, "schedule": "constant"}
