@@ -48,10 +48,10 @@ def build(
         classes: number of emotions K; None: one for each name in `emotions`, or 7.
         emotions: names of the K classes, in the order of the logits.
         preprocessing: how the training faces were cropped from photos, see `FERModel`.
-        **options: the arguments of the model's class, e.g. glimpses=3; of "edram" also `variant`: "ours",
-            "ablavatski2017" or "forch2019", a set of options each of which can be set as well
-            (`edram_fer.models.edram.variants`); also `dtype`, a Keras policy such as "mixed_bfloat16" (coordinates,
-            logits and affect stay float32).
+        **options: the arguments of the model's class, e.g. glimpses=3; also `variant`, a set of options each of which
+            can be set as well: of "edram" "ours", "ablavatski2017" or "forch2019" (`edram_fer.models.edram.variants`),
+            of "ran" "ours" or "wang2020" (`edram_fer.models.region_attention.ran`); also `dtype`, a Keras policy such
+            as "mixed_bfloat16" (coordinates, logits and affect stay float32).
 
     Returns:
         A built Keras model from images [B, H, W, C] (uint8 in 0 to 255 or floats in [0, 1], passed directly or as

@@ -1,19 +1,19 @@
-"""A small region attention network on FERPlus, eight classes, for a CPU.
+"""Our small region attention network on FERPlus, eight classes, for a CPU.
 
     edram-fer prepare ferplus/majority --source SOURCE
-    python train.py ran_ferplus_small --set crops=face --out FACE
-    python train.py ran_ferplus_small --set initial_weights=FACE --set epochs=8 --out RUN
+    edram-fer train ran_ferplus_small --set crops=face --out FACE
+    edram-fer train ran_ferplus_small --set initial_weights=FACE --set epochs=8 --out RUN
 
-`ran_ferplus` with an IResNet-18 that has a quarter of the filters, regions sampled at 48 pixels, fewer epochs, a lower
-learning rate and float32 (`--set dtype=mixed_bfloat16` is faster on processors with avx512_bf16). `crops=face` is the
-published baseline, the whole face without attention, which takes a sixth of the time; its backbone replaces the
-backbone that the paper pretrained on other faces. To train in one stage, omit `crops=face` in the first command and
-skip the second. Measured scores: docs/results.md.
+`ran_ferplus_iresnet50` with an IResNet-18 that has a quarter of the filters, regions sampled at 48 pixels, fewer
+epochs, a lower learning rate and float32 (`--set dtype=mixed_bfloat16` is faster on processors with avx512_bf16).
+`crops=face` is the published baseline, the whole face without attention, which takes a sixth of the time; its backbone
+replaces the backbone that the paper pretrained on other faces. To train in one stage, omit `crops=face` in the first
+command and skip the second. Measured scores: docs/results.md.
 """
 
 import dataclasses
 
-from edram_fer.recipes.ran_ferplus import RECIPE as FULL
+from edram_fer.recipes.ran_ferplus_iresnet50 import RECIPE as FULL
 
 RECIPE = dataclasses.replace(
     FULL,

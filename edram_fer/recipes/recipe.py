@@ -20,6 +20,7 @@ _CHOICES = {
     "optimizer": ("adam", "adamw", "sgd"),
     "schedule": ("constant", "plateau", "cosine", "steps"),
     "class_weights": ("sqrt", "inverse", "none"),
+    "decayed": ("kernels", "all"),
     "labels": ("hard", "soft"),
     "loss_form": ("ours", "forch2019", "ablavatski2017"),
 }
@@ -50,8 +51,9 @@ class Recipe:
         schedule: "constant"; "plateau": divided by `plateau_divisor` when the validation loss stalls for one epoch,
             down to `min_learning_rate`; "cosine": linear warm-up over `warmup_epochs`, then a cosine down to
             `min_learning_rate`; "steps": divided by 10 after each of `step_epochs`.
-        weight_decay: Decoupled from the gradient in "adamw", part of the gradient in "adam" and "sgd"; it applies to
-            kernels only, and never to the emission network, where it would pull glimpses to the centre.
+        weight_decay: Decoupled from the gradient in "adamw", part of the gradient in "adam" and "sgd".
+        decayed: "kernels", but never those of the emission network, where decay would pull glimpses to the centre; or
+            "all" weights, as PyTorch's optimizers do.
         clip_norm: Maximum norm of the global gradient; 0: the gradient is not clipped.
         patience: Training ends after this many epochs without a better value of `monitor`.
         monitor: The "val_" column of history.csv that determines patience and the best epoch; higher is better if its
@@ -105,6 +107,7 @@ class Recipe:
     min_learning_rate: float = 1e-5
     step_epochs: tuple[float, ...] = ()
     weight_decay: float = 0.0
+    decayed: str = "kernels"
     clip_norm: float = 10.0
     patience: int = 1000
     monitor: str = "val_loss"

@@ -13,7 +13,7 @@ UNDECAYED = ("bias", "beta", "gamma", "alpha", "emission")
 
 
 class _Decayed(keras.optimizers.Optimizer):
-    """An optimizer whose weight decay is part of the gradient: g + decay * w for each kernel w.
+    """An optimizer whose weight decay is part of the gradient: g + decay * w for each kernel, or each variable, w.
 
     The papers define it this way for Adam and for gradient descent. Keras' `weight_decay` is decoupled: it subtracts
     rate * decay * w from the weights in addition to the step, so with momentum the same value decays the weights only
@@ -21,16 +21,17 @@ class _Decayed(keras.optimizers.Optimizer):
 
     Args:
         learning_rate: Rate or schedule.
-        decay: Weight decay of kernels, see UNDECAYED.
+        decay: Weight decay of the variables.
+        decay_all: Whether all variables decay, or only kernels, see UNDECAYED.
         kwargs: Arguments of the Keras optimizer.
     """
 
-    def __init__(self, learning_rate: Any, *, decay: float = 0.0, **kwargs: Any) -> None:
+    def __init__(self, learning_rate: Any, *, decay: float = 0.0, decay_all: bool = False, **kwargs: Any) -> None:
         super().__init__(learning_rate, **kwargs)
-        self.decay, self.decayed = decay, ()
+        self.decay, self.decay_all, self.decayed = decay, decay_all, ()
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
-        self.decayed = tuple(_is_decayed(variable) for variable in variables)
+        self.decayed = tuple(self.decay_all or _is_decayed(variable) for variable in variables)
         super().build(variables)
 
     def add_decay(self, gradient: Any, variable: keras.Variable) -> Any:
@@ -40,7 +41,7 @@ class _Decayed(keras.optimizers.Optimizer):
         return gradient
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "decay": self.decay}
+        return {**super().get_config(), "decay": self.decay, "decay_all": self.decay_all}
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
@@ -89,16 +90,17 @@ def make(recipe: Recipe, steps: int, variables: Sequence[keras.Variable]) -> ker
         steps: Steps per epoch.
         variables: The variables to train.
     """
-    rate = _learning_rate(recipe, steps)
-    clip_norm = recipe.clip_norm or None  # 0: no clipping
+    rate, limit, decay_all = _learning_rate(recipe, steps), recipe.clip_norm or None, recipe.decayed == "all"
+    in_gradient = {"decay": recipe.weight_decay, "decay_all": decay_all}
     if recipe.optimizer == "sgd":
-        options = {"momentum": recipe.momentum, "nesterov": recipe.nesterov, "decay": recipe.weight_decay}
-        return SGD(rate, global_clipnorm=clip_norm, **options)
+        options = {"momentum": recipe.momentum, "nesterov": recipe.nesterov}
+        return SGD(rate, global_clipnorm=limit, **options, **in_gradient)
     if recipe.optimizer == "adam":
-        return Adam(rate, global_clipnorm=clip_norm, decay=recipe.weight_decay)
-    optimizer = Adam(rate, weight_decay=recipe.weight_decay, global_clipnorm=clip_norm)
-    # Passed as variables, because Keras compares names with the variable's name alone ("kernel"), without its layer.
-    optimizer.exclude_from_weight_decay([variable for variable in variables if not _is_decayed(variable)])
+        return Adam(rate, global_clipnorm=limit, **in_gradient)
+    optimizer = Adam(rate, weight_decay=recipe.weight_decay, global_clipnorm=limit)
+    if not decay_all:
+        # Passed as variables: Keras compares names with the variable's name alone ("kernel"), without its layer.
+        optimizer.exclude_from_weight_decay([variable for variable in variables if not _is_decayed(variable)])
     return optimizer
 
 

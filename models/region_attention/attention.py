@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from edram_fer.models.region_attention.layers import dense
 from edram_fer.models.tensor import Shape, Tensor
 
 NORMS = ("sigmoid", "softmax")
@@ -40,14 +41,15 @@ class SelfAttention(keras.layers.Layer):
 
     Args:
         norm: "sigmoid" or "softmax", see log_attention.
+        initialisation: "ours" or "pytorch", see LayerOptions.
 
     Call arguments: features F [B, N, D]. Returns F_m [B, D], log mu [B, N], mu / sum(mu) [B, N].
     """
 
-    def __init__(self, norm: str = "sigmoid", **kwargs: Any) -> None:
+    def __init__(self, norm: str = "sigmoid", initialisation: str = "ours", **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
-        self.norm = norm
-        self.score = keras.layers.Dense(1, dtype="float32")
+        self.norm, self.initialisation = norm, initialisation
+        self.score = dense(1, initialisation, dtype="float32")
 
     def build(self, features_shape: Shape) -> None:
         pass
@@ -58,7 +60,7 @@ class SelfAttention(keras.layers.Layer):
         return summary, log_mu, weights
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "norm": self.norm}
+        return {**super().get_config(), "norm": self.norm, "initialisation": self.initialisation}
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
@@ -69,15 +71,16 @@ class RelationAttention(keras.layers.Layer):
 
     Args:
         norm: "sigmoid" or "softmax", see log_attention.
+        initialisation: "ours" or "pytorch", see LayerOptions.
 
     Call arguments: features F [B, N, D]; summary F_m [B, D]; log_mu [B, N]. Returns P_RAN [B, 2 D] and the weights
     mu nu / sum(mu nu) [B, N].
     """
 
-    def __init__(self, norm: str = "sigmoid", **kwargs: Any) -> None:
+    def __init__(self, norm: str = "sigmoid", initialisation: str = "ours", **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
-        self.norm = norm
-        self.score = keras.layers.Dense(1, dtype="float32")
+        self.norm, self.initialisation = norm, initialisation
+        self.score = dense(1, initialisation, dtype="float32")
 
     def build(
         self, features_shape: Shape, summary_shape: Shape | None = None, log_mu_shape: Shape | None = None
@@ -91,4 +94,4 @@ class RelationAttention(keras.layers.Layer):
         return weighted_mean(related, log_mu + log_nu)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "norm": self.norm}
+        return {**super().get_config(), "norm": self.norm, "initialisation": self.initialisation}

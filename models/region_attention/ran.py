@@ -5,7 +5,7 @@ Recognition", IEEE TIP 2020 (arXiv 1905.04075).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -24,6 +24,7 @@ from edram_fer.models.region_attention.attention import NORMS, RelationAttention
 from edram_fer.models.region_attention.crops import check_radius
 from edram_fer.models.region_attention.crops import crops as make_crops
 from edram_fer.models.region_attention.iresnet import IResNet
+from edram_fer.models.region_attention.layers import LayerOptions, dense
 from edram_fer.models.region_attention.resnet import FILTERS, STEMS, ResNet
 from edram_fer.models.region_attention.vgg import VGG
 from edram_fer.models.spatial_transformer import sample
@@ -38,6 +39,18 @@ BACKBONES: dict[str, tuple[Any, tuple[int, ...]]] = {  # class, number of blocks
     "iresnet100": (IResNet, (3, 13, 30, 3)),
 }
 ATTENTIONS = ("both", "self", "mean")
+# "wang2020": what the released code (github.com/kaiwang960112/Challenge-condition-FER-dataset) does differently;
+# docs/fidelity.md tells every point.
+VARIANTS: dict[str, dict[str, Any]] = {
+    "ours": {},
+    "wang2020": {
+        "padding": "symmetric",
+        "batch_norm_epsilon": 1e-5,
+        "initialisation": "pytorch",
+        "attention_norm": "softmax",
+        "fold_crops": False,
+    },
+}
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
@@ -67,6 +80,11 @@ class RAN(FERModel):
         affect: adds a dense layer for valence and arousal parallel to the last layer (not published).
         dropout: share of the inputs of the last layer set to 0 in training.
         batch_norm_momentum: momentum of the moving statistics.
+        batch_norm_epsilon, padding, initialisation: see edram_fer.models.region_attention.layers.LayerOptions. The
+            defaults are those of files that do not name them.
+        embedding: the features are those for face recognition instead of the average of the last map, see IResNet.
+        embedding_dropout: share of the inputs of its dense layer set to 0 in training.
+        signed_input: the backbone sees 2 x - 1 instead of x in [0, 1], as InsightFace's weights expect.
         seed: seed of dropout and of random crops.
         **kwargs: see FERModel; `dtype`.
 
@@ -91,6 +109,8 @@ class RAN(FERModel):
     ((2, 6), 1.0)
     """
 
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = VARIANTS
+
     def __init__(
         self,
         image_size: Sequence[int] = (100, 100),
@@ -110,6 +130,12 @@ class RAN(FERModel):
         affect: bool = False,
         dropout: float = 0.0,
         batch_norm_momentum: float = 0.9,
+        batch_norm_epsilon: float = 1e-3,
+        padding: str = "same",
+        initialisation: str = "ours",
+        embedding: bool = False,
+        embedding_dropout: float = 0.0,
+        signed_input: bool = False,
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
@@ -132,6 +158,12 @@ class RAN(FERModel):
             "affect": affect,
             "dropout": dropout,
             "batch_norm_momentum": batch_norm_momentum,
+            "batch_norm_epsilon": batch_norm_epsilon,
+            "padding": padding,
+            "initialisation": initialisation,
+            "embedding": embedding,
+            "embedding_dropout": embedding_dropout,
+            "signed_input": signed_input,
             "seed": seed,
         }
         _check(**self.arguments)
@@ -141,13 +173,17 @@ class RAN(FERModel):
         options = {"count": crop_count, "radius": landmark_radius, "seed": seed + 1}
         self.crops = make_crops(crops, image_size=image_size, **options)
         backbone_class, blocks = BACKBONES[backbone]
-        self.backbone = backbone_class(blocks, backbone_filters, stem, batch_norm_momentum, dtype=policy)
+        layer_options = LayerOptions(padding, batch_norm_epsilon, initialisation)
+        ending = {"embedding": True, "dropout": embedding_dropout, "seed": seed + 2} if embedding else {}
+        self.backbone = backbone_class(
+            blocks, backbone_filters, stem, batch_norm_momentum, layer_options, dtype=policy, **ending
+        )
         attention = attention if self.crops.regions > 1 else "mean"  # a single region needs no attention
-        self.self_attention = None if attention == "mean" else SelfAttention(attention_norm)
-        self.relation_attention = RelationAttention(attention_norm) if attention == "both" else None
+        self.self_attention = None if attention == "mean" else SelfAttention(attention_norm, initialisation)
+        self.relation_attention = RelationAttention(attention_norm, initialisation) if attention == "both" else None
         self.drop = keras.layers.Dropout(dropout, seed=seed, dtype="float32")
-        self.emotion_head = keras.layers.Dense(classes, dtype="float32")
-        self.affect_head = keras.layers.Dense(2, "tanh", dtype="float32") if affect else None
+        self.emotion_head = dense(classes, initialisation, dtype="float32")
+        self.affect_head = dense(2, initialisation, "tanh", dtype="float32") if affect else None
         self.build_for_image()
 
     def input_shapes(self) -> dict[str, Shape]:
@@ -186,7 +222,8 @@ class RAN(FERModel):
 
     def _features(self, image: Tensor, windows: Tensor, training: bool) -> Tensor:
         """F [B, k + 1, D] in float32."""
-        regions = ops.cast(sample(image, windows, self.points), self.compute_dtype)
+        regions = sample(image, windows, self.points)
+        regions = ops.cast(2 * regions - 1 if self.arguments["signed_input"] else regions, self.compute_dtype)
         count, shape = self.crops.regions, (*self.points, image.shape[-1])
         if self.arguments["fold_crops"]:
             features = self.backbone(ops.reshape(regions, (-1, *shape)), training=training)
@@ -211,7 +248,7 @@ def _check(*, image_size: Any, channels: Any, classes: Any, crop_size: Any, **ar
     choices = {"backbone": BACKBONES, "attention": ATTENTIONS, "attention_norm": NORMS, "stem": STEMS}
     for name, known in choices.items():
         check_choice(name, arguments[name], known)
-    for name in ("fold_crops", "affect"):
+    for name in ("fold_crops", "affect", "embedding", "signed_input"):
         check_bool(name, arguments[name])
     check_integer("seed", arguments["seed"], 0)
     check_integer("crop_count", arguments["crop_count"], 1)
@@ -222,5 +259,7 @@ def _check(*, image_size: Any, channels: Any, classes: Any, crop_size: Any, **ar
         pair = isinstance(crop_size, (tuple, list)) and len(crop_size) == 2
         for side in crop_size if pair else (crop_size,):
             check_integer("crop_size", side, smallest)
-    for name in ("margin", "dropout", "batch_norm_momentum"):
+    for name in ("margin", "dropout", "batch_norm_momentum", "embedding_dropout"):
         check_fraction(name, arguments[name])
+    if arguments["embedding"] and BACKBONES[arguments["backbone"]][0] is not IResNet:
+        raise UserError(f"embedding: expected an IResNet as backbone, got {arguments['backbone']!r}")

@@ -1,28 +1,21 @@
 """ResNet-18, the backbone of the published RAN (He, Zhang, Ren, Sun 2016, arXiv 1512.03385), up to the average pool."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
-from edram_fer.models.batch_norm import StepBatchNormalization
 from edram_fer.models.contract import check_choice, check_filters
-from edram_fer.models.tensor import Shape, Tensor
+from edram_fer.models.region_attention.layers import DEFAULT, BackboneLayer, LayerOptions, pad
+from edram_fer.models.tensor import Tensor
 
 FILTERS = (64, 128, 256, 512)
 STEMS = ("published", "small")
 
 
-def convolution(filters: int, side: int, strides: int = 1, dtype: Any = None) -> keras.layers.Conv2D:
-    """A `same` convolution without bias; its kernel has the Kaiming normal initialisation with fan-out."""
-    initializer = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
-    options = {"padding": "same", "use_bias": False, "kernel_initializer": initializer, "dtype": dtype}
-    return keras.layers.Conv2D(filters, side, strides, **options)
-
-
 @keras.saving.register_keras_serializable(package="edram_fer")
-class Block(keras.layers.Layer):
+class Block(BackboneLayer):
     """Two 3x3 convolutions and a shortcut; a 1x1 convolution with BN on the shortcut where the shape changes.
 
     Here: conv with the stride - BN - ReLU - conv - BN, sum, ReLU.
@@ -32,30 +25,33 @@ class Block(keras.layers.Layer):
         inputs: number of input channels.
         strides: 1 or 2.
         momentum: momentum of the batch normalisation.
+        options: see LayerOptions.
 
     Call arguments: x [B, H, W, inputs]; training. Returns [B, H / strides, W / strides, filters], rounded up.
     """
 
-    def __init__(self, filters: int, inputs: int, strides: int = 1, momentum: float = 0.9, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.filters, self.inputs, self.strides, self.momentum = filters, inputs, strides, momentum
+    def __init__(
+        self,
+        filters: int,
+        inputs: int,
+        strides: int = 1,
+        momentum: float = 0.9,
+        options: LayerOptions | Mapping[str, Any] = DEFAULT,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(momentum, options, **kwargs)
+        self.filters, self.inputs, self.strides = filters, inputs, strides
         self.shortcut = self.shortcut_norm = None
         if strides != 1 or inputs != filters:
-            self.shortcut = convolution(filters, 1, strides, self.dtype_policy)
-            self.shortcut_norm = self._norm()
+            self.shortcut = self.make_convolution(filters, 1, strides)
+            self.shortcut_norm = self.make_norm()
         self.make_path()
 
     def make_path(self) -> None:
         """Make the layers of `path`."""
-        self.first = convolution(self.filters, 3, self.strides, self.dtype_policy)
-        self.second = convolution(self.filters, 3, 1, self.dtype_policy)
-        self.norms = [self._norm() for _ in range(2)]
-
-    def _norm(self) -> StepBatchNormalization:
-        return StepBatchNormalization(momentum=self.momentum, dtype=self.dtype_policy)
-
-    def build(self, input_shape: Shape) -> None:
-        pass
+        self.first = self.make_convolution(self.filters, 3, self.strides)
+        self.second = self.make_convolution(self.filters, 3)
+        self.norms = [self.make_norm() for _ in range(2)]
 
     def path(self, x: Tensor, training: bool) -> Tensor:
         """The residual: x [B, H, W, inputs] through both convolutions to [B, H / strides, W / strides, filters]."""
@@ -72,12 +68,12 @@ class Block(keras.layers.Layer):
         return ops.relu(self.path(x, training) + self.apply_shortcut(x, training))
 
     def get_config(self) -> dict[str, Any]:
-        config = {"filters": self.filters, "inputs": self.inputs, "strides": self.strides, "momentum": self.momentum}
+        config = {"filters": self.filters, "inputs": self.inputs, "strides": self.strides}
         return {**super().get_config(), **config}
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
-class ResNet(keras.layers.Layer):
+class ResNet(BackboneLayer):
     """Stem, four stages of blocks, global average pool.
 
     Args:
@@ -86,6 +82,7 @@ class ResNet(keras.layers.Layer):
         stem: "published": conv 7x7 with stride 2, BN, ReLU, max-pool 3x3 with stride 2, for faces of 224 pixels;
             "small": conv 3x3 with stride 1, BN, ReLU, for faces of 32 to 112 pixels.
         momentum: momentum of the batch normalisation.
+        options: see LayerOptions.
 
     Call arguments: x [B, H, W, C]; training. Returns features [B, filters[-1]].
 
@@ -102,21 +99,22 @@ class ResNet(keras.layers.Layer):
         filters: Sequence[int] = FILTERS,
         stem: str = "published",
         momentum: float = 0.9,
+        options: LayerOptions | Mapping[str, Any] = DEFAULT,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(momentum, options, **kwargs)
         check_filters("backbone_filters", filters, 4)
         check_choice("stem", stem, STEMS)
-        self.blocks, self.filters, self.stem, self.momentum = tuple(blocks), tuple(filters), stem, momentum
+        self.blocks, self.filters, self.stem = tuple(blocks), tuple(filters), stem
         policy = self.dtype_policy
         self.make_stem()
-        self.norm = StepBatchNormalization(momentum=momentum, dtype=policy)
+        self.norm = self.make_norm()
         self.stages, inputs = [], filters[0]
         for count, width, strides in zip(self.blocks, self.filters, self.strides, strict=True):
             for i in range(count):
-                self.stages.append(self.block(width, inputs, 1 if i else strides, momentum, dtype=policy))
+                self.stages.append(self.block(width, inputs, 1 if i else strides, momentum, self.options, dtype=policy))
                 inputs = width
-        self.pool = keras.layers.GlobalAveragePooling2D(dtype=policy)
+        self.make_end()
 
     @classmethod
     def smallest_side(cls, stem: str) -> int:
@@ -124,25 +122,34 @@ class ResNet(keras.layers.Layer):
         return 8 if stem == "small" else 32
 
     def make_stem(self) -> None:
-        """Make the layers of `through_stem` but for its normalisation, `norm`."""
+        """Make the layers of `apply_stem` but for its normalisation, `norm`."""
         small = self.stem == "small"
-        self.convolution = convolution(self.filters[0], *((3, 1) if small else (7, 2)), self.dtype_policy)
-        self.first_pool = None if small else keras.layers.MaxPooling2D(3, 2, "same", dtype=self.dtype_policy)
+        self.convolution = self.make_convolution(self.filters[0], *((3, 1) if small else (7, 2)))
+        padding = "same" if self.options.padding == "same" else "valid"
+        self.first_pool = None if small else keras.layers.MaxPooling2D(3, 2, padding, dtype=self.dtype_policy)
+
+    def make_end(self) -> None:
+        """Make the layers of `apply_end`."""
+        self.pool = keras.layers.GlobalAveragePooling2D(dtype=self.dtype_policy)
 
     def apply_stem(self, x: Tensor, training: bool) -> Tensor:
         """Images [B, H, W, C] to the maps [B, h, w, filters[0]] that the first stage takes."""
         x = ops.relu(self.norm(self.convolution(x), training=training))
-        return x if self.first_pool is None else self.first_pool(x)
+        if self.first_pool is None:
+            return x
+        # Zeros are no larger than any output of the ReLU, so they stand for the -inf of PyTorch's pools.
+        return self.first_pool(pad(x, 3) if self.options.padding == "symmetric" else x)
 
-    def build(self, input_shape: Shape) -> None:
-        pass
+    def apply_end(self, x: Tensor, training: bool) -> Tensor:
+        """The map of the last stage [B, h, w, filters[-1]] to the features [B, filters[-1]]."""
+        return self.pool(x)
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
         x = self.apply_stem(x, training)
         for block in self.stages:
             x = block(x, training=training)
-        return self.pool(x)
+        return self.apply_end(x, training)
 
     def get_config(self) -> dict[str, Any]:
-        config = {"blocks": self.blocks, "filters": self.filters, "stem": self.stem, "momentum": self.momentum}
+        config = {"blocks": self.blocks, "filters": self.filters, "stem": self.stem}
         return {**super().get_config(), **config}

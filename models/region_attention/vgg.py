@@ -1,11 +1,13 @@
 """VGG-16, the second backbone of the published RAN (Simonyan, Zisserman 2015, arXiv 1409.1556), up to the last pool."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 
 from edram_fer.models.contract import check_filters
+from edram_fer.models.region_attention.layers import DEFAULT, KAIMING_NORMAL, LayerOptions
 from edram_fer.models.region_attention.resnet import FILTERS
 from edram_fer.models.tensor import Shape, Tensor
 
@@ -20,6 +22,7 @@ class VGG(keras.layers.Layer):
         blocks: number of convolutions in each of the five stages.
         filters: filters of the first four stages; the fifth has as many as the fourth.
         stem, momentum: ignored (there is one stem and no normalisation).
+        options: see LayerOptions; only the initialisation counts, nothing has stride 2 and padding.
 
     Call arguments: x [B, H, W, C]; training. Returns features [B, filters[-1]].
 
@@ -33,15 +36,18 @@ class VGG(keras.layers.Layer):
         filters: Sequence[int] = FILTERS,
         stem: str = "published",
         momentum: float = 0.9,
+        options: LayerOptions | Mapping[str, Any] = DEFAULT,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         check_filters("backbone_filters", filters, 4)
         self.blocks, self.filters, self.stem, self.momentum = tuple(blocks), tuple(filters), stem, momentum
-        options = {"padding": "same", "activation": "relu", "kernel_initializer": "he_normal"}
+        self.options = LayerOptions.of(options)
+        initializer = KAIMING_NORMAL if self.options.initialisation == "pytorch" else "he_normal"
+        settings = {"padding": "same", "activation": "relu", "kernel_initializer": initializer}
         self.stages = []
         for count, width in zip(self.blocks, (*self.filters, self.filters[-1]), strict=True):
-            self.stages += [keras.layers.Conv2D(width, 3, dtype=self.dtype_policy, **options) for _ in range(count)]
+            self.stages += [keras.layers.Conv2D(width, 3, dtype=self.dtype_policy, **settings) for _ in range(count)]
             self.stages.append(keras.layers.MaxPooling2D(2, dtype=self.dtype_policy))
         self.pool = keras.layers.GlobalAveragePooling2D(dtype=self.dtype_policy)
 
@@ -60,4 +66,4 @@ class VGG(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         config = {"blocks": self.blocks, "filters": self.filters, "stem": self.stem, "momentum": self.momentum}
-        return {**super().get_config(), **config}
+        return {**super().get_config(), **config, "options": dataclasses.asdict(self.options)}

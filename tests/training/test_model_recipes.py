@@ -6,15 +6,18 @@ import numpy as np
 import pytest
 from support.toy import history
 
+from edram_fer.data.augment import NONE
 from edram_fer.evaluation import evaluate
 from edram_fer.models.region_attention.iresnet import IResNet
 from edram_fer.models.region_attention.ran import BACKBONES
+from edram_fer.models.region_attention.resnet import ResNet
 from edram_fer.recipes import recipe
 from edram_fer.training import callbacks, loop
 
 SMALL = {
     "deep_emotion_fer2013": ["l2_penalty=0.1"],
     "deep_emotion_plus": ["trunk_filters=(2, 2, 2, 2)", "units=4", "dtype=float32"],
+    "ran_ferplus": ["backbone_filters=(2, 2, 2, 2)", "crop_size=32", "margin=0.3", "step_epochs=(0.5,)"],
     "ran_ferplus_small": ["backbone_filters=(2, 2, 2, 2)", "crop_size=16", "margin=0.3", "region_weight=2"],
 }
 
@@ -27,7 +30,8 @@ def run(request, npz_file, tmp_path_factory):
     resolved = recipe.override(recipe.get(request.param), settings)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("edram_fer.training.loop._tensorboard", lambda run: [])
-        patch.setitem(BACKBONES, "iresnet18", (IResNet, (1, 0, 0, 0)))  # one block: tracing eight takes long
+        for backbone, backbone_class in {"iresnet18": IResNet, "resnet18": ResNet}.items():
+            patch.setitem(BACKBONES, backbone, (backbone_class, (1, 0, 0, 0)))  # one block: tracing eight takes long
         loop.train(resolved, folder, verbose=0)
         yield request.param, folder
 
@@ -36,8 +40,8 @@ def test_a_recipe_trains_with_its_losses_and_evaluates(run):
     name, folder = run
     (row,) = history(folder)
     assert all(np.isfinite(value) for value in row.values())
-    if name == "ran_ferplus_small":
-        parts = row["val_emotion_loss"] + 2 * row["val_region_loss"]
+    if name.startswith("ran"):
+        parts = row["val_emotion_loss"] + (2 if name == "ran_ferplus_small" else 1) * row["val_region_loss"]
         assert row["val_loss"] == pytest.approx(parts, rel=1e-4)
         assert row["val_region_loss"] > 0
         assert row["val_glimpse_2_zoom"] == pytest.approx(0.75, abs=1e-3)
@@ -45,6 +49,16 @@ def test_a_recipe_trains_with_its_losses_and_evaluates(run):
         assert not any("region" in key for key in row) and row["val_glimpse_1_zoom"] > 0
     metrics = evaluate.evaluate(folder)
     assert 0 <= metrics["splits"]["test"]["accuracy"] <= 1
+
+
+def test_the_published_recipe_of_ran_is_that_of_its_code():
+    published = recipe.get("ran_ferplus")
+    assert published.options["variant"] == "wang2020" and "dropout" not in published.options
+    settings = ("optimizer", "learning_rate", "momentum", "nesterov", "weight_decay", "decayed", "clip_norm")
+    assert [getattr(published, name) for name in settings] == ["sgd", 0.1, 0.9, False, 1e-4, "all", 0]
+    assert (published.epochs, published.batch_size, published.step_epochs) == (60, 128, (18, 30, 48))
+    assert (published.label_smoothing, published.mixup, published.ema) == (0, 0, 0)
+    assert published.augmentation == NONE
 
 
 def test_the_margin_is_the_models_option():

@@ -26,6 +26,16 @@ def test_kernels_decay_except_those_of_the_emission_network():
     assert any("emission" in v.path and v.path.endswith("kernel") for v in model.trainable_variables)
 
 
+def test_adamw_decays_all_weights_if_set():
+    kernel, bias = (keras.Variable(np.ones(2, "float32"), name=name) for name in ("kernel", "bias"))
+    for decayed, expected in (("kernels", 1), ("all", 1 - 0.1 * 0.5)):
+        settings = {"learning_rate": 0.1, "weight_decay": 0.5, "decayed": decayed, "schedule": "constant"}
+        adamw = optimizer.make(recipe.Recipe(optimizer="adamw", **settings), 10, [kernel, bias])
+        bias.assign(np.ones(2))
+        adamw.apply([keras.ops.zeros(2)] * 2, [kernel, bias])
+        np.testing.assert_allclose(np.array(bias.value), expected, rtol=1e-6)
+
+
 def test_warm_up_and_cosine():
     resolved = recipe.Recipe(learning_rate=0.1, min_learning_rate=0.01, schedule="cosine", warmup_epochs=2, epochs=12)
     rate = optimizer.make(resolved, steps=5, variables=[])._learning_rate
@@ -34,26 +44,39 @@ def test_warm_up_and_cosine():
     assert float(rate(35)) == pytest.approx(halfway, rel=1e-5) and float(rate(60)) == pytest.approx(0.01)
 
 
-@pytest.mark.parametrize("nesterov", [True, False])
-def test_sgd_has_momentum_and_the_decay_in_the_gradient(nesterov):
+@pytest.mark.parametrize(("nesterov", "decayed", "clip_norm"), [(True, "kernels", 100), (False, "all", 0)])
+def test_sgd_has_momentum_and_the_decay_in_the_gradient(nesterov, decayed, clip_norm):
     kernel, bias = (keras.Variable(np.ones(2, "float32"), name=name) for name in ("kernel", "bias"))
     settings = {
         "learning_rate": 0.1,
         "momentum": 0.8,
         "nesterov": nesterov,
         "weight_decay": 0.5,
+        "decayed": decayed,
+        "clip_norm": clip_norm,
         "schedule": "constant",
     }
-    sgd = optimizer.make(recipe.Recipe(optimizer="sgd", clip_norm=100, **settings), 10, [kernel, bias])
+    sgd = optimizer.make(recipe.Recipe(optimizer="sgd", **settings), 10, [kernel, bias])
     sgd.build([kernel, bias])
     gradients = np.random.default_rng(0).normal(0, 1, (4, 2, 2)).astype("float32")
     weights, velocity = np.ones((2, 2)), np.zeros((2, 2))
     for gradient in gradients:
         sgd.apply([keras.ops.convert_to_tensor(part) for part in gradient], [kernel, bias])
-        full = gradient + 0.5 * weights * [[1], [0]]  # the bias is not decayed
+        full = gradient + 0.5 * weights * [[1], [decayed == "all"]]
         velocity = 0.8 * velocity + full  # Sutskever et al. 2013 as PyTorch writes it
         weights = weights - 0.1 * (full + 0.8 * velocity if nesterov else velocity)
     np.testing.assert_allclose([np.array(kernel.value), np.array(bias.value)], weights, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("clip_norm", "scale"), [(0, 1), (10, 10 / 500)])
+def test_a_clip_norm_of_0_is_no_limit(clip_norm, scale):
+    kernel = keras.Variable(np.zeros(2, "float32"), name="kernel")
+    made = recipe.Recipe(
+        optimizer="sgd", learning_rate=1, momentum=0, nesterov=False, schedule="constant", clip_norm=clip_norm
+    )
+    sgd = optimizer.make(made, 10, [kernel])
+    sgd.apply([keras.ops.convert_to_tensor(np.array([300.0, -400], "float32"))], [kernel])
+    np.testing.assert_allclose(np.array(kernel.value), [-300 * scale, 400 * scale], rtol=1e-5)
 
 
 def test_decay_of_adam_is_in_the_gradient():

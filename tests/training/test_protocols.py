@@ -93,7 +93,7 @@ def test_ferplus_is_trained_on_labels_or_votes_and_evaluated_on_its_subsets(mode
     name, source = f"ferplus/{mode}", find_dummy("ferplus").folder
     datasets.prepare(name, source, tmp_path / "data", report=lambda line: None)
     splits = data.splits(name, data_dir=tmp_path / "data")
-    shipped = recipe.get("ran_ferplus")
+    shipped = recipe.get("ran_ferplus_iresnet50")
     settings = {key: getattr(shipped, key) for key in ("optimizer", "weight_decay", "label_smoothing", "mixup", "ema")}
     resolved = recipe.Recipe(
         model="toy", data=name, labels=labels, emotions="eight", epochs=1, batch_size=3, learning_rate=0.01, **settings
