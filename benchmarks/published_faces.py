@@ -1,11 +1,11 @@
-"""Faces as a paper made them and as the defaults make them, photo by photo.
+"""Faces as published compared with the default faces, photo by photo.
 
     python -m benchmarks.published_faces PHOTOS --out runs/published_faces.json
 
-Prints two tables in Markdown. The first has a row for each photo: detector or status, box and square of both, the
-overlap (intersection over union) of the squares, and the mean absolute difference of the faces' pixels (0 to 255). The
-second has a row for each option in which the paper differs: with this option alone at its default, how many photos give
-another row, and by how much the pixels differ on average where both give a face. Boxes of the photos are not used.
+Prints two tables in Markdown. The first has a row for each photo: detector, score, box and square, or the status, with
+the default settings and as published; the overlap (intersection over union) of the two squares; and the mean absolute
+difference of the face pixels (0 to 255). The second has a row for each published option, set back to its default alone:
+the number of photos whose box, square and pixels change, and the mean difference over the photos with two faces.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def make_face(path: Path, settings: faces.Settings) -> dict[str, Any]:
 
 def pixels(row: dict[str, Any]) -> np.ndarray:
     """The face of a row, float [size, size]."""
-    return cv2.imdecode(np.frombuffer(row["face"], np.uint8), cv2.IMREAD_GRAYSCALE).astype(float)
+    return np.asarray(cv2.imdecode(np.frombuffer(row["face"], np.uint8), cv2.IMREAD_GRAYSCALE), float)
 
 
 def difference(a: dict[str, Any], b: dict[str, Any]) -> float | None:
@@ -41,19 +41,17 @@ def difference(a: dict[str, Any], b: dict[str, Any]) -> float | None:
 
 def compare(name: str, ours: dict[str, Any], paper: dict[str, Any]) -> dict[str, Any]:
     """A row of the first table."""
-    both = ours["status"] == paper["status"] == OK
-    squares = [(*row["square"], row["square"][2]) for row in (ours, paper)] if both else []
-    return {
-        "photo": name,
-        "default": describe(ours),
-        "published": describe(paper),
-        "overlap": round(detection.intersection_over_union(*squares), 2) if both else None,
-        "difference": round(difference(ours, paper), 1) if both else None,
-    }
+    row = {"photo": name, "default": describe(ours), "published": describe(paper), "overlap": None, "difference": None}
+    value = difference(ours, paper)
+    if value is not None:
+        squares = [(*face["square"], face["square"][2]) for face in (ours, paper)]
+        row["overlap"] = round(detection.intersection_over_union(*squares), 2)
+        row["difference"] = round(value, 1)
+    return row
 
 
 def describe(row: dict[str, Any]) -> str:
-    """What found the face, its box and its square, or the status."""
+    """Detector, score, box and square of a face, or the status."""
     if row["status"] != OK:
         return row["status"]
     (left, top, width, height), (x, y, side) = row["box"], row["square"]
@@ -63,7 +61,7 @@ def describe(row: dict[str, Any]) -> str:
 
 
 def single_options(name: str) -> dict[str, faces.Settings]:
-    """{option: the settings of a paper, but for this option at its default}."""
+    """{option: the published settings with this option at its default}."""
     settings = published.settings(name)
     return {option: faces.Settings(**{key: settings[key] for key in settings if key != option}) for option in settings}
 
@@ -78,8 +76,8 @@ def compare_options(name: str, paths: Sequence[Path], papers: Sequence[dict[str,
         rows.append(
             {
                 "option": option,
-                "default": str(getattr(faces.Settings(), option)),
-                "published": str(getattr(faces.Settings(**published.settings(name)), option)),
+                "default": _text(getattr(faces.Settings(), option)),
+                "published": _text(published.settings(name)[option]),
                 "other box": sum(a.get("box") != b.get("box") for a, b in pairs),
                 "other square": sum(a.get("square") != b.get("square") for a, b in pairs),
                 "other pixels": sum(a.get("digest") != b.get("digest") for a, b in pairs),
@@ -87,6 +85,10 @@ def compare_options(name: str, paths: Sequence[Path], papers: Sequence[dict[str,
             }
         )
     return rows
+
+
+def _text(value: Any) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 def print_table(rows: Sequence[dict[str, Any]]) -> None:

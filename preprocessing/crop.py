@@ -102,7 +102,7 @@ def _square_down(
     return x, y, side
 
 
-def _chin(landmarks: np.ndarray | Sequence, y: float, side: float, box: Box) -> float:
+def _chin(landmarks: np.ndarray | Sequence[Any], y: float, side: float, box: Box) -> float:
     """The row of the chin. Raises BoxError if it is more than a side below a square whose upper edge is at row y."""
     chin = float(np.max(np.asarray(landmarks)[CHIN, 1]))
     if chin > y + 2 * side:
@@ -144,8 +144,8 @@ def cut(image: np.ndarray, square: tuple[int, int, int], size: int, interpolatio
         image: the image.
         square: (left, top, side) in pixels, inside the image.
         size: side of the result in pixels.
-        interpolation: "area": shrinking averages areas, enlarging is bicubic; "linear": both are bilinear, and shrinking
-            by a factor above 2 skips pixels.
+        interpolation: "area": shrinking averages areas, enlarging is bicubic; "linear": both are bilinear, and
+            shrinking by a factor above 2 skips pixels.
     """
     left, top, side = square
     face = image[top : top + side, left : left + side]

@@ -7,7 +7,7 @@ loaded at the first call, so that a detector can be sent to another process. Two
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias

@@ -127,7 +127,7 @@ class Settings:
         if ANNOTATION in self.detectors and not self.annotated:
             raise UserError(f"detectors: {ANNOTATION!r} needs the annotated boxes, which annotated=False ignores")
         for name, choices in _CHOICES.items():
-            values = (getattr(self, name),)
+            values = [getattr(self, name)]
             if name in _PER_DETECTOR and isinstance(values[0], str):
                 values = _split(values[0])
             for value in values:
@@ -165,8 +165,8 @@ class Settings:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The settings that identify a data set: all except `models` and the settings in LATER with their default value,
-        so that data sets made before those settings existed keep their fingerprint.
+        """The settings that identify a data set: all except `models` and the settings in LATER with their default
+        value, so that data sets made before those settings existed keep their fingerprint.
         """
         values = {field.name: (getattr(self, field.name), field.default) for field in dataclasses.fields(self)}
         del values["models"]
@@ -175,7 +175,7 @@ class Settings:
     def of_detector(self, name: str, number: int) -> str:
         """The value of `retry` or `faces` for the detector at position `number` of `detectors`."""
         values = _split(getattr(self, name))
-        return values[number] if len(values) > 1 else values[0]
+        return values[number if len(values) > 1 else 0]
 
 
 # Settings added after the first data sets had been prepared.
@@ -210,8 +210,8 @@ _CHOICES = {
 _PER_DETECTOR = ("faces", "retry")
 
 
-def _split(values: str) -> tuple[str, ...]:
-    return tuple(value.strip() for value in values.split(","))
+def _split(values: str) -> list[str]:
+    return [value.strip() for value in values.split(",")]
 
 
 def rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[dict[str, Any]]:

@@ -31,16 +31,16 @@ def readme(metadata: Mapping[str, Any]) -> str:
     """The README in Markdown.
 
     Args:
-        metadata: metadata of the data set: "name", "layout", "published", "settings" (all fields of `faces.Settings` but
-            `models`) and "report".
+        metadata: "name", "layout", "published", "settings" (all fields of `faces.Settings` except `models`) and
+            "report" of the data set.
     """
     published = metadata["published"]
     return _TEMPLATE.format(
         name=metadata["name"],
         layout=metadata["layout"],
         published=(
-            f"Faces as published: `{published}`, changed by any further options. docs/fidelity.md of edram-fer lists every "
-            "point in which they differ from the defaults."
+            f"Faces as published: `{published}`, changed by any further options. docs/fidelity.md of edram-fer lists "
+            "every point in which they differ from the defaults."
             if published
             else "Faces with the defaults of edram-fer, changed by any options."
         ),
@@ -49,11 +49,11 @@ def readme(metadata: Mapping[str, Any]) -> str:
     )
 
 
-def _fields() -> list[dataclasses.Field]:
+def _fields() -> list[dataclasses.Field[Any]]:
     return [field for field in dataclasses.fields(faces.Settings) if field.name != "models"]
 
 
-def _row(field: dataclasses.Field, settings: Mapping[str, Any]) -> str:
+def _row(field: dataclasses.Field[Any], settings: Mapping[str, Any]) -> str:
     default = "–" if field.name == "detectors" else _text(field.default)
     return f"| `{field.name}` | {_text(settings[field.name])} | {default} |"
 

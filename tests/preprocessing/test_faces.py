@@ -205,7 +205,7 @@ def test_each_detector_may_choose_its_face_in_its_own_way(tmp_path, monkeypatch)
     for detectors, expected in ((("ssd", "dlib"), small), (("dlib", "ssd"), large)):
         choices = {"ssd": "surest", "dlib": "largest"}
         settings = faces.Settings(detectors=detectors, faces=",".join(choices[name] for name in detectors))
-        assert only(faces.rows(record(), tmp_path, settings))["box"] == list(expected)
+        assert single_row(faces.rows(record(), tmp_path, settings))["box"] == list(expected)
 
 
 def test_annotations_may_be_left_unused(tmp_path, monkeypatch):
@@ -213,11 +213,13 @@ def test_annotations_may_be_left_unused(tmp_path, monkeypatch):
     fake_detector(monkeypatch, "ssd", (50, 50, 60, 60), (10, 10, 20, 20))
     points = tuple((20.0, 200.0 if i == 8 else 20.0) for i in range(68))
     annotated = record(box=(10, 10, 20, 20), landmarks=points)
-    used = only(
+    used = single_row(
         faces.rows(dataclasses.replace(annotated, landmarks=None), tmp_path, faces.Settings(detectors=("ssd",)))
     )
     assert used["box"] == [10, 10, 20, 20] and used["annotation_iou"] == 1
-    unused = only(faces.rows(annotated, tmp_path, faces.Settings(detectors=("ssd",), annotated=False, faces="surest")))
+    unused = single_row(
+        faces.rows(annotated, tmp_path, faces.Settings(detectors=("ssd",), annotated=False, faces="surest"))
+    )
     assert unused["box"] == [50, 50, 60, 60] and unused["annotation_iou"] == 0 and "landmarks" not in unused
 
 
@@ -225,21 +227,21 @@ def test_small_photos_are_left_out(tmp_path):
     make_image(tmp_path / "a.png", shape=(60, 80, 3))
     for least, status in ((140, OK), (141, "80x60 pixels, expected a sum of width and height of at least 141")):
         settings = faces.Settings(detectors=("none",), smallest_photo=least)
-        assert only(faces.rows(record(), tmp_path, settings))["status"] == status
+        assert single_row(faces.rows(record(), tmp_path, settings))["status"] == status
 
 
 def test_boxes_that_leave_the_photo_are_passed_over(tmp_path, monkeypatch):
     make_image(tmp_path / "a.png", shape=(100, 100, 3))
     settings = faces.Settings(detectors=("ssd",), faces="surest", smallest_inside=0.9)
     fake_detector(monkeypatch, "ssd", (85, 10, 20, 20), (10, 10, 20, 20))
-    assert only(faces.rows(record(), tmp_path, settings))["box"] == [10, 10, 20, 20]
+    assert single_row(faces.rows(record(), tmp_path, settings))["box"] == [10, 10, 20, 20]
     fake_detector(monkeypatch, "ssd", (85, 10, 20, 20))
     status = "box at (85, 10), 20x20: expected at least 90% of it inside the 100x100 image"
-    assert only(faces.rows(record(), tmp_path, settings))["status"] == status
-    assert only(faces.rows(record(), tmp_path, faces.Settings(detectors=("ssd",))))["status"] == OK
+    assert single_row(faces.rows(record(), tmp_path, settings))["status"] == status
+    assert single_row(faces.rows(record(), tmp_path, faces.Settings(detectors=("ssd",))))["status"] == OK
     fake_detector(monkeypatch, "dlib", (85, 10, 20, 20))
     both = faces.Settings(detectors=("ssd", "dlib"), smallest_inside=0.9)
-    assert only(faces.rows(record(), tmp_path, both))["detector"] == "dlib"  # its boxes all count
+    assert single_row(faces.rows(record(), tmp_path, both))["detector"] == "dlib"  # its boxes all count
 
 
 def test_square_and_interpolation(tmp_path, monkeypatch):
@@ -248,7 +250,7 @@ def test_square_and_interpolation(tmp_path, monkeypatch):
     settings = faces.Settings(
         detectors=("ssd",), size=50, smallest_square=100, interpolation="linear", clahe=0, colour=True
     )
-    row = only(faces.rows(record(), tmp_path, settings))
+    row = single_row(faces.rows(record(), tmp_path, settings))
     assert row["square"] == [20, 15, 100]
     blocks = image[15:115, 20:120].reshape(50, 2, 50, 2, 3).mean(axis=(1, 3))  # half as large: means of 2x2 pixels
     assert np.abs(decoded(row)[:, :, ::-1] - blocks).max() <= 1
@@ -270,18 +272,18 @@ def test_the_square_is_extended_while_the_cut_face_shows_no_chin(tmp_path, monke
     settings = faces.Settings(
         detectors=("ssd",), smallest_square=100, rounding="down", landmarks=True, landmark_image="face"
     )
-    row = only(faces.rows(record(), tmp_path, settings))
+    row = single_row(faces.rows(record(), tmp_path, settings))
     assert row["square"] == [67, 70, 115]  # 75, 70, 100; then by 20 * 50 / 100, and by 10 * 50 / 100
     assert seen == [((100, 100, 3), (0, 0, 101, 101))] * 3 and np.max(row["landmarks"]) == 101
     chins = iter([120])
     without = dataclasses.replace(settings, chin=False)
-    assert only(faces.rows(record(), tmp_path, without))["square"] == [75, 70, 100]
+    assert single_row(faces.rows(record(), tmp_path, without))["square"] == [75, 70, 100]
     chins = iter(range(200, 400))
-    row = only(faces.rows(record(), tmp_path, settings))
+    row = single_row(faces.rows(record(), tmp_path, settings))
     assert row["square"][1] + row["square"][2] == 300  # at the lower border there is nothing to extend it into
     chins = iter([102] * 20)
     seen.clear()
-    assert only(faces.rows(record(), tmp_path, settings))["square"][2] == 111 and len(seen) == 12
+    assert single_row(faces.rows(record(), tmp_path, settings))["square"][2] == 111 and len(seen) == 12
 
 
 def test_later_settings_at_their_defaults_leave_fingerprints_alone():

@@ -9,7 +9,11 @@ import pyarrow.parquet
 import pytest
 from support.genuine import PHOTOS, needs_photos
 
-from edram_fer import cli, data
+import edram_fer
+from benchmarks import published_faces
+from edram_fer import cli, data, files
+from edram_fer.prediction.crops import FaceCropper
+from edram_fer.prediction.images import InputImage
 from edram_fer.preprocessing import crop, faces, photos, published
 from edram_fer.preprocessing.datasets.readme import readme
 from edram_fer.preprocessing.records import OK, FaceRecord
@@ -125,7 +129,7 @@ def test_the_command(source, tmp_path):
     for name, value in published.settings("forch2019").items():
         assert preprocessing[name] == (list(value) if isinstance(value, tuple) else value)
     text = (folder / "README.md").read_text()
-    for line in ("As published: `forch2019`", "| `smallest_square` | 100 | 0 |", "| `annotated` | no | yes |"):
+    for line in ("Faces as published: `forch2019`", "| `smallest_square` | 100 | 0 |", "| `annotated` | no | yes |"):
         assert line in text
     assert "left out: 150x140 pixels" in text and "5 rows read, 4 faces written" in text
 
@@ -139,6 +143,35 @@ def test_an_option_that_is_set_wins_over_the_paper(source, tmp_path):
     assert rows[2]["square"][2] < 100 and "| `smallest_square` | 0 | 0 |" in (folder / "README.md").read_text()
 
 
+@needs_photos
+def test_the_benchmark_compares_photo_by_photo(tmp_path, capsys, monkeypatch):
+    shutil.copy(PHOTOS / "multi_face.jpg", tmp_path)
+    cv2.imwrite(str(tmp_path / "blank.png"), np.full((200, 200, 3), 128, np.uint8))
+    monkeypatch.setattr("sys.argv", ["published_faces", str(tmp_path), "--out", str(tmp_path / "out.json")])
+    published_faces.main()
+    result = files.read_json(tmp_path / "out.json")
+    blank, people = result["photos"]
+    assert (blank["default"], blank["published"], blank["overlap"]) == ("no_face", "no_face", None)
+    assert people["published"].endswith("128 at 671, 290") and 0.9 < people["overlap"] < 1 and people["difference"] > 0
+    changed = {row["option"]: row["other square"] for row in result["options"]}
+    assert changed.keys() == published.settings("forch2019").keys() and changed["annotated"] == 0 < changed["rounding"]
+    assert capsys.readouterr().out.count("|---") == 5 + 7
+
+
+@needs_photos
+def test_predictions_crop_as_in_training():
+    preprocessing = {name: value for name, value in vars(FORCH).items() if name != "models"}
+    model = edram_fer.build("deep_emotion", image_size=(100, 100), preprocessing=preprocessing)
+    image = photos.read(PHOTOS / "single_face.jpg")
+    [face] = FaceCropper(model, ("ssd", "dlib"), "surest")(InputImage("a", image))
+    assert face.row["box"] == (158, 143, 250, 250) and face.row["detector"] == "ssd"
+    np.testing.assert_array_equal(
+        face.pixels[..., 0], cv2.imdecode(np.frombuffer(make_row(image)["face"], np.uint8), 0)
+    )
+    [small] = FaceCropper(model, ("none",))(InputImage("a", np.full((90, 90, 3), 128, np.uint8)))
+    assert small.row["status"] == OK  # a photo may be smaller than in training
+
+
 def test_an_unknown_paper(tmp_path):
     with pytest.raises(ValueError, match="published: expected one of forch2019, got 'forch2020'"):
         published.settings("forch2020")
@@ -147,5 +180,5 @@ def test_an_unknown_paper(tmp_path):
 def test_the_readme_of_the_defaults():
     settings = {name: value for name, value in vars(faces.Settings()).items() if name != "models"}
     text = readme({"name": "AffectNet", "layout": "2017", "published": "", "settings": settings, "report": ["1 row"]})
-    assert "With the defaults" in text and "| `detectors` | yunet, dlib | *from the data set* |" in text
+    assert "Faces with the defaults" in text and "| `detectors` | yunet, dlib | – |" in text
     assert "| `check` | none | none |" in text and text.endswith("- 1 row\n")
