@@ -4,6 +4,7 @@ Boxes are (left, top, width, height) in pixels, with the origin at the top left,
 steps follow Forch, Vitay, Hamker, "Recurrent Spatial Attention for Facial Emotion Recognition", 2019.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from edram_fer.errors import UserError
 from edram_fer.preprocessing.photos import MIN_SIDE
 
 CHIN = slice(7, 10)  # of the 68 landmarks
+ROUNDINGS = ("nearest", "down")
+INTERPOLATIONS = ("area", "linear")
 LARGEST = 1e9  # pixels: larger than any image (`photos.MAX_PIXELS`) and within 32 bits, which detectors use
 
 Box = Sequence[float]
@@ -38,7 +41,13 @@ def check(box: Box, image_size: Sequence[int]) -> None:
 
 
 def square(
-    box: Box, image_size: Sequence[int], margin: float = 0.0, landmarks: np.ndarray | Sequence[Any] | None = None
+    box: Box,
+    image_size: Sequence[int],
+    margin: float = 0.0,
+    landmarks: np.ndarray | Sequence[Any] | None = None,
+    *,
+    smallest: int = 0,
+    rounding: str = "nearest",
 ) -> tuple[int, int, int]:
     """The square around a box, inside the image.
 
@@ -50,6 +59,10 @@ def square(
         image_size: (H, W).
         margin: 0.1 makes the side a tenth longer than the box's.
         landmarks: 68 points (x, y) in pixels of the image.
+        smallest: least side in pixels, if the image is large enough.
+        rounding: "nearest": the square is rounded to whole pixels at the end. "down": the box is first truncated to
+            whole pixels (`whole_pixels`), and every later number is rounded down. A square limited by the image then
+            keeps the centre of its box instead of its upper edge. The code of Forch et al. 2019 rounds down.
 
     Returns:
         (left, top, side) in whole pixels.
@@ -59,32 +72,85 @@ def square(
 
     >>> square((20, 30, 40, 20), (120, 200))
     (20, 20, 40)
+    >>> square((20, 30, 40, 20), (120, 200), smallest=100)
+    (0, 0, 100)
     """
     check(box, image_size)
+    if rounding == "down":
+        return _square_down(box, image_size, margin, landmarks, smallest)
     left, top, width, height = (float(value) for value in box)
     rows, columns = image_size[:2]
-    side = max(width, height) * (1 + margin)
+    side = max(max(width, height) * (1 + margin), smallest)
     x, y = left + width / 2, top + height / 2 - side / 2  # middle of the upper edge
     if landmarks is not None:
-        chin = float(np.max(np.asarray(landmarks)[CHIN, 1]))
-        if chin > y + 2 * side:
-            raise BoxError(f"chin landmark at row {chin:g}, more than a side below its box of {width:g}x{height:g}")
-        side = max(side, chin - y + 1)
+        side = max(side, _chin(landmarks, y, side, box) - y + 1)
     side = min(max(round(side), 1), rows, columns)
     return _clamp(x - side / 2, columns - side), _clamp(y, rows - side), side
+
+
+def _square_down(
+    box: Box, image_size: Sequence[int], margin: float, landmarks: np.ndarray | Sequence[Any] | None, smallest: int
+) -> tuple[int, int, int]:
+    left, top, width, height = whole_pixels(box)
+    rows, columns = image_size[:2]
+    longer = max(width, height)
+    side = min(max(math.floor(longer + margin * longer), smallest, 1), rows, columns)
+    x = _clamp(math.floor(left - (side - width) / 2), columns - side)
+    y = _clamp(math.floor(top - (side - height) / 2), rows - side)
+    if landmarks is not None and (chin := math.floor(_chin(landmarks, y, side, box))) >= y + side:
+        return _square_down((x, y, side, chin - y + 1), image_size, 0.0, None, smallest)
+    return x, y, side
+
+
+def _chin(landmarks: np.ndarray | Sequence[Any], y: float, side: float, box: Box) -> float:
+    """The row of the chin. Raises BoxError if it is more than a side below a square whose upper edge is at row y."""
+    chin = float(np.max(np.asarray(landmarks)[CHIN, 1]))
+    if chin > y + 2 * side:
+        raise BoxError(f"chin landmark at row {chin:g}, more than a side below its box of {box[2]:g}x{box[3]:g}")
+    return chin
+
+
+def whole_pixels(box: Box) -> tuple[int, int, int, int]:
+    """A box (left, top, width, height) whose corners are truncated to whole pixels, towards 0.
+
+    >>> whole_pixels((10.7, 20.2, 30.5, 40.9))
+    (10, 20, 31, 41)
+    """
+    left, top, width, height = box
+    x, y = int(left), int(top)
+    return x, y, int(left + width) - x, int(top + height) - y
+
+
+def share_inside(box: Box, image_size: Sequence[int]) -> float:
+    """The share of a box's width to the left of the right border of an image of size (H, W), or of its height above the
+    lower border, whichever is smaller; 1 if it crosses neither. As in the code of Forch et al. 2019, the left and the
+    upper border do not count.
+
+    >>> share_inside((90, 10, 20, 20), (100, 100)), share_inside((-10, -10, 20, 20), (100, 100))
+    (0.5, 1.0)
+    """
+    left, top, width, height = box
+    return min((image_size[1] - left) / max(width, 1), (image_size[0] - top) / max(height, 1), 1.0)
 
 
 def _clamp(start: float, largest: int) -> int:
     return min(max(round(start), 0), largest)
 
 
-def cut(image: np.ndarray, square: tuple[int, int, int], size: int) -> np.ndarray:
+def cut(image: np.ndarray, square: tuple[int, int, int], size: int, interpolation: str = "area") -> np.ndarray:
     """Crop the square (left, top, side) from an image [H, W] or [H, W, C] and resize it to [size, size(, C)].
 
-    Shrinking averages areas, enlarging is bicubic.
+    Args:
+        image: the image.
+        square: (left, top, side) in pixels, inside the image.
+        size: side of the result in pixels.
+        interpolation: "area": shrinking averages areas, enlarging is bicubic; "linear": both are bilinear, and
+            shrinking by a factor above 2 skips pixels.
     """
     left, top, side = square
     face = image[top : top + side, left : left + side]
+    if interpolation == "linear":
+        return cv2.resize(face, (size, size), interpolation=cv2.INTER_LINEAR)
     return cv2.resize(face, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_CUBIC)
 
 

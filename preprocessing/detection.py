@@ -7,7 +7,7 @@ loaded at the first call, so that a detector can be sent to another process. Two
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -16,11 +16,13 @@ import cv2
 import numpy as np
 
 from edram_fer.errors import MissingPackageError, UserError
-from edram_fer.preprocessing import model_files, yunet
+from edram_fer.preprocessing import crop, model_files, yunet
 from edram_fer.preprocessing.crop import Box
 
 NO_FACE = "no_face"
-CHOICES = ("largest", "centre", "all")
+CHOICES = ("largest", "surest", "centre", "all")
+RETRIES = ("histogram", "clahe", "none")
+RETRY_TILES = 7  # each way, of "clahe" (Forch et al. 2019)
 SAME_FACE = 0.3  # overlap (IoU) from which two boxes belong to the same face
 
 
@@ -103,11 +105,14 @@ class Dlib:
         threshold: lowest score.
         longest: larger images are first shrunk to this longer side, in pixels, because 12 megapixels take 600 MB when
             doubled.
+        inclusive: whether the box includes the last row and column of dlib's rectangle. The code of Forch et al. 2019
+            subtracts the corners, so its boxes do not.
     """
 
     upsample: int = 1
     threshold: float = 0.0
     longest: int = 1600
+    inclusive: bool = True
     name = "dlib"
     margin = 0.1  # dlib's boxes are tighter than other detectors' boxes (Forch et al. 2019)
 
@@ -115,7 +120,8 @@ class Dlib:
         """The faces in an image, uint8 [H, W, 3] RGB; the highest score first."""
         small, scale = _shrink(image, self.longest)
         rectangles, scores, _ = _dlib_detector().run(np.ascontiguousarray(small), self.upsample, self.threshold)
-        boxes = [np.array([r.left(), r.top(), r.width(), r.height()]) / scale for r in rectangles]
+        last = int(not self.inclusive)
+        boxes = [np.array([r.left(), r.top(), r.width() - last, r.height() - last]) / scale for r in rectangles]
         return _sort_by_score([Face(tuple(box.tolist()), score) for box, score in zip(boxes, scores)])
 
 
@@ -123,24 +129,45 @@ Detector: TypeAlias = YuNet | SSD | Dlib
 DETECTORS: dict[str, type[Detector]] = {"yunet": YuNet, "ssd": SSD, "dlib": Dlib}
 
 
-def cascade(image: np.ndarray, detectors: Sequence[Detector]) -> tuple[list[Face], str]:
+def cascade(
+    image: np.ndarray,
+    detectors: Sequence[Detector],
+    retry: str = "histogram",
+    usable: Callable[[Face], bool] | None = None,
+) -> tuple[list[Face], str]:
     """Run each detector on the image and then on the contrast-equalised image, until one finds a face.
 
     Args:
         image: uint8 [H, W, 3] RGB.
         detectors: the detectors, in order.
+        retry: how the image is equalised for the second try: "histogram", "clahe" (7x7 tiles, clip limit 1), or "none"
+            for no second try.
+        usable: whether a detected face counts; None: all of them do.
 
     Returns:
-        the faces, and the name of the method that found them ("ssd", "ssd equalised"); or ([], NO_FACE).
+        the faces, and the name of the method that found them ("ssd", "ssd equalised" after "histogram", "ssd clahe");
+        or ([], NO_FACE).
+
+    Raises:
+        UserError: `retry` is not one of RETRIES.
     """
+    if retry not in RETRIES:
+        raise UserError(f"retry: expected one of {', '.join(RETRIES)}, got {retry!r}")
     contrasted = None
     for detector in detectors:
-        if faces := detector(image):
+        if faces := _select_usable(detector(image), usable):
             return faces, detector.name
-        contrasted = equalise(image) if contrasted is None else contrasted
-        if faces := detector(contrasted):
-            return faces, f"{detector.name} equalised"
+        if retry == "none":
+            continue
+        if contrasted is None:
+            contrasted = equalise(image) if retry == "histogram" else crop.equalise(image, tiles=RETRY_TILES)
+        if faces := _select_usable(detector(contrasted), usable):
+            return faces, f"{detector.name} {'equalised' if retry == 'histogram' else retry}"
     return [], NO_FACE
+
+
+def _select_usable(faces: list[Face], usable: Callable[[Face], bool] | None) -> list[Face]:
+    return faces if usable is None else [face for face in faces if usable(face)]
 
 
 def equalise(image: np.ndarray) -> np.ndarray:
@@ -155,7 +182,8 @@ def choose(faces: Sequence[Face], choice: str, image_size: Sequence[int]) -> lis
 
     Args:
         faces: the faces in an image.
-        choice: "largest"; "centre", the face nearest to the middle of the image; or "all", from left to right.
+        choice: "largest"; "surest", the face with the highest score; "centre", the face nearest to the middle of the
+            image; or "all", from left to right.
         image_size: (H, W).
 
     Returns:
@@ -174,6 +202,8 @@ def choose(faces: Sequence[Face], choice: str, image_size: Sequence[int]) -> lis
         return sorted(faces, key=lambda face: face.box[:2])
     if choice == "largest":
         return sorted(faces, key=lambda face: -face.box[2] * face.box[3])[:1]
+    if choice == "surest":
+        return sorted(faces, key=lambda face: -face.score)[:1]
     y, x = (side / 2 for side in image_size)
     return sorted(
         faces, key=lambda face: np.hypot(face.box[0] + face.box[2] / 2 - x, face.box[1] + face.box[3] / 2 - y)

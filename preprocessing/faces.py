@@ -31,6 +31,8 @@ from edram_fer.preprocessing.records import OK, Annotations, FaceRecord
 
 CHUNK = 500
 ANNOTATION, NONE = "annotation", "none"
+LANDMARK_IMAGES = ("photo", "face")
+MOST_EXTENSIONS = 11  # of a square whose face shows no chin (Forch et al. 2019)
 _POINTS = pyarrow.list_(pyarrow.float32())
 SCHEMA = pyarrow.schema(
     {
@@ -59,18 +61,32 @@ SCHEMA = pyarrow.schema(
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How a face is cropped from a photo. The defaults follow Forch et al. 2019, except for the detector.
+    """How a face is cropped from a photo. `edram_fer.preprocessing.published` holds the settings of papers.
 
     Attributes:
         size: side of the face in pixels.
         colour: RGB instead of grey.
         detectors: tried in turn: names of `detection.DETECTORS`, "annotation" (the annotated box), "none" (the whole
             image is the face). If a box is annotated, only a detected face that overlaps with it counts.
+        annotated: whether to use annotated boxes and landmarks. The overlap of the detected with the annotated box is
+            recorded in either case.
         detector_size: longer side of YuNet's input image, in pixels.
-        faces: which of several faces: "largest", "centre", "all".
+        retry: how a photo without a detected face is equalised for the detector's second try: "histogram", "clahe"
+            (7x7 tiles) or "none" for no second try. One value, or one for each detector, separated by commas.
+        faces: which of several faces: "largest", "surest", "centre", "all". One value, or, except for "all", one for
+            each detector, separated by commas.
+        smallest_photo: least sum of height and width of a photo, in pixels; smaller photos give no face.
+        smallest_inside: least share of a detected box that lies inside the photo, see `crop.share_inside`; other boxes
+            are skipped. Applies to YuNet and SSD; all boxes of dlib count.
         margin: share by which the square is larger than the box, in addition to the margin of the detector.
+        smallest_square: least side of the square, in pixels, if the photo is large enough.
+        rounding: of boxes and squares to whole pixels: "nearest" or "down", see `crop.square`.
         chin: extend the square downwards to include the chin, if there are landmarks.
         landmarks: find 68 landmarks with dlib if none are annotated.
+        landmark_image: where dlib finds them: "photo": in the photo, given the box. "face": in the cropped face, given
+            its whole area; with `chin`, the square is extended and the landmarks are found again, up to MOST_EXTENSIONS
+            times, while the chin lies below the face.
+        interpolation: how the square is resized: "area" or "linear", see `crop.cut`.
         clahe: clip limit of the contrast equalisation, 0 for none.
         check: name of a detector that runs on every image with an annotated box; the overlap is recorded.
         models: folder that is searched first for the files of detectors and landmarks; "": none. It does not affect
@@ -80,11 +96,19 @@ class Settings:
     size: int = 100
     colour: bool = False
     detectors: tuple[str, ...] = ("yunet", "dlib")
+    annotated: bool = True
     detector_size: int = 320
+    retry: str = "histogram"
     faces: str = "largest"
+    smallest_photo: int = 0
+    smallest_inside: float = 0.0
     margin: float = 0.0
+    smallest_square: int = 0
+    rounding: str = "nearest"
     chin: bool = True
     landmarks: bool = False
+    landmark_image: str = "photo"
+    interpolation: str = "area"
     clahe: float = 1.0
     check: str | None = None
     models: str = ""
@@ -100,15 +124,30 @@ class Settings:
                 raise UserError(f"detectors: expected some of {', '.join(allowed)}, got {name!r}")
         if not self.detectors:
             raise UserError(f"detectors: expected at least one of {', '.join(allowed)}")
+        if ANNOTATION in self.detectors and not self.annotated:
+            raise UserError(f"detectors: {ANNOTATION!r} needs the annotated boxes, which annotated=False ignores")
+        for name, choices in _CHOICES.items():
+            values = [getattr(self, name)]
+            if name in _PER_DETECTOR and isinstance(values[0], str):
+                values = _split(values[0])
+            for value in values:
+                if value not in choices:
+                    raise UserError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+            if len(values) not in (1, len(self.detectors)):
+                raise UserError(
+                    f"{name}: expected one, or one for each of the {len(self.detectors)} detectors, got {len(values)}"
+                )
+        if "," in self.faces and "all" in _split(self.faces):
+            raise UserError(f"faces: expected 'all' alone, for all detectors, got {self.faces!r}")
         if self.check is not None and self.check not in detection.DETECTORS:
             raise UserError(f"check: expected one of {', '.join(detection.DETECTORS)}, got {self.check!r}")
-        if self.faces not in detection.CHOICES:
-            raise UserError(f"faces: expected one of {', '.join(detection.CHOICES)}, got {self.faces!r}")
         if not 8 <= self.size <= 2048:
             raise UserError(f"size: expected 8 to 2048 pixels, got {self.size!r}")
-        for name, least in (("margin", 0), ("clahe", 0), ("detector_size", 32)):
+        for name, least in _LEAST.items():
             if not getattr(self, name) >= least:
                 raise UserError(f"{name}: expected at least {least}, got {getattr(self, name)!r}")
+        if self.smallest_inside > 1:
+            raise UserError(f"smallest_inside: expected a share in [0, 1], got {self.smallest_inside!r}")
         object.__setattr__(self, "models", str(self.models))
 
     @property
@@ -120,11 +159,59 @@ class Settings:
         """The detector with a name from `detection.DETECTORS` and these settings."""
         if name == "yunet":
             return detection.YuNet(self.detector_size, folder=self.folder)
+        if name == "dlib" and self.rounding == "down":
+            return detection.Dlib(inclusive=False)
         return detection.SSD(folder=self.folder) if name == "ssd" else detection.DETECTORS[name]()
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The settings that identify a data set: all except `models` and the settings in LATER with their default
+        value, so that data sets made before those settings existed keep their fingerprint.
+        """
+        values = {field.name: (getattr(self, field.name), field.default) for field in dataclasses.fields(self)}
+        del values["models"]
+        return {name: value for name, (value, default) in values.items() if name not in LATER or value != default}
 
-_NUMBERS = {"size": numbers.Integral, "detector_size": numbers.Integral, "margin": numbers.Real, "clahe": numbers.Real}
+    def of_detector(self, name: str, number: int) -> str:
+        """The value of `retry` or `faces` for the detector at position `number` of `detectors`."""
+        values = _split(getattr(self, name))
+        return values[number if len(values) > 1 else 0]
+
+
+# Settings added after the first data sets had been prepared.
+LATER = (
+    "annotated",
+    "retry",
+    "smallest_photo",
+    "smallest_inside",
+    "smallest_square",
+    "rounding",
+    "landmark_image",
+    "interpolation",
+)
+_NUMBERS = {
+    "size": numbers.Integral,
+    "detector_size": numbers.Integral,
+    "smallest_photo": numbers.Integral,
+    "smallest_inside": numbers.Real,
+    "margin": numbers.Real,
+    "smallest_square": numbers.Integral,
+    "clahe": numbers.Real,
+}
 _WORDS = {numbers.Integral: "whole number", numbers.Real: "number"}
+_LEAST = {"margin": 0, "clahe": 0, "detector_size": 32, "smallest_photo": 0, "smallest_inside": 0, "smallest_square": 0}
+_CHOICES = {
+    "faces": detection.CHOICES,
+    "retry": detection.RETRIES,
+    "rounding": crop.ROUNDINGS,
+    "landmark_image": LANDMARK_IMAGES,
+    "interpolation": crop.INTERPOLATIONS,
+}
+_PER_DETECTOR = ("faces", "retry")
+
+
+def _split(values: str) -> list[str]:
+    return [value.strip() for value in values.split(",")]
 
 
 def rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[dict[str, Any]]:
@@ -165,6 +252,7 @@ def photo_rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[d
         image = load_image(record, root)
         # Processors have instructions for SHA-256: for a whole photo it takes half the time of BLAKE2.
         row["image_digest"] = hashlib.sha256(np.ascontiguousarray(image).data).digest()[:16]
+        _check_size(image, settings)
         detected, detector, margin = _detect(image, record, settings)
         if not detected:
             yield {**row, "status": detection.NO_FACE}
@@ -174,6 +262,14 @@ def photo_rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[d
             yield {**row, **face_id, "detector": detector, **columns}
     except (photos.PhotoError, crop.BoxError) as error:
         yield {**row, "status": " ".join(str(error).split())[:200]}
+
+
+def _check_size(image: np.ndarray, settings: Settings) -> None:
+    height, width = image.shape[:2]
+    if height + width < settings.smallest_photo:
+        raise photos.PhotoError(
+            f"{width}x{height} pixels, expected a sum of width and height of at least {settings.smallest_photo}"
+        )
 
 
 def load_image(record: FaceRecord, root: Path) -> np.ndarray:
@@ -186,27 +282,52 @@ def load_image(record: FaceRecord, root: Path) -> np.ndarray:
 def _detect(image: np.ndarray, record: FaceRecord, settings: Settings) -> tuple[list[detection.Face], str, float]:
     """The selected faces of an image, the detector that found them, and the margin of its boxes; or ([], "no_face", 0).
 
-    Raises BoxError if only the annotated box may be used and there is none.
+    Raises BoxError if only the annotated box may be used and there is none, and if no detected box lies far enough
+    inside the image.
     """
-    size = image.shape[:2]
-    for name in settings.detectors:
+    size, outside = image.shape[:2], []
+    box = record.box if settings.annotated else None
+
+    def lies_inside(face: detection.Face) -> bool:
+        if crop.share_inside(_round_box(face, settings).box, size) >= settings.smallest_inside:
+            return True
+        outside.append(face)
+        return False
+
+    for number, name in enumerate(settings.detectors):
         if name == NONE:
             return [detection.Face((0, 0, *size[::-1]), 1.0)], NONE, 0.0
         if name == ANNOTATION:
-            if record.box is not None:
-                return [detection.Face(record.box, 1.0)], ANNOTATION, 0.0
+            if box is not None:
+                return [_round_box(detection.Face(box, 1.0), settings)], ANNOTATION, 0.0
         else:
             detector = settings.detector(name)
-            detected, detector_name = detection.cascade(image, [detector])
-            if record.box is None:
-                chosen = detection.choose(detected, settings.faces, size)
+            usable = None if name == "dlib" or settings.smallest_inside == 0 else lies_inside
+            detected, detector_name = detection.cascade(
+                image, [detector], settings.of_detector("retry", number), usable
+            )
+            if box is None:
+                chosen = detection.choose(detected, settings.of_detector("faces", number), size)
             else:
-                chosen = detection.match_annotation(detected, record.box)
+                chosen = detection.match_annotation(detected, box)
             if chosen:
-                return chosen, detector_name, detector.margin
+                return [_round_box(face, settings) for face in chosen], detector_name, detector.margin
     if set(settings.detectors) == {ANNOTATION}:
         raise crop.BoxError("no box is annotated")
+    if outside:
+        left, top, width, height = outside[0].box
+        raise crop.BoxError(
+            f"box at ({left:.0f}, {top:.0f}), {width:.0f}x{height:.0f}: expected at least "
+            f"{settings.smallest_inside:.0%} of it inside the {size[1]}x{size[0]} image"
+        )
     return [], detection.NO_FACE, 0.0
+
+
+def _round_box(face: detection.Face, settings: Settings) -> detection.Face:
+    """The face, with its box in whole pixels if boxes are rounded down."""
+    if settings.rounding == "nearest" or not np.isfinite(face.box).all():  # `crop.check` rejects the latter
+        return face
+    return dataclasses.replace(face, box=crop.whole_pixels(face.box))
 
 
 def _face_columns(
@@ -214,13 +335,16 @@ def _face_columns(
 ) -> dict[str, Any]:
     """The columns of SCHEMA that depend on the pixels. Raises BoxError for a box that gives no square."""
     crop.check(face.box, image.shape)
-    landmarks = (
-        record.landmarks if record.landmarks is not None and _belong_to_box(record.landmarks, face.box) else None
-    )
-    if landmarks is None and settings.landmarks:
+    annotated = record.landmarks if settings.annotated else None
+    landmarks = annotated if annotated is not None and _belong_to_box(annotated, face.box) else None
+    if landmarks is None and settings.landmarks and settings.landmark_image == "photo":
         landmarks = detection.landmarks(image, face.box, folder=settings.folder)
-    square = crop.square(face.box, image.shape[:2], margin, landmarks if settings.chin else None)
-    cropped = crop.cut(image, square, settings.size)
+    square = _square(face.box, image, settings, margin, landmarks if settings.chin else None)
+    cropped = crop.cut(image, square, settings.size, settings.interpolation)
+    if landmarks is not None:
+        landmarks = crop.to_square(landmarks, square, settings.size)
+    elif settings.landmarks:
+        square, cropped, landmarks = _find_landmarks_in_crop(image, square, max(face.box[2:]), settings)
     cropped = crop.equalise(cropped, settings.clahe)
     cropped = cropped if settings.colour else crop.grey(cropped)
     columns = {
@@ -231,12 +355,48 @@ def _face_columns(
         "face": encode_png(cropped),
     }
     if landmarks is not None:
-        columns["landmarks"] = crop.to_square(landmarks, square, settings.size).ravel().tolist()
+        columns["landmarks"] = landmarks.ravel().tolist()
     if record.box is not None and (settings.check is not None or detector not in (ANNOTATION, NONE)):
         others = [face] if settings.check is None else settings.detector(settings.check)(image)
         overlaps = [detection.intersection_over_union(record.box, other.box) for other in others]
         columns["annotation_iou"] = max(overlaps, default=0.0)
     return columns
+
+
+def _square(
+    box: crop.Box, image: np.ndarray, settings: Settings, margin: float, landmarks: np.ndarray | Sequence[Any] | None
+) -> tuple[int, int, int]:
+    return crop.square(
+        box, image.shape[:2], margin, landmarks, smallest=settings.smallest_square, rounding=settings.rounding
+    )
+
+
+def _find_landmarks_in_crop(
+    image: np.ndarray, square: tuple[int, int, int], longer: float, settings: Settings
+) -> tuple[tuple[int, int, int], np.ndarray, np.ndarray]:
+    """Find landmarks in a cropped face, and extend its square while the chin lies below it.
+
+    Args:
+        image: the photo.
+        square: the square to start from.
+        longer: longer side of the detected box. A chin n pixels below the face extends the square by n * `longer` /
+            `settings.size`; if the square is larger than the box, this may not suffice at once.
+        settings: how faces are cropped.
+
+    Returns:
+        the square, its resized pixels, and the landmarks, float32 [68, 2] in pixels of the face.
+    """
+    size = settings.size
+    extensions = 0
+    while True:
+        cropped = crop.cut(image, square, size, settings.interpolation)
+        landmarks = detection.landmarks(cropped, (0, 0, size + 1, size + 1), folder=settings.folder)
+        below = float(landmarks[crop.CHIN, 1].max()) - size
+        left, top, side = square
+        if not settings.chin or below <= 1 or top + side >= len(image) or extensions == MOST_EXTENSIONS:
+            return square, cropped, landmarks
+        square = _square((left, top, side, side + round(below * longer / size)), image, settings, 0.0, None)
+        extensions += 1
 
 
 def _belong_to_box(landmarks: Sequence[Any], box: crop.Box) -> bool:

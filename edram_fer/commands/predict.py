@@ -22,7 +22,9 @@ def predict(
             "[default: yunet,dlib; images of exactly the model's size are treated as faces].",
         ),
     ] = None,
-    faces: Annotated[str, typer.Option("--faces", help="Which of several faces: all, largest, centre.")] = "all",
+    faces: Annotated[
+        str, typer.Option("--faces", help="Which of several faces: all, largest, surest, centre.")
+    ] = "all",
     clahe: Annotated[
         float | None,
         typer.Option("--clahe", metavar="LIMIT", help="Clip limit of CLAHE; 0: no CLAHE [default: as in training]."),

@@ -24,23 +24,63 @@ def prepare(
         typer.Option("--out", "--data-dir", help="Folder for prepared data sets [default: $EDRAM_FER_DATA or ./data]."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a prepared data set.")] = False,
+    published: Annotated[
+        str | None,
+        typer.Option(help="Crop faces as a paper's code did: forch2019; other options take precedence."),
+    ] = None,
     size: Annotated[int | None, typer.Option(help="Side of a face in pixels [default: 100].")] = None,
     colour: Annotated[bool | None, typer.Option("--colour/--grey", help="RGB or grey [default: grey].")] = None,
     detectors: Annotated[
         str | None,
         typer.Option(help="Tried in turn: some of yunet,ssd,dlib,annotation,none [default: the data set's]."),
     ] = None,
+    annotated: Annotated[
+        bool | None,
+        typer.Option("--annotated/--ignore-annotated", help="Use annotated boxes and landmarks, or ignore them."),
+    ] = None,
     detector_size: Annotated[
         int | None, typer.Option(help="Longer side of YuNet's input image, in pixels [default: 320].")
     ] = None,
+    retry: Annotated[
+        str | None,
+        typer.Option(
+            help="Equalisation of a photo for the second try of a detector: histogram, clahe, none; one value, or one "
+            "for each detector, such as clahe,histogram [default: histogram]."
+        ),
+    ] = None,
     faces: Annotated[
-        str | None, typer.Option(help="Which of several faces: largest, centre, all [default: largest].")
+        str | None,
+        typer.Option(
+            help="Which of several faces: largest, surest, centre, all; one value, or one for each "
+            "detector, such as surest,largest [default: largest]."
+        ),
+    ] = None,
+    smallest_photo: Annotated[
+        int | None, typer.Option(help="Least sum of a photo's width and height in pixels [default: 0].")
+    ] = None,
+    smallest_inside: Annotated[
+        float | None,
+        typer.Option(help="Least share of a detected box inside the photo's right and lower borders [default: 0]."),
     ] = None,
     margin: Annotated[
         float | None, typer.Option(help="Share by which the square is larger than the box [default: 0].")
     ] = None,
+    smallest_square: Annotated[
+        int | None, typer.Option(help="Least side of the cropped square in pixels [default: 0].")
+    ] = None,
+    rounding: Annotated[
+        str | None,
+        typer.Option(help="Rounding of boxes and squares to whole pixels: nearest, down [default: nearest]."),
+    ] = None,
     landmarks: Annotated[
         bool | None, typer.Option("--landmarks", help="Find 68 landmarks with dlib if none are annotated.")
+    ] = None,
+    landmark_image: Annotated[
+        str | None, typer.Option(help="Where dlib finds them: photo, or face, the cropped face [default: photo].")
+    ] = None,
+    interpolation: Annotated[
+        str | None,
+        typer.Option(help="How the square is resized: area (bicubic if enlarged), linear [default: area]."),
     ] = None,
     check: Annotated[str | None, typer.Option(help="Detector to compare with the annotated boxes.")] = None,
     models: Annotated[
@@ -72,13 +112,22 @@ def prepare(
     from edram_fer.preprocessing import datasets
 
     options = {
+        "published": published,
         "size": size,
         "colour": colour,
         "detectors": None if detectors is None else tuple(name.strip() for name in detectors.split(",")),
+        "annotated": annotated,
         "detector_size": detector_size,
+        "retry": retry,
         "faces": faces,
+        "smallest_photo": smallest_photo,
+        "smallest_inside": smallest_inside,
         "margin": margin,
+        "smallest_square": smallest_square,
+        "rounding": rounding,
         "landmarks": landmarks,
+        "landmark_image": landmark_image,
+        "interpolation": interpolation,
         "check": check,
         "models": models,
         "classes": classes,

@@ -41,14 +41,15 @@ class FaceCropper:
 
     An image that has exactly the model's size is treated as a finished face: it is not detected, cropped or equalised
     again. In other images, faces are detected and cropped with the margin and the contrast equalisation of
-    `model.preprocessing`; a model trained on published crops (FER2013) has neither.
+    `model.preprocessing`; a model trained on published crops (FER2013) has neither. Photos may be smaller than those
+    of the training data.
 
     Args:
         model: its input shape and `preprocessing` are used.
         detectors: tried in turn, see `edram_fer.preprocessing.faces.Settings`; ("none",): the whole image is the face.
             None: DEFAULT_DETECTORS, and images of the model's size are finished faces.
-        choice: which of several faces to use: "all", from left to right, the "largest", or the one nearest to the
-            "centre".
+        choice: which of several faces to use: "all", from left to right, the "largest", the "surest", or the one
+            nearest to the "centre".
         clahe: clip limit of the contrast equalisation, 0 for none; None: as in training.
 
     Raises:
@@ -68,12 +69,17 @@ class FaceCropper:
         self.clahe = clahe
         self.detectors_checked = False
         names = {field.name for field in dataclasses.fields(faces.Settings)}
-        trained = {"clahe": 0, "chin": False} if model.preprocessing is None else model.preprocessing
+        trained = {"clahe": 0, "chin": False} if model.preprocessing is None else dict(model.preprocessing)
+        tried = DEFAULT_DETECTORS if detectors is None else tuple(detectors)
+        if tried != tuple(trained.get("detectors", ())):
+            trained.pop("retry", None)  # it may hold one value for each detector
         changes = {
             "size": self.height,
             "colour": self.channels == 3,
-            "detectors": DEFAULT_DETECTORS if detectors is None else tuple(detectors),
+            "detectors": tried,
+            "annotated": True,
             "faces": choice,
+            "smallest_photo": 0,
             "check": None,
             "landmarks": self.needs_landmarks or trained.get("landmarks", False),
         }

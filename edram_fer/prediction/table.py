@@ -38,8 +38,8 @@ def predict(
             or a list of these. Arrays in a list may differ in size; each is one image.
         detectors: tried in turn until one finds a face: "yunet", "ssd", "dlib"; ("none",): every whole image is a face,
             regardless of its size. None: ("yunet", "dlib"), except for finished face crops.
-        faces: which of several faces to use: "all", from left to right, the "largest", or the one nearest to the
-            "centre".
+        faces: which of several faces to use: "all", from left to right, the "largest", the "surest", or the one nearest
+            to the "centre".
         clahe: clip limit of the contrast equalisation, 0 for none. None: as in training, and none for finished crops.
         batch_size: faces per batch.
 

@@ -1,5 +1,6 @@
 """EDRAM as the code of Forch et al. 2019 trains it on AffectNet: six glimpses, Adam 1e-4, batch size 192, 25 epochs.
 
+    edram-fer prepare affectnet --source DIR --published forch2019 --classes seven
     edram-fer train forch2019 --set data=affectnet
     edram-fer sweep forch2019 --zoom-limit none,.5,.3 --set data=affectnet
 

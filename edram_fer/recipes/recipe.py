@@ -322,4 +322,5 @@ def _change(recipe, changed, key, value):
         return
     changed[name] = value
     if name == "model" and value in models.MODELS:
-        changed["options"] = {k: v for k, v in options.items() if k in model_options(value)}
+        shared = set(model_options(value)) - {"variant"}  # the variants of another model are not those of this one
+        changed["options"] = {name: option for name, option in options.items() if name in shared}

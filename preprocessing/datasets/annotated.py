@@ -24,6 +24,8 @@ from tqdm.auto import tqdm
 
 from edram_fer.errors import FolderInUseError, MissingFileError, UserError
 from edram_fer.preprocessing import contact_sheet, face_table, faces, faces_beam
+from edram_fer.preprocessing import published as published_faces
+from edram_fer.preprocessing.datasets.readme import readme
 from edram_fer.preprocessing.datasets.writing import describe_write_errors, download_and_prepare, move_into_place
 from edram_fer.preprocessing.emotions import EIGHT, SEVEN
 from edram_fer.preprocessing.face_table import FaceTable, SplitSettings
@@ -32,7 +34,7 @@ from edram_fer.preprocessing.records import LANDMARK_COUNT, OK, Annotations, fin
 
 CLASSES = {"seven": SEVEN, "eight": EIGHT}
 _CLASS_NUMBERS = {"7": "seven", "8": "eight"}
-ROWS, FACES_SHEET, FAILURES_SHEET = "rows.parquet", "faces.png", "failures.png"
+ROWS, FACES_SHEET, FAILURES_SHEET, README = "rows.parquet", "faces.png", "failures.png", "README.md"
 
 
 @dataclasses.dataclass
@@ -172,6 +174,7 @@ def prepare(
     data_dir: Path,
     *,
     classes: str | int | None = None,
+    published: str | None = None,
     workers: int | None = None,
     beam: Sequence[str] = (),
     force: bool = False,
@@ -190,6 +193,8 @@ def prepare(
         source: file or folder with the original files.
         data_dir: the folder for prepared data sets.
         classes: "seven" or "eight" emotions, or 7 or 8; None: all emotions of the data set.
+        published: crop the faces as a paper did: a name in `preprocessing.published.PUBLISHED`, which becomes part of
+            the configuration's name. Options of `faces.Settings` take precedence.
         workers: number of processes; None: one per core.
         beam: options of an Apache Beam pipeline that crops the faces instead of local processes.
         force: replace a finished data set.
@@ -213,10 +218,11 @@ def prepare(
     class_set = None if classes is None else _CLASS_NUMBERS.get(str(classes), str(classes))
     face_options, split_options, find_options = _sort_options(options, name, builder_class)
     annotations = builder_class.find(source, **find_options)
-    settings = faces.Settings(**{"detectors": annotations.detectors, **face_options})
+    published_options = {} if published is None else published_faces.settings(published)
+    settings = faces.Settings(**{"detectors": annotations.detectors, **published_options, **face_options})
     split_settings = SplitSettings(**split_options)
-    config = _make_config(annotations, settings, class_set)
-    metadata = _make_metadata(annotations, settings, split_settings, config)
+    config = _make_config(annotations, settings, class_set, published)
+    metadata = _make_metadata(annotations, settings, split_settings, config) | {"published": published or ""}
     target = Path(builder_class(data_dir=data_dir, config=config).data_dir)
     work = data_dir / f"unfinished.{name}.{config.name}"
     if not force and (existing := _stored_fingerprint(target)) is not None:
@@ -274,10 +280,12 @@ def _make_metadata(
         "layout": annotations.layout,
         "annotations": fingerprint(annotations),
         "classes": list(config.classes),
-        "settings": {name: value for name, value in dataclasses.asdict(settings).items() if name != "models"},
+        "settings": settings.identity,
         "split_settings": dataclasses.asdict(split_settings),
     }
-    return metadata | {"fingerprint": hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()}
+    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()
+    every_setting = {name: value for name, value in dataclasses.asdict(settings).items() if name != "models"}
+    return metadata | {"settings": every_setting, "fingerprint": digest}
 
 
 def _write(
@@ -293,13 +301,16 @@ def _write(
     builder = builder_class(data_dir=work / "tfds", config=config, table=table, metadata=metadata)
     download_and_prepare(builder)
     folder = Path(builder.data_dir)
+    (folder / README).write_text(readme(metadata), encoding="utf-8")
     face_table.write_rows(table, folder / ROWS)
     contact_sheet.sheet(face_table.some_faces(table)).save(folder / FACES_SHEET)
     contact_sheet.sheet(face_table.some_failures(table, annotations)).save(folder / FAILURES_SHEET)
     return folder
 
 
-def _make_config(annotations: Annotations, settings: faces.Settings, classes: str | None) -> FacesConfig:
+def _make_config(
+    annotations: Annotations, settings: faces.Settings, classes: str | None, published: str | None
+) -> FacesConfig:
     if classes is not None and classes not in CLASSES:
         raise UserError(f"classes: expected one of {', '.join(CLASSES)}, got {classes!r}")
     first = list(itertools.islice(annotations.records(), 1000))
@@ -308,7 +319,7 @@ def _make_config(annotations: Annotations, settings: faces.Settings, classes: st
         labels = tuple(name for name in CLASSES[classes] if name in annotations.classes)
     tone = "colour" if settings.colour else "grey"
     return FacesConfig(
-        name="-".join(part for part in (f"{tone}{settings.size}", classes, annotations.variant) if part),
+        name="-".join(part for part in (f"{tone}{settings.size}", classes, annotations.variant, published) if part),
         size=settings.size,
         colour=settings.colour,
         classes=labels,

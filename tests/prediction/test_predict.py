@@ -194,7 +194,7 @@ def test_unusable_settings_and_folders_are_named(crops, model, tmp_path):
         predict(model, tmp_path / "empty")
     with pytest.raises(ValueError, match="detectors: expected some of .*, got 'cascade'"):
         predict(model, crops, detectors=("cascade",))
-    with pytest.raises(ValueError, match="faces: expected one of largest, centre, all, got 'first'"):
+    with pytest.raises(ValueError, match="faces: expected one of largest, surest, centre, all, got 'first'"):
         predict(model, crops, faces="first")
     unnamed = models.build("deep_emotion", image_size=(48, 48))
     with pytest.raises(ValueError, match="it has no class names; set model.emotions"):

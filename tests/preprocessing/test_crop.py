@@ -36,6 +36,43 @@ def test_the_square_grows_downward_until_the_chin_is_in():
 
 
 @pytest.mark.parametrize(
+    ("box", "image_size", "expected"),
+    [
+        ((60, 50, 20, 30), (200, 200), (20, 15, 100)),  # about the centre
+        ((5, 5, 20, 30), (200, 200), (0, 0, 100)),  # moved inside
+        ((60, 50, 20, 30), (80, 200), (30, 0, 80)),  # no larger than the image
+        ((20, 30, 120, 110), (200, 200), (20, 25, 120)),  # large enough already
+    ],
+)
+@pytest.mark.parametrize("rounding", crop.ROUNDINGS)
+def test_the_smallest_square(box, image_size, expected, rounding):
+    assert crop.square(box, image_size, smallest=100, rounding=rounding) == expected
+
+
+def test_rounding_down():
+    assert crop.square((10.9, 20.9, 30.9, 30.9), (120, 200)) == (11, 21, 31)
+    assert crop.square((10.9, 20.9, 30.9, 30.9), (120, 200), rounding="down") == (10, 20, 31)
+    assert crop.square((10, 20, 30, 31), (120, 200), margin=0.1, rounding="down") == (8, 18, 34)  # 9.5 - 1.5, 18.5
+    assert crop.square((-10.5, 5, 40, 30), (120, 200), rounding="down") == (0, 0, 39)  # from -10 to 29
+    tall = (50, 10, 60, 300)  # limited by the image: about the centre of the box, or from its upper edge
+    assert crop.square(tall, (200, 150), rounding="down") == (0, 50, 150)
+    assert crop.square(tall, (200, 150)) == (0, 10, 150)
+    landmarks = np.full((68, 2), 50.0)
+    landmarks[8, 1] = 79
+    assert crop.square((50, 40, 20, 20), (120, 200), landmarks=landmarks, rounding="down") == (40, 40, 40)
+    landmarks[8, 1] = 90
+    with pytest.raises(crop.BoxError, match="chin landmark at row 90"):
+        crop.square((50, 40, 20, 20), (120, 200), landmarks=landmarks, rounding="down")
+
+
+def test_the_share_of_a_box_that_lies_inside():
+    shares = {(80, 10, 20, 20): 1, (81, 10, 20, 20): 0.95, (10, 90, 20, 20): 0.5, (98, 90, 20, 20): 0.1}
+    for box, share in shares.items():
+        assert crop.share_inside(box, (100, 100)) == pytest.approx(share)
+    assert crop.share_inside((-15, -15, 20, 20), (100, 100)) == 1  # the code of the paper tests two borders only
+
+
+@pytest.mark.parametrize(
     ("box", "message"),
     [
         ((10, 10, 0, 20), "box 0x20 without area"),
@@ -63,6 +100,19 @@ def test_cut_takes_the_pixels_of_the_square(shape):
     blocks = pixels.reshape(10, 2, 10, 2, -1).mean(axis=(1, 3)).reshape(half.shape)
     assert np.abs(half - blocks).max() <= 0.5  # areas, rounded
     assert crop.cut(image, (7, 11, 20), 37).shape[:2] == (37, 37)
+
+
+@pytest.mark.parametrize("size", [7, 20, 37])
+def test_linear_interpolation(size):
+    """Of the four pixels around each centre, whatever the factor."""
+    image = np.random.default_rng(0).integers(0, 255, (60, 80), np.uint8)
+    face = image[11:41, 7:37].astype(float)
+    place = ((np.arange(size) + 0.5) * 30 / size - 0.5).clip(0, 29)
+    low = np.minimum(place.astype(int), 28)
+    share = place - low
+    rows = face[low] * (1 - share[:, None]) + face[low + 1] * share[:, None]
+    expected = rows[:, low] * (1 - share) + rows[:, low + 1] * share
+    assert np.abs(crop.cut(image, (7, 11, 30), size, "linear") - expected).max() <= 1  # 11-bit weights, rounded
 
 
 @pytest.mark.parametrize("size", [9, 16, 23])

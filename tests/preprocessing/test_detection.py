@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support.genuine import PHOTOS, needs_photos
 
-from edram_fer.preprocessing import detection, photos
+from edram_fer.preprocessing import crop, detection, photos
 
 DETECTORS = {"yunet": detection.YuNet(), "ssd": detection.SSD(), "dlib": detection.Dlib()}
 
@@ -101,6 +101,40 @@ def test_the_cascade(finds_at, expected):
             assert images[0] is image and images[1].std() > 2 * image.std()  # more contrast
 
 
+def test_the_second_try_of_the_cascade():
+    image = np.random.default_rng(0).integers(100, 130, (70, 70, 3), np.uint8)
+    expected = {"histogram": detection.equalise(image), "clahe": crop.equalise(image, clip=1.0, tiles=7)}
+    assert not np.array_equal(*expected.values())
+    for retry, contrasted in expected.items():
+        detector = RecordingDetector("a", 2)
+        faces, name = detection.cascade(image, [detector], retry)
+        assert len(faces) == 1 and name == {"histogram": "a equalised", "clahe": "a clahe"}[retry]
+        np.testing.assert_array_equal(detector.images[1], contrasted)
+    first, second = RecordingDetector("a", 2), RecordingDetector("b", 1)
+    assert detection.cascade(image, [first, second], "none")[1] == "b" and len(first.images) == 1
+    with pytest.raises(ValueError, match="retry: expected one of histogram, clahe, none, got 'gamma'"):
+        detection.cascade(image, [first], "gamma")
+
+
+def test_faces_that_are_not_usable_leave_the_second_try():
+    outside, inside = detection.Face((90, 0, 20, 20), 0.9), detection.Face((0, 0, 20, 20), 0.3)
+    answers = iter([[outside], [outside, inside]])
+
+    def detector(image):
+        return next(answers)
+
+    detector.name = "a"
+    image = np.zeros((70, 70, 3), np.uint8)
+    faces = detection.cascade(image, [detector], usable=lambda face: face.box[0] < 50)
+    assert faces == ([inside], "a equalised")
+
+
+@needs_photos
+def test_boxes_of_dlib_without_their_last_row_and_column():
+    [full], [short] = detection.Dlib()(portrait()), detection.Dlib(inclusive=False)(portrait())
+    assert np.subtract(full.box, short.box).tolist() == [0, 0, 1, 1]
+
+
 @needs_photos
 def test_the_cascade_finds_a_face_in_the_dark():
     dark = (portrait() * 0.02).astype(np.uint8)
@@ -125,10 +159,11 @@ def test_choosing_among_several_faces():
     boxes = [(50, 10, 10, 10), (0, 0, 30, 30), (44, 44, 12, 12)]
     faces = [detection.Face(box, score) for box, score in zip(boxes, (0.9, 0.8, 0.7), strict=True)]
     assert [face.box for face in detection.choose(faces, "largest", (100, 100))] == [boxes[1]]
+    assert [face.box for face in detection.choose(faces[::-1], "surest", (100, 100))] == [boxes[0]]
     assert [face.box for face in detection.choose(faces, "centre", (100, 100))] == [boxes[2]]
     assert [face.box for face in detection.choose(faces, "all", (100, 100))] == [boxes[1], boxes[2], boxes[0]]
     assert detection.choose([], "largest", (100, 100)) == []
-    with pytest.raises(ValueError, match="faces: expected one of largest, centre, all, got 'biggest'"):
+    with pytest.raises(ValueError, match="faces: expected one of largest, surest, centre, all, got 'biggest'"):
         detection.choose(faces, "biggest", (100, 100))
 
 

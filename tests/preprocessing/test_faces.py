@@ -152,7 +152,7 @@ def test_an_unusable_record_is_a_row_with_its_status(tmp_path):
     [
         ({"detectors": ("haar",)}, "detectors: expected some of yunet, ssd, dlib, annotation, none, got 'haar'"),
         ({"detectors": ()}, "detectors: expected at least one"),
-        ({"faces": "first"}, "faces: expected one of largest, centre, all, got 'first'"),
+        ({"faces": "first"}, "faces: expected one of largest, surest, centre, all, got 'first'"),
         ({"size": 4}, "size: expected 8 to 2048 pixels, got 4"),
         ({"margin": -1.0}, "margin: expected at least 0, got -1.0"),
         ({"margin": float("nan")}, "margin: expected a number, got nan"),
@@ -160,12 +160,136 @@ def test_an_unusable_record_is_a_row_with_its_status(tmp_path):
         ({"size": "4x"}, "size: expected a whole number, got '4x'"),
         ({"detector_size": 320.5}, "detector_size: expected a whole number, got 320.5"),
         ({"detector_size": 0}, "detector_size: expected at least 32, got 0"),
+        ({"retry": "gamma"}, "retry: expected one of histogram, clahe, none, got 'gamma'"),
+        ({"retry": 3}, "retry: expected one of histogram, clahe, none, got 3"),
+        ({"retry": "clahe,clahe,none"}, "retry: expected one, or one for each of the 2 detectors, got 3"),
+        ({"faces": "largest,surest", "detectors": ("ssd",)}, "faces: expected one, or one for each of the 1 detectors"),
+        ({"faces": "all,largest"}, "faces: expected 'all' alone, for all detectors, got 'all,largest'"),
+        ({"rounding": "up"}, "rounding: expected one of nearest, down, got 'up'"),
+        ({"landmark_image": "square"}, "landmark_image: expected one of photo, face, got 'square'"),
+        ({"interpolation": "cubic"}, "interpolation: expected one of area, linear, got 'cubic'"),
+        ({"smallest_photo": -1}, "smallest_photo: expected at least 0, got -1"),
+        ({"smallest_photo": 0.5}, "smallest_photo: expected a whole number, got 0.5"),
+        ({"smallest_square": -1}, "smallest_square: expected at least 0, got -1"),
+        ({"smallest_inside": 1.1}, r"smallest_inside: expected a share in \[0, 1\], got 1.1"),
+        ({"smallest_inside": -0.1}, "smallest_inside: expected at least 0, got -0.1"),
+        ({"detectors": ("annotation",), "annotated": False}, "which annotated=False ignores"),
         ({"check": "annotation"}, "check: expected one of yunet, ssd, dlib, got 'annotation'"),
     ],
 )
 def test_settings_out_of_range(fields, message):
     with pytest.raises(ValueError, match=message):
         faces.Settings(**fields)
+
+
+def fake_detector(monkeypatch, name, *boxes):
+    """Replace a detector by one that finds the same boxes in every image, the surest first."""
+    found = [detection.Face(box, 0.9 - 0.1 * number) for number, box in enumerate(boxes)]
+
+    def detector(*arguments, **options):
+        def detect(image):
+            return found
+
+        detect.name, detect.margin = name, 0.0
+        return detect
+
+    monkeypatch.setattr(detection, {"ssd": "SSD", "yunet": "YuNet", "dlib": "Dlib"}[name], detector)
+    monkeypatch.setitem(detection.DETECTORS, name, detector)
+
+
+def test_each_detector_may_choose_its_face_in_its_own_way(tmp_path, monkeypatch):
+    make_image(tmp_path / "a.png", shape=(200, 200, 3))
+    small, large = (10, 10, 20, 20), (50, 50, 60, 60)
+    fake_detector(monkeypatch, "ssd", small, large)
+    fake_detector(monkeypatch, "dlib", small, large)
+    for detectors, expected in ((("ssd", "dlib"), small), (("dlib", "ssd"), large)):
+        choices = {"ssd": "surest", "dlib": "largest"}
+        settings = faces.Settings(detectors=detectors, faces=",".join(choices[name] for name in detectors))
+        assert single_row(faces.rows(record(), tmp_path, settings))["box"] == list(expected)
+
+
+def test_annotations_may_be_left_unused(tmp_path, monkeypatch):
+    make_image(tmp_path / "a.png", shape=(200, 200, 3))
+    fake_detector(monkeypatch, "ssd", (50, 50, 60, 60), (10, 10, 20, 20))
+    points = tuple((20.0, 200.0 if i == 8 else 20.0) for i in range(68))
+    annotated = record(box=(10, 10, 20, 20), landmarks=points)
+    used = single_row(
+        faces.rows(dataclasses.replace(annotated, landmarks=None), tmp_path, faces.Settings(detectors=("ssd",)))
+    )
+    assert used["box"] == [10, 10, 20, 20] and used["annotation_iou"] == 1
+    unused = single_row(
+        faces.rows(annotated, tmp_path, faces.Settings(detectors=("ssd",), annotated=False, faces="surest"))
+    )
+    assert unused["box"] == [50, 50, 60, 60] and unused["annotation_iou"] == 0 and "landmarks" not in unused
+
+
+def test_small_photos_are_left_out(tmp_path):
+    make_image(tmp_path / "a.png", shape=(60, 80, 3))
+    for least, status in ((140, OK), (141, "80x60 pixels, expected a sum of width and height of at least 141")):
+        settings = faces.Settings(detectors=("none",), smallest_photo=least)
+        assert single_row(faces.rows(record(), tmp_path, settings))["status"] == status
+
+
+def test_boxes_that_leave_the_photo_are_passed_over(tmp_path, monkeypatch):
+    make_image(tmp_path / "a.png", shape=(100, 100, 3))
+    settings = faces.Settings(detectors=("ssd",), faces="surest", smallest_inside=0.9)
+    fake_detector(monkeypatch, "ssd", (85, 10, 20, 20), (10, 10, 20, 20))
+    assert single_row(faces.rows(record(), tmp_path, settings))["box"] == [10, 10, 20, 20]
+    fake_detector(monkeypatch, "ssd", (85, 10, 20, 20))
+    status = "box at (85, 10), 20x20: expected at least 90% of it inside the 100x100 image"
+    assert single_row(faces.rows(record(), tmp_path, settings))["status"] == status
+    assert single_row(faces.rows(record(), tmp_path, faces.Settings(detectors=("ssd",))))["status"] == OK
+    fake_detector(monkeypatch, "dlib", (85, 10, 20, 20))
+    both = faces.Settings(detectors=("ssd", "dlib"), smallest_inside=0.9)
+    assert single_row(faces.rows(record(), tmp_path, both))["detector"] == "dlib"  # its boxes all count
+
+
+def test_square_and_interpolation(tmp_path, monkeypatch):
+    image = make_image(tmp_path / "a.png", shape=(200, 200, 3))
+    fake_detector(monkeypatch, "ssd", (60, 50, 20, 30))
+    settings = faces.Settings(
+        detectors=("ssd",), size=50, smallest_square=100, interpolation="linear", clahe=0, colour=True
+    )
+    row = single_row(faces.rows(record(), tmp_path, settings))
+    assert row["square"] == [20, 15, 100]
+    blocks = image[15:115, 20:120].reshape(50, 2, 50, 2, 3).mean(axis=(1, 3))  # half as large: means of 2x2 pixels
+    assert np.abs(decoded(row)[:, :, ::-1] - blocks).max() <= 1
+
+
+def test_the_square_is_extended_while_the_cut_face_shows_no_chin(tmp_path, monkeypatch):
+    """A chin n pixels below the face extends the square by n times the box's share of the face, both ways."""
+    make_image(tmp_path / "a.png", shape=(300, 300, 3))
+    fake_detector(monkeypatch, "ssd", (100, 100, 50, 40))
+    chins, seen = iter([120, 110, 101, 500]), []
+
+    def landmarks(image, box, **options):
+        seen.append((image.shape, box))
+        points = np.full((68, 2), 50, np.float32)
+        points[8, 1] = next(chins)
+        return points
+
+    monkeypatch.setattr(detection, "landmarks", landmarks)
+    settings = faces.Settings(
+        detectors=("ssd",), smallest_square=100, rounding="down", landmarks=True, landmark_image="face"
+    )
+    row = single_row(faces.rows(record(), tmp_path, settings))
+    assert row["square"] == [67, 70, 115]  # 75, 70, 100; then by 20 * 50 / 100, and by 10 * 50 / 100
+    assert seen == [((100, 100, 3), (0, 0, 101, 101))] * 3 and np.max(row["landmarks"]) == 101
+    chins = iter([120])
+    without = dataclasses.replace(settings, chin=False)
+    assert single_row(faces.rows(record(), tmp_path, without))["square"] == [75, 70, 100]
+    chins = iter(range(200, 400))
+    row = single_row(faces.rows(record(), tmp_path, settings))
+    assert row["square"][1] + row["square"][2] == 300  # at the lower border there is nothing to extend it into
+    chins = iter([102] * 20)
+    seen.clear()
+    assert single_row(faces.rows(record(), tmp_path, settings))["square"][2] == 111 and len(seen) == 12
+
+
+def test_later_settings_at_their_defaults_leave_fingerprints_alone():
+    former = {"size", "colour", "detectors", "detector_size", "faces", "margin", "chin", "landmarks", "clahe", "check"}
+    assert faces.Settings().identity.keys() == faces.Settings(models="elsewhere").identity.keys() == former
+    assert faces.Settings(smallest_square=100).identity.keys() == former | {"smallest_square"}
 
 
 def test_as_many_workers_as_the_process_may_use_cores(monkeypatch):

@@ -149,6 +149,16 @@ def test_bad_recipes_and_names_are_rejected():
         Recipe(options={"glimpse": 3})
 
 
+def test_another_model_keeps_the_options_that_it_shares_but_not_the_variant():
+    ran = override(get("forch2019"), ["model=ran", "variant=wang2020"])
+    assert ran.options == {"variant": "wang2020"}
+    cnn = override(get("forch2019_fer2013"), ["model=cnn"])
+    assert set(cnn.options) == {
+        *("affect", "glimpse_filters", "glimpse_units", "classification_units", "location_units", "head_units")
+    }
+    assert override(get("forch2019"), ["model=deep_emotion"]).options == {}
+
+
 def test_a_limit_changes_the_zoom_target_only_if_it_squashes():
     from edram_fer.training.loop import batches  # the targets are made with the batches
 
