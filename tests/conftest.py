@@ -56,6 +56,7 @@ def npz_file(tmp_path_factory, contents):
 def small_edram(npz_file):
     """Settings of a small EDRAM with every part that has a state or draws random numbers; four epochs of five steps."""
     return [
+        *("variant=ours", "loss_form=ours"),
         *("batch_size=14", "epochs=4", "checkpoint_steps=2", "learning_rate=0.045", "seed=2", "min_learning_rate=1e-4"),
         *("glimpses=2", "glimpse_size=14", "dropout=0.4", "glimpse_filters=(2, 2, 4, 4, 4, 4)"),
         *("glimpse_units=8", "head_units=8", "classification_units=8", "location_units=8", "context_filters=(4, 4, 8)"),
