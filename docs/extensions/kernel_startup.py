@@ -9,6 +9,7 @@ import contextlib
 import io
 import shlex
 import subprocess
+import warnings
 
 import rich.console
 from IPython import get_ipython
@@ -16,6 +17,7 @@ from IPython import get_ipython
 OWN_PROCESS = ("prepare", "inspect")  # they start processes, or do not need Keras
 OUTPUT = io.StringIO()  # one stream for all commands, because the log keeps writing to the first one
 
+warnings.filterwarnings("ignore", message="IProgress not found")  # tqdm asks for ipywidgets, but draws no bars here
 rich.console._is_jupyter = lambda: False  # draw tables as on a terminal
 
 
