@@ -132,7 +132,7 @@ def test_boxes_of_affectnet_are_compared_with_a_detector(tmp_path, monkeypatch):
         report=lines.append,
     )
     # All boxes are those of the detector, except in the two images where the face crosses the border.
-    overlaps = "of the detector in 16 images: median overlap (IoU) 1.00, below 0.5 in 2, none in 0"
+    overlaps = "compared with detected boxes in 16 images: median overlap (IoU) 1.00, below 0.5 in 2, none in 0"
     assert any(overlaps in line for line in lines)
     arrays = data.load_split("affectnet", "test", data_dir=tmp_path)
     unknown = (arrays["affect"] == -2).all(axis=1)

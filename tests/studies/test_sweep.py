@@ -63,7 +63,7 @@ def test_the_zoom_recipes_differ_in_the_limit_alone():
         (("zoom_99", {}), "recipe: expected one of"),
         (("zoom_free", {"zoom_limit": [".5", "0.5"]}), "zoom_limit=0.5-seed=0 occurs twice"),
         (("zoom_free", {}, 0), "seeds: expected at least 1, got 0"),
-        (("zoom_free", {"seed": ["1", "2"]}), "expected --seeds, got seed=1,2"),
+        (("zoom_free", {"seed": ["1", "2"]}), "the seed cannot be varied: use --seeds instead of seed=1,2"),
     ],
 )
 def test_a_bad_grid(call, words):
