@@ -31,8 +31,8 @@ class EmissionNetwork(keras.layers.Layer):
             "extent" this value is the extent of the row, divided between zoom and shear in the ratio of sigmoid(a) to
             |tanh(shear)|; without shear the two measures agree.
 
-    Forch's code emits the zoom's tanh as it is (`emitted_zoom="raw"`). It has a gradient everywhere, and at negative
-    values the window is mirrored; only under a limit c < 1 does `restrict` clip it, to [0, c].
+    Forch's code emits the tanh of the zoom without clipping it (`emitted_zoom="raw"`): a gradient everywhere, and
+    negative values mirror the window; only under a limit c < 1 does `restrict` clip it, to [0, c].
 
     Args:
         zoom_limit: None, or 0 < c <= 1: the largest share of the image's side that a glimpse covers.
@@ -104,7 +104,7 @@ class EmissionNetwork(keras.layers.Layer):
             return emitted
         zoom = ops.stack([emitted[:, 0, 0], emitted[:, 1, 1]], axis=-1)
         shear = ops.stack([emitted[:, 0, 1], emitted[:, 1, 0]], axis=-1)
-        zoom = ops.maximum(zoom, 0.0)  # without effect but for emitted_zoom="raw"
+        zoom = ops.maximum(zoom, 0.0)  # changes raw zooms only
         if self.zoom_measure == "entries":
             zoom = ops.minimum(zoom, self.zoom_limit)
         else:

@@ -107,7 +107,7 @@ class FixedCrops(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="edram_fer")
 class RandomCrops(keras.layers.Layer):
-    """Squares of random size and position; in training they are drawn anew for each face in each step.
+    """Squares of random size and position; training draws new ones for each face in each step.
 
     At inference they are drawn once from the seed and are the same for every face, so that a prediction depends only
     on the face.

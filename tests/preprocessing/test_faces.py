@@ -184,11 +184,11 @@ def test_settings_out_of_range(fields, message):
 
 def fake_detector(monkeypatch, name, *boxes):
     """Replace a detector by one that finds the same boxes in every image, the surest first."""
-    found = [detection.Face(box, 0.9 - 0.1 * number) for number, box in enumerate(boxes)]
+    detected = [detection.Face(box, 0.9 - 0.1 * number) for number, box in enumerate(boxes)]
 
     def detector(*arguments, **options):
         def detect(image):
-            return found
+            return detected
 
         detect.name, detect.margin = name, 0.0
         return detect
