@@ -44,6 +44,25 @@ def read(path: Path) -> dict[str, Any]:
     return content
 
 
+def set_option(path: Path, name: str, value: object) -> None:
+    """Set one argument of the model in a .keras file, atomically; its weights stay the same bytes.
+
+    Args:
+        path: the file.
+        name: name of the argument in the model's configuration.
+        value: its JSON value.
+    """
+    with files.replace(path) as temporary:
+        with zipfile.ZipFile(path) as old, zipfile.ZipFile(temporary, "w") as new:
+            for member in old.infolist():
+                content = old.read(member)
+                if member.filename == CONFIG:
+                    config = json.loads(content)
+                    config["config"][name] = value
+                    content = json.dumps(config)
+                new.writestr(member, content)
+
+
 def strip(source: Path, target: Path, *, half: bool = False) -> None:
     """Copy a .keras file without optimizer, losses and metrics, which only training needs.
 

@@ -24,7 +24,7 @@ class FERModel(keras.Model):
     the range, raise UserError (inside `tf.function` or `jax.jit` the values are not known, so only shape and dtype are
     checked). The same holds for `predict`, `predict_on_batch`, `evaluate` and `fit`.
 
-    Class names and preprocessing are part of the model's configuration and therefore of a .keras file.
+    Class names, preprocessing and calibration are part of the model's configuration and therefore of a .keras file.
 
     A subclass stores the arguments of its __init__, by name, in `self.arguments` (including "image_size" and
     "channels"), passes **kwargs on and ends its __init__ with `self.build_for_image()`. If it needs more than the
@@ -34,6 +34,8 @@ class FERModel(keras.Model):
         emotions: class names, in the order of the logits; None: unknown.
         preprocessing: how the training faces were cropped from photos, as the fields of
             `edram_fer.preprocessing.faces.Settings`; None: the faces were used as published.
+        calibration: "temperature", by which the logits are divided before the softmax: a positive number, or one for
+            each of T steps; and what else `edram_fer.evaluation.calibration.fit` returns. None: not calibrated.
 
     >>> import edram_fer
     >>> model = edram_fer.build("deep_emotion", image_size=(48, 48), emotions=["happy", "sad"], affect=True)
@@ -49,11 +51,13 @@ class FERModel(keras.Model):
         *args: Any,
         emotions: Sequence[str] | None = None,
         preprocessing: Mapping[str, Any] | None = None,
+        calibration: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.emotions = emotions
         self.preprocessing = preprocessing
+        self.calibration = calibration
 
     @classmethod
     def option_names(cls) -> list[str]:
@@ -90,6 +94,31 @@ class FERModel(keras.Model):
             raise UserError(f"preprocessing: expected a dict that JSON can hold, got {settings!r}") from error
 
     @property
+    def calibration(self) -> dict[str, Any] | None:
+        """How the probabilities are calibrated (a copy); None if they are not."""
+        return json.loads(self._calibration)
+
+    @calibration.setter
+    def calibration(self, content: Mapping[str, Any] | None) -> None:
+        try:
+            # Stored as text for the same reason as the preprocessing.
+            text = json.dumps(None if content is None else dict(content), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"calibration: expected a dict that JSON can hold, got {content!r}") from error
+        self._check_calibration(json.loads(text))
+        self._calibration = text
+
+    @property
+    def temperature(self) -> tuple[float, ...]:
+        """The numbers by which the logits are divided before the softmax: one for all steps, or one for each.
+
+        (1.0,) if the model is not calibrated. The logits that the model returns are not divided;
+        `edram_fer.evaluation.inference.predict` divides them.
+        """
+        value = 1.0 if (content := self.calibration) is None else content["temperature"]
+        return tuple(map(float, value)) if isinstance(value, list) else (float(value),)
+
+    @property
     def image_shape(self) -> tuple[int, int, int]:
         """(height, width, channels) of the model's images."""
         height, width = self.arguments["image_size"]
@@ -103,6 +132,7 @@ class FERModel(keras.Model):
         """Build the model: the last step of a subclass's __init__."""
         self.build(self.input_shapes())
         self._check_emotions(self.emotions)
+        self._check_calibration(self.calibration)
 
     def build(self, input_shape: Mapping[str, Shape]) -> None:
         if not self.built:
@@ -117,6 +147,18 @@ class FERModel(keras.Model):
         if names is not None and (len(set(names)) != len(names) or count not in (None, len(names))):
             raise UserError(f"emotions: expected {count or 'some'} different class names, got {', '.join(names)}")
 
+    def _check_calibration(self, content: Mapping[str, Any] | None) -> None:
+        """Raise UserError unless there is one positive temperature, or one for each step."""
+        if content is None:
+            return
+        value = content.get("temperature")
+        numbers = value if isinstance(value, list) else [value]
+        steps = self.output_shapes["emotion"][1] if self.built else len(numbers)
+        if len(numbers) not in (1, steps) or not all(is_number(number) and number > 0 for number in numbers):
+            raise UserError(
+                f"calibration: expected a positive temperature, or one for each of {steps} steps, got {value!r}"
+            )
+
     @property
     def predicts_affect(self) -> bool:
         """Whether the model has a head for valence and arousal; otherwise "affect" is UNKNOWN_AFFECT everywhere."""
@@ -129,6 +171,7 @@ class FERModel(keras.Model):
             **self.arguments,
             "emotions": emotions,
             "preprocessing": self.preprocessing,
+            "calibration": self.calibration,
         }
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:

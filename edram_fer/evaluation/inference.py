@@ -1,6 +1,6 @@
 """Run a model over many images, such as a split of a data set or the faces in new photos."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ def predict(
         landmarks: [n, 68, 2] in pixels, for a model that positions its crops by them.
 
     Returns:
-        float32 arrays "probabilities" [n, T, K], "windows" [n, N, 2, 3], "weights" [n, N]; also "affect" [n, T, 2] for
+        float32 arrays "probabilities" [n, T, K], calibrated if the model is (`FERModel.calibration`), "windows" [n, N, 2, 3], "weights" [n, N]; also "affect" [n, T, 2] for
         a model with an affect head, and "emitted" [n, N + 1, 2, 3] for an EDRAM.
 
     Raises:
@@ -89,8 +89,19 @@ def predict(
     _check_finite(predictions)
     if "affect" in predictions and (predictions["affect"] == UNKNOWN_AFFECT).all():  # the model has no affect head
         del predictions["affect"]
-    predictions["probabilities"] = _softmax(predictions.pop("emotion"))
+    predictions["probabilities"] = probabilities(predictions.pop("emotion"), getattr(model, "temperature", (1.0,)))
     return predictions
+
+
+def probabilities(logits: np.ndarray, temperature: Sequence[float] = (1.0,)) -> np.ndarray:
+    """Softmax of logits [n, T, K] divided by a temperature, or by one for each step: float32 [n, T, K].
+
+    >>> probabilities(np.array([[[0.0, np.log(9)]]]), (2.0,)).round(3).tolist()
+    [[[0.25, 0.75]]]
+    """
+    scaled = logits.astype(np.float64) / np.reshape(temperature, (-1, 1))
+    values = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return (values / values.sum(axis=-1, keepdims=True)).astype(np.float32)
 
 
 def class_names(model: FERModel) -> tuple[str, ...]:
@@ -129,11 +140,6 @@ def load_labelled(
     if not has_class.any():
         raise UserError(f"split {split}: no image has an emotion that the model knows ({', '.join(classes)})")
     return {name: values[has_class] for name, values in features.items()}, labels[has_class]
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    values = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
-    return (values / values.sum(axis=-1, keepdims=True)).astype(np.float32)
 
 
 def _check_size(model: Any, images: np.ndarray) -> None:

@@ -8,6 +8,7 @@ from support.tiny import TINIES, draw_weights, make_images
 import edram_fer
 from edram_fer import models
 from edram_fer.errors import UserError
+from edram_fer.evaluation import inference
 from edram_fer.models.contract import FERModel
 
 HEIGHT, WIDTH = TINIES["edram"]["image_size"]
@@ -143,6 +144,38 @@ def test_class_names_and_preprocessing_can_be_set_and_are_checked():
             Mean(emotions=names)
     with pytest.raises(UserError, match="preprocessing: expected a dict that JSON can hold"):
         model.preprocessing = {"size": np.zeros(3)}
+
+
+@pytest.mark.parametrize("temperature", [1.5, [0.7, 1.5]])
+def test_the_calibration_is_in_the_file_and_leaves_the_logits(temperature, tmp_path):
+    model = draw_weights(models.build("edram", emotions=NAMES, **TINIES["edram"]))
+    assert model.calibration is None and model.temperature == (1.0,)
+    x = make_images(2, *model.image_shape)
+    before = model(x)["emotion"]
+    content = {"temperature": temperature, "images": 7}
+    model.calibration = content
+    model.calibration["images"] = 8  # of a copy
+    model.save(tmp_path / "model.keras")
+    loaded = edram_fer.load(tmp_path / "model.keras")
+    assert loaded.calibration == content and loaded.temperature == tuple(np.atleast_1d(temperature).tolist())
+    np.testing.assert_array_equal(loaded(x)["emotion"], before)
+    scaled = np.asarray(before, float) / np.reshape(temperature, (-1, 1))
+    expected = np.exp(scaled) / np.exp(scaled).sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(inference.predict(loaded, x)["probabilities"], expected, rtol=1e-5)
+
+
+def test_a_calibration_needs_positive_temperatures():
+    model = Mean()
+    for temperature in (0, -1.0, True, "1", None, [], [1.0, 2.0], {}):
+        with pytest.raises(UserError, match="calibration: expected a positive temperature, or one for each of 1 steps"):
+            model.calibration = {"temperature": temperature}
+    for content in ({}, {"temperature": None}):
+        with pytest.raises(UserError, match="calibration: expected a positive temperature"):
+            Mean(calibration=content)
+    for content in ({"temperature": float("nan")}, {"temperature": np.ones(1)}, 3):
+        with pytest.raises(UserError, match="calibration: expected a dict that JSON can hold"):
+            model.calibration = content
+    assert model.calibration is None
 
 
 def test_the_number_of_classes_follows_the_names():

@@ -50,10 +50,11 @@ def test_a_file_of_version_0_1_loads(saved, model):
     config = content["config.json"]
     assert config["module"] == "edram_fer.models.deep_emotion.deep_emotion"
     config["module"] = "models.deep_emotion.deep_emotion"
-    del config["config"]["emotions"], config["config"]["preprocessing"]
+    for name in ("emotions", "preprocessing", "calibration"):
+        del config["config"][name]
     rewrite(saved, {"config.json": json.dumps(config).encode(), "emotions.json": json.dumps(NAMES).encode()})
     old = edram_fer.load(saved)
-    assert old.emotions == NAMES and old.preprocessing is None
+    assert old.emotions == NAMES and old.preprocessing is None and old.temperature == (1.0,)
     files.write_json(saved.with_name("environment.json"), {"data": {"faces": PREPROCESSING}, "data_dir": None})
     for source in (saved, saved.parent):
         loaded = edram_fer.load(source)
