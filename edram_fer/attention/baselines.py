@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from edram_fer.attention.agreement import all_measures
+from edram_fer.attention.coverage_maps import weighted_coverage
 from edram_fer.attention.fixations import Fixations, fixation_map
 from edram_fer.attention.scan_paths import multi_match, scale_points, scan_match
-from edram_fer.attention.windows import centres, has_windows, is_recurrent, pixels, weighted_coverage
+from edram_fer.attention.windows import centres, has_windows, is_recurrent, pixels
 from edram_fer.errors import UserError
 from edram_fer.intervals import bootstrap
 

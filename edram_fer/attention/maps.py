@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from edram_fer.attention.windows import grouped_coverage, weighted_coverage
+from edram_fer.attention.coverage_maps import grouped_coverage, weighted_coverage
 from edram_fer.errors import UserError
 
 

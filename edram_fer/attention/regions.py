@@ -18,8 +18,8 @@ from scipy.ndimage import distance_transform_edt
 from scipy.spatial import ConvexHull
 
 from edram_fer.attention.alignment import apply, similarity
+from edram_fer.attention.coverage_maps import coverage
 from edram_fer.attention.template import TEMPLATE
-from edram_fer.attention.windows import coverage
 from edram_fer.errors import UserError
 from edram_fer.intervals import bootstrap
 

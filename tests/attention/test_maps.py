@@ -29,7 +29,7 @@ def test_densities_are_those_of_each_class_and_step():
 
 def test_densities_do_not_depend_on_the_chunks(monkeypatch):
     whole = attention.densities(*random_attention(), NAMES, SHAPE)
-    monkeypatch.setattr("edram_fer.attention.windows._CHUNK", 500)
+    monkeypatch.setattr("edram_fer.attention.coverage_maps._CHUNK", 500)
     np.testing.assert_allclose(attention.densities(*random_attention(), NAMES, SHAPE), whole, atol=1e-14)
 
 
