@@ -10,7 +10,10 @@ from edram_fer.commands.options import DataDir
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders; each is compared with the first.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="Evaluated run folders, or names of included models; each is compared with the first."),
+    ],
     out: Annotated[Path, typer.Option("--out", help="Folder for the page, its figures and its tables.")] = Path(
         "comparison"
     ),
@@ -48,7 +51,10 @@ def compare(
 
 def crops(
     runs: Annotated[
-        list[Path], typer.Argument(help="Run folders, such as one with and one without the region-biased loss.")
+        list[Path],
+        typer.Argument(
+            help="Evaluated run folders, or names of included models, such as one with and one without the region-biased loss."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", help="File to write: .png, .svg or .pdf.")] = Path("crops.png"),
     split: Annotated[

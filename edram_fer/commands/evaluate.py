@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from edram_fer import files, startup
-from edram_fer.commands.options import DataDir, Run
+from edram_fer.commands.options import DataDir, EvaluatedRun, Out, Run
 from edram_fer.run import layout
 
 
@@ -15,6 +15,7 @@ def evaluate(
     split: Annotated[list[str] | None, typer.Option("--split", help="May be repeated [default: test].")] = None,
     source: Annotated[str | None, typer.Option("--data", help="Data set to use instead of the run's.")] = None,
     data_dir: DataDir = None,
+    out: Out = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 128,
     flip: Annotated[
         bool, typer.Option("--flip", help="Also score predictions averaged over each image and its mirror image.")
@@ -34,9 +35,11 @@ def evaluate(
     """Evaluate a run on one or more splits; draw the figures and write the report."""
     startup.load_keras()
     from edram_fer.evaluation import evaluate as evaluation
+    from edram_fer.run import evaluation_folder
 
+    folder, source, data_dir = evaluation_folder.open_folder(run, data=source, data_dir=data_dir, out=out)
     metrics = evaluation.evaluate(
-        run,
+        folder,
         splits=tuple(split or ("test",)),
         data=source,
         data_dir=data_dir,
@@ -50,12 +53,14 @@ def evaluate(
             f"{scores['images']} images"
         )
     if figures:
-        _draw(run, source, data_dir)
-        report(run)
+        _draw(folder, source, data_dir)
+        report(folder)
+    else:
+        typer.echo(f"Scores: {folder / layout.METRICS}")
 
 
 def figures(
-    run: Run,
+    run: EvaluatedRun,
     pdf: Annotated[bool, typer.Option("--pdf", help="Also save each figure as PDF.")] = False,
     landmarks: Annotated[
         bool, typer.Option("--landmarks", help="Find the landmarks with dlib if the data set has none.")
@@ -67,6 +72,9 @@ def figures(
 ) -> None:
     """Redraw all figures of an evaluated run, for each split, and write the report."""
     startup.load_keras()
+    from edram_fer.run import evaluation_folder
+
+    run = evaluation_folder.find(run)
     written = _draw(run, source, data_dir, find_landmarks=landmarks, pdf=pdf)
     typer.echo(f"Figures: {len(written)} files in {run / layout.FIGURES}")
     for split, shares in files.read_json(run / layout.REGION_SHARES).items():
@@ -76,7 +84,7 @@ def figures(
     report(run)
 
 
-def report(run: Run) -> None:
+def report(run: EvaluatedRun) -> None:
     """Write report.html of an evaluated run."""
     from edram_fer.report import write
 
@@ -86,6 +94,7 @@ def report(run: Run) -> None:
 def _draw(run, source, data_dir, **options):
     """Draw the figures of an evaluated run and return their paths."""
     from edram_fer.figures.run import draw
-    from edram_fer.run.evaluated_run import EvaluatedRun
+    from edram_fer.run import evaluated_run
 
-    return draw(run, functools.partial(EvaluatedRun(run).features, data=source, data_dir=data_dir), **options)
+    features = evaluated_run.EvaluatedRun(run).features
+    return draw(run, functools.partial(features, data=source, data_dir=data_dir), **options)

@@ -9,4 +9,13 @@ DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Folder of prepared data sets [default: $EDRAM_FER_DATA or ./data]."),
 ]
-Run = Annotated[Path, typer.Argument(help="Run folder.")]
+Run = Annotated[Path, typer.Argument(help="Run folder, or the name of an included model.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        help="Folder for the results [default: the run; for other data than the run's RUN/evaluations/DATA; for an "
+        "included model evaluations/NAME].",
+    ),
+]
+EvaluatedRun = Annotated[Path, typer.Argument(help="Evaluated run folder, or the name of an included model.")]

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from edram_fer import startup
-from edram_fer.commands.options import DataDir, Run
+from edram_fer.commands.options import DataDir, Out, Run
 from edram_fer.run import layout
 
 Split = Annotated[str, typer.Option("--split")]
@@ -24,6 +24,7 @@ def saliency(
     split: Split = "test",
     source: Source = None,
     data_dir: DataDir = None,
+    out: Out = None,
     images: Annotated[int, typer.Option(min=1, help="Number of images, balanced over the classes.")] = 140,
     seed: Seed = 0,
     window: Annotated[
@@ -76,14 +77,14 @@ def saliency(
     from edram_fer.studies.saliency import METHODS
 
     chosen = {name: value for name, value in {**options[method], "fill": fill}.items() if value is not None}
-    observer = Observer(run, split=split, count=images, seed=seed, data=source, data_dir=data_dir)
+    observer = Observer(run, split=split, count=images, seed=seed, data=source, data_dir=data_dir, out=out)
     result = METHODS[method](observer, **chosen, tolerance=tolerance, restart=force)
     typer.echo(f"{result['images']} images of {split}, {result['accuracy_original']:.1%} of them classified correctly")
     if method == "bubbles":
         typer.echo(f"{result['trials']} trials with {result['bubbles']} bubbles: {result['accuracy']:.1%} correct")
     _print_mask_scores(result["mask_scores"], split)
     maps_file = {"occlusion": layout.OCCLUSION_MAPS, "bubbles": layout.BUBBLES_MAPS}[method]
-    typer.echo(f"Maps and figures: {run / maps_file}, {run / layout.FIGURES}")
+    typer.echo(f"Maps and figures: {observer.run / maps_file}, {observer.run / layout.FIGURES}")
 
 
 def _print_mask_scores(result, split):
@@ -105,6 +106,7 @@ def robustness(
     split: Split = "test",
     source: Source = None,
     data_dir: DataDir = None,
+    out: Out = None,
     images: Images = None,
     seed: Seed = 0,
     side: Sides = None,
@@ -115,14 +117,14 @@ def robustness(
     from edram_fer.studies import robustness as study
     from edram_fer.studies.observer import Observer
 
-    observer = Observer(run, split=split, count=images, seed=seed, data=source, data_dir=data_dir)
+    observer = Observer(run, split=split, count=images, seed=seed, data=source, data_dir=data_dir, out=out)
     result = study.robustness(observer, sides=side or study.SIDES, angles=angle or study.ANGLES)
     for perturbation, unit in (("occlusion", "side {:.0%}"), ("rotation", "{:g} degrees")):
         for row in result[perturbation]:
             low, high = row["accuracy_interval"]
             name = f"{perturbation}, {unit.format(row['level'])}"
             typer.echo(f"{name:28}{row['accuracy']:7.2%}   ({low:.2%} to {high:.2%})")
-    typer.echo(f"Figure: {run / layout.FIGURES / layout.ROBUSTNESS_FIGURE}")
+    typer.echo(f"Figure: {observer.run / layout.FIGURES / layout.ROBUSTNESS_FIGURE}")
 
 
 def region_weights(
@@ -130,6 +132,7 @@ def region_weights(
     split: Split = "test",
     source: Source = None,
     data_dir: DataDir = None,
+    out: Out = None,
     images: Images = None,
     seed: Seed = 0,
     box: Annotated[
@@ -150,9 +153,9 @@ def region_weights(
     from edram_fer.studies import region_weights as study
     from edram_fer.studies.observer import Observer
 
-    observer = Observer(run, split=split, count=images, seed=seed, data=source, data_dir=data_dir)
+    observer = Observer(run, split=split, count=images, seed=seed, data=source, data_dir=data_dir, out=out)
     _print_weights(study.region_weights(observer, boxes=boxes, sides=side or study.SIDES, fill=fill))
-    typer.echo(f"Figure: {run / layout.FIGURES / layout.REGION_WEIGHTS_FIGURE}")
+    typer.echo(f"Figure: {observer.run / layout.FIGURES / layout.REGION_WEIGHTS_FIGURE}")
 
 
 def _print_weights(result):

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from edram_fer import startup
-from edram_fer.commands.options import DataDir, Run
+from edram_fer.commands.options import DataDir, EvaluatedRun, Out, Run
 from edram_fer.run import layout
 
 
@@ -15,22 +15,25 @@ def window_ablation(
     split: Annotated[str, typer.Option("--split")] = "test",
     source: Annotated[str | None, typer.Option("--data", help="Data set to use instead of the run's.")] = None,
     data_dir: DataDir = None,
+    out: Out = None,
     draws: Annotated[int, typer.Option("--draws", min=1, help="How often shuffled and random windows are drawn.")] = 3,
     seed: Annotated[int, typer.Option("--seed")] = 0,
 ) -> None:
     """Measure the accuracy with the model's windows, with mean, shuffled and random windows, and the whole image."""
     startup.load_keras()
+    from edram_fer.run import evaluation_folder
     from edram_fer.studies.window_ablation import ablate_windows
 
-    result = ablate_windows(run, split=split, data=source, data_dir=data_dir, draws=draws, seed=seed)
+    folder, source, data_dir = evaluation_folder.open_folder(run, data=source, data_dir=data_dir, out=out)
+    result = ablate_windows(folder, split=split, data=source, data_dir=data_dir, draws=draws, seed=seed)
     for name, accuracy in {**result["accuracy"], **result["contrasts"]}.items():
         low, high = accuracy["interval"]
         typer.echo(f"{name:18}{100 * accuracy['value']:7.2f} %   ({100 * low:.2f} to {100 * high:.2f})")
-    typer.echo(f"Figure: {run / layout.FIGURES / layout.WINDOW_ABLATION_FIGURE}")
+    typer.echo(f"Figure: {folder / layout.FIGURES / layout.WINDOW_ABLATION_FIGURE}")
 
 
 def agreement(
-    run: Run,
+    run: EvaluatedRun,
     fixations: Annotated[
         Path,
         typer.Option("--fixations", help="CSV: subject,image,start_x,start_y,duration; image is an image id."),
@@ -60,6 +63,7 @@ def agreement(
     from rich.table import Column, Table
 
     from edram_fer.figures.agreement import CANDIDATES, MEASURES, defined_measures
+    from edram_fer.run import evaluation_folder
     from edram_fer.studies.agreement import measure_agreement
 
     result = measure_agreement(
@@ -83,4 +87,4 @@ def agreement(
         values = [measures[measure]["mean"] if measure in measures else None for measures in candidates.values()]
         table.add_row(MEASURES[measure], *("–" if value is None else f"{value:.3f}" for value in values))
     Console().print(table)
-    typer.echo(f"Figure: {run / layout.FIGURES / layout.AGREEMENT_FIGURE}")
+    typer.echo(f"Figure: {evaluation_folder.find(run) / layout.FIGURES / layout.AGREEMENT_FIGURE}")

@@ -97,7 +97,7 @@ def read(folders: Sequence[Path | str], split: str | None = None, *, minimum: in
     """Read the runs to compare.
 
     Args:
-        folders: run folders; the others are compared with the first.
+        folders: run folders, or names of included models that were evaluated; the others are compared with the first.
         split: split to compare on; None: the first that all runs were evaluated on.
         minimum: smallest number of runs, 1 or 2.
 
@@ -105,13 +105,13 @@ def read(folders: Sequence[Path | str], split: str | None = None, *, minimum: in
         UserError: see `EvaluatedRun`; also, naming both runs, if a run is listed twice, or if data sets, splits,
             emotions, images or true emotions differ.
     """
-    folders = [Path(folder) for folder in folders]
     if len(folders) < minimum:
         raise UserError(f"expected {_NUMBERS[minimum]} or more runs to compare, got {len(folders)}")
+    evaluated = [EvaluatedRun(folder) for folder in folders]
+    folders = [run.folder for run in evaluated]
     for index, folder in enumerate(folders):
         if folder.resolve() in [other.resolve() for other in folders[:index]]:
             raise UserError(f"{folder} is listed twice: expected different runs")
-    evaluated = [EvaluatedRun(folder) for folder in folders]
     reference = evaluated[0]
     for other in evaluated[1:]:
         _check_same_data(reference, other)

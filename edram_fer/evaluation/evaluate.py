@@ -20,7 +20,7 @@ from edram_fer import files
 from edram_fer.data import landmarks, views
 from edram_fer.errors import UserError
 from edram_fer.evaluation import cost, inference, summary
-from edram_fer.run import checkpoints, environment, layout, predictions
+from edram_fer.run import checkpoints, environment, evaluation_folder, layout, predictions
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ def evaluate(
     splits: Sequence[str] | str = ("test",),
     data: str | None = None,
     data_dir: Path | str | None = None,
+    out: Path | str | None = None,
     batch_size: int = 128,
     flip: bool = False,
     ten_crop: float | None = None,
@@ -38,11 +39,13 @@ def evaluate(
     """Write predictions.parquet and metrics.json of a run; `edram_fer.figures.run.draw` draws them.
 
     Args:
-        run: The run folder.
+        run: A run folder, a .keras file, or one of `edram_fer.list_weights()`.
         splits: Names of splits of the data set. If a split marks some rows as duplicates of training images, the
             metrics also hold "<split>_clean", all other rows, unless `splits` contains a split of that name.
         data: A source that `edram_fer.data` reads; None: the data set that the run was trained on.
         data_dir: Folder of prepared data sets; None: the folder used for training.
+        out: Folder for the results. None: for a run and its data set, the run; otherwise a folder of its own, so that the
+            evaluation of the run stays, see `run.evaluation_folder.open_folder`.
         batch_size: Images per batch.
         flip: Also predict the mirror images; the average over both is scored as "<split>_flip".
         ten_crop: Side of five crops as a share of the image's side; the average over the crops and their mirror images
@@ -55,6 +58,7 @@ def evaluate(
 
     Raises:
         MissingFileError: The run, its model or the data set is missing.
+        ExistingRunError: `out` holds a run, or the evaluation of another model or data set.
         UserError: A file is damaged, a split has no image whose emotion the model knows, images have the wrong size or
             lack the landmarks that the model needs, an output is not finite, or a share is outside (0, 1].
 
@@ -62,9 +66,9 @@ def evaluate(
     >>> {split: scores["images"] for split, scores in metrics["splits"].items()}
     {'validation': 14, 'validation_flip': 14, 'test': 14, 'test_flip': 14}
     """
-    run, begin = Path(run), time.monotonic()
+    begin = time.monotonic()
     splits = (splits,) if isinstance(splits, str) else tuple(splits)
-    source, data_dir = layout.run_data(run, data, data_dir)
+    run, source, data_dir = evaluation_folder.open_folder(run, data=data, data_dir=data_dir, out=out)
     model, names = checkpoints.load(run), prepared.emotions(source, data_dir=data_dir)
     tables = []
     for split in splits:

@@ -84,7 +84,7 @@ def model_path(source: str | Path) -> Path:
     if path.exists():
         return path
     if str(source) in weights.list_weights():
-        return weights.model_path(str(source))
+        return weights.verify(str(source))
     raise MissingFileError(
         f"{path} is missing; expected a run folder with model.keras, a .keras file, or one of the models that come "
         f"with the package: {', '.join(weights.list_weights())}"

@@ -9,14 +9,14 @@ import pyarrow as pa
 from edram_fer import data as prepared
 from edram_fer import files
 from edram_fer.errors import MissingFileError, UserError
-from edram_fer.run import layout, predictions
+from edram_fer.run import evaluation_folder, layout, predictions
 
 
 class EvaluatedRun:
     """A run folder after evaluation.
 
     Args:
-        folder: The run folder.
+        folder: The run folder, or the name of an included model, see `evaluation_folder.find`.
 
     Attributes:
         folder: Path of the run folder.
@@ -31,12 +31,12 @@ class EvaluatedRun:
     """
 
     def __init__(self, folder: Path | str) -> None:
-        self.folder = Path(folder)
-        self.recipe = files.read_json(self.folder / layout.RECIPE)
+        self.folder = evaluation_folder.find(folder)
         for name in (layout.METRICS, layout.PREDICTIONS):
             if not (self.folder / name).exists():
-                command = f"edram-fer evaluate {self.folder}"
+                command = f"edram-fer evaluate {folder}"
                 raise MissingFileError(f"{self.folder / name} is missing: evaluate the run first, with {command}")
+        self.recipe = files.read_json(self.folder / layout.RECIPE)
         self.metrics = layout.read_metrics(self.folder / layout.METRICS)
         self.rows = predictions.read(self.folder / layout.PREDICTIONS)
         self.splits: list[str] = list(self.metrics["splits"])

@@ -14,6 +14,9 @@ CHECKPOINTS, LATEST, MODEL, TENSORBOARD = "checkpoints", "checkpoints/latest.npz
 PREDICTIONS, METRICS, REPORT = "predictions.parquet", "metrics.json", "report.html"
 REGION_SHARES = "region_shares.json"
 
+# Written into the folder of an evaluation on other data than the run's; in RUN/evaluations/ by default.
+EVALUATION, EVALUATIONS = "evaluation.json", "evaluations"
+
 # Written by a sweep into the folder of a run that failed.
 TRACEBACK = "traceback.txt"
 
@@ -75,8 +78,9 @@ def run_data(
 
     Args:
         run: The run folder.
-        data: A source that `edram_fer.data` reads; None: the data set that the run was trained on.
-        data_dir: Folder of prepared data sets; None: the folder used for training.
+        data: A source that `edram_fer.data` reads; None: the data set that the run was trained on, or in the folder of
+            an evaluation (`run.evaluation_folder`) the evaluated one.
+        data_dir: Folder of prepared data sets; None: the folder used for it.
 
     Returns:
         (source, data_dir or None).
@@ -86,6 +90,9 @@ def run_data(
         UserError: recipe.json or environment.json is damaged, or recipe.json names no data.
     """
     run = Path(run)
+    if (run / EVALUATION).exists():
+        evaluation = files.read_json(run / EVALUATION)
+        return data or evaluation["data"], data_dir or evaluation["data_dir"]
     recipe = files.read_json(run / RECIPE)
     if data is None and "data" not in recipe:
         raise UserError(f"{run / RECIPE} is not the recipe of a run: it names no `data`")

@@ -16,16 +16,18 @@ class Observer:
     """The model of a run, and the images of an experiment.
 
     Args:
-        run: the run folder.
+        run: a run folder, a .keras file or the name of an included model.
         split: split of the images.
         count: number of images, see `choose_balanced`; None: all.
         seed: seed of the sample.
         data: see `evaluation.evaluate`.
         data_dir: see `evaluation.evaluate`.
+        out: see `evaluation.evaluate`.
         batch_size: images per batch.
 
     Attributes:
-        run, split, seed, batch_size: the arguments.
+        run: the folder for the results, see `run.evaluation_folder`.
+        split, seed, batch_size: the arguments.
         model: the model; emotions: its K class names.
         images: uint8 [n, H, W, C]; labels: int [n]; ids: [n]; subjects: [n] or None.
         masks: uint8 [n, H, W, 1], the pixels that the expression changed, or None.
@@ -46,13 +48,15 @@ class Observer:
         seed: int = 0,
         data: str | None = None,
         data_dir: Path | str | None = None,
+        out: Path | str | None = None,
         batch_size: int = 128,
     ) -> None:
         from edram_fer.evaluation import inference
-        from edram_fer.run import checkpoints  # imports Keras
+        from edram_fer.run import checkpoints, evaluation_folder  # imports Keras
 
-        self.run, self.split, self.seed, self.batch_size = Path(run), split, seed, batch_size
-        self.model = checkpoints.load(run)
+        self.run, data, data_dir = evaluation_folder.open_folder(run, data=data, data_dir=data_dir, out=out)
+        self.split, self.seed, self.batch_size = split, seed, batch_size
+        self.model = checkpoints.load(self.run)
         self.emotions = list(inference.class_names(self.model))
         features, labels = inference.load_labelled(self.run, self.model, split, data=data, data_dir=data_dir)
         rows = choose_balanced(labels, len(labels) if count is None else count, seed)

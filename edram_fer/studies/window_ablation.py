@@ -21,6 +21,7 @@ def ablate_windows(
     split: str = "test",
     data: str | None = None,
     data_dir: Path | str | None = None,
+    out: Path | str | None = None,
     draws: int = 3,
     seed: int = 0,
     batch_size: int = 128,
@@ -28,10 +29,11 @@ def ablate_windows(
     """Predict a split with each kind of windows; write window_ablation.json and figures/window_ablation.svg of the run.
 
     Args:
-        run: the run folder.
+        run: a run folder, a .keras file or the name of an included model.
         split: split of the images.
         data: see `evaluation.evaluate`.
         data_dir: see `evaluation.evaluate`.
+        out: see `evaluation.evaluate`.
         draws: how often random and shuffled windows are drawn; the result for an image is the mean over the draws.
         seed: seed of these windows and of the intervals.
         batch_size: images per batch.
@@ -46,9 +48,9 @@ def ablate_windows(
     from edram_fer.evaluation import inference
     from edram_fer.figures.style import save
     from edram_fer.figures.window_ablation import window_ablation  # imports Matplotlib
-    from edram_fer.run import checkpoints  # imports Keras
+    from edram_fer.run import checkpoints, evaluation_folder  # imports Keras
 
-    run = Path(run)
+    run, data, data_dir = evaluation_folder.open_folder(run, data=data, data_dir=data_dir, out=out)
     model = checkpoints.load(run)
     features, labels = inference.load_labelled(run, model, split, data=data, data_dir=data_dir)
     images, landmarks = features["image"], inference.inputs(model, features).get("landmarks")

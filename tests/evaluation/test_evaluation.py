@@ -216,6 +216,7 @@ def test_the_training_data_are_the_default(run, monkeypatch):
 
     monkeypatch.setattr(data, "load_split", load_split)
     evaluate.evaluate(run.folder)
+    (run.folder / "model.keras").write_bytes(b"weights")
     evaluate.evaluate(run.folder, data="other.npz", data_dir="/elsewhere")
     assert requested == [("drawn", "/prepared"), ("other.npz", "/elsewhere")]
 

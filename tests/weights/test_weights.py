@@ -6,7 +6,8 @@ from PIL import Image
 from support.genuine import FER2013, needs_fer2013
 
 import edram_fer
-from edram_fer import keras_file, weights
+from edram_fer import files, keras_file, weights
+from edram_fer.errors import UserError
 from edram_fer.evaluation.inference import predict
 from edram_fer.preprocessing import emotions
 from edram_fer.run import checkpoints
@@ -17,7 +18,7 @@ ACCURACY = 0.654  # of the package's model on the test images of FER2013, docs/r
 def test_a_run_put_among_them_is_loaded_by_its_name(trained, contents, tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "FOLDER", tmp_path)
     monkeypatch.chdir(tmp_path)
-    keras_file.strip(trained.run / "model.keras", weights.model_path("faces"), half=True)
+    include(trained.run / "model.keras", tmp_path / "faces.keras")
     original, halved = edram_fer.load(trained.run), edram_fer.load("faces")
     assert halved.emotions == original.emotions and weights.list_weights() == ["faces"]
     for ours, theirs in zip(halved.weights, original.weights, strict=True):
@@ -27,6 +28,27 @@ def test_a_run_put_among_them_is_loaded_by_its_name(trained, contents, tmp_path,
     outputs, expected = halved.predict_on_batch(images), original.predict_on_batch(images)
     for name, values in outputs.items():
         np.testing.assert_allclose(values, expected[name], atol=0.02)
+
+
+def include(source, target):
+    """Put a model into a folder of included models."""
+    keras_file.strip(source, target, half=True)
+    entry = {"file": target.name, "sha256": files.digest(target), "bytes": target.stat().st_size}
+    files.write_json(target.parent / weights.REGISTRY, {target.stem: entry})
+
+
+@pytest.mark.parametrize("change", ["changed", "missing"])
+def test_a_file_that_is_not_the_included_one_is_refused(change, copied, tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "FOLDER", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    include(copied / "model.keras", tmp_path / "faces.keras")
+    assert weights.verify("faces") == tmp_path / "faces.keras"
+    if change == "changed":
+        (tmp_path / "faces.keras").write_bytes((copied / "model.keras").read_bytes())  # a model, but another file
+    else:
+        (tmp_path / "faces.keras").unlink()
+    with pytest.raises(UserError, match="faces.keras is not the included model faces: expected SHA-256 .*reinstall"):
+        edram_fer.load("faces")
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():
