@@ -17,7 +17,7 @@ from edram_fer.models.contract import (
     check_integer,
     unknown_affect,
 )
-from edram_fer.models.edram.context import area_average_matrix
+from edram_fer.models.edram.context import area_average_matrix, reduced
 from edram_fer.models.edram.glimpse import FILTERS, SMALLEST_GLIMPSE, GlimpseCNN
 from edram_fer.models.edram.head import Head
 from edram_fer.models.spatial_transformer import IDENTITY
@@ -137,9 +137,7 @@ class CNN(FERModel):
 
 def _area_average(x: Tensor, side: int) -> Tensor:
     """[B, h, w, C] -> [B, side, side, C], each cell the exact average of the area that it covers."""
-    down = ops.convert_to_tensor(area_average_matrix(x.shape[1], side), dtype=x.dtype)
-    across = ops.convert_to_tensor(area_average_matrix(x.shape[2], side), dtype=x.dtype)
-    return ops.einsum("xj,byjc->byxc", across, ops.einsum("yi,bijc->byjc", down, x))
+    return reduced(x, area_average_matrix(x.shape[1], side), area_average_matrix(x.shape[2], side))
 
 
 def _equal_width(

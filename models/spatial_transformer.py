@@ -136,8 +136,8 @@ def _sample_gather(
 def _taps(coordinate: Tensor, side: int) -> Taps:
     """Two neighbouring pixels and their weights, for coordinates of which the image covers [-1, 1]."""
     pixel = ops.clip((coordinate + 1.0) * (0.5 * (side - 1)), 0.0, float(side - 1))
-    # nan may cast to any integer. The second clip keeps it inside the image, so that the result is nan, not a crash.
-    first = ops.clip(ops.cast(ops.floor(pixel), "int32"), 0, max(side - 2, 0))
+    # nan may cast to any integer. The second limit keeps it inside the image, so that the result is nan, not a crash.
+    first = _limited(ops.cast(ops.floor(pixel), "int32"), max(side - 2, 0))
     share = pixel - ops.cast(first, pixel.dtype)
     return first, ops.minimum(first + 1, side - 1), 1 - share, share
 
@@ -146,7 +146,7 @@ def _forch_taps(coordinate: Tensor, side: int) -> Taps:
     """As `_taps`; where both are the same border pixel, their weights cancel each other."""
     pixel = (coordinate + 1.0) * (0.5 * side)
     whole = ops.cast(pixel, "int32")
-    first, second = ops.clip(whole, 0, side - 1), ops.clip(whole + 1, 0, side - 1)
+    first, second = _limited(whole, side - 1), _limited(whole + 1, side - 1)
     return first, second, ops.cast(second, pixel.dtype) - pixel, pixel - ops.cast(first, pixel.dtype)
 
 
@@ -158,7 +158,12 @@ def _pytorch_taps(coordinate: Tensor, side: int) -> Taps:
     first = ops.cast(whole, "int32")
     second = first + 1
     inside = [ops.cast(ops.logical_and(tap >= 0, tap < side), pixel.dtype) for tap in (first, second)]
-    return *(ops.clip(tap, 0, side - 1) for tap in (first, second)), (1 - share) * inside[0], share * inside[1]
+    return *(_limited(tap, side - 1) for tap in (first, second)), (1 - share) * inside[0], share * inside[1]
+
+
+def _limited(index: Tensor, last: int) -> Tensor:
+    """Integers limited to [0, last]. LiteRT's converter takes `ops.clip` to [0, 6] for a ReLU6, which has no integers."""
+    return ops.minimum(ops.maximum(index, 0), last)
 
 
 def _sample_separable(images: Tensor, windows: Tensor, h: int, w: int) -> Tensor:

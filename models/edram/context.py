@@ -30,6 +30,15 @@ def area_average_matrix(source: int, target: int) -> np.ndarray:
     return (np.clip(overlap, 0.0, None) * target / source).astype("float32")
 
 
+def reduced(image: Tensor, down: np.ndarray, across: np.ndarray) -> Tensor:
+    """[B, H, W, C] -> [B, h, w, C] with the weights `down` [h, H] and `across` [w, W]; LiteRT cannot use an einsum."""
+    _, height, width, channels = image.shape
+    rows = ops.reshape(image, (-1, height, width * channels))
+    rows = ops.matmul(ops.convert_to_tensor(down, dtype=image.dtype), rows)
+    rows = ops.reshape(rows, (-1, down.shape[0], width, channels))
+    return ops.matmul(ops.convert_to_tensor(across, dtype=image.dtype), rows)
+
+
 def triangle_matrix(source: int, target: int) -> np.ndarray:
     """Weights of Pillow's bilinear reduction of `source` pixels to `target`, float32 [target, source].
 
@@ -117,8 +126,7 @@ class ContextNetwork(keras.layers.Layer):
             identity = ops.convert_to_tensor(np.array(IDENTITY, "float32"))
             windows = ops.tile(identity[None, None], (ops.shape(image)[0], 1, 1, 1))
             return ops.cast(sample(image, windows, CONTEXT_SIDE, self.sensor)[:, 0], image.dtype)
-        x = ops.einsum("yi,bijc->byjc", ops.convert_to_tensor(self.down, dtype=image.dtype), image)
-        return ops.einsum("xj,byjc->byxc", ops.convert_to_tensor(self.across, dtype=image.dtype), x)
+        return reduced(image, self.down, self.across)
 
     def get_config(self) -> dict[str, Any]:
         return {
