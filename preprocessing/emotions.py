@@ -4,9 +4,12 @@ Every data set numbers the same emotions differently. A label is therefore conve
 `from_code("FER2013", 6)` is "neutral", `index("neutral")` is 0. Numbers are never copied from one data set's order to
 another's: confusing FERPlus with AffectNet would leave neutral and happy correct and all other labels wrong, which no
 training curve shows.
+
+A data set may also have classes of its own, such as bored, engaged and confused: any list of names (`parse_classes`).
 """
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from edram_fer.errors import UserError
@@ -14,6 +17,8 @@ from edram_fer.errors import UserError
 EMOTIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")
 EIGHT = EMOTIONS
 SEVEN = EMOTIONS[:7]
+SETS = {"seven": SEVEN, "eight": EIGHT}
+LONGEST_NAME = 60  # characters of the name of a class
 
 # Answers of annotators that are not emotions. Such images have no emotion label.
 NON_EMOTIONS = ("none", "uncertain", "no face", "unknown")
@@ -76,21 +81,31 @@ CODES = {
     },
 }
 
-_ALIASES = {
-    "neutral": ("neutrality", "calm"),
-    "happy": ("happiness", "joy", "joyful", "smile"),
+# Other forms of the names, and other words for them.
+_FORMS = {
+    "neutral": ("neutrality",),
+    "happy": ("happiness",),
     "sad": ("sadness",),
     "surprise": ("surprised",),
-    "fear": ("fearful", "afraid", "scared"),
+    "fear": ("fearful",),
     "disgust": ("disgusted",),
     "anger": ("angry",),
     "contempt": ("contemptuous",),
+}
+_SYNONYMS = {
+    "neutral": ("calm",),
+    "happy": ("joy", "joyful", "smile"),
+    "fear": ("afraid", "scared"),
     "no face": ("nf", "no-face", "noface", "no_face"),
 }
-_CANONICAL = {
-    **{name: name for name in EMOTIONS + NON_EMOTIONS},
-    **{alias: name for name, aliases in _ALIASES.items() for alias in aliases},
-}
+
+
+def _names_by_alias(*tables: dict[str, tuple[str, ...]]) -> dict[str, str]:
+    return {alias: name for table in tables for name, aliases in table.items() for alias in aliases}
+
+
+_EMOTION_FORMS = {**{name: name for name in EMOTIONS}, **_names_by_alias(_FORMS)}
+_CANONICAL = {**{name: name for name in NON_EMOTIONS}, **_EMOTION_FORMS, **_names_by_alias(_SYNONYMS)}
 
 
 def _normalise(text: str) -> str:
@@ -197,3 +212,89 @@ def index(name: str, classes: Sequence[str] = EMOTIONS) -> int:
     if name not in classes:
         raise UserError(f"emotion {name!r} is not among the classes {', '.join(classes)}")
     return list(classes).index(name)
+
+
+def ordered(names: Iterable[str]) -> tuple[str, ...]:
+    """Class names with the eight emotions among them in canonical order; all other names keep their places.
+
+    Example:
+        >>> ordered(["anger", "happy", "bored"]), ordered(["positive", "neutral", "negative"])
+        (('happy', 'anger', 'bored'), ('positive', 'neutral', 'negative'))
+    """
+    names = list(names)
+    emotions = iter(sorted((name for name in names if name in EMOTIONS), key=EMOTIONS.index))
+    return tuple(next(emotions) if name in EMOTIONS else name for name in names)
+
+
+def parse_classes(text: str | int | Sequence[str]) -> tuple[str, ...]:
+    """The classes of a data set or a model in label order.
+
+    Args:
+        text: "seven" or "eight" (also 7 or 8), or any names: a sequence, or one text with commas. Another form of one
+            of the eight names ("Angry", "happiness") stands for that name; other names stay unchanged.
+
+    Raises:
+        UserError: fewer than two names, or a name that is empty, too long, repeated or not printable.
+
+    Example:
+        >>> parse_classes("seven") == SEVEN
+        True
+        >>> parse_classes("bored, Happiness, engaged, neutral")
+        ('bored', 'neutral', 'engaged', 'happy')
+    """
+    if str(text) in ("7", "8"):
+        text = {"7": "seven", "8": "eight"}[str(text)]
+    if isinstance(text, str) and text.strip().casefold() in SETS:
+        return SETS[text.strip().casefold()]
+    parts = str(text).split(",") if isinstance(text, (str, int)) else list(text)
+    names = [_EMOTION_FORMS.get(name.casefold(), name) for name in (" ".join(str(part).split()) for part in parts)]
+    expected = f"classes: expected {', '.join(SETS)}, or at least two different names such as bored,engaged"
+    for name in names:
+        if not name or len(name) > LONGEST_NAME or not name.isprintable() or "," in name:
+            raise UserError(f"{expected}; a name has 1 to {LONGEST_NAME} printable characters, got {name[:80]!r}")
+    if len({name.casefold() for name in names}) < max(len(names), 2):
+        raise UserError(f"{expected}, got {', '.join(names)}")
+    return ordered(names)
+
+
+class Labels:
+    """Assigns the labels in a data set's files to its classes, in any common spelling.
+
+    Example:
+        >>> labels = Labels(("neutral", "happy", "bored"))
+        >>> labels.name("Happiness"), labels.name("BORED")
+        ('happy', 'bored')
+        >>> labels.name("boored")
+        Traceback (most recent call last):
+        edram_fer.errors.UserError: unknown label boored (bored?)
+    """
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        """Args:
+        classes: the names of the classes, in label order.
+        """
+        self.classes = tuple(classes)
+        aliases = {alias: name for alias, name in _CANONICAL.items() if name in self.classes}
+        self._names = {**{name: name for name in NON_EMOTIONS}, **aliases}
+        # A class with the name of an alias, "joy", is the class of all of its synonyms, unless "happy" is a class, too.
+        for name in self.classes:
+            emotion = _CANONICAL.get(name.casefold())
+            if emotion is not None and emotion not in self.classes:
+                self._names |= {alias: name for alias, other in _CANONICAL.items() if other == emotion}
+        self._names |= {name.casefold(): name for name in self.classes}
+
+    def name(self, label: str) -> str:
+        """The class of a label, or one of NON_EMOTIONS.
+
+        Raises:
+            UserError: it is the label of no class; the message suggests a similar name. It is short, because it becomes
+                the status of a row.
+        """
+        key = " ".join(label.split()).casefold()
+        if key in self._names:
+            return self._names[key]
+        if key in _CANONICAL:
+            raise UserError(f"label {_CANONICAL[key]}, not among the {len(self.classes)} classes")
+        similar = difflib.get_close_matches(key, [name for name in self._names if name not in NON_EMOTIONS], n=1)
+        text = "".join(letter if letter.isprintable() else "?" for letter in label[:LONGEST_NAME]) or "''"
+        raise UserError(f"unknown label {text}" + (f" ({self._names[similar[0]]}?)" if similar else ""))

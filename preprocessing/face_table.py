@@ -19,13 +19,14 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from edram_fer.errors import UserError
-from edram_fer.preprocessing import contact_sheet, counts, faces, photos
+from edram_fer.preprocessing import contact_sheet, counts, faces, photos, splits
 from edram_fer.preprocessing.records import OK, Annotations
 
 _SUMMARY_COLUMNS = ("split", "emotion", "status")
-_LIGHT = (*_SUMMARY_COLUMNS, "digest", "image_digest")
+_LIGHT = (*_SUMMARY_COLUMNS, "digest", "image_digest", "subject")
 _SAMPLE_COLUMNS = ("image", "face")
-_VALIDATION, _DUPLICATE = 1, 2  # flags: moved from training; equal to a training face, or from an equal image
+_DRAWN = ("", "validation", "test")  # the splits that can be drawn from training, at the positions in `_flags`
+_DUPLICATE = 4  # flag: equal to a training face, or from an equal image
 _SAME_BOX = 0.5  # overlap (IoU) below which a detected and an annotated box are reported as different
 
 
@@ -33,25 +34,25 @@ _SAME_BOX = 0.5  # overlap (IoU) below which a detected and an annotated box are
 class SplitSettings:
     """How the faces are divided into splits.
 
-    If a data set has "train" but no "validation", a share of its training faces becomes validation. The selection is a
-    function of the seed and the pixels: equal faces, and faces from equal images, are always in the same split.
+    If a data set has "train" but no "validation" or no "test", shares of its training faces become these splits. The
+    selection is stratified by class (`splits.stratified`) and a function of the seed, the pixels and the subjects:
+    equal faces, faces from equal images and all faces of a subject are always in the same split.
 
     Attributes:
-        validation: the share, in [0, 1).
+        validation: the share of validation, in [0, 1).
         seed: seed of the selection.
+        test: the share of test, in [0, 1).
     """
 
     validation: float = 0.05
     seed: int = 0
+    test: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.validation < 1:
-            raise UserError(f"validation: expected a share in [0, 1), got {self.validation!r}")
-
-    def is_validation(self, digest: bytes) -> bool:
-        """Whether all training faces with this digest become validation."""
-        number = hashlib.blake2b(digest, digest_size=8, key=str(self.seed).encode()).digest()
-        return int.from_bytes(number) < self.validation * 2**64
+        for name in ("validation", "test"):
+            share = getattr(self, name)
+            if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share < 1:
+                raise UserError(f"{name}: expected a share in [0, 1), got {share!r}")
 
 
 class _TrainingFaces:
@@ -59,17 +60,32 @@ class _TrainingFaces:
 
     Args:
         faces, images: these numbers [n] for the faces and for their images, in the same order.
+        subjects: a number [n] for the subject of each face; 0 if it is unknown.
+        classes: the label [n] of each face.
     """
 
-    def __init__(self, faces: "array.array[int]", images: "array.array[int]") -> None:
+    def __init__(
+        self,
+        faces: "array.array[int]",
+        images: "array.array[int]",
+        subjects: "array.array[int]",
+        classes: "array.array[int]",
+    ) -> None:
         self.faces, face = np.unique(np.frombuffer(faces, np.uint64), return_inverse=True)
-        self.images, image = np.unique(np.frombuffer(images, np.uint64), return_inverse=True)
-        count = len(self.faces) + len(self.images)
-        links = coo_matrix((np.ones(len(face), bool), (face, len(self.faces) + image)), (count, count))
-        group = connected_components(links, directed=False)[1][len(self.faces) :]
+        self.images, self._image = np.unique(np.frombuffer(images, np.uint64), return_inverse=True)
+        self.classes, persons = np.frombuffer(classes, np.int32), np.frombuffer(subjects, np.uint64)
+        known = np.flatnonzero(persons)
+        subject_numbers, subject = np.unique(persons[known], return_inverse=True)
+        # A graph whose nodes are images, faces and subjects; what is connected must stay together.
+        first_subject = len(self.images) + len(self.faces)
+        ends = np.concatenate([len(self.images) + face, first_subject + subject])
+        starts = np.concatenate([self._image, self._image[known]])
+        count = first_subject + len(subject_numbers)
+        links = coo_matrix((np.ones(len(ends), bool), (starts, ends)), (count, count))
+        group = connected_components(links, directed=False)[1][: len(self.images)]
         smallest = np.full(group.max(initial=-1) + 1, np.iinfo(np.uint64).max, np.uint64)
         np.minimum.at(smallest, group, self.images)
-        self.group = smallest[group]  # the same number for all images that are connected by equal faces
+        self.group = smallest[group]  # the same number for all images that are connected
 
     def contain(self, row: dict[str, Any]) -> bool:
         """Whether the face of a row, or its image, is among them."""
@@ -79,13 +95,22 @@ class _TrainingFaces:
             if len(numbers)
         )
 
-    def group_digest(self, row: dict[str, Any]) -> bytes:
-        """A digest that is the same for all training faces that must be in the same split as the face of a row."""
-        return int(self.group[_position(self.images, _number(row["image_digest"]))]).to_bytes(8)
+    def draw(self, shares: dict[str, float], seed: int) -> dict[int, str]:
+        """Group -> split, for the groups that leave "train"; see `splits.stratified`."""
+        return splits.stratified(self.group[self._image], self.classes, shares, seed)
+
+    def group_of(self, row: dict[str, Any]) -> int:
+        """A number that is the same for all training faces that must be in the same split as the face of a row."""
+        return int(self.group[_position(self.images, _number(row["image_digest"]))])
 
 
 def _number(digest: bytes) -> np.uint64:
     return np.uint64(int.from_bytes(digest[-8:]))
+
+
+def _subject_number(subject: str | None) -> int:
+    """A number for a subject, 0 for an unknown one."""
+    return int.from_bytes(hashlib.blake2b(subject.encode(), digest_size=8).digest()) or 1 if subject else 0
 
 
 def _position(numbers: np.ndarray, number: np.uint64) -> int:
@@ -99,7 +124,7 @@ class FaceTable:
     Args:
         chunks: files of `faces.process`.
         classes: emotions that are labels; a row with another emotion gets a status that says so.
-        split_settings: how validation is selected.
+        split_settings: how validation and test are selected.
 
     Attributes:
         splits: their names, in order.
@@ -109,28 +134,25 @@ class FaceTable:
             image}.
         repeated: number of faces that equal an earlier face, of any split.
         clean: whether the test faces without duplicates form a separate split.
-        drawn: whether validation was selected from training.
+        drawn: the splits that were selected from training.
+        not_drawn: the splits for which there are too few training faces.
+        subjects: number of subjects.
+        straddling: number of subjects that occur in more than one split.
         annotated: {split: {emotion or None: rows}} of all annotations, usable or not, by the annotated splits.
     """
 
     def __init__(self, chunks: Sequence[Path], classes: Sequence[str], split_settings: SplitSettings) -> None:
         self.chunks, self.classes, self.split_settings = chunks, classes, split_settings
-        annotated_splits, self.annotated, previous = set(), defaultdict(Counter), object()
-        all_faces, training_faces, training_images = array.array("Q"), array.array("Q"), array.array("Q")
-        for row in faces.read_chunks(chunks, (*_LIGHT, "row")):
-            if row["row"] != previous:  # the faces of one annotation are consecutive
-                self.annotated[row["split"]][row["emotion"]] += 1
-            previous = row["row"]
-            if self._status(row) == OK:
-                annotated_splits.add(row["split"])
-                all_faces.append(int(_number(row["digest"])))
-                if row["split"] == "train":
-                    training_faces.append(int(_number(row["digest"])))
-                    training_images.append(int(_number(row["image_digest"])))
-        self._training = _TrainingFaces(training_faces, training_images)
-        self.repeated = len(all_faces) - len(np.unique(np.frombuffer(all_faces, np.uint64)))
-        lacks_validation = "train" in annotated_splits and "validation" not in annotated_splits
-        self.drawn = lacks_validation and split_settings.validation > 0
+        self.annotated = defaultdict(Counter)
+        split_subjects = self._read_training()
+        subject_splits = Counter(itertools.chain.from_iterable(split_subjects.values()))
+        self.subjects = len(subject_splits.keys() - {0})
+        self.straddling = sum(count > 1 for subject, count in subject_splits.items() if subject)
+        shares = {name: getattr(split_settings, name) for name in _DRAWN[1:] if name not in split_subjects}
+        shares = {name: share for name, share in shares.items() if share and "train" in split_subjects}
+        self._groups = self._training.draw(shares, split_settings.seed)
+        self.drawn = tuple(shares) if self._groups else ()
+        self.not_drawn = () if self._groups else tuple(shares)
         self._flags = bytearray(self._row_flags(row) for row in faces.read_chunks(chunks, _LIGHT))
         self.counts: dict[str, Counter[str]] = {}
         self.statuses, self.duplicates = Counter(), Counter()
@@ -142,6 +164,32 @@ class FaceTable:
         self.clean = 0 < self.duplicates["test"] < self.counts.get("test", Counter()).total()
         order = [split for split in ("train", "validation", "test") if split in self.counts]
         self.splits = [*order, *sorted(set(self.counts) - set(order))]
+
+    def _read_training(self) -> dict[str, set[int]]:
+        """Read all rows once: count annotations and repeated faces, keep the training faces.
+
+        Returns:
+            Annotated split of usable faces -> the numbers of its subjects.
+        """
+        split_subjects, previous, all_faces = defaultdict(set), object(), array.array("Q")
+        digests, images, subjects, labels = (array.array(kind) for kind in "QQQi")
+        for row in faces.read_chunks(self.chunks, (*_LIGHT, "row")):
+            if row["row"] != previous:  # the faces of one annotation are consecutive
+                self.annotated[row["split"]][row["emotion"]] += 1
+            previous = row["row"]
+            if self._status(row) != OK:
+                continue
+            subject = _subject_number(row["subject"])
+            split_subjects[row["split"]].add(subject)
+            all_faces.append(int(_number(row["digest"])))
+            if row["split"] == "train":
+                digests.append(all_faces[-1])
+                images.append(int(_number(row["image_digest"])))
+                subjects.append(subject)
+                labels.append(self.classes.index(row["emotion"]))
+        self._training = _TrainingFaces(digests, images, subjects, labels)
+        self.repeated = len(all_faces) - len(np.unique(np.frombuffer(all_faces, np.uint64)))
+        return split_subjects
 
     def __len__(self) -> int:
         """Number of rows of any status."""
@@ -178,17 +226,17 @@ class FaceTable:
                 yield row | summaries[position]
 
     def _final(self, row: dict[str, Any], flags: int) -> dict[str, Any]:
-        split = "validation" if flags & _VALIDATION else row["split"]
+        split = _DRAWN[flags & ~_DUPLICATE] or row["split"]
         return {**row, "split": split, "status": self._status(row), "duplicate": bool(flags & _DUPLICATE)}
 
     def _row_flags(self, row: dict[str, Any]) -> int:
-        """_VALIDATION, _DUPLICATE or 0, which is known only after all faces have been read."""
+        """The position of a drawn split in _DRAWN, _DUPLICATE or 0; known only after all faces have been read."""
         if row["digest"] is None:
             return 0
         if row["split"] != "train":
             return _DUPLICATE * self._training.contain(row)
-        usable = self.drawn and self._status(row) == OK
-        return _VALIDATION * (usable and self.split_settings.is_validation(self._training.group_digest(row)))
+        usable = self._groups and self._status(row) == OK
+        return _DRAWN.index(self._groups.get(self._training.group_of(row), "")) if usable else 0
 
     def _status(self, row: dict[str, Any]) -> str:
         if row["status"] == OK and row["emotion"] not in self.classes:
@@ -209,6 +257,17 @@ def summary(annotations: Annotations, table: FaceTable) -> list[str]:
         lines.append(f"{table.repeated} faces equal an earlier one, of the same or another split")
     if excluded := describe_excluded(table):
         lines.append(f"left out: {excluded}")
+    if table.drawn:
+        lines.append(
+            f"drawn from train: {' and '.join(table.drawn)}, stratified by class"
+            + (", no subject in two of them" if table.subjects else "")
+        )
+    if table.not_drawn:
+        lines.append(
+            f"WARNING: too few different images or subjects to draw {' and '.join(table.not_drawn)} from train"
+        )
+    if table.straddling:
+        lines.append(f"WARNING: {table.straddling} subjects occur in more than one of the data set's splits")
     for split in table.splits:
         classes = table.counts[split]
         per_class = ", ".join(f"{name} {classes[name]}" for name in table.classes)

@@ -4,10 +4,12 @@
 line; unusable items become rows with a status.
 """
 
+import codecs
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 from edram_fer.errors import MissingFileError, UserError
 from edram_fer.preprocessing import emotions
@@ -17,6 +19,12 @@ PHOTO_DETECTORS = ("yunet", "dlib")  # the detectors for images that show more t
 EXTENSIONS = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 IGNORED_FILES = {"desktop.ini", "thumbs.db"}  # Windows writes them into folders of images
 LEVELS = 2  # number of levels below the source that are searched for a data set
+# Common names of the three splits that training and evaluation use; other names stay unchanged.
+SPLITS = {
+    **{"training": "train", "val": "validation", "valid": "validation", "dev": "validation", "testing": "test"},
+    **{"publictest": "validation", "privatetest": "test"},  # FER2013's names
+    **{split: split for split in ("train", "validation", "test")},
+}
 
 
 class Location(NamedTuple):
@@ -28,7 +36,12 @@ class Location(NamedTuple):
 
 
 def locate(
-    source: Path | str, recognise: Callable[[Path], Iterable[Location]], *, dataset: str, expected: str
+    source: Path | str,
+    recognise: Callable[[Path], Iterable[Location]],
+    *,
+    dataset: str,
+    expected: str,
+    hint: Callable[[Path], str] = lambda folder: "",
 ) -> Location:
     """The only location of a data set in `source`.
 
@@ -37,6 +50,7 @@ def locate(
         recognise: returns the locations directly in a folder.
         dataset: name of the data set, for messages.
         expected: description of the expected files, for messages.
+        hint: returns a text that the message adds if the data set is not in a folder.
 
     Raises:
         MissingFileError: `source` does not exist.
@@ -61,7 +75,7 @@ def locate(
     content = abbreviate(sorted(entry.name for entry in folder.iterdir())) or "nothing"
     raise UserError(
         f"no {dataset} in {source}. Looked for {expected}, up to {LEVELS} levels down (archives must "
-        f"be unpacked). There was: {content}"
+        f"be unpacked). There was: {content}{hint(folder)}"
     )
 
 
@@ -109,6 +123,38 @@ def select_images(paths: Iterable[Path]) -> tuple[list[Path], tuple[str, ...]]:
     return images, notes
 
 
+def split_name(name: str) -> str:
+    """The name of a split: "train", "validation" or "test" for its common names, otherwise `name`.
+
+    Example:
+        >>> split_name("Val"), split_name("fold_3")
+        ('validation', 'fold_3')
+    """
+    return SPLITS.get(name.strip().casefold(), name.strip())
+
+
+def present_classes(requested: Sequence[str] | None, counts: Counter[str], location: Path) -> tuple[str, ...]:
+    """The classes of a data set.
+
+    Args:
+        requested: the classes that the user named; None: all emotions that occur.
+        counts: class -> number of rows.
+        location: what was read, for the message.
+
+    Returns:
+        The requested classes in their order; of "seven" and "eight" only those that occur.
+
+    Raises:
+        UserError: a requested class does not occur.
+    """
+    if requested is None or tuple(requested) in emotions.SETS.values():
+        return tuple(name for name in requested or emotions.EIGHT if counts[name])
+    if missing := [name for name in requested if not counts[name]]:
+        present = ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none"
+        raise UserError(f"{location}: no image of the class {', '.join(missing)}; there are: {present}")
+    return tuple(requested)
+
+
 def image_records(
     root: Path, files: Iterable[Path], read: Callable[[PurePosixPath], dict[str, Any]]
 ) -> Iterator[FaceRecord]:
@@ -138,11 +184,24 @@ def line_records(
 
 def lines(path: Path, *, header: bool = False) -> Iterator[tuple[int, str]]:
     """The lines of a file that are not blank, with their numbers from 1; a `header` is not counted."""
-    # Undecodable bytes become a character that occurs in no name or number, so only their line is faulty.
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
+    with open_text(path) as file:
         if header:
             next(file, "")
         yield from ((number, line) for number, line in enumerate(file, 1) if line.strip())
+
+
+def open_text(path: Path) -> TextIO:
+    """Open a text file in UTF-8 or UTF-16, with or without a byte order mark, to read lines with any line endings."""
+    with open(path, "rb") as file:
+        start = file.read(1000)
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    elif start[1::2].count(0) > len(start) / 4:  # ASCII characters in UTF-16 without its mark
+        encoding = "utf-16-le"
+    else:
+        encoding = "utf-16-be" if start[::2].count(0) > len(start) / 4 else "utf-8-sig"
+    # Undecodable bytes become a character that occurs in no name or number, so only their line is faulty.
+    return open(path, encoding=encoding, errors="replace")
 
 
 def _row(row: str, read: Callable[..., dict[str, Any]], *arguments: Any, image: str = "") -> FaceRecord:

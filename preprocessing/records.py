@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from edram_fer.errors import UserError
-from edram_fer.preprocessing.emotions import EIGHT, NON_EMOTIONS
+from edram_fer.preprocessing.emotions import NON_EMOTIONS
 
 OK = "ok"
 UNKNOWN_AFFECT = -2.0
@@ -30,7 +30,8 @@ class FaceRecord:
         image: path relative to the root of the data set, with "/", as in the annotation (checked when it is read).
         split: "train", "validation", "test", or a fold or subject if the data set is split by these; "" if it is
             unknown for an unusable row.
-        emotion: canonical name; None without a label. A non-emotion ("uncertain") is a `status`.
+        emotion: name of the class, for the eight emotions the canonical one; None without a label. A non-emotion
+            ("uncertain") is a `status`.
         valence: in [-1, 1]; UNKNOWN_AFFECT if not annotated.
         arousal: in [-1, 1]; UNKNOWN_AFFECT if not annotated.
         box: (left, top, width, height) in pixels of the image, origin top left; None if not annotated.
@@ -41,8 +42,8 @@ class FaceRecord:
         pixels: the image itself, uint8 [H, W] or [H, W, 3] RGB, if the annotation holds it; None if it is a file.
 
     Raises:
-        ValueError: `emotion` is not one of `emotions.EIGHT`, or the status is OK without an emotion and a soft label.
-            Both are bugs in the reader, not faults in the data.
+        ValueError: the status is OK without an emotion and a soft label, which is a bug in the reader, not a fault in
+            the data.
     """
 
     id: str
@@ -60,8 +61,6 @@ class FaceRecord:
     pixels: np.ndarray | None = dataclasses.field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.emotion is not None and self.emotion not in EIGHT:
-            raise ValueError(f"{self.row}: expected an emotion of {', '.join(EIGHT)} or None, got {self.emotion!r}")
         if self.status == OK and self.emotion is None and self.soft_label is None:
             raise ValueError(f"{self.row}: a row without emotion and soft label needs a status that says why")
 
@@ -75,13 +74,14 @@ class Annotations:
         layout: the recognised layout.
         root: folder that image paths are relative to.
         files: annotation files, in reading order; () for data sets that consist only of folders of images.
-        classes: the emotions that the data set can have, in canonical order.
+        classes: names of the classes that the data set can have, in label order (`emotions.ordered`).
         records: iterates lazily over all rows in the order of the source; each call yields the same rows.
         published: split -> {emotion: rows with this label, usable or not}; {} if unknown. The splits are the splits of
             the records, or "" for all records together.
         published_rows: split, or "" -> number of rows with and without a label.
         detectors: default detectors for this data set: ("none",) if the images are crops, ("annotation",) for boxes.
         notes: remarks about this copy, for the user.
+        shares: split -> share of the training faces that becomes this split if the data set does not have it.
         count: returns the number of rows, if that is faster than iterating over `records`.
         variant: names one of several interpretations of the same files, "" for the first; part of the name of the
             prepared data set.
@@ -97,6 +97,7 @@ class Annotations:
     published_rows: Mapping[str, int] = dataclasses.field(default_factory=dict)
     detectors: tuple[str, ...] = ("none",)
     notes: tuple[str, ...] = ()
+    shares: Mapping[str, float] = dataclasses.field(default_factory=lambda: {"validation": 0.05})
     count: Callable[[], int] | None = None
     variant: str = ""
 

@@ -88,7 +88,7 @@ def test_train_stop_resume_and_evaluate(finished_run):
     assert process.returncode == 0, process.stderr
     last_line = process.stdout.strip().splitlines()[-1]
     assert last_line == "[143, 0, 0]; 3; in epoch 2, after step 3", process.stderr
-    message = f"Stopped and saved in epoch 1, after step 3. Resume with: python train.py --resume {folder}/cnn"
+    message = f"Stopped and saved in epoch 1, after step 3. Resume with: edram-fer train --resume {folder}/cnn"
     assert message in process.stderr and "Warning" not in process.stderr
 
 

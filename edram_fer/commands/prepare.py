@@ -1,7 +1,9 @@
 """Commands that turn original files into data sets for training."""
 
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,8 +12,10 @@ from edram_fer.commands.options import DataDir
 from edram_fer.errors import UserError
 from edram_fer.recipes import settings
 
+RECIPES = {"fer2013": "fer2013", "drawn_faces": "demo"}  # the recipe to start with; for all other data sets OWN_RECIPE
+OWN_RECIPE, OWN_BATCH_SIZE = "own_data", 32
 DATA_SETS = (
-    "One of fer2013, ferplus, affectnet, raf_db, ck_plus, jaffe, ferg, kdef, sfew, expw, folder, drawn_faces; "
+    "One of fer2013, ferplus, affectnet, raf_db, ck_plus, jaffe, ferg, kdef, sfew, expw, folder, table, drawn_faces; "
     "NAME/CONFIG as in ferplus/probability, drawn_faces/grey48."
 )
 
@@ -19,6 +23,10 @@ DATA_SETS = (
 def prepare(
     dataset: Annotated[str, typer.Argument(help=DATA_SETS)],
     source: Annotated[Path | None, typer.Option("--source", help="File or folder with the original files.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Name of the prepared data set, DATASET/NAME [default: made of its settings, as grey100]."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "--data-dir", help="Folder for prepared data sets [default: $EDRAM_FER_DATA or ./data]."),
@@ -86,12 +94,25 @@ def prepare(
     models: Annotated[
         Path | None, typer.Option(help="Folder that is searched for the detectors' files before installed packages.")
     ] = None,
-    classes: Annotated[str | None, typer.Option(help="seven or eight emotions [default: all of the data set].")] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(help="seven or eight emotions, or names: bored,engaged,confused [default: all emotions]."),
+    ] = None,
     validation: Annotated[
         float | None,
-        typer.Option(help="Share of the training split to use as validation if there is none [default: 0.05]."),
+        typer.Option(
+            help="Share of the training split to use as validation if there is none [default: 0.05; 0.1 for folder and "
+            "table]."
+        ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed for selecting the validation images [default: 0].")] = None,
+    test: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of the training split to use as test if there is none [default: 0; 0.2 for folder and table "
+            "without splits]."
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed for selecting validation and test [default: 0].")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Number of processes [default: one per core].")] = None,
     beam: Annotated[
         list[str] | None,
@@ -112,6 +133,7 @@ def prepare(
     from edram_fer.preprocessing import datasets
 
     options = {
+        "config_name": name,
         "published": published,
         "size": size,
         "colour": colour,
@@ -132,13 +154,45 @@ def prepare(
         "models": models,
         "classes": classes,
         "validation": validation,
+        "test": test,
         "seed": seed,
         "workers": workers,
         "beam": beam,
     }
     options = {name: value for name, value in options.items() if value is not None}
     options |= _parse_reader_options(reader_options or [])
-    datasets.prepare(dataset, source, out or data.default_data_dir(), force=force, report=typer.echo, **options)
+    data_dir = out or data.default_data_dir()
+    builder = datasets.prepare(dataset, source, data_dir, force=force, report=typer.echo, **options)
+    typer.echo(_next_step(builder.info.full_name, builder.info.splits, data_dir, data.default_data_dir()))
+
+
+def _next_step(full_name: str, splits: Mapping[str, Any], data_dir: Path, default_data_dir: Path) -> str:
+    """A line with the command that trains on a prepared data set.
+
+    Args:
+        full_name: name/configuration/version, or name/version.
+        splits: split -> its `num_examples`.
+        data_dir: the folder of prepared data sets.
+        default_data_dir: the folder that commands use without `--data-dir`.
+    """
+    dataset, *config, _ = full_name.split("/")
+    recipe = RECIPES.get(dataset, OWN_RECIPE)
+    words = ["edram-fer", "train", recipe]
+    if dataset != recipe:
+        words += ["--set", f"data={'/'.join([dataset, *config])}"]
+    training = "train"
+    if not {"train", "validation"} <= splits.keys():
+        *others, validation = [split for split in splits if split != "test_clean"]
+        if not others:
+            return "Training needs a second split for validation: prepare again with --validation 0.1"
+        training = "+".join(others)
+        words += ["--set", f"train_split={training}", "--set", f"validation_split={validation}"]
+    images = sum(splits[split].num_examples for split in training.split("+"))
+    if recipe == OWN_RECIPE and images < OWN_BATCH_SIZE:
+        words += ["--set", f"batch_size={max(images, 2)}"]
+    if data_dir != default_data_dir:
+        words += ["--data-dir", str(data_dir)]
+    return f"Next: {shlex.join(words)}"
 
 
 def _parse_reader_options(texts: list[str]) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """The commands that train a single run or a grid of runs."""
 
 import datetime
+import shlex
 import signal
 from pathlib import Path
 from typing import Annotated
@@ -44,9 +45,25 @@ def train(
             out = out or Path("runs") / f"{resolved.name}-{resolved.model}-{stamp}"
             loop.train(resolved, out, data_dir=data_dir, verbose=verbose)
     except checkpoints.Interrupted as stop:
-        typer.echo(f"Stopped and saved {stop}. Resume with: python train.py --resume {out}", err=True)
+        resuming = shlex.join(["edram-fer", "train", "--resume", str(out), *_data_dir_words(data_dir)])
+        typer.echo(f"Stopped and saved {stop}. Resume with: {resuming}", err=True)
         raise typer.Exit(128 + signal.SIGTERM) from None
-    typer.echo(f"Trained: {out}. Next: python evaluate.py {out}")
+    typer.echo(f"Trained: {out}. Next: {_next_step(out, data_dir)}")
+
+
+def _next_step(run, data_dir):
+    """The command that evaluates a run, on its validation split if the data set has no test split."""
+    from edram_fer import data
+    from edram_fer.run import checkpoints, layout
+
+    source, folder = layout.run_data(run, data_dir=data_dir)
+    splits = data.splits(source, data_dir=folder)
+    words = [] if "test" in splits else ["--split", checkpoints.read_recipe(run).validation_split]
+    return shlex.join(["edram-fer", "evaluate", str(run), *words, *_data_dir_words(data_dir)])
+
+
+def _data_dir_words(data_dir):
+    return [] if data_dir is None else ["--data-dir", str(data_dir)]
 
 
 def sweep(

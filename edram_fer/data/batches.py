@@ -92,6 +92,8 @@ class Batches:
         if not (self.soft or self.has_landmarks):
             return
         features = self.opened.load_encoded(self.split)[0]
+        if self.soft and not set(self.classes) <= set(EIGHT):
+            raise UserError(f"{location}: soft labels are for the eight emotions, not for {', '.join(self.classes)}")
         if self.soft and (features["soft_label"][self.kept].max(axis=1) == 1).all():
             raise UserError(f"{location}: labels=soft needs soft labels, these are all hard; try ferplus/probability")
         if self.has_landmarks:

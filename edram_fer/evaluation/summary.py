@@ -8,7 +8,7 @@ import pyarrow as pa
 from edram_fer import attention
 from edram_fer.errors import UserError
 from edram_fer.evaluation import scores as measures
-from edram_fer.preprocessing.emotions import EMOTIONS
+from edram_fer.preprocessing.emotions import ordered
 from edram_fer.run import predictions
 
 
@@ -22,7 +22,7 @@ def scores(rows: pa.Table, *, repeats: int = 1000, seed: int = 0) -> dict[str, A
     Returns:
         "images": number of scored images.
         "excluded": {emotion or "unknown": number of excluded images}.
-        All entries of `scores.classification`, with the classes in canonical order.
+        All entries of `scores.classification`, with the classes in the order of `emotions.ordered`.
         "valence" and "arousal" from `scores.affect`, if the model predicts them.
         "glimpses": lists with an entry for each of N windows: "x", "y" and "zoom" with "x_sd", "y_sd" and "zoom_sd"
         (`attention.glimpse_statistics`); mean "area" and "extents"; "variance" of the centres, split into
@@ -33,8 +33,7 @@ def scores(rows: pa.Table, *, repeats: int = 1000, seed: int = 0) -> dict[str, A
         UserError: No image has an emotion that the model knows.
     """
     unpacked = predictions.unpack(rows)
-    canonical = {name: position for position, name in enumerate(EMOTIONS)}
-    emotions = sorted(unpacked["emotions"], key=lambda name: canonical.get(name, len(EMOTIONS)))
+    emotions = list(ordered(unpacked["emotions"]))
     order = [unpacked["emotions"].index(name) for name in emotions]
     has_emotion = np.isin(unpacked["truth"].astype(str), emotions)
     excluded, counts = np.unique([name or "unknown" for name in unpacked["truth"][~has_emotion]], return_counts=True)

@@ -3,19 +3,18 @@
 import dataclasses
 import importlib
 import pkgutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from edram_fer import models, recipes
 from edram_fer.data.augment import Augmentation
 from edram_fer.data.landmarks import FREE, GUIDE_TARGETS
 from edram_fer.errors import UserError
-from edram_fer.preprocessing.emotions import EIGHT, SEVEN
+from edram_fer.preprocessing.emotions import EIGHT, SETS, parse_classes
 from edram_fer.recipes.settings import parse_value
 
-EMOTION_SETS = {"seven": SEVEN, "eight": EIGHT}
+DATA = "data"
 _CHOICES = {
-    "emotions": tuple(EMOTION_SETS),
     "dtype": ("float32", "mixed_bfloat16"),
     "optimizer": ("adam", "adamw", "sgd"),
     "schedule": ("constant", "plateau", "cosine", "steps"),
@@ -35,7 +34,9 @@ class Recipe:
         name: Name of the recipe.
         data: Source of the images, see `edram_fer.data`.
         train_split, validation_split: The splits for training and for choosing the best epoch.
-        emotions: "seven" or "eight".
+        emotions: The classes: "seven" or "eight" emotions, names such as "bored,engaged", or "data", the classes of the
+            data set. Training replaces "data", and also "seven" and "eight" if the data set has other classes than the
+            eight emotions, by the names of the data set's classes (`with_classes_of`).
         model: A name of `edram_fer.models.MODELS`.
         options: Options of that model.
         initial_weights: A run, a .keras file or the name of an included model, whose weights initialise every part of
@@ -151,6 +152,8 @@ class Recipe:
         for name in ("label_smoothing", "momentum", "ema"):
             if not getattr(self, name) < 1:
                 raise UserError(f"{name}: expected a share in [0, 1), got {getattr(self, name)!r}")
+        if self.emotions != DATA:
+            _parse_emotions(self.emotions)
         self._check_steps()
         self._check_guide()
         if self.schedule == "cosine" and self.min_learning_rate > self.learning_rate:
@@ -184,8 +187,28 @@ class Recipe:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the emotions, in the model's order."""
-        return EMOTION_SETS[self.emotions]
+        """Names of the classes, in the model's order.
+
+        Raises:
+            UserError: `emotions` is "data", and the data set is not known yet.
+        """
+        if self.emotions == DATA:
+            raise UserError("emotions: 'data' stands for the classes of a data set; see Recipe.with_classes_of")
+        return _parse_emotions(self.emotions)
+
+    def with_classes_of(self, classes: Sequence[str]) -> "Recipe":
+        """The recipe for a data set with certain classes, in label order.
+
+        >>> Recipe(emotions="data").with_classes_of(["happy", "bored"]).classes
+        ('happy', 'bored')
+        >>> Recipe(emotions="seven").with_classes_of(["happy", "sad"]).emotions
+        'seven'
+        """
+        has_other_classes = not set(classes) <= set(EIGHT)
+        if self.emotions != DATA and not (self.emotions in SETS and has_other_classes):
+            return self
+        names = next((name for name, members in SETS.items() if members == tuple(classes)), ",".join(classes))
+        return dataclasses.replace(self, emotions=names)
 
     def to_json(self) -> dict[str, Any]:
         """The settings as a dict of JSON values; a run keeps it in its recipe.json.
@@ -215,6 +238,14 @@ class Recipe:
         # JSON has no tuples; options with several numbers are tuples.
         options = {k: tuple(v) if isinstance(v, list) else v for k, v in content["options"].items()}
         return cls(**{**content, "options": options, "augmentation": Augmentation(**content["augmentation"])})
+
+
+def _parse_emotions(text):
+    """The classes of a recipe."""
+    try:
+        return parse_classes(text)
+    except UserError as error:
+        raise UserError(f"emotions: {DATA}, or {error}") from None
 
 
 def _check_keys(location, cls, content):

@@ -91,9 +91,13 @@ def sweep(
         checkpoints.Interrupted: SIGTERM or Ctrl-C was received; the same call continues the sweep.
     """
     out = Path(out)
+    described = {
+        source: data.describe(source, data_dir=data_dir) for source in {recipe.data for recipe in runs.values()}
+    }
+    runs = {folder: recipe.with_classes_of(described[recipe.data]["emotions"]) for folder, recipe in runs.items()}
     for folder, recipe in runs.items():
         _check_same(out / folder, recipe)
-    _check_models(runs, data_dir)
+    _check_models(runs, described)
     rows = []
     for number, (folder, recipe) in enumerate(runs.items(), 1):
         log.info("run %d of %d: %s", number, len(runs), out / folder)
@@ -173,7 +177,7 @@ def _is_evaluated(run, splits):
     return set(splits) <= set(layout.read_metrics(metrics)["splits"])
 
 
-def _check_models(runs, data_dir):
+def _check_models(runs, described):
     """Build each model once, so that an invalid option is reported now and not hours later."""
     built = []
     for folder, recipe in runs.items():
@@ -182,7 +186,7 @@ def _check_models(runs, data_dir):
             continue
         built.append(key)
         try:
-            loop.build(recipe, data.describe(recipe.data, data_dir=data_dir))
+            loop.build(recipe, described[recipe.data])
         except UserError as error:
             raise UserError(f"{folder}: {error}") from error
         except Exception as error:

@@ -91,7 +91,8 @@ def prepare(
     older data set. A complete data set is reused unless its source has changed or `force` is set.
 
     Args:
-        name: the data set, "fer2013" or "drawn_faces/grey48".
+        name: the data set, "fer2013" or "drawn_faces/grey48"; for a data set of annotated photos "folder/NAME" chooses
+            the name of its configuration.
         source: file or folder with the original files; None for a data set that draws its own images.
         data_dir: the folder for prepared data sets.
         force: prepare the data set again even if it is complete.
@@ -111,11 +112,14 @@ def prepare(
         >>> datasets.prepare("fer2013", "fer2013.csv", "data")  # doctest: +SKIP
     """
     data_dir = Path(data_dir).expanduser().absolute()
-    if _has_annotations(name):
+    dataset, _, config = name.partition("/")
+    if _has_annotations(dataset):
         from edram_fer.preprocessing.datasets import annotated
 
+        if config and options.setdefault("config_name", config) != config:
+            raise UserError(f"the data set is named twice: {config} and {options['config_name']}")
         return annotated.prepare(
-            name, _builder_module(name).Builder, source, data_dir, force=force, report=report, **options
+            dataset, _builder_module(dataset).Builder, source, data_dir, force=force, report=report, **options
         )
     if options:
         raise UserError(

@@ -13,6 +13,7 @@ import inspect
 import io
 import itertools
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -27,13 +28,12 @@ from edram_fer.preprocessing import contact_sheet, face_table, faces, faces_beam
 from edram_fer.preprocessing import published as published_faces
 from edram_fer.preprocessing.datasets.readme import readme
 from edram_fer.preprocessing.datasets.writing import describe_write_errors, download_and_prepare, move_into_place
-from edram_fer.preprocessing.emotions import EIGHT, SEVEN
+from edram_fer.preprocessing.emotions import EIGHT, SETS, SEVEN, parse_classes
 from edram_fer.preprocessing.face_table import FaceTable, SplitSettings
 from edram_fer.preprocessing.folder_lock import exclusive_lock, remove_locked
 from edram_fer.preprocessing.records import LANDMARK_COUNT, OK, Annotations, fingerprint
 
-CLASSES = {"seven": SEVEN, "eight": EIGHT}
-_CLASS_NUMBERS = {"7": "seven", "8": "eight"}
+_CONFIG_NAME = re.compile(r"\w[\w.+-]{0,99}")
 ROWS, FACES_SHEET, FAILURES_SHEET, README = "rows.parquet", "faces.png", "failures.png", "README.md"
 
 
@@ -44,7 +44,7 @@ class FacesConfig(tfds.core.BuilderConfig):
     Attributes:
         size: side in pixels.
         colour: RGB instead of grey.
-        classes: names of the labels, in canonical order.
+        classes: names of the labels, in their order.
         landmarks: whether examples have landmarks.
         soft_label: whether examples have a soft label.
     """
@@ -155,14 +155,16 @@ def open_prepared(name: str, config: str, data_dir: Path) -> tfds.core.DatasetBu
         MissingFileError: the data set is not prepared.
         UserError: several configurations are prepared and `config` is "".
     """
-    prepared = sorted(path.parent for path in data_dir.glob(f"{name}/{config or '*'}/*/dataset_info.json"))
+    complete = sorted(path.parent for path in data_dir.glob(f"{name}/*/*/dataset_info.json"))
+    prepared = [path for path in complete if config in ("", path.parent.name)]
+    known = ", ".join(dict.fromkeys(f"{name}/{path.parent.name}" for path in complete))
     if not prepared:
         folder = data_dir / name / config
         raise MissingFileError(
             f"data set {name} is not prepared in {data_dir}: nothing complete in {folder}; prepare it first"
+            + (f", or use one of {known}" if known else "")
         )
     if len({path.parent for path in prepared}) > 1:
-        known = ", ".join(f"{name}/{path.parent.name}" for path in prepared)
         raise UserError(f"data set {name} is prepared in several configurations, name one: {known}")
     return tfds.builder_from_directory(prepared[-1])
 
@@ -173,7 +175,8 @@ def prepare(
     source: Path | str | None,
     data_dir: Path,
     *,
-    classes: str | int | None = None,
+    config_name: str = "",
+    classes: str | int | Sequence[str] | None = None,
     published: str | None = None,
     workers: int | None = None,
     beam: Sequence[str] = (),
@@ -192,7 +195,10 @@ def prepare(
         builder_class: its builder.
         source: file or folder with the original files.
         data_dir: the folder for prepared data sets.
-        classes: "seven" or "eight" emotions, or 7 or 8; None: all emotions of the data set.
+        config_name: the name of the configuration, so that several data sets of one kind can be kept in `data_dir`;
+            "": a name made of the other settings, such as "grey100-seven".
+        classes: "seven" or "eight" emotions, or names, see `emotions.parse_classes`; None: all emotions of the data
+            set. Data sets of your own can have any names; of others, classes are selected.
         published: crop the faces as a paper did: a name in `preprocessing.published.PUBLISHED`, which becomes part of
             the configuration's name. Options of `faces.Settings` take precedence.
         workers: number of processes; None: one per core.
@@ -215,13 +221,17 @@ def prepare(
     if source is None:
         text = " ".join(builder_class.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
         raise UserError(f"data set {name} needs a source. {text}")
-    class_set = None if classes is None else _CLASS_NUMBERS.get(str(classes), str(classes))
+    if config_name and not _CONFIG_NAME.fullmatch(config_name):
+        raise UserError(f"name: expected letters, digits, '-', '_', '.' and '+', at most 100, got {config_name!r}")
+    class_names = None if classes is None else parse_classes(classes)
     face_options, split_options, find_options = _sort_options(options, name, builder_class)
+    if class_names and "classes" in inspect.signature(builder_class.find).parameters:
+        find_options["classes"] = class_names
     annotations = builder_class.find(source, **find_options)
     published_options = {} if published is None else published_faces.settings(published)
     settings = faces.Settings(**{"detectors": annotations.detectors, **published_options, **face_options})
-    split_settings = SplitSettings(**split_options)
-    config = _make_config(annotations, settings, class_set, published)
+    split_settings = SplitSettings(**{**annotations.shares, **split_options})
+    config = _make_config(annotations, settings, class_names, config_name, published)
     metadata = _make_metadata(annotations, settings, split_settings, config) | {"published": published or ""}
     target = Path(builder_class(data_dir=data_dir, config=config).data_dir)
     work = data_dir / f"unfinished.{name}.{config.name}"
@@ -229,7 +239,7 @@ def prepare(
         if existing != metadata["fingerprint"]:
             raise UserError(
                 f"{target} holds {name} with other annotations or settings; --force replaces it, another "
-                f"folder (--out) keeps both"
+                f"--name or folder (--out) keeps both"
             )
         _remove_leftovers(work)
         report(f"{name} is already prepared in {target}: reused")
@@ -309,23 +319,39 @@ def _write(
 
 
 def _make_config(
-    annotations: Annotations, settings: faces.Settings, classes: str | None, published: str | None
+    annotations: Annotations,
+    settings: faces.Settings,
+    classes: tuple[str, ...] | None,
+    config_name: str,
+    published: str | None,
 ) -> FacesConfig:
-    if classes is not None and classes not in CLASSES:
-        raise UserError(f"classes: expected one of {', '.join(CLASSES)}, got {classes!r}")
     first = list(itertools.islice(annotations.records(), 1000))
-    labels = annotations.classes
-    if classes is not None:
-        labels = tuple(name for name in CLASSES[classes] if name in annotations.classes)
     tone = "colour" if settings.colour else "grey"
+    parts = (f"{tone}{settings.size}", _class_tag(classes), annotations.variant, published)
     return FacesConfig(
-        name="-".join(part for part in (f"{tone}{settings.size}", classes, annotations.variant, published) if part),
+        name=config_name or "-".join(part for part in parts if part),
         size=settings.size,
         colour=settings.colour,
-        classes=labels,
+        classes=_select_classes(annotations, classes),
         landmarks=settings.landmarks or any(record.landmarks for record in first),
         soft_label=any(record.soft_label for record in first),
     )
+
+
+def _class_tag(classes: tuple[str, ...] | None) -> str:
+    """The part of a configuration's name for the requested classes: "seven", "eight", "3classes" or ""."""
+    if classes is None:
+        return ""
+    return next((name for name, names in SETS.items() if names == classes), f"{len(classes)}classes")
+
+
+def _select_classes(annotations: Annotations, classes: tuple[str, ...] | None) -> tuple[str, ...]:
+    """The classes of the data set, or those requested; of "seven" and "eight" those that it has."""
+    if classes in SETS.values():
+        return tuple(name for name in annotations.classes if name in classes)
+    if unknown := sorted(set(classes or ()) - set(annotations.classes)):
+        raise UserError(f"classes: {annotations.name} has {', '.join(annotations.classes)}, not {', '.join(unknown)}")
+    return classes or annotations.classes
 
 
 def _stored_fingerprint(target: Path) -> str | None:

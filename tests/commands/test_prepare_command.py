@@ -1,10 +1,12 @@
 """The command `prepare` passes each of its options on under the name that the library gives it."""
 
+import types
 from pathlib import Path
 
 import pytest
 
 from edram_fer import cli
+from edram_fer.commands import prepare as prepare_command
 from edram_fer.preprocessing import datasets, faces
 from edram_fer.preprocessing.face_table import SplitSettings
 
@@ -12,8 +14,14 @@ from edram_fer.preprocessing.face_table import SplitSettings
 @pytest.fixture
 def prepared(monkeypatch):
     """What `prepare` was called with: (arguments, options)."""
-    calls = []
-    monkeypatch.setattr(datasets, "prepare", lambda *arguments, **options: calls.append((arguments, options)))
+    calls, split = [], types.SimpleNamespace(num_examples=100)
+    info = types.SimpleNamespace(full_name="jaffe/grey100/1.0.0", splits={"train": split, "validation": split})
+
+    def prepare(*arguments, **options):
+        calls.append((arguments, options))
+        return types.SimpleNamespace(info=info)
+
+    monkeypatch.setattr(datasets, "prepare", prepare)
 
     def command(*words):
         with pytest.raises(SystemExit) as end:
@@ -37,18 +45,41 @@ def test_every_option_reaches_the_library(prepared):
     words += (
         " --retry clahe,histogram --smallest-photo 300 --smallest-inside 0.9 --smallest-square 100 --rounding down"
         " --landmark-image face --interpolation linear --ignore-annotated --published forch2019"
-        " --models files --classes seven --validation 0.2 --seed 3 --workers 2 --beam=--runner=DirectRunner --force"
+        " --models files --classes seven --name mine"
+        " --validation 0.2 --test 0.3 --seed 3 --workers 2 --beam=--runner=DirectRunner --force"
     )
     _, options = prepared("expw", *words.split(), "--set", "subset=first", "--set", "share=0.5")
     assert options.pop("report") is not None and options.pop("force") is True
     assert options.pop("beam") == ["--runner=DirectRunner"] and options.pop("workers") == 2
     assert options.pop("classes") == "seven" and options.pop("published") == "forch2019"
     assert {name: options.pop(name) for name in ("subset", "share")} == {"subset": "first", "share": 0.5}
-    splits = SplitSettings(**{name: options.pop(name) for name in ("validation", "seed")})
-    assert splits == SplitSettings(0.2, 3)
+    splits = SplitSettings(**{name: options.pop(name) for name in ("validation", "seed", "test")})
+    assert splits == SplitSettings(0.2, 3, 0.3) and options.pop("config_name") == "mine"
     assert faces.Settings(**options) == faces.Settings(
         size=48, colour=True, detectors=("ssd", "dlib"), detector_size=160, faces="all", margin=0.1, landmarks=True,
         check="yunet", models="files", retry="clahe,histogram", smallest_photo=300, smallest_inside=0.9,
         smallest_square=100, rounding="down", landmark_image="face", interpolation="linear", annotated=False,
     )  # fmt: skip
     assert {*faces.Settings.__dataclass_fields__} - {*options} == {"chin", "clahe"}  # not on the command line
+
+
+@pytest.mark.parametrize(
+    ("full_name", "counts", "line"),
+    [
+        ("fer2013/1.0.0", {"train": 90, "validation": 9}, "Next: edram-fer train fer2013"),
+        ("folder/my-set/1.0.0", {"train": 90, "validation": 9}, "train own_data --set data=folder/my-set"),
+        ("folder/a/1.0.0", {"train": 9, "validation": 9}, "--set data=folder/a --set batch_size=9"),
+        (
+            "kdef/grey48/1.0.0",
+            {"fold_0": 40, "fold_1": 40, "fold_2": 40},
+            "--set train_split=fold_0+fold_1 --set validation_split=fold_2",
+        ),
+        ("folder/a/1.0.0", {"train": 90}, "prepare again with --validation 0.1"),
+    ],
+)
+def test_next_command(full_name, counts, line):
+    splits = {name: types.SimpleNamespace(num_examples=count) for name, count in counts.items()}
+    assert prepare_command._next_step(full_name, splits, Path("data"), Path("data")).endswith(line)
+    assert prepare_command._next_step(full_name, splits, Path("a b"), Path("data")).endswith(
+        line if "again" in line else f"{line} --data-dir 'a b'"
+    )

@@ -253,7 +253,10 @@ def test_second_process_is_refused(source, tmp_path):
     ("options", "message"),
     [
         ({"zoom": 3}, "unknown option 'zoom' for data set folder; known: size, colour, "),
-        ({"classes": "nine"}, "classes: expected one of seven, eight, got 'nine'"),
+        ({"classes": "nine"}, "classes: expected seven, eight, or at least two different names .*, got nine"),
+        ({"classes": "happy,bored"}, "no image of the class bored; there are: happy 68"),
+        ({"config_name": "a/b"}, "name: expected letters, digits, .*, got 'a/b'"),
+        ({"test": True}, "test: expected a share in"),
         ({"detectors": ("haar",)}, "detectors: expected some of"),
         ({"validation": 1.5}, "validation: expected a share"),
         ({"detectors": ("annotation",)}, "no usable face in its rows: no box is annotated 203, not an image 1"),

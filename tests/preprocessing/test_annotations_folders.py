@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 import pytest
 from support.annotation_files import describe_lines, touch, unusable, usable
 
+from edram_fer.preprocessing import emotions
 from edram_fer.preprocessing.datasets.ferg import annotations as ferg
 from edram_fer.preprocessing.datasets.folder import annotations as folder
 from edram_fer.preprocessing.datasets.jaffe import annotations as jaffe
@@ -222,9 +223,37 @@ def test_folder_with_splits(tmp_path):
     assert annotations.root == tmp_path / "mine"
 
 
-def test_folder_without_the_name_of_an_emotion_is_an_error(tmp_path):
-    touch(tmp_path, "plain/happy/a.jpg", "plain/hapy/b.jpg", "split/train/sad/a.jpg", "split/test/sadd/a.jpg")
-    with pytest.raises(ValueError, match=r"hapy: unknown emotion 'hapy'; known: neutral"):
-        folder.find(tmp_path / "plain")
-    with pytest.raises(ValueError, match=r"test.sadd: unknown emotion 'sadd'"):
-        folder.find(tmp_path / "split")
+def test_folder_with_another_name_is_left_out_and_a_similar_name_suggested(tmp_path):
+    touch(tmp_path, "plain/happy/a.jpg", "plain/suprise/b.jpg", "split/train/sad/a.jpg", "split/test/zzz/a.jpg")
+    assert unusable(folder.find(tmp_path / "plain")) == {"suprise/b.jpg": "unknown label suprise (surprise?)"}
+    assert unusable(folder.find(tmp_path / "split")) == {"test/zzz/a.jpg": "unknown label zzz"}
+
+
+@pytest.mark.parametrize("outer", ["", "archive", "archive/mine-main"])
+def test_outer_folder_of_an_archive_is_not_a_split(tmp_path, outer):
+    touch(tmp_path / outer, "happy/a.jpg", "sad/b.jpg")
+    annotations = folder.find(tmp_path)
+    assert {row.split for row in usable(annotations).values()} == {"train"}
+    assert annotations.root == tmp_path / outer and annotations.shares == {"validation": 0.1, "test": 0.2}
+
+
+def test_folder_with_classes_of_its_own(tmp_path):
+    touch(tmp_path / "faces", "Train/Bored/a.jpg", "val/engaged/b.jpg", "train/happiness/c.jpg", "train/angry/d.jpg")
+    with pytest.raises(ValueError, match="classes: expected seven, eight, or at least two"):
+        emotions.parse_classes("bored")
+    annotations = folder.find(tmp_path, emotions.parse_classes("bored,engaged,Happy"))
+    assert annotations.classes == ("bored", "engaged", "happy")
+    assert {row.image: (row.split, row.emotion) for row in usable(annotations).values()} == {
+        "Train/Bored/a.jpg": ("train", "bored"),
+        "val/engaged/b.jpg": ("validation", "engaged"),
+        "train/happiness/c.jpg": ("train", "happy"),
+    }
+    assert unusable(annotations) == {"train/angry/d.jpg": "label anger, not among the 3 classes"}
+    with pytest.raises(ValueError, match="faces: no image of the class confused; there are: bored 1, engaged 1"):
+        folder.find(tmp_path, ("bored", "engaged", "confused"))
+
+
+def test_folders_without_emotions_are_suggested_as_classes(tmp_path):
+    touch(tmp_path, "faces/bored/a.jpg", "faces/very engaged/b.jpg", "faces/docs/c.txt")
+    with pytest.raises(ValueError, match='There was: faces. To use .* as classes: --classes "bored,very engaged"$'):
+        folder.find(tmp_path)

@@ -19,7 +19,7 @@ from support.face_files import EMOTIONS, make_annotations, make_image, record
 from support.genuine import PHOTOS, needs_photos
 from support.paths import ROOT
 
-from edram_fer.preprocessing import crop, detection, face_table, faces
+from edram_fer.preprocessing import crop, detection, face_table, faces, splits
 from edram_fer.preprocessing.face_table import FaceTable, SplitSettings
 from edram_fer.preprocessing.records import OK, Annotations
 
@@ -429,8 +429,8 @@ def test_validation_is_drawn_by_the_pixels(tmp_path):
     for row in rows:
         sides.setdefault(row["digest"], set()).add(row["split"])
     assert all(len(side) == 1 for side in sides.values())  # equal faces are on one side
-    assert table.counts["validation"]["happy"] == pytest.approx(1000, abs=100)
-    assert table.splits == ["train", "validation"] and table.drawn
+    assert table.counts["validation"]["happy"] == pytest.approx(1000, abs=2)
+    assert table.splits == ["train", "validation"] and table.drawn == ("validation",)
     other = FaceTable(chunks, EMOTIONS, SplitSettings(0.25, seed=2))
     assert [row["split"] for row in other.rows()] != [row["split"] for row in rows]
     some = list(table.rows(("split", "emotion", "status", "digest"), lambda row: row["split"] == "validation"))
@@ -450,7 +450,37 @@ def test_faces_of_one_image_and_equal_faces_stay_on_one_side(tmp_path):
         graph.setdefault(row["digest"], set()).add(row["split"])
         graph.setdefault(row["image_digest"], set()).add(row["split"])
     assert all(len(sides) == 1 for sides in graph.values())
-    assert 800 < table.counts["validation"].total() < 1600 and table.repeated == 600
+    assert table.counts["validation"].total() == pytest.approx(1200, abs=15) and table.repeated == 600
+
+
+def test_splits_are_stratified_and_divide_no_subject(tmp_path):
+    rows = [
+        {"digest": digest(i), "emotion": EMOTIONS[i % 3 > 0], "subject": f"person {i // 10}" if i < 500 else ""}
+        for i in range(1000)
+    ]
+    chunks = chunk(tmp_path / "a.parquet", *rows)
+    table = FaceTable(chunks, EMOTIONS, SplitSettings(0.1, test=0.2))
+    assert table.splits == ["train", "validation", "test"] and table.subjects == 50 and not table.straddling
+    for split, share in (("validation", 0.1), ("test", 0.2)):
+        for name, total in zip(EMOTIONS, (334, 666)):
+            assert table.counts[split][name] == pytest.approx(share * total, abs=2)
+    sides = {}
+    for row in table.rows():
+        if row["subject"]:
+            sides.setdefault(row["subject"], set()).add(row["split"])
+    assert len(sides) == 50 and all(len(splits) == 1 for splits in sides.values())
+    assert (
+        "drawn from train: validation and test, stratified by class, no subject in two of them"
+        in face_table.summary(annotations(tmp_path, []), table)
+    )
+
+
+def test_subjects_in_two_splits_of_the_data_set_are_reported(tmp_path):
+    rows = [{"digest": digest(i), "subject": "a", "split": split} for i, split in enumerate(("train", "test"))]
+    table = FaceTable(chunk(tmp_path / "a.parquet", *rows), EMOTIONS, SplitSettings(0.1))
+    lines = face_table.summary(annotations(tmp_path, []), table)
+    assert "WARNING: 1 subjects occur in more than one of the data set's splits" in lines
+    assert "WARNING: too few different images or subjects to draw validation from train" in lines
 
 
 def test_a_face_from_a_training_image_is_a_duplicate(tmp_path):
@@ -506,3 +536,22 @@ def test_the_sheet_of_failures_holds_thumbnails(tmp_path):
 def test_split_settings_out_of_range():
     with pytest.raises(ValueError, match=r"validation: expected a share in \[0, 1\), got 1"):
         SplitSettings(1)
+    with pytest.raises(ValueError, match="shares below 1 in total, got 0.5 for validation and 0.5 for test"):
+        splits.stratified(np.arange(9), np.zeros(9, int), {"validation": 0.5, "test": 0.5}, seed=0)
+
+
+@pytest.mark.parametrize("subjects", [3, 4, 7])
+def test_a_few_subjects_give_three_splits_that_are_not_empty(subjects):
+    groups = np.arange(600) % subjects
+    drawn = splits.stratified(groups, np.arange(600) % 7, {"validation": 0.1, "test": 0.2}, seed=0)
+    assert {"validation", "test"} == set(drawn.values()) and len(drawn) <= max(2, subjects // 3 + 1)
+
+
+def test_rare_classes_are_in_every_split():
+    classes = np.repeat([0, 1, 2], [200, 40, 3])
+    drawn = splits.stratified(np.arange(243), classes, {"validation": 0.05, "test": 0.1}, seed=0)
+    counts = {
+        split: np.bincount(classes[[row for row in drawn if drawn[row] == split]]) for split in ("validation", "test")
+    }
+    assert counts["validation"].tolist() == [10, 2, 1] and counts["test"].tolist() == [20, 4, 1]
+    assert drawn != splits.stratified(np.arange(243), classes, {"validation": 0.05, "test": 0.1}, seed=1)

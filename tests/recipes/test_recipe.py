@@ -7,6 +7,7 @@ import pytest
 
 from edram_fer import models
 from edram_fer.data.augment import Augmentation
+from edram_fer.preprocessing.emotions import SEVEN
 from edram_fer.recipes import recipe as recipes
 from edram_fer.recipes.recipe import Recipe, get, override
 from edram_fer.training.loop import build
@@ -54,10 +55,12 @@ def test_shipped_recipes_survive_json_and_build(name):
     assert recipe.name == name
     restored = through_json(recipe)
     assert restored == recipe
+    restored = restored.with_classes_of(SEVEN)
+    assert len(restored.classes) == (8 if recipe.emotions == "eight" else 7)
     glimpses = {"glimpses": 1} if recipe.model == "edram" else {}
     small = dataclasses.replace(restored, options={**restored.options, **glimpses, **SMALL[recipe.model]})
     model = build(small, {"image_size": [48, 48], "channels": 1})
-    assert model.arguments["classes"] == len(recipe.classes)
+    assert model.arguments["classes"] == len(restored.classes)
 
 
 def test_tuples_come_back_as_tuples_and_lists_build_too():
@@ -124,7 +127,7 @@ def test_a_bare_rotation_is_that_of_the_model():
         ("zoom_target=0", "zoom_target: expected a share of the side"),
         ("model=vgg", "model: expected one of edram, cnn.*, got 'vgg'"),
         ("schedule=step", "schedule: expected one of constant, plateau, cosine, steps, got 'step'"),
-        ("emotions=six", "emotions: expected one of seven, eight"),
+        ("emotions=six", "emotions: data, or classes: expected seven, eight, or at least two"),
     ],
 )
 def test_bad_settings_are_rejected_by_name(setting, message):
@@ -188,3 +191,19 @@ def test_a_guide_names_a_part_of_the_face_for_each_glimpse():
         override(recipe, ["guide=ear"])
     with pytest.raises(ValueError, match="guide: expected 'free' for the first glimpse, the whole image"):
         override(recipe, ["first_glimpse=whole"])
+
+
+def test_classes_of_the_data_set_replace_seven_only_if_they_are_others():
+    own = ["positive", "neutral", "negative"]
+    assert Recipe().with_classes_of(own).classes == tuple(own)
+    assert Recipe(emotions="data").with_classes_of(["happy", "sad"]).classes == ("happy", "sad")
+    for recipe in (Recipe(emotions="seven"), Recipe(emotions="bored,happy")):
+        assert recipe.with_classes_of(["neutral", "happy"]) == recipe
+    assert through_json(Recipe().with_classes_of(own)).classes == tuple(own)
+    assert override(Recipe(), ["emotions=Angry,bored,happiness"]).classes == ("happy", "bored", "anger")
+    with pytest.raises(ValueError, match="'data' stands for the classes of a data set"):
+        Recipe(emotions="data").classes  # noqa: B018
+    with pytest.raises(
+        ValueError, match="emotions: data, or classes: expected seven, eight, or at least two different"
+    ):
+        override(Recipe(), ["emotions=happy,Happiness"])
