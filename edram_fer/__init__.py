@@ -8,7 +8,7 @@
     >>> faces = np.zeros((2, 48, 48, 1), "uint8")
     >>> table = edram_fer.predict(model, faces)
     >>> list(table.columns[:6])
-    ['source', 'face', 'box', 'detector', 'score', 'status']
+    ['source', 'frame', 'time', 'face', 'box', 'detector']
 
 Each function and its dependencies are imported when you first use it; `import edram_fer` alone does not import Keras.
 """
@@ -20,16 +20,17 @@ from edram_fer import installation
 
 if TYPE_CHECKING:
     from edram_fer.models import build, list_models
-    from edram_fer.prediction import predict
+    from edram_fer.prediction import Predictor, predict
     from edram_fer.recipes.recipe import list_recipes
     from edram_fer.run.checkpoints import load
     from edram_fer.weights import list_weights
 
-__all__ = ["__version__", "build", "list_models", "list_recipes", "list_weights", "load", "predict"]
+__all__ = ["Predictor", "__version__", "build", "list_models", "list_recipes", "list_weights", "load", "predict"]
 
 __version__ = installation.version()
 
 _MODULES = {  # where each function lives
+    "Predictor": "edram_fer.prediction",
     "build": "edram_fer.models",
     "list_models": "edram_fer.models",
     "list_recipes": "edram_fer.recipes.recipe",

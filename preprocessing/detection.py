@@ -7,6 +7,7 @@ loaded at the first call, so that a detector can be sent to another process. Two
 
 import dataclasses
 import functools
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +24,7 @@ NO_FACE = "no_face"
 CHOICES = ("largest", "surest", "centre", "all")
 RETRIES = ("histogram", "clahe", "none")
 RETRY_TILES = 7  # each way, of "clahe" (Forch et al. 2019)
+LARGE_FACE = 0.25  # of the longer side of an image
 SAME_FACE = 0.3  # overlap (IoU) from which two boxes belong to the same face
 
 
@@ -50,17 +52,31 @@ class YuNet:
         size: larger images are shrunk to this longer side, in pixels; faces below a thirtieth of it are missed.
         threshold: lowest score.
         folder: folder that is searched first for the model file, see `model_files.find`.
+        coarse: longer side of a second input image, which only adds faces longer than LARGE_FACE of it: YuNet sees no
+            more than parts of a face of several hundred pixels. 0: no second image.
     """
 
     size: int = 640
     threshold: float = 0.7
     folder: Path | None = None
+    coarse: int = 0
     name = "yunet"
     margin = 0.0
 
     def __call__(self, image: np.ndarray) -> list[Face]:
         """The faces in an image, uint8 [H, W, 3] RGB, with five landmarks each; the highest score first."""
-        small, scale = _shrink(image, self.size)
+        fine = self._detect(image, self.size)
+        if not 0 < self.coarse < min(self.size, max(image.shape[:2])):
+            return fine
+        least = LARGE_FACE * max(image.shape[:2])
+        large = [face for face in self._detect(image, self.coarse) if max(face.box[2:]) >= least]
+        kept = [
+            face for face in fine if all(intersection_over_union(face.box, other.box) < SAME_FACE for other in large)
+        ]
+        return _sort_by_score([*large, *kept])
+
+    def _detect(self, image: np.ndarray, size: int) -> list[Face]:
+        small, scale = _shrink(image, size)
         rows = yunet.detect(model_files.find("yunet", self.folder), small, self.threshold)
         return [
             Face(tuple((row[:4] / scale).tolist()), float(row[14]), row[4:14].reshape(5, 2) / scale) for row in rows
@@ -86,8 +102,10 @@ class SSD:
         height, width = image.shape[:2]
         net = _ssd(*(str(model_files.find(name, self.folder)) for name in ("ssd layers", "ssd")))
         bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-        net.setInput(cv2.dnn.blobFromImage(cv2.resize(bgr, (300, 300)), 1.0, (300, 300), (104, 177, 123)))
-        rows = net.forward()[0, 0]  # [n, 7]: image, class, confidence, left, top, right, bottom in shares
+        blob = cv2.dnn.blobFromImage(cv2.resize(bgr, (300, 300)), 1.0, (300, 300), (104, 177, 123))
+        with _SSD_LOCK:  # a network holds its input
+            net.setInput(blob)
+            rows = net.forward()[0, 0].copy()  # [n, 7]: image, class, confidence, left, top, right, bottom in shares
         faces = []
         for confidence, *corners in rows[rows[:, 2] >= self.threshold][:, 2:].tolist():
             left, top, right, bottom = np.multiply(corners, (width, height, width, height)).tolist()
@@ -210,6 +228,27 @@ def choose(faces: Sequence[Face], choice: str, image_size: Sequence[int]) -> lis
     )[:1]
 
 
+def quarter_turn(image: np.ndarray, detector: Detector) -> int:
+    """By how many degrees clockwise an image must be turned for its faces to be upright: 0, 90, 180 or 270.
+
+    The detector runs on the four turned images; the answer is the one with the largest sum of scores, over faces whose
+    mouth lies below their eyes. 0 if no face is found.
+    """
+    scores = {}
+    for degrees in (0, 90, 180, 270):
+        faces = detector(np.ascontiguousarray(np.rot90(image, -degrees // 90)))
+        scores[degrees] = sum(max(face.score, 0.0) for face in faces if _is_upright(face))
+    return max(scores, key=lambda degrees: scores[degrees])
+
+
+def _is_upright(face: Face) -> bool:
+    """Whether the line from the eyes to the mouth leads downwards, by less than 45 degrees to a side."""
+    if face.points is None:
+        return True
+    right, down = face.points[3:].mean(axis=0) - face.points[:2].mean(axis=0)
+    return bool(down > abs(right))
+
+
 def match_annotation(faces: Sequence[Face], box: Box, least: float = SAME_FACE) -> list[Face]:
     """The face that belongs to an annotated box (left, top, width, height): [the face with the largest overlap], or []
     if no overlap (IoU) reaches `least`.
@@ -283,6 +322,9 @@ def _shrink(image: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
 
 def _sort_by_score(faces: list[Face]) -> list[Face]:
     return sorted(faces, key=lambda face: -face.score)
+
+
+_SSD_LOCK = threading.Lock()
 
 
 @functools.cache

@@ -71,6 +71,8 @@ class Settings:
         annotated: whether to use annotated boxes and landmarks. The overlap of the detected with the annotated box is
             recorded in either case.
         detector_size: longer side of YuNet's input image, in pixels.
+        coarse_size: longer side of a second, smaller input image of YuNet, for faces too large in the first; 0: none.
+        min_score: least score of a face detected by YuNet or SSD, in [0, 1]; 0: that of the detector, 0.7 and 0.2.
         retry: how a photo without a detected face is equalised for the detector's second try: "histogram", "clahe"
             (7x7 tiles) or "none" for no second try. One value, or one for each detector, separated by commas.
         faces: which of several faces: "largest", "surest", "centre", "all". One value, or, except for "all", one for
@@ -98,6 +100,8 @@ class Settings:
     detectors: tuple[str, ...] = ("yunet", "dlib")
     annotated: bool = True
     detector_size: int = 320
+    coarse_size: int = 0
+    min_score: float = 0.0
     retry: str = "histogram"
     faces: str = "largest"
     smallest_photo: int = 0
@@ -146,8 +150,9 @@ class Settings:
         for name, least in _LEAST.items():
             if not getattr(self, name) >= least:
                 raise UserError(f"{name}: expected at least {least}, got {getattr(self, name)!r}")
-        if self.smallest_inside > 1:
-            raise UserError(f"smallest_inside: expected a share in [0, 1], got {self.smallest_inside!r}")
+        for name in ("smallest_inside", "min_score"):
+            if getattr(self, name) > 1:
+                raise UserError(f"{name}: expected a share in [0, 1], got {getattr(self, name)!r}")
         object.__setattr__(self, "models", str(self.models))
 
     @property
@@ -157,11 +162,12 @@ class Settings:
 
     def detector(self, name: str) -> detection.Detector:
         """The detector with a name from `detection.DETECTORS` and these settings."""
+        threshold = {"threshold": self.min_score} if self.min_score else {}
         if name == "yunet":
-            return detection.YuNet(self.detector_size, folder=self.folder)
-        if name == "dlib" and self.rounding == "down":
-            return detection.Dlib(inclusive=False)
-        return detection.SSD(folder=self.folder) if name == "ssd" else detection.DETECTORS[name]()
+            return detection.YuNet(self.detector_size, folder=self.folder, coarse=self.coarse_size, **threshold)
+        if name == "ssd":
+            return detection.SSD(folder=self.folder, **threshold)
+        return detection.Dlib(inclusive=self.rounding != "down")
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -181,6 +187,8 @@ class Settings:
 # Settings added after the first data sets had been prepared.
 LATER = (
     "annotated",
+    "coarse_size",
+    "min_score",
     "retry",
     "smallest_photo",
     "smallest_inside",
@@ -192,6 +200,8 @@ LATER = (
 _NUMBERS = {
     "size": numbers.Integral,
     "detector_size": numbers.Integral,
+    "coarse_size": numbers.Integral,
+    "min_score": numbers.Real,
     "smallest_photo": numbers.Integral,
     "smallest_inside": numbers.Real,
     "margin": numbers.Real,
@@ -199,7 +209,16 @@ _NUMBERS = {
     "clahe": numbers.Real,
 }
 _WORDS = {numbers.Integral: "whole number", numbers.Real: "number"}
-_LEAST = {"margin": 0, "clahe": 0, "detector_size": 32, "smallest_photo": 0, "smallest_inside": 0, "smallest_square": 0}
+_LEAST = {
+    "margin": 0,
+    "clahe": 0,
+    "detector_size": 32,
+    "coarse_size": 0,
+    "min_score": 0,
+    "smallest_photo": 0,
+    "smallest_inside": 0,
+    "smallest_square": 0,
+}
 _CHOICES = {
     "faces": detection.CHOICES,
     "retry": detection.RETRIES,

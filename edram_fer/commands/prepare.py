@@ -49,6 +49,12 @@ def prepare(
     detector_size: Annotated[
         int | None, typer.Option(help="Longer side of YuNet's input image, in pixels [default: 320].")
     ] = None,
+    coarse_size: Annotated[
+        int | None, typer.Option(help="Longer side of a second, smaller input image, for large faces [default: none].")
+    ] = None,
+    min_score: Annotated[
+        float | None, typer.Option(help="Least score of yunet and ssd [default: 0.7 and 0.2].")
+    ] = None,
     retry: Annotated[
         str | None,
         typer.Option(
@@ -140,6 +146,8 @@ def prepare(
         "detectors": None if detectors is None else tuple(name.strip() for name in detectors.split(",")),
         "annotated": annotated,
         "detector_size": detector_size,
+        "coarse_size": coarse_size,
+        "min_score": min_score,
         "retry": retry,
         "faces": faces,
         "smallest_photo": smallest_photo,

@@ -1,5 +1,6 @@
 """Apply a trained model to new images: detect faces, predict emotions, and report where the model looked."""
 
-from edram_fer.prediction.table import predict
+from edram_fer.prediction.images import InputImage
+from edram_fer.prediction.predictor import Predictor, predict
 
-__all__ = ["predict"]
+__all__ = ["InputImage", "Predictor", "predict"]

@@ -1,22 +1,25 @@
 """Crop the faces of an image in the same way as the model's training faces."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
-import keras
 import numpy as np
 
-from edram_fer import keras_file
-from edram_fer.errors import UserError
+from edram_fer.errors import MissingFileError, MissingPackageError, UserError
 from edram_fer.models import FERModel
-from edram_fer.prediction.images import InputImage, decode
+from edram_fer.prediction.images import InputImage, Single, decode, fault
 from edram_fer.preprocessing import crop, detection, faces
 from edram_fer.preprocessing.records import OK, FaceRecord
 
-DEFAULT_DETECTORS = ("yunet", "dlib")
+DEFAULT_DETECTORS = ("yunet",)
+DETECTOR_SIZE, COARSE_SIZE = 1280, 320  # pixels: small faces in large photos, and faces that fill a photo
+# Of the photos in the tests, YuNet finds faces with scores from 0.86 and a dog with 0.77.
+MIN_SCORE = 0.8
+LONGEST = {"yunet": DETECTOR_SIZE, "ssd": 600, "dlib": detection.Dlib.longest, faces.NONE: 0}  # pixels that are needed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,20 +27,22 @@ class Crop:
     """A face, or the reason why there is none.
 
     Attributes:
-        row: "source", "face" (number in its image, from 1), "box" (left, top, width, height) of the part of the image
-            that the model sees, in pixels, "detector", "score", "status" (OK, "no_face", or why the image or the face
-            cannot be used).
+        row: "source", "frame", "time", "face" (number in its image, from 1), "box" (left, top, width, height) of the
+            part of the image that the model sees, in pixels, "detector", "score", "rotation", "status" (OK, "no_face",
+            or why the image or the face cannot be used).
         pixels: [H, W, C] of the model's shape, uint8 or float32 in [0, 1]; None without a face.
         landmarks: float32 [68, 2] in pixels of the face, for a model that needs them; otherwise None.
+        image_size: (H, W) of the image; () if it could not be decoded.
     """
 
     row: dict[str, Any]
     pixels: np.ndarray | None = None
     landmarks: np.ndarray | None = None
+    image_size: tuple[int, ...] = ()
 
 
 class FaceCropper:
-    """Crops the faces of images in the same way as the faces that a model was trained on.
+    """Crops the faces of images in the same way as the faces that a model was trained on. Threads can share it.
 
     An image that has exactly the model's size is treated as a finished face: it is not detected, cropped or equalised
     again. In other images, faces are detected and cropped with the margin and the contrast equalisation of
@@ -51,6 +56,9 @@ class FaceCropper:
         choice: which of several faces to use: "all", from left to right, the "largest", the "surest", or the one
             nearest to the "centre".
         clahe: clip limit of the contrast equalisation, 0 for none; None: as in training.
+        detector_size: longer side of YuNet's input image in pixels; a second one of COARSE_SIZE finds large faces.
+        min_score: least score of YuNet and SSD, in [0, 1].
+        rotate: turn a photo by 90, 180 or 270 degrees if its faces are upright then.
 
     Raises:
         UserError: a setting is invalid.
@@ -62,12 +70,15 @@ class FaceCropper:
         detectors: Sequence[str] | None = None,
         choice: str = "all",
         clahe: float | None = None,
+        detector_size: int = DETECTOR_SIZE,
+        min_score: float = MIN_SCORE,
+        rotate: bool = False,
     ) -> None:
         self.height, self.width, self.channels = model.image_shape
         self.needs_landmarks = "landmarks" in model.input_shapes()
         self.detect_all = detectors is not None
         self.clahe = clahe
-        self.detectors_checked = False
+        self.rotate = rotate
         names = {field.name for field in dataclasses.fields(faces.Settings)}
         trained = {"clahe": 0, "chin": False} if model.preprocessing is None else dict(model.preprocessing)
         tried = DEFAULT_DETECTORS if detectors is None else tuple(detectors)
@@ -78,6 +89,9 @@ class FaceCropper:
             "colour": self.channels == 3,
             "detectors": tried,
             "annotated": True,
+            "detector_size": detector_size,
+            "coarse_size": COARSE_SIZE,
+            "min_score": min_score,
             "faces": choice,
             "smallest_photo": 0,
             "check": None,
@@ -85,21 +99,39 @@ class FaceCropper:
         }
         changes |= {} if clahe is None else {"clahe": clahe}
         self.settings = faces.Settings(**{name: trained[name] for name in trained if name in names} | changes)
+        self.least = max(self.height, *(LONGEST.get(name, 0) for name in tried), detector_size)
 
-    def __call__(self, image: InputImage) -> Iterator[Crop]:
-        """The faces of an image; if there is none, a Crop whose row gives the reason.
+    def __call__(self, single: Single) -> list[Crop]:
+        """The faces of an image; if there is none, a Crop whose row gives the reason, whatever it is.
+
+        A large JPEG is first decoded at a reduced size, and again at a larger one if a face would be smaller than the
+        model's images.
 
         Raises:
-            MissingFileError: the file of a detector is missing.
-            UserError: the model's images are not square, and this image has a different size.
+            MissingFileError, MissingPackageError: a detector is not installed.
         """
-        row: dict[str, Any] = {"source": image.source, "face": None, "box": None, "detector": None, "score": None}
+        image = decode(single, self.least)
+        try:
+            crops = list(self._crops(image))
+            sides = [face.row["box"][2] for face in crops if face.pixels is not None]
+            if image.reduction > 1 and sides and min(sides) < self.height * image.reduction:
+                longest = max(image.pixels.shape[:2]) * image.reduction
+                image = decode(single, math.ceil(longest * self.height / min(sides)))
+                crops = list(self._crops(image))
+            return crops
+        except (MissingFileError, MissingPackageError):
+            raise
+        except Exception as error:  # one image must not stop all others
+            return [Crop(_empty_row(image) | {"status": fault(error)})]
+
+    def _crops(self, image: InputImage) -> Iterator[Crop]:
+        row = _empty_row(image)
         if image.pixels is None:
             yield Crop(row | {"status": image.fault})
         elif not self.detect_all and image.pixels.shape[:2] == (self.height, self.width):
             yield self._finished_face(image.pixels, row)
         else:
-            yield from self._cut(image.pixels, row)
+            yield from self._cut(image, row)
 
     def _finished_face(self, pixels: np.ndarray, row: dict[str, Any]) -> Crop:
         row |= {"face": 1, "box": (0, 0, self.width, self.height), "detector": faces.NONE, "status": OK}
@@ -112,23 +144,25 @@ class FaceCropper:
         pixels = crop.grey(pixels) if self.channels == 1 else _rgb(pixels)
         return Crop(row, pixels.reshape(self.height, self.width, self.channels), landmarks)
 
-    def _cut(self, pixels: np.ndarray, row: dict[str, Any]) -> Iterator[Crop]:
+    def _cut(self, image: InputImage, row: dict[str, Any]) -> Iterator[Crop]:
         if self.height != self.width:
             raise UserError(
-                f"the model takes images of {self.width}x{self.height} pixels, and {row['source']} has another size: "
-                f"faces are cut as squares"
+                f"the model takes images of {self.width}x{self.height} pixels, and this one has another size: faces "
+                f"are cut as squares"
             )
-        if not self.detectors_checked:  # report a missing file before the first image
-            faces.check_detectors(self.settings)
-            self.detectors_checked = True
+        pixels, size = _rgb(_uint8(image.pixels)), image.pixels.shape[:2]
+        if self.rotate and self.settings.detectors != (faces.NONE,):
+            detector = self.settings.detector(self.settings.detectors[0])
+            row["rotation"] = detection.quarter_turn(pixels, detector)
+            pixels = np.ascontiguousarray(np.rot90(pixels, -row["rotation"] // 90))
         name = str(row["source"])
-        record = FaceRecord(name, name, name, split="", status="no label is asked for", pixels=_uint8(pixels))
+        record = FaceRecord(name, name, name, split="", status="no label is asked for", pixels=pixels)
         for number, face in enumerate(faces.photo_rows(record, Path(), self.settings), 1):
             if face["status"] != OK:
-                yield Crop(row | {"status": face["status"]})
+                yield Crop(row | {"status": face["status"]}, image_size=image.pixels.shape[:2])
                 continue
-            left, top, side = face["square"]
-            columns = {"face": number, "box": (left, top, side, side)}
+            box = [side * image.reduction for side in _turn_back(face["square"], size, row["rotation"])]
+            columns = {"face": number, "box": (*box, box[2])}
             columns |= {"detector": face["detector"], "score": face["score"], "status": OK}
             landmarks = None
             if self.needs_landmarks:
@@ -141,27 +175,29 @@ class FaceCropper:
         return pixels.reshape(self.height, self.width, self.channels)
 
 
-def check_detectors(
-    model_file: Path, items: Iterable[Path | tuple[int, Any]], detectors: Sequence[str] | None = None
-) -> None:
-    """Check that the detectors of a FaceCropper are installed, without loading its model.
+def _empty_row(image: InputImage) -> dict[str, Any]:
+    row = {"source": image.source, "frame": image.frame, "time": image.time, "rotation": 0}
+    return row | dict.fromkeys(("face", "box", "detector", "score"))
+
+
+def _turn_back(square: Sequence[int], size: tuple[int, int], degrees: int) -> tuple[int, int, int]:
+    """The square (left, top, side) of a turned image in pixels of the image itself.
 
     Args:
-        model_file: the .keras file.
-        items: images, from `single_images`.
-        detectors: as for FaceCropper. None: they are not needed where every image is a finished face.
+        square: in the turned image.
+        size: (H, W) of the image before it was turned.
+        degrees: by which it was turned clockwise: 0, 90, 180 or 270.
 
-    Raises:
-        MissingFileError, MissingPackageError: a detector is not installed.
-        UserError: an unknown detector, or the .keras file is damaged.
+    >>> _turn_back((0, 0, 2), (10, 20), 90)  # the upper left corner was at the bottom
+    (0, 8, 2)
     """
-    if detectors is None:
-        config = keras_file.read(model_file)[keras_file.CONFIG].get("config", {})
-        size = keras.saving.deserialize_keras_object(config.get("image_size", []))
-        images = (decode(item).pixels for item in items)
-        if all(pixels is None or pixels.shape[:2] == tuple(size) for pixels in images):
-            return
-    faces.check_detectors(faces.Settings(detectors=DEFAULT_DETECTORS if detectors is None else tuple(detectors)))
+    (left, top, side), (height, width) = square, size
+    return {
+        0: (left, top, side),
+        90: (top, height - left - side, side),
+        180: (width - left - side, height - top - side, side),
+        270: (width - top - side, left, side),
+    }[degrees]
 
 
 def _uint8(pixels: np.ndarray) -> np.ndarray:

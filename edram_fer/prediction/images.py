@@ -1,6 +1,9 @@
-"""Split inputs (arrays, Pillow images, files, folders) into single images, and decode them one at a time."""
+"""Turn what a user passes (arrays, Pillow images, files, folders, patterns, generators) into single images."""
 
 import dataclasses
+import glob
+import itertools
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -10,96 +13,155 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edram_fer.errors import MissingFileError, UserError
-from edram_fer.preprocessing import photos, readers
+from edram_fer.prediction import folders
+from edram_fer.preprocessing import photos
 
-Item: TypeAlias = NDArray[Any] | Image.Image | str | Path  # one or several images
-MOST_CHANNELS = 3
+CHANNELS = (1, 3, 4)  # of an array [H, W, C]; otherwise it is a batch [B, H, W]
 
 
 @dataclasses.dataclass(frozen=True)
 class InputImage:
-    """One image.
+    """One decoded image, or one frame of a video.
 
     Attributes:
         source: path of the file, or the image's position among those that were passed.
         pixels: uint8, or float32 in [0, 1], [H, W] or [H, W, 3] RGB; None where the image cannot be used.
-        fault: why it cannot be used.
+        frame: number of the frame in its video, from 0; None for a still image.
+        time: of the frame, in seconds; None for a still image.
+        fault: why the image cannot be used.
+        reduction: by how many times `pixels` was reduced when it was decoded.
     """
 
     source: str | int
     pixels: np.ndarray | None
+    frame: int | None = None
+    time: float | None = None
     fault: str = ""
+    reduction: int = 1
 
 
-def single_images(images: Item | Iterable[Item]) -> list[Path | tuple[int, Any]]:
+Item: TypeAlias = NDArray[Any] | Image.Image | str | Path | InputImage  # one or several images
+Single: TypeAlias = Path | InputImage | tuple[int, Any]  # a file, a decoded image, or (position, array or Pillow image)
+
+
+@dataclasses.dataclass
+class Images:
+    """The single images of a user's input, in order.
+
+    Attributes:
+        singles: yields them; they are not decoded yet. A generator's items are taken from it one by one.
+        total: their number; None if it is not known beforehand.
+        passed_over: files in folders that are not predicted, with the reason.
+    """
+
+    singles: Iterable[Single]
+    total: int | None
+    passed_over: list[folders.PassedOver]
+
+
+def single_images(images: Item | Iterable[Item]) -> Images:
     """Split a user's input into single images, without decoding any file.
 
     Args:
-        images: an array ([H, W], [H, W, C], or a batch [B, H, W] or [B, H, W, C]), a Pillow image, the path of a file
-            or of a folder (images at any depth, except hidden files), or a list of these, in which each array is one
-            image.
-
-    Returns:
-        Paths, and (position, array or Pillow image). A file that is named twice is listed once.
+        images: an array ([H, W], [H, W, C], or a batch [B, H, W] or [B, H, W, C]), a Pillow image, an InputImage, the
+            path of a file, a pattern ("photos/*.jpg"), the path of a folder (images at any depth), or an iterable of
+            these, in which each array is one image. A file that is named twice is listed once.
 
     Raises:
-        MissingFileError: a path that does not exist, or a folder without images.
-        UserError: an item that is not an image.
+        MissingFileError: no path exists, or the only folder holds no image.
+        UserError: an argument that is not an image, or an array of an unsupported shape or dtype.
     """
-    if isinstance(images, (str, Path)):
-        return list(_files(Path(images)))
-    if isinstance(images, Image.Image):
-        return [(0, images)]
-    if _is_array(images):
-        array = np.asarray(images)
-        batch = array.ndim == 4 or array.ndim == 3 and array.shape[-1] not in (1, MOST_CHANNELS)
-        return list(enumerate(array)) if batch else [(0, array)]
+    passed_over: list[folders.PassedOver] = []
+    if isinstance(images, (str, os.PathLike, Image.Image, InputImage)):
+        images = [images]
+    elif _is_array(images):
+        images = _rows(np.asarray(images))
     if not isinstance(images, Iterable):
         raise UserError(f"images: expected arrays, Pillow images or paths, got {type(images).__name__}")
-    singles: list[Path | tuple[int, Any]] = []
-    listed: set[Path] = set()
-    for position, item in enumerate(images):
-        if isinstance(item, (str, Path)):
-            files = [file for file in _files(Path(item)) if file not in listed]
-            singles += files
-            listed.update(files)
-        elif isinstance(item, Image.Image) or _is_array(item):
-            singles.append((position, item))
-        else:
-            raise UserError(f"images[{position}]: expected an array, a Pillow image or a path, got {item!r:.80}")
-    return singles
+    singles = _singles(images, passed_over)
+    if isinstance(images, Iterator):
+        return Images(singles, None, passed_over)
+    listed = list(singles)
+    names = [str(item) for item in images if isinstance(item, (str, os.PathLike))]
+    if names and not listed:
+        found = f"; passed over: {folders.summary(passed_over)}" if passed_over else ""
+        raise MissingFileError(f"no image in {', '.join(names[:3])}{found}")
+    missing = [item for item in listed if isinstance(item, Path) and not os.path.lexists(item)]
+    if listed and len(missing) == len(listed):
+        raise MissingFileError(f"{missing[0]} is missing; expected an image, a folder of images or a pattern")
+    return Images(listed, len(listed), passed_over)
 
 
-def decode(item: Path | tuple[int, Any]) -> InputImage:
-    """Decode one entry of `single_images`. A file that cannot be read is an InputImage with a fault.
+def decode(single: Single, least: int | None = None) -> InputImage:
+    """Decode one of the `singles`. Whatever it raises is the fault of the InputImage.
 
-    Raises:
-        UserError: an array of an unsupported shape, dtype or range.
+    Args:
+        single: the file, array or Pillow image.
+        least: the longer side of a photo needs at least this many pixels, see `photos.read_reduced`; None: full size.
     """
-    if isinstance(item, Path):
-        try:
-            return InputImage(str(item), photos.read(item))
-        except UserError as error:
-            return InputImage(str(item), None, str(error))
-    position, image = item
-    if isinstance(image, Image.Image):
-        return InputImage(position, photos.from_pillow(image))
-    return InputImage(position, photos.from_array(np.asarray(image), f"images[{position}]"))
+    if isinstance(single, InputImage):
+        return single
+    source = str(single) if isinstance(single, Path) else single[0]
+    try:
+        if isinstance(single, Path):
+            pixels, reduction = photos.read_reduced(single, least)
+            return InputImage(source, pixels, reduction=reduction)
+        image = single[1]
+        if isinstance(image, Image.Image):
+            return InputImage(source, photos.from_pillow(image))
+        if not _is_array(image):
+            raise UserError(f"images[{source}]: expected an array, a Pillow image or a path, got {image!r:.80}")
+        return InputImage(source, photos.from_array(np.asarray(image), f"images[{source}]"))
+    except Exception as error:  # one image must not stop all others
+        return InputImage(source, None, fault=fault(error))
+
+
+def fault(error: Exception) -> str:
+    """The status of an image that raised an error: its message, and its type unless the message was made for users."""
+    message = " ".join(str(error).split())[:300]
+    return message if isinstance(error, UserError) else f"{type(error).__name__}: {message}"
+
+
+def _singles(images: Iterable[Any], passed_over: list[folders.PassedOver]) -> Iterator[Single]:
+    listed: set[str] = set()
+    for position, item in enumerate(images):
+        if isinstance(item, InputImage):
+            yield item
+        elif isinstance(item, (str, os.PathLike)):
+            for file in _files(os.fspath(item), passed_over):
+                if (absolute := os.path.abspath(file)) not in listed:
+                    listed.add(absolute)
+                    yield file
+        else:
+            yield position, item
+
+
+def _files(name: str, passed_over: list[folders.PassedOver]) -> Iterator[Path]:
+    """The files of a path or pattern; a path that does not exist is yielded, too, and becomes a row with a status."""
+    if not os.path.lexists(name):
+        name = os.path.expanduser(name)
+    paths = [Path(name)]
+    if not os.path.lexists(name) and glob.has_magic(name):
+        paths = [Path(match) for match in sorted(glob.glob(name, recursive=True))] or paths
+    return itertools.chain.from_iterable(
+        folders.images(path, passed_over) if path.is_dir() else [path] for path in paths
+    )
 
 
 def _is_array(value: Any) -> bool:
     return hasattr(value, "shape") and hasattr(value, "dtype")
 
 
-def _files(path: Path) -> Iterator[Path]:
-    """A file, or the images of a folder in the order of their names."""
-    if not path.exists():
-        raise MissingFileError(f"{path} is missing; expected an image or a folder of images")
-    if not path.is_dir():
-        yield path
-        return
-    inside, _ = readers.select_images(sorted(path.rglob("*.*")))
-    inside = [file for file in inside if file.is_file() and not file.name.startswith(".")]
-    if not inside:
-        raise MissingFileError(f"{path} holds no image ({', '.join(sorted(readers.EXTENSIONS))})")
-    yield from inside
+def _rows(array: np.ndarray) -> Iterable[Any]:
+    """The images of an array, or the paths in it.
+
+    Raises:
+        UserError: no image has this shape or dtype.
+    """
+    if array.dtype.kind in "OUT":
+        return array.ravel().tolist()
+    batch = array.ndim == 4 or (array.ndim == 3 and array.shape[-1] not in CHANNELS)
+    if len(array if batch else array[None]):
+        probe = array[0] if batch else array
+        photos.from_array(probe[:1, :1] * 0 if probe.ndim in (2, 3) else probe, "images" + "[0]")
+    return array if batch else [array]

@@ -16,7 +16,7 @@ from edram_fer import cli, models
 from edram_fer.errors import MissingFileError
 from edram_fer.evaluation import inference
 from edram_fer.prediction import files, predict
-from edram_fer.preprocessing import faces
+from edram_fer.preprocessing import faces, model_files
 from edram_fer.preprocessing.detection import intersection_over_union
 from edram_fer.run import checkpoints
 from edram_fer.training import loop
@@ -57,7 +57,8 @@ def test_files_are_answered_as_in_an_evaluation(crops, trained, model, contents)
         str(crops / name) for name in ("0.png", "1.png", "2.png", "3.png", "a broken one.jpg", "below/4.png")
     ]
     affect = ["valence", "arousal"]
-    names = ["source", "face", "box", "detector", "score", "status", "emotion", "confidence", *model.emotions]
+    names = ["source", "frame", "time", "face", "box", "detector", "score", "status", "emotion", "confidence"]
+    names += model.emotions
     assert list(table.columns) == [*names, *affect, "windows"]
     broken, rows = table.loc[4], table.drop(4)
     assert broken.status == "not an image" and broken[["face", "box", "emotion", "windows"]].isna().all()
@@ -174,12 +175,12 @@ def test_the_faces_of_a_photo_with_the_package_s_model(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (["nowhere.jpg"], "nowhere.jpg is missing; expected an image or a folder"),
-        ([np.zeros((28, 28, 4), "uint8")], r"images\[0\]: expected \[H, W\], .* got \[28, 28, 4\]"),
+        (["nowhere.jpg"], "nowhere.jpg is missing; expected an image, a folder"),
+        ([np.zeros((28, 28, 5), "uint8")], r"images\[0\]: expected \[H, W\], .* got \[28, 28, 5\]"),
         (np.zeros((2, 28, 28, 1), int), r"images\[0\]: expected uint8 in 0 to 255 or floats in \[0, 1\], got int64"),
         (np.full((28, 28), 255.0), r"got float64 with values from 255 to 255"),
         (np.full((28, 28), np.nan), r"got float64 with values from nan to nan"),
-        ([np.zeros((28, 28), "uint8"), 3], r"images\[1\]: expected an array, a Pillow image or a path, got 3"),
+        ([3], r"images\[0\]: expected an array, a Pillow image or a path, got 3"),
         (3, "images: expected arrays, Pillow images or paths, got int"),
     ],
 )
@@ -190,7 +191,7 @@ def test_unusable_images_are_named(images, message, model):
 
 def test_unusable_settings_and_folders_are_named(crops, model, tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match="empty holds no image"):
+    with pytest.raises(FileNotFoundError, match="no image in .*empty"):
         predict(model, tmp_path / "empty")
     with pytest.raises(ValueError, match="detectors: expected some of .*, got 'cascade'"):
         predict(model, crops, detectors=("cascade",))
@@ -201,7 +202,7 @@ def test_unusable_settings_and_folders_are_named(crops, model, tmp_path):
         predict(unnamed, np.zeros((1, 48, 48), "uint8"))
 
 
-def test_a_missing_detector_is_reported_before_the_model_is_loaded(crops, trained, tmp_path, monkeypatch):
+def test_a_missing_detector_is_reported_before_the_model_is_loaded(crops, trained, monkeypatch):
     class LoadedError(Exception):
         pass
 
@@ -213,19 +214,27 @@ def test_a_missing_detector_is_reported_before_the_model_is_loaded(crops, traine
 
     monkeypatch.setattr(checkpoints, "load", load)
     monkeypatch.setattr(faces, "check_detectors", missing)
-    Image.new("L", (64, 64)).save(tmp_path / "photo.png")
-    for images, options in (([crops, tmp_path / "photo.png"], {}), (crops, {"detectors": ("yunet",)})):
-        with pytest.raises(MissingFileError, match="no file of yunet"):
-            predict(trained.run, images, **options)
+    with pytest.raises(MissingFileError, match="no file of yunet"):
+        predict(trained.run, crops, detectors=("yunet",))
     with pytest.raises(LoadedError):  # finished faces need no detector
         predict(trained.run, crops)
+
+
+def test_a_missing_detector_stops_the_first_photo(model, monkeypatch):
+    def find(name, folder=None):
+        raise MissingFileError(f"no file of {name}")
+
+    monkeypatch.setattr(model_files, "find", find)
+    assert predict(model, np.zeros((28, 28), "uint8")).status.tolist() == ["ok"]
+    with pytest.raises(MissingFileError, match="no file of yunet"):
+        predict(model, np.zeros((64, 64), "uint8"))
 
 
 def test_a_model_whose_answer_is_not_finite_names_the_image(crops, copied):
     model = edram_fer.load(copied)
     for weight in model.trainable_weights:
         weight.assign(np.full(weight.shape, np.nan))
-    with pytest.raises(ValueError, match=r"0.png, .* of the images: the model's output `\w+` is not finite for 5 of 5"):
+    with pytest.raises(ValueError, match=r"0.png, .* of the images: the model's output `\w+` is not finite"):
         predict(model, crops)
 
 
@@ -233,5 +242,5 @@ def test_a_model_of_images_that_are_not_square_takes_finished_faces_only(crops, 
     model = models.build("deep_emotion", image_size=(48, 50), emotions=("happy", "sad", "anger"))
     checkpoints.save(model, tmp_path / "wide.keras")
     assert predict(tmp_path / "wide.keras", np.zeros((2, 48, 50), "uint8")).box.tolist() == [(0, 0, 50, 48)] * 2
-    with pytest.raises(ValueError, match=r"takes images of 50x48 pixels, and .*0.png has another size: faces are cut"):
-        predict(tmp_path / "wide.keras", crops)
+    status = predict(tmp_path / "wide.keras", crops).status[0]
+    assert status.startswith("the model takes images of 50x48 pixels, and this one has another size: faces are cut")

@@ -103,10 +103,19 @@ def test_sixteen_bits_become_eight(tmp_path):
     assert decoded.shape == (40, 40, 3)
 
 
-def test_dark_images_of_sixteen_bits_stay_dark_and_shares_become_grey_levels(tmp_path):
-    dark = np.full((20, 20), 199, np.uint16)
-    cv2.imwrite(str(tmp_path / "dark.png"), dark)
-    assert photos.read(tmp_path / "dark.png").max() == 1
+@pytest.mark.parametrize(("largest", "white"), [(199, 4095), (4095, 4095), (4096, 16383), (20000, 65535)])
+@pytest.mark.parametrize("shape", [(20, 20), (20, 20, 3)])
+def test_sixteen_bits_may_hold_twelve_or_fourteen(largest, white, shape, tmp_path):
+    values = np.linspace(0, largest, np.prod(shape)).reshape(shape).astype(np.uint16)
+    cv2.imwrite(str(tmp_path / "scan.png"), values)
+    expected = np.broadcast_to(values.reshape(20, 20, -1)[..., ::-1] * (255 / white), (20, 20, 3)).round()
+    np.testing.assert_array_equal(photos.read(tmp_path / "scan.png"), expected)
+    np.testing.assert_array_equal(
+        photos.from_array(values), expected[..., 0] if len(shape) == 2 else expected[..., ::-1]
+    )
+
+
+def test_shares_become_grey_levels(tmp_path):
     shares = np.linspace(0, 1, 400, dtype=np.float32).reshape(20, 20)
     Image.fromarray(shares).save(tmp_path / "shares.tif")
     np.testing.assert_array_equal(photos.read(tmp_path / "shares.tif")[:, :, 0], (shares * 255).round())
