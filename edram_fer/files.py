@@ -5,6 +5,7 @@ import csv
 import hashlib
 import json
 import os
+import shutil
 import struct
 import tempfile
 import zipfile
@@ -55,6 +56,12 @@ def replace(path: Path | str) -> Generator[Path, None, None]:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def copy(source: Path | str, target: Path | str) -> None:
+    """Copy a file with its times, atomically."""
+    with replace(target) as temporary:
+        shutil.copy2(source, temporary)
 
 
 def digest(path: Path | str) -> str:

@@ -9,7 +9,7 @@ DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Folder of prepared data sets [default: $EDRAM_FER_DATA or ./data]."),
 ]
-Run = Annotated[Path, typer.Argument(help="Run folder, or the name of an included model.")]
+Run = Annotated[Path, typer.Argument(help="Run folder, name of an included model, .keras file, or card of any model.")]
 Out = Annotated[
     Path | None,
     typer.Option(

@@ -7,10 +7,13 @@ import keras
 import numpy as np
 
 from edram_fer.evaluation import inference
+from edram_fer.foreign import ForeignModel
 
 
-def parameters(model: keras.Model) -> int:
-    """Number of trainable parameters, without the moving statistics of batch normalisation."""
+def parameters(model: keras.Model) -> int | None:
+    """Number of trainable parameters, without the moving statistics of batch normalisation; None if it is not known."""
+    if isinstance(model, ForeignModel):
+        return model.parameters
     return sum(math.prod(weight.shape) for weight in model.trainable_weights)
 
 
@@ -21,9 +24,10 @@ def flops(model: keras.Model) -> int | None:
         model: One of `edram_fer.models`; its `input_shapes()` describe its inputs.
 
     Returns:
-        The count of TensorFlow's profiler, which covers the operations in the graph; None on another backend.
+        The count of TensorFlow's profiler, which covers the operations in the graph; None on another backend and for
+        models from elsewhere.
     """
-    if keras.backend.backend() != "tensorflow":
+    if keras.backend.backend() != "tensorflow" or isinstance(model, ForeignModel):
         return None
     import tensorflow as tf  # may not be installed with other backends
 
@@ -46,7 +50,7 @@ def seconds_per_image(model: keras.Model, batch_size: int, repeats: int = 3) -> 
     The images are black, because the time of a forward pass does not depend on their content.
     """
     shapes = model.input_shapes()
-    images = np.zeros((batch_size, *shapes["image"][1:]), np.uint8)
+    images = np.zeros((batch_size, *model.image_shape), np.uint8)
     landmarks = np.zeros((batch_size, *shapes["landmarks"][1:])) if "landmarks" in shapes else None
     seconds = []
     for _ in range(repeats + 1):  # the first call may compile the model

@@ -146,7 +146,7 @@ def _check_size(model: Any, images: np.ndarray) -> None:
     if images.ndim != 4 or not len(images):
         raise UserError(f"images must be [n > 0, H, W, C], not {list(images.shape)}")
     expected = model.input_shapes()["image"][1:]
-    if images.shape[1:] != expected:
+    if any(side not in (None, size) for side, size in zip(expected, images.shape[1:], strict=True)):
         raise UserError(f"the model takes images of H x W x C = {expected}, these have {images.shape[1:]}")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from edram_fer import files, keras_file, weights
+from edram_fer import files, foreign, keras_file, weights
 from edram_fer.errors import DivergedError, MissingFileError, UserError
 from edram_fer.models import FERModel  # importing it registers the classes that a .keras file names
 from edram_fer.recipes.recipe import Recipe
@@ -23,8 +23,9 @@ def load(source: str | Path) -> FERModel:
     """Load a trained model.
 
     Args:
-        source: a run folder (its model.keras, the best on validation), a .keras file, or one of
-            `edram_fer.list_weights()`; a path that exists comes before a name.
+        source: a run folder (its model.keras, the best on validation), a .keras file, the card of a model from
+            elsewhere (`edram_fer.foreign`), or one of `edram_fer.list_weights()`; a path that exists comes before a
+            name.
 
     Returns:
         A Keras model with `model.emotions`, the class names in order, and `model.preprocessing`, how to crop its faces
@@ -42,6 +43,8 @@ def load(source: str | Path) -> FERModel:
     {'image': (None, 48, 48, 1)}
     """
     path = model_path(source)
+    if foreign.is_card(path):
+        return foreign.load(path)
     content = keras_file.read(path)
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
@@ -49,7 +52,10 @@ def load(source: str | Path) -> FERModel:
         error.add_note(f"while loading {path}, saved by Keras {content[keras_file.METADATA].get('keras_version')}")
         raise
     if not isinstance(model, FERModel):
-        raise UserError(f"{path} holds a {type(model).__name__}: expected one of the models of edram_fer")
+        raise UserError(
+            f"{path} holds a {type(model).__name__}: expected one of the models of edram_fer; another model needs a "
+            f"card, see docs/howto/foreign-models.md"
+        )
     if keras_file.OLD_EMOTIONS in content:
         model.emotions = content[keras_file.OLD_EMOTIONS]
         model.preprocessing = _recorded_preprocessing(path)
@@ -72,17 +78,22 @@ def save(model: FERModel, path: str | Path) -> None:
 
 
 def model_path(source: str | Path) -> Path:
-    """The .keras file that `load` reads.
+    """The .keras file or the card that `load` reads.
 
     Args:
         source: see `load`.
 
     Raises:
         MissingFileError: there is no such file.
+        UserError: it is a file of another model, which needs a card.
     """
     path = Path(source) / layout.MODEL if Path(source).is_dir() else Path(source)
+    if path.exists() and path.suffix.lower() in foreign.SUFFIXES and path.suffix != ".keras":
+        raise UserError(f"{path}: expected the card of this model, a YAML file, see docs/howto/foreign-models.md")
     if path.exists():
         return path
+    if (Path(source) / layout.CARD).exists():
+        return Path(source) / layout.CARD
     if str(source) in weights.list_weights():
         return weights.verify(str(source))
     raise MissingFileError(

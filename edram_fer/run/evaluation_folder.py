@@ -6,12 +6,11 @@ as on a run, and nothing that belongs to the run is overwritten.
 """
 
 import re
-import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from edram_fer import data as prepared
-from edram_fer import files, keras_file, weights
+from edram_fer import files, foreign, keras_file, weights
 from edram_fer.errors import ExistingRunError, UserError
 from edram_fer.run import checkpoints, layout
 
@@ -50,8 +49,8 @@ def open_folder(
     """Find the folder for the results of a model on a data set; create it if it is not the run itself.
 
     Args:
-        model: A run folder, a .keras file, or one of `edram_fer.list_weights()`; a path that exists comes before a
-            name.
+        model: A run folder, a .keras file, the card of a model from elsewhere, or one of `edram_fer.list_weights()`; a
+            path that exists comes before a name.
         data: A source that `edram_fer.data` reads; None: the data set that the model was trained on.
         data_dir: Folder of prepared data sets; None: the folder used for training.
         out: The folder. None: for a run and its data set, the run; for a run and another data set, RUN/evaluations/DATA;
@@ -89,13 +88,17 @@ def find(model: Path | str) -> Path:
 
 def _origin(model: Path | str) -> _Origin:
     path = Path(model)
-    if path.name == layout.MODEL and (path.parent / layout.RECIPE).exists():
+    if path.name in (layout.MODEL, layout.CARD) and (path.parent / layout.RECIPE).exists():
         path = path.parent  # the file of a run stands for the run
     identity = str(path.resolve())
     if path.is_dir():
         environment = path / layout.ENVIRONMENT
         known = files.read_json(environment) if environment.exists() else {}
         return _Origin(path, path.resolve().name, identity, files.read_json(path / layout.RECIPE), known)
+    if path.exists() and foreign.is_card(path):
+        card = foreign.read_card(path)
+        recipe = {"name": card.name, "model": card.model.name, "card": card.to_json()}
+        return _Origin(None, path.stem, identity, recipe, {})
     if path.exists():
         config = keras_file.read(path)[keras_file.CONFIG]
         return _Origin(None, path.stem, identity, {"model": config["class_name"]}, {})
@@ -144,5 +147,7 @@ def _write(folder, origin, model, source, data_dir):
     files.write_json(evaluation, content)  # first, so that the folder is never mistaken for a run
     files.write_json(folder / layout.RECIPE, origin.recipe)
     files.write_json(folder / layout.ENVIRONMENT, origin.environment)
-    with files.replace(folder / layout.MODEL) as temporary:
-        shutil.copy2(model_file, temporary)
+    if foreign.is_card(model_file):
+        foreign.copy_model(model_file, folder / layout.CARD)
+    else:
+        files.copy(model_file, folder / layout.MODEL)

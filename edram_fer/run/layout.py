@@ -10,6 +10,9 @@ from edram_fer.errors import UserError
 RECIPE, ENVIRONMENT, HISTORY = "recipe.json", "environment.json", "history.csv"
 CHECKPOINTS, LATEST, MODEL, TENSORBOARD = "checkpoints", "checkpoints/latest.npz", "model.keras", "tensorboard"
 
+# The model of a run in which nothing was trained, if it is described by a card; otherwise it is MODEL.
+CARD = "card.yaml"
+
 # Written by the evaluation, its figures and its report.
 PREDICTIONS, METRICS, REPORT = "predictions.parquet", "metrics.json", "report.html"
 REGION_SHARES = "region_shares.json"

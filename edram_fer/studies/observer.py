@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike
 
 from edram_fer import attention, files
 from edram_fer.errors import UserError
-from edram_fer.run import layout
 
 
 class Observer:
@@ -120,7 +119,9 @@ class Observer:
     def settings(self) -> dict[str, Any]:
         """Everything that determines the predictions, as JSON values: the sample, and digests of images and model."""
         images = hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()
-        model = files.digest(self.run / layout.MODEL)
+        from edram_fer.run import checkpoints  # imports Keras
+
+        model = files.digest(checkpoints.model_path(self.run))
         return {
             "split": self.split,
             "images": len(self.images),
