@@ -274,8 +274,8 @@ class Labels:
         classes: the names of the classes, in label order.
         """
         self.classes = tuple(classes)
-        aliases = {alias: name for alias, name in _CANONICAL.items() if name in self.classes}
-        self._names = {**{name: name for name in NON_EMOTIONS}, **aliases}
+        known = (*self.classes, *NON_EMOTIONS)
+        self._names = {alias: name for alias, name in _CANONICAL.items() if name in known}
         # A class with the name of an alias, "joy", is the class of all of its synonyms, unless "happy" is a class, too.
         for name in self.classes:
             emotion = _CANONICAL.get(name.casefold())
@@ -295,6 +295,6 @@ class Labels:
             return self._names[key]
         if key in _CANONICAL:
             raise UserError(f"label {_CANONICAL[key]}, not among the {len(self.classes)} classes")
-        similar = difflib.get_close_matches(key, [name for name in self._names if name not in NON_EMOTIONS], n=1)
+        similar = difflib.get_close_matches(key, self._names, n=1)
         text = "".join(letter if letter.isprintable() else "?" for letter in label[:LONGEST_NAME]) or "''"
         raise UserError(f"unknown label {text}" + (f" ({self._names[similar[0]]}?)" if similar else ""))

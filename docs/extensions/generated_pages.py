@@ -26,6 +26,7 @@ TITLES = {
     "kdef": "KDEF",
     "raf_db": "RAF-DB",
     "sfew": "SFEW",
+    "table": "Tables of images",
 }
 
 

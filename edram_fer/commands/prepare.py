@@ -31,6 +31,17 @@ def prepare(
         Path | None,
         typer.Option("--out", "--data-dir", help="Folder for prepared data sets [default: $EDRAM_FER_DATA or ./data]."),
     ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="Folder that the image paths of a table are relative to [default: the table's].")
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ROLE=NAME",
+            help="Column of a table: image, emotion, valence, arousal, left, top, width, height, right, bottom, box, "
+            "subject, split or landmarks; may be repeated [default: found by usual names].",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a prepared data set.")] = False,
     published: Annotated[
         str | None,
@@ -140,6 +151,8 @@ def prepare(
 
     options = {
         "config_name": name,
+        "root": root,
+        "column": column,
         "published": published,
         "size": size,
         "colour": colour,

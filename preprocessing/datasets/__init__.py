@@ -40,6 +40,7 @@ NAMES = (
     "sfew",
     "expw",
     "folder",
+    "table",
     "drawn_faces",
 )
 

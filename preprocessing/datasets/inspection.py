@@ -17,8 +17,8 @@ from edram_fer.preprocessing.datasets.ferplus import joined
 from edram_fer.preprocessing.records import OK, UNKNOWN_AFFECT, Annotations, FaceRecord
 
 _ANNOTATED = ("affectnet", "raf_db", "ck_plus", "jaffe", "ferg", "kdef", "expw")
-# Each is tried only if no reader before it recognises the source, because several have folders named after emotions.
-_FOLDERS = ("sfew", "folder")
+# Each is tried only if no reader before it recognises the source: the files of several data sets fit these forms.
+_OWN = ("sfew", "folder", "table")
 
 
 def inspect(source: Path | str) -> list[str]:
@@ -44,7 +44,7 @@ def inspect(source: Path | str) -> list[str]:
     readers = {"FERPlus": _describe_ferplus, "FER2013": _describe_fer2013}
     readers |= {name: functools.partial(_describe_annotated, name) for name in _ANNOTATED}
     lines, reasons = _try_readers(source, readers)
-    for name in _FOLDERS:
+    for name in _OWN:
         if not lines:
             lines, more = _try_readers(source, {name: functools.partial(_describe_annotated, name)})
             reasons |= more

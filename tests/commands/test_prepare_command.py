@@ -43,7 +43,7 @@ def test_every_option_reaches_the_library(prepared):
     words += (
         " --retry clahe,histogram --smallest-photo 300 --smallest-inside 0.9 --smallest-square 100 --rounding down"
         " --landmark-image face --interpolation linear --ignore-annotated --published forch2019"
-        " --models files --classes seven --name mine"
+        " --models files --classes seven --name mine --root photos --column emotion=label"
         " --validation 0.2 --test 0.3 --seed 3 --workers 2 --beam=--runner=DirectRunner --force"
     )
     _, options = prepared("expw", *words.split(), "--set", "subset=first", "--set", "share=0.5")
@@ -53,6 +53,7 @@ def test_every_option_reaches_the_library(prepared):
     assert {name: options.pop(name) for name in ("subset", "share")} == {"subset": "first", "share": 0.5}
     splits = SplitSettings(**{name: options.pop(name) for name in ("validation", "seed", "test")})
     assert splits == SplitSettings(0.2, 3, 0.3) and options.pop("config_name") == "mine"
+    assert options.pop("root") == Path("photos") and options.pop("column") == ["emotion=label"]
     assert faces.Settings(**options) == faces.Settings(
         size=48, colour=True, detectors=("ssd", "dlib"), detector_size=160, coarse_size=90, min_score=0.6, faces="all", margin=0.1, landmarks=True,
         check="yunet", models="files", retry="clahe,histogram", smallest_photo=300, smallest_inside=0.9,

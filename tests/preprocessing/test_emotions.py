@@ -115,3 +115,40 @@ def test_needs_no_tensorflow():
         "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras', 'numpy')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "classes"),
+    [
+        ("seven", emotions.SEVEN),
+        (8, emotions.EIGHT),
+        ("bored, engaged ,confused", ("bored", "engaged", "confused")),
+        ("Anger,Happiness,bored", ("happy", "anger", "bored")),  # the eight in canonical order
+        ("positive,neutral,negative", ("positive", "neutral", "negative")),
+        (["calm", "joy"], ("calm", "joy")),  # other words for emotions are names of their own
+        ("Happily  Surprised,Sadly Angry", ("Happily Surprised", "Sadly Angry")),
+    ],
+)
+def test_classes(text, classes):
+    assert emotions.parse_classes(text) == classes
+
+
+@pytest.mark.parametrize(
+    "text", ["six", "", "a,", "a,A", "happy,Happiness", "a,b\n\tb,\x1b", ["a,b", "c"], f"a,{'b' * 61}"]
+)
+def test_classes_that_are_not_valid(text):
+    with pytest.raises(ValueError, match="classes: expected seven, eight, or at least two different names"):
+        emotions.parse_classes(text)
+
+
+def test_labels_of_classes():
+    labels = emotions.Labels(("joy", "anger", "Very Bored"))
+    assert [labels.name(text) for text in ("JOY", "happiness", "Angry", " very  bored ")] == [
+        *("joy", "joy", "anger", "Very Bored")
+    ]
+    assert labels.name("NF") == "no face"
+    with pytest.raises(ValueError, match="^label sad, not among the 3 classes$"):
+        labels.name("sadness")
+    with pytest.raises(ValueError, match=r"^unknown label very bord \(Very Bored\?\)$"):
+        labels.name("very bord")
+    assert emotions.Labels(("joy", "happy")).name("happiness") == "happy"

@@ -119,6 +119,7 @@ DUMMY_DATA = (
     DummyData("expw", "", dummy_folders.expw, "ExpW, label.lst", _ANNOTATION),
     DummyData("folder", "emotions", dummy_folders.folder_of_emotions, "folder, a folder per emotion", _NONE),
     DummyData("folder", "splits", dummy_folders.folder_of_splits, "folder, a folder per split and emotion", _NONE),
+    DummyData("table", "", dummy_folders.table_of_images, "table, faces.csv", _NONE),
 )
 
 

@@ -1,4 +1,4 @@
-"""Dummy data of RAF-DB, CK+, JAFFE, FERG, KDEF, SFEW, ExpW and folders of emotions.
+"""Dummy data of RAF-DB, CK+, JAFFE, FERG, KDEF, SFEW, ExpW, folders of emotions and tables.
 
 Each function writes one layout and returns the ground truth.
 """
@@ -195,6 +195,19 @@ def folder_of_emotions(folder: Path) -> Truth:
         face(folder / name, 230 + number, emotion)
     face(folder / "uncertain/0.png", 239, "neutral")
     return Truth({"train": emotions}, ("happy", "sad", "anger"), excluded=1)
+
+
+def table_of_images(folder: Path) -> Truth:
+    rows, splits = ["file;label;subject;valence;arousal;split"], {}
+    for position, split in enumerate(("train", "validation", "test")):
+        for number, emotion in enumerate(("neutral", "happy")):
+            name = f"{10 * position + number}.png"
+            face(folder / "images" / name, 260 + 10 * position + number, emotion)
+            rows.append(f"images\\{name};{emotion};P{position};0,5;-0,25;{split}")
+            splits.setdefault(split, {})[f"images/{name}"] = emotion
+    rows.append("images\\gone.png;happy;P9;0;0;train")
+    (folder / "faces.csv").write_text("\n".join(rows) + "\n")
+    return Truth(splits, ("neutral", "happy"), excluded=1)
 
 
 def folder_of_splits(folder: Path) -> Truth:

@@ -12,6 +12,7 @@ from edram_fer.errors import UserError
 from edram_fer.preprocessing import readers
 from edram_fer.preprocessing.datasets.affectnet import values
 from edram_fer.preprocessing.records import FaceRecord, checked_affect
+from edram_fer.preprocessing.values import parse_landmarks, parse_number
 
 COLUMNS = (
     "subdirectory_filepath",
@@ -128,7 +129,7 @@ def _record(fields: Sequence[str], columns: Sequence[str], row: str, split: str,
             raise UserError("no image path")
         features["emotion"] = values.emotion(texts["expression"])
         features["box"] = _box(texts)
-        features["landmarks"] = values.landmarks(points.split(";") if points else ())
+        features["landmarks"] = parse_landmarks(points.split(";") if points else ())
         features["valence"], features["arousal"] = checked_affect(texts["valence"], texts["arousal"])
     except UserError as error:
         features["status"] = str(error)
@@ -138,7 +139,7 @@ def _record(fields: Sequence[str], columns: Sequence[str], row: str, split: str,
 def _box(texts: Mapping[str, str]) -> tuple[float, float, float, float]:
     """The box of a row. A box without area is an error; a box that crosses the border is not, because the face is then
     cropped from the part inside."""
-    left, top, width, height = (values.number(name, texts[name]) for name in _BOX)
+    left, top, width, height = (parse_number(name, texts[name]) for name in _BOX)
     if width <= 0 or height <= 0:
         raise UserError(f"box {width:g}x{height:g}")
     return left, top, width, height

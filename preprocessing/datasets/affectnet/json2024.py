@@ -14,6 +14,7 @@ from edram_fer.preprocessing import emotions
 from edram_fer.preprocessing.datasets.affectnet import values
 from edram_fer.preprocessing.emotions import EIGHT
 from edram_fer.preprocessing.records import UNKNOWN_AFFECT, FaceRecord, checked_affect
+from edram_fer.preprocessing.values import parse_landmarks, parse_number
 
 TOTALS = (1.0, 100.0)  # sum of a soft label: fractions or percentages
 TOLERANCE = 0.05  # relative to the total, because the numbers are rounded
@@ -42,9 +43,9 @@ def _record(path: Path, row_id: str, split: str, image: str) -> FaceRecord:
     features: dict[str, Any] = {"id": row_id, "row": image, "image": image, "split": split}
     try:
         content = _read(path)
-        features["emotion"] = values.emotion(values.number("human-label", content.get("humanlabel")))
+        features["emotion"] = values.emotion(parse_number("human-label", content.get("humanlabel")))
         features["soft_label"] = _soft_label(content.get("softlabel"))
-        features["landmarks"] = values.landmarks(_flatten(content.get("landmark68")))
+        features["landmarks"] = parse_landmarks(_flatten(content.get("landmark68")))
         features["valence"], features["arousal"] = _affect(content)
     except UserError as error:
         features["status"] = str(error)
@@ -86,7 +87,7 @@ def _affect(content: Mapping[str, Any]) -> tuple[float, float]:
     valence, arousal = content.get("valence"), content.get("arousal")
     if valence is None and arousal is None:
         return UNKNOWN_AFFECT, UNKNOWN_AFFECT
-    return checked_affect(values.number("valence", valence), values.number("arousal", arousal))
+    return checked_affect(parse_number("valence", valence), parse_number("arousal", arousal))
 
 
 def _soft_label(numbers: Any) -> tuple[float, ...] | None:
@@ -95,7 +96,7 @@ def _soft_label(numbers: Any) -> tuple[float, ...] | None:
         return None
     if not isinstance(numbers, list) or len(numbers) != len(EIGHT):
         raise UserError(f"soft-label: expected {len(EIGHT)} numbers")
-    numbers = [values.number("soft-label", value) for value in numbers]
+    numbers = [parse_number("soft-label", value) for value in numbers]
     total = sum(numbers)
     if min(numbers) < 0:
         raise UserError("soft-label has a negative number")

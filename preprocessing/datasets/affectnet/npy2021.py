@@ -10,6 +10,7 @@ import numpy as np
 from edram_fer.errors import UserError
 from edram_fer.preprocessing.datasets.affectnet import values
 from edram_fer.preprocessing.records import FaceRecord, checked_affect
+from edram_fer.preprocessing.values import parse_landmarks
 
 # Errors that NumPy raises for a damaged npy file: mostly ValueError; the others come from parsing the header.
 _DAMAGED = (OSError, ValueError, SyntaxError, tokenize.TokenError, TypeError, OverflowError, MemoryError)
@@ -38,7 +39,7 @@ def _record(folder: Path, name: str, split: str, image: str) -> FaceRecord:
     features: dict[str, Any] = {"id": f"{split}/{name}", "row": image, "image": image, "split": split}
     try:
         features["emotion"] = values.emotion(_read_scalar(folder, name, "exp"))
-        features["landmarks"] = values.landmarks(_read_array(folder, name, "lnd").ravel().tolist())
+        features["landmarks"] = parse_landmarks(_read_array(folder, name, "lnd").ravel().tolist())
         valence, arousal = _read_scalar(folder, name, "val"), _read_scalar(folder, name, "aro")
         features["valence"], features["arousal"] = checked_affect(valence, arousal)
     except UserError as error:
