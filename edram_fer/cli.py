@@ -10,7 +10,7 @@ import typer
 
 from edram_fer import installation
 from edram_fer.commands.compare import compare, crops
-from edram_fer.commands.evaluate import evaluate, figures, report
+from edram_fer.commands.evaluate import calibrate, evaluate, figures, report
 from edram_fer.commands.perturb import region_weights, robustness, saliency
 from edram_fer.commands.predict import predict
 from edram_fer.commands.prepare import export, prepare
@@ -32,7 +32,7 @@ app = typer.Typer(
     help="Train and compare FER models that choose where to look, and study what they look at.",
 )
 for command in (
-    *(prepare, export, train, sweep, evaluate, figures, report, compare, crops, predict),
+    *(prepare, export, train, sweep, calibrate, evaluate, figures, report, compare, crops, predict),
     *(window_ablation, agreement, saliency, robustness, region_weights, inspect, doctor),
 ):
     app.command()(command)

@@ -17,6 +17,7 @@ def bootstrap(
     repeats: int = 1000,
     level: float = 0.95,
     seed: int = 0,
+    centred: Sequence[str] = (),
 ) -> dict[str, np.ndarray]:
     """Percentile intervals of statistics of `count` images (Efron), resampling whole subjects where they are known.
 
@@ -30,6 +31,8 @@ def bootstrap(
         repeats: Number of samples.
         level: Coverage of the intervals.
         seed: Seed of the samples.
+        centred: Names of statistics that are at least 0 and that resampling increases, such as calibration errors.
+            Their intervals are shifted by the mean increase, but not below 0.
 
     Returns:
         The same keys with float [..., 2], lower and upper end; nan where a statistic is never defined.
@@ -48,7 +51,12 @@ def bootstrap(
         times = np.bincount(random.integers(0, size, size), minlength=size)
         samples.append(statistic(np.repeat(rows, times[group])))
     tail = (1 - level) / 2
-    return {name: _quantiles([sample[name] for sample in samples], (tail, 1 - tail)) for name in samples[0]}
+    ends = {name: _quantiles([sample[name] for sample in samples], (tail, 1 - tail)) for name in samples[0]}
+    actual = statistic(rows) if centred else {}
+    for name in centred:
+        increase = np.mean([sample[name] for sample in samples], axis=0) - actual[name]
+        ends[name] = np.maximum(ends[name] - np.asarray(increase)[..., None], 0)
+    return ends
 
 
 def _groups(subjects, count):

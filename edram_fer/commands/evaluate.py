@@ -1,6 +1,7 @@
 """The commands that evaluate a run, draw its figures and write its report."""
 
 import functools
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -50,13 +51,47 @@ def evaluate(
     for name, scores in metrics["splits"].items():
         typer.echo(
             f"{name}: accuracy {scores['accuracy']:.2%}, mean class accuracy {scores['mean_class_accuracy']:.2%}, "
-            f"{scores['images']} images"
+            f"calibration error {scores['ece']:.2%}, {scores['images']} images"
         )
+    typer.echo(_calibration(metrics["run"]["calibration"], run))
     if figures:
         _draw(folder, source, data_dir)
         report(folder)
     else:
         typer.echo(f"Scores: {folder / layout.METRICS}")
+
+
+def calibrate(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    split: Annotated[
+        str | None, typer.Option("--split", help="Images to fit to [default: the run's validation split].")
+    ] = None,
+    source: Annotated[str | None, typer.Option("--data", help="Data set to use instead of the run's.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Fit the temperature of a run's probabilities on validation images, and store it in the run's model.keras."""
+    startup.load_keras()
+    from edram_fer.evaluation.calibrate import calibrate as fit
+
+    result = fit(run, split=split, data=source, data_dir=data_dir)
+    temperature, nll, conformal = result["temperature"], result["nll"], result["conformal"]
+    steps = " after each glimpse" if len(temperature) > 1 else ""
+    typer.echo(f"Temperature{steps}: {', '.join(f'{value:.3f}' for value in temperature)}")
+    typer.echo(
+        f"Negative log-likelihood on {result['images']} images of {result['split']}: {nll['before']:.4f} before, "
+        f"{nll['after']:.4f} after"
+    )
+    typer.echo(
+        f"A {conformal['level']:.0%} prediction set holds the classes of at least {1 - conformal['threshold']:.1%}"
+    )
+    typer.echo(f"Stored in {run / layout.MODEL}; now evaluate it (again): edram-fer evaluate {run}")
+
+
+def _calibration(calibration, run):
+    """One sentence on whether the probabilities are calibrated."""
+    if calibration is None:
+        return f"Probabilities are not calibrated: `edram-fer calibrate {run}` does it"
+    return f"Probabilities are calibrated on {calibration['images']} images of {calibration['split']}"
 
 
 def figures(

@@ -75,7 +75,8 @@ def evaluate(
         features = prepared.load_split(source, split, data_dir=data_dir)
         inputs = _inputs(model, features, source, split)
         for name, outputs in _predictions(model, inputs, split, features["id"], batch_size, flip, ten_crop):
-            tables.append(predictions.table(name, features, outputs, names, inference.class_names(model)))
+            classes, calibration = inference.class_names(model), getattr(model, "calibration", None)
+            tables.append(predictions.table(name, features, outputs, names, classes, calibration))
     rows = pa.concat_tables(tables, promote_options="default")
     scores = {name: _scores(part, name) for name, part in _parts(rows, splits)}
     metrics = files.plain(
@@ -171,6 +172,7 @@ def _identification(run, source, data_dir, model):
         "recipe": recipe.get("name"),
         "model": recipe.get("model", type(model).__name__),
         "emotions": list(model.emotions),
+        "calibration": getattr(model, "calibration", None),
         "data": str(source),
         "data_fingerprint": prepared.describe(source, data_dir=data_dir)["fingerprint"],
         "command": shlex.join(sys.argv),

@@ -5,7 +5,7 @@ off. Truth and predictions are indices into the class names; an undefined score 
 the correlation of a constant) is nan, never 0.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from edram_fer import intervals
 from edram_fer.errors import UserError
+from edram_fer.evaluation import calibration
 
 DIMENSIONS = ("valence", "arousal")
 
@@ -67,20 +68,6 @@ def per_class(truth: ArrayLike, prediction: ArrayLike, emotions: Sequence[str]) 
     return rows
 
 
-def calibration_error(probabilities: ArrayLike, truth: ArrayLike, bins: int = 15) -> float:
-    """Expected calibration error in [0, 1] (Guo et al. 2017, arXiv 1706.04599, eq. 3).
-
-    The mean, weighted by the number of images, of |accuracy - mean confidence| over `bins` bins (a, b] of equal width;
-    the confidence is the largest of an image's `probabilities` [n, K].
-    """
-    confidence = np.max(probabilities, axis=1)
-    correct = np.argmax(probabilities, axis=1) == truth
-    edge = np.linspace(0, 1, bins + 1)
-    index = np.clip(np.searchsorted(edge, confidence, side="left") - 1, 0, bins - 1)
-    gaps = np.bincount(index, correct, minlength=bins) - np.bincount(index, confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(correct))
-
-
 def affect_scores(true: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
     """Scores of predicted valence or arousal, both [n] in [-1, 1].
 
@@ -107,6 +94,8 @@ def classification(
     probabilities: ArrayLike,
     emotions: Sequence[str],
     *,
+    uncalibrated: ArrayLike | None = None,
+    conformal: Mapping[str, float] | None = None,
     subjects: Sequence[Any] | None = None,
     repeats: int = 1000,
     seed: int = 0,
@@ -117,14 +106,14 @@ def classification(
         truth: int [n], indices into `emotions`.
         probabilities: [n, T, K], after each step.
         emotions: The K class names in order.
+        uncalibrated, conformal: See `calibration.measure`.
         subjects: [n] or None, see `intervals.bootstrap`.
         repeats, seed: Samples and seed of the bootstrap intervals.
 
     Returns:
-        The `headline` scores; "ece", the calibration error; "accuracy_after_glimpse" [T]; "per_class"; "confusion"
-        with "emotions", "counts" and "row_normalised"; and "intervals" (95 %) of the headline scores and of
-        accuracy_after_glimpse. The calibration error has no interval: resampling adds noise to its bins, which
-        increases it.
+        The `headline` scores; "accuracy_after_glimpse" [T]; "per_class"; "confusion" with "emotions", "counts" and
+        "row_normalised"; "calibration", see `calibration.measure`, and its "ece"; and "intervals" (95 %) of the
+        headline scores, of accuracy_after_glimpse and of ece.
 
     Raises:
         UserError: There are no images, or the shapes do not agree.
@@ -143,13 +132,21 @@ def classification(
             "accuracy_after_glimpse": correct[rows].mean(axis=0),
         }
 
+    options: dict[str, Any] = {"subjects": subjects, "repeats": repeats, "seed": seed}
+    confidence = calibration.measure(
+        probabilities[:, -1], truth, emotions, uncalibrated=uncalibrated, conformal=conformal, **options
+    )
     return {
         **headline(counts),
-        "ece": calibration_error(probabilities[:, -1], truth),
+        "ece": confidence["ece"],
         "accuracy_after_glimpse": correct.mean(axis=0),
         "per_class": per_class(truth, prediction, emotions),
         "confusion": {"emotions": list(emotions), "counts": counts, "row_normalised": row_normalised(counts)},
-        "intervals": intervals.bootstrap(resampled, len(truth), subjects=subjects, repeats=repeats, seed=seed),
+        "calibration": confidence,
+        "intervals": {
+            **intervals.bootstrap(resampled, len(truth), **options),
+            "ece": confidence["intervals"]["ece"],
+        },
     }
 
 

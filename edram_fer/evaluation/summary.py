@@ -8,6 +8,7 @@ import pyarrow as pa
 from edram_fer import attention
 from edram_fer.errors import UserError
 from edram_fer.evaluation import scores as measures
+from edram_fer.evaluation.calibration import rescale
 from edram_fer.preprocessing.emotions import ordered
 from edram_fer.run import predictions
 
@@ -22,7 +23,8 @@ def scores(rows: pa.Table, *, repeats: int = 1000, seed: int = 0) -> dict[str, A
     Returns:
         "images": number of scored images.
         "excluded": {emotion or "unknown": number of excluded images}.
-        All entries of `scores.classification`, with the classes in the order of `emotions.ordered`.
+        All entries of `scores.classification`, with the classes in the order of `emotions.ordered`. An average over
+        views is not compared with uncalibrated probabilities, and its prediction sets are not checked.
         "valence" and "arousal" from `scores.affect`, if the model predicts them.
         "glimpses": lists with an entry for each of N windows: "x", "y" and "zoom" with "x_sd", "y_sd" and "zoom_sd"
         (`attention.glimpse_statistics`); mean "area" and "extents"; "variance" of the centres, split into
@@ -42,10 +44,16 @@ def scores(rows: pa.Table, *, repeats: int = 1000, seed: int = 0) -> dict[str, A
     truth = np.array([emotions.index(name) for name in unpacked["truth"][has_emotion]])
     options: dict[str, Any] = {"repeats": repeats, "seed": seed}
     options["subjects"] = None if unpacked["subjects"] is None else unpacked["subjects"][has_emotion]
+    probabilities = unpacked["probabilities"][has_emotion][:, :, order]
+    calibration, calibrated = unpacked["calibration"], {}
+    if calibration is not None and predictions.average(rows["split"][0].as_py())[1] is None:
+        inverse = [1 / temperature for temperature in np.atleast_1d(calibration["temperature"])]
+        calibrated["uncalibrated"] = rescale(probabilities, inverse)[:, -1]
+        calibrated["conformal"] = calibration.get("conformal")
     result = {
         "images": int(has_emotion.sum()),
         "excluded": dict(zip(excluded.tolist(), counts.tolist(), strict=True)),
-        **measures.classification(truth, unpacked["probabilities"][has_emotion][:, :, order], emotions, **options),
+        **measures.classification(truth, probabilities, emotions, **calibrated, **options),
     }
     if np.isfinite(unpacked["affect"]).all():
         result |= measures.affect(unpacked["true_affect"][has_emotion], unpacked["affect"][has_emotion], **options)

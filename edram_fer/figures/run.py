@@ -13,7 +13,9 @@ from edram_fer.attention.maps import mean_face
 from edram_fer.attention.windows import is_recurrent
 from edram_fer.data import face_landmarks
 from edram_fer.errors import UserError
+from edram_fer.evaluation import calibration as calibration_measures
 from edram_fer.figures.accuracy_by_glimpse import accuracy_by_glimpse
+from edram_fer.figures.confidence import reliability, risk_coverage
 from edram_fer.figures.confusion import confusion
 from edram_fer.figures.crops import WeightedFaces, crops, one_per_class
 from edram_fer.figures.curves import curves, read_history
@@ -102,6 +104,14 @@ def _run_figures(run):
 def _score_figures(predictions, scores):
     matrix, accuracy = scores["confusion"], scores["accuracy_after_glimpse"]
     figures = {layout.CONFUSION: confusion(matrix["counts"], matrix["emotions"])}
+    if calibration := scores.get("calibration"):
+        uncalibrated = calibration["uncalibrated"]
+        figures[layout.RELIABILITY] = reliability(calibration["bins"], uncalibrated and uncalibrated["bins"])
+        known = np.isin(predictions["truth"].astype(str), predictions["emotions"])
+        truth = [predictions["emotions"].index(name) for name in predictions["truth"][known]]
+        figures[layout.RISK_COVERAGE] = risk_coverage(
+            *calibration_measures.risk_coverage(predictions["probabilities"][known, -1], truth)
+        )
     if len(accuracy) > 1:
         recalls = {}
         for name in matrix["emotions"]:

@@ -16,6 +16,13 @@ SCORES = {
     "macro_f1": ("Macro F1", "mean F1 over the emotions"),
     "ece": ("Calibration error", "expected difference between confidence and accuracy, 15 bins; 0 is best"),
 }
+CONFIDENCE = {
+    "ece": ("Calibration error", "expected difference between confidence and accuracy, 15 bins of equal width"),
+    "ece_adaptive": ("Adaptive calibration error", "the same with 15 bins of equally many images"),
+    "nll": ("Negative log-likelihood", "of the true emotion, in nats; lower is better"),
+    "brier": ("Brier score", "squared distance of the probabilities from the truth, 0 to 2"),
+    "aurc": ("AURC", "mean error rate over all shares of the most confident images"),
+}
 AFFECT = {"rmse": "RMSE", "pcc": "correlation", "ccc": "concordance (CCC)", "sagr": "sign agreement"}
 
 
@@ -47,7 +54,7 @@ def write(folder: Path | str) -> Path:
 def _context(run: EvaluatedRun) -> dict[str, Any]:
     regions = _optional(run.folder / layout.REGION_SHARES)
     return {
-        "run": run.metrics["run"],
+        "run": {"calibration": None, **run.metrics["run"]},
         "folder": str(run.folder),
         "splits": run.metrics["splits"],
         "parts": [_split_context(run, split, regions.get(split)) for split in run.splits],
@@ -60,6 +67,7 @@ def _context(run: EvaluatedRun) -> dict[str, Any]:
         },
         "scores": SCORES,
         "affect": AFFECT,
+        "confidence": CONFIDENCE,
         "recipe": _flatten(run.recipe),
         "monitor": run.recipe.get("monitor", "val_loss"),
         "environment": _flatten(_optional(run.folder / layout.ENVIRONMENT)),

@@ -1,8 +1,8 @@
 """The predictions table: what a model predicted for every image of a split, and where it looked.
 
 One row per image, with the columns that ARCHITECTURE.md lists, and `duplicate` and `subject` where the data set has
-them. Lists are flat (row-major); the file's metadata holds the class names, in the order of the probabilities, as JSON
-under `emotions`.
+them. Lists are flat (row-major). The file's metadata holds, as JSON, the class names in the order of the probabilities
+under `emotions`, and the model's calibration, or null, under `calibration`.
 """
 
 import json
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from edram_fer import files
 from edram_fer.errors import MissingFileError, UserError
 
-METADATA = b"emotions"
+METADATA, CALIBRATION = b"emotions", b"calibration"
 REQUIRED = (
     *("split", "id", "truth", "prediction", "probabilities", "step_predictions", "step_probabilities"),
     *("true_valence", "true_arousal", "valence", "arousal", "windows", "weights"),
@@ -48,6 +48,7 @@ def table(
     outputs: Mapping[str, np.ndarray],
     names: Sequence[str],
     emotions: Sequence[str],
+    calibration: Mapping[str, Any] | None = None,
 ) -> pa.Table:
     """Make the rows of one split, including images whose emotion the model does not know.
 
@@ -59,6 +60,7 @@ def table(
         outputs: The result of `edram_fer.evaluation.inference.predict` for the same images.
         names: Class names of the data set.
         emotions: Class names of the model.
+        calibration: How the probabilities were calibrated, see `evaluation.calibration.fit`; None: they were not.
     """
     classes, count = np.array(emotions, dtype=object), len(outputs["probabilities"])
     steps = classes[outputs["probabilities"].argmax(axis=-1)]
@@ -81,22 +83,25 @@ def table(
         columns["duplicate"] = pa.array(np.asarray(images["duplicate"], bool))
     if "subject" in images:
         columns["subject"] = pa.array([str(name) for name in images["subject"]], pa.string())
-    return pa.table(columns).replace_schema_metadata({METADATA: json.dumps(list(emotions))})
+    metadata = {METADATA: json.dumps(list(emotions)), CALIBRATION: json.dumps(calibration)}
+    return pa.table(columns).replace_schema_metadata(metadata)
 
 
 def unpack(rows: pa.Table) -> dict[str, Any]:
     """A predictions table as NumPy arrays.
 
     Returns:
-        "emotions" (K names); "id", "truth" (None where unknown), "prediction" and "steps" (names [n, T]) as object
+        "emotions" (K names); "calibration" (see `table`); "id", "truth" (None where unknown), "prediction" and "steps" (names [n, T]) as object
         arrays; "probabilities" [n, T, K]; "windows" [n, N, 2, 3]; "weights" [n, N]; "true_affect" and "affect" [n, 2]
         (nan where unknown); "subjects" [n] or None; and "duplicate" bool [n] or None.
     """
     emotions = json.loads(rows.schema.metadata[METADATA])
+    calibration = json.loads(rows.schema.metadata.get(CALIBRATION, b"null"))
     count = len(rows)
     present = set(rows.column_names)
     return {
         "emotions": emotions,
+        "calibration": calibration,
         "id": _objects(rows["id"]),
         "truth": _objects(rows["truth"]),
         "prediction": _objects(rows["prediction"]),

@@ -52,24 +52,6 @@ def test_classes_without_images():
     assert np.isnan(actual["confusion"]["row_normalised"][3]).all()
 
 
-def test_calibration_error_by_its_definition():
-    truth, probabilities = made_up(seed=1)
-    last = probabilities[:, -1]
-    confidence, correct = last.max(axis=1), last.argmax(axis=1) == truth
-    expected = 0
-    for b in range(15):
-        inside = (confidence > b / 15) & (confidence <= (b + 1) / 15)
-        if inside.any():
-            expected += inside.mean() * abs(correct[inside].mean() - confidence[inside].mean())
-    assert scores.calibration_error(last, truth) == pytest.approx(expected)
-
-
-def test_calibration_bins_include_their_upper_end():
-    probabilities = np.array([[0.6, 0.4], [0.61, 0.39]])  # 0.6 = 9/15 belongs to (8/15, 9/15], 0.61 to the next bin
-    assert scores.calibration_error(probabilities, [0, 1]) == pytest.approx((0.4 + 0.61) / 2)
-    assert scores.calibration_error(np.array([[1.0, 0.0]]), [0]) == 0
-
-
 def test_affect_scores_by_the_published_formulas():
     rng = np.random.default_rng(2)
     x = rng.uniform(-1, 1, 300)

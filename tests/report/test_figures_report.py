@@ -266,6 +266,8 @@ def test_report_without_images_draws_what_the_numbers_allow(tmp_path):
         "figure-test-accuracy_by_glimpse",
         "figure-test-early_exit",
         "figure-test-confusion",
+        "figure-test-reliability",
+        "figure-test-risk_coverage",
     }
     assert "edram-fer figures" in " ".join(page_parser.words)
 
