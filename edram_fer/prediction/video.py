@@ -1,0 +1,339 @@
+"""Frames of films, animations and cameras, one at a time, with their times."""
+
+import contextlib
+import functools
+import math
+import re
+import time
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from edram_fer.errors import MissingPackageError, UserError
+from edram_fer.prediction.images import InputImage
+from edram_fer.preprocessing import photos
+
+# FFmpeg's demuxers that read films from one file. Playlists (HLS, DASH, concat) are left out, because they can name any
+# other file or address.
+CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,flv,asf,ogg,mxf,dv,ivf,nut,rm,gif,apng"
+# The first bytes of such a file, after a number of any bytes.
+SIGNATURES = (
+    (4, rb"ftyp(?!avif|avis|hei[cxms]|hev[cxms]|mif1|msf1)"),  # the others are AVIF and HEIC images
+    (4, rb"moov|mdat|wide|skip|free|pnot"),  # older QuickTime
+    (0, rb"\x1a\x45\xdf\xa3"),  # Matroska, WebM
+    (0, rb"RIFF.{4}AVI "),
+    (0, rb"\x47.{187}\x47.{187}\x47"),  # MPEG transport stream
+    (0, rb"\x00\x00\x01[\xba\xb3]"),  # MPEG program stream, MPEG-1 and MPEG-2 video
+    (0, rb"\x00{2,3}\x01[\x67\x27\x09\x40\x42]"),  # H.264 and H.265 without a container
+    (0, rb"FLV\x01"),
+    (0, rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),  # ASF, WMV
+    (0, rb"OggS"),
+    (0, rb"DKIF"),
+    (0, rb"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02"),  # MXF
+    (0, rb"\.RMF"),
+    (0, rb"\x1f\x07\x00"),  # DV
+)
+ENDINGS = {
+    *(".3g2", ".3gp", ".asf", ".avi", ".dv", ".flv", ".ivf", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"),
+    *(".mts", ".mxf", ".nut", ".ogv", ".rm", ".vob", ".webm", ".wmv"),
+}
+ANIMATIONS = ("GIF", "WEBP", "PNG", "AVIF")  # formats of Pillow; the pages of a TIFF are no animation
+SHORTEST = 0.011  # seconds: browsers show frames of animations with a shorter duration for a tenth of a second
+LEAST_MISSING = 1.0  # seconds of a film that end early before it counts as cut off
+
+
+class Every(NamedTuple):
+    """Which frames of a film to use: each `frames`-th, or the first of each interval of `seconds`; see `parse`."""
+
+    frames: int = 1
+    seconds: float | None = None
+
+    @classmethod
+    def parse(cls, value: int | str) -> "Every":
+        """From a number of frames, such as 5 or "5", or of seconds, such as "0.5s".
+
+        Raises:
+            UserError: neither of them.
+
+        >>> Every.parse(5), Every.parse("0.5s")
+        (Every(frames=5, seconds=None), Every(frames=1, seconds=0.5))
+        """
+        text = str(value).strip().casefold()
+        if re.fullmatch(r"\d{1,9}", text) and int(text) > 0 and not isinstance(value, bool):
+            return cls(int(text))
+        if re.fullmatch(r"(\d+\.?\d*|\.\d+)s", text) and 0.001 <= float(text[:-1]) < 1e6:
+            return cls(1, float(text[:-1]))
+        raise UserError(f"every: expected a number of frames (5) or of seconds (0.5s), got {value!r}")
+
+    def interval(self, seconds: float) -> int:
+        """The number of the interval in which a time lies."""
+        return math.floor(seconds / self.seconds + 1e-6) if self.seconds else 0
+
+
+class Header(NamedTuple):
+    """What the header of a film says.
+
+    Attributes:
+        frames: number of frames; None if unknown.
+        seconds: duration; None if unknown.
+    """
+
+    frames: int | None = None
+    seconds: float | None = None
+
+    def count(self, every: Every) -> int | None:
+        """How many frames `frames` yields; None if unknown."""
+        if every.seconds is not None:
+            return None if self.seconds is None else max(math.ceil(self.seconds / every.seconds - 1e-6), 1)
+        return None if self.frames is None else -(-self.frames // every.frames)
+
+
+Decoded: TypeAlias = tuple[float, Callable[[], np.ndarray]]  # time in seconds, and a function that gives the pixels
+
+
+def is_film(path: Path) -> bool:
+    """Whether a file is a film or an animation: by its first bytes or, if these are of no known kind, its ending."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(1024)
+    except OSError:
+        return False
+    if any(re.match(signature, start[skip:], re.DOTALL) for skip, signature in SIGNATURES):
+        return True
+    return _is_animated(path) or (path.suffix.casefold() in ENDINGS and not photos.is_image(path))
+
+
+def header(path: Path) -> Header:
+    """What the header of a film says; of a file that cannot be read, nothing."""
+    try:
+        if _is_animated(path):
+            with Image.open(path) as image:
+                return Header(frames=getattr(image, "n_frames", 1))
+        with _open(path) as container:
+            stream = _video_stream(container)
+            seconds, rate = _duration(container, stream), stream.average_rate
+            estimate = round(seconds * rate) if seconds and rate else None
+            return Header(stream.frames or estimate, seconds)
+    except (UserError, OSError, *photos.DAMAGE):
+        return Header()
+
+
+def frames(path: Path, every: Every = Every(), start: int = 0) -> Iterator[InputImage]:
+    """Decode the frames of a film, upright, in the order in which they are shown, one at a time.
+
+    The film's rotation and the shape of its pixels are applied, transparent parts become white, and deeper colours
+    become 8 bits.
+
+    Args:
+        path: a film of any format that FFmpeg reads, or an animated GIF, PNG, WebP or AVIF.
+        every: which frames to use.
+        start: how many of these frames to skip, to resume. They are decoded, because only its beginning is a place
+            where every film can be entered exactly, but not converted.
+
+    Yields:
+        InputImage with the frame's number in the film, from 0, and its time in seconds since the start of the film,
+        from the frame's own time stamp. What cannot be decoded is left out, and a last InputImage without pixels gives
+        the reason.
+    """
+    chosen, last, faults = 0, None, list[str]()
+    try:
+        for number, (seconds, pixels) in enumerate(_decode(path, faults)):
+            interval = every.interval(seconds)
+            if number % every.frames or (every.seconds is not None and interval == last):
+                continue
+            last = interval
+            if chosen >= start:
+                yield InputImage(str(path), pixels(), number, seconds)
+            chosen += 1
+        if not chosen and not faults:
+            faults.append("a film without a frame that can be decoded")
+    except UserError as error:
+        faults.append(str(error))
+    except (OSError, *photos.DAMAGE) as error:  # FFmpeg's errors for damaged files are ValueError
+        faults.append(f"cannot be decoded: {str(error)[:100] or type(error).__name__}")
+    if faults and chosen >= start:
+        yield InputImage(str(path), None, fault="; ".join(faults))
+
+
+def camera(device: int | str = 0) -> Iterator[InputImage]:
+    """The frames of a camera, as they come, without end.
+
+    Args:
+        device: number of the camera, or the name of a device or stream that OpenCV opens.
+
+    Returns:
+        an iterator of InputImage, whose times are in seconds since the first frame. If the camera is switched off, it
+        ends.
+
+    Raises:
+        UserError: the camera cannot be opened.
+    """
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    capture = cv2.VideoCapture(device)
+    cv2.utils.logging.setLogLevel(level)
+    if not capture.isOpened():
+        raise UserError(f"camera {device}: it cannot be opened; is it connected, free and permitted to this user?")
+    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # the newest frame, not one that has waited
+    return _camera(capture, f"camera {device}")
+
+
+def _camera(capture: cv2.VideoCapture, source: str) -> Iterator[InputImage]:
+    first, number = time.monotonic(), 0
+    try:
+        while True:
+            read, bgr = capture.read()
+            if not read:
+                return
+            seconds = time.monotonic() - first if number else 0.0
+            yield InputImage(source, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), number, seconds)
+            number += 1
+    finally:
+        capture.release()
+
+
+def _decode(path: Path, faults: list[str]) -> Iterator[Decoded]:
+    """All frames of a film or an animation.
+
+    Args:
+        path: the file.
+        faults: receives what is wrong with a film of which frames were decoded.
+
+    Raises:
+        UserError: the film cannot be used; the message says why.
+        OSError, photos.DAMAGE: the file cannot be read or decoded.
+    """
+    if path.stat().st_size == 0:
+        raise photos.PhotoError("empty file")
+    return _animation(path) if _is_animated(path) else _film(path, faults)
+
+
+def _is_animated(path: Path) -> bool:
+    try:
+        with Image.open(path, formats=ANIMATIONS) as image:
+            return bool(getattr(image, "is_animated", False))
+    except (Image.DecompressionBombError, *photos.DAMAGE):
+        return False
+
+
+def _animation(path: Path) -> Iterator[Decoded]:
+    """The frames of an animated image; Pillow places them on each other."""
+    seconds = 0.0
+    with Image.open(path, formats=ANIMATIONS) as image:
+        _check_size(*image.size)
+        for number in range(getattr(image, "n_frames", 1)):
+            image.seek(number)
+            image.load()
+            yield seconds, functools.partial(photos.from_pillow, image)
+            duration = float(image.info.get("duration") or 0) / 1000
+            seconds += duration if duration >= SHORTEST else 0.1
+
+
+def _film(path: Path, faults: list[str]) -> Iterator[Decoded]:
+    import av
+
+    with _open(path) as container:
+        stream = _video_stream(container)
+        stream.thread_type = "AUTO"
+        aspect = float(stream.sample_aspect_ratio or 1)
+        step = float(1 / stream.average_rate) if stream.average_rate else 0.04
+        start = None if container.start_time is None else container.start_time / av.time_base
+        seconds, damaged = -step, 0
+        for packet in _packets(container, stream, faults):
+            try:
+                decoded = packet.decode()
+            except av.FFmpegError:
+                damaged += 1
+                continue
+            for frame in decoded:
+                _check_size(frame.width, frame.height)
+                damaged += frame.is_corrupt
+                if frame.time is None:
+                    seconds += step
+                else:
+                    start = frame.time if start is None else start
+                    seconds = frame.time - start
+                yield seconds, functools.partial(_pixels, frame, aspect)
+        if damaged:
+            faults.append(f"{damaged} damaged packets or frames")
+        duration = _duration(container, stream)
+        if duration and duration - seconds - step > max(LEAST_MISSING, 0.05 * duration):
+            faults.append(f"the film ends after {max(seconds + step, 0):.1f} of {duration:.1f} seconds")
+
+
+def _packets(container: Any, stream: Any, faults: list[str]) -> Iterator[Any]:
+    """The packets of a film, up to the place at which it cannot be read further; at last an empty one."""
+    import av
+
+    try:
+        yield from container.demux(stream)
+    except av.FFmpegError as error:
+        faults.append(f"cannot be read further: {error.strerror}")
+
+
+@contextlib.contextmanager
+def _open(path: Path) -> Generator[Any, None, None]:
+    """Open a film with PyAV.
+
+    Raises:
+        MissingPackageError: PyAV is not installed.
+        OSError: the file cannot be opened.
+        ValueError: it holds no film.
+    """
+    try:
+        import av
+    except ImportError:
+        raise MissingPackageError("films need PyAV: pip install 'edram-fer[video]'") from None
+    # A Python file, because FFmpeg takes some names for addresses, and a file in it cannot open another one.
+    with open(path, "rb") as file, av.open(file, options={"format_whitelist": CONTAINERS}) as container:
+        yield container
+
+
+def _video_stream(container: Any) -> Any:
+    import av
+
+    for stream in container.streams.video:
+        if not stream.disposition & av.stream.Disposition.attached_pic:  # the cover of an album
+            return stream
+    raise photos.PhotoError("a file without a video stream")
+
+
+def _duration(container: Any, stream: Any) -> float | None:
+    """Seconds; None if the header does not say it."""
+    import av
+
+    if stream.duration is not None:
+        return float(stream.duration * stream.time_base)
+    return None if container.duration is None else container.duration / av.time_base
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > photos.MAX_PIXELS:
+        raise photos.PhotoError(f"{width}x{height} pixels, more than {photos.MAX_PIXELS}")
+
+
+def _pixels(frame: Any, aspect: float) -> np.ndarray:
+    """A frame as uint8 [H, W, 3] RGB, upright, with square pixels.
+
+    Args:
+        frame: an av.VideoFrame.
+        aspect: width of its pixels divided by their height.
+    """
+    transparent = any(component.is_alpha for component in frame.format.components)
+    width = max(round(frame.width * aspect), 1)
+    pixels = frame.to_ndarray(format="rgba" if transparent else "rgb24", width=width, height=frame.height)
+    return _upright(photos.from_array(pixels) if transparent else pixels, frame)
+
+
+def _upright(pixels: np.ndarray, frame: Any) -> np.ndarray:
+    """Turn and mirror a frame by its display matrix, which maps (x, y) to (a x + c y, b x + d y)."""
+    matrix = next((bytes(data) for data in frame.side_data if data.type.name == "DISPLAYMATRIX"), None)
+    if matrix is None:
+        return pixels
+    (a, b), (c, d) = np.frombuffer(matrix, np.int32).reshape(3, 3)[:2, :2].tolist()
+    if abs(b) > abs(a):
+        pixels, a, d = pixels.swapaxes(0, 1), c, b
+    return np.ascontiguousarray(pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
