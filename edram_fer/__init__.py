@@ -20,17 +20,18 @@ from edram_fer import installation
 
 if TYPE_CHECKING:
     from edram_fer.models import build, list_models
-    from edram_fer.prediction import Predictor, predict
+    from edram_fer.prediction import Predictor, camera, predict
     from edram_fer.recipes.recipe import list_recipes
     from edram_fer.run.checkpoints import load
     from edram_fer.weights import list_weights
 
-__all__ = ["Predictor", "__version__", "build", "list_models", "list_recipes", "list_weights", "load", "predict"]
+__all__ = ["Predictor", "__version__", "build", "camera", "list_models", "list_recipes", "list_weights", "load", "predict"]
 
 __version__ = installation.version()
 
 _MODULES = {  # where each function lives
     "Predictor": "edram_fer.prediction",
+    "camera": "edram_fer.prediction",
     "build": "edram_fer.models",
     "list_models": "edram_fer.models",
     "list_recipes": "edram_fer.recipes.recipe",

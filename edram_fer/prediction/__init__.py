@@ -2,5 +2,6 @@
 
 from edram_fer.prediction.images import InputImage
 from edram_fer.prediction.predictor import Predictor, predict
+from edram_fer.prediction.video import camera
 
-__all__ = ["InputImage", "Predictor", "predict"]
+__all__ = ["InputImage", "Predictor", "camera", "predict"]

@@ -1,10 +1,11 @@
-"""Which files of a folder are images to predict, and which are passed over."""
+"""Which files of a folder are images or films to predict, and which are passed over."""
 
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from edram_fer.prediction import video
 from edram_fer.preprocessing import photos
 
 MARKER = "edram-fer-predict.json"  # lies in each folder that the command has written into
@@ -21,7 +22,7 @@ class PassedOver(NamedTuple):
 
 
 def images(folder: Path, passed_over: list[PassedOver]) -> Iterator[Path]:
-    """The images of a folder at any depth, in the order of their paths.
+    """The images and films of a folder at any depth, in the order of their paths.
 
     Files are recognised by their content; a file with the name of an image is listed even if its content is not.
 
@@ -42,7 +43,7 @@ def images(folder: Path, passed_over: list[PassedOver]) -> Iterator[Path]:
             passed_over.append(PassedOver(path, reason))
         elif entry.is_dir():
             yield from images(path, passed_over)
-        elif not entry.is_file() or photos.is_image(path):  # a broken link or a pipe becomes a row with a status
+        elif not entry.is_file() or photos.is_image(path) or video.is_film(path):  # a broken link or a pipe becomes a row with a status
             yield path
         else:
             passed_over.append(PassedOver(path, "not an image"))

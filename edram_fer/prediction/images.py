@@ -1,4 +1,4 @@
-"""Turn what a user passes (arrays, Pillow images, files, folders, patterns, generators) into single images."""
+"""Turn what a user passes (arrays, Pillow images, files, folders, patterns, films, generators) into single images."""
 
 import dataclasses
 import glob
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edram_fer.errors import MissingFileError, UserError
-from edram_fer.prediction import folders
+from edram_fer.prediction import folders, video
 from edram_fer.preprocessing import photos
 
 CHANNELS = (1, 3, 4)  # of an array [H, W, C]; otherwise it is a batch [B, H, W]
@@ -40,8 +40,9 @@ class InputImage:
     reduction: int = 1
 
 
-Item: TypeAlias = NDArray[Any] | Image.Image | str | Path | InputImage  # one or several images
-Single: TypeAlias = Path | InputImage | tuple[int, Any]  # a file, a decoded image, or (position, array or Pillow image)
+Item: TypeAlias = NDArray[Any] | Image.Image | str | Path | InputImage | video.Frame  # one or several images
+# A file, a decoded image, a frame of a film, or (position, array or Pillow image).
+Single: TypeAlias = Path | InputImage | video.Frame | tuple[int, Any]
 
 
 @dataclasses.dataclass
@@ -49,36 +50,45 @@ class Images:
     """The single images of a user's input, in order.
 
     Attributes:
-        singles: yields them; they are not decoded yet. A generator's items are taken from it one by one.
-        total: their number; None if it is not known beforehand.
+        singles: yields them, and films; they are not decoded yet. A generator's items are taken from it one by one.
+        total: their number, in which a film counts by its frames; None if it is not known beforehand.
         passed_over: files in folders that are not predicted, with the reason.
     """
 
-    singles: Iterable[Single]
+    singles: Iterable[Single | video.Film]
     total: int | None
     passed_over: list[folders.PassedOver]
 
+    def __iter__(self) -> Iterator[Single]:
+        """The single images and the frames of the films."""
+        for single in self.singles:
+            if isinstance(single, video.Film):
+                yield from single.frames()
+            else:
+                yield single
 
-def single_images(images: Item | Iterable[Item]) -> Images:
+
+def single_images(images: Item | Iterable[Item], every: video.Every = video.Every()) -> Images:
     """Split a user's input into single images, without decoding any file.
 
     Args:
         images: an array ([H, W], [H, W, C], or a batch [B, H, W] or [B, H, W, C]), a Pillow image, an InputImage, the
             path of a file, a pattern ("photos/*.jpg"), the path of a folder (images at any depth), or an iterable of
-            these, in which each array is one image. A file that is named twice is listed once.
+            these, in which each array is one image. A file that is named twice is listed once. Films are files, too.
+        every: which frames of films to use.
 
     Raises:
         MissingFileError: no path exists, or the only folder holds no image.
         UserError: an argument that is not an image, or an array of an unsupported shape or dtype.
     """
     passed_over: list[folders.PassedOver] = []
-    if isinstance(images, (str, os.PathLike, Image.Image, InputImage)):
+    if isinstance(images, (str, os.PathLike, Image.Image, InputImage, video.Frame)):
         images = [images]
     elif _is_array(images):
         images = _rows(np.asarray(images))
     if not isinstance(images, Iterable):
         raise UserError(f"images: expected arrays, Pillow images or paths, got {type(images).__name__}")
-    singles = _singles(images, passed_over)
+    singles = _singles(images, every, passed_over)
     if isinstance(images, Iterator):
         return Images(singles, None, passed_over)
     listed = list(singles)
@@ -89,18 +99,24 @@ def single_images(images: Item | Iterable[Item]) -> Images:
     missing = [item for item in listed if isinstance(item, Path) and not os.path.lexists(item)]
     if listed and len(missing) == len(listed):
         raise MissingFileError(f"{missing[0]} is missing; expected an image, a folder of images or a pattern")
-    return Images(listed, len(listed), passed_over)
+    counts = [item.count() if isinstance(item, video.Film) else 1 for item in listed]
+    return Images(listed, None if None in counts else sum(filter(None, counts)), passed_over)
 
 
 def decode(single: Single, least: int | None = None) -> InputImage:
     """Decode one of the `singles`. Whatever it raises is the fault of the InputImage.
 
     Args:
-        single: the file, array or Pillow image.
+        single: the file, frame, array or Pillow image.
         least: the longer side of a photo needs at least this many pixels, see `photos.read_reduced`; None: full size.
     """
     if isinstance(single, InputImage):
         return single
+    if isinstance(single, video.Frame):
+        try:
+            return InputImage(single.source, single.pixels(), single.frame, single.time)
+        except Exception as error:  # one frame must not stop all others
+            return InputImage(single.source, None, single.frame, single.time, fault(error))
     source = str(single) if isinstance(single, Path) else single[0]
     try:
         if isinstance(single, Path):
@@ -122,16 +138,18 @@ def fault(error: Exception) -> str:
     return message if isinstance(error, UserError) else f"{type(error).__name__}: {message}"
 
 
-def _singles(images: Iterable[Any], passed_over: list[folders.PassedOver]) -> Iterator[Single]:
+def _singles(
+    images: Iterable[Any], every: video.Every, passed_over: list[folders.PassedOver]
+) -> Iterator[Single | video.Film]:
     listed: set[str] = set()
     for position, item in enumerate(images):
-        if isinstance(item, InputImage):
+        if isinstance(item, (InputImage, video.Frame)):
             yield item
         elif isinstance(item, (str, os.PathLike)):
             for file in _files(os.fspath(item), passed_over):
                 if (absolute := os.path.abspath(file)) not in listed:
                     listed.add(absolute)
-                    yield file
+                    yield video.Film(file, every) if video.is_film(file) else file
         else:
             yield position, item
 

@@ -18,6 +18,8 @@ from edram_fer.models import FERModel
 from edram_fer.prediction import crops
 from edram_fer.prediction.crops import Crop, FaceCropper
 from edram_fer.prediction.images import Images, Item, single_images
+from edram_fer.prediction.tracks import FaceTracks
+from edram_fer.prediction.video import Every
 from edram_fer.preprocessing import faces as face_files
 from edram_fer.preprocessing.detection import NO_FACE
 from edram_fer.run import checkpoints
@@ -62,6 +64,7 @@ class Predictor:
             faces are also searched for in a smaller image.
         min_score: least score of a face from YuNet or SSD, in [0, 1].
         rotate: also try each photo turned by 90, 180 and 270 degrees, for photos without EXIF orientation.
+        every: which frames of films to use: each so many (5), or one in so many seconds ("0.5s").
         steps: whether rows have the probabilities after each step.
         batch_size: faces per batch of the model; also the number of images after which rows are ready at the latest.
         workers: threads that decode images and detect faces beside the model; None: one per core; 1: none, and no image
@@ -88,6 +91,7 @@ class Predictor:
         detector_size: int = crops.DETECTOR_SIZE,
         min_score: float = crops.MIN_SCORE,
         rotate: bool = False,
+        every: int | str = 1,
         steps: bool = False,
         batch_size: int = 64,
         workers: int | None = None,
@@ -100,11 +104,12 @@ class Predictor:
         self.model = _trained_model(model)
         self.classes = inference.class_names(self.model)
         self.cropper = FaceCropper(self.model, detectors, faces, clahe, detector_size, min_score, rotate)
+        self.every = Every.parse(every)
         self.steps = steps
         self.batch_size = batch_size
         self.workers = workers or face_files.available_cores()
         self.columns = (
-            *("source", "frame", "time", "face", "box", "detector", "score", "status", "emotion", "confidence"),
+            *("source", "frame", "time", "face", "track", "box", "detector", "score", "status", "emotion", "confidence"),
             *self.classes,
             *(("valence", "arousal") if self.model.predicts_affect else ()),
             *("windows", *(("step_probabilities",) if steps else ()), *(("rotation",) if rotate else ())),
@@ -116,8 +121,8 @@ class Predictor:
         Args:
             images: an array (one image [H, W] or [H, W, C], or a batch [B, H, W] or [B, H, W, C]; uint8 in 0 to 255 or
                 floats in [0, 1]; grey, RGB or RGBA), a Pillow image, the path of an image, a pattern ("*.jpg"), a
-                folder (searched at any depth), or an iterable of these, such as a list or a generator. Arrays in a list
-                may differ in size; each is one image.
+                folder (searched at any depth), a film, or an iterable of these, such as a list, a generator or a
+                `camera`. Arrays in a list may differ in size; each is one image.
 
         Returns:
             One row for each face, and one for each image without a usable face. Columns:
@@ -125,6 +130,7 @@ class Predictor:
             - source: path of the image, or its position among the arrays.
             - frame, time: number of a video's frame, from 0, and its time in seconds; missing for still images.
             - face: number of the face in its image, from 1; missing where there is none.
+            - track: number of the face in its film, from 1: equal in consecutive frames for the same person.
             - box: (left, top, width, height) of the part of the image that the model saw, in pixels.
             - detector, score: the detector that found the face, and its confidence.
             - status: "ok", "no_face", or why the image or the face cannot be used.
@@ -166,10 +172,10 @@ class Predictor:
 
         Raises: as for a call.
         """
-        for batch in self.batches(single_images(images)):
+        for batch in self.batches(single_images(images, self.every)):
             yield from batch.rows
 
-    def batches(self, images: Images, done: int = 0) -> Iterator[Batch]:
+    def batches(self, images: Images, done: int = 0, earlier: Iterable[dict[str, Any]] = ()) -> Iterator[Batch]:
         """Like `stream`, in batches of whole images.
 
         A batch depends only on its own images. So if the first images are left out whose batches are done, the other
@@ -178,8 +184,11 @@ class Predictor:
         Args:
             images: from `single_images`.
             done: number of images to leave out.
+            earlier: the rows of these images, or of those in the last film among them; its tracks are continued.
         """
-        singles = itertools.islice(images.singles, done, None)
+        singles = itertools.islice(images, done, None)
+        tracks = FaceTracks()
+        tracks.number(earlier)
         hidden = True if images.total == 1 else None  # None: shown in a terminal
         with tqdm(total=images.total, initial=done, desc="images", unit="", disable=hidden) as bar:
             ready: list[list[Crop]] = []
@@ -188,10 +197,10 @@ class Predictor:
                 bar.update()
                 count = sum(face.pixels is not None for face in itertools.chain.from_iterable(ready))
                 if max(count, len(ready)) >= self.batch_size:
-                    yield self._batch(ready)
+                    yield self._batch(ready, tracks)
                     ready = []
             if ready:
-                yield self._batch(ready)
+                yield self._batch(ready, tracks)
 
     def table(self, rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
         """The table of some rows of `stream`."""
@@ -201,16 +210,18 @@ class Predictor:
         )
         affect = ("valence", "arousal") if self.model.predicts_affect else ()
         numbers = dict.fromkeys(("time", "score", "confidence", *self.classes, *affect), "float64")
-        return table.astype({"frame": "Int64", "face": "Int64", **numbers})
+        return table.astype({**dict.fromkeys(("frame", "face", "track"), "Int64"), **numbers})
 
-    def _batch(self, images: Sequence[Sequence[Crop]]) -> Batch:
+    def _batch(self, images: Sequence[Sequence[Crop]], tracks: FaceTracks) -> Batch:
         found = list(itertools.chain.from_iterable(images))
         face_sized = sum(
             face.row["status"] == NO_FACE and max(face.image_size, default=0) <= FACE_SIZED for face in found
         )
         answers = iter(self._answers([face for face in found if face.pixels is not None]))
         rows = [face.row | (next(answers) if face.pixels is not None else {}) for face in found]
-        return Batch(len(images), [{name: row.get(name) for name in self.columns} for row in rows], face_sized)
+        rows = [{name: row.get(name) for name in self.columns} for row in rows]
+        tracks.number(rows)
+        return Batch(len(images), rows, face_sized)
 
     def _answers(self, found: Sequence[Crop]) -> Iterator[dict[str, Any]]:
         """The columns that the model answers, for crops with a face."""

@@ -1,6 +1,7 @@
 """Frames of films, animations and cameras, one at a time, with their times."""
 
 import contextlib
+import dataclasses
 import functools
 import math
 import re
@@ -14,7 +15,6 @@ import numpy as np
 from PIL import Image
 
 from edram_fer.errors import MissingPackageError, UserError
-from edram_fer.prediction.images import InputImage
 from edram_fer.preprocessing import photos
 
 # FFmpeg's demuxers that read films from one file. Playlists (HLS, DASH, concat) are left out, because they can name any
@@ -74,25 +74,79 @@ class Every(NamedTuple):
         return math.floor(seconds / self.seconds + 1e-6) if self.seconds else 0
 
 
-class Header(NamedTuple):
-    """What the header of a film says.
+@dataclasses.dataclass(frozen=True)
+class Frame:
+    """One frame of a film, or the reason why there is none.
 
     Attributes:
-        frames: number of frames; None if unknown.
-        seconds: duration; None if unknown.
+        source: path of the film, or name of the camera.
+        pixels: returns uint8 [H, W, 3] RGB, upright, or raises the reason why there is no frame.
+        frame: its number in the film, from 0; None without a frame.
+        time: seconds since the start of the film; None without a frame.
     """
 
-    frames: int | None = None
-    seconds: float | None = None
-
-    def count(self, every: Every) -> int | None:
-        """How many frames `frames` yields; None if unknown."""
-        if every.seconds is not None:
-            return None if self.seconds is None else max(math.ceil(self.seconds / every.seconds - 1e-6), 1)
-        return None if self.frames is None else -(-self.frames // every.frames)
+    source: str
+    pixels: Callable[[], np.ndarray]
+    frame: int | None = None
+    time: float | None = None
 
 
-Decoded: TypeAlias = tuple[float, Callable[[], np.ndarray]]  # time in seconds, and a function that gives the pixels
+@dataclasses.dataclass(frozen=True)
+class Film:
+    """A file with a film of any format that FFmpeg reads, or an animated GIF, PNG, WebP or AVIF.
+
+    Attributes:
+        path: the file.
+        every: which frames to use.
+    """
+
+    path: Path
+    every: Every = Every()
+
+    def frames(self) -> Iterator[Frame]:
+        """Decode the frames in the order in which they are shown, one at a time.
+
+        The film's rotation and the shape of its pixels are applied, transparent parts become white, and deeper colours
+        become 8 bits. Times are those of the frames' own time stamps. What cannot be decoded is left out, and a last
+        Frame without pixels gives the reason.
+        """
+        chosen, last, faults = 0, None, list[str]()
+        try:
+            for number, (seconds, pixels) in enumerate(_decode(self.path, faults)):
+                interval = self.every.interval(seconds)
+                if number % self.every.frames or (self.every.seconds is not None and interval == last):
+                    continue
+                last = interval
+                chosen += 1
+                yield Frame(str(self.path), pixels, number, seconds)
+            if not chosen and not faults:
+                faults.append("a film without a frame that can be decoded")
+        except UserError as error:
+            faults.append(str(error))
+        except (OSError, *photos.DAMAGE) as error:  # FFmpeg's error for a damaged file is a ValueError
+            faults.append(f"cannot be decoded: {getattr(error, 'strerror', None) or str(error)[:100]}")
+        if faults:
+            yield Frame(str(self.path), functools.partial(_raise, photos.PhotoError("; ".join(faults))))
+
+    def count(self) -> int | None:
+        """About how many frames there are, from the header of the film; None if it does not say."""
+        seconds, number = self._length()
+        if self.every.seconds is not None:
+            return None if seconds is None else max(math.ceil(seconds / self.every.seconds - 1e-6), 1)
+        return None if number is None else -(-number // self.every.frames)
+
+    def _length(self) -> tuple[float | None, int | None]:
+        """Seconds and number of all frames, as far as the header says."""
+        try:
+            if _is_animated(self.path):
+                with Image.open(self.path) as image:
+                    return None, getattr(image, "n_frames", 1)
+            with _open(self.path) as container:
+                stream = _video_stream(container)
+                seconds, rate = _duration(container, stream), stream.average_rate
+                return seconds, stream.frames or (round(seconds * rate) if seconds and rate else None)
+        except (UserError, OSError, *photos.DAMAGE):
+            return None, None
 
 
 def is_film(path: Path) -> bool:
@@ -107,81 +161,31 @@ def is_film(path: Path) -> bool:
     return _is_animated(path) or (path.suffix.casefold() in ENDINGS and not photos.is_image(path))
 
 
-def header(path: Path) -> Header:
-    """What the header of a film says; of a file that cannot be read, nothing."""
-    try:
-        if _is_animated(path):
-            with Image.open(path) as image:
-                return Header(frames=getattr(image, "n_frames", 1))
-        with _open(path) as container:
-            stream = _video_stream(container)
-            seconds, rate = _duration(container, stream), stream.average_rate
-            estimate = round(seconds * rate) if seconds and rate else None
-            return Header(stream.frames or estimate, seconds)
-    except (UserError, OSError, *photos.DAMAGE):
-        return Header()
-
-
-def frames(path: Path, every: Every = Every(), start: int = 0) -> Iterator[InputImage]:
-    """Decode the frames of a film, upright, in the order in which they are shown, one at a time.
-
-    The film's rotation and the shape of its pixels are applied, transparent parts become white, and deeper colours
-    become 8 bits.
-
-    Args:
-        path: a film of any format that FFmpeg reads, or an animated GIF, PNG, WebP or AVIF.
-        every: which frames to use.
-        start: how many of these frames to skip, to resume. They are decoded, because only its beginning is a place
-            where every film can be entered exactly, but not converted.
-
-    Yields:
-        InputImage with the frame's number in the film, from 0, and its time in seconds since the start of the film,
-        from the frame's own time stamp. What cannot be decoded is left out, and a last InputImage without pixels gives
-        the reason.
-    """
-    chosen, last, faults = 0, None, list[str]()
-    try:
-        for number, (seconds, pixels) in enumerate(_decode(path, faults)):
-            interval = every.interval(seconds)
-            if number % every.frames or (every.seconds is not None and interval == last):
-                continue
-            last = interval
-            if chosen >= start:
-                yield InputImage(str(path), pixels(), number, seconds)
-            chosen += 1
-        if not chosen and not faults:
-            faults.append("a film without a frame that can be decoded")
-    except UserError as error:
-        faults.append(str(error))
-    except (OSError, *photos.DAMAGE) as error:  # FFmpeg's errors for damaged files are ValueError
-        faults.append(f"cannot be decoded: {str(error)[:100] or type(error).__name__}")
-    if faults and chosen >= start:
-        yield InputImage(str(path), None, fault="; ".join(faults))
-
-
-def camera(device: int | str = 0) -> Iterator[InputImage]:
-    """The frames of a camera, as they come, without end.
+def camera(device: int | str = 0) -> Iterator[Frame]:
+    """The frames of a camera, as they come.
 
     Args:
         device: number of the camera, or the name of a device or stream that OpenCV opens.
 
     Returns:
-        an iterator of InputImage, whose times are in seconds since the first frame. If the camera is switched off, it
-        ends.
+        an iterator, whose times are in seconds since the first frame. It ends when the camera is switched off.
 
     Raises:
         UserError: the camera cannot be opened.
+
+    >>> for row in Predictor("fer2013-edram", batch_size=1, workers=1).stream(edram_fer.camera(0)):  # doctest: +SKIP
+    ...     print(row["time"], row["track"], row["emotion"])
     """
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     capture = cv2.VideoCapture(device)
     cv2.utils.logging.setLogLevel(level)
     if not capture.isOpened():
-        raise UserError(f"camera {device}: it cannot be opened; is it connected, free and permitted to this user?")
+        raise UserError(f"camera {device}: cannot be opened; is it connected, free and permitted to this user?")
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # the newest frame, not one that has waited
-    return _camera(capture, f"camera {device}")
+    return _camera_frames(capture, f"camera {device}")
 
 
-def _camera(capture: cv2.VideoCapture, source: str) -> Iterator[InputImage]:
+def _camera_frames(capture: cv2.VideoCapture, source: str) -> Iterator[Frame]:
     first, number = time.monotonic(), 0
     try:
         while True:
@@ -189,10 +193,17 @@ def _camera(capture: cv2.VideoCapture, source: str) -> Iterator[InputImage]:
             if not read:
                 return
             seconds = time.monotonic() - first if number else 0.0
-            yield InputImage(source, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), number, seconds)
+            yield Frame(source, functools.partial(cv2.cvtColor, bgr, cv2.COLOR_BGR2RGB), number, seconds)
             number += 1
     finally:
         capture.release()
+
+
+def _raise(error: Exception) -> np.ndarray:
+    raise error
+
+
+Decoded: TypeAlias = tuple[float, Callable[[], np.ndarray]]  # time in seconds, and a function that gives the pixels
 
 
 def _decode(path: Path, faults: list[str]) -> Iterator[Decoded]:
@@ -227,7 +238,7 @@ def _animation(path: Path) -> Iterator[Decoded]:
         for number in range(getattr(image, "n_frames", 1)):
             image.seek(number)
             image.load()
-            yield seconds, functools.partial(photos.from_pillow, image)
+            yield seconds, functools.partial(photos.from_pillow, image.copy())
             duration = float(image.info.get("duration") or 0) / 1000
             seconds += duration if duration >= SHORTEST else 0.1
 
@@ -245,7 +256,7 @@ def _film(path: Path, faults: list[str]) -> Iterator[Decoded]:
         for packet in _packets(container, stream, faults):
             try:
                 decoded = packet.decode()
-            except av.FFmpegError:
+            except av.error.FFmpegError:
                 damaged += 1
                 continue
             for frame in decoded:
@@ -270,7 +281,7 @@ def _packets(container: Any, stream: Any, faults: list[str]) -> Iterator[Any]:
 
     try:
         yield from container.demux(stream)
-    except av.FFmpegError as error:
+    except av.error.FFmpegError as error:
         faults.append(f"cannot be read further: {error.strerror}")
 
 
@@ -293,10 +304,10 @@ def _open(path: Path) -> Generator[Any, None, None]:
 
 
 def _video_stream(container: Any) -> Any:
-    import av
+    from av.stream import Disposition
 
     for stream in container.streams.video:
-        if not stream.disposition & av.stream.Disposition.attached_pic:  # the cover of an album
+        if not stream.disposition & Disposition.attached_pic:  # the cover of an album
             return stream
     raise photos.PhotoError("a file without a video stream")
 
