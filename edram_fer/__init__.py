@@ -25,7 +25,17 @@ if TYPE_CHECKING:
     from edram_fer.run.checkpoints import load
     from edram_fer.weights import list_weights
 
-__all__ = ["Predictor", "__version__", "build", "camera", "list_models", "list_recipes", "list_weights", "load", "predict"]
+__all__ = [
+    "Predictor",
+    "__version__",
+    "build",
+    "camera",
+    "list_models",
+    "list_recipes",
+    "list_weights",
+    "load",
+    "predict",
+]
 
 __version__ = installation.version()
 

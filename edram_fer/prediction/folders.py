@@ -43,7 +43,9 @@ def images(folder: Path, passed_over: list[PassedOver]) -> Iterator[Path]:
             passed_over.append(PassedOver(path, reason))
         elif entry.is_dir():
             yield from images(path, passed_over)
-        elif not entry.is_file() or photos.is_image(path) or video.is_film(path):  # a broken link or a pipe becomes a row with a status
+        elif (
+            not entry.is_file() or photos.is_image(path) or video.is_film(path)
+        ):  # a broken link or a pipe becomes a row with a status
             yield path
         else:
             passed_over.append(PassedOver(path, "not an image"))

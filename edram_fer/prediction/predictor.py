@@ -109,7 +109,19 @@ class Predictor:
         self.batch_size = batch_size
         self.workers = workers or face_files.available_cores()
         self.columns = (
-            *("source", "frame", "time", "face", "track", "box", "detector", "score", "status", "emotion", "confidence"),
+            *(
+                "source",
+                "frame",
+                "time",
+                "face",
+                "track",
+                "box",
+                "detector",
+                "score",
+                "status",
+                "emotion",
+                "confidence",
+            ),
             *self.classes,
             *(("valence", "arousal") if self.model.predicts_affect else ()),
             *("windows", *(("step_probabilities",) if steps else ()), *(("rotation",) if rotate else ())),

@@ -221,7 +221,11 @@ def moving_faces(interval, count=300):
     centres = np.empty((2, count, 2))
     for number in range(2):
         centres[number] = 100 + 250 * number + 40 * np.stack([np.sin(times + number), np.cos(times)], axis=1)
-    centres[0, 40 : 40 + missed], centres[1, 100 : 100 + missed], centres[:, 200 : 200 + missed] = np.nan, np.nan, np.nan
+    centres[0, 40 : 40 + missed], centres[1, 100 : 100 + missed], centres[:, 200 : 200 + missed] = (
+        np.nan,
+        np.nan,
+        np.nan,
+    )
     return centres, times
 
 
