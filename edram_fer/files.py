@@ -64,6 +64,22 @@ def copy(source: Path | str, target: Path | str) -> None:
         shutil.copy2(source, temporary)
 
 
+@contextlib.contextmanager
+def replace_folder(path: Path | str) -> Generator[Path, None, None]:
+    """As `replace` for a folder: yield the path of a new one, which takes the place of `path` once the block succeeds.
+
+    An existing folder `path` is deleted after the new one is complete.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", suffix=f".{path.name}", dir=path.parent) as folder:
+        temporary = Path(folder) / path.name
+        yield temporary
+        if path.exists():
+            os.replace(path, Path(folder) / "old")
+        os.replace(temporary, path)
+
+
 def digest(path: Path | str) -> str:
     """SHA-256 of a file in hexadecimal digits."""
     with open(path, "rb") as file:

@@ -13,12 +13,12 @@ def import_module(name: str) -> ModuleType:
     """Import a module silently. If the import fails, the suppressed output is printed before the error."""
     # Errors of TensorFlow's kernels are also raised as Python exceptions; users do not need the other messages.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _silence():
+    with silence():
         return importlib.import_module(name)
 
 
 @contextlib.contextmanager
-def _silence() -> Generator[None, None, None]:
+def silence() -> Generator[None, None, None]:
     """Redirect file descriptor 2 to a temporary file, which is printed if an exception is raised."""
     if sys.stderr is None:  # a Windows program without a console
         yield

@@ -1,0 +1,167 @@
+"""Export a model, and compare the written file with the model before it is put in place."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+import edram_fer
+from edram_fer import files
+from edram_fer.errors import UserError
+from edram_fer.exporting import graph
+from edram_fer.exporting.writers import FORMATS
+from edram_fer.models import FERModel
+from edram_fer.models.contract import check_choice
+from edram_fer.run import checkpoints
+from edram_fer.runtime.description import Description
+
+TOLERANCE = 1e-4  # of a float32 file
+INT8_TOLERANCE = np.inf  # which pretends to no accuracy: it is measured on faces
+BATCHES = (5, 1)  # sizes of the batches that are compared
+
+
+@dataclasses.dataclass(frozen=True)
+class Exported:
+    """What `export` wrote.
+
+    Attributes:
+        path: the file, or the folder of a SavedModel.
+        bytes: its size.
+        differences: {output: largest absolute difference from the model}, for random images.
+    """
+
+    path: Path
+    bytes: int
+    differences: dict[str, float]
+
+
+def export(
+    model: FERModel | str | Path,
+    path: str | Path,
+    *,
+    format: str | None = None,
+    int8: bool = False,
+    windows_input: bool = False,
+    uint8_input: bool = False,
+) -> Exported:
+    """Write a model as a file that runs without edram-fer, and compare its outputs with those of the model.
+
+    The file computes in float32, whatever the model computes in, and takes any batch size. Its inputs and outputs have
+    the names of the model's. Class names, preprocessing and calibration are part of it, see `runtime.Description`.
+
+    Args:
+        model: a model, or an argument of `edram_fer.load`.
+        path: the file to write, which is replaced once the new one is complete; for a SavedModel a folder.
+        format: "onnx", "litert" or "saved_model"; None: by the ending of `path` (.onnx, .tflite, none).
+        int8: stores large weights as int8, a quarter of the size, which changes the outputs: see docs/howto/export.md.
+        windows_input: the file also takes "windows_input" [B, N, 2, 3], windows that it uses instead of its own.
+        uint8_input: the file takes images as uint8 in 0 to 255 instead of float32 in [0, 1].
+
+    Returns:
+        Path, size and the largest difference of each output.
+
+    Raises:
+        MissingFileError, UserError: see `edram_fer.load`; also for an unknown format, an option that the format or the
+            model does not have, a backend other than TensorFlow, and outputs that differ by more than 1e-4. In all
+            these cases no file is left, and an older one stays unchanged.
+        ModuleNotFoundError: the converter of the format is not installed.
+
+    >>> import edram_fer
+    >>> exported = edram_fer.export("fer2013-edram", "model.onnx")
+    >>> max(exported.differences.values()) < 1e-4
+    True
+    >>> exported_model = edram_fer.load_exported("model.onnx")
+    >>> exported_model(np.zeros((2, 48, 48, 1), "uint8"))["emotion"].shape
+    (2, 3, 7)
+    """
+    path = Path(path)
+    format = _check_target(path, format, int8)
+    loaded = model if isinstance(model, FERModel) else checkpoints.load(model)
+    loaded = graph.in_float32(loaded)
+    description = Description(
+        model=type(loaded).__name__,
+        emotions=loaded.emotions,
+        preprocessing=loaded.preprocessing,
+        calibration=loaded.calibration,
+        predicts_affect=loaded.predicts_affect,
+        inputs=graph.inputs(loaded, uint8=uint8_input, windows=windows_input),
+        outputs=graph.outputs(loaded),
+        weights="int8" if int8 else "float32",
+        edram_fer_version=edram_fer.__version__,
+    )
+    if windows_input:
+        _check_windows_are_used(loaded, description.inputs)
+    _, write, open_to_run = FORMATS[format]
+    function = graph.frozen(loaded, description.inputs)
+    with files.replace_folder(path) if format == "saved_model" else files.replace(path) as temporary:
+        write(function, temporary, description)
+        differences = compare(loaded, open_to_run(temporary), description.inputs)
+        worst = max(differences, key=lambda name: differences[name])
+        if not differences[worst] <= (INT8_TOLERANCE if int8 else TOLERANCE):
+            raise UserError(
+                f"{path} was not written: its output `{worst}` differs by {differences[worst]:.2g} from the model's; "
+                f"expected at most {TOLERANCE}"
+            )
+    return Exported(path, _size(path), differences)
+
+
+def compare(
+    model: FERModel, run: Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]], inputs: Mapping[str, Any]
+) -> dict[str, float]:
+    """{output: largest absolute difference, as a share of the largest value where that is above 1}.
+
+    Args:
+        model: computes in float32.
+        run: the exported model.
+        inputs: its described inputs.
+
+    Returns:
+        The differences over batches of several sizes; inf where shapes differ or a value is nan in one of the two.
+    """
+    differences: dict[str, float] = {}
+    for count in BATCHES:
+        batch = graph.examples(inputs, count, seed=count)
+        outputs = run(batch)
+        for name, values in model(graph.for_model(batch), training=False).items():
+            expected, actual = keras.ops.convert_to_numpy(values), outputs[name]
+            difference = np.inf
+            if actual.shape == expected.shape and (np.isnan(actual) == np.isnan(expected)).all():
+                largest = np.nanmax(np.abs(expected), initial=1.0)
+                difference = float(np.nanmax(np.abs(actual - expected), initial=0.0) / largest)
+            differences[name] = max(difference, differences.get(name, 0.0))
+    return differences
+
+
+def _check_windows_are_used(model: FERModel, inputs: Mapping[str, Any]) -> None:
+    batch = graph.for_model(graph.examples(inputs, 1))
+    used = keras.ops.convert_to_numpy(model(batch, training=False)["windows"])
+    if not np.array_equal(used, batch["windows"]):
+        raise UserError(f"windows_input: this {type(model).__name__} always looks at the whole image")
+
+
+def _check_target(path: Path, format: str | None, int8: bool) -> str:
+    """The format, by name or by the ending of the path; raises UserError if nothing can be written there in it."""
+    suffixes = {name: suffix for name, (suffix, *_) in FORMATS.items()}
+    if format is None:
+        format = next((name for name, suffix in suffixes.items() if suffix == path.suffix.lower()), None)
+    if format is None:
+        raise UserError(f"{path}: expected a file that ends in .onnx or .tflite, or a folder for a SavedModel")
+    check_choice("format", format, FORMATS)
+    if suffixes[format] and path.suffix.lower() != suffixes[format]:
+        raise UserError(f"{path}: expected a name that ends in {suffixes[format]} for the format {format}")
+    if suffixes[format] and path.is_dir():
+        raise UserError(f"{path} is a folder; expected a file to write")
+    if not suffixes[format]:
+        is_free = not path.exists() or (path / "saved_model.pb").exists() or path.is_dir() and not any(path.iterdir())
+        if not is_free:
+            raise UserError(f"{path} exists and is not a SavedModel; expected the name of a new folder")
+        if int8:
+            raise UserError("int8: expected the format onnx or litert, got saved_model")
+    return format
+
+
+def _size(path: Path) -> int:
+    return sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())

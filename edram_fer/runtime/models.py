@@ -1,0 +1,209 @@
+"""Exported models in ONNX Runtime and LiteRT, with what `edram_fer.evaluation.inference.predict` needs of a model."""
+
+import abc
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edram_fer.errors import MissingFileError, MissingPackageError, UserError
+from edram_fer.runtime.description import FILE, WINDOWS_INPUT, Description
+
+TOLERANCE = 1e-3  # as `edram_fer.models.images.TOLERANCE`: resampling may exceed [0, 1] by this much
+
+
+class ExportedModel(abc.ABC):
+    """A model that `edram_fer.export` wrote. Call it like the model that was exported; it returns NumPy arrays.
+
+    Attributes:
+        path: the file.
+        description: its metadata.
+        emotions: class names in the order of the logits, or None.
+        preprocessing: how to crop its faces from photos, or None.
+        calibration: how its probabilities are calibrated, or None.
+        predicts_affect: whether it predicts valence and arousal.
+    """
+
+    def __init__(self, path: Path, description: Description) -> None:
+        self.path, self.description = path, description
+        self.emotions = description.emotions
+        self.preprocessing = description.preprocessing
+        self.calibration = description.calibration
+        self.predicts_affect = description.predicts_affect
+
+    @property
+    def temperature(self) -> tuple[float, ...]:
+        """The numbers by which the logits are divided before the softmax: one for all steps, or one for each."""
+        value = 1.0 if self.calibration is None else self.calibration["temperature"]
+        return tuple(map(float, value)) if isinstance(value, list) else (float(value),)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of its images."""
+        height, width, channels = self.input_shapes()["image"][1:]
+        return height, width, channels
+
+    def input_shapes(self) -> dict[str, tuple[Any, ...]]:
+        """{name: shape} of its inputs, with None for the batch size."""
+        return {name: tuple(described["shape"]) for name, described in self.description.inputs.items()}
+
+    def __call__(self, inputs: Any, training: bool = False) -> dict[str, np.ndarray]:
+        """The outputs for a batch.
+
+        Args:
+            inputs: images [B, H, W, C] (uint8 in 0 to 255 or floats in [0, 1]; with one channel also [B, H, W]), or a
+                dict of "image" and the other inputs of the file, such as "windows" of one exported with windows_input.
+            training: an exported model cannot be trained; only False is accepted.
+
+        Returns:
+            The outputs of the exported model, float32, such as "emotion" [B, T, K].
+
+        Raises:
+            UserError: an input is missing, unknown, or of another shape, dtype or range.
+        """
+        if training:
+            raise UserError(f"training: {self.path} can only be evaluated")
+        return self.predict_on_batch(inputs)
+
+    def predict_on_batch(self, inputs: Any) -> dict[str, np.ndarray]:
+        """See `__call__`."""
+        arrays = dict(inputs) if isinstance(inputs, Mapping) else {"image": inputs}
+        if "windows" in arrays:
+            arrays[WINDOWS_INPUT] = arrays.pop("windows")
+        shapes = self.input_shapes()
+        if set(arrays) != set(shapes):
+            raise UserError(f"inputs: {self.path} takes {', '.join(shapes)}, got {', '.join(map(str, arrays))}")
+        batch = {"image": self._image(np.asarray(arrays["image"]))}
+        batch |= {name: np.asarray(arrays[name], np.float32) for name in shapes if name != "image"}
+        for name, array in batch.items():
+            if array.shape[1:] != shapes[name][1:] or len(array) != len(batch["image"]):
+                expected = [len(batch["image"]), *shapes[name][1:]]
+                raise UserError(f"{name}: expected the shape {expected}, got {list(array.shape)}")
+        return self._run(batch)
+
+    def _image(self, image: np.ndarray) -> np.ndarray:
+        """Images as the file takes them: [B, H, W, C], uint8 or float32."""
+        shape = self.image_shape
+        if image.ndim == 3 and shape[-1] == 1:
+            image = image[..., None]
+        if image.shape[1:] != shape or not len(image):
+            expected = ", ".join(map(str, shape))
+            raise UserError(f"images: expected [B > 0, {expected}], got [{', '.join(map(str, image.shape))}]")
+        is_float = np.issubdtype(image.dtype, np.floating)
+        if image.dtype != np.uint8 and not is_float:
+            raise UserError(f"images: expected uint8 in 0 to 255 or floats in [0, 1], got {image.dtype}")
+        if is_float and not (image.min() >= -TOLERANCE and image.max() <= 1 + TOLERANCE):
+            raise UserError(
+                f"images: expected floats in [0, 1], or uint8 in 0 to 255; got {image.dtype} with values from "
+                f"{image.min():.4g} to {image.max():.4g}"
+            )
+        if self.description.inputs["image"]["dtype"] == "uint8":
+            return (image.clip(0, 1) * 255).round().astype(np.uint8) if is_float else image
+        return image.astype(np.float32) if is_float else image.astype(np.float32) / np.float32(255)
+
+    @abc.abstractmethod
+    def _run(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The outputs for inputs of the right shapes and dtypes."""
+
+
+class OnnxModel(ExportedModel):
+    """An exported .onnx file in ONNX Runtime on the CPU.
+
+    Args:
+        path: the file.
+        threads: threads of an operation; None: as many as cores.
+
+    Raises:
+        MissingFileError: there is no such file.
+        MissingPackageError: ONNX Runtime is not installed.
+        UserError: the file is damaged, or edram-fer did not export it.
+    """
+
+    def __init__(self, path: str | Path, threads: int | None = None) -> None:
+        try:
+            import onnxruntime
+            from onnxruntime.capi import onnxruntime_pybind11_state as state
+        except ImportError as error:
+            raise MissingPackageError("ONNX Runtime is not installed (pip install 'edram-fer[onnx]')") from error
+        path = _existing(path)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors
+        options.intra_op_num_threads = threads or 0
+        damage = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)
+        try:
+            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except damage as error:
+            raise UserError(f"{path} is damaged or not an ONNX file: {error}") from error
+        self.names = [output.name for output in self.session.get_outputs()]
+        super().__init__(path, Description.from_texts(self.session.get_modelmeta().custom_metadata_map, path))
+
+    def _run(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return dict(zip(self.names, self.session.run(self.names, batch), strict=True))
+
+
+class LiteRTModel(ExportedModel):
+    """An exported .tflite file in LiteRT on the CPU. Not for several threads at once.
+
+    Args:
+        path: the file.
+        threads: threads of an operation; None: LiteRT's default.
+
+    Raises:
+        MissingFileError: there is no such file.
+        MissingPackageError: LiteRT is not installed.
+        UserError: the file is damaged, or edram-fer did not export it.
+    """
+
+    def __init__(self, path: str | Path, threads: int | None = None) -> None:
+        try:
+            from ai_edge_litert.interpreter import Interpreter
+        except ImportError as error:
+            raise MissingPackageError("LiteRT is not installed (pip install 'edram-fer[litert]')") from error
+        path = _existing(path)
+        try:
+            with zipfile.ZipFile(path) as archive:
+                text = archive.read(FILE)
+        except (zipfile.BadZipFile, KeyError) as error:
+            raise UserError(f"{path} was not exported by edram-fer, or is damaged: it holds no {FILE}") from error
+        super().__init__(path, Description.from_json(text, path))
+        try:
+            self.interpreter = Interpreter(str(path), num_threads=threads)
+            self.runner = self.interpreter.get_signature_runner()
+        except (ValueError, RuntimeError) as error:
+            raise UserError(f"{path} is damaged: {error}") from error
+
+    def _run(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return self.runner(**batch)
+
+
+RUNTIMES: dict[str, type[OnnxModel] | type[LiteRTModel]] = {".onnx": OnnxModel, ".tflite": LiteRTModel}
+
+
+def load_exported(path: str | Path, threads: int | None = None) -> ExportedModel:
+    """Load a model that `edram_fer.export` wrote, without Keras and TensorFlow.
+
+    Args:
+        path: a .onnx or .tflite file.
+        threads: threads of an operation; None: the runtime's default.
+
+    Returns:
+        A model that takes images as the original does and returns NumPy arrays; `edram_fer.predict` takes it as well.
+
+    Raises:
+        MissingFileError: there is no such file.
+        MissingPackageError: its runtime is not installed.
+        UserError: another ending, a damaged file, or one that edram-fer did not export.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in RUNTIMES:
+        raise UserError(f"{path}: expected a file that ends in {' or '.join(RUNTIMES)}")
+    return RUNTIMES[suffix](path, threads)
+
+
+def _existing(path: str | Path) -> Path:
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(f"{path} is missing")
+    return path
