@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING
 from edram_fer import installation
 
 if TYPE_CHECKING:
+    from edram_fer.exporting import export
     from edram_fer.models import build, list_models
     from edram_fer.prediction import Predictor, camera, predict
     from edram_fer.recipes.recipe import list_recipes
     from edram_fer.run.checkpoints import load
+    from edram_fer.runtime import load_exported
     from edram_fer.weights import list_weights
 
 __all__ = [
@@ -30,10 +32,12 @@ __all__ = [
     "__version__",
     "build",
     "camera",
+    "export",
     "list_models",
     "list_recipes",
     "list_weights",
     "load",
+    "load_exported",
     "predict",
 ]
 
@@ -43,18 +47,21 @@ _MODULES = {  # where each function lives
     "Predictor": "edram_fer.prediction",
     "camera": "edram_fer.prediction",
     "build": "edram_fer.models",
+    "export": "edram_fer.exporting",
     "list_models": "edram_fer.models",
     "list_recipes": "edram_fer.recipes.recipe",
     "list_weights": "edram_fer.weights",
     "load": "edram_fer.run.checkpoints",
+    "load_exported": "edram_fer.runtime",
     "predict": "edram_fer.prediction",
 }
+_WITHOUT_KERAS = ("list_weights", "load_exported")
 
 
 def __getattr__(name: str) -> object:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name != "list_weights":
+    if name not in _WITHOUT_KERAS:
         from edram_fer import startup
 
         startup.load_keras()  # without TensorFlow's startup messages

@@ -13,7 +13,8 @@ from edram_fer.commands.compare import compare, crops
 from edram_fer.commands.evaluate import calibrate, evaluate, figures, report
 from edram_fer.commands.perturb import region_weights, robustness, saliency
 from edram_fer.commands.predict import predict
-from edram_fer.commands.prepare import export, prepare
+from edram_fer.commands.export import export
+from edram_fer.commands.prepare import export_data, prepare
 from edram_fer.commands.show import doctor, inspect
 from edram_fer.commands.study import agreement, window_ablation
 from edram_fer.commands.train import sweep, train
@@ -32,7 +33,7 @@ app = typer.Typer(
     help="Train and compare FER models that choose where to look, and study what they look at.",
 )
 for command in (
-    *(prepare, export, train, sweep, calibrate, evaluate, figures, report, compare, crops, predict),
+    *(prepare, export_data, train, sweep, calibrate, evaluate, figures, report, compare, crops, predict, export),
     *(window_ablation, agreement, saliency, robustness, region_weights, inspect, doctor),
 ):
     app.command()(command)

@@ -71,7 +71,7 @@ def test_missing_data(run, tmp_path):
     assert code == 1 and line == f"error: {tmp_path}/faces.npz is missing; expected an NPZ file"
     code, _, line = run("inspect", tmp_path / "faces.npz")
     assert code == 1 and "faces.npz is missing" in line
-    code, _, line = run("export", "faces", tmp_path / "faces.npz")
+    code, _, line = run("export-data", "faces", tmp_path / "faces.npz")
     assert code == 1 and "error: unknown data set 'faces'; known: " in line
     code, _, line = run("prepare", "fer2013", "--data-dir", tmp_path)
     assert code == 1 and "error: data set fer2013 needs a source" in line
@@ -82,9 +82,9 @@ def test_unwritable_places(run, npz_file, tmp_path):
     settings = ["--set", f"data={npz_file}", "--set", "batch_size=8"]
     code, _, line = run("train", "forch2019", *settings, "--out", tmp_path / "file" / "run")
     assert code == 1 and line.endswith(f"found the file {tmp_path}/file")
-    code, _, line = run("export", npz_file, tmp_path / "file" / "a.npz")
+    code, _, line = run("export-data", npz_file, tmp_path / "file" / "a.npz")
     assert code == 1 and line.startswith(f"error: {tmp_path}/file")
-    code, _, line = run("export", npz_file, tmp_path / "a.zip")
+    code, _, line = run("export-data", npz_file, tmp_path / "a.zip")
     assert code == 1 and line == f"error: {tmp_path}/a.zip: an NPZ file ends in .npz"
 
 

@@ -227,7 +227,7 @@ def _parse_reader_options(texts: list[str]) -> dict[str, object]:
     return options
 
 
-def export(
+def export_data(
     source: Annotated[str, typer.Argument(help="A prepared data set.")],
     out: Annotated[Path, typer.Argument(help="The .npz archive to write.")],
     data_dir: DataDir = None,

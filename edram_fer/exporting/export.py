@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-import edram_fer
-from edram_fer import files
+
+from edram_fer import files, installation
 from edram_fer.errors import UserError
 from edram_fer.exporting import graph
 from edram_fer.exporting.writers import FORMATS
@@ -90,7 +90,7 @@ def export(
         inputs=graph.inputs(loaded, uint8=uint8_input, windows=windows_input),
         outputs=graph.outputs(loaded),
         weights="int8" if int8 else "float32",
-        edram_fer_version=edram_fer.__version__,
+        edram_fer_version=installation.version(),
     )
     if windows_input:
         _check_windows_are_used(loaded, description.inputs)
@@ -106,6 +106,24 @@ def export(
                 f"expected at most {TOLERANCE}"
             )
     return Exported(path, _size(path), differences)
+
+
+def default_path(model: str | Path, format: str, *, int8: bool = False) -> Path:
+    """Where the command `export` writes a model: in its run folder, otherwise in the current folder.
+
+    Args:
+        model: an argument of `edram_fer.load`.
+        format: "onnx", "litert" or "saved_model".
+        int8: whether its weights are int8.
+
+    >>> default_path("fer2013-edram", "litert", int8=True).name
+    'fer2013-edram-int8.tflite'
+    """
+    check_choice("format", format, FORMATS)
+    suffix = FORMATS[format][0]
+    stem = "model" if Path(model).is_dir() else Path(model).stem
+    stem += ("" if suffix else "-saved_model") + ("-int8" if int8 else "")
+    return (Path(model) if Path(model).is_dir() else Path()) / f"{stem}{suffix}"
 
 
 def compare(

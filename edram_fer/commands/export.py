@@ -1,0 +1,47 @@
+"""The command that writes a trained model as a file for another runtime."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edram_fer import startup
+
+
+def export(
+    model: Annotated[str, typer.Argument(help="Run folder, .keras file, or the name of an included model.")],
+    format: Annotated[
+        str | None,
+        typer.Option("--format", help="onnx, litert or saved_model [default: by the ending of --out, else onnx]."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="File to write (.onnx, .tflite), or the folder of a SavedModel [default: `model` in the run folder, "
+            "or the model's name in the current folder].",
+        ),
+    ] = None,
+    int8: Annotated[bool, typer.Option("--int8", help="Store large weights as int8: a quarter of the size.")] = False,
+    windows_input: Annotated[
+        bool, typer.Option("--windows-input", help="The file takes windows, and uses them instead of its own.")
+    ] = False,
+    uint8_input: Annotated[
+        bool, typer.Option("--uint8-input", help="The file takes images from 0 to 255 instead of from 0 to 1.")
+    ] = False,
+) -> None:
+    """Write a trained model as a file for ONNX Runtime, LiteRT or TensorFlow, and compare its outputs."""
+    startup.load_keras()
+    from edram_fer import exporting
+
+    if out is None:
+        format = format or "onnx"
+        out = exporting.default_path(model, format, int8=int8)
+    exported = exporting.export(
+        model, out, format=format, int8=int8, windows_input=windows_input, uint8_input=uint8_input
+    )
+    differences = ", ".join(f"{name} {value:.1g}" for name, value in exported.differences.items())
+    typer.echo(f"{exported.path}: {exported.bytes / 1e6:.1f} MB")
+    typer.echo(f"Largest differences from the model in float32: {differences}")
+    if int8:
+        typer.echo("int8 changes the outputs: compare the accuracy on your own faces with the model's")

@@ -1,0 +1,119 @@
+"""Exported models without Keras, and files that are not exported models."""
+
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+from support.paths import ROOT
+
+from edram_fer.errors import MissingFileError, UserError
+from edram_fer.runtime import Description, load_exported
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+pytest.importorskip("ai_edge_litert")
+
+DESCRIPTION = Description(
+    model="Mean",
+    emotions=("dark", "bright"),
+    preprocessing=None,
+    calibration={"temperature": [2.0]},
+    predicts_affect=False,
+    inputs={"image": {"shape": [None, 2, 2, 1], "dtype": "float32", "meaning": ""}},
+    outputs={"emotion": {"shape": [None, 1, 2], "dtype": "float32", "meaning": ""}},
+    weights="float32",
+    edram_fer_version="0",
+)
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A model whose logits are the mean of the image and its negative."""
+    path = tmp_path / "mean.onnx"
+    write(path, DESCRIPTION.to_texts())
+    return path
+
+
+def write(path, metadata):
+    h = onnx.helper
+    image = h.make_tensor_value_info("image", onnx.TensorProto.FLOAT, ["batch", 2, 2, 1])
+    emotion = h.make_tensor_value_info("emotion", onnx.TensorProto.FLOAT, ["batch", 1, 2])
+    nodes = [
+        h.make_node("ReduceMean", ["image"], ["mean"], axes=[1, 2], keepdims=0),
+        h.make_node("Unsqueeze", ["mean", "one"], ["row"]),
+        h.make_node("Mul", ["row", "signs"], ["emotion"]),
+    ]
+    values = {"one": np.array([1]), "signs": np.array([-1, 1], "float32")}
+    constants = [onnx.numpy_helper.from_array(value, name) for name, value in values.items()]
+    graph = h.make_graph(nodes, "mean", [image], [emotion], constants)
+    model = h.make_model(graph, opset_imports=[h.make_opsetid("", 13)], ir_version=8)
+    h.set_model_props(model, metadata)
+    onnx.save(model, path)
+
+
+def test_description_survives():
+    assert Description.from_texts(DESCRIPTION.to_texts() | {"more": "x"}, "path") == DESCRIPTION
+    assert Description.from_json(DESCRIPTION.to_json(), "path") == DESCRIPTION
+
+
+def test_outputs_and_attributes(path):
+    model = load_exported(path)
+    assert model.image_shape == (2, 2, 1) and model.temperature == (2.0,) and not model.predicts_affect
+    images = np.stack([np.full((2, 2), 255, "uint8"), np.zeros((2, 2), "uint8")])
+    np.testing.assert_allclose(model(images)["emotion"][:, 0], [[-1, 1], [0, 0]])
+
+
+@pytest.mark.parametrize(
+    "images, message",
+    [
+        (np.zeros((1, 3, 2, 1), "uint8"), r"images: expected \[B > 0, 2, 2, 1\], got \[1, 3, 2, 1\]"),
+        (np.zeros((0, 2, 2, 1), "uint8"), r"got \[0, 2, 2, 1\]"),
+        (np.zeros((2, 2), "uint8"), r"got \[2, 2\]"),
+        (np.full((1, 2, 2, 1), 255.0), r"expected floats in \[0, 1\], or uint8 in 0 to 255; got float64 with values"),
+        (np.full((1, 2, 2, 1), np.nan, "float32"), "from nan to nan"),
+        (np.zeros((1, 2, 2, 1), "int64"), "got int64"),
+        ({"image": np.zeros((1, 2, 2, 1)), "mask": 0}, "takes image, got image, mask"),
+        ({}, "takes image, got "),
+    ],
+)
+def test_inputs_that_are_refused(path, images, message):
+    with pytest.raises(UserError, match=message):
+        load_exported(path)(images)
+
+
+def test_files_that_are_refused(path, tmp_path):
+    with pytest.raises(MissingFileError, match="none.onnx is missing"):
+        load_exported(tmp_path / "none.onnx")
+    with pytest.raises(UserError, match="ends in .onnx or .tflite"):
+        load_exported(tmp_path / "model.keras")
+    content = path.read_bytes()
+    for cut in (0, 10, len(content) // 2):
+        path.write_bytes(content[:cut])
+        with pytest.raises(UserError, match="mean.onnx is damaged or not an ONNX file|was not exported"):
+            load_exported(path)
+    write(path, {})
+    with pytest.raises(UserError, match="mean.onnx was not exported by edram-fer: its metadata lack model, emotions"):
+        load_exported(path)
+    lite = tmp_path / "model.tflite"
+    lite.write_bytes(b"TFL3")
+    with pytest.raises(UserError, match="was not exported by edram-fer, or is damaged"):
+        load_exported(lite)
+    with zipfile.ZipFile(lite, "a") as archive:
+        archive.writestr("edram_fer.json", DESCRIPTION.to_json())
+    with pytest.raises(UserError, match="model.tflite is damaged"):
+        load_exported(lite)
+
+
+def test_neither_keras_nor_tensorflow_is_imported(path):
+    code = f"""
+import sys
+import numpy as np
+import edram_fer
+model = edram_fer.load_exported({str(path)!r})
+assert model(np.zeros((1, 2, 2, 1), "uint8"))["emotion"].shape == (1, 1, 2)
+print([name for name in ("keras", "tensorflow", "jax", "pandas", "cv2") if name in sys.modules])
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert result.stdout.strip() == "[]"
