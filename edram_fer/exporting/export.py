@@ -70,12 +70,12 @@ def export(
         ModuleNotFoundError: the converter of the format is not installed.
 
     >>> import edram_fer
-    >>> exported = edram_fer.export("fer2013-edram", "model.onnx")
+    >>> model = edram_fer.build("deep_emotion", image_size=(48, 48), emotions=["happy", "sad", "anger"])
+    >>> exported = edram_fer.export(model, "model.onnx")
     >>> max(exported.differences.values()) < 1e-4
     True
-    >>> exported_model = edram_fer.load_exported("model.onnx")
-    >>> exported_model(np.zeros((2, 48, 48, 1), "uint8"))["emotion"].shape
-    (2, 3, 7)
+    >>> edram_fer.load_exported("model.onnx")(np.zeros((2, 48, 48, 1), "uint8"))["emotion"].shape
+    (2, 1, 3)
     """
     path = Path(path)
     format = _check_target(path, format, int8)

@@ -45,7 +45,7 @@ def quantise(weight: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
     """(int8 of the shape of `weight`, float32 scales along `axis`), whose product is the weight.
 
     >>> integers, scale = quantise(np.array([[1.27, -2.54], [0.01, 0.0]], "float32"), 1)
-    >>> integers.tolist(), scale.round(3).tolist()
+    >>> integers.tolist(), [round(float(value), 3) for value in scale]
     ([[127, -127], [1, 0]], [0.01, 0.02])
     """
     others = tuple(i for i in range(weight.ndim) if i != axis % weight.ndim)

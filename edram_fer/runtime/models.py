@@ -195,6 +195,13 @@ def load_exported(path: str | Path, threads: int | None = None) -> ExportedModel
         MissingFileError: there is no such file.
         MissingPackageError: its runtime is not installed.
         UserError: another ending, a damaged file, or one that edram-fer did not export.
+
+    >>> import edram_fer
+    >>> model = edram_fer.build("deep_emotion", image_size=(48, 48), emotions=["happy", "sad", "anger"])
+    >>> path = edram_fer.export(model, "model.tflite").path
+    >>> exported = load_exported(path)
+    >>> exported.emotions, exported(np.zeros((2, 48, 48, 1), "uint8"))["windows"].shape
+    (('happy', 'sad', 'anger'), (2, 1, 2, 3))
     """
     suffix = Path(path).suffix.lower()
     if suffix not in RUNTIMES:
