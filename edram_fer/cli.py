@@ -11,9 +11,9 @@ import typer
 from edram_fer import installation
 from edram_fer.commands.compare import compare, crops
 from edram_fer.commands.evaluate import calibrate, evaluate, figures, report
+from edram_fer.commands.export import export
 from edram_fer.commands.perturb import region_weights, robustness, saliency
 from edram_fer.commands.predict import predict
-from edram_fer.commands.export import export
 from edram_fer.commands.prepare import export_data, prepare
 from edram_fer.commands.show import doctor, inspect
 from edram_fer.commands.study import agreement, window_ablation

@@ -8,7 +8,6 @@ from typing import Any
 import keras
 import numpy as np
 
-
 from edram_fer import files, installation
 from edram_fer.errors import UserError
 from edram_fer.exporting import graph

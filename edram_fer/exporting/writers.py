@@ -8,7 +8,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from edram_fer import files
 from edram_fer.exporting import int8
 from edram_fer.preprocessing import quiet
 from edram_fer.runtime.description import FILE, Description
