@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,13 @@ import pytest
 
 # TensorFlow's threads would compete with those of the other test worker.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+
+
+def pytest_collection_finish():
+    """Run TensorFlow's graphs unoptimised: optimising takes longer than the small models of the tests run."""
+    if "tensorflow" in sys.modules:
+        sys.modules["tensorflow"].config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
 
 EMOTIONS = ("sad", "happy", "contempt", "neutral", "fear", "anger", "disgust", "surprise")  # not in canonical order
 COUNTS = {"train": 80, "validation": 40, "test": 24}

@@ -226,6 +226,7 @@ def _tf_dataset(batches, first_epoch, first_step):
     images = {name: tf.constant(images[name]) for name in ("image", *batches.features())}
     size, total, shape = batches.batch_size, len(images["emotion"]), batches.opened.shape
 
+    @tf.autograph.experimental.do_not_convert
     def batch(indices, numbers=None):
         chosen = {name: tf.gather(values, indices) for name, values in images.items()}
         if chosen["image"].dtype == tf.string:
@@ -239,6 +240,7 @@ def _tf_dataset(batches, first_epoch, first_step):
         return tf.data.Dataset.from_tensor_slices(batches.kept).batch(size).map(batch).prefetch(tf.data.AUTOTUNE)
     shapes = {name: drawn.shape[1:] for name, drawn in batches.draw(0, 1).items()}
 
+    @tf.autograph.experimental.do_not_convert
     def one_epoch(epoch):
         order = tf.numpy_function(lambda e: batches.order(int(e)), [epoch], tf.int64, stateful=False)
         drawn = tf.numpy_function(

@@ -32,7 +32,8 @@ def flops(model: keras.Model) -> int | None:
     import tensorflow as tf  # may not be installed with other backends
 
     shapes = {name: tf.TensorSpec((1, *shape[1:]), tf.float32) for name, shape in model.input_shapes().items()}
-    graph = tf.function(lambda inputs: model(inputs, training=False)).get_concrete_function(shapes).graph
+    forward = tf.function(lambda inputs: model(inputs, training=False), autograph=False)
+    graph = forward.get_concrete_function(shapes).graph
     profiler = tf.compat.v1.profiler
     options = profiler.ProfileOptionBuilder(profiler.ProfileOptionBuilder.float_operation()).with_empty_output()
     logger = tf.get_logger()

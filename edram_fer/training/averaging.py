@@ -58,7 +58,7 @@ def _compile_update(averages, weights):
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        @tf.function
+        @tf.function(autograph=False)  # traces the loop as it is; converting it takes a second
         def move(rate):
             for average, weight in zip(averages, weights, strict=True):
                 average.assign_add(rate * (ops.convert_to_tensor(weight) - average))

@@ -22,10 +22,13 @@ from edram_fer import files
 from edram_fer.run import checkpoints, environment, layout
 from edram_fer.training import callbacks, loop
 
-# Writes checkpoints as ever, but dies in the middle of number MOMENT. Arguments: MOMENT, then those of train.py.
-SABOTEUR = """
+# Runs train.py with the threads and graphs of this process, whose run is the standard of comparison. Arguments: 0, then
+# those of train.py; or a number: the process dies while it writes that checkpoint.
+TRAIN = """
 import os, runpy, signal, sys
 import numpy
+import tensorflow
+tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 moment, write, count = int(sys.argv.pop(1)), numpy.savez, 0
 
@@ -71,12 +74,9 @@ def send(*numbers):
     return lambda: [os.kill(os.getpid(), number) for number in numbers]
 
 
-def command(*arguments, preamble=None):
-    """Run train.py in a process of its own, with a preamble or not, and with as many threads as a user's has."""
-    start = [sys.executable, "train.py"] if preamble is None else [sys.executable, "-c", preamble]
-    settings = {name: value for name, value in os.environ.items() if name != "TF_NUM_INTRAOP_THREADS"}
-    call = [*start, *map(str, arguments)]
-    run = subprocess.run(call, cwd=ROOT, env=settings, capture_output=True, text=True, timeout=600)
+def train_in_a_process(moment, *arguments):
+    call = [sys.executable, "-c", TRAIN, str(moment), *map(str, arguments)]
+    run = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, timeout=600)
     return run.returncode, run.stderr.strip().splitlines()
 
 
@@ -96,12 +96,10 @@ def unfinished(toy_run, tmp_path):
     return run
 
 
-def test_killed_while_it_writes_a_checkpoint_and_resumed(small_edram, tmp_path):
-    run, whole = tmp_path / "run", tmp_path / "whole"
-    recipe = ["forch2019", *(part for setting in small_edram for part in ("--set", setting)), "--quiet", "--out"]
-    assert command(*recipe, whole)[0] == 0
+def test_killed_while_it_writes_a_checkpoint_and_resumed(small_edram, trained, tmp_path):
+    run, settings = tmp_path / "run", [part for setting in small_edram for part in ("--set", setting)]
     # Number 5 is that of step 4 in epoch 2; number 4, of step 2, stays.
-    code, _ = command(5, *recipe, run, preamble=SABOTEUR)
+    code, _ = train_in_a_process(5, "forch2019", *settings, "--quiet", "--out", run)
     assert code == -signal.SIGKILL
     [half] = run.glob("checkpoints/.*")
     with pytest.raises(ValueError, match="is damaged"):
@@ -109,11 +107,11 @@ def test_killed_while_it_writes_a_checkpoint_and_resumed(small_edram, tmp_path):
     _, meta = checkpoints.read_state(run / layout.LATEST)
     assert (meta["epoch"], meta["step"]) == (1, 2)
     assert [row["epoch"] for row in history(run)] == [1]
-    code, lines = command("--resume", run, "--quiet")
+    code, lines = train_in_a_process(0, "--resume", run, "--quiet")
     assert code == 0, lines
     assert not any("UserWarning" in line for line in lines)
     assert not half.exists()
-    assert_same_run(run, whole)
+    assert_same_run(run, trained.run)
     assert len({row["learning_rate"] for row in history(run)}) > 1  # the plateau schedule has acted
     assert len(environment.read(run)["starts"]) == 2
 
