@@ -91,7 +91,7 @@ def test_from_the_lists_to_scores(affectnet, tmp_path):
     arrays = data.load_split("affectnet", "train", data_dir=out)
     unknown = (arrays["affect"] == -2).all(axis=1)
     assert 0.1 < unknown.mean() < 0.35 and np.abs(arrays["affect"][~unknown]).max() <= 1
-    small = ["glimpses=2", "glimpse_size=14", "glimpse_units=16", "head_units=16", "classification_units=16",
+    small = ["glimpses=1", "glimpse_size=14", "glimpse_units=16", "head_units=16", "classification_units=16",
              "location_units=16", "glimpse_filters=(4, 4, 8, 8, 8, 8)", "epochs=1", "batch_size=16"]  # fmt: skip
     settings = [word for setting in small for word in ("--set", setting)]
     command("train", "forch2019", "--set", "data=affectnet", "--data-dir", out, "--out", run, "--quiet", *settings)
