@@ -213,4 +213,4 @@ def test_the_commands_print_their_results(run, capsys):
     shutil.rmtree(run.folder)
     with pytest.raises(SystemExit) as end:
         cli.main(["saliency", str(run.folder)])
-    assert "recipe.json is missing" in str(end.value.code)
+    assert "run is missing; expected a run folder" in str(end.value.code)
