@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
-from edram_fer import data as prepared
 from edram_fer.errors import UserError
-from edram_fer.models import FERModel
 from edram_fer.preprocessing.records import UNKNOWN_AFFECT
 from edram_fer.run import layout
+
+if TYPE_CHECKING:  # an exported model runs without Keras
+    from edram_fer.models import FERModel
+    from edram_fer.runtime import ExportedModel
 
 OUTPUTS = ("emotion", "affect", "windows", "weights", "emitted")
 
@@ -29,7 +30,7 @@ class NonFiniteOutput(UserError):
         return f"image {', '.join(names[:3])}{', ...' if len(names) > 3 else ''} of {split}: {self}"
 
 
-def inputs(model: FERModel, features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def inputs(model: "FERModel | ExportedModel", features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The features of a split that a model needs: "image" and, for some models, "landmarks".
 
     Raises:
@@ -45,7 +46,7 @@ def inputs(model: FERModel, features: Mapping[str, np.ndarray]) -> dict[str, np.
 
 
 def predict(
-    model: keras.Model,
+    model: "FERModel | ExportedModel",
     images: np.ndarray,
     batch_size: int = 128,
     *,
@@ -64,8 +65,9 @@ def predict(
         landmarks: [n, 68, 2] in pixels, for a model that positions its crops by them.
 
     Returns:
-        float32 arrays "probabilities" [n, T, K], calibrated if the model is (`FERModel.calibration`), "windows" [n, N, 2, 3], "weights" [n, N]; also "affect" [n, T, 2] for
-        a model with an affect head, and "emitted" [n, N + 1, 2, 3] for an EDRAM.
+        float32 arrays "probabilities" [n, T, K], calibrated if the model is (`FERModel.calibration`), "windows"
+        [n, N, 2, 3], "weights" [n, N]; also "affect" [n, T, 2] for a model with an affect head, and "emitted"
+        [n, N + 1, 2, 3] for an EDRAM.
 
     Raises:
         UserError: the images do not have the model's size.
@@ -104,7 +106,7 @@ def probabilities(logits: np.ndarray, temperature: Sequence[float] = (1.0,)) -> 
     return (values / values.sum(axis=-1, keepdims=True)).astype(np.float32)
 
 
-def class_names(model: FERModel) -> tuple[str, ...]:
+def class_names(model: "FERModel | ExportedModel") -> tuple[str, ...]:
     """The names of a model's classes, in order.
 
     Raises:
@@ -116,7 +118,12 @@ def class_names(model: FERModel) -> tuple[str, ...]:
 
 
 def load_labelled(
-    run: str | Path, model: FERModel, split: str, *, data: str | None = None, data_dir: str | Path | None = None
+    run: str | Path,
+    model: "FERModel | ExportedModel",
+    split: str,
+    *,
+    data: str | None = None,
+    data_dir: str | Path | None = None,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """The images of a split whose emotion is among a model's classes.
 
@@ -130,6 +137,8 @@ def load_labelled(
     Raises:
         UserError: there is no such image, or the model has no class names.
     """
+    from edram_fer import data as prepared  # imports Keras
+
     classes = class_names(model)
     source, data_dir = layout.run_data(run, data, data_dir)
     features = prepared.load_split(source, split, data_dir=data_dir)
