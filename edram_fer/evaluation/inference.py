@@ -137,10 +137,17 @@ def load_labelled(
     Raises:
         UserError: there is no such image, or the model has no class names.
     """
+    source, data_dir = layout.run_data(run, data, data_dir)
+    return labelled(model, source, split, data_dir)
+
+
+def labelled(
+    model: "FERModel | ExportedModel", source: str, split: str, data_dir: str | Path | None = None
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """As `load_labelled` for a data set: a source that `edram_fer.data` reads."""
     from edram_fer import data as prepared  # imports Keras
 
     classes = class_names(model)
-    source, data_dir = layout.run_data(run, data, data_dir)
     features = prepared.load_split(source, split, data_dir=data_dir)
     names = prepared.emotions(source, data_dir=data_dir)
     class_of_label = [classes.index(name) if name in classes else -1 for name in names]

@@ -22,9 +22,9 @@ def accuracies(
         data_dir: folder of prepared data sets; None: the default one.
 
     Raises:
-        MissingFileError, UserError: see `inference.load_labelled`.
+        MissingFileError, UserError: see `inference.labelled`.
     """
-    features, labels = inference.load_labelled(path, model, split, data=data, data_dir=data_dir)
+    features, labels = inference.labelled(model, data, split, data_dir)
     chosen = inference.inputs(model, features)
     shares = []
     for answering in (model, load_exported(path)):
