@@ -28,8 +28,6 @@ def accuracies(
     chosen = inference.inputs(model, features)
     shares = []
     for answering in (model, load_exported(path)):
-        predictions = inference.predict(
-            answering, np.asarray(chosen["image"]), landmarks=chosen.get("landmarks")
-        )
+        predictions = inference.predict(answering, np.asarray(chosen["image"]), landmarks=chosen.get("landmarks"))
         shares.append(float((predictions["probabilities"][:, -1].argmax(axis=-1) == labels).mean()))
     return shares[0], shares[1]
