@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edram_fer.errors import MissingFileError, UserError
 from edram_fer.preprocessing import counts, photos
-from edram_fer.preprocessing.datasets.fer2013 import published, table
+from edram_fer.preprocessing.datasets.fer2013 import layouts, published, table
 from edram_fer.preprocessing.datasets.ferplus import joined
 from edram_fer.preprocessing.records import OK, UNKNOWN_AFFECT, Annotations, FaceRecord
 
@@ -66,7 +66,10 @@ def _try_readers(source: Path, readers: Mapping[str, Callable[[Path], list[str]]
 
 
 def _describe_fer2013(source: Path) -> list[str]:
-    return published.report(published.summary(table.read(source)))
+    location = layouts.locate(source)
+    if location.layout == layouts.OTHER_FOLDERS:  # any data set of faces can look like this
+        raise UserError(f"{location.layout}; if they are FER2013, prepare them as fer2013")
+    return published.report(published.summary(table.read(location)))
 
 
 def _describe_ferplus(source: Path) -> list[str]:

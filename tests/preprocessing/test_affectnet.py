@@ -50,7 +50,7 @@ def test_missing_and_ambiguous_sources(tmp_path):
     ):
         affectnet.find(tmp_path / "copy")
     write_lists(tmp_path / "copy", [line()])
-    with pytest.raises(ValueError, match="more than one layout"):
+    with pytest.raises(ValueError, match="more than once"):
         affectnet.find(tmp_path / "copy")
 
 

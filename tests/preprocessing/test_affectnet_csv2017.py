@@ -177,3 +177,26 @@ def test_rows_are_read_lazily(tmp_path):
 def test_first_images_skip_malformed_rows(tmp_path):
     write_lists(tmp_path, ["1,2", line("4/d.jpg")])
     assert csv2017.first_images(tmp_path / "Manually_Annotated_file_lists" / "training.csv") == ["4/d.jpg"]
+
+
+@pytest.mark.parametrize("header", [True, False])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("quoted", [True, False])
+def test_lists_exported_by_windows_tools(tmp_path, separator, quoted, header):
+    """UTF-16 with CRLF, other separators, decimal commas and backslashes give the same rows."""
+    lists = [line(f"{number}/x.JPG", code=str(number), affect="0.5,-0.25") for number in range(4)]
+    expected = list(affectnet.find(write_lists(tmp_path / "published", lists)).records())
+    write_lists(tmp_path / "exported", [])
+    exported = []
+    for text in [HEADER] * header + lists:
+        path, *box, points, code, valence, arousal = text.split(",")
+        numbers = [*box, points, code, valence, arousal]
+        if separator != "," and text != HEADER:
+            numbers = [number.replace(".", ",") for number in numbers]
+        values = [path.replace("/", "\\"), *numbers]
+        exported.append(separator.join(f'"{value}"' if quoted else value for value in values))
+    path = tmp_path / "exported" / "Manually_Annotated_file_lists" / "training.csv"
+    path.write_bytes("\r\n".join([*exported, ""]).encode("utf-16"))
+    assert list(affectnet.find(tmp_path / "exported").records()) == expected
+    path.write_bytes("\r\n".join([*exported, ""]).encode("utf-8-sig"))
+    assert list(affectnet.find(tmp_path / "exported").records()) == expected

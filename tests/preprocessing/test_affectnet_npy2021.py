@@ -95,3 +95,14 @@ def test_annotations_without_image_and_other_extensions(tmp_path):
         ("train_set/images/30.jpg", OK),
         ("train_set/images/cover.jpg", "no _exp.npy"),
     ]
+
+
+def test_images_and_annotations_without_the_folder_of_a_split(tmp_path):
+    write_npy(tmp_path / "downloads" / "faces", 3)
+    annotations = affectnet.find(tmp_path)
+    assert [(record.id, record.split, record.image) for record in annotations.records()] == [
+        ("train/3", "train", "faces/images/3.jpg")
+    ]
+    assert any(f"all of {tmp_path}/downloads/faces is training data" in note for note in annotations.notes)
+    (tmp_path / "downloads" / "faces").rename(tmp_path / "downloads" / "val_set")
+    assert [record.split for record in affectnet.find(tmp_path / "downloads" / "val_set").records()] == ["test"]

@@ -10,6 +10,8 @@ from support.annotation_files import describe_lines, touch, unusable, usable
 from support.paths import ROOT
 
 from edram_fer.preprocessing import splits
+from edram_fer.preprocessing.datasets import inspection
+from edram_fer.preprocessing.datasets.affectnet import annotations as affectnet
 from edram_fer.preprocessing.datasets.ck_plus import annotations as ck_plus
 from edram_fer.preprocessing.datasets.expw import annotations as expw
 from edram_fer.preprocessing.datasets.ferg import annotations as ferg
@@ -18,6 +20,7 @@ from edram_fer.preprocessing.datasets.jaffe import annotations as jaffe
 from edram_fer.preprocessing.datasets.kdef import annotations as kdef
 from edram_fer.preprocessing.datasets.raf_db import annotations as raf_db
 from edram_fer.preprocessing.datasets.sfew import annotations as sfew
+from edram_fer.preprocessing.emotions import EIGHT
 from edram_fer.preprocessing.records import OK, fingerprint
 
 READERS = (raf_db, ck_plus, jaffe, ferg, kdef, sfew, expw, folder)
@@ -104,6 +107,60 @@ def test_raf_db_compound_list_is_skipped_or_refused(tmp_path):
     raf_list(tmp_path / "elsewhere" / "renamed", compound)
     with pytest.raises(ValueError, match="compound"):
         raf_db.find(tmp_path / "elsewhere")
+
+
+def test_raf_db_compound_expressions(tmp_path):
+    raf_list(tmp_path / "basic", "train_1.jpg 1\n")
+    raf_list(
+        tmp_path / "compound", "train_1.jpg 1\ntest_2.jpg 11\n" + "".join(f"train_{n}.jpg {n}\n" for n in (8, 9, 10))
+    )
+    annotations = raf_db.find(tmp_path, compound=True)
+    assert annotations.variant == "compound" and len(annotations.classes) == 11
+    assert {name: row.emotion for name, row in usable(annotations).items()} == {
+        **{"train_1": "Happily Surprised", "test_2": "Disgustedly Surprised"},
+        **{"train_8": "Fearfully Surprised", "train_9": "Angrily Surprised", "train_10": "Angrily Disgusted"},
+    }
+    with pytest.raises(ValueError, match="is not RAF-DB's list of the compound expressions"):
+        raf_list(tmp_path / "other", "train_1.jpg 1\n")
+        raf_db.find(tmp_path / "other", compound=True)
+
+
+@pytest.mark.parametrize("second", ["valid", "val", "test"])
+def test_raf_db_folders_of_other_projects(tmp_path, second):
+    touch(
+        tmp_path / "raf-basic",
+        "train/5/train_1_aligned.jpg",
+        f"{second}/7/test_1_aligned.jpg",
+        f"{second}/7/train_2.jpg",
+    )
+    annotations = raf_db.find(tmp_path)
+    assert {name: (row.split, row.emotion) for name, row in usable(annotations).items()} == {
+        "train_1": ("train", "sad"),
+        "test_1": ("test", "neutral"),
+    }
+    assert list(unusable(annotations)) == [f"{second}/7/train_2.jpg"]
+    assert any(f"the folder {second} is the test split" in note for note in annotations.notes) == (second != "test")
+    touch(tmp_path / "renamed", "train/5/a.jpg", "valid/5/a.jpg", "test/5/a.jpg")
+    assert [row.split for row in raf_db.find(tmp_path / "renamed").records()] == ["test", "train", "validation"]
+
+
+def test_folders_from_0_are_affectnet_and_from_1_raf_db(tmp_path):
+    touch(tmp_path / "a", *(f"{split}/{code}/{code}.jpg" for split in ("train", "val") for code in range(8)))
+    touch(tmp_path / "r", *(f"{split}/{code}/{code}.jpg" for split in ("train", "valid") for code in range(1, 8)))
+    annotations = affectnet.find(tmp_path / "a")
+    assert annotations.layout == affectnet.FOLDERS and annotations.classes == EIGHT
+    assert [(row.split, row.emotion) for row in annotations.records()] == [
+        (split, emotion) for split in ("train", "test") for emotion in EIGHT
+    ]
+    with pytest.raises(ValueError, match="no RAF-DB in"):
+        raf_db.find(tmp_path / "a")
+    assert len(usable(raf_db.find(tmp_path / "r"))) == 14
+    with pytest.raises(ValueError, match="no AffectNet in"):
+        affectnet.find(tmp_path / "r")
+    for name, line in (("a", "AffectNet, a folder per split"), ("r", "RAF-DB, a folder per label")):
+        assert inspection.inspect(tmp_path / name)[0].startswith(line)
+    touch(tmp_path / "a", "test/0/x.jpg")
+    assert {row.split for row in affectnet.find(tmp_path / "a").records()} == {"train", "validation", "test"}
 
 
 def test_raf_db_without_images_and_with_an_unknown_option(tmp_path):

@@ -119,7 +119,7 @@ def find_dummy(dataset, subfolder=""):
 
 
 def test_boxes_of_affectnet_are_compared_with_a_detector(tmp_path, monkeypatch):
-    monkeypatch.setitem(detection.DETECTORS, "dlib", lambda: lambda image: [detection.Face((20, 10, 64, 64), 1.0)])
+    monkeypatch.setattr(detection, "Dlib", lambda **_: lambda image: [detection.Face((20, 10, 64, 64), 1.0)])
     lines = []
     datasets.prepare(
         "affectnet",

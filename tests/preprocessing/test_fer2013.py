@@ -184,7 +184,8 @@ def test_faulty_images(tmp_path, tmp_path_factory):
         "test/sad/Thumbs.db": (b"", "not named"),
         "test/contempt/PrivateTest_105.jpg": (intact, "the folder contempt is none of neutral, happy"),
         "test/bored/PrivateTest_106.jpg": (intact, "the folder bored is none of"),
-        "validation/sad/PublicTest_107.jpg": (intact, "in the folder validation, expected train or test"),
+        "holdout/sad/PublicTest_107.jpg": (intact, "in the folder holdout, expected train, validation, test"),
+        "validation/sad/Training_107.jpg": (intact, "a Training image in the folder validation"),
     }
     for name, (content, _) in faults.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -211,3 +212,36 @@ def test_reader_needs_no_tensorflow():
         "sys.exit(any(name in sys.modules for name in ('tensorflow', 'tensorflow_datasets', 'keras')))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|", ","])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_csv_of_other_tools_has_the_same_rows(tmp_path, separator, encoding):
+    published = table.read(write_csv(tmp_path / "fer2013.csv"))
+    text = (tmp_path / "fer2013.csv").read_text().replace("Training", "training").replace(",", separator)
+    path = tmp_path / "exported" / "fer2013.csv"
+    path.parent.mkdir()
+    path.write_bytes(text.replace("\n", "\r\n").encode(encoding))
+    faces = table.read(path)
+    assert faces.ids == published.ids and faces.usages.tolist() == published.usages.tolist()
+    np.testing.assert_array_equal(faces.pixels, published.pixels)
+
+
+@pytest.mark.parametrize(
+    ("folders", "usages"),
+    [
+        (("train", "validation"), {"Training", "Test"}),
+        (("Train", "test"), {"Training", "Test"}),
+        (("train", "val", "test"), {"Training", "PublicTest", "PrivateTest"}),
+    ],
+)
+def test_folders_of_images_with_any_names(tmp_path, folders, usages):
+    for number, (usage, emotion, _) in enumerate(ROWS):
+        split = {"Training": 0, "PublicTest": 1, "PrivateTest": len(folders) - 1}[usage]
+        path = tmp_path / "images" / folders[split] / emotion / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(cv2.imencode(".png", draw_face(number))[1].tobytes())
+    faces = table.read(tmp_path)
+    assert faces.location.layout == layouts.OTHER_FOLDERS and set(faces.usages.tolist()) == usages
+    assert len(faces.ids) == len(ROWS) and not faces.rejected
+    assert ("validation" in published.splits(faces)) or len(folders) == 2

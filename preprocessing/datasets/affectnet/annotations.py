@@ -1,8 +1,11 @@
-"""Read AffectNet in any of its three official layouts, and its published counts.
+"""Read AffectNet in any of its three official layouts or sorted into folders, and its published counts.
 
     2017              training.csv, validation.csv or the automatic list, Manually_Annotated_Images/<dir>/<hash>.<...>
     March 2021        train_set|val_set/images/<N>.jpg, annotations/<N>_exp.npy, _val.npy, _aro.npy, _lnd.npy
     AffectNet+ 2024   train_set|validation_set/images/<N>.jpg, annotations/<N>.json
+    folders           train|val/<0 to 7>/*.jpg, as other projects sort the crops; no valence, arousal and landmarks
+
+The folder of one split of 2021 or 2024 may have any name: images/ with annotations/ beside it are then training data.
 
 Mollahosseini, Hasani, Mahoor, "AffectNet: A Database for Facial Expression, Valence, and Arousal Computing in the
 Wild", 2019. The labels of the test split were never published; all published work tests on the validation split.
@@ -15,7 +18,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from edram_fer.errors import MissingFileError, UserError
-from edram_fer.preprocessing.datasets.affectnet import csv2017, json2024, npy2021
+from edram_fer.preprocessing import readers
+from edram_fer.preprocessing.datasets.affectnet import code_folders, csv2017, json2024, npy2021
 from edram_fer.preprocessing.emotions import EIGHT
 from edram_fer.preprocessing.readers import abbreviate
 from edram_fer.preprocessing.records import Annotations
@@ -24,6 +28,7 @@ CSV = "2017: csv lists, whole photos"
 AUTOMATIC_CSV = "2017: the automatic csv list, whole photos"
 NPY = "March 2021: npy files, crops of 224x224 pixels"
 JSON = "AffectNet+ 2024: json files"
+FOLDERS = "a folder per split and code, crops"
 
 LEVELS = 3  # number of levels below the source that are searched: users often move the folders
 LISTS = {"training.csv": "train", "validation.csv": "test"}
@@ -69,9 +74,12 @@ def find(source: Path | str, automatic: bool = False) -> Annotations:
     folders = list(_walk(source))
     lists = _group_by_split(_find_files(folders, AUTOMATIC_LISTS if automatic else LISTS))
     sets = {} if automatic else _group_by_split(_find_sets(folders))
-    if lists and sets:
-        paths = ", ".join(str(path) for path in (*lists.values(), *sets.values()))
-        raise UserError(f"{source} holds AffectNet in more than one layout, name the folder of one: {paths}")
+    roots = [] if automatic else [folder.path for folder in folders if code_folders.is_root(folder.path)]
+    if bool(lists) + bool(sets) + len(roots) > 1:
+        paths = ", ".join(str(path) for path in (*lists.values(), *sets.values(), *roots))
+        raise UserError(f"{source} holds AffectNet more than once, name the folder of one: {paths}")
+    if roots:
+        return _read_folders(roots[0])
     if sets:
         return _read_sets(sets)
     if lists:
@@ -94,10 +102,10 @@ def _find_files(folders: Iterable[Folder], names: Mapping[str, str]) -> Iterator
 
 
 def _find_sets(folders: Iterable[Folder]) -> Iterator[tuple[str, Path]]:
-    """(split, path) of the folders of the layouts of 2021 and 2024."""
+    """(split, path) of the folders of the layouts of 2021 and 2024; those with other names are training data."""
     for folder in folders:
-        if folder.path.name.casefold() in SETS and "annotations" in folder.folders:
-            yield SETS[folder.path.name.casefold()], folder.path
+        if "annotations" in folder.folders and (folder.path.name.casefold() in SETS or "images" in folder.folders):
+            yield SETS.get(folder.path.name.casefold(), "train"), folder.path
 
 
 def _group_by_split(pairs: Iterable[tuple[str, Path]]) -> dict[str, Path]:
@@ -121,8 +129,8 @@ def _nothing_found(source: Path, folders: Sequence[Folder], automatic: bool) -> 
     content = abbreviate([*folders[0].folders, *folders[0].files]) or "nothing"
     automatic_lists = [str(path) for _, path in _find_files(folders, AUTOMATIC_LISTS)]
     return (
-        f"no AffectNet in {source}. Looked for training.csv, validation.csv, or train_set and val_set (or "
-        f"validation_set) with annotations, up to {LEVELS} levels down. There was: {content}"
+        f"no AffectNet in {source}. Looked for training.csv, validation.csv, for train_set and val_set (or "
+        f"validation_set) with images and annotations, and for folders train/0 to train/7, up to {LEVELS} levels down. There was: {content}"
         + (
             f"; {automatic_lists[0]} is the automatic list, which is read with automatic=True"
             if automatic_lists
@@ -168,6 +176,21 @@ def _find_images(folders: Sequence[Folder], lists: Mapping[str, Path], usual_nam
     return (containing or usual)[0]
 
 
+def _read_folders(root: Path) -> Annotations:
+    """The crops sorted into folders by split and code."""
+    files, splits = code_folders.find_images(root)
+    test_note = (_TEST_NOTE,) if "test" not in splits and "testing" not in splits else ()
+    return Annotations(
+        name="AffectNet",
+        layout=FOLDERS,
+        root=root,
+        classes=EIGHT,
+        records=functools.partial(readers.image_records, root, files, functools.partial(code_folders.image, splits)),
+        published=_present_splits({"train": TRAIN, "test": TEST}, dict.fromkeys(splits.values(), root)),
+        notes=(*test_note, "the images are assumed to be crops; use --detectors if they are whole photos"),
+    )
+
+
 def _read_sets(sets: Mapping[str, Path]) -> Annotations:
     """The layouts of 2021 and 2024: one or more annotation files per image."""
     layouts = {_layout(path / "annotations") for path in sets.values()}
@@ -179,6 +202,8 @@ def _read_sets(sets: Mapping[str, Path]) -> Annotations:
     root = Path(os.path.commonpath([path.parent for path in sets.values()]))
     # One image is missing from the validation split of 2021; its class is not published.
     published = {"train": TRAIN, "test": TEST} if layout == JSON else {"train": TRAIN}
+    unnamed = [str(path) for path in sets.values() if path.name.casefold() not in SETS]
+    unnamed_note = f"all of {', '.join(unnamed)} is training data; only the names {', '.join(SETS)} say more"
     crops_note = "the images are assumed to be crops; use --detectors if they are whole photos"
     return Annotations(
         name="AffectNet",
@@ -188,7 +213,12 @@ def _read_sets(sets: Mapping[str, Path]) -> Annotations:
         records=functools.partial(module.records, root, sets),
         published=_present_splits(published, sets),
         published_rows=_present_splits(ROWS.get(layout, {}), sets),
-        notes=(_TEST_NOTE, *_missing_splits(sets, SETS), *([crops_note] if layout == JSON else [])),
+        notes=(
+            _TEST_NOTE,
+            *_missing_splits(sets, SETS),
+            *([unnamed_note] if unnamed else []),
+            *([crops_note] if layout == JSON else []),
+        ),
         count=functools.partial(module.count, sets),
     )
 

@@ -31,7 +31,7 @@ def annotations(location: readers.Location) -> Annotations:
     """The rows of the file with their pixels; `image` is "ckextended.csv#<row>"."""
     [path] = location.files
     layouts.csv_layout(path)  # raises for an unexpected header
-    read = functools.partial(_row, path.name, layouts.columns(path))
+    read = functools.partial(_row, path.name, layouts.columns(path), layouts.separator(layouts.header(path)))
     return Annotations(
         name="CK+",
         layout=location.layout,
@@ -45,8 +45,8 @@ def annotations(location: readers.Location) -> Annotations:
     )
 
 
-def _row(file_name: str, columns: Sequence[str], number: int, line: str) -> dict[str, Any]:
-    fields = layouts.fields(line)
+def _row(file_name: str, columns: Sequence[str], separator: str, number: int, line: str) -> dict[str, Any]:
+    fields = layouts.fields(line, separator)
     if len(fields) != len(columns):
         raise UserError(f"{len(fields)} columns instead of {len(columns)}")
     texts = dict(zip(columns, fields))

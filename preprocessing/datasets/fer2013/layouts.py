@@ -1,34 +1,37 @@
-"""The five common layouts of FER2013, recognised by their content.
+"""The six common layouts of FER2013, recognised by their content.
 
     fer2013.csv              emotion,pixels,Usage
     icml_face_data.csv       the same with the header `emotion, Usage, pixels`, with blanks
     train.csv, test.csv      Kaggle: quoted, no Usage; test.csv has no labels
     train|test/<emotion>/Training_<n>.jpg, PublicTest_<n>.jpg, PrivateTest_<n>.jpg
     train|test/<emotion>/im<k>.png
+    train|validation|test/<emotion>/*.jpg    with any other names, or only two of these folders
 
-Does not need TensorFlow. `table` reads the files that are located here.
+The csv files may be in UTF-8 or UTF-16 and have commas, semicolons, tabs or bars between their columns. Does not need TensorFlow. `table` reads the files that are located here.
 """
 
 import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 
 from edram_fer.errors import MissingFileError, UserError
 from edram_fer.preprocessing import emotions
-from edram_fer.preprocessing.readers import Location, abbreviate
+from edram_fer.preprocessing.readers import Location, abbreviate, open_text, split_name
 
 FER2013_CSV = "fer2013.csv"
 ICML_CSV = "icml_face_data.csv"
 KAGGLE_CSV = "Kaggle train.csv and test.csv"
 USAGE_FOLDERS = "folders with Training_<n>.jpg, PublicTest_<n>.jpg, PrivateTest_<n>.jpg"
 NUMBER_FOLDERS = "folders with im<k>.png"
+OTHER_FOLDERS = "folders of images with other names"
+FOLDERS = (USAGE_FOLDERS, NUMBER_FOLDERS, OTHER_FOLDERS)
+SEPARATORS = (",", ";", "\t", "|")
 
 SIZE = 48  # pixels per side
-SPLITS = {"train": 0, "test": 1}  # the folders of images, in reading order
+SPLITS = {"train": 0, "validation": 1, "test": 2}  # the folders of images, in reading order
 USAGE_NAME = re.compile(r"(Training|PublicTest|PrivateTest)_\d+\.\w+")
 NUMBER_NAME = re.compile(r"im\d+\.\w+")
 
@@ -63,8 +66,8 @@ def locate(source: Path | str) -> Location:
         raise UserError(f"{source} holds FER2013 more than once; name the file or folder to use:{listing}")
     content = abbreviate(sorted(entry.name for entry in source.iterdir())) or "nothing"
     raise UserError(
-        f"no FER2013 in {source}. Looked for fer2013.csv, icml_face_data.csv, train.csv, or train and "
-        f"test with a folder per emotion, up to two levels down (archives must be unpacked). "
+        f"no FER2013 in {source}. Looked for fer2013.csv, icml_face_data.csv, train.csv, or train, "
+        f"validation and test with a folder per emotion, up to two levels down (archives must be unpacked). "
         f"There was: {content}"
     )
 
@@ -96,49 +99,59 @@ def csv_layout(path: Path) -> str:
     Raises:
         UserError: the header does not have the expected columns.
     """
-    name, header, names = path.name.casefold(), _header(path), set(columns(path))
+    name, line, names = path.name.casefold(), header(path), set(columns(path))
     if {"emotion", "pixels", "usage"} <= names:
-        return ICML_CSV if " " in header else FER2013_CSV
+        return ICML_CSV if " " in line else FER2013_CSV
     if (name == "train.csv" and {"emotion", "pixels"} <= names) or (name == "test.csv" and "pixels" in names):
         return KAGGLE_CSV
     expected = "emotion, pixels" if name == "train.csv" else "emotion, pixels, Usage"
-    raise UserError(f"{path}: expected a header with the columns {expected}; found {header[:80]!r}")
+    raise UserError(f"{path}: expected a header with the columns {expected}; found {line[:80]!r}")
 
 
 def columns(path: Path) -> list[str]:
     """The column names in the first line of a csv file, in lower case."""
-    return [name.casefold() for name in fields(_header(path))]
+    line = header(path)
+    return [name.casefold() for name in fields(line, separator(line))]
 
 
-def _header(path: Path) -> str:
+def separator(line: str) -> str:
+    """The character between the columns of a csv file: the most frequent one in its header.
+
+    Example:
+        >>> separator("emotion;pixels;Usage")
+        ';'
+    """
+    return max(SEPARATORS, key=line.count)
+
+
+def header(path: Path) -> str:
+    """The first line of a csv file.
+
+    Raises:
+        UserError: it is empty or not text.
+    """
     with open_text(path) as lines:
-        header = lines.readline(1000)
-    if not header.strip():
+        line = lines.readline(1000)
+    if not line.strip():
         raise UserError(f"{path} is empty or starts with an empty line; expected the header emotion,pixels,Usage")
-    if not header.strip().isprintable():
+    if not line.strip().replace("\t", " ").isprintable():
         raise UserError(
             f"{path} is not a csv file in plain text or UTF-8; expected the header emotion,pixels,Usage (archives "
             f"must be unpacked)"
         )
-    return header.rstrip("\r\n")
+    return line.rstrip("\r\n")
 
 
-def open_text(path: Path) -> TextIO:
-    """Open a CSV file for reading lines with any line endings."""
-    # Undecodable bytes become a character that occurs in no number or name, so only their row is faulty.
-    return open(path, encoding="utf-8-sig", errors="replace")
-
-
-def fields(line: str) -> list[str]:
+def fields(line: str, separator: str = ",") -> list[str]:
     """The values of a line, without quotes and surrounding blanks.
 
     Example:
         >>> fields('"6", "70 80 82"')
         ['6', '70 80 82']
     """
-    # No value contains a comma, a quote or a line break, so a line is a row; a stray quote affects only its own row,
+    # No value contains a separator, a quote or a line break, so a line is a row; a stray quote affects only its own row,
     # while a csv parser would swallow the rows that follow.
-    return [field.strip().strip('"').strip() for field in line.split(",")]
+    return [field.strip().strip('"').strip() for field in line.split(separator)]
 
 
 def parse_pixels(text: str) -> np.ndarray:
@@ -161,12 +174,12 @@ def parse_pixels(text: str) -> np.ndarray:
 
 
 def _images(folder: Path) -> tuple[Path, ...]:
-    """All files <split>/<emotion>/<name> below a folder with train or test, sorted by folder and then by number.
+    """All files <split>/<emotion>/<name> below a folder with a split, sorted by folder and then by number.
 
-    Files in other folders beside train and test, or of other emotions, are included, so that `table` rejects them by
+    Files in other folders beside the splits, or of other emotions, are included, so that `table` rejects them by
     name. A folder without any emotion gives ().
     """
-    if not any(entry.is_dir() and entry.name.casefold() in SPLITS for entry in folder.iterdir()):
+    if not any(entry.is_dir() and split_name(entry.name) in SPLITS for entry in folder.iterdir()):
         return ()
     paths = [path for path in folder.glob("*/*/*") if not path.name.startswith(".")]
     if not any(is_class(path.parts[-2]) for path in paths):
@@ -177,7 +190,7 @@ def _images(folder: Path) -> tuple[Path, ...]:
 def _reading_order(path: Path) -> tuple[int, str, str, int, str]:
     split, emotion = path.parts[-3:-1]
     number = re.search(r"\d+", path.stem)
-    return SPLITS.get(split.casefold(), len(SPLITS)), split, emotion, int(number[0]) if number else -1, path.name
+    return SPLITS.get(split_name(split), len(SPLITS)), split, emotion, int(number[0]) if number else -1, path.name
 
 
 def is_class(folder_name: str) -> bool:
@@ -191,13 +204,15 @@ def is_class(folder_name: str) -> bool:
 def _folder_layout(folder: Path, images: tuple[Path, ...]) -> str:
     usage_count = sum(bool(USAGE_NAME.fullmatch(path.name)) for path in images)
     number_count = sum(bool(NUMBER_NAME.fullmatch(path.name)) for path in images)
-    if bool(usage_count) == bool(number_count):
+    if usage_count and number_count:
         raise UserError(
             f"{folder}: expected images named like Training_10118481.jpg, or like im12.png, not both; "
             f"found {usage_count} and {number_count} among {len(images)} files, such as "
             f"{images[0].name}"
         )
-    return USAGE_FOLDERS if usage_count else NUMBER_FOLDERS
+    if usage_count or number_count:
+        return USAGE_FOLDERS if usage_count else NUMBER_FOLDERS
+    return OTHER_FOLDERS
 
 
 def fingerprint(source: Path | str | Location) -> str:

@@ -29,7 +29,7 @@ BLANK = 12  # images with a single grey value
 DUPLICATES = {"PublicTest": 280, "PrivateTest": 288, "Test": 568}  # rows with exactly the pixels of a Training row
 
 AS_PUBLISHED = "as published"
-_WITHOUT_VALIDATION = (layouts.KAGGLE_CSV, layouts.NUMBER_FOLDERS)
+_WITHOUT_USAGE = (layouts.KAGGLE_CSV, layouts.NUMBER_FOLDERS, layouts.OTHER_FOLDERS)
 
 
 def digests(faces: table.Faces) -> list[bytes]:
@@ -49,17 +49,21 @@ def splits(faces: table.Faces) -> dict[str, np.ndarray]:
     """Split -> row numbers int [m] in the order of the source; empty splits are omitted.
 
     train, validation and test are Training, PublicTest and PrivateTest; test_clean is test without `duplicates`. If the
-    layout has no validation split (Kaggle, im<k>.png), an eighth of the Training images becomes one, chosen by a fixed
+    layout has no validation split (Kaggle, folders train and test), an eighth of the Training images becomes one, chosen by a fixed
     digest of the pixels: the same on every machine and in any order, with equal images in the same split.
     """
     training = faces.usages == "Training"
     validation = faces.usages == "PublicTest"
     test = (faces.usages == "PrivateTest") | (faces.usages == "Test")
-    if faces.location.layout in _WITHOUT_VALIDATION:
+    if _lacks_validation(faces):
         validation = training & np.array([digest[0] % 8 == 0 for digest in digests(faces)], bool)
         training = training & ~validation
     masks = {"train": training, "validation": validation, "test": test, "test_clean": test & ~duplicates(faces)}
     return {name: np.flatnonzero(mask) for name, mask in masks.items() if mask.any()}
+
+
+def _lacks_validation(faces: table.Faces) -> bool:
+    return faces.location.layout in _WITHOUT_USAGE and "PublicTest" not in faces.usages
 
 
 def summary(faces: table.Faces) -> dict[str, Any]:
@@ -104,7 +108,7 @@ def _count_equal_images(faces: table.Faces) -> dict[str, int]:
 
 def _notes(faces: table.Faces) -> list[str]:
     notes = []
-    if faces.location.layout in _WITHOUT_VALIDATION:
+    if _lacks_validation(faces):
         notes.append(
             "this layout has no validation split: an eighth of its training images was set aside as one, "
             "chosen by a fixed digest of the pixels"
@@ -116,7 +120,7 @@ def _notes(faces: table.Faces) -> list[str]:
         )
     elif "PrivateTest" not in faces.usages:
         notes.append("there are no labelled test images, and therefore no test split")
-    if faces.location.layout == layouts.USAGE_FOLDERS:
+    if faces.location.layout in (layouts.USAGE_FOLDERS, layouts.OTHER_FOLDERS):
         notes.append("JPEG is lossy: pixels, and what counts as a duplicate, can differ from the csv file")
     return notes
 

@@ -6,7 +6,7 @@ Does not need TensorFlow.
 
 import dataclasses
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from edram_fer.errors import UserError
 from edram_fer.preprocessing import emotions, photos
 from edram_fer.preprocessing.datasets.fer2013 import layouts
 from edram_fer.preprocessing.datasets.fer2013.layouts import SIZE
-from edram_fer.preprocessing.readers import Location
+from edram_fer.preprocessing.readers import Location, open_text, split_name
 
 USAGES = ("Training", "PublicTest", "PrivateTest")
 NO_LABEL = "no label"
@@ -95,8 +95,7 @@ def read(source: Path | str | Location) -> Faces:
         UserError: a file does not match its layout, has no labelled row, or more than half of its rows are faulty.
     """
     location = source if isinstance(source, Location) else layouts.locate(source)
-    in_folders = location.layout in (layouts.USAGE_FOLDERS, layouts.NUMBER_FOLDERS)
-    rows = _image_rows(location) if in_folders else _csv_rows(location)
+    rows = _image_rows(location) if location.layout in layouts.FOLDERS else _csv_rows(location)
     pixels, usable, rejected = bytearray(), [], []
     for row in rows:
         if isinstance(row, Rejected):
@@ -127,26 +126,28 @@ def _csv_rows(location: Location) -> Iterator[Face | Rejected]:
     for path in location.files:
         layout = layouts.csv_layout(path)
         columns = layouts.columns(path)
-        with layouts.open_text(path) as lines:
-            next(lines)
+        with open_text(path) as lines:
+            separator = layouts.separator(next(lines))
             for number, line in enumerate(line for line in lines if line.strip()):
                 try:
-                    yield _csv_row(line, columns, number, kaggle=layout == layouts.KAGGLE_CSV)
+                    yield _csv_row(
+                        layouts.fields(line, separator), columns, number, kaggle=layout == layouts.KAGGLE_CSV
+                    )
                 except UserError as error:
                     yield Rejected(str(path), str(number), str(error))
 
 
-def _csv_row(line: str, columns: Sequence[str], number: int, *, kaggle: bool) -> Face:
-    """The face in a line. With `kaggle` there is no Usage column, and every labelled row is Training."""
-    fields = layouts.fields(line)
+def _csv_row(fields: Sequence[str], columns: Sequence[str], number: int, *, kaggle: bool) -> Face:
+    """The face in the fields of a line. With `kaggle` there is no Usage column, and every labelled row is Training."""
     if len(fields) != len(columns):
         raise UserError(f"{len(fields)} columns instead of {len(columns)}")
     row = dict(zip(columns, fields))
     if "emotion" not in row:
         raise UserError(NO_LABEL)
-    usage = row.get("usage", "Training" if kaggle else "")
-    if usage not in USAGES:
-        raise UserError(f"unknown Usage {usage[:40]!r}, known: {', '.join(USAGES)}")
+    text = row.get("usage", "Training" if kaggle else "")
+    usage = next((usage for usage in USAGES if usage.casefold() == text.casefold()), None)
+    if usage is None:
+        raise UserError(f"unknown Usage {text[:40]!r}, known: {', '.join(USAGES)}")
     return Face(
         f"fer2013-{number:05d}",
         usage,
@@ -156,11 +157,12 @@ def _csv_row(line: str, columns: Sequence[str], number: int, *, kaggle: bool) ->
 
 
 def _image_rows(location: Location) -> Iterator[Face | Rejected]:
+    splits = {split_name(path.parts[-3]) for path in location.files} & layouts.SPLITS.keys()
     for path in location.files:
         try:
             if not layouts.is_class(path.parent.name):
                 raise UserError(f"the folder {path.parent.name} is none of {', '.join(emotions.SEVEN)}")
-            usage = _usage(path, location.layout)
+            usage = _usage(path, location.layout, splits)
             name = path.relative_to(location.root).as_posix()
             yield Face(
                 name, usage, emotions.canonical(path.parent.name), _decode(photos.path_inside(location.root, name))
@@ -169,20 +171,23 @@ def _image_rows(location: Location) -> Iterator[Face | Rejected]:
             yield Rejected(str(path), "", str(error))
 
 
-def _usage(path: Path, layout: str) -> str:
-    folder = path.parts[-3].casefold()
-    if folder not in layouts.SPLITS:
-        raise UserError(f"in the folder {path.parts[-3]}, expected train or test")
-    if layout == layouts.NUMBER_FOLDERS:
-        if not layouts.NUMBER_NAME.fullmatch(path.name):
-            raise UserError("not named im<k>.png like the other files")
-        return "Training" if folder == "train" else "Test"
-    match = layouts.USAGE_NAME.fullmatch(path.name)
-    if not match:
-        raise UserError("not named <Usage>_<n>.jpg like the other files")
-    if (match[1] == "Training") != (folder == "train"):
-        raise UserError(f"a {match[1]} image in the folder {folder}")
-    return match[1]
+def _usage(path: Path, layout: str, splits: Set[str]) -> str:
+    """The usage of an image in a copy with folders for these splits; only three folders keep all usages apart."""
+    split = split_name(path.parts[-3])
+    if split not in layouts.SPLITS:
+        raise UserError(f"in the folder {path.parts[-3]}, expected {', '.join(layouts.SPLITS)}")
+    if layout == layouts.USAGE_FOLDERS:
+        match = layouts.USAGE_NAME.fullmatch(path.name)
+        if not match:
+            raise UserError("not named <Usage>_<n>.jpg like the other files")
+        if (match[1] == "Training") != (split == "train"):
+            raise UserError(f"a {match[1]} image in the folder {path.parts[-3]}")
+        return match[1]
+    if layout == layouts.NUMBER_FOLDERS and not layouts.NUMBER_NAME.fullmatch(path.name):
+        raise UserError("not named im<k>.png like the other files")
+    if split == "train":
+        return "Training"
+    return {"validation": "PublicTest", "test": "PrivateTest"}[split] if len(splits) == 3 else "Test"
 
 
 def _decode(path: Path) -> bytes:

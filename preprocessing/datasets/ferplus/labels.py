@@ -13,6 +13,7 @@ import numpy as np
 from edram_fer.errors import UserError
 from edram_fer.preprocessing import emotions, records
 from edram_fer.preprocessing.datasets.fer2013 import layouts
+from edram_fer.preprocessing.readers import open_text
 
 CATEGORIES = tuple(emotions.codes("FERPlus").values())  # what people voted for, in FERPlus' order
 EMOTIONS = 8  # the first CATEGORIES; unknown and no face follow
@@ -68,9 +69,9 @@ def read(path: Path | str, rows: int | None = None) -> Votes:
     """
     path = Path(path)
     columns = _columns(path)
-    with layouts.open_text(path) as lines:
-        next(lines)
-        fields = [layouts.fields(line) for line in lines if line.strip()]
+    with open_text(path) as lines:
+        separator = layouts.separator(next(lines))
+        fields = [layouts.fields(line, separator) for line in lines if line.strip()]
     if rows is not None and len(fields) != rows:
         raise UserError(
             f"{path}: {len(fields)} rows, expected {rows} as in the file with the pixels, since both "
@@ -88,8 +89,9 @@ def read(path: Path | str, rows: int | None = None) -> Votes:
 def _columns(path: Path) -> dict[str, int]:
     """Column name -> position: "usage", "image name" and CATEGORIES."""
     positions = {}
-    with layouts.open_text(path) as lines:
-        header = layouts.fields(lines.readline(1000))
+    with open_text(path) as lines:
+        line = lines.readline(1000)
+    header = layouts.fields(line, layouts.separator(line))
     for position, column in enumerate(header):
         try:
             positions[emotions.canonical(column)] = position
