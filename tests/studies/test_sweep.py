@@ -18,6 +18,12 @@ from edram_fer.training import loop
 SMALL = ("model=toy", "batch_size=40", "epochs=1", "learning_rate=0.03")
 
 
+@pytest.fixture
+def no_figures(monkeypatch):
+    """Drawing takes longer than the runs."""
+    monkeypatch.setattr(sweep, "draw", lambda *arguments: None)
+
+
 def test_a_grid_is_all_combinations_and_seeds():
     vary = {"zoom_limit": ["none", ".5"], "options.rotation": ["false"]}
     runs = sweep.grid("zoom_free", vary, 2, ["epochs=3", "seed=4"])
@@ -81,6 +87,7 @@ def test_runs_equal_runs_trained_alone_and_are_not_repeated(npz_file, toy_recipe
     assert trace.read_text().startswith("Traceback") and "DivergedError: the validation loss" in trace.read_text()
     loop.train(runs["learning_rate=0.03-seed=0"], tmp_path / "alone", verbose=0)
     assert_same_run(tmp_path / "grid" / "learning_rate=0.03-seed=0", tmp_path / "alone")
+    assert (tmp_path / "grid" / "learning_rate=0.03-seed=0" / "figures" / "test" / "confusion.svg").exists()
     with open(tmp_path / "grid" / "sweep.csv", newline="") as file:
         table = list(csv.DictReader(file))
     assert [row["run"] for row in table] == list(runs) and 0 <= float(table[1]["test_accuracy"]) <= 1
@@ -106,7 +113,7 @@ def test_the_command_fails_where_a_run_fails(npz_file, toy_recipe, tmp_path, cap
     assert ended.value.code == 1 and "learning_rate=1e+38-seed=0 failed: " in capsys.readouterr().err
 
 
-def test_a_fault_in_one_run_does_not_end_the_sweep(npz_file, toy_recipe, tmp_path, monkeypatch, capsys):
+def test_a_fault_in_one_run_does_not_end_the_sweep(npz_file, toy_recipe, tmp_path, monkeypatch, capsys, no_figures):
     train, folders = loop.train, []
 
     def faulty(resolved, run, **options):
@@ -145,7 +152,7 @@ def test_means_over_seeds():
     assert free["runs"] == 0 and free["test_accuracy"] is None
 
 
-def test_a_stopped_sweep_is_resumed(npz_file, toy_recipe, tmp_path, capsys):
+def test_a_stopped_sweep_is_resumed(npz_file, toy_recipe, tmp_path, capsys, no_figures):
     options = [part for setting in (*SMALL, f"data={npz_file}", "epochs=12") for part in ("--set", setting)]
     call = ["sweep", "forch2019", "--vary", "dropout=.2,.3", "--out", str(tmp_path / "grid"), *options, "--quiet"]
     first, second = (tmp_path / "grid" / f"dropout={share}-seed=0" for share in (0.2, 0.3))
