@@ -53,7 +53,9 @@ def evaluate(
             f"{name}: accuracy {scores['accuracy']:.2%}, mean class accuracy {scores['mean_class_accuracy']:.2%}, "
             f"calibration error {scores['ece']:.2%}, {scores['images']} images"
         )
-    typer.echo(_calibration(metrics["run"]["calibration"], run))
+        for line in _unmatched_classes(name, scores):
+            typer.echo(line)
+    typer.echo(_calibration(metrics["run"]["calibration"], folder))
     if figures:
         _draw(folder, source, data_dir)
         report(folder)
@@ -84,7 +86,19 @@ def calibrate(
     typer.echo(
         f"A {conformal['level']:.0%} prediction set holds the classes of at least {1 - conformal['threshold']:.1%}"
     )
-    typer.echo(f"Stored in {run / layout.MODEL}; now evaluate it (again): edram-fer evaluate {run}")
+    typer.echo(f"Stored with the model; now evaluate it (again): edram-fer evaluate {run}")
+
+
+def _unmatched_classes(split, scores):
+    """A line for the emotions that the model does not know, and one for answers that the split cannot confirm."""
+    if scores["excluded"]:
+        counts = ", ".join(f"{count} {name}" for name, count in scores["excluded"].items())
+        yield f"{split}: not scored, since the model has no such class: {counts}"
+    matrix = scores["confusion"]
+    answers = dict(zip(matrix["emotions"], map(sum, zip(*matrix["counts"], strict=True)), strict=True))
+    absent = [name for name, row in scores["per_class"].items() if not row["support"]]
+    if wrong := [f"{answers[name]} times {name}" for name in absent if answers[name]]:
+        yield f"{split}: always wrong, since no image has this emotion, are the answers {', '.join(wrong)}"
 
 
 def _calibration(calibration, run):

@@ -174,16 +174,18 @@ def _check_same_data(reference, other):
     _check_same("data set", reference, names[0], other, names[1])
 
 
-def _check_same(subject, reference, value, other, other_value):
+def _check_same(subject, reference, value, other, other_value, hint=""):
     if value != other_value:
         raise UserError(
-            f"{subject}: {reference.folder} has {value}, {other.folder} has {other_value}; expected the same"
+            f"{subject}: {reference.folder} has {value}, {other.folder} has {other_value}; expected the same{hint}"
         )
 
 
 def _check_same_emotions(reference, predictions, other, other_predictions):
     names, other_names = (", ".join(sorted(table["emotions"])) for table in (predictions, other_predictions))
-    _check_same("emotions", reference, names, other, other_names)
+    has_card = any("card" in run.recipe for run in (reference, other))
+    hint = "; `ignored_classes` in a card leaves classes out" if has_card else ""
+    _check_same("emotions", reference, names, other, other_names, hint)
 
 
 def _check_same_images(reference, predictions, other, other_predictions):

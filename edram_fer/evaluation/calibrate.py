@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from edram_fer import keras_file
+from edram_fer import foreign, keras_file
 from edram_fer.errors import UserError
 from edram_fer.evaluation import calibration, inference
 from edram_fer.run import checkpoints, layout
@@ -17,7 +17,7 @@ def calibrate(
     data_dir: Path | str | None = None,
     batch_size: int = 128,
 ) -> dict[str, Any]:
-    """Fit a temperature and the threshold of prediction sets, and store them in the run's model.keras.
+    """Fit a temperature and the threshold of prediction sets, and store them in the run's model.keras or card.yaml.
 
     The weights and the predicted classes stay the same; from then on `inference.predict` gives calibrated
     probabilities, so a run that was evaluated before has to be evaluated again. Calibrating again starts from the
@@ -25,7 +25,8 @@ def calibrate(
 
     Args:
         run: The run folder.
-        split: Split of images that the model was not trained on; None: the one that chose the best epoch.
+        split: Split of images that the model was not trained on; None: the one that chose the best epoch, and
+            "validation" for a model from elsewhere.
         data, data_dir: See `evaluation.evaluate`.
         batch_size: Images per batch.
 
@@ -41,9 +42,14 @@ def calibrate(
     14
     """
     run = Path(run)
-    recipe, source = checkpoints.read_recipe(run), layout.run_data(run, data, data_dir)[0]
-    split = recipe.validation_split if split is None else split
-    if data is None and set(split.split("+")) & set(recipe.train_split.split("+")):
+    source, path = layout.run_data(run, data, data_dir)[0], checkpoints.model_path(run)
+    if foreign.is_card(path):
+        validation_split, train_split = "validation", ""
+    else:
+        recipe = checkpoints.read_recipe(run)
+        validation_split, train_split = recipe.validation_split, recipe.train_split
+    split = validation_split if split is None else split
+    if data is None and set(split.split("+")) & set(train_split.split("+")):
         raise UserError(f"--split: expected images that {run} was not trained on, got {split!r}")
     model = checkpoints.load(run)
     model.calibration = None
@@ -54,5 +60,8 @@ def calibrate(
     except inference.NonFiniteOutput as error:
         raise UserError(error.message_for(features["id"], split)) from error
     result = {**calibration.fit(outputs["probabilities"], labels), "data": source, "split": split}
-    keras_file.set_option(run / layout.MODEL, "calibration", result)
+    if foreign.is_card(path):
+        foreign.set_calibration(path, result)
+    else:
+        keras_file.set_option(path, "calibration", result)
     return result

@@ -4,8 +4,18 @@ A `ForeignModel` follows the contract of all models, with one step and the whole
 that evaluates, perturbs or compares models takes it.
 """
 
-from edram_fer.foreign.card import Card, copy_model, is_card, read_card
+from edram_fer.foreign.card import Card, copy_model, is_card, read_card, set_calibration
 from edram_fer.foreign.model import ForeignModel, load, prepare
 from edram_fer.foreign.runtimes import SUFFIXES
 
-__all__ = ["SUFFIXES", "Card", "ForeignModel", "copy_model", "is_card", "load", "prepare", "read_card"]
+__all__ = [
+    "SUFFIXES",
+    "Card",
+    "ForeignModel",
+    "copy_model",
+    "is_card",
+    "load",
+    "prepare",
+    "read_card",
+    "set_calibration",
+]

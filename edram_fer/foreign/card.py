@@ -9,7 +9,8 @@
 
 Optional: `mean` and `std`, subtracted and divided by after the scaling, a number or one for each channel; `layout`,
 NHWC or NCHW; `output_name`, which of several outputs; `ignored_classes`, which are left out of the answer; `sha256` of
-the model file; and, for people, `name`, `citation`, `licence`, `source` and `training_data`.
+the model file; `calibration`, which `edram-fer calibrate` writes; and, for people, `name`, `citation`, `licence`,
+`source` and `training_data`.
 """
 
 import dataclasses
@@ -48,6 +49,7 @@ class Card:
         layout: "NHWC" or "NCHW".
         output_name: name of the output; None: the only one.
         ignored_classes: names of classes that get the probability 0.
+        calibration: see `FERModel`, or None.
         sha256: digest of the model file in hexadecimal digits, or None.
         name: of the model.
         citation, licence, source, training_data: text, or None.
@@ -65,6 +67,7 @@ class Card:
     layout: str = "NHWC"
     output_name: str | None = None
     ignored_classes: tuple[str, ...] = ()
+    calibration: dict[str, Any] | None = None
     sha256: str | None = None
     name: str = ""
     citation: str | None = None
@@ -203,6 +206,12 @@ def _digest(name: str, value: Any) -> str:
     return text
 
 
+def _calibration(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict) or not {"temperature", "images", "split"} <= set(value):
+        raise UserError(f"{name}: expected what `edram-fer calibrate` writes, got {reprlib.repr(value)}")
+    return value
+
+
 def _choice(*choices: str) -> Callable[[str, Any], str]:
     def check(name: str, value: Any) -> str:
         known = {choice.casefold(): choice for choice in choices}
@@ -287,6 +296,7 @@ _CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
     "layout": _choice("NHWC", "NCHW"),
     "output_name": _text,
     "ignored_classes": _classes,
+    "calibration": _calibration,
     "sha256": _digest,
     **dict.fromkeys(("name", "citation", "licence", "source", "training_data"), _text),
 }
@@ -307,6 +317,15 @@ def copy_model(path: Path | str, target: Path | str) -> None:
         return
     for file in card.files():
         files.copy(file, target.parent / file.name)
+    _write(card, target)
+
+
+def set_calibration(path: Path | str, calibration: dict[str, Any]) -> None:
+    """Write the calibration of a model into its card."""
+    _write(dataclasses.replace(read_card(path), calibration=calibration), Path(path))
+
+
+def _write(card: Card, path: Path) -> None:
     content = card.to_json() | {"sha256": files.digest(card.model)}
-    with files.replace(target) as temporary:
+    with files.replace(path) as temporary:
         temporary.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")

@@ -60,6 +60,7 @@ class ForeignModel(FERModel):
         runtime = runtimes.open_model(card.model, card.output_name, threads)
         _check_input(card, runtime.shape)
         super().__init__(name="foreign", emotions=[card.classes[position] for position in card.kept])
+        self.calibration = card.calibration
         self.card, self.parameters = card, runtime.parameters
         self._runtime = runtime
         self.arguments = {"image_size": card.image_size, "channels": card.channels, "affect": False}

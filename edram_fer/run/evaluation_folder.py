@@ -100,7 +100,7 @@ def _origin(model: Path | str) -> _Origin:
         recipe = {"name": card.name, "model": card.model.name, "card": card.to_json()}
         return _Origin(None, path.stem, identity, recipe, {})
     if path.exists():
-        config = keras_file.read(path)[keras_file.CONFIG]
+        config = keras_file.read(checkpoints.model_path(path))[keras_file.CONFIG]
         return _Origin(None, path.stem, identity, {"model": config["class_name"]}, {})
     checkpoints.model_path(model)  # raises if there is no such model
     entry = weights.entry(str(model))
