@@ -21,7 +21,8 @@ from edram_fer import installation
 if TYPE_CHECKING:
     from edram_fer.exporting import export
     from edram_fer.models import build, list_models
-    from edram_fer.prediction import Predictor, camera, predict
+    from edram_fer.prediction.predictor import Predictor, predict
+    from edram_fer.prediction.video import camera
     from edram_fer.recipes.recipe import list_recipes
     from edram_fer.run.checkpoints import load
     from edram_fer.runtime import load_exported
@@ -44,8 +45,8 @@ __all__ = [
 __version__ = installation.version()
 
 _MODULES = {  # where each function lives
-    "Predictor": "edram_fer.prediction",
-    "camera": "edram_fer.prediction",
+    "Predictor": "edram_fer.prediction.predictor",
+    "camera": "edram_fer.prediction.video",
     "build": "edram_fer.models",
     "export": "edram_fer.exporting",
     "list_models": "edram_fer.models",
@@ -53,7 +54,7 @@ _MODULES = {  # where each function lives
     "list_weights": "edram_fer.weights",
     "load": "edram_fer.run.checkpoints",
     "load_exported": "edram_fer.runtime",
-    "predict": "edram_fer.prediction",
+    "predict": "edram_fer.prediction.predictor",
 }
 _WITHOUT_KERAS = ("list_weights", "load_exported")
 

@@ -1,5 +1,6 @@
 """The command line: all commands, and errors as one sentence."""
 
+import io
 import logging
 import os
 import sys
@@ -51,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     # A notebook's shell inherits the notebook's backend, which Matplotlib rejects if its package is not installed.
     os.environ["MPLBACKEND"] = "agg"
+    for stream in (sys.stdout, sys.stderr):  # any file name can be printed, on any console
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("absl").setLevel(logging.ERROR)
     logging.getLogger("jax").setLevel(logging.WARNING)  # at lower levels it logs every missing kind of device

@@ -154,6 +154,26 @@ def cut(image: np.ndarray, square: tuple[int, int, int], size: int, interpolatio
     return cv2.resize(face, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_CUBIC)
 
 
+def turn_back(square: Sequence[int], size: tuple[int, int], degrees: int) -> tuple[int, int, int]:
+    """The square (left, top, side) of a turned image in pixels of the image itself.
+
+    Args:
+        square: in the turned image.
+        size: (H, W) of the image before it was turned.
+        degrees: by which it was turned clockwise: 0, 90, 180 or 270.
+
+    >>> turn_back((0, 0, 2), (10, 20), 90)  # the upper left corner was at the bottom
+    (0, 8, 2)
+    """
+    (left, top, side), (height, width) = square, size
+    return {
+        0: (left, top, side),
+        90: (top, height - left - side, side),
+        180: (width - left - side, height - top - side, side),
+        270: (width - top - side, left, side),
+    }[degrees]
+
+
 def to_square(points: np.ndarray | Sequence[Any], square: tuple[int, int, int], size: int) -> np.ndarray:
     """Convert points (x, y) from the whole image to pixels of the cropped face, float32 [n, 2]; pixel centres are whole
     numbers.

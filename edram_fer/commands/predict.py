@@ -1,48 +1,141 @@
 """The command that applies a trained model to new images."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edram_fer import startup
+from edram_fer import files, installation, startup
+
+if TYPE_CHECKING:
+    from edram_fer.prediction.output import Output
 
 MAX_PRINTED_ROWS = 20
+FAULTY = 3  # exit status if some images could not be used
+NOTE = "Each prediction is a guess about an expression, not about a feeling."
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="Run folder, .keras file, or fer2013-edram, which is included.")],
-    images: Annotated[list[Path], typer.Argument(help="Images, and folders of images.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for predictions.csv and images/.")] = Path("predictions"),
+    model: Annotated[str, typer.Argument(help="Run folder, .keras file, or the name of an included model.")],
+    images: Annotated[list[str], typer.Argument(help="Images, films, folders of them, and patterns such as '*.jpg'.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the table and images/.")] = Path("predictions"),
+    format: Annotated[
+        str, typer.Option("--format", help="Of the table: csv, parquet or jsonl, one JSON object per line.")
+    ] = "csv",
     detectors: Annotated[
         str | None,
         typer.Option(
             "--detectors",
             help="Tried in turn: yunet, ssd, dlib; none: each image is a face "
-            "[default: yunet,dlib; images of exactly the model's size are treated as faces].",
+            "[default: yunet; images of exactly the model's size are treated as faces].",
         ),
+    ] = None,
+    detector_size: Annotated[
+        int | None,
+        typer.Option(
+            "--detector-size",
+            help="Longer side of yunet's input image in pixels; faces below a thirtieth of it are missed "
+            "[default: 1280].",
+        ),
+    ] = None,
+    min_score: Annotated[
+        float | None, typer.Option("--min-score", help="Least score of yunet and ssd, 0 to 1 [default: 0.8].")
     ] = None,
     faces: Annotated[
         str, typer.Option("--faces", help="Which of several faces: all, largest, surest, centre.")
     ] = "all",
+    rotate: Annotated[
+        bool, typer.Option("--rotate", help="Also try each photo sideways and upside down: four times the detection.")
+    ] = False,
     clahe: Annotated[
         float | None,
         typer.Option("--clahe", metavar="LIMIT", help="Clip limit of CLAHE; 0: no CLAHE [default: as in training]."),
     ] = None,
+    every: Annotated[
+        str, typer.Option("--every", help="Which frames of films: each 5th (5), or one in half a second (0.5s).")
+    ] = "1",
+    steps: Annotated[bool, typer.Option("--steps", help="Also write the probabilities after each step.")] = False,
     draw: Annotated[bool, typer.Option("--draw/--no-draw", help="Draw the faces and glimpses into the images.")] = True,
+    restart: Annotated[bool, typer.Option("--restart", help="Predict all images again instead of resuming.")] = False,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Threads for images and detectors [default: one per core].")
+    ] = None,
 ) -> None:
-    """Detect faces in new images, predict their emotions, and draw where the model looked."""
-    startup.load_keras()
-    from edram_fer import prediction
-    from edram_fer.prediction import files
+    """Detect faces in new images, predict their emotions, and draw where the model looked.
 
-    names = None if detectors is None else tuple(name.strip() for name in detectors.split(","))
-    table = prediction.predict(model, images, detectors=names, faces=faces, clahe=clahe)
-    files.write(table, out, draw=draw)
-    for row in table.head(MAX_PRINTED_ROWS).itertuples():
-        answer = f"{row.emotion} {row.confidence:.0%}" if row.status == "ok" else row.status
-        face = f", face {row.face}" if row.status == "ok" else ""
-        typer.echo(f"{row.source}{face}: {answer}")
-    if len(table) > MAX_PRINTED_ROWS:
-        typer.echo(f"... and {len(table) - MAX_PRINTED_ROWS} more")
-    typer.echo(f"Predictions: {out / files.TABLE}")
+    The table grows while the command runs, and the same command resumes a stopped one. The exit status is 0, or 3 if
+    some images could not be used; their rows give the reason.
+    """
+    from edram_fer.prediction import folders, output
+    from edram_fer.prediction.images import single_images
+    from edram_fer.prediction.video import Every
+
+    options = {
+        "detectors": None if detectors is None else tuple(name.strip() for name in detectors.split(",")),
+        "detector_size": detector_size,
+        "min_score": min_score,
+        "faces": faces,
+        "rotate": rotate,
+        "clahe": clahe,
+        "every": every,
+        "steps": steps,
+        "workers": workers,
+    }
+    options = {name: value for name, value in options.items() if value is not None}
+    written = output.Output(out, format=format, draw=draw)
+    listed = single_images(images, Every.parse(every))
+    total = "an unknown number" if listed.total is None else f"{listed.total:,}"
+    if listed.passed_over:
+        count = sum(entry.files for entry in listed.passed_over)
+        typer.echo(f"Passed over {count:,} files: {folders.summary(listed.passed_over)} ({out / folders.PASSED_OVER})")
+    startup.load_keras()
+    from edram_fer.prediction.predictor import Predictor
+    from edram_fer.run import checkpoints
+
+    digest = files.digest(checkpoints.model_path(model))
+    settings = {name: value for name, value in options.items() if name != "workers"}
+    state = written.state(listed, {"model": digest, "version": installation.version(), **settings}, restart=restart)
+    if state == "complete":
+        typer.echo(f"{written.table} already holds the predictions of these images; --restart makes them again")
+        return _finish(written)
+    predictor = Predictor(model, **options)
+    if state == "replaced":
+        typer.echo(f"Replacing the predictions in {out}, which are of other images, another model or other settings")
+    elif state == "resumed":
+        typer.echo(f"Resuming: {written.counts['images']:,} of {total} images are done")
+    written.start(listed.passed_over)
+    printed, face_sized = 0, 0
+    try:
+        for batch in predictor.batches(listed, written.counts["images"], written.last_film()):
+            written.write(batch.images, batch.rows, predictor.workers)
+            face_sized += batch.face_sized
+            for row in batch.rows[: MAX_PRINTED_ROWS - printed]:
+                answer = f"{row['emotion']} {row['confidence']:.0%}" if row["status"] == "ok" else row["status"]
+                face = f", face {row['face']}" if row["status"] == "ok" else ""
+                typer.echo(f"{row['source']}{face}: {answer}")
+            printed = min(printed + len(batch.rows), MAX_PRINTED_ROWS)
+    except KeyboardInterrupt:
+        written.finish(complete=False)
+        typer.echo(
+            f"Stopped after {written.counts['images']:,} of {total} images, which are in {out}; the same "
+            f"command resumes",
+            err=True,
+        )
+        raise
+    written.finish()
+    if written.counts["rows"] > printed:
+        typer.echo(f"... and {written.counts['rows'] - printed:,} more rows")
+    if face_sized > written.counts["images"] / 2:
+        typer.echo("Most images are as small as a face and no face was detected: are they faces? Try --detectors none")
+    _finish(written)
+
+
+def _finish(written: "Output") -> None:
+    counts = written.counts
+    typer.echo(
+        f"Predictions: {written.table}: {counts['images']:,} images, {counts['faces']:,} faces, "
+        f"{counts['no_face']:,} images without a face. {NOTE}"
+    )
+    if counts["faulty"]:
+        typer.echo(f"{counts['faulty']:,} images or faces could not be used, see their status (exit status {FAULTY})")
+        raise typer.Exit(FAULTY)

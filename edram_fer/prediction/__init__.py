@@ -1,7 +1,4 @@
-"""Apply a trained model to new images: detect faces, predict emotions, and report where the model looked."""
+"""Apply a trained model to new images: detect faces, predict emotions, and report where the model looked.
 
-from edram_fer.prediction.images import InputImage
-from edram_fer.prediction.predictor import Predictor, predict
-from edram_fer.prediction.video import camera
-
-__all__ = ["InputImage", "Predictor", "camera", "predict"]
+`predictor` predicts; `images` and `folders` find the images and import no Keras; `output` writes the command's files.
+"""

@@ -161,7 +161,7 @@ class FaceCropper:
             if face["status"] != OK:
                 yield Crop(row | {"status": face["status"]}, image_size=image.pixels.shape[:2])
                 continue
-            box = [side * image.reduction for side in _turn_back(face["square"], size, row["rotation"])]
+            box = [side * image.reduction for side in crop.turn_back(face["square"], size, row["rotation"])]
             columns = {"face": number, "box": (*box, box[2])}
             columns |= {"detector": face["detector"], "score": face["score"], "status": OK}
             landmarks = None
@@ -178,26 +178,6 @@ class FaceCropper:
 def _empty_row(image: InputImage) -> dict[str, Any]:
     row = {"source": image.source, "frame": image.frame, "time": image.time, "rotation": 0}
     return row | dict.fromkeys(("face", "box", "detector", "score"))
-
-
-def _turn_back(square: Sequence[int], size: tuple[int, int], degrees: int) -> tuple[int, int, int]:
-    """The square (left, top, side) of a turned image in pixels of the image itself.
-
-    Args:
-        square: in the turned image.
-        size: (H, W) of the image before it was turned.
-        degrees: by which it was turned clockwise: 0, 90, 180 or 270.
-
-    >>> _turn_back((0, 0, 2), (10, 20), 90)  # the upper left corner was at the bottom
-    (0, 8, 2)
-    """
-    (left, top, side), (height, width) = square, size
-    return {
-        0: (left, top, side),
-        90: (top, height - left - side, side),
-        180: (width - left - side, height - top - side, side),
-        270: (width - top - side, left, side),
-    }[degrees]
 
 
 def _uint8(pixels: np.ndarray) -> np.ndarray:

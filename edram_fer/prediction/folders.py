@@ -10,15 +10,18 @@ from edram_fer.preprocessing import photos
 
 MARKER = "edram-fer-predict.json"  # lies in each folder that the command has written into
 DRAWN = "images"  # the folder beside it
+TABLES = {"predictions.csv", "predictions.parquet", "predictions.jsonl", "predictions.unfinished.jsonl"}
+PASSED_OVER = "passed_over.csv"
 THUMBNAILS = {"@eadir", "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "thumbnails", "$recycle.bin"}
 MOST_NAMES = 10
 
 
 class PassedOver(NamedTuple):
-    """A file or folder that is not predicted, and the reason."""
+    """A file that is not predicted, or a folder that is not searched, the reason, and the number of files."""
 
     path: Path
     reason: str
+    files: int = 1
 
 
 def images(folder: Path, passed_over: list[PassedOver]) -> Iterator[Path]:
@@ -31,7 +34,7 @@ def images(folder: Path, passed_over: list[PassedOver]) -> Iterator[Path]:
         passed_over: receives the other files, and folders that are not searched: hidden ones, thumbnails, links to
             folders, and images that an earlier prediction has drawn.
     """
-    drawn = {DRAWN, MARKER} if (folder / MARKER).is_file() else set()
+    predicted = (folder / MARKER).is_file()
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
@@ -39,8 +42,9 @@ def images(folder: Path, passed_over: list[PassedOver]) -> Iterator[Path]:
         return
     for entry in entries:
         path = folder / entry.name
-        if reason := _reason(entry, drawn):
-            passed_over.append(PassedOver(path, reason))
+        if reason := _reason(entry, predicted):
+            count = sum(len(files) for _, _, files in os.walk(path)) if entry.is_dir(follow_symlinks=False) else 1
+            passed_over.append(PassedOver(path, reason, count))
         elif entry.is_dir():
             yield from images(path, passed_over)
         elif (
@@ -52,23 +56,24 @@ def images(folder: Path, passed_over: list[PassedOver]) -> Iterator[Path]:
 
 
 def summary(passed_over: Sequence[PassedOver], most: int = MOST_NAMES) -> str:
-    """How many files were passed over, and the first names by reason.
+    """The first names of files that were passed over, by reason.
 
-    >>> summary([PassedOver(Path("a/notes.txt"), "not an image"), PassedOver(Path("a/.b"), "hidden")])
-    'not an image: notes.txt; hidden: .b'
+    >>> summary([PassedOver(Path("a/notes.txt"), "not an image"), PassedOver(Path("a/.b"), "hidden", 3)])
+    'not an image: notes.txt; hidden: .b (3 files)'
     """
     reasons: dict[str, list[str]] = {}
-    for path, reason in passed_over:
-        reasons.setdefault(reason, []).append(path.name)
+    for path, reason, files in passed_over:
+        reasons.setdefault(reason, []).append(path.name if files == 1 else f"{path.name} ({files:,} files)")
     return "; ".join(
         f"{reason}: {', '.join(names[:most])}" + (f" and {len(names) - most:,} more" if len(names) > most else "")
         for reason, names in reasons.items()
     )
 
 
-def _reason(entry: os.DirEntry[str], drawn: set[str]) -> str:
+def _reason(entry: os.DirEntry[str], predicted: bool) -> str:
+    """Why an entry of a folder is passed over, "" if it is not. `predicted`: the folder holds predictions."""
     name = entry.name.casefold()
-    if entry.name in drawn:
+    if predicted and name in {DRAWN, MARKER, PASSED_OVER, *TABLES}:
         return "written by an earlier prediction"
     if name in THUMBNAILS or name == ".thumbnails":
         return "thumbnails or system files"

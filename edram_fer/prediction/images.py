@@ -16,6 +16,7 @@ from edram_fer.errors import MissingFileError, UserError
 from edram_fer.prediction import folders, video
 from edram_fer.preprocessing import photos
 
+EVERY_FRAME = video.Every()
 CHANNELS = (1, 3, 4)  # of an array [H, W, C]; otherwise it is a batch [B, H, W]
 
 
@@ -68,7 +69,7 @@ class Images:
                 yield single
 
 
-def single_images(images: Item | Iterable[Item], every: video.Every = video.Every()) -> Images:
+def single_images(images: Item | Iterable[Item], every: video.Every = EVERY_FRAME) -> Images:
     """Split a user's input into single images, without decoding any file.
 
     Args:

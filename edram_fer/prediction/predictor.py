@@ -1,12 +1,10 @@
 """A trained model applied to images of any kind: the rows of their faces, in order, as they become ready."""
 
-import collections
-import concurrent.futures
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,15 +16,14 @@ from edram_fer.models import FERModel
 from edram_fer.prediction import crops
 from edram_fer.prediction.crops import Crop, FaceCropper
 from edram_fer.prediction.images import Images, Item, single_images
+from edram_fer.prediction.parallel import ordered_map
 from edram_fer.prediction.tracks import FaceTracks
 from edram_fer.prediction.video import Every
 from edram_fer.preprocessing import faces as face_files
 from edram_fer.preprocessing.detection import NO_FACE
 from edram_fer.run import checkpoints
 
-AHEAD = 16  # images that are decoded and searched for faces before the model needs them
 FACE_SIZED = 256  # pixels: longer side of an image that probably is a face crop
-A, B = TypeVar("A"), TypeVar("B")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,8 +173,8 @@ class Predictor:
     def stream(self, images: Item | Iterable[Item]) -> Iterator[dict[str, Any]]:
         """Yield the rows of images, in their order, as dicts of `columns`, as soon as they are ready.
 
-        Memory does not grow with the number of images: at most AHEAD images, or two for each worker, are in memory, and
-        generators are consumed as slowly.
+        Memory does not grow with the number of images: at most 16, or two for each worker, are in memory, and a
+        generator is not consumed faster than that.
 
         Args:
             images: as for a call.
@@ -287,32 +284,6 @@ def predict(model: FERModel | str | Path, images: Item | Iterable[Item], **setti
     1      1     1  (0, 0, 48, 48)     none     ok
     """
     return Predictor(model, **settings)(images)
-
-
-def ordered_map(function: Callable[[A], B], items: Iterable[A], workers: int) -> Iterator[B]:
-    """`map` on several threads, in order, that takes only few items ahead of the results.
-
-    Decoding, OpenCV and ONNX Runtime release Python's lock, so threads use all cores without copying images.
-
-    Args:
-        function: called with each item.
-        items: taken from the calling thread.
-        workers: number of threads; 1: the calling thread.
-    """
-    if workers == 1:
-        yield from map(function, items)
-        return
-    pool = concurrent.futures.ThreadPoolExecutor(workers, "edram-fer")
-    pending: collections.deque[concurrent.futures.Future[B]] = collections.deque()
-    try:
-        for item in items:
-            pending.append(pool.submit(function, item))
-            if len(pending) >= max(AHEAD, 2 * workers):
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _trained_model(model: FERModel | str | Path) -> FERModel:

@@ -39,8 +39,11 @@ def test_without_options_the_defaults_are_those_of_the_library(prepared):
 
 
 def test_every_option_reaches_the_library(prepared):
-    words = "--size 48 --colour --detectors ssd,dlib --detector-size 160 --coarse-size 90 --min-score 0.6 --faces all --margin 0.1 --landmarks --check yunet"
+    words = (
+        "--size 48 --colour --detectors ssd,dlib --detector-size 160 --faces all --margin 0.1 --landmarks --check yunet"
+    )
     words += (
+        " --coarse-size 90 --min-score 0.6"
         " --retry clahe,histogram --smallest-photo 300 --smallest-inside 0.9 --smallest-square 100 --rounding down"
         " --landmark-image face --interpolation linear --ignore-annotated --published forch2019"
         " --models files --classes seven --name mine --root photos --column emotion=label"
@@ -55,9 +58,10 @@ def test_every_option_reaches_the_library(prepared):
     assert splits == SplitSettings(0.2, 3, 0.3) and options.pop("config_name") == "mine"
     assert options.pop("root") == Path("photos") and options.pop("column") == ["emotion=label"]
     assert faces.Settings(**options) == faces.Settings(
-        size=48, colour=True, detectors=("ssd", "dlib"), detector_size=160, coarse_size=90, min_score=0.6, faces="all", margin=0.1, landmarks=True,
-        check="yunet", models="files", retry="clahe,histogram", smallest_photo=300, smallest_inside=0.9,
-        smallest_square=100, rounding="down", landmark_image="face", interpolation="linear", annotated=False,
+        size=48, colour=True, detectors=("ssd", "dlib"), detector_size=160, faces="all", margin=0.1, landmarks=True,
+        coarse_size=90, min_score=0.6, check="yunet", models="files", retry="clahe,histogram", smallest_photo=300,
+        smallest_inside=0.9, smallest_square=100, rounding="down", landmark_image="face", interpolation="linear",
+        annotated=False,
     )  # fmt: skip
     assert {*faces.Settings.__dataclass_fields__} - {*options} == {"chin", "clahe"}  # not on the command line
 

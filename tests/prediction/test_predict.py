@@ -1,6 +1,5 @@
 """Images to a table of faces: which images are faces, how faces are made, the rows, the files, and what is refused."""
 
-import csv
 import dataclasses
 import json
 import shutil
@@ -15,7 +14,7 @@ import edram_fer
 from edram_fer import cli, models
 from edram_fer.errors import MissingFileError
 from edram_fer.evaluation import inference
-from edram_fer.prediction import files, predict
+from edram_fer.prediction.predictor import predict
 from edram_fer.preprocessing import faces, model_files
 from edram_fer.preprocessing.detection import intersection_over_union
 from edram_fer.run import checkpoints
@@ -57,7 +56,7 @@ def test_files_are_answered_as_in_an_evaluation(crops, trained, model, contents)
         str(crops / name) for name in ("0.png", "1.png", "2.png", "3.png", "a broken one.jpg", "below/4.png")
     ]
     affect = ["valence", "arousal"]
-    names = ["source", "frame", "time", "face", "box", "detector", "score", "status", "emotion", "confidence"]
+    names = ["source", "frame", "time", "face", "track", "box", "detector", "score", "status", "emotion", "confidence"]
     names += model.emotions
     assert list(table.columns) == [*names, *affect, "windows"]
     broken, rows = table.loc[4], table.drop(4)
@@ -128,25 +127,6 @@ def test_a_run_its_file_and_a_copy_elsewhere_give_equal_answers(toy_recipe, cont
     assert np.abs(np.stack(different.windows) - np.stack(expected.windows)).max() > 1e-3  # the faces depend on it
 
 
-def test_the_command_writes_the_table_and_draws(crops, trained, tmp_path, capsys):
-    out = tmp_path / "out"
-    with pytest.raises(SystemExit, match="0"):
-        cli.main(["predict", str(trained.run), str(crops), f"--out={out}"])
-    table = predict(trained.run, crops)
-    with open(out / "predictions.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["emotion"] for row in rows] == table.emotion.fillna("").tolist()
-    assert [float(row["confidence"]) for row in rows if row["status"] == "ok"] == table.confidence.dropna().tolist()
-    assert [row["height"] for row in rows] == ["28"] * 4 + ["", "28"]
-    image_names = sorted(path.name for path in (out / "images").iterdir())
-    assert image_names == ["1_0.png", "2_1.png", "3_2.png", "4_3.png", "5_4.png"]
-    assert [row["image"] for row in rows] == [*image_names[:4], "", image_names[4]]
-    printed = capsys.readouterr().out
-    assert f"{crops}/a broken one.jpg: not an image" in printed and f"{crops}/0.png, face 1: " in printed
-    files.write(table, tmp_path / "not drawn", draw=False)
-    assert not (tmp_path / "not drawn" / "images").exists()
-
-
 @needs_photos
 def test_the_faces_of_a_photo_with_the_package_s_model(tmp_path, capsys):
     linked = tmp_path / "group.jpg"
@@ -165,7 +145,7 @@ def test_the_faces_of_a_photo_with_the_package_s_model(tmp_path, capsys):
         square = (row.left, row.top, row.width, row.height)
         assert max(intersection_over_union(square, box) for box in truth) > 0.3
     assert sum(rows.emotion == "happy") >= 5  # a cheerful company
-    with Image.open(out / "images" / "1_group.png") as image:
+    with Image.open(out / "images" / "1_group.jpg") as image:
         assert image.size == (1000, 750)
     pixels = np.asarray(Image.open(PHOTOS / "2007_007763.jpg"))
     table_of_array = edram_fer.predict("fer2013-edram", pixels)

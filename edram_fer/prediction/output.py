@@ -1,0 +1,320 @@
+"""The folder of the command's predictions: rows and drawn photos as they become ready, resumed after any stop.
+
+The rows of a batch are appended to the table and flushed to the disk; then the marker, which is replaced with one
+rename, counts them. A stopped command resumes behind the last counted batch: rows that the marker does not count are
+cut off first.
+"""
+
+import csv
+import hashlib
+import itertools
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+
+from edram_fer import attention, files
+from edram_fer.errors import ExistingRunError, UserError
+from edram_fer.figures import photo
+from edram_fer.prediction.folders import DRAWN, MARKER, PASSED_OVER, PassedOver
+from edram_fer.prediction.images import Images
+from edram_fer.prediction.parallel import ordered_map
+from edram_fer.prediction.video import Film
+from edram_fer.preprocessing import crop, photos
+from edram_fer.preprocessing.records import OK
+
+FORMATS = ("csv", "parquet", "jsonl")
+UNFINISHED = "predictions.unfinished.jsonl"  # the rows of a Parquet file, which cannot grow
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a spreadsheet may execute a cell that starts like this
+FIRST = ("source", "frame", "time", "face", "track", "status", "detector", "score")
+BOX = ("left", "top", "width", "height")
+MOST_BYTES = 180  # of a photo's name in the name of its drawn image; most file systems allow 255 in all
+CHUNK = 10_000  # rows
+
+
+class Output:
+    """Writes predictions into a folder.
+
+    Args:
+        folder: created if missing.
+        format: "csv", "parquet" or "jsonl".
+        draw: whether to draw the faces and windows into the photos.
+
+    Attributes:
+        counts: of "images" that are done, of their "rows" and "faces", of images without a face ("no_face") and of
+            images that could not be used ("faulty").
+
+    Raises:
+        UserError: an unknown format.
+        ExistingRunError: the folder holds a table or drawn images that this class did not write.
+        OSError: the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path, *, format: str = "csv", draw: bool = True) -> None:
+        if format not in FORMATS:
+            raise UserError(f"format: expected one of {', '.join(FORMATS)}, got {format!r}")
+        self.folder, self.format, self.draws = folder, format, draw
+        self.table = folder / f"predictions.{format}"
+        self._rows = folder / UNFINISHED if format == "parquet" else self.table  # the file that grows
+        self.marker = folder / MARKER
+        folder.mkdir(parents=True, exist_ok=True)
+        with files.replace(folder / ".edram-fer-writable") as probe:  # noticed before a model is loaded
+            probe.touch()
+        (folder / ".edram-fer-writable").unlink()
+        self._old = self._read_marker()
+        self._content: dict[str, Any] = {}
+        self.counts: Counter[str] = Counter()
+
+    def state(self, images: Images, settings: Mapping[str, Any], *, restart: bool = False) -> str:
+        """Compare the folder with the predictions to be made; it is not changed.
+
+        Args:
+            images: the images that are predicted.
+            settings: everything that decides the rows.
+            restart: do not resume.
+
+        Returns:
+            "new"; "resumed": the first images are done; "complete": all are done; or "replaced": the folder holds
+            predictions of other images or settings, which `start` removes.
+        """
+        identity = {**settings, "format": self.format, "draw": self.draws, "images": _digest(images)}
+        self._digits = len(str(images.total or 0))
+        self._content = {"settings": files.plain(identity), "complete": False, "bytes": 0, "counts": {}}
+        state = "replaced" if restart and self._old else self._find_state()
+        if state in ("resumed", "complete"):
+            self._content = self._old
+        self.counts = Counter(self._content["counts"])
+        return state
+
+    def start(self, passed_over: Sequence[PassedOver] = ()) -> None:
+        """Remove what an earlier command with other images or settings has written, and rows that are not counted.
+
+        Args:
+            passed_over: is written to a file of its own.
+        """
+        if self._content is not self._old:
+            self._remove_old()
+        with open(self._rows, "ab") as rows:
+            rows.truncate(self._content["bytes"])
+        if passed_over:
+            _write_passed_over(self.folder / PASSED_OVER, passed_over)
+        files.write_json(self.marker, self._content)
+
+    def last_film(self) -> list[dict[str, Any]]:
+        """The written rows of the last source if it is a film, whose tracks a resumed command continues."""
+        film: list[dict[str, Any]] = []
+        with open(self._rows, encoding="utf-8", newline="") as lines:
+            for row in csv.DictReader(lines) if self.format == "csv" else map(json.loads, lines):
+                if not film or row["source"] != film[-1]["source"]:
+                    film.clear()
+                film.append(row)
+        return [_read_place(row) for row in film if row["frame"] not in ("", None)]
+
+    def write(self, images: int, rows: Sequence[Mapping[str, Any]], workers: int) -> None:
+        """Draw the photos of a batch, append its rows, and count them.
+
+        Args:
+            images: number of images in the batch.
+            rows: their rows, as of `Predictor.stream`.
+            workers: threads that draw.
+        """
+        groups = [list(group) for _, group in itertools.groupby(rows, key=lambda row: (row["source"], row["frame"]))]
+        drawn = list(ordered_map(self._draw, enumerate(groups, self.counts["images"] + 1), workers))
+        flat = [_flatten(row, name) for group, name in zip(groups, drawn, strict=True) for row in group]
+        with open(self._rows, "ab") as target:
+            target.write(self._encode(flat, header=not self._content["bytes"]))
+            target.flush()
+            os.fsync(target.fileno())
+            self._content["bytes"] = target.tell()
+        self.counts["images"] += images
+        self.counts["rows"] += len(rows)
+        for row in rows:
+            kind = "faces" if row["status"] == OK else "no_face" if row["status"] == "no_face" else "faulty"
+            self.counts[kind] += 1
+        self._content["counts"] = dict(self.counts)
+        files.write_json(self.marker, self._content)
+
+    def finish(self, complete: bool = True) -> None:
+        """Write the Parquet file and, if all images are done, mark the folder as complete."""
+        if self.format == "parquet" and self._rows.exists():
+            _convert(self._rows, self.table)
+        if complete:
+            self._content["complete"] = True
+            files.write_json(self.marker, self._content)
+            if self.format == "parquet":
+                self._rows.unlink(missing_ok=True)
+
+    def _read_marker(self) -> dict[str, Any]:
+        """The content of the marker, {} if there is none.
+
+        Raises:
+            ExistingRunError: there is none, but files that would be overwritten.
+        """
+        if self.marker.exists():
+            return files.read_json(self.marker)
+        for path in (self.table, self._rows, self.folder / PASSED_OVER):
+            if path.exists():
+                raise ExistingRunError(f"{path} was not written by this command: move it, or choose another --out")
+        drawn = self.folder / DRAWN
+        if self.draws and drawn.exists() and (not drawn.is_dir() or any(drawn.iterdir())):
+            raise ExistingRunError(f"{drawn} holds other files: move it, or choose another --out, or --no-draw")
+        return {}
+
+    def _find_state(self) -> str:
+        if not self._old:
+            return "new"
+        if self._old.get("settings") != self._content["settings"]:
+            return "replaced"
+        if self._old["complete"]:
+            return "complete" if self.table.exists() else "replaced"
+        size = self._rows.stat().st_size if self._rows.exists() else 0
+        return "resumed" if size >= self._old["bytes"] else "replaced"
+
+    def _remove_old(self) -> None:
+        """Remove the files that the marker's command has written; others in the folder stay."""
+        format = self._old.get("settings", {}).get("format")
+        for name in (f"predictions.{format}", UNFINISHED, PASSED_OVER):
+            (self.folder / name).unlink(missing_ok=True)
+        drawn = self.folder / DRAWN
+        if self._old.get("settings", {}).get("draw") and drawn.is_dir():
+            for path in drawn.iterdir():
+                if re.fullmatch(r"\d+_.*\.jpg", path.name, re.DOTALL):
+                    path.unlink()
+            if not any(drawn.iterdir()):
+                drawn.rmdir()
+
+    def _draw(self, numbered: tuple[int, Sequence[Mapping[str, Any]]]) -> str | None:
+        """Draw a photo; the name of the file, or None if nothing is drawn."""
+        number, rows = numbered
+        faces = [row for row in rows if row["status"] == OK]
+        source = rows[0]["source"]
+        if not (self.draws and faces and isinstance(source, str) and rows[0]["frame"] is None):
+            return None
+        try:
+            pixels, reduction = photos.read_reduced(source, photo.LARGEST)
+        except photos.PhotoError:  # it has changed since it was predicted
+            return None
+        name = f"{number:0{self._digits}d}_{_safe_stem(source)}.jpg"
+        (self.folder / DRAWN).mkdir(exist_ok=True)
+        degrees = faces[0].get("rotation") or 0
+        turned = np.ascontiguousarray(np.rot90(pixels, -degrees // 90))
+        drawn = [_drawn_face(row, turned.shape[:2], reduction, degrees) for row in faces]
+        photo.annotate(turned, drawn).save(self.folder / DRAWN / name, quality=88, subsampling=0)
+        return name
+
+    def _encode(self, rows: Sequence[Mapping[str, Any]], header: bool) -> bytes:
+        """Rows as lines of the growing file. Bytes of names that are not UTF-8 become escapes such as \\udce4."""
+        if self.format == "csv":
+            text = _csv_text(rows, header)
+        else:
+            text = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+        return text.encode("utf-8", "backslashreplace")
+
+
+def _flatten(row: Mapping[str, Any], drawn: str | None) -> dict[str, Any]:
+    """A row of `Predictor.stream` with one column for each side of the box, and lists instead of arrays."""
+    values = dict(row)
+    box = dict(zip(BOX, values.pop("box") or (None,) * 4, strict=True))
+    first = {name: values.pop(name) for name in FIRST}
+    arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+    values |= {name: value.astype(float).round(6).tolist() for name, value in arrays.items()}
+    return files.plain({**first, **box, "image": drawn, **values})
+
+
+def _read_place(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Where and when a face was, from a written row."""
+    box = None if row["left"] in ("", None) else tuple(int(row[name]) for name in BOX)
+    source = row["source"].removeprefix("'") if row["source"][1:2] in FORMULA else row["source"]
+    place = {"source": source, "frame": int(row["frame"]), "time": float(row["time"]), "box": box}
+    return place | {"track": int(row["track"]) if row["track"] not in ("", None) else None}
+
+
+def _csv_text(rows: Sequence[Mapping[str, Any]], header: bool) -> str:
+    lines: list[str] = []
+
+    class Lines:
+        write = lines.append
+
+    writer = csv.writer(Lines)  # with "\r\n" between lines it quotes both characters in names
+    if header and rows:
+        writer.writerow(rows[0])
+    writer.writerows(map(_cell, row.values()) for row in rows)
+    return "".join(lines)
+
+
+def _cell(value: Any) -> Any:
+    """A cell of a CSV file; a text that a spreadsheet would execute starts with an apostrophe instead."""
+    if isinstance(value, list):
+        return json.dumps(value)
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+
+
+def _drawn_face(row: Mapping[str, Any], size: tuple[int, int], reduction: int, degrees: int) -> dict[str, Any]:
+    """The argument of `photo.annotate` for a row, in pixels of the reduced and turned photo of `size` (H, W)."""
+    square = [round(side / reduction) for side in row["box"][:3]]
+    left, top, side = crop.turn_back(square, size, (360 - degrees) % 360)
+    windows = row["windows"] if attention.has_windows(row["windows"]) else ()
+    face = {"left": left, "top": top, "side": side, "windows": windows}
+    return {**face, "emotion": row["emotion"], "probability": row["confidence"]}
+
+
+def _safe_stem(source: str) -> str:
+    """The name of a photo without its ending, valid in every file system and not too long."""
+    stem = os.fsencode(Path(source).stem)[:MOST_BYTES].decode("utf-8", "ignore")
+    return re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", stem)
+
+
+def _digest(images: Images) -> str:
+    """SHA-256 of the paths, sizes and times of the files."""
+    digest = hashlib.sha256()
+    for single in images.singles:
+        path = single.path if isinstance(single, Film) else single
+        name = os.fsencode(path if isinstance(path, Path) else str(path))
+        try:
+            status = os.stat(name)
+        except OSError:
+            status = None
+        digest.update(name + (b"" if status is None else f"\0{status.st_size}\0{status.st_mtime_ns}".encode()) + b"\n")
+    return digest.hexdigest()
+
+
+def _write_passed_over(path: Path, passed_over: Sequence[PassedOver]) -> None:
+    rows = [dict(zip(("path", "reason"), (str(entry.path), entry.reason), strict=True)) for entry in passed_over]
+    with files.replace(path) as temporary:
+        temporary.write_bytes(_csv_text(rows, header=True).encode("utf-8", "backslashreplace"))
+
+
+def _read_rows(path: Path) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a file of JSON lines, in lists of CHUNK."""
+    with open(path, encoding="utf-8") as lines:
+        while chunk := [json.loads(line) for line in itertools.islice(lines, CHUNK)]:
+            yield chunk
+
+
+def _convert(source: Path, target: Path) -> None:
+    """Write the rows of a file of JSON lines as a Parquet file."""
+    chunks = _read_rows(source)
+    first = next(chunks, [])
+    if not first:
+        return
+    schema = pyarrow.schema({name: _TYPES.get(name, pyarrow.float64()) for name in first[0]})
+    with files.replace(target) as temporary, pyarrow.parquet.ParquetWriter(temporary, schema) as writer:
+        for chunk in itertools.chain([first], chunks):
+            for row in chunk:
+                row["source"] = str(row["source"]).encode("utf-8", "backslashreplace").decode()
+            writer.write_table(pyarrow.Table.from_pylist(chunk, schema=schema))
+
+
+_TYPES = {
+    **dict.fromkeys(("source", "status", "detector", "image", "emotion"), pyarrow.string()),
+    **dict.fromkeys(("frame", "face", "track", "rotation", *BOX), pyarrow.int64()),
+    "windows": pyarrow.list_(pyarrow.list_(pyarrow.list_(pyarrow.float64()))),
+    "step_probabilities": pyarrow.list_(pyarrow.list_(pyarrow.float64())),
+}

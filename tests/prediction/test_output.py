@@ -1,0 +1,181 @@
+"""The command's folder: its table and drawings, resumed after any stop, and what it neither keeps nor destroys."""
+
+import csv
+import io
+import itertools
+import json
+import os
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from edram_fer import cli
+from edram_fer.commands import predict as command
+from edram_fer.errors import ExistingRunError
+from edram_fer.prediction import output, predictor
+from edram_fer.prediction.images import single_images
+from edram_fer.prediction.output import Output
+
+
+@pytest.fixture(scope="module")
+def crops(tmp_path_factory, contents):
+    """A folder of ready-made faces with awkward names, and files that are not images."""
+    folder = tmp_path_factory.mktemp("crops")
+    names = ["0.png", "1.png", "below/2.png", "=cmd.png", "smile \U0001f600.png", "x" * 246 + ".png"]
+    (folder / "below").mkdir()
+    for name, image in zip(names, contents["validation"]["image"], strict=False):
+        Image.fromarray(image[..., 0]).save(folder / name)
+    shutil.copy(folder / "0.png", os.fsencode(folder) + b"/latin \xe4.png")
+    (folder / "a broken one.jpg").write_text("no image")
+    (folder / "notes.txt").write_text("passed over")
+    (folder / "._0.png").write_text("macOS' own, passed over")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def one(trained):
+    return predictor.Predictor(trained.run, batch_size=2, steps=True)
+
+
+def run(arguments, status):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["predict", *map(str, arguments)])
+    assert stopped.value.code == status
+
+
+def write(one, source, folder, stop=None, **options):
+    """Write predictions into a folder; stop after some batches. Returns the state that the folder was in."""
+    images = single_images([str(source)])
+    written = Output(folder, **options)
+    state = written.state(images, {"steps": one.steps})
+    if state != "complete":
+        written.start(images.passed_over)
+        for batch in itertools.islice(one.batches(images, written.counts["images"]), stop):
+            written.write(batch.images, batch.rows, 1)
+        if stop is None:
+            written.finish()
+    return state
+
+
+def read(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_command_writes_the_table_and_draws(crops, trained, tmp_path, capsys):
+    out = tmp_path / "out"
+    run([trained.run, crops, f"--out={out}"], command.FAULTY)
+    printed = capsys.readouterr().out
+    table = predictor.predict(trained.run, crops)
+    with open(out / "predictions.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["emotion"] for row in rows] == table.emotion.fillna("").tolist()
+    assert [float(row["confidence"]) for row in rows if row["status"] == "ok"] == table.confidence.dropna().tolist()
+    assert [row["height"] for row in rows if row["status"] == "ok"] == ["28"] * 7
+    windows = [json.loads(row["windows"]) for row in rows if row["status"] == "ok"]
+    np.testing.assert_allclose(windows, np.stack(table.windows.dropna()), atol=1e-6)
+    drawn = [row["image"] for row in rows if row["image"]]
+    assert sorted(drawn) == sorted(os.listdir(out / "images")) and len(drawn) == 7
+    assert drawn[:2] == ["1_0.jpg", "2_1.jpg"]
+    for name in drawn:
+        with Image.open(out / "images" / name) as image:
+            assert image.size == (1000, 1000)
+    assert f"{crops}/a broken one.jpg: not an image" in printed and f"{crops}/0.png, face 1: " in printed
+    assert "not an image: notes.txt" in printed and "hidden: ._0.png" in printed
+    assert "8 images, 7 faces" in printed and "not about a feeling" in printed and "(exit status 3)" in printed
+    passed_over = pd.read_csv(out / "passed_over.csv")
+    assert {os.path.basename(path) for path in passed_over.path} == {"notes.txt", "._0.png"}
+
+
+def test_every_format_holds_the_same_rows_and_names(crops, one, tmp_path):
+    table = one(crops)
+    for format in output.FORMATS:
+        assert write(one, crops, tmp_path / format, format=format, draw=False) == "new"
+        assert not (tmp_path / format / "images").exists()
+    text = (tmp_path / "jsonl" / "predictions.jsonl").read_text(encoding="utf-8")
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [row["source"] for row in lines] == table.source.tolist()  # bytes that are not UTF-8 among them
+    assert os.path.exists(next(row["source"] for row in lines if "latin" in row["source"]))
+    assert [row["confidence"] for row in lines if row["confidence"]] == table.confidence.dropna().tolist()
+    parquet = pd.read_parquet(tmp_path / "parquet" / "predictions.parquet")
+    commas = pd.read_csv(tmp_path / "csv" / "predictions.csv")
+    assert list(parquet.columns) == list(commas.columns) == list(lines[0])
+    assert parquet.source.tolist() == commas.source.tolist()
+    assert commas.source[0] == table.source[0] and any(r"latin \udce4.png" in name for name in commas.source)
+    steps = np.array([np.stack(row) for row in map(list, parquet.step_probabilities.dropna())])
+    np.testing.assert_allclose(steps, np.stack(table.step_probabilities.dropna()), atol=1e-6)
+    assert not (tmp_path / "parquet" / output.UNFINISHED).exists()
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@a", "\ta", "\ra"])
+def test_no_text_is_a_formula_and_no_number_is_a_text(cell):
+    text = output._csv_text([{"source": cell, "valence": -0.5, "status": "a=b"}], header=False)
+    assert next(csv.reader(io.StringIO(text, newline=""), strict=True))[0] == f"'{cell}" and text.endswith(
+        ",-0.5,a=b\r\n"
+    )
+
+
+@pytest.mark.parametrize("format", output.FORMATS)
+def test_a_killed_run_resumes_to_equal_files(format, crops, one, tmp_path):
+    write(one, crops, tmp_path / "whole", format=format)
+    expected = read(tmp_path / "whole")
+    for batches in range(4):
+        folder = tmp_path / f"{batches}"
+        write(one, crops, folder, stop=batches, format=format)
+        growing = folder / (output.UNFINISHED if format == "parquet" else f"predictions.{format}")
+        with open(growing, "ab") as rows:  # a row that was being written when the process was killed
+            rows.write(b"half a r")
+        assert write(one, crops, folder, format=format) == "resumed"
+        assert read(folder) == expected
+        assert write(one, crops, folder, format=format) == "complete"
+        assert read(folder) == expected
+
+
+def test_a_second_run_with_other_images_leaves_nothing_old_but_what_is_the_user_s(crops, one, tmp_path):
+    folder = tmp_path / "out"
+    write(one, crops, folder)
+    (folder / "images" / "holiday.jpg").write_text("the user's own")
+    (folder / "thesis.docx").write_text("the user's own")
+    assert write(one, crops / "below", folder, format="jsonl") == "replaced"
+    assert {*read(folder)} == {
+        *("edram-fer-predict.json", "predictions.jsonl", "images/1_2.jpg", "images/holiday.jpg", "thesis.docx")
+    }
+    (crops / "below" / "2.png").touch()
+    assert write(one, crops / "below", folder, format="jsonl") == "replaced"  # its pixels may have changed
+
+
+def test_a_table_of_somebody_else_is_not_overwritten(one, crops, tmp_path):
+    (tmp_path / "predictions.csv").write_text("of another program")
+    with pytest.raises(ExistingRunError, match="predictions.csv was not written by this command"):
+        write(one, crops, tmp_path)
+    (tmp_path / "photos" / "images").mkdir(parents=True)
+    (tmp_path / "photos" / "images" / "1.jpg").touch()
+    with pytest.raises(ExistingRunError, match="images holds other files"):
+        write(one, crops, tmp_path / "photos")
+
+
+def test_a_folder_that_cannot_be_written_is_noticed_before_the_model_is_loaded(crops, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "out"
+    run(["no model is looked for", crops, f"--out={out}"], f"error: {out}: Not a directory")
+
+
+def test_an_interrupted_command_keeps_its_rows_and_says_how_to_go_on(crops, trained, tmp_path, monkeypatch, capsys):
+    arguments = [trained.run, crops, f"--out={tmp_path}", "--format=parquet"]
+    batches = predictor.Predictor.batches
+
+    def interrupted(self, images, done=0):
+        self.batch_size = 3
+        yield from itertools.islice(batches(self, images, done), 1)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(predictor.Predictor, "batches", interrupted)
+    run(arguments, 130)
+    assert "Stopped after 3 of 8 images" in capsys.readouterr().err
+    assert len(pd.read_parquet(tmp_path / "predictions.parquet")) == 3
+    monkeypatch.undo()
+    run(arguments, command.FAULTY)
+    assert "Resuming: 3 of 8 images are done" in capsys.readouterr().out
+    assert len(pd.read_parquet(tmp_path / "predictions.parquet")) == 8
