@@ -166,9 +166,9 @@ def test_an_interrupted_command_keeps_its_rows_and_says_how_to_go_on(crops, trai
     arguments = [trained.run, crops, f"--out={tmp_path}", "--format=parquet"]
     batches = predictor.Predictor.batches
 
-    def interrupted(self, images, done=0):
+    def interrupted(self, *arguments):
         self.batch_size = 3
-        yield from itertools.islice(batches(self, images, done), 1)
+        yield from itertools.islice(batches(self, *arguments), 1)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(predictor.Predictor, "batches", interrupted)
