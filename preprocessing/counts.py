@@ -8,6 +8,8 @@ from edram_fer.preprocessing.records import OK, Annotations
 
 _DETAILS = re.compile(r"'[^']*'|[-+]?\d+(\.\d+)?(e[-+]?\d+)?")  # quoted texts and numbers in a status
 
+AND_THE_LIKE = " and the like"
+
 
 def published_line(subject: str, count: int, published: int) -> str:
     """A line with a count and the published count; a warning if they differ.
@@ -48,7 +50,7 @@ def reasons(statuses: Counter[str], most: int = 20) -> list[tuple[str, int]]:
         most: number of reasons before the rest is combined.
     """
     pairs = [
-        (status if len(group) == 1 else f"{status} and the like", group.total())
+        (status if len(group) == 1 else f"{status}{AND_THE_LIKE}", group.total())
         for status, group in status_groups(statuses).items()
     ]
     others = pairs[most:]

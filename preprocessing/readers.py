@@ -110,17 +110,13 @@ def find_child(folder: Path, *names: str) -> Path | None:
     return folder
 
 
-def select_images(paths: Iterable[Path]) -> tuple[list[Path], tuple[str, ...]]:
-    """The paths with the extension of an image, and a note on the other paths.
+def select_images(paths: Iterable[Path]) -> list[Path]:
+    """The paths with the extension of an image.
 
     A link to a folder counts as an image regardless of its name, and becomes a row that cannot be read; otherwise the
     images behind a link would be missing unnoticed.
     """
-    paths = [path for path in paths if path.name.casefold() not in IGNORED_FILES]
-    images = [path for path in paths if path.suffix.casefold() in EXTENSIONS or (path.is_symlink() and path.is_dir())]
-    others = [path.name for path in sorted(set(paths).difference(images))]
-    notes = (f"left out, not image files by their names: {len(others):,} ({abbreviate(others)})",) if others else ()
-    return images, notes
+    return [path for path in paths if path.suffix.casefold() in EXTENSIONS or (path.is_symlink() and path.is_dir())]
 
 
 def split_name(name: str) -> str:

@@ -83,6 +83,7 @@ class Annotations:
         notes: remarks about this copy, for the user.
         shares: split -> share of the training faces that becomes this split if the data set does not have it.
         count: returns the number of rows, if that is faster than iterating over `records`.
+        options: options of the reader that determine the rows along with `files`, as text, for the fingerprint.
         variant: names one of several interpretations of the same files, "" for the first; part of the name of the
             prepared data set.
     """
@@ -99,6 +100,7 @@ class Annotations:
     notes: tuple[str, ...] = ()
     shares: Mapping[str, float] = dataclasses.field(default_factory=lambda: {"validation": 0.05})
     count: Callable[[], int] | None = None
+    options: str = ""
     variant: str = ""
 
 
@@ -149,7 +151,8 @@ def image_files(folder: Path, pattern: str = "**/*") -> list[Path]:
 
 def fingerprint(annotations: Annotations) -> str:
     """SHA-256 of the annotation files or, if there are none, of the content of all rows."""
-    digest = hashlib.sha256(f"{annotations.layout}\n".encode())
+    options = f"{annotations.options}\n" if annotations.options else ""
+    digest = hashlib.sha256(f"{annotations.layout}\n{options}".encode())
     for path in annotations.files:
         with open(path, "rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())

@@ -16,6 +16,16 @@ def inspect(
         str, typer.Argument(help="A prepared data set, an .npz archive, a run folder, or a folder of original files.")
     ],
     data_dir: DataDir = None,
+    faulty: Annotated[
+        bool, typer.Option("--faulty", help="Name every row of original files that cannot be used.")
+    ] = False,
+    classes: Annotated[
+        str | None, typer.Option(help="Classes of a folder or table of your own: bored,engaged,confused.")
+    ] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder that the image paths of a table are relative to.")] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(metavar="ROLE=NAME", help="Column of a table, see prepare; may be repeated.")
+    ] = None,
 ) -> None:
     """Describe a data set or a run. A name means the prepared data set; a folder of the same name is ./NAME."""
     is_data_set = _is_data_set_name(source)
@@ -23,9 +33,12 @@ def inspect(
         typer.echo(f"{source} means the prepared data set; for the folder of that name write ./{source}", err=True)
     is_run = not is_data_set and (Path(source) / layout.RECIPE).exists()
     if not (is_data_set or is_run) and Path(source).suffix != ".npz" and (Path(source).exists() or "/" in source):
+        from edram_fer.preprocessing import emotions
         from edram_fer.preprocessing.datasets import inspection
 
-        for line in inspection.inspect(source):
+        options = {"classes": classes and emotions.parse_classes(classes), "root": root, "column": column}
+        options = {name: value for name, value in options.items() if value}
+        for line in inspection.inspect(source, all_faulty=faulty, **options):
             typer.echo(line)
         return
     startup.load_keras()

@@ -24,7 +24,7 @@ import tensorflow_datasets as tfds
 from tqdm.auto import tqdm
 
 from edram_fer.errors import FolderInUseError, MissingFileError, UserError
-from edram_fer.preprocessing import contact_sheet, face_table, faces, faces_beam
+from edram_fer.preprocessing import contact_sheet, face_table, faces, faces_beam, unread
 from edram_fer.preprocessing import published as published_faces
 from edram_fer.preprocessing.datasets.readme import readme
 from edram_fer.preprocessing.datasets.writing import describe_write_errors, download_and_prepare, move_into_place
@@ -254,7 +254,9 @@ def prepare(
         table = FaceTable(chunks, config.classes, split_settings)
         if not table.splits:
             raise UserError(f"{annotations.root}: no usable face in its rows: {face_table.describe_excluded(table)}")
-        metadata["report"] = face_table.summary(annotations, table)
+        images = (row["image"] for row in faces.read_chunks(chunks, ["image"]))
+        left_out = unread.describe(Path(source).expanduser().absolute(), annotations, images)
+        metadata["report"] = [*face_table.summary(annotations, table), *left_out]
         finished = _write(builder_class, work, config, table, metadata, annotations)
         move_into_place(finished, target, work)
         remove_locked(work)

@@ -5,13 +5,15 @@ Nothing is prepared, and TensorFlow is not needed.
 
 import functools
 import importlib
+import inspect as inspect_module
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from edram_fer.errors import MissingFileError, UserError
-from edram_fer.preprocessing import counts, photos
+from edram_fer.preprocessing import counts, photos, readers, unread
 from edram_fer.preprocessing.datasets.fer2013 import layouts, published, table
 from edram_fer.preprocessing.datasets.ferplus import joined
 from edram_fer.preprocessing.records import OK, UNKNOWN_AFFECT, Annotations, FaceRecord
@@ -19,13 +21,16 @@ from edram_fer.preprocessing.records import OK, UNKNOWN_AFFECT, Annotations, Fac
 _ANNOTATED = ("affectnet", "raf_db", "ck_plus", "jaffe", "ferg", "kdef", "expw")
 # Each is tried only if no reader before it recognises the source: the files of several data sets fit these forms.
 _OWN = ("sfew", "folder", "table")
+_SHOWN = 3  # rows that are named for each reason why rows cannot be used
 
 
-def inspect(source: Path | str) -> list[str]:
+def inspect(source: Path | str, *, all_faulty: bool = False, **options: Any) -> list[str]:
     """Describe the data sets that a file or folder is recognised as.
 
     Args:
         source: the file or folder.
+        all_faulty: name every row that cannot be used, and not only a few for each reason.
+        options: options of the readers, such as `classes`; readers that lack one of them are not tried.
 
     Returns:
         Lines of text.
@@ -41,12 +46,15 @@ def inspect(source: Path | str) -> list[str]:
     source = Path(source).expanduser()
     if not source.exists():
         raise MissingFileError(f"{source} does not exist")
-    readers = {"FERPlus": _describe_ferplus, "FER2013": _describe_fer2013}
-    readers |= {name: functools.partial(_describe_annotated, name) for name in _ANNOTATED}
-    lines, reasons = _try_readers(source, readers)
+    tried: dict[str, Callable[[Path], list[str]]] = {}
+    if not options:
+        tried = {"FERPlus": _describe_ferplus, "FER2013": functools.partial(_describe_fer2013, all_faulty)}
+    describe = functools.partial(_describe_annotated, all_faulty, options)
+    tried |= {name: functools.partial(describe, name) for name in _ANNOTATED}
+    lines, reasons = _try_readers(source, tried)
     for name in _OWN:
         if not lines:
-            lines, more = _try_readers(source, {name: functools.partial(_describe_annotated, name)})
+            lines, more = _try_readers(source, {name: functools.partial(describe, name)})
             reasons |= more
     if not lines:
         listing = "".join(f"\n  {name}: {reason}" for name, reason in reasons.items())
@@ -65,29 +73,50 @@ def _try_readers(source: Path, readers: Mapping[str, Callable[[Path], list[str]]
     return lines, reasons
 
 
-def _describe_fer2013(source: Path) -> list[str]:
+def _describe_fer2013(all_faulty: bool, source: Path) -> list[str]:
     location = layouts.locate(source)
     if location.layout == layouts.OTHER_FOLDERS:  # any data set of faces can look like this
         raise UserError(f"{location.layout}; if they are FER2013, prepare them as fer2013")
-    return published.report(published.summary(table.read(location)))
+    faces = table.read(location)
+    shown = faces.faults if all_faulty else faces.faults[:_SHOWN]
+    faults = [f"faulty: {Path(row.file).name}{row.row and ':' + row.row}: {row.status}" for row in shown]
+    base = source if source.is_dir() else location.root
+    read = map(str, location.files)
+    return [
+        *published.report(published.summary(faces)),
+        *faults,
+        *(unread.describe_paths(base, read) if source.is_dir() else []),
+    ]
 
 
 def _describe_ferplus(source: Path) -> list[str]:
     return joined.report(joined.summary(joined.read(source, "majority")))
 
 
-def _describe_annotated(name: str, source: Path) -> list[str]:
+def _describe_annotated(all_faulty: bool, options: Mapping[str, Any], name: str, source: Path) -> list[str]:
     module = importlib.import_module(f"edram_fer.preprocessing.datasets.{name}.annotations")
-    return list(describe_annotations(module.find(source)))
+    if missing := sorted(set(options) - set(inspect_module.signature(module.find).parameters)):
+        raise UserError(f"its reader has no option {', '.join(missing)}")
+    annotations = module.find(source, **options)
+    lines = list(describe_annotations(annotations, all_faulty=all_faulty))
+    images = (record.image for record in annotations.records() if record.pixels is None)
+    return [*lines, *unread.describe(source.absolute(), annotations, images)]
 
 
-def describe_annotations(annotations: Annotations) -> Iterator[str]:
-    """Lines that summarise annotations: rows per split and class, affect, boxes, landmarks, and unusable rows."""
+def describe_annotations(annotations: Annotations, *, all_faulty: bool = False) -> Iterator[str]:
+    """Lines that summarise annotations: rows per split and class, affect, boxes, landmarks, and unusable rows.
+
+    Args:
+        annotations: the annotations of a data set.
+        all_faulty: name every unusable row, and not only a few for each reason.
+    """
     usable, annotated = defaultdict(Counter), defaultdict(Counter)
-    statuses, features, ranges = Counter(), Counter(), {}
+    statuses, features, ranges, faulty = Counter(), Counter(), {}, defaultdict(list)
     for record in annotations.records():
         status = _status(record, annotations.root)
         statuses[status] += 1
+        if status != OK and (all_faulty or len(faulty[status]) < _SHOWN):
+            faulty[status].append(_location(record))
         annotated[record.split][record.emotion] += 1
         if status == OK:
             usable[record.split][record.emotion] += 1
@@ -108,8 +137,24 @@ def describe_annotations(annotations: Annotations) -> Iterator[str]:
         yield "annotated: " + ", ".join(f"{name} {count:,}" for name, count in features.items())
     for name, (low, high) in ranges.items():
         yield f"{name} from {low:.3g} to {high:.3g}"
-    yield from (f"not usable: {reason}, {count:,}" for reason, count in counts.reasons(statuses))
+    yield from _faulty_lines(statuses, faulty, all_faulty)
     yield from (f"note: {note}" for note in annotations.notes)
+
+
+def _faulty_lines(statuses: Counter[str], faulty: Mapping[str, list[str]], all_faulty: bool) -> Iterator[str]:
+    """The reasons with their numbers of rows and some of these rows, or with every row on a line of its own."""
+    groups = counts.status_groups(statuses)
+    for reason, count in counts.reasons(statuses):
+        rows = [row for status in groups.get(reason.removesuffix(counts.AND_THE_LIKE), ()) for row in faulty[status]]
+        examples = f": {readers.abbreviate(rows, _SHOWN)}" if rows and not all_faulty else ""
+        yield f"not usable: {reason}, {count:,}{examples}"
+    if all_faulty:
+        yield from (f"{row}: {status}" for group in groups.values() for status in group for row in faulty[status])
+
+
+def _location(record: FaceRecord) -> str:
+    """The row of a record and its image, for a message."""
+    return record.row if record.image in ("", record.row) else f"{record.row} {record.image}"
 
 
 def _status(record: FaceRecord, root: Path) -> str:

@@ -205,7 +205,6 @@ def test_raf_db_folders_with_csv(tmp_path):
     assert "expected a path" in statuses["train/1/test_0002_aligned.jpg"]
     assert len(statuses) == 3
     assert "images named in the csv that do not exist: 1 (train_00009_aligned.jpg)" in annotations.notes
-    assert "left out, not image files by their names: 1 (notes.txt)" in annotations.notes
     with pytest.raises(ValueError, match="aligned images only"):
         raf_db.find(tmp_path, images="original")
 

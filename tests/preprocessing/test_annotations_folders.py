@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 import pytest
 from support.annotation_files import describe_lines, touch, unusable, usable
 
-from edram_fer.preprocessing import emotions
+from edram_fer.preprocessing import emotions, unread
 from edram_fer.preprocessing.datasets.ferg import annotations as ferg
 from edram_fer.preprocessing.datasets.folder import annotations as folder
 from edram_fer.preprocessing.datasets.jaffe import annotations as jaffe
@@ -40,10 +40,7 @@ def test_jaffe(tmp_path):
     assert statuses["face.tiff"] == "expected a name like KA.AN1.39.tiff"
     assert statuses["KA.AN1.39.tiff"] == "its id KA.AN1.39 is also that of KA.AN1.39.jpg"
     assert len(statuses) == 3 and annotations.files == ()
-    assert annotations.notes == (
-        "left out, not image files by their names: 1 (README)",
-        "WARNING: subjects: 3, published 10",
-    )
+    assert annotations.notes == ("WARNING: subjects: 3, published 10",)
     assert "WARNING: all rows: 6, published 213" in describe_lines(annotations)
 
 
@@ -208,7 +205,8 @@ def test_folder_without_splits_is_all_train(tmp_path):
         "angry/deeper/d.jpg": "expected in <emotion>/",
     }
     assert annotations.classes == ("happy", "anger") and "labels: 0 happy, 1 anger" in annotations.notes
-    assert "left out, not image files by their names: 1 (notes.txt)" in annotations.notes
+    images = [record.image for record in annotations.records()]
+    assert unread.describe(tmp_path, annotations, images) == ["not read: 1 file: angry/notes.txt"]
 
 
 def test_folder_with_splits(tmp_path):

@@ -136,3 +136,78 @@ def test_inspecting_files_and_making_faces_loads_no_tensorflow(tmp_path):
     text = subprocess.run(words, capture_output=True, text=True, timeout=120).stdout
     assert "folder, a folder per emotion" in text and "no usable face in its rows: empty file 2" in text
     assert text.endswith("[]\n")
+
+
+def test_faulty_rows_are_named(tmp_path, capsys):
+    root = affectnet(tmp_path)
+    with open(root / "Manually_Annotated_file_lists" / "training.csv", "a") as file:
+        file.write("".join(f"1/{name}.jpg,1,2,6,6,,9,-2,-2\n" for name in "uvwxyz"))
+    lines = inspection.inspect(root)
+    assert (
+        "not usable: label uncertain, 7: training.csv:2 Manually_Annotated_Images/1/b.jpg, "
+        "training.csv:4 Manually_Annotated_Images/1/u.jpg, training.csv:5 Manually_Annotated_Images/1/v.jpg" in lines
+    )
+    with pytest.raises(SystemExit):
+        cli.main(["inspect", f"{root}/", "--faulty"])
+    text = capsys.readouterr().out
+    assert text.count(": label uncertain\n") == 7
+    assert "training.csv:3 Manually_Annotated_Images/1/c.jpg: valence 7 outside [-1, 1]\n" in text
+
+
+def test_faulty_rows_of_fer2013_are_named(tmp_path):
+    pixels = " ".join(["7"] * 2304)
+    rows = [*(f"{code},{pixels},Training" for code in range(7)), *("3,1 2 3,Training" for _ in range(5))]
+    (tmp_path / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]) + "\n")
+    (tmp_path / "fer2013.tar.gz").touch()
+    lines = inspection.inspect(tmp_path)
+    assert [line for line in lines if line.startswith("faulty")] == [
+        f"faulty: fer2013.csv:{number}: 3 pixels instead of 2304" for number in (7, 8, 9)
+    ]
+    assert len([line for line in inspection.inspect(tmp_path, all_faulty=True) if line.startswith("faulty")]) == 5
+    assert lines[-1] == "not read: 1 file: fer2013.tar.gz"
+
+
+def test_everything_that_is_not_read_is_named(tmp_path):
+    source = tmp_path / "download"
+    for name in ("mine/happy/a.png", "mine/sad/b.png", "mine/odd/c.png"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(source / name), np.zeros((9, 9), np.uint8))
+    for name in (
+        "list.csv",
+        "mine/README",
+        "mine/happy/a.txt",
+        "docs/deep/x",
+        "docs/y",
+        ".hidden/z",
+        "__MACOSX/_b.png",
+    ):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).touch()
+    (source / "empty").mkdir()
+    lines = inspection.inspect(source)
+    assert lines[-1] == "not read: 5 files: docs/ (2 files), list.csv, mine/README, mine/happy/a.txt"
+    assert "not usable: unknown label odd, 1: odd/c.png" in lines
+    for number in range(20):
+        (source / f"{number:02d}.txt").touch()
+    assert inspection.inspect(source)[-1].startswith("not read: 25 files: docs/ (2 files), 00.txt, 01.txt, ")
+    assert inspection.inspect(source)[-1].endswith("08.txt, ...")
+
+
+def test_classes_columns_and_root_of_own_data(tmp_path, capsys):
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((9, 9), np.uint8))
+    cv2.imwrite(str(tmp_path / "b.png"), np.zeros((9, 9), np.uint8))
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "t.csv").write_text("bild,urteil\na.png,bored\nb.png,engaged\n")
+    words = [
+        "--classes",
+        "bored,engaged",
+        "--column",
+        "image=bild",
+        "--column",
+        "emotion=urteil",
+        "--root",
+        str(tmp_path),
+    ]
+    with pytest.raises(SystemExit) as end:
+        cli.main(["inspect", str(tmp_path / "lists" / "t.csv"), *words])
+    assert end.value.code == 0 and "train 2: bored 1, engaged 1" in capsys.readouterr().out

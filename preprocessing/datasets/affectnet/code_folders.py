@@ -31,7 +31,7 @@ def find_images(root: Path) -> tuple[list[Path], dict[str, str]]:
     splits = {folder.name.casefold(): readers.split_name(folder.name) for folder in folders}
     if "test" not in splits.values():
         splits = {name: "train" if split == "train" else "test" for name, split in splits.items()}
-    files, _ = readers.select_images(path for folder in folders for path in records.image_files(folder))
+    files = readers.select_images(path for folder in folders for path in records.image_files(folder))
     return files, splits
 
 

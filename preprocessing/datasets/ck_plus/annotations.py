@@ -54,7 +54,7 @@ def find(source: Path | str, last_frames: int = 3, folds: int = 10, split: str =
         return ckextended.annotations(location)
     if location.layout == sequences.LAYOUT:
         return _apply_variant(sequences.annotations(location, last_frames, folds), variant)
-    files, notes = readers.select_images(records.image_files(location.root))
+    files = readers.select_images(records.image_files(location.root))
     subjects = (match[1].upper() for path in files if (match := NAME.fullmatch(path.stem)))
     read = functools.partial(_image, splits.folds(subjects, folds))
     labels, rows = sequences.published_labels(FRAMES)
@@ -66,7 +66,6 @@ def find(source: Path | str, last_frames: int = 3, folds: int = 10, split: str =
         records=functools.partial(readers.image_records, location.root, files, read),
         published=labels,
         published_rows=rows,
-        notes=notes,
     )
     return _apply_variant(annotations, variant)
 

@@ -42,7 +42,7 @@ def annotations(location: readers.Location, last_frames: int, folds: int) -> Ann
     image_folder, label_folder = images(location.root), labels(location.root)
     if image_folder is None or label_folder is None:
         raise UserError(f"{location.root}: expected the folders {IMAGES} and {LABELS}")
-    files, notes = readers.select_images(records.image_files(image_folder))
+    files = readers.select_images(records.image_files(image_folder))
     frames = _group(_sequence, files)
     misplaced = frames.pop("", [])
     label_files = _group(_folder, records.image_files(label_folder, "*/*/*_emotion.txt"))
@@ -67,7 +67,7 @@ def annotations(location: readers.Location, last_frames: int, folds: int) -> Ann
         published=label_counts,
         published_rows=row_counts,
         detectors=readers.PHOTO_DETECTORS,
-        notes=notes + _notes(frames, label_files),
+        notes=_notes(frames, label_files),
     )
 
 

@@ -32,7 +32,7 @@ def find(source: Path | str, split: str = splits.STRICT) -> Annotations:
     """
     variant = splits.variant(split)
     location = readers.locate(source, _recognise, dataset="FERG", expected="folders like aia/aia_anger")
-    files, notes = readers.select_images(records.image_files(location.root))
+    files = readers.select_images(records.image_files(location.root))
     read = functools.partial(_image, _published_split(files) if variant else {})
     return Annotations(
         name="FERG",
@@ -41,7 +41,6 @@ def find(source: Path | str, split: str = splits.STRICT) -> Annotations:
         classes=emotions.SEVEN,
         records=functools.partial(readers.image_records, location.root, files, read),
         published_rows={"": IMAGES},
-        notes=notes,
         variant=variant,
     )
 

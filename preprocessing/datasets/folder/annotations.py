@@ -40,7 +40,7 @@ def find(source: Path | str, classes: Sequence[str] | None = None) -> Annotation
         else "folders named after emotions, such as happy or train/happy",
         hint=_suggest_classes,
     )
-    files, notes = readers.select_images(records.image_files(location.root))
+    files = readers.select_images(records.image_files(location.root))
     read = functools.partial(_image, labels, location.layout)
     counts = Counter(record.emotion for record in readers.image_records(location.root, files, read) if record.emotion)
     class_names = readers.present_classes(classes, counts, location.root)
@@ -53,7 +53,6 @@ def find(source: Path | str, classes: Sequence[str] | None = None) -> Annotation
         notes=(
             f"labels: {', '.join(f'{label} {name}' for label, name in enumerate(class_names))}",
             "the images are assumed to be faces; if they show more, use --detectors",
-            *notes,
         ),
         shares=SHARES if location.layout == PER_EMOTION else {"validation": SHARES["validation"]},
     )

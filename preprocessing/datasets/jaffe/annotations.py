@@ -31,7 +31,7 @@ def find(source: Path | str, split: str = splits.STRICT) -> Annotations:
     """
     variant = splits.variant(split)
     location = readers.locate(source, _recognise, dataset="JAFFE", expected="images named like KA.AN1.39.tiff")
-    files, notes = readers.select_images(records.image_files(location.root))
+    files = readers.select_images(records.image_files(location.root))
     matches = {path.stem: match for path in files if (match := NAME.fullmatch(path.stem))}
     subjects = {match[1].upper() for match in matches.values()}
     classes = {name: match[2].upper() for name, match in matches.items()}
@@ -45,7 +45,7 @@ def find(source: Path | str, split: str = splits.STRICT) -> Annotations:
         published={"": PUBLISHED},
         published_rows={"": sum(PUBLISHED.values())},
         detectors=readers.PHOTO_DETECTORS,
-        notes=(*notes, counts.published_line("subjects", len(subjects), SUBJECTS)),
+        notes=(counts.published_line("subjects", len(subjects), SUBJECTS),),
         variant=variant,
     )
 

@@ -37,10 +37,10 @@ def find(source: Path | str, angles: Sequence[str] | str = ("S",), folds: int = 
     if not angles or not set(angles) <= set(ANGLES):
         raise UserError(f"angles: expected some of {', '.join(ANGLES)}, got {angles!r}")
     location = readers.locate(source, _recognise, dataset="KDEF", expected="images named like AF01ANS.JPG")
-    files, notes = readers.select_images(records.image_files(location.root))
+    files = readers.select_images(records.image_files(location.root))
     matches = {path: match for path in files if (match := NAME.fullmatch(path.stem))}
     subjects = {match[1].upper() for match in matches.values()}
-    notes += (
+    notes = (
         counts.published_line("images of all angles", len(files), IMAGES),
         counts.published_line("subjects", len(subjects), SUBJECTS),
     )

@@ -137,8 +137,8 @@ def _line(folder: Path, ending: str, dataset: str, number: int, line: str) -> di
 def _read_folders(root: Path, name: str) -> tuple[Callable[[], Iterator[FaceRecord]], tuple[str, ...]]:
     """The rows and notes of the layout with a folder per label."""
     folders = _split_folders(root)
-    files, notes = readers.select_images(path for folder in folders for path in records.image_files(folder))
-    labels = {}
+    files = readers.select_images(path for folder in folders for path in records.image_files(folder))
+    labels, notes = {}, ()
     for split in PUBLISHED:
         file_name = f"{split}_labels.csv"
         path = readers.find_child(root, file_name) or readers.find_child(root.parent, file_name)

@@ -26,11 +26,10 @@ def find(source: Path | str) -> Annotations:
     """
     location = readers.locate(source, _recognise, dataset="SFEW", expected="folders like Train/Angry and Val/Angry")
     folders = [folder for name in SPLITS if (folder := readers.find_child(location.root, name))]
-    files, notes = readers.select_images(path for folder in folders for path in records.image_files(folder))
+    files = readers.select_images(path for folder in folders for path in records.image_files(folder))
     test = readers.find_child(location.root, "Test")
-    if test:
-        unlabelled, _ = readers.select_images(records.image_files(test))
-        notes += (f"images of Test, left out because their labels are not public: {len(unlabelled):,}",)
+    unlabelled = readers.select_images(records.image_files(test)) if test else []
+    notes = (f"images of Test, left out because their labels are not public: {len(unlabelled):,}",) if test else ()
     return Annotations(
         name="SFEW",
         layout=location.layout,

@@ -86,11 +86,22 @@ def find(
         name="table",
         layout=path.name,
         root=opened.root,
+        files=(path,),
         classes=readers.present_classes(classes, counts, path),
         records=read,
         detectors=("annotation",) if columns.has_box else ("none",),
         notes=_notes(opened),
         count=lambda: len(table.rows),
+        options=repr(
+            (
+                sorted(columns.positions.items()),
+                columns.landmarks,
+                classes,
+                codes,
+                sheet,
+                os.path.relpath(opened.root, path.parent),
+            )
+        ),
         shares={"validation": SHARES["validation"]} if "split" in columns.positions else SHARES,
     )
 
