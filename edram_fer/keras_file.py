@@ -77,15 +77,15 @@ def strip(source: Path, target: Path, *, half: bool = False) -> None:
     """
     with files.replace(target) as temporary, zipfile.ZipFile(source) as old:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED if half else zipfile.ZIP_STORED) as new:
-            for name in old.namelist():
-                content = old.read(name)
-                if name == CONFIG:
+            for member in old.infolist():  # with their dates, so that the same file gives the same bytes
+                content = old.read(member)
+                if member.filename == CONFIG:
                     config = json.loads(content)
                     config.pop("compile_config", None)
                     content = json.dumps(config)
-                elif name == WEIGHTS:
+                elif member.filename == WEIGHTS:
                     content = _strip_weights(content, half)
-                new.writestr(name, content)
+                new.writestr(member, content, new.compression)
 
 
 def _strip_weights(content: bytes, half: bool) -> bytes:

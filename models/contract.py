@@ -152,7 +152,7 @@ class FERModel(keras.Model):
         if content is None:
             return
         value = content.get("temperature")
-        numbers = value if isinstance(value, list) else [value]
+        numbers: list[Any] = value if isinstance(value, list) else [value]
         steps = self.output_shapes["emotion"][1] if self.built else len(numbers)
         if len(numbers) not in (1, steps) or not all(is_number(number) and number > 0 for number in numbers):
             raise UserError(

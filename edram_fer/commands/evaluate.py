@@ -38,12 +38,12 @@ def evaluate(
     from edram_fer.evaluation import evaluate as evaluation
     from edram_fer.run import evaluation_folder
 
-    folder, source, data_dir = evaluation_folder.open_folder(run, data=source, data_dir=data_dir, out=out)
+    folder, data, folder_of_data = evaluation_folder.open_folder(run, data=source, data_dir=data_dir, out=out)
     metrics = evaluation.evaluate(
         folder,
         splits=tuple(split or ("test",)),
-        data=source,
-        data_dir=data_dir,
+        data=data,
+        data_dir=folder_of_data,
         batch_size=batch_size,
         flip=flip,
         ten_crop=ten_crop,
@@ -57,7 +57,7 @@ def evaluate(
             typer.echo(line)
     typer.echo(_calibration(metrics["run"]["calibration"], folder))
     if figures:
-        _draw(folder, source, data_dir)
+        _draw(folder, data, folder_of_data)
         report(folder)
     else:
         typer.echo(f"Scores: {folder / layout.METRICS}")

@@ -24,8 +24,8 @@ def window_ablation(
     from edram_fer.run import evaluation_folder
     from edram_fer.studies.window_ablation import ablate_windows
 
-    folder, source, data_dir = evaluation_folder.open_folder(run, data=source, data_dir=data_dir, out=out)
-    result = ablate_windows(folder, split=split, data=source, data_dir=data_dir, draws=draws, seed=seed)
+    folder, data, folder_of_data = evaluation_folder.open_folder(run, data=source, data_dir=data_dir, out=out)
+    result = ablate_windows(folder, split=split, data=data, data_dir=folder_of_data, draws=draws, seed=seed)
     for name, accuracy in {**result["accuracy"], **result["contrasts"]}.items():
         low, high = accuracy["interval"]
         typer.echo(f"{name:18}{100 * accuracy['value']:7.2f} %   ({100 * low:.2f} to {100 * high:.2f})")

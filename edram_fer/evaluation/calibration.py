@@ -140,7 +140,8 @@ def conformal_threshold(probabilities: ArrayLike, truth: ArrayLike, level: float
         The ceil((n + 1) * level)-th smallest of the scores 1 - probability of the true class; 1, so that sets hold all
         classes, if there are too few images.
     """
-    scores = 1 - np.asarray(probabilities, float)[np.arange(len(np.asarray(truth))), truth]
+    labels = np.asarray(truth, int)
+    scores = 1 - np.asarray(probabilities, float)[np.arange(len(labels)), labels]
     rank = int(np.ceil((len(scores) + 1) * level))
     return float(np.sort(scores)[rank - 1]) if rank <= len(scores) else 1.0
 

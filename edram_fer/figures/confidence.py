@@ -56,9 +56,12 @@ def risk_coverage(coverage: np.ndarray, risk: np.ndarray, labelled: Sequence[flo
         row = max(int(np.ceil(share * len(risk))) - 1, 0)
         axes.plot(coverage[row], risk[row], "o", color=BLUE, markeredgecolor="white", markersize=5)
         options: dict[str, Any] = {"textcoords": "offset points", "ha": "right", "fontsize": 7, "color": INK}
-        axes.annotate(f"{risk[row]:.1%} of {share:.0%}", (coverage[row], risk[row]), (-4, 6), **options)
+        axes.annotate(f"{risk[row]:.1%} wrong among {share:.0%}", (coverage[row], risk[row]), (-4, 6), **options)
     axes.set(
-        xlim=(0, 1.02), ylim=(0, None), xlabel="share of the images, the most confident first", ylabel="error rate"
+        xlim=(0, 1.02),
+        ylim=(0, max(1.12 * risk.max(), 0.01)),
+        xlabel="share of the images, the most confident first",
+        ylabel="error rate",
     )
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

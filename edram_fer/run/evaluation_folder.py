@@ -30,13 +30,15 @@ class EvaluationFolder(NamedTuple):
 
 
 class _Origin(NamedTuple):
-    """Where a model comes from: its run, or None, its name, and what is known about its training."""
+    """Where a model comes from: its run, or None; its name; its recipe and environment; and the fingerprint of its data
+    set, where known."""
 
     run: Path | None
     name: str
     identity: str
     recipe: dict[str, Any]
     environment: dict[str, Any]
+    fingerprint: str | None = None
 
 
 def open_folder(
@@ -68,15 +70,15 @@ def open_folder(
     if data is None and default is None:
         raise UserError(f"{model} does not name the data set it was trained on: expected --data")
     source, source_dir = str(data or default), data_dir or default_dir
-    is_default = data in (None, default) and data_dir in (None, default_dir)
+    is_default = source == default and (data_dir is None or _absolute(data_dir) == _absolute(default_dir))
     if not is_default:
-        is_default = _is_same_data(source, source_dir, default, origin.environment)
+        is_default = _is_same_data(source, source_dir, default, origin.fingerprint)
     if origin.run and is_default and (out is None or Path(out).resolve() == origin.run.resolve()):
         return EvaluationFolder(origin.run, source, source_dir)
-    prepared.describe(source, data_dir=source_dir)  # raises before anything is written
+    described = prepared.describe(source, data_dir=source_dir)  # raises before anything is written
     if out is None:
         out = _default_folder(origin, "" if is_default else _slug(source))
-    _write(Path(out), origin, model, source, source_dir)
+    _write(Path(out), origin, model, source, source_dir, described["fingerprint"])
     return EvaluationFolder(Path(out), source, source_dir)
 
 
@@ -94,7 +96,9 @@ def _origin(model: Path | str) -> _Origin:
     if path.is_dir():
         environment = path / layout.ENVIRONMENT
         known = files.read_json(environment) if environment.exists() else {}
-        return _Origin(path, path.resolve().name, identity, files.read_json(path / layout.RECIPE), known)
+        recipe, evaluation = files.read_json(path / layout.RECIPE), path / layout.EVALUATION
+        described = files.read_json(evaluation) if evaluation.exists() else known.get("data", {})
+        return _Origin(path, path.resolve().name, identity, recipe, known, described.get("fingerprint"))
     if path.exists() and foreign.is_card(path):
         card = foreign.read_card(path)
         recipe = {"name": card.name, "model": card.model.name, "card": card.to_json()}
@@ -105,12 +109,16 @@ def _origin(model: Path | str) -> _Origin:
     checkpoints.model_path(model)  # raises if there is no such model
     entry = weights.entry(str(model))
     environment = {name: entry[name] for name in ("seed", "data", "commit")} | {"data_dir": None}
-    return _Origin(None, str(model), str(model), {**entry["recipe"], "data": entry["data"]["source"]}, environment)
+    recipe, fingerprint = {**entry["recipe"], "data": entry["data"]["source"]}, entry["data"]["fingerprint"]
+    return _Origin(None, str(model), str(model), recipe, environment, fingerprint)
 
 
-def _is_same_data(source, data_dir, default, environment):
+def _absolute(folder):
+    return None if folder is None else Path(folder).absolute()
+
+
+def _is_same_data(source, data_dir, default, fingerprint):
     """Whether a source is the data set of a run: one data set may have two names, and two may have the same name."""
-    fingerprint = environment.get("data", {}).get("fingerprint")
     if fingerprint is None:
         return source == default
     return prepared.describe(source, data_dir=data_dir)["fingerprint"] == fingerprint
@@ -127,12 +135,13 @@ def _slug(source: str) -> str:
     return re.sub(r"[^\w.+-]+", "-", Path(source).stem if source.endswith(".npz") else source)
 
 
-def _write(folder, origin, model, source, data_dir):
+def _write(folder, origin, model, source, data_dir, fingerprint):
     model_file = checkpoints.model_path(origin.run or model)
     content = {
         "model": origin.identity,
         "data": source,
         "data_dir": None if data_dir is None else str(Path(data_dir).absolute()),
+        "fingerprint": fingerprint,
     }
     evaluation = folder / layout.EVALUATION
     if (folder / layout.RECIPE).exists():

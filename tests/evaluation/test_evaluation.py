@@ -25,6 +25,7 @@ class Brightness:
     """Reads the answer in the image's left upper pixel (255: happy, 128: neutral, 0: sad); unsure at first."""
 
     emotions = EMOTIONS
+    image_shape = (SIZE, SIZE, 1)
 
     def __init__(self):
         self.batches = []

@@ -83,7 +83,8 @@ def test_other_data_have_a_folder_that_works_like_a_run(place):
     assert observer.run == folder and observer.ids[0].startswith("1-")  # its default data are the evaluated ones
     assert Observer(place.run, data=place.others).run == folder
     assert Observer(place.run).ids[0].startswith("0-")
-    assert open_folder(folder).path == folder
+    for data_dir in (None, "elsewhere", place.run):
+        assert open_folder(folder, data=place.others, data_dir=data_dir).path == folder
     assert evaluate(folder)["run"]["data"] == place.others
     assert not (folder / layout.EVALUATIONS).exists()
 

@@ -72,6 +72,13 @@ def test_the_package_s_model_of_fer2013_scores_what_the_docs_say():
     tiles = mosaic.reshape(mosaic.shape[0] // 48, 48, -1, 48).swapaxes(1, 2).reshape(-1, 48, 48, 1)
     chosen = np.flatnonzero(index["usage"] == 2)[::3]
     model = edram_fer.load("fer2013-edram")
-    labels = predict(model, tiles[index["tile"][chosen]])["probabilities"][:, -1].argmax(axis=-1)
+    images = tiles[index["tile"][chosen]]
+    probabilities = predict(model, images)["probabilities"]
+    labels = probabilities[:, -1].argmax(axis=-1)
     truth = [model.emotions.index(emotions.from_code("FER2013", code)) for code in index["emotion"][chosen].tolist()]
     assert np.mean(labels == truth) == pytest.approx(ACCURACY, abs=0.04)  # of a third of the test images
+    assert model.temperature == tuple(weights.entry("fer2013-edram")["calibration"]["temperature"])
+    model.calibration = None
+    plain = predict(model, images[:256])["probabilities"]
+    np.testing.assert_array_equal(plain.argmax(axis=-1), probabilities[:256].argmax(axis=-1))  # the same accuracy
+    assert np.abs(plain - probabilities[:256]).max() > 0.005
