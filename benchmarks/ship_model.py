@@ -17,12 +17,11 @@ from typing import Any
 
 import jinja2
 
+from benchmarks.training_data import training_data
 from edram_fer import files, keras_file, weights
 from edram_fer.errors import UserError
 from edram_fer.report.template import count, number, percent
 from edram_fer.run import layout
-
-from benchmarks.training_data import training_data
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "models.md"

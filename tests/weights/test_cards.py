@@ -4,10 +4,10 @@ import re
 import shutil
 
 import pytest
-from benchmarks import ship_model
 from support.fake_runs import EMOTIONS, random_run, write_robustness, write_run
 
 import edram_fer
+from benchmarks import ship_model
 from edram_fer import cli, files, keras_file, models, weights
 from edram_fer.errors import UserError
 from edram_fer.run import checkpoints, layout
