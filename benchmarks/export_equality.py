@@ -19,7 +19,8 @@ from rich.table import Table
 
 import edram_fer
 from edram_fer import files
-from edram_fer.exporting import export, graph
+from edram_fer.exporting import graph
+from edram_fer.exporting.export import export
 from edram_fer.exporting.writers import FORMATS
 from edram_fer.models import FERModel
 

@@ -28,7 +28,8 @@ from benchmarks import model_cost
 from edram_fer import files
 from edram_fer.errors import MissingFileError
 from edram_fer.evaluation import inference
-from edram_fer.exporting import export, graph
+from edram_fer.exporting import graph
+from edram_fer.exporting.export import export
 from edram_fer.models import FERModel
 
 BATCHES = (1, 64)

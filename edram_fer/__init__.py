@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from edram_fer import installation
 
 if TYPE_CHECKING:
-    from edram_fer.exporting import export
+    from edram_fer.exporting.export import export
     from edram_fer.models import build, list_models
     from edram_fer.prediction.predictor import Predictor, predict
     from edram_fer.prediction.video import camera
@@ -48,7 +48,7 @@ _MODULES = {  # where each function lives
     "Predictor": "edram_fer.prediction.predictor",
     "camera": "edram_fer.prediction.video",
     "build": "edram_fer.models",
-    "export": "edram_fer.exporting",
+    "export": "edram_fer.exporting.export",
     "list_models": "edram_fer.models",
     "list_recipes": "edram_fer.recipes.recipe",
     "list_weights": "edram_fer.weights",

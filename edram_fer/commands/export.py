@@ -39,18 +39,18 @@ def export(
 ) -> None:
     """Write a trained model as a file for ONNX Runtime, LiteRT or TensorFlow, and compare its outputs."""
     startup.load_keras()
-    from edram_fer import exporting
     from edram_fer.exporting import accuracy
+    from edram_fer.exporting import export as exports
     from edram_fer.run import checkpoints
 
     if out is None:
         format = format or "onnx"
-        out = exporting.default_path(model, format, int8=int8)
+        out = exports.default_path(model, format, int8=int8)
     if data is not None and windows_input:
         raise UserError("--data: a file with --windows-input does not choose its own windows")
     loaded = checkpoints.load(model)
     options = {"int8": int8, "windows_input": windows_input, "uint8_input": uint8_input}
-    exported = exporting.export(loaded, out, format=format, **options)
+    exported = exports.export(loaded, out, format=format, **options)
     differences = ", ".join(f"{name} {value:.1g}" for name, value in exported.differences.items())
     typer.echo(f"{exported.path}: {exported.bytes / 1e6:.1f} MB")
     typer.echo(f"Largest differences from the model in float32, for random images: {differences}")

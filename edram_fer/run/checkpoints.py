@@ -10,11 +10,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from edram_fer import files, foreign, keras_file, weights
+from edram_fer import files, foreign, keras_file
 from edram_fer.errors import DivergedError, MissingFileError, UserError
 from edram_fer.models import FERModel  # importing it registers the classes that a .keras file names
 from edram_fer.recipes.recipe import Recipe
 from edram_fer.run import layout
+from edram_fer.run.model_file import model_path
 
 _CALLBACK_STATE = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter", "current_epoch")
 
@@ -45,6 +46,11 @@ def load(source: str | Path) -> FERModel:
     path = model_path(source)
     if foreign.is_card(path):
         return foreign.load(path)
+    if path.suffix.lower() in foreign.SUFFIXES and path.suffix.lower() != ".keras":
+        raise UserError(
+            f"{path}: expected the card of this model, a YAML file, see docs/howto/foreign-models.md; a file that "
+            f"edram-fer exported can be used in `predict` and with edram_fer.load_exported"
+        )
     content = keras_file.read(path)
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
@@ -75,31 +81,6 @@ def save(model: FERModel, path: str | Path) -> None:
     with files.replace(path) as temporary:
         model.save(temporary)
         keras_file.strip(temporary, temporary)
-
-
-def model_path(source: str | Path) -> Path:
-    """The .keras file or the card that `load` reads.
-
-    Args:
-        source: see `load`.
-
-    Raises:
-        MissingFileError: there is no such file.
-        UserError: it is a file of another model, which needs a card.
-    """
-    path = Path(source) / layout.MODEL if Path(source).is_dir() else Path(source)
-    if path.exists() and path.suffix.lower() in foreign.SUFFIXES and path.suffix != ".keras":
-        raise UserError(f"{path}: expected the card of this model, a YAML file, see docs/howto/foreign-models.md")
-    if path.exists():
-        return path
-    if (Path(source) / layout.CARD).exists():
-        return Path(source) / layout.CARD
-    if str(source) in weights.list_weights():
-        return weights.verify(str(source))
-    raise MissingFileError(
-        f"{path} is missing; expected a run folder with model.keras, a .keras file, or one of the models that come "
-        f"with the package: {', '.join(weights.list_weights())}"
-    )
 
 
 def initialise_from(model: keras.Model, source: str | Path) -> tuple[int, int]:

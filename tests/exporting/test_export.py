@@ -8,7 +8,8 @@ from support import tiny
 
 import edram_fer
 from edram_fer.errors import MissingFileError, UserError
-from edram_fer.exporting import default_path, export, graph
+from edram_fer.exporting import graph
+from edram_fer.exporting.export import default_path, export
 from edram_fer.exporting.int8 import quantise
 
 pytest.importorskip("tensorflow", reason="export needs TensorFlow")
