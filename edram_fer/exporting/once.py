@@ -23,9 +23,9 @@ def onnx_file(source: str | Path) -> Path:
         MissingFileError, UserError: see `model_path` and `edram_fer.export`; also for a model from elsewhere.
         ModuleNotFoundError: the model was not exported yet, and a package for this is missing.
     """
+    if Path(source).suffix.lower() in RUNTIMES:
+        return Path(source)
     path = model_path(source)
-    if path.suffix.lower() in RUNTIMES:
-        return path
     if path.suffix.lower() != ".keras":
         raise UserError(f"{path}: the runtime onnx needs a model of edram_fer, this is the card of another model")
     cached = cache_folder() / f"{files.digest(path)}-{installation.version()}.onnx"

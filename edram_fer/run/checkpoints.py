@@ -46,11 +46,6 @@ def load(source: str | Path) -> FERModel:
     path = model_path(source)
     if foreign.is_card(path):
         return foreign.load(path)
-    if path.suffix.lower() in foreign.SUFFIXES and path.suffix.lower() != ".keras":
-        raise UserError(
-            f"{path}: expected the card of this model, a YAML file, see docs/howto/foreign-models.md; a file that "
-            f"edram-fer exported can be used in `predict` and with edram_fer.load_exported"
-        )
     content = keras_file.read(path)
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)

@@ -3,21 +3,28 @@
 from pathlib import Path
 
 from edram_fer import weights
-from edram_fer.errors import MissingFileError
+from edram_fer.errors import MissingFileError, UserError
 from edram_fer.run import layout
+
+NEED_A_CARD = (".h5", ".hdf5", ".onnx", ".tflite")  # endings of models from elsewhere
 
 
 def model_path(source: str | Path) -> Path:
-    """The file of a model: .keras, exported (.onnx, .tflite), or the card of a model from elsewhere.
+    """The .keras file or the card that `edram_fer.load` reads.
 
     Args:
-        source: a file, a run folder, or one of `edram_fer.list_weights()`; a path that exists comes before a name.
+        source: see `edram_fer.load`.
 
     Raises:
         MissingFileError: there is no such file.
-        UserError: the file of an included model is damaged.
+        UserError: it is a file of another model, which needs a card, or the file of an included model is damaged.
     """
     path = Path(source) / layout.MODEL if Path(source).is_dir() else Path(source)
+    if path.exists() and path.suffix.lower() in NEED_A_CARD:
+        raise UserError(
+            f"{path}: expected the card of this model, a YAML file, see docs/howto/foreign-models.md; a file that "
+            f"edram-fer exported is for `predict` and edram_fer.load_exported"
+        )
     if path.exists():
         return path
     if (Path(source) / layout.CARD).exists():
