@@ -112,7 +112,9 @@ def main() -> None:
         table = Table("", "MB", *(f"ms, batch {count}" for count in BATCHES), "accuracy", title=text)
         for name, row in results[text].items():
             times = [f"{row[f'ms_batch_{count}']:.2f}" for count in BATCHES]
-            table.add_row(name, f"{row['megabytes']:.1f}", *times, f"{row['accuracy']:.2%}" if "accuracy" in row else "")
+            table.add_row(
+                name, f"{row['megabytes']:.1f}", *times, f"{row['accuracy']:.2%}" if "accuracy" in row else ""
+            )
         Console().print(table)
     if arguments.out:
         files.write_json(arguments.out, results)
