@@ -77,7 +77,11 @@ class ForeignModel(FERModel):
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         batch = inputs["image"] if isinstance(inputs, Mapping) else inputs
-        outputs = self.predict_on_batch(np.asarray(keras.ops.convert_to_numpy(batch)))
+        try:
+            values = np.asarray(keras.ops.convert_to_numpy(batch))
+        except (NotImplementedError, TypeError) as error:  # raised by the tensors of TensorFlow and JAX inside a graph
+            raise UserError(f"{self.card.path}: a model from elsewhere cannot be compiled or exported") from error
+        outputs = self.predict_on_batch(values)
         return {name: keras.ops.convert_to_tensor(values) for name, values in outputs.items()}
 
     def predict_on_batch(self, x: Any) -> dict[str, np.ndarray]:
