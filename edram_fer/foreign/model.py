@@ -34,6 +34,13 @@ def load(path: Path | str, threads: int | None = None) -> "ForeignModel":
         MissingFileError: the card or its model file is missing.
         MissingPackageError: the package that runs the file is not installed.
         UserError: the card or the file is unusable, or they do not fit together.
+
+    >>> import json
+    >>> keras.Sequential([keras.Input((48, 48, 1)), keras.layers.Flatten(), keras.layers.Dense(2)]).save("two.keras")
+    >>> content = {"model": "two.keras", "classes": ["joy", "sadness"], "image_size": 48, "colour": "grey"}
+    >>> _ = Path("two.yaml").write_text(json.dumps(content | {"scaling": [0, 1], "output": "logits"}))  # JSON is YAML
+    >>> load("two.yaml").emotions
+    ('happy', 'sad')
     """
     return ForeignModel(read_card(path), threads)
 

@@ -65,7 +65,7 @@ def _open_keras(path: Path, output: str | None, threads: int | None) -> Runtime:
         raise UserError(f"{path}: Keras {keras.__version__} cannot load it: {_first_line(error)}") from error
     if not isinstance(model, keras.Model) or not model.built or len(model.inputs or []) != 1:
         raise UserError(f"{path}: expected a Keras model with one input, got {_describe_inputs(model)}")
-    names = list(model.output_names)
+    names = list(getattr(model, "output_names", [output.name for output in model.outputs]))  # a Sequential has none
     index = names.index(_choose(path, output, names))
 
     def run(batch: np.ndarray) -> np.ndarray:

@@ -73,8 +73,9 @@ def save_onnx(path, weights, *, layout="NHWC", batch="B", dtype=None, outputs=1)
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
-def test_a_keras_file_computes_the_same(suffix, linear, images, write_card, tmp_path):
-    linear.save(tmp_path / f"m{suffix}")
+@pytest.mark.parametrize("sequential", [False, True])
+def test_a_keras_file_computes_the_same(suffix, sequential, linear, images, write_card, tmp_path):
+    (keras.Sequential(linear.layers) if sequential else linear).save(tmp_path / f"m{suffix}")
     model = edram_fer.load(write_card(f"m{suffix}"))
     outputs = model({"image": images})
     np.testing.assert_allclose(outputs["emotion"][:, 0], logits(images), atol=1e-5)
