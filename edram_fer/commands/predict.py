@@ -1,11 +1,12 @@
 """The command that applies a trained model to new images."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edram_fer import files, installation, startup
+from edram_fer.errors import UserError
 
 if TYPE_CHECKING:
     from edram_fer.prediction.output import Output
@@ -17,7 +18,12 @@ NOTE = "Each prediction is a guess about an expression, not about a feeling."
 
 def predict(
     model: Annotated[str, typer.Argument(help="Run folder, .keras file, or the name of an included model.")],
-    images: Annotated[list[str], typer.Argument(help="Images, films, folders of them, and patterns such as '*.jpg'.")],
+    images: Annotated[
+        list[str] | None, typer.Argument(help="Images, films, folders of them, and patterns such as '*.jpg'.")
+    ] = None,
+    camera: Annotated[
+        str | None, typer.Option("--camera", metavar="NUMBER", help="A camera, until q or Ctrl-C; 0 is the first one.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the table and images/.")] = Path("predictions"),
     format: Annotated[
         str, typer.Option("--format", help="Of the table: csv, parquet or jsonl, one JSON object per line.")
@@ -56,12 +62,19 @@ def predict(
     ] = "1",
     steps: Annotated[bool, typer.Option("--steps", help="Also write the probabilities after each step.")] = False,
     draw: Annotated[bool, typer.Option("--draw/--no-draw", help="Draw the faces and glimpses into the images.")] = True,
+    overlay: Annotated[
+        bool,
+        typer.Option(
+            "--overlay/--no-overlay",
+            help="Draw the faces, glimpses and probabilities into a copy of each film, or into a window with --camera.",
+        ),
+    ] = True,
     restart: Annotated[bool, typer.Option("--restart", help="Predict all images again instead of resuming.")] = False,
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, help="Threads for images and detectors [default: one per core].")
     ] = None,
 ) -> None:
-    """Detect faces in new images, predict their emotions, and draw where the model looked.
+    """Detect faces in images, films or a camera, predict their emotions, and draw where the model looked.
 
     The table grows while the command runs, and the same command resumes a stopped one. The exit status is 0, or 3 if
     some images could not be used; their rows give the reason.
@@ -82,7 +95,13 @@ def predict(
         "workers": workers,
     }
     options = {name: value for name, value in options.items() if value is not None}
-    written = output.Output(out, format=format, draw=draw)
+    written = output.Output(out, format=format, draw=draw, overlay=overlay)
+    if camera is not None:
+        if images:
+            raise UserError(f"--camera: expected no images beside it, got {images[0]}")
+        return _watch(model, camera, options, written)
+    if not images:
+        raise UserError("images: expected some files, folders or patterns, or --camera 0")
     listed = single_images(images, Every.parse(every))
     total = "an unknown number" if listed.total is None else f"{listed.total:,}"
     if listed.passed_over:
@@ -106,14 +125,14 @@ def predict(
     written.start(listed.passed_over)
     printed, face_sized = 0, 0
     try:
-        for batch in predictor.batches(listed, written.counts["images"], written.last_film()):
+        for batch in predictor.batches(listed, written.counts["images"], written.film_rows(listed)):
             written.write(batch.images, batch.rows, predictor.workers)
             face_sized += batch.face_sized
             for row in batch.rows[: MAX_PRINTED_ROWS - printed]:
-                answer = f"{row['emotion']} {row['confidence']:.0%}" if row["status"] == "ok" else row["status"]
-                face = f", face {row['face']}" if row["status"] == "ok" else ""
-                typer.echo(f"{row['source']}{face}: {answer}")
+                typer.echo(_sentence(row))
             printed = min(printed + len(batch.rows), MAX_PRINTED_ROWS)
+        if overlay:
+            written.draw_films(listed, predictor.classes)
     except KeyboardInterrupt:
         written.finish(complete=False)
         typer.echo(
@@ -128,6 +147,35 @@ def predict(
     if face_sized > written.counts["images"] / 2:
         typer.echo("Most images are as small as a face and no face was detected: are they faces? Try --detectors none")
     _finish(written)
+
+
+def _watch(model: str, device: str, options: dict[str, Any], written: "Output") -> None:
+    """Predict the frames of a camera until it is stopped. The table holds those of this time only."""
+    startup.load_keras()
+    from edram_fer.prediction import Predictor, camera, live
+    from edram_fer.prediction.images import Images
+
+    frames = camera(int(device) if device.isdecimal() else device)
+    if written.overlays:
+        live.open_window()
+    predictor = Predictor(model, **{**options, "batch_size": 1, "workers": 1})
+    written.state(Images([], None, []), {"camera": device}, restart=True)
+    written.start()
+    try:
+        for batch in live.watch(predictor, frames, written.overlays):
+            written.write(batch.images, batch.rows, predictor.workers)
+            typer.echo("; ".join(map(_sentence, batch.rows)))
+    except KeyboardInterrupt:
+        pass
+    written.finish()
+    _finish(written)
+
+
+def _sentence(row: dict[str, Any]) -> str:
+    answer = f"{row['emotion']} {row['confidence']:.0%}" if row["status"] == "ok" else row["status"]
+    face = f", face {row['track'] or row['face']}" if row["status"] == "ok" else ""
+    time = "" if row["time"] is None else f", {row['time']:.2f} s"
+    return f"{row['source']}{time}{face}: {answer}"
 
 
 def _finish(written: "Output") -> None:

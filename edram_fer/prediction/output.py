@@ -9,6 +9,7 @@ import csv
 import hashlib
 import itertools
 import json
+import logging
 import os
 import re
 from collections import Counter
@@ -21,8 +22,9 @@ import pyarrow
 import pyarrow.parquet
 
 from edram_fer import attention, files
-from edram_fer.errors import ExistingRunError, UserError
+from edram_fer.errors import ExistingRunError, MissingPackageError, UserError
 from edram_fer.figures import photo
+from edram_fer.prediction import overlay
 from edram_fer.prediction.folders import DRAWN, MARKER, PASSED_OVER, PassedOver
 from edram_fer.prediction.images import Images
 from edram_fer.prediction.parallel import ordered_map
@@ -46,6 +48,7 @@ class Output:
         folder: created if missing.
         format: "csv", "parquet" or "jsonl".
         draw: whether to draw the faces and windows into the photos.
+        overlay: whether to draw them into films.
 
     Attributes:
         counts: of "images" that are done, of their "rows" and "faces", of images without a face ("no_face") and of
@@ -57,10 +60,10 @@ class Output:
         OSError: the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, *, format: str = "csv", draw: bool = True) -> None:
+    def __init__(self, folder: Path, *, format: str = "csv", draw: bool = True, overlay: bool = True) -> None:
         if format not in FORMATS:
             raise UserError(f"format: expected one of {', '.join(FORMATS)}, got {format!r}")
-        self.folder, self.format, self.draws = folder, format, draw
+        self.folder, self.format, self.draws, self.overlays = folder, format, draw, overlay
         self.table = folder / f"predictions.{format}"
         self._rows = folder / UNFINISHED if format == "parquet" else self.table  # the file that grows
         self.marker = folder / MARKER
@@ -84,7 +87,8 @@ class Output:
             "new"; "resumed": the first images are done; "complete": all are done; or "replaced": the folder holds
             predictions of other images or settings, which `start` removes.
         """
-        identity = {**settings, "format": self.format, "draw": self.draws, "images": _digest(images)}
+        identity = {**settings, "format": self.format, "draw": self.draws, "overlay": self.overlays}
+        identity["images"] = _digest(images)
         self._digits = len(str(images.total or 0))
         self._content = {"settings": files.plain(identity), "complete": False, "bytes": 0, "counts": {}}
         state = "replaced" if restart and self._old else self._find_state()
@@ -107,15 +111,39 @@ class Output:
             _write_passed_over(self.folder / PASSED_OVER, passed_over)
         files.write_json(self.marker, self._content)
 
-    def last_film(self) -> list[dict[str, Any]]:
-        """The written rows of the last source if it is a film, whose tracks a resumed command continues."""
-        film: list[dict[str, Any]] = []
+    def film_rows(self, images: Images) -> Iterator[dict[str, Any]]:
+        """The written rows of the frames of films, with the columns of `Predictor.stream`; windows are lists.
+
+        Args:
+            images: as for `state`.
+        """
+        films = [str(single.path) for single in images.singles if isinstance(single, Film)]
+        names = {written: name for name in films for written in (name, _written_name(name))}
         with open(self._rows, encoding="utf-8", newline="") as lines:
             for row in csv.DictReader(lines) if self.format == "csv" else map(json.loads, lines):
-                if not film or row["source"] != film[-1]["source"]:
-                    film.clear()
-                film.append(row)
-        return [_read_place(row) for row in film if row["frame"] not in ("", None)]
+                values = {name: _read_value(name, value) for name, value in row.items()}
+                if values["frame"] is not None:
+                    corner = tuple(values.pop(name) for name in BOX)
+                    box = None if corner[0] is None else corner
+                    yield values | {"source": names.get(values["source"], values["source"]), "box": box}
+
+    def draw_films(self, images: Images, classes: Sequence[str]) -> None:
+        """Draw the faces into the films, after all rows are written. Films that are drawn already are left as they are.
+
+        Args:
+            images: as for `state`.
+            classes: names of the model's classes.
+        """
+        films = {str(film.path): (n, film) for n, film in enumerate(images.singles, 1) if isinstance(film, Film)}
+        for source, rows in itertools.groupby(self.film_rows(images) if films else (), key=lambda row: row["source"]):
+            number, film = films[source]
+            target = self.folder / DRAWN / f"{number:0{self._digits}d}_{_safe_stem(source)}.mp4"
+            if target.exists():
+                continue
+            try:
+                overlay.write(film, rows, target, classes)
+            except MissingPackageError as error:  # an animation, which is read without PyAV
+                logging.getLogger(__name__).warning("%s is not drawn: %s", source, error)
 
     def write(self, images: int, rows: Sequence[Mapping[str, Any]], workers: int) -> None:
         """Draw the photos of a batch, append its rows, and count them.
@@ -163,7 +191,7 @@ class Output:
             if path.exists():
                 raise ExistingRunError(f"{path} was not written by this command: move it, or choose another --out")
         drawn = self.folder / DRAWN
-        if self.draws and drawn.exists() and (not drawn.is_dir() or any(drawn.iterdir())):
+        if (self.draws or self.overlays) and drawn.exists() and (not drawn.is_dir() or any(drawn.iterdir())):
             raise ExistingRunError(f"{drawn} holds other files: move it, or choose another --out, or --no-draw")
         return {}
 
@@ -179,13 +207,13 @@ class Output:
 
     def _remove_old(self) -> None:
         """Remove the files that the marker's command has written; others in the folder stay."""
-        format = self._old.get("settings", {}).get("format")
-        for name in (f"predictions.{format}", UNFINISHED, PASSED_OVER):
+        settings = self._old.get("settings", {})
+        for name in (f"predictions.{settings.get('format')}", UNFINISHED, PASSED_OVER):
             (self.folder / name).unlink(missing_ok=True)
         drawn = self.folder / DRAWN
-        if self._old.get("settings", {}).get("draw") and drawn.is_dir():
+        if (settings.get("draw") or settings.get("overlay")) and drawn.is_dir():
             for path in drawn.iterdir():
-                if re.fullmatch(r"\d+_.*\.jpg", path.name, re.DOTALL):
+                if re.fullmatch(r"\d+_.*\.(jpg|mp4)", path.name, re.DOTALL):
                     path.unlink()
             if not any(drawn.iterdir()):
                 drawn.rmdir()
@@ -228,12 +256,21 @@ def _flatten(row: Mapping[str, Any], drawn: str | None) -> dict[str, Any]:
     return files.plain({**first, **box, "image": drawn, **values})
 
 
-def _read_place(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Where and when a face was, from a written row."""
-    box = None if row["left"] in ("", None) else tuple(int(row[name]) for name in BOX)
-    source = row["source"].removeprefix("'") if row["source"][1:2] in FORMULA else row["source"]
-    place = {"source": source, "frame": int(row["frame"]), "time": float(row["time"]), "box": box}
-    return place | {"track": int(row["track"]) if row["track"] not in ("", None) else None}
+def _read_value(name: str, value: Any) -> Any:
+    """A value of a written row; of a CSV file, a text."""
+    kind = _TYPES.get(name, pyarrow.float64())
+    if value in ("", None):
+        return None
+    if pyarrow.types.is_list(kind):
+        return json.loads(value) if isinstance(value, str) else value
+    if pyarrow.types.is_string(kind):
+        return value
+    return int(value) if pyarrow.types.is_integer(kind) else float(value)
+
+
+def _written_name(name: str) -> str:
+    """A name as it stands in a CSV file."""
+    return str(_cell(name)).encode("utf-8", "backslashreplace").decode()
 
 
 def _csv_text(rows: Sequence[Mapping[str, Any]], header: bool) -> str:

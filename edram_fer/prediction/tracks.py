@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-LONGEST_GAP = 1.0  # seconds for which a face may be missing and keeps its track
+LONGEST_GAP = 3.0  # seconds for which a face may be missing and keeps its track
 MOST_PER_FRAME = LONGEST_GAP / 4  # seconds that count between two frames, so that three frames may miss a face
-GROWTH = 2.0  # sides of the boxes that are compared, so that a face may move by more than its size between two frames
+GROWTH = 2.5  # sides of the boxes that are compared, so that a face may move by more than its size between two frames
 LEAST_OVERLAP = 0.1  # overlap (IoU) of these boxes
 
 

@@ -241,8 +241,8 @@ def test_tracks_are_kept_over_short_misses(interval):
 
 
 def test_tracks_start_anew_in_each_film_and_after_a_long_miss():
-    centres, times = moving_faces(1 / 25, 100)
-    centres[0, 20:60] = np.nan  # more than a second
+    centres, times = moving_faces(1 / 25, 200)
+    centres[0, 20:120] = np.nan  # more than three seconds
     rows = [
         *face_rows(centres, times),
         {"source": "photo", "frame": None, "time": None, "box": (80, 80, 40, 40), "track": None},

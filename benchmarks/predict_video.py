@@ -1,0 +1,255 @@
+"""Speed, memory and tracks of predictions on a film with known faces and a variable frame rate.
+
+    python -m benchmarks.predict_video --photos PHOTOS
+    python -m benchmarks.predict_video --photos PHOTOS --size 1920x1080 --minutes 60 --period 1 --every 1s
+
+Makes a film in which drawn faces and the faces in --photos (any folder with photos of people) move on smooth paths,
+pass in front of each other and change in size. The paths repeat after --period minutes; the repetitions are copied
+without encoding them again, so a film of an hour is made in a minute. Then predicts the film and prints frames per
+second, the peak memory of the process, the share of visible faces that were detected, the share of detected faces that
+have the track of their person (the one that the person has most often), and how often the track of a person changes.
+"""
+
+import argparse
+import collections
+import json
+import multiprocessing
+import time
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+import cv2
+import numpy as np
+
+from benchmarks.peak_memory import peak_mib
+from edram_fer.preprocessing import crop, detection, photos, synthetic
+from edram_fer.preprocessing.detection import intersection_over_union
+
+RATES = (30, 30, 30, 24, 15)  # frames per second, drawn for each frame
+DRAWN_SIZE, DRAWN_EMOTIONS = 160, ("neutral", "happy", "surprise", "anger")
+MARGIN = 0.5  # of a photo's face, as a share of its box
+BEHIND = 0.3  # share of a face that another covers, from which it does not count as visible
+
+
+class Face(NamedTuple):
+    """A person in the film: pictures that alternate, each with the box of the face in it as shares of its side."""
+
+    pictures: list[np.ndarray]
+    boxes: list[tuple[float, ...]]
+
+
+def drawn_people(count: int) -> list[Face]:
+    """People that are drawn, each with some expressions, as far as YuNet finds their faces."""
+    people = []
+    for identity in range(10 * count):
+        options = {
+            "identity": identity,
+            "size": DRAWN_SIZE,
+            "colour": True,
+            "occlusion": 0.0,
+            "pose": 0.3,
+            "noise": 0.0,
+        }
+        face = _face([synthetic.draw(0, identity, emotion=name, **options).image for name in DRAWN_EMOTIONS])
+        if face is not None:
+            people.append(face)
+        if len(people) == count:
+            break
+    return people
+
+
+def photographed_people(folder: Path, count: int) -> list[Face]:
+    """The largest faces in the photos of a folder."""
+    found = []
+    for path in sorted(folder.iterdir()):
+        try:
+            photo = photos.read(path)
+        except photos.PhotoError:
+            continue
+        for face in detection.YuNet(threshold=0.9)(photo):
+            left, top, side = crop.square(face.box, photo.shape[:2], MARGIN)
+            found.append((side, photo[top : top + side, left : left + side]))
+    found.sort(key=lambda sized: -sized[0])
+    pictures = [cv2.resize(picture, (DRAWN_SIZE, DRAWN_SIZE), interpolation=cv2.INTER_AREA) for _, picture in found]
+    return [face for face in (_face([picture]) for picture in pictures) if face is not None][:count]
+
+
+def _face(pictures: Sequence[np.ndarray]) -> Face | None:
+    """None if YuNet does not find exactly one face in each picture."""
+    boxes = []
+    for picture in pictures:
+        framed = cv2.copyMakeBorder(picture, *[DRAWN_SIZE] * 4, cv2.BORDER_CONSTANT, value=(110, 120, 130))
+        faces = detection.YuNet(threshold=0.8)(framed)
+        if len(faces) != 1:
+            return None
+        left, top, width, height = (side / DRAWN_SIZE for side in faces[0].box)
+        boxes.append((left - 1, top - 1, width, height))
+    return Face(list(pictures), boxes)
+
+
+def paths(count: int, seconds: float, size: tuple[int, int], times: np.ndarray) -> np.ndarray:
+    """Left, top and side of the pictures [count, len(times), 3] on closed paths, in pixels of a film (width, height)."""
+    width, height = size
+    turns = times / seconds * 2 * np.pi
+    squares = np.empty((count, len(times), 3))
+    for number in range(count):
+        rng = np.random.default_rng(number)
+        cycles = np.maximum(np.round(seconds / rng.uniform(6, 16, 3)), 1)  # periods in seconds
+        x, y, zoom = np.sin(turns * cycles[:, None] + rng.uniform(0, 2 * np.pi, (3, 1)))
+        side = height * rng.uniform(0.28, 0.36) * (1 + 0.15 * zoom)
+        centre = (number + 0.5) / count
+        squares[number, :, 0] = (width - side) * (centre + 0.25 * x).clip(0, 1)
+        squares[number, :, 1] = (height - side) * (0.5 + 0.4 * y)
+        squares[number, :, 2] = side
+    return squares.round()
+
+
+def frame_times(seconds: float) -> np.ndarray:
+    """Times in milliseconds of a variable frame rate."""
+    steps = 1000 / np.random.default_rng(0).choice(RATES, int(seconds * max(RATES)))
+    times = np.concatenate([[0], np.cumsum(steps.round())])
+    return times[times < seconds * 1000].astype(int)
+
+
+def make(path: Path, folder: Path, count: int, size: tuple[int, int], seconds: float, repetitions: int) -> None:
+    """Write the film, and its true boxes as JSON: for each frame of one period {person: box}.
+
+    Args:
+        path: the file, .mp4.
+        folder: of the photos.
+        count: number of people, half of them drawn; later ones move in front.
+        size: (width, height) in pixels.
+        seconds: of a period.
+        repetitions: of the period.
+    """
+    people = drawn_people(count // 2)
+    people += photographed_people(folder, count - len(people))
+    times = frame_times(seconds)
+    squares = paths(len(people), seconds, size, times / 1000).astype(int)
+    once, truth = path.with_suffix(".once.mp4"), []
+    rng = np.random.default_rng(1)
+    background = cv2.resize(rng.integers(60, 160, (9, 16, 3), np.uint8), size, interpolation=cv2.INTER_CUBIC)
+    with av.open(str(once), "w") as container:
+        stream: Any = container.add_stream("libx264", options={"preset": "veryfast", "crf": "20", "bf": "0", "g": "50"})
+        (stream.width, stream.height), stream.pix_fmt = size, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for number, stamp in enumerate(times.tolist()):
+            canvas, boxes = background.copy(), {}
+            for person, face in enumerate(people):
+                left, top, side = squares[person, number].tolist()
+                shown = stamp // 2500 % len(face.pictures)  # another expression every 2.5 seconds
+                canvas[top : top + side, left : left + side] = cv2.resize(face.pictures[shown], (side, side))
+                x, y, width, height = (share * side for share in face.boxes[shown])
+                boxes[person] = (left + x, top + y, width, height)
+            truth.append(
+                {person: box for person, box in boxes.items() if not _covered(person, box, squares[:, number])}
+            )
+            frame = av.VideoFrame.from_ndarray(canvas, format="rgb24")
+            frame.pts, frame.time_base = stamp, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    _repeat(once, path, seconds, repetitions)
+    path.with_suffix(".json").write_text(json.dumps(truth))
+
+
+def _covered(person: int, box: Sequence[float], squares: np.ndarray) -> bool:
+    """Whether a picture in front covers a large part of a box."""
+    left, top, width, height = box
+    for x, y, side in squares[person + 1 :].tolist():
+        across = min(left + width, x + side) - max(left, x)
+        down = min(top + height, y + side) - max(top, y)
+        if max(across, 0) * max(down, 0) > BEHIND * width * height:
+            return True
+    return False
+
+
+def _repeat(source: Path, target: Path, seconds: float, repetitions: int) -> None:
+    """Copy the packets of a film several times, one after the other."""
+    with av.open(str(target), "w") as output:
+        stream: Any = None
+        for repetition in range(repetitions):
+            with av.open(str(source)) as container:
+                original = container.streams.video[0]
+                stream = stream or output.add_stream_from_template(original)
+                for packet in container.demux(original):
+                    if packet.dts is None:
+                        continue
+                    shift = round(repetition * seconds / packet.time_base)
+                    packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, stream
+                    output.mux(packet)
+    source.unlink()
+
+
+def people_of(rows: Iterator[dict[str, Any]], truth: Sequence[dict[str, Any]]) -> tuple[int, int, dict[str, list[int]]]:
+    """Frames, visible faces, and the tracks of each person in the order of its detections."""
+    frames, visible, tracks, last = 0, 0, collections.defaultdict(list), None
+    for row in rows:
+        if row["frame"] is None:
+            print(row["status"])
+            continue
+        boxes = truth[row["frame"] % len(truth)]
+        if row["frame"] != last:
+            frames, visible, last = frames + 1, visible + len(boxes), row["frame"]
+        if row["box"] is not None:
+            overlaps = {person: intersection_over_union(row["box"], box) for person, box in boxes.items()}
+            person = max(overlaps, key=overlaps.__getitem__, default=None)
+            if person is not None and overlaps[person] > 0.3:
+                tracks[person].append(row["track"])
+    return frames, visible, tracks
+
+
+def main() -> None:
+    """Run the benchmark from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path, required=True, help="folder with photos of people")
+    parser.add_argument("--minutes", type=float, default=10, help="length of the film (default %(default)s)")
+    parser.add_argument("--period", type=float, default=10, help="minutes until it repeats (default %(default)s)")
+    parser.add_argument("--size", default="640x480", help="of the film (default %(default)s)")
+    parser.add_argument("--people", type=int, default=4, help="half of them drawn (default %(default)s)")
+    parser.add_argument("--every", default="1", help="frames or seconds, as of predict (default: all frames)")
+    parser.add_argument("--detector-size", type=int, default=640, help="as of predict (default %(default)s)")
+    parser.add_argument("--model", default="fer2013-edram", help="default %(default)s")
+    parser.add_argument("--out", type=Path, default=Path("runs/predict_video"), help="folder (default %(default)s)")
+    options = parser.parse_args()
+    width, height = map(int, options.size.split("x"))
+    period = min(options.period, options.minutes)
+    path = options.out / f"{width}x{height}-{options.minutes:g}-{period:g}-{options.people}.mp4"
+    if not path.with_suffix(".json").exists():
+        options.out.mkdir(parents=True, exist_ok=True)
+        arguments = (
+            path,
+            options.photos,
+            options.people,
+            (width, height),
+            60 * period,
+            round(options.minutes / period),
+        )
+        maker = multiprocessing.get_context("spawn").Process(target=make, args=arguments)  # whose memory does not count
+        maker.start()
+        maker.join()
+        print(f"{path}: {path.stat().st_size / 1e6:.0f} MB")
+    from edram_fer import Predictor
+
+    predictor = Predictor(options.model, every=options.every, detector_size=options.detector_size)
+    print(f"loaded: {peak_mib():.0f} MiB")
+    start = time.perf_counter()
+    truth = json.loads(path.with_suffix(".json").read_text())
+    frames, visible, tracks = people_of(predictor.stream(path), truth)
+    seconds = time.perf_counter() - start
+    detected = sum(map(len, tracks.values()))
+    kept = sum(max(collections.Counter(numbers).values()) for numbers in tracks.values())
+    switches = sum(int((np.diff(numbers) != 0).sum()) for numbers in tracks.values())
+    print(f"{frames} frames in {seconds:.0f} s: {frames / seconds:.1f} frames per second")
+    print(f"peak memory: {peak_mib():.0f} MiB")
+    print(f"visible faces detected: {detected / visible:.1%} of {visible}")
+    print(f"detected faces with their person's track: {kept / detected:.1%}; changes of the track: {switches}")
+    for person, numbers in sorted(tracks.items()):
+        share = max(collections.Counter(numbers).values()) / len(numbers)
+        print(f"  person {person}: {len(numbers)} detections, {share:.1%} on one track, {len(set(numbers))} tracks")
+
+
+if __name__ == "__main__":
+    main()
