@@ -19,6 +19,25 @@ EIGHT = EMOTIONS
 SEVEN = EMOTIONS[:7]
 SETS = {"seven": SEVEN, "eight": EIGHT}
 LONGEST_NAME = 60  # characters of the name of a class
+# Names of columns and rows in tables of predictions and comparisons, in which each class has a column or row of its own.
+RESERVED = (
+    *(
+        "all",
+        "all images",
+        "source",
+        "image",
+        "frame",
+        "time",
+        "face",
+        "track",
+        "status",
+        "detector",
+        "score",
+        "rotation",
+    ),
+    *("box", "left", "top", "width", "height", "emotion", "confidence", "valence", "arousal", "windows"),
+    *("step_probabilities", "step_predictions", "data"),
+)
 
 # Answers of annotators that are not emotions. Such images have no emotion label.
 NON_EMOTIONS = ("none", "uncertain", "no face", "unknown")
@@ -247,7 +266,7 @@ def parse_classes(text: str | int | Sequence[str]) -> tuple[str, ...]:
             of the eight names ("Angry", "happiness") stands for that name; other names stay unchanged.
 
     Raises:
-        UserError: fewer than two names, or a name that is empty, too long, repeated or not printable.
+        UserError: fewer than two names, or a name that is empty, too long, repeated, not printable or one of RESERVED.
 
     Example:
         >>> parse_classes("seven") == SEVEN
@@ -265,6 +284,8 @@ def parse_classes(text: str | int | Sequence[str]) -> tuple[str, ...]:
     for name in names:
         if not name or len(name) > LONGEST_NAME or not name.isprintable() or "," in name:
             raise UserError(f"{expected}; a name has 1 to {LONGEST_NAME} printable characters, got {name[:80]!r}")
+    if reserved := [name for name in names if name.casefold() in RESERVED]:
+        raise UserError(f"classes: {', '.join(reserved)} is the name of a column of predictions; choose another name")
     if len({name.casefold() for name in names}) < max(len(names), 2):
         raise UserError(f"{expected}, got {', '.join(names)}")
     return ordered(names)

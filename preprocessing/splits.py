@@ -2,8 +2,8 @@
 
 `stratified` draws the splits that a data set lacks from its training faces (`face_table`).
 
-Readers that support both have an option `split`: "strict" keeps subjects or characters apart, "published" follows the
-published work. Both are the same on every machine and do not depend on the order of the rows.
+Readers that can also split as published have an option `split`: "strict" keeps subjects or characters apart,
+"published" follows the published work. Both are the same on every machine and do not depend on the order of the rows.
 """
 
 import collections

@@ -1,10 +1,12 @@
 """Commands that turn original files into data sets for training."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import pyarrow.compute
+import pyarrow.parquet
 import typer
 
 from edram_fer import startup
@@ -184,17 +186,26 @@ def prepare(
     options |= _parse_reader_options(reader_options or [])
     data_dir = out or data.default_data_dir()
     builder = datasets.prepare(dataset, source, data_dir, force=force, report=typer.echo, **options)
-    typer.echo(_next_step(builder.info.full_name, builder.info.splits, data_dir, data.default_data_dir()))
+    folder = [] if data_dir == data.default_data_dir() else ["--data-dir", str(data_dir)]
+    typer.echo(_next_step(builder.info.full_name, builder.info.splits, _has_affect(builder.info.data_dir), folder))
 
 
-def _next_step(full_name: str, splits: Mapping[str, Any], data_dir: Path, default_data_dir: Path) -> str:
+def _has_affect(folder: str) -> bool:
+    """Whether a prepared data set of annotated photos has valence and arousal."""
+    from edram_fer.preprocessing.records import UNKNOWN_AFFECT
+
+    rows = Path(folder) / "rows.parquet"
+    return rows.exists() and pyarrow.compute.max(pyarrow.parquet.read_table(rows)["valence"]).as_py() != UNKNOWN_AFFECT
+
+
+def _next_step(full_name: str, splits: Mapping[str, Any], has_affect: bool, folder: Sequence[str]) -> str:
     """A line with the command that trains on a prepared data set.
 
     Args:
         full_name: name/configuration/version, or name/version.
         splits: split -> its `num_examples`.
-        data_dir: the folder of prepared data sets.
-        default_data_dir: the folder that commands use without `--data-dir`.
+        has_affect: whether the data set has valence and arousal.
+        folder: the option for the folder of prepared data sets.
     """
     dataset, *config, _ = full_name.split("/")
     recipe = RECIPES.get(dataset, OWN_RECIPE)
@@ -211,9 +222,9 @@ def _next_step(full_name: str, splits: Mapping[str, Any], data_dir: Path, defaul
     images = sum(splits[split].num_examples for split in training.split("+"))
     if recipe == OWN_RECIPE and images < OWN_BATCH_SIZE:
         words += ["--set", f"batch_size={max(images, 2)}"]
-    if data_dir != default_data_dir:
-        words += ["--data-dir", str(data_dir)]
-    return f"Next: {shlex.join(words)}"
+    if recipe == OWN_RECIPE and has_affect:
+        words += ["--set", "affect=true"]
+    return f"Next: {shlex.join([*words, *folder])}"
 
 
 def _parse_reader_options(texts: list[str]) -> dict[str, object]:

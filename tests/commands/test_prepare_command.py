@@ -15,7 +15,9 @@ from edram_fer.preprocessing.face_table import SplitSettings
 def prepared(monkeypatch):
     """What `prepare` was called with: (arguments, options)."""
     calls, split = [], types.SimpleNamespace(num_examples=100)
-    info = types.SimpleNamespace(full_name="jaffe/grey100/1.0.0", splits={"train": split, "validation": split})
+    info = types.SimpleNamespace(
+        data_dir="", full_name="jaffe/grey100/1.0.0", splits={"train": split, "validation": split}
+    )
 
     def prepare(*arguments, **options):
         calls.append((arguments, options))
@@ -82,7 +84,7 @@ def test_every_option_reaches_the_library(prepared):
 )
 def test_next_command(full_name, counts, line):
     splits = {name: types.SimpleNamespace(num_examples=count) for name, count in counts.items()}
-    assert prepare_command._next_step(full_name, splits, Path("data"), Path("data")).endswith(line)
-    assert prepare_command._next_step(full_name, splits, Path("a b"), Path("data")).endswith(
-        line if "again" in line else f"{line} --data-dir 'a b'"
-    )
+    assert prepare_command._next_step(full_name, splits, False, []).endswith(line)
+    affect = " --set affect=true" if "own_data" in line or "fold" in line or "batch_size" in line else ""
+    with_options = prepare_command._next_step(full_name, splits, True, ["--data-dir", "a b"])
+    assert with_options.endswith(line if "again" in line else f"{line}{affect} --data-dir 'a b'")

@@ -152,3 +152,9 @@ def test_labels_of_classes():
     with pytest.raises(ValueError, match=r"^unknown label very bord \(Very Bored\?\)$"):
         labels.name("very bord")
     assert emotions.Labels(("joy", "happy")).name("happiness") == "happy"
+
+
+@pytest.mark.parametrize("name", ["Confidence", "valence", "all"])
+def test_classes_with_the_names_of_columns(name):
+    with pytest.raises(ValueError, match=f"{name} is the name of a column of predictions"):
+        emotions.parse_classes(f"happy,{name}")
