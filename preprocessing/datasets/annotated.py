@@ -349,7 +349,7 @@ def _class_tag(classes: tuple[str, ...] | None) -> str:
 
 def _select_classes(annotations: Annotations, classes: tuple[str, ...] | None) -> tuple[str, ...]:
     """The classes of the data set, or those requested; of "seven" and "eight" those that it has."""
-    if classes in SETS.values():
+    if classes is not None and classes in SETS.values():
         return tuple(name for name in annotations.classes if name in classes)
     if unknown := sorted(set(classes or ()) - set(annotations.classes)):
         raise UserError(f"classes: {annotations.name} has {', '.join(annotations.classes)}, not {', '.join(unknown)}")

@@ -81,7 +81,7 @@ def find(
     labelled = [record for record in read() if record.emotion]
     if not labelled:
         raise UserError(_no_label(opened))
-    counts = Counter(record.emotion for record in labelled if record.status == OK)
+    counts = Counter(record.emotion for record in labelled if record.emotion and record.status == OK)
     return Annotations(
         name="table",
         layout=path.name,

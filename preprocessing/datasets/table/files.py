@@ -1,10 +1,11 @@
 """Read a table from a CSV, TSV, Parquet or Excel file, whose kind is recognised by its content."""
 
 import csv
+import importlib
 import io
 import math
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +30,7 @@ class Table(NamedTuple):
     """
 
     columns: list[str]
-    rows: list[list[Any] | str]
+    rows: Sequence[list[Any] | str]
     notes: tuple[str, ...] = ()
 
 
@@ -77,8 +78,7 @@ def _read_parquet(path: Path) -> Table:
 
 
 def _read_excel(path: Path, sheet: str | int | None) -> Table:
-    import openpyxl  # noqa: F401, because pandas reports a missing package without its name
-
+    importlib.import_module("openpyxl")  # pandas reports a missing package without its name
     try:
         with pd.ExcelFile(path, engine="openpyxl") as book:
             names = [str(name) for name in book.sheet_names]
