@@ -19,6 +19,7 @@ from edram_fer.commands.prepare import export_data, prepare
 from edram_fer.commands.show import doctor, inspect
 from edram_fer.commands.study import agreement, window_ablation
 from edram_fer.commands.train import sweep, train
+from edram_fer.commands.web import web
 from edram_fer.commands.weights import weights
 from edram_fer.errors import UserError
 
@@ -35,7 +36,7 @@ app = typer.Typer(
     help="Train and compare FER models that choose where to look, and study what they look at.",
 )
 for command in (
-    *(prepare, export_data, train, sweep, calibrate, evaluate, figures, report, compare, crops, predict, export),
+    *(prepare, export_data, train, sweep, calibrate, evaluate, figures, report, compare, crops, predict, web, export),
     *(window_ablation, agreement, saliency, robustness, region_weights, weights, inspect, doctor),
 ):
     app.command()(command)
