@@ -1,5 +1,6 @@
 """The command that serves the page in the browser."""
 
+import importlib.util
 from pathlib import Path
 from typing import Annotated
 
@@ -23,11 +24,9 @@ def web(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free port.")] = 8765,
 ) -> None:
     """Serve a page in the browser: photos, films and the camera, glimpse by glimpse."""
-    try:
-        import starlette  # noqa: F401  # whether the extra is installed, before a model is loaded
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise MissingPackageError(f"the page needs {error.name}: pip install 'edram-fer[web]'") from None
+    for package in ("starlette", "uvicorn"):  # before a model is loaded
+        if importlib.util.find_spec(package) is None:
+            raise MissingPackageError(f"the page needs {package}: pip install 'edram-fer[web]'")
     startup.load_keras()
     from edram_fer.run import checkpoints
     from edram_fer.web import server

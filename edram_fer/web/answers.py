@@ -251,7 +251,8 @@ def data_url(pixels: np.ndarray, suffix: str) -> str:
 def _takes_windows(model: FERModel) -> bool:
     """Whether a model uses windows that it is called with: whether it returns them."""
     count = int(model.output_shapes["windows"][1])
-    windows = np.tile(np.float32([[0.5, 0, 0.25], [0, 0.5, -0.25]]), (1, count, 1, 1))
+    window = np.array([[0.5, 0, 0.25], [0, 0.5, -0.25]], np.float32)
+    windows = np.tile(window, (1, count, 1, 1))
     inputs = {"image": np.zeros((1, *model.image_shape), np.float32), "windows": windows}
     if "landmarks" in model.input_shapes():
         inputs["landmarks"] = np.zeros((1, 68, 2), np.float32)

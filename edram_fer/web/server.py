@@ -9,7 +9,7 @@ import json
 import socket
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import uvicorn
 from starlette.applications import Starlette
-from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
@@ -27,7 +27,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edram_fer.errors import UserError
-from edram_fer.prediction.images import InputImage
+from edram_fer.prediction import video
+from edram_fer.prediction.images import InputImage, decode
+from edram_fer.prediction.tracks import FaceTracks
 from edram_fer.preprocessing import photos
 from edram_fer.web.answers import Analyst, Settings, data_url
 
@@ -36,12 +38,13 @@ NOTICE = (
     "or in education is prohibited, except for medical or safety reasons (AI Act, Art. 5(1)(f))."
 )
 MAX_PHOTO, MAX_FACE, MAX_FILM = 25_000_000, 2_000_000, 300_000_000  # bytes of an upload
+MAX_READ = 1_000_000_000  # bytes that are read of an upload that is too large
 MAX_PIXELS = 50_000_000  # of a photo: 150 MB decoded
 PREVIEW, FILM_PREVIEW = 1600, 640  # pixels: longer side of the image that the page shows
 RUNNING, PLACES = 2, 24  # requests that are answered at the same time; and with those that upload or wait
 PATIENCE = 300  # seconds that an upload may take
-CONNECTIONS = 200
-MAX_FRAMES = 300  # of one film
+CONNECTIONS = 200  # open ones; browsers keep some
+SHOWN_FRAMES, MAX_FRAMES = 150, 1000  # of one film: about so many are chosen; at most
 LOCAL = {"127.0.0.1", "localhost", "::1"}
 STATIC = importlib.resources.files("edram_fer.web").joinpath("static")
 PAGES = {"/": "index.html"} | {f"/{name}": name for name in ("style.css", "page.js", "drawing.js")}
@@ -72,6 +75,7 @@ def application(analysts: Sequence[Analyst], *, local: bool = True, folder: Path
         *(Route(path, _static(name)) for path, name in PAGES.items()),
         Route("/api/models", service.models),
         Route("/api/predict", service.predict, methods=["POST"]),
+        Route("/api/video", service.film, methods=["POST"]),
         Route("/api/face", service.face, methods=["POST"]),
     ]
     errors: Mapping[Any, Any] = {
@@ -168,6 +172,31 @@ class _Service:
         async with self._place(), _upload(request, MAX_PHOTO, self.folder) as path, self._turn(request):
             return JSONResponse(await run_in_threadpool(_photo, path, analysts, settings, whole, preview))
 
+    async def film(self, request: Request) -> Response:
+        """The faces of the frames of a film, which is the body: JSON lines, each sent as soon as it is ready."""
+        analysts, settings = self._analysts(request), _settings(request.query_params)
+        whole, every = _flag(request, "whole"), request.query_params.get("every")
+        chosen = None if every is None else video.Every.parse(every)
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(self._place())
+            path = await stack.enter_async_context(_upload(request, MAX_FILM, self.folder))
+            frames = _film(path, analysts, settings, whole, chosen)
+            stack.callback(frames.close)
+            async with self._turn(request):  # for each frame anew, so that photos need not wait for a film
+                first = await run_in_threadpool(next, frames)
+            if "error" in first:
+                raise UserError(f"the file cannot be used: {first['error']}")
+            return _Lines(self._lines(first, frames), stack.pop_all())
+
+    async def _lines(
+        self, first: dict[str, Any], frames: Iterator[dict[str, Any]]
+    ) -> AsyncIterator[str]:
+        line: dict[str, Any] | None = {"notice": NOTICE, **first}
+        while line is not None:
+            yield json.dumps(line) + "\n"
+            async with self.running:
+                line = await run_in_threadpool(next, frames, None)
+
     async def face(self, request: Request) -> Response:
         """One face again, with covered parts, other windows or another zoom limit; the body is JSON."""
         async with self._place(), _upload(request, MAX_FACE, self.folder) as path, self._turn(request):
@@ -188,7 +217,7 @@ class _Service:
         return self.analysts[name]
 
     @contextlib.asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
+    async def _place(self) -> AsyncGenerator[None]:
         """One of the PLACES for requests that upload, wait or are answered.
 
         Raises:
@@ -203,7 +232,7 @@ class _Service:
             self.taken -= 1
 
     @contextlib.asynccontextmanager
-    async def _turn(self, request: Request) -> AsyncIterator[None]:
+    async def _turn(self, request: Request) -> AsyncGenerator[None]:
         """Wait until fewer than RUNNING requests are answered.
 
         Raises:
@@ -215,8 +244,20 @@ class _Service:
             yield
 
 
+class _Lines(StreamingResponse):
+    """JSON lines from an upload, which `stack` deletes once they are sent or the client has hung up."""
+
+    def __init__(self, lines: AsyncIterator[str], stack: contextlib.AsyncExitStack) -> None:
+        super().__init__(lines, media_type="application/x-ndjson")
+        self.stack = stack
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self.stack:
+            await super().__call__(scope, receive, send)
+
+
 @contextlib.asynccontextmanager
-async def _upload(request: Request, most: int, folder: Path | None) -> AsyncIterator[Path]:
+async def _upload(request: Request, most: int, folder: Path | None) -> AsyncGenerator[Path]:
     """The body of a request as a file, which is deleted afterwards.
 
     Raises:
@@ -224,7 +265,7 @@ async def _upload(request: Request, most: int, folder: Path | None) -> AsyncIter
     """
     too_large = Refusal(413, f"expected at most {most:,} bytes", {"connection": "close"})
     length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > most:
+    if length.isdigit() and int(length) > most and "expect" in request.headers:  # the client asks before it sends
         raise too_large
     with tempfile.TemporaryDirectory(prefix="edram-fer-", dir=folder, ignore_cleanup_errors=True) as temporary:
         path, size = Path(temporary) / "upload", 0
@@ -233,11 +274,14 @@ async def _upload(request: Request, most: int, folder: Path | None) -> AsyncIter
                 async with asyncio.timeout(PATIENCE):
                     async for chunk in request.stream():
                         size += len(chunk)
-                        if size > most:
+                        if size <= most:
+                            file.write(chunk)
+                        elif size > MAX_READ:  # before that, read on: most clients listen only after they have sent all
                             raise too_large
-                        file.write(chunk)
         except TimeoutError:
             raise Refusal(408, f"the upload took more than {PATIENCE} seconds", {"connection": "close"}) from None
+        if size > most:
+            raise too_large
         if not size:
             raise Refusal(400, "expected a file as the body of the request, got none")
         yield path
@@ -246,6 +290,35 @@ async def _upload(request: Request, most: int, folder: Path | None) -> AsyncIter
 def _photo(path: Path, analysts: Sequence[Analyst], settings: Settings, whole: bool, preview: bool) -> dict[str, Any]:
     image = InputImage("upload", photos.read(path, MAX_PIXELS))
     return {"notice": NOTICE, **_answers(image, analysts, settings, whole, PREVIEW if preview else None)}
+
+
+def _film(
+    path: Path, analysts: Sequence[Analyst], settings: Settings, whole: bool, every: video.Every | None
+) -> Generator[dict[str, Any], None, None]:
+    """The answers for the frames of a film; at last why it could not be read to its end, if so, as "error" or "end".
+
+    Args:
+        every: which frames; None: about SHOWN_FRAMES of the whole film.
+    """
+    if every is None:
+        count = video.Film(path).count()
+        every = video.Every(seconds=0.5) if count is None else video.Every(max(round(count / SHOWN_FRAMES), 1))
+    tracks = FaceTracks()
+    for number, frame in enumerate(video.Film(path, every).frames()):
+        image = decode(frame)
+        if image.pixels is None:
+            yield {"end" if number else "error": image.fault}
+            return
+        if number == MAX_FRAMES:
+            yield {"end": f"stopped after {MAX_FRAMES} frames"}
+            return
+        answer = {"frame": image.frame, "time": image.time, **_answers(image, analysts, settings, whole, FILM_PREVIEW)}
+        faces = answer["answers"][0]["faces"]
+        rows = [{"source": "", "frame": image.frame, "time": image.time, "box": face["box"]} for face in faces]
+        tracks.number(rows)
+        for face, row in zip(faces, rows, strict=True):
+            face["track"] = row.get("track")
+        yield answer
 
 
 def _answers(

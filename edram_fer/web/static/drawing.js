@@ -117,7 +117,7 @@ export function drawGlimpse(canvas, face, [[a, b, c], [d, e, f]]) {
 
 // Lines of probabilities: series {name, colour, values}, at the places `xs`; a mark at xs[at].
 export function drawChart(element, series, xs, at, label) {
-  const [width, height, left, right, top, bottom] = [440, 190, 34, 78, 8, 26];
+  const [width, height, left, right, top, bottom] = [440, 210, 34, 78, 8, 40];
   const low = xs[0], range = xs.at(-1) - low || 1;
   const x = (value) => left + (value - low) / range * (width - left - right);
   const y = (value) => top + (1 - value) * (height - top - bottom);
@@ -128,13 +128,14 @@ export function drawChart(element, series, xs, at, label) {
     element.append(svg("text", { x: left - 5, y: y(value) + 4, "text-anchor": "end" }, 100 * value));
   }
   element.append(svg("line", { x1: x(xs[at]), x2: x(xs[at]), y1: top, y2: height - bottom, stroke: "#9aa4ae", "stroke-dasharray": "3 3" }));
-  element.append(svg("text", { x: (left + width - right) / 2, y: height - 2, "text-anchor": "middle" }, label.axis));
+  element.append(svg("text", { x: (left + width - right) / 2, y: height - 5, "text-anchor": "middle" }, label.axis));
   for (const value of label.ticks ?? []) {
-    element.append(svg("text", { x: x(value), y: height - bottom + 13, "text-anchor": "middle" }, value));
+    element.append(svg("text", { x: x(value), y: height - bottom + 17, "text-anchor": "middle" }, value));
   }
-  let lowest = -Infinity;
   const last = (line) => line.values.findLast((value) => value !== null) ?? 0;
-  for (const line of [...series].sort((one, other) => last(other) - last(one))) {
+  // Names are so far apart that they can be read: from the lowest upwards.
+  let free = height - bottom + 10;
+  for (const line of [...series].sort((one, other) => last(one) - last(other))) {
     const points = line.values.map((value, index) => (value === null ? null : `${x(xs[index])},${y(value)}`));
     const parts = points.reduce((all, next) => (next ? all.at(-1).push(next) : all.push([]), all), [[]]);
     for (const part of parts) {
@@ -146,9 +147,8 @@ export function drawChart(element, series, xs, at, label) {
         }
       }
     }
-    const text = Math.max(y(last(line)) + 4, lowest + 13); // names do not cover each other
-    if (text > height) continue;
-    lowest = text;
+    const text = Math.min(y(last(line)) + 4, free);
+    free = text - 13;
     const name = svg("text", { x: width - right + 8, y: text }, line.name);
     name.style.fill = line.colour;
     element.append(name);

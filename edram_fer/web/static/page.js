@@ -17,7 +17,7 @@ const state = {
   input: null, // {file, name, film}: what was chosen; the picture of the camera
   whole: false, // the whole image is the face
   frames: [], // answers of the server: one for a photo, several for a film
-  frame: 0, face: 0, step: 0,
+  frame: 0, face: 0, track: null, step: 0,
   strokes: [], // covered parts, in pixels of the image
   windows: null, // set by hand, in pixels of the image
   cursor: null, // of the keyboard, in shares of the face
@@ -95,7 +95,10 @@ async function analyseFilm(input, signal) {
     rest = lines.pop();
     for (const line of lines) {
       const content = JSON.parse(line);
-      if (content.error) throw new Error(content.error);
+      if (content.end) {
+        complain(new Error(`${input.name}: ${content.end}`));
+        continue;
+      }
       frames.push(content);
       if (frames.length === 1) show(frames);
       else if (state.frames === frames) drawFilm();
@@ -177,6 +180,7 @@ function show(frames, live = false) {
   if (!live) {
     state.strokes = [];
     state.windows = null;
+    state.track = null; // of the chosen face in a film
     state.step = Infinity; // the last one
   }
   find("results").hidden = false;
@@ -210,7 +214,9 @@ const chosenFace = () => frame()?.answers[0].faces[state.face];
 
 function showFrame(box = null) {
   const answers = frame().answers, faces = answers[0].faces;
-  if (box) state.face = Math.max(0, faces.indexOf(nearest(faces, box)));
+  const same = faces.findIndex((face) => face.track && face.track === state.track);
+  if (same >= 0) state.face = same;
+  else if (box) state.face = Math.max(0, faces.indexOf(nearest(faces, box)));
   state.face = Math.min(state.face, Math.max(faces.length - 1, 0));
   find("preview").src = frame().preview;
   find("boxes").setAttribute("viewBox", `0 0 ${frame().width} ${frame().height}`);
@@ -250,6 +256,7 @@ async function showFace() {
   for (const [index, button] of [...find("faces").children].entries()) button.setAttribute("aria-pressed", index === state.face);
   for (const [index, box] of [...find("boxes").children].entries()) box.classList.toggle("chosen", index === state.face);
   const box = chosenFace().box;
+  state.track = chosenFace().track;
   await Promise.all(panels.map(async (panel, index) => {
     const face = nearest(frame().answers[index].faces, box);
     panel.element.hidden = !face;
@@ -284,6 +291,7 @@ async function follow(panel) {
   panel.stale = true;
   if (panel.asking) return;
   panel.asking = true;
+  panel.element.setAttribute("aria-busy", true);
   try {
     while (panel.stale) {
       panel.stale = false;
@@ -305,11 +313,15 @@ async function follow(panel) {
     complain(error);
   } finally {
     panel.asking = false;
+    panel.element.setAttribute("aria-busy", false);
   }
 }
 
-// The windows set by hand, as many as the model has.
-const aimed = (panel) => Array.from({ length: panel.model.windows }, (_, index) => state.windows[index % state.windows.length]);
+// The windows set by hand, as many as the model has; for a model with one window, the chosen one.
+function aimed(panel) {
+  const chosen = Math.min(state.step, state.windows.length - 1), count = panel.model.windows;
+  return count === 1 ? [state.windows[chosen]] : Array.from({ length: count }, (_, index) => state.windows[index % state.windows.length]);
+}
 
 const mode = () => document.querySelector("[name=mode]:checked").value;
 
@@ -325,10 +337,8 @@ function showSettings() {
   }
 }
 
-function attends(panel) { return panel.model.takes_windows; }
-
 function shownWindows(panel) {
-  if (!attends(panel)) return [];
+  if (!panel.model.takes_windows) return [];
   return (isAimed() ? aimed(panel).map((window) => toFace(window, panel.face.box)) : current(panel).windows)
     .slice(0, panel.model.recurrent ? glimpses() : undefined);
 }
@@ -375,8 +385,8 @@ function draw(panel) {
   ].filter(Boolean).join("; ");
 
   const chart = element.querySelector(".chart");
-  chart.hidden = answer.steps.length < 2;
-  if (!chart.hidden) {
+  chart.toggleAttribute("hidden", answer.steps.length < 2);
+  if (answer.steps.length > 1) {
     const series = model.classes.map((name, index) => ({
       name, colour: classColour(name, index), values: answer.steps.map((values) => values[index]) }));
     const ticks = answer.steps.map((_, index) => index + 1);
@@ -419,7 +429,8 @@ function bar(name, index, value, before, isBest) {
 
 function toStep(step) {
   state.step = step;
-  for (const panel of panels) if (panel.face && panel.crop) draw(panel);
+  if (isAimed()) changed(); // a model with one window is asked with the chosen one
+  else for (const panel of panels) if (panel.face && panel.crop) draw(panel);
 }
 
 function play() {
@@ -437,25 +448,16 @@ function play() {
 
 // ---- films
 
-// The chosen face in all frames: from frame to frame the nearest one.
-function chain() {
-  const faces = Array(state.frames.length).fill(null), start = chosenFace();
-  if (!start) return faces;
-  for (const direction of [1, -1]) {
-    let box = start.box;
-    for (let index = state.frame; index >= 0 && index < faces.length; index += direction) {
-      const face = nearest(state.frames[index].answers[0].faces, box);
-      faces[index] = face;
-      if (face) box = face.box;
-    }
-  }
-  return faces;
+// The chosen face in all frames, null where it is missing.
+function followed() {
+  const track = chosenFace()?.track ?? state.track;
+  return state.frames.map((one) => one.answers[0].faces.find((face) => face.track === track) ?? null);
 }
 
 function drawFilm() {
   Object.assign(find("frame"), { max: state.frames.length - 1, value: state.frame });
   find("time").textContent = `${frame().time.toFixed(2)} s`;
-  const faces = chain(), names = state.models[frame().answers[0].model].classes;
+  const faces = followed(), names = state.models[frame().answers[0].model].classes;
   const series = names.map((name, index) => ({
     name, colour: classColour(name, index), values: faces.map((face) => face && face.steps.at(-1)[index]) }));
   const times = state.frames.map((one) => one.time);
@@ -482,7 +484,7 @@ function listen(panel) {
     const [x, y] = place(event);
     if (mode() === "cover") {
       brush(x, y, panel.face.box[2], true);
-    } else if (Math.hypot(x - start[0], y - start[1]) > panel.face.box[2] / 50 && attends(panel)) {
+    } else if (Math.hypot(x - start[0], y - start[1]) > panel.face.box[2] / 50 && panel.model.takes_windows) {
       aim(panel, [[Math.max(Math.abs(x - start[0]) / 2, 1e-3), 0, (x + start[0]) / 2], [0, Math.max(Math.abs(y - start[1]) / 2, 1e-3), (y + start[1]) / 2]]);
     }
   });
@@ -534,7 +536,7 @@ function press(panel, key) {
     else return false;
     return true;
   }
-  if (mode() !== "aim" || !attends(panel)) return false;
+  if (mode() !== "aim" || !panel.model.takes_windows) return false;
   const step = Math.min(state.step, shownWindows(panel).length - 1);
   const [r1, r2] = toImage(shownWindows(panel)[step], panel.face.box).map((row) => [...row]);
   const size = { "+": 1.1, "=": 1.1, "-": 1 / 1.1 }[key], angle = { "[": -Math.PI / 24, "]": Math.PI / 24 }[key];
