@@ -188,9 +188,7 @@ class _Service:
                 raise UserError(f"the file cannot be used: {first['error']}")
             return _Lines(self._lines(first, frames), stack.pop_all())
 
-    async def _lines(
-        self, first: dict[str, Any], frames: Iterator[dict[str, Any]]
-    ) -> AsyncIterator[str]:
+    async def _lines(self, first: dict[str, Any], frames: Iterator[dict[str, Any]]) -> AsyncIterator[str]:
         line: dict[str, Any] | None = {"notice": NOTICE, **first}
         while line is not None:
             yield json.dumps(line) + "\n"

@@ -249,7 +249,9 @@ def is_empty(folder):
 def test_a_client_that_hangs_up_leaves_nothing(port, folder):
     for length in (1_000_000, 5):
         with socket.create_connection(("127.0.0.1", port)) as client:
-            client.sendall(f"POST /api/video HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n12345".encode())
+            client.sendall(
+                f"POST /api/video HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n12345".encode()
+            )
             time.sleep(0.1)
     assert is_empty(folder) and ask(port, "/api/predict", png(make_face()))[0].status == 200
 
@@ -303,7 +305,9 @@ def page(browser, port):
     tab.locator("#model-0 option").first.wait_for(state="attached")
     yield tab
     assert messages == []
-    outside = [url for url in requests if not url.startswith((f"http://127.0.0.1:{port}/", "data:", "blob:http://127.0"))]
+    outside = [
+        url for url in requests if not url.startswith((f"http://127.0.0.1:{port}/", "data:", "blob:http://127.0"))
+    ]
     assert requests and outside == []
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
     tab.close()
@@ -336,7 +340,10 @@ def change(page, action):
 
 def shown(page):
     """The numbers of the first model's bars."""
-    return [float(text.rstrip(" %")) for text in page.locator(".panel").first.locator(".bars td:last-child").all_text_contents()]
+    return [
+        float(text.rstrip(" %"))
+        for text in page.locator(".panel").first.locator(".bars td:last-child").all_text_contents()
+    ]
 
 
 def test_a_photo_is_covered_and_looked_at_elsewhere(page, edram):
@@ -356,7 +363,9 @@ def test_a_photo_is_covered_and_looked_at_elsewhere(page, edram):
     page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.3)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.3)
-    asked, answer = change(page, lambda: page.mouse.move(box["x"] + box["width"] * 0.61, box["y"] + box["height"] * 0.3))
+    asked, answer = change(
+        page, lambda: page.mouse.move(box["x"] + box["width"] * 0.61, box["y"] + box["height"] * 0.3)
+    )
     page.mouse.up()
     covered = edram.decode(base64.b64decode(asked["face"].partition(",")[2]))[..., 0]
     changed = covered != make_face()[..., 0]
@@ -388,7 +397,9 @@ def test_a_photo_is_covered_and_looked_at_elsewhere(page, edram):
 
 
 def test_sliders_numbers_and_the_whole_image(page, edram):
-    page.set_input_files("#file", {"name": "=grey.png", "mimeType": "image/png", "buffer": png(np.full((90, 60), 120, "uint8"))})
+    page.set_input_files(
+        "#file", {"name": "=grey.png", "mimeType": "image/png", "buffer": png(np.full((90, 60), 120, "uint8"))}
+    )
     page.get_by_text("Take the whole image as the face").click()
     page.locator(".bars tr").first.wait_for()
     asked, answer = change(page, lambda: page.locator("#zoom").fill("30"))
