@@ -36,6 +36,7 @@ def evaluate(
     """Evaluate a run on one or more splits; draw the figures and write the report."""
     startup.load_keras()
     from edram_fer.evaluation import evaluate as evaluation
+    from edram_fer.evaluation import inference
     from edram_fer.run import evaluation_folder
 
     folder, data, folder_of_data = evaluation_folder.open_folder(run, data=source, data_dir=data_dir, out=out)
@@ -55,7 +56,9 @@ def evaluate(
         )
         for line in _unmatched_classes(name, scores):
             typer.echo(line)
-    typer.echo(_calibration(metrics["run"]["calibration"], folder))
+    calibration = metrics["run"]["calibration"]
+    cure = "" if calibration else f" `edram-fer calibrate {folder}` calibrates them."
+    typer.echo(f"{inference.describe_calibration(calibration)}{cure}")
     if figures:
         _draw(folder, data, folder_of_data)
         report(folder)
@@ -99,13 +102,6 @@ def _unmatched_classes(split, scores):
     absent = [name for name, row in scores["per_class"].items() if not row["support"]]
     if wrong := [f"{answers[name]} times {name}" for name in absent if answers[name]]:
         yield f"{split}: always wrong, since no image has this emotion, are the answers {', '.join(wrong)}"
-
-
-def _calibration(calibration, run):
-    """One sentence on whether the probabilities are calibrated."""
-    if calibration is None:
-        return f"Probabilities are not calibrated: `edram-fer calibrate {run}` does it"
-    return f"Probabilities are calibrated on {calibration['images']} images of {calibration['split']}"
 
 
 def figures(

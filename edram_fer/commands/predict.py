@@ -108,6 +108,7 @@ def predict(
         count = sum(entry.files for entry in listed.passed_over)
         typer.echo(f"Passed over {count:,} files: {folders.summary(listed.passed_over)} ({out / folders.PASSED_OVER})")
     startup.load_keras()
+    from edram_fer.evaluation import inference
     from edram_fer.prediction.predictor import Predictor
     from edram_fer.run import checkpoints
 
@@ -118,6 +119,7 @@ def predict(
         typer.echo(f"{written.table} already holds the predictions of these images; --restart makes them again")
         return _finish(written)
     predictor = Predictor(model, **options)
+    typer.echo(inference.describe_calibration(predictor.model.calibration))
     if state == "replaced":
         typer.echo(f"Replacing the predictions in {out}, which are of other images, another model or other settings")
     elif state == "resumed":

@@ -18,7 +18,7 @@ def weights(
         ),
     ] = "list",
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Names of included models [default: all].")
+        list[str] | None, typer.Argument(metavar="NAME", help="Names of included models [default: all].")
     ] = None,
 ) -> None:
     """List, describe, locate or verify the trained models that are included in the package."""
@@ -56,7 +56,8 @@ def _print_table(entries):
     from rich.console import Console
     from rich.table import Column, Table
 
-    table = Table(Column("name", no_wrap=True), "model", "data", "test accuracy", "calibration error", "MB")
+    titles = ("name", "model", "data", "test accuracy", "ECE", "MB")
+    table = Table(*(Column(title, no_wrap=True) for title in titles))
     for name, entry in entries.items():
         test = entry["scores"]["test"]
         low, high = test["intervals"]["accuracy"]

@@ -106,6 +106,23 @@ def probabilities(logits: np.ndarray, temperature: Sequence[float] = (1.0,)) -> 
     return (values / values.sum(axis=-1, keepdims=True)).astype(np.float32)
 
 
+def describe_calibration(calibration: Mapping[str, Any] | None) -> str:
+    """One sentence on `FERModel.calibration`, for people who read probabilities.
+
+    >>> describe_calibration(None)
+    'Probabilities are not calibrated.'
+    >>> describe_calibration({"temperature": [1.5], "images": 3589, "split": "validation", "data": "fer2013"})
+    'Probabilities are calibrated (temperature 1.50, fitted to 3,589 images of validation of fer2013).'
+    """
+    if calibration is None:
+        return "Probabilities are not calibrated."
+    temperature = calibration["temperature"]
+    last = temperature[-1] if isinstance(temperature, list) else temperature
+    fitted = (f"{calibration['images']:,} images" if "images" in calibration else "", calibration.get("split"))
+    places = " of ".join(str(part) for part in (*fitted, calibration.get("data")) if part)
+    return f"Probabilities are calibrated (temperature {last:.2f}{', fitted to ' + places if places else ''})."
+
+
 def class_names(model: "FERModel | ExportedModel") -> tuple[str, ...]:
     """The names of a model's classes, in order.
 

@@ -143,7 +143,8 @@ class Predictor:
             - box: (left, top, width, height) of the part of the image that the model saw, in pixels.
             - detector, score: the detector that found the face, and its confidence.
             - status: "ok", "no_face", or why the image or the face cannot be used.
-            - emotion, confidence: the most probable class and its probability, after the last glimpse.
+            - emotion, confidence: the most probable class and its probability, after the last glimpse; calibrated if
+              the model is (`FERModel.calibration`), as the included models are.
             - one column for each class: its probability.
             - valence, arousal: in [-1, 1], if the model predicts them.
             - windows: array [N, 2, 3], where the model looked: each matrix maps the window's [-1, 1]^2 onto the box's.

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from edram_fer import files
+from edram_fer.evaluation import inference
 from edram_fer.report.images import embed
 from edram_fer.report.template import template
 from edram_fer.run import layout
@@ -55,6 +56,7 @@ def _context(run: EvaluatedRun) -> dict[str, Any]:
     regions = _optional(run.folder / layout.REGION_SHARES)
     return {
         "run": {"calibration": None, **run.metrics["run"]},
+        "calibration": inference.describe_calibration(run.metrics["run"].get("calibration")),
         "folder": str(run.folder),
         "splits": run.metrics["splits"],
         "parts": [_split_context(run, split, regions.get(split)) for split in run.splits],
