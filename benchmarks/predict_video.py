@@ -91,7 +91,7 @@ def _face(pictures: Sequence[np.ndarray]) -> Face | None:
 
 
 def paths(count: int, seconds: float, size: tuple[int, int], times: np.ndarray) -> np.ndarray:
-    """Left, top and side of the pictures [count, len(times), 3] on closed paths, in pixels of a film (width, height)."""
+    """Left, top and side of the [count, len(times), 3] on closed paths, in pixels of a film of `size` (W, H)."""
     width, height = size
     turns = times / seconds * 2 * np.pi
     squares = np.empty((count, len(times), 3))

@@ -154,8 +154,10 @@ def predict(
 def _watch(model: str, device: str, options: dict[str, Any], written: "Output") -> None:
     """Predict the frames of a camera until it is stopped. The table holds those of this time only."""
     startup.load_keras()
-    from edram_fer.prediction import Predictor, camera, live
+    from edram_fer.prediction import live
     from edram_fer.prediction.images import Images
+    from edram_fer.prediction.predictor import Predictor
+    from edram_fer.prediction.video import camera
 
     frames = camera(int(device) if device.isdecimal() else device)
     if written.overlays:

@@ -177,7 +177,7 @@ def _write(
 
 @functools.lru_cache(maxsize=4096)
 def _mask(text: str, size: int, edge: int) -> tuple[np.ndarray, tuple[int, int]]:
-    """The opacity of a text in [0, 1], float32 [h, w, 1], and its first column and row relative to the text's corner."""
+    """The opacity of a text in [0, 1], float32 [h, w, 1], and its first column and row from the corner."""
     font = photo.label_font(size)
     left, top, right, bottom = (round(value) for value in font.getbbox(text, stroke_width=edge))
     image = Image.new("L", (max(right - left, 1), max(bottom - top, 1)))

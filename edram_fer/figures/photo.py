@@ -46,7 +46,7 @@ def annotate(image: np.ndarray, faces: Sequence[Mapping[str, Any]]) -> Image.Ima
     drawing = Image.fromarray(canvas)
     draw = ImageDraw.Draw(drawing)
     for face in faces:
-        label(draw, face, scale)
+        _label(draw, face, scale)
     return drawing
 
 
@@ -62,7 +62,7 @@ def outline(canvas: np.ndarray, corners: np.ndarray, colour: Sequence[float], wi
         cv2.polylines(canvas, points, True, line_colour, line_width, cv2.LINE_AA, SHIFT)
 
 
-def label(draw: ImageDraw.ImageDraw, face: Mapping[str, Any], scale: float) -> None:
+def _label(draw: ImageDraw.ImageDraw, face: Mapping[str, Any], scale: float) -> None:
     """Write the emotion above the square or, where there is no space, inside it below its upper edge."""
     text, side = f"{face['emotion']} {face['probability']:.0%}", face["side"] * scale
     font = label_font(int(np.clip(side / (0.68 * len(text)), SMALL_TEXT, LARGE_TEXT)))  # as wide as the square
@@ -76,4 +76,5 @@ def label(draw: ImageDraw.ImageDraw, face: Mapping[str, Any], scale: float) -> N
 
 @functools.cache
 def label_font(size: int) -> ImageFont.FreeTypeFont:
+    """The font of labels, DejaVu Sans Bold, whose letters are about `size` pixels high."""
     return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans-Bold.ttf", size)

@@ -19,7 +19,9 @@ from edram_fer.preprocessing import photos
 
 # FFmpeg's demuxers that read films from one file. Playlists (HLS, DASH, concat) are left out, because they can name any
 # other file or address.
-CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,flv,asf,ogg,mxf,dv,ivf,nut,rm,gif,apng"
+CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,flv,asf,ogg,mxf,dv,ivf,nut,rm"
+)
 # The first bytes of such a file, after a number of any bytes.
 SIGNATURES = (
     (4, rb"ftyp(?!avif|avis|hei[cxms]|hev[cxms]|mif1|msf1)"),  # the others are AVIF and HEIC images
@@ -245,6 +247,7 @@ def _animation(path: Path) -> Iterator[Decoded]:
 
 def _film(path: Path, faults: list[str]) -> Iterator[Decoded]:
     import av
+    from av.error import FFmpegError
 
     with _open(path) as container:
         stream = _video_stream(container)
@@ -256,7 +259,7 @@ def _film(path: Path, faults: list[str]) -> Iterator[Decoded]:
         for packet in _packets(container, stream, faults):
             try:
                 decoded = packet.decode()
-            except av.error.FFmpegError:
+            except FFmpegError:
                 damaged += 1
                 continue
             for frame in decoded:
@@ -277,11 +280,11 @@ def _film(path: Path, faults: list[str]) -> Iterator[Decoded]:
 
 def _packets(container: Any, stream: Any, faults: list[str]) -> Iterator[Any]:
     """The packets of a film, up to the place at which it cannot be read further; at last an empty one."""
-    import av
+    from av.error import FFmpegError
 
     try:
         yield from container.demux(stream)
-    except av.error.FFmpegError as error:
+    except FFmpegError as error:
         faults.append(f"cannot be read further: {error.strerror}")
 
 

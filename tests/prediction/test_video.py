@@ -10,7 +10,10 @@ from PIL import Image
 
 import edram_fer
 from edram_fer.errors import UserError
+from edram_fer.figures.film import FilmDrawing
+from edram_fer.prediction import live
 from edram_fer.prediction.images import InputImage, decode, single_images
+from edram_fer.prediction.output import Output
 from edram_fer.prediction.predictor import Predictor
 from edram_fer.prediction.tracks import FaceTracks
 from edram_fer.prediction.video import Every, Film, camera, is_film
@@ -60,8 +63,8 @@ def film(tmp_path_factory):
     return write_film(tmp_path_factory.mktemp("films") / "film.mp4", [quadrants()] * len(MILLISECONDS))
 
 
-def times_and_fault(path, every=Every()):
-    decoded = [decode(frame) for frame in Film(path, every).frames()]
+def times_and_fault(path, every=1):
+    decoded = [decode(frame) for frame in Film(path, Every.parse(every)).frames()]
     return [image.time for image in decoded if image.pixels is not None], "".join(image.fault for image in decoded)
 
 
@@ -88,7 +91,7 @@ def test_frames_have_the_times_of_a_variable_frame_rate(film, tmp_path):
     ],
 )
 def test_every(film, every, milliseconds):
-    times, fault = times_and_fault(film, Every.parse(every))
+    times, fault = times_and_fault(film, every)
     np.testing.assert_allclose(times, np.array(milliseconds) / 1000, atol=1e-9)
     assert not fault
 
@@ -200,7 +203,7 @@ def test_films_are_known_by_their_content(film, tmp_path):
         *(True, False, False, False)
     ]
     images = single_images([tmp_path, film], Every(frames=5))
-    assert images.total == 2 + 1 + 2 and [path.name for path, _ in images.passed_over] == ["notes.ts"]
+    assert images.total == 2 + 1 + 2 and [entry.path.name for entry in images.passed_over] == ["notes.ts"]
     assert [decode(single).frame for single in images] == [0, 5, None, 0, 5]
 
 
@@ -250,7 +253,8 @@ def test_tracks_start_anew_in_each_film_and_after_a_long_miss():
     ]
     FaceTracks().number(rows)
     tracks = {
-        source: {row["track"] for row in rows if row["source"] == source} for source in ("film", "photo", "other")
+        source: {row["track"] for row in rows if row["source"] == source and row["box"]}
+        for source in ("film", "photo", "other")
     }
     assert tracks == {"film": {1, 2, 3}, "photo": {None}, "other": {1, 2}}
 
@@ -269,14 +273,18 @@ def test_tracks_continue_after_their_rows_were_read_again():
 
 
 @pytest.fixture(scope="module")
+def model(trained):
+    return edram_fer.load(trained.run)
+
+
+@pytest.fixture(scope="module")
 def faces_film(tmp_path_factory, contents):
     """A film whose frames are finished faces of the toy model, losslessly compressed."""
     images = [np.repeat(image, 3, axis=-1) for image in contents["validation"]["image"][:10]]
     return write_film(tmp_path_factory.mktemp("films") / "faces.mkv", images, codec="ffv1", pix_fmt="bgr0")
 
 
-def test_the_rows_of_a_film_are_those_of_its_images(trained, contents, faces_film):
-    model = edram_fer.load(trained.run)
+def test_the_rows_of_a_film_are_those_of_its_images(model, contents, faces_film):
     table = edram_fer.predict(model, faces_film, batch_size=4)
     expected = edram_fer.predict(model, contents["validation"]["image"][:10])
     np.testing.assert_allclose(table[list(model.emotions)], expected[list(model.emotions)], atol=1e-6)
@@ -287,8 +295,8 @@ def test_the_rows_of_a_film_are_those_of_its_images(trained, contents, faces_fil
     assert sparse.frame.dropna().tolist() == [0, 5, 6, 9] and sparse.source.tolist() == [0, *[str(faces_film)] * 4]
 
 
-def test_a_film_is_continued_at_any_frame(trained, faces_film):
-    predictor = Predictor(edram_fer.load(trained.run), batch_size=3)
+def test_a_film_is_continued_at_any_frame(model, faces_film):
+    predictor = Predictor(model, batch_size=3)
     images = single_images([faces_film, faces_film.parent / "missing.mp4", faces_film.parent])
     whole = predictor.table(itertools.chain.from_iterable(batch.rows for batch in predictor.batches(images)))
     assert len(whole) == 11
@@ -300,15 +308,112 @@ def test_a_film_is_continued_at_any_frame(trained, faces_film):
         assert resumed.drop(columns="windows").equals(whole.drop(columns="windows"))
 
 
+def write_output(predictor, path, folder, stop=None):
+    """The command's folder for a film, after some batches."""
+    images = single_images([str(path)])
+    written = Output(folder)
+    written.state(images, {})
+    written.start()
+    for batch in itertools.islice(predictor.batches(images, written.counts["images"], written.film_rows(images)), stop):
+        written.write(batch.images, batch.rows, 1)
+    if stop is None:
+        written.draw_films(images, predictor.classes)
+        written.finish()
+    return written, images
+
+
+def test_the_command_s_folder_holds_the_film_with_its_faces(model, faces_film, tmp_path):
+    predictor = Predictor(model, batch_size=3)
+    write_output(predictor, faces_film, tmp_path / "resumed", stop=2)
+    resumed, _ = write_output(predictor, faces_film, tmp_path / "resumed")
+    written, images = write_output(predictor, faces_film, tmp_path / "whole")
+    assert resumed.table.read_bytes() == written.table.read_bytes()
+    rows, expected = list(written.film_rows(images)), predictor(faces_film)
+    for name in (
+        "source",
+        "frame",
+        "time",
+        "face",
+        "track",
+        "box",
+        "status",
+        "emotion",
+        "confidence",
+        *expected.columns[11:18],
+    ):
+        assert [row[name] for row in rows] == expected[name].tolist()
+    np.testing.assert_allclose([row["windows"] for row in rows], np.stack(expected.windows), atol=1e-6)
+    (drawn,) = (tmp_path / "whole" / "images").iterdir()
+    assert drawn.name == "01_faces.mp4"
+    frames = [decode(frame) for frame in Film(drawn).frames()]
+    np.testing.assert_allclose([frame.time for frame in frames], np.array(MILLISECONDS) / 1000, atol=1e-4)
+    size = FilmDrawing(predictor.classes, (28, 28)).size
+    assert size[0] % 2 == size[1] % 2 == 0 and all(frame.pixels.shape == (*size, 3) for frame in frames)
+    before = drawn.stat().st_mtime_ns
+    written.draw_films(images, predictor.classes)  # nothing is left to do
+    assert drawn.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("size", [(48, 64), (1080, 1920), (2160, 3840), (1920, 1080), (9, 300), (300, 9)])
+def test_drawings_have_even_sides_and_show_boxes_paths_and_curves(size):
+    classes = ("gelangweilt", "übermüdet", "sad")
+    drawing = FilmDrawing(classes, size)
+    assert drawing.size[0] % 2 == drawing.size[1] % 2 == 0 and drawing.size[1] <= 1920
+    black, side = np.zeros((*size, 3), np.uint8), min(size)
+    empty = drawing.draw(black, [], 0.0)
+    windows = [[[0.5, 0, -0.4], [0, 0.5, -0.4]], [[0.3, 0, 0.4], [0, 0.3, 0.4]]]
+    face = dict(zip(classes, (0.7, 0.2, 0.1), strict=True)) | {"emotion": classes[0], "confidence": 0.7, "track": 1}
+    face |= {"box": (0, 0, side, side), "windows": windows}
+    for time in (0.1, 0.2, 0.3, 8.0, 0.1):  # the last one goes back
+        drawn = drawing.draw(black, [face], time)
+        assert drawn.shape == empty.shape == (*drawing.size, 3)
+    changed = (drawn != empty).any(axis=-1)
+    scale = drawing.size[1] / size[1] if size == (48, 64) else None
+    if scale:  # the path runs from one centre to the other, through the middle of the square
+        middle = round(side * scale / 2)
+        assert changed[middle - 3 : middle + 4, middle - 3 : middle + 4].any()
+        assert (drawn[middle, :3] > 200).all(axis=-1).any()  # the white square
+    assert changed[-40:].any()  # curves
+
+
 def test_a_camera_that_is_not_there_is_named():
     with pytest.raises(UserError, match="camera 77: cannot be opened"):
         camera(77)
 
 
-def test_input_images_with_frames_have_tracks(trained, contents):
+def test_a_camera_is_shown_live_until_q(model, faces_film, monkeypatch):
+    predictor = Predictor(model, batch_size=1, workers=1)
+    shown = []
+    monkeypatch.setattr(live.cv2, "imshow", lambda title, image: shown.append(image))
+    monkeypatch.setattr(live.cv2, "waitKey", lambda milliseconds: ord("q") if len(shown) == 4 else -1)
+    monkeypatch.setattr(live.cv2, "getWindowProperty", lambda title, name: 1.0)
+    batches = list(live.watch(predictor, camera(str(faces_film)), window=True))  # OpenCV reads a film like a camera
+    assert len(batches) == len(shown) == 4
+    assert [batch.rows[0]["frame"] for batch in batches] == [0, 1, 2, 3]
+    assert shown[0].shape == (*FilmDrawing(predictor.classes, (28, 28)).size, 3)
+    assert len(list(live.watch(predictor, camera(str(faces_film)), window=False))) == 10 and len(shown) == 4
+
+
+def test_a_window_that_cannot_be_opened_is_one_sentence(monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setattr(live.sys, "platform", "linux")
+    with pytest.raises(UserError, match="a live window needs a screen"):
+        live.open_window()
+    monkeypatch.setenv("DISPLAY", ":0")
+
+    def no_window(title, flags):
+        raise live.cv2.error("The function is not implemented")
+
+    monkeypatch.setattr(live.cv2, "namedWindow", no_window)
+    with pytest.raises(UserError, match="pip uninstall --yes opencv-python-headless && pip install 'opencv-python<5'"):
+        live.open_window()
+
+
+def test_input_images_with_frames_have_tracks(model, contents):
     images = [
         InputImage("mine", image[..., 0], frame, frame / 10)
         for frame, image in enumerate(contents["validation"]["image"][:3])
     ]
-    table = edram_fer.predict(edram_fer.load(trained.run), iter(images))
+    table = edram_fer.predict(model, iter(images))
     assert table.track.tolist() == [1, 1, 1] and table.time.tolist() == [0.0, 0.1, 0.2]
