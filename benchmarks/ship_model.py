@@ -40,7 +40,8 @@ def ship(run: Path, name: str) -> Path:
         The copied file.
 
     Raises:
-        UserError: The run is not calibrated, was not evaluated since, or was not evaluated on its test split.
+        UserError: The run is not calibrated, was not evaluated since, was not evaluated on its test split, or was
+            evaluated on an NPZ file, whose name says nothing to others.
     """
     source, recipe = run / layout.MODEL, files.read_json(run / layout.RECIPE)
     environment, metrics = files.read_json(run / layout.ENVIRONMENT), layout.read_metrics(run / layout.METRICS)
@@ -49,6 +50,8 @@ def ship(run: Path, name: str) -> Path:
         raise UserError(f"{run} is not calibrated: run edram-fer calibrate {run}")
     if metrics["run"].get("calibration") != calibration or "test" not in metrics["splits"]:
         raise UserError(f"{run} was not evaluated on test after its calibration: run edram-fer evaluate {run}")
+    if (data := metrics["run"]["data"]).endswith(".npz"):
+        raise UserError(f"{run} was evaluated on {data}: evaluate it on the prepared data set, with --data NAME")
     target = weights.FOLDER / f"{name}.keras"
     keras_file.strip(source, target, half=True)
     described = environment["data"]
@@ -65,7 +68,7 @@ def ship(run: Path, name: str) -> Path:
         "commit": environment["starts"][-1]["git_revision"],
         "command": environment["starts"][0]["command"],
         "versions": metrics["run"]["versions"],
-        "data": {**described, "source": metrics["run"]["data"]},
+        "data": {**described, "source": data},
         "calibration": calibration,
         "scores": _scores(metrics),
         "other_data": [_other(path) for path in sorted((run / layout.EVALUATIONS).glob(f"*/{layout.METRICS}"))],

@@ -98,6 +98,9 @@ def test_one_command_includes_a_run(run, monkeypatch):
 
 def test_a_run_without_current_scores_is_refused(run, monkeypatch):
     metrics = files.read_json(run / layout.METRICS)
+    files.write_json(run / layout.METRICS, {**metrics, "run": {**metrics["run"], "data": "data/faces.npz"}})
+    with pytest.raises(UserError, match="was evaluated on data/faces.npz: evaluate it on the prepared data set"):
+        ship(monkeypatch, run, "new")
     files.write_json(run / layout.METRICS, {**metrics, "run": {**metrics["run"], "calibration": None}})
     with pytest.raises(UserError, match="was not evaluated on test after its calibration: run edram-fer evaluate"):
         ship(monkeypatch, run, "new")
