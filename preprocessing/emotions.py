@@ -19,7 +19,7 @@ EIGHT = EMOTIONS
 SEVEN = EMOTIONS[:7]
 SETS = {"seven": SEVEN, "eight": EIGHT}
 LONGEST_NAME = 60  # characters of the name of a class
-# Names of columns and rows in tables of predictions and comparisons, in which each class has a column or row of its own.
+# Names of columns and rows in tables of predictions and comparisons, where each class has a column or row of its own.
 RESERVED = (
     *(
         "all",

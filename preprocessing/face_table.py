@@ -53,6 +53,10 @@ class SplitSettings:
             share = getattr(self, name)
             if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share < 1:
                 raise UserError(f"{name}: expected a share in [0, 1), got {share!r}")
+        if self.validation + self.test >= 1:
+            raise UserError(
+                f"validation and test: expected shares below 1 in total, got {self.validation + self.test:g}"
+            )
 
 
 class _TrainingFaces:

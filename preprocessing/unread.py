@@ -45,7 +45,7 @@ def _count(files: int) -> str:
 
 
 def _unread(base: str, files: set[int], folders: set[str]) -> Iterator[tuple[str, int]]:
-    """(path relative to `base`, number of files) of each unread file, and of each folder without a file that is read."""
+    """(path relative to `base`, number of files) of each unread file, and of each folder without any read file."""
     for folder, subfolders, names in os.walk(base, followlinks=True):
         visible = sorted(name for name in subfolders if not name.startswith((".", "__MACOSX")))
         subfolders[:] = [name for name in visible if os.path.join(folder, name) in folders]

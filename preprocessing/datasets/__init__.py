@@ -123,8 +123,9 @@ def prepare(
             dataset, _builder_module(dataset).Builder, source, data_dir, force=force, report=report, **options
         )
     if options:
+        names = ", ".join("name" if option == "config_name" else option for option in options)
         raise UserError(
-            f"data set {name} is not made from annotated photos and has no option {', '.join(options)} "
+            f"data set {name} is not made from annotated photos and has no option {names} "
             f"(a configuration is part of its name, as in drawn_faces/colour64)"
         )
     existing = _make_builder(name, data_dir)

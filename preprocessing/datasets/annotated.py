@@ -256,7 +256,12 @@ def prepare(
             raise UserError(f"{annotations.root}: no usable face in its rows: {face_table.describe_excluded(table)}")
         images = (row["image"] for row in faces.read_chunks(chunks, ["image"]))
         left_out = unread.describe(Path(source).expanduser().absolute(), annotations, images)
-        metadata["report"] = [*face_table.summary(annotations, table), *left_out]
+        unused = [
+            f"--{split} has no effect: the data set has its own split {split}, or no train"
+            for split in ("validation", "test")
+            if split_options.get(split) and split not in (*table.drawn, *table.not_drawn)
+        ]
+        metadata["report"] = [*face_table.summary(annotations, table), *unused, *left_out]
         finished = _write(builder_class, work, config, table, metadata, annotations)
         move_into_place(finished, target, work)
         remove_locked(work)

@@ -536,8 +536,8 @@ def test_the_sheet_of_failures_holds_thumbnails(tmp_path):
 def test_split_settings_out_of_range():
     with pytest.raises(ValueError, match=r"validation: expected a share in \[0, 1\), got 1"):
         SplitSettings(1)
-    with pytest.raises(ValueError, match="shares below 1 in total, got 0.5 for validation and 0.5 for test"):
-        splits.stratified(np.arange(9), np.zeros(9, int), {"validation": 0.5, "test": 0.5}, seed=0)
+    with pytest.raises(ValueError, match="validation and test: expected shares below 1 in total, got 1.1"):
+        SplitSettings(0.6, test=0.5)
 
 
 @pytest.mark.parametrize("subjects", [3, 4, 7])

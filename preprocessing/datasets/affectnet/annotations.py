@@ -130,7 +130,8 @@ def _nothing_found(source: Path, folders: Sequence[Folder], automatic: bool) -> 
     automatic_lists = [str(path) for _, path in _find_files(folders, AUTOMATIC_LISTS)]
     return (
         f"no AffectNet in {source}. Looked for training.csv, validation.csv, for train_set and val_set (or "
-        f"validation_set) with images and annotations, and for folders train/0 to train/7, up to {LEVELS} levels down. There was: {content}"
+        f"validation_set) with images and annotations, and for folders train/0 to train/7, up to {LEVELS} levels down. "
+        f"There was: {content}"
         + (
             f"; {automatic_lists[0]} is the automatic list, which is read with automatic=True"
             if automatic_lists

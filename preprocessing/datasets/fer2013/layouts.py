@@ -7,7 +7,8 @@
     train|test/<emotion>/im<k>.png
     train|validation|test/<emotion>/*.jpg    with any other names, or only two of these folders
 
-The csv files may be in UTF-8 or UTF-16 and have commas, semicolons, tabs or bars between their columns. Does not need TensorFlow. `table` reads the files that are located here.
+The csv files may be in UTF-8 or UTF-16 and have commas, semicolons, tabs or bars between their columns. `table` reads
+the files that are located here. Does not need TensorFlow.
 """
 
 import hashlib
@@ -149,8 +150,8 @@ def fields(line: str, separator: str = ",") -> list[str]:
         >>> fields('"6", "70 80 82"')
         ['6', '70 80 82']
     """
-    # No value contains a separator, a quote or a line break, so a line is a row; a stray quote affects only its own row,
-    # while a csv parser would swallow the rows that follow.
+    # No value contains a separator, a quote or a line break, so a line is a row; a stray quote affects only its own
+    # row, while a csv parser would swallow the rows that follow.
     return [field.strip().strip('"').strip() for field in line.split(separator)]
 
 
