@@ -67,7 +67,7 @@ def evaluate(
 
 
 def calibrate(
-    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    run: Annotated[Path, typer.Argument(help="Run folder, .keras file, or card of any model.")],
     split: Annotated[
         str | None, typer.Option("--split", help="Images to fit to [default: the run's validation split].")
     ] = None,

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from edram_fer import foreign, keras_file
+from edram_fer import files, foreign, keras_file, weights
 from edram_fer.errors import UserError
 from edram_fer.evaluation import calibration, inference
 from edram_fer.run import checkpoints, layout
@@ -24,9 +24,9 @@ def calibrate(
     uncalibrated probabilities.
 
     Args:
-        run: The run folder.
+        run: A run folder, a .keras file or the card of a model from elsewhere; the last two need `data`.
         split: Split of images that the model was not trained on; None: the one that chose the best epoch, and
-            "validation" for a model from elsewhere.
+            "validation" where that is not known.
         data, data_dir: See `evaluation.evaluate`.
         batch_size: Images per batch.
 
@@ -35,25 +35,27 @@ def calibrate(
 
     Raises:
         MissingFileError: The run, its model or the data set is missing.
-        UserError: The split is the one of the training or has fewer than 10 images of the model's classes, or an output
-            is not finite.
+        UserError: The model is an included one, a file needs `data`, the split is the one of the training or has fewer
+            than 10 images of the model's classes, or an output is not finite.
 
     >>> calibrate("runs/demo")["images"]
     14
     """
-    run = Path(run)
-    source, path = layout.run_data(run, data, data_dir)[0], checkpoints.model_path(run)
-    if foreign.is_card(path):
-        validation_split, train_split = "validation", ""
-    else:
-        recipe = checkpoints.read_recipe(run)
-        validation_split, train_split = recipe.validation_split, recipe.train_split
+    path = checkpoints.model_path(run)
+    if path.parent.resolve() == weights.FOLDER.resolve():
+        raise UserError(f"{run} is an included model, which is calibrated: expected a run folder or a file of your own")
+    in_run = (path.parent / layout.RECIPE).exists()
+    if not in_run and data is None:
+        raise UserError(f"{run} does not name the data set it was trained on: expected --data")
+    recipe = files.read_json(path.parent / layout.RECIPE) if in_run else {}
+    source, data_dir = layout.run_data(path.parent, data, data_dir) if in_run else (str(data), data_dir)
+    validation_split, train_split = recipe.get("validation_split", "validation"), recipe.get("train_split", "")
     split = validation_split if split is None else split
     if data is None and set(split.split("+")) & set(train_split.split("+")):
         raise UserError(f"--split: expected images that {run} was not trained on, got {split!r}")
-    model = checkpoints.load(run)
+    model = checkpoints.load(path)
     model.calibration = None
-    features, labels = inference.load_labelled(run, model, split, data=data, data_dir=data_dir)
+    features, labels = inference.labelled(model, source, split, data_dir)
     landmarks = inference.inputs(model, features).get("landmarks")
     try:
         outputs = inference.predict(model, features["image"], batch_size, landmarks=landmarks)

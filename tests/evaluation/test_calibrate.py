@@ -71,6 +71,14 @@ def test_the_evaluation_before_and_after(run):
     assert "fitted to 35 images of validation" in text and "a guess about an expression, not about a feeling" in text
 
 
+def test_a_file_alone(run, npz_file, tmp_path):
+    fitted, file = calibrate(run), tmp_path / "alone.keras"
+    (run / layout.MODEL).rename(file)
+    with pytest.raises(UserError, match="alone.keras does not name the data set it was trained on: expected --data"):
+        calibrate(file)
+    assert calibrate(file, data=str(npz_file)) == fitted == edram_fer.load(file).calibration
+
+
 def test_what_cannot_be_calibrated(run, npz_file, tmp_path):
     with pytest.raises(
         UserError, match="--split: expected images that .* was not trained on, got 'validation[+]train'"
@@ -78,7 +86,9 @@ def test_what_cannot_be_calibrated(run, npz_file, tmp_path):
         calibrate(run, split="validation+train")
     with pytest.raises(UserError, match="split: expected one of train, validation, test, got 'nowhere'"):
         calibrate(run, split="nowhere")
-    with pytest.raises(MissingFileError, match="recipe.json is missing"):
+    with pytest.raises(MissingFileError, match="nowhere is missing; expected a run folder"):
+        calibrate("nowhere")
+    with pytest.raises(UserError, match="fer2013-edram is an included model, which is calibrated"):
         calibrate("fer2013-edram")
     content = dict(np.load(npz_file))
     few = {name: values[:9] if name.startswith("test/") else values for name, values in content.items()}
