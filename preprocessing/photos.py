@@ -22,6 +22,7 @@ MIN_SIDE = 8  # pixels: smaller images cannot show a face
 # itself can decode.
 REFUSED_FORMATS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "PDF", "WMF"}
 UNMARKED_FORMATS = {"IMT", "IPTC", "PCD", "SPIDER", "TGA"}  # files of other kinds can look like these
+REDUCIBLE_FORMATS = {"JPEG", "MPO"}
 HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 WHITES = (4095, 16383, 65535)  # of 12, 14 and 16 bits, which are all stored as 16 bits
 JPEG, JPEG_END = b"\xff\xd8", b"\xff\xd9"  # the first and the last bytes of a JPEG file
@@ -108,6 +109,27 @@ def read_reduced(path: Path | str, least: int | None, max_pixels: int = MAX_PIXE
                 raise
         rgb = (_sixteen_bit_colours(file) if photo.sixteen_bits else None) or _rgb(photo.image)
     return _upright(rgb, photo.orientation), photo.reduction
+
+
+def decoded_pixels(path: Path, least: int | None = None) -> int:
+    """How many pixels `read_reduced` decodes, from the header of the file; 0 if it cannot be read."""
+    if not path.is_file():  # a pipe would block
+        return 0
+    try:
+        with open(path, "rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(file, formats=_formats()) as image:
+                if least is not None and image.format in REDUCIBLE_FORMATS:
+                    _reduce(image, least)
+                return image.size[0] * image.size[1]
+    except (Image.DecompressionBombError, *DAMAGE):
+        return 0
+
+
+def _reduce(image: Image.Image, least: int) -> None:
+    """Have an image decoded at the smallest size whose longer side has `least` pixels, or more."""
+    share = min(least / max(image.size), 1.0)
+    image.draft(image.mode, (math.ceil(image.size[0] * share), math.ceil(image.size[1] * share)))
 
 
 def is_image(path: Path) -> bool:
@@ -226,9 +248,8 @@ def _load(file: BinaryIO, max_pixels: int, least: int | None) -> _Photo:
             raise PhotoError(f"{size[0]}x{size[1]} pixels, expected at least {MIN_SIDE} on a side")
         try:
             raw_modes = str([tile[3] for tile in getattr(image, "tile", ())])
-            if least is not None and image.format in ("JPEG", "MPO"):
-                share = min(least / max(size), 1.0)
-                image.draft(image.mode, (math.ceil(size[0] * share), math.ceil(size[1] * share)))
+            if least is not None and image.format in REDUCIBLE_FORMATS:
+                _reduce(image, least)
             image.load()
             orientation = image.getexif().get(ExifTags.Base.Orientation)
             sixteen_bits = "RGB;16" in raw_modes or "RGBA;16" in raw_modes

@@ -81,8 +81,8 @@ def _session(path: Path):
         raise MissingPackageError("the detector yunet needs ONNX Runtime: pip install 'edram-fer[faces]'") from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # the processes that prepare photos already share the cores
-    # Photos of many sizes: plans and memory that are kept for each of them would add up.
-    options.enable_cpu_mem_arena = options.enable_mem_pattern = False
+    options.enable_mem_pattern = False  # photos have many sizes, and a plan for each of them would be kept
+    arena = {"arena_extend_strategy": "kSameAsRequested"}  # otherwise its memory doubles
     options.log_severity_level = 3  # otherwise it warns that the maps do not belong to 640 x 640 pixels
     model = path.read_bytes().replace(_FIXED, _FREE)
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model, options, providers=[("CPUExecutionProvider", arena)])

@@ -1,9 +1,11 @@
 """Turn what a user passes (arrays, Pillow images, files, folders, patterns, films, generators) into single images."""
 
+import contextlib
 import dataclasses
 import glob
 import itertools
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,6 +19,8 @@ from edram_fer.prediction import folders, video
 from edram_fer.preprocessing import photos
 
 EVERY_FRAME = video.Every()
+LARGE = 16_000_000  # pixels: larger photos are decoded one at a time, in several times their size of memory
+_LARGE_FILES = threading.Lock()
 CHANNELS = (1, 3, 4)  # of an array [H, W, C]; otherwise it is a batch [B, H, W]
 
 
@@ -121,7 +125,8 @@ def decode(single: Single, least: int | None = None) -> InputImage:
     source = str(single) if isinstance(single, Path) else single[0]
     try:
         if isinstance(single, Path):
-            pixels, reduction = photos.read_reduced(single, least)
+            with _LARGE_FILES if photos.decoded_pixels(single, least) > LARGE else contextlib.nullcontext():
+                pixels, reduction = photos.read_reduced(single, least)
             return InputImage(source, pixels, reduction=reduction)
         image = single[1]
         if isinstance(image, Image.Image):

@@ -6,6 +6,7 @@ import functools
 import math
 import re
 import time
+import warnings
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -153,6 +154,8 @@ class Film:
 
 def is_film(path: Path) -> bool:
     """Whether a file is a film or an animation: by its first bytes or, if these are of no known kind, its ending."""
+    if not path.is_file():  # a pipe would block
+        return False
     try:
         with open(path, "rb") as file:
             start = file.read(1024)
@@ -226,8 +229,10 @@ def _decode(path: Path, faults: list[str]) -> Iterator[Decoded]:
 
 def _is_animated(path: Path) -> bool:
     try:
-        with Image.open(path, formats=ANIMATIONS) as image:
-            return bool(getattr(image, "is_animated", False))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of large images
+            with Image.open(path, formats=ANIMATIONS) as image:
+                return bool(getattr(image, "is_animated", False))
     except (Image.DecompressionBombError, *photos.DAMAGE):
         return False
 
