@@ -53,7 +53,8 @@ class YuNet:
         threshold: lowest score.
         folder: folder that is searched first for the model file, see `model_files.find`.
         coarse: longer side of a second input image, which only adds faces longer than LARGE_FACE of it: YuNet sees no
-            more than parts of a face of several hundred pixels. 0: no second image.
+            more than parts of a face of several hundred pixels. 0: no second image. With it, images are shrunk by
+            averaging areas, which shows smaller faces than interpolation.
     """
 
     size: int = 640
@@ -76,7 +77,7 @@ class YuNet:
         return _sort_by_score([*large, *kept])
 
     def _detect(self, image: np.ndarray, size: int) -> list[Face]:
-        small, scale = _shrink(image, size)
+        small, scale = _shrink(image, size, cv2.INTER_AREA if self.coarse else cv2.INTER_LINEAR)
         rows = yunet.detect(model_files.find("yunet", self.folder), small, self.threshold)
         return [
             Face(tuple((row[:4] / scale).tolist()), float(row[14]), row[4:14].reshape(5, 2) / scale) for row in rows
@@ -311,13 +312,13 @@ def matches(faces: Sequence[Face], boxes: Sequence[Box], least: float = SAME_FAC
     return overlaps
 
 
-def _shrink(image: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
+def _shrink(image: np.ndarray, longest: int, interpolation: int = cv2.INTER_LINEAR) -> tuple[np.ndarray, float]:
     """Shrink the longer side to `longest` pixels: (image, factor); smaller images are unchanged, with factor 1."""
     scale = min(longest / max(image.shape[:2]), 1.0)
     if scale == 1.0:
         return image, 1.0
     size = [max(round(side * scale), 1) for side in image.shape[1::-1]]
-    return cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), scale
+    return cv2.resize(image, size, interpolation=interpolation), scale
 
 
 def _sort_by_score(faces: list[Face]) -> list[Face]:

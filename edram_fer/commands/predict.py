@@ -45,7 +45,7 @@ def predict(
         ),
     ] = None,
     min_score: Annotated[
-        float | None, typer.Option("--min-score", help="Least score of yunet and ssd, 0 to 1 [default: 0.8].")
+        float | None, typer.Option("--min-score", help="Least score of yunet and ssd, 0 to 1 [default: 0.78].")
     ] = None,
     faces: Annotated[
         str, typer.Option("--faces", help="Which of several faces: all, largest, surest, centre.")

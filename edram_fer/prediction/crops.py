@@ -17,8 +17,9 @@ from edram_fer.preprocessing.records import OK, FaceRecord
 
 DEFAULT_DETECTORS = ("yunet",)
 DETECTOR_SIZE, COARSE_SIZE = 1280, 320  # pixels: small faces in large photos, and faces that fill a photo
-# Of the photos in the tests, YuNet finds faces with scores from 0.86 and a dog with 0.77.
-MIN_SCORE = 0.8
+# Of the photos in the tests, YuNet finds faces with scores from 0.86 and a dog with 0.77; of 24 faces with a side of 75
+# pixels in a photo of 12 megapixels, the lowest has 0.80.
+MIN_SCORE = 0.78
 LONGEST = {"yunet": DETECTOR_SIZE, "ssd": 600, "dlib": detection.Dlib.longest, faces.NONE: 0}  # pixels that are needed
 
 
