@@ -103,7 +103,8 @@ def serve(analysts: Sequence[Analyst], host: str, port: int) -> None:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as error:
-        raise UserError(f"cannot listen at {host}, port {port}: {error}; try another --port or --host") from error
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot listen at {host}, port {port}: {reason}; try another --port or --host") from error
     shown = f"[{host}]" if ":" in host else host
     print(f"http://{shown}:{listener.getsockname()[1]}/  (Ctrl-C stops)", flush=True)
     if not local:
@@ -259,8 +260,10 @@ async def _upload(request: Request, most: int, folder: Path | None) -> AsyncGene
     """The body of a request as a file, which is deleted afterwards.
 
     Raises:
-        Refusal: it is empty, has more than `most` bytes, or takes too long.
+        Refusal: it is a form or empty, has more than `most` bytes, or takes too long.
     """
+    if request.headers.get("content-type", "").startswith("multipart/"):
+        raise Refusal(415, "expected the file itself as the body of the request (curl --data-binary @FILE), got a form")
     too_large = Refusal(413, f"expected at most {most:,} bytes", {"connection": "close"})
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > most and "expect" in request.headers:  # the client asks before it sends

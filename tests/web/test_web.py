@@ -213,6 +213,11 @@ def test_bad_requests_end_in_a_sentence(port, folder, path, body, status, messag
     assert is_empty(folder)
 
 
+def test_a_form_is_told_what_to_send(port):
+    response, content = ask(port, "/api/predict", b"--x", {"Content-Type": "multipart/form-data; boundary=x"})
+    assert response.status == 415 and "--data-binary" in json.loads(content)["error"]
+
+
 def test_an_image_bomb_is_refused_before_it_is_decoded(port):
     header = b"IHDR" + struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
     chunks = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + struct.pack(">I", 100) + b"IDAT"
@@ -423,6 +428,7 @@ def test_a_film_the_camera_and_a_file_that_is_neither(page, tmp_path):
     page.locator("#frame").fill("3")
     assert page.locator("#time").text_content() == "0.30 s"
     page.locator("#camera").click()
+    page.get_by_text("The camera is on").wait_for()
     page.get_by_text("No face was found").wait_for()
     page.locator("#camera").click()
     assert page.locator("#camera").text_content() == "Use the camera"

@@ -17,7 +17,8 @@ const state = {
   input: null, // {file, name, film}: what was chosen; the picture of the camera
   whole: false, // the whole image is the face
   frames: [], // answers of the server: one for a photo, several for a film
-  frame: 0, face: 0, track: null, step: 0,
+  frame: 0, face: 0, track: null,
+  step: Infinity, // the chosen glimpse; the last one
   strokes: [], // covered parts, in pixels of the image
   windows: null, // set by hand, in pixels of the image
   cursor: null, // of the keyboard, in shares of the face
@@ -235,9 +236,9 @@ function showFrame(box = null) {
     return button;
   }));
   const found = faces.length > 0;
-  find("no-face").hidden = found || state.whole || state.input.film || Boolean(state.stream);
-  if (!found) say(answers[0].status === "no_face" ? "No face was found." : answers[0].status);
-  else if (!state.input.film && !state.stream) say("");
+  find("no-face").hidden = found;
+  find("no-face").firstElementChild.textContent = answers[0].status === "no_face" ? "No face was found." : answers[0].status;
+  find("whole").hidden = state.whole || Boolean(state.stream);
   find("tools").hidden = find("panels").hidden = find("notice").hidden = !found;
   if (found) showFace();
 }
