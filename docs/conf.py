@@ -68,7 +68,7 @@ default_role = "code"
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(?!edram_fer\.).*"),  # other packages have no inventory without a network
-    ("py:class", r".*\._\w+|.*\.T|.*\.synthetic\.scene\.Scene"),  # private; a function hides the module scene
+    ("py:class", r".*\._\w+|.*\.[A-Z]|.*\.synthetic\.scene\.Scene"),  # private; a function hides the module scene
 ]
 autosummary_generate = True
 autosummary_ignore_module_all = True
