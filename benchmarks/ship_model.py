@@ -2,10 +2,10 @@
 
     edram-fer calibrate RUN
     edram-fer evaluate RUN --split test
-    edram-fer evaluate RUN --data ferplus --split test      # optional: each folder in RUN/evaluations is reported
-    edram-fer robustness RUN                                # optional: covers and rotation
+    edram-fer evaluate RUN --data ferplus --split test  # optional: each folder in RUN/evaluations is reported
+    edram-fer robustness RUN                            # optional: covers and rotation
     python -m benchmarks.ship_model RUN NAME
-    python -m benchmarks.ship_model                         # writes cards and page again, after a change of the template
+    python -m benchmarks.ship_model                     # writes cards and page again, after a change of the template
 
 All numbers come from the files of the run. The optimizer's state is dropped and the weights are stored in float16.
 """

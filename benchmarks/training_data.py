@@ -6,7 +6,7 @@ COMPETITION = "https://www.kaggle.com/c/challenges-in-representation-learning-fa
 
 
 class TrainingData(NamedTuple):
-    """A data set: its title, what it is, the name of its licence, where that is, and what the terms mean for a model."""
+    """A data set: its title, what it is, name and address of its licence, and what the terms mean for a model."""
 
     title: str
     about: str
@@ -17,7 +17,8 @@ class TrainingData(NamedTuple):
 
 _FER2013_IMAGES = (
     "FER2013 was published for a research competition (ICML 2013). Neither the people in its images nor the "
-    "photographers are known to have given a licence, so its terms are unclear. The images are not part of this package."
+    "photographers are known to have given a licence, so its terms are unclear. The images are not part of this "
+    "package."
 )
 _MODEL = (
     "The code and, as far as the authors of this package hold rights in them, the weights are under the MIT licence. "
@@ -27,17 +28,17 @@ _MODEL = (
 DATA = {
     "fer2013": TrainingData(
         "FER2013",
-        "35,887 grey faces of 48x48 pixels, collected with a search engine and labelled for a competition in 2013. About "
-        "a third of the labels differ from the majority of ten later raters (FERPlus). Some images occur in both the "
-        "training and the test split; `test_clean` leaves them out.",
+        "35,887 grey faces of 48x48 pixels, collected with a search engine and labelled for a competition in 2013. "
+        "About a third of the labels differ from the majority of ten later raters (FERPlus). Some images occur in both "
+        "the training and the test split; `test_clean` leaves them out.",
         "fer2013-terms-unclear",
         COMPETITION,
         f"{_FER2013_IMAGES} {_MODEL}",
     ),
     "ferplus": TrainingData(
         "FERPlus",
-        "The images of FER2013, each labelled by ten raters. Some images occur in both the training and the test split; "
-        "`test_clean` leaves them out.",
+        "The images of FER2013, each labelled by ten raters. Some images occur in both the training and the test "
+        "split; `test_clean` leaves them out.",
         "fer2013-terms-unclear",
         COMPETITION,
         f"The labels of FERPlus are under the MIT licence; its images are those of FER2013. {_FER2013_IMAGES} {_MODEL}",

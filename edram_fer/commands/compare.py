@@ -53,7 +53,7 @@ def crops(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            help="Evaluated run folders, or names of included models, such as one with and one without the region-biased loss."
+            help="Evaluated runs or names of included models, such as one with and one without the region-biased loss."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="File to write: .png, .svg or .pdf.")] = Path("crops.png"),

@@ -49,8 +49,8 @@ def calibrate(
         raise UserError(f"{run} does not name the data set it was trained on: expected --data")
     recipe = files.read_json(path.parent / layout.RECIPE) if in_run else {}
     source, data_dir = layout.run_data(path.parent, data, data_dir) if in_run else (str(data), data_dir)
-    validation_split, train_split = recipe.get("validation_split", "validation"), recipe.get("train_split", "")
-    split = validation_split if split is None else split
+    train_split = str(recipe.get("train_split", ""))
+    split = split or str(recipe.get("validation_split", "validation"))
     if data is None and set(split.split("+")) & set(train_split.split("+")):
         raise UserError(f"--split: expected images that {run} was not trained on, got {split!r}")
     model = checkpoints.load(path)

@@ -120,9 +120,9 @@ def risk_coverage(probabilities: ArrayLike, truth: ArrayLike) -> tuple[np.ndarra
         truth: int [n].
 
     Returns:
-        (coverage [n], risk [n]): the share 1/n, 2/n, ..., 1 of the most confident images, and the error rate among them.
-        Images of equal confidence count with their mean error, so that their order does not matter. The mean of the
-        risk is AURC, the area under the curve: 0 is best.
+        (coverage [n], risk [n]): the share 1/n, 2/n, ..., 1 of the most confident images, and their error rate. Images
+        of equal confidence count with their mean error, so that their order does not matter. The mean of the risk is
+        AURC, the area under the curve: 0 is best.
     """
     errors = _errors_by_confidence(*_confidence(probabilities, truth))[1]
     return np.arange(1, len(errors) + 1) / len(errors), _risk(errors)

@@ -44,8 +44,8 @@ def evaluate(
             metrics also hold "<split>_clean", all other rows, unless `splits` contains a split of that name.
         data: A source that `edram_fer.data` reads; None: the data set that the run was trained on.
         data_dir: Folder of prepared data sets; None: the folder used for training.
-        out: Folder for the results. None: for a run and its data set, the run; otherwise a folder of its own, so that the
-            evaluation of the run stays, see `run.evaluation_folder.open_folder`.
+        out: Folder for the results. None: for a run and its data set, the run; otherwise a folder of its own, so that
+            the evaluation of the run stays, see `run.evaluation_folder.open_folder`.
         batch_size: Images per batch.
         flip: Also predict the mirror images; the average over both is scored as "<split>_flip".
         ten_crop: Side of five crops as a share of the image's side; the average over the crops and their mirror images

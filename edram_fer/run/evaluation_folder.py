@@ -55,8 +55,9 @@ def open_folder(
             path that exists comes before a name.
         data: A source that `edram_fer.data` reads; None: the data set that the model was trained on.
         data_dir: Folder of prepared data sets; None: the folder used for training.
-        out: The folder. None: for a run and its data set, the run; for a run and another data set, RUN/evaluations/DATA;
-            for an included model or a file, evaluations/NAME, or evaluations/NAME-DATA for another data set.
+        out: The folder. None: for a run and its data set, the run; for a run and another data set,
+            RUN/evaluations/DATA; for an included model or a file, evaluations/NAME, or evaluations/NAME-DATA for
+            another data set.
 
     Raises:
         MissingFileError: The model, its recipe.json or the data set is missing.
@@ -83,7 +84,7 @@ def open_folder(
 
 
 def find(model: Path | str) -> Path:
-    """The folder of an evaluated run: the path, or for the name of an included model its evaluation's default folder."""
+    """The folder of an evaluated run: the path, or for the name of an included model the default folder."""
     is_name = not Path(model).exists() and str(model) in weights.list_weights()
     return Path(layout.EVALUATIONS) / str(model) if is_name else Path(model)
 

@@ -91,9 +91,9 @@ def unpack(rows: pa.Table) -> dict[str, Any]:
     """A predictions table as NumPy arrays.
 
     Returns:
-        "emotions" (K names); "calibration" (see `table`); "id", "truth" (None where unknown), "prediction" and "steps" (names [n, T]) as object
-        arrays; "probabilities" [n, T, K]; "windows" [n, N, 2, 3]; "weights" [n, N]; "true_affect" and "affect" [n, 2]
-        (nan where unknown); "subjects" [n] or None; and "duplicate" bool [n] or None.
+        "emotions" (K names); "calibration" (see `table`); "id", "truth" (None where unknown), "prediction" and "steps"
+        (names [n, T]) as object arrays; "probabilities" [n, T, K]; "windows" [n, N, 2, 3]; "weights" [n, N];
+        "true_affect" and "affect" [n, 2] (nan where unknown); "subjects" [n] or None; and "duplicate" bool [n] or None.
     """
     emotions = json.loads(rows.schema.metadata[METADATA])
     calibration = json.loads(rows.schema.metadata.get(CALIBRATION, b"null"))
