@@ -125,7 +125,8 @@ def read_card(path: Path | str) -> Card:
     card = Card(path, **values | {"model": path.parent / values["model"], "name": values.get("name", path.stem)})
     _check_together(card)
     if not card.model.is_file():
-        raise MissingFileError(f"{path}: model: expected a file, {card.model} is missing")
+        problem = "is a folder" if card.model.is_dir() else "is missing"
+        raise MissingFileError(f"{path}: model: expected a file, {card.model} {problem}")
     if card.sha256 not in (None, files.digest(card.model)):
         raise UserError(
             f"{path}: sha256: expected the digest of {card.model}, which is {files.digest(card.model)}, "

@@ -114,8 +114,13 @@ class ForeignModel(FERModel):
     def _logits(self, batch: np.ndarray) -> np.ndarray:
         """Logits [B, K] of the classes that are not ignored."""
         values = self._run(batch)
+        if values.shape[:1] != batch.shape[:1]:
+            raise UserError(
+                f"{self.card.model}: expected an output with one row for each of {len(batch)} images, got the shape "
+                f"{list(values.shape)}"
+            )
         values = values.reshape(len(values), -1)
-        if values.shape != (len(batch), len(self.card.classes)):
+        if values.shape[1] != len(self.card.classes):
             raise UserError(
                 f"{self.card.path}: classes: expected {values.shape[-1]} names, one for each number in the output of "
                 f"{self.card.model.name}, got {len(self.card.classes)}"

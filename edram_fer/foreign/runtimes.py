@@ -1,7 +1,6 @@
 """Open a model file and run it: Keras, ONNX Runtime or LiteRT behind one function from an array to an array."""
 
 import importlib
-import io
 import json
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -60,11 +59,13 @@ def _open_keras(path: Path, output: str | None, threads: int | None) -> Runtime:
             raise UserError(f"{path} holds a {layer} layer, which runs code that comes with the file: it is not loaded")
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, KeyError, AttributeError, OSError, ImportError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, OSError, ImportError) as error:
         # Whatever the layers of another version of Keras raise for arguments that this one does not know.
         raise UserError(f"{path}: Keras {keras.__version__} cannot load it: {_first_line(error)}") from error
-    if not isinstance(model, keras.Model) or not model.built or len(model.inputs or []) != 1:
-        raise UserError(f"{path}: expected a Keras model with one input, got {_describe_inputs(model)}")
+    inputs = getattr(model, "inputs", None)
+    if not inputs or len(inputs) != 1:
+        got = f"a {type(model).__name__} with {len(inputs) if inputs else 'no known'} inputs"
+        raise UserError(f"{path}: expected a functional or sequential Keras model with one input, got {got}")
     names = list(getattr(model, "output_names", [output.name for output in model.outputs]))  # a Sequential has none
     index = names.index(_choose(path, output, names))
 
@@ -72,12 +73,7 @@ def _open_keras(path: Path, output: str | None, threads: int | None) -> Runtime:
         return np.asarray(keras.tree.flatten(model.predict_on_batch(batch))[index], np.float32)
 
     parameters = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
-    return Runtime(tuple(model.inputs[0].shape), run, parameters)
-
-
-def _describe_inputs(model):
-    inputs = getattr(model, "inputs", None)
-    return f"a {type(model).__name__} with {len(inputs) if inputs else 'no known'} inputs"
+    return Runtime(tuple(inputs[0].shape), run, parameters)
 
 
 def _keras_config(path: Path) -> Any:
@@ -85,7 +81,7 @@ def _keras_config(path: Path) -> Any:
     if zipfile.is_zipfile(path):
         return keras_file.read(path)[keras_file.CONFIG]
     try:
-        with h5py.File(io.BytesIO(path.read_bytes()), "r") as file:
+        with h5py.File(path, "r") as file:
             config = file.attrs.get("model_config")
     except OSError as error:
         raise UserError(f"{path} is damaged, or not a Keras file: {_first_line(error)}") from error

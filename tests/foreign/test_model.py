@@ -234,3 +234,31 @@ def test_a_model_from_elsewhere_is_neither_trained_nor_saved(linear, images, wri
         model.save(tmp_path / "n.keras")
     with pytest.raises(UserError, match=r"expected \[B, H, W, C\] with C = 1 or 3, got \[5, 6, 5, 2\]"):
         model.predict_on_batch(images[..., :2])
+
+
+def test_a_keras_model_without_known_inputs_is_one_sentence(write_card, tmp_path):
+    @keras.saving.register_keras_serializable(package="tests")
+    class Subclass(keras.Model):
+        def call(self, inputs):
+            return inputs[:, 0, 0]
+
+    model = Subclass()
+    model(np.zeros((1, 6, 5, 3), "float32"))
+    model.save(tmp_path / "m.keras")
+    with pytest.raises(UserError, match="expected a functional or sequential Keras model with one input, got a Sub"):
+        edram_fer.load(write_card("m.keras"))
+
+
+def test_an_output_without_a_row_for_each_image_is_one_sentence(images, write_card, tmp_path):
+    pytest.importorskip("onnxruntime")
+    onnx = pytest.importorskip("onnx")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    graph = helper.make_graph(
+        [helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=0)],
+        "mean",
+        [helper.make_tensor_value_info("image", kind, ["B", 6, 5, 3])],
+        [helper.make_tensor_value_info("mean", kind, [])],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), tmp_path / "m.onnx")
+    with pytest.raises(UserError, match=r"one row for each of 5 images, got the shape \[\]"):
+        edram_fer.load(write_card("m.onnx")).predict(images)
