@@ -6,10 +6,8 @@ that evaluates, perturbs or compares models takes it.
 
 from edram_fer.foreign.card import Card, copy_model, is_card, read_card, set_calibration
 from edram_fer.foreign.model import ForeignModel, load, prepare
-from edram_fer.foreign.runtimes import SUFFIXES
 
 __all__ = [
-    "SUFFIXES",
     "Card",
     "ForeignModel",
     "copy_model",

@@ -84,7 +84,13 @@ def open_folder(
 
 
 def find(model: Path | str) -> Path:
-    """The folder of an evaluated run: the path, or for the name of an included model the default folder."""
+    """The folder of an evaluated run: the path, or for the name of an included model the default folder.
+
+    Raises:
+        UserError: The path is a file.
+    """
+    if Path(model).is_file():
+        raise UserError(f"{model}: expected the folder of an evaluated run, which `edram-fer evaluate {model}` makes")
     is_name = not Path(model).exists() and str(model) in weights.list_weights()
     return Path(layout.EVALUATIONS) / str(model) if is_name else Path(model)
 

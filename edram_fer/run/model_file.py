@@ -32,6 +32,6 @@ def model_path(source: str | Path) -> Path:
     if str(source) in weights.list_weights():
         return weights.verify(str(source))
     raise MissingFileError(
-        f"{path} is missing; expected a run folder with model.keras, a .keras file, or one of the models that come "
-        f"with the package: {', '.join(weights.list_weights())}"
+        f"{path} is missing; expected a run folder with model.keras, a .keras file, the card of another model "
+        f"(.yaml), or one of the models that come with the package: {', '.join(weights.list_weights())}"
     )
