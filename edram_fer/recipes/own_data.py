@@ -5,8 +5,8 @@
 
 The architecture of the recipe `fer2013`, which needs no landmarks. A few hundred images are too few to learn from
 nothing: every layer starts with the weights of the included model `fer2013-edram`, except where the data set's classes
-or colour channels give it another shape. Rare classes count more (`class_weights`), and training ends after eight epochs
-without a better accuracy on validation. `--set affect=true` also learns valence and arousal.
+or colour channels give it another shape. Rare classes count more (`class_weights`), and training ends after eight
+epochs without a better accuracy on validation. `--set affect=true` also learns valence and arousal.
 """
 
 import dataclasses

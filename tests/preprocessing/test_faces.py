@@ -117,7 +117,7 @@ def test_faces_of_photos():
 
 def test_annotated_boxes_are_compared_with_a_detector(tmp_path, monkeypatch):
     make_image(tmp_path / "a.png")
-    monkeypatch.setitem(detection.DETECTORS, "dlib", lambda: lambda image: [detection.Face((10, 20, 20, 20), 1.0)])
+    monkeypatch.setattr(detection, "Dlib", lambda **_: lambda image: [detection.Face((10, 20, 20, 20), 1.0)])
     boxes = {(10, 20, 20, 20): 1, (20, 20, 20, 20): 200 / 600, (50, 20, 20, 20): 0}
     source = annotations(tmp_path, [record(id=str(box), row=str(box), box=box) for box in boxes])
     settings = faces.Settings(size=16, detectors=("annotation",), check="dlib")
