@@ -52,6 +52,7 @@ def train(recipe: Recipe, run: Path | str, *, data_dir: Path | str | None = None
     _check_free(run)
     described = data.describe(recipe.data, data_dir=data_dir)
     recipe = recipe.with_classes_of(described["emotions"])
+    log.info("classes: %s", ", ".join(recipe.classes))
     setup = _TrainingSetup(recipe, run, described, data_dir)  # first: a bad recipe must not leave a run folder behind
     with exclusive_lock(run / layout.CHECKPOINTS, "training"):
         _check_free(run)  # again, because another process may have created the run meanwhile

@@ -50,7 +50,8 @@ def splits(faces: table.Faces) -> dict[str, np.ndarray]:
 
     train, validation and test are Training, PublicTest and PrivateTest; test_clean is test without `duplicates`. If the
     layout has no validation split (Kaggle, folders train and test), an eighth of the Training images becomes one,
-    chosen by a fixed digest of the pixels: the same on every machine and in any order, with equal images in the same split.
+    chosen by a fixed digest of the pixels: the same on every machine and in any order, with equal images in the same
+    split.
     """
     training = faces.usages == "Training"
     validation = faces.usages == "PublicTest"
