@@ -10,6 +10,7 @@ import json
 import shutil
 import socket
 import struct
+import sys
 import threading
 import time
 import zlib
@@ -20,8 +21,10 @@ from PIL import Image
 from support import tiny
 
 import edram_fer
+from edram_fer import cli
 from edram_fer.errors import UserError
 from edram_fer.evaluation import inference
+from edram_fer.run import checkpoints
 
 uvicorn = pytest.importorskip("uvicorn")
 pytest.importorskip("starlette")
@@ -432,3 +435,29 @@ def test_a_film_the_camera_and_a_file_that_is_neither(page, tmp_path):
     page.get_by_text("No face was found").wait_for()
     page.locator("#camera").click()
     assert page.locator("#camera").text_content() == "Use the camera"
+
+
+# ---- the command
+
+
+def test_the_command_names_its_models(edram, monkeypatch, tmp_path):
+    served = []
+    monkeypatch.setattr(server, "serve", lambda analysts, host, port: served.append((analysts, host, port)))
+    monkeypatch.setattr(checkpoints, "load", lambda source: edram.model)
+    run = tmp_path / "run"
+    run.mkdir()
+    arguments = ["web", str(run), str(run), "fer2013-edram", "--port", "0"]
+    with pytest.raises(SystemExit) as finished:
+        cli.main(arguments)
+    assert not finished.value.code
+    (analysts, host, port), *_ = served
+    assert [analyst.name for analyst in analysts] == ["run", "run'", "fer2013-edram"]
+    assert (host, port) == ("127.0.0.1", 0)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(SystemExit, match=r"the page needs uvicorn: pip install 'edram-fer\[web\]'"):
+        cli.main(arguments)
+
+
+def test_an_address_in_use_is_told(edram, port):
+    with pytest.raises(UserError, match=rf"cannot listen at 127.0.0.1, port {port}: .*; try another --port"):
+        server.serve([edram], "127.0.0.1", port)
