@@ -50,9 +50,9 @@ def inspect(source: Path | str, *, all_faulty: bool = False, **options: Any) -> 
     if not options:
         tried = {"FERPlus": _describe_ferplus, "FER2013": functools.partial(_describe_fer2013, all_faulty)}
     describe = functools.partial(_describe_annotated, all_faulty, options)
-    tried |= {name: functools.partial(describe, name) for name in _ANNOTATED}
+    tried |= {name: functools.partial(describe, name) for name in _ANNOTATED if _has_options(name, options)}
     lines, reasons = _try_readers(source, tried)
-    for name in _OWN:
+    for name in (name for name in _OWN if _has_options(name, options)):
         if not lines:
             lines, more = _try_readers(source, {name: functools.partial(describe, name)})
             reasons |= more
@@ -60,6 +60,14 @@ def inspect(source: Path | str, *, all_faulty: bool = False, **options: Any) -> 
         listing = "".join(f"\n  {name}: {reason}" for name, reason in reasons.items())
         raise UserError(f"{source} holds no known data set{listing}")
     return lines
+
+
+def _reader(name: str) -> Callable[..., Annotations]:
+    return importlib.import_module(f"edram_fer.preprocessing.datasets.{name}.annotations").find
+
+
+def _has_options(name: str, options: Mapping[str, Any]) -> bool:
+    return options.keys() <= inspect_module.signature(_reader(name)).parameters.keys()
 
 
 def _try_readers(source: Path, readers: Mapping[str, Callable[[Path], list[str]]]) -> tuple[list[str], dict[str, str]]:
@@ -94,10 +102,7 @@ def _describe_ferplus(source: Path) -> list[str]:
 
 
 def _describe_annotated(all_faulty: bool, options: Mapping[str, Any], name: str, source: Path) -> list[str]:
-    module = importlib.import_module(f"edram_fer.preprocessing.datasets.{name}.annotations")
-    if missing := sorted(set(options) - set(inspect_module.signature(module.find).parameters)):
-        raise UserError(f"its reader has no option {', '.join(missing)}")
-    annotations = module.find(source, **options)
+    annotations = _reader(name)(source, **options)
     lines = list(describe_annotations(annotations, all_faulty=all_faulty))
     images = (record.image for record in annotations.records() if record.pixels is None)
     return [*lines, *unread.describe(source.absolute(), annotations, images)]
