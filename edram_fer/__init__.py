@@ -56,7 +56,7 @@ _MODULES = {  # where each function lives
     "load_exported": "edram_fer.runtime",
     "predict": "edram_fer.prediction.predictor",
 }
-_WITHOUT_KERAS = ("list_weights", "load_exported")
+_WITHOUT_KERAS = ("Predictor", "camera", "list_weights", "load_exported", "predict")
 
 
 def __getattr__(name: str) -> object:

@@ -24,7 +24,7 @@ def export(
             "or the model's name in the current folder].",
         ),
     ] = None,
-    int8: Annotated[bool, typer.Option("--int8", help="Store large weights as int8: a quarter of the size.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Store weights in eight bits: a quarter of the size.")] = False,
     windows_input: Annotated[
         bool, typer.Option("--windows-input", help="The file takes windows, and uses them instead of its own.")
     ] = False,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edram_fer import files, installation, startup
+from edram_fer import files, installation
 from edram_fer.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ NOTE = "Each prediction is a guess about an expression, not about a feeling."
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="Run folder, .keras file, or the name of an included model.")],
+    model: Annotated[str, typer.Argument(help="Run folder, .keras, .onnx or .tflite file, or the name of an included model.")],
     images: Annotated[
         list[str] | None, typer.Argument(help="Images, films, folders of them, and patterns such as '*.jpg'.")
     ] = None,
@@ -70,6 +70,9 @@ def predict(
         ),
     ] = True,
     restart: Annotated[bool, typer.Option("--restart", help="Predict all images again instead of resuming.")] = False,
+    runtime: Annotated[
+        str, typer.Option("--runtime", help="keras; or onnx: the model is exported once, then runs without TensorFlow.")
+    ] = "keras",
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, help="Threads for images and detectors [default: one per core].")
     ] = None,
@@ -92,6 +95,7 @@ def predict(
         "clahe": clahe,
         "every": every,
         "steps": steps,
+        "runtime": runtime,
         "workers": workers,
     }
     options = {name: value for name, value in options.items() if value is not None}
@@ -107,12 +111,11 @@ def predict(
     if listed.passed_over:
         count = sum(entry.files for entry in listed.passed_over)
         typer.echo(f"Passed over {count:,} files: {folders.summary(listed.passed_over)} ({out / folders.PASSED_OVER})")
-    startup.load_keras()
     from edram_fer.evaluation import inference
+    from edram_fer.exporting import once
     from edram_fer.prediction.predictor import Predictor
-    from edram_fer.run import checkpoints
 
-    digest = files.digest(checkpoints.model_path(model))
+    digest = files.digest(once.model_file(model))
     settings = {name: value for name, value in options.items() if name != "workers"}
     state = written.state(listed, {"model": digest, "version": installation.version(), **settings}, restart=restart)
     if state == "complete":
@@ -153,7 +156,6 @@ def predict(
 
 def _watch(model: str, device: str, options: dict[str, Any], written: "Output") -> None:
     """Predict the frames of a camera until it is stopped. The table holds those of this time only."""
-    startup.load_keras()
     from edram_fer.prediction import live
     from edram_fer.prediction.images import Images
     from edram_fer.prediction.predictor import Predictor

@@ -55,7 +55,7 @@ def export(
         model: a model, or an argument of `edram_fer.load`.
         path: the file to write, which is replaced once the new one is complete; for a SavedModel a folder.
         format: "onnx", "litert" or "saved_model"; None: by the ending of `path` (.onnx, .tflite, none).
-        int8: stores large weights as int8, a quarter of the size, which changes the outputs: see docs/howto/export.md.
+        int8: stores weights in eight bits, a quarter of the size, which changes the outputs: see docs/howto/export.md.
         windows_input: the file also takes "windows_input" [B, N, 2, 3], windows that it uses instead of its own.
         uint8_input: the file takes images as uint8 in 0 to 255 instead of float32 in [0, 1].
 

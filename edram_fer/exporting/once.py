@@ -23,9 +23,9 @@ def onnx_file(source: str | Path) -> Path:
         MissingFileError, UserError: see `model_path` and `edram_fer.export`; also for a model from elsewhere.
         ModuleNotFoundError: the model was not exported yet, and a package for this is missing.
     """
-    if Path(source).suffix.lower() in RUNTIMES:
-        return Path(source)
-    path = model_path(source)
+    path = model_file(source)
+    if is_exported(source):
+        return path
     if path.suffix.lower() != ".keras":
         raise UserError(f"{path}: the runtime onnx needs a model of edram_fer, this is the card of another model")
     cached = cache_folder() / f"{files.digest(path)}-{installation.version()}.onnx"
@@ -38,6 +38,16 @@ def onnx_file(source: str | Path) -> Path:
 
         export(path, cached)
     return cached
+
+
+def is_exported(source: str | Path) -> bool:
+    """Whether a file has the ending of an exported model."""
+    return Path(source).suffix.lower() in RUNTIMES
+
+
+def model_file(source: str | Path) -> Path:
+    """The file that holds a model: an exported file itself, otherwise see `model_path`."""
+    return Path(source) if is_exported(source) else model_path(source)
 
 
 def cache_folder() -> Path:

@@ -8,7 +8,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from edram_fer.exporting import int8
 from edram_fer.preprocessing import quiet
 from edram_fer.runtime.description import FILE, Description
 from edram_fer.runtime.models import LiteRTModel, OnnxModel
@@ -46,10 +45,26 @@ def write_onnx(function: Any, path: Path, description: Description) -> None:
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
     if description.weights == "int8":
-        int8.quantise_weights(model.graph)
+        model = _quantised(model, path)
     model.producer_name, model.producer_version = "edram-fer", description.edram_fer_version
     onnx.helper.set_model_props(model, description.to_texts())
     onnx.save(model, path)
+
+
+def _quantised(model: Any, path: Path) -> Any:
+    """The model with weights as int8 and, where they are used, activations that are rounded to eight bits."""
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    # Unsigned weights cannot overflow on processors without VNNI; a scale for each channel costs less accuracy.
+    kinds = ["Conv", "Gemm", "MatMul"]
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # advice to prepare models that are quantised with calibration images
+    try:
+        quantize_dynamic(model, path, op_types_to_quantize=kinds, weight_type=QuantType.QUInt8, per_channel=True)
+    finally:
+        logging.disable(disabled)
+    return onnx.load(path)
 
 
 def _select_as_where(graph: Any, node: Any, name: str, arguments: Any) -> None:

@@ -3,16 +3,18 @@
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
 
 from edram_fer import files
 from edram_fer.figures import DPI
+
+if TYPE_CHECKING:  # drawing into photos needs neither
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 P = ParamSpec("P")  # on lines of their own: type checkers do not recognise them in a tuple
 T = TypeVar("T")
@@ -76,7 +78,7 @@ def step_colours(count: int) -> np.ndarray:
     return matplotlib.colormaps["plasma"](np.linspace(0.22, 0.95, count) if count > 1 else [0.6])
 
 
-def image_axes(axes: Axes) -> None:
+def image_axes(axes: "Axes") -> None:
     """Remove grid, ticks and spines."""
     axes.grid(False)
     axes.set_xticks([])
@@ -84,7 +86,7 @@ def image_axes(axes: Axes) -> None:
     axes.spines[:].set_visible(False)
 
 
-def show_image(axes: Axes, image: np.ndarray) -> None:
+def show_image(axes: "Axes", image: np.ndarray) -> None:
     """Draw an image [H, W] or [H, W, 1 or 3], uint8 or float in [0, 1]; pixel centres are integers."""
     image_axes(axes)
     image = np.squeeze(np.asarray(image))
@@ -93,7 +95,7 @@ def show_image(axes: Axes, image: np.ndarray) -> None:
 
 
 @styled
-def save(figure: Figure, path: Path | str, dpi: int = DPI) -> Path:
+def save(figure: "Figure", path: Path | str, dpi: int = DPI) -> Path:
     """Save a figure atomically, in the format of the path's suffix.
 
     Args:

@@ -4,16 +4,19 @@ import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
 from edram_fer.errors import MissingFileError, MissingPackageError, UserError
-from edram_fer.models import FERModel
 from edram_fer.prediction.images import InputImage, Single, decode, fault
 from edram_fer.preprocessing import crop, detection, faces
 from edram_fer.preprocessing.records import OK, FaceRecord
+
+if TYPE_CHECKING:  # an exported model runs without Keras
+    from edram_fer.models import FERModel
+    from edram_fer.runtime import ExportedModel
 
 DEFAULT_DETECTORS = ("yunet",)
 DETECTOR_SIZE, COARSE_SIZE = 1280, 320  # pixels: small faces in large photos, and faces that fill a photo
@@ -67,7 +70,7 @@ class FaceCropper:
 
     def __init__(
         self,
-        model: FERModel,
+        model: "FERModel | ExportedModel",
         detectors: Sequence[str] | None = None,
         choice: str = "all",
         clahe: float | None = None,

@@ -4,15 +4,15 @@ import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from tqdm.auto import tqdm
 
+from edram_fer import startup
 from edram_fer.errors import UserError
 from edram_fer.evaluation import inference
-from edram_fer.models import FERModel
+from edram_fer.exporting import once
 from edram_fer.prediction import crops
 from edram_fer.prediction.crops import Crop, FaceCropper
 from edram_fer.prediction.images import Images, Item, single_images
@@ -21,8 +21,14 @@ from edram_fer.prediction.tracks import FaceTracks
 from edram_fer.prediction.video import Every
 from edram_fer.preprocessing import faces as face_files
 from edram_fer.preprocessing.detection import NO_FACE
-from edram_fer.run import checkpoints
+from edram_fer.runtime import ExportedModel, load_exported
 
+if TYPE_CHECKING:  # the command needs no pandas, an exported model no Keras
+    import pandas as pd
+
+    from edram_fer.models import FERModel
+
+RUNTIMES = ("keras", "onnx")
 FACE_SIZED = 256  # pixels: longer side of an image that probably is a face crop
 
 
@@ -51,7 +57,7 @@ class Predictor:
 
     Args:
         model: a trained model, or an argument of `edram_fer.load`: a run folder, a .keras file or the name of an
-            included model.
+            included model; or an exported model or its file (.onnx, .tflite), which run without Keras.
         detectors: tried in turn until one finds a face: "yunet", "ssd", "dlib"; ("none",): every whole image is a face,
             regardless of its size. None: ("yunet",), except for finished face crops.
         faces: which of several faces to use: "all", from left to right, the "largest", the "surest", or the one nearest
@@ -63,6 +69,8 @@ class Predictor:
         rotate: also try each photo turned by 90, 180 and 270 degrees, for photos without EXIF orientation.
         every: which frames of films to use: each so many (5), or one in so many seconds ("0.5s").
         steps: whether rows have the probabilities after each step.
+        runtime: "keras", or "onnx": a model that is named by its path or name is exported to ONNX once, kept in the
+            cache of the user, and runs without Keras and TensorFlow, which is faster on a CPU.
         batch_size: faces per batch of the model; also the number of images after which rows are ready at the latest.
         workers: threads that decode images and detect faces beside the model; None: one per core; 1: none, and no image
             is read ahead, as for a camera.
@@ -80,7 +88,7 @@ class Predictor:
 
     def __init__(
         self,
-        model: FERModel | str | Path,
+        model: "FERModel | ExportedModel | str | Path",
         *,
         detectors: Sequence[str] | None = None,
         faces: str = "all",
@@ -90,6 +98,7 @@ class Predictor:
         rotate: bool = False,
         every: int | str = 1,
         steps: bool = False,
+        runtime: str = "keras",
         batch_size: int = 64,
         workers: int | None = None,
     ) -> None:
@@ -98,7 +107,7 @@ class Predictor:
                 raise UserError(f"{name}: expected a whole number of at least 1, got {value!r}")
         if detectors is not None:  # loading a model can take a minute
             face_files.check_detectors(face_files.Settings(detectors=tuple(detectors)))
-        self.model = _trained_model(model)
+        self.model = _trained_model(model, runtime)
         self.classes = inference.class_names(self.model)
         self.cropper = FaceCropper(self.model, detectors, faces, clahe, detector_size, min_score, rotate)
         self.every = Every.parse(every)
@@ -124,7 +133,7 @@ class Predictor:
             *("windows", *(("step_probabilities",) if steps else ()), *(("rotation",) if rotate else ())),
         )
 
-    def __call__(self, images: Item | Iterable[Item]) -> pd.DataFrame:
+    def __call__(self, images: Item | Iterable[Item]) -> "pd.DataFrame":
         """Predict the emotions of the faces in images.
 
         Args:
@@ -212,8 +221,10 @@ class Predictor:
             if ready:
                 yield self._batch(ready, tracks)
 
-    def table(self, rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    def table(self, rows: Iterable[dict[str, Any]]) -> "pd.DataFrame":
         """The table of some rows of `stream`."""
+        import pandas as pd
+
         rows = list(rows)
         table = pd.DataFrame(
             {name: pd.Series([row[name] for row in rows], dtype=object) for name in self.columns}, columns=self.columns
@@ -262,7 +273,8 @@ class Predictor:
             raise UserError(error.message_for(sources, "the images")) from error
 
 
-def predict(model: FERModel | str | Path, images: Item | Iterable[Item], **settings: Any) -> pd.DataFrame:
+def predict(
+    model: "FERModel | ExportedModel | str | Path", images: Item | Iterable[Item], **settings: Any) -> "pd.DataFrame":
     """Predict the emotions of the faces in images: `Predictor(model, **settings)(images)`.
 
     To predict several times, make a Predictor, which loads its model once.
@@ -287,9 +299,22 @@ def predict(model: FERModel | str | Path, images: Item | Iterable[Item], **setti
     return Predictor(model, **settings)(images)
 
 
-def _trained_model(model: FERModel | str | Path) -> FERModel:
+def _trained_model(model: "FERModel | ExportedModel | str | Path", runtime: str) -> "FERModel | ExportedModel":
+    """The model to run; only one that runs in Keras imports Keras."""
+    if runtime not in RUNTIMES:
+        raise UserError(f"runtime: expected one of {', '.join(RUNTIMES)}, got {runtime!r}")
+    if isinstance(model, ExportedModel):
+        return model
+    if isinstance(model, (str, Path)) and (runtime == "onnx" or once.is_exported(model)):
+        return load_exported(once.onnx_file(model))
+    startup.load_keras()
+    from edram_fer.models import FERModel
+    from edram_fer.run import checkpoints
+
     if isinstance(model, (str, Path)):
         return checkpoints.load(model)
     if not isinstance(model, FERModel):
         raise UserError(f"model: expected a model of edram_fer or where to load it, got a {type(model).__name__}")
+    if runtime == "onnx":
+        raise UserError("runtime: for onnx, name the model's file, or pass what edram_fer.load_exported returns")
     return model

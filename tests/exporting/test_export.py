@@ -10,7 +10,6 @@ import edram_fer
 from edram_fer.errors import MissingFileError, UserError
 from edram_fer.exporting import graph
 from edram_fer.exporting.export import default_path, export
-from edram_fer.exporting.int8 import quantise
 
 pytest.importorskip("tensorflow", reason="export needs TensorFlow")
 pytest.importorskip("ai_edge_litert", reason="the tests run LiteRT files")
@@ -108,15 +107,6 @@ def test_saved_model(model, tmp_path):
     np.testing.assert_allclose(outputs["emotion"], model(batch)["emotion"], atol=1e-4)
     assert json.loads((path / "assets" / "edram_fer.json").read_text())["emotions"] == list("abcd")
     assert [entry.name for entry in path.parent.iterdir()] == ["saved"]
-
-
-def test_int8_weights_are_near_the_weights():
-    weight = np.random.default_rng(0).normal(size=(3, 4, 5)).astype("float32") * np.arange(4)[:, None]
-    integers, scale = quantise(weight, 1)
-    assert integers.dtype == np.int8 and scale.shape == (4,)
-    restored = integers * scale[:, None]
-    np.testing.assert_allclose(restored, weight, atol=np.abs(weight).max() / 254 * 1.001)
-    np.testing.assert_array_equal(restored[:, 0], 0)
 
 
 def test_int8_is_smaller_and_near(model, onnx_file, tmp_path):
