@@ -162,7 +162,7 @@ def _pytorch_taps(coordinate: Tensor, side: int) -> Taps:
 
 
 def _limited(index: Tensor, last: int) -> Tensor:
-    """Integers limited to [0, last]. LiteRT's converter takes `ops.clip` to [0, 6] for a ReLU6, which has no integers."""
+    """Integers limited to [0, last]. LiteRT's converter takes `ops.clip` to [0, 6] for ReLU6, which has no integers."""
     return ops.minimum(ops.maximum(index, 0), last)
 
 

@@ -17,7 +17,9 @@ NOTE = "Each prediction is a guess about an expression, not about a feeling."
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="Run folder, .keras, .onnx or .tflite file, or the name of an included model.")],
+    model: Annotated[
+        str, typer.Argument(help="Run folder, .keras, .onnx or .tflite file, or the name of an included model.")
+    ],
     images: Annotated[
         list[str] | None, typer.Argument(help="Images, films, folders of them, and patterns such as '*.jpg'.")
     ] = None,

@@ -274,7 +274,8 @@ class Predictor:
 
 
 def predict(
-    model: "FERModel | ExportedModel | str | Path", images: Item | Iterable[Item], **settings: Any) -> "pd.DataFrame":
+    model: "FERModel | ExportedModel | str | Path", images: Item | Iterable[Item], **settings: Any
+) -> "pd.DataFrame":
     """Predict the emotions of the faces in images: `Predictor(model, **settings)(images)`.
 
     To predict several times, make a Predictor, which loads its model once.

@@ -131,6 +131,8 @@ class OnnxModel(ExportedModel):
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors
         options.intra_op_num_threads = threads or 0
+        # Weights in the layout of the matrix kernels as well take as much memory again, for a tenth of the time.
+        options.add_session_config_entry("session.disable_prepacking", "1")
         damage = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)
         try:
             self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
