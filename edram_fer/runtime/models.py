@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edram_fer.errors import MissingFileError, MissingPackageError, UserError
+from edram_fer.preprocessing import quiet
 from edram_fer.runtime.description import FILE, WINDOWS_INPUT, Description
 
 TOLERANCE = 1e-3  # as `edram_fer.models.images.TOLERANCE`: resampling may exceed [0, 1] by this much
@@ -171,8 +172,10 @@ class LiteRTModel(ExportedModel):
             raise UserError(f"{path} was not exported by edram-fer, or is damaged: it holds no {FILE}") from error
         super().__init__(path, Description.from_json(text, path))
         try:
-            self.interpreter = Interpreter(str(path), num_threads=threads)
-            self.runner = self.interpreter.get_signature_runner()
+            with quiet.silence():  # it announces its kernels
+                self.interpreter = Interpreter(str(path), num_threads=threads)
+                self.interpreter.allocate_tensors()
+                self.runner = self.interpreter.get_signature_runner()
         except (ValueError, RuntimeError) as error:
             raise UserError(f"{path} is damaged: {error}") from error
 

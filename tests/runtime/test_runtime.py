@@ -1,5 +1,6 @@
 """Exported models without Keras, and files that are not exported models."""
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from support.paths import ROOT
 
+import edram_fer
 from edram_fer.errors import MissingFileError, UserError
 from edram_fer.runtime import Description, load_exported
 
@@ -21,7 +23,7 @@ DESCRIPTION = Description(
     preprocessing=None,
     calibration={"temperature": [2.0]},
     predicts_affect=False,
-    inputs={"image": {"shape": [None, 2, 2, 1], "dtype": "float32", "meaning": ""}},
+    inputs={"image": {"shape": [None, 8, 8, 1], "dtype": "float32", "meaning": ""}},
     outputs={"emotion": {"shape": [None, 1, 2], "dtype": "float32", "meaning": ""}},
     weights="float32",
     edram_fer_version="0",
@@ -30,7 +32,7 @@ DESCRIPTION = Description(
 
 @pytest.fixture
 def path(tmp_path):
-    """A model whose logits are the mean of the image and its negative."""
+    """A model whose logits are the negative mean of the image and its mean, and that looks at the whole image."""
     path = tmp_path / "mean.onnx"
     write(path, DESCRIPTION.to_texts())
     return path
@@ -38,16 +40,21 @@ def path(tmp_path):
 
 def write(path, metadata):
     h = onnx.helper
-    image = h.make_tensor_value_info("image", onnx.TensorProto.FLOAT, ["batch", 2, 2, 1])
+    image = h.make_tensor_value_info("image", onnx.TensorProto.FLOAT, ["batch", 8, 8, 1])
     emotion = h.make_tensor_value_info("emotion", onnx.TensorProto.FLOAT, ["batch", 1, 2])
+    windows = h.make_tensor_value_info("windows", onnx.TensorProto.FLOAT, ["batch", 1, 2, 3])
     nodes = [
         h.make_node("ReduceMean", ["image"], ["mean"], axes=[1, 2], keepdims=0),
         h.make_node("Unsqueeze", ["mean", "one"], ["row"]),
         h.make_node("Mul", ["row", "signs"], ["emotion"]),
+        h.make_node("Mul", ["row", "zero"], ["zeros"]),
+        h.make_node("Unsqueeze", ["zeros", "one"], ["flat"]),
+        h.make_node("Add", ["flat", "identity"], ["windows"]),
     ]
-    values = {"one": np.array([1]), "signs": np.array([-1, 1], "float32")}
+    values = {"one": np.array([1]), "signs": np.array([-1, 1], "float32"), "zero": np.zeros(1, "float32")}
+    values["identity"] = np.array([[[[1, 0, 0], [0, 1, 0]]]], "float32")
     constants = [onnx.numpy_helper.from_array(value, name) for name, value in values.items()]
-    graph = h.make_graph(nodes, "mean", [image], [emotion], constants)
+    graph = h.make_graph(nodes, "mean", [image], [emotion, windows], constants)
     model = h.make_model(graph, opset_imports=[h.make_opsetid("", 13)], ir_version=8)
     h.set_model_props(model, metadata)
     onnx.save(model, path)
@@ -60,21 +67,21 @@ def test_description_survives():
 
 def test_outputs_and_attributes(path):
     model = load_exported(path)
-    assert model.image_shape == (2, 2, 1) and model.temperature == (2.0,) and not model.predicts_affect
-    images = np.stack([np.full((2, 2), 255, "uint8"), np.zeros((2, 2), "uint8")])
+    assert model.image_shape == (8, 8, 1) and model.temperature == (2.0,) and not model.predicts_affect
+    images = np.stack([np.full((8, 8), 255, "uint8"), np.zeros((8, 8), "uint8")])
     np.testing.assert_allclose(model(images)["emotion"][:, 0], [[-1, 1], [0, 0]])
 
 
 @pytest.mark.parametrize(
     "images, message",
     [
-        (np.zeros((1, 3, 2, 1), "uint8"), r"images: expected \[B > 0, 2, 2, 1\], got \[1, 3, 2, 1\]"),
-        (np.zeros((0, 2, 2, 1), "uint8"), r"got \[0, 2, 2, 1\]"),
+        (np.zeros((1, 3, 8, 1), "uint8"), r"images: expected \[B > 0, 8, 8, 1\], got \[1, 3, 8, 1\]"),
+        (np.zeros((0, 8, 8, 1), "uint8"), r"got \[0, 8, 8, 1\]"),
         (np.zeros((2, 2), "uint8"), r"got \[2, 2\]"),
-        (np.full((1, 2, 2, 1), 255.0), r"expected floats in \[0, 1\], or uint8 in 0 to 255; got float64 with values"),
-        (np.full((1, 2, 2, 1), np.nan, "float32"), "from nan to nan"),
-        (np.zeros((1, 2, 2, 1), "int64"), "got int64"),
-        ({"image": np.zeros((1, 2, 2, 1)), "mask": 0}, "takes image, got image, mask"),
+        (np.full((1, 8, 8, 1), 255.0), r"expected floats in \[0, 1\], or uint8 in 0 to 255; got float64 with values"),
+        (np.full((1, 8, 8, 1), np.nan, "float32"), "from nan to nan"),
+        (np.zeros((1, 8, 8, 1), "int64"), "got int64"),
+        ({"image": np.zeros((1, 8, 8, 1)), "mask": 0}, "takes image, got image, mask"),
         ({}, "takes image, got "),
     ],
 )
@@ -106,14 +113,37 @@ def test_files_that_are_refused(path, tmp_path):
         load_exported(lite)
 
 
-def test_neither_keras_nor_tensorflow_is_imported(path):
+def test_a_table_of_predictions(path):
+    images = np.stack([np.full((8, 8), 255, "uint8"), np.zeros((8, 8), "uint8")])
+    for model in (path, load_exported(path)):
+        table = edram_fer.predict(model, images)
+        assert table.emotion[0] == "bright" and table.status.tolist() == ["ok", "ok"]
+        # The logits -1 and 1, divided by the temperature 2.
+        np.testing.assert_allclose(table.bright, [1 / (1 + np.exp(-1)), 0.5], rtol=1e-6)
+    with pytest.raises(UserError, match="runtime: expected one of keras, onnx, got 'tensorrt'"):
+        edram_fer.predict(path, images, runtime="tensorrt")
+
+
+def test_neither_keras_nor_tensorflow_is_imported(path, tmp_path):
     code = f"""
 import sys
+import cv2
 import numpy as np
 import edram_fer
 model = edram_fer.load_exported({str(path)!r})
-assert model(np.zeros((1, 2, 2, 1), "uint8"))["emotion"].shape == (1, 1, 2)
-print([name for name in ("keras", "tensorflow", "jax", "pandas", "cv2") if name in sys.modules])
+assert model(np.zeros((1, 8, 8, 1), "uint8"))["emotion"].shape == (1, 1, 2)
+assert edram_fer.Predictor(model)(np.zeros((8, 8), "uint8")).status[0] == "ok"
+from edram_fer import cli
+cv2.imwrite("bright.png", np.full((8, 8), 255, "uint8"))
+try:
+    cli.main(["predict", {str(path)!r}, "bright.png"])
+except SystemExit as end:
+    assert not end.code, end.code
+print([name for name in ("keras", "tensorflow", "jax") if name in sys.modules])
 """
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
-    assert result.stdout.strip() == "[]"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment, check=True
+    )
+    assert "bright.png, face 1: bright" in result.stdout
+    assert result.stdout.splitlines()[-1] == "[]"
