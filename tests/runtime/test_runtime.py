@@ -136,14 +136,14 @@ assert edram_fer.Predictor(model)(np.zeros((8, 8), "uint8")).status[0] == "ok"
 from edram_fer import cli
 cv2.imwrite("bright.png", np.full((8, 8), 255, "uint8"))
 try:
-    cli.main(["predict", {str(path)!r}, "bright.png"])
+    cli.main(["predict", {str(path)!r}, "bright.png", "--no-draw"])
 except SystemExit as end:
     assert not end.code, end.code
 print([name for name in ("keras", "tensorflow", "jax") if name in sys.modules])
 """
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment
     )
-    assert "bright.png, face 1: bright" in result.stdout
+    assert "bright.png, face 1: bright" in result.stdout, result.stderr
     assert result.stdout.splitlines()[-1] == "[]"
