@@ -142,8 +142,6 @@ except SystemExit as end:
 print([name for name in ("keras", "tensorflow", "jax") if name in sys.modules])
 """
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment
-    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert "bright.png, face 1: bright" in result.stdout, result.stderr
     assert result.stdout.splitlines()[-1] == "[]"
