@@ -309,7 +309,7 @@ def _sixteen_bit_colours(file: BinaryIO) -> Image.Image | None:
         return None
     rgb = _eight_bits(values[..., 2::-1])
     if values.shape[-1] == 4:
-        rgb = _on_white(np.dstack([rgb, (values[..., 3] >> 8).astype(np.uint8)]))
+        rgb = _on_white(np.dstack([rgb, (values[..., 3] // 256).astype(np.uint8)]))
     return Image.fromarray(rgb)
 
 

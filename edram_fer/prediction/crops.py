@@ -119,7 +119,7 @@ class FaceCropper:
             crops = list(self._crops(image))
             sides = [face.row["box"][2] for face in crops if face.pixels is not None]
             if image.reduction > 1 and sides and min(sides) < self.height * image.reduction:
-                longest = max(image.pixels.shape[:2]) * image.reduction
+                longest = max(crops[0].image_size) * image.reduction
                 image = decode(single, math.ceil(longest * self.height / min(sides)))
                 crops = list(self._crops(image))
             return crops
@@ -135,7 +135,7 @@ class FaceCropper:
         elif not self.detect_all and image.pixels.shape[:2] == (self.height, self.width):
             yield self._finished_face(image.pixels, row)
         else:
-            yield from self._cut(image, row)
+            yield from self._cut(image.pixels, image.reduction, row)
 
     def _finished_face(self, pixels: np.ndarray, row: dict[str, Any]) -> Crop:
         row |= {"face": 1, "box": (0, 0, self.width, self.height), "detector": faces.NONE, "status": OK}
@@ -148,13 +148,13 @@ class FaceCropper:
         pixels = crop.grey(pixels) if self.channels == 1 else _rgb(pixels)
         return Crop(row, pixels.reshape(self.height, self.width, self.channels), landmarks)
 
-    def _cut(self, image: InputImage, row: dict[str, Any]) -> Iterator[Crop]:
+    def _cut(self, pixels: np.ndarray, reduction: int, row: dict[str, Any]) -> Iterator[Crop]:
         if self.height != self.width:
             raise UserError(
                 f"the model takes images of {self.width}x{self.height} pixels, and this one has another size: faces "
                 f"are cut as squares"
             )
-        pixels, size = _rgb(_uint8(image.pixels)), image.pixels.shape[:2]
+        pixels, size = _rgb(_uint8(pixels)), (len(pixels), pixels.shape[1])
         if self.rotate and self.settings.detectors != (faces.NONE,):
             detector = self.settings.detector(self.settings.detectors[0])
             row["rotation"] = detection.quarter_turn(pixels, detector)
@@ -163,15 +163,15 @@ class FaceCropper:
         record = FaceRecord(name, name, name, split="", status="no label is asked for", pixels=pixels)
         for number, face in enumerate(faces.photo_rows(record, Path(), self.settings), 1):
             if face["status"] != OK:
-                yield Crop(row | {"status": face["status"]}, image_size=image.pixels.shape[:2])
+                yield Crop(row | {"status": face["status"]}, image_size=size)
                 continue
-            box = [side * image.reduction for side in crop.turn_back(face["square"], size, row["rotation"])]
+            box = [side * reduction for side in crop.turn_back(face["square"], size, row["rotation"])]
             columns = {"face": number, "box": (*box, box[2])}
             columns |= {"detector": face["detector"], "score": face["score"], "status": OK}
             landmarks = None
             if self.needs_landmarks:
                 landmarks = np.asarray(face["landmarks"], np.float32).reshape(68, 2)
-            yield Crop(row | columns, self._decode(face["face"]), landmarks)
+            yield Crop(row | columns, self._decode(face["face"]), landmarks, size)
 
     def _decode(self, png: bytes) -> np.ndarray:
         flag = cv2.IMREAD_COLOR_RGB if self.channels == 3 else cv2.IMREAD_GRAYSCALE

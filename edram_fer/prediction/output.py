@@ -7,6 +7,7 @@ cut off first.
 
 import csv
 import hashlib
+import io
 import itertools
 import json
 import logging
@@ -274,16 +275,12 @@ def _written_name(name: str) -> str:
 
 
 def _csv_text(rows: Sequence[Mapping[str, Any]], header: bool) -> str:
-    lines: list[str] = []
-
-    class Lines:
-        write = lines.append
-
-    writer = csv.writer(Lines)  # with "\r\n" between lines it quotes both characters in names
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)  # with "\r\n" between lines it quotes both characters in names
     if header and rows:
         writer.writerow(rows[0])
     writer.writerows(map(_cell, row.values()) for row in rows)
-    return "".join(lines)
+    return text.getvalue()
 
 
 def _cell(value: Any) -> Any:
@@ -323,7 +320,7 @@ def _digest(images: Images) -> str:
 
 
 def _write_passed_over(path: Path, passed_over: Sequence[PassedOver]) -> None:
-    rows = [dict(zip(("path", "reason"), (str(entry.path), entry.reason), strict=True)) for entry in passed_over]
+    rows: list[dict[str, Any]] = [{"path": str(entry.path), "reason": entry.reason} for entry in passed_over]
     with files.replace(path) as temporary:
         temporary.write_bytes(_csv_text(rows, header=True).encode("utf-8", "backslashreplace"))
 

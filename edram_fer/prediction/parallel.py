@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 AHEAD = 16  # items that are taken before their results are needed
-A, B = TypeVar("A"), TypeVar("B")
+A = TypeVar("A")  # on lines of their own: type checkers do not recognise them in a tuple
+B = TypeVar("B")
 
 
 def ordered_map(function: Callable[[A], B], items: Iterable[A], workers: int) -> Iterator[B]:

@@ -262,10 +262,11 @@ class Predictor:
         """The outputs of `inference.predict`, in a batch whose size is a power of 2, so that few sizes are compiled."""
         size = min(1 << (len(found) - 1).bit_length(), self.batch_size)
         padded = [*found, *[found[-1]] * (size - len(found))]
-        pixels = [face.pixels for face in padded]
+        pixels = [face.pixels for face in padded if face.pixels is not None]
         if any(face.dtype != np.uint8 for face in pixels):
             pixels = [face / np.float32(255) if face.dtype == np.uint8 else face for face in pixels]
-        landmarks = np.stack([face.landmarks for face in padded]) if padded[0].landmarks is not None else None
+        points = [face.landmarks for face in padded if face.landmarks is not None]
+        landmarks = np.stack(points) if points else None
         try:
             return inference.predict(self.model, np.stack(pixels), size, landmarks=landmarks)
         except inference.NonFiniteOutput as error:
