@@ -6,12 +6,14 @@
 Makes a film in which drawn faces and the faces in --photos (any folder with photos of people) move on smooth paths,
 pass in front of each other and change in size. The paths repeat after --period minutes; the repetitions are copied
 without encoding them again, so a film of an hour is made in a minute. Then predicts the film and prints frames per
-second, the peak memory of the process, the share of visible faces that were detected, the share of detected faces that
-have the track of their person (the one that the person has most often), and how often the track of a person changes.
+second, the peak memory of the process, the share of visible faces that were detected, how often the track of a person
+changes (after the face was hidden for no longer, and for longer, than a track lasts), and the share of detections on
+the track that the person has most often.
 """
 
 import argparse
 import collections
+import itertools
 import json
 import multiprocessing
 import time
@@ -25,6 +27,7 @@ import cv2
 import numpy as np
 
 from benchmarks.peak_memory import peak_mib
+from edram_fer.prediction.tracks import LONGEST_GAP
 from edram_fer.preprocessing import crop, detection, photos, synthetic
 from edram_fer.preprocessing.detection import intersection_over_union
 
@@ -183,8 +186,8 @@ def _repeat(source: Path, target: Path, seconds: float, repetitions: int) -> Non
     source.unlink()
 
 
-def people_of(rows: Iterator[dict[str, Any]], truth: Sequence[dict[str, Any]]) -> tuple[int, int, dict[str, list[int]]]:
-    """Frames, visible faces, and the tracks of each person in the order of its detections."""
+def people_of(rows: Iterator[dict[str, Any]], truth: Sequence[dict[str, Any]]) -> tuple[int, int, dict[str, list[Any]]]:
+    """Frames, visible faces, and the times and tracks of each person's detections."""
     frames, visible, tracks, last = 0, 0, collections.defaultdict(list), None
     for row in rows:
         if row["frame"] is None:
@@ -197,7 +200,7 @@ def people_of(rows: Iterator[dict[str, Any]], truth: Sequence[dict[str, Any]]) -
             overlaps = {person: intersection_over_union(row["box"], box) for person, box in boxes.items()}
             person = max(overlaps, key=overlaps.__getitem__, default=None)
             if person is not None and overlaps[person] > 0.3:
-                tracks[person].append(row["track"])
+                tracks[person].append((row["time"], row["track"]))
     return frames, visible, tracks
 
 
@@ -240,15 +243,20 @@ def main() -> None:
     frames, visible, tracks = people_of(predictor.stream(path), truth)
     seconds = time.perf_counter() - start
     detected = sum(map(len, tracks.values()))
-    kept = sum(max(collections.Counter(numbers).values()) for numbers in tracks.values())
-    switches = sum(int((np.diff(numbers) != 0).sum()) for numbers in tracks.values())
+    short, long = 0, 0
+    for detections in tracks.values():
+        for (before, track), (time_of, next_track) in itertools.pairwise(detections):
+            short += track != next_track and time_of - before <= LONGEST_GAP
+            long += track != next_track and time_of - before > LONGEST_GAP
     print(f"{frames} frames in {seconds:.0f} s: {frames / seconds:.1f} frames per second")
     print(f"peak memory: {peak_mib():.0f} MiB")
     print(f"visible faces detected: {detected / visible:.1%} of {visible}")
-    print(f"detected faces with their person's track: {kept / detected:.1%}; changes of the track: {switches}")
-    for person, numbers in sorted(tracks.items()):
-        share = max(collections.Counter(numbers).values()) / len(numbers)
-        print(f"  person {person}: {len(numbers)} detections, {share:.1%} on one track, {len(set(numbers))} tracks")
+    print(f"detections with the track of the one before: {1 - (short + long) / detected:.2%}")
+    print(f"changes of the track: {short}, and {long} after more than {LONGEST_GAP:g} s without the face")
+    for person, detections in sorted(tracks.items()):
+        counts = collections.Counter(track for _, track in detections)
+        share = max(counts.values()) / len(detections)
+        print(f"  person {person}: {len(detections)} detections, {share:.1%} on one track, {len(counts)} tracks")
 
 
 if __name__ == "__main__":
