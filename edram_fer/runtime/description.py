@@ -73,5 +73,7 @@ class Description:
         names = [field.name for field in dataclasses.fields(cls)]
         if missing := [name for name in names if name not in values]:
             raise UserError(f"{path} was not exported by edram-fer: its metadata lack {', '.join(missing)}")
-        emotions = values["emotions"]
-        return cls(**{name: values[name] for name in names} | {"emotions": emotions and tuple(emotions)})
+        attributes: dict[str, Any] = {name: values[name] for name in names}
+        emotions = attributes["emotions"]
+        attributes["emotions"] = None if emotions is None else tuple(emotions)
+        return cls(**attributes)
