@@ -101,7 +101,7 @@ def examples(described_inputs: Mapping[str, Mapping[str, Any]], count: int, seed
     patches = rng.random((count, 4, 4, channels)).repeat(-(-height // 4), axis=1).repeat(-(-width // 4), axis=2)
     noise = np.linspace(0, 1, count)[:, None, None, None]
     image = (1 - noise) * patches[:, :height, :width] + noise * rng.random((count, *shape))
-    batch = {"image": image.astype(np.float32)}
+    batch: dict[str, np.ndarray] = {"image": image.astype(np.float32)}
     if described_inputs["image"]["dtype"] == "uint8":
         batch["image"] = (image * 255).round().astype(np.uint8)
     if "landmarks" in described_inputs:

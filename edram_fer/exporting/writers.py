@@ -114,7 +114,7 @@ def _module(function: Any, description: Description) -> Any:
     def serve(batch):
         return dict(zip(description.outputs, function(*(batch[name] for name in names)), strict=True))
 
-    module = tf.Module()
+    module: Any = tf.Module()
     module.serve = tf.function(serve, input_signature=[specs], autograph=False)
     return module
 
