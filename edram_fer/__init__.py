@@ -8,7 +8,7 @@
     >>> faces = np.zeros((2, 48, 48, 1), "uint8")
     >>> table = edram_fer.predict(model, faces)
     >>> list(table.columns[:6])
-    ['source', 'frame', 'time', 'face', 'box', 'detector']
+    ['source', 'frame', 'time', 'face', 'track', 'box']
 
 Each function and its dependencies are imported when you first use it; `import edram_fer` alone does not import Keras.
 """

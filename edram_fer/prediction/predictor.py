@@ -79,7 +79,7 @@ class Predictor:
         MissingFileError: the model, or the file of a detector in `detectors`, does not exist.
         UserError: an invalid setting, or a model without class names.
 
-    >>> predictor = edram_fer.Predictor("fer2013-edram")
+    >>> predictor = Predictor("fer2013-edram")
     >>> for row in predictor.stream(["face.png", "missing.png"]):
     ...     print(row["source"], row["status"])
     face.png ok
@@ -166,7 +166,7 @@ class Predictor:
             UserError: no array has a supported shape, dtype and range; a model whose output is not finite.
 
         >>> faces = np.full((2, 48, 48), 128, "uint8")
-        >>> table = edram_fer.Predictor("fer2013-edram", steps=True)(faces)
+        >>> table = Predictor("fer2013-edram", steps=True)(faces)
         >>> table[["source", "face", "box", "detector", "status"]]
           source  face             box detector status
         0      0     1  (0, 0, 48, 48)     none     ok
