@@ -1,6 +1,7 @@
 """Decode image files to upright 8-bit RGB arrays, by content and not by name, and only from inside the data set."""
 
 import functools
+import importlib.util
 import io
 import math
 import os
@@ -202,12 +203,8 @@ def _upright(rgb: Image.Image, orientation: int | None) -> np.ndarray:
 @functools.cache
 def _formats() -> tuple[str, ...]:
     """The formats that the installed Pillow reads, and HEIF if its package is installed."""
-    try:
-        import pillow_heif
-    except ImportError:
-        pass
-    else:
-        pillow_heif.register_heif_opener()
+    if importlib.util.find_spec("pillow_heif"):
+        importlib.import_module("pillow_heif").register_heif_opener()
     Image.init()
     return tuple(name for name in Image.ID if name not in REFUSED_FORMATS)
 
