@@ -18,7 +18,7 @@ PAGES = [
     *(path for path in sorted((ROOT / "docs").rglob("*.md")) if not {"_build", "_generated"} & set(path.parts)),
 ]
 COMMANDS = typer.main.get_command(app).commands
-_START = r"(?:\w+=\S+ )?(?:edram-fer|python (?:train|evaluate)\.py|python -m benchmarks\.)"
+_START = r"(?:\w+=\S+ )?(?:edram-fer(?=\s)|python (?:train|evaluate)\.py|python -m benchmarks\.)"
 _RELATIVE_LINK = re.compile(r"\]\((?!https?://|mailto:|#)([^)#]+)(?:#[^)]*)?\)")
 
 

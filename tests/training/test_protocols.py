@@ -13,7 +13,7 @@ from edram_fer.data.batches import Batches
 from edram_fer.evaluation import evaluate
 from edram_fer.models.region_attention.iresnet import IResNet
 from edram_fer.models.region_attention.ran import BACKBONES
-from edram_fer.preprocessing import datasets, synthetic
+from edram_fer.preprocessing import datasets, emotions, synthetic
 from edram_fer.recipes import recipe
 from edram_fer.run import predictions
 from edram_fer.studies import window_ablation
@@ -43,14 +43,14 @@ def find_dummy(dataset, subfolder=""):
 
 
 def test_ran_with_landmark_crops_learns_from_drawn_faces(tmp_path):
-    content = {"emotions": np.array(recipe.SEVEN), "source": "drawn", "version": "1", "fingerprint": "f"}
+    content = {"emotions": np.array(emotions.SEVEN), "source": "drawn", "version": "1", "fingerprint": "f"}
     for split, count, start in (("train", 24, 0), ("validation", 14, 100), ("test", 10, 200)):
         faces = [*synthetic.generate(count, 0, start=start, size=32)]
         points = np.stack([face.landmarks for face in faces])
         points[0] = np.nan  # the whole face then
         content |= {
             f"{split}/image": np.stack([face.image for face in faces]),
-            f"{split}/emotion": np.array([recipe.SEVEN.index(face.emotion) for face in faces]),
+            f"{split}/emotion": np.array([emotions.SEVEN.index(face.emotion) for face in faces]),
             f"{split}/affect": np.array([(face.valence, face.arousal) for face in faces], "float32"),
             f"{split}/id": np.array([face.id for face in faces]),
             f"{split}/landmarks": points,
@@ -81,7 +81,7 @@ def test_ran_with_landmark_crops_learns_from_drawn_faces(tmp_path):
 
 def test_landmarks_of_a_prepared_data_set_reach_training(tmp_path):
     prepared(find_dummy("affectnet", "csv2017"), tmp_path, size=24, workers=1, validation=0)
-    batches = Batches("affectnet", "test", recipe.EMOTION_SETS["eight"], 3, landmarks=True, data_dir=tmp_path)
+    batches = Batches("affectnet", "test", emotions.EIGHT, 3, landmarks=True, data_dir=tmp_path)
     actual = np.concatenate([x["landmarks"] for x, _ in batches.start().as_numpy_iterator()])
     np.testing.assert_array_equal(
         actual, data.load_split("affectnet", "test", data_dir=tmp_path)["landmarks"][batches.kept]

@@ -29,8 +29,8 @@ from edram_fer.run import checkpoints
 uvicorn = pytest.importorskip("uvicorn")
 pytest.importorskip("starlette")
 
-from edram_fer.web import answers, server  # noqa: E402
-from edram_fer.web.answers import Analyst, Settings  # noqa: E402
+from edram_fer.web import answers, server
+from edram_fer.web.answers import Analyst, Settings
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 CLASSES = ["neutral", "happy", "sad", "anger"]
