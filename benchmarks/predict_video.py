@@ -38,9 +38,9 @@ BEHIND = 0.3  # share of a face that another covers, from which it does not coun
 
 
 class Face(NamedTuple):
-    """A person in the film: pictures that alternate, each with the box of the face in it as shares of its side."""
+    """A person in the film: images that alternate, each with the box of the face in it as shares of its side."""
 
-    pictures: list[np.ndarray]
+    images: list[np.ndarray]
     boxes: list[tuple[float, ...]]
 
 
@@ -76,21 +76,21 @@ def photographed_people(folder: Path, count: int) -> list[Face]:
             left, top, side = crop.square(face.box, photo.shape[:2], MARGIN)
             found.append((side, photo[top : top + side, left : left + side]))
     found.sort(key=lambda sized: -sized[0])
-    pictures = [cv2.resize(picture, (DRAWN_SIZE, DRAWN_SIZE), interpolation=cv2.INTER_AREA) for _, picture in found]
-    return [face for face in (_face([picture]) for picture in pictures) if face is not None][:count]
+    images = [cv2.resize(image, (DRAWN_SIZE, DRAWN_SIZE), interpolation=cv2.INTER_AREA) for _, image in found]
+    return [face for face in (_face([image]) for image in images) if face is not None][:count]
 
 
-def _face(pictures: Sequence[np.ndarray]) -> Face | None:
-    """None if YuNet does not find exactly one face in each picture."""
+def _face(images: Sequence[np.ndarray]) -> Face | None:
+    """None if YuNet does not find exactly one face in each image."""
     boxes = []
-    for picture in pictures:
-        framed = cv2.copyMakeBorder(picture, *[DRAWN_SIZE] * 4, cv2.BORDER_CONSTANT, value=(110, 120, 130))
+    for image in images:
+        framed = cv2.copyMakeBorder(image, *[DRAWN_SIZE] * 4, cv2.BORDER_CONSTANT, value=(110, 120, 130))
         faces = detection.YuNet(threshold=0.8)(framed)
         if len(faces) != 1:
             return None
         left, top, width, height = (side / DRAWN_SIZE for side in faces[0].box)
         boxes.append((left - 1, top - 1, width, height))
-    return Face(list(pictures), boxes)
+    return Face(list(images), boxes)
 
 
 def paths(count: int, seconds: float, size: tuple[int, int], times: np.ndarray) -> np.ndarray:
@@ -143,8 +143,8 @@ def make(path: Path, folder: Path, count: int, size: tuple[int, int], seconds: f
             canvas, boxes = background.copy(), {}
             for person, face in enumerate(people):
                 left, top, side = squares[person, number].tolist()
-                shown = stamp // 2500 % len(face.pictures)  # another expression every 2.5 seconds
-                canvas[top : top + side, left : left + side] = cv2.resize(face.pictures[shown], (side, side))
+                shown = stamp // 2500 % len(face.images)  # another expression every 2.5 seconds
+                canvas[top : top + side, left : left + side] = cv2.resize(face.images[shown], (side, side))
                 x, y, width, height = (share * side for share in face.boxes[shown])
                 boxes[person] = (left + x, top + y, width, height)
             truth.append(
@@ -159,7 +159,7 @@ def make(path: Path, folder: Path, count: int, size: tuple[int, int], seconds: f
 
 
 def _covered(person: int, box: Sequence[float], squares: np.ndarray) -> bool:
-    """Whether a picture in front covers a large part of a box."""
+    """Whether an image in front covers a large part of a box."""
     left, top, width, height = box
     for x, y, side in squares[person + 1 :].tolist():
         across = min(left + width, x + side) - max(left, x)
