@@ -99,8 +99,8 @@ def single_images(images: Item | Iterable[Item], every: video.Every = EVERY_FRAM
     listed = list(singles)
     names = [str(item) for item in images if isinstance(item, (str, os.PathLike))]
     if names and not listed:
-        found = f"; passed over: {folders.summary(passed_over)}" if passed_over else ""
-        raise MissingFileError(f"no image in {', '.join(names[:3])}{found}")
+        reason = f"; passed over: {folders.summary(passed_over)}" if passed_over else ""
+        raise MissingFileError(f"no image in {', '.join(names[:3])}{reason}")
     missing = [item for item in listed if isinstance(item, Path) and not os.path.lexists(item)]
     if listed and len(missing) == len(listed):
         raise MissingFileError(f"{missing[0]} is missing; expected an image, a folder of images or a pattern")

@@ -211,8 +211,8 @@ class Predictor:
         hidden = True if images.total == 1 else None  # None: shown in a terminal
         with tqdm(total=images.total, initial=done, desc="images", unit="", disable=hidden) as bar:
             ready: list[list[Crop]] = []
-            for found in ordered_map(self.cropper, singles, self.workers):
-                ready.append(found)
+            for faces in ordered_map(self.cropper, singles, self.workers):
+                ready.append(faces)
                 bar.update()
                 count = sum(face.pixels is not None for face in itertools.chain.from_iterable(ready))
                 if max(count, len(ready)) >= self.batch_size:
@@ -234,20 +234,20 @@ class Predictor:
         return table.astype({**dict.fromkeys(("frame", "face", "track"), "Int64"), **numbers})
 
     def _batch(self, images: Sequence[Sequence[Crop]], tracks: FaceTracks) -> Batch:
-        found = list(itertools.chain.from_iterable(images))
+        faces = list(itertools.chain.from_iterable(images))
         face_sized = sum(
-            face.row["status"] == NO_FACE and max(face.image_size, default=0) <= FACE_SIZED for face in found
+            face.row["status"] == NO_FACE and max(face.image_size, default=0) <= FACE_SIZED for face in faces
         )
-        answers = iter(self._answers([face for face in found if face.pixels is not None]))
-        rows = [face.row | (next(answers) if face.pixels is not None else {}) for face in found]
+        answers = iter(self._answers([face for face in faces if face.pixels is not None]))
+        rows = [face.row | (next(answers) if face.pixels is not None else {}) for face in faces]
         rows = [{name: row.get(name) for name in self.columns} for row in rows]
         tracks.number(rows)
         return Batch(len(images), rows, face_sized)
 
-    def _answers(self, found: Sequence[Crop]) -> Iterator[dict[str, Any]]:
+    def _answers(self, faces: Sequence[Crop]) -> Iterator[dict[str, Any]]:
         """The columns that the model answers, for crops with a face."""
-        for start in range(0, len(found), self.batch_size):
-            part = found[start : start + self.batch_size]
+        for start in range(0, len(faces), self.batch_size):
+            part = faces[start : start + self.batch_size]
             outputs = self._run(part)
             for number in range(len(part)):
                 steps = outputs["probabilities"][number]
@@ -258,10 +258,10 @@ class Predictor:
                     row |= dict(zip(("valence", "arousal"), outputs["affect"][number, -1].tolist(), strict=True))
                 yield row | {"windows": outputs["windows"][number], "step_probabilities": steps}
 
-    def _run(self, found: Sequence[Crop]) -> dict[str, np.ndarray]:
+    def _run(self, faces: Sequence[Crop]) -> dict[str, np.ndarray]:
         """The outputs of `inference.predict`, in a batch whose size is a power of 2, so that few sizes are compiled."""
-        size = min(1 << (len(found) - 1).bit_length(), self.batch_size)
-        padded = [*found, *[found[-1]] * (size - len(found))]
+        size = min(1 << (len(faces) - 1).bit_length(), self.batch_size)
+        padded = [*faces, *[faces[-1]] * (size - len(faces))]
         pixels = [face.pixels for face in padded if face.pixels is not None]
         if any(face.dtype != np.uint8 for face in pixels):
             pixels = [face / np.float32(255) if face.dtype == np.uint8 else face for face in pixels]

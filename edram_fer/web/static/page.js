@@ -126,7 +126,7 @@ async function toggleCamera() {
     return;
   }
   find("camera").textContent = "Stop the camera";
-  say("The camera is on. Stop it to keep the picture.");
+  say("The camera is on. Stop it to keep the image.");
   state.whole = false;
   const video = document.createElement("video"), canvas = document.createElement("canvas");
   Object.assign(video, { srcObject: state.stream, muted: true, playsInline: true });
