@@ -65,8 +65,8 @@ def drawn_people(count: int) -> list[Face]:
 
 
 def photographed_people(folder: Path, count: int) -> list[Face]:
-    """The squares faces in the photos of a folder."""
-    squares = []
+    """The largest faces in the photos of a folder."""
+    crops = []
     for path in sorted(folder.iterdir()):
         try:
             photo = photos.read(path)
@@ -74,9 +74,9 @@ def photographed_people(folder: Path, count: int) -> list[Face]:
             continue
         for face in detection.YuNet(threshold=0.9)(photo):
             left, top, side = crop.square(face.box, photo.shape[:2], MARGIN)
-            squares.append((side, photo[top : top + side, left : left + side]))
-    squares.sort(key=lambda sized: -sized[0])
-    images = [cv2.resize(image, (DRAWN_SIZE, DRAWN_SIZE), interpolation=cv2.INTER_AREA) for _, image in squares]
+            crops.append((side, photo[top : top + side, left : left + side]))
+    crops.sort(key=lambda sized: -sized[0])
+    images = [cv2.resize(image, (DRAWN_SIZE, DRAWN_SIZE), interpolation=cv2.INTER_AREA) for _, image in crops]
     return [face for face in (_face([image]) for image in images) if face is not None][:count]
 
 
