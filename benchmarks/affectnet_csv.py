@@ -20,7 +20,7 @@ import pyarrow
 import pyarrow.parquet
 
 from benchmarks.peak_memory import peak_mib
-from edram_fer.preprocessing import face_table, faces
+from edram_fer.preprocessing import face_chunks, face_table, faces
 from edram_fer.preprocessing.datasets.affectnet import annotations
 from edram_fer.preprocessing.face_table import FaceTable, SplitSettings
 from edram_fer.preprocessing.records import Annotations, FaceRecord, fingerprint
@@ -80,7 +80,7 @@ def tabulate(lists: Annotations, folder: Path, rows: int) -> None:
     """Measure the chunk files (without faces), the table of all faces and rows.parquet."""
     chunks = measure(
         "chunk files, no images",
-        lambda: [_write_chunk(path, records) for path, records in faces.numbered_chunks(lists, folder)],
+        lambda: [_write_chunk(path, records) for path, records in face_chunks.numbered_chunks(lists, folder)],
         rows,
         len,
     )
@@ -89,7 +89,7 @@ def tabulate(lists: Annotations, folder: Path, rows: int) -> None:
 
 
 def _write_chunk(path: Path, records: list[FaceRecord]) -> Path:
-    """Write the same as `faces.write_chunk`, but with a digest of the id instead of the digests of face and image."""
+    """As `face_chunks.write_chunk`, but with a digest of the id instead of the digests of face and image."""
     rows = []
     for record in records:
         digest = hashlib.blake2b(record.id.encode(), digest_size=16).digest()

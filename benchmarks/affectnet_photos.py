@@ -32,8 +32,9 @@ import pyarrow.parquet
 from benchmarks.affectnet_csv import write_list
 from benchmarks.faces import make_images
 from edram_fer import files
-from edram_fer.preprocessing import faces, photos
+from edram_fer.preprocessing import face_chunks, photos
 from edram_fer.preprocessing.datasets.affectnet import annotations
+from edram_fer.preprocessing.face_settings import FaceSettings
 from edram_fer.preprocessing.records import OK
 
 PREPARE = [sys.executable, "-c", "from edram_fer.cli import main; main()", "prepare", "affectnet"]
@@ -67,7 +68,7 @@ def make_dataset(folder: Path, images: Sequence[Path], rows: int, landmark_range
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    yunet = faces.Settings().detector("yunet")
+    yunet = FaceSettings().detector("yunet")
     write_list(folder, rows, landmark_range, [yunet(photos.read(path))[0].box for path in images])
     for number, record in enumerate(annotations.find(folder).records()):
         path = folder / record.image
@@ -130,7 +131,7 @@ def run_prepare(out: Path, kill_at: int | None = None) -> Start:
 
 def kill_and_resume(out: Path, rows: int) -> dict[str, float | None]:
     """Run the command twice, killing the first run after a third of the chunk files; return the results by name."""
-    chunks = -(-rows // faces.CHUNK)
+    chunks = -(-rows // face_chunks.CHUNK)
     first = run_prepare(out, kill_at=max(chunks // 3, 1))
     second = run_prepare(out)
     remade = sum(second.chunks.get(name, modified) != modified for name, modified in first.chunks.items())

@@ -22,10 +22,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edram_fer.preprocessing import crop, detection, faces, photos
+from edram_fer.preprocessing import cores, crop, detection, faces, photos
+from edram_fer.preprocessing.face_settings import FaceSettings
 from edram_fer.preprocessing.records import FaceRecord
 
-SETTINGS = faces.Settings(detectors=("yunet",), detector_size=320)
+SETTINGS = FaceSettings(detectors=("yunet",), detector_size=320)
 
 
 def make_images(source: Path, folder: Path, count: int, size: tuple[int, int] = (640, 480)) -> list[Path]:
@@ -92,7 +93,7 @@ def rates(paths: Sequence[Path], rounds: int) -> dict[str, tuple[float, float]]:
     if importlib.util.find_spec("deepface"):
         extractors["deepface, opencv"] = extract_deepface
     context, measured = multiprocessing.get_context("spawn"), {name: [] for name in extractors}
-    with concurrent.futures.ProcessPoolExecutor(faces.available_cores(), context, use_one_thread) as pool:
+    with concurrent.futures.ProcessPoolExecutor(cores.available_cores(), context, use_one_thread) as pool:
         for function in extractors.values():
             list(pool.map(function, paths[:4]))  # loads the models
         for _ in range(rounds):

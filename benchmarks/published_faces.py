@@ -18,12 +18,13 @@ import numpy as np
 
 from edram_fer import files
 from edram_fer.preprocessing import detection, faces, published
+from edram_fer.preprocessing.face_settings import FaceSettings
 from edram_fer.preprocessing.records import OK, FaceRecord
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
-def make_face(path: Path, settings: faces.Settings) -> dict[str, Any]:
+def make_face(path: Path, settings: FaceSettings) -> dict[str, Any]:
     """The row of `faces.SCHEMA` of a photo."""
     record = FaceRecord(path.name, path.name, path.name, split="", status="no label is asked for")
     return next(faces.photo_rows(record, path.parent, settings))
@@ -60,10 +61,10 @@ def describe(row: dict[str, Any]) -> str:
     )
 
 
-def single_options(name: str) -> dict[str, faces.Settings]:
+def single_options(name: str) -> dict[str, FaceSettings]:
     """{option: the published settings with this option at its default}."""
     settings = published.settings(name)
-    return {option: faces.Settings(**{key: settings[key] for key in settings if key != option}) for option in settings}
+    return {option: FaceSettings(**{key: settings[key] for key in settings if key != option}) for option in settings}
 
 
 def compare_options(name: str, paths: Sequence[Path], papers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -76,7 +77,7 @@ def compare_options(name: str, paths: Sequence[Path], papers: Sequence[dict[str,
         rows.append(
             {
                 "option": option,
-                "default": _text(getattr(faces.Settings(), option)),
+                "default": _text(getattr(FaceSettings(), option)),
                 "published": _text(published.settings(name)[option]),
                 "other box": sum(a.get("box") != b.get("box") for a, b in pairs),
                 "other square": sum(a.get("square") != b.get("square") for a, b in pairs),
@@ -111,10 +112,10 @@ def main() -> None:
     options = parser.parse_args()
     cv2.setNumThreads(1)
     paths = sorted(path for path in options.photos.iterdir() if path.suffix.lower() in SUFFIXES)
-    settings = faces.Settings(**published.settings(options.published))
+    settings = FaceSettings(**published.settings(options.published))
     papers = [make_face(path, settings) for path in paths]
     by_photo = [
-        compare(path.name, make_face(path, faces.Settings()), row) for path, row in zip(paths, papers, strict=True)
+        compare(path.name, make_face(path, FaceSettings()), row) for path, row in zip(paths, papers, strict=True)
     ]
     by_option = compare_options(options.published, paths, papers)
     print_table(by_photo)

@@ -254,7 +254,7 @@ def main() -> None:
     ratio = print_table(results, options.batch)
     if options.out:
         from edram_fer import files
-        from edram_fer.preprocessing.faces import available_cores
+        from edram_fer.preprocessing.cores import available_cores
 
         sizes = {name: getattr(options, name) for name in ("batch", "glimpses", "image_size")}
         machine = {"processor": platform.processor() or platform.machine(), "cores": available_cores()}

@@ -33,7 +33,7 @@ class FERModel(keras.Model):
     Args:
         emotions: class names, in the order of the logits; None: unknown.
         preprocessing: how the training faces were cropped from photos, as the fields of
-            `edram_fer.preprocessing.faces.Settings`; None: the faces were used as published.
+            `edram_fer.preprocessing.face_settings.FaceSettings`; None: the faces were used as published.
         calibration: "temperature", by which the logits are divided before the softmax: a positive number, or one for
             each of T steps; and what else `edram_fer.evaluation.calibration.fit` returns. None: not calibrated.
 

@@ -19,7 +19,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from edram_fer.errors import UserError
-from edram_fer.preprocessing import contact_sheet, counts, faces, photos, splits
+from edram_fer.preprocessing import contact_sheet, counts, face_chunks, faces, photos, splits
 from edram_fer.preprocessing.records import OK, Annotations
 
 _SUMMARY_COLUMNS = ("split", "emotion", "status")
@@ -126,7 +126,7 @@ class FaceTable:
     """All rows of the chunk files with their final split and status. In memory it holds a few bytes per row.
 
     Args:
-        chunks: files of `faces.process`.
+        chunks: files of `face_chunks.process`.
         classes: emotions that are labels; a row with another emotion gets a status that says so.
         split_settings: how validation and test are selected.
 
@@ -157,7 +157,7 @@ class FaceTable:
         self._groups = self._training.draw(shares, split_settings.seed)
         self.drawn = tuple(shares) if self._groups else ()
         self.not_drawn = () if self._groups else tuple(shares)
-        self._flags = bytearray(self._row_flags(row) for row in faces.read_chunks(chunks, _LIGHT))
+        self._flags = bytearray(self._row_flags(row) for row in face_chunks.read_chunks(chunks, _LIGHT))
         self.counts: dict[str, Counter[str]] = {}
         self.statuses, self.duplicates = Counter(), Counter()
         for row in self.rows(_SUMMARY_COLUMNS):
@@ -177,7 +177,7 @@ class FaceTable:
         """
         split_subjects, previous, all_faces = defaultdict(set), object(), array.array("Q")
         digests, images, subjects, labels = (array.array(kind) for kind in "QQQi")
-        for row in faces.read_chunks(self.chunks, (*_LIGHT, "row")):
+        for row in face_chunks.read_chunks(self.chunks, (*_LIGHT, "row")):
             if row["row"] != previous:  # the faces of one annotation are consecutive
                 self.annotated[row["split"]][row["emotion"]] += 1
             previous = row["row"]
@@ -290,7 +290,7 @@ def _box_agreement(table: FaceTable) -> Iterator[str]:
     overlaps = np.array(
         [
             row["annotation_iou"]
-            for row in faces.read_chunks(table.chunks, ["annotation_iou"])
+            for row in face_chunks.read_chunks(table.chunks, ["annotation_iou"])
             if row["annotation_iou"] is not None
         ],
         np.float32,

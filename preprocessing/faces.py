@@ -1,37 +1,19 @@
-"""From annotated photos to faces, on all cores and resumable at any time: records -> chunk files, one row per face.
+"""From annotated photos to faces: one row for each face of a record."""
 
-The records of a data set are divided, in order, into chunks of CHUNK rows. A chunk is one Parquet file, written
-atomically, and depends only on its records, the images and the settings. So a killed run resumes at the first missing
-chunk, and any number of processes gives the same bytes. Each process holds a few chunks in memory.
-"""
-
-import concurrent.futures
 import dataclasses
 import hashlib
-import itertools
-import math
-import multiprocessing
-import numbers
-import os
-import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pyarrow
-import pyarrow.parquet
 
-from edram_fer.errors import KilledWorkerError, UserError
 from edram_fer.preprocessing import crop, detection, photos
-from edram_fer.preprocessing.records import OK, Annotations, FaceRecord
+from edram_fer.preprocessing.face_settings import ANNOTATION, NONE, FaceSettings
+from edram_fer.preprocessing.records import OK, FaceRecord
 
-CHUNK = 500
-ANNOTATION, NONE = "annotation", "none"
-LANDMARK_IMAGES = ("photo", "face")
 MOST_EXTENSIONS = 11  # of a square whose face shows no chin (Forch et al. 2019)
 _POINTS = pyarrow.list_(pyarrow.float32())
 SCHEMA = pyarrow.schema(
@@ -59,181 +41,7 @@ SCHEMA = pyarrow.schema(
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """How a face is cropped from a photo. `edram_fer.preprocessing.published` holds the settings of papers.
-
-    Attributes:
-        size: side of the face in pixels.
-        colour: RGB instead of grey.
-        detectors: tried in turn: names of `detection.DETECTORS`, "annotation" (the annotated box), "none" (the whole
-            image is the face). If a box is annotated, only a detected face that overlaps with it counts.
-        annotated: whether to use annotated boxes and landmarks. The overlap of the detected with the annotated box is
-            recorded in either case.
-        detector_size: longer side of YuNet's input image, in pixels.
-        coarse_size: longer side of a second, smaller input image of YuNet, for faces too large in the first; 0: none.
-        min_score: least score of a face detected by YuNet or SSD, in [0, 1]; 0: that of the detector, 0.7 and 0.2.
-        retry: how a photo without a detected face is equalised for the detector's second try: "histogram", "clahe"
-            (7x7 tiles) or "none" for no second try. One value, or one for each detector, separated by commas.
-        faces: which of several faces: "largest", "surest", "centre", "all". One value, or, except for "all", one for
-            each detector, separated by commas.
-        smallest_photo: least sum of height and width of a photo, in pixels; smaller photos give no face.
-        smallest_inside: least share of a detected box that lies inside the photo, see `crop.share_inside`; other boxes
-            are skipped. Applies to YuNet and SSD; all boxes of dlib count.
-        margin: share by which the square is larger than the box, in addition to the margin of the detector.
-        smallest_square: least side of the square, in pixels, if the photo is large enough.
-        rounding: of boxes and squares to whole pixels: "nearest" or "down", see `crop.square`.
-        chin: extend the square downwards to include the chin, if there are landmarks.
-        landmarks: find 68 landmarks with dlib if none are annotated.
-        landmark_image: where dlib finds them: "photo": in the photo, given the box. "face": in the cropped face, given
-            its whole area; with `chin`, the square is extended and the landmarks are found again, up to MOST_EXTENSIONS
-            times, while the chin lies below the face.
-        interpolation: how the square is resized: "area" or "linear", see `crop.cut`.
-        clahe: clip limit of the contrast equalisation, 0 for none.
-        check: name of a detector that runs on every image with an annotated box; the overlap is recorded.
-        models: folder that is searched first for the files of detectors and landmarks; "": none. It does not affect
-            the faces, because the content of the files is verified.
-    """
-
-    size: int = 100
-    colour: bool = False
-    detectors: tuple[str, ...] = ("yunet", "dlib")
-    annotated: bool = True
-    detector_size: int = 320
-    coarse_size: int = 0
-    min_score: float = 0.0
-    retry: str = "histogram"
-    faces: str = "largest"
-    smallest_photo: int = 0
-    smallest_inside: float = 0.0
-    margin: float = 0.0
-    smallest_square: int = 0
-    rounding: str = "nearest"
-    chin: bool = True
-    landmarks: bool = False
-    landmark_image: str = "photo"
-    interpolation: str = "area"
-    clahe: float = 1.0
-    check: str | None = None
-    models: str = ""
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value, kind = getattr(self, field.name), _NUMBERS.get(field.name)
-            if kind and (isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value)):
-                raise UserError(f"{field.name}: expected a {_WORDS[kind]}, got {value!r}")
-        allowed = (*detection.DETECTORS, ANNOTATION, NONE)
-        for name in self.detectors:
-            if name not in allowed:
-                raise UserError(f"detectors: expected some of {', '.join(allowed)}, got {name!r}")
-        if not self.detectors:
-            raise UserError(f"detectors: expected at least one of {', '.join(allowed)}")
-        if ANNOTATION in self.detectors and not self.annotated:
-            raise UserError(f"detectors: {ANNOTATION!r} needs the annotated boxes, which annotated=False ignores")
-        for name, choices in _CHOICES.items():
-            values = [getattr(self, name)]
-            if name in _PER_DETECTOR and isinstance(values[0], str):
-                values = _split(values[0])
-            for value in values:
-                if value not in choices:
-                    raise UserError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
-            if len(values) not in (1, len(self.detectors)):
-                raise UserError(
-                    f"{name}: expected one, or one for each of the {len(self.detectors)} detectors, got {len(values)}"
-                )
-        if "," in self.faces and "all" in _split(self.faces):
-            raise UserError(f"faces: expected 'all' alone, for all detectors, got {self.faces!r}")
-        if self.check is not None and self.check not in detection.DETECTORS:
-            raise UserError(f"check: expected one of {', '.join(detection.DETECTORS)}, got {self.check!r}")
-        if not 8 <= self.size <= 2048:
-            raise UserError(f"size: expected 8 to 2048 pixels, got {self.size!r}")
-        for name, least in _LEAST.items():
-            if not getattr(self, name) >= least:
-                raise UserError(f"{name}: expected at least {least}, got {getattr(self, name)!r}")
-        for name in ("smallest_inside", "min_score"):
-            if getattr(self, name) > 1:
-                raise UserError(f"{name}: expected a share in [0, 1], got {getattr(self, name)!r}")
-        object.__setattr__(self, "models", str(self.models))
-
-    @property
-    def folder(self) -> Path | None:
-        """`models` as a path, or None."""
-        return Path(self.models).expanduser() if self.models else None
-
-    def detector(self, name: str) -> detection.Detector:
-        """The detector with a name from `detection.DETECTORS` and these settings."""
-        threshold = {"threshold": self.min_score} if self.min_score else {}
-        if name == "yunet":
-            return detection.YuNet(self.detector_size, folder=self.folder, coarse=self.coarse_size, **threshold)
-        if name == "ssd":
-            return detection.SSD(folder=self.folder, **threshold)
-        return detection.Dlib(inclusive=self.rounding != "down")
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """The settings that identify a data set: all except `models` and the settings in LATER with their default
-        value, so that data sets made before those settings existed keep their fingerprint.
-        """
-        values = {field.name: (getattr(self, field.name), field.default) for field in dataclasses.fields(self)}
-        del values["models"]
-        return {name: value for name, (value, default) in values.items() if name not in LATER or value != default}
-
-    def of_detector(self, name: str, number: int) -> str:
-        """The value of `retry` or `faces` for the detector at position `number` of `detectors`."""
-        values = _split(getattr(self, name))
-        return values[number if len(values) > 1 else 0]
-
-
-# Settings added after the first data sets had been prepared.
-LATER = (
-    "annotated",
-    "coarse_size",
-    "min_score",
-    "retry",
-    "smallest_photo",
-    "smallest_inside",
-    "smallest_square",
-    "rounding",
-    "landmark_image",
-    "interpolation",
-)
-_NUMBERS = {
-    "size": numbers.Integral,
-    "detector_size": numbers.Integral,
-    "coarse_size": numbers.Integral,
-    "min_score": numbers.Real,
-    "smallest_photo": numbers.Integral,
-    "smallest_inside": numbers.Real,
-    "margin": numbers.Real,
-    "smallest_square": numbers.Integral,
-    "clahe": numbers.Real,
-}
-_WORDS = {numbers.Integral: "whole number", numbers.Real: "number"}
-_LEAST = {
-    "margin": 0,
-    "clahe": 0,
-    "detector_size": 32,
-    "coarse_size": 0,
-    "min_score": 0,
-    "smallest_photo": 0,
-    "smallest_inside": 0,
-    "smallest_square": 0,
-}
-_CHOICES = {
-    "faces": detection.CHOICES,
-    "retry": detection.RETRIES,
-    "rounding": crop.ROUNDINGS,
-    "landmark_image": LANDMARK_IMAGES,
-    "interpolation": crop.INTERPOLATIONS,
-}
-_PER_DETECTOR = ("faces", "retry")
-
-
-def _split(values: str) -> list[str]:
-    return [value.strip() for value in values.split(",")]
-
-
-def rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[dict[str, Any]]:
+def rows(record: FaceRecord, root: Path, settings: FaceSettings) -> Iterator[dict[str, Any]]:
     """Crop the faces of a record.
 
     Args:
@@ -264,7 +72,7 @@ def _annotation_columns(record: FaceRecord) -> dict[str, Any]:
     }
 
 
-def photo_rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[dict[str, Any]]:
+def photo_rows(record: FaceRecord, root: Path, settings: FaceSettings) -> Iterator[dict[str, Any]]:
     """Like `rows`, but also for a record without a label."""
     row = {**_annotation_columns(record), "status": OK}
     try:
@@ -283,7 +91,7 @@ def photo_rows(record: FaceRecord, root: Path, settings: Settings) -> Iterator[d
         yield {**row, "status": " ".join(str(error).split())[:200]}
 
 
-def _check_size(image: np.ndarray, settings: Settings) -> None:
+def _check_size(image: np.ndarray, settings: FaceSettings) -> None:
     height, width = image.shape[:2]
     if height + width < settings.smallest_photo:
         raise photos.PhotoError(
@@ -298,7 +106,7 @@ def load_image(record: FaceRecord, root: Path) -> np.ndarray:
     return record.pixels if record.pixels.ndim == 3 else cv2.cvtColor(record.pixels, cv2.COLOR_GRAY2RGB)
 
 
-def _detect(image: np.ndarray, record: FaceRecord, settings: Settings) -> tuple[list[detection.Face], str, float]:
+def _detect(image: np.ndarray, record: FaceRecord, settings: FaceSettings) -> tuple[list[detection.Face], str, float]:
     """The selected faces of an image, the detector that found them, and the margin of its boxes; or ([], "no_face", 0).
 
     Raises BoxError if only the annotated box may be used and there is none, and if no detected box lies far enough
@@ -342,7 +150,7 @@ def _detect(image: np.ndarray, record: FaceRecord, settings: Settings) -> tuple[
     return [], detection.NO_FACE, 0.0
 
 
-def _round_box(face: detection.Face, settings: Settings) -> detection.Face:
+def _round_box(face: detection.Face, settings: FaceSettings) -> detection.Face:
     """The face, with its box in whole pixels if boxes are rounded down."""
     if settings.rounding == "nearest" or not np.isfinite(face.box).all():  # `crop.check` rejects the latter
         return face
@@ -350,7 +158,7 @@ def _round_box(face: detection.Face, settings: Settings) -> detection.Face:
 
 
 def _face_columns(
-    image: np.ndarray, face: detection.Face, detector: str, record: FaceRecord, margin: float, settings: Settings
+    image: np.ndarray, face: detection.Face, detector: str, record: FaceRecord, margin: float, settings: FaceSettings
 ) -> dict[str, Any]:
     """The columns of SCHEMA that depend on the pixels. Raises BoxError for a box that gives no square."""
     crop.check(face.box, image.shape)
@@ -383,7 +191,11 @@ def _face_columns(
 
 
 def _square(
-    box: crop.Box, image: np.ndarray, settings: Settings, margin: float, landmarks: np.ndarray | Sequence[Any] | None
+    box: crop.Box,
+    image: np.ndarray,
+    settings: FaceSettings,
+    margin: float,
+    landmarks: np.ndarray | Sequence[Any] | None,
 ) -> tuple[int, int, int]:
     return crop.square(
         box, image.shape[:2], margin, landmarks, smallest=settings.smallest_square, rounding=settings.rounding
@@ -391,7 +203,7 @@ def _square(
 
 
 def _find_landmarks_in_crop(
-    image: np.ndarray, square: tuple[int, int, int], longer: float, settings: Settings
+    image: np.ndarray, square: tuple[int, int, int], longer: float, settings: FaceSettings
 ) -> tuple[tuple[int, int, int], np.ndarray, np.ndarray]:
     """Find landmarks in a cropped face, and extend its square while the chin lies below it.
 
@@ -431,111 +243,7 @@ def encode_png(image: np.ndarray) -> bytes:
     return cv2.imencode(".png", image)[1].tobytes()
 
 
-def available_cores() -> int:
-    """Number of processor cores that this process may use; if the system does not report it, the number of cores."""
-    if process_cpu_count := getattr(os, "process_cpu_count", None):  # Python 3.13 and newer
-        return process_cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def process(
-    annotations: Annotations,
-    folder: Path,
-    settings: Settings,
-    *,
-    workers: int | None = None,
-    progress: Callable[[int], None] = lambda done: None,
-) -> list[Path]:
-    """Crop all faces of a data set and write them to chunk files in a folder; existing chunk files are kept.
-
-    Args:
-        annotations: annotations of the data set.
-        folder: folder of the chunk files, created if missing. Use it only for these annotations and settings.
-        settings: how faces are cropped.
-        workers: number of processes; None: one per core; 1: only this process.
-        progress: called after each chunk with its number of records.
-
-    Returns:
-        the chunk files in the order of the records.
-
-    Raises:
-        MissingFileError, MissingPackageError: a detector is not installed.
-        KilledWorkerError: a worker was killed.
-        OSError: a chunk cannot be written.
-    """
-    check_detectors(settings)
-    folder.mkdir(parents=True, exist_ok=True)
-    workers = workers or available_cores()
-    if workers == 1:
-        return [
-            _write_here(*chunk, annotations.root, settings, progress) for chunk in numbered_chunks(annotations, folder)
-        ]
-    if sys.platform == "win32":
-        workers = min(workers, 61)  # Windows cannot wait for more processes at once
-    paths, pending = [], set()
-    context = multiprocessing.get_context("spawn")  # a fork would copy TensorFlow's threads in an unusable state
-    pool = concurrent.futures.ProcessPoolExecutor(workers, context, initializer=_start_worker)
-    try:
-        for path, records in numbered_chunks(annotations, folder):
-            paths.append(path)
-            if path.exists():
-                progress(len(records))
-                continue
-            pending.add(pool.submit(write_chunk, path, records, annotations.root, settings))
-            if len(pending) >= 2 * workers:
-                pending = _wait(pending, progress)
-        while pending:
-            pending = _wait(pending, progress)
-    except BrokenProcessPool:
-        raise KilledWorkerError(
-            "a worker process ended abruptly; the system may have killed it because memory ran out. The same command "
-            "resumes; fewer processes (--workers) need less memory"
-        ) from None
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-    return paths
-
-
-def _start_worker() -> None:
-    cv2.setNumThreads(1)  # the processes already share the cores
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """End this process with its parent. A killed parent cannot end its workers, which would wait for work forever."""
-    if (parent := multiprocessing.parent_process()) is not None:
-        parent.join()
-        os._exit(1)
-
-
-def numbered_chunks(annotations: Annotations, folder: Path) -> Iterator[tuple[Path, list[FaceRecord]]]:
-    """The records in lists of CHUNK (the last may be shorter), each with the path of its chunk file in `folder`."""
-    records = iter(annotations.records())
-    for number in itertools.count():
-        chunk = list(itertools.islice(records, CHUNK))
-        if not chunk:
-            return
-        yield folder / f"{number:06d}.parquet", chunk
-
-
-def _write_here(
-    path: Path, records: list[FaceRecord], root: Path, settings: Settings, progress: Callable[[int], None]
-) -> Path:
-    """Write one chunk in this process, on one thread like a worker."""
-    if not path.exists():
-        threads = cv2.getNumThreads()
-        cv2.setNumThreads(1)
-        try:
-            write_chunk(path, records, root, settings)
-        finally:
-            cv2.setNumThreads(threads)
-    progress(len(records))
-    return path
-
-
-def check_detectors(settings: Settings) -> None:
+def check_detectors(settings: FaceSettings) -> None:
     """Run each detector on an empty image, so that a missing file or package is reported before the first photo.
 
     Raises:
@@ -546,31 +254,3 @@ def check_detectors(settings: Settings) -> None:
         settings.detector(name)(empty)
     if settings.landmarks:
         detection.landmarks(empty, (8, 8, 48, 48), folder=settings.folder)
-
-
-def _wait(pending: set[Any], progress: Callable[[int], None]) -> set[Any]:
-    done, pending = concurrent.futures.wait(pending, return_when=concurrent.futures.FIRST_COMPLETED)
-    for future in done:
-        progress(future.result())
-    return pending
-
-
-def write_chunk(path: Path, records: Sequence[FaceRecord], root: Path, settings: Settings) -> int:
-    """Crop the faces of some records and write them as one chunk file, atomically. Returns len(records)."""
-    face_rows = [row for record in records for row in rows(record, root, settings)]
-    table = pyarrow.Table.from_pylist(face_rows, schema=SCHEMA)
-    temporary = path.with_suffix(".incomplete")
-    try:
-        pyarrow.parquet.write_table(table, temporary, compression="zstd")
-        with open(temporary, "r+b") as file:  # Windows flushes only files that are open for writing
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return len(records)
-
-
-def read_chunks(paths: Sequence[Path], columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
-    """The rows of chunk files in order, with all or some columns."""
-    for path in paths:
-        yield from pyarrow.parquet.read_table(path, columns=None if columns is None else list(columns)).to_pylist()

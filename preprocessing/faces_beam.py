@@ -1,4 +1,4 @@
-"""`faces.process` on a cluster: the workers of an Apache Beam pipeline write the same chunk files.
+"""`face_chunks.process` on a cluster: the workers of an Apache Beam pipeline write the same chunk files.
 
 The records are written as one small file per chunk, and the workers turn these files into chunk files of faces. All
 workers therefore need the folder and the photos under the same paths on a shared file system, write access to the
@@ -13,7 +13,8 @@ from pathlib import Path
 import cv2
 
 from edram_fer.errors import MissingPackageError
-from edram_fer.preprocessing import faces
+from edram_fer.preprocessing import face_chunks, faces
+from edram_fer.preprocessing.face_settings import FaceSettings
 from edram_fer.preprocessing.records import Annotations
 
 INSTALL = "pip install 'edram-fer[beam]'"
@@ -22,11 +23,11 @@ INSTALL = "pip install 'edram-fer[beam]'"
 def process(
     annotations: Annotations,
     folder: Path,
-    settings: faces.Settings,
+    settings: FaceSettings,
     flags: Sequence[str],
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Path]:
-    """Crop all faces of a data set and write them to chunk files in a folder, with the same bytes as `faces.process`.
+    """Crop all faces of a data set and write chunk files with the same bytes as `face_chunks.process`.
 
     Args:
         annotations: annotations of the data set.
@@ -51,7 +52,7 @@ def process(
     faces.check_detectors(settings)
     folder.mkdir(parents=True, exist_ok=True)
     paths, missing, remaining = [], [], 0
-    for path, records in faces.numbered_chunks(annotations, folder):
+    for path, records in face_chunks.numbered_chunks(annotations, folder):
         paths.append(path)
         if path.exists():
             progress(len(records))
@@ -71,11 +72,11 @@ def _records_file(path: Path) -> Path:
     return path.with_suffix(".records")
 
 
-def _write(name: str, root: str, settings: faces.Settings) -> int:
+def _write(name: str, root: str, settings: FaceSettings) -> int:
     cv2.setNumThreads(1)  # the workers already share the cores
     path = Path(name)
     records = pickle.loads(_records_file(path).read_bytes())
     if not path.exists():  # a runner may hand out the same work twice
-        faces.write_chunk(path, records, Path(root), settings)
+        face_chunks.write_chunk(path, records, Path(root), settings)
     _records_file(path).unlink(missing_ok=True)
     return len(records)

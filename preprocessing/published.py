@@ -1,4 +1,4 @@
-"""Options of `faces.Settings` that crop faces as papers did; docs/fidelity.md lists every point.
+"""Options of `FaceSettings` that crop faces as papers did; docs/fidelity.md lists every point.
 
 Source of "forch2019": the code of Forch, Vitay, Hamker, "Recurrent Spatial Attention for Facial Emotion Recognition",
 2019. Only options that differ from the defaults are listed; each can also be set alone.
@@ -26,7 +26,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 
 
 def settings(name: str) -> dict[str, Any]:
-    """The options of `faces.Settings` in which a paper differs from the defaults.
+    """The options of `FaceSettings` in which a paper differs from the defaults.
 
     Args:
         name: a key of PUBLISHED.

@@ -59,7 +59,7 @@ def describe(source: str | Path, *, data_dir: Path | str | None = None) -> dict[
     Returns:
         "source", "version", "fingerprint", "image_size" [H, W], "channels", "emotions", "splits" {name: number of
         images}, and "preprocessing": how the faces were made from photos (the fields of
-        `edram_fer.preprocessing.faces.Settings`), or None for faces as published.
+        `edram_fer.preprocessing.face_settings.FaceSettings`), or None for faces as published.
 
     >>> about = describe("faces.npz")
     >>> about["image_size"], about["channels"], about["preprocessing"]

@@ -12,6 +12,7 @@ import numpy as np
 from edram_fer.errors import MissingFileError, MissingPackageError, UserError
 from edram_fer.prediction.images import InputImage, Single, decode, fault
 from edram_fer.preprocessing import crop, detection, faces
+from edram_fer.preprocessing.face_settings import NONE, FaceSettings
 from edram_fer.preprocessing.records import OK, FaceRecord
 
 if TYPE_CHECKING:  # an exported model runs without Keras
@@ -23,7 +24,7 @@ DETECTOR_SIZE, COARSE_SIZE = 1280, 320  # pixels: small faces in large photos, a
 # Of the photos in the tests, YuNet finds faces with scores from 0.86 and a dog with 0.77; of 24 faces with a side of 75
 # pixels in a photo of 12 megapixels, the lowest has 0.80.
 MIN_SCORE = 0.78
-LONGEST = {"yunet": DETECTOR_SIZE, "ssd": 600, "dlib": detection.Dlib.longest, faces.NONE: 0}  # pixels that are needed
+LONGEST = {"yunet": DETECTOR_SIZE, "ssd": 600, "dlib": detection.Dlib.longest, NONE: 0}  # pixels that are needed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +56,8 @@ class FaceCropper:
 
     Args:
         model: its input shape and `preprocessing` are used.
-        detectors: tried in turn, see `edram_fer.preprocessing.faces.Settings`; ("none",): the whole image is the face.
-            None: DEFAULT_DETECTORS, and images of the model's size are finished faces.
+        detectors: tried in turn, see `edram_fer.preprocessing.face_settings.FaceSettings`; ("none",): the whole image
+            is the face. None: DEFAULT_DETECTORS, and images of the model's size are finished faces.
         choice: which of several faces to use: "all", from left to right, the "largest", the "surest", or the one
             nearest to the "centre".
         clahe: clip limit of the contrast equalisation, 0 for none; None: as in training.
@@ -83,7 +84,7 @@ class FaceCropper:
         self.detect_all = detectors is not None
         self.clahe = clahe
         self.rotate = rotate
-        names = {field.name for field in dataclasses.fields(faces.Settings)}
+        names = {field.name for field in dataclasses.fields(FaceSettings)}
         trained = {"clahe": 0, "chin": False} if model.preprocessing is None else dict(model.preprocessing)
         tried = DEFAULT_DETECTORS if detectors is None else tuple(detectors)
         if tried != tuple(trained.get("detectors", ())):
@@ -102,7 +103,7 @@ class FaceCropper:
             "landmarks": self.needs_landmarks or trained.get("landmarks", False),
         }
         changes |= {} if clahe is None else {"clahe": clahe}
-        self.settings = faces.Settings(**{name: trained[name] for name in trained if name in names} | changes)
+        self.settings = FaceSettings(**{name: trained[name] for name in trained if name in names} | changes)
         self.least = max(self.height, *(LONGEST.get(name, 0) for name in tried), detector_size)
 
     def __call__(self, single: Single) -> list[Crop]:
@@ -138,7 +139,7 @@ class FaceCropper:
             yield from self._cut(image.pixels, image.reduction, row)
 
     def _finished_face(self, pixels: np.ndarray, row: dict[str, Any]) -> Crop:
-        row |= {"face": 1, "box": (0, 0, self.width, self.height), "detector": faces.NONE, "status": OK}
+        row |= {"face": 1, "box": (0, 0, self.width, self.height), "detector": NONE, "status": OK}
         landmarks = None
         if self.needs_landmarks:
             box = (0, 0, self.width, self.height)
@@ -155,7 +156,7 @@ class FaceCropper:
                 f"are cut as squares"
             )
         pixels, size = _rgb(_uint8(pixels)), (len(pixels), pixels.shape[1])
-        if self.rotate and self.settings.detectors != (faces.NONE,):
+        if self.rotate and self.settings.detectors != (NONE,):
             detector = self.settings.detector(self.settings.detectors[0])
             row["rotation"] = detection.quarter_turn(pixels, detector)
             pixels = np.ascontiguousarray(np.rot90(pixels, -row["rotation"] // 90))

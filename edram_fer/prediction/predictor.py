@@ -19,8 +19,10 @@ from edram_fer.prediction.images import Images, Item, single_images
 from edram_fer.prediction.parallel import ordered_map
 from edram_fer.prediction.tracks import FaceTracks
 from edram_fer.prediction.video import Every
-from edram_fer.preprocessing import faces as face_files
+from edram_fer.preprocessing import cores
 from edram_fer.preprocessing.detection import NO_FACE
+from edram_fer.preprocessing.face_settings import FaceSettings
+from edram_fer.preprocessing.faces import check_detectors
 from edram_fer.runtime import ExportedModel, load_exported
 
 if TYPE_CHECKING:  # the command needs no pandas, an exported model no Keras
@@ -106,14 +108,14 @@ class Predictor:
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise UserError(f"{name}: expected a whole number of at least 1, got {value!r}")
         if detectors is not None:  # loading a model can take a minute
-            face_files.check_detectors(face_files.Settings(detectors=tuple(detectors)))
+            check_detectors(FaceSettings(detectors=tuple(detectors)))
         self.model = _trained_model(model, runtime)
         self.classes = inference.class_names(self.model)
         self.cropper = FaceCropper(self.model, detectors, faces, clahe, detector_size, min_score, rotate)
         self.every = Every.parse(every)
         self.steps = steps
         self.batch_size = batch_size
-        self.workers = workers or face_files.available_cores()
+        self.workers = workers or cores.available_cores()
         self.columns = (
             *(
                 "source",

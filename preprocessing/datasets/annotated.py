@@ -24,11 +24,12 @@ import tensorflow_datasets as tfds
 from tqdm.auto import tqdm
 
 from edram_fer.errors import FolderInUseError, MissingFileError, UserError
-from edram_fer.preprocessing import contact_sheet, face_table, faces, faces_beam, unread
+from edram_fer.preprocessing import contact_sheet, face_chunks, face_table, faces_beam, unread
 from edram_fer.preprocessing import published as published_faces
 from edram_fer.preprocessing.datasets.readme import readme
 from edram_fer.preprocessing.datasets.writing import describe_write_errors, download_and_prepare, move_into_place
 from edram_fer.preprocessing.emotions import EIGHT, SETS, SEVEN, parse_classes
+from edram_fer.preprocessing.face_settings import FaceSettings
 from edram_fer.preprocessing.face_table import FaceTable, SplitSettings
 from edram_fer.preprocessing.folder_lock import exclusive_lock, remove_locked
 from edram_fer.preprocessing.records import LANDMARK_COUNT, OK, Annotations, fingerprint
@@ -200,12 +201,12 @@ def prepare(
         classes: "seven" or "eight" emotions, or names, see `emotions.parse_classes`; None: all emotions of the data
             set. Data sets of your own can have any names; of others, classes are selected.
         published: crop the faces as a paper did: a name in `preprocessing.published.PUBLISHED`, which becomes part of
-            the configuration's name. Options of `faces.Settings` take precedence.
+            the configuration's name. Options of `FaceSettings` take precedence.
         workers: number of processes; None: one per core.
         beam: options of an Apache Beam pipeline that crops the faces instead of local processes.
         force: replace a finished data set.
         report: receives progress and results, line by line.
-        options: fields of faces.Settings and SplitSettings, and options of the data set's `find`. An option that
+        options: fields of FaceSettings and SplitSettings, and options of the data set's `find`. An option that
             several of them have is passed to each: ExpW's `seed` assigns photos to its three splits by their names,
             while the `seed` of SplitSettings selects validation by the pixels of the faces; the two are independent.
 
@@ -229,7 +230,7 @@ def prepare(
         find_options["classes"] = class_names
     annotations = builder_class.find(source, **find_options)
     published_options = {} if published is None else published_faces.settings(published)
-    settings = faces.Settings(**{"detectors": annotations.detectors, **published_options, **face_options})
+    settings = FaceSettings(**{"detectors": annotations.detectors, **published_options, **face_options})
     split_settings = SplitSettings(**{**annotations.shares, **split_options})
     config = _make_config(annotations, settings, class_names, config_name, published)
     metadata = _make_metadata(annotations, settings, split_settings, config) | {"published": published or ""}
@@ -254,7 +255,7 @@ def prepare(
         table = FaceTable(chunks, config.classes, split_settings)
         if not table.splits:
             raise UserError(f"{annotations.root}: no usable face in its rows: {face_table.describe_excluded(table)}")
-        images = (row["image"] for row in faces.read_chunks(chunks, ["image"]))
+        images = (row["image"] for row in face_chunks.read_chunks(chunks, ["image"]))
         left_out = unread.describe(Path(source).expanduser().absolute(), annotations, images)
         unused = [
             f"--{split} has no effect: the data set has its own split {split}, or no train"
@@ -271,8 +272,8 @@ def prepare(
 
 
 def _sort_options(options: Mapping[str, Any], name: str, builder_class: type[Builder]) -> list[dict[str, Any]]:
-    """The options of faces.Settings, of SplitSettings and of the data set's `find`."""
-    accepted = [[field.name for field in dataclasses.fields(kind)] for kind in (faces.Settings, SplitSettings)]
+    """The options of FaceSettings, of SplitSettings and of the data set's `find`."""
+    accepted = [[field.name for field in dataclasses.fields(kind)] for kind in (FaceSettings, SplitSettings)]
     find_parameters = inspect.signature(builder_class.find).parameters
     accepted.append([parameter for parameter in find_parameters if parameter != "source"])
     option_names = dict.fromkeys(itertools.chain(*accepted))
@@ -289,7 +290,7 @@ def _remove_leftovers(work: Path) -> None:
 
 
 def _make_metadata(
-    annotations: Annotations, settings: faces.Settings, split_settings: SplitSettings, config: FacesConfig
+    annotations: Annotations, settings: FaceSettings, split_settings: SplitSettings, config: FacesConfig
 ) -> dict[str, Any]:
     """The metadata of a data set except for its report; "fingerprint" is a digest of the other entries."""
     metadata = {
@@ -327,7 +328,7 @@ def _write(
 
 def _make_config(
     annotations: Annotations,
-    settings: faces.Settings,
+    settings: FaceSettings,
     classes: tuple[str, ...] | None,
     config_name: str,
     published: str | None,
@@ -381,7 +382,7 @@ def _start_or_resume(work: Path, metadata: Mapping[str, Any], report: Callable[[
 
 
 def _make_chunks(
-    annotations: Annotations, folder: Path, settings: faces.Settings, workers: int | None, beam: Sequence[str]
+    annotations: Annotations, folder: Path, settings: FaceSettings, workers: int | None, beam: Sequence[str]
 ) -> list[Path]:
     total = annotations.count() if annotations.count else sum(1 for _ in annotations.records())
     with tqdm(total=total, unit=" rows", desc="faces", disable=None) as bar:
@@ -391,4 +392,4 @@ def _make_chunks(
 
         if beam:
             return faces_beam.process(annotations, folder, settings, beam, progress=advance)
-        return faces.process(annotations, folder, settings, workers=workers, progress=advance)
+        return face_chunks.process(annotations, folder, settings, workers=workers, progress=advance)

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from edram_fer.preprocessing import faces
+from edram_fer.preprocessing.face_settings import FaceSettings
 
 _TEMPLATE = """# {name}
 
@@ -19,7 +19,8 @@ square, detector and status; `faces.png` and `failures.png` show examples of fac
 |---|---|---|
 {settings}
 
-`edram_fer.preprocessing.faces.Settings` explains the settings. The default of `detectors` depends on the data set.
+`edram_fer.preprocessing.face_settings.FaceSettings` explains the settings. The default of `detectors` depends on the
+data set.
 
 ## Report
 
@@ -31,7 +32,7 @@ def readme(metadata: Mapping[str, Any]) -> str:
     """The README in Markdown.
 
     Args:
-        metadata: "name", "layout", "published", "settings" (all fields of `faces.Settings` except `models`) and
+        metadata: "name", "layout", "published", "settings" (all fields of `FaceSettings` except `models`) and
             "report" of the data set.
     """
     published = metadata["published"]
@@ -50,7 +51,7 @@ def readme(metadata: Mapping[str, Any]) -> str:
 
 
 def _fields() -> list[dataclasses.Field[Any]]:
-    return [field for field in dataclasses.fields(faces.Settings) if field.name != "models"]
+    return [field for field in dataclasses.fields(FaceSettings) if field.name != "models"]
 
 
 def _row(field: dataclasses.Field[Any], settings: Mapping[str, Any]) -> str:

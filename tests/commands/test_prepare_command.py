@@ -7,7 +7,8 @@ import pytest
 
 from edram_fer import cli
 from edram_fer.commands import prepare as prepare_command
-from edram_fer.preprocessing import datasets, faces
+from edram_fer.preprocessing import datasets
+from edram_fer.preprocessing.face_settings import FaceSettings
 from edram_fer.preprocessing.face_table import SplitSettings
 
 
@@ -59,13 +60,13 @@ def test_every_option_reaches_the_library(prepared):
     splits = SplitSettings(**{name: options.pop(name) for name in ("validation", "seed", "test")})
     assert splits == SplitSettings(0.2, 3, 0.3) and options.pop("config_name") == "mine"
     assert options.pop("root") == Path("photos") and options.pop("column") == ["emotion=label"]
-    assert faces.Settings(**options) == faces.Settings(
+    assert FaceSettings(**options) == FaceSettings(
         size=48, colour=True, detectors=("ssd", "dlib"), detector_size=160, faces="all", margin=0.1, landmarks=True,
         coarse_size=90, min_score=0.6, check="yunet", models="files", retry="clahe,histogram", smallest_photo=300,
         smallest_inside=0.9, smallest_square=100, rounding="down", landmark_image="face", interpolation="linear",
         annotated=False,
     )  # fmt: skip
-    assert {*faces.Settings.__dataclass_fields__} - {*options} == {"chin", "clahe"}  # not on the command line
+    assert {*FaceSettings.__dataclass_fields__} - {*options} == {"chin", "clahe"}  # not on the command line
 
 
 @pytest.mark.parametrize(

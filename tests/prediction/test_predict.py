@@ -15,7 +15,7 @@ from edram_fer import cli, models
 from edram_fer.errors import MissingFileError
 from edram_fer.evaluation import inference
 from edram_fer.prediction.predictor import predict
-from edram_fer.preprocessing import faces, model_files
+from edram_fer.preprocessing import model_files
 from edram_fer.preprocessing.detection import intersection_over_union
 from edram_fer.run import checkpoints
 from edram_fer.training import loop
@@ -193,7 +193,7 @@ def test_a_missing_detector_is_reported_before_the_model_is_loaded(crops, traine
         raise MissingFileError("no file of yunet")
 
     monkeypatch.setattr(checkpoints, "load", load)
-    monkeypatch.setattr(faces, "check_detectors", missing)
+    monkeypatch.setattr("edram_fer.prediction.predictor.check_detectors", missing)
     with pytest.raises(MissingFileError, match="no file of yunet"):
         predict(trained.run, crops, detectors=("yunet",))
     with pytest.raises(LoadedError):  # finished faces need no detector

@@ -13,6 +13,7 @@ from benchmarks import affectnet_photos
 from edram_fer import cli, data, files
 from edram_fer.preprocessing import detection, faces, photos
 from edram_fer.preprocessing.datasets.affectnet import annotations
+from edram_fer.preprocessing.face_settings import FaceSettings
 from edram_fer.preprocessing.records import OK
 
 MOSAIC = FER2013 / "mosaic.png"
@@ -102,7 +103,7 @@ def test_from_the_lists_to_scores(affectnet, tmp_path):
 
 def test_photos_of_the_benchmark_show_the_faces_of_its_list(tmp_path):
     affectnet_photos.make_dataset(tmp_path, [PHOTOS / "single_face.jpg", PHOTOS / "multi_face.jpg"], 40, (100, 200))
-    photos_2017, settings = annotations.find(tmp_path), faces.Settings(detectors=("yunet",))
+    photos_2017, settings = annotations.find(tmp_path), FaceSettings(detectors=("yunet",))
     rows = (row for record in photos_2017.records() for row in faces.rows(record, photos_2017.root, settings))
     statuses = {row["status"] for row in rows}
     assert OK in statuses and detection.NO_FACE not in statuses

@@ -19,7 +19,8 @@ from support.face_files import EMOTIONS, make_annotations, make_image, record
 from support.genuine import PHOTOS, needs_photos
 from support.paths import ROOT
 
-from edram_fer.preprocessing import crop, detection, face_table, faces, splits
+from edram_fer.preprocessing import cores, crop, detection, face_chunks, face_table, faces, splits
+from edram_fer.preprocessing.face_settings import FaceSettings
 from edram_fer.preprocessing.face_table import FaceTable, SplitSettings
 from edram_fer.preprocessing.records import OK, Annotations
 
@@ -40,7 +41,7 @@ def decoded(row):
 
 def test_a_face_from_the_box_of_the_annotation(tmp_path):
     image = make_image(tmp_path / "a.png")
-    settings = faces.Settings(size=24, detectors=("annotation",), margin=0.2)
+    settings = FaceSettings(size=24, detectors=("annotation",), margin=0.2)
     points = tuple((30.0 + i / 10, 20.0) for i in range(68))
     row = single_row(faces.rows(record(box=(20, 10, 20, 16), landmarks=points, subject="s1"), tmp_path, settings))
     assert (row["status"], row["detector"], row["subject"]) == (OK, "annotation", "s1")
@@ -54,31 +55,31 @@ def test_a_face_from_the_box_of_the_annotation(tmp_path):
 @needs_photos
 def test_an_annotated_box_chooses_the_face():
     """The largest face that a detector finds is not the annotated one, and the landmarks belong to one face only."""
-    others = list(faces.rows(record("multi_face.jpg"), PHOTOS, faces.Settings(faces="all", detectors=("yunet",))))
+    others = list(faces.rows(record("multi_face.jpg"), PHOTOS, FaceSettings(faces="all", detectors=("yunet",))))
     smallest = min(others, key=lambda row: row["box"][2] * row["box"][3])
     left, top, width, height = smallest["box"]
     points = tuple((left + width * (i % 8 + 1) / 9, top + height * (i // 8 + 1) / 10) for i in range(68))
     annotated = record("multi_face.jpg", box=(left + 3, top + 2, width, height), landmarks=points)
     for choice in ("largest", "all"):
-        row = single_row(faces.rows(annotated, PHOTOS, faces.Settings(detectors=("yunet",), faces=choice)))
+        row = single_row(faces.rows(annotated, PHOTOS, FaceSettings(detectors=("yunet",), faces=choice)))
         assert row["box"] == smallest["box"] and row["annotation_iou"] > 0.7 and row["landmarks"] is not None
     elsewhere = dataclasses.replace(annotated, box=(0, 0, 40, 40))
-    assert single_row(faces.rows(elsewhere, PHOTOS, faces.Settings(detectors=("yunet",))))["status"] == "no_face"
-    unmarked = list(faces.rows(dataclasses.replace(annotated, box=None), PHOTOS, faces.Settings(faces="all")))
+    assert single_row(faces.rows(elsewhere, PHOTOS, FaceSettings(detectors=("yunet",))))["status"] == "no_face"
+    unmarked = list(faces.rows(dataclasses.replace(annotated, box=None), PHOTOS, FaceSettings(faces="all")))
     assert sum("landmarks" in row for row in unmarked) == 1 < len(unmarked)
 
 
 def test_boxes_that_no_face_can_be_cut_with(tmp_path):
     make_image(tmp_path / "a.png")
     points = tuple((30.0, 5000.0 if i == 8 else 20.0) for i in range(68))
-    settings = faces.Settings(detectors=("annotation",))
+    settings = FaceSettings(detectors=("annotation",))
     small = single_row(faces.rows(record(box=(5, 5, 1, 1)), tmp_path, settings))["status"]
     assert "box 1x1, expected at least 8 pixels" in small
     far = single_row(faces.rows(record(box=(20, 10, 20, 16), landmarks=points), tmp_path, settings))["status"]
     assert "chin landmark at row 5000, more than a side below its box" in far
-    face_settings = faces.Settings(detectors=("annotation",), landmarks=True)
+    settings = FaceSettings(detectors=("annotation",), landmarks=True)
     for box in ((20, 10, float("inf"), 16), (20, 10, 20, 1e300), (float("nan"), 10, 20, 20)):
-        assert "expected numbers below" in single_row(faces.rows(record(box=box), tmp_path, face_settings))["status"]
+        assert "expected numbers below" in single_row(faces.rows(record(box=box), tmp_path, settings))["status"]
 
 
 def test_a_fault_of_the_code_is_no_status(tmp_path, monkeypatch):
@@ -86,12 +87,12 @@ def test_a_fault_of_the_code_is_no_status(tmp_path, monkeypatch):
     make_image(tmp_path / "a.png")
     monkeypatch.setattr(crop, "cut", lambda *_: np.zeros(3).reshape(2, 2))  # raises ValueError
     with pytest.raises(ValueError, match="cannot reshape"):
-        list(faces.rows(record(), tmp_path, faces.Settings(detectors=("none",))))
+        list(faces.rows(record(), tmp_path, FaceSettings(detectors=("none",))))
 
 
 def test_an_image_that_is_a_face_in_colour(tmp_path):
     image = make_image(tmp_path / "a.png", shape=(40, 40, 3))
-    settings = faces.Settings(size=40, colour=True, detectors=("none",), clahe=0)
+    settings = FaceSettings(size=40, colour=True, detectors=("none",), clahe=0)
     row = single_row(faces.rows(record(), tmp_path, settings))
     np.testing.assert_array_equal(decoded(row)[:, :, ::-1], image)
 
@@ -99,18 +100,16 @@ def test_an_image_that_is_a_face_in_colour(tmp_path):
 @needs_photos
 def test_faces_of_photos():
     several = record("multi_face.jpg")
-    rows = list(faces.rows(several, PHOTOS, faces.Settings(faces="all")))
+    rows = list(faces.rows(several, PHOTOS, FaceSettings(faces="all")))
     assert len(rows) == 5 and {row["detector"] for row in rows} == {"yunet"}
     assert [row["id"] for row in rows] == [f"multi_face.jpg#{i}" for i in range(5)]
     assert [row["square"][0] for row in rows] == sorted(row["square"][0] for row in rows)
     assert len({row["image_digest"] for row in rows}) == 1 < len({row["digest"] for row in rows})
-    largest = single_row(faces.rows(several, PHOTOS, faces.Settings()))
+    largest = single_row(faces.rows(several, PHOTOS, FaceSettings()))
     assert largest["square"][2] == max(row["square"][2] for row in rows)
-    nothing = single_row(
-        faces.rows(record("free-mountain-vector-01.jpg"), PHOTOS, faces.Settings(detectors=("yunet",)))
-    )
+    nothing = single_row(faces.rows(record("free-mountain-vector-01.jpg"), PHOTOS, FaceSettings(detectors=("yunet",))))
     assert nothing["status"] == detection.NO_FACE and "face" not in nothing
-    chin = single_row(faces.rows(record("single_face.jpg"), PHOTOS, faces.Settings(landmarks=True)))
+    chin = single_row(faces.rows(record("single_face.jpg"), PHOTOS, FaceSettings(landmarks=True)))
     points = np.reshape(chin["landmarks"], (68, 2))
     assert (points > 0).all() and (points[crop.CHIN, 1] < 100).all()
 
@@ -120,10 +119,10 @@ def test_annotated_boxes_are_compared_with_a_detector(tmp_path, monkeypatch):
     monkeypatch.setattr(detection, "Dlib", lambda **_: lambda image: [detection.Face((10, 20, 20, 20), 1.0)])
     boxes = {(10, 20, 20, 20): 1, (20, 20, 20, 20): 200 / 600, (50, 20, 20, 20): 0}
     source = annotations(tmp_path, [record(id=str(box), row=str(box), box=box) for box in boxes])
-    settings = faces.Settings(size=16, detectors=("annotation",), check="dlib")
-    chunks = faces.process(source, tmp_path / "chunks", settings, workers=1)
-    assert [row["annotation_iou"] for row in faces.read_chunks(chunks)] == pytest.approx(list(boxes.values()))
-    assert {row["detector"] for row in faces.read_chunks(chunks)} == {"annotation"}  # the detector only checks
+    settings = FaceSettings(size=16, detectors=("annotation",), check="dlib")
+    chunks = face_chunks.process(source, tmp_path / "chunks", settings, workers=1)
+    assert [row["annotation_iou"] for row in face_chunks.read_chunks(chunks)] == pytest.approx(list(boxes.values()))
+    assert {row["detector"] for row in face_chunks.read_chunks(chunks)} == {"annotation"}  # the detector only checks
     lines = face_table.summary(source, FaceTable(chunks, EMOTIONS, SplitSettings()))
     overlaps = "median overlap (IoU) 0.33, below 0.5 in 2, none in 1"
     assert f"annotated boxes compared with detected boxes in 3 images: {overlaps}" in lines
@@ -132,7 +131,7 @@ def test_annotated_boxes_are_compared_with_a_detector(tmp_path, monkeypatch):
 def test_an_unusable_record_is_a_row_with_its_status(tmp_path):
     make_image(tmp_path / "a.png")
     (tmp_path / "broken.jpg").write_bytes((tmp_path / "a.png").read_bytes()[:500])
-    settings = faces.Settings(detectors=("annotation",))
+    settings = FaceSettings(detectors=("annotation",))
     statuses = {
         "label uncertain": record(emotion=None, status="label uncertain"),
         "cannot be decoded: ": record("broken.jpg", box=(1, 1, 9, 9)),
@@ -179,7 +178,7 @@ def test_an_unusable_record_is_a_row_with_its_status(tmp_path):
 )
 def test_settings_out_of_range(fields, message):
     with pytest.raises(ValueError, match=message):
-        faces.Settings(**fields)
+        FaceSettings(**fields)
 
 
 def fake_detector(monkeypatch, name, *boxes):
@@ -204,7 +203,7 @@ def test_each_detector_may_choose_its_face_in_its_own_way(tmp_path, monkeypatch)
     fake_detector(monkeypatch, "dlib", small, large)
     for detectors, expected in ((("ssd", "dlib"), small), (("dlib", "ssd"), large)):
         choices = {"ssd": "surest", "dlib": "largest"}
-        settings = faces.Settings(detectors=detectors, faces=",".join(choices[name] for name in detectors))
+        settings = FaceSettings(detectors=detectors, faces=",".join(choices[name] for name in detectors))
         assert single_row(faces.rows(record(), tmp_path, settings))["box"] == list(expected)
 
 
@@ -214,11 +213,11 @@ def test_annotations_may_be_left_unused(tmp_path, monkeypatch):
     points = tuple((20.0, 200.0 if i == 8 else 20.0) for i in range(68))
     annotated = record(box=(10, 10, 20, 20), landmarks=points)
     used = single_row(
-        faces.rows(dataclasses.replace(annotated, landmarks=None), tmp_path, faces.Settings(detectors=("ssd",)))
+        faces.rows(dataclasses.replace(annotated, landmarks=None), tmp_path, FaceSettings(detectors=("ssd",)))
     )
     assert used["box"] == [10, 10, 20, 20] and used["annotation_iou"] == 1
     unused = single_row(
-        faces.rows(annotated, tmp_path, faces.Settings(detectors=("ssd",), annotated=False, faces="surest"))
+        faces.rows(annotated, tmp_path, FaceSettings(detectors=("ssd",), annotated=False, faces="surest"))
     )
     assert unused["box"] == [50, 50, 60, 60] and unused["annotation_iou"] == 0 and "landmarks" not in unused
 
@@ -226,28 +225,28 @@ def test_annotations_may_be_left_unused(tmp_path, monkeypatch):
 def test_small_photos_are_left_out(tmp_path):
     make_image(tmp_path / "a.png", shape=(60, 80, 3))
     for least, status in ((140, OK), (141, "80x60 pixels, expected a sum of width and height of at least 141")):
-        settings = faces.Settings(detectors=("none",), smallest_photo=least)
+        settings = FaceSettings(detectors=("none",), smallest_photo=least)
         assert single_row(faces.rows(record(), tmp_path, settings))["status"] == status
 
 
 def test_boxes_that_leave_the_photo_are_passed_over(tmp_path, monkeypatch):
     make_image(tmp_path / "a.png", shape=(100, 100, 3))
-    settings = faces.Settings(detectors=("ssd",), faces="surest", smallest_inside=0.9)
+    settings = FaceSettings(detectors=("ssd",), faces="surest", smallest_inside=0.9)
     fake_detector(monkeypatch, "ssd", (85, 10, 20, 20), (10, 10, 20, 20))
     assert single_row(faces.rows(record(), tmp_path, settings))["box"] == [10, 10, 20, 20]
     fake_detector(monkeypatch, "ssd", (85, 10, 20, 20))
     status = "box at (85, 10), 20x20: expected at least 90% of it inside the 100x100 image"
     assert single_row(faces.rows(record(), tmp_path, settings))["status"] == status
-    assert single_row(faces.rows(record(), tmp_path, faces.Settings(detectors=("ssd",))))["status"] == OK
+    assert single_row(faces.rows(record(), tmp_path, FaceSettings(detectors=("ssd",))))["status"] == OK
     fake_detector(monkeypatch, "dlib", (85, 10, 20, 20))
-    both = faces.Settings(detectors=("ssd", "dlib"), smallest_inside=0.9)
+    both = FaceSettings(detectors=("ssd", "dlib"), smallest_inside=0.9)
     assert single_row(faces.rows(record(), tmp_path, both))["detector"] == "dlib"  # its boxes all count
 
 
 def test_square_and_interpolation(tmp_path, monkeypatch):
     image = make_image(tmp_path / "a.png", shape=(200, 200, 3))
     fake_detector(monkeypatch, "ssd", (60, 50, 20, 30))
-    settings = faces.Settings(
+    settings = FaceSettings(
         detectors=("ssd",), size=50, smallest_square=100, interpolation="linear", clahe=0, colour=True
     )
     row = single_row(faces.rows(record(), tmp_path, settings))
@@ -269,7 +268,7 @@ def test_the_square_is_extended_while_the_cut_face_shows_no_chin(tmp_path, monke
         return points
 
     monkeypatch.setattr(detection, "landmarks", landmarks)
-    settings = faces.Settings(
+    settings = FaceSettings(
         detectors=("ssd",), smallest_square=100, rounding="down", landmarks=True, landmark_image="face"
     )
     row = single_row(faces.rows(record(), tmp_path, settings))
@@ -288,16 +287,16 @@ def test_the_square_is_extended_while_the_cut_face_shows_no_chin(tmp_path, monke
 
 def test_later_settings_at_their_defaults_leave_fingerprints_alone():
     former = {"size", "colour", "detectors", "detector_size", "faces", "margin", "chin", "landmarks", "clahe", "check"}
-    assert faces.Settings().identity.keys() == faces.Settings(models="elsewhere").identity.keys() == former
-    assert faces.Settings(smallest_square=100).identity.keys() == former | {"smallest_square"}
+    assert FaceSettings().identity.keys() == FaceSettings(models="elsewhere").identity.keys() == former
+    assert FaceSettings(smallest_square=100).identity.keys() == former | {"smallest_square"}
 
 
 def test_as_many_workers_as_the_process_may_use_cores(monkeypatch):
     if hasattr(os, "sched_getaffinity"):
-        assert faces.available_cores() == len(os.sched_getaffinity(0))
+        assert cores.available_cores() == len(os.sched_getaffinity(0))
     monkeypatch.delattr(os, "process_cpu_count", raising=False)
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)  # as on macOS and Windows
-    assert faces.available_cores() == os.cpu_count()
+    assert cores.available_cores() == os.cpu_count()
 
 
 # Makes 1,600 faces in a process of its own; argument: the folder of the chunks.
@@ -307,11 +306,12 @@ from contextlib import contextmanager
 from pathlib import Path
 sys.path.insert(0, "tests")
 from support.face_files import make_annotations
-from edram_fer.preprocessing import faces
+from edram_fer.preprocessing import face_chunks
+from edram_fer.preprocessing.face_settings import FaceSettings
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     annotations = make_annotations(folder.parent / "images")
-    faces.process(annotations, folder, faces.Settings(size=16, detectors=("none",)), workers=2)
+    face_chunks.process(annotations, folder, FaceSettings(size=16, detectors=("none",)), workers=2)
 """
 
 
@@ -329,19 +329,19 @@ def test_a_killed_and_resumed_run_gives_the_same_bytes(tmp_path):
     maker.wait()
     before = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.parquet")}
     assert 1 <= len(before) < 4  # it was killed between the first chunk and the last
-    settings = faces.Settings(size=16, detectors=("none",))
+    settings = FaceSettings(size=16, detectors=("none",))
     progress = []
-    resumed = faces.process(
+    resumed = face_chunks.process(
         make_annotations(tmp_path / "images"), folder, settings, workers=1, progress=progress.append
     )
     assert sum(progress) == 1600 and len(resumed) == 4
     assert all((folder / name).stat().st_mtime_ns == time for name, time in before.items())
-    uninterrupted = faces.process(
+    uninterrupted = face_chunks.process(
         make_annotations(tmp_path / "images"), tmp_path / "uninterrupted", settings, workers=2
     )
     assert [path.read_bytes() for path in resumed] == [path.read_bytes() for path in uninterrupted]
     assert sorted(path.name for path in folder.iterdir()) == [f"{i:06d}.parquet" for i in range(4)]
-    rows = list(faces.read_chunks(resumed))
+    rows = list(face_chunks.read_chunks(resumed))
     assert [row["id"] for row in rows] == [str(i) for i in range(1600)]
     assert sum(row["status"] != OK for row in rows) == 16
 
@@ -400,7 +400,7 @@ def test_a_killed_worker_ends_the_run_with_a_sentence(tmp_path):
 def test_a_missing_detector_ends_the_run_at_its_start(tmp_path, monkeypatch):
     monkeypatch.setattr(detection.model_files, "find", lambda *_: (_ for _ in ()).throw(FileNotFoundError("yunet")))
     with pytest.raises(FileNotFoundError, match="yunet"):
-        faces.process(annotations(tmp_path, [record()]), tmp_path / "chunks", faces.Settings(detectors=("yunet",)))
+        face_chunks.process(annotations(tmp_path, [record()]), tmp_path / "chunks", FaceSettings(detectors=("yunet",)))
     assert not (tmp_path / "chunks").exists()
 
 
@@ -408,7 +408,7 @@ def test_a_missing_detector_ends_the_run_at_its_start(tmp_path, monkeypatch):
 
 
 def chunk(path, *rows):
-    faces.write_chunk(path, [], Path(), faces.Settings())
+    face_chunks.write_chunk(path, [], Path(), FaceSettings())
     columns = {"split": "train", "emotion": "happy", "status": OK}
     full = [{"id": str(i), "row": str(i)} | columns | row for i, row in enumerate(rows)]
     full = [{"image_digest": row.get("digest")} | row for row in full]

@@ -3,18 +3,19 @@
 import pytest
 from support.face_files import make_annotations, make_image
 
-from edram_fer.preprocessing import faces, faces_beam
+from edram_fer.preprocessing import face_chunks, faces_beam
+from edram_fer.preprocessing.face_settings import FaceSettings
 
 beam = pytest.importorskip("apache_beam", reason="Apache Beam is not installed: pip install 'edram-fer[beam]'")
 
 LOCAL = ("--runner=DirectRunner", "--direct_num_workers=2", "--direct_running_mode=multi_processing")
-SETTINGS = faces.Settings(size=16, detectors=("none",))
+SETTINGS = FaceSettings(size=16, detectors=("none",))
 
 
 def test_the_chunk_files_equal_those_of_local_processes(tmp_path):
     for number in range(10):
         make_image(tmp_path / "images" / f"{number}.png", number, (20, 20, 3))
-    local = faces.process(make_annotations(tmp_path / "images"), tmp_path / "local", SETTINGS, workers=1)
+    local = face_chunks.process(make_annotations(tmp_path / "images"), tmp_path / "local", SETTINGS, workers=1)
     progress = []
     paths = faces_beam.process(
         make_annotations(tmp_path / "images"), tmp_path / "beam", SETTINGS, LOCAL, progress=progress.append

@@ -16,9 +16,10 @@ from edram_fer.prediction.crops import FaceCropper
 from edram_fer.prediction.images import InputImage
 from edram_fer.preprocessing import crop, faces, photos, published
 from edram_fer.preprocessing.datasets.readme import readme
+from edram_fer.preprocessing.face_settings import FaceSettings
 from edram_fer.preprocessing.records import OK, FaceRecord
 
-FORCH = faces.Settings(**published.settings("forch2019"))
+FORCH = FaceSettings(**published.settings("forch2019"))
 
 
 def dark(image):
@@ -178,7 +179,7 @@ def test_an_unknown_paper(tmp_path):
 
 
 def test_the_readme_of_the_defaults():
-    settings = {name: value for name, value in vars(faces.Settings()).items() if name != "models"}
+    settings = {name: value for name, value in vars(FaceSettings()).items() if name != "models"}
     text = readme({"name": "AffectNet", "layout": "2017", "published": "", "settings": settings, "report": ["1 row"]})
     assert "Faces with the defaults" in text and "| `detectors` | yunet, dlib | – |" in text
     assert "| `check` | none | none |" in text and text.endswith("- 1 row\n")
