@@ -1,6 +1,5 @@
 """Open a model file and run it: Keras, ONNX Runtime or LiteRT behind one function from an array to an array."""
 
-import importlib
 import json
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -11,8 +10,10 @@ import h5py
 import keras
 import numpy as np
 
-from edram_fer import installation, keras_file
-from edram_fer.errors import MissingPackageError, UserError
+from edram_fer import keras_file
+from edram_fer.errors import UserError
+from edram_fer.runtime import sessions
+from edram_fer.runtime.sessions import first_line
 
 # Layers that run code or read files which the model file names. Keras refuses them, too, but for some with an error
 # about something else.
@@ -61,7 +62,7 @@ def _open_keras(path: Path, output: str | None, threads: int | None) -> Runtime:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except (ValueError, TypeError, LookupError, AttributeError, OSError, ImportError) as error:
         # Whatever the layers of another version of Keras raise for arguments that this one does not know.
-        raise UserError(f"{path}: Keras {keras.__version__} cannot load it: {_first_line(error)}") from error
+        raise UserError(f"{path}: Keras {keras.__version__} cannot load it: {first_line(error)}") from error
     inputs = getattr(model, "inputs", None)
     if not inputs or len(inputs) != 1:
         got = f"a {type(model).__name__} with {len(inputs) if inputs else 'no known'} inputs"
@@ -84,7 +85,7 @@ def _keras_config(path: Path) -> Any:
         with h5py.File(path, "r") as file:
             config = file.attrs.get("model_config")
     except OSError as error:
-        raise UserError(f"{path} is damaged, or not a Keras file: {_first_line(error)}") from error
+        raise UserError(f"{path} is damaged, or not a Keras file: {first_line(error)}") from error
     if config is None:
         raise UserError(f"{path} holds weights without their model: save the whole model, with model.save")
     try:
@@ -106,19 +107,7 @@ def _class_names(config: Any) -> Iterator[str]:
 
 
 def _open_onnx(path: Path, output: str | None, threads: int | None) -> Runtime:
-    onnxruntime = _import("onnxruntime", path)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what goes wrong is raised
-    if threads is not None:
-        options.intra_op_num_threads = threads
-    state = onnxruntime.capi.onnxruntime_pybind11_state
-    failures = tuple(
-        value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception)
-    )
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except failures as error:
-        raise UserError(f"{path}: ONNX Runtime cannot load it: {_first_line(error)}") from error
+    session, failures = sessions.open_onnx(path, threads), sessions.onnx_errors()
     inputs = session.get_inputs()
     if len(inputs) != 1:
         raise UserError(f"{path}: expected one input, got {len(inputs)}: {', '.join(one.name for one in inputs)}")
@@ -129,7 +118,7 @@ def _open_onnx(path: Path, output: str | None, threads: int | None) -> Runtime:
         try:
             return np.asarray(session.run([chosen], {name: _cast(batch, dtype)})[0], np.float32)
         except failures as error:
-            raise UserError(f"{path}: ONNX Runtime cannot run it: {_first_line(error)}") from error
+            raise UserError(f"{path}: ONNX Runtime cannot run it: {first_line(error)}") from error
 
     return Runtime(_known_sides(inputs[0].shape), run)
 
@@ -143,12 +132,7 @@ def _onnx_dtype(path, kind):
 
 
 def _open_litert(path: Path, output: str | None, threads: int | None) -> Runtime:
-    litert = _import("ai_edge_litert.interpreter", path)
-    try:
-        interpreter = litert.Interpreter(str(path), num_threads=threads)
-        interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        raise UserError(f"{path}: LiteRT cannot load it: {_first_line(error)}") from error
+    interpreter = sessions.open_litert(path, threads)
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
     if len(inputs) != 1:
         raise UserError(f"{path}: expected one input, got {len(inputs)}: {', '.join(one['name'] for one in inputs)}")
@@ -163,7 +147,7 @@ def _open_litert(path: Path, output: str | None, threads: int | None) -> Runtime
             interpreter.set_tensor(target["index"], _cast(batch, np.dtype(target["dtype"]), target["quantization"]))
             interpreter.invoke()
         except (ValueError, RuntimeError) as error:
-            raise UserError(f"{path}: LiteRT cannot run it: {_first_line(error)}") from error
+            raise UserError(f"{path}: LiteRT cannot run it: {first_line(error)}") from error
         values, (scale, zero) = interpreter.get_tensor(source["index"]), source["quantization"]
         return (values.astype(np.float32) - zero) * (scale or 1)
 
@@ -208,20 +192,6 @@ def _choose(path, output, names):
         got = "several outputs without `output_name`" if output is None else f"output_name {output!r}"
         raise UserError(f"{path}: expected `output_name` to be one of {', '.join(names)}, got {got}")
     return output
-
-
-def _import(module, path):
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise MissingPackageError(
-            f"{path} needs {module.partition('.')[0]}{installation.hint(error.name or '')}"
-        ) from error
-
-
-def _first_line(error):
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{lines[0]:.300}" if lines else type(error).__name__
 
 
 _OPENERS: dict[str, Callable[[Path, str | None, int | None], Runtime]] = {

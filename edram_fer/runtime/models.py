@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from edram_fer.errors import MissingFileError, MissingPackageError, UserError
-from edram_fer.preprocessing import quiet
+from edram_fer.errors import MissingFileError, UserError
+from edram_fer.runtime import sessions
 from edram_fer.runtime.description import FILE, WINDOWS_INPUT, Description
 
 TOLERANCE = 1e-3  # as `edram_fer.models.images.TOLERANCE`: resampling may exceed [0, 1] by this much
@@ -123,22 +123,8 @@ class OnnxModel(ExportedModel):
     """
 
     def __init__(self, path: str | Path, threads: int | None = None) -> None:
-        try:
-            import onnxruntime
-            from onnxruntime.capi import onnxruntime_pybind11_state as state
-        except ImportError as error:
-            raise MissingPackageError("ONNX Runtime is not installed (pip install 'edram-fer[onnx]')") from error
         path = _existing(path)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # errors
-        options.intra_op_num_threads = threads or 0
-        # Weights in the layout of the matrix kernels as well take as much memory again, for a tenth of the time.
-        options.add_session_config_entry("session.disable_prepacking", "1")
-        damage = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)
-        try:
-            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except damage as error:
-            raise UserError(f"{path} is damaged or not an ONNX file: {error}") from error
+        self.session = sessions.open_onnx(path, threads)
         self.names = [output.name for output in self.session.get_outputs()]
         super().__init__(path, Description.from_texts(self.session.get_modelmeta().custom_metadata_map, path))
 
@@ -160,10 +146,6 @@ class LiteRTModel(ExportedModel):
     """
 
     def __init__(self, path: str | Path, threads: int | None = None) -> None:
-        try:
-            from ai_edge_litert.interpreter import Interpreter
-        except ImportError as error:
-            raise MissingPackageError("LiteRT is not installed (pip install 'edram-fer[litert]')") from error
         path = _existing(path)
         try:
             with zipfile.ZipFile(path) as archive:
@@ -171,13 +153,8 @@ class LiteRTModel(ExportedModel):
         except (zipfile.BadZipFile, KeyError) as error:
             raise UserError(f"{path} was not exported by edram-fer, or is damaged: it holds no {FILE}") from error
         super().__init__(path, Description.from_json(text, path))
-        try:
-            with quiet.silence():  # it announces its kernels
-                self.interpreter = Interpreter(str(path), num_threads=threads)
-                self.interpreter.allocate_tensors()
-                self.runner = self.interpreter.get_signature_runner()
-        except (ValueError, RuntimeError) as error:
-            raise UserError(f"{path} is damaged: {error}") from error
+        self.interpreter = sessions.open_litert(path, threads)
+        self.runner = self.interpreter.get_signature_runner()
 
     def _run(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return self.runner(**batch)

@@ -197,7 +197,7 @@ def test_code_in_a_model_file_is_not_run(write_card, tmp_path):
 @pytest.mark.parametrize(
     "name, message",
     [
-        ("m.onnx", "ONNX Runtime cannot load it"),
+        ("m.onnx", "is damaged, or ONNX Runtime cannot load it"),
         ("m.tflite", "LiteRT cannot load it"),
         ("m.h5", "is damaged, or not a Keras file"),
         ("m.keras", "is damaged, or not a Keras file"),

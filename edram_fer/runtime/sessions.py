@@ -1,0 +1,73 @@
+"""Open ONNX and LiteRT files, exported by edram-fer or from elsewhere, in their runtimes on the CPU."""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from edram_fer import installation
+from edram_fer.errors import MissingPackageError, UserError
+from edram_fer.preprocessing import quiet
+
+
+def open_onnx(path: Path, threads: int | None = None) -> Any:
+    """A session of ONNX Runtime.
+
+    Args:
+        path: the file.
+        threads: threads of an operation; None: as many as cores.
+
+    Raises:
+        MissingPackageError: ONNX Runtime is not installed.
+        UserError: the file is damaged, or this ONNX Runtime cannot run it.
+    """
+    onnxruntime = _import("onnxruntime", path)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what goes wrong is raised
+    options.intra_op_num_threads = threads or 0
+    # Weights in the layout of the matrix kernels as well take as much memory again, for a tenth of the time.
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except onnx_errors() as error:
+        raise UserError(f"{path} is damaged, or ONNX Runtime cannot load it: {first_line(error)}") from error
+
+
+def onnx_errors() -> tuple[type[Exception], ...]:
+    """The exceptions of ONNX Runtime, which have no base class of their own."""
+    state = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
+    return tuple(value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception))
+
+
+def open_litert(path: Path, threads: int | None = None) -> Any:
+    """An interpreter of LiteRT, whose tensors are allocated.
+
+    Args:
+        path: the file.
+        threads: threads of an operation; None: LiteRT's default.
+
+    Raises:
+        MissingPackageError: LiteRT is not installed.
+        UserError: the file is damaged, or this LiteRT cannot run it.
+    """
+    litert = _import("ai_edge_litert.interpreter", path)
+    try:
+        with quiet.silence():  # it announces its kernels
+            interpreter = litert.Interpreter(str(path), num_threads=threads)
+            interpreter.allocate_tensors()
+            return interpreter
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"{path} is damaged, or LiteRT cannot load it: {first_line(error)}") from error
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error of a runtime, which may go on for pages."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{lines[0]:.300}" if lines else type(error).__name__
+
+
+def _import(module: str, path: Path) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        package = module.partition(".")[0]
+        raise MissingPackageError(f"{path} needs {package}{installation.hint(error.name or '')}") from error
