@@ -9,7 +9,9 @@ from edram_fer import files, installation
 from edram_fer.errors import UserError
 
 if TYPE_CHECKING:
+    from edram_fer.prediction.images import Images
     from edram_fer.prediction.output import Output
+    from edram_fer.prediction.predictor import Predictor
 
 MAX_PRINTED_ROWS = 20
 FAULTY = 3  # exit status if some images could not be used
@@ -84,9 +86,7 @@ def predict(
     The table grows while the command runs, and the same command resumes a stopped one. The exit status is 0, or 3 if
     some images could not be used; their rows give the reason.
     """
-    from edram_fer.prediction import folders, output
-    from edram_fer.prediction.images import single_images
-    from edram_fer.prediction.video import Every
+    from edram_fer.prediction import output
 
     options = {
         "detectors": None if detectors is None else tuple(name.strip() for name in detectors.split(",")),
@@ -105,55 +105,67 @@ def predict(
     if camera is not None:
         if images:
             raise UserError(f"--camera: expected no images beside it, got {images[0]}")
-        return _watch(model, camera, options, written)
-    if not images:
+        _watch(model, camera, options, written)
+    elif images:
+        _predict(model, images, options, written, restart=restart)
+    else:
         raise UserError("images: expected some files, folders or patterns, or --camera 0")
-    listed = single_images(images, Every.parse(every))
-    total = "an unknown number" if listed.total is None else f"{listed.total:,}"
-    if listed.passed_over:
-        count = sum(entry.files for entry in listed.passed_over)
-        typer.echo(f"Passed over {count:,} files: {folders.summary(listed.passed_over)} ({out / folders.PASSED_OVER})")
-    from edram_fer.evaluation import inference
-    from edram_fer.exporting import once
-    from edram_fer.prediction.predictor import Predictor
+    _finish(written)
 
-    digest = files.digest(once.model_file(model))
+
+def _predict(model: str, images: list[str], options: dict[str, Any], written: "Output", *, restart: bool) -> None:
+    """Predict files. What an earlier command with the same images and settings has done is not repeated."""
+    from edram_fer.exporting import once
+    from edram_fer.prediction import folders
+    from edram_fer.prediction.images import single_images
+    from edram_fer.prediction.video import Every
+
+    listed = single_images(images, Every.parse(options["every"]))
+    if listed.passed_over:
+        count, names = sum(entry.files for entry in listed.passed_over), folders.summary(listed.passed_over)
+        typer.echo(f"Passed over {count:,} files: {names} ({written.folder / folders.PASSED_OVER})")
     settings = {name: value for name, value in options.items() if name != "workers"}
-    state = written.state(listed, {"model": digest, "version": installation.version(), **settings}, restart=restart)
+    settings |= {"model": files.digest(once.model_file(model)), "version": installation.version()}
+    state = written.state(listed, settings, restart=restart)
     if state == "complete":
         typer.echo(f"{written.table} already holds the predictions of these images; --restart makes them again")
-        return _finish(written)
+        return
+    from edram_fer.evaluation import inference
+    from edram_fer.prediction.predictor import Predictor
+
     predictor = Predictor(model, **options)
     typer.echo(inference.describe_calibration(predictor.model.calibration))
+    total = "an unknown number" if listed.total is None else f"{listed.total:,}"
     if state == "replaced":
-        typer.echo(f"Replacing the predictions in {out}, which are of other images, another model or other settings")
+        typer.echo(f"Replacing the predictions in {written.folder}, which are of other images, model or settings")
     elif state == "resumed":
         typer.echo(f"Resuming: {written.counts['images']:,} of {total} images are done")
     written.start(listed.passed_over)
-    printed, face_sized = 0, 0
     try:
-        for batch in predictor.batches(listed, written.counts["images"], written.film_rows(listed)):
-            written.write(batch.images, batch.rows, predictor.workers)
-            face_sized += batch.face_sized
-            for row in batch.rows[: MAX_PRINTED_ROWS - printed]:
-                typer.echo(_sentence(row))
-            printed = min(printed + len(batch.rows), MAX_PRINTED_ROWS)
-        if overlay:
-            written.draw_films(listed, predictor.classes)
+        _write(predictor, listed, written)
     except KeyboardInterrupt:
         written.finish(complete=False)
-        typer.echo(
-            f"Stopped after {written.counts['images']:,} of {total} images, which are in {out}; the same "
-            f"command resumes",
-            err=True,
-        )
+        done = f"{written.counts['images']:,} of {total} images, which are in {written.folder}"
+        typer.echo(f"Stopped after {done}; the same command resumes", err=True)
         raise
     written.finish()
+
+
+def _write(predictor: "Predictor", listed: "Images", written: "Output") -> None:
+    """Predict the images that are not done yet, print the first rows, and draw the films."""
+    printed, face_sized = 0, 0
+    for batch in predictor.batches(listed, written.counts["images"], written.film_rows(listed)):
+        written.write(batch.images, batch.rows, predictor.workers)
+        face_sized += batch.face_sized
+        for row in batch.rows[: MAX_PRINTED_ROWS - printed]:
+            typer.echo(_sentence(row))
+        printed = min(printed + len(batch.rows), MAX_PRINTED_ROWS)
+    if written.overlays:
+        written.draw_films(listed, predictor.classes)
     if written.counts["rows"] > printed:
         typer.echo(f"... and {written.counts['rows'] - printed:,} more rows")
     if face_sized > written.counts["images"] / 2:
         typer.echo("Most images are as small as a face and no face was detected: are they faces? Try --detectors none")
-    _finish(written)
 
 
 def _watch(model: str, device: str, options: dict[str, Any], written: "Output") -> None:
@@ -176,7 +188,6 @@ def _watch(model: str, device: str, options: dict[str, Any], written: "Output") 
     except KeyboardInterrupt:
         pass
     written.finish()
-    _finish(written)
 
 
 def _sentence(row: dict[str, Any]) -> str:

@@ -69,8 +69,8 @@ def verify(name: str) -> Path:
     expected, path = entry(name)["sha256"], model_path(name)
     actual = files.digest(path) if path.exists() else None
     if actual != expected:
-        found = "it is missing" if actual is None else f"it has {actual}"
+        problem = "it is missing" if actual is None else f"it has {actual}"
         raise UserError(
-            f"{path} is not the included model {name}: expected SHA-256 {expected}, {found}; reinstall edram-fer"
+            f"{path} is not the included model {name}: expected SHA-256 {expected}, {problem}; reinstall edram-fer"
         )
     return path
