@@ -14,7 +14,7 @@ const STEP_KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Ar
 
 const state = {
   models: {}, limits: {},
-  input: null, // {file, name, film}: what was chosen; the picture of the camera
+  input: null, // {file, name, film}: what was chosen; the image of the camera
   whole: false, // the whole image is the face
   frames: [], // answers of the server: one for a photo, several for a film
   frame: 0, face: 0, track: null,
@@ -597,7 +597,7 @@ function open(file) {
   if (!file) return;
   stopCamera();
   state.whole = false;
-  analyse({ file, name: file.name ?? "picture", film: file.type.startsWith("video/") || FILMS.test(file.name) });
+  analyse({ file, name: file.name ?? "image", film: file.type.startsWith("video/") || FILMS.test(file.name) });
 }
 
 function again() {
