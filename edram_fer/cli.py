@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
@@ -35,6 +36,17 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain text: an error ends with a sentence, not with a drawn box
     help="Train and compare FER models that choose where to look, and study what they look at.",
 )
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"edram-fer {installation.version()}")
+        raise typer.Exit
+
+
 for command in (
     *(prepare, export_data, train, sweep, calibrate, evaluate, figures, report, compare, crops, predict, web, export),
     *(window_ablation, agreement, saliency, robustness, region_weights, weights, inspect, doctor),
@@ -75,9 +87,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _message(error):
     """One sentence for an error that a user can resolve, None for a bug in the package."""
     if isinstance(error, UserError):
-        return str(error)
+        return _printable(str(error))
     if isinstance(error, OSError) and error.strerror is not None:  # raised by the operating system
-        return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+        return _printable(error.strerror if error.filename is None else f"{error.filename}: {error.strerror}")
     if isinstance(error, ModuleNotFoundError) and (hint := installation.hint(error.name or "")):
         return f"{error}{hint}"
     return None
+
+
+def _printable(text):
+    """A text with escapes instead of control characters, which could change the terminal."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,10 @@
 """Errors that users can resolve. The message names the file, row or argument, the expected value and the actual one.
 The command line shows it as one sentence; any other error is a bug in the package and keeps its traceback."""
 
+LONGEST = 1000  # characters of a message; what it quotes may come from a file of any content
+LONGEST_REASON = 150  # characters of the message of another exception in it
+UNEXPECTED = "unexpected "  # begins the status of a row that raised an exception nobody foresaw
+
 
 class UserError(ValueError):
     """An argument, a setting or the content of a file is unusable.
@@ -12,6 +16,9 @@ class UserError(ValueError):
     ...     print(error)
     glimpses: expected a whole number of at least 1, got 0
     """
+
+    def __str__(self) -> str:
+        return shorten(super().__str__(), LONGEST)
 
 
 class MissingFileError(UserError, FileNotFoundError):
@@ -36,3 +43,34 @@ class KilledWorkerError(UserError, ChildProcessError):
 
 class DivergedError(UserError, FloatingPointError):
     """A loss, weight or output became nan or infinite."""
+
+
+def shorten(text: str, most: int) -> str:
+    """The text; of a longer one the beginning and the end.
+
+    >>> shorten("abcdefghijkl", 9)
+    'abc...jkl'
+    """
+    part = (most - 3) // 2
+    return text if len(text) <= most else f"{text[:part]}...{text[-part:]}"
+
+
+def reason(error: BaseException) -> str:
+    """What an exception says, in one short line: its message, or its type if it has none.
+
+    >>> reason(OSError("disk\\nfull")), reason(EOFError())
+    ('disk full', 'EOFError')
+    """
+    return shorten(" ".join(str(error).split()), LONGEST_REASON) or type(error).__name__
+
+
+def as_status(error: Exception) -> str:
+    """The status of a row that raised an exception: its message, and its type unless it was made for users.
+
+    >>> as_status(UserError("empty file")), as_status(TypeError("not a number")), as_status(MemoryError())
+    ('empty file', 'unexpected TypeError: not a number', 'unexpected MemoryError')
+    """
+    if isinstance(error, UserError):
+        return shorten(" ".join(str(error).split()), 2 * LONGEST_REASON)
+    name, message = type(error).__name__, reason(error)
+    return f"{UNEXPECTED}{name}" + ("" if message == name else f": {message}")

@@ -1,7 +1,6 @@
 """Write files atomically; read files, with errors that name a missing or damaged file."""
 
 import contextlib
-import csv
 import hashlib
 import json
 import os
@@ -17,10 +16,14 @@ from typing import Any
 import numpy as np
 
 from edram_fer.errors import MissingFileError, UserError
+from edram_fer.preprocessing.spreadsheet import csv_text
 
 # Errors that zipfile raises for a damaged archive (.npz, .keras): RuntimeError if a flag or method of a member is
 # damaged, ValueError if an offset is, struct.error if a header is cut.
 ARCHIVE_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError)
+
+
+TEMPORARY = ".edram-fer-"  # names of temporary files begin like this; `remove_leftovers` deletes no others
 
 
 @contextlib.contextmanager
@@ -28,9 +31,9 @@ def replace(path: Path | str) -> Generator[Path, None, None]:
     """Yield a temporary path next to `path` that takes its place once the block succeeds.
 
     A reader sees either the old file or the complete new one. The temporary file is in the same folder, since a rename
-    is atomic only within one file system, and its name ends in the name of `path`, because many writers choose the
-    format by the suffix. It is flushed to disk before the rename; if the block raises, it is removed and `path` stays
-    unchanged. Missing parent folders are created.
+    is atomic only within one file system, and has the suffix of `path`, by which many writers choose the format. It is
+    flushed to disk before the rename; if the block raises, it is removed and `path` stays unchanged. Missing parent
+    folders are created.
 
         with files.replace("run/metrics.json") as temporary:
             temporary.write_text(json.dumps(metrics))
@@ -41,7 +44,7 @@ def replace(path: Path | str) -> Generator[Path, None, None]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".", suffix=f".{path.name}", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     temporary.unlink()  # some writers refuse a file that exists
@@ -72,7 +75,7 @@ def replace_folder(path: Path | str) -> Generator[Path, None, None]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".", suffix=f".{path.name}", dir=path.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=path.parent) as folder:
         temporary = Path(folder) / path.name
         yield temporary
         if path.exists():
@@ -88,8 +91,9 @@ def digest(path: Path | str) -> str:
 
 def remove_leftovers(folder: Path | str) -> None:
     """Delete the temporary files of `replace` that a killed process left, at any depth. No writer may be at work."""
-    for leftover in Path(folder).rglob(".????????.*"):
-        leftover.unlink()
+    for leftover in Path(folder).rglob(f"{TEMPORARY}????????*"):
+        if leftover.is_file() and not leftover.is_symlink():
+            leftover.unlink()
 
 
 def write_json(path: Path | str, value: object) -> None:
@@ -154,14 +158,7 @@ def read_npz(path: Path | str) -> dict[str, np.ndarray]:
 
 
 def write_csv(path: Path | str, rows: Sequence[Mapping[str, object]]) -> None:
-    """Save rows as CSV with a column for every key of any row; None, nan and absent values are empty cells."""
+    """Save rows as CSV with a column for every key of any row, and cells as in `spreadsheet.csv_text`."""
     names = dict.fromkeys(name for row in rows for name in row)
-    with replace(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as target:
-        writer = csv.DictWriter(target, list(names))
-        writer.writeheader()
-        writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
-
-
-def _cell(value):
-    missing = value is None or isinstance(value, (float, np.floating)) and np.isnan(value)
-    return "" if missing else value
+    with replace(path) as temporary:
+        temporary.write_bytes(csv_text([names, *([row.get(name) for name in names] for row in rows)]))

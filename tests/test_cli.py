@@ -77,6 +77,17 @@ def test_missing_data(run, tmp_path):
     assert code == 1 and "error: data set fer2013 needs a source" in line
 
 
+@pytest.mark.parametrize("module", ["edram_fer", "edram_fer.cli"])
+def test_the_version_is_shown_without_a_command(module):
+    command = [sys.executable, "-m", module, "--version"]
+    assert subprocess.check_output(command, cwd=ROOT, text=True) == f"edram-fer {installation.version()}\n"
+
+
+def test_messages_hold_no_control_characters(run, tmp_path):
+    code, _, line = run("train", "--resume", tmp_path / "\x1b[2Jrun")
+    assert code == 1 and "\\x1b[2Jrun/recipe.json is missing" in line
+
+
 def test_unwritable_places(run, npz_file, tmp_path):
     (tmp_path / "file").write_text("in the way")
     settings = ["--set", f"data={npz_file}", "--set", "batch_size=8"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import LogFormatter, MaxNLocator, PercentFormatter
 
 from edram_fer.attention.windows import COLLAPSED
 from edram_fer.errors import MissingFileError, UserError
@@ -106,6 +106,8 @@ def _rate(axes, history, epochs, steps):
     axes.set_title("Learning rate")
     axes.plot(epochs, history["learning_rate"], color=MUTED, drawstyle="steps-mid")
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(LogFormatter())  # without mathematical text, see `style`
+    axes.yaxis.set_minor_formatter(LogFormatter())
 
 
 def _column(history, name):

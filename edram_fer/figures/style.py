@@ -56,6 +56,7 @@ _RC: dict[Any, Any] = {
     "legend.fontsize": 7.5,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
+    "text.parse_math": False,  # names of runs may hold dollar signs
     "pdf.fonttype": 42,  # text stays text, as journals require
     "svg.fonttype": "path",  # the same glyphs on every machine
     "svg.hashsalt": "edram_fer",  # the same file for the same numbers

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from edram_fer.errors import MissingFileError, MissingPackageError, UserError
-from edram_fer.prediction.images import InputImage, Single, decode, fault
+from edram_fer.errors import MissingFileError, MissingPackageError, UserError, as_status
+from edram_fer.prediction.images import InputImage, Single, decode
 from edram_fer.preprocessing import crop, detection, faces
 from edram_fer.preprocessing.face_settings import NONE, FaceSettings
 from edram_fer.preprocessing.records import OK, FaceRecord
@@ -127,7 +127,7 @@ class FaceCropper:
         except (MissingFileError, MissingPackageError):
             raise
         except Exception as error:  # one image must not stop all others
-            return [Crop(_empty_row(image) | {"status": fault(error)})]
+            return [Crop(_empty_row(image) | {"status": as_status(error)})]
 
     def _crops(self, image: InputImage) -> Iterator[Crop]:
         row = _empty_row(image)

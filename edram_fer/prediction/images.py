@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edram_fer.errors import MissingFileError, UserError
+from edram_fer.errors import MissingFileError, UserError, as_status
 from edram_fer.prediction import folders, video
 from edram_fer.preprocessing import photos
 
@@ -121,7 +121,7 @@ def decode(single: Single, least: int | None = None) -> InputImage:
         try:
             return InputImage(single.source, single.pixels(), single.frame, single.time)
         except Exception as error:  # one frame must not stop all others
-            return InputImage(single.source, None, single.frame, single.time, fault(error))
+            return InputImage(single.source, None, single.frame, single.time, as_status(error))
     source = str(single) if isinstance(single, Path) else single[0]
     try:
         if isinstance(single, Path):
@@ -135,13 +135,7 @@ def decode(single: Single, least: int | None = None) -> InputImage:
             raise UserError(f"images[{source}]: expected an array, a Pillow image or a path, got {image!r:.80}")
         return InputImage(source, photos.from_array(np.asarray(image), f"images[{source}]"))
     except Exception as error:  # one image must not stop all others
-        return InputImage(source, None, fault=fault(error))
-
-
-def fault(error: Exception) -> str:
-    """The status of an image that raised an error: its message, and its type unless the message was made for users."""
-    message = " ".join(str(error).split())[:300]
-    return message if isinstance(error, UserError) else f"{type(error).__name__}: {message}"
+        return InputImage(source, None, fault=as_status(error))
 
 
 def _singles(

@@ -30,12 +30,11 @@ from edram_fer.prediction.folders import DRAWN, MARKER, PASSED_OVER, PassedOver
 from edram_fer.prediction.images import Images
 from edram_fer.prediction.parallel import ordered_map
 from edram_fer.prediction.video import Film
-from edram_fer.preprocessing import crop, photos
+from edram_fer.preprocessing import crop, photos, spreadsheet
 from edram_fer.preprocessing.records import OK
 
 FORMATS = ("csv", "parquet", "jsonl")
 UNFINISHED = "predictions.unfinished.jsonl"  # the rows of a Parquet file, which cannot grow
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a spreadsheet may execute a cell that starts like this
 FIRST = ("source", "frame", "time", "face", "track", "status", "detector", "score")
 BOX = ("left", "top", "width", "height")
 MOST_BYTES = 180  # of a photo's name in the name of its drawn image; most file systems allow 255 in all
@@ -122,7 +121,7 @@ class Output:
         names = {written: name for name in films for written in (name, _written_name(name))}
         with open(self._rows, encoding="utf-8", newline="") as lines:
             for row in csv.DictReader(lines) if self.format == "csv" else map(json.loads, lines):
-                values = {name: _read_value(name, value) for name, value in row.items()}
+                values = {spreadsheet.read_cell(name): _read_value(name, value) for name, value in row.items()}
                 if values["frame"] is not None:
                     corner = tuple(values.pop(name) for name in BOX)
                     box = None if corner[0] is None else corner
@@ -241,9 +240,8 @@ class Output:
     def _encode(self, rows: Sequence[Mapping[str, Any]], header: bool) -> bytes:
         """Rows as lines of the growing file. Bytes of names that are not UTF-8 become escapes such as \\udce4."""
         if self.format == "csv":
-            text = _csv_text(rows, header)
-        else:
-            text = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+            return _csv_text(rows, header)
+        text = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
         return text.encode("utf-8", "backslashreplace")
 
 
@@ -271,23 +269,12 @@ def _read_value(name: str, value: Any) -> Any:
 
 def _written_name(name: str) -> str:
     """A name as it stands in a CSV file."""
-    return str(_cell(name)).encode("utf-8", "backslashreplace").decode()
+    return next(csv.reader(io.StringIO(spreadsheet.csv_text([[name]]).decode(), newline="")))[0]
 
 
-def _csv_text(rows: Sequence[Mapping[str, Any]], header: bool) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)  # with "\r\n" between lines it quotes both characters in names
-    if header and rows:
-        writer.writerow(rows[0])
-    writer.writerows(map(_cell, row.values()) for row in rows)
-    return text.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    """A cell of a CSV file; a text that a spreadsheet would execute starts with an apostrophe instead."""
-    if isinstance(value, list):
-        return json.dumps(value)
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+def _csv_text(rows: Sequence[Mapping[str, Any]], header: bool) -> bytes:
+    cells = ([json.dumps(value) if isinstance(value, list) else value for value in row.values()] for row in rows)
+    return spreadsheet.csv_text(itertools.chain([rows[0]] if header and rows else [], cells))
 
 
 def _drawn_face(row: Mapping[str, Any], size: tuple[int, int], reduction: int, degrees: int) -> dict[str, Any]:
@@ -322,7 +309,7 @@ def _digest(images: Images) -> str:
 def _write_passed_over(path: Path, passed_over: Sequence[PassedOver]) -> None:
     rows: list[dict[str, Any]] = [{"path": str(entry.path), "reason": entry.reason} for entry in passed_over]
     with files.replace(path) as temporary:
-        temporary.write_bytes(_csv_text(rows, header=True).encode("utf-8", "backslashreplace"))
+        temporary.write_bytes(_csv_text(rows, header=True))
 
 
 def _read_rows(path: Path) -> Iterator[list[dict[str, Any]]]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
+from matplotlib.text import Text
 
 from edram_fer.attention import early_exit as exits
 from edram_fer.attention import regions
@@ -160,3 +161,10 @@ def test_the_early_exit_curve(steps):
 def test_misuse_of_draw_glimpses_is_one_sentence(image, windows, labels, message):
     with pytest.raises(UserError, match=message):
         draw_glimpses(image, windows, labels=labels)
+
+
+@pytest.mark.parametrize("name", ["$x_{$", "costs $5 or $6", r"$\frac"])
+def test_dollar_signs_in_names_are_no_mathematics(name, tmp_path):
+    figure = differences.difference_maps(np.full((1, 4, 5, 1), 0.5), np.zeros((1, 2, 4, 5)), [(name, 3)], [name, "b"])
+    style.save(figure, tmp_path / "a.svg")
+    assert not any(text.get_parse_math() for text in figure.findobj(Text))

@@ -111,10 +111,10 @@ def test_every_format_holds_the_same_rows_and_names(crops, one, tmp_path):
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@a", "\ta", "\ra"])
 def test_no_text_is_a_formula_and_no_number_is_a_text(cell):
-    text = output._csv_text([{"source": cell, "valence": -0.5, "status": "a=b"}], header=False)
-    assert next(csv.reader(io.StringIO(text, newline=""), strict=True))[0] == f"'{cell}" and text.endswith(
-        ",-0.5,a=b\r\n"
-    )
+    text = output._csv_text([{"source": cell, cell: -0.5, "status": "a=b"}], header=True).decode()
+    header, row = csv.reader(io.StringIO(text, newline=""), strict=True)
+    assert header == ["source", f"'{cell}", "status"] and row == [f"'{cell}", "-0.5", "a=b"]
+    assert output._written_name(cell) == f"'{cell}"
 
 
 @pytest.mark.parametrize("format", output.FORMATS)

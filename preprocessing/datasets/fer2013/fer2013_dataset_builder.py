@@ -1,6 +1,5 @@
 """FER2013 as a TFDS builder: `layouts` locates the files, `table` reads them, `published` splits and counts them."""
 
-import csv
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import tensorflow_datasets as tfds
 
 from edram_fer.preprocessing import emotions
 from edram_fer.preprocessing.datasets.fer2013 import layouts, published, table
+from edram_fer.preprocessing.spreadsheet import csv_text
 
 HOMEPAGE = "https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge"
 
@@ -109,7 +109,4 @@ def example(faces: table.Faces, row: int, emotion: str, duplicate: np.ndarray) -
 
 def write_rejected(rejected: Sequence[table.Rejected], folder: Path) -> None:
     """Write rejected.csv, one line per rejected row, into the folder of a data set that is being written."""
-    with open(folder / "rejected.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(table.Rejected._fields)
-        writer.writerows(rejected)
+    (folder / "rejected.csv").write_bytes(csv_text([table.Rejected._fields, *rejected]))

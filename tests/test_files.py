@@ -1,0 +1,45 @@
+"""Files are replaced as a whole; only temporaries of the package are ever deleted; spreadsheets execute nothing."""
+
+import csv
+import os
+
+import pytest
+
+from edram_fer import files
+from edram_fer.errors import UserError, as_status
+
+
+def test_only_temporaries_of_the_package_are_removed(tmp_path):
+    """Also of a process that was killed between writing and renaming."""
+    kept = [".eslintrc.json", ".coverage.host1", ".abcdefgh.json", ".edram-fer-notes", "a/.edram-fer-abcdefgh.d/x.json"]
+    for name in kept:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("a file of the user")
+    with files.replace(tmp_path / "a" / "metrics.json") as temporary:
+        temporary.write_text("{}")
+        killed = temporary.rename(temporary.with_name(temporary.name.replace(temporary.name[11:19], "killed00")))
+        temporary.write_text("{}")
+    assert killed.exists()
+    files.remove_leftovers(tmp_path)
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert left == sorted([*kept, "a/metrics.json"])
+
+
+def test_long_names_are_replaced(tmp_path):
+    path = tmp_path / ("é" * 122 + ".json")  # 249 bytes of the 255 that file systems allow
+    files.write_json(path, {"a": 1})
+    assert files.read_json(path) == {"a": 1} and os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@a", "\ta", "\ra"])
+def test_no_cell_is_a_formula(tmp_path, cell):
+    files.write_csv(tmp_path / "a.csv", [{"run": cell, cell: -1.5}, {"run": f"a\udce4{cell}"}])
+    with open(tmp_path / "a.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert rows == [["run", f"'{cell}"], [f"'{cell}", "-1.5"], [rf"a\udce4{cell}", ""]]
+
+
+def test_no_message_quotes_a_whole_file():
+    error = UserError(f"faces.csv: expected a number, got {'9' * 800_000}; see the documentation")
+    assert len(str(error)) <= 1000 and str(error).startswith("faces.csv") and str(error).endswith("documentation")
+    assert len(as_status(ValueError("\n" * 10 + "9" * 800_000))) < 200
