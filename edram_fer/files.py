@@ -5,23 +5,15 @@ import hashlib
 import json
 import os
 import shutil
-import struct
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edram_fer.errors import MissingFileError, UserError
+from edram_fer.errors import MissingFileError, UserError, reason
 from edram_fer.preprocessing.spreadsheet import csv_text
-
-# Errors that zipfile raises for a damaged archive (.npz, .keras): RuntimeError if a flag or method of a member is
-# damaged, ValueError if an offset is, struct.error if a header is cut.
-ARCHIVE_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError)
-
 
 TEMPORARY = ".edram-fer-"  # names of temporary files begin like this; `remove_leftovers` deletes no others
 
@@ -130,31 +122,14 @@ def read_json(path: Path | str) -> dict[str, Any]:
     except FileNotFoundError:
         raise MissingFileError(f"{path} is missing") from None
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not readable as JSON: {error}") from error
+        raise UserError(f"{path} is not readable as JSON: {reason(error)}") from error
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
-        raise UserError(f"{path} is not readable as JSON: {error}") from error
+        raise UserError(f"{path} is not readable as JSON: {reason(error)}") from error
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected a JSON object with names, found {content!r:.60}")
     return content
-
-
-def read_npz(path: Path | str) -> dict[str, np.ndarray]:
-    """All arrays of an NPZ file.
-
-    Raises:
-        MissingFileError: There is no such file.
-        UserError: The file is damaged or holds something else; the message names it.
-    """
-    try:
-        zipfile.ZipFile(path).close()  # NumPy would take anything else for an array or a pickle
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
-        raise MissingFileError(f"{path} is missing") from None
-    except ARCHIVE_DAMAGE as error:
-        raise UserError(f"{path} is damaged or no NPZ file: {error}") from error
 
 
 def write_csv(path: Path | str, rows: Sequence[Mapping[str, object]]) -> None:

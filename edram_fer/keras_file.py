@@ -13,9 +13,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from edram_fer import files
+from edram_fer import archives, files
 from edram_fer.errors import UserError
 
+KIND = "a .keras file"  # in messages
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 OLD_EMOTIONS = "emotions.json"  # where files of version 0.1 hold the class names
 
@@ -29,12 +30,9 @@ def read(path: Path) -> dict[str, Any]:
     Raises:
         UserError: the file is damaged, or it is not a .keras file.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = {name: archive.read(name) for name in archive.namelist()}  # checks their CRC-32
+    with archives.open_archive(path, KIND) as archive, archives.damage(path, KIND):  # a ValueError of json is damage
+        members = {name: archives.read_member(archive, name) for name in archive.namelist()}  # checks their CRC-32
         content = {name: json.loads(members[name]) for name in (CONFIG, METADATA, OLD_EMOTIONS) if name in members}
-    except files.ARCHIVE_DAMAGE as error:  # a ValueError of json among them
-        raise UserError(f"{path} is damaged or not a .keras file: {error}") from error
     if missing := [name for name in (CONFIG, METADATA, WEIGHTS) if name not in members]:
         raise UserError(f"{path} is not a .keras file: it lacks {', '.join(missing)}")
     try:
@@ -53,9 +51,9 @@ def set_option(path: Path, name: str, value: object) -> None:
         value: its JSON value.
     """
     with files.replace(path) as temporary:
-        with zipfile.ZipFile(path) as old, zipfile.ZipFile(temporary, "w") as new:
+        with archives.open_archive(path, KIND) as old, zipfile.ZipFile(temporary, "w") as new:
             for member in old.infolist():
-                content = old.read(member)
+                content = archives.read_member(old, member.filename)
                 if member.filename == CONFIG:
                     config = json.loads(content)
                     config["config"][name] = value
@@ -75,10 +73,10 @@ def strip(source: Path, target: Path, *, half: bool = False) -> None:
     Raises:
         UserError: float16 cannot hold a value.
     """
-    with files.replace(target) as temporary, zipfile.ZipFile(source) as old:
+    with files.replace(target) as temporary, archives.open_archive(source, KIND) as old:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED if half else zipfile.ZIP_STORED) as new:
             for member in old.infolist():  # with their dates, so that the same file gives the same bytes
-                content = old.read(member)
+                content = archives.read_member(old, member.filename)
                 if member.filename == CONFIG:
                     config = json.loads(content)
                     config.pop("compile_config", None)

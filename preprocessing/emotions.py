@@ -9,6 +9,7 @@ A data set may also have classes of its own, such as bored, engaged and confused
 """
 
 import difflib
+import reprlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -280,15 +281,46 @@ def parse_classes(text: str | int | Sequence[str]) -> tuple[str, ...]:
         return SETS[text.strip().casefold()]
     parts = str(text).split(",") if isinstance(text, (str, int)) else list(text)
     names = [_EMOTION_FORMS.get(name.casefold(), name) for name in (" ".join(str(part).split()) for part in parts)]
-    expected = f"classes: expected {', '.join(SETS)}, or at least two different names such as bored,engaged"
-    for name in names:
-        if not name or len(name) > LONGEST_NAME or not name.isprintable() or "," in name:
-            raise UserError(f"{expected}; a name has 1 to {LONGEST_NAME} printable characters, got {name[:80]!r}")
-    if reserved := [name for name in names if name.casefold() in RESERVED]:
-        raise UserError(f"classes: {', '.join(reserved)} is the name of a column of predictions; choose another name")
-    if len({name.casefold() for name in names}) < max(len(names), 2):
-        raise UserError(f"{expected}, got {', '.join(names)}")
+    _check_names(names, "classes", f"{', '.join(SETS)}, or at least two different names such as bored,engaged", 2)
     return ordered(names)
+
+
+def checked_classes(names: Any, where: str, least: int = 1) -> tuple[str, ...]:
+    """The names of classes that a file holds, in label order.
+
+    Args:
+        names: what the file holds.
+        where: the file and the part of it, for the message.
+        least: their least number.
+
+    Raises:
+        UserError: it is no list of different names, or a name is none for `parse_classes`.
+
+    Example:
+        >>> checked_classes(["happy", "bored"], "model.keras")
+        ('happy', 'bored')
+        >>> checked_classes(["happy", "face"], "model.keras")
+        Traceback (most recent call last):
+        edram_fer.errors.UserError: model.keras: face is the name of a column of predictions; choose another name
+    """
+    expected = "a list of different class names"
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{where}: expected {expected}, got {reprlib.repr(names)}")
+    _check_names(names, where, expected, least)
+    return tuple(names)
+
+
+def _check_names(names: Sequence[str], where: str, expected: str, least: int) -> None:
+    for name in names:
+        if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable() or "," in name:
+            raise UserError(
+                f"{where}: expected {expected}; a name has 1 to {LONGEST_NAME} printable characters and no comma, "
+                f"got {name[:80]!r}"
+            )
+    if reserved := [name for name in names if name.casefold() in RESERVED]:
+        raise UserError(f"{where}: {reserved[0]} is the name of a column of predictions; choose another name")
+    if len({name.casefold() for name in names}) < max(len(names), least):
+        raise UserError(f"{where}: expected {expected}, got {reprlib.repr(', '.join(names))}")
 
 
 class Labels:

@@ -1,14 +1,43 @@
-"""Parse and check the values of annotations: numbers, landmarks, boxes.
+"""Parse and check the values of annotations and of other files: numbers, landmarks, names.
 
 Every function raises UserError for a bad value; its message is the status of the row.
 """
 
 import math
+import os
+import reprlib
 from collections.abc import Iterable
 from typing import Any
 
 from edram_fer.errors import UserError
 from edram_fer.preprocessing.records import LANDMARK_COUNT
+
+LONGEST_COMPONENT = 200  # bytes; file systems allow 255, and endings are added
+
+
+def path_component(name: str, value: Any) -> str:
+    """A name from a file that may become the name of a file or folder, such as a split; checked wherever one is read.
+
+    Args:
+        name: what it names, for the message.
+        value: the name: at most LONGEST_COMPONENT bytes, a single component of a path on every platform.
+
+    >>> path_component("split", "fold_0+fold_1")
+    'fold_0+fold_1'
+    >>> path_component("split", "../../outside")
+    Traceback (most recent call last):
+    edram_fer.errors.UserError: split: expected a name that can be that of a file, got '../../outside'
+    """
+    if (
+        not isinstance(value, str)
+        or not value.isprintable()
+        or not 0 < len(os.fsencode(value)) <= LONGEST_COMPONENT
+        or value[0] in " ."
+        or value[-1] in " ."
+        or set(value) & set('<>:"/\\|?*')
+    ):
+        raise UserError(f"{name}: expected a name that can be that of a file, got {reprlib.repr(value)}")
+    return value
 
 
 def parse_number(name: str, value: Any) -> float:

@@ -8,16 +8,18 @@ A source is the name of a prepared TFDS data set ("fer2013", "drawn_faces/grey48
 import functools
 import json
 import os
-import zipfile
+import reprlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edram_fer import files
+from edram_fer import archives, files
 from edram_fer.data import face_landmarks
 from edram_fer.errors import MissingFileError, UserError
+from edram_fer.preprocessing.emotions import checked_classes
+from edram_fer.preprocessing.values import path_component
 
 _REMEDIES = {
     "landmarks": ", which the model needs to position its windows; `prepare ... --landmarks` finds them in photos, "
@@ -187,28 +189,39 @@ class _NpzFile:
 
     def __init__(self, path) -> None:
         self.path = path
-        try:
-            zipfile.ZipFile(path).close()  # np.load would leave the file of a damaged archive open
-            self.content = np.load(path, allow_pickle=False)
-        except FileNotFoundError:
-            raise MissingFileError(f"{path} is missing; expected an NPZ file") from None
-        except files.ARCHIVE_DAMAGE as error:
-            raise UserError(f"{path} is not a complete NPZ file: {error}") from error
-        names = self.content.files
+        self.archive = archives.open_archive(path, archives.NPZ)
+        with archives.damage(path, archives.NPZ):
+            self.names = names = archives.array_names(self.archive)
         labelled = dict.fromkeys(name.split("/")[0] for name in names if name.endswith("/emotion"))
         parts = (f"{split}/{feature}" for split in labelled for feature in ("image", "affect", "id"))
         missing = {"emotions", "version", "fingerprint", *parts} - set(names)
         if missing or not labelled:
             lacking = ", ".join(sorted(missing)) or "any <split>/emotion"
             raise UserError(f"{path} is not a complete NPZ file: it lacks {lacking}")
-        self.emotions = tuple(str(name) for name in self._read("emotions"))
+        self.emotions = checked_classes(self._read("emotions").tolist(), f"{path}: emotions")
         self.version, self.fingerprint = str(self._read("version")), str(self._read("fingerprint"))
-        self.splits = {split: len(self._read(f"{split}/emotion")) for split in labelled}
-        self.preprocessing = json.loads(str(self._read("preprocessing"))) if "preprocessing" in names else None
+        self.splits = {_checked_split(path, split): self._count(split) for split in labelled}
+        with archives.damage(path, archives.NPZ):  # a ValueError of json is damage
+            self.preprocessing = json.loads(str(self._read("preprocessing"))) if "preprocessing" in names else None
 
     @functools.cached_property
     def shape(self) -> tuple[int, int, int]:
-        return self._read(f"{next(iter(self.splits))}/image").shape[1:]
+        height, width, channels = self._header(f"{next(iter(self.splits))}/image")[0][1:]
+        return height, width, channels
+
+    def _count(self, split):
+        """The number of images of a split. UserError unless all its features have as many rows, of the right shapes."""
+        headers = {name.partition("/")[2]: self._header(name) for name in self._names(split)}
+        expected = {"image": (4, "u"), "emotion": (1, "iu"), "affect": (2, "f"), "id": (1, "U")}
+        count = headers["emotion"][0][:1]
+        for feature, (shape, dtype) in headers.items():
+            dimensions, kinds = expected.get(feature, (len(shape), dtype.kind))
+            if len(shape) != dimensions or dtype.kind not in kinds or shape[:1] != count:
+                raise UserError(
+                    f"{self.path}: {split}/{feature[:60]}: expected {dimensions} dimensions, {count} rows and numbers "
+                    f"or texts as `export-data` writes them, got {dtype} {list(shape)}"
+                )
+        return count[0]
 
     @property
     def features(self) -> set[str]:
@@ -226,13 +239,15 @@ class _NpzFile:
         return self.load(split), None
 
     def _names(self, split):
-        return [name for name in self.content.files if name.startswith(f"{split}/")]
+        return [name for name in self.names if name.startswith(f"{split}/")]
+
+    def _header(self, name):
+        with archives.damage(self.path, archives.NPZ):
+            return archives.array_header(self.archive, name)
 
     def _read(self, name):
-        try:
-            return self.content[name]
-        except files.ARCHIVE_DAMAGE as error:
-            raise UserError(f"{self.path} is damaged: {name} is not readable: {error}") from error
+        with archives.damage(self.path, archives.NPZ):
+            return archives.read_array(self.archive, name)
 
 
 class _PreparedDataset:
@@ -243,10 +258,10 @@ class _PreparedDataset:
 
         self.builder = datasets.builder(name, data_dir)
         info = self.builder.info
-        self.emotions = tuple(info.features["emotion"].names)
+        self.emotions = checked_classes(info.features["emotion"].names, f"data set {name}: emotions")
         self.version, self.fingerprint = str(info.version), datasets.fingerprint(self.builder)
         self.preprocessing = (info.metadata or {}).get("settings")
-        self.splits = {split: part.num_examples for split, part in info.splits.items()}
+        self.splits = {_checked_split(name, split): part.num_examples for split, part in info.splits.items()}
         self.shape, self.features = info.features["image"].shape, set(info.features)
         self.wanted = ("image", "emotion", "affect", *extra)
         self.read = {}
@@ -286,6 +301,13 @@ class _PreparedDataset:
         dataset = self.builder.as_dataset(split=split, shuffle_files=False, decoders=decoders)
         self.read[split] = _join([*tfds.as_numpy(dataset.batch(1024))])
         return self.read[split]
+
+
+def _checked_split(source, split):
+    """The name of a split, which becomes the name of a folder and a part of sums."""
+    if "+" in split:
+        raise UserError(f"{source}: split: expected a name without '+', got {reprlib.repr(split)}")
+    return path_component(f"{source}: split", split)
 
 
 def _parts(split, opened):

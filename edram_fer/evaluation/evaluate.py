@@ -20,6 +20,7 @@ from edram_fer import files
 from edram_fer.data import landmarks, views
 from edram_fer.errors import UserError
 from edram_fer.evaluation import cost, inference, summary
+from edram_fer.preprocessing.values import path_component
 from edram_fer.run import checkpoints, environment, evaluation_folder, layout, predictions
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,8 @@ def evaluate(
     """
     begin = time.monotonic()
     splits = (splits,) if isinstance(splits, str) else tuple(splits)
+    for split in splits:
+        path_component("split", split)
     run, source, data_dir = evaluation_folder.open_folder(run, data=data, data_dir=data_dir, out=out)
     model, names = checkpoints.load(run), prepared.emotions(source, data_dir=data_dir)
     tables = []

@@ -10,9 +10,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from edram_fer import files, foreign, keras_file
+from edram_fer import archives, files, foreign, keras_file
 from edram_fer.errors import DivergedError, MissingFileError, UserError
 from edram_fer.models import FERModel  # importing it registers the classes that a .keras file names
+from edram_fer.preprocessing.emotions import checked_classes
 from edram_fer.recipes.recipe import Recipe
 from edram_fer.run import layout
 from edram_fer.run.model_file import model_path
@@ -58,10 +59,11 @@ def load(source: str | Path) -> FERModel:
             f"card, see docs/howto/foreign-models.md"
         )
     if keras_file.OLD_EMOTIONS in content:
-        model.emotions = content[keras_file.OLD_EMOTIONS]
+        model.emotions = checked_classes(content[keras_file.OLD_EMOTIONS], f"{path}: {keras_file.OLD_EMOTIONS}", 2)
         model.preprocessing = _recorded_preprocessing(path)
     if model.emotions is None:
         raise UserError(f"{path} holds a {type(model).__name__} without class names: set model.emotions and save it")
+    checked_classes(model.emotions, f"{path}: emotions", 2)
     return model
 
 
@@ -238,7 +240,7 @@ def read_state(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
     """
     if not path.exists():
         raise MissingFileError(f"{path} is missing: this run has no checkpoint to resume from")
-    content = files.read_npz(path)
+    content = archives.read_npz(path)
     try:
         meta = json.loads(str(content.get("meta", "")))
     except json.JSONDecodeError as error:

@@ -139,7 +139,7 @@ def _default_folder(origin, slug):
 
 def _slug(source: str) -> str:
     """The name of a data set as the name of a folder."""
-    return re.sub(r"[^\w.+-]+", "-", Path(source).stem if source.endswith(".npz") else source)
+    return re.sub(r"[^\w.+-]+", "-", Path(source).stem if source.endswith(".npz") else source).strip(".") or "data"
 
 
 def _write(folder, origin, model, source, data_dir, fingerprint):

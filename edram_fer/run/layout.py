@@ -1,10 +1,12 @@
 """The run folder: the names of its files, and functions that several stages use to read them."""
 
+import reprlib
 from pathlib import Path
 from typing import Any
 
 from edram_fer import files
 from edram_fer.errors import UserError
+from edram_fer.preprocessing.values import path_component
 
 # Written by training.
 RECIPE, ENVIRONMENT, HISTORY = "recipe.json", "environment.json", "history.csv"
@@ -71,6 +73,9 @@ def read_metrics(path: Path | str) -> dict[str, Any]:
     if not isinstance(metrics.get("run"), dict) or not isinstance(metrics.get("splits"), dict) or not metrics["splits"]:
         raise UserError(f"{path} holds no metrics: expected `run` and `splits` with at least one split")
     for split, scores in metrics["splits"].items():
+        path_component(f"{path}: split", split)  # figures are drawn in a folder of that name
+        if not isinstance(scores, dict):
+            raise UserError(f"{path}: split {split}: expected an object with scores, got {reprlib.repr(scores)}")
         if missing := [name for name in SCORES if name not in scores]:
             raise UserError(f"{path} is incomplete: split {split} lacks {', '.join(missing)}; evaluate the run again")
     return metrics
@@ -97,6 +102,8 @@ def run_data(
     run = Path(run)
     if (run / EVALUATION).exists():
         evaluation = files.read_json(run / EVALUATION)
+        if missing := [name for name in ("data", "data_dir") if name not in evaluation]:
+            raise UserError(f"{run / EVALUATION} is incomplete: it lacks {', '.join(missing)}")
         return data or evaluation["data"], data_dir or evaluation["data_dir"]
     recipe = files.read_json(run / RECIPE)
     if data is None and "data" not in recipe:

@@ -6,6 +6,7 @@ under `emotions`, and the model's calibration, or null, under `calibration`.
 """
 
 import json
+import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from edram_fer import files
-from edram_fer.errors import MissingFileError, UserError
+from edram_fer.errors import MissingFileError, UserError, reason
+from edram_fer.preprocessing.emotions import checked_classes
+from edram_fer.preprocessing.values import path_component
 
 METADATA, CALIBRATION = b"emotions", b"calibration"
-REQUIRED = (
-    *("split", "id", "truth", "prediction", "probabilities", "step_predictions", "step_probabilities"),
-    *("true_valence", "true_arousal", "valence", "arousal", "windows", "weights"),
-)
+_FLOATS, _TEXTS = pa.list_(pa.float32()), pa.list_(pa.string())
+REQUIRED = {  # column: its type
+    **dict.fromkeys(("split", "id", "truth", "prediction"), pa.string()),
+    **{"probabilities": _FLOATS, "step_predictions": _TEXTS, "step_probabilities": _FLOATS},
+    **dict.fromkeys(("true_valence", "true_arousal", "valence", "arousal"), pa.float32()),
+    **{"windows": _FLOATS, "weights": _FLOATS},
+}
+OPTIONAL = {"duplicate": pa.bool_(), "subject": pa.string()}
 
 # Suffixes of splits whose predictions are averages over several views of each image.
 AVERAGES = {"_flip": "averaged with the mirror images", "_ten_crop": "averaged over ten crops"}
@@ -143,21 +150,60 @@ def read(path: Path | str) -> pa.Table:
 
     Raises:
         MissingFileError: There is no such file.
-        UserError: The file is damaged or lacks a column or the class names; the message names it.
+        UserError: The file is damaged, lacks a column or the class names, or its lists do not fit together; the message
+            names it.
     """
     try:
-        rows = pq.read_table(path)
+        rows = pq.read_table(path, partitioning=None)
     except FileNotFoundError:
         raise MissingFileError(f"{path} is missing: evaluate the run first") from None
     except (pa.ArrowException, OSError) as error:
         if getattr(error, "errno", None) is not None:  # an error of the operating system, not of a damaged file
             raise
-        raise UserError(f"{path} is not a readable predictions table: {error}") from error
+        raise UserError(f"{path} is not a readable predictions table: {reason(error)}") from error
     missing = [name for name in REQUIRED if name not in rows.column_names]
     if missing or METADATA not in (rows.schema.metadata or {}):
         lacking = ", ".join(missing) or "the metadata `emotions`"
         raise UserError(f"{path} is not a complete predictions table: it lacks {lacking}")
+    _check(rows, path)
     return rows
+
+
+def _check(rows, path):
+    """Raise a UserError unless the columns have the types and the lists the lengths that `table` writes."""
+    for name, kind in (REQUIRED | OPTIONAL).items():
+        if name in rows.column_names and rows.schema.field(name).type != kind:
+            raise UserError(f"{path}: {name}: expected {kind}, got {str(rows.schema.field(name).type)[:80]}")
+    try:
+        emotions = json.loads(rows.schema.metadata[METADATA])
+        calibration = json.loads(rows.schema.metadata.get(CALIBRATION, b"null"))
+    except ValueError as error:
+        raise UserError(f"{path}: its metadata are not JSON: {reason(error)}") from error
+    classes = len(checked_classes(emotions, f"{path}: emotions", 2))
+    if calibration is not None and not isinstance(calibration, dict):
+        raise UserError(f"{path}: calibration: expected an object or null, got {reprlib.repr(calibration)}")
+    for split in pc.unique(rows["split"]).to_pylist():
+        path_component(f"{path}: split", split)
+        part = rows.filter(pc.equal(rows["split"], split))
+        steps, windows = (_length(part, name, path) for name in ("step_predictions", "weights"))
+        for name, length in {
+            "probabilities": classes,
+            "step_probabilities": steps * classes,
+            "windows": 6 * windows,
+        }.items():
+            if _length(part, name, path) != length:
+                raise UserError(f"{path}: {name}: expected lists of {length} numbers, got {_length(part, name, path)}")
+    for name in ("id", "prediction"):
+        if rows[name].null_count:
+            raise UserError(f"{path}: {name}: expected a text in each row, got {rows[name].null_count} without")
+
+
+def _length(rows, name, path):
+    """The number of entries that all lists of a column have."""
+    lengths = pc.unique(pc.list_value_length(rows[name])).to_pylist()
+    if len(lengths) != 1 or not lengths[0]:
+        raise UserError(f"{path}: {name}: expected lists of one length, got {reprlib.repr(lengths)}")
+    return lengths[0]
 
 
 def _lists(values, kind=None):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from edram_fer import files
+from edram_fer import archives, files
 from edram_fer.errors import UserError
 
 SETTINGS, STEPS_DONE = "settings", "steps_done"
@@ -101,7 +101,7 @@ def read(path: Path | str) -> dict[str, np.ndarray]:
         MissingFileError: there is no such file.
         UserError: the file is damaged or was not written by `Resumable`; the message names it.
     """
-    arrays = files.read_npz(path)
+    arrays = archives.read_npz(path)
     if not {SETTINGS, STEPS_DONE} <= set(arrays):
         raise UserError(f"{path} is not the file of a calculation: it lacks `{SETTINGS}` or `{STEPS_DONE}`")
     return arrays

@@ -299,7 +299,7 @@ def test_occlusion_maps_of_other_images_are_refused(folder, tmp_path):
     with pytest.raises(ValueError, match="b/saliency_occlusion.npz: image '40' is not among the 40 of split test"):
         saliency.maps(runs, SHAPE)
     (tmp_path / "b" / layout.OCCLUSION_MAPS).write_bytes(b"PK and then nothing")
-    with pytest.raises(ValueError, match="b/saliency_occlusion.npz is damaged or no NPZ file"):
+    with pytest.raises(ValueError, match="b/saliency_occlusion.npz is damaged or not an NPZ file"):
         saliency.maps(runs, SHAPE)
 
 

@@ -208,17 +208,17 @@ def test_damaged_npz_files_are_named(npz_file, tmp_path):
             data.load_split(path, "train")
 
     path.write_bytes(content[: len(content) // 2])
-    refused("is not a complete NPZ file")
+    refused("is damaged or not an NPZ file")
     path.write_bytes(b"emotion,pixels\n")
-    refused("is not a complete NPZ file")
+    refused("is damaged or not an NPZ file")
     path.write_bytes(b"")
-    refused("is not a complete NPZ file")
+    refused("is damaged or not an NPZ file")
     path.write_bytes(content[:9000] + bytes(4000) + content[13000:])  # in the middle of the training images
-    refused("is damaged: train/image is not readable")
+    refused("is damaged or not an NPZ file")
     np.savez(path, emotions=["sad"], version="1", fingerprint="f", **{"train/emotion": [0], "train/image": [[0]]})
     refused("lacks train/affect, train/id")
     np.savez(path, emotions=["sad"], version="1", fingerprint="f")
     refused("lacks any <split>/emotion")
     with open(path, "wb") as target:
         np.save(target, np.zeros(3))
-    refused("is not a complete NPZ file")
+    refused("is damaged or not an NPZ file")

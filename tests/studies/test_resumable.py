@@ -77,7 +77,7 @@ def test_damaged_files_are_reported(tmp_path):
     path = tmp_path / "a.npz"
     run(path)
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(ValueError, match="a.npz is damaged or no NPZ file"):
+    with pytest.raises(ValueError, match="a.npz is damaged or not an NPZ file"):
         run(path)
     np.savez(path, total=np.zeros(4))
     with pytest.raises(ValueError, match="a.npz is not the file of a calculation: it lacks `settings` or `steps_done`"):
