@@ -49,6 +49,7 @@ class Resumable:
         restart: bool = False,
     ) -> None:
         self.path, self.settings = Path(path), json.loads(json.dumps(settings))
+        self._complete = False
         if restart or not self.path.exists():
             self.arrays, self.done = begin(), 0
         else:
@@ -74,13 +75,15 @@ class Resumable:
                 if time.monotonic() - saved >= EVERY:
                     self.save()
                     saved = time.monotonic()
+        self._complete = True
         self.save()
 
     def save(self) -> None:
         """Write the arrays, the settings and the number of steps done."""
         with files.replace(self.path) as temporary:
             content: dict[str, Any] = {SETTINGS: json.dumps(self.settings), STEPS_DONE: self.done, **self.arrays}
-            np.savez_compressed(temporary, **content)
+            # Not compressed before the end: zeros would shrink to less than `archives` takes for arrays.
+            (np.savez_compressed if self._complete else np.savez)(temporary, **content)
 
     def _check(self, settings):
         differing = [key for key in {**settings, **self.settings} if settings.get(key) != self.settings.get(key)]
