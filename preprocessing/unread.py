@@ -24,6 +24,12 @@ def describe(source: Path, annotations: Annotations, images: Iterable[str]) -> l
     return describe_paths(source if source.is_dir() else annotations.root, read, other_folders=source.is_dir())
 
 
+def describe_folder(source: Path | str, read: Iterable[Path]) -> list[str]:
+    """At most one line that names what is not read in the folder `source`; none if `source` is a file."""
+    source = Path(source).expanduser()
+    return describe_paths(source, map(str, read)) if source.is_dir() else []
+
+
 def describe_paths(base: Path, read: Iterable[str], *, other_folders: bool = True) -> list[str]:
     """At most one line that names the files and folders in `base` that are not among the paths `read`.
 

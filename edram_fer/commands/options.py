@@ -9,7 +9,10 @@ DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Folder of prepared data sets [default: $EDRAM_FER_DATA or ./data]."),
 ]
-Run = Annotated[Path, typer.Argument(help="Run folder, name of an included model, .keras file, or card of any model.")]
+Run = Annotated[
+    Path,
+    typer.Argument(help="Run folder, name of an included model, .keras file, exported file, or card of any model."),
+]
 Out = Annotated[
     Path | None,
     typer.Option(

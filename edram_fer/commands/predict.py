@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edram_fer import files, installation
-from edram_fer.errors import UserError
+from edram_fer.errors import MissingFileError, MissingPackageError, UserError
 
 if TYPE_CHECKING:
     from edram_fer.prediction.images import Images
@@ -115,17 +115,17 @@ def predict(
 
 def _predict(model: str, images: list[str], options: dict[str, Any], written: "Output", *, restart: bool) -> None:
     """Predict files. What an earlier command with the same images and settings has done is not repeated."""
-    from edram_fer.exporting import once
     from edram_fer.prediction import folders
     from edram_fer.prediction.images import single_images
     from edram_fer.prediction.video import Every
+    from edram_fer.run.model_file import model_path
 
     listed = single_images(images, Every.parse(options["every"]))
     if listed.passed_over:
         count, names = sum(entry.files for entry in listed.passed_over), folders.summary(listed.passed_over)
         typer.echo(f"Passed over {count:,} files: {names} ({written.folder / folders.PASSED_OVER})")
     settings = {name: value for name, value in options.items() if name != "workers"}
-    settings |= {"model": files.digest(once.model_file(model)), "version": installation.version()}
+    settings |= {"model": files.digest(model_path(model)), "version": installation.version()}
     state = written.state(listed, settings, restart=restart)
     if state == "complete":
         typer.echo(f"{written.table} already holds the predictions of these images; --restart makes them again")
@@ -133,6 +133,8 @@ def _predict(model: str, images: list[str], options: dict[str, Any], written: "O
     from edram_fer.evaluation import inference
     from edram_fer.prediction.predictor import Predictor
 
+    if "detectors" not in options:
+        _check_default_detector()
     predictor = Predictor(model, **options)
     typer.echo(inference.describe_calibration(predictor.model.calibration))
     total = "an unknown number" if listed.total is None else f"{listed.total:,}"
@@ -178,6 +180,8 @@ def _watch(model: str, device: str, options: dict[str, Any], written: "Output") 
     frames = camera(int(device) if device.isdecimal() else device)
     if written.overlays:
         live.open_window()
+    if "detectors" not in options:
+        _check_default_detector()
     predictor = Predictor(model, **{**options, "batch_size": 1, "workers": 1})
     written.state(Images([], None, []), {"camera": device}, restart=True)
     written.start()
@@ -188,6 +192,18 @@ def _watch(model: str, device: str, options: dict[str, Any], written: "Output") 
     except KeyboardInterrupt:
         pass
     written.finish()
+
+
+def _check_default_detector() -> None:
+    """Report that the default detector is missing before a model is loaded; a Predictor checks those that are named."""
+    from edram_fer.prediction.crops import DEFAULT_DETECTORS
+    from edram_fer.preprocessing.face_settings import FaceSettings
+    from edram_fer.preprocessing.faces import check_detectors
+
+    try:
+        check_detectors(FaceSettings(detectors=DEFAULT_DETECTORS))
+    except (MissingFileError, MissingPackageError) as error:
+        raise type(error)(f"{error}. For images that are faces already: --detectors none") from error
 
 
 def _sentence(row: dict[str, Any]) -> str:

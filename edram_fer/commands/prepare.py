@@ -41,7 +41,8 @@ def prepare(
         typer.Option(
             metavar="ROLE=NAME",
             help="Column of a table: image, emotion, valence, arousal, left, top, width, height, right, bottom, box, "
-            "subject, split or landmarks; may be repeated [default: found by usual names].",
+            "subject, split or landmarks; valence=NAME:1..9 rescales it to [-1, 1]; may be repeated [default: found by "
+            "usual names].",
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a prepared data set.")] = False,

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,8 +19,10 @@ from edram_fer import files
 from edram_fer.data import landmarks, views
 from edram_fer.errors import UserError
 from edram_fer.evaluation import cost, inference, summary
+from edram_fer.models import FERModel
 from edram_fer.preprocessing.values import path_component
 from edram_fer.run import checkpoints, environment, evaluation_folder, layout, predictions
+from edram_fer.runtime import ExportedModel
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ def evaluate(
     """Write predictions.parquet and metrics.json of a run; `edram_fer.figures.run.draw` draws them.
 
     Args:
-        run: A run folder, a .keras file, or one of `edram_fer.list_weights()`.
+        run: A run folder, a .keras file, a card, an exported file, or one of `edram_fer.list_weights()`.
         splits: Names of splits of the data set. If a split marks some rows as duplicates of training images, the
             metrics also hold "<split>_clean", all other rows, unless `splits` contains a split of that name.
         data: A source that `edram_fer.data` reads; None: the data set that the run was trained on.
@@ -72,7 +73,7 @@ def evaluate(
     for split in splits:
         path_component("split", split)
     run, source, data_dir = evaluation_folder.open_folder(run, data=data, data_dir=data_dir, out=out)
-    model, names = checkpoints.load(run), prepared.emotions(source, data_dir=data_dir)
+    model, names = checkpoints.open_model(run), prepared.emotions(source, data_dir=data_dir)
     tables = []
     for split in splits:
         features = prepared.load_split(source, split, data_dir=data_dir)
@@ -114,7 +115,7 @@ def _inputs(model, features, source, split):
 
 
 def _predictions(
-    model: keras.Model,
+    model: FERModel | ExportedModel,
     inputs: Mapping[str, np.ndarray],
     split: str,
     ids: np.ndarray,

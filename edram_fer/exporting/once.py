@@ -6,8 +6,7 @@ from pathlib import Path
 
 from edram_fer import files, installation
 from edram_fer.errors import UserError
-from edram_fer.run.model_file import model_path
-from edram_fer.runtime.models import RUNTIMES
+from edram_fer.run.model_file import is_exported, model_path
 
 
 def onnx_file(source: str | Path) -> Path:
@@ -23,8 +22,8 @@ def onnx_file(source: str | Path) -> Path:
         MissingFileError, UserError: see `model_path` and `edram_fer.export`; also for a model from elsewhere.
         ModuleNotFoundError: the model was not exported yet, and a package for this is missing.
     """
-    path = model_file(source)
-    if is_exported(source):
+    path = model_path(source)
+    if is_exported(path):
         return path
     if path.suffix.lower() != ".keras":
         raise UserError(f"{path}: the runtime onnx needs a model of edram_fer, this is the card of another model")
@@ -38,16 +37,6 @@ def onnx_file(source: str | Path) -> Path:
 
         export(path, cached)
     return cached
-
-
-def is_exported(source: str | Path) -> bool:
-    """Whether a file has the ending of an exported model."""
-    return Path(source).suffix.lower() in RUNTIMES
-
-
-def model_file(source: str | Path) -> Path:
-    """The file that holds a model: an exported file itself, otherwise see `model_path`."""
-    return Path(source) if is_exported(source) else model_path(source)
 
 
 def cache_folder() -> Path:

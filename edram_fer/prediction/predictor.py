@@ -23,6 +23,7 @@ from edram_fer.preprocessing import cores
 from edram_fer.preprocessing.detection import NO_FACE
 from edram_fer.preprocessing.face_settings import FaceSettings
 from edram_fer.preprocessing.faces import check_detectors
+from edram_fer.run.model_file import is_exported, model_path
 from edram_fer.runtime import ExportedModel, load_exported
 
 if TYPE_CHECKING:  # the command needs no pandas, an exported model no Keras
@@ -309,7 +310,7 @@ def _trained_model(model: "FERModel | ExportedModel | str | Path", runtime: str)
         raise UserError(f"runtime: expected one of {', '.join(RUNTIMES)}, got {runtime!r}")
     if isinstance(model, ExportedModel):
         return model
-    if isinstance(model, (str, Path)) and (runtime == "onnx" or once.is_exported(model)):
+    if isinstance(model, (str, Path)) and (runtime == "onnx" or is_exported(model_path(model))):
         return load_exported(once.onnx_file(model))
     startup.load_keras()
     from edram_fer.models import FERModel

@@ -16,7 +16,8 @@ from edram_fer.models import FERModel  # importing it registers the classes that
 from edram_fer.preprocessing.emotions import checked_classes
 from edram_fer.recipes.recipe import Recipe
 from edram_fer.run import layout
-from edram_fer.run.model_file import model_path
+from edram_fer.run.model_file import is_exported, model_path
+from edram_fer.runtime import ExportedModel, load_exported
 
 _CALLBACK_STATE = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter", "current_epoch")
 
@@ -35,7 +36,7 @@ def load(source: str | Path) -> FERModel:
 
     Raises:
         MissingFileError: there is no file, folder or included model of that name.
-        UserError: the file is damaged, or holds no model with class names.
+        UserError: the file is damaged, holds no model with class names, or is an exported one.
         Exception: Keras' error for a class that is not registered, or for a file from a newer version.
 
     >>> model = load("fer2013-edram")
@@ -45,6 +46,11 @@ def load(source: str | Path) -> FERModel:
     {'image': (None, 48, 48, 1)}
     """
     path = model_path(source)
+    if is_exported(path):
+        raise UserError(
+            f"{path}: expected the .keras file that it was exported from; exported files are for `predict`, "
+            f"`evaluate`, `saliency`, `robustness` and edram_fer.load_exported"
+        )
     if foreign.is_card(path):
         return foreign.load(path)
     content = keras_file.read(path)
@@ -65,6 +71,16 @@ def load(source: str | Path) -> FERModel:
         raise UserError(f"{path} holds a {type(model).__name__} without class names: set model.emotions and save it")
     checked_classes(model.emotions, f"{path}: emotions", 2)
     return model
+
+
+def open_model(source: str | Path) -> FERModel | ExportedModel:
+    """Like `load`, and also for exported files (.onnx, .tflite): a model for `evaluation.inference.predict`.
+
+    >>> open_model("fer2013-edram").image_shape
+    (48, 48, 1)
+    """
+    path = model_path(source)
+    return load_exported(path) if is_exported(path) else load(source)
 
 
 def _recorded_preprocessing(path: Path) -> dict[str, Any] | None:

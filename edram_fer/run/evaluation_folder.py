@@ -13,6 +13,8 @@ from edram_fer import data as prepared
 from edram_fer import files, foreign, keras_file, weights
 from edram_fer.errors import ExistingRunError, UserError
 from edram_fer.run import checkpoints, layout
+from edram_fer.run.model_file import is_exported
+from edram_fer.runtime import load_exported
 
 
 class EvaluationFolder(NamedTuple):
@@ -51,8 +53,8 @@ def open_folder(
     """Find the folder for the results of a model on a data set; create it if it is not the run itself.
 
     Args:
-        model: A run folder, a .keras file, the card of a model from elsewhere, or one of `edram_fer.list_weights()`; a
-            path that exists comes before a name.
+        model: A run folder, a .keras file, the card of a model from elsewhere, an exported file, or one of
+            `edram_fer.list_weights()`; a path that exists comes before a name.
         data: A source that `edram_fer.data` reads; None: the data set that the model was trained on.
         data_dir: Folder of prepared data sets; None: the folder used for training.
         out: The folder. None: for a run and its data set, the run; for a run and another data set,
@@ -110,6 +112,8 @@ def _origin(model: Path | str) -> _Origin:
         card = foreign.read_card(path)
         recipe = {"name": card.name, "model": card.model.name, "card": card.to_json()}
         return _Origin(None, path.stem, identity, recipe, {})
+    if path.exists() and is_exported(path):
+        return _Origin(None, path.name, identity, {"model": load_exported(path).description.model}, {})
     if path.exists():
         config = keras_file.read(checkpoints.model_path(path))[keras_file.CONFIG]
         return _Origin(None, path.stem, identity, {"model": config["class_name"]}, {})
@@ -165,5 +169,7 @@ def _write(folder, origin, model, source, data_dir, fingerprint):
     files.write_json(folder / layout.ENVIRONMENT, origin.environment)
     if foreign.is_card(model_file):
         foreign.copy_model(model_file, folder / layout.CARD)
+    elif is_exported(model_file):
+        files.copy(model_file, folder / f"model{model_file.suffix.lower()}")
     else:
         files.copy(model_file, folder / layout.MODEL)

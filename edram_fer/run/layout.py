@@ -15,6 +15,9 @@ CHECKPOINTS, LATEST, MODEL, TENSORBOARD = "checkpoints", "checkpoints/latest.npz
 # The model of a run in which nothing was trained, if it is described by a card; otherwise it is MODEL.
 CARD = "card.yaml"
 
+# The model in the folder of an evaluation, if it is an exported file.
+EXPORTED = ("model.onnx", "model.tflite")
+
 # Written by the evaluation, its figures and its report.
 PREDICTIONS, METRICS, REPORT = "predictions.parquet", "metrics.json", "report.html"
 REGION_SHARES = "region_shares.json"

@@ -10,6 +10,7 @@ from edram_fer.errors import UserError
 
 FILE = "edram_fer.json"  # the description in the archive at the end of a .tflite file, and in a SavedModel's assets
 
+NEEDS_A_CARD = "the model of somebody else needs a card, see docs/howto/foreign-models.md"
 WINDOWS_INPUT = "windows_input"  # the model's input "windows": in ONNX no input can have the name of an output
 
 
@@ -72,7 +73,9 @@ class Description:
     def _from_values(cls, values: Mapping[str, Any], path: Path) -> "Description":
         names = [field.name for field in dataclasses.fields(cls)]
         if missing := [name for name in names if name not in values]:
-            raise UserError(f"{path} was not exported by edram-fer: its metadata lack {', '.join(missing)}")
+            raise UserError(
+                f"{path} was not exported by edram-fer: its metadata lack {', '.join(missing)}; {NEEDS_A_CARD}"
+            )
         attributes: dict[str, Any] = {name: values[name] for name in names}
         emotions = attributes["emotions"]
         attributes["emotions"] = None if emotions is None else tuple(emotions)

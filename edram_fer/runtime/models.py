@@ -10,7 +10,7 @@ import numpy as np
 
 from edram_fer.errors import MissingFileError, UserError
 from edram_fer.runtime import sessions
-from edram_fer.runtime.description import FILE, WINDOWS_INPUT, Description
+from edram_fer.runtime.description import FILE, NEEDS_A_CARD, WINDOWS_INPUT, Description
 
 TOLERANCE = 1e-3  # as `edram_fer.models.images.TOLERANCE`: resampling may exceed [0, 1] by this much
 
@@ -151,7 +151,8 @@ class LiteRTModel(ExportedModel):
             with zipfile.ZipFile(path) as archive:
                 text = archive.read(FILE)
         except (zipfile.BadZipFile, KeyError) as error:
-            raise UserError(f"{path} was not exported by edram-fer, or is damaged: it holds no {FILE}") from error
+            message = f"{path} was not exported by edram-fer, or is damaged: it holds no {FILE}; {NEEDS_A_CARD}"
+            raise UserError(message) from error
         super().__init__(path, Description.from_json(text, path))
         self.interpreter = sessions.open_litert(path, threads)
         self.runner = self.interpreter.get_signature_runner()

@@ -15,7 +15,7 @@ class Observer:
     """The model of a run, and the images of an experiment.
 
     Args:
-        run: a run folder, a .keras file or the name of an included model.
+        run: see `evaluation.evaluate`.
         split: split of the images.
         count: number of images, see `choose_balanced`; None: all.
         seed: seed of the sample.
@@ -55,7 +55,7 @@ class Observer:
 
         self.run, data, data_dir = evaluation_folder.open_folder(run, data=data, data_dir=data_dir, out=out)
         self.split, self.seed, self.batch_size = split, seed, batch_size
-        self.model = checkpoints.load(self.run)
+        self.model = checkpoints.open_model(self.run)
         self.emotions = list(inference.class_names(self.model))
         features, labels = inference.load_labelled(self.run, self.model, split, data=data, data_dir=data_dir)
         rows = choose_balanced(labels, len(labels) if count is None else count, seed)

@@ -8,7 +8,7 @@ import importlib
 import inspect as inspect_module
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,10 @@ def inspect(source: Path | str, *, all_faulty: bool = False, **options: Any) -> 
         raise MissingFileError(f"{source} does not exist")
     tried: dict[str, Callable[[Path], list[str]]] = {}
     if not options:
-        tried = {"FERPlus": _describe_ferplus, "FER2013": functools.partial(_describe_fer2013, all_faulty)}
+        tried = {
+            "FERPlus": functools.partial(_describe_ferplus, all_faulty),
+            "FER2013": functools.partial(_describe_fer2013, all_faulty),
+        }
     describe = functools.partial(_describe_annotated, all_faulty, options)
     tried |= {name: functools.partial(describe, name) for name in _ANNOTATED if _has_options(name, options)}
     lines, reasons = _try_readers(source, tried)
@@ -86,19 +89,20 @@ def _describe_fer2013(all_faulty: bool, source: Path) -> list[str]:
     if location.layout == layouts.OTHER_FOLDERS:  # any data set of faces can look like this
         raise UserError(f"{location.layout}; if they are FER2013, prepare them as fer2013")
     faces = table.read(location)
-    shown = faces.faults if all_faulty else faces.faults[:_SHOWN]
-    faults = [f"faulty: {Path(row.file).name}{row.row and ':' + row.row}: {row.status}" for row in shown]
-    base = source if source.is_dir() else location.root
-    read = map(str, location.files)
-    return [
-        *published.report(published.summary(faces)),
-        *faults,
-        *(unread.describe_paths(base, read) if source.is_dir() else []),
-    ]
+    lines = published.report(published.summary(faces))
+    faults = _name_rejected(faces.faults if all_faulty else faces.faults[:_SHOWN])
+    return [*lines, *faults, *unread.describe_folder(source, location.files)]
 
 
-def _describe_ferplus(source: Path) -> list[str]:
-    return joined.report(joined.summary(joined.read(source, "majority")))
+def _describe_ferplus(all_faulty: bool, source: Path) -> list[str]:
+    data = joined.read(source, "majority")
+    lines = joined.report(joined.summary(data))
+    faults = _name_rejected(data.rejected if all_faulty else data.faces.faults[:_SHOWN])
+    return [*lines, *faults, *unread.describe_folder(source, data.source.files)]
+
+
+def _name_rejected(rows: Sequence[table.Rejected]) -> list[str]:
+    return [f"faulty: {Path(row.file).name}{row.row and ':' + row.row}: {row.status}" for row in rows]
 
 
 def _describe_annotated(all_faulty: bool, options: Mapping[str, Any], name: str, source: Path) -> list[str]:

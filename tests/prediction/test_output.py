@@ -14,10 +14,11 @@ from PIL import Image
 
 from edram_fer import cli
 from edram_fer.commands import predict as command
-from edram_fer.errors import ExistingRunError
+from edram_fer.errors import ExistingRunError, MissingFileError, UserError
 from edram_fer.prediction import output, predictor
 from edram_fer.prediction.images import single_images
 from edram_fer.prediction.output import Output
+from edram_fer.preprocessing import model_files
 
 
 @pytest.fixture(scope="module")
@@ -179,3 +180,32 @@ def test_an_interrupted_command_keeps_its_rows_and_says_how_to_go_on(crops, trai
     run(arguments, command.FAULTY)
     assert "Resuming: 3 of 8 images are done" in capsys.readouterr().out
     assert len(pd.read_parquet(tmp_path / "predictions.parquet")) == 8
+
+
+@pytest.mark.parametrize(("faces", "size", "hinted"), [(1, 60, True), (2, 60, False), (0, 300, False)])
+def test_images_of_a_face_s_size_without_a_face_are_pointed_out(crops, trained, tmp_path, capsys, faces, size, hinted):
+    """Two images without a face, and `faces` that are finished faces."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number in range(2):
+        Image.new("L", (size, size - number), 90).save(folder / f"grey {number}.png")
+    for number in range(faces):
+        shutil.copy(crops / "0.png", folder / f"face {number}.png")
+    run([trained.run, folder, f"--out={tmp_path / 'out'}", "--no-draw"], 0)
+    assert ("Try --detectors none" in capsys.readouterr().out) == hinted
+
+
+def test_a_missing_default_detector_is_reported_before_the_model_is_loaded(crops, trained, tmp_path, monkeypatch):
+    def load(*arguments):
+        raise UserError("the model is loaded")
+
+    def find(name, folder=None):
+        raise MissingFileError(f"no file of {name}")
+
+    monkeypatch.setattr(predictor, "_trained_model", load)
+    monkeypatch.setattr(model_files, "find", find)
+    arguments = ["predict", str(trained.run), str(crops), f"--out={tmp_path / 'out'}"]
+    with pytest.raises(SystemExit, match="no file of yunet.*--detectors none"):
+        cli.main(arguments)
+    with pytest.raises(SystemExit, match="the model is loaded"):
+        cli.main([*arguments, "--detectors", "none"])

@@ -14,6 +14,8 @@ import edram_fer
 from edram_fer import cli, models
 from edram_fer.errors import MissingFileError
 from edram_fer.evaluation import inference
+from edram_fer.prediction.crops import FaceCropper
+from edram_fer.prediction.images import InputImage
 from edram_fer.prediction.predictor import predict
 from edram_fer.preprocessing import model_files
 from edram_fer.preprocessing.detection import intersection_over_union
@@ -150,6 +152,24 @@ def test_the_faces_of_a_photo_with_the_package_s_model(tmp_path, capsys):
     pixels = np.asarray(Image.open(PHOTOS / "2007_007763.jpg"))
     table_of_array = edram_fer.predict("fer2013-edram", pixels)
     np.testing.assert_array_equal(table_of_array.confidence, rows.confidence)
+
+
+@needs_photos
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_boxes_and_faces_of_a_turned_photo_are_those_of_the_upright_one(turns):
+    upright = np.asarray(Image.open(PHOTOS / "2007_007763.jpg"))
+    model = models.build("deep_emotion", image_size=(48, 48), emotions=("happy", "sad", "anger"))
+    expected = FaceCropper(model)(InputImage("upright", upright))
+    turned = np.ascontiguousarray(np.rot90(upright, turns))  # anticlockwise
+    found = FaceCropper(model, rotate=True)(InputImage("turned", turned))
+    assert len(found) == 7 and {crop.row["rotation"] for crop in found} == {90 * turns}
+    for crop, one in zip(found, expected, strict=True):
+        left, top, side, _ = one.row["box"]
+        mask = np.zeros(upright.shape[:2], bool)
+        mask[top : top + side, left : left + side] = True
+        rows, columns = np.nonzero(np.rot90(mask, turns))
+        assert crop.row["box"] == (columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)
+        np.testing.assert_array_equal(crop.pixels, one.pixels)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """FERPlus: votes to labels in four modes, the join by row number, and the test subsets; dummy and genuine files."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -210,7 +211,10 @@ def tfds():
 
 def test_builder(tfds, tmp_path):
     lines = []
-    builder = datasets.prepare("ferplus", DUMMY, tmp_path, report=lines.append)
+    source = shutil.copytree(DUMMY, tmp_path / "source")
+    (source / "notes.txt").write_text("seen")
+    builder = datasets.prepare("ferplus", source, tmp_path, report=lines.append)
+    assert "not read: 1 file: notes.txt" in lines
     assert builder.builder_config.name == "majority" and any("counts differ" in line for line in lines)
     assert builder.info.features["emotion"].names == list(emotions.EIGHT)
     data = joined.read(DUMMY, "majority")

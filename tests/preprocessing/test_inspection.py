@@ -81,6 +81,16 @@ def test_fer2013(tmp_path):
     assert "train: neutral 1, happy 1, sad 1, " in text
 
 
+def test_ferplus_names_its_faulty_rows_and_what_it_does_not_read(tmp_path):
+    shutil.copytree(DATASETS / "ferplus" / "dummy_data", tmp_path / "ferplus")
+    (tmp_path / "ferplus" / "notes.txt").write_text("seen")
+    plain = inspection.inspect(tmp_path / "ferplus")
+    assert "not read: 1 file: notes.txt" in plain[: plain.index(next(line for line in plain if "FER2013 from" in line))]
+    assert not any("fer2013new.csv:3:" in line for line in plain)
+    rows = [line for line in inspection.inspect(tmp_path / "ferplus", all_faulty=True) if line.startswith("faulty: ")]
+    assert [line.split(":")[2].strip() for line in rows if "fer2013new.csv" in line] == ["3", "5", "10", "11"]
+
+
 def test_folder_without_a_data_set(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing")
     with pytest.raises(ValueError, match=f"(?s){tmp_path} holds no known data set.*affectnet: .*folder: "):

@@ -7,9 +7,10 @@ import struct
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 from support.photo_files import make_png
 
+from edram_fer.prediction import folders, video
 from edram_fer.preprocessing import photos
 from edram_fer.preprocessing.photos import PhotoError
 
@@ -78,6 +79,26 @@ def test_jpegs(tmp_path, mode, options):
 def test_content_decides_not_the_name(tmp_path):
     path = saved(tmp_path / "a.JPG", Image.fromarray(quarters()), format="PNG")
     np.testing.assert_array_equal(photos.read(path), quarters())
+
+
+@pytest.mark.parametrize(("format", "name"), [("HEIF", "a.heic"), ("HEIF", "a.jpg"), ("AVIF", "a.avif"), ("AVIF", "a")])
+def test_heic_and_avif_are_read_by_their_content(tmp_path, format, name):
+    if format == "HEIF":
+        pytest.importorskip("pillow_heif").register_heif_opener()
+    elif not features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
+    path = tmp_path / name
+    try:
+        Image.fromarray(quarters(64)).save(path, format, quality=95)
+    except (KeyError, OSError, RuntimeError) as error:
+        pytest.skip(f"cannot be encoded here: {error}")
+    assert photos.is_image(path) and not video.is_film(path)
+    assert [entry.name for entry in folders.images(tmp_path, [])] == [name]
+    np.testing.assert_allclose(np.array(corners(photos.read(path)), float), corners(quarters(64)), atol=20)
+    damaged = tmp_path / f"damaged-{name}"
+    damaged.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(PhotoError):
+        photos.read(damaged)
 
 
 def test_transparency_is_white(tmp_path):

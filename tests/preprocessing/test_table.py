@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from support.annotation_files import unusable, usable
 
-from edram_fer.preprocessing import emotions
+from edram_fer.preprocessing import emotions, records
 from edram_fer.preprocessing.datasets import inspection
 from edram_fer.preprocessing.datasets.table import annotations as table
 from edram_fer.preprocessing.datasets.table import columns, files
@@ -99,6 +99,20 @@ def test_boxes_landmarks_splits_and_columns_with_other_names(write):
     assert "columns that are not read: width, alter" in annotations.notes
     without = table.find(path, column=["image=bild", "emotion=urteil", "split=", "left="])
     assert without.detectors == ("none",) and {row.split for row in usable(without).values()} == {"train"}
+
+
+def test_valence_and_arousal_of_any_scale(write):
+    path = write("image,label,pleasure,arousal\n0.png,sad,1,0\n1.png,sad,9,100\n2.png,sad,3,25\n3.png,sad,12,50\n")
+    rated = ["valence=pleasure:1..9", "arousal=arousal:100..0"]  # the second one upside down
+    annotations = table.find(path, column=rated)
+    assert [(row.valence, row.arousal) for row in usable(annotations).values()] == [(-1, 1), (1, -1), (-0.5, 0.5)]
+    assert unusable(annotations) == {"3.png": "valence 12 outside 1..9"}
+    assert records.fingerprint(annotations) != records.fingerprint(table.find(path, column=[rated[0], "arousal="]))
+    message = r"the column pleasure has numbers from 1 to 12; expected valence .* --column valence=pleasure:1\.\.9; "
+    with pytest.raises(ValueError, match=message):
+        table.find(path, column="valence=pleasure")
+    with pytest.raises(ValueError, match="expected arousal=NAME:LOWEST..HIGHEST, such as 1..9, got 'arousal=arousal:5"):
+        table.find(path, column="arousal=arousal:5..5")
 
 
 def test_landmarks_in_columns_and_a_box_in_one():

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import tensorflow_datasets as tfds
 
-from edram_fer.preprocessing import emotions
+from edram_fer.preprocessing import emotions, unread
 from edram_fer.preprocessing.datasets.fer2013 import layouts, published, table
 from edram_fer.preprocessing.spreadsheet import csv_text
 
@@ -70,11 +70,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         return layouts.fingerprint(source)
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
-        faces = table.read(self.source or dl_manager.manual_dir)
+        source = self.source or dl_manager.manual_dir
+        faces = table.read(source)
         counts = published.summary(faces)
-        self.info.metadata.update(
-            counts, fingerprint=layouts.fingerprint(faces.location), report=published.report(counts)
-        )
+        report = [*published.report(counts), *unread.describe_folder(source, faces.location.files)]
+        self.info.metadata.update(counts, fingerprint=layouts.fingerprint(faces.location), report=report)
         write_rejected(faces.rejected, self.data_path)
         duplicate = published.duplicates(faces)
         return {

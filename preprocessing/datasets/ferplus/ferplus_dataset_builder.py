@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from edram_fer.preprocessing import emotions
+from edram_fer.preprocessing import emotions, unread
 from edram_fer.preprocessing.datasets.fer2013 import fer2013_dataset_builder, published
 from edram_fer.preprocessing.datasets.ferplus import joined, labels
 
@@ -54,9 +54,11 @@ class Builder(fer2013_dataset_builder.Builder):
         return joined.fingerprint(source)
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
-        data = joined.read(self.source or dl_manager.manual_dir, self.builder_config.name)
+        source = self.source or dl_manager.manual_dir
+        data = joined.read(source, self.builder_config.name)
         counts = joined.summary(data)
-        self.info.metadata.update(counts, fingerprint=joined.fingerprint(data.source), report=joined.report(counts))
+        report = [*joined.report(counts), *unread.describe_folder(source, data.source.files)]
+        self.info.metadata.update(counts, fingerprint=joined.fingerprint(data.source), report=report)
         fer2013_dataset_builder.write_rejected(data.rejected, self.data_path)
         duplicate = published.duplicates(data.faces)
         return {

@@ -1,9 +1,11 @@
 """Your own images with their labels in a table (CSV, TSV, Parquet, Excel): one row per face."""
 
+import contextlib
 import functools
 import itertools
 import os
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +21,7 @@ from edram_fer.preprocessing.values import parse_landmarks, parse_number
 SHARES = {"validation": 0.1, "test": 0.2}  # drawn from rows without splits
 _FIRST_IMAGES = 100  # images of the table that are searched for to find the folder that paths are relative to
 _MOST_FOLDERS = 1000
+_SCALE = re.compile(r"(.*):([-+]?\d+(?:\.\d+)?)\.\.([-+]?\d+(?:\.\d+)?)")  # NAME:LOW..HIGH
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 
@@ -31,6 +34,7 @@ class Source(NamedTuple):
     labels: emotions.Labels
     codes: str | None
     root: Path
+    scales: Mapping[str, tuple[float, float]]  # of valence and arousal: lowest and highest value
 
 
 def find(
@@ -43,25 +47,26 @@ def find(
 ) -> Annotations:
     """A table of images.
 
-    Columns are found by their usual names (`columns.ROLES`). Required are the image, a path relative to `root`, and the
-    label. Optional are valence and arousal in [-1, 1]; a box in pixels (left, top, width, height, or two corners); the
-    subject; the split; and 68 landmarks in pixels.
+    Columns are found by their usual names (`columns.ROLES`). Required are the image, a path relative to `root`, and
+    the label. Optional are valence and arousal, in [-1, 1] or another scale; a box in pixels (left, top, width,
+    height, or two corners); the subject; the split; and 68 landmarks in pixels.
 
     Args:
         source: the table, or a folder that contains one table up to two levels down.
         classes: the names of the classes, see `emotions.parse_classes`; None: all emotions that occur.
         root: folder that image paths are relative to; None: the folder of the table, or the folder near it that
             contains the images.
-        column: columns with unusual names, as "role=name"; "role=" leaves a role out.
+        column: columns with unusual names, as "role=name"; "role=" leaves a role out. "valence=name:1..9" rescales a
+            column from 1 to 9 to [-1, 1]; so does "arousal=...".
         codes: the data set whose numbers the labels are, such as "AffectNet"; None: the labels are names.
         sheet: name or number of the sheet of an Excel file; None: the first.
 
     Raises:
         MissingFileError: `source` or `root` does not exist.
-        UserError: there is no table or more than one, a column is missing, no image of the table exists, or a class
-            does not occur.
+        UserError: there is no table or more than one, a column is missing, no image of the table exists, a class does
+            not occur, or most values of valence or arousal are outside of [-1, 1].
     """
-    named = _parse_columns(column)
+    named, scales = _parse_columns(column)
     source = Path(source).expanduser().absolute()
     path = source if source.is_file() else _locate(source, named)
     table = files.read(path, sheet)
@@ -74,9 +79,10 @@ def find(
     if codes is not None:
         emotions.codes(codes)  # an unknown name is an error of the call, not of every row
     paths = [_path(row[columns.positions["image"]]) for row in table.rows if not isinstance(row, str)]
-    opened = Source(
-        path, table, columns, emotions.Labels(classes or emotions.EIGHT), codes, _find_root(path, root, paths)
-    )
+    labels = emotions.Labels(classes or emotions.EIGHT)
+    opened = Source(path, table, columns, labels, codes, _find_root(path, root, paths), scales)
+    for role in ("valence", "arousal"):
+        _check_scale(opened, role)
     read = functools.partial(_records, opened)
     labelled = [record for record in read() if record.emotion]
     if not labelled:
@@ -100,21 +106,45 @@ def find(
                 codes,
                 sheet,
                 os.path.relpath(opened.root, path.parent),
+                *([sorted(scales.items())] if scales else []),
             )
         ),
         shares={"validation": SHARES["validation"]} if "split" in columns.positions else SHARES,
     )
 
 
-def _parse_columns(texts: Sequence[str] | str) -> dict[str, str]:
-    """{role: name} of texts "role=name"."""
-    named = {}
+def _parse_columns(texts: Sequence[str] | str) -> tuple[dict[str, str], dict[str, tuple[float, float]]]:
+    """{role: name} and {role: (lowest, highest value)} of texts "role=name" and "role=name:lowest..highest"."""
+    named, scales = {}, {}
     for text in [texts] if isinstance(texts, str) else texts:
         role, equals, name = text.partition("=")
         if not equals:
             raise UserError(f"column: expected ROLE=NAME, such as emotion=label, got {text!r}")
-        named[role.strip()] = name.strip()
-    return named
+        role, name = role.strip(), name.strip()
+        if role in ("valence", "arousal") and (match := _SCALE.fullmatch(name)):
+            name, scales[role] = match[1].strip(), (float(match[2]), float(match[3]))
+            if scales[role][0] == scales[role][1]:
+                raise UserError(f"column: expected {role}=NAME:LOWEST..HIGHEST, such as 1..9, got {text!r}")
+        named[role] = name
+    return named, scales
+
+
+def _check_scale(source: Source, role: str) -> None:
+    """Raise UserError if most values of a role are outside of [-1, 1] and the user has not named their scale."""
+    if role not in source.columns.positions or role in source.scales:
+        return
+    position, values = source.columns.positions[role], []
+    for row in source.table.rows:
+        with contextlib.suppress(UserError):  # such a row gets a status
+            values.append(UNKNOWN_AFFECT if isinstance(row, str) else _decimal(role, files.text(row[position])))
+    values = [value for value in values if value != UNKNOWN_AFFECT]
+    if 2 * sum(abs(value) > 1 for value in values) > len(values):
+        name = source.table.columns[position]
+        raise UserError(
+            f"{source.path}: the column {name} has numbers from {min(values):g} to {max(values):g}; expected {role} "
+            f"in [-1, 1]. Name the ends of its scale to convert it, such as "
+            f"--column {shlex.quote(f'{role}={name}:1..9')}; --column {role}= leaves it out"
+        )
 
 
 def _locate(source: Path, named: Mapping[str, str]) -> Path:
@@ -232,7 +262,7 @@ def _fields(source: Source, cells: Sequence[Any]) -> dict[str, Any]:
         fields["emotion"] = _emotion(texts["emotion"], source)
         fields["box"] = _box(texts)
         fields["landmarks"] = _landmarks(source, cells)
-        fields["valence"], fields["arousal"] = _affect(texts)
+        fields["valence"], fields["arousal"] = _affect(texts, source.scales)
     except UserError as error:
         fields["status"] = str(error)
     return fields
@@ -301,11 +331,22 @@ def _flat_text(cell: Any) -> str:
     return " ".join(map(_flat_text, cell))
 
 
-def _affect(texts: Mapping[str, str]) -> tuple[float, float]:
+def _affect(texts: Mapping[str, str], scales: Mapping[str, tuple[float, float]]) -> tuple[float, float]:
     valence, arousal = texts.get("valence", ""), texts.get("arousal", "")
     if not (valence and arousal):
         return UNKNOWN_AFFECT, UNKNOWN_AFFECT
-    return checked_affect(_decimal("valence", valence), _decimal("arousal", arousal))
+    scaled = (_rescale(role, _decimal(role, texts[role]), scales.get(role)) for role in ("valence", "arousal"))
+    return checked_affect(*scaled)
+
+
+def _rescale(role: str, value: float, scale: tuple[float, float] | None) -> float:
+    """A value of a scale (lowest, highest) in [-1, 1]; without a scale the value itself."""
+    if scale is None:
+        return value
+    lowest, highest = scale
+    if not min(scale) <= value <= max(scale):
+        raise UserError(f"{role} {value:g} outside {lowest:g}..{highest:g}")
+    return 2 * (value - lowest) / (highest - lowest) - 1
 
 
 def _decimal(name: str, text: str) -> float:
