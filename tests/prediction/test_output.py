@@ -195,7 +195,7 @@ def test_images_of_a_face_s_size_without_a_face_are_pointed_out(crops, trained, 
     assert ("Try --detectors none" in capsys.readouterr().out) == hinted
 
 
-def test_a_missing_default_detector_is_reported_before_the_model_is_loaded(crops, trained, tmp_path, monkeypatch):
+def test_a_missing_default_detector_is_reported_before_the_model_is_loaded(crops, tmp_path, monkeypatch):
     def load(*arguments):
         raise UserError("the model is loaded")
 
@@ -204,7 +204,7 @@ def test_a_missing_default_detector_is_reported_before_the_model_is_loaded(crops
 
     monkeypatch.setattr(predictor, "_trained_model", load)
     monkeypatch.setattr(model_files, "find", find)
-    arguments = ["predict", str(trained.run), str(crops), f"--out={tmp_path / 'out'}"]
+    arguments = ["predict", "fer2013-edram", str(crops), f"--out={tmp_path / 'out'}"]
     with pytest.raises(SystemExit, match="no file of yunet.*--detectors none"):
         cli.main(arguments)
     with pytest.raises(SystemExit, match="the model is loaded"):
