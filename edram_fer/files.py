@@ -110,7 +110,7 @@ def write_json(path: Path | str, value: object) -> None:
     }
     """
     text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
-    text = _PLAIN_ARRAY.sub(lambda array: f"[{' '.join(map(str.strip, array[1].splitlines()))}]", text)
+    text = _PLAIN_ARRAY.sub(lambda array: f"[{' '.join(map(str.strip, array[1].strip().split('\n')))}]", text)
     with replace(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 
