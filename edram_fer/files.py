@@ -110,9 +110,14 @@ def write_json(path: Path | str, value: object) -> None:
     }
     """
     text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
-    text = _PLAIN_ARRAY.sub(lambda array: f"[{' '.join(map(str.strip, array[1].strip().split('\n')))}]", text)
+    text = _PLAIN_ARRAY.sub(_on_one_line, text)
     with replace(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _on_one_line(array: re.Match[str]) -> str:
+    lines = array[1].strip().split("\n")  # splitlines would split texts, too
+    return f"[{' '.join(map(str.strip, lines))}]"
 
 
 def plain(value: Any) -> Any:
