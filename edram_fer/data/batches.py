@@ -72,7 +72,7 @@ class Batches:
     def __post_init__(self) -> None:
         extra = ["landmarks"] * self.has_landmarks + ["soft_label"] * self.soft
         opened = open_source(self.source, self.data_dir, extra)
-        labels = opened.labels(self.split)
+        labels = opened.values(self.split, "emotion")
         lookup = [self.classes.index(name) if name in self.classes else -1 for name in opened.emotions]
         lookup = np.array([*lookup, -1], "int32")  # the last entry is for images without a label (-1)
         object.__setattr__(self, "opened", opened)
@@ -89,15 +89,12 @@ class Batches:
 
     def _check_features(self):
         location = f"{self.source}, split {self.split}"
-        if not (self.soft or self.has_landmarks):
-            return
-        features = self.opened.load_encoded(self.split)[0]
         if self.soft and not set(self.classes) <= set(EIGHT):
             raise UserError(f"{location}: soft labels are for the eight emotions, not for {', '.join(self.classes)}")
-        if self.soft and (features["soft_label"][self.kept].max(axis=1) == 1).all():
+        if self.soft and (self.opened.values(self.split, "soft_label")[self.kept].max(axis=1) == 1).all():
             raise UserError(f"{location}: labels=soft needs soft labels, these are all hard; try ferplus/probability")
         if self.has_landmarks:
-            landmarks.check(features["landmarks"][self.kept], location)
+            landmarks.check(self.opened.values(self.split, "landmarks")[self.kept], location)
 
     @property
     def has_landmarks(self) -> bool:
@@ -223,12 +220,18 @@ def _tf_dataset(batches, first_epoch, first_step):
 
     images, decode = batches.opened.load_encoded(batches.split)
     images = {**images, "emotion": batches.targets(images)}
-    images = {name: tf.constant(images[name]) for name in ("image", *batches.features())}
+    images = {name: images[name] for name in ("image", *batches.features())}
+    types = [tf.string if values.dtype == object else values.dtype for values in images.values()]
     size, total, shape = batches.batch_size, len(images["emotion"]), batches.opened.shape
 
     @tf.autograph.experimental.do_not_convert
     def batch(indices, numbers=None):
-        chosen = {name: tf.gather(values, indices) for name, values in images.items()}
+        # NumPy takes the images, because `tf.constant` would hold a second copy of all of them.
+        rows = tf.numpy_function(lambda rows: [values[rows] for values in images.values()], [indices], types, False)
+        chosen = {
+            name: tf.ensure_shape(values, (None, *images[name].shape[1:]))
+            for name, values in zip(images, rows, strict=True)
+        }
         if chosen["image"].dtype == tf.string:
             chosen["image"] = tf.map_fn(decode, chosen["image"], fn_output_signature=tf.uint8)
         chosen["image"] = tf.cast(tf.ensure_shape(chosen["image"], (None, *shape)), tf.float32) / 255

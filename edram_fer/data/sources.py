@@ -5,11 +5,13 @@ A source is the name of a prepared TFDS data set ("fer2013", "drawn_faces/grey48
 "fold_0+fold_1" concatenates two splits, for data sets that are split by subjects.
 """
 
+import collections
 import functools
+import itertools
 import json
 import os
 import reprlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,11 @@ import numpy as np
 
 from edram_fer import archives, files
 from edram_fer.data import face_landmarks
-from edram_fer.errors import MissingFileError, UserError
+from edram_fer.errors import UserError
 from edram_fer.preprocessing.emotions import checked_classes
 from edram_fer.preprocessing.values import path_component
 
+_WANTED = ("image", "emotion", "affect")  # of `load_encoded`, always
 _REMEDIES = {
     "landmarks": ", which the model needs to position its windows; `prepare ... --landmarks` finds them in photos, "
     "`export ... --landmarks` in crops; crops=fixed5 and an empty guide do not need landmarks",
@@ -88,7 +91,7 @@ def class_counts(source: str | Path, split: str, *, data_dir: Path | str | None 
     {'neutral': 2, 'happy': 2, 'sad': 2, 'surprise': 2, 'fear': 2, 'disgust': 2, 'anger': 2}
     """
     opened = open_source(source, data_dir)
-    labels = opened.labels(split)
+    labels = opened.values(split, "emotion")
     counts = np.bincount(labels[labels >= 0], minlength=len(opened.emotions))
     return dict(zip(opened.emotions, counts.tolist(), strict=True))
 
@@ -164,18 +167,18 @@ def open_source(
 
     Returns:
         An object with `emotions`, `splits`, `version`, `fingerprint`, `preprocessing`, `shape` (H, W, C) and the
-        methods `labels(split)`, `load(split)` and `load_encoded(split)`.
+        methods `values(split, feature)`, `load(split)` and `load_encoded(split)`.
 
     Raises:
         MissingFileError: The source does not exist.
         UserError: The source is damaged, or a split lacks one of the features.
 
     >>> opened = open_source("faces.npz", None)
-    >>> opened.shape, len(opened.labels("test"))
+    >>> opened.shape, len(opened.values("test", "emotion"))
     ((48, 48, 1), 14)
     """
     if str(source).endswith(".npz"):
-        opened = _NpzFile(Path(source))
+        opened = _NpzFile(Path(source), extra)
     else:
         opened = _PreparedDataset(str(source), Path(data_dir or default_data_dir()), extra)
     for feature in extra:
@@ -187,8 +190,9 @@ def open_source(
 class _NpzFile:
     """An NPZ file, whose parts are read when they are needed."""
 
-    def __init__(self, path) -> None:
+    def __init__(self, path, extra=()) -> None:
         self.path = path
+        self.wanted = (*_WANTED, *extra)
         self.archive = archives.open_archive(path, archives.NPZ)
         with archives.damage(path, archives.NPZ):
             self.names = names = archives.array_names(self.archive)
@@ -228,15 +232,17 @@ class _NpzFile:
         """The features that all splits have."""
         return set.intersection(*({name.partition("/")[2] for name in self._names(split)} for split in self.splits))
 
-    def labels(self, split: str) -> np.ndarray:
-        return np.concatenate([self._read(f"{part}/emotion") for part in _parts(split, self)])
+    def values(self, split: str, feature: str) -> np.ndarray:
+        parts = _parts(split, self)
+        count = sum(self.splits[part] for part in parts)
+        return _join(({feature: self._read(f"{part}/{feature}")} for part in parts), count)[feature]
 
     def load(self, split: str) -> dict[str, np.ndarray]:
-        parts = _parts(split, self)
-        return _join([{name.partition("/")[2]: self._read(name) for name in self._names(part)} for part in parts])
+        names = [{name.partition("/")[2] for name in self._names(part)} for part in _parts(split, self)]
+        return {feature: self.values(split, feature) for feature in sorted(set.intersection(*names))}
 
     def load_encoded(self, split: str) -> tuple[dict[str, np.ndarray], None]:
-        return self.load(split), None
+        return {feature: self.values(split, feature) for feature in self.wanted}, None
 
     def _names(self, split):
         return [name for name in self.names if name.startswith(f"{split}/")]
@@ -263,20 +269,15 @@ class _PreparedDataset:
         self.preprocessing = (info.metadata or {}).get("settings")
         self.splits = {_checked_split(name, split): part.num_examples for split, part in info.splits.items()}
         self.shape, self.features = info.features["image"].shape, set(info.features)
-        self.wanted = ("image", "emotion", "affect", *extra)
+        self.wanted = (*_WANTED, *extra)
         self.read = {}
 
-    def labels(self, split: str) -> np.ndarray:
-        return self.load_encoded(split)[0]["emotion"]
+    def values(self, split: str, feature: str) -> np.ndarray:
+        return self.load_encoded(split)[0][feature]
 
     def load(self, split: str) -> dict[str, np.ndarray]:
-        return _join([self._load_part(part) for part in _parts(split, self)])
-
-    def _load_part(self, split):
-        import tensorflow_datasets as tfds
-
-        dataset = self.builder.as_dataset(split=split, shuffle_files=False)
-        content = _join([*tfds.as_numpy(dataset.batch(1024))])
+        parts = _parts(split, self)
+        content = _join(itertools.chain.from_iterable(map(self._batches, parts)), self._count(parts))
         for key, values in content.items():
             if values.dtype == object:
                 content[key] = np.array([value.decode() for value in values])
@@ -288,19 +289,27 @@ class _PreparedDataset:
         The images stay in memory as encoded in the file (PNG), which takes a fraction of the memory of their pixels, so
         they can be read in any order.
         """
-        content = _join([self._encoded_part(part) for part in _parts(split, self)])
+        parts = _parts(split, self)
+        content = _join(map(self._encoded_part, parts), self._count(parts))
         return content, self.builder.info.features["image"].decode_example
 
     def _encoded_part(self, split):
         import tensorflow_datasets as tfds
 
-        if split in self.read:
-            return self.read[split]
-        wanted = dict.fromkeys(self.wanted, True)
-        decoders = tfds.decode.PartialDecoding(wanted, decoders={"image": tfds.decode.SkipDecoding()})
-        dataset = self.builder.as_dataset(split=split, shuffle_files=False, decoders=decoders)
-        self.read[split] = _join([*tfds.as_numpy(dataset.batch(1024))])
+        if split not in self.read:
+            decoders = {"image": tfds.decode.SkipDecoding()}
+            partial = tfds.decode.PartialDecoding(dict.fromkeys(self.wanted, True), decoders=decoders)
+            self.read[split] = _join(self._batches(split, partial), self._count([split]))
         return self.read[split]
+
+    def _batches(self, split, decoders=None):
+        import tensorflow_datasets as tfds
+
+        dataset = self.builder.as_dataset(split=split, shuffle_files=False, decoders=decoders)
+        return tfds.as_numpy(dataset.batch(1024))
+
+    def _count(self, parts):
+        return sum(self.splits[part] for part in parts)
 
 
 def _checked_split(source, split):
@@ -322,9 +331,23 @@ def _parts(split, opened):
     return names
 
 
-def _join(parts):
-    """Concatenate dicts of arrays, with the features that all of them have."""
-    if len(parts) == 1:
-        return parts[0]
-    shared = [key for key in parts[0] if all(key in part for part in parts)]
-    return {key: np.concatenate([part[key] for part in parts]) for key in shared}
+def _join(parts: Iterable[dict[str, np.ndarray]], count: int) -> dict[str, np.ndarray]:
+    """Concatenate arrays that have the same features and `count` rows in all.
+
+    Numbers are copied to their place before the next part is read, so that memory holds them once. Texts of different
+    lengths have different types and are joined at the end.
+    """
+    whole, texts, row = {}, collections.defaultdict(list), 0
+    for part in parts:
+        size = len(next(iter(part.values())))
+        if size == count:
+            return part
+        for name, values in part.items():
+            if values.dtype.kind in "OSU":
+                texts[name].append(values)
+                continue
+            if name not in whole:
+                whole[name] = np.empty((count, *values.shape[1:]), values.dtype)
+            whole[name][row : row + size] = values
+        row += size
+    return whole | {name: np.concatenate(values) for name, values in texts.items()}
