@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import cv2
 import keras
 import numpy as np
 
@@ -94,14 +95,17 @@ def for_model(batch: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def examples(described_inputs: Mapping[str, Mapping[str, Any]], count: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Random inputs: images from smooth to noisy, landmarks of which some are unknown, windows inside the image."""
+    """Random inputs: smooth images, landmarks of which some are unknown, windows inside the image.
+
+    Noise and sharp edges would not do: where they end at the border of a glimpse, a rounding error in its position
+    becomes an error of 1e-4 in the logits, in any runtime.
+    """
     rng = np.random.default_rng(seed)
     shape = described_inputs["image"]["shape"][1:]
     height, width, channels = shape
-    patches = rng.random((count, 4, 4, channels)).repeat(-(-height // 4), axis=1).repeat(-(-width // 4), axis=2)
-    noise = np.linspace(0, 1, count)[:, None, None, None]
-    image = (1 - noise) * patches[:, :height, :width] + noise * rng.random((count, *shape))
-    batch: dict[str, np.ndarray] = {"image": image.astype(np.float32)}
+    patches = rng.random((count, 4, 4, channels)).astype(np.float32)
+    image = np.stack([cv2.resize(patch, (width, height)).reshape(shape) for patch in patches])
+    batch: dict[str, np.ndarray] = {"image": image}
     if described_inputs["image"]["dtype"] == "uint8":
         batch["image"] = (image * 255).round().astype(np.uint8)
     if "landmarks" in described_inputs:
