@@ -71,6 +71,15 @@ def as_status(error: Exception) -> str:
     ('empty file', 'unexpected TypeError: not a number', 'unexpected MemoryError')
     """
     if isinstance(error, UserError):
-        return shorten(" ".join(str(error).split()), 2 * LONGEST_REASON)
-    name, message = type(error).__name__, reason(error)
+        return shorten(" ".join(utf8(str(error)).split()), 2 * LONGEST_REASON)
+    name, message = type(error).__name__, utf8(reason(error))
     return f"{UNEXPECTED}{name}" + ("" if message == name else f": {message}")
+
+
+def utf8(text: str) -> str:
+    """A text with escapes such as \\udce4 instead of bytes of a file name that are not UTF-8.
+
+    >>> utf8("f\\udce4ce.png") == "f\\\\udce4ce.png"
+    True
+    """
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -25,6 +25,7 @@ CHOICES = ("largest", "surest", "centre", "all")
 RETRIES = ("histogram", "clahe", "none")
 RETRY_TILES = 7  # each way, of "clahe" (Forch et al. 2019)
 LARGE_FACE = 0.25  # of the longer side of an image
+LARGEST_EQUALISED = 16_000_000  # pixels: to equalise an image takes nine bytes for each
 SAME_FACE = 0.3  # overlap (IoU) from which two boxes belong to the same face
 
 
@@ -102,8 +103,8 @@ class SSD:
         """The faces in an image, uint8 [H, W, 3] RGB; the highest confidence first."""
         height, width = image.shape[:2]
         net = _ssd(*(str(model_files.find(name, self.folder)) for name in ("ssd layers", "ssd")))
-        bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-        blob = cv2.dnn.blobFromImage(cv2.resize(bgr, (300, 300)), 1.0, (300, 300), (104, 177, 123))
+        bgr = cv2.cvtColor(cv2.resize(image, (300, 300)), cv2.COLOR_RGB2BGR)
+        blob = cv2.dnn.blobFromImage(bgr, 1.0, (300, 300), (104, 177, 123))
         with _SSD_LOCK:  # a network holds its input
             net.setInput(blob)
             rows = net.forward()[0, 0].copy()  # [n, 7]: image, class, confidence, left, top, right, bottom in shares
@@ -160,7 +161,7 @@ def cascade(
         image: uint8 [H, W, 3] RGB.
         detectors: the detectors, in order.
         retry: how the image is equalised for the second try: "histogram", "clahe" (7x7 tiles, clip limit 1), or "none"
-            for no second try.
+            for no second try. Images of more than LARGEST_EQUALISED pixels are shrunk first.
         usable: whether a detected face counts; None: all of them do.
 
     Returns:
@@ -172,17 +173,27 @@ def cascade(
     """
     if retry not in RETRIES:
         raise UserError(f"retry: expected one of {', '.join(RETRIES)}, got {retry!r}")
-    contrasted = None
+    contrasted, scale = None, 1.0
     for detector in detectors:
         if faces := _select_usable(detector(image), usable):
             return faces, detector.name
         if retry == "none":
             continue
         if contrasted is None:
-            contrasted = equalise(image) if retry == "histogram" else crop.equalise(image, tiles=RETRY_TILES)
-        if faces := _select_usable(detector(contrasted), usable):
+            share = min((LARGEST_EQUALISED / (image.shape[0] * image.shape[1])) ** 0.5, 1.0)
+            small, scale = _shrink(image, round(share * max(image.shape[:2])), cv2.INTER_AREA)
+            contrasted = equalise(small) if retry == "histogram" else crop.equalise(small, tiles=RETRY_TILES)
+        if faces := _select_usable([_enlarge(face, scale) for face in detector(contrasted)], usable):
             return faces, f"{detector.name} {'equalised' if retry == 'histogram' else retry}"
     return [], NO_FACE
+
+
+def _enlarge(face: Face, scale: float) -> Face:
+    """The face of an image that was shrunk to `scale`, in pixels of the image."""
+    if scale == 1.0:
+        return face
+    box = tuple(side / scale for side in face.box)
+    return dataclasses.replace(face, box=box, points=None if face.points is None else face.points / scale)
 
 
 def _select_usable(faces: list[Face], usable: Callable[[Face], bool] | None) -> list[Face]:

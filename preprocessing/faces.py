@@ -10,9 +10,11 @@ import cv2
 import numpy as np
 import pyarrow
 
+from edram_fer.errors import MissingFileError, MissingPackageError, UserError, as_status, utf8
 from edram_fer.preprocessing import crop, detection, photos
 from edram_fer.preprocessing.face_settings import ANNOTATION, NONE, FaceSettings
 from edram_fer.preprocessing.records import OK, FaceRecord
+from edram_fer.preprocessing.values import path_component
 
 MOST_EXTENSIONS = 11  # of a square whose face shows no chin (Forch et al. 2019)
 _POINTS = pyarrow.list_(pyarrow.float32())
@@ -52,19 +54,21 @@ def rows(record: FaceRecord, root: Path, settings: FaceSettings) -> Iterator[dic
     Yields:
         rows of SCHEMA, one for each face; a record without a face gives one row with its status.
     """
-    if record.status == OK:
+    status = record.status
+    if status == OK:
+        try:
+            path_component("split", record.split)
+        except UserError as error:
+            status = as_status(error)
+    if status == OK:
         yield from photo_rows(record, root, settings)
     else:
-        yield {**_annotation_columns(record), "status": record.status}
+        yield {**_annotation_columns(record), "status": utf8(status)}
 
 
 def _annotation_columns(record: FaceRecord) -> dict[str, Any]:
     return {
-        "id": record.id,
-        "row": record.row,
-        "image": record.image,
-        "split": record.split,
-        "subject": record.subject,
+        **{name: utf8(getattr(record, name)) for name in ("id", "row", "image", "split", "subject")},
         "emotion": record.emotion,
         "valence": record.valence,
         "arousal": record.arousal,
@@ -73,7 +77,11 @@ def _annotation_columns(record: FaceRecord) -> dict[str, Any]:
 
 
 def photo_rows(record: FaceRecord, root: Path, settings: FaceSettings) -> Iterator[dict[str, Any]]:
-    """Like `rows`, but also for a record without a label."""
+    """Like `rows`, but also for a record without a label. Whatever its image or box raises becomes its status.
+
+    Raises:
+        MissingFileError, MissingPackageError: a detector is not installed.
+    """
     row = {**_annotation_columns(record), "status": OK}
     try:
         image = load_image(record, root)
@@ -87,8 +95,10 @@ def photo_rows(record: FaceRecord, root: Path, settings: FaceSettings) -> Iterat
             face_id = {"id": f"{record.id}#{number}"} if settings.faces == "all" else {}
             columns = _face_columns(image, face, detector, record, margin + settings.margin, settings)
             yield {**row, **face_id, "detector": detector, **columns}
-    except (photos.PhotoError, crop.BoxError) as error:
-        yield {**row, "status": " ".join(str(error).split())[:200]}
+    except (MissingFileError, MissingPackageError):
+        raise
+    except Exception as error:  # one row must not stop all others
+        yield {**row, "status": as_status(error)}
 
 
 def _check_size(image: np.ndarray, settings: FaceSettings) -> None:

@@ -1,13 +1,17 @@
 """Decode image files to upright 8-bit RGB arrays, by content and not by name, and only from inside the data set."""
 
+import contextlib
 import functools
+import hashlib
 import importlib.util
 import io
 import math
 import os
 import stat
 import struct
+import threading
 import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -16,8 +20,13 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from edram_fer.errors import UserError
+from edram_fer.preprocessing import jpeg, quiet
 
-MAX_PIXELS = 100_000_000  # 300 MB decoded; a 20,000 x 20,000 image would need 1.2 GB
+MAX_PIXELS = 100_000_000
+MAX_BYTES = 285_000_000  # of the 300 MB for an image, without those for strips; 8 for each pixel beyond MAX_PIXELS
+MAX_SCANS = 100  # of a JPEG file: encoders use at most a few dozen, and each is decoded for all pixels
+STRIP = 500_000  # pixels that are converted at once
+TRUNCATED = "image file is truncated"
 MIN_SIDE = 8  # pixels: smaller images cannot show a face
 # Formats of Pillow that are not read: EPS and WMF are programs or need one, and the others hold no pixels that Pillow
 # itself can decode.
@@ -25,24 +34,32 @@ REFUSED_FORMATS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "PDF", "WMF"}
 UNMARKED_FORMATS = {"IMT", "IPTC", "PCD", "SPIDER", "TGA"}  # files of other kinds can look like these
 REDUCIBLE_FORMATS = {"JPEG", "MPO"}
 HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+# Bytes per pixel in Pillow's memory, and those that decoders need in addition, as measured by
+# `python -m benchmarks.photo_memory`.
+STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
+STORED_OTHERS = 4
+DECODER = {"JPEG2000": 16, "WEBP": 8, "AVIF": 12, "HEIF": 12}
 WHITES = (4095, 16383, 65535)  # of 12, 14 and 16 bits, which are all stored as 16 bits
-JPEG, JPEG_END = b"\xff\xd8", b"\xff\xd9"  # the first and the last bytes of a JPEG file
 # Errors that Pillow raises for a damaged file, which it does not document. `Image.open` expects the errors after
 # ValueError from its plugins.
 DAMAGE = (OSError, ValueError, SyntaxError, IndexError, TypeError, EOFError, struct.error)
-UPRIGHT = {  # EXIF orientation: how to transform the stored image
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+STORED_VIEWS: Mapping[int | None, Callable[[np.ndarray], np.ndarray]] = {  # EXIF orientation: how it is stored
+    2: np.fliplr,
+    3: lambda upright: np.rot90(upright, 2),
+    4: np.flipud,
+    5: lambda upright: upright.transpose(1, 0, 2),
+    6: np.rot90,
+    7: lambda upright: np.rot90(upright, 2).transpose(1, 0, 2),
+    8: lambda upright: np.rot90(upright, -1),
 }
 
 
 class PhotoError(UserError):
     """An image file cannot be used, or must not be read; the message says why and becomes the status of its row."""
+
+
+class _TooLargeError(PhotoError):
+    """Pillow needs too much memory for an image."""
 
 
 class DamagedPhotoError(PhotoError):
@@ -101,15 +118,17 @@ def read_reduced(path: Path | str, least: int | None, max_pixels: int = MAX_PIXE
     except OSError as error:
         raise PhotoError(f"cannot be read: {error.strerror}") from None
     with file:
-        try:
-            photo = _load(file, max_pixels, least)
-        except DamagedPhotoError:
-            file.seek(0)
-            photo = _complete_jpeg(file.read(), max_pixels, least)
-            if photo is None:
-                raise
-        rgb = (_sixteen_bit_colours(file) if photo.sixteen_bits else None) or _rgb(photo.image)
-    return _upright(rgb, photo.orientation), photo.reduction
+        limits = _Limits(max_pixels, MAX_BYTES if max_pixels <= MAX_PIXELS else 8 * max_pixels)
+        if file.read(2) == jpeg.START:
+            return _read_jpeg(file, status.st_size, limits, least)
+        photo = _load(file, limits, least)
+        if photo.sixteen_bits:
+            orientation = photo.orientation
+            del photo  # its memory is needed
+            if (upright := _sixteen_bit_colours(file, orientation)) is not None:
+                return upright, 1
+            photo = _load(file, limits, least)
+    return _to_array(photo.image, photo.orientation), photo.reduction
 
 
 def decoded_pixels(path: Path, least: int | None = None) -> int:
@@ -155,7 +174,7 @@ def from_pillow(image: Image.Image) -> np.ndarray:
     >>> from_pillow(Image.new("L", (20, 10))).shape
     (10, 20, 3)
     """
-    return _upright(_rgb(image), image.getexif().get(ExifTags.Base.Orientation))
+    return _to_array(image, image.getexif().get(ExifTags.Base.Orientation))
 
 
 def from_array(array: np.ndarray, name: str = "image") -> np.ndarray:
@@ -196,10 +215,6 @@ def from_array(array: np.ndarray, name: str = "image") -> np.ndarray:
     return array.astype(np.float32)
 
 
-def _upright(rgb: Image.Image, orientation: int | None) -> np.ndarray:
-    return np.asarray(rgb.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else rgb)
-
-
 @functools.cache
 def _formats() -> tuple[str, ...]:
     """The formats that the installed Pillow reads, and HEIF if its package is installed."""
@@ -215,6 +230,13 @@ def _is_heif(file: BinaryIO) -> bool:
     return start[4:8] == b"ftyp" and start[8:12] in HEIF_BRANDS
 
 
+class _Limits(NamedTuple):
+    """The largest number of pixels, and of bytes of memory."""
+
+    pixels: int
+    memory: int
+
+
 class _Photo(NamedTuple):
     """The decoded image, as stored, its EXIF orientation, by how many times it was reduced, and whether the file holds
     colours of 16 bits, of which Pillow decodes 8."""
@@ -225,89 +247,253 @@ class _Photo(NamedTuple):
     sixteen_bits: bool
 
 
-def _load(file: BinaryIO, max_pixels: int, least: int | None) -> _Photo:
+def _load(file: BinaryIO, limits: _Limits, least: int | None, coefficient_bytes: float = 0.0) -> _Photo:
+    """Decode a file after checking its size; `coefficient_bytes` as in `jpeg.Structure`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of large images, which are rejected here
+        file.seek(0)
         try:
             image = Image.open(file, formats=_formats())
             size = image.size
         except Image.DecompressionBombError:  # Pillow's own limit was reached first
-            raise PhotoError(f"more than {max_pixels} pixels") from None
+            raise PhotoError(f"more than {limits.pixels} pixels") from None
         except Image.UnidentifiedImageError:
             if _is_heif(file):
                 raise PhotoError("a HEIC image, which needs pillow-heif: pip install 'edram-fer[heic]'") from None
             raise PhotoError("not an image") from None
         except DAMAGE as error:
             raise _damage_error(error) from None
-        if size[0] * size[1] > max_pixels:
-            raise PhotoError(f"{size[0]}x{size[1]} pixels, more than {max_pixels}")
+        if size[0] * size[1] > limits.pixels:
+            raise PhotoError(f"{size[0]}x{size[1]} pixels, more than {limits.pixels}")
         if min(size) < MIN_SIDE:
             raise PhotoError(f"{size[0]}x{size[1]} pixels, expected at least {MIN_SIDE} on a side")
         try:
             raw_modes = str([tile[3] for tile in getattr(image, "tile", ())])
             if least is not None and image.format in REDUCIBLE_FORMATS:
                 _reduce(image, least)
-            image.load()
+            if (needed := _memory(image, coefficient_bytes * size[0] * size[1], ";16" in raw_modes)) > limits.memory:
+                raise _memory_error(size, image.mode, needed, limits)
+            with _silence() if image.format == "TIFF" else contextlib.nullcontext():
+                image.load()
             orientation = image.getexif().get(ExifTags.Base.Orientation)
             sixteen_bits = "RGB;16" in raw_modes or "RGBA;16" in raw_modes
             return _Photo(image, orientation, round(max(size) / max(image.size)), sixteen_bits)
+        except PhotoError:
+            raise
         except DAMAGE as error:
             raise _damage_error(error) from None
+
+
+def _memory_error(size: tuple[int, int], mode: str, needed: float, limits: _Limits) -> "_TooLargeError":
+    return _TooLargeError(
+        f"{size[0]}x{size[1]} pixels of the mode {mode} need {needed / 1e6:.0f} MB of memory, more than "
+        f"{limits.memory / 1e6:.0f}"
+    )
+
+
+def _memory(image: Image.Image, coefficients: float, sixteen_bits: bool) -> float:
+    """Bytes that the decoding and conversion of an image need; `coefficients`: those of a JPEG decoder."""
+    stored, decoder = STORED.get(image.mode, STORED_OTHERS), DECODER.get(image.format or "", 0)
+    if sixteen_bits and image.mode not in STORED:
+        decoder = 8  # OpenCV decodes it again
+    pixels = image.size[0] * image.size[1]
+    return pixels * stored + max(pixels * max(decoder, 3), coefficients)
+
+
+_SILENCE = threading.Lock()
+
+
+@contextlib.contextmanager
+def _silence() -> Generator[None, None, None]:
+    """Drop what libtiff prints about a damaged file, which also raises an exception."""
+    with _SILENCE, quiet.silence(always=True):
+        yield
 
 
 def _damage_error(error: Exception) -> DamagedPhotoError:
     return DamagedPhotoError(f"cannot be decoded: {str(error)[:100] or type(error).__name__}")
 
 
-def _complete_jpeg(content: bytes, max_pixels: int, least: int | None) -> _Photo | None:
-    """Like `_load`, for a JPEG file that lacks only its last bytes; None if a part of the image itself is lost.
-
-    Two different continuations are appended, which a decoder reads as the lost part: if both give the same image,
-    nothing is lost.
+def _read_jpeg(file: BinaryIO, size: int, limits: _Limits, least: int | None) -> tuple[np.ndarray, int]:
+    """`read_reduced` for a JPEG file. One that lacks only its last bytes is decoded; one that lost pixels is damaged,
+    even if it has an end mark.
     """
-    if not content.startswith(JPEG):
-        return None
-    kept = content.removesuffix(JPEG_END[:1])
+    if size > limits.memory / 3:
+        raise PhotoError(f"a JPEG file of {size / 1e6:.0f} MB, more than {limits.memory / 3e6:.0f}")
+    file.seek(0)
+    content = file.read()
+    structure = jpeg.read(content)
+    if structure is None:  # Pillow says what is wrong, or can read it nevertheless
+        photo = _load(io.BytesIO(content), limits, least)
+        return _to_array(photo.image, photo.orientation), photo.reduction
+    if len(structure.scans) > MAX_SCANS:
+        raise PhotoError(f"a JPEG file of {len(structure.scans)} scans, more than {MAX_SCANS}")
+
+    def load(content: bytes) -> _Photo:
+        return _load(io.BytesIO(content), limits, least, structure.coefficient_bytes)
+
+    if structure.lacks_data(content) or not (structure.ended or structure.covers_all()):
+        raise _damage_error(OSError(TRUNCATED))
     try:
-        ended, continued = (
-            _load(io.BytesIO(kept + more + JPEG_END), max_pixels, least) for more in (b"", b"\xaa" * 64)
-        )
-    except DamagedPhotoError:
-        return None
-    return ended if np.array_equal(np.asarray(ended[0]), np.asarray(continued[0])) else None
+        photo = load(content if structure.ended else jpeg.with_filler(content, structure, b""))
+    except _TooLargeError:
+        return _read_large_jpeg(content, structure, limits), 1
+    if structure.arithmetic and not structure.ended:  # an encoder may leave out zeros at the end, as a cut does
+        raise _damage_error(OSError(TRUNCATED))
+    pixels, reduction = _to_array(photo.image, photo.orientation), photo.reduction
+    stored = STORED_VIEWS.get(photo.orientation, np.asarray)(pixels)
+    del photo  # its memory is needed
+    suspicious = not structure.ended or not structure.covers_all() or _may_be_filled(stored, reduction, structure)
+    if suspicious and not structure.arithmetic:
+        digest = _digest(stored[top : top + MIN_SIDE] for top in range(0, len(stored), MIN_SIDE))
+        for filler in jpeg.FILLERS:
+            filled = load(jpeg.with_filler(content, structure, filler)).image
+            if _digest(_rgb(strip, 0) for strip in _strips(filled)) != digest:
+                raise _damage_error(OSError(TRUNCATED))
+    return pixels, reduction
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _read_large_jpeg(content: bytes, structure: jpeg.Structure, limits: _Limits) -> np.ndarray:
+    """As `_read_jpeg`, decoded by OpenCV, which needs half of Pillow's memory, to the same pixels.
+
+    Raises:
+        PhotoError: it still needs too much, or it is neither grey nor YCbCr.
+    """
+    with Image.open(io.BytesIO(content), formats=_formats()) as image:
+        orientation, mode, size = image.getexif().get(ExifTags.Base.Orientation), image.mode, image.size
+    pixels = size[0] * size[1]
+    turned = 3 * pixels * (orientation in STORED_VIEWS)
+    needed = len(content) + 3 * pixels + max(structure.coefficient_bytes * pixels, turned)
+    if mode not in ("L", "RGB") or needed > limits.memory:
+        raise _memory_error(size, mode, needed, limits)
+
+    def decode(filler: bytes) -> np.ndarray:
+        file = np.frombuffer(jpeg.with_filler(content, structure, filler), np.uint8)
+        with _silence():
+            stored = cv2.imdecode(file, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+        if stored is None or stored.shape[1::-1] != size:
+            raise _damage_error(OSError("OpenCV cannot decode it"))
+        return stored
+
+    def digest(stored: np.ndarray) -> bytes:
+        return _digest(stored[top : top + MIN_SIDE] for top in range(0, len(stored), MIN_SIDE))
+
+    stored = decode(b"")
+    if not structure.arithmetic and (not structure.ended or _may_be_filled(stored, 1, structure)):
+        expected = digest(stored)
+        del stored  # its memory is needed
+        if any(digest(decode(filler)) != expected for filler in jpeg.FILLERS[1:]):
+            raise _damage_error(OSError(TRUNCATED))
+        stored = decode(b"")
+    if orientation not in STORED_VIEWS:
+        return stored
+    result, view = _upright_array(*stored.shape[:2], orientation)
+    view[:] = stored
+    return result
+
+
+def _digest(strips: Iterable[np.ndarray]) -> bytes:
+    """SHA-256 of the pixels of an image, from parts of some rows."""
+    digest = hashlib.sha256()
+    for strip in strips:
+        digest.update(strip.tobytes())
+    return digest.digest()
+
+
+def _strips(image: Image.Image) -> Iterator[Image.Image]:
+    """The image in parts of some rows; in one piece if it is small."""
+    width, height = image.size
+    rows = max(STRIP // width, 1)
+    if rows >= height:
+        yield image
+    else:
+        yield from (image.crop((0, top, width, min(top + rows, height))) for top in range(0, height, rows))
+
+
+def _may_be_filled(stored: np.ndarray, reduction: int, structure: jpeg.Structure) -> bool:
+    """Whether the last unit of an image has a single colour, as what a decoder fills in has."""
+    # Next to another unit its colour is interpolated.
+    sides = ((side % unit if side % unit > 3 else unit) - 2 for side, unit in structure.last_unit)
+    rows, columns = (max(side // reduction, 2) for side in sides)
+    end = stored[-rows:, -columns:]
+    return bool((end == end[0, 0]).all())
+
+
+def _to_array(image: Image.Image, orientation: int | None) -> np.ndarray:
+    """uint8 [H, W, 3], RGB, upright, converted in strips."""
+    width, height = image.size
+    result, stored = _upright_array(height, width, orientation)
+    white, top = _white(image), 0
+    for strip in _strips(image):
+        stored[top : top + strip.size[1]] = _rgb(strip, white)
+        top += strip.size[1]
+    return result
+
+
+def _upright_array(height: int, width: int, orientation: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """An empty array [H, W, 3] for an upright image, and a view of it as the image is stored, [height, width, 3]."""
+    result = np.empty((width, height, 3) if orientation in (5, 6, 7, 8) else (height, width, 3), np.uint8)
+    return result, STORED_VIEWS.get(orientation, np.asarray)(result)
+
+
+def _white(image: Image.Image) -> float:
+    """The value of white of an image of 16 or 32 bits; 0 for others."""
+    if not image.mode.startswith(("I", "F")):
+        return 0.0
+    largest = [(float(_finite(values).max()), values.dtype) for values in map(np.asarray, _strips(image))]
+    return _white_of(max(value for value, _ in largest), largest[0][1])
+
+
+def _rgb(image: Image.Image, white: float) -> np.ndarray:
+    """uint8 [H, W, 3] of a strip; `white` is that of the whole image."""
     if image.mode.startswith(("I", "F")):  # 16 or 32 bits, which `convert` would clip at 255
-        return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
+        return _scaled(np.asarray(image), white)[..., None]
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")
+        background = Image.new("RGBA", rgba.size, "white")
+        return np.asarray(Image.alpha_composite(background, rgba).convert("RGB"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _eight_bits(values: np.ndarray) -> np.ndarray:
     """uint8 of values of 16 or 32 bits. White is the largest value of as many bits as the values need; of floats up to
     1 it is 1."""
-    whites = WHITES if values.dtype.itemsize == 2 else (255, *WHITES)
-    if np.issubdtype(values.dtype, np.floating):
-        values, whites = np.nan_to_num(values, nan=0, posinf=0, neginf=0), (1, *whites)
-    largest = float(values.max())
-    white = next((white for white in whites if largest <= white), largest)
-    return np.clip(values * (255 / white), 0, 255).round().astype(np.uint8)
+    return _scaled(values, _white_of(float(_finite(values).max()), values.dtype))
 
 
-def _sixteen_bit_colours(file: BinaryIO) -> Image.Image | None:
-    """The image in a PNG or TIFF file of 16 bits per channel, as RGB of 8 bits; None if OpenCV cannot decode it."""
+def _white_of(largest: float, dtype: np.dtype) -> float:
+    whites = WHITES if dtype.itemsize == 2 else (255, *WHITES)
+    whites = (1, *whites) if np.issubdtype(dtype, np.floating) else whites
+    return float(next((white for white in whites if largest <= white), largest))
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    is_float = np.issubdtype(values.dtype, np.floating)
+    return np.nan_to_num(values, nan=0, posinf=0, neginf=0) if is_float else values
+
+
+def _scaled(values: np.ndarray, white: float) -> np.ndarray:
+    return np.clip(_finite(values) * (255 / white), 0, 255).round().astype(np.uint8)
+
+
+def _sixteen_bit_colours(file: BinaryIO, orientation: int | None) -> np.ndarray | None:
+    """The image in a PNG or TIFF file of 16 bits per channel, as RGB of 8 bits, upright; None if OpenCV cannot decode
+    it."""
     file.seek(0)
-    values = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
+    with _silence():
+        values = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None or values.dtype != np.uint16 or values.ndim != 3:
         return None
-    rgb = _eight_bits(values[..., 2::-1])
-    if values.shape[-1] == 4:
-        rgb = _on_white(np.dstack([rgb, (values[..., 3] // 256).astype(np.uint8)]))
-    return Image.fromarray(rgb)
+    white = _white_of(float(values[..., :3].max()), values.dtype)
+    result, stored = _upright_array(*values.shape[:2], orientation)
+    rows = max(STRIP // values.shape[1], 1)
+    for top in range(0, len(values), rows):
+        strip = values[top : top + rows]
+        rgb = _scaled(strip[..., 2::-1], white)
+        if values.shape[-1] == 4:
+            rgb = _on_white(np.dstack([rgb, (strip[..., 3] // 256).astype(np.uint8)]))
+        stored[top : top + rows] = rgb
+    return result
 
 
 def _on_white(rgba: np.ndarray) -> np.ndarray:

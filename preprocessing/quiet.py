@@ -18,8 +18,8 @@ def import_module(name: str) -> ModuleType:
 
 
 @contextlib.contextmanager
-def silence() -> Generator[None, None, None]:
-    """Redirect file descriptor 2 to a temporary file, which is printed if an exception is raised."""
+def silence(always: bool = False) -> Generator[None, None, None]:
+    """Redirect file descriptor 2 to a temporary file, which is printed if an exception is raised, unless `always`."""
     if sys.stderr is None:  # a Windows program without a console
         yield
         return
@@ -30,8 +30,9 @@ def silence() -> Generator[None, None, None]:
         try:
             yield
         except BaseException:
-            output.seek(0)
-            os.write(screen, output.read())
+            if not always:
+                output.seek(0)
+                os.write(screen, output.read())
             raise
         finally:
             os.dup2(screen, 2)

@@ -5,13 +5,15 @@ line; unusable items become rows with a status.
 """
 
 import codecs
+import csv
 import dataclasses
+import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, TextIO
 
-from edram_fer.errors import MissingFileError, UserError
+from edram_fer.errors import MissingFileError, UserError, as_status
 from edram_fer.preprocessing import emotions
 from edram_fer.preprocessing.records import OK, FaceRecord, no_label
 
@@ -200,11 +202,19 @@ def open_text(path: Path) -> TextIO:
     return open(path, encoding=encoding, errors="replace")
 
 
+def csv_cells(line: str, separator: str) -> list[str]:
+    """The cells of a line; none if it cannot be divided, as with a cell of more than 131,072 characters."""
+    try:
+        return next(csv.reader(io.StringIO(line, newline=""), delimiter=separator), [])
+    except csv.Error:
+        return []
+
+
 def _row(row: str, read: Callable[..., dict[str, Any]], *arguments: Any, image: str = "") -> FaceRecord:
     try:
         fields = read(*arguments)
-    except UserError as error:
-        return FaceRecord(id=row, row=row, image=image, split="", status=str(error))
+    except Exception as error:  # one row must not stop all others
+        return FaceRecord(id=row, row=row, image=image, split="", status=as_status(error))
     return FaceRecord(row=row, **{"image": image, **fields})
 
 

@@ -159,5 +159,5 @@ def fingerprint(annotations: Annotations) -> str:
     if not annotations.files:
         for record in annotations.records():
             values = (getattr(record, field.name) for field in dataclasses.fields(record) if field.compare)
-            digest.update(("\t".join(map(str, values)) + "\n").encode())
+            digest.update(("\t".join(map(str, values)) + "\n").encode("utf-8", "backslashreplace"))
     return digest.hexdigest()

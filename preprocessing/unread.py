@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from edram_fer.errors import utf8
 from edram_fer.preprocessing.readers import IGNORED_FILES, abbreviate
 from edram_fer.preprocessing.records import Annotations
 
@@ -40,6 +41,7 @@ def describe_paths(base: Path, read: Iterable[str], *, other_folders: bool = Tru
     """
     files, folders = set(), set()
     for path in read:
+        path = utf8(path)
         files.add(hash(path))  # a million paths would take hundreds of megabytes
         folder = os.path.dirname(path)
         while folder not in folders and len(folder) >= len(str(base)):
@@ -59,14 +61,14 @@ def _unread(base: str, files: set[int], folders: set[str], other_folders: bool) 
     """(path relative to `base`, number of files) of each unread file, and of each folder without any read file."""
     for folder, subfolders, names in os.walk(base, followlinks=True):
         visible = sorted(name for name in subfolders if not name.startswith((".", "__MACOSX")))
-        subfolders[:] = [name for name in visible if os.path.join(folder, name) in folders]
+        subfolders[:] = [name for name in visible if utf8(os.path.join(folder, name)) in folders]
         for name in sorted(set(visible) - set(subfolders)) if other_folders else ():
             count = sum(_is_content(file) for _, _, below in os.walk(os.path.join(folder, name)) for file in below)
             if count:
                 yield os.path.relpath(os.path.join(folder, name), base), count
         for name in sorted(names):
             path = os.path.join(folder, name)
-            if hash(path) not in files and _is_content(name):
+            if hash(utf8(path)) not in files and _is_content(name):
                 yield os.path.relpath(path, base), 1
 
 

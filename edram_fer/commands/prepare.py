@@ -11,10 +11,11 @@ import typer
 
 from edram_fer import startup
 from edram_fer.commands.options import DataDir
-from edram_fer.errors import UserError
+from edram_fer.errors import UNEXPECTED, UserError
 from edram_fer.recipes import settings
 
 RECIPES = {"fer2013": "fer2013", "drawn_faces": "demo"}  # the recipe to start with; for all other data sets OWN_RECIPE
+FAULTY = 3  # exit status if rows raised unexpected errors
 OWN_RECIPE, OWN_BATCH_SIZE = "own_data", 32
 DATA_SETS = (
     "One of fer2013, ferplus, affectnet, raf_db, ck_plus, jaffe, ferg, kdef, sfew, expw, folder, table, drawn_faces; "
@@ -147,7 +148,10 @@ def prepare(
         typer.Option("--set", metavar="KEY=VALUE", help="Option of the data set's reader, such as split=published."),
     ] = None,
 ) -> None:
-    """Prepare a data set (TFDS) from original files; the same command resumes a stopped preparation."""
+    """Prepare a data set (TFDS) from original files; the same command resumes a stopped preparation.
+
+    The exit status is 0, or 3 if rows raised unexpected errors; the others are prepared.
+    """
     # TensorFlow is loaded only when the data set is written, so that cropping the faces has its time and memory.
     from edram_fer import data
     from edram_fer.preprocessing import datasets
@@ -188,15 +192,31 @@ def prepare(
     data_dir = out or data.default_data_dir()
     builder = datasets.prepare(dataset, source, data_dir, force=force, report=typer.echo, **options)
     folder = [] if data_dir == data.default_data_dir() else ["--data-dir", str(data_dir)]
-    typer.echo(_next_step(builder.info.full_name, builder.info.splits, _has_affect(builder.info.data_dir), folder))
+    rows = _rows(builder.info.data_dir)
+    typer.echo(_next_step(builder.info.full_name, builder.info.splits, _has_affect(rows), folder))
+    unexpected = 0 if rows is None else pyarrow.compute.sum(_is_unexpected(rows["status"])).as_py() or 0
+    if unexpected:
+        typer.echo(
+            f"{unexpected:,} rows raised unexpected errors, see their status in rows.parquet (exit status {FAULTY})"
+        )
+        raise typer.Exit(FAULTY)
 
 
-def _has_affect(folder: str) -> bool:
+def _rows(folder: str) -> pyarrow.Table | None:
+    """Valence and status of all rows of a prepared data set of annotated photos; None for other data sets."""
+    path = Path(folder) / "rows.parquet"
+    return pyarrow.parquet.read_table(path, columns=["valence", "status"], partitioning=None) if path.exists() else None
+
+
+def _is_unexpected(statuses: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
+    return pyarrow.compute.starts_with(statuses, UNEXPECTED)
+
+
+def _has_affect(rows: pyarrow.Table | None) -> bool:
     """Whether a prepared data set of annotated photos has valence and arousal."""
     from edram_fer.preprocessing.records import UNKNOWN_AFFECT
 
-    rows = Path(folder) / "rows.parquet"
-    return rows.exists() and pyarrow.compute.max(pyarrow.parquet.read_table(rows)["valence"]).as_py() != UNKNOWN_AFFECT
+    return rows is not None and pyarrow.compute.max(rows["valence"]).as_py() != UNKNOWN_AFFECT
 
 
 def _next_step(full_name: str, splits: Mapping[str, Any], has_affect: bool, folder: Sequence[str]) -> str:

@@ -225,3 +225,135 @@ def test_paths_stay_inside(tmp_path):
     (root / "loop.png").symlink_to(root / "loop.png")
     with pytest.raises(PhotoError, match="cannot be read"):
         photos.read(photos.path_inside(root, "loop.png"))
+
+
+def photo(size=120):
+    """An image with edges and noise, so that no part of its JPEG file decodes to what a decoder fills in."""
+    noise = np.random.default_rng(1).integers(0, 60, (size, size, 3))
+    return Image.fromarray((noise + quarters(size) // 2).clip(0, 255).astype(np.uint8))
+
+
+def jpeg_file(image, **options):
+    file = io.BytesIO()
+    image.save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"restart_marker_rows": 1},  # a filler behind the last marker is passed over
+        {"restart_marker_blocks": 3, "subsampling": 0},
+        {"progressive": True, "optimize": True},
+        {"quality": 20, "optimize": True},
+    ],
+)
+def test_no_cut_of_a_jpeg_is_taken_for_the_whole(options, tmp_path):
+    content, path, refused = jpeg_file(photo(), **options), tmp_path / "a.jpg", 0
+    path.write_bytes(content)
+    whole = photos.read(path)
+    for cut in range(len(content) // 4, len(content) - 2, len(content) // 60):
+        path.write_bytes(content[:cut])
+        try:
+            np.testing.assert_array_equal(photos.read(path), whole)
+        except PhotoError:
+            refused += 1
+    assert refused >= 40
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+@pytest.mark.parametrize("least", [None, 60])
+@pytest.mark.parametrize("rows", [0, 1])
+def test_an_end_mark_does_not_make_a_part_whole(share, least, rows, tmp_path):
+    content = jpeg_file(photo(), **({"restart_marker_rows": rows} if rows else {}))
+    (tmp_path / "a.jpg").write_bytes(content[: int(len(content) * share)] + b"\xff\xd9")
+    with pytest.raises(PhotoError, match="^cannot be decoded: image file is truncated$"):
+        photos.read_reduced(tmp_path / "a.jpg", least)
+
+
+def test_a_header_of_many_pixels_needs_data_for_them(tmp_path):
+    content = bytearray(jpeg_file(photo()))
+    frame = content.index(b"\xff\xc0")
+    content[frame + 5 : frame + 9] = struct.pack(">HH", 9999, 10000)
+    (tmp_path / "a.jpg").write_bytes(content)
+    with pytest.raises(PhotoError, match="^cannot be decoded: image file is truncated$"):
+        photos.read(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}, {"subsampling": 0}])
+def test_whole_jpegs_that_look_filled_in_are_read(options, tmp_path):
+    image = Image.new("RGB", (90, 70), (200, 30, 30))  # of one colour, also at its end
+    content, expected = jpeg_file(image, **options), None
+    for changed in (content, content[:-2], content[:-2] + b"garbage" + content[-2:], content + content):
+        (tmp_path / "a.jpg").write_bytes(changed)
+        pixels = photos.read(tmp_path / "a.jpg")
+        expected = pixels if expected is None else expected
+        np.testing.assert_array_equal(pixels, expected)
+
+
+def test_the_scans_of_a_jpeg_are_limited(tmp_path, monkeypatch):
+    (tmp_path / "a.jpg").write_bytes(jpeg_file(photo(), progressive=True))
+    assert photos.read(tmp_path / "a.jpg").shape == (120, 120, 3)
+    monkeypatch.setattr(photos, "MAX_SCANS", 9)
+    with pytest.raises(PhotoError, match="^a JPEG file of 10 scans, more than 9$"):
+        photos.read(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "needed"),
+    [
+        ("RGB", "a.png", 7),
+        ("L", "a.png", 4),
+        ("I;16", "a.png", 5),
+        ("F", "a.tif", 7),
+        ("CMYK", "a.jpg", 7),
+        ("RGB", "a.webp", 12),
+    ],
+)
+def test_memory_is_limited_by_mode_and_format(mode, name, needed, tmp_path, monkeypatch):
+    """Bytes per pixel: as stored and as returned, or in the decoder."""
+    image = Image.fromarray(np.zeros((40, 50), np.uint16)) if mode == "I;16" else Image.new(mode, (50, 40))
+    path = saved(tmp_path / name, image)
+    monkeypatch.setattr(photos, "MAX_BYTES", 2000 * needed)
+    monkeypatch.setattr(photos, "STRIP", 130)  # converted in 20 parts
+    pixels = photos.read(path)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(photos.read(path), pixels)
+    monkeypatch.setattr(photos, "MAX_BYTES", 2000 * needed - 1)
+    with pytest.raises(PhotoError, match=f"^50x40 pixels of the mode {mode} need 0 MB of memory, more than 0"):
+        photos.read(path)
+    assert photos.read(path, 2 * photos.MAX_PIXELS).shape == (40, 50, 3)  # more pixels, more memory
+
+
+def test_libtiff_prints_nothing(tmp_path, capfd):
+    path = saved(tmp_path / "a.tif", photo(40), compression="tiff_lzw")
+    content = path.read_bytes()
+    path.write_bytes(content[:1000] + bytes(1000) + content[2000:])
+    with pytest.raises(PhotoError, match="^cannot be decoded"):
+        photos.read(path)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"restart_marker_rows": 1}])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_jpeg_too_large_for_pillow_is_decoded_to_the_same_pixels(mode, options, orientation, tmp_path, monkeypatch):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = jpeg_file(photo(200).convert(mode).crop((0, 0, 200, 150)), exif=exif, **options)
+    (tmp_path / "a.jpg").write_bytes(content)
+    expected = photos.read(tmp_path / "a.jpg")
+    monkeypatch.setattr(photos, "_load", too_large)
+    np.testing.assert_array_equal(photos.read(tmp_path / "a.jpg"), expected)
+    (tmp_path / "a.jpg").write_bytes(content[:-200] + b"\xff\xd9")
+    if "progressive" not in options:
+        with pytest.raises(PhotoError, match="truncated"):
+            photos.read(tmp_path / "a.jpg")
+    monkeypatch.setattr(photos, "MAX_BYTES", 80_000)
+    with pytest.raises(PhotoError, match="^200x150 pixels of the mode (RGB|L) need 0 MB of memory, more than 0$"):
+        photos.read(tmp_path / "a.jpg")
+
+
+def too_large(*arguments):
+    raise photos._TooLargeError("too large for Pillow")

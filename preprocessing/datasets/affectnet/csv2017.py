@@ -4,7 +4,6 @@ Lists that were exported by Windows tools are read, too: UTF-16, semicolons or t
 backslashes in paths.
 """
 
-import csv
 import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from edram_fer.errors import UserError
+from edram_fer.errors import UserError, as_status
 from edram_fer.preprocessing import readers
 from edram_fer.preprocessing.datasets.affectnet import values
 from edram_fer.preprocessing.records import LANDMARK_COUNT, FaceRecord, checked_affect
@@ -132,7 +131,7 @@ def _fields(line: str, columns: Columns) -> list[str]:
 
 def _exported_fields(line: str, columns: Columns) -> list[str]:
     """The values of a line with another separator, with decimal points; the 136 landmarks may be unquoted."""
-    fields = [field.strip().replace("\\", "/") for field in next(csv.reader([line], delimiter=columns.separator), [])]
+    fields = [field.strip().replace("\\", "/") for field in readers.csv_cells(line, columns.separator)]
     landmarks, extra = columns.names.index("facial_landmarks"), len(fields) - len(columns.names)
     if columns.separator == ";" and extra == 2 * LANDMARK_COUNT - 1:
         fields[landmarks : landmarks + extra + 1] = [";".join(fields[landmarks : landmarks + extra + 1])]
@@ -155,8 +154,8 @@ def _record(fields: Sequence[str], columns: Columns, row: str, split: str, image
         features["box"] = _box(texts)
         features["landmarks"] = parse_landmarks(points.split(";") if points else ())
         features["valence"], features["arousal"] = checked_affect(texts["valence"], texts["arousal"])
-    except UserError as error:
-        features["status"] = str(error)
+    except Exception as error:  # one row must not stop all others
+        features["status"] = as_status(error)
     return FaceRecord(**features)
 
 

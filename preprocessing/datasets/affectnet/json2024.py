@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from edram_fer.errors import UserError
+from edram_fer.errors import UserError, as_status
 from edram_fer.preprocessing import emotions
 from edram_fer.preprocessing.datasets.affectnet import values
 from edram_fer.preprocessing.emotions import EIGHT
@@ -47,8 +47,8 @@ def _record(path: Path, row_id: str, split: str, image: str) -> FaceRecord:
         features["soft_label"] = _soft_label(content.get("softlabel"))
         features["landmarks"] = parse_landmarks(_flatten(content.get("landmark68")))
         features["valence"], features["arousal"] = _affect(content)
-    except UserError as error:
-        features["status"] = str(error)
+    except Exception as error:  # one row must not stop all others
+        features["status"] = as_status(error)
     return FaceRecord(**features)
 
 

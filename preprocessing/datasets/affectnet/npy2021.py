@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edram_fer.errors import UserError
+from edram_fer.errors import UserError, as_status
 from edram_fer.preprocessing.datasets.affectnet import values
 from edram_fer.preprocessing.records import FaceRecord, checked_affect
 from edram_fer.preprocessing.values import parse_landmarks
@@ -42,8 +42,8 @@ def _record(folder: Path, name: str, split: str, image: str) -> FaceRecord:
         features["landmarks"] = parse_landmarks(_read_array(folder, name, "lnd").ravel().tolist())
         valence, arousal = _read_scalar(folder, name, "val"), _read_scalar(folder, name, "aro")
         features["valence"], features["arousal"] = checked_affect(valence, arousal)
-    except UserError as error:
-        features["status"] = str(error)
+    except Exception as error:  # one row must not stop all others
+        features["status"] = as_status(error)
     return FaceRecord(**features)
 
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from edram_fer.errors import UserError
+from edram_fer.errors import UserError, as_status
 from edram_fer.preprocessing import emotions, photos
 from edram_fer.preprocessing.datasets.fer2013 import layouts
 from edram_fer.preprocessing.datasets.fer2013.layouts import SIZE
@@ -133,8 +133,8 @@ def _csv_rows(location: Location) -> Iterator[Face | Rejected]:
                     yield _csv_row(
                         layouts.fields(line, separator), columns, number, kaggle=layout == layouts.KAGGLE_CSV
                     )
-                except UserError as error:
-                    yield Rejected(str(path), str(number), str(error))
+                except Exception as error:  # one row must not stop all others
+                    yield Rejected(str(path), str(number), as_status(error))
 
 
 def _csv_row(fields: Sequence[str], columns: Sequence[str], number: int, *, kaggle: bool) -> Face:
@@ -167,8 +167,8 @@ def _image_rows(location: Location) -> Iterator[Face | Rejected]:
             yield Face(
                 name, usage, emotions.canonical(path.parent.name), _decode(photos.path_inside(location.root, name))
             )
-        except UserError as error:
-            yield Rejected(str(path), "", str(error))
+        except Exception as error:  # one image must not stop all others
+            yield Rejected(str(path), "", as_status(error))
 
 
 def _usage(path: Path, layout: str, splits: Set[str]) -> str:

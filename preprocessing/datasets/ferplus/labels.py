@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edram_fer.errors import UserError
+from edram_fer.errors import UserError, as_status
 from edram_fer.preprocessing import emotions, records
 from edram_fer.preprocessing.datasets.fer2013 import layouts
 from edram_fer.preprocessing.readers import open_text
@@ -81,8 +81,8 @@ def read(path: Path | str, rows: int | None = None) -> Votes:
     for number, row in enumerate(fields):
         try:
             votes[number] = _votes(row, columns, SHORT.get(number, VOTES))
-        except UserError as error:
-            faults[number] = str(error)
+        except Exception as error:  # one row must not stop all others
+            faults[number] = as_status(error)
     return Votes(path, _text(fields, columns["usage"]), _text(fields, columns["image name"]), votes, faults)
 
 

@@ -6,9 +6,9 @@ train|test/<1 to 7>/train_00001_aligned.jpg; train_labels.csv and test_labels.cs
     level up must agree with the folders if they exist. The folder of the test split may also be called valid or val.
 """
 
-import csv
 import functools
 import re
+import reprlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -157,11 +157,12 @@ def _read_folders(root: Path, name: str) -> tuple[Callable[[], Iterator[FaceReco
 
 def _csv_labels(path: Path) -> dict[str, str]:
     """Name of an image -> its code."""
-    with readers.open_text(path) as file:
-        rows = csv.DictReader(file)
-        if not {"image", "label"} <= set(rows.fieldnames or ()):
-            raise UserError(f"{path}: expected the columns image, label; found {rows.fieldnames}")
-        return {row["image"]: row["label"] for row in rows}
+    rows = [readers.csv_cells(line, ",") for _, line in readers.lines(path)]
+    names = [name.strip() for name in rows[0]] if rows else []
+    if names.count("image") != 1 or names.count("label") != 1:
+        raise UserError(f"{path}: expected the columns image and label, once each; got {reprlib.repr(names)}")
+    image, label = names.index("image"), names.index("label")
+    return {row[image]: row[label] for row in rows[1:] if len(row) == len(names)}
 
 
 def _image(labels: Mapping[str, str], splits: Mapping[str, str], dataset: str, path: PurePosixPath) -> dict[str, Any]:

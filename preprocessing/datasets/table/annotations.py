@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from edram_fer.errors import MissingFileError, UserError
+from edram_fer.errors import MissingFileError, UserError, as_status
 from edram_fer.preprocessing import emotions, readers
 from edram_fer.preprocessing.datasets.table import columns as table_columns
 from edram_fer.preprocessing.datasets.table import files
@@ -263,8 +263,8 @@ def _fields(source: Source, cells: Sequence[Any]) -> dict[str, Any]:
         fields["box"] = _box(texts)
         fields["landmarks"] = _landmarks(source, cells)
         fields["valence"], fields["arousal"] = _affect(texts, source.scales)
-    except UserError as error:
-        fields["status"] = str(error)
+    except Exception as error:  # one row must not stop all others
+        fields["status"] = as_status(error)
     return fields
 
 

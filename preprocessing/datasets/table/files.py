@@ -1,8 +1,6 @@
 """Read a table from a CSV, TSV, Parquet or Excel file, whose kind is recognised by its content."""
 
-import csv
 import importlib
-import io
 import math
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -12,7 +10,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 import pyarrow
 
-from edram_fer.errors import UserError
+from edram_fer.errors import UserError, reason
+from edram_fer.preprocessing.readers import csv_cells
 
 SUFFIXES = {".csv", ".tsv", ".tab", ".txt", ".parquet", ".pq", ".xlsx", ".xlsm"}
 SEPARATORS = (",", ";", "\t", "|")
@@ -73,7 +72,7 @@ def _read_parquet(path: Path) -> Table:
     try:
         frame = pd.read_parquet(path)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise UserError(f"{path} is not a complete Parquet file: {str(error)[:200]}") from error
+        raise UserError(f"{path} is not a complete Parquet file: {reason(error)}") from error
     return _from_frame(frame.reset_index() if any(frame.index.names) else frame)
 
 
@@ -87,7 +86,7 @@ def _read_excel(path: Path, sheet: str | int | None) -> Table:
                 raise UserError(f"{path}: sheet: expected one of {', '.join(names)}, got {sheet!r}")
             frame = pd.read_excel(book, sheet_name=chosen, dtype=object).dropna(how="all")
     except (zipfile.BadZipFile, KeyError, OSError) as error:
-        raise UserError(f"{path} is not a complete Excel file (.xlsx): {error}") from error
+        raise UserError(f"{path} is not a complete Excel file (.xlsx): {reason(error)}") from error
     others = [name for name in names if name != chosen]
     notes = (f"sheets that are not read: {', '.join(others)}",) if others else ()
     return _from_frame(frame)._replace(notes=notes)
@@ -109,7 +108,7 @@ def _read_text(path: Path, data: bytes) -> Table:
         kind = "is empty" if not lines else "is neither text nor Parquet nor Excel"
         raise UserError(f"{path} {kind}; expected a header and a row for each image")
     separator = separator or max(SEPARATORS, key=lines[0].count)
-    columns = [name.strip() for name in next(csv.reader(lines[:1], delimiter=separator))]
+    columns = [name.strip() for name in csv_cells(lines[0], separator)]
     rows = list(_split_rows(lines[1:], separator, len(columns)))
     names = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas"}
     usual = encoding == "UTF-8" and separator == ("\t" if path.suffix.casefold() in (".tsv", ".tab") else ",")
@@ -143,19 +142,12 @@ def _split_rows(lines: list[str], separator: str, width: int) -> Iterator[list[A
         if line.count('"') % 2:
             for more in range(2, _QUOTED_LINES + 1):
                 joined = "\n".join(lines[position : position + more])
-                if joined.count('"') % 2 == 0 and len(_cells(joined, separator)) == width:
+                if joined.count('"') % 2 == 0 and len(csv_cells(joined, separator)) == width:
                     line, height = joined, more
                     break
-        cells = _cells(line, separator)
+        cells = csv_cells(line, separator)
         if line.count('"') % 2:
             yield "a quotation mark without its pair"
         else:
             yield cells if len(cells) == width else f"{len(cells)} columns instead of {width}"
         position += height
-
-
-def _cells(line: str, separator: str) -> list[str]:
-    try:
-        return next(csv.reader(io.StringIO(line, newline=""), delimiter=separator), [])
-    except csv.Error:  # a cell of more than 131,072 characters
-        return []
