@@ -3,8 +3,8 @@
     python -m benchmarks.truncated_jpegs --photos PHOTOS --count 2000 --step 50
 
 Encodes the photos in --photos, some with a border of one colour, with every encoder that is installed: Pillow and
-OpenCV; cjpeg and jpegtran (libjpeg-turbo), ffmpeg (also from imageio-ffmpeg); the packages simplejpeg, pyjpegli, pyvips
-and mozjpeg-lossless-optimization. Each file is read whole, without its end mark, with garbage before or behind it; then
+OpenCV; cjpeg and jpegtran (libjpeg-turbo), ffmpeg (also from imageio-ffmpeg); the packages simplejpeg, pyvips and
+mozjpeg-lossless-optimization. Each file is read whole, without its end mark, with garbage before or behind it; then
 one in --every files is cut at each --step-th byte, as it is and with an end mark. A cut file counts as taken for whole
 if it is read and at least one pixel differs from the whole image. Prints the figures as JSON.
 """
@@ -68,7 +68,6 @@ def encoders() -> Iterator[tuple[str, Encoder]]:
         ("mozjpeg", "mozjpeg_lossless_optimization", _mozjpeg),
         ("simplejpeg", "simplejpeg", _simplejpeg),
         ("pyvips", "pyvips", _pyvips),
-        ("jpegli", "pyjpegli", _jpegli),
     ):
         if importlib.util.find_spec(module):
             for quality in (30, 75, 95):
@@ -108,10 +107,6 @@ def _simplejpeg(module, quality: int) -> Encoder:
 def _pyvips(module, quality: int) -> Encoder:
     options = {"Q": quality, "interlace": quality == 75, "trellis_quant": True, "optimize_coding": True}
     return lambda image: module.Image.new_from_array(np.asarray(image)).jpegsave_buffer(**options)
-
-
-def _jpegli(module, quality: int) -> Encoder:
-    return lambda image: module.encode(np.ascontiguousarray(image), quality=quality)
 
 
 def read(content: bytes, path: Path) -> np.ndarray | None:

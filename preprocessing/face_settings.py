@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edram_fer.errors import UserError
-from edram_fer.preprocessing import crop, detection
+from edram_fer.preprocessing import crop, detection, photos
 
 ANNOTATION, NONE = "annotation", "none"
 LANDMARK_IMAGES = ("photo", "face")
@@ -31,6 +31,8 @@ class FaceSettings:
             (7x7 tiles) or "none" for no second try. One value, or one for each detector, separated by commas.
         faces: which of several faces: "largest", "surest", "centre", "all". One value, or, except for "all", one for
             each detector, separated by commas.
+        largest_photo: megapixels of the largest photo; larger ones give no face. Above 100 a worker may need more than
+            300 MB of memory for a photo, see `photos.read`.
         smallest_photo: least sum of height and width of a photo, in pixels; smaller photos give no face.
         smallest_inside: least share of a detected box that lies inside the photo, see `crop.share_inside`; other boxes
             are skipped. Applies to YuNet and SSD; all boxes of dlib count.
@@ -58,6 +60,7 @@ class FaceSettings:
     min_score: float = 0.0
     retry: str = "histogram"
     faces: str = "largest"
+    largest_photo: int = photos.MAX_PIXELS // 10**6
     smallest_photo: int = 0
     smallest_inside: float = 0.0
     margin: float = 0.0
@@ -144,6 +147,7 @@ LATER = (
     "coarse_size",
     "min_score",
     "retry",
+    "largest_photo",
     "smallest_photo",
     "smallest_inside",
     "smallest_square",
@@ -156,6 +160,7 @@ _NUMBERS = {
     "detector_size": numbers.Integral,
     "coarse_size": numbers.Integral,
     "min_score": numbers.Real,
+    "largest_photo": numbers.Integral,
     "smallest_photo": numbers.Integral,
     "smallest_inside": numbers.Real,
     "margin": numbers.Real,
@@ -169,6 +174,7 @@ _LEAST = {
     "detector_size": 32,
     "coarse_size": 0,
     "min_score": 0,
+    "largest_photo": 1,
     "smallest_photo": 0,
     "smallest_inside": 0,
     "smallest_square": 0,

@@ -84,7 +84,7 @@ def photo_rows(record: FaceRecord, root: Path, settings: FaceSettings) -> Iterat
     """
     row = {**_annotation_columns(record), "status": OK}
     try:
-        image = load_image(record, root)
+        image = load_image(record, root, settings.largest_photo * 10**6)
         # Processors have instructions for SHA-256: for a whole photo it takes half the time of BLAKE2.
         row["image_digest"] = hashlib.sha256(np.ascontiguousarray(image).data).digest()[:16]
         _check_size(image, settings)
@@ -109,10 +109,10 @@ def _check_size(image: np.ndarray, settings: FaceSettings) -> None:
         )
 
 
-def load_image(record: FaceRecord, root: Path) -> np.ndarray:
-    """The image of a record, uint8 [H, W, 3] RGB. Raises PhotoError if its file cannot be used."""
+def load_image(record: FaceRecord, root: Path, max_pixels: int = photos.MAX_PIXELS) -> np.ndarray:
+    """The image of a record, uint8 [H, W, 3] RGB. Raises PhotoError if its file cannot be used, see `photos.read`."""
     if record.pixels is None:
-        return photos.read(photos.path_inside(root, record.image))
+        return photos.read(photos.path_inside(root, record.image), max_pixels)
     return record.pixels if record.pixels.ndim == 3 else cv2.cvtColor(record.pixels, cv2.COLOR_GRAY2RGB)
 
 

@@ -38,7 +38,7 @@ HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"
 # `python -m benchmarks.photo_memory`.
 STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
 STORED_OTHERS = 4
-DECODER = {"JPEG2000": 16, "WEBP": 8, "AVIF": 12, "HEIF": 12}
+DECODER = {"JPEG2000": 16, "WEBP": 8, "AVIF": 12, "HEIF": 12, "TIFF": 4}
 WHITES = (4095, 16383, 65535)  # of 12, 14 and 16 bits, which are all stored as 16 bits
 # Errors that Pillow raises for a damaged file, which it does not document. `Image.open` expects the errors after
 # ValueError from its plugins.
@@ -75,7 +75,9 @@ def read(path: Path | str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
 
     Args:
         path: the file; its name does not matter.
-        max_pixels: the largest number of pixels; the size is checked before anything is decoded.
+        max_pixels: the largest number of pixels; the size is checked before anything is decoded. Images that would need
+            more than 300 MB of memory are refused, too: depending on their format and mode, this is so from 20 to 100
+            million pixels. If `max_pixels` is above MAX_PIXELS, the memory may be eight times as many bytes.
 
     Returns:
         uint8 [H, W, 3], RGB.
@@ -263,14 +265,14 @@ def _load(file: BinaryIO, limits: _Limits, least: int | None, coefficient_bytes:
             raise PhotoError("not an image") from None
         except DAMAGE as error:
             raise _damage_error(error) from None
-        if size[0] * size[1] > limits.pixels:
-            raise PhotoError(f"{size[0]}x{size[1]} pixels, more than {limits.pixels}")
         if min(size) < MIN_SIDE:
             raise PhotoError(f"{size[0]}x{size[1]} pixels, expected at least {MIN_SIDE} on a side")
         try:
             raw_modes = str([tile[3] for tile in getattr(image, "tile", ())])
             if least is not None and image.format in REDUCIBLE_FORMATS:
                 _reduce(image, least)
+            if image.size[0] * image.size[1] > limits.pixels:
+                raise PhotoError(f"{size[0]}x{size[1]} pixels, more than {limits.pixels}")
             if (needed := _memory(image, coefficient_bytes * size[0] * size[1], ";16" in raw_modes)) > limits.memory:
                 raise _memory_error(size, image.mode, needed, limits)
             with _silence() if image.format == "TIFF" else contextlib.nullcontext():

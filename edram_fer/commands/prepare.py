@@ -84,6 +84,10 @@ def prepare(
             "detector, such as surest,largest [default: largest]."
         ),
     ] = None,
+    largest_photo: Annotated[
+        int | None,
+        typer.Option(help="Megapixels of the largest photo [default: 100, which needs 300 MB in each process]."),
+    ] = None,
     smallest_photo: Annotated[
         int | None, typer.Option(help="Least sum of a photo's width and height in pixels [default: 0].")
     ] = None,
@@ -170,6 +174,7 @@ def prepare(
         "min_score": min_score,
         "retry": retry,
         "faces": faces,
+        "largest_photo": largest_photo,
         "smallest_photo": smallest_photo,
         "smallest_inside": smallest_inside,
         "margin": margin,

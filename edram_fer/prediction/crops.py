@@ -121,8 +121,9 @@ class FaceCropper:
             sides = [face.row["box"][2] for face in crops if face.pixels is not None]
             if image.reduction > 1 and sides and min(sides) < self.height * image.reduction:
                 longest = max(crops[0].image_size) * image.reduction
-                image = decode(single, math.ceil(longest * self.height / min(sides)))
-                crops = list(self._crops(image))
+                larger = decode(single, math.ceil(longest * self.height / min(sides)))
+                if larger.pixels is not None:  # it may be too large at its full size
+                    crops = list(self._crops(larger))
             return crops
         except (MissingFileError, MissingPackageError):
             raise

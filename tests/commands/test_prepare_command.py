@@ -46,7 +46,7 @@ def test_every_option_reaches_the_library(prepared):
         "--size 48 --colour --detectors ssd,dlib --detector-size 160 --faces all --margin 0.1 --landmarks --check yunet"
     )
     words += (
-        " --coarse-size 90 --min-score 0.6"
+        " --coarse-size 90 --min-score 0.6 --largest-photo 108"
         " --retry clahe,histogram --smallest-photo 300 --smallest-inside 0.9 --smallest-square 100 --rounding down"
         " --landmark-image face --interpolation linear --ignore-annotated --published forch2019"
         " --models files --classes seven --name mine --root photos --column emotion=label"
@@ -63,8 +63,8 @@ def test_every_option_reaches_the_library(prepared):
     assert FaceSettings(**options) == FaceSettings(
         size=48, colour=True, detectors=("ssd", "dlib"), detector_size=160, faces="all", margin=0.1, landmarks=True,
         coarse_size=90, min_score=0.6, check="yunet", models="files", retry="clahe,histogram", smallest_photo=300,
-        smallest_inside=0.9, smallest_square=100, rounding="down", landmark_image="face", interpolation="linear",
-        annotated=False,
+        largest_photo=108, smallest_inside=0.9, smallest_square=100, rounding="down", landmark_image="face",
+        interpolation="linear", annotated=False,
     )  # fmt: skip
     assert {*FaceSettings.__dataclass_fields__} - {*options} == {"chin", "clahe"}  # not on the command line
 

@@ -19,6 +19,7 @@ from support.face_files import EMOTIONS, make_annotations, make_image, record
 from support.genuine import PHOTOS, needs_photos
 from support.paths import ROOT
 
+from edram_fer.errors import MissingFileError
 from edram_fer.preprocessing import cores, crop, detection, face_chunks, face_table, faces, splits
 from edram_fer.preprocessing.face_settings import FaceSettings
 from edram_fer.preprocessing.face_table import FaceTable, SplitSettings
@@ -82,12 +83,49 @@ def test_boxes_that_no_face_can_be_cut_with(tmp_path):
         assert "expected numbers below" in single_row(faces.rows(record(box=box), tmp_path, settings))["status"]
 
 
-def test_a_fault_of_the_code_is_no_status(tmp_path, monkeypatch):
-    """Only unusable images and boxes are: any other error ends the run with its traceback."""
+def test_an_unexpected_error_of_one_row_is_its_status_with_its_type(tmp_path, monkeypatch):
     make_image(tmp_path / "a.png")
     monkeypatch.setattr(crop, "cut", lambda *_: np.zeros(3).reshape(2, 2))  # raises ValueError
-    with pytest.raises(ValueError, match="cannot reshape"):
+    row = single_row(faces.rows(record(), tmp_path, FaceSettings(detectors=("none",))))
+    assert row["status"].startswith("unexpected ValueError: cannot reshape") and row.get("face") is None
+
+
+def test_a_missing_detector_ends_the_run(tmp_path, monkeypatch):
+    make_image(tmp_path / "a.png")
+
+    def cut(*arguments):
+        raise MissingFileError("the detector is missing")
+
+    monkeypatch.setattr(crop, "cut", cut)
+    with pytest.raises(MissingFileError):
         list(faces.rows(record(), tmp_path, FaceSettings(detectors=("none",))))
+
+
+@pytest.mark.parametrize("split", ["../../outside", "/tmp/outside", "a/b", "a\\b", "..", "", "C:x", "a\0b", "x" * 300])
+def test_a_split_that_leads_out_of_the_data_set_is_a_status(split, tmp_path):
+    make_image(tmp_path / "a.png")
+    changed = dataclasses.replace(record(), split=split)
+    row = single_row(faces.rows(changed, tmp_path, FaceSettings(detectors=("none",))))
+    assert row["status"].startswith("split: expected a name that can be that of a file, got ")
+
+
+@pytest.mark.parametrize("box", [(-1e30, 0.0, 2e30, 9.0), (float("nan"), 0.0, 9.0, 9.0), (0.0, 0.0, 1e-300, 1e300)])
+@pytest.mark.parametrize("landmark_image", ["photo", "face"])
+def test_absurd_boxes_are_statuses(box, landmark_image, tmp_path):
+    make_image(tmp_path / "a.png")
+    settings = FaceSettings(detectors=("annotation",), landmarks=True, landmark_image=landmark_image)
+    row = single_row(faces.rows(dataclasses.replace(record(), box=box), tmp_path, settings))
+    assert row["status"].startswith("box ")
+
+
+def test_names_that_are_not_utf_8_are_written_with_escapes(tmp_path):
+    name = os.fsdecode(b"f\xe4ce.png")
+    make_image(tmp_path / "a.png")
+    (tmp_path / "a.png").rename(tmp_path / name)  # OpenCV cannot write it
+    changed = dataclasses.replace(record(), id=name, row=name, image=name, subject=name)
+    face_chunks.write_chunk(tmp_path / "000000.parquet", [changed], tmp_path, FaceSettings(detectors=("none",)))
+    row = single_row(face_chunks.read_chunks([tmp_path / "000000.parquet"]))
+    assert row["status"] == "ok" and row["id"] == row["image"] == row["subject"] == r"f\udce4ce.png"
 
 
 def test_an_image_that_is_a_face_in_colour(tmp_path):

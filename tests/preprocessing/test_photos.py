@@ -306,7 +306,7 @@ def test_the_scans_of_a_jpeg_are_limited(tmp_path, monkeypatch):
         ("RGB", "a.png", 7),
         ("L", "a.png", 4),
         ("I;16", "a.png", 5),
-        ("F", "a.tif", 7),
+        ("F", "a.tif", 8),
         ("CMYK", "a.jpg", 7),
         ("RGB", "a.webp", 12),
     ],
