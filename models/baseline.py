@@ -83,7 +83,7 @@ class CNN(FERModel):
             check_integer(name, value, 1)
         check_filters("glimpse_filters", glimpse_filters, 6)
         check_bool("affect", affect)
-        check_integer("seed", seed, 0)
+        check_integer("seed", seed, 0, None)
         for name, value in (("batch_norm_momentum", batch_norm_momentum), ("dropout", dropout)):
             check_fraction(name, value)
         if hidden_units is None:

@@ -13,6 +13,9 @@ from edram_fer.errors import UserError
 from edram_fer.models import images
 from edram_fer.models.tensor import Shape, Tensor
 
+# The largest numbers of an argument, which may come from a file: a model of more would build for minutes.
+LARGEST_SIZE = 8192  # pixels of a side, units, filters
+LARGEST_COUNT = 100  # glimpses, crops
 UNKNOWN_AFFECT = -2.0  # AffectNet's code for unknown, and the "affect" of a model without an affect head
 
 
@@ -238,10 +241,12 @@ def check_bool(name: str, value: Any) -> None:
         raise UserError(f"{name}: expected true or false, got {value!r}")
 
 
-def check_integer(name: str, value: Any, smallest: int) -> None:
-    """Raise UserError unless `value` is a whole number of at least `smallest`."""
+def check_integer(name: str, value: Any, smallest: int, largest: int | None = LARGEST_SIZE) -> None:
+    """Raise UserError unless `value` is a whole number from `smallest` to `largest`."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < smallest:
         raise UserError(f"{name}: expected a whole number of at least {smallest}, got {value!r}")
+    if largest is not None and value > largest:
+        raise UserError(f"{name}: expected a whole number of at most {largest}, got {value!r}")
 
 
 def check_filters(name: str, value: Any, count: int) -> None:

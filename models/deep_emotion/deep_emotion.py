@@ -292,7 +292,7 @@ def _check(
     check_bool("batch_norm", arguments["batch_norm"])
     if arguments["variant"] == "plus" and not arguments["batch_norm"]:
         raise UserError("batch_norm: expected true for the variant plus, got False")
-    check_integer("seed", arguments["seed"], 0)
+    check_integer("seed", arguments["seed"], 0, None)
     smallest = max(SMALLEST_IMAGE, INTERPRETATIONS[localisation][-1] if transformer else 0)
     check_image_and_classes(image_size, channels, classes, smallest)
     for name in ("dropout", "batch_norm_momentum"):

@@ -13,6 +13,7 @@ from keras import ops
 from edram_fer.errors import UserError
 from edram_fer.models.batch_norm import BATCH_NORM_MODES
 from edram_fer.models.contract import (
+    LARGEST_COUNT,
     FERModel,
     check_bool,
     check_choice,
@@ -247,7 +248,8 @@ def _check(
 ) -> None:
     check_image_and_classes(image_size, channels, classes, smallest_side=12)
     check_integer("glimpse_size", arguments["glimpse_size"], SMALLEST_GLIMPSE)
-    for name in ("glimpses", "classification_units", "location_units", "glimpse_units", "head_units"):
+    check_integer("glimpses", arguments["glimpses"], 1, LARGEST_COUNT)
+    for name in ("classification_units", "location_units", "glimpse_units", "head_units"):
         check_integer(name, arguments[name], 1)
     check_filters("glimpse_filters", arguments["glimpse_filters"], 6)
     check_filters("context_filters", arguments["context_filters"], 3)
@@ -260,7 +262,7 @@ def _check(
     check_bool("affect", arguments["affect"])
     check_bool("rotation", rotation)
     check_bool("peepholes", arguments["peepholes"])
-    check_integer("seed", arguments["seed"], 0)
+    check_integer("seed", arguments["seed"], 0, None)
     if sensor not in SENSORS or (sensor == "separable" and rotation):
         raise UserError(
             f"sensor: expected 'gather', 'forch2019', 'pytorch' or with rotation=False 'separable', got {sensor!r}"

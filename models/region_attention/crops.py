@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from edram_fer.errors import UserError
-from edram_fer.models.contract import check_integer, is_number
+from edram_fer.models.contract import LARGEST_COUNT, check_integer, is_number
 from edram_fer.models.spatial_transformer import IDENTITY
 from edram_fer.models.tensor import Shape, Tensor
 
@@ -124,7 +124,7 @@ class RandomCrops(keras.layers.Layer):
         self, count: int = 5, smallest: float = 0.7, largest: float = 0.95, seed: int = 0, **kwargs: Any
     ) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
-        check_integer("crop_count", count, 1)
+        check_integer("crop_count", count, 1, LARGEST_COUNT)
         self.count, self.smallest, self.largest, self.seed = count, smallest, largest, seed
         self.generator = keras.random.SeedGenerator(seed)
         drawn = np.random.default_rng(seed).uniform(size=(1, count, 3)).astype("float32")

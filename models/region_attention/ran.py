@@ -12,6 +12,7 @@ from keras import ops
 
 from edram_fer.errors import UserError
 from edram_fer.models.contract import (
+    LARGEST_COUNT,
     FERModel,
     check_bool,
     check_choice,
@@ -250,8 +251,8 @@ def _check(*, image_size: Any, channels: Any, classes: Any, crop_size: Any, **ar
         check_choice(name, arguments[name], known)
     for name in ("fold_crops", "affect", "embedding", "signed_input"):
         check_bool(name, arguments[name])
-    check_integer("seed", arguments["seed"], 0)
-    check_integer("crop_count", arguments["crop_count"], 1)
+    check_integer("seed", arguments["seed"], 0, None)
+    check_integer("crop_count", arguments["crop_count"], 1, LARGEST_COUNT)
     check_radius(arguments["landmark_radius"])
     smallest = BACKBONES[arguments["backbone"]][0].smallest_side(arguments["stem"])
     check_image_and_classes(image_size, channels, classes, 2 if crop_size is not None else smallest)
