@@ -1,5 +1,6 @@
 """Fixtures: a small NPZ file, a small EDRAM trained on it, a recipe that trains in seconds, a small disk."""
 
+import gc
 import os
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import filelock
 import numpy as np
 import pytest
 
@@ -15,9 +17,14 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 
 def pytest_collection_finish():
-    """Run TensorFlow's graphs unoptimised: optimising takes longer than the small models of the tests run."""
+    """Run TensorFlow's graphs unoptimised: optimising takes longer than the small models of the tests run.
+
+    The modules and tests live until the end: garbage collections need not look through their million objects.
+    """
     if "tensorflow" in sys.modules:
         sys.modules["tensorflow"].config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    gc.collect()
+    gc.freeze()
 
 
 EMOTIONS = ("sad", "happy", "contempt", "neutral", "fear", "anger", "disgust", "surprise")  # not in canonical order
@@ -51,12 +58,21 @@ def contents():
 
 
 @pytest.fixture(scope="session")
-def npz_file(tmp_path_factory, contents):
+def common_folder(tmp_path_factory):
+    """A folder that all test workers share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session")
+def npz_file(common_folder, contents):
     """Path of an NPZ file with the eight emotions in another than the canonical order."""
-    path = tmp_path_factory.mktemp("arrays") / "noise.npz"
+    path = common_folder / "noise.npz"
     metadata = {"source": "noise", "version": "1.0.0", "fingerprint": "abc", "emotions": np.array(EMOTIONS)}
     parts = {f"{split}/{name}": value for split, content in contents.items() for name, value in content.items()}
-    np.savez_compressed(path, **metadata, **parts)
+    with filelock.FileLock(common_folder / "noise.lock"):
+        if not path.exists():
+            np.savez_compressed(path, **metadata, **parts)
     return path
 
 
@@ -74,14 +90,16 @@ def small_edram(npz_file):
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory, small_edram):
-    """An uninterrupted run of `small_edram`, and its recipe."""
+def trained(common_folder, small_edram):
+    """An uninterrupted run of `small_edram`, trained by the first worker that needs it, and its recipe."""
     from edram_fer.recipes import recipe
     from edram_fer.training import loop
 
     resolved = recipe.override(recipe.get("forch2019"), small_edram)
-    run = tmp_path_factory.mktemp("trained") / "run"
-    loop.train(resolved, run, verbose=0)
+    run = common_folder / "trained"
+    with filelock.FileLock(common_folder / "trained.lock"):
+        if not run.exists():
+            loop.train(resolved, run, verbose=0)
     return SimpleNamespace(run=run, recipe=resolved)
 
 

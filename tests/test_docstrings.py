@@ -1,6 +1,7 @@
 """Every public name is documented and annotated, and the examples in docstrings show what they give."""
 
 import doctest
+import functools
 import importlib
 import inspect
 import re
@@ -12,6 +13,7 @@ from PIL import Image
 from support import paths
 
 from edram_fer import files, models
+from edram_fer.prediction import predictor
 from edram_fer.preprocessing import synthetic
 from edram_fer.preprocessing.emotions import SEVEN
 from edram_fer.recipes.recipe import Recipe
@@ -39,6 +41,14 @@ def folder(tmp_path_factory):
     files.write_json(folder / "runs" / "demo" / layout.RECIPE, settings.to_json())
     checkpoints.save(model, folder / "runs" / "demo" / layout.MODEL)
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded_once():
+    """The examples that predict with an included model share it: loading and compiling it takes seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(predictor, "_trained_model", functools.cache(predictor._trained_model))
+        yield
 
 
 @pytest.mark.parametrize("name", WITH_EXAMPLES)

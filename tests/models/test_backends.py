@@ -63,12 +63,22 @@ def check_images(model, image):
 def write_outputs(folder):
     """In the process of the other backend: write outputs and trained weights for the files in a folder."""
     folder = Path(folder)
-    image = np.load(folder / "image.npy")
+    image, loaded = np.load(folder / "image.npy"), {name: load(folder / f"{name}.keras") for name in (*ROWS, "trained")}
     for name in ROWS:
-        model = keras.saving.load_model(folder / f"{name}.keras")
-        np.savez(folder / f"{name}.npz", **model.predict(inputs(model, 4), verbose=0))
-    check_images(model=keras.saving.load_model(folder / "mixed.keras"), image=image)
-    np.savez(folder / "trained.npz", **train(keras.saving.load_model(folder / "trained.keras"), image))
+        np.savez(folder / f"{name}.npz", **loaded[name].predict(inputs(loaded[name], 4), verbose=0))
+    check_images(loaded["mixed"], image)
+    np.savez(folder / "trained.npz", **train(loaded["trained"], image))
+
+
+def load(path):
+    """Load a model whose initial weights are not drawn: JAX would compile a program for each shape, in seconds each."""
+    with pytest.MonkeyPatch.context() as patch:
+        if keras.backend.backend() == "jax":
+            from jax import random
+
+            for name in ("normal", "truncated_normal", "uniform"):
+                patch.setattr(random, name, lambda *args, shape, dtype, **limits: np.zeros(shape, dtype))
+        return keras.saving.load_model(path)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +99,8 @@ def other_backend(built_models, tmp_path_factory):
         model.save(folder / f"{name}.keras")
     path = os.pathsep.join(map(str, (ROOT, ROOT / "tests", Path(__file__).parent)))
     environment = os.environ | {"KERAS_BACKEND": other, "PYTHONPATH": path}
-    environment["XLA_FLAGS"] = "--xla_backend_optimization_level=0"  # compiles in half the time
+    # Compiles in half the time.
+    environment["XLA_FLAGS"] = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
     script = "import sys, test_backends; test_backends.write_outputs(sys.argv[1])"
     process = subprocess.run([sys.executable, "-c", script, folder], env=environment, capture_output=True, text=True)
     assert process.returncode == 0, process.stderr[-3000:]

@@ -1,8 +1,8 @@
 """The genuine FER2013 and FERPlus, prepared and joined, compared with an index of the images and published counts."""
 
 import collections
-import subprocess
-import sys
+import hashlib
+import runpy
 
 import numpy as np
 import pytest
@@ -15,13 +15,27 @@ from edram_fer.preprocessing.datasets.ferplus import joined
 tfds = pytest.importorskip("tensorflow_datasets")
 
 pytestmark = needs_fer2013
+MD5 = "f8428a1edbd21e88f42c73edd2a14f95"  # of fer2013.csv, as torchvision publishes it
+
+
+def write_csv(path):
+    """As unpack.py beside the images does, in a third of its time."""
+    images, labels, usage = runpy.run_path(str(FER2013 / "unpack.py"))["pixels_and_labels"](FER2013)
+    words = [str(value) for value in range(256)]
+    with open(path, "w", newline="\n") as file:
+        file.write("emotion,pixels,Usage\n")
+        for image, label, split in zip(images, labels, usage, strict=True):
+            pixels = " ".join(map(words.__getitem__, image.tobytes()))
+            file.write(f"{label},{pixels},{('Training', 'PublicTest', 'PrivateTest')[split]}\n")
+    with open(path, "rb") as file:
+        assert hashlib.file_digest(file, "md5").hexdigest() == MD5
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     """A folder with the published files: fer2013.csv, fer2013new.csv and the lists of the subsets."""
     folder = tmp_path_factory.mktemp("genuine")
-    subprocess.run([sys.executable, FER2013 / "unpack.py", folder], check=True, capture_output=True)
+    write_csv(folder / "fer2013.csv")
     for name in ("fer2013new.csv", "ferplus_subsets"):
         (folder / name).symlink_to(FER2013 / name)
     yield folder

@@ -25,11 +25,11 @@ def test_differences_are_paired():
     assert len(draw(result).axes[0].get_yticklabels()) == 2
 
 
-def test_a_run_is_ablated(trained):
-    result = window_ablation.ablate_windows(trained.run, split="test", draws=2)
+def test_a_run_is_ablated(copied):
+    result = window_ablation.ablate_windows(copied, split="test", draws=2)
     assert list(result["accuracy"]) == ["model", *KINDS]
-    assert result == files.read_json(trained.run / layout.WINDOW_ABLATION)
-    assert (trained.run / "figures" / layout.WINDOW_ABLATION_FIGURE).stat().st_size > 1000
+    assert result == files.read_json(copied / layout.WINDOW_ABLATION)
+    assert (copied / "figures" / layout.WINDOW_ABLATION_FIGURE).stat().st_size > 1000
     assert result["images"] == 21  # of 24; three are of contempt, which the model does not know
 
 
