@@ -54,6 +54,19 @@ def replace(path: Path | str) -> Generator[Path, None, None]:
         temporary.unlink(missing_ok=True)
 
 
+def check_writable(folder: Path | str) -> None:
+    """Raise an OSError unless files can be written into a folder, which is created: before long work, not after it."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.NamedTemporaryFile(prefix=TEMPORARY, dir=folder) as probe:
+            probe.write(bytes(4096))
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(folder)) from error
+
+
 def copy(source: Path | str, target: Path | str) -> None:
     """Copy a file with its times, atomically."""
     with replace(target) as temporary:

@@ -6,16 +6,21 @@ folder, and the same versions of Python, this package, its extra `faces` and Bea
 options that select a runner (FlinkRunner, SparkRunner, PortableRunner).
 """
 
-import pickle
+import base64
+import dataclasses
+import json
+import reprlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
+import numpy as np
 
-from edram_fer.errors import MissingPackageError
+from edram_fer.errors import MissingPackageError, UserError
 from edram_fer.preprocessing import face_chunks, faces
 from edram_fer.preprocessing.face_settings import FaceSettings
-from edram_fer.preprocessing.records import Annotations
+from edram_fer.preprocessing.records import Annotations, FaceRecord
 
 INSTALL = "pip install 'edram-fer[beam]'"
 
@@ -42,6 +47,7 @@ def process(
 
     Raises:
         MissingPackageError: Apache Beam is not installed.
+        UserError: Beam does not know a flag.
         Exception: an exception that a worker raised.
     """
     try:
@@ -49,6 +55,8 @@ def process(
         from apache_beam.options.pipeline_options import PipelineOptions
     except ImportError:
         raise MissingPackageError(f"a Beam pipeline needs Apache Beam: {INSTALL}") from None
+    options = PipelineOptions(list(flags))
+    _check_flags(options)
     faces.check_detectors(settings)
     folder.mkdir(parents=True, exist_ok=True)
     paths, missing, remaining = [], [], 0
@@ -57,15 +65,49 @@ def process(
         if path.exists():
             progress(len(records))
         else:
-            _records_file(path).write_bytes(pickle.dumps(records))
+            _records_file(path).write_text(_to_json(records), encoding="utf-8")
             missing.append(str(path))
             remaining += len(records)
     if missing:
-        with beam.Pipeline(options=PipelineOptions(list(flags))) as pipeline:
+        with beam.Pipeline(options=options) as pipeline:
             chunks = pipeline | "chunks" >> beam.Create(missing) | beam.Reshuffle()
             _ = chunks | "faces" >> beam.Map(_write, str(annotations.root), settings)
         progress(remaining)
     return paths
+
+
+def _check_flags(options: Any) -> None:
+    """Raise UserError for a flag that Beam would pass over. A job server may know more flags than Beam itself."""
+    known = options.get_all_options()
+    unknown = options.get_all_options(retain_unknown_options=True).keys() - known.keys()
+    if unknown and known.get("runner") != "PortableRunner":
+        raise UserError(f"beam: unknown flags {reprlib.repr(', '.join(sorted(unknown)))}; docs/beam.md shows examples")
+
+
+def _to_json(records: Sequence[FaceRecord]) -> str:
+    """Records as JSON, which, unlike a pickle, runs nothing when it is read."""
+    rows = []
+    for record in records:
+        row = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+        if record.pixels is not None:
+            row["pixels"] = [base64.b64encode(record.pixels.tobytes()).decode(), record.pixels.shape]
+        rows.append(row)
+    return json.dumps(rows)
+
+
+def _from_json(text: str) -> list[FaceRecord]:
+    """The inverse of `_to_json`."""
+    records = []
+    for row in json.loads(text):
+        if row["pixels"] is not None:
+            pixels, shape = row["pixels"]
+            row["pixels"] = np.frombuffer(base64.b64decode(pixels), np.uint8).reshape(shape)
+        for name in ("box", "soft_label"):
+            row[name] = None if row[name] is None else tuple(row[name])
+        if row["landmarks"] is not None:
+            row["landmarks"] = tuple(map(tuple, row["landmarks"]))
+        records.append(FaceRecord(**row))
+    return records
 
 
 def _records_file(path: Path) -> Path:
@@ -75,7 +117,7 @@ def _records_file(path: Path) -> Path:
 def _write(name: str, root: str, settings: FaceSettings) -> int:
     cv2.setNumThreads(1)  # the workers already share the cores
     path = Path(name)
-    records = pickle.loads(_records_file(path).read_bytes())
+    records = _from_json(_records_file(path).read_text(encoding="utf-8"))
     if not path.exists():  # a runner may hand out the same work twice
         face_chunks.write_chunk(path, records, Path(root), settings)
     _records_file(path).unlink(missing_ok=True)

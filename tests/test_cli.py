@@ -57,6 +57,8 @@ def test_options_out_of_range_name_the_argument(run, npz_file, tmp_path):
     settings = ["--set", f"data={npz_file}", "--set", "batch_size=8", "--out", tmp_path / "run"]
     code, _, line = run("train", "forch2019", *settings, "--set", "glimpses=0")
     assert code == 1 and line == "error: glimpses: expected a whole number of at least 1, got 0"
+    code, _, line = run("train", "forch2019", *settings, "--set", "glimpses=100000")
+    assert code == 1 and line == "error: glimpses: expected a whole number of at most 100, got 100000"
     code, _, line = run("train", "forch2019", *settings, "--set", "glimpse_filters=3")
     assert code == 1 and line == "error: glimpse_filters: expected 6 numbers of filters, got 3"
     code, _, line = run("train", "forch2019", *settings, "--set", "train_split=all", "--set", "model=cnn")

@@ -43,3 +43,16 @@ def test_no_message_quotes_a_whole_file():
     error = UserError(f"faces.csv: expected a number, got {'9' * 800_000}; see the documentation")
     assert len(str(error)) <= 1000 and str(error).startswith("faces.csv") and str(error).endswith("documentation")
     assert len(as_status(ValueError("\n" * 10 + "9" * 800_000))) < 200
+
+
+def test_a_folder_that_cannot_be_written_is_noticed_first(tmp_path, mounted):
+    files.check_writable(tmp_path / "a" / "b")
+    assert not os.listdir(tmp_path / "a" / "b")
+    (tmp_path / "file").write_text("in the way")
+    for folder in (tmp_path / "file", tmp_path / "file" / "a"):
+        with pytest.raises(OSError, match=str(folder)):
+            files.check_writable(folder)
+    full = mounted("size=4k")
+    (full / "other").write_bytes(bytes(4096))
+    with pytest.raises(OSError, match=f"No space left on device: '{full}'"):
+        files.check_writable(full)

@@ -139,6 +139,7 @@ def write_arrays(
     path, description = Path(path), describe(source, data_dir=data_dir)
     if path.suffix != ".npz":
         raise UserError(f"{path}: an NPZ file ends in .npz")
+    files.check_writable(path.parent)
     content: dict[str, Any] = {
         key: np.array(description[key]) for key in ("source", "version", "fingerprint", "emotions")
     }

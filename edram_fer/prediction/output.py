@@ -67,10 +67,7 @@ class Output:
         self.table = folder / f"predictions.{format}"
         self._rows = folder / UNFINISHED if format == "parquet" else self.table  # the file that grows
         self.marker = folder / MARKER
-        folder.mkdir(parents=True, exist_ok=True)
-        with files.replace(folder / ".edram-fer-writable") as probe:  # noticed before a model is loaded
-            probe.touch()
-        (folder / ".edram-fer-writable").unlink()
+        files.check_writable(folder)  # before a model is loaded
         self._old = self._read_marker()
         self._content: dict[str, Any] = {}
         self.counts: Counter[str] = Counter()

@@ -50,8 +50,10 @@ def compare(
 
     Raises:
         UserError: see `comparison.runs.read` and `EvaluatedRun.features`.
+        OSError: `out` cannot be written.
     """
     out, runs = Path(out), read(folders, split)
+    files.check_writable(out)
     comparison = study(
         runs,
         runs.features(data=data, data_dir=data_dir),

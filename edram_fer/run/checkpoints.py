@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from edram_fer import archives, files, foreign, keras_file
-from edram_fer.errors import DivergedError, MissingFileError, UserError
+from edram_fer.errors import DivergedError, MissingFileError, UserError, reason
 from edram_fer.models import FERModel  # importing it registers the classes that a .keras file names
 from edram_fer.preprocessing.emotions import checked_classes
 from edram_fer.recipes.recipe import Recipe
@@ -19,6 +19,8 @@ from edram_fer.run import layout
 from edram_fer.run.model_file import is_exported, model_path
 from edram_fer.runtime import ExportedModel, load_exported
 
+# What Keras raises for classes and arguments that it does not know.
+_UNLOADABLE = (ValueError, TypeError, LookupError, AttributeError, OSError, ImportError)
 _CALLBACK_STATE = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter", "current_epoch")
 
 
@@ -36,8 +38,8 @@ def load(source: str | Path) -> FERModel:
 
     Raises:
         MissingFileError: there is no file, folder or included model of that name.
-        UserError: the file is damaged, holds no model with class names, or is an exported one.
-        Exception: Keras' error for a class that is not registered, or for a file from a newer version.
+        UserError: the file is damaged, holds no model with class names, is an exported one, names a class that is not
+            registered, or is from a newer version of Keras.
 
     >>> model = load("fer2013-edram")
     >>> model.emotions
@@ -56,9 +58,10 @@ def load(source: str | Path) -> FERModel:
     content = keras_file.read(path)
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:
-        error.add_note(f"while loading {path}, saved by Keras {content[keras_file.METADATA].get('keras_version')}")
-        raise
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    except _UNLOADABLE as error:
+        raise UserError(f"{path}: Keras {keras.__version__} cannot load it: {reason(error)}") from error
     if not isinstance(model, FERModel):
         raise UserError(
             f"{path} holds a {type(model).__name__}: expected one of the models of edram_fer; another model needs a "

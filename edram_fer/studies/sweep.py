@@ -98,6 +98,7 @@ def sweep(
     for folder, recipe in runs.items():
         _check_same(out / folder, recipe)
     _check_models(runs, described)
+    files.check_writable(out)
     rows = []
     for number, (folder, recipe) in enumerate(runs.items(), 1):
         log.info("run %d of %d: %s", number, len(runs), out / folder)

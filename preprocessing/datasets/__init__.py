@@ -21,6 +21,7 @@ from edram_fer.preprocessing.datasets.writing import (
     describe_write_errors,
     download_and_prepare,
     is_prepared,
+    make_builder,
     move_into_place,
 )
 from edram_fer.preprocessing.folder_lock import exclusive_lock, remove_locked
@@ -173,7 +174,8 @@ def _make_builder(name: str, data_dir: Path | str, **options: Any) -> "tfds.core
         config = module.config_from_name(config)
     elif config and config not in configs:
         raise UserError(f"data set {dataset} has no configuration {config!r}; known: {', '.join(configs) or 'none'}")
-    return module.Builder(data_dir=Path(data_dir).expanduser(), **({"config": config} if config else {}), **options)
+    options |= {"config": config} if config else {}
+    return make_builder(module.Builder, data_dir=Path(data_dir).expanduser(), **options)
 
 
 def _builder_module(dataset: str) -> ModuleType:

@@ -27,7 +27,12 @@ from edram_fer.errors import FolderInUseError, MissingFileError, UserError
 from edram_fer.preprocessing import contact_sheet, face_chunks, face_table, faces_beam, unread
 from edram_fer.preprocessing import published as published_faces
 from edram_fer.preprocessing.datasets.readme import readme
-from edram_fer.preprocessing.datasets.writing import describe_write_errors, download_and_prepare, move_into_place
+from edram_fer.preprocessing.datasets.writing import (
+    describe_write_errors,
+    download_and_prepare,
+    make_builder,
+    move_into_place,
+)
 from edram_fer.preprocessing.emotions import EIGHT, SETS, SEVEN, parse_classes
 from edram_fer.preprocessing.face_settings import FaceSettings
 from edram_fer.preprocessing.face_table import FaceTable, SplitSettings
@@ -234,7 +239,7 @@ def prepare(
     split_settings = SplitSettings(**{**annotations.shares, **split_options})
     config = _make_config(annotations, settings, class_names, config_name, published)
     metadata = _make_metadata(annotations, settings, split_settings, config) | {"published": published or ""}
-    target = Path(builder_class(data_dir=data_dir, config=config).data_dir)
+    target = Path(make_builder(builder_class, data_dir=data_dir, config=config).data_dir)
     work = data_dir / f"unfinished.{name}.{config.name}"
     if not force and (existing := _stored_fingerprint(target)) is not None:
         if existing != metadata["fingerprint"]:
@@ -316,7 +321,7 @@ def _write(
 ) -> Path:
     """Write the complete data set below `work` and return its folder."""
     shutil.rmtree(work / "tfds", ignore_errors=True)
-    builder = builder_class(data_dir=work / "tfds", config=config, table=table, metadata=metadata)
+    builder = make_builder(builder_class, data_dir=work / "tfds", config=config, table=table, metadata=metadata)
     download_and_prepare(builder)
     folder = Path(builder.data_dir)
     (folder / README).write_text(readme(metadata), encoding="utf-8")

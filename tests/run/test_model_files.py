@@ -131,6 +131,32 @@ def test_a_missing_class_is_no_damage(tmp_path):
             return {"emotion": keras.ops.mean(inputs["image"], axis=1)}
 
     Unregistered(emotions=["happy"]).save(tmp_path / "mine.keras")
-    with pytest.raises(TypeError, match="Could not locate class 'Unregistered'") as raised:
+    expected = f"mine.keras: Keras {keras.__version__} cannot load it: Could not locate class 'Unregistered'"
+    with pytest.raises(UserError, match=expected):
         edram_fer.load(tmp_path / "mine.keras")
-    assert raised.value.__notes__ == [f"while loading {tmp_path}/mine.keras, saved by Keras {keras.__version__}"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [None, 7, {"happy": 1}, [["happy"], ["sad"], ["anger"]], "happy", ["happy"], ["happy", "sad", "face"], [1, 2, 3]],
+)
+@pytest.mark.parametrize("old", [True, False])
+def test_class_names_of_a_file_are_checked(names, old, saved):
+    config = keras_file.read(saved)["config.json"]
+    config["config"]["emotions"] = list(NAMES) if old else names
+    changes = {"config.json": json.dumps(config).encode()}
+    rewrite(saved, changes | ({"emotions.json": json.dumps(names).encode()} if old else {}))
+    with pytest.raises(UserError, match="model.keras"):
+        edram_fer.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("units", 10**9), ("units", "a"), ("image_size", [1e9, 48]), ("image_size", {}), ("channels", -1), ("classes", 1)],
+)
+def test_arguments_of_a_file_are_checked_before_a_model_is_built(name, value, saved):
+    config = keras_file.read(saved)["config.json"]
+    config["config"][name] = value
+    rewrite(saved, {"config.json": json.dumps(config).encode()})
+    with pytest.raises(UserError, match="model.keras"):
+        edram_fer.load(saved)
