@@ -54,7 +54,7 @@ def measure(model: FERModel, folder: Path, labelled: tuple[Any, np.ndarray] | No
     """{runtime: {"megabytes", "accuracy", milliseconds by batch size}}."""
     single = graph.in_float32(model)
     model.save(folder / "model.keras")
-    compiled = tf.function(lambda batch: single(batch, training=False))
+    compiled = tf.function(lambda batch: single(batch, training=False), autograph=False)
     runs: dict[str, Callable[[Any], Any]] = {
         "Keras, model(x)": lambda batch: single(batch, training=False),
         "Keras, predict_on_batch": single.predict_on_batch,
