@@ -245,7 +245,7 @@ def check_integer(name: str, value: Any, smallest: int, largest: int | None = LA
     """Raise UserError unless `value` is a whole number from `smallest` to `largest`."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < smallest:
         raise UserError(f"{name}: expected a whole number of at least {smallest}, got {value!r}")
-    if largest is not None and value > largest:
+    if largest is not None and int(value) > largest:
         raise UserError(f"{name}: expected a whole number of at most {largest}, got {value!r}")
 
 

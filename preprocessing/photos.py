@@ -389,7 +389,7 @@ def _read_large_jpeg(content: bytes, structure: jpeg.Structure, limits: _Limits)
         stored = decode(b"")
     if orientation not in STORED_VIEWS:
         return stored
-    result, view = _upright_array(*stored.shape[:2], orientation)
+    result, view = _upright_array(size[1], size[0], orientation)
     view[:] = stored
     return result
 
@@ -487,7 +487,7 @@ def _sixteen_bit_colours(file: BinaryIO, orientation: int | None) -> np.ndarray 
     if values is None or values.dtype != np.uint16 or values.ndim != 3:
         return None
     white = _white_of(float(values[..., :3].max()), values.dtype)
-    result, stored = _upright_array(*values.shape[:2], orientation)
+    result, stored = _upright_array(len(values), values.shape[1], orientation)
     rows = max(STRIP // values.shape[1], 1)
     for top in range(0, len(values), rows):
         strip = values[top : top + rows]
