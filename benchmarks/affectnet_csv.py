@@ -20,7 +20,7 @@ import pyarrow
 import pyarrow.parquet
 
 from benchmarks.peak_memory import peak_mib
-from edram_fer.preprocessing import face_chunks, face_table, faces
+from edram_fer.preprocessing import face_chunks, face_table
 from edram_fer.preprocessing.datasets.affectnet import annotations
 from edram_fer.preprocessing.face_table import FaceTable, SplitSettings
 from edram_fer.preprocessing.records import Annotations, FaceRecord, fingerprint
@@ -105,7 +105,7 @@ def _write_chunk(path: Path, records: list[FaceRecord]) -> Path:
                 "image_digest": digest,
             }
         )
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema=faces.SCHEMA), path, compression="zstd")
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema=face_chunks.SCHEMA), path, compression="zstd")
     return path
 
 

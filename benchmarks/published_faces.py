@@ -25,7 +25,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 def make_face(path: Path, settings: FaceSettings) -> dict[str, Any]:
-    """The row of `faces.SCHEMA` of a photo."""
+    """The row of `face_chunks.SCHEMA` of a photo."""
     record = FaceRecord(path.name, path.name, path.name, split="", status="no label is asked for")
     return next(faces.photo_rows(record, path.parent, settings))
 

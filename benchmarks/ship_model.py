@@ -1,4 +1,5 @@
-"""Include the model of a run in the package: its file, its entry in registry.json, its model card and docs/models.md.
+"""Include the model of a run in the package: its file, its ONNX graph, its entry in registry.json, its model card and
+docs/models.md.
 
     edram-fer calibrate RUN
     edram-fer evaluate RUN --split test
@@ -20,6 +21,7 @@ import jinja2
 from benchmarks.training_data import training_data
 from edram_fer import files, keras_file, weights
 from edram_fer.errors import UserError
+from edram_fer.exporting.export import export_graph
 from edram_fer.report.template import count, number, percent
 from edram_fer.run import layout
 
@@ -54,11 +56,14 @@ def ship(run: Path, name: str) -> Path:
         raise UserError(f"{run} was evaluated on {data}: evaluate it on the prepared data set, with --data NAME")
     target = weights.FOLDER / f"{name}.keras"
     keras_file.strip(source, target, half=True)
+    graph_file = target.with_suffix(".onnx")
+    taken = export_graph(target, graph_file)
     described = environment["data"]
     entry = {
         "file": target.name,
         "sha256": files.digest(target),
         "bytes": target.stat().st_size,
+        "graph": {"file": graph_file.name, "sha256": files.digest(graph_file), "weights": taken},
         "model": metrics["run"]["model"],
         "parameters": metrics["run"]["parameters"],
         "flops": metrics["run"]["flops"],

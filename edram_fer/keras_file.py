@@ -7,6 +7,7 @@ model.weights.h5.
 import io
 import json
 import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,44 @@ def read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"{path} is damaged: {WEIGHTS}: {error}") from error
     return content
+
+
+def read_weights(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Weights of a .keras file, float32, without Keras.
+
+    Args:
+        path: the file.
+        names: paths of arrays in its HDF5 file, see `weight_names`.
+
+    Raises:
+        UserError: the file is damaged, or lacks one of them.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read(WEIGHTS)), "r") as content:
+            return {name: content[name][()].astype(np.float32) for name in names}
+    except (OSError, KeyError, *files.ARCHIVE_DAMAGE) as error:
+        raise UserError(f"{path} is damaged: {WEIGHTS}: {error}") from error
+
+
+def weight_names(path: Path, weights: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """{name of a weight: path of an array of equal values in a .keras file}.
+
+    Raises:
+        UserError: an array is not in the file.
+    """
+    stored: dict[bytes, str] = {}
+    with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read(WEIGHTS)), "r") as content:
+
+        def add(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset):
+                values = item[()].astype(np.float32)
+                stored.setdefault(values.tobytes() + str(values.shape).encode(), name)
+
+        content.visititems(add)
+    keys = {name: np.float32(values).tobytes() + str(values.shape).encode() for name, values in weights.items()}
+    if missing := [name for name, key in keys.items() if key not in stored]:
+        raise UserError(f"{path} holds no weight with the values of {', '.join(missing)}")
+    return {name: stored[key] for name, key in keys.items()}
 
 
 def set_option(path: Path, name: str, value: object) -> None:

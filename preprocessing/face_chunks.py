@@ -26,6 +26,30 @@ from edram_fer.preprocessing.face_settings import FaceSettings
 from edram_fer.preprocessing.records import Annotations, FaceRecord
 
 CHUNK = 500
+_POINTS = pyarrow.list_(pyarrow.float32())
+SCHEMA = pyarrow.schema(
+    {
+        "id": pyarrow.string(),
+        "row": pyarrow.string(),
+        "image": pyarrow.string(),
+        "split": pyarrow.string(),
+        "subject": pyarrow.string(),
+        "emotion": pyarrow.string(),
+        "valence": pyarrow.float32(),
+        "arousal": pyarrow.float32(),
+        "soft_label": _POINTS,
+        "status": pyarrow.string(),  # OK, or why the row has no face or no label
+        "detector": pyarrow.string(),  # the detector that found the face
+        "score": pyarrow.float32(),  # the detector's confidence
+        "box": _POINTS,  # left, top, width, height in pixels of the image
+        "square": pyarrow.list_(pyarrow.int32()),  # left, top, side of the crop
+        "landmarks": _POINTS,  # x, y, x, y, ... in pixels of the face
+        "annotation_iou": pyarrow.float32(),  # largest overlap of the annotated box with a detected one
+        "digest": pyarrow.binary(16),  # of the pixels of the face: equal for equal faces
+        "image_digest": pyarrow.binary(16),  # of the pixels of the whole image
+        "face": pyarrow.binary(),  # PNG
+    }
+)
 
 
 def process(
@@ -133,7 +157,7 @@ def _wait(pending: set[Any], progress: Callable[[int], None]) -> set[Any]:
 def write_chunk(path: Path, records: Sequence[FaceRecord], root: Path, settings: FaceSettings) -> int:
     """Crop the faces of some records and write them as one chunk file, atomically. Returns len(records)."""
     face_rows = [row for record in records for row in faces.rows(record, root, settings)]
-    table = pyarrow.Table.from_pylist(face_rows, schema=faces.SCHEMA)
+    table = pyarrow.Table.from_pylist(face_rows, schema=SCHEMA)
     temporary = path.with_suffix(".incomplete")
     try:
         pyarrow.parquet.write_table(table, temporary, compression="zstd")

@@ -19,7 +19,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from edram_fer.errors import UserError
-from edram_fer.preprocessing import contact_sheet, counts, face_chunks, faces, photos, splits
+from edram_fer.preprocessing import contact_sheet, counts, face_chunks, photos, splits
 from edram_fer.preprocessing.records import OK, Annotations
 
 _SUMMARY_COLUMNS = ("split", "emotion", "status")
@@ -305,7 +305,7 @@ def _box_agreement(table: FaceTable) -> Iterator[str]:
 
 def write_rows(table: FaceTable, path: Path) -> None:
     """Write every row without its pixels, in the order of the annotations, as a Parquet file."""
-    fields = [field for field in faces.SCHEMA if field.name != "face"]
+    fields = [field for field in face_chunks.SCHEMA if field.name != "face"]
     schema = pyarrow.schema([*fields, pyarrow.field("duplicate", pyarrow.bool_())])
     with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
         rows = table.rows([field.name for field in fields])

@@ -8,7 +8,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import pyarrow
 
 from edram_fer.errors import MissingFileError, MissingPackageError, UserError, as_status, utf8
 from edram_fer.preprocessing import crop, detection, photos
@@ -17,30 +16,6 @@ from edram_fer.preprocessing.records import OK, FaceRecord
 from edram_fer.preprocessing.values import path_component
 
 MOST_EXTENSIONS = 11  # of a square whose face shows no chin (Forch et al. 2019)
-_POINTS = pyarrow.list_(pyarrow.float32())
-SCHEMA = pyarrow.schema(
-    {
-        "id": pyarrow.string(),
-        "row": pyarrow.string(),
-        "image": pyarrow.string(),
-        "split": pyarrow.string(),
-        "subject": pyarrow.string(),
-        "emotion": pyarrow.string(),
-        "valence": pyarrow.float32(),
-        "arousal": pyarrow.float32(),
-        "soft_label": _POINTS,
-        "status": pyarrow.string(),  # OK, or why the row has no face or no label
-        "detector": pyarrow.string(),  # the detector that found the face
-        "score": pyarrow.float32(),  # the detector's confidence
-        "box": _POINTS,  # left, top, width, height in pixels of the image
-        "square": pyarrow.list_(pyarrow.int32()),  # left, top, side of the crop
-        "landmarks": _POINTS,  # x, y, x, y, ... in pixels of the face
-        "annotation_iou": pyarrow.float32(),  # largest overlap of the annotated box with a detected one
-        "digest": pyarrow.binary(16),  # of the pixels of the face: equal for equal faces
-        "image_digest": pyarrow.binary(16),  # of the pixels of the whole image
-        "face": pyarrow.binary(),  # PNG
-    }
-)
 
 
 def rows(record: FaceRecord, root: Path, settings: FaceSettings) -> Iterator[dict[str, Any]]:
@@ -52,7 +27,7 @@ def rows(record: FaceRecord, root: Path, settings: FaceSettings) -> Iterator[dic
         settings: how faces are cropped.
 
     Yields:
-        rows of SCHEMA, one for each face; a record without a face gives one row with its status.
+        rows of `face_chunks.SCHEMA`, one for each face; a record without a face gives one row with its status.
     """
     status = record.status
     if status == OK:
@@ -170,7 +145,7 @@ def _round_box(face: detection.Face, settings: FaceSettings) -> detection.Face:
 def _face_columns(
     image: np.ndarray, face: detection.Face, detector: str, record: FaceRecord, margin: float, settings: FaceSettings
 ) -> dict[str, Any]:
-    """The columns of SCHEMA that depend on the pixels. Raises BoxError for a box that gives no square."""
+    """The columns of `face_chunks.SCHEMA` that depend on the pixels. Raises BoxError for a box that gives no square."""
     crop.check(face.box, image.shape)
     annotated = record.landmarks if settings.annotated else None
     landmarks = annotated if annotated is not None and _belong_to_box(annotated, face.box) else None

@@ -75,8 +75,13 @@ def predict(
     ] = True,
     restart: Annotated[bool, typer.Option("--restart", help="Predict all images again instead of resuming.")] = False,
     runtime: Annotated[
-        str, typer.Option("--runtime", help="keras; or onnx: the model is exported once, then runs without TensorFlow.")
-    ] = "keras",
+        str,
+        typer.Option(
+            "--runtime",
+            help="keras; onnx: without TensorFlow, after a model that is not included was exported, once; auto: onnx "
+            "where nothing has to be exported.",
+        ),
+    ] = "auto",
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, help="Threads for images and detectors [default: one per core].")
     ] = None,
@@ -124,6 +129,7 @@ def _predict(model: str, images: list[str], options: dict[str, Any], written: "O
     if listed.passed_over:
         count, names = sum(entry.files for entry in listed.passed_over), folders.summary(listed.passed_over)
         typer.echo(f"Passed over {count:,} files: {names} ({written.folder / folders.PASSED_OVER})")
+    options["runtime"] = once.runtime(model, options["runtime"])  # a resumed table has the same
     settings = {name: value for name, value in options.items() if name != "workers"}
     settings |= {"model": files.digest(model_path(model)), "version": installation.version()}
     state = written.state(listed, settings, restart=restart)

@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import pyarrow.compute
-import pyarrow.parquet
 import typer
 
 from edram_fer import startup
@@ -219,6 +217,9 @@ def _is_unexpected(statuses: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
 
 def _has_affect(rows: pyarrow.Table | None) -> bool:
     """Whether a prepared data set of annotated photos has valence and arousal."""
+    import pyarrow.compute
+    import pyarrow.parquet
+
     from edram_fer.preprocessing.records import UNKNOWN_AFFECT
 
     return rows is not None and pyarrow.compute.max(rows["valence"]).as_py() != UNKNOWN_AFFECT

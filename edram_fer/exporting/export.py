@@ -8,14 +8,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from edram_fer import files, installation
+from edram_fer import files, installation, keras_file
 from edram_fer.errors import UserError
 from edram_fer.exporting import graph
-from edram_fer.exporting.writers import FORMATS
+from edram_fer.exporting.writers import FORMATS, onnx_graph, rename_weights
 from edram_fer.models import FERModel
 from edram_fer.models.contract import check_choice
 from edram_fer.run import checkpoints
 from edram_fer.runtime.description import Description
+from edram_fer.runtime.models import OnnxModel
 
 TOLERANCE = 1e-4  # of a float32 file
 INT8_TOLERANCE = np.finfo(float).max  # of int8, only shapes and finite values: the accuracy is measured on faces
@@ -80,31 +81,64 @@ def export(
     format = _check_target(path, format, int8)
     loaded = model if isinstance(model, FERModel) else checkpoints.load(model)
     loaded = graph.in_float32(loaded)
-    description = Description(
-        model=type(loaded).__name__,
-        emotions=loaded.emotions,
-        preprocessing=loaded.preprocessing,
-        calibration=loaded.calibration,
-        predicts_affect=loaded.predicts_affect,
-        inputs=graph.inputs(loaded, uint8=uint8_input, windows=windows_input),
-        outputs=graph.outputs(loaded),
-        weights="int8" if int8 else "float32",
+    described = describe(loaded, weights="int8" if int8 else "float32", uint8=uint8_input, windows=windows_input)
+    if windows_input:
+        _check_windows_are_used(loaded, described.inputs)
+    _, write, open_to_run = FORMATS[format]
+    with files.replace_folder(path) if format == "saved_model" else files.replace(path) as temporary:
+        write(loaded, temporary, described)
+        differences = compare(loaded, open_to_run(temporary), described.inputs)
+        _check_differences(path, differences, INT8_TOLERANCE if int8 else TOLERANCE)
+    return Exported(path, _size(path), differences)
+
+
+def export_graph(source: Path, path: Path) -> list[str]:
+    """Write the ONNX graph of a .keras file without its weights, and compare its outputs with those of the model.
+
+    `runtime.OnnxModel` runs it with the weights of the .keras file, a hundredth of which is its size.
+
+    Args:
+        source: the .keras file.
+        path: the file to write.
+
+    Returns:
+        The names of the weights that it takes, see `keras_file.read_weights`.
+
+    Raises:
+        MissingFileError, UserError, ModuleNotFoundError: see `export`.
+    """
+    model = graph.in_float32(checkpoints.load(source))
+    described = describe(model)
+    written, weights = onnx_graph(model, described)
+    names = keras_file.weight_names(source, weights)
+    rename_weights(written, names)
+    used = sorted(set(names.values()))
+    with files.replace(path) as temporary:
+        temporary.write_bytes(written.SerializeToString())
+        exported = OnnxModel(temporary, weights=keras_file.read_weights(source, used))
+        _check_differences(path, compare(model, exported, described.inputs), TOLERANCE)
+    return used
+
+
+def describe(model: FERModel, *, weights: str = "float32", uint8: bool = False, windows: bool = False) -> Description:
+    """The description of an exported model.
+
+    Args:
+        model: computes in float32.
+        weights: "float32" or "int8".
+        uint8, windows: see `graph.inputs`.
+    """
+    return Description(
+        model=type(model).__name__,
+        emotions=model.emotions,
+        preprocessing=model.preprocessing,
+        calibration=model.calibration,
+        predicts_affect=model.predicts_affect,
+        inputs=graph.inputs(model, uint8=uint8, windows=windows),
+        outputs=graph.outputs(model),
+        weights=weights,
         edram_fer_version=installation.version(),
     )
-    if windows_input:
-        _check_windows_are_used(loaded, description.inputs)
-    _, write, open_to_run = FORMATS[format]
-    function = graph.frozen(loaded, description.inputs)
-    with files.replace_folder(path) if format == "saved_model" else files.replace(path) as temporary:
-        write(function, temporary, description)
-        differences = compare(loaded, open_to_run(temporary), description.inputs)
-        worst = max(differences, key=lambda name: differences[name])
-        if not differences[worst] <= (INT8_TOLERANCE if int8 else TOLERANCE):
-            raise UserError(
-                f"{path} was not written: its output `{worst}` differs by {differences[worst]:.2g} from the model's; "
-                f"expected at most {TOLERANCE}"
-            )
-    return Exported(path, _size(path), differences)
 
 
 def default_path(model: str | Path, format: str, *, int8: bool = False) -> Path:
@@ -150,6 +184,15 @@ def compare(
                 difference = float(np.nanmax(np.abs(actual - expected), initial=0.0) / largest)
             differences[name] = max(difference, differences.get(name, 0.0))
     return differences
+
+
+def _check_differences(path: Path, differences: Mapping[str, float], tolerance: float) -> None:
+    worst = max(differences, key=lambda name: differences[name])
+    if not differences[worst] <= tolerance:
+        raise UserError(
+            f"{path} was not written: its output `{worst}` differs by {differences[worst]:.2g} from the model's; "
+            f"expected at most {tolerance}"
+        )
 
 
 def _check_windows_are_used(model: FERModel, inputs: Mapping[str, Any]) -> None:

@@ -1,6 +1,6 @@
-"""A model as one TensorFlow function with constant weights, from which all formats are written."""
+"""A model as one TensorFlow function, with constant weights or with weights as inputs, from which files are written."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import cv2
@@ -76,17 +76,52 @@ def frozen(model: FERModel, described_inputs: Mapping[str, Mapping[str, Any]]) -
     Raises:
         UserError: Keras' backend is not TensorFlow.
     """
+    return _concrete(lambda batch: model(for_model(batch), training=False), _input_specs(described_inputs))
+
+
+def with_weights_as_inputs(
+    model: FERModel, described_inputs: Mapping[str, Mapping[str, Any]]
+) -> tuple[Any, dict[str, np.ndarray]]:
+    """Like `frozen`, but the weights are further inputs, so that a converter never copies them.
+
+    Args:
+        model, described_inputs: as for `frozen`.
+
+    Returns:
+        the concrete function, and {name of an input: the weight}; names are "weight_0", "weight_1" and so on.
+
+    Raises:
+        UserError: as for `frozen`.
+    """
+    trainable, others = model.trainable_variables, model.non_trainable_variables
+    weights = {f"weight_{n}": keras.ops.convert_to_numpy(v) for n, v in enumerate([*trainable, *others])}
+
+    def call(batch: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+        variables = [values[name] for name in weights]
+        start = len(trainable)
+        return model.stateless_call(variables[:start], variables[start:], for_model(batch), training=False)[0]
+
+    described = {name: {"shape": values.shape, "dtype": values.dtype} for name, values in weights.items()}
+    return _concrete(call, _input_specs(described_inputs), _input_specs(described)), weights
+
+
+def _input_specs(described: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     if keras.backend.backend() != "tensorflow":
         raise UserError(
             f"export needs Keras' TensorFlow backend, and this is {keras.backend.backend()}: install "
             f"'edram-fer[tensorflow]' and set KERAS_BACKEND=tensorflow; a .keras file is the same for both"
         )
     import tensorflow as tf
+
+    return {name: tf.TensorSpec(entry["shape"], entry["dtype"], name) for name, entry in described.items()}
+
+
+def _concrete(call: Callable[..., Any], *signature: dict[str, Any]) -> Any:
+    import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    specs = {name: tf.TensorSpec(entry["shape"], entry["dtype"], name) for name, entry in described_inputs.items()}
-    call = tf.function(lambda batch: model(for_model(batch), training=False), input_signature=[specs], autograph=False)
-    return convert_variables_to_constants_v2(call.get_concrete_function())
+    traced = tf.function(call, input_signature=signature, autograph=False)
+    return convert_variables_to_constants_v2(traced.get_concrete_function())
 
 
 def for_model(batch: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,22 +1,26 @@
-"""The ONNX file of a model, exported when it is first needed."""
+"""A model in ONNX Runtime: its exported file, the graph that an included model comes with, or a file exported once."""
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
 
-from edram_fer import files, installation
+from edram_fer import files, installation, keras_file, weights
 from edram_fer.errors import UserError
 from edram_fer.run.model_file import is_exported, model_path
+from edram_fer.runtime.models import ExportedModel, OnnxModel, load_exported
+
+RUNTIMES = ("auto", "keras", "onnx")
 
 
-def onnx_file(source: str | Path) -> Path:
-    """The ONNX file of a model, which is exported once and kept in the cache of the user.
+def load(source: str | Path) -> ExportedModel:
+    """Load a model without Keras; only a model that was not exported yet needs it, once.
 
-    Its name holds the SHA-256 of the model's file, so that a model which was trained on or calibrated again is exported
-    again.
+    The exported file is kept in the cache of the user. Its name holds the SHA-256 of the model's file, so that a model
+    which was trained on or calibrated again is exported again.
 
     Args:
-        source: an exported file, which is returned as it is, or an argument of `edram_fer.load`.
+        source: an exported file, or an argument of `edram_fer.load`.
 
     Raises:
         MissingFileError, UserError: see `model_path` and `edram_fer.export`; also for a model from elsewhere.
@@ -24,10 +28,13 @@ def onnx_file(source: str | Path) -> Path:
     """
     path = model_path(source)
     if is_exported(path):
-        return path
+        return load_exported(path)
     if path.suffix.lower() != ".keras":
         raise UserError(f"{path}: the runtime onnx needs a model of edram_fer, this is the card of another model")
-    cached = cache_folder() / f"{files.digest(path)}-{installation.version()}.onnx"
+    if _has_graph(source):
+        graph, names = weights.graph(str(source))
+        return OnnxModel(graph, weights=keras_file.read_weights(path, names))
+    cached = _cached(path)
     if not cached.exists():
         print(f"Exporting {source} to ONNX, once ({cached})", file=sys.stderr)
         from edram_fer import startup
@@ -36,7 +43,40 @@ def onnx_file(source: str | Path) -> Path:
         from edram_fer.exporting.export import export
 
         export(path, cached)
-    return cached
+    return load_exported(cached)
+
+
+def runtime(source: object, choice: str) -> str:
+    """Where a model runs: "onnx" or "keras".
+
+    Args:
+        source: a model, an exported file, or an argument of `edram_fer.load`.
+        choice: one of RUNTIMES; "auto": in ONNX Runtime if it is installed and nothing has to be exported for it, which
+            starts in a second and needs a fifth of the memory.
+
+    Raises:
+        UserError: another choice.
+        MissingFileError, UserError: see `model_path`.
+    """
+    if choice not in RUNTIMES:
+        raise UserError(f"runtime: expected one of {', '.join(RUNTIMES)}, got {choice!r}")
+    if isinstance(source, ExportedModel) or isinstance(source, (str, Path)) and is_exported(Path(source)):
+        return "onnx"
+    if choice != "auto":
+        return choice
+    if not isinstance(source, (str, Path)) or importlib.util.find_spec("onnxruntime") is None:
+        return "keras"
+    path = model_path(source)
+    return "onnx" if path.suffix.lower() == ".keras" and (_has_graph(source) or _cached(path).exists()) else "keras"
+
+
+def _has_graph(source: str | Path) -> bool:
+    """Whether a source names an included model, and no folder or file, that comes with its graph."""
+    return not Path(source).exists() and weights.graph(str(source)) is not None
+
+
+def _cached(path: Path) -> Path:
+    return cache_folder() / f"{files.digest(path)}-{installation.version()}.onnx"
 
 
 def cache_folder() -> Path:

@@ -1,40 +1,70 @@
-"""Write a frozen function as an ONNX file, a LiteRT file or a SavedModel, with its description."""
+"""Write a model as an ONNX file, a LiteRT file or a SavedModel, with its description."""
 
 import logging
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from edram_fer.exporting import graph
+from edram_fer.models import FERModel
 from edram_fer.preprocessing import quiet
 from edram_fer.runtime.description import FILE, Description
 from edram_fer.runtime.models import LiteRTModel, OnnxModel
+from edram_fer.runtime.sessions import onnx_options
 
 OPSET = 17  # of ONNX; every ONNX Runtime since 1.12 has it
 Outputs: TypeAlias = dict[str, np.ndarray]
 
 
-def write_onnx(function: Any, path: Path, description: Description) -> None:
+def write_onnx(model: FERModel, path: Path, description: Description) -> None:
     """Write an ONNX file whose metadata hold the description, one entry for each of its attributes.
 
     Args:
-        function: `graph.frozen`.
+        model: computes in float32.
         path: the file.
         description: of the model; with weights "int8" they are quantised.
 
     Raises:
-        ModuleNotFoundError: tf2onnx is not installed.
+        ModuleNotFoundError: tf2onnx or ONNX Runtime is not installed.
+        UserError: see `graph.frozen`.
     """
     import onnx
+
+    graph_alone, weights = onnx_graph(model, description)
+    # ONNX Runtime computes what depends on the weights alone, such as the order of a kernel's axes.
+    folded = _fold(graph_alone.SerializeToString(), weights, path)
+    if description.weights == "int8":
+        folded = _quantised(folded, path)
+    _describe(folded, description)
+    onnx.save(folded, path)
+
+
+def onnx_graph(model: FERModel, description: Description) -> tuple[Any, dict[str, np.ndarray]]:
+    """An ONNX model that refers to its weights by name, and the weights.
+
+    tf2onnx copies constants several times: with the weights in the graph, the conversion of the included model took
+    four gigabytes.
+
+    Args:
+        model, description: as for `write_onnx`.
+
+    Returns:
+        an `onnx.ModelProto`, whose initialisers are declared as external data, and {name: values} of them.
+
+    Raises:
+        ModuleNotFoundError, UserError: as for `write_onnx`.
+    """
     import tf2onnx
 
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    function, weights = graph.with_weights_as_inputs(model, description.inputs)
     inputs = {tensor.name: tensor.name.partition(":")[0] for tensor in function.inputs}
     outputs = dict(zip((tensor.name for tensor in function.outputs), description.outputs, strict=True))
     with quiet.silence():
-        model, _ = tf2onnx.convert.from_graph_def(
+        converted, _ = tf2onnx.convert.from_graph_def(
             function.graph.as_graph_def(),
             input_names=list(inputs),
             output_names=list(outputs),
@@ -42,13 +72,71 @@ def write_onnx(function: Any, path: Path, description: Description) -> None:
             opset=OPSET,
             custom_op_handlers={"SelectV2": (_select_as_where, [])},
         )
-    for value in (*model.graph.input, *model.graph.output):
+    read = {name for node in converted.graph.node for name in node.input}
+    weights = {name: values for name, values in weights.items() if name in read}  # states of random numbers are not
+    described = [value for value in converted.graph.input if value.name in description.inputs]
+    del converted.graph.input[:]
+    converted.graph.input.extend(described)
+    for value in (*converted.graph.input, *converted.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
-    if description.weights == "int8":
-        model = _quantised(model, path)
+    for name, values in weights.items():
+        _declare(converted.graph.initializer.add(), name, values)
+    _describe(converted, description)
+    return converted, weights
+
+
+def rename_weights(model: Any, names: Mapping[str, str]) -> None:
+    """Rename the initialisers of a model of `onnx_graph`; those of one new name, whose values are equal, become one.
+
+    Args:
+        model: an `onnx.ModelProto`, which is changed.
+        names: {old name: new name} of all of them.
+    """
+    initialisers = model.graph.initializer
+    renamed = {names.get(tensor.name, tensor.name): tensor for tensor in initialisers}
+    for name, tensor in renamed.items():
+        tensor.name = name
+    kept = [type(tensor).FromString(tensor.SerializeToString()) for tensor in renamed.values()]
+    del initialisers[:]
+    initialisers.extend(kept)
+    for node in model.graph.node:
+        for position, name in enumerate(node.input):
+            node.input[position] = names.get(name, name)
+
+
+def _declare(initialiser: Any, name: str, values: np.ndarray) -> None:
+    """Fill an `onnx.TensorProto` for values that lie elsewhere; `runtime.sessions.onnx_options` passes them."""
+    import onnx
+
+    initialiser.name, initialiser.data_type = name, onnx.helper.np_dtype_to_tensor_dtype(values.dtype)
+    initialiser.dims.extend(values.shape)
+    initialiser.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in {"location": "weights", "offset": 0, "length": values.nbytes}.items():
+        entry = initialiser.external_data.add()
+        entry.key, entry.value = key, str(value)
+
+
+def _fold(content: bytes, weights: Mapping[str, np.ndarray], path: Path) -> Any:
+    """The model of `onnx_graph` with its weights inside; `path` becomes a temporary file."""
+    import onnx
+    import onnxruntime
+
+    options = onnx_options(weights)
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC  # for all processors
+    options.optimized_model_filepath = str(path)
+    onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    folded = onnx.load(path)
+    kept = [domain for domain in folded.opset_import if domain.domain == ""]  # it adds its own, which no node uses
+    del folded.opset_import[:]
+    folded.opset_import.extend(kept)
+    return folded
+
+
+def _describe(model: Any, description: Description) -> None:
+    import onnx
+
     model.producer_name, model.producer_version = "edram-fer", description.edram_fer_version
     onnx.helper.set_model_props(model, description.to_texts())
-    onnx.save(model, path)
 
 
 def _quantised(model: Any, path: Path) -> Any:
@@ -72,15 +160,15 @@ def _select_as_where(graph: Any, node: Any, name: str, arguments: Any) -> None:
     node.type = "Where"
 
 
-def write_litert(function: Any, path: Path, description: Description) -> None:
+def write_litert(model: FERModel, path: Path, description: Description) -> None:
     """Write a LiteRT file, at whose end, as in TensorFlow's own metadata, an archive holds the description.
 
     Args:
-        function, path, description: see `write_onnx`.
+        model, path, description: see `write_onnx`.
     """
     import tensorflow as tf
 
-    module = _module(function, description)
+    module = _module(graph.frozen(model, description.inputs), description)
     with quiet.silence():
         converter = tf.lite.TFLiteConverter.from_concrete_functions([module.serve.get_concrete_function()], module)
         if description.weights == "int8":
@@ -90,15 +178,15 @@ def write_litert(function: Any, path: Path, description: Description) -> None:
         archive.writestr(FILE, description.to_json())
 
 
-def write_saved_model(function: Any, path: Path, description: Description) -> None:
+def write_saved_model(model: FERModel, path: Path, description: Description) -> None:
     """Write a SavedModel with the function `serve` and the signature "serving_default", the description in its assets.
 
     Args:
-        function, path, description: see `write_onnx`; `path` is a folder.
+        model, path, description: see `write_onnx`; `path` is a folder.
     """
     import tensorflow as tf
 
-    module = _module(function, description)
+    module = _module(graph.frozen(model, description.inputs), description)
     with quiet.silence():
         tf.saved_model.save(module, str(path), signatures={"serving_default": module.serve})
     (path / "assets" / FILE).write_text(description.to_json(), encoding="utf-8")

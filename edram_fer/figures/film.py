@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw
 
 from edram_fer import attention
 from edram_fer.figures import photo
-from edram_fer.figures.style import step_colours
+from edram_fer.figures.colours import class_colours, step_colours
 
 SMALLEST, LARGEST = 640, 1920  # pixels on the longer side of a drawn frame
 NARROWEST = 480  # pixels: least width of the drawing
@@ -38,8 +37,7 @@ class FilmDrawing:
 
     def __init__(self, classes: Sequence[str], size: Sequence[int]) -> None:
         self.classes = tuple(classes)
-        names = matplotlib.colormaps["tab10" if len(classes) <= 10 else "tab20"]
-        self.colours = [_rgb(names(number % names.N)) for number in range(len(classes))]
+        self.colours = class_colours(len(classes))
         scale = float(np.clip(max(size), SMALLEST, LARGEST)) / max(size)
         self._height, width = (_even(side * scale) for side in size)
         self._text = int(np.clip(width / 60, 11, 20))

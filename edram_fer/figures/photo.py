@@ -1,17 +1,17 @@
 """A photo with its faces: the prediction for each face, and the model's windows. Drawn in a few milliseconds."""
 
 import functools
+import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from edram_fer import attention
-from edram_fer.figures.style import step_colours
+from edram_fer.figures.colours import step_colours
 
 LARGEST = 2000  # pixels on the longer side of the drawing
 SMALLEST = 1000  # pixels, so that small photos have enough space for text
@@ -42,7 +42,7 @@ def annotate(image: np.ndarray, faces: Sequence[Mapping[str, Any]]) -> Image.Ima
         outline(canvas, (corner + np.array([[0, 0], [side, 0], [side, side], [0, side]]) - 0.5) * scale, WHITE, FRAME)
         for window, colour in zip(face["windows"], step_colours(len(face["windows"])), strict=True):
             corners = attention.corner_pixels(window, (side, side)) + corner
-            outline(canvas, corners * scale, (colour[:3] * 255).round().tolist(), WINDOW)
+            outline(canvas, corners * scale, (colour * 255).round().tolist(), WINDOW)
     drawing = Image.fromarray(canvas)
     draw = ImageDraw.Draw(drawing)
     for face in faces:
@@ -77,4 +77,9 @@ def _label(draw: ImageDraw.ImageDraw, face: Mapping[str, Any], scale: float) -> 
 @functools.cache
 def label_font(size: int) -> ImageFont.FreeTypeFont:
     """The font of labels, DejaVu Sans Bold, whose letters are about `size` pixels high."""
-    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans-Bold.ttf", size)
+    matplotlib = importlib.util.find_spec(
+        "matplotlib"
+    )  # which has the font; importing it would take longer than drawing
+    assert matplotlib is not None and matplotlib.submodule_search_locations
+    folder = Path(matplotlib.submodule_search_locations[0])
+    return ImageFont.truetype(folder / "mpl-data/fonts/ttf/DejaVuSans-Bold.ttf", size)

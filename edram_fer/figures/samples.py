@@ -11,7 +11,8 @@ from matplotlib.patheffects import withStroke
 from scipy.ndimage import map_coordinates
 
 from edram_fer import attention
-from edram_fer.figures.style import GREEN, MUTED, RED, image_axes, step_colours, styled
+from edram_fer.figures.colours import step_colours
+from edram_fer.figures.style import GREEN, MUTED, RED, image_axes, styled
 
 TILE, GAP, TEXT = 1.12, 0.08, 0.2  # inches; shares of a tile: between tiles, below them for a line of text
 

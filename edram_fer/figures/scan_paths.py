@@ -8,7 +8,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from edram_fer import attention
-from edram_fer.figures.style import image_axes, step_colours, styled
+from edram_fer.figures.colours import step_colours
+from edram_fer.figures.style import image_axes, styled
 
 TILE, GAP, TEXT = 1.7, 0.06, 0.16  # inches; shares of a tile: between tiles, above them for a line of text
 DOT = 0.065  # diameter, share of a tile

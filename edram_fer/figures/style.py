@@ -74,11 +74,6 @@ def styled(function: Callable[P, T]) -> Callable[P, T]:
     return wrapper
 
 
-def step_colours(count: int) -> np.ndarray:
-    """`count` colours [count, 4] from early (violet) to late (yellow), bright enough for outlines on a grey face."""
-    return matplotlib.colormaps["plasma"](np.linspace(0.22, 0.95, count) if count > 1 else [0.6])
-
-
 def image_axes(axes: "Axes") -> None:
     """Remove grid, ticks and spines."""
     axes.grid(False)

@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow
-import pyarrow.parquet
 
 from edram_fer import attention, files
 from edram_fer.errors import ExistingRunError, MissingPackageError, UserError
@@ -39,6 +37,9 @@ FIRST = ("source", "frame", "time", "face", "track", "status", "detector", "scor
 BOX = ("left", "top", "width", "height")
 MOST_BYTES = 180  # of a photo's name in the name of its drawn image; most file systems allow 255 in all
 CHUNK = 10_000  # rows
+TEXTS = ("source", "status", "detector", "image", "emotion")  # types of columns; all others are numbers
+INTEGERS = ("frame", "face", "track", "rotation", *BOX)
+NESTED = {"windows": 3, "step_probabilities": 2}  # dimensions of arrays
 
 
 class Output:
@@ -254,14 +255,13 @@ def _flatten(row: Mapping[str, Any], drawn: str | None) -> dict[str, Any]:
 
 def _read_value(name: str, value: Any) -> Any:
     """A value of a written row; of a CSV file, a text."""
-    kind = _TYPES.get(name, pyarrow.float64())
     if value in ("", None):
         return None
-    if pyarrow.types.is_list(kind):
+    if name in NESTED:
         return json.loads(value) if isinstance(value, str) else value
-    if pyarrow.types.is_string(kind):
+    if name in TEXTS:
         return value
-    return int(value) if pyarrow.types.is_integer(kind) else float(value)
+    return int(value) if name in INTEGERS else float(value)
 
 
 def _written_name(name: str) -> str:
@@ -322,17 +322,16 @@ def _convert(source: Path, target: Path) -> None:
     first = next(chunks, [])
     if not first:
         return
-    schema = pyarrow.schema({name: _TYPES.get(name, pyarrow.float64()) for name in first[0]})
+    import pyarrow.parquet
+
+    types = dict.fromkeys(TEXTS, pyarrow.string()) | dict.fromkeys(INTEGERS, pyarrow.int64())
+    for name, dimensions in NESTED.items():
+        types[name] = pyarrow.float64()
+        for _ in range(dimensions):
+            types[name] = pyarrow.list_(types[name])
+    schema = pyarrow.schema({name: types.get(name, pyarrow.float64()) for name in first[0]})
     with files.replace(target) as temporary, pyarrow.parquet.ParquetWriter(temporary, schema) as writer:
         for chunk in itertools.chain([first], chunks):
             for row in chunk:
                 row["source"] = str(row["source"]).encode("utf-8", "backslashreplace").decode()
             writer.write_table(pyarrow.Table.from_pylist(chunk, schema=schema))
-
-
-_TYPES = {
-    **dict.fromkeys(("source", "status", "detector", "image", "emotion"), pyarrow.string()),
-    **dict.fromkeys(("frame", "face", "track", "rotation", *BOX), pyarrow.int64()),
-    "windows": pyarrow.list_(pyarrow.list_(pyarrow.list_(pyarrow.float64()))),
-    "step_probabilities": pyarrow.list_(pyarrow.list_(pyarrow.float64())),
-}

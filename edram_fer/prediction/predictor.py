@@ -23,15 +23,13 @@ from edram_fer.preprocessing import cores
 from edram_fer.preprocessing.detection import NO_FACE
 from edram_fer.preprocessing.face_settings import FaceSettings
 from edram_fer.preprocessing.faces import check_detectors
-from edram_fer.run.model_file import is_exported, model_path
-from edram_fer.runtime import ExportedModel, load_exported
+from edram_fer.runtime import ExportedModel
 
 if TYPE_CHECKING:  # the command needs no pandas, an exported model no Keras
     import pandas as pd
 
     from edram_fer.models import FERModel
 
-RUNTIMES = ("keras", "onnx")
 FACE_SIZED = 256  # pixels: longer side of an image that probably is a face crop
 
 
@@ -72,8 +70,10 @@ class Predictor:
         rotate: also try each photo turned by 90, 180 and 270 degrees, for photos without EXIF orientation.
         every: which frames of films to use: each so many (5), or one in so many seconds ("0.5s").
         steps: whether rows have the probabilities after each step.
-        runtime: "keras", or "onnx": a model that is named by its path or name is exported to ONNX once, kept in the
-            cache of the user, and runs without Keras and TensorFlow, which is faster on a CPU.
+        runtime: "onnx": a model that is named by its path or name runs in ONNX Runtime, without Keras and TensorFlow,
+            which is faster on a CPU and needs a fifth of the memory; if it is not an included one, it is first exported
+            to ONNX, once, and kept in the cache of the user. "keras". "auto": "onnx" if ONNX Runtime is installed and
+            nothing has to be exported.
         batch_size: faces per batch of the model; also the number of images after which rows are ready at the latest.
         workers: threads that decode images and detect faces beside the model; None: one per core; 1: none, and no image
             is read ahead, as for a camera.
@@ -101,7 +101,7 @@ class Predictor:
         rotate: bool = False,
         every: int | str = 1,
         steps: bool = False,
-        runtime: str = "keras",
+        runtime: str = "auto",
         batch_size: int = 64,
         workers: int | None = None,
     ) -> None:
@@ -306,12 +306,11 @@ def predict(
 
 def _trained_model(model: "FERModel | ExportedModel | str | Path", runtime: str) -> "FERModel | ExportedModel":
     """The model to run; only one that runs in Keras imports Keras."""
-    if runtime not in RUNTIMES:
-        raise UserError(f"runtime: expected one of {', '.join(RUNTIMES)}, got {runtime!r}")
+    runtime = once.runtime(model, runtime)
     if isinstance(model, ExportedModel):
         return model
-    if isinstance(model, (str, Path)) and (runtime == "onnx" or is_exported(model_path(model))):
-        return load_exported(once.onnx_file(model))
+    if isinstance(model, (str, Path)) and runtime == "onnx":
+        return once.load(model)
     startup.load_keras()
     from edram_fer.models import FERModel
     from edram_fer.run import checkpoints

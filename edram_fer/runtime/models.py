@@ -115,6 +115,7 @@ class OnnxModel(ExportedModel):
     Args:
         path: the file.
         threads: threads of an operation; None: as many as cores.
+        weights: {name: float32 values} of a file that holds the graph alone, see `exporting.writers.onnx_graph`.
 
     Raises:
         MissingFileError: there is no such file.
@@ -122,9 +123,11 @@ class OnnxModel(ExportedModel):
         UserError: the file is damaged, or edram-fer did not export it.
     """
 
-    def __init__(self, path: str | Path, threads: int | None = None) -> None:
+    def __init__(
+        self, path: str | Path, threads: int | None = None, weights: Mapping[str, np.ndarray] | None = None
+    ) -> None:
         path = _existing(path)
-        self.session = sessions.open_onnx(path, threads)
+        self.session = sessions.open_onnx(path, threads, weights)
         self.names = [output.name for output in self.session.get_outputs()]
         super().__init__(path, Description.from_texts(self.session.get_modelmeta().custom_metadata_map, path))
 
@@ -161,7 +164,7 @@ class LiteRTModel(ExportedModel):
         return self.runner(**batch)
 
 
-RUNTIMES: dict[str, type[OnnxModel] | type[LiteRTModel]] = {".onnx": OnnxModel, ".tflite": LiteRTModel}
+FILES: dict[str, type[OnnxModel] | type[LiteRTModel]] = {".onnx": OnnxModel, ".tflite": LiteRTModel}
 
 
 def load_exported(path: str | Path, threads: int | None = None) -> ExportedModel:
@@ -187,9 +190,9 @@ def load_exported(path: str | Path, threads: int | None = None) -> ExportedModel
     (('happy', 'sad', 'anger'), (2, 1, 2, 3))
     """
     suffix = Path(path).suffix.lower()
-    if suffix not in RUNTIMES:
-        raise UserError(f"{path}: expected a file that ends in {' or '.join(RUNTIMES)}")
-    return RUNTIMES[suffix](path, threads)
+    if suffix not in FILES:
+        raise UserError(f"{path}: expected a file that ends in {' or '.join(FILES)}")
+    return FILES[suffix](path, threads)
 
 
 def _existing(path: str | Path) -> Path:

@@ -1,28 +1,31 @@
 """Open ONNX and LiteRT files, exported by edram-fer or from elsewhere, in their runtimes on the CPU."""
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from edram_fer import installation
 from edram_fer.errors import MissingPackageError, UserError
 from edram_fer.preprocessing import quiet
 
 
-def open_onnx(path: Path, threads: int | None = None) -> Any:
+def open_onnx(path: Path, threads: int | None = None, weights: Mapping[str, np.ndarray] | None = None) -> Any:
     """A session of ONNX Runtime.
 
     Args:
         path: the file.
         threads: threads of an operation; None: as many as cores.
+        weights: {name: values} of a file that holds the graph alone, see `exporting.writers.onnx_graph`.
 
     Raises:
         MissingPackageError: ONNX Runtime is not installed.
         UserError: the file is damaged, or this ONNX Runtime cannot run it.
     """
     onnxruntime = _import("onnxruntime", path)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what goes wrong is raised
+    options = onnx_options(weights)
     options.intra_op_num_threads = threads or 0
     # Weights in the layout of the matrix kernels as well take as much memory again, for a tenth of the time.
     options.add_session_config_entry("session.disable_prepacking", "1")
@@ -30,6 +33,17 @@ def open_onnx(path: Path, threads: int | None = None) -> Any:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except onnx_errors() as error:
         raise UserError(f"{path} is damaged, or ONNX Runtime cannot load it: {first_line(error)}") from error
+
+
+def onnx_options(weights: Mapping[str, np.ndarray] | None = None) -> Any:
+    """Options of a session of ONNX Runtime that prints nothing, with the weights of a file that holds the graph alone."""
+    onnxruntime = importlib.import_module("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what goes wrong is raised
+    if weights:
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
+        options.add_external_initializers(list(weights), values)
+    return options
 
 
 def onnx_errors() -> tuple[type[Exception], ...]:

@@ -450,7 +450,7 @@ def chunk(path, *rows):
     columns = {"split": "train", "emotion": "happy", "status": OK}
     full = [{"id": str(i), "row": str(i)} | columns | row for i, row in enumerate(rows)]
     full = [{"image_digest": row.get("digest")} | row for row in full]
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(full, schema=faces.SCHEMA), path)
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(full, schema=face_chunks.SCHEMA), path)
     return [path]
 
 

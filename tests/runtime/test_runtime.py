@@ -122,11 +122,11 @@ def test_a_table_of_predictions(path):
         assert table.emotion[0] == "bright" and table.status.tolist() == ["ok", "ok"]
         # The logits -1 and 1, divided by the temperature 2.
         np.testing.assert_allclose(table.bright, [1 / (1 + np.exp(-1)), 0.5], rtol=1e-6)
-    with pytest.raises(UserError, match="runtime: expected one of keras, onnx, got 'tensorrt'"):
+    with pytest.raises(UserError, match="runtime: expected one of auto, keras, onnx, got 'tensorrt'"):
         edram_fer.predict(path, images, runtime="tensorrt")
 
 
-def test_neither_keras_nor_tensorflow_is_imported(path, tmp_path):
+def test_what_predictions_do_not_need_is_not_imported(path, tmp_path):
     code = f"""
 import sys
 import cv2
@@ -134,14 +134,19 @@ import numpy as np
 import edram_fer
 model = edram_fer.load_exported({str(path)!r})
 assert model(np.zeros((1, 8, 8, 1), "uint8"))["emotion"].shape == (1, 1, 2)
-assert edram_fer.Predictor(model)(np.zeros((8, 8), "uint8")).status[0] == "ok"
+assert next(edram_fer.Predictor(model).stream(np.zeros((8, 8), "uint8")))["status"] == "ok"
 from edram_fer import cli
 cv2.imwrite("bright.png", np.full((8, 8), 255, "uint8"))
 try:
     cli.main(["predict", {str(path)!r}, "bright.png", "--no-draw"])
 except SystemExit as end:
     assert not end.code, end.code
-print([name for name in ("keras", "tensorflow", "jax") if name in sys.modules])
+try:
+    cli.main(["predict", "fer2013-edram", "bright.png", "--out", "included", "--detectors", "none"])
+except SystemExit as end:
+    assert not end.code, end.code
+slow = ("keras", "tensorflow", "jax", "pyarrow", "matplotlib", "pandas", "scipy")
+print([name for name in slow if name in sys.modules])
 """
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment)

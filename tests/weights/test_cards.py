@@ -3,6 +3,7 @@
 import re
 import shutil
 
+import numpy as np
 import pytest
 from support.fake_runs import EMOTIONS, random_run, write_robustness, write_run
 
@@ -10,6 +11,7 @@ import edram_fer
 from benchmarks import ship_model
 from edram_fer import cli, files, keras_file, models, weights
 from edram_fer.errors import UserError
+from edram_fer.exporting import once
 from edram_fer.run import checkpoints, layout
 
 NAMES = weights.list_weights()
@@ -82,6 +84,7 @@ def test_one_command_includes_a_run(run, monkeypatch):
     ship(monkeypatch, run, "new")
     entry, metrics = weights.entry("new"), files.read_json(run / layout.METRICS)
     assert weights.verify("new").name == "new.keras" and edram_fer.load("new").temperature == (1.25,)
+    assert once.load("new")(np.zeros((1, 48, 48, 1), "uint8"))["emotion"].shape == (1, 1, len(EMOTIONS))
     assert entry["scores"]["test"]["accuracy"] == metrics["splits"]["test"]["accuracy"]
     assert entry["seed"] == 7 and entry["commit"] == "abc1234" and "glimpses" not in entry["scores"]["test"]
     text = weights.card_path("new").read_text(encoding="utf-8")

@@ -9,6 +9,8 @@ import edram_fer
 from edram_fer import files, keras_file, weights
 from edram_fer.errors import UserError
 from edram_fer.evaluation.inference import predict
+from edram_fer.exporting import once
+from edram_fer.exporting.graph import in_float32
 from edram_fer.preprocessing import emotions
 from edram_fer.run import checkpoints
 
@@ -28,6 +30,18 @@ def test_a_run_put_among_them_is_loaded_by_its_name(trained, contents, tmp_path,
     outputs, expected = halved.predict_on_batch(images), original.predict_on_batch(images)
     for name, values in outputs.items():
         np.testing.assert_allclose(values, expected[name], atol=0.02)
+
+
+@pytest.mark.parametrize("name", [name for name in weights.list_weights() if "graph" in weights.entry(name)])
+def test_the_graph_has_the_outputs_of_the_model(name):
+    pytest.importorskip("onnxruntime")
+    model, graph = in_float32(edram_fer.load(name)), once.load(name)
+    assert graph.emotions == model.emotions and graph.calibration == model.calibration
+    images = np.random.default_rng(0).random((3, *model.image_shape), np.float32)
+    outputs, expected = graph(images), model(images)
+    assert set(outputs) == set(expected)
+    for key, values in expected.items():
+        np.testing.assert_allclose(outputs[key], np.asarray(values), atol=2e-4, err_msg=key)
 
 
 def include(source, target):

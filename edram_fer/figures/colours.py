@@ -1,0 +1,40 @@
+"""Colours of glimpses and classes, without Matplotlib, which drawing into photos and films does not need."""
+
+import cv2
+import numpy as np
+
+# Matplotlib's "tab20"; the first ten of each pair are "tab10".
+PAIRS = (
+    ("#1f77b4", "#aec7e8"),
+    ("#ff7f0e", "#ffbb78"),
+    ("#2ca02c", "#98df8a"),
+    ("#d62728", "#ff9896"),
+    ("#9467bd", "#c5b0d5"),
+    ("#8c564b", "#c49c94"),
+    ("#e377c2", "#f7b6d2"),
+    ("#7f7f7f", "#c7c7c7"),
+    ("#bcbd22", "#dbdb8d"),
+    ("#17becf", "#9edae5"),
+)
+
+
+def step_colours(count: int) -> np.ndarray:
+    """`count` colours [count, 3], RGB in [0, 1], from early (violet) to late (yellow), bright enough for outlines on a
+    grey face: Matplotlib's "plasma" without its ends.
+
+    >>> step_colours(2).round(2).tolist()
+    [[0.42, 0.0, 0.66], [0.96, 0.88, 0.15]]
+    """
+    shares = np.linspace(0.22, 0.95, count) if count > 1 else np.array([0.6])
+    bgr = cv2.applyColorMap((shares * 256).astype(np.uint8)[:, None], cv2.COLORMAP_PLASMA)
+    return bgr[:, 0, ::-1] / 255
+
+
+def class_colours(count: int) -> list[tuple[int, int, int]]:
+    """`count` colours, RGB in 0 to 255, that differ as far as possible; from the 21st on they repeat.
+
+    >>> class_colours(2)
+    [(31, 119, 180), (255, 127, 14)]
+    """
+    names = [dark for dark, _ in PAIRS] if count <= len(PAIRS) else [name for pair in PAIRS for name in pair]
+    return [tuple(bytes.fromhex(names[number % len(names)][1:])) for number in range(count)]
