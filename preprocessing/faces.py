@@ -62,18 +62,47 @@ def photo_rows(record: FaceRecord, root: Path, settings: FaceSettings) -> Iterat
         image = load_image(record, root, settings.largest_photo * 10**6)
         # Processors have instructions for SHA-256: for a whole photo it takes half the time of BLAKE2.
         row["image_digest"] = hashlib.sha256(np.ascontiguousarray(image).data).digest()[:16]
-        _check_size(image, settings)
-        detected, detector, margin = _detect(image, record, settings)
-        if not detected:
-            yield {**row, "status": detection.NO_FACE}
-        for number, face in enumerate(detected):
-            face_id = {"id": f"{record.id}#{number}"} if settings.faces == "all" else {}
-            columns = _face_columns(image, face, detector, record, margin + settings.margin, settings)
-            yield {**row, **face_id, "detector": detector, **columns}
+        for number, columns in enumerate(cropped_faces(image, record, settings)):
+            if (face := columns.pop("pixels", None)) is not None:
+                columns["digest"] = hashlib.blake2b(face.tobytes(), digest_size=16).digest()
+                columns["face"] = encode_png(face)
+                if settings.faces == "all":
+                    columns["id"] = f"{record.id}#{number}"
+            yield {**row, **columns}
     except (MissingFileError, MissingPackageError):
         raise
     except Exception as error:  # one row must not stop all others
         yield {**row, "status": as_status(error)}
+
+
+def cropped_faces(image: np.ndarray, record: FaceRecord, settings: FaceSettings) -> Iterator[dict[str, Any]]:
+    """The faces of a decoded image.
+
+    Args:
+        image: uint8 [H, W, 3] RGB.
+        record: its annotation.
+        settings: how faces are cropped.
+
+    Yields:
+        for each face "pixels", uint8 [size, size] or [size, size, 3], and the columns "status" (OK), "detector",
+        "score", "box", "square" and, where known, "landmarks" and "annotation_iou" of `face_chunks.SCHEMA`; or, if a
+        face cannot be used or there is none, only "status".
+
+    Raises:
+        MissingFileError, MissingPackageError: a detector is not installed.
+    """
+    try:
+        _check_size(image, settings)
+        detected, detector, margin = _detect(image, record, settings)
+        if not detected:
+            yield {"status": detection.NO_FACE}
+        for face in detected:
+            columns = _face_columns(image, face, detector, record, margin + settings.margin, settings)
+            yield {"status": OK, "detector": detector, **columns}
+    except (MissingFileError, MissingPackageError):
+        raise
+    except Exception as error:  # one image must not stop all others
+        yield {"status": as_status(error)}
 
 
 def _check_size(image: np.ndarray, settings: FaceSettings) -> None:
@@ -145,7 +174,7 @@ def _round_box(face: detection.Face, settings: FaceSettings) -> detection.Face:
 def _face_columns(
     image: np.ndarray, face: detection.Face, detector: str, record: FaceRecord, margin: float, settings: FaceSettings
 ) -> dict[str, Any]:
-    """The columns of `face_chunks.SCHEMA` that depend on the pixels. Raises BoxError for a box that gives no square."""
+    """The pixels of a face and the columns that depend on its box. Raises BoxError for a box that gives no square."""
     crop.check(face.box, image.shape)
     annotated = record.landmarks if settings.annotated else None
     landmarks = annotated if annotated is not None and _belong_to_box(annotated, face.box) else None
@@ -163,8 +192,7 @@ def _face_columns(
         "score": face.score,
         "box": [float(value) for value in face.box],
         "square": list(square),
-        "digest": hashlib.blake2b(cropped.tobytes(), digest_size=16).digest(),
-        "face": encode_png(cropped),
+        "pixels": cropped,
     }
     if landmarks is not None:
         columns["landmarks"] = landmarks.ravel().tolist()

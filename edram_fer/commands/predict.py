@@ -123,6 +123,7 @@ def _predict(model: str, images: list[str], options: dict[str, Any], written: "O
     from edram_fer.prediction import folders
     from edram_fer.prediction.images import single_images
     from edram_fer.prediction.video import Every
+    from edram_fer.exporting import once
     from edram_fer.run.model_file import model_path
 
     listed = single_images(images, Every.parse(options["every"]))

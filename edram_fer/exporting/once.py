@@ -60,14 +60,17 @@ def runtime(source: object, choice: str) -> str:
     """
     if choice not in RUNTIMES:
         raise UserError(f"runtime: expected one of {', '.join(RUNTIMES)}, got {choice!r}")
-    if isinstance(source, ExportedModel) or isinstance(source, (str, Path)) and is_exported(Path(source)):
+    if isinstance(source, ExportedModel):
+        return "onnx"
+    if not isinstance(source, (str, Path)):
+        return "keras" if choice == "auto" else choice
+    path = model_path(source)
+    if is_exported(path):
         return "onnx"
     if choice != "auto":
         return choice
-    if not isinstance(source, (str, Path)) or importlib.util.find_spec("onnxruntime") is None:
-        return "keras"
-    path = model_path(source)
-    return "onnx" if path.suffix.lower() == ".keras" and (_has_graph(source) or _cached(path).exists()) else "keras"
+    installed = importlib.util.find_spec("onnxruntime") is not None and path.suffix.lower() == ".keras"
+    return "onnx" if installed and (_has_graph(source) or _cached(path).exists()) else "keras"
 
 
 def _has_graph(source: str | Path) -> bool:

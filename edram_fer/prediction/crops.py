@@ -3,10 +3,8 @@
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
 from edram_fer.errors import MissingFileError, MissingPackageError, UserError, as_status
@@ -162,8 +160,8 @@ class FaceCropper:
             row["rotation"] = detection.quarter_turn(pixels, detector)
             pixels = np.ascontiguousarray(np.rot90(pixels, -row["rotation"] // 90))
         name = str(row["source"])
-        record = FaceRecord(name, name, name, split="", status="no label is asked for", pixels=pixels)
-        for number, face in enumerate(faces.photo_rows(record, Path(), self.settings), 1):
+        record = FaceRecord(name, name, name, split="", status="no label is asked for")
+        for number, face in enumerate(faces.cropped_faces(pixels, record, self.settings), 1):
             if face["status"] != OK:
                 yield Crop(row | {"status": face["status"]}, image_size=size)
                 continue
@@ -173,12 +171,8 @@ class FaceCropper:
             landmarks = None
             if self.needs_landmarks:
                 landmarks = np.asarray(face["landmarks"], np.float32).reshape(68, 2)
-            yield Crop(row | columns, self._decode(face["face"]), landmarks, size)
-
-    def _decode(self, png: bytes) -> np.ndarray:
-        flag = cv2.IMREAD_COLOR_RGB if self.channels == 3 else cv2.IMREAD_GRAYSCALE
-        pixels = np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), flag))
-        return pixels.reshape(self.height, self.width, self.channels)
+            face_pixels = face["pixels"].reshape(self.height, self.width, self.channels)
+            yield Crop(row | columns, face_pixels, landmarks, size)
 
 
 def _empty_row(image: InputImage) -> dict[str, Any]:

@@ -164,7 +164,7 @@ class LiteRTModel(ExportedModel):
         return self.runner(**batch)
 
 
-FILES: dict[str, type[OnnxModel] | type[LiteRTModel]] = {".onnx": OnnxModel, ".tflite": LiteRTModel}
+RUNTIMES: dict[str, type[OnnxModel] | type[LiteRTModel]] = {".onnx": OnnxModel, ".tflite": LiteRTModel}
 
 
 def load_exported(path: str | Path, threads: int | None = None) -> ExportedModel:
@@ -190,9 +190,9 @@ def load_exported(path: str | Path, threads: int | None = None) -> ExportedModel
     (('happy', 'sad', 'anger'), (2, 1, 2, 3))
     """
     suffix = Path(path).suffix.lower()
-    if suffix not in FILES:
-        raise UserError(f"{path}: expected a file that ends in {' or '.join(FILES)}")
-    return FILES[suffix](path, threads)
+    if suffix not in RUNTIMES:
+        raise UserError(f"{path}: expected a file that ends in {' or '.join(RUNTIMES)}")
+    return RUNTIMES[suffix](path, threads)
 
 
 def _existing(path: str | Path) -> Path:

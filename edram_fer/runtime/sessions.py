@@ -36,7 +36,7 @@ def open_onnx(path: Path, threads: int | None = None, weights: Mapping[str, np.n
 
 
 def onnx_options(weights: Mapping[str, np.ndarray] | None = None) -> Any:
-    """Options of a session of ONNX Runtime that prints nothing, with the weights of a file that holds the graph alone."""
+    """Options of a silent session of ONNX Runtime, with the weights of a file that holds the graph alone."""
     onnxruntime = importlib.import_module("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is raised

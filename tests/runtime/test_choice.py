@@ -17,7 +17,9 @@ def test_included_and_exported_models_run_in_onnx_runtime_and_others_in_keras(tm
     copy = tmp_path / "mine.keras"
     shutil.copy(weights.model_path("fer2013-edram"), copy)
     model = edram_fer.build("deep_emotion", image_size=(48, 48), emotions=["happy", "sad"])
-    cases = {"fer2013-edram": "onnx", str(copy): "keras", model: "keras", "some.onnx": "onnx", "some.tflite": "onnx"}
+    exported = tmp_path / "some.tflite"
+    exported.touch()
+    cases = {"fer2013-edram": "onnx", str(copy): "keras", model: "keras", exported: "onnx"}
     assert {source: once.runtime(source, "auto") for source in cases} == cases
     assert once.runtime("fer2013-edram", "keras") == "keras" and once.runtime(copy, "onnx") == "onnx"
     with pytest.raises(UserError, match="runtime: expected one of auto, keras, onnx, got 'Keras'"):
