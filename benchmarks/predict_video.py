@@ -27,6 +27,7 @@ import cv2
 import numpy as np
 
 from benchmarks.peak_memory import peak_mib
+from edram_fer.prediction.crops import DETECTOR_SIZE
 from edram_fer.prediction.tracks import LONGEST_GAP
 from edram_fer.preprocessing import crop, detection, photos, synthetic
 from edram_fer.preprocessing.detection import intersection_over_union
@@ -186,6 +187,16 @@ def _repeat(source: Path, target: Path, seconds: float, repetitions: int) -> Non
     source.unlink()
 
 
+def with_memory(rows: Iterator[dict[str, Any]], seconds: float) -> Iterator[dict[str, Any]]:
+    """The rows; prints the peak memory after each fifth of the film."""
+    part = 1
+    for row in rows:
+        yield row
+        if row["time"] is not None and row["time"] >= part * seconds / 5:
+            print(f"peak memory after {part} fifths of the film: {peak_mib():.0f} MiB", flush=True)
+            part += 1
+
+
 def people_of(rows: Iterator[dict[str, Any]], truth: Sequence[dict[str, Any]]) -> tuple[int, int, dict[str, list[Any]]]:
     """Frames, visible faces, and the times and tracks of each person's detections."""
     frames, visible, tracks, last = 0, 0, collections.defaultdict(list), None
@@ -213,7 +224,8 @@ def main() -> None:
     parser.add_argument("--size", default="640x480", help="of the film (default %(default)s)")
     parser.add_argument("--people", type=int, default=4, help="half of them drawn (default %(default)s)")
     parser.add_argument("--every", default="1", help="frames or seconds, as of predict (default: all frames)")
-    parser.add_argument("--detector-size", type=int, default=640, help="as of predict (default %(default)s)")
+    parser.add_argument("--detector-size", type=int, default=DETECTOR_SIZE, help="as of predict (default %(default)s)")
+    parser.add_argument("--runtime", default="auto", help="as of predict (default %(default)s)")
     parser.add_argument("--model", default="fer2013-edram", help="default %(default)s")
     parser.add_argument("--out", type=Path, default=Path("runs/predict_video"), help="folder (default %(default)s)")
     options = parser.parse_args()
@@ -236,12 +248,13 @@ def main() -> None:
         print(f"{path}: {path.stat().st_size / 1e6:.0f} MB")
     from edram_fer import Predictor
 
-    predictor = Predictor(options.model, every=options.every, detector_size=options.detector_size)
+    settings = {"every": options.every, "detector_size": options.detector_size, "runtime": options.runtime}
+    predictor = Predictor(options.model, **settings)
     print(f"loaded: {peak_mib():.0f} MiB")
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), time.process_time()
     truth = json.loads(path.with_suffix(".json").read_text())
-    frames, visible, tracks = people_of(predictor.stream(path), truth)
-    seconds = time.perf_counter() - start
+    frames, visible, tracks = people_of(with_memory(predictor.stream(path), 60 * options.minutes), truth)
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
     detected = sum(map(len, tracks.values()))
     short, long = 0, 0
     for detections in tracks.values():
@@ -249,6 +262,7 @@ def main() -> None:
             short += track != next_track and time_of - before <= LONGEST_GAP
             long += track != next_track and time_of - before > LONGEST_GAP
     print(f"{frames} frames in {seconds:.0f} s: {frames / seconds:.1f} frames per second")
+    print(f"{1000 * cpu_seconds / frames:.1f} ms of CPU time per frame, {visible / frames:.1f} faces in it")
     print(f"peak memory: {peak_mib():.0f} MiB")
     print(f"visible faces detected: {detected / visible:.1%} of {visible}")
     print(f"detections with the track of the one before: {1 - (short + long) / detected:.2%}")
