@@ -1,11 +1,12 @@
 """Memory and speed of `edram-fer predict` over many photos of several sizes.
 
     python -m benchmarks.predict_photos --photos PHOTOS --count 2000
+    python -m benchmarks.predict_photos --photos PHOTOS --count 200 --typical --options=--detector-size=640
 
 Makes --count JPEG files from the photos in --photos (any folder with photos of people): most of 1 to 3 megapixels, each
-tenth of 12, each hundredth of 54, in turn scaled, mirrored and varied in brightness. Then predicts all of them with the
-command and samples its memory: prints the resident memory after each tenth of the photos, its peak, the CPU time and
-the photos per second, with and without drawing.
+tenth of 12, each hundredth of 54 (with --typical none of these two), in turn scaled, mirrored and varied in brightness.
+Then predicts all of them with the command and samples the memory of it and its child processes: prints the resident
+memory after each tenth of the photos, its peak, the CPU time and the photos per second, with and without drawing.
 """
 
 import argparse
@@ -25,13 +26,14 @@ WIDTHS = (1000, 1600, 2000)  # pixels
 LARGE, HUGE = 4000, 8500
 
 
-def make_photos(source: Path, folder: Path, count: int) -> None:
+def make_photos(source: Path, folder: Path, count: int, typical: bool) -> None:
     """Make JPEG files from photos; existing files are kept.
 
     Args:
         source: folder of the photos, .jpg or .png.
         folder: folder of the files, created if missing.
         count: number of files.
+        typical: none is larger than WIDTHS.
     """
     folder.mkdir(parents=True, exist_ok=True)
     originals = [photos.read(path) for path in sorted(source.iterdir()) if path.suffix.lower() in (".jpg", ".png")]
@@ -40,7 +42,9 @@ def make_photos(source: Path, folder: Path, count: int) -> None:
         if path.exists():
             continue
         rng = np.random.default_rng(number)
-        width = HUGE if number % 100 == 99 else LARGE if number % 10 == 9 else WIDTHS[number % len(WIDTHS)]
+        width = WIDTHS[number % len(WIDTHS)]
+        if not typical and number % 10 == 9:
+            width = HUGE if number % 100 == 99 else LARGE
         image = originals[number % len(originals)]
         image = cv2.resize(image, (width, round(width * image.shape[0] / image.shape[1])))
         image = cv2.convertScaleAbs(image[:, :: rng.choice([-1, 1]), ::-1], alpha=rng.uniform(0.7, 1.1))
@@ -55,12 +59,14 @@ def measure(model: str, folder: Path, out: Path, count: int, options: list[str])
     cpu = 0.0
     while process.poll() is None:
         try:
-            times, memory = process.cpu_times(), process.memory_info().rss / MIB
+            times = process.cpu_times()
+            tree = [process, *process.children(recursive=True)]
+            memory = sum(member.memory_info().rss for member in tree) / MIB
         except psutil.Error:
             break
         cpu = times.user + times.system
         samples.append((time.monotonic() - start, memory))
-        time.sleep(0.2)
+        time.sleep(0.05)
     seconds, memory = np.array(samples).T
     tenths = [memory[seconds <= seconds[-1] * part / 10][-1] for part in range(1, 11)]
     print(
@@ -76,10 +82,14 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=2000, help="number of photos (default %(default)s)")
     parser.add_argument("--model", default="fer2013-edram", help="default %(default)s")
     parser.add_argument("--out", type=Path, default=Path("runs/predict_photos"), help="folder (default %(default)s)")
+    parser.add_argument("--typical", action="store_true", help="photos of 1 to 3 megapixels only")
+    parser.add_argument("--options", nargs="*", default=[], help="of the command, such as --options=--runtime=keras")
     options = parser.parse_args()
-    make_photos(options.photos, options.out / "photos", options.count)
+    folder = options.out / ("typical" if options.typical else "photos")
+    make_photos(options.photos, folder, options.count, options.typical)
     for extra in (["--no-draw"], []):
-        measure(options.model, options.out / "photos", options.out / "predictions", options.count, extra)
+        extra += options.options
+        measure(options.model, folder, options.out / "predictions", options.count, extra)
 
 
 if __name__ == "__main__":

@@ -53,10 +53,12 @@ def read_weights(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
     Raises:
         UserError: the file is damaged, or lacks one of them.
     """
+    with archives.open_archive(path, KIND) as archive, archives.damage(path, KIND):
+        stored = io.BytesIO(archives.read_member(archive, WEIGHTS))
     try:
-        with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read(WEIGHTS)), "r") as content:
+        with h5py.File(stored, "r") as content:
             return {name: content[name][()].astype(np.float32) for name in names}
-    except (OSError, KeyError, *files.ARCHIVE_DAMAGE) as error:
+    except (OSError, KeyError) as error:
         raise UserError(f"{path} is damaged: {WEIGHTS}: {error}") from error
 
 
@@ -67,7 +69,9 @@ def weight_names(path: Path, weights: Mapping[str, np.ndarray]) -> dict[str, str
         UserError: an array is not in the file.
     """
     stored: dict[bytes, str] = {}
-    with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read(WEIGHTS)), "r") as content:
+    with archives.open_archive(path, KIND) as archive:
+        content_bytes = io.BytesIO(archives.read_member(archive, WEIGHTS))
+    with h5py.File(content_bytes, "r") as content:
 
         def add(name: str, item: Any) -> None:
             if isinstance(item, h5py.Dataset):

@@ -95,7 +95,7 @@ def export(
 def export_graph(source: Path, path: Path) -> list[str]:
     """Write the ONNX graph of a .keras file without its weights, and compare its outputs with those of the model.
 
-    `runtime.OnnxModel` runs it with the weights of the .keras file, a hundredth of which is its size.
+    `runtime.OnnxModel` runs it with the weights of the .keras file.
 
     Args:
         source: the .keras file.

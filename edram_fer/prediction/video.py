@@ -343,7 +343,9 @@ def _pixels(frame: Any, aspect: float) -> np.ndarray:
     """
     transparent = any(component.is_alpha for component in frame.format.components)
     width = max(round(frame.width * aspect), 1)
-    pixels = frame.to_ndarray(format="rgba" if transparent else "rgb24", width=width, height=frame.height)
+    form = "rgba" if transparent else "rgb24"
+    # Each frame has a converter, whose threads would live as long as the frame.
+    pixels = frame.to_ndarray(format=form, width=width, height=frame.height, threads=1)
     return _upright(photos.from_array(pixels) if transparent else pixels, frame)
 
 
