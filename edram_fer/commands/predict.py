@@ -120,10 +120,10 @@ def predict(
 
 def _predict(model: str, images: list[str], options: dict[str, Any], written: "Output", *, restart: bool) -> None:
     """Predict files. What an earlier command with the same images and settings has done is not repeated."""
+    from edram_fer.exporting import once
     from edram_fer.prediction import folders
     from edram_fer.prediction.images import single_images
     from edram_fer.prediction.video import Every
-    from edram_fer.exporting import once
     from edram_fer.run.model_file import model_path
 
     listed = single_images(images, Every.parse(options["every"]))
