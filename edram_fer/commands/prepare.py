@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from edram_fer import startup
 from edram_fer.commands.options import DataDir
 from edram_fer.errors import UNEXPECTED, UserError
 from edram_fer.recipes import settings
+
+if TYPE_CHECKING:  # the other commands do not need it, and importing it takes 50 MB
+    import pyarrow
 
 RECIPES = {"fer2013": "fer2013", "drawn_faces": "demo"}  # the recipe to start with; for all other data sets OWN_RECIPE
 FAULTY = 3  # exit status if rows raised unexpected errors
@@ -197,7 +200,7 @@ def prepare(
     folder = [] if data_dir == data.default_data_dir() else ["--data-dir", str(data_dir)]
     rows = _rows(builder.info.data_dir)
     typer.echo(_next_step(builder.info.full_name, builder.info.splits, _has_affect(rows), folder))
-    unexpected = 0 if rows is None else pyarrow.compute.sum(_is_unexpected(rows["status"])).as_py() or 0
+    unexpected = 0 if rows is None else _count_unexpected(rows)
     if unexpected:
         typer.echo(
             f"{unexpected:,} rows raised unexpected errors, see their status in rows.parquet (exit status {FAULTY})"
@@ -205,20 +208,23 @@ def prepare(
         raise typer.Exit(FAULTY)
 
 
-def _rows(folder: str) -> pyarrow.Table | None:
+def _rows(folder: str) -> "pyarrow.Table | None":
     """Valence and status of all rows of a prepared data set of annotated photos; None for other data sets."""
+    import pyarrow.parquet
+
     path = Path(folder) / "rows.parquet"
     return pyarrow.parquet.read_table(path, columns=["valence", "status"], partitioning=None) if path.exists() else None
 
 
-def _is_unexpected(statuses: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
-    return pyarrow.compute.starts_with(statuses, UNEXPECTED)
+def _count_unexpected(rows: "pyarrow.Table") -> int:
+    import pyarrow.compute
+
+    return pyarrow.compute.sum(pyarrow.compute.starts_with(rows["status"], UNEXPECTED)).as_py() or 0
 
 
-def _has_affect(rows: pyarrow.Table | None) -> bool:
+def _has_affect(rows: "pyarrow.Table | None") -> bool:
     """Whether a prepared data set of annotated photos has valence and arousal."""
     import pyarrow.compute
-    import pyarrow.parquet
 
     from edram_fer.preprocessing.records import UNKNOWN_AFFECT
 
