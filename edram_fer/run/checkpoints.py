@@ -73,6 +73,7 @@ def load(source: str | Path) -> FERModel:
     if model.emotions is None:
         raise UserError(f"{path} holds a {type(model).__name__} without class names: set model.emotions and save it")
     checked_classes(model.emotions, f"{path}: emotions", 2)
+    model.compile_calls()
     return model
 
 
