@@ -36,7 +36,7 @@ def is_known(inputs: Mapping[str, Any]) -> bool:
         import tensorflow as tf
 
         return tf.executing_eagerly() and not any(isinstance(values, keras.KerasTensor) for values in inputs.values())
-    import jax
+    import jax.core
 
     return not any(isinstance(values, (jax.core.Tracer, keras.KerasTensor)) for values in inputs.values())
 

@@ -184,7 +184,7 @@ def cascade(
             continue
         if contrasted is None:
             share = min((LARGEST_EQUALISED / (image.shape[0] * image.shape[1])) ** 0.5, 1.0)
-            small, scale = _shrink(image, round(share * max(image.shape[:2])), cv2.INTER_AREA)
+            small, scale = _shrink(image, round(share * max(image.shape[:2])), by_area=True)
             contrasted = equalise(small) if retry == "histogram" else crop.equalise(small, tiles=RETRY_TILES)
         if faces := _select_usable([_enlarge(face, scale) for face in detector(contrasted)], usable):
             return faces, f"{detector.name} {'equalised' if retry == 'histogram' else retry}"

@@ -31,9 +31,9 @@ def load(source: str | Path) -> ExportedModel:
         return load_exported(path)
     if path.suffix.lower() != ".keras":
         raise UserError(f"{path}: the runtime onnx needs a model of edram_fer, this is the card of another model")
-    if _has_graph(source):
-        graph, names = weights.graph(str(source))
-        return OnnxModel(graph, weights=keras_file.read_weights(path, names))
+    if graph := _graph(source):
+        graph_file, names = graph
+        return OnnxModel(graph_file, weights=keras_file.read_weights(path, names))
     cached = _cached(path)
     if not cached.exists():
         print(f"Exporting {source} to ONNX, once ({cached})", file=sys.stderr)
@@ -70,12 +70,12 @@ def runtime(source: object, choice: str) -> str:
     if choice != "auto":
         return choice
     installed = importlib.util.find_spec("onnxruntime") is not None and path.suffix.lower() == ".keras"
-    return "onnx" if installed and (_has_graph(source) or _cached(path).exists()) else "keras"
+    return "onnx" if installed and (_graph(source) or _cached(path).exists()) else "keras"
 
 
-def _has_graph(source: str | Path) -> bool:
-    """Whether a source names an included model, and no folder or file, that comes with its graph."""
-    return not Path(source).exists() and weights.graph(str(source)) is not None
+def _graph(source: str | Path) -> tuple[Path, list[str]] | None:
+    """See `weights.graph`; also None for a folder or file."""
+    return None if Path(source).exists() else weights.graph(str(source))
 
 
 def _cached(path: Path) -> Path:

@@ -37,4 +37,8 @@ def class_colours(count: int) -> list[tuple[int, int, int]]:
     [(31, 119, 180), (255, 127, 14)]
     """
     names = [dark for dark, _ in PAIRS] if count <= len(PAIRS) else [name for pair in PAIRS for name in pair]
-    return [tuple(bytes.fromhex(names[number % len(names)][1:])) for number in range(count)]
+    colours = []
+    for number in range(count):
+        red, green, blue = bytes.fromhex(names[number % len(names)][1:])
+        colours.append((red, green, blue))
+    return colours

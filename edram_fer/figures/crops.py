@@ -8,8 +8,9 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from edram_fer import attention
+from edram_fer.figures.colours import step_colours
 from edram_fer.figures.samples import answer, caption, choose, glimpse, tile
-from edram_fer.figures.style import FAINT, INK, MUTED, image_axes, step_colours, styled
+from edram_fer.figures.style import FAINT, INK, MUTED, image_axes, styled
 
 TILE, GAP, TEXT = 0.76, 0.09, 0.36  # inches; shares of a tile: between tiles, below them for two lines of text
 BESIDE = 0.95  # share of a tile: space to the left of a run's crops for its prediction

@@ -11,7 +11,8 @@ from matplotlib.ticker import LogFormatter, MaxNLocator, PercentFormatter
 
 from edram_fer.attention.windows import COLLAPSED
 from edram_fer.errors import MissingFileError, UserError
-from edram_fer.figures.style import BLUE, MUTED, ORANGE, step_colours, styled
+from edram_fer.figures.colours import step_colours
+from edram_fer.figures.style import BLUE, MUTED, ORANGE, styled
 
 ACCURACIES = ("emotion_accuracy", "accuracy")
 

@@ -7,8 +7,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from edram_fer.errors import UserError
+from edram_fer.figures.colours import step_colours
 from edram_fer.figures.samples import GAP, TEXT, TILE, caption, draw_face, glimpse, tile
-from edram_fer.figures.style import INK, image_axes, step_colours, styled
+from edram_fer.figures.style import INK, image_axes, styled
 from edram_fer.preprocessing import photos
 
 

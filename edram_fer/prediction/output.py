@@ -324,7 +324,8 @@ def _convert(source: Path, target: Path) -> None:
         return
     import pyarrow.parquet
 
-    types = dict.fromkeys(TEXTS, pyarrow.string()) | dict.fromkeys(INTEGERS, pyarrow.int64())
+    types: dict[str, Any] = {name: pyarrow.string() for name in TEXTS}
+    types |= {name: pyarrow.int64() for name in INTEGERS}
     for name, dimensions in NESTED.items():
         types[name] = pyarrow.float64()
         for _ in range(dimensions):
