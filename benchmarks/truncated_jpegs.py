@@ -133,7 +133,7 @@ def make_images(folder: Path, side: int) -> list[Image.Image]:
 
 def main() -> None:
     """Encode, read, cut and count."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, required=True, help="folder with photos, .jpg or .png")
     parser.add_argument("--count", type=int, default=2000, help="number of whole files (default %(default)s)")
     parser.add_argument("--side", type=int, default=240, help="longer side in pixels (default %(default)s)")

@@ -1,7 +1,7 @@
 """Errors that users can resolve. The message names the file, row or argument, the expected value and the actual one.
 The command line shows it as one sentence; any other error is a bug in the package and keeps its traceback."""
 
-LONGEST = 1000  # characters of a message; what it quotes may come from a file of any content
+LONGEST = 4000  # characters of a message; what it quotes may come from a file of any content
 LONGEST_REASON = 150  # characters of the message of another exception in it
 UNEXPECTED = "unexpected "  # begins the status of a row that raised an exception nobody foresaw
 

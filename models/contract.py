@@ -15,7 +15,7 @@ from edram_fer.models.compiled_call import CompiledCall, is_known
 from edram_fer.models.tensor import Shape, Tensor
 
 # The largest numbers of an argument, which may come from a file: a model of more would build for minutes.
-LARGEST_SIZE = 8192  # pixels of a side, units, filters
+LARGEST_SIZE = 16_384  # pixels of a side, units, filters
 LARGEST_COUNT = 100  # glimpses, crops
 UNKNOWN_AFFECT = -2.0  # AffectNet's code for unknown, and the "affect" of a model without an affect head
 

@@ -23,7 +23,7 @@ def step_colours(count: int) -> np.ndarray:
     grey face: Matplotlib's "plasma" without its ends.
 
     >>> step_colours(2).round(2).tolist()
-    [[0.42, 0.0, 0.66], [0.96, 0.88, 0.15]]
+    [[0.45, 0.0, 0.66], [0.97, 0.89, 0.15]]
     """
     shares = np.linspace(0.22, 0.95, count) if count > 1 else np.array([0.6])
     bgr = cv2.applyColorMap((shares * 256).astype(np.uint8)[:, None], cv2.COLORMAP_PLASMA)

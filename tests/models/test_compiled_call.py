@@ -42,9 +42,7 @@ def test_all_batch_sizes_are_one_function(model, monkeypatch):
 def test_it_has_the_weights_and_gradients_of_the_model(model):
     import tensorflow as tf
 
-    kernel = next(
-        v for v in reversed(model.trainable_variables) if v.path.startswith("edram/head/") and v.name == "kernel"
-    )
+    kernel = next(v for v in model.trainable_variables if v.shape == (8, 3))  # of the emotion logits
 
     def answer():
         image = tf.constant(images(2))

@@ -253,7 +253,7 @@ def test_second_process_is_refused(source, tmp_path):
     ("options", "message"),
     [
         ({"zoom": 3}, "unknown option 'zoom' for data set folder; known: size, colour, "),
-        ({"classes": "nine"}, "classes: expected seven, eight, or at least two different names .*, got nine"),
+        ({"classes": "nine"}, "classes: expected seven, eight, or at least two different names .*, got 'nine'"),
         ({"classes": "happy,bored"}, "no image of the class bored; there are: happy 68"),
         ({"config_name": "a/b"}, "name: expected letters, digits, .*, got 'a/b'"),
         ({"test": True}, "test: expected a share in"),

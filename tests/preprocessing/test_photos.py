@@ -155,7 +155,7 @@ def test_a_transparent_colour_is_white(tmp_path):
         (b"", "^empty file$"),
         (b"<html>not found</html>", "^not an image$"),
         (b"\xff\xd8\xff\xe0\x00\x10JFIF", "^not an image$|^cannot be decoded"),
-        (make_png(20_000, 20_000), "more than 100000000 pixels$"),
+        (make_png(20_000, 20_000), "more than 100000000( pixels)?$"),
         (make_png(11_000, 10_000), "^11000x10000 pixels, more than 100000000$"),
         (make_png(1, 1), "^1x1 pixels, expected at least 8 on a side$"),
         (make_png(60, 60), "^cannot be decoded"),
