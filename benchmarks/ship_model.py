@@ -18,7 +18,7 @@ from typing import Any
 
 import jinja2
 
-from benchmarks.training_data import training_data
+from benchmarks.model_card.training_data import training_data
 from edram_fer import files, keras_file, weights
 from edram_fer.errors import UserError
 from edram_fer.exporting.export import export_graph

@@ -161,9 +161,9 @@ def test_boxes_and_faces_of_a_turned_photo_are_those_of_the_upright_one(turns):
     model = models.build("deep_emotion", image_size=(48, 48), emotions=("happy", "sad", "anger"))
     expected = FaceCropper(model)(InputImage("upright", upright))
     turned = np.ascontiguousarray(np.rot90(upright, turns))  # anticlockwise
-    found = FaceCropper(model, rotate=True)(InputImage("turned", turned))
-    assert len(found) == 7 and {crop.row["rotation"] for crop in found} == {90 * turns}
-    for crop, one in zip(found, expected, strict=True):
+    crops_of_turned = FaceCropper(model, rotate=True)(InputImage("turned", turned))
+    assert len(crops_of_turned) == 7 and {crop.row["rotation"] for crop in crops_of_turned} == {90 * turns}
+    for crop, one in zip(crops_of_turned, expected, strict=True):
         left, top, side, _ = one.row["box"]
         mask = np.zeros(upright.shape[:2], bool)
         mask[top : top + side, left : left + side] = True
