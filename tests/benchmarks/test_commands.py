@@ -8,9 +8,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py") if "def main()" in path.read_text("utf-8"))
+MODULES = {  # command: its module
+    **{path.stem: path.stem for path in (ROOT / "benchmarks").glob("*.py") if "def main()" in path.read_text("utf-8")},
+    **{path.parent.name: f"{path.parent.name}.__main__" for path in (ROOT / "benchmarks").glob("*/__main__.py")},
+}
+COMMANDS = sorted(MODULES)
 REQUIRED = {
     "affectnet_photos": "psutil",
+    "fuzz": "psutil",
     "hog_svm": "skimage",
     "model_cost": "tensorflow",
     "scikit_image": "skimage",
@@ -23,7 +28,7 @@ def test_prints_its_help(name, monkeypatch, capsys):
         pytest.importorskip(package)
     monkeypatch.setattr(sys, "argv", [name, "--help"])
     with pytest.raises(SystemExit) as end:
-        importlib.import_module(f"benchmarks.{name}").main()
+        importlib.import_module(f"benchmarks.{MODULES[name]}").main()
     assert end.value.code == 0
     assert f"python -m benchmarks.{name}" in capsys.readouterr().out
 
