@@ -41,8 +41,8 @@ STORED_OTHERS = 4
 DECODER = {"JPEG2000": 16, "WEBP": 8, "AVIF": 12, "HEIF": 12, "TIFF": 4}
 WHITES = (4095, 16383, 65535)  # of 12, 14 and 16 bits, which are all stored as 16 bits
 # Errors that Pillow raises for a damaged file, which it does not document. `Image.open` expects the errors after
-# ValueError from its plugins.
-DAMAGE = (OSError, ValueError, SyntaxError, IndexError, TypeError, EOFError, struct.error)
+# ValueError from its plugins; that for AVIF raises RuntimeError.
+DAMAGE = (OSError, ValueError, SyntaxError, IndexError, TypeError, EOFError, RuntimeError, struct.error)
 STORED_VIEWS: Mapping[int | None, Callable[[np.ndarray], np.ndarray]] = {  # EXIF orientation: how it is stored
     2: np.fliplr,
     3: lambda upright: np.rot90(upright, 2),
@@ -279,7 +279,9 @@ def _load(file: BinaryIO, limits: _Limits, least: int | None, coefficient_bytes:
                 image.load()
             orientation = image.getexif().get(ExifTags.Base.Orientation)
             sixteen_bits = "RGB;16" in raw_modes or "RGBA;16" in raw_modes
-            return _Photo(image, orientation, round(max(size) / max(image.size)), sixteen_bits)
+            # A damaged HEIF or ICO file may hold an image of another size than it declares.
+            reduction = round(max(size) / max(image.size)) if image.format in REDUCIBLE_FORMATS else 1
+            return _Photo(image, orientation, reduction, sixteen_bits)
         except PhotoError:
             raise
         except DAMAGE as error:
@@ -427,7 +429,10 @@ def _to_array(image: Image.Image, orientation: int | None) -> np.ndarray:
     result, stored = _upright_array(height, width, orientation)
     white, top = _white(image), 0
     for strip in _strips(image):
-        stored[top : top + strip.size[1]] = _rgb(strip, white)
+        try:
+            stored[top : top + strip.size[1]] = _rgb(strip, white)
+        except ValueError as error:  # a PNG file gives more transparencies than a palette has colours
+            raise _damage_error(error) from None
         top += strip.size[1]
     return result
 

@@ -12,7 +12,6 @@ than 5 seconds or add more than 500 MiB of resident memory. Target names may be 
 """
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Iterable, Iterator

@@ -53,7 +53,7 @@ def mutate(rng: random.Random, content: bytes, others: Sequence[bytes]) -> bytes
 
 
 def payload(rng: random.Random, content: bytes, others: Sequence[bytes]) -> bytes:
-    """JSON in which markup that a page must not contain is added to some of its texts and names, wherever they occur."""
+    """JSON in which some texts and names have markup added that a page must not contain, wherever they occur."""
     value = json.loads(content)
     texts = sorted(
         {text for place in _places(value) for text in (place[1], place[0][place[1]]) if isinstance(text, str)}

@@ -12,10 +12,11 @@ import pytest
 
 pytest.importorskip("psutil")
 
-from benchmarks.fuzz import __main__ as command
-from benchmarks.fuzz import campaign, mutations
 from support import fuzz_targets
 from support.photo_files import make_png
+
+from benchmarks.fuzz import __main__ as command
+from benchmarks.fuzz import campaign, mutations
 
 
 def inputs_with(answer, count=1):

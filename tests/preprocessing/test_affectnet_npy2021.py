@@ -69,12 +69,13 @@ def test_faulty_npy_file_is_a_row_with_a_status(tmp_path, fault):
     assert intact.status == OK and status in faulty.status and faulty.id == "train/2"
 
 
-@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"no array", b"PK\x03\x04", "half", "broken header"])
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"no array", b"PK\x03\x04", "half", "broken header", "no text"])
 def test_damaged_npy_file_is_a_row_with_a_status(tmp_path, content):
     write_npy(tmp_path / "train_set", 1)
     path = tmp_path / "train_set" / "annotations" / "1_exp.npy"
     intact = path.read_bytes()
     damaged = {"half": intact[:-2], "broken header": intact.replace(b"}", b" ")}
+    damaged["no text"] = intact[:-4] + b"\xff" * 4  # of a code point
     path.write_bytes(damaged.get(content, content))
     (record,) = rows(tmp_path)
     assert record.status.startswith("_exp.npy cannot be read: ")

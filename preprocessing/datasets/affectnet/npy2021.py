@@ -12,8 +12,9 @@ from edram_fer.preprocessing.datasets.affectnet import values
 from edram_fer.preprocessing.records import FaceRecord, checked_affect
 from edram_fer.preprocessing.values import parse_landmarks
 
-# Errors that NumPy raises for a damaged npy file: mostly ValueError; the others come from parsing the header.
-_DAMAGED = (OSError, ValueError, SyntaxError, tokenize.TokenError, TypeError, OverflowError, MemoryError)
+# Errors that NumPy raises for a damaged npy file: mostly ValueError; SystemError for a text that is not Unicode; the
+# others come from parsing the header.
+_DAMAGED = (OSError, ValueError, SyntaxError, tokenize.TokenError, TypeError, OverflowError, MemoryError, SystemError)
 
 
 def count(sets: Mapping[str, Path]) -> int:
@@ -39,7 +40,7 @@ def _record(folder: Path, name: str, split: str, image: str) -> FaceRecord:
     features: dict[str, Any] = {"id": f"{split}/{name}", "row": image, "image": image, "split": split}
     try:
         features["emotion"] = values.emotion(_read_scalar(folder, name, "exp"))
-        features["landmarks"] = parse_landmarks(_read_array(folder, name, "lnd").ravel().tolist())
+        features["landmarks"] = parse_landmarks(_read(folder, name, "lnd"))
         valence, arousal = _read_scalar(folder, name, "val"), _read_scalar(folder, name, "aro")
         features["valence"], features["arousal"] = checked_affect(valence, arousal)
     except Exception as error:  # one row must not stop all others
@@ -49,16 +50,18 @@ def _record(folder: Path, name: str, split: str, image: str) -> FaceRecord:
 
 def _read_scalar(folder: Path, name: str, kind: str) -> Any:
     """A number, or a text that the files hold instead."""
-    array = _read_array(folder, name, kind)
-    if array.size != 1:
-        raise UserError(f"_{kind}.npy holds {array.size} values instead of 1")
-    return array.item()
+    values = _read(folder, name, kind)
+    if len(values) != 1:
+        raise UserError(f"_{kind}.npy holds {len(values)} values instead of 1")
+    return values[0]
 
 
-def _read_array(folder: Path, name: str, kind: str) -> np.ndarray:
+def _read(folder: Path, name: str, kind: str) -> list[Any]:
+    """All values of an array."""
     try:
         with open(folder / f"{name}_{kind}.npy", "rb") as file:
-            return np.lib.format.read_array(file, allow_pickle=False)  # like np.load, but only for npy files
+            array = np.lib.format.read_array(file, allow_pickle=False)  # like np.load, but only for npy files
+            return array.ravel().tolist()
     except FileNotFoundError:
         raise UserError(f"no _{kind}.npy") from None
     except _DAMAGED as error:
