@@ -6,7 +6,9 @@ and weights shrink to no less than a tenth or so; an archive that would unpack t
 
 import contextlib
 import copy
+import errno
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Generator
@@ -22,8 +24,12 @@ ALWAYS_ALLOWED = 200 << 20  # bytes that any archive may unpack to
 MOST_RATIO = 30  # of the unpacked size to the size of the file above that
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # Errors that zipfile raises for a damaged archive: RuntimeError and NotImplementedError if a flag or method of a member
-# is damaged, ValueError if an offset is, struct.error if a header is cut.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, MemoryError)
+# is damaged, ValueError if an offset is, struct.error if a header is cut. Of NumPy for the header of an array: TokenError,
+# SyntaxError and TypeError; of JSON: ValueError, and RecursionError, which is a RuntimeError.
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, MemoryError),
+    *(tokenize.TokenError, SyntaxError, TypeError, OverflowError),
+)
 
 
 @contextlib.contextmanager
@@ -40,7 +46,9 @@ def damage(path: Path | str, kind: str) -> Generator[None, None, None]:
         raise
     except FileNotFoundError:
         raise MissingFileError(f"{path} is missing; expected {kind}") from None
-    except _DAMAGE as error:
+    except (*_DAMAGE, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # of an offset before the start of the file
+            raise
         raise UserError(f"{path} is damaged or not {kind}: {reason(error)}") from error
 
 

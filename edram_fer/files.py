@@ -16,6 +16,8 @@ import numpy as np
 from edram_fer.errors import MissingFileError, UserError, reason
 from edram_fer.preprocessing.spreadsheet import csv_text
 
+# What `json.loads` raises; numbers of more than 4300 digits end in a ValueError, deeply nested values in the other.
+NOT_JSON = (ValueError, RecursionError)
 TEMPORARY = ".edram-fer-"  # names of temporary files begin like this; `remove_leftovers` deletes no others
 
 
@@ -163,7 +165,7 @@ def read_json(path: Path | str) -> dict[str, Any]:
         raise UserError(f"{path} is not readable as JSON: {reason(error)}") from error
     try:
         content = json.loads(text)
-    except json.JSONDecodeError as error:
+    except NOT_JSON as error:
         raise UserError(f"{path} is not readable as JSON: {reason(error)}") from error
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected a JSON object with names, found {content!r:.60}")

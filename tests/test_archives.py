@@ -109,3 +109,14 @@ def test_other_files_are_named(tmp_path):
         archive.writestr("a.npy", npy(np.ones(3)))
     with pytest.raises(UserError, match="b.npz: two files in the archive have the same name"):
         archives.read_npz(tmp_path / "b.npz")
+
+
+def test_an_offset_before_the_file_and_half_a_header_are_damage(tmp_path):
+    path = write(tmp_path / "a.npz", {"a.npy": npy(np.zeros(9))})
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<I", content, content.index(b"PK\x05\x06") + 16, 2**31)  # where the directory begins
+    (tmp_path / "b.npz").write_bytes(content)
+    write(tmp_path / "c.npz", {"a.npy": npy(np.zeros(9), end=(b"}", b" "))})
+    for name in ("b.npz", "c.npz"):
+        with pytest.raises(UserError, match=f"{name} is damaged or not an NPZ file: "):
+            archives.read_npz(tmp_path / name)

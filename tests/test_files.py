@@ -56,3 +56,10 @@ def test_a_folder_that_cannot_be_written_is_noticed_first(tmp_path, mounted):
     (full / "other").write_bytes(bytes(4096))
     with pytest.raises(OSError, match=f"No space left on device: '{full}'"):
         files.check_writable(full)
+
+
+@pytest.mark.parametrize("content", ["{", "[" * 100_000, f'{{"a": {"9" * 5000}}}', "\ud800"])
+def test_what_is_no_json_is_named(content, tmp_path):
+    (tmp_path / "a.json").write_bytes(content.encode("utf-8", "surrogatepass"))
+    with pytest.raises(UserError, match="a.json is not readable as JSON: "):
+        files.read_json(tmp_path / "a.json")

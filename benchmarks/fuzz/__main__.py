@@ -33,7 +33,9 @@ def main() -> None:
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="targets, or beginnings of them (default all)")
     parser.add_argument("--inputs", type=int, default=1000, help="inputs of each target in all (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="seed of all inputs (default %(default)s)")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="of each target in this sitting")
+    parser.add_argument(
+        "--seconds", type=float, default=float("inf"), help="of each target in this sitting, after its start"
+    )
     parser.add_argument("--out", type=Path, help="JSON file with the results, which is continued")
     parser.add_argument("--only", type=int, metavar="I", help="read input I of one target here, without a process")
     parser.add_argument("--recheck", action="store_true", help="read the inputs of all findings in --out again")
@@ -75,7 +77,7 @@ def _fuzz(target: Target, state: dict[str, Any], inputs: int, seconds: float, pa
     """Read the inputs from the first that was not read yet."""
     empty = {"inputs": 0, READ: 0, REFUSED: 0, "seconds": 0.0, "slowest": [0.0, None], "largest": [0.0, None]}
     done = state["targets"].setdefault(target.name, empty | {"findings": {}})
-    earlier, start, saved = done["seconds"], time.monotonic(), time.monotonic()
+    earlier, start, saved, deadline = done["seconds"], time.monotonic(), time.monotonic(), float("inf")
     results = run(target, state["seed"], range(done["inputs"], inputs))
     for result in results:
         add(done, result)
@@ -84,7 +86,8 @@ def _fuzz(target: Target, state: dict[str, Any], inputs: int, seconds: float, pa
         if path and now - saved > SAVED:
             files.write_json(path, state)
             saved = now
-        if now - start > seconds:
+        deadline = min(deadline, now + seconds)
+        if now > deadline:
             results.close()
             break
     kinds = "".join(f"\n    {one['count']:,} x {kind}: {one['detail']}" for kind, one in done["findings"].items())

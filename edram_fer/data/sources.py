@@ -6,12 +6,13 @@ A source is the name of a prepared TFDS data set ("fer2013", "drawn_faces/grey48
 """
 
 import collections
+import contextlib
 import functools
 import itertools
 import json
 import os
 import reprlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 
 from edram_fer import archives, files
 from edram_fer.data import face_landmarks
-from edram_fer.errors import UserError
+from edram_fer.errors import UserError, reason
 from edram_fer.preprocessing.emotions import checked_classes
 from edram_fer.preprocessing.values import path_component
 
@@ -263,13 +264,15 @@ class _PreparedDataset:
     def __init__(self, name, data_dir, extra=()) -> None:
         from edram_fer.preprocessing import datasets
 
-        self.builder = datasets.builder(name, data_dir)
-        info = self.builder.info
-        self.emotions = checked_classes(info.features["emotion"].names, f"data set {name}: emotions")
-        self.version, self.fingerprint = str(info.version), datasets.fingerprint(self.builder)
-        self.preprocessing = (info.metadata or {}).get("settings")
-        self.splits = {_checked_split(name, split): part.num_examples for split, part in info.splits.items()}
-        self.shape, self.features = info.features["image"].shape, set(info.features)
+        self.folder = Path(data_dir) / name
+        with _damage(self.folder):
+            self.builder = datasets.builder(name, data_dir)
+            info = self.builder.info
+            self.emotions = checked_classes(info.features["emotion"].names, f"data set {name}: emotions")
+            self.version, self.fingerprint = str(info.version), datasets.fingerprint(self.builder)
+            self.preprocessing = (info.metadata or {}).get("settings")
+            self.splits = {_checked_split(name, split): part.num_examples for split, part in info.splits.items()}
+            self.shape, self.features = info.features["image"].shape, set(info.features)
         self.wanted = (*_WANTED, *extra)
         self.read = {}
 
@@ -278,11 +281,12 @@ class _PreparedDataset:
 
     def load(self, split: str) -> dict[str, np.ndarray]:
         parts = _parts(split, self)
-        content = _join(itertools.chain.from_iterable(map(self._batches, parts)), self._count(parts))
-        for key, values in content.items():
-            if values.dtype == object:
-                content[key] = np.array([value.decode() for value in values])
-        return content
+        with _damage(self.folder):
+            content = _join(itertools.chain.from_iterable(map(self._batches, parts)), self._count(parts))
+            for key, values in content.items():
+                if values.dtype == object:
+                    content[key] = np.array([value.decode() for value in values])
+            return content
 
     def load_encoded(self, split: str) -> tuple[dict[str, np.ndarray], Callable[..., Any]]:
         """({"image": bytes [N], "emotion", "affect", ...} in file order, the function that decodes one image).
@@ -300,7 +304,8 @@ class _PreparedDataset:
         if split not in self.read:
             decoders = {"image": tfds.decode.SkipDecoding()}
             partial = tfds.decode.PartialDecoding(dict.fromkeys(self.wanted, True), decoders=decoders)
-            self.read[split] = _join(self._batches(split, partial), self._count([split]))
+            with _damage(self.folder):
+                self.read[split] = _join(self._batches(split, partial), self._count([split]))
         return self.read[split]
 
     def _batches(self, split, decoders=None):
@@ -311,6 +316,21 @@ class _PreparedDataset:
 
     def _count(self, parts):
         return sum(self.splits[part] for part in parts)
+
+
+@contextlib.contextmanager
+def _damage(folder: Path) -> Generator[None, None, None]:
+    """Whatever TFDS and TensorFlow raise for a damaged data set, of which they document little, as a UserError."""
+    try:
+        yield
+    except (UserError, ImportError, MemoryError):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:  # of the disk, not of a file's content
+            raise
+        raise UserError(
+            f"the data set in {folder} is damaged: {type(error).__name__}: {reason(error)}; prepare it again with --force"
+        ) from error
 
 
 def _checked_split(source, split):

@@ -29,6 +29,7 @@ from edram_fer.preprocessing import emotions
 
 LARGEST = 20_000  # bytes
 LARGEST_SIDE = 4096
+LONGEST_PATH, LONGEST_NAME = 2000, 255  # bytes of a path and of a name in it, as file systems allow
 LARGEST_NUMBER = 1e6  # of scaling, mean and std
 
 
@@ -195,6 +196,12 @@ def _text(name: str, value: Any) -> str:
 
 def _model(name: str, value: Any) -> str:
     text = _text(name, value)
+    lengths = [len(part.encode("utf-8", "surrogatepass")) for part in (*Path(text).parts, text)]
+    if lengths[-1] > LONGEST_PATH or max(lengths[:-1], default=0) > LONGEST_NAME:
+        raise UserError(
+            f"{name}: expected a path of at most {LONGEST_PATH} bytes, its names of at most {LONGEST_NAME}, got "
+            f"{reprlib.repr(text)}"
+        )
     if "://" in text:
         raise UserError(f"{name}: expected a file beside the card, got the address {text}; nothing is downloaded")
     return text

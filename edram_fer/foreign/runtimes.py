@@ -10,8 +10,8 @@ import h5py
 import keras
 import numpy as np
 
-from edram_fer import keras_file
-from edram_fer.errors import UserError
+from edram_fer import files, keras_file
+from edram_fer.errors import UserError, reason
 from edram_fer.runtime import sessions
 from edram_fer.runtime.sessions import first_line
 
@@ -60,8 +60,9 @@ def _open_keras(path: Path, output: str | None, threads: int | None) -> Runtime:
             raise UserError(f"{path} holds a {layer} layer, which runs code that comes with the file: it is not loaded")
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, LookupError, AttributeError, OSError, ImportError) as error:
-        # Whatever the layers of another version of Keras raise for arguments that this one does not know.
+    except (ValueError, TypeError, LookupError, AttributeError, OSError, ImportError, RuntimeError) as error:
+        # Whatever the layers of another version of Keras raise for arguments that this one does not know, and h5py for
+        # damaged weights.
         raise UserError(f"{path}: Keras {keras.__version__} cannot load it: {first_line(error)}") from error
     inputs = getattr(model, "inputs", None)
     if not inputs or len(inputs) != 1:
@@ -90,8 +91,8 @@ def _keras_config(path: Path) -> Any:
         raise UserError(f"{path} holds weights without their model: save the whole model, with model.save")
     try:
         return json.loads(config)
-    except ValueError as error:
-        raise UserError(f"{path} is damaged: its model_config is not JSON: {error}") from error
+    except files.NOT_JSON as error:
+        raise UserError(f"{path} is damaged: its model_config is not JSON: {reason(error)}") from error
 
 
 def _class_names(config: Any) -> Iterator[str]:

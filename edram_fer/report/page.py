@@ -4,7 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jinja2
+
 from edram_fer import files
+from edram_fer.errors import UserError
 from edram_fer.evaluation import inference
 from edram_fer.report.images import embed
 from edram_fer.report.template import template
@@ -46,7 +49,15 @@ def write(folder: Path | str) -> Path:
         from edram_fer.figures.run import draw  # imports Matplotlib
 
         draw(run.folder)
-    page = template("page.html").render(**_context(run))
+    try:
+        page = template("page.html").render(**_context(run))
+    except UserError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, jinja2.UndefinedError) as error:
+        raise UserError(
+            f"{run.folder}: its files lack what a report shows, or hold something else: {error!r:.150}; evaluate the "
+            f"run again"
+        ) from error
     with files.replace(run.folder / layout.REPORT) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return run.folder / layout.REPORT

@@ -2,6 +2,7 @@
 
 import json
 import re
+import reprlib
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,8 +20,8 @@ from edram_fer.run import layout
 from edram_fer.run.model_file import is_exported, model_path
 from edram_fer.runtime import ExportedModel, load_exported
 
-# What Keras raises for classes and arguments that it does not know.
-_UNLOADABLE = (ValueError, TypeError, LookupError, AttributeError, OSError, ImportError)
+# What Keras raises for classes and arguments that it does not know, and h5py for damaged weights.
+_UNLOADABLE = (ValueError, TypeError, LookupError, AttributeError, OSError, ImportError, RuntimeError)
 _CALLBACK_STATE = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter", "current_epoch")
 
 
@@ -263,8 +264,10 @@ def read_state(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
     content = archives.read_npz(path)
     try:
         meta = json.loads(str(content.get("meta", "")))
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path} is damaged: its `meta` is not JSON: {error}") from error
+    except files.NOT_JSON as error:
+        raise UserError(f"{path} is damaged: its `meta` is not JSON: {reason(error)}") from error
+    if not isinstance(meta, dict):
+        raise UserError(f"{path} is damaged: expected an object as its `meta`, got {reprlib.repr(meta)}")
     if missing := {"epoch", "step", "history", "variables"} - set(meta):
         raise UserError(f"{path} is damaged: it lacks {', '.join(sorted(missing))}")
     arrays = [content[name] for name in sorted(content) if name.startswith("v")]

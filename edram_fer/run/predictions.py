@@ -155,13 +155,15 @@ def read(path: Path | str) -> pa.Table:
     """
     try:
         rows = pq.read_table(path, partitioning=None)
+        rows.validate(full=True)  # that texts are UTF-8, for one
+        names = rows.column_names
     except FileNotFoundError:
         raise MissingFileError(f"{path} is missing: evaluate the run first") from None
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if getattr(error, "errno", None) is not None:  # an error of the operating system, not of a damaged file
             raise
         raise UserError(f"{path} is not a readable predictions table: {reason(error)}") from error
-    missing = [name for name in REQUIRED if name not in rows.column_names]
+    missing = [name for name in REQUIRED if name not in names]
     if missing or METADATA not in (rows.schema.metadata or {}):
         lacking = ", ".join(missing) or "the metadata `emotions`"
         raise UserError(f"{path} is not a complete predictions table: it lacks {lacking}")
@@ -177,7 +179,7 @@ def _check(rows, path):
     try:
         emotions = json.loads(rows.schema.metadata[METADATA])
         calibration = json.loads(rows.schema.metadata.get(CALIBRATION, b"null"))
-    except ValueError as error:
+    except files.NOT_JSON as error:
         raise UserError(f"{path}: its metadata are not JSON: {reason(error)}") from error
     classes = len(checked_classes(emotions, f"{path}: emotions", 2))
     if calibration is not None and not isinstance(calibration, dict):

@@ -2,14 +2,18 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edram_fer.errors import UserError
+from edram_fer import files
+from edram_fer.errors import UserError, reason
+from edram_fer.preprocessing.emotions import checked_classes
 
 FILE = "edram_fer.json"  # the description in the archive at the end of a .tflite file, and in a SavedModel's assets
 
+LARGEST = 1_000_000  # bytes; a description has a few thousand
 NEEDS_A_CARD = "the model of somebody else needs a card, see docs/howto/foreign-models.md"
 WINDOWS_INPUT = "windows_input"  # the model's input "windows": in ONNX no input can have the name of an output
 
@@ -52,31 +56,83 @@ class Description:
         """The inverse of `to_texts`; further texts are ignored.
 
         Raises:
-            UserError: a text is missing or damaged. The message names the file `path`.
+            UserError: a text is missing, damaged or too long. The message names the file `path`.
         """
         names = {field.name: field.type for field in dataclasses.fields(cls)}
+        check_size(path, sum(len(texts[name]) for name in names if name in texts))
         known = {name: text for name, text in texts.items() if name in names}
         try:
-            return cls._from_values({n: t if names[n] is str else json.loads(t) for n, t in known.items()}, path)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path} is damaged: its metadata are not JSON: {error}") from error
+            values = {name: text if names[name] is str else json.loads(text) for name, text in known.items()}
+        except files.NOT_JSON as error:
+            raise UserError(f"{path} is damaged: its metadata are not JSON: {reason(error)}") from error
+        return cls._from_values(values, path)
 
     @classmethod
     def from_json(cls, text: bytes, path: Path) -> "Description":
         """The inverse of `to_json`; raises UserError as `from_texts` does."""
         try:
-            return cls._from_values(json.loads(text), path)
-        except ValueError as error:
-            raise UserError(f"{path} is damaged: its {FILE} is not JSON: {error}") from error
+            values = json.loads(text)
+        except files.NOT_JSON as error:
+            raise UserError(f"{path} is damaged: its {FILE} is not JSON: {reason(error)}") from error
+        return cls._from_values(values, path)
 
     @classmethod
-    def _from_values(cls, values: Mapping[str, Any], path: Path) -> "Description":
+    def _from_values(cls, values: Any, path: Path) -> "Description":
+        if not isinstance(values, dict):
+            raise UserError(f"{path} is damaged: expected an object as its description, got {reprlib.repr(values)}")
         names = [field.name for field in dataclasses.fields(cls)]
         if missing := [name for name in names if name not in values]:
             raise UserError(
                 f"{path} was not exported by edram-fer: its metadata lack {', '.join(missing)}; {NEEDS_A_CARD}"
             )
         attributes: dict[str, Any] = {name: values[name] for name in names}
+        for name, value in attributes.items():
+            if name != "emotions" and not _CHECKS[name](value):
+                raise UserError(f"{path} is damaged: its metadata hold {reprlib.repr(value)} as {name}")
         emotions = attributes["emotions"]
-        attributes["emotions"] = None if emotions is None else tuple(emotions)
+        attributes["emotions"] = None if emotions is None else checked_classes(emotions, f"{path}: emotions")
         return cls(**attributes)
+
+
+def check_size(path: Path, size: int) -> None:
+    """Raise a UserError unless a description of `size` bytes is one, before it is read."""
+    if size > LARGEST:
+        raise UserError(f"{path}: expected a description of at most {LARGEST:,} bytes, got {size:,}")
+
+
+def _is_object(value: Any) -> bool:
+    return value is None or isinstance(value, dict)
+
+
+def _is_calibration(value: Any) -> bool:
+    """Whether a value is None or holds a temperature, or one for each step."""
+    if not isinstance(value, dict):
+        return value is None
+    temperature = value.get("temperature")
+    numbers = temperature if isinstance(temperature, list) else [temperature]
+    return bool(numbers) and all(type(number) in (int, float) and 0 < number < float("inf") for number in numbers)
+
+
+def _are_tensors(value: Any) -> bool:
+    """Whether a value describes inputs or outputs by the shape and the dtype of each."""
+    return isinstance(value, dict) and all(
+        isinstance(tensor, dict)
+        and isinstance(tensor.get("dtype"), str)
+        and isinstance(tensor.get("shape"), list)
+        and all(side is None or type(side) is int for side in tensor["shape"])
+        for tensor in value.values()
+    )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+_CHECKS: Mapping[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("model", "weights", "edram_fer_version"), _is_text),
+    "preprocessing": _is_object,
+    "calibration": _is_calibration,
+    "predicts_affect": lambda value: isinstance(value, bool),
+    "inputs": lambda value: _are_tensors(value) and len(value.get("image", {}).get("shape", ())) == 4,
+    "outputs": _are_tensors,
+}

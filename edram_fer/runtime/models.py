@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from edram_fer.errors import MissingFileError, UserError
+from edram_fer import archives
 from edram_fer.runtime import sessions
-from edram_fer.runtime.description import FILE, NEEDS_A_CARD, WINDOWS_INPUT, Description
+from edram_fer.runtime.description import FILE, NEEDS_A_CARD, WINDOWS_INPUT, Description, check_size
 
 TOLERANCE = 1e-3  # as `edram_fer.models.images.TOLERANCE`: resampling may exceed [0, 1] by this much
 
@@ -150,18 +151,25 @@ class LiteRTModel(ExportedModel):
 
     def __init__(self, path: str | Path, threads: int | None = None) -> None:
         path = _existing(path)
-        try:
-            with zipfile.ZipFile(path) as archive:
-                text = archive.read(FILE)
-        except (zipfile.BadZipFile, KeyError) as error:
-            message = f"{path} was not exported by edram-fer, or is damaged: it holds no {FILE}; {NEEDS_A_CARD}"
-            raise UserError(message) from error
-        super().__init__(path, Description.from_json(text, path))
+        super().__init__(path, Description.from_json(_description(path), path))
         self.interpreter = sessions.open_litert(path, threads)
         self.runner = self.interpreter.get_signature_runner()
 
     def _run(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return self.runner(**batch)
+
+
+def _description(path: Path) -> bytes:
+    """The description in the archive at the end of a .tflite file."""
+    kind = "a .tflite file that edram-fer exported"
+    if not zipfile.is_zipfile(path):
+        raise UserError(f"{path} was not exported by edram-fer, or is damaged: it holds no {FILE}; {NEEDS_A_CARD}")
+    with archives.open_archive(path, kind) as archive, archives.damage(path, kind):
+        sizes = {member.filename: member.file_size for member in archive.infolist()}
+        if FILE not in sizes:
+            raise UserError(f"{path} was not exported by edram-fer: it holds no {FILE}; {NEEDS_A_CARD}")
+        check_size(path, sizes[FILE])
+        return archives.read_member(archive, FILE)
 
 
 RUNTIMES: dict[str, type[OnnxModel] | type[LiteRTModel]] = {".onnx": OnnxModel, ".tflite": LiteRTModel}

@@ -351,7 +351,7 @@ def _number(content: Mapping[str, Any], name: str) -> float | None:
         return None
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = float("nan")
     if isinstance(value, bool) or not np.isfinite(number):
         raise UserError(f"{name}: expected a number, got {value!r:.80}")

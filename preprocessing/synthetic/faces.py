@@ -14,6 +14,7 @@ from edram_fer.preprocessing.synthetic.person import draw_person
 from edram_fer.preprocessing.synthetic.random_stream import RandomStream
 from edram_fer.preprocessing.synthetic.scene import Scene, arrange
 
+SMALLEST, LARGEST = 16, 1024  # pixels: side of an image
 WEAKEST = 0.35  # lowest random intensity: weaker expressions are ambiguous even to people
 CHANGE = 8  # difference in grey levels from which a pixel counts as changed
 _PERSON, _IMAGE, _EXPRESSION, _ORDER = range(4)  # independent random streams
@@ -62,13 +63,10 @@ def _require(name: str, value: object, expected: str, valid: bool | np.bool) -> 
         raise UserError(f"{name}: expected {expected}, got {value!r}")
 
 
-def _require_integer(name: str, value: object, least: int) -> None:
-    _require(
-        name,
-        value,
-        f"a whole number of at least {least}",
-        isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least,
-    )
+def _require_integer(name: str, value: object, least: int, most: int | None = None) -> None:
+    is_integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    expected = f"a whole number of at least {least}" if most is None else f"a whole number from {least} to {most}"
+    _require(name, value, expected, is_integer and value >= least and (most is None or value <= most))
 
 
 def _require_number(name: str, value: object, low: float, high: float) -> None:
@@ -116,7 +114,7 @@ def scene(
     """Image (seed, index) without its expression, which `Scene.show` paints. For the options see `draw`."""
     _require_integer("seed", seed, 0)
     _require_integer("index", index, 0)
-    _require_integer("size", size, 16)
+    _require_integer("size", size, SMALLEST, LARGEST)
     if identity is not None:
         _require_integer("identity", identity, 0)
     _require_number("occlusion", occlusion, 0, 1)
@@ -153,7 +151,7 @@ def draw(
         emotion: a name of EMOTIONS; None: `emotion_at(seed, index, classes)`.
         intensity: in [0, 1]; None: random in [0.35, 1]; 0 for a neutral face.
         classes: 7, or 8 with contempt.
-        options: with their defaults: `size`, the side in pixels, at least 16 (100); `colour` (False); `identity`, the
+        options: with their defaults: `size`, the side in pixels, 16 to 1024 (100); `colour` (False); `identity`, the
             number of the person (the index, so that every image shows a different person); `occlusion`, the probability
             of an occluder (0.12); `pose`, a factor for the angles of the head, and `noise`, a factor for blur and noise
             (1).

@@ -102,6 +102,11 @@ def replaced(key, value):
         (CARD + "layout: HWC", "layout: expected NHWC or NCHW, got 'HWC'"),
         (CARD + "ignored_classes: [fear]", "ignored_classes: expected some of anger, happy, bored, got 'fear'"),
         (CARD + "ignored_classes: [bored, joy]", "ignored_classes: expected at least 2 classes to remain, got 1"),
+        (
+            replaced("model", "x" * 300),
+            "model: expected a path of at most 2000 bytes, its names of at most 255, got 'xxx",
+        ),
+        (replaced("model", "x/" * 2000), "model: expected a path of at most 2000 bytes"),
         (CARD + "calibration: 2", "calibration: expected what `edram-fer calibrate` writes, got 2"),
         (CARD + "sha256: abc", "sha256: expected 64 hexadecimal digits, got 'abc'"),
     ],

@@ -1,11 +1,16 @@
 """The reader of tables: kinds of files, columns, labels, boxes, paths and rows that cannot be used."""
 
+import zipfile
+
 import cv2
 import numpy as np
 import pandas as pd
+import pyarrow
+import pyarrow.parquet as pq
 import pytest
 from support.annotation_files import unusable, usable
 
+from edram_fer.errors import UserError
 from edram_fer.preprocessing import emotions, records
 from edram_fer.preprocessing.datasets import inspection
 from edram_fer.preprocessing.datasets.table import annotations as table
@@ -216,6 +221,47 @@ def test_sheets(write, tmp_path):
     assert len(list(table.find(tmp_path / "book.xlsx", sheet="second").records())) == 1
     with pytest.raises(ValueError, match="sheet: expected one of first, second, got 'third'"):
         files.read(tmp_path / "book.xlsx", "third")
+
+
+def test_the_size_of_excel_files_is_limited(tmp_path, monkeypatch):
+    openpyxl = pytest.importorskip("openpyxl")
+    path = tmp_path / "book.xlsx"
+
+    def refused(message, cell="A1"):
+        book = openpyxl.Workbook()
+        book.active.append(["image", "label"])
+        book.active[cell] = "0.png"
+        book.save(path)
+        with pytest.raises(UserError, match=f"book.xlsx: expected {message}"):
+            files.read(path)
+
+    refused("a sheet of at most 1,048,576 rows and 1,000 columns, got a row of 16,384 cells", "XFD2")
+    monkeypatch.setattr(files, "MOST_ROWS", 100)
+    refused("a sheet of at most 100 rows and 1,000 columns, got 101 rows", "A1048576")
+    monkeypatch.setattr(files, "LARGEST_EXCEL", 3000)
+    refused("an Excel file that unpacks to at most 0 MB, got 0; save the table as CSV or Parquet")
+
+
+@pytest.mark.parametrize("member", ["xl/workbook.xml", "[Content_Types].xml", "xl/worksheets/sheet1.xml"])
+@pytest.mark.parametrize("content", [b"", b"<a", b"<a/>"])
+def test_damaged_excel_files(member, content, tmp_path):
+    pytest.importorskip("openpyxl")
+    FRAME.to_excel(tmp_path / "whole.xlsx", index=False)
+    with zipfile.ZipFile(tmp_path / "whole.xlsx") as whole, zipfile.ZipFile(tmp_path / "a.xlsx", "w") as damaged:
+        for name in whole.namelist():
+            damaged.writestr(name, content if name == member else whole.read(name))
+    if (member, content) == ("xl/worksheets/sheet1.xml", b"<a/>"):
+        assert files.read(tmp_path / "a.xlsx").rows == []
+        return
+    with pytest.raises(UserError, match="a.xlsx is not a complete Excel file"):
+        files.read(tmp_path / "a.xlsx")
+
+
+def test_damaged_metadata_of_parquet_files(tmp_path):
+    whole = pyarrow.Table.from_pandas(FRAME)
+    pq.write_table(whole.replace_schema_metadata({b"pandas": b'{"columns": [{}]}'}), tmp_path / "a.parquet")
+    with pytest.raises(UserError, match="a.parquet is not a complete Parquet file"):
+        files.read(tmp_path / "a.parquet")
 
 
 def test_a_folder_with_one_table_or_several(write, tmp_path):

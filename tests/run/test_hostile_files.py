@@ -1,6 +1,7 @@
 """Files of a run that somebody else made: no name leads out of its folder, and no content ends in a raw error."""
 
 import json
+import shutil
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,8 @@ from support.fake_runs import npz_file, random_run, write_run
 from edram_fer import data, files
 from edram_fer.errors import UserError
 from edram_fer.evaluation import evaluate
-from edram_fer.run import layout, predictions
+from edram_fer.report import page
+from edram_fer.run import checkpoints, layout, predictions
 from edram_fer.run.evaluated_run import EvaluatedRun
 
 OUTSIDE = ["../../OUTSIDE", "/tmp/OUTSIDE", "..", "a/b", r"a\b", "C:x", "", " ", "a\nb", "x" * 256, "é" * 101]
@@ -126,3 +128,28 @@ def test_arrays_of_a_data_set_fit_together(changes, message, tmp_path):
     np.savez(path, **arrays)
     with pytest.raises(UserError, match=f"faces.npz.* {message}"):
         data.describe(path)
+
+
+@pytest.mark.parametrize("meta", ["7", "[" * 100_000, "9" * 5000, "{", "[]"])
+def test_the_description_of_a_checkpoint_is_checked(meta, tmp_path):
+    np.savez(tmp_path / "latest.npz", meta=np.array(meta), v00000=np.zeros(3))
+    with pytest.raises(UserError, match="latest.npz is damaged: "):
+        checkpoints.read_state(tmp_path / "latest.npz")
+
+
+def test_metrics_without_what_a_report_shows(whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "run")
+    metrics = files.read_json(whole / layout.METRICS)
+    figure = tmp_path / "run" / layout.FIGURES / "test" / layout.CONFUSION
+    figure.parent.mkdir(parents=True, exist_ok=True)
+    figure.write_text("<svg/>")  # so that none is drawn
+    for remove in (
+        lambda content: content["run"].pop("command"),
+        lambda content: content["splits"]["test"]["glimpses"].pop("zoom"),
+        lambda content: content["splits"]["test"]["per_class"].update(happy=7),
+    ):
+        changed = json.loads(json.dumps(metrics))
+        remove(changed)
+        files.write_json(tmp_path / "run" / layout.METRICS, changed)
+        with pytest.raises(UserError, match="run: its files lack what a report shows, .*; evaluate the run again"):
+            page.write(tmp_path / "run")

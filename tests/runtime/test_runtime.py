@@ -1,6 +1,8 @@
 """Exported models without Keras, and files that are not exported models."""
 
+import json
 import os
+import struct
 import subprocess
 import sys
 import zipfile
@@ -112,6 +114,46 @@ def test_files_that_are_refused(path, tmp_path):
     with zipfile.ZipFile(lite, "a") as archive:
         archive.writestr("edram_fer.json", DESCRIPTION.to_json())
     with pytest.raises(UserError, match="model.tflite is damaged"):
+        load_exported(lite)
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("[]", r"expected an object as its description, got \[\]"),
+        ("[" * 100_000, "is not JSON: maximum recursion depth"),
+        ("9" * 5000, "is not JSON: Exceeds the limit"),
+        ({"inputs": {}}, r"its metadata hold \{\} as inputs"),
+        ({"inputs": {"image": {"shape": [None, 8, "8", 1], "dtype": "float32"}}}, "as inputs"),
+        ({"calibration": {"temperature": []}}, "as calibration"),
+        ({"calibration": {"temperature": [0]}}, "as calibration"),
+        ({"predicts_affect": "no"}, "its metadata hold 'no' as predicts_affect"),
+        ({"emotions": 7}, "emotions: expected a list of different class names, got 7"),
+    ],
+)
+def test_damaged_descriptions(content, message):
+    if isinstance(content, dict):
+        content = json.dumps({**json.loads(DESCRIPTION.to_json()), **content})
+    with pytest.raises(UserError, match=f"^model.tflite.*{message}"):
+        Description.from_json(content, "model.tflite")
+
+
+def test_the_size_of_a_description_is_limited(path, tmp_path):
+    write(path, DESCRIPTION.to_texts() | {"model": "x" * 1_100_000})
+    with pytest.raises(UserError, match="mean.onnx: expected a description of at most 1,000,000 bytes, got 1,100,"):
+        load_exported(path)
+    lite = tmp_path / "model.tflite"
+    with zipfile.ZipFile(lite, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("edram_fer.json", bytes(2_000_000))
+    with pytest.raises(
+        UserError, match="model.tflite: expected a description of at most 1,000,000 bytes, got 2,000,000"
+    ):
+        load_exported(lite)
+    content = bytearray(lite.read_bytes())
+    for mark, offset in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):  # declares 100 bytes and holds two million
+        struct.pack_into("<I", content, content.index(mark) + offset, 100)
+    lite.write_bytes(content)
+    with pytest.raises(UserError, match="model.tflite is damaged or not a .tflite file"):
         load_exported(lite)
 
 

@@ -205,6 +205,7 @@ def test_the_interface_answers_and_forgets(port, folder, edram):
         ("/api/face", face_request(windows=[[1, 2], [3]]), 400, "windows: expected numbers in 3 nested lists"),
         ("/api/face", face_request(windows=[[["a"]]]), 400, "windows: expected numbers"),
         ("/api/face", face_request(zoom_limit=True), 400, "zoom_limit: expected a number"),
+        ("/api/face", face_request(zoom_limit=10**400), 400, "zoom_limit: expected a number"),
         ("/api/face", b" " * 5_000_000, 413, "expected at most 2,000,000 bytes"),
         ("/../server.py", None, 404, "Not Found"),
         ("/api/predict", None, 405, "Method Not Allowed"),

@@ -24,7 +24,7 @@ class DrawnFacesConfig(tfds.core.BuilderConfig):
 
     Attributes:
         name: by default a name that contains all other fields, so that different configurations never share a folder.
-        size: side in pixels, at least 16.
+        size: side in pixels, 16 to 1024.
         colour: RGB instead of grey.
         classes: 7, or 8 with contempt.
         train, validation, test: numbers of images.
@@ -65,7 +65,7 @@ def config_from_name(name: str) -> DrawnFacesConfig:
     Raises:
         UserError: the name has another form, or a number is out of range.
     """
-    match = re.fullmatch(r"(grey|colour)(\d+)(?:_(\d+)_(\d+)_(\d+)_(\d+)_(\d+))?", name)
+    match = re.fullmatch(r"(grey|colour)(\d{1,9})(?:_(\d{1,9})_(\d{1,9})_(\d{1,9})_(\d{1,9})_(\d{1,9}))?", name)
     if match is None:
         raise UserError(
             f"drawn_faces: expected a configuration such as grey48, colour64 or "

@@ -1,20 +1,22 @@
 """Read a table from a CSV, TSV, Parquet or Excel file, whose kind is recognised by its content."""
 
+import contextlib
 import importlib
 import math
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-import pyarrow
 
 from edram_fer.errors import UserError, reason
 from edram_fer.preprocessing.readers import csv_cells
 
 SUFFIXES = {".csv", ".tsv", ".tab", ".txt", ".parquet", ".pq", ".xlsx", ".xlsm"}
 SEPARATORS = (",", ";", "\t", "|")
+LARGEST_EXCEL = 100_000_000  # bytes that an Excel file may unpack to
+MOST_ROWS, MOST_COLUMNS = 1_048_576, 1000  # of a sheet: as many rows as Excel holds
 _QUOTED_LINES = 5  # largest number of lines that a quoted cell may cover
 
 
@@ -41,7 +43,7 @@ def read(path: Path, sheet: str | int | None = None) -> Table:
         sheet: name or number (from 0) of the sheet of an Excel file; None: the first.
 
     Raises:
-        UserError: the file is empty, damaged or of another kind, or there is no such sheet.
+        UserError: the file is empty, damaged, too large or of another kind, or there is no such sheet.
         ModuleNotFoundError: openpyxl, which reads Excel files, is not installed.
     """
     data = path.read_bytes()
@@ -69,27 +71,58 @@ def text(cell: Any) -> str:
 
 
 def _read_parquet(path: Path) -> Table:
-    try:
+    with _damage(path, "a complete Parquet file"):
         frame = pd.read_parquet(path)
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise UserError(f"{path} is not a complete Parquet file: {reason(error)}") from error
-    return _from_frame(frame.reset_index() if any(frame.index.names) else frame)
+        return _from_frame(frame.reset_index() if any(frame.index.names) else frame)
 
 
 def _read_excel(path: Path, sheet: str | int | None) -> Table:
     importlib.import_module("openpyxl")  # pandas reports a missing package without its name
-    try:
+    with _damage(path, "a complete Excel file (.xlsx)"):
+        _check_unpacked_size(path)
         with pd.ExcelFile(path, engine="openpyxl") as book:
             names = [str(name) for name in book.sheet_names]
             chosen = names[sheet] if isinstance(sheet, int) and 0 <= sheet < len(names) else sheet or names[0]
             if chosen not in names:
                 raise UserError(f"{path}: sheet: expected one of {', '.join(names)}, got {sheet!r}")
+            _check_cells(path, book.book[chosen])
             frame = pd.read_excel(book, sheet_name=chosen, dtype=object).dropna(how="all")
-    except (zipfile.BadZipFile, KeyError, OSError) as error:
-        raise UserError(f"{path} is not a complete Excel file (.xlsx): {reason(error)}") from error
-    others = [name for name in names if name != chosen]
-    notes = (f"sheets that are not read: {', '.join(others)}",) if others else ()
-    return _from_frame(frame)._replace(notes=notes)
+        others = [name for name in names if name != chosen]
+        notes = (f"sheets that are not read: {', '.join(others)}",) if others else ()
+        return _from_frame(frame)._replace(notes=notes)
+
+
+def _check_unpacked_size(path: Path) -> None:
+    """Check the sizes that the archive declares; no more than these are unpacked of each file in it."""
+    with zipfile.ZipFile(path) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    if size > LARGEST_EXCEL:
+        raise UserError(
+            f"{path}: expected an Excel file that unpacks to at most {LARGEST_EXCEL / 1e6:,.0f} MB, got "
+            f"{size / 1e6:,.0f}; save the table as CSV or Parquet"
+        )
+
+
+def _check_cells(path: Path, sheet: Any) -> None:
+    """Check the size of a sheet row by row: a single cell in a far row or column would be filled up with empty ones."""
+    sheet.reset_dimensions()  # what the sheet declares may be wrong
+    for number, row in enumerate(sheet.iter_rows(values_only=True), 1):
+        if number > MOST_ROWS or len(row) > MOST_COLUMNS:
+            raise UserError(
+                f"{path}: expected a sheet of at most {MOST_ROWS:,} rows and {MOST_COLUMNS:,} columns, got "
+                + (f"a row of {len(row):,} cells" if len(row) > MOST_COLUMNS else f"{number:,} rows")
+            )
+
+
+@contextlib.contextmanager
+def _damage(path: Path, kind: str) -> Generator[None, None, None]:
+    """Whatever pyarrow, openpyxl and pandas raise for a damaged file, of which they document little, as a UserError."""
+    try:
+        yield
+    except (UserError, ImportError):
+        raise
+    except Exception as error:
+        raise UserError(f"{path} is not {kind}: {reason(error)}") from error
 
 
 def _from_frame(frame: pd.DataFrame) -> Table:
