@@ -24,8 +24,8 @@ ALWAYS_ALLOWED = 200 << 20  # bytes that any archive may unpack to
 MOST_RATIO = 30  # of the unpacked size to the size of the file above that
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # Errors that zipfile raises for a damaged archive: RuntimeError and NotImplementedError if a flag or method of a member
-# is damaged, ValueError if an offset is, struct.error if a header is cut. Of NumPy for the header of an array: TokenError,
-# SyntaxError and TypeError; of JSON: ValueError, and RecursionError, which is a RuntimeError.
+# is damaged, ValueError if an offset is, struct.error if a header is cut. NumPy raises TokenError, SyntaxError and
+# TypeError for the header of an array, and JSON ValueError and RecursionError, which is a RuntimeError.
 _DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, MemoryError),
     *(tokenize.TokenError, SyntaxError, TypeError, OverflowError),

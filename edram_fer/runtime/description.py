@@ -109,7 +109,7 @@ def _is_calibration(value: Any) -> bool:
     if not isinstance(value, dict):
         return value is None
     temperature = value.get("temperature")
-    numbers = temperature if isinstance(temperature, list) else [temperature]
+    numbers: list[Any] = temperature if isinstance(temperature, list) else [temperature]
     return bool(numbers) and all(type(number) in (int, float) and 0 < number < float("inf") for number in numbers)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from edram_fer.errors import MissingFileError, UserError
 from edram_fer import archives
+from edram_fer.errors import MissingFileError, UserError
 from edram_fer.runtime import sessions
 from edram_fer.runtime.description import FILE, NEEDS_A_CARD, WINDOWS_INPUT, Description, check_size
 

@@ -11,6 +11,8 @@ from edram_fer import installation
 from edram_fer.errors import MissingPackageError, UserError
 from edram_fer.preprocessing import quiet
 
+LARGEST = 2**31 - 1  # bytes of an ONNX or LiteRT file: the limit of both formats
+
 
 def open_onnx(path: Path, threads: int | None = None, weights: Mapping[str, np.ndarray] | None = None) -> Any:
     """A session of ONNX Runtime.
@@ -22,8 +24,9 @@ def open_onnx(path: Path, threads: int | None = None, weights: Mapping[str, np.n
 
     Raises:
         MissingPackageError: ONNX Runtime is not installed.
-        UserError: the file is damaged, or this ONNX Runtime cannot run it.
+        UserError: the file is damaged or too large, or this ONNX Runtime cannot run it.
     """
+    _check_size(path)
     onnxruntime = _import("onnxruntime", path)
     options = onnx_options(weights)
     options.intra_op_num_threads = threads or 0
@@ -61,8 +64,9 @@ def open_litert(path: Path, threads: int | None = None) -> Any:
 
     Raises:
         MissingPackageError: LiteRT is not installed.
-        UserError: the file is damaged, or this LiteRT cannot run it.
+        UserError: the file is damaged or too large, or this LiteRT cannot run it.
     """
+    _check_size(path)
     litert = _import("ai_edge_litert.interpreter", path)
     try:
         with quiet.silence():  # it announces its kernels
@@ -71,6 +75,12 @@ def open_litert(path: Path, threads: int | None = None) -> Any:
             return interpreter
     except (ValueError, RuntimeError) as error:
         raise UserError(f"{path} is damaged, or LiteRT cannot load it: {first_line(error)}") from error
+
+
+def _check_size(path: Path) -> None:
+    """Raise a UserError for a file that neither format allows, before it is read."""
+    if (size := path.stat().st_size) > LARGEST:
+        raise UserError(f"{path}: expected a model of at most {LARGEST:,} bytes, got {size:,}")
 
 
 def first_line(error: Exception) -> str:

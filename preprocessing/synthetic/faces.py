@@ -64,9 +64,15 @@ def _require(name: str, value: object, expected: str, valid: bool | np.bool) -> 
 
 
 def _require_integer(name: str, value: object, least: int, most: int | None = None) -> None:
-    is_integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    expected = f"a whole number of at least {least}" if most is None else f"a whole number from {least} to {most}"
-    _require(name, value, expected, is_integer and value >= least and (most is None or value <= most))
+    _require(
+        name,
+        value,
+        f"a whole number of at least {least}" if most is None else f"a whole number from {least} to {most}",
+        isinstance(value, (int, np.integer))
+        and not isinstance(value, bool)
+        and value >= least
+        and (most is None or value <= most),
+    )
 
 
 def _require_number(name: str, value: object, low: float, high: float) -> None:

@@ -18,6 +18,7 @@ REQUIRED = {
     "fuzz": "psutil",
     "hog_svm": "skimage",
     "model_cost": "tensorflow",
+    "soak_web": "psutil",
     "scikit_image": "skimage",
 }
 

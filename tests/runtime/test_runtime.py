@@ -13,7 +13,7 @@ from support.paths import ROOT
 
 import edram_fer
 from edram_fer.errors import MissingFileError, UserError
-from edram_fer.runtime import Description, load_exported
+from edram_fer.runtime import Description, load_exported, sessions
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -155,6 +155,14 @@ def test_the_size_of_a_description_is_limited(path, tmp_path):
     lite.write_bytes(content)
     with pytest.raises(UserError, match="model.tflite is damaged or not a .tflite file"):
         load_exported(lite)
+
+
+@pytest.mark.parametrize("open_file", [sessions.open_onnx, sessions.open_litert])
+def test_a_file_larger_than_its_format_allows_is_not_read(open_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(sessions, "LARGEST", 1000)
+    (tmp_path / "model").write_bytes(bytes(1001))
+    with pytest.raises(UserError, match="model: expected a model of at most 1,000 bytes, got 1,001"):
+        open_file(tmp_path / "model")
 
 
 def test_a_table_of_predictions(path):
