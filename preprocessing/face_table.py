@@ -19,7 +19,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from edram_fer.errors import UserError
-from edram_fer.preprocessing import contact_sheet, counts, face_chunks, photos, splits
+from edram_fer.preprocessing import contact_sheet, counts, face_chunks, image_paths, photos, splits
 from edram_fer.preprocessing.records import OK, Annotations
 
 _SUMMARY_COLUMNS = ("split", "emotion", "status")
@@ -366,6 +366,6 @@ def some_failures(table: FaceTable, annotations: Annotations) -> dict[str, list[
 def _thumbnail(root: Path, image: str) -> np.ndarray:
     """A thumbnail of an image for a contact sheet; a grey square if the image cannot be read."""
     try:
-        return contact_sheet.thumbnail(photos.read(photos.path_inside(root, image)))
+        return contact_sheet.thumbnail(photos.read(image_paths.path_inside(root, image)))
     except photos.PhotoError:
         return np.full((8, 8), 128, np.uint8)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from edram_fer.errors import MissingFileError, MissingPackageError, UserError, as_status, utf8
-from edram_fer.preprocessing import crop, detection, photos
+from edram_fer.preprocessing import crop, detection, image_paths, photos
 from edram_fer.preprocessing.face_settings import ANNOTATION, NONE, FaceSettings
 from edram_fer.preprocessing.records import OK, FaceRecord
 from edram_fer.preprocessing.values import path_component
@@ -116,7 +116,7 @@ def _check_size(image: np.ndarray, settings: FaceSettings) -> None:
 def load_image(record: FaceRecord, root: Path, max_pixels: int = photos.MAX_PIXELS) -> np.ndarray:
     """The image of a record, uint8 [H, W, 3] RGB. Raises PhotoError if its file cannot be used, see `photos.read`."""
     if record.pixels is None:
-        return photos.read(photos.path_inside(root, record.image), max_pixels)
+        return photos.read(image_paths.path_inside(root, record.image), max_pixels)
     return record.pixels if record.pixels.ndim == 3 else cv2.cvtColor(record.pixels, cv2.COLOR_GRAY2RGB)
 
 

@@ -1,4 +1,4 @@
-"""Decode image files to upright 8-bit RGB arrays, by content and not by name, and only from inside the data set."""
+"""Decode image files to upright 8-bit RGB arrays, by content and not by name, within limits of pixels and memory."""
 
 import contextlib
 import functools
@@ -6,12 +6,11 @@ import hashlib
 import importlib.util
 import io
 import math
-import os
 import stat
 import struct
 import threading
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -20,12 +19,11 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from edram_fer.errors import UserError
-from edram_fer.preprocessing import jpeg, quiet
+from edram_fer.preprocessing import jpeg, pixel_arrays, quiet
 
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 285_000_000  # of the 300 MB for an image, without those for strips; 8 for each pixel beyond MAX_PIXELS
 MAX_SCANS = 100  # of a JPEG file: encoders use at most a few dozen, and each is decoded for all pixels
-STRIP = 500_000  # pixels that are converted at once
 TRUNCATED = "image file is truncated"
 MIN_SIDE = 8  # pixels: smaller images cannot show a face
 # Formats of Pillow that are not read: EPS and WMF are programs or need one, and the others hold no pixels that Pillow
@@ -39,19 +37,9 @@ HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"
 STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
 STORED_OTHERS = 4
 DECODER = {"JPEG2000": 16, "WEBP": 8, "AVIF": 12, "HEIF": 12, "TIFF": 4}
-WHITES = (4095, 16383, 65535)  # of 12, 14 and 16 bits, which are all stored as 16 bits
 # Errors that Pillow raises for a damaged file, which it does not document. `Image.open` expects the errors after
 # ValueError from its plugins; that for AVIF raises RuntimeError.
 DAMAGE = (OSError, ValueError, SyntaxError, IndexError, TypeError, EOFError, RuntimeError, struct.error)
-STORED_VIEWS: Mapping[int | None, Callable[[np.ndarray], np.ndarray]] = {  # EXIF orientation: how it is stored
-    2: np.fliplr,
-    3: lambda upright: np.rot90(upright, 2),
-    4: np.flipud,
-    5: lambda upright: upright.transpose(1, 0, 2),
-    6: np.rot90,
-    7: lambda upright: np.rot90(upright, 2).transpose(1, 0, 2),
-    8: lambda upright: np.rot90(upright, -1),
-}
 
 
 class PhotoError(UserError):
@@ -127,10 +115,10 @@ def read_reduced(path: Path | str, least: int | None, max_pixels: int = MAX_PIXE
         if photo.sixteen_bits:
             orientation = photo.orientation
             del photo  # its memory is needed
-            if (upright := _sixteen_bit_colours(file, orientation)) is not None:
-                return upright, 1
+            if (values := _sixteen_bit_colours(file)) is not None:
+                return pixel_arrays.from_sixteen_bits(values, orientation), 1
             photo = _load(file, limits, least)
-    return _to_array(photo.image, photo.orientation), photo.reduction
+    return _upright(photo), photo.reduction
 
 
 def decoded_pixels(path: Path, least: int | None = None) -> int:
@@ -168,53 +156,6 @@ def is_image(path: Path) -> bool:
     except Image.DecompressionBombError:
         pass
     return True
-
-
-def from_pillow(image: Image.Image) -> np.ndarray:
-    """Convert a Pillow image to the result of `read`: uint8 [H, W, 3], RGB, upright.
-
-    >>> from_pillow(Image.new("L", (20, 10))).shape
-    (10, 20, 3)
-    """
-    return _to_array(image, image.getexif().get(ExifTags.Base.Orientation))
-
-
-def from_array(array: np.ndarray, name: str = "image") -> np.ndarray:
-    """Check an image that a user passes as an array.
-
-    Args:
-        array: [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] (RGBA, on white), uint8 in 0 to 255, uint16 (as in `read`) or
-            floats in [0, 1].
-        name: name of the argument, for the message.
-
-    Returns:
-        uint8, or float32 in [0, 1], [H, W] or [H, W, 3].
-
-    Raises:
-        UserError: another shape, dtype or range.
-
-    >>> from_array(np.zeros((4, 6, 1))).shape
-    (4, 6)
-    """
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[-1] not in (1, 3, 4)) or not array.size:
-        raise UserError(f"{name}: expected [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], got {list(array.shape)}")
-    if array.dtype == np.uint16:
-        array = _eight_bits(array)
-    if array.ndim == 3 and array.shape[-1] == 1:
-        array = array[..., 0]
-    elif array.ndim == 3 and array.shape[-1] == 4:
-        array = _on_white(array)
-    if array.dtype == np.uint8:
-        return array
-    if not np.issubdtype(array.dtype, np.floating):
-        raise UserError(f"{name}: expected uint8 in 0 to 255 or floats in [0, 1], got {array.dtype}")
-    lowest, highest = float(array.min()), float(array.max())
-    if not 0 <= lowest <= highest <= 1:
-        raise UserError(
-            f"{name}: expected floats in [0, 1], or uint8 in 0 to 255; got {array.dtype} with values from {lowest:.4g} "
-            f"to {highest:.4g}"
-        )
-    return array.astype(np.float32)
 
 
 @functools.cache
@@ -329,7 +270,7 @@ def _read_jpeg(file: BinaryIO, size: int, limits: _Limits, least: int | None) ->
     structure = jpeg.read(content)
     if structure is None:  # Pillow says what is wrong, or can read it nevertheless
         photo = _load(io.BytesIO(content), limits, least)
-        return _to_array(photo.image, photo.orientation), photo.reduction
+        return _upright(photo), photo.reduction
     if len(structure.scans) > MAX_SCANS:
         raise PhotoError(f"a JPEG file of {len(structure.scans)} scans, more than {MAX_SCANS}")
 
@@ -344,17 +285,17 @@ def _read_jpeg(file: BinaryIO, size: int, limits: _Limits, least: int | None) ->
         return _read_large_jpeg(content, structure, limits), 1
     if structure.arithmetic and not structure.ended:  # an encoder may leave out zeros at the end, as a cut does
         raise _damage_error(OSError(TRUNCATED))
-    pixels, reduction = _to_array(photo.image, photo.orientation), photo.reduction
-    stored = STORED_VIEWS.get(photo.orientation, np.asarray)(pixels)
+    result, reduction = _upright(photo), photo.reduction
+    stored = pixel_arrays.STORED_VIEWS.get(photo.orientation, np.asarray)(result)
     del photo  # its memory is needed
     suspicious = not structure.ended or not structure.covers_all() or _may_be_filled(stored, reduction, structure)
     if suspicious and not structure.arithmetic:
-        digest = _digest(stored[top : top + MIN_SIDE] for top in range(0, len(stored), MIN_SIDE))
+        expected = _digest(_bands(stored))
         for filler in jpeg.FILLERS:
             filled = load(jpeg.with_filler(content, structure, filler)).image
-            if _digest(_rgb(strip, 0) for strip in _strips(filled)) != digest:
+            if _digest(pixel_arrays.rgb_strips(filled)) != expected:
                 raise _damage_error(OSError(TRUNCATED))
-    return pixels, reduction
+    return result, reduction
 
 
 def _read_large_jpeg(content: bytes, structure: jpeg.Structure, limits: _Limits) -> np.ndarray:
@@ -366,7 +307,7 @@ def _read_large_jpeg(content: bytes, structure: jpeg.Structure, limits: _Limits)
     with Image.open(io.BytesIO(content), formats=_formats()) as image:
         orientation, mode, size = image.getexif().get(ExifTags.Base.Orientation), image.mode, image.size
     pixels = size[0] * size[1]
-    turned = 3 * pixels * (orientation in STORED_VIEWS)
+    turned = 3 * pixels * (orientation in pixel_arrays.STORED_VIEWS)
     needed = len(content) + 3 * pixels + max(structure.coefficient_bytes * pixels, turned)
     if mode not in ("L", "RGB") or needed > limits.memory:
         raise _memory_error(size, mode, needed, limits)
@@ -379,21 +320,23 @@ def _read_large_jpeg(content: bytes, structure: jpeg.Structure, limits: _Limits)
             raise _damage_error(OSError("OpenCV cannot decode it"))
         return stored
 
-    def digest(stored: np.ndarray) -> bytes:
-        return _digest(stored[top : top + MIN_SIDE] for top in range(0, len(stored), MIN_SIDE))
-
     stored = decode(b"")
     if not structure.arithmetic and (not structure.ended or _may_be_filled(stored, 1, structure)):
-        expected = digest(stored)
+        expected = _digest(_bands(stored))
         del stored  # its memory is needed
-        if any(digest(decode(filler)) != expected for filler in jpeg.FILLERS[1:]):
+        if any(_digest(_bands(decode(filler))) != expected for filler in jpeg.FILLERS[1:]):
             raise _damage_error(OSError(TRUNCATED))
         stored = decode(b"")
-    if orientation not in STORED_VIEWS:
+    if orientation not in pixel_arrays.STORED_VIEWS:
         return stored
-    result, view = _upright_array(size[1], size[0], orientation)
+    result, view = pixel_arrays.empty(size[1], size[0], orientation)
     view[:] = stored
     return result
+
+
+def _bands(stored: np.ndarray) -> Iterator[np.ndarray]:
+    """An image in parts of some rows, whose bytes are copied one after the other."""
+    return (stored[top : top + MIN_SIDE] for top in range(0, len(stored), MIN_SIDE))
 
 
 def _digest(strips: Iterable[np.ndarray]) -> bytes:
@@ -402,16 +345,6 @@ def _digest(strips: Iterable[np.ndarray]) -> bytes:
     for strip in strips:
         digest.update(strip.tobytes())
     return digest.digest()
-
-
-def _strips(image: Image.Image) -> Iterator[Image.Image]:
-    """The image in parts of some rows; in one piece if it is small."""
-    width, height = image.size
-    rows = max(STRIP // width, 1)
-    if rows >= height:
-        yield image
-    else:
-        yield from (image.crop((0, top, width, min(top + rows, height))) for top in range(0, height, rows))
 
 
 def _may_be_filled(stored: np.ndarray, reduction: int, structure: jpeg.Structure) -> bool:
@@ -423,122 +356,17 @@ def _may_be_filled(stored: np.ndarray, reduction: int, structure: jpeg.Structure
     return bool((end == end[0, 0]).all())
 
 
-def _to_array(image: Image.Image, orientation: int | None) -> np.ndarray:
-    """uint8 [H, W, 3], RGB, upright, converted in strips."""
-    width, height = image.size
-    result, stored = _upright_array(height, width, orientation)
-    white, top = _white(image), 0
-    for strip in _strips(image):
-        try:
-            stored[top : top + strip.size[1]] = _rgb(strip, white)
-        except ValueError as error:  # a PNG file gives more transparencies than a palette has colours
-            raise _damage_error(error) from None
-        top += strip.size[1]
-    return result
-
-
-def _upright_array(height: int, width: int, orientation: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """An empty array [H, W, 3] for an upright image, and a view of it as the image is stored, [height, width, 3]."""
-    result = np.empty((width, height, 3) if orientation in (5, 6, 7, 8) else (height, width, 3), np.uint8)
-    return result, STORED_VIEWS.get(orientation, np.asarray)(result)
-
-
-def _white(image: Image.Image) -> float:
-    """The value of white of an image of 16 or 32 bits; 0 for others."""
-    if not image.mode.startswith(("I", "F")):
-        return 0.0
-    largest = [(float(_finite(values).max()), values.dtype) for values in map(np.asarray, _strips(image))]
-    return _white_of(max(value for value, _ in largest), largest[0][1])
-
-
-def _rgb(image: Image.Image, white: float) -> np.ndarray:
-    """uint8 [H, W, 3] of a strip; `white` is that of the whole image."""
-    if image.mode.startswith(("I", "F")):  # 16 or 32 bits, which `convert` would clip at 255
-        return _scaled(np.asarray(image), white)[..., None]
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        background = Image.new("RGBA", rgba.size, "white")
-        return np.asarray(Image.alpha_composite(background, rgba).convert("RGB"))
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-
-
-def _eight_bits(values: np.ndarray) -> np.ndarray:
-    """uint8 of values of 16 or 32 bits. White is the largest value of as many bits as the values need; of floats up to
-    1 it is 1."""
-    return _scaled(values, _white_of(float(_finite(values).max()), values.dtype))
-
-
-def _white_of(largest: float, dtype: np.dtype) -> float:
-    whites = WHITES if dtype.itemsize == 2 else (255, *WHITES)
-    whites = (1, *whites) if np.issubdtype(dtype, np.floating) else whites
-    return float(next((white for white in whites if largest <= white), largest))
-
-
-def _finite(values: np.ndarray) -> np.ndarray:
-    is_float = np.issubdtype(values.dtype, np.floating)
-    return np.nan_to_num(values, nan=0, posinf=0, neginf=0) if is_float else values
-
-
-def _scaled(values: np.ndarray, white: float) -> np.ndarray:
-    return np.clip(_finite(values) * (255 / white), 0, 255).round().astype(np.uint8)
-
-
-def _sixteen_bit_colours(file: BinaryIO, orientation: int | None) -> np.ndarray | None:
-    """The image in a PNG or TIFF file of 16 bits per channel, as RGB of 8 bits, upright; None if OpenCV cannot decode
-    it."""
+def _sixteen_bit_colours(file: BinaryIO) -> np.ndarray | None:
+    """The image in a PNG or TIFF file of 16 bits per channel, as stored, uint16 [H, W, 3 or 4], BGR or BGRA; None if
+    OpenCV cannot decode it."""
     file.seek(0)
     with _silence():
         values = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
-    if values is None or values.dtype != np.uint16 or values.ndim != 3:
-        return None
-    white = _white_of(float(values[..., :3].max()), values.dtype)
-    result, stored = _upright_array(len(values), values.shape[1], orientation)
-    rows = max(STRIP // values.shape[1], 1)
-    for top in range(0, len(values), rows):
-        strip = values[top : top + rows]
-        rgb = _scaled(strip[..., 2::-1], white)
-        if values.shape[-1] == 4:
-            rgb = _on_white(np.dstack([rgb, (strip[..., 3] // 256).astype(np.uint8)]))
-        stored[top : top + rows] = rgb
-    return result
+    return None if values is None or values.dtype != np.uint16 or values.ndim != 3 else values
 
 
-def _on_white(rgba: np.ndarray) -> np.ndarray:
-    """RGB of an image [H, W, 4], uint8 or floats in [0, 1], in front of white."""
-    white = 255 if rgba.dtype == np.uint8 else 1
-    opaque = rgba[..., 3:] / white
-    mixed = rgba[..., :3] * opaque + white * (1 - opaque)
-    return mixed.round().astype(np.uint8) if rgba.dtype == np.uint8 else mixed.astype(rgba.dtype)
-
-
-def path_inside(root: Path, relative: str) -> Path:
-    """The path of an image that an annotation names, which must lie in the folder of its data set.
-
-    Args:
-        root: the folder of the data set.
-        relative: the path of the image relative to it, with "/".
-
-    Returns:
-        the path, which need not exist.
-
-    Raises:
-        PhotoError: the path `leads_out`, or it is a link that leads out of `root`.
-    """
-    if leads_out(relative):
-        raise PhotoError("its path leads out of the data set")
-    if "\0" in relative:
-        raise PhotoError("its path contains a null character")
-    path = root / relative
-    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
-        raise PhotoError("it is a link that leads out of the data set")
-    return path
-
-
-def leads_out(relative: str) -> bool:
-    """Whether the path of an image in an annotation is absolute or contains "..".
-
-    >>> leads_out("train/1.jpg"), leads_out("../1.jpg"), leads_out("/1.jpg")
-    (False, True, True)
-    """
-    path = Path(relative)
-    return path.is_absolute() or ".." in path.parts or "\\" in relative
+def _upright(photo: _Photo) -> np.ndarray:
+    try:
+        return pixel_arrays.upright(photo.image, photo.orientation)
+    except ValueError as error:  # a PNG file gives more transparencies than a palette has colours
+        raise _damage_error(error) from None

@@ -10,7 +10,7 @@ from edram_fer.errors import UserError
 from edram_fer.figures.colours import step_colours
 from edram_fer.figures.samples import GAP, TEXT, TILE, caption, draw_face, glimpse, tile
 from edram_fer.figures.style import INK, image_axes, styled
-from edram_fer.preprocessing import photos
+from edram_fer.preprocessing import pixel_arrays
 
 
 class NotebookFigure(Figure):
@@ -76,7 +76,7 @@ def draw_glimpses(
 
 def _visible_part(image: np.ndarray, box: Sequence[float] | None) -> np.ndarray:
     """The part of an image that the model saw, [H, W, C] in 0 to 255."""
-    pixels = photos.from_array(np.asarray(image))
+    pixels = pixel_arrays.from_array(np.asarray(image))
     pixels = pixels if pixels.dtype == np.uint8 else pixels * 255.0
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     if box is None:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from edram_fer.errors import MissingFileError, UserError, as_status
 from edram_fer.prediction import folders, video
-from edram_fer.preprocessing import photos
+from edram_fer.preprocessing import photos, pixel_arrays
 
 EVERY_FRAME = video.Every()
 LARGE = 16_000_000  # pixels: larger photos are decoded one at a time, in several times their size of memory
@@ -130,10 +130,10 @@ def decode(single: Single, least: int | None = None) -> InputImage:
             return InputImage(source, pixels, reduction=reduction)
         image = single[1]
         if isinstance(image, Image.Image):
-            return InputImage(source, photos.from_pillow(image))
+            return InputImage(source, pixel_arrays.from_pillow(image))
         if not _is_array(image):
             raise UserError(f"images[{source}]: expected an array, a Pillow image or a path, got {image!r:.80}")
-        return InputImage(source, photos.from_array(np.asarray(image), f"images[{source}]"))
+        return InputImage(source, pixel_arrays.from_array(np.asarray(image), f"images[{source}]"))
     except Exception as error:  # one image must not stop all others
         return InputImage(source, None, fault=as_status(error))
 
@@ -181,5 +181,5 @@ def _rows(array: np.ndarray) -> Iterable[Any]:
     batch = array.ndim == 4 or (array.ndim == 3 and array.shape[-1] not in CHANNELS)
     if len(array if batch else array[None]):
         probe = array[0] if batch else array
-        photos.from_array(probe[:1, :1] * 0 if probe.ndim in (2, 3) else probe, "images" + "[0]")
+        pixel_arrays.from_array(probe[:1, :1] * 0 if probe.ndim in (2, 3) else probe, "images" + "[0]")
     return array if batch else [array]

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from edram_fer.errors import MissingPackageError, UserError
-from edram_fer.preprocessing import photos
+from edram_fer.preprocessing import photos, pixel_arrays
 
 # FFmpeg's demuxers that read films from one file. Playlists (HLS, DASH, concat) are left out, because they can name any
 # other file or address.
@@ -245,7 +245,7 @@ def _animation(path: Path) -> Iterator[Decoded]:
         for number in range(getattr(image, "n_frames", 1)):
             image.seek(number)
             image.load()
-            yield seconds, functools.partial(photos.from_pillow, image.copy())
+            yield seconds, functools.partial(pixel_arrays.from_pillow, image.copy())
             duration = float(image.info.get("duration") or 0) / 1000
             seconds += duration if duration >= SHORTEST else 0.1
 
@@ -346,7 +346,7 @@ def _pixels(frame: Any, aspect: float) -> np.ndarray:
     form = "rgba" if transparent else "rgb24"
     # Each frame has a converter, whose threads would live as long as the frame.
     pixels = frame.to_ndarray(format=form, width=width, height=frame.height, threads=1)
-    return _upright(photos.from_array(pixels) if transparent else pixels, frame)
+    return _upright(pixel_arrays.from_array(pixels) if transparent else pixels, frame)
 
 
 def _upright(pixels: np.ndarray, frame: Any) -> np.ndarray:

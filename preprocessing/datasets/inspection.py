@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edram_fer.errors import MissingFileError, UserError
-from edram_fer.preprocessing import counts, photos, readers, unread
+from edram_fer.preprocessing import counts, image_paths, readers, unread
 from edram_fer.preprocessing.datasets.fer2013 import layouts, published, table
 from edram_fer.preprocessing.datasets.ferplus import joined
 from edram_fer.preprocessing.records import OK, UNKNOWN_AFFECT, Annotations, FaceRecord
@@ -170,7 +170,7 @@ def _status(record: FaceRecord, root: Path) -> str:
     """The status of a row, or a fault of its image that can be detected without opening it."""
     if record.status != OK or record.pixels is not None:
         return record.status
-    if photos.leads_out(record.image):
+    if image_paths.leads_out(record.image):
         return "its path leads out of the data set"
     return OK if os.path.exists(root / record.image) else "its image does not exist"
 

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from edram_fer.errors import UserError, as_status
-from edram_fer.preprocessing import emotions, photos
+from edram_fer.preprocessing import emotions, image_paths
 from edram_fer.preprocessing.datasets.fer2013 import layouts
 from edram_fer.preprocessing.datasets.fer2013.layouts import SIZE
 from edram_fer.preprocessing.readers import Location, open_text, split_name
@@ -165,7 +165,7 @@ def _image_rows(location: Location) -> Iterator[Face | Rejected]:
             usage = _usage(path, location.layout, splits)
             name = path.relative_to(location.root).as_posix()
             yield Face(
-                name, usage, emotions.canonical(path.parent.name), _decode(photos.path_inside(location.root, name))
+                name, usage, emotions.canonical(path.parent.name), _decode(image_paths.path_inside(location.root, name))
             )
         except Exception as error:  # one image must not stop all others
             yield Rejected(str(path), "", as_status(error))
