@@ -32,7 +32,7 @@ class FaceSettings:
         faces: which of several faces: "largest", "surest", "centre", "all". One value, or, except for "all", one for
             each detector, separated by commas.
         largest_photo: megapixels of the largest photo; larger ones give no face. Above 100 a worker may need more than
-            300 MB of memory for a photo, see `photos.read`.
+            300 MB of memory for a photo, 600 for a JPEG file, see `photos.read`.
         smallest_photo: least sum of height and width of a photo, in pixels; smaller photos give no face.
         smallest_inside: least share of a detected box that lies inside the photo, see `crop.share_inside`; other boxes
             are skipped. Applies to YuNet and SSD; all boxes of dlib count.

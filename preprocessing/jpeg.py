@@ -16,7 +16,7 @@ _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # behind the data of a scan,
 _FRAMES = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}  # baseline, extended, progressive; the last two with arithmetic coding
 _OTHER_FRAMES = {0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF}  # lossless and hierarchical
 _NOISE = hashlib.shake_128(b"filler").digest(2048).replace(b"\xff", b"")
-FILLERS = (b"", b"\xaa" * 64, _NOISE[:900], _NOISE[900:])
+FILLERS = (b"\xaa" * 64, _NOISE[:900], _NOISE[900:])
 
 
 class Component(NamedTuple):

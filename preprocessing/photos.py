@@ -23,6 +23,7 @@ from edram_fer.preprocessing import jpeg, pixel_arrays, quiet
 
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 285_000_000  # of the 300 MB for an image, without those for strips; 8 for each pixel beyond MAX_PIXELS
+MAX_BYTES_JPEG = 585_000_000  # of 600 MB: cameras write JPEG files of 60 million pixels
 MAX_SCANS = 100  # of a JPEG file: encoders use at most a few dozen, and each is decoded for all pixels
 TRUNCATED = "image file is truncated"
 MIN_SIDE = 8  # pixels: smaller images cannot show a face
@@ -32,11 +33,14 @@ REFUSED_FORMATS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "PDF", "WMF"}
 UNMARKED_FORMATS = {"IMT", "IPTC", "PCD", "SPIDER", "TGA"}  # files of other kinds can look like these
 REDUCIBLE_FORMATS = {"JPEG", "MPO"}
 HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
-# Bytes per pixel in Pillow's memory, and those that decoders need in addition, as measured by
-# `python -m benchmarks.photo_memory`.
+# Bytes per pixel in Pillow's memory, those that decoders need in addition, and how many copies of the file are held
+# meanwhile. `python -m benchmarks.photo_memory` compares them with what is measured.
 STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
 STORED_OTHERS = 4
-DECODER = {"JPEG2000": 16, "WEBP": 8, "AVIF": 12, "HEIF": 12, "TIFF": 4}
+DECODER = {"WEBP": 12, "AVIF": 12, "HEIF": 12, "TIFF": 4}
+DECODER_BAND = {"JPEG2000": 5}  # for each band
+DECODER_BAND_SIXTEEN_BITS = 3  # OpenCV's, which decodes colours of 16 bits again
+COPIES = {"JPEG": 2, "MPO": 2, "WEBP": 1, "AVIF": 1, "HEIF": 1}
 # Errors that Pillow raises for a damaged file, which it does not document. `Image.open` expects the errors after
 # ValueError from its plugins; that for AVIF raises RuntimeError.
 DAMAGE = (OSError, ValueError, SyntaxError, IndexError, TypeError, EOFError, RuntimeError, struct.error)
@@ -44,10 +48,6 @@ DAMAGE = (OSError, ValueError, SyntaxError, IndexError, TypeError, EOFError, Run
 
 class PhotoError(UserError):
     """An image file cannot be used, or must not be read; the message says why and becomes the status of its row."""
-
-
-class _TooLargeError(PhotoError):
-    """Pillow needs too much memory for an image."""
 
 
 class DamagedPhotoError(PhotoError):
@@ -64,8 +64,9 @@ def read(path: Path | str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     Args:
         path: the file; its name does not matter.
         max_pixels: the largest number of pixels; the size is checked before anything is decoded. Images that would need
-            more than 300 MB of memory are refused, too: depending on their format and mode, this is so from 20 to 100
-            million pixels. If `max_pixels` is above MAX_PIXELS, the memory may be eight times as many bytes.
+            more than 300 MB of memory, and JPEG files that would need more than 600, are refused, too: depending on
+            their format and mode, this is so from 12 to 100 million pixels. If `max_pixels` is above MAX_PIXELS, the
+            memory may be eight times as many bytes.
 
     Returns:
         uint8 [H, W, 3], RGB.
@@ -108,16 +109,18 @@ def read_reduced(path: Path | str, least: int | None, max_pixels: int = MAX_PIXE
     except OSError as error:
         raise PhotoError(f"cannot be read: {error.strerror}") from None
     with file:
-        limits = _Limits(max_pixels, MAX_BYTES if max_pixels <= MAX_PIXELS else 8 * max_pixels)
-        if file.read(2) == jpeg.START:
+        is_jpeg = file.read(2) == jpeg.START
+        most_bytes = MAX_BYTES_JPEG if is_jpeg else MAX_BYTES
+        limits = _Limits(max_pixels, most_bytes if max_pixels <= MAX_PIXELS else 8 * max_pixels)
+        if is_jpeg:
             return _read_jpeg(file, status.st_size, limits, least)
-        photo = _load(file, limits, least)
+        photo = _load(file, status.st_size, limits, least)
         if photo.sixteen_bits:
             orientation = photo.orientation
             del photo  # its memory is needed
             if (values := _sixteen_bit_colours(file)) is not None:
                 return pixel_arrays.from_sixteen_bits(values, orientation), 1
-            photo = _load(file, limits, least)
+            photo = _load(file, status.st_size, limits, least)
     return _upright(photo), photo.reduction
 
 
@@ -190,8 +193,8 @@ class _Photo(NamedTuple):
     sixteen_bits: bool
 
 
-def _load(file: BinaryIO, limits: _Limits, least: int | None, coefficient_bytes: float = 0.0) -> _Photo:
-    """Decode a file after checking its size; `coefficient_bytes` as in `jpeg.Structure`."""
+def _load(file: BinaryIO, file_size: int, limits: _Limits, least: int | None, coefficient_bytes: float = 0.0) -> _Photo:
+    """Decode a file of `file_size` bytes after checking its size; `coefficient_bytes` as in `jpeg.Structure`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of large images, which are rejected here
         file.seek(0)
@@ -214,8 +217,12 @@ def _load(file: BinaryIO, limits: _Limits, least: int | None, coefficient_bytes:
                 _reduce(image, least)
             if image.size[0] * image.size[1] > limits.pixels:
                 raise PhotoError(f"{size[0]}x{size[1]} pixels, more than {limits.pixels}")
-            if (needed := _memory(image, coefficient_bytes * size[0] * size[1], ";16" in raw_modes)) > limits.memory:
-                raise _memory_error(size, image.mode, needed, limits)
+            needed = _memory(image, file_size, coefficient_bytes * size[0] * size[1], ";16" in raw_modes)
+            if needed > limits.memory:
+                raise PhotoError(
+                    f"{size[0]}x{size[1]} pixels of the mode {image.mode} need {needed / 1e6:.0f} MB of memory, more "
+                    f"than {limits.memory / 1e6:.0f}"
+                )
             with _silence() if image.format == "TIFF" else contextlib.nullcontext():
                 image.load()
             orientation = image.getexif().get(ExifTags.Base.Orientation)
@@ -229,20 +236,15 @@ def _load(file: BinaryIO, limits: _Limits, least: int | None, coefficient_bytes:
             raise _damage_error(error) from None
 
 
-def _memory_error(size: tuple[int, int], mode: str, needed: float, limits: _Limits) -> "_TooLargeError":
-    return _TooLargeError(
-        f"{size[0]}x{size[1]} pixels of the mode {mode} need {needed / 1e6:.0f} MB of memory, more than "
-        f"{limits.memory / 1e6:.0f}"
-    )
-
-
-def _memory(image: Image.Image, coefficients: float, sixteen_bits: bool) -> float:
+def _memory(image: Image.Image, file_size: int, coefficients: float, sixteen_bits: bool) -> float:
     """Bytes that the decoding and conversion of an image need; `coefficients`: those of a JPEG decoder."""
-    stored, decoder = STORED.get(image.mode, STORED_OTHERS), DECODER.get(image.format or "", 0)
+    stored, kind, copies = STORED.get(image.mode, STORED_OTHERS), image.format or "", COPIES.get(image.format or "", 0)
+    bands = len(image.getbands())
+    decoder = max(DECODER.get(kind, 0), DECODER_BAND.get(kind, 0) * bands)
     if sixteen_bits and image.mode not in STORED:
-        decoder = 8  # OpenCV decodes it again
+        decoder, copies = max(decoder, DECODER_BAND_SIXTEEN_BITS * bands), max(copies, 1)
     pixels = image.size[0] * image.size[1]
-    return pixels * stored + max(pixels * max(decoder, 3), coefficients)
+    return copies * file_size + pixels * stored + max(pixels * max(decoder, 3), coefficients)
 
 
 _SILENCE = threading.Lock()
@@ -269,69 +271,31 @@ def _read_jpeg(file: BinaryIO, size: int, limits: _Limits, least: int | None) ->
     content = file.read()
     structure = jpeg.read(content)
     if structure is None:  # Pillow says what is wrong, or can read it nevertheless
-        photo = _load(io.BytesIO(content), limits, least)
+        photo = _load(io.BytesIO(content), size, limits, least)
         return _upright(photo), photo.reduction
     if len(structure.scans) > MAX_SCANS:
         raise PhotoError(f"a JPEG file of {len(structure.scans)} scans, more than {MAX_SCANS}")
 
-    def load(content: bytes) -> _Photo:
-        return _load(io.BytesIO(content), limits, least, structure.coefficient_bytes)
+    def load(filler: bytes = b"") -> _Photo:
+        filled = io.BytesIO(jpeg.with_filler(content, structure, filler))
+        return _load(filled, size, limits, least, structure.coefficient_bytes)
 
     if structure.lacks_data(content) or not (structure.ended or structure.covers_all()):
         raise _damage_error(OSError(TRUNCATED))
-    try:
-        photo = load(content if structure.ended else jpeg.with_filler(content, structure, b""))
-    except _TooLargeError:
-        return _read_large_jpeg(content, structure, limits), 1
+    photo = load()
     if structure.arithmetic and not structure.ended:  # an encoder may leave out zeros at the end, as a cut does
         raise _damage_error(OSError(TRUNCATED))
     result, reduction = _upright(photo), photo.reduction
     stored = pixel_arrays.STORED_VIEWS.get(photo.orientation, np.asarray)(result)
     del photo  # its memory is needed
-    suspicious = not structure.ended or not structure.covers_all() or _may_be_filled(stored, reduction, structure)
-    if suspicious and not structure.arithmetic:
+    if _may_be_cut(stored, reduction, structure):
         expected = _digest(_bands(stored))
-        for filler in jpeg.FILLERS:
-            filled = load(jpeg.with_filler(content, structure, filler)).image
-            if _digest(pixel_arrays.rgb_strips(filled)) != expected:
-                raise _damage_error(OSError(TRUNCATED))
-    return result, reduction
-
-
-def _read_large_jpeg(content: bytes, structure: jpeg.Structure, limits: _Limits) -> np.ndarray:
-    """As `_read_jpeg`, decoded by OpenCV, which needs half of Pillow's memory, to the same pixels.
-
-    Raises:
-        PhotoError: it still needs too much, or it is neither grey nor YCbCr.
-    """
-    with Image.open(io.BytesIO(content), formats=_formats()) as image:
-        orientation, mode, size = image.getexif().get(ExifTags.Base.Orientation), image.mode, image.size
-    pixels = size[0] * size[1]
-    turned = 3 * pixels * (orientation in pixel_arrays.STORED_VIEWS)
-    needed = len(content) + 3 * pixels + max(structure.coefficient_bytes * pixels, turned)
-    if mode not in ("L", "RGB") or needed > limits.memory:
-        raise _memory_error(size, mode, needed, limits)
-
-    def decode(filler: bytes) -> np.ndarray:
-        file = np.frombuffer(jpeg.with_filler(content, structure, filler), np.uint8)
-        with _silence():
-            stored = cv2.imdecode(file, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
-        if stored is None or stored.shape[1::-1] != size:
-            raise _damage_error(OSError("OpenCV cannot decode it"))
-        return stored
-
-    stored = decode(b"")
-    if not structure.arithmetic and (not structure.ended or _may_be_filled(stored, 1, structure)):
-        expected = _digest(_bands(stored))
-        del stored  # its memory is needed
-        if any(_digest(_bands(decode(filler))) != expected for filler in jpeg.FILLERS[1:]):
+        del result, stored  # their memory is needed
+        if any(_digest(pixel_arrays.rgb_strips(load(filler).image)) != expected for filler in jpeg.FILLERS):
             raise _damage_error(OSError(TRUNCATED))
-        stored = decode(b"")
-    if orientation not in pixel_arrays.STORED_VIEWS:
-        return stored
-    result, view = pixel_arrays.empty(size[1], size[0], orientation)
-    view[:] = stored
-    return result
+        photo = load()
+        result = _upright(photo)
+    return result, reduction
 
 
 def _bands(stored: np.ndarray) -> Iterator[np.ndarray]:
@@ -345,6 +309,13 @@ def _digest(strips: Iterable[np.ndarray]) -> bytes:
     for strip in strips:
         digest.update(strip.tobytes())
     return digest.digest()
+
+
+def _may_be_cut(stored: np.ndarray, reduction: int, structure: jpeg.Structure) -> bool:
+    """Whether the data of the last scan may be incomplete, which fillers show."""
+    if structure.arithmetic:  # an encoder may leave out zeros at the end
+        return False
+    return not structure.ended or not structure.covers_all() or _may_be_filled(stored, reduction, structure)
 
 
 def _may_be_filled(stored: np.ndarray, reduction: int, structure: jpeg.Structure) -> bool:

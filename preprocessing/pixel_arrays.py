@@ -129,7 +129,7 @@ def from_sixteen_bits(values: np.ndarray, orientation: int | None) -> np.ndarray
     """
     white = _white_of(float(values[..., :3].max()), values.dtype)
     result, stored = empty(len(values), values.shape[1], orientation)
-    rows = max(STRIP // values.shape[1], 1)
+    rows = max(STRIP // (8 * values.shape[1]), 1)  # in between there are numbers of eight bytes
     for top in range(0, len(values), rows):
         strip = values[top : top + rows]
         rgb = _scaled(strip[..., 2::-1], white)

@@ -87,7 +87,7 @@ def prepare(
     ] = None,
     largest_photo: Annotated[
         int | None,
-        typer.Option(help="Megapixels of the largest photo [default: 100, which needs 300 MB in each process]."),
+        typer.Option(help="Megapixels of the largest photo [default: 100, which needs up to 600 MB in each process]."),
     ] = None,
     smallest_photo: Annotated[
         int | None, typer.Option(help="Least sum of a photo's width and height in pixels [default: 0].")
