@@ -141,9 +141,7 @@ class FERModel(keras.Model):
 
     def build(self, input_shape: Mapping[str, Shape]) -> None:
         if not self.built:
-            inputs = {name: keras.KerasTensor(shape, dtype="float32") for name, shape in input_shape.items()}
-            outputs = self.compute_output_spec(inputs)
-            self.output_shapes = {name: output.shape for name, output in outputs.items()}
+            self.output_shapes = _output_shapes(self, input_shape)
             self.built = True
 
     def _check_emotions(self, names: Sequence[str] | None) -> None:
@@ -237,6 +235,16 @@ class FERModel(keras.Model):
         if len(image.shape) == 3:  # use the same rank for all batches, or the model would be compiled again
             image = image[..., None]
         return {**x, "image": image} if isinstance(x, Mapping) else image
+
+
+def _output_shapes(model: FERModel, input_shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+    """{name: shape} of the outputs of a model, all of whose layers are built thereby."""
+    if keras.backend.backend() == "tensorflow":
+        zeros = {name: ops.zeros((1, *shape[1:])) for name, shape in input_shapes.items()}
+        if is_known(zeros):  # TensorFlow takes several times as long to trace a model as to call it once
+            return {name: (None, *output.shape[1:]) for name, output in model.call(zeros).items()}
+    symbols = {name: keras.KerasTensor(shape, dtype="float32") for name, shape in input_shapes.items()}
+    return {name: output.shape for name, output in model.compute_output_spec(symbols).items()}
 
 
 def unknown_affect(emotion: Tensor) -> Tensor:

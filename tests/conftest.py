@@ -27,6 +27,14 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    """Random numbers, such as the initial weights of a model, do not depend on which tests ran before."""
+    np.random.seed(0)
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(0)
+
+
 EMOTIONS = ("sad", "happy", "contempt", "neutral", "fear", "anger", "disgust", "surprise")  # not in canonical order
 COUNTS = {"train": 80, "validation": 40, "test": 24}
 

@@ -13,6 +13,7 @@ import keras
 
 from edram_fer import files, installation
 from edram_fer.errors import UserError
+from edram_fer.preprocessing.cores import available_cores
 from edram_fer.recipes.recipe import Recipe
 from edram_fer.run import checkpoints, layout
 
@@ -32,6 +33,16 @@ def machine() -> dict[str, Any]:
     }
 
 
+def threads() -> int:
+    """How many threads compute one operation on the CPU. Sums of floats depend on it in their last bits."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        configured = tf.config.threading.get_intra_op_parallelism_threads()
+        return configured or int(os.environ.get("TF_NUM_INTRAOP_THREADS", 0)) or available_cores()
+    return available_cores()
+
+
 def record(run: Path | str, recipe: Recipe, described: dict[str, Any], data_dir: Path | str | None) -> None:
     """Write environment.json at the start of a run, or add another start to it when the run is resumed.
 
@@ -48,8 +59,14 @@ def record(run: Path | str, recipe: Recipe, described: dict[str, Any], data_dir:
     if recipe.initial_weights and "initial_weights_sha256" not in content:
         content["initial_weights_sha256"] = files.digest(checkpoints.model_path(recipe.initial_weights))
     start = {"time": _timestamp(), "command": shlex.join(sys.argv), "git_revision": _git_revision()}
-    content["starts"] = [*content.get("starts", []), start]
+    content["starts"] = [*content.get("starts", []), start | {"threads": threads()}]
     files.write_json(path, content)
+
+
+def other_threads(run: Path | str) -> int | None:
+    """The number of `threads` of the last start of a run, if it is recorded and differs from that of this process."""
+    number = read(run).get("starts", [{}])[-1].get("threads")
+    return None if number == threads() else number
 
 
 def finish(run: Path | str) -> None:

@@ -73,7 +73,8 @@ def _check_free(run):
 def resume(run: Path | str, *, data_dir: Path | str | None = None, verbose: Verbose = "auto") -> None:
     """Resume a run as if it had never been stopped: on a CPU in float32 the weights are the same, bit for bit.
 
-    In mixed_bfloat16 TensorFlow itself does not always repeat a run exactly.
+    This needs the same number of threads as before; with another one there is a warning. In mixed_bfloat16 TensorFlow
+    itself does not always repeat a run exactly.
 
     Args:
         run: The run folder.
@@ -96,6 +97,13 @@ def resume(run: Path | str, *, data_dir: Path | str | None = None, verbose: Verb
         raise UserError(
             f"{recipe.data} has changed since the run began: expected fingerprint {expected}, "
             f"found {described['fingerprint']}"
+        )
+    if before := environment.other_threads(run):
+        log.warning(
+            "the run was trained with %d threads and resumes with %d, which changes the last bits of its weights; for "
+            "equal weights, set TF_NUM_INTRAOP_THREADS or the cores of the process",
+            before,
+            environment.threads(),
         )
     with exclusive_lock(run / layout.CHECKPOINTS, "training"):
         files.remove_leftovers(run)

@@ -96,6 +96,18 @@ def unfinished(toy_run, tmp_path):
     return run
 
 
+@pytest.mark.parametrize(("factor", "warned"), [(1, False), (64, True)])
+def test_another_number_of_threads_is_reported(unfinished, caplog, factor, warned):
+    recorded = environment.read(unfinished)
+    now = recorded["starts"][-1]["threads"]
+    assert now == int(os.environ["TF_NUM_INTRAOP_THREADS"])
+    recorded["starts"][-1]["threads"] *= factor
+    files.write_json(unfinished / "environment.json", recorded)
+    loop.resume(unfinished, verbose=0)
+    assert (f"trained with {factor * now} threads and resumes with {now}," in caplog.text) == warned
+    assert environment.read(unfinished)["starts"][-1]["threads"] == now
+
+
 def test_killed_while_it_writes_a_checkpoint_and_resumed(small_edram, trained, tmp_path):
     run, settings = tmp_path / "run", [part for setting in small_edram for part in ("--set", setting)]
     # Number 5 is that of step 4 in epoch 2; number 4, of step 2, stays.
