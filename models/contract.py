@@ -237,7 +237,7 @@ class FERModel(keras.Model):
         return {**x, "image": image} if isinstance(x, Mapping) else image
 
 
-def _output_shapes(model: FERModel, input_shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+def _output_shapes(model: FERModel, input_shapes: Mapping[str, Shape]) -> dict[str, tuple[Any, ...]]:
     """{name: shape} of the outputs of a model, all of whose layers are built thereby."""
     if keras.backend.backend() == "tensorflow":
         zeros = {name: ops.zeros((1, *shape[1:])) for name, shape in input_shapes.items()}
