@@ -100,7 +100,11 @@ def save(figure: "Figure", path: Path | str, dpi: int = DPI) -> Path:
         dpi: pixels per inch of a .png.
     """
     path = Path(path)
-    metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix)
+    options: dict[str, dict[str, Any]] = {
+        ".svg": {"metadata": {"Date": None}},
+        ".pdf": {"metadata": {"CreationDate": None}},
+        ".png": {"pil_kwargs": {"compress_level": 4}},  # half of the default's time for a tenth more bytes
+    }
     with files.replace(path) as temporary:
-        figure.savefig(temporary, dpi=dpi, metadata=metadata)
+        figure.savefig(temporary, dpi=dpi, **options.get(path.suffix, {}))
     return path

@@ -40,7 +40,7 @@ def embed(path: Path) -> dict[str, Any]:
 def webp(image: Image.Image, quality: int = 90) -> str:
     """A PIL image as the data URI of a WebP."""
     packed = io.BytesIO()
-    image.save(packed, "WEBP", quality=quality)
+    image.save(packed, "WEBP", quality=quality, method=2)  # a third of the time of the default for 5 % more bytes
     return _data_uri("webp", packed.getvalue())
 
 
