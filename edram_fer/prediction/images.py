@@ -178,8 +178,8 @@ def _rows(array: np.ndarray) -> Iterable[Any]:
     """
     if array.dtype.kind in "OUT":
         return array.ravel().tolist()
-    batch = array.ndim == 4 or (array.ndim == 3 and array.shape[-1] not in CHANNELS)
-    if len(array if batch else array[None]):
-        probe = array[0] if batch else array
-        pixel_arrays.from_array(probe[:1, :1] * 0 if probe.ndim in (2, 3) else probe, "images" + "[0]")
-    return array if batch else [array]
+    is_batch = array.ndim == 4 or (array.ndim == 3 and array.shape[-1] not in CHANNELS)
+    images = array if is_batch else [array]
+    for first in images[:1]:  # its shape and dtype; the values of each image are checked when it is decoded
+        pixel_arrays.from_array(first[:1, :1] * 0 if first.ndim in (2, 3) else first, "images[0]")
+    return images
