@@ -8,8 +8,8 @@ images, bytes that are no image, no body, bad JSON, forms, bodies that end early
 from (seed, i). An answer with the status 500, a connection that is closed without an answer to a complete request, and
 a temporary file that remains are failures; 503 sends a client away because too many wait, and it tries again.
 
-Prints as JSON how often each status was answered, the resident memory of the server after each tenth of the requests,
-how much more it is at the end than after the warm-up (the first fifth), and the files that remain.
+Prints as JSON how often each status was answered, the resident memory of the server from a tenth of the requests to
+the next, how much more it is at the end than after the warm-up (the first fifth), and the files that remain.
 """
 
 import argparse
@@ -39,6 +39,7 @@ from benchmarks.peak_memory import MIB
 
 FACE, PHOTO = 48, 320  # pixels of the sides
 FOREIGN = {".ses"}  # one file of ONNX Runtime in the folder for temporary files
+SAMPLE = 20  # requests between two measurements of memory
 LIMIT = 0.03  # growth after the warm-up, as a share
 
 
@@ -118,20 +119,22 @@ def send(port: int, request: Request) -> str:
         connection.close()
 
 
-def soak(port: int, process: psutil.Process, count: int, at_once: int, seed: int) -> tuple[dict[str, int], list[float]]:
-    """Send the requests.
+def soak(
+    port: int, process: psutil.Process, count: int, at_once: int, seed: int, seconds: float
+) -> tuple[dict[str, int], list[float]]:
+    """Send the requests, until the time is over.
 
     Returns:
-        how often each status was answered, and the resident memory in MiB after each tenth.
+        how often each status was answered, and the resident memory in MiB after each SAMPLE requests.
     """
     statuses, memory, lock = collections.Counter(), [], threading.Lock()
-    numbers = iter(range(count))
+    numbers, end = iter(range(count)), time.monotonic() + seconds
 
     def client() -> None:
         while True:
             with lock:
-                index = next(numbers, None)
-                if index is not None and index and index % max(count // 10, 1) == 0:
+                index = next(numbers, None) if time.monotonic() < end else None
+                if index is not None and index % SAMPLE == SAMPLE - 1:
                     memory.append(round(process.memory_info().rss / MIB, 1))
             if index is None:
                 return
@@ -156,19 +159,25 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=10_000, help="in all (default %(default)s)")
     parser.add_argument("--at-once", type=int, default=50, help="clients at the same time (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the requests (default %(default)s)")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="after which no more are sent")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         start = time.monotonic()
         with server(Path(name)) as (process, port):
-            statuses, memory = soak(port, process, options.requests, options.at_once, options.seed)
+            statuses, memory = soak(port, process, options.requests, options.at_once, options.seed, options.seconds)
             time.sleep(2)  # for the clean-up after those that hung up
             remaining = sorted(set(os.listdir(name)) - FOREIGN)
             alive = process.is_running()
-        growth = memory[-1] / memory[1] - 1
+        warm = memory[len(memory) // 5]
+        growth = memory[-1] / warm - 1
         report = {
-            **{"requests": options.requests, "at_once": options.at_once, "seed": options.seed},
+            **{"requests": sum(statuses.values()), "at_once": options.at_once, "seed": options.seed},
             **{"seconds": round(time.monotonic() - start, 1), "statuses": dict(sorted(statuses.items()))},
-            **{"memory_mib": memory, "growth_after_warm_up": round(growth, 4), "remaining_files": remaining},
+            **{
+                "memory_mib": memory[:: max(len(memory) // 10, 1)],
+                "growth_after_warm_up": round(growth, 4),
+                "remaining_files": remaining,
+            },
         }
     print(json.dumps(report, indent=1))
     if not alive or remaining or growth > LIMIT or {"500", "no answer"} & set(statuses):

@@ -18,6 +18,7 @@ from edram_fer.preprocessing.spreadsheet import csv_text
 
 # What `json.loads` raises; numbers of more than 4300 digits end in a ValueError, deeply nested values in the other.
 NOT_JSON = (ValueError, RecursionError)
+DEEPEST = 100  # levels of nested values that are read: whoever walks through them needs several frames for each
 TEMPORARY = ".edram-fer-"  # names of temporary files begin like this; `remove_leftovers` deletes no others
 
 
@@ -150,6 +151,25 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
+def parse_json(text: str | bytes) -> Any:
+    """As `json.loads`, for texts that somebody else may have written.
+
+    Raises:
+        ValueError, RecursionError: it is not JSON, or nested more than DEEPEST levels deep; see NOT_JSON.
+
+    >>> parse_json('{"a": [1, 2]}')
+    {'a': [1, 2]}
+    """
+    content = json.loads(text)
+    level = [content]
+    for _ in range(DEEPEST + 1):
+        containers = [entry for entry in level if isinstance(entry, (dict, list))]
+        if not containers:
+            return content
+        level = [inner for entry in containers for inner in (entry.values() if isinstance(entry, dict) else entry)]
+    raise ValueError(f"nested more than {DEEPEST} levels deep")
+
+
 def read_json(path: Path | str) -> dict[str, Any]:
     """Read a JSON file that holds a dict.
 
@@ -164,7 +184,7 @@ def read_json(path: Path | str) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not readable as JSON: {reason(error)}") from error
     try:
-        content = json.loads(text)
+        content = parse_json(text)
     except NOT_JSON as error:
         raise UserError(f"{path} is not readable as JSON: {reason(error)}") from error
     if not isinstance(content, dict):

@@ -1,6 +1,7 @@
 """Files are replaced as a whole; only temporaries of the package are ever deleted; spreadsheets execute nothing."""
 
 import csv
+import json
 import os
 
 import pytest
@@ -58,8 +59,16 @@ def test_a_folder_that_cannot_be_written_is_noticed_first(tmp_path, mounted):
         files.check_writable(full)
 
 
-@pytest.mark.parametrize("content", ["{", "[" * 100_000, f'{{"a": {"9" * 5000}}}', "\ud800"])
+@pytest.mark.parametrize(
+    "content", ["{", "[" * 100_000, '{"a": ' + "[" * 200 + "]" * 200 + "}", f'{{"a": {"9" * 5000}}}', "\ud800"]
+)
 def test_what_is_no_json_is_named(content, tmp_path):
     (tmp_path / "a.json").write_bytes(content.encode("utf-8", "surrogatepass"))
     with pytest.raises(UserError, match="a.json is not readable as JSON: "):
         files.read_json(tmp_path / "a.json")
+
+
+def test_nested_json_is_read_to_a_hundred_levels():
+    assert files.parse_json("[" * 100 + "]" * 100) == json.loads("[" * 100 + "]" * 100)
+    with pytest.raises(ValueError, match="nested more than 100 levels deep"):
+        files.parse_json("[" * 101 + "]" * 101)

@@ -151,7 +151,7 @@ def work(sender: Connection, target: Target, seed: int, indices: Sequence[int], 
     contents = {path: (root / path).read_bytes() for path in sorted(target.write(root))}
     refused = []
     for path in contents:
-        outcome, detail = _outcome(target, root, path)
+        outcome, detail = outcome_of(target, root, path)
         if outcome != READ:
             refused.append(f"{path}: {outcome} {detail}")
     sender.send(refused)
@@ -170,7 +170,7 @@ def work(sender: Connection, target: Target, seed: int, indices: Sequence[int], 
             restored, place, existed = contents[path], root / path, False
             place.write_bytes(changed)
         before, peak, start = process.memory_info().rss / MIB, peak_mib(), time.perf_counter()
-        outcome, detail = _outcome(target, root, path)
+        outcome, detail = outcome_of(target, root, path)
         seconds, grown = time.perf_counter() - start, peak_mib()
         mib = grown - before if grown > peak else 0.0
         if outcome in (READ, REFUSED) and seconds > SLOW:
@@ -201,7 +201,8 @@ def _silence() -> None:
     os.close(null)
 
 
-def _outcome(target: Target, root: Path, path: str) -> tuple[str, str]:
+def outcome_of(target: Target, root: Path, path: str) -> tuple[str, str]:
+    """The outcome of reading a file, and more on it."""
     try:
         target.check(root, path)
     except UserError as error:

@@ -348,6 +348,23 @@ def _check_card(folder: Path, name: str) -> None:
     card.read_card(folder / name).to_json()
 
 
+# The description in an exported model; the graphs themselves are for ONNX Runtime and LiteRT.
+def _write_description(folder: Path) -> list[str]:
+    tensors = {name: {"shape": [None, 8, 8, 1], "dtype": "float32", "meaning": "a"} for name in ("image", "windows")}
+    content = {"model": "EDRAM", "emotions": ["happy", "sad"], "preprocessing": {"size": 48}, "predicts_affect": True}
+    content |= {"calibration": {"temperature": [2.0, 1.5]}, "inputs": tensors, "outputs": tensors}
+    content |= {"weights": "int8", "edram_fer_version": "0.2.0"}
+    return _write_texts({"a.json": json.dumps(content)}, folder)
+
+
+def _check_description(folder: Path, name: str) -> None:
+    from edram_fer.runtime import Description
+
+    description = Description.from_json((folder / name).read_bytes(), folder / name)
+    if Description.from_texts(description.to_texts(), folder / name) != description:
+        raise Broken("texts: they give another description")
+
+
 # The page in the browser: the body of a photo, of a face as JSON, or the settings in the address.
 def _write_requests(folder: Path) -> list[str]:
     import base64
@@ -422,6 +439,7 @@ def _targets() -> Iterator[Target]:
     yield _target("checkpoint", _write_checkpoint, _check_checkpoint)
     yield _target("keras", _write_keras, _check_keras)
     yield _target("card", _write_card, _check_card)
+    yield _target("description", _write_description, _check_description)
     yield _target("recipe", _write_recipe, _check_recipe)
     yield _target("predictions", _write_predictions, _check_predictions)
     yield _target("tfds", _write_tfds, _check_tfds)

@@ -263,7 +263,7 @@ def read_state(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
         raise MissingFileError(f"{path} is missing: this run has no checkpoint to resume from")
     content = archives.read_npz(path)
     try:
-        meta = json.loads(str(content.get("meta", "")))
+        meta = files.parse_json(str(content.get("meta", "")))
     except files.NOT_JSON as error:
         raise UserError(f"{path} is damaged: its `meta` is not JSON: {reason(error)}") from error
     if not isinstance(meta, dict):

@@ -177,8 +177,8 @@ def _check(rows, path):
         if name in rows.column_names and rows.schema.field(name).type != kind:
             raise UserError(f"{path}: {name}: expected {kind}, got {str(rows.schema.field(name).type)[:80]}")
     try:
-        emotions = json.loads(rows.schema.metadata[METADATA])
-        calibration = json.loads(rows.schema.metadata.get(CALIBRATION, b"null"))
+        emotions = files.parse_json(rows.schema.metadata[METADATA])
+        calibration = files.parse_json(rows.schema.metadata.get(CALIBRATION, b"null"))
     except files.NOT_JSON as error:
         raise UserError(f"{path}: its metadata are not JSON: {reason(error)}") from error
     classes = len(checked_classes(emotions, f"{path}: emotions", 2))

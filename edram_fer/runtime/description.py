@@ -62,7 +62,7 @@ class Description:
         check_size(path, sum(len(texts[name]) for name in names if name in texts))
         known = {name: text for name, text in texts.items() if name in names}
         try:
-            values = {name: text if names[name] is str else json.loads(text) for name, text in known.items()}
+            values = {name: text if names[name] is str else files.parse_json(text) for name, text in known.items()}
         except files.NOT_JSON as error:
             raise UserError(f"{path} is damaged: its metadata are not JSON: {reason(error)}") from error
         return cls._from_values(values, path)
@@ -71,7 +71,7 @@ class Description:
     def from_json(cls, text: bytes, path: Path) -> "Description":
         """The inverse of `to_json`; raises UserError as `from_texts` does."""
         try:
-            values = json.loads(text)
+            values = files.parse_json(text)
         except files.NOT_JSON as error:
             raise UserError(f"{path} is damaged: its {FILE} is not JSON: {reason(error)}") from error
         return cls._from_values(values, path)

@@ -123,6 +123,7 @@ def test_files_that_are_refused(path, tmp_path):
         ("[]", r"expected an object as its description, got \[\]"),
         ("[" * 100_000, "is not JSON: maximum recursion depth"),
         ("9" * 5000, "is not JSON: Exceeds the limit"),
+        ("[" * 200 + "]" * 200, "is not JSON: nested more than 100 levels deep"),
         ({"inputs": {}}, r"its metadata hold \{\} as inputs"),
         ({"inputs": {"image": {"shape": [None, 8, "8", 1], "dtype": "float32"}}}, "as inputs"),
         ({"calibration": {"temperature": []}}, "as calibration"),
