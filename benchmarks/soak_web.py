@@ -171,7 +171,11 @@ def main() -> None:
         warm = memory[len(memory) // 5]
         growth = memory[-1] / warm - 1
         report = {
-            **{"requests": sum(statuses.values()), "at_once": options.at_once, "seed": options.seed},
+            **{
+                "requests": sum(statuses.values()) - statuses.get("503", 0),
+                "at_once": options.at_once,
+                "seed": options.seed,
+            },
             **{"seconds": round(time.monotonic() - start, 1), "statuses": dict(sorted(statuses.items()))},
             **{
                 "memory_mib": memory[:: max(len(memory) // 10, 1)],

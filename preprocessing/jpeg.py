@@ -113,11 +113,12 @@ class Structure:
 
 
 def read(content: bytes) -> Structure | None:
-    """The structure of a JPEG file; None if it has no scan or its markers are not as the standard says."""
+    """The structure of a JPEG file; None if it has no scan, or several frames, or its markers are not as the
+    standard says."""
     frame, scans, interval, ended = None, [], 0, False
     try:
         for marker, start, end in _segments(content):
-            if marker in _OTHER_FRAMES:
+            if marker in _OTHER_FRAMES or (marker in _FRAMES and frame is not None):
                 return None
             if marker in _FRAMES:
                 frame = (marker, *struct.unpack_from(">HH", content, start + 1), _components(content, start, end))

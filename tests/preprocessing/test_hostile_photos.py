@@ -1,5 +1,6 @@
 """Damaged image files for which Pillow or its plugins raise errors that they do not document."""
 
+import contextlib
 import io
 import struct
 import zlib
@@ -7,8 +8,8 @@ import zlib
 import pytest
 from PIL import Image, features
 
-from edram_fer.preprocessing import photos
-from edram_fer.preprocessing.photos import DamagedPhotoError
+from edram_fer.preprocessing import jpeg, photos
+from edram_fer.preprocessing.photos import DamagedPhotoError, PhotoError
 
 
 def encoded(kind, mode="RGB", **options):
@@ -25,6 +26,16 @@ def test_more_transparencies_than_colours_are_damage(tmp_path):
     (tmp_path / "a.png").write_bytes(content[:place] + chunk + content[place:])
     with pytest.raises(DamagedPhotoError, match="palette index out of range"):
         photos.read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_the_structure_of_a_jpeg_with_a_second_frame_is_unknown(count, tmp_path):
+    content = encoded("JPEG")
+    frame = struct.pack(">HHBHHB", 0xFFC0, 8 + 3 * count, 8, 24, 24, count) + b"\1\x11\0" * count
+    (tmp_path / "a.jpg").write_bytes(content[:-2] + frame + content[-2:])
+    assert jpeg.read(content) is not None and jpeg.read((tmp_path / "a.jpg").read_bytes()) is None
+    with contextlib.suppress(PhotoError):  # decoders differ in what they make of it
+        assert photos.read(tmp_path / "a.jpg").shape == (24, 24, 3)
 
 
 @pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
