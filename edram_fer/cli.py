@@ -1,9 +1,12 @@
 """The command line: all commands, and errors as one sentence."""
 
+import contextlib
 import io
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from typing import Annotated
@@ -28,6 +31,8 @@ REPORT = (
     "this is a bug in edram-fer. Please report it with the lines above and the output of `edram-fer doctor` "
     "(CONTRIBUTING.md says where)"
 )
+
+_INTERRUPTED = 128 + signal.SIGINT  # exit status
 
 app = typer.Typer(
     add_completion=False,
@@ -59,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     A UserError, an error of the operating system and a package that is not installed end in one sentence and status 1;
     EDRAM_FER_TRACEBACK=1 shows the traceback, too. Any other error is a bug in edram-fer: its traceback is shown, and
-    the last line asks for a report.
+    the last line asks for a report. Ctrl-C and SIGTERM end in one sentence and the status 128 + number of the signal.
 
     Args:
         arguments: The command and its arguments; None: the arguments of the process.
@@ -73,15 +78,38 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.getLogger("absl").setLevel(logging.ERROR)
     logging.getLogger("jax").setLevel(logging.WARNING)  # at lower levels it logs every missing kind of device
     logging.getLogger("fontTools").setLevel(logging.WARNING)  # at lower levels it logs every letter of a PDF
+    received: list[int] = []
     try:
-        app(arguments, prog_name="edram-fer")
-    except KeyboardInterrupt:
-        sys.exit("stopped")
+        with _terminated_like_interrupted(received):
+            app(arguments, prog_name="edram-fer")
+    except SystemExit as ending:  # Typer ends an interrupted command like this, without a word
+        if ending.code == _INTERRUPTED:
+            print("Stopped. The same command starts again, or resumes.", file=sys.stderr)
+            sys.exit(128 + received[0] if received else _INTERRUPTED)
+        raise
     except Exception as error:
         message = _message(error)
         if message is None or os.environ.get("EDRAM_FER_TRACEBACK"):
             traceback.print_exc()
         sys.exit(f"error: {REPORT if message is None else message}")
+
+
+@contextlib.contextmanager
+def _terminated_like_interrupted(received):
+    """Raise KeyboardInterrupt at SIGTERM, too, so that temporary files are removed, and add the signal to a list."""
+
+    def interrupt(number, frame):
+        received.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # only that one may handle signals
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def _message(error):

@@ -11,6 +11,7 @@ from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import filelock
 import numpy as np
 
 from edram_fer.errors import MissingFileError, UserError, reason
@@ -19,42 +20,76 @@ from edram_fer.preprocessing.spreadsheet import csv_text
 # What `json.loads` raises; numbers of more than 4300 digits end in a ValueError, deeply nested values in the other.
 NOT_JSON = (ValueError, RecursionError)
 DEEPEST = 100  # levels of nested values that are read: whoever walks through them needs several frames for each
-TEMPORARY = ".edram-fer-"  # names of temporary files begin like this; `remove_leftovers` deletes no others
+TEMPORARY = ".edram-fer-"  # names of the folders of temporary files begin like this
+_LOCK = "lock"  # in such a folder: locked while its process lives
 
 
 @contextlib.contextmanager
 def replace(path: Path | str) -> Generator[Path, None, None]:
-    """Yield a temporary path next to `path` that takes its place once the block succeeds.
+    """Yield a temporary path of the same name that takes the place of `path` once the block succeeds.
 
-    A reader sees either the old file or the complete new one. The temporary file is in the same folder, since a rename
-    is atomic only within one file system, and has the suffix of `path`, by which many writers choose the format. It is
-    flushed to disk before the rename; if the block raises, it is removed and `path` stays unchanged. Missing parent
-    folders are created.
+    A reader sees either the old file or the complete new one. The temporary file is in a folder next to `path`, since a
+    rename is atomic only within one file system. It is flushed to disk before the rename; if the block raises, it is
+    removed and `path` stays unchanged. Missing parent folders are created. Temporary files that killed processes have
+    left there are removed.
 
         with files.replace("run/metrics.json") as temporary:
             temporary.write_text(json.dumps(metrics))
 
     Raises:
         FileNotFoundError: The block wrote nothing at the temporary path.
-        OSError: Raised by the block; if the error names no file, as with a full disk, `path` is added.
+        OSError: Raised by the block; if the error names no file, as with a full disk, or the temporary one, `path` is
+            named.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    temporary.unlink()  # some writers refuse a file that exists
-    try:
-        yield temporary
-        with open(temporary, "r+b") as written:  # Windows flushes only files that are open for writing
-            os.fsync(written.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.filename is not None:
+    with _temporary_folder(path.parent) as folder:
+        temporary = folder / path.name
+        try:
+            yield temporary
+            with open(temporary, "r+b") as written:  # Windows flushes only files that are open for writing
+                os.fsync(written.fileno())
+            os.replace(temporary, path)
+        except OSError as error:
+            if isinstance(error, FileNotFoundError) or error.filename not in (None, str(temporary)):
+                raise
+            raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+@contextlib.contextmanager
+def _temporary_folder(parent: Path) -> Generator[Path, None, None]:
+    """A folder in `parent` that is removed afterwards, or by a later process if this one is killed."""
+    parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(parent)
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=parent))
+        lock = filelock.FileLock(folder / _LOCK)
+        try:
+            lock.acquire(timeout=0)
+            break
+        except (filelock.Timeout, FileNotFoundError):
+            continue  # another process took the folder for a leftover before it was locked
+        except BaseException:
+            folder.rmdir()
             raise
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+    try:
+        yield folder
     finally:
-        temporary.unlink(missing_ok=True)
+        lock.release()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_leftovers(parent: Path) -> None:
+    """Remove the temporary folders of processes that were killed; the folders of living ones are locked."""
+    for leftover in parent.glob(f"{TEMPORARY}????????"):
+        if not (leftover / _LOCK).exists():
+            with contextlib.suppress(OSError):  # not empty: not one of these folders
+                leftover.rmdir()
+            continue
+        lock = filelock.FileLock(leftover / _LOCK)
+        with contextlib.suppress(OSError):  # another process uses the folder, or is just removing it
+            lock.acquire(timeout=0)
+            lock.release()
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def check_writable(folder: Path | str) -> None:
@@ -62,7 +97,7 @@ def check_writable(folder: Path | str) -> None:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with tempfile.NamedTemporaryFile(prefix=TEMPORARY, dir=folder) as probe:
+        with tempfile.TemporaryFile(prefix=TEMPORARY, dir=folder) as probe:  # without a name, where that is possible
             probe.write(bytes(4096))
             probe.flush()
             os.fsync(probe.fileno())
@@ -83,12 +118,11 @@ def replace_folder(path: Path | str) -> Generator[Path, None, None]:
     An existing folder `path` is deleted after the new one is complete.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=path.parent) as folder:
-        temporary = Path(folder) / path.name
+    with _temporary_folder(path.parent) as folder:
+        temporary = folder / path.name
         yield temporary
         if path.exists():
-            os.replace(path, Path(folder) / "old")
+            os.replace(path, folder / "old")
         os.replace(temporary, path)
 
 
@@ -96,13 +130,6 @@ def digest(path: Path | str) -> str:
     """SHA-256 of a file in hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def remove_leftovers(folder: Path | str) -> None:
-    """Delete the temporary files of `replace` that a killed process left, at any depth. No writer may be at work."""
-    for leftover in Path(folder).rglob(f"{TEMPORARY}????????*"):
-        if leftover.is_file() and not leftover.is_symlink():
-            leftover.unlink()
 
 
 # Its lines begin with a number or a text: "[" and "{" begin nested values. A text holds no line break in JSON.

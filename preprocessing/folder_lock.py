@@ -13,21 +13,22 @@ LOCK = "lock"
 
 
 @contextlib.contextmanager
-def exclusive_lock(folder: Path, activity: str = "preparing") -> Generator[None, None, None]:
+def exclusive_lock(folder: Path, activity: str = "preparing", name: str = LOCK) -> Generator[None, None, None]:
     """Reserve a folder for this process, without waiting; the folder is created if it does not exist.
 
-    The operating system holds the lock on `folder`/lock, so it is released however the process ends.
+    The operating system holds the lock on a file in it, so it is released however the process ends.
 
     Args:
         folder: the folder to reserve.
         activity: the activity of the process, for the message.
+        name: of the file.
 
     Raises:
         FolderInUseError: another process has reserved the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # filelock (3.24.2 and newer) rejects a lock file that another process has just removed, see `remove_locked`.
-    lock = filelock.FileLock(folder / LOCK)
+    lock = filelock.FileLock(folder / name)
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -64,6 +65,19 @@ def test_options_out_of_range_name_the_argument(run, npz_file, tmp_path):
     code, _, line = run("train", "forch2019", *settings, "--set", "train_split=all", "--set", "model=cnn")
     assert code == 1 and "split: expected one of train, validation, test, got 'all'" in line
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_command_with_a_sentence_and_without_temporary_files(run, tmp_path, monkeypatch, number):
+    def interrupted(*arguments, **options):
+        with files.replace(tmp_path / "rows.csv") as temporary:
+            temporary.write_text("half")
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(datasets, "prepare", interrupted)
+    code, _, line = run("prepare", "folder", "--source", tmp_path, "--out", tmp_path)
+    assert code == 128 + number and line == "Stopped. The same command starts again, or resumes."
+    assert not os.listdir(tmp_path) and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 def test_missing_data(run, tmp_path):

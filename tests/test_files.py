@@ -3,27 +3,44 @@
 import csv
 import json
 import os
+import signal
+import subprocess
+import sys
 
 import pytest
+from support.paths import ROOT
 
 from edram_fer import files
 from edram_fer.errors import LONGEST, UserError, as_status
 
+# Writes half of metrics.json and is killed, so that its temporary file stays.
+KILLED = """
+import os, signal, sys
+from edram_fer import files
 
-def test_only_temporaries_of_the_package_are_removed(tmp_path):
-    """Also of a process that was killed between writing and renaming."""
-    kept = [".eslintrc.json", ".coverage.host1", ".abcdefgh.json", ".edram-fer-notes", "a/.edram-fer-abcdefgh.d/x.json"]
+with files.replace(sys.argv[1]) as temporary:
+    temporary.write_text("{")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this platform")
+def test_the_next_write_removes_what_a_killed_process_left_and_nothing_else(tmp_path):
+    path = tmp_path / "a" / "metrics.json"
+    kept = [".coverage.host1", ".edram-fer-notes", "a/.edram-fer-abcdefgh/x.json", "a/.edram-fer-abcdefgh.d/lock"]
     for name in kept:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("a file of the user")
-    with files.replace(tmp_path / "a" / "metrics.json") as temporary:
+    assert subprocess.run([sys.executable, "-c", KILLED, str(path)], cwd=ROOT).returncode == -signal.SIGKILL
+    assert len(list(path.parent.glob(".edram-fer-*/metrics.json"))) == 1 and not path.exists()
+    (path.parent / ".edram-fer-00000000").mkdir()  # killed between making the folder and locking it
+    with files.replace(path) as temporary:
+        temporary.write_text("{")
+        files.write_json(path.with_name("other.json"), {})  # by another writer, which leaves the first one alone
         temporary.write_text("{}")
-        killed = temporary.rename(temporary.with_name(temporary.name.replace(temporary.name[11:19], "killed00")))
-        temporary.write_text("{}")
-    assert killed.exists()
-    files.remove_leftovers(tmp_path)
-    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
-    assert left == sorted([*kept, "a/metrics.json"])
+    left = sorted(str(entry.relative_to(tmp_path)) for entry in tmp_path.rglob("*") if entry.is_file())
+    assert left == sorted([*kept, "a/metrics.json", "a/other.json"])
+    assert len(list(path.parent.iterdir())) == 4 and files.read_json(path) == {}
 
 
 def test_long_names_are_replaced(tmp_path):

@@ -106,15 +106,16 @@ def predict(
         "workers": workers,
     }
     options = {name: value for name, value in options.items() if value is not None}
-    written = output.Output(out, format=format, draw=draw, overlay=overlay)
-    if camera is not None:
-        if images:
-            raise UserError(f"--camera: expected no images beside it, got {images[0]}")
-        _watch(model, camera, options, written)
-    elif images:
-        _predict(model, images, options, written, restart=restart)
-    else:
-        raise UserError("images: expected some files, folders or patterns, or --camera 0")
+    with output.reserved(out):
+        written = output.Output(out, format=format, draw=draw, overlay=overlay)
+        if camera is not None:
+            if images:
+                raise UserError(f"--camera: expected no images beside it, got {images[0]}")
+            _watch(model, camera, options, written)
+        elif images:
+            _predict(model, images, options, written, restart=restart)
+        else:
+            raise UserError("images: expected some files, folders or patterns, or --camera 0")
     _finish(written)
 
 

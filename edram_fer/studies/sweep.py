@@ -167,6 +167,7 @@ def _train_and_evaluate(run, recipe, splits, data_dir, verbose):
         loop.train(recipe, run, data_dir=data_dir, verbose=verbose)
     if not _is_evaluated(run, splits):
         evaluate.evaluate(run, splits=splits, data_dir=data_dir)
+    if not (run / layout.REGION_SHARES).exists():  # written last, and removed by an evaluation
         draw(run, functools.partial(EvaluatedRun(run).features, data_dir=data_dir))
 
 

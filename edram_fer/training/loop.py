@@ -106,7 +106,6 @@ def resume(run: Path | str, *, data_dir: Path | str | None = None, verbose: Verb
             environment.threads(),
         )
     with exclusive_lock(run / layout.CHECKPOINTS, "training"):
-        files.remove_leftovers(run)
         setup = _TrainingSetup(recipe, run, described, data_dir)
         if (run / layout.LATEST).exists():
             setup.checkpoint.read(setup.model)

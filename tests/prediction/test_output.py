@@ -90,6 +90,13 @@ def test_the_command_writes_the_table_and_draws(crops, trained, tmp_path, capsys
     assert {os.path.basename(path) for path in passed_over.path} == {"notes.txt", "._0.png"}
 
 
+def test_only_one_command_writes_into_a_folder(crops, tmp_path):
+    with output.reserved(tmp_path):
+        run(["fer2013-edram", crops, f"--out={tmp_path}"], f"error: another process is predicting in {tmp_path}")
+        assert os.listdir(tmp_path) == [output.LOCK]
+    assert not os.listdir(tmp_path)
+
+
 def test_every_format_holds_the_same_rows_and_names(crops, one, tmp_path):
     table = one(crops)
     for format in output.FORMATS:

@@ -175,6 +175,8 @@ def test_paths(write, tmp_path):
         assert f"not usable: {reason}" in text
     assert "its path leads out of the data set, 2" in text and "its image does not exist, 1" in text
     (tmp_path / "other").mkdir()
+    upwards = table.find(tmp_path / "other" / ".." / "lists" / "faces.csv")  # as of `--source ../lists/faces.csv`
+    assert {"0.png", "1.png"} <= set(usable(upwards))
     with pytest.raises(ValueError, match="none of the first 6 images, such as '../../0.png', is in .*other; --root"):
         table.find(path, root=tmp_path / "other")
     with pytest.raises(FileNotFoundError, match="root: .*nowhere is not a folder"):

@@ -94,6 +94,10 @@ def test_runs_equal_runs_trained_alone_and_are_not_repeated(npz_file, toy_recipe
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "grid" / "learning_rate=0.03-seed=0").rglob("*")}
     assert sweep.sweep(runs, tmp_path / "grid", verbose=0) == rows
     assert {path: path.stat().st_mtime_ns for path in before} == before
+    (tmp_path / "grid" / "learning_rate=0.03-seed=0" / "region_shares.json").unlink()  # killed while it drew
+    figure = tmp_path / "grid" / "learning_rate=0.03-seed=0" / "figures" / "test" / "confusion.svg"
+    figure.unlink()
+    assert sweep.sweep(runs, tmp_path / "grid", verbose=0) == rows and figure.exists()
     longer = sweep.grid("forch2019", {"learning_rate": [".03"]}, 1, [*changes, "epochs=2"])
     with pytest.raises(ValueError, match="another recipe: expected epochs 2, it has 1"):
         sweep.sweep(longer, tmp_path / "grid")

@@ -113,7 +113,7 @@ def test_killed_while_it_writes_a_checkpoint_and_resumed(small_edram, trained, t
     # Number 5 is that of step 4 in epoch 2; number 4, of step 2, stays.
     code, _ = train_in_a_process(5, "forch2019", *settings, "--quiet", "--out", run)
     assert code == -signal.SIGKILL
-    [half] = run.glob("checkpoints/.*")
+    [half] = run.glob("checkpoints/.*/latest.npz")
     with pytest.raises(ValueError, match="is damaged"):
         checkpoints.read_state(half)
     _, meta = checkpoints.read_state(run / layout.LATEST)
