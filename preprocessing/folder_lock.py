@@ -10,6 +10,7 @@ import filelock
 from edram_fer.errors import FolderInUseError
 
 LOCK = "lock"
+HIDDEN = ".edram-fer-lock"
 
 
 @contextlib.contextmanager
@@ -37,6 +38,21 @@ def exclusive_lock(folder: Path, activity: str = "preparing", name: str = LOCK) 
         yield
     finally:
         lock.release()
+
+
+@contextlib.contextmanager
+def reserved(folder: Path, activity: str) -> Generator[None, None, None]:
+    """Reserve a folder of the user's, as `exclusive_lock` does, with a hidden file that is removed afterwards.
+
+    Raises:
+        FolderInUseError: another process has reserved the folder.
+    """
+    with exclusive_lock(folder, activity, HIDDEN):
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # on Windows, where an open file cannot be removed, it stays
+                (folder / HIDDEN).unlink()
 
 
 def remove_locked(folder: Path) -> None:

@@ -149,12 +149,13 @@ def interrupt(
 
 
 def state(folder: Path) -> dict[str, tuple[int, int]]:
-    """{path: (size, time of the last change)} of all files in a folder."""
+    """{path: (size, time of the last change)} of all files and folders in a folder."""
     found = {}
-    for path in folder.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):  # it has just gone
-            status = path.lstat()
-            found[str(path)] = (status.st_size, status.st_mtime_ns)
+    for parent, folders, names in os.walk(folder):
+        for path in (os.path.join(parent, name) for name in (*folders, *names)):
+            with contextlib.suppress(FileNotFoundError):  # it has just gone
+                status = os.lstat(path)
+                found[path] = (status.st_size, status.st_mtime_ns)
     return found
 
 

@@ -8,6 +8,7 @@ import typer
 
 from edram_fer import files, startup
 from edram_fer.commands.options import DataDir, EvaluatedRun, Out, Run
+from edram_fer.preprocessing.folder_lock import reserved
 from edram_fer.run import layout
 
 
@@ -40,15 +41,28 @@ def evaluate(
     from edram_fer.run import evaluation_folder
 
     folder, data, folder_of_data = evaluation_folder.open_folder(run, data=source, data_dir=data_dir, out=out)
-    metrics = evaluation.evaluate(
-        folder,
-        splits=tuple(split or ("test",)),
-        data=data,
-        data_dir=folder_of_data,
-        batch_size=batch_size,
-        flip=flip,
-        ten_crop=ten_crop,
-    )
+    with reserved(folder, "evaluating"):
+        metrics = evaluation.evaluate(
+            folder,
+            splits=tuple(split or ("test",)),
+            data=data,
+            data_dir=folder_of_data,
+            batch_size=batch_size,
+            flip=flip,
+            ten_crop=ten_crop,
+        )
+        _print_scores(metrics)
+        calibration = metrics["run"]["calibration"]
+        cure = "" if calibration else f" `edram-fer calibrate {folder}` calibrates them."
+        typer.echo(f"{inference.describe_calibration(calibration)}{cure}")
+        if figures:
+            _draw(folder, data, folder_of_data)
+            report(folder)
+        else:
+            typer.echo(f"Scores: {folder / layout.METRICS}")
+
+
+def _print_scores(metrics):
     for name, scores in metrics["splits"].items():
         typer.echo(
             f"{name}: accuracy {scores['accuracy']:.2%}, mean class accuracy {scores['mean_class_accuracy']:.2%}, "
@@ -56,14 +70,6 @@ def evaluate(
         )
         for line in _unmatched_classes(name, scores):
             typer.echo(line)
-    calibration = metrics["run"]["calibration"]
-    cure = "" if calibration else f" `edram-fer calibrate {folder}` calibrates them."
-    typer.echo(f"{inference.describe_calibration(calibration)}{cure}")
-    if figures:
-        _draw(folder, data, folder_of_data)
-        report(folder)
-    else:
-        typer.echo(f"Scores: {folder / layout.METRICS}")
 
 
 def calibrate(

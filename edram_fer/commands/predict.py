@@ -7,6 +7,7 @@ import typer
 
 from edram_fer import files, installation
 from edram_fer.errors import MissingFileError, MissingPackageError, UserError
+from edram_fer.preprocessing.folder_lock import reserved
 
 if TYPE_CHECKING:
     from edram_fer.prediction.images import Images
@@ -106,7 +107,7 @@ def predict(
         "workers": workers,
     }
     options = {name: value for name, value in options.items() if value is not None}
-    with output.reserved(out):
+    with reserved(out, "predicting"):
         written = output.Output(out, format=format, draw=draw, overlay=overlay)
         if camera is not None:
             if images:

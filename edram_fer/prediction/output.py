@@ -5,7 +5,6 @@ rename, counts them. A stopped command resumes behind the last counted batch: ro
 cut off first.
 """
 
-import contextlib
 import csv
 import hashlib
 import io
@@ -15,7 +14,7 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +29,9 @@ from edram_fer.prediction.images import Images
 from edram_fer.prediction.parallel import ordered_map
 from edram_fer.prediction.video import Film
 from edram_fer.preprocessing import crop, photos, spreadsheet
-from edram_fer.preprocessing.folder_lock import exclusive_lock
 from edram_fer.preprocessing.records import OK
 
 FORMATS = ("csv", "parquet", "jsonl")
-LOCK = ".edram-fer-lock"  # while a command writes into the folder
 UNFINISHED = "predictions.unfinished.jsonl"  # the rows of a Parquet file, which cannot grow
 FIRST = ("source", "frame", "time", "face", "track", "status", "detector", "score")
 BOX = ("left", "top", "width", "height")
@@ -43,21 +40,6 @@ CHUNK = 10_000  # rows
 TEXTS = ("source", "status", "detector", "image", "emotion")  # types of columns; all others are numbers
 INTEGERS = ("frame", "face", "track", "rotation", *BOX)
 NESTED = {"windows": 3, "step_probabilities": 2}  # dimensions of arrays
-
-
-@contextlib.contextmanager
-def reserved(folder: Path) -> Generator[None, None, None]:
-    """Reserve the folder of predictions for this process; it is created if it does not exist.
-
-    Raises:
-        FolderInUseError: another process is predicting in the folder.
-    """
-    with exclusive_lock(folder, "predicting", LOCK):
-        try:
-            yield
-        finally:
-            with contextlib.suppress(OSError):  # on Windows, where an open file cannot be removed, it stays
-                (folder / LOCK).unlink()
 
 
 class Output:

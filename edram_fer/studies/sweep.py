@@ -17,6 +17,7 @@ from edram_fer import data, files
 from edram_fer.errors import UserError
 from edram_fer.evaluation import evaluate
 from edram_fer.figures.run import draw
+from edram_fer.preprocessing.folder_lock import reserved
 from edram_fer.recipes import recipe as recipes
 from edram_fer.recipes.recipe import Recipe
 from edram_fer.run import checkpoints, layout
@@ -88,6 +89,7 @@ def sweep(
 
     Raises:
         UserError: A folder holds a run of another recipe, or a model cannot be built; raised before the first run.
+        FolderInUseError: Another sweep is running in `out`.
         checkpoints.Interrupted: SIGTERM or Ctrl-C was received; the same call continues the sweep.
     """
     out = Path(out)
@@ -99,6 +101,11 @@ def sweep(
         _check_same(out / folder, recipe)
     _check_models(runs, described)
     files.check_writable(out)
+    with reserved(out, "sweeping"):
+        return _run_all(runs, out, splits, data_dir, verbose)
+
+
+def _run_all(runs, out, splits, data_dir, verbose):
     rows = []
     for number, (folder, recipe) in enumerate(runs.items(), 1):
         log.info("run %d of %d: %s", number, len(runs), out / folder)

@@ -18,7 +18,7 @@ from edram_fer.errors import ExistingRunError, MissingFileError, UserError
 from edram_fer.prediction import output, predictor
 from edram_fer.prediction.images import single_images
 from edram_fer.prediction.output import Output
-from edram_fer.preprocessing import model_files
+from edram_fer.preprocessing import folder_lock, model_files
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +91,9 @@ def test_the_command_writes_the_table_and_draws(crops, trained, tmp_path, capsys
 
 
 def test_only_one_command_writes_into_a_folder(crops, tmp_path):
-    with output.reserved(tmp_path):
+    with folder_lock.reserved(tmp_path, "predicting"):
         run(["fer2013-edram", crops, f"--out={tmp_path}"], f"error: another process is predicting in {tmp_path}")
-        assert os.listdir(tmp_path) == [output.LOCK]
+        assert os.listdir(tmp_path) == [folder_lock.HIDDEN]
     assert not os.listdir(tmp_path)
 
 

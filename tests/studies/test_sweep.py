@@ -11,6 +11,7 @@ import pytest
 from support.toy import assert_same_run
 
 from edram_fer import cli
+from edram_fer.preprocessing import folder_lock
 from edram_fer.recipes import recipe, settings
 from edram_fer.studies import sweep
 from edram_fer.training import loop
@@ -98,6 +99,9 @@ def test_runs_equal_runs_trained_alone_and_are_not_repeated(npz_file, toy_recipe
     figure = tmp_path / "grid" / "learning_rate=0.03-seed=0" / "figures" / "test" / "confusion.svg"
     figure.unlink()
     assert sweep.sweep(runs, tmp_path / "grid", verbose=0) == rows and figure.exists()
+    with folder_lock.reserved(tmp_path / "grid", "sweeping"):
+        with pytest.raises(BlockingIOError, match=f"another process is sweeping in {tmp_path / 'grid'}"):
+            sweep.sweep(runs, tmp_path / "grid", verbose=0)
     longer = sweep.grid("forch2019", {"learning_rate": [".03"]}, 1, [*changes, "epochs=2"])
     with pytest.raises(ValueError, match="another recipe: expected epochs 2, it has 1"):
         sweep.sweep(longer, tmp_path / "grid")
