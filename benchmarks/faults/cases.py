@@ -106,11 +106,14 @@ class Cases:
             problems += comparison.differences(self.reference["contents"], self._contents(folder))
         else:
             problems = _signal_problems(SIGNALS[fault], ending, changed=process.state(folder) != before)
-        self.save(key, row | {"problems": problems})
         ended = not ending.reached or ending.code in self.stage.codes
-        if ended and ending.reached and not problems:  # the signal came just before the end
-            problems = comparison.differences(self.reference["contents"], self._contents(folder))
-            self.save(key, row | {"problems": problems})
+        if ending.reached and (ended or ending.code == -SIGNALS[fault][0]):
+            differing = comparison.differences(self.reference["contents"], self._contents(folder))
+            if ended:  # the signal came just before the end
+                problems = differing
+            elif fault != "kill" and not differing:  # or while Python shut down
+                ended, problems = True, []
+        self.save(key, row | {"problems": problems})
         if ended:
             self._put_away(folder, key if problems else None)
 
@@ -144,10 +147,10 @@ class Cases:
         for folder, number in self._fresh(fault, count):
             moment = self._moment(fault, number, after_write=True)
             ending = process.interrupt(self.stage, folder, SIGNALS["kill"], moment, after_write=True, group=True)
-            if (folder / OUT).exists():
+            if has_written := (folder / OUT).exists():
                 (folder / OUT).rename(folder / "moved")
-            row = self._to_the_end(folder, "moved") if ending.reached else self._to_the_end(folder)
-            self.save(self._key(fault, number), {"reached": ending.reached, "moment": round(moment, 2), **row})
+            row = self._to_the_end(folder, "moved") if has_written else self._to_the_end(folder)
+            self.save(self._key(fault, number), row | {"reached": ending.reached, "moment": round(moment, 2)})
             self._put_away(folder, self._key(fault, number) if row["problems"] else None)
 
     def clock(self, fault: str, count: int) -> None:
@@ -159,7 +162,7 @@ class Cases:
                 status = path.stat()
                 os.utime(path, (status.st_atime + DAY, status.st_mtime + DAY))
             row = self._to_the_end(folder)
-            self.save(self._key(fault, number), {"reached": ending.reached, "moment": round(moment, 2), **row})
+            self.save(self._key(fault, number), row | {"reached": ending.reached, "moment": round(moment, 2)})
             self._put_away(folder, self._key(fault, number) if row["problems"] else None)
 
     def full(self, fault: str, count: int) -> None:
@@ -284,7 +287,10 @@ def _signal_problems(signals: tuple[int, ...], ending: Ending, changed: bool) ->
     if ending.code == -signals[0] and not changed:
         return []  # Python was still starting
     problems = []
-    if ending.code not in {128 + number for number in signals}:
+    statuses = {128 + signal.SIGTERM, *(128 + number for number in signals)}  # training answers all with the first
+    if len(signals) > 1:
+        statuses.add(-signals[-1])  # the second one may come while Python shuts down
+    if ending.code not in statuses:
         problems.append(f"exit status {ending.code} after signal {signals[0]}")
     if ending.traceback:
         problems.append("a traceback")
