@@ -1,6 +1,7 @@
 """Write files atomically; read files, with errors that name a missing or damaged file."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -97,12 +98,24 @@ def check_writable(folder: Path | str) -> None:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with tempfile.TemporaryFile(prefix=TEMPORARY, dir=folder) as probe:  # without a name, where that is possible
-            probe.write(bytes(4096))
-            probe.flush()
+        # Without a name, where that is possible, and without a buffer, which closing the file would try to write again.
+        with tempfile.TemporaryFile(prefix=TEMPORARY, dir=folder, buffering=0) as probe:
+            if probe.write(bytes(4096)) < 4096:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(probe.fileno())
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(folder)) from error
+
+
+def check_target(path: Path | str) -> None:
+    """As `check_writable` for a single file that takes the place of `path`.
+
+    Raises:
+        OSError: its folder cannot be written, or `path` is a folder.
+    """
+    if Path(path).is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    check_writable(Path(path).parent)
 
 
 def copy(source: Path | str, target: Path | str) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from edram_fer import startup
+from edram_fer import files, startup
 from edram_fer.commands.options import DataDir
 from edram_fer.errors import UserError
 
@@ -48,6 +48,7 @@ def export(
         out = exports.default_path(model, format, int8=int8)
     if data is not None and windows_input:
         raise UserError("--data: a file with --windows-input does not choose its own windows")
+    files.check_writable(out.parent)  # before the model is loaded
     loaded = checkpoints.load(model)
     options = {"int8": int8, "windows_input": windows_input, "uint8_input": uint8_input}
     exported = exports.export(loaded, out, format=format, **options)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edram_fer import attention
+from edram_fer import attention, files
 from edram_fer.comparison.runs import read
 from edram_fer.errors import UserError
 
@@ -41,6 +41,7 @@ def crops(
     Raises:
         UserError: see `comparison.runs.read` and `EvaluatedRun.features`; also for an unknown format, a wrong number of
             titles, an unknown image id, and a run that does not weight several windows.
+        OSError: `out` cannot be written.
     """
     from edram_fer.figures.crops import WeightedFaces, one_per_class  # imports Matplotlib
     from edram_fer.figures.crops import crops as draw
@@ -52,6 +53,7 @@ def crops(
     if titles is not None and len(titles) != len(folders):
         raise UserError(f"titles: expected one for each of {len(folders)} runs, got {len(titles)}")
     runs = read(folders, split, minimum=1)
+    files.check_target(out)
     for run in runs.runs:
         attention.require_weighted_windows(run.evaluated.folder, run.predictions["windows"], run.recurrent)
     if image_ids is None:

@@ -133,6 +133,7 @@ def write_arrays(
     Raises:
         UserError: The path has another suffix.
         MissingFileError, MissingPackageError: See `face_landmarks.get_landmarks`.
+        OSError: The file cannot be written.
 
     >>> write_arrays("faces.npz", "copy.npz")["splits"] == splits("copy.npz")
     True
@@ -140,7 +141,7 @@ def write_arrays(
     path, description = Path(path), describe(source, data_dir=data_dir)
     if path.suffix != ".npz":
         raise UserError(f"{path}: an NPZ file ends in .npz")
-    files.check_writable(path.parent)
+    files.check_target(path)
     content: dict[str, Any] = {
         key: np.array(description[key]) for key in ("source", "version", "fingerprint", "emotions")
     }

@@ -37,6 +37,7 @@ def calibrate(
         MissingFileError: The run, its model or the data set is missing.
         UserError: The model is an included one, a file needs `data`, the split is the one of the training or has fewer
             than 10 images of the model's classes, or an output is not finite.
+        OSError: The folder of the file cannot be written.
 
     >>> calibrate("runs/demo")["images"]
     14
@@ -53,6 +54,7 @@ def calibrate(
     split = split or str(recipe.get("validation_split", "validation"))
     if data is None and set(split.split("+")) & set(train_split.split("+")):
         raise UserError(f"--split: expected images that {run} was not trained on, got {split!r}")
+    files.check_writable(path.parent)
     model = checkpoints.load(path)
     model.calibration = None
     features, labels = inference.labelled(model, source, split, data_dir)

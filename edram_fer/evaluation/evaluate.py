@@ -73,7 +73,6 @@ def evaluate(
     for split in splits:
         path_component("split", split)
     run, source, data_dir = evaluation_folder.open_folder(run, data=data, data_dir=data_dir, out=out)
-    files.check_writable(run)
     model, names = checkpoints.open_model(run), prepared.emotions(source, data_dir=data_dir)
     tables = []
     for split in splits:

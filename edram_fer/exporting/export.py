@@ -68,6 +68,7 @@ def export(
             model does not have, a backend other than TensorFlow, and float32 outputs that differ by more than 1e-4. In
             all these cases no file is left, and an older one stays unchanged.
         ModuleNotFoundError: the converter of the format is not installed.
+        OSError: the folder of `path` cannot be written.
 
     >>> import edram_fer
     >>> model = edram_fer.build("deep_emotion", image_size=(48, 48), emotions=["happy", "sad", "anger"])
@@ -79,6 +80,7 @@ def export(
     """
     path = Path(path)
     format = _check_target(path, format, int8)
+    files.check_writable(path.parent)  # a SavedModel is a folder, which takes its place with a rename, too
     loaded = model if isinstance(model, FERModel) else checkpoints.load(model)
     loaded = graph.in_float32(loaded)
     described = describe(loaded, weights="int8" if int8 else "float32", uint8=uint8_input, windows=windows_input)

@@ -58,8 +58,10 @@ def draw(
     Raises:
         UserError: a file of the run is missing or damaged (the message names it), or the number of images differs from
             the number of predictions.
+        OSError: the folder cannot be written; no figure is lost.
     """
     run = EvaluatedRun(folder)
+    files.check_writable(run.folder / layout.FIGURES)
     written = []
     if load_features is not None:  # otherwise existing figures that show faces are kept
         layout.clear_figures(run.folder)

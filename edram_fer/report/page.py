@@ -43,8 +43,10 @@ def write(folder: Path | str) -> Path:
 
     Raises:
         UserError: a file of the run is missing or damaged; the message names it.
+        OSError: the folder cannot be written.
     """
     run = EvaluatedRun(folder)
+    files.check_target(run.folder / layout.REPORT)
     if not all((run.folder / layout.FIGURES / split / layout.CONFUSION).exists() for split in run.splits):
         from edram_fer.figures.run import draw  # imports Matplotlib
 

@@ -65,6 +65,7 @@ def open_folder(
         MissingFileError: The model, its recipe.json or the data set is missing.
         ExistingRunError: `out` holds a run, or the evaluation of another model or data set.
         UserError: A .keras file needs `data`, or a file is damaged.
+        OSError: The folder cannot be written.
     """
     origin = _origin(model)
     default, default_dir = (
@@ -77,10 +78,12 @@ def open_folder(
     if not is_default:
         is_default = _is_same_data(source, source_dir, default, origin.fingerprint)
     if origin.run and is_default and (out is None or Path(out).resolve() == origin.run.resolve()):
+        files.check_writable(origin.run)
         return EvaluationFolder(origin.run, source, source_dir)
     described = prepared.describe(source, data_dir=source_dir)  # raises before anything is written
     if out is None:
         out = _default_folder(origin, "" if is_default else _slug(source))
+    files.check_writable(out)
     _write(Path(out), origin, model, source, source_dir, described["fingerprint"])
     return EvaluationFolder(Path(out), source, source_dir)
 

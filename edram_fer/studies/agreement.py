@@ -50,11 +50,13 @@ def measure_agreement(
     Raises:
         UserError: the run has no windows of its own or was not evaluated on the split, or no fixation is on an image of
             the split; see also `fixations.read`.
+        OSError: the run folder cannot be written.
     """
     from edram_fer.figures.agreement import agreement as draw  # imports Matplotlib
     from edram_fer.figures.style import save
 
     evaluated = EvaluatedRun(run)
+    files.check_writable(evaluated.folder)
     split = evaluated.splits[0] if split is None else split
     if split not in evaluated.splits:
         raise UserError(f"split: {evaluated.folder} was evaluated on {', '.join(evaluated.splits)}, not on {split!r}")

@@ -39,6 +39,7 @@ def train(recipe: Recipe, run: Path | str, *, data_dir: Path | str | None = None
         UserError: The recipe or the data set cannot be used.
         ExistingRunError: `run` already holds a run, or is a file.
         FolderInUseError: Another process trains in the folder.
+        OSError: The folder cannot be written.
         DivergedError: The loss became nan or infinite.
         checkpoints.Interrupted: SIGTERM or Ctrl-C was received; the state is saved.
 
@@ -62,12 +63,13 @@ def train(recipe: Recipe, run: Path | str, *, data_dir: Path | str | None = None
 
 
 def _check_free(run):
-    """Raise an ExistingRunError if the folder holds a run or is a file."""
+    """Raise an ExistingRunError if the folder holds a run or is a file, and an OSError if it cannot be written."""
     if (run / layout.RECIPE).exists():
         raise ExistingRunError(f"{run} already holds a run: continue it with --resume {run}, or name another folder")
     nearest = next(folder for folder in (run, *run.absolute().parents) if folder.exists())
     if not nearest.is_dir():
         raise ExistingRunError(f"expected a folder for the run at {run}, found the file {nearest}")
+    files.check_writable(nearest)
 
 
 def resume(run: Path | str, *, data_dir: Path | str | None = None, verbose: Verbose = "auto") -> None:
@@ -84,7 +86,7 @@ def resume(run: Path | str, *, data_dir: Path | str | None = None, verbose: Verb
     Raises:
         UserError: The checkpoint is damaged or belongs to another model, or the data set has changed.
         MissingFileError: A file of the run is missing.
-        FolderInUseError, DivergedError, checkpoints.Interrupted: See `train`.
+        FolderInUseError, DivergedError, OSError, checkpoints.Interrupted: See `train`.
     """
     run = Path(run)
     recipe, recorded = checkpoints.read_recipe(run), environment.read(run)
@@ -106,6 +108,7 @@ def resume(run: Path | str, *, data_dir: Path | str | None = None, verbose: Verb
             environment.threads(),
         )
     with exclusive_lock(run / layout.CHECKPOINTS, "training"):
+        files.check_writable(run)
         setup = _TrainingSetup(recipe, run, described, data_dir)
         if (run / layout.LATEST).exists():
             setup.checkpoint.read(setup.model)
