@@ -15,7 +15,7 @@ from edram_fer.exporting.writers import FORMATS, onnx_graph, rename_weights
 from edram_fer.models import FERModel
 from edram_fer.models.contract import check_choice
 from edram_fer.run import checkpoints
-from edram_fer.runtime.description import Description
+from edram_fer.runtime.description import FILE, Description
 from edram_fer.runtime.models import OnnxModel
 
 TOLERANCE = 1e-4  # of a float32 file
@@ -217,12 +217,20 @@ def _check_target(path: Path, format: str | None, int8: bool) -> str:
     if suffixes[format] and path.is_dir():
         raise UserError(f"{path} is a folder; expected a file to write")
     if not suffixes[format]:
-        is_free = not path.exists() or (path / "saved_model.pb").exists() or path.is_dir() and not any(path.iterdir())
-        if not is_free:
-            raise UserError(f"{path} exists and is not a SavedModel; expected the name of a new folder")
+        is_free = not path.exists() or path.is_dir() and not any(path.iterdir())
+        if not is_free and not _is_exported_folder(path):
+            raise UserError(f"{path} exists and is not a SavedModel of this command; expected the name of a new folder")
         if int8:
             raise UserError("int8: expected the format onnx or litert, got saved_model")
     return format
+
+
+def _is_exported_folder(path: Path) -> bool:
+    """Whether a folder is a SavedModel that `export` has written, and holds no other file: it may be deleted."""
+    files_in = {file.relative_to(path).as_posix() for file in path.rglob("*") if not file.is_dir() or file.is_symlink()}
+    expected = {"saved_model.pb", "fingerprint.pb", f"assets/{FILE}", "variables/variables.index"}
+    others = {name for name in files_in - expected if not name.startswith("variables/variables.data-")}
+    return not path.is_symlink() and {"saved_model.pb", f"assets/{FILE}"} <= files_in and not others
 
 
 def _size(path: Path) -> int:

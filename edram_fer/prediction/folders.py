@@ -10,6 +10,7 @@ from edram_fer.preprocessing import photos
 
 MARKER = "edram-fer-predict.json"  # lies in each folder that the command has written into
 DRAWN = "images"  # the folder beside it
+DRAWN_LIST = "edram-fer-predict-drawn.txt"  # names of the images and films that were drawn, one a line
 TABLES = {"predictions.csv", "predictions.parquet", "predictions.jsonl", "predictions.unfinished.jsonl"}
 PASSED_OVER = "passed_over.csv"
 THUMBNAILS = {"@eadir", "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "thumbnails", "$recycle.bin"}
@@ -73,7 +74,7 @@ def summary(passed_over: Sequence[PassedOver], most: int = MOST_NAMES) -> str:
 def _reason(entry: os.DirEntry[str], predicted: bool) -> str:
     """Why an entry of a folder is passed over, "" if it is not. `predicted`: the folder holds predictions."""
     name = entry.name.casefold()
-    if predicted and name in {DRAWN, MARKER, PASSED_OVER, *TABLES}:
+    if predicted and name in {DRAWN, DRAWN_LIST, MARKER, PASSED_OVER, *TABLES}:
         return "written by an earlier prediction"
     if name in THUMBNAILS or name == ".thumbnails":
         return "thumbnails or system files"

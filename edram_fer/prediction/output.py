@@ -2,7 +2,7 @@
 
 The rows of a batch are appended to the table and flushed to the disk; then the marker, which is replaced with one
 rename, counts them. A stopped command resumes behind the last counted batch: rows that the marker does not count are
-cut off first.
+cut off first. A list names the images and films that were drawn: no other file in the folder is ever deleted.
 """
 
 import csv
@@ -14,7 +14,7 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from edram_fer import attention, files
 from edram_fer.errors import ExistingRunError, MissingPackageError, UserError
 from edram_fer.figures import photo
 from edram_fer.prediction import overlay
-from edram_fer.prediction.folders import DRAWN, MARKER, PASSED_OVER, PassedOver
+from edram_fer.prediction.folders import DRAWN, DRAWN_LIST, MARKER, PASSED_OVER, PassedOver
 from edram_fer.prediction.images import Images
 from edram_fer.prediction.parallel import ordered_map
 from edram_fer.prediction.video import Film
@@ -140,6 +140,7 @@ class Output:
                 continue
             try:
                 overlay.write(film, rows, target, classes)
+                self._list_drawn([target.name])
             except MissingPackageError as error:  # an animation, which is read without PyAV
                 logging.getLogger(__name__).warning("%s is not drawn: %s", source, error)
 
@@ -153,6 +154,7 @@ class Output:
         """
         groups = [list(group) for _, group in itertools.groupby(rows, key=lambda row: (row["source"], row["frame"]))]
         drawn = list(ordered_map(self._draw, enumerate(groups, self.counts["images"] + 1), workers))
+        self._list_drawn(filter(None, drawn))
         flat = [_flatten(row, name) for group, name in zip(groups, drawn, strict=True) for row in group]
         with open(self._rows, "ab") as target:
             target.write(self._encode(flat, header=not self._content["bytes"]))
@@ -184,7 +186,12 @@ class Output:
             ExistingRunError: there is none, but files that would be overwritten.
         """
         if self.marker.exists():
-            return files.read_json(self.marker)
+            old = files.read_json(self.marker)
+            if old.get("settings", {}).get("format") != self.format and self.table.exists():
+                raise ExistingRunError(
+                    f"{self.table} was not written by this command: move it, or choose another --out"
+                )
+            return old
         for path in (self.table, self._rows, self.folder / PASSED_OVER):
             if path.exists():
                 raise ExistingRunError(f"{path} was not written by this command: move it, or choose another --out")
@@ -210,11 +217,23 @@ class Output:
             (self.folder / name).unlink(missing_ok=True)
         drawn = self.folder / DRAWN
         if (settings.get("draw") or settings.get("overlay")) and drawn.is_dir():
-            for path in drawn.iterdir():
-                if re.fullmatch(r"\d+_.*\.(jpg|mp4)", path.name, re.DOTALL):
-                    path.unlink()
+            for name in self._listed_drawn():
+                (drawn / name).unlink(missing_ok=True)
             if not any(drawn.iterdir()):
                 drawn.rmdir()
+        (self.folder / DRAWN_LIST).unlink(missing_ok=True)
+
+    def _list_drawn(self, names: Iterable[str]) -> None:
+        """Append the names of images or films that are drawn to the list."""
+        if text := "".join(f"{name}\n" for name in names):
+            with open(self.folder / DRAWN_LIST, "ab") as target:
+                target.write(text.encode())
+
+    def _listed_drawn(self) -> Iterator[str]:
+        """The names in the list; none of what is not the name of a file, which this class did not write."""
+        path = self.folder / DRAWN_LIST
+        names = set(path.read_text(encoding="utf-8", errors="replace").split("\n")) if path.exists() else set()
+        return (name for name in names if name == Path(name).name != "")
 
     def _draw(self, numbered: tuple[int, Sequence[Mapping[str, Any]]]) -> str | None:
         """Draw a photo; the name of the file, or None if nothing is drawn."""

@@ -125,12 +125,13 @@ def clear_evaluation(run: Path | str) -> None:
 
 
 def clear_figures(run: Path | str) -> None:
-    """Remove the figures of a run's evaluation, in every format; the figures of studies stay."""
-    outdated = {Path(name).stem for name in (*SPLIT_FIGURES, *RUN_FIGURES)}
+    """Remove the figures of a run's evaluation, also as PDF; the figures of studies and files of other names stay."""
+    names = (*SPLIT_FIGURES, *RUN_FIGURES)
     figures = Path(run) / FIGURES
-    for path in figures.rglob("*"):
-        if path.stem in outdated and path.is_file():
+    for folder in (figures, *(path for path in figures.glob("*/") if not path.is_symlink())):
+        outdated = [folder / Path(name).with_suffix(suffix) for name in names for suffix in (Path(name).suffix, ".pdf")]
+        written = [path for path in outdated if path.is_file()]
+        for path in written:
             path.unlink()
-    for split in figures.glob("*/"):
-        if not any(split.iterdir()):
-            split.rmdir()
+        if written and folder != figures and not any(folder.iterdir()):
+            folder.rmdir()

@@ -3,11 +3,13 @@
 import types
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
+from PIL import Image
 
 from edram_fer import cli
 from edram_fer.commands import prepare as prepare_command
-from edram_fer.preprocessing import datasets
+from edram_fer.preprocessing import datasets, faces
 from edram_fer.preprocessing.face_settings import FaceSettings
 from edram_fer.preprocessing.face_table import SplitSettings
 
@@ -89,3 +91,31 @@ def test_next_command(full_name, counts, line):
     affect = " --set affect=true" if "own_data" in line or "fold" in line or "batch_size" in line else ""
     with_options = prepare_command._next_step(full_name, splits, True, ["--data-dir", "a b"])
     assert with_options.endswith(line if "again" in line else f"{line}{affect} --data-dir 'a b'")
+
+
+@pytest.mark.parametrize(("broken", "status"), [(None, 0), ("a.png", 3)])
+def test_rows_with_unexpected_errors_end_in_status_three(broken, status, tmp_path, monkeypatch, capsys):
+    for number, name in enumerate(("a.png", "b.png", "c.png")):
+        (tmp_path / "photos" / "happy").mkdir(parents=True, exist_ok=True)
+        Image.new("L", (20, 20), 50 * number).save(tmp_path / "photos" / "happy" / name)
+    (tmp_path / "photos" / "happy" / "d.png").write_text("not an image")  # a foreseen error
+    load_image = faces.load_image
+
+    def failing(record, *arguments):
+        if broken is not None and record.image.endswith(broken):
+            raise ZeroDivisionError("nobody foresaw this")
+        return load_image(record, *arguments)
+
+    monkeypatch.setattr(faces, "load_image", failing)
+    words = ("prepare", "folder", "--source", str(tmp_path / "photos"), "--detectors", "none", "--workers", "1")
+    with pytest.raises(SystemExit) as end:
+        cli.main([*words, "--out", str(tmp_path / "data")])
+    assert end.value.code == status
+    printed = capsys.readouterr().out
+    assert ("1 rows raised unexpected errors, see their status" in printed) == (status == 3)
+    [table] = (tmp_path / "data").rglob("rows.parquet")
+    statuses = {row["image"]: row["status"] for row in pyarrow.parquet.read_table(table).to_pylist()}
+    expected = {f"happy/{name}.png": "ok" for name in "abc"} | {"happy/d.png": "not an image"}
+    if broken is not None:
+        expected["happy/a.png"] = "unexpected ZeroDivisionError: nobody foresaw this"
+    assert statuses == expected

@@ -107,6 +107,14 @@ def test_saved_model(model, tmp_path):
     np.testing.assert_allclose(outputs["emotion"], model(batch)["emotion"], atol=1e-4)
     assert json.loads((path / "assets" / "edram_fer.json").read_text())["emotions"] == list("abcd")
     assert [entry.name for entry in path.parent.iterdir()] == ["saved"]
+    for name in ("notes.txt", "assets/labels.txt", "variables/old.npz"):
+        (path / name).write_text("the user's own")
+        with pytest.raises(UserError, match="saved exists and is not a SavedModel of this command"):
+            export(model, path)
+        (path / name).unlink()
+    (path / "assets" / "edram_fer.json").unlink()  # a SavedModel of another program
+    with pytest.raises(UserError, match="saved exists and is not a SavedModel of this command"):
+        export(model, path)
 
 
 def test_int8_is_smaller_and_near(model, onnx_file, tmp_path):
@@ -138,7 +146,7 @@ def test_a_file_that_differs_is_not_left(model, tmp_path, monkeypatch):
         ("model.onnx", {"format": "tfjs"}, "format: expected one of onnx, litert, saved_model, got 'tfjs'"),
         ("model", {"int8": True}, "int8: expected the format onnx or litert, got saved_model"),
         ("folder.onnx", {}, "folder.onnx is a folder; expected a file to write"),
-        ("full", {}, "full exists and is not a SavedModel; expected the name of a new folder"),
+        ("full", {}, "full exists and is not a SavedModel of this command; expected the name of a new folder"),
     ],
 )
 def test_targets_that_are_refused(model, tmp_path, name, options, message):

@@ -144,20 +144,39 @@ def test_a_killed_run_resumes_to_equal_files(format, crops, one, tmp_path):
 def test_a_second_run_with_other_images_leaves_nothing_old_but_what_is_the_user_s(crops, one, tmp_path):
     folder = tmp_path / "out"
     write(one, crops, folder)
-    (folder / "images" / "holiday.jpg").write_text("the user's own")
+    own = [f"images/{name}" for name in ("holiday.jpg", "12_x.jpg", "1_holiday.mp4", "1_0 (copy).jpg")]
+    for name in own:
+        (folder / name).write_text("the user's own")
     (folder / "thesis.docx").write_text("the user's own")
     assert write(one, crops / "below", folder, format="jsonl") == "replaced"
     assert {*read(folder)} == {
-        *("edram-fer-predict.json", "predictions.jsonl", "images/1_2.jpg", "images/holiday.jpg", "thesis.docx")
+        *("edram-fer-predict.json", "edram-fer-predict-drawn.txt", "predictions.jsonl", "images/1_2.jpg"),
+        *(*own, "thesis.docx"),
     }
     (crops / "below" / "2.png").touch()
     assert write(one, crops / "below", folder, format="jsonl") == "replaced"  # its pixels may have changed
+
+
+def test_a_list_of_other_files_deletes_none(one, crops, tmp_path):
+    folder = tmp_path / "out"
+    write(one, crops / "below", folder)
+    for path in (tmp_path / "photo.jpg", folder / "photo.jpg"):
+        path.write_text("the user's own")
+    (folder / "images" / "below").mkdir()
+    (folder / "edram-fer-predict-drawn.txt").write_text("../../photo.jpg\n../photo.jpg\n..\n.\n\n1_2.jpg\n")
+    assert write(one, crops / "0.png", folder) == "replaced"
+    assert (tmp_path / "photo.jpg").exists() and (folder / "photo.jpg").exists()
+    assert sorted(os.listdir(folder / "images")) == ["1_0.jpg", "below"]
 
 
 def test_a_table_of_somebody_else_is_not_overwritten(one, crops, tmp_path):
     (tmp_path / "predictions.csv").write_text("of another program")
     with pytest.raises(ExistingRunError, match="predictions.csv was not written by this command"):
         write(one, crops, tmp_path)
+    write(one, crops / "below", tmp_path / "out")
+    (tmp_path / "out" / "predictions.jsonl").write_text("of another program")
+    with pytest.raises(ExistingRunError, match="predictions.jsonl was not written by this command"):
+        write(one, crops / "below", tmp_path / "out", format="jsonl")
     (tmp_path / "photos" / "images").mkdir(parents=True)
     (tmp_path / "photos" / "images" / "1.jpg").touch()
     with pytest.raises(ExistingRunError, match="images holds other files"):

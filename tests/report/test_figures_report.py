@@ -301,6 +301,8 @@ def test_old_figures_go_and_studies_and_strangers_stay(tmp_path):
         "test/confusion.svg",
         "test/confusion.pdf",
         "test/mine.png",
+        "confusion.pptx",
+        "talk/old/confusion.svg",
         "val/crops.png",
     )
     for name in names:
@@ -308,5 +310,5 @@ def test_old_figures_go_and_studies_and_strangers_stay(tmp_path):
         (tmp_path / "figures" / name).touch()
     clear_figures(tmp_path)
     assert sorted(str(path.relative_to(tmp_path / "figures")) for path in (tmp_path / "figures").rglob("*")) == [
-        "test", "test/mine.png", "window_ablation.svg"
+        "confusion.pptx", "talk", "talk/old", "talk/old/confusion.svg", "test", "test/mine.png", "window_ablation.svg"
     ]  # fmt: skip
