@@ -2,6 +2,10 @@
 
 A decoder fills what is lost with grey and says nothing if the file has an end mark. Whether the data of the last scan
 are complete, it shows itself: what is inserted behind complete data changes no pixel (`with_filler`).
+
+Limits, for files that were cut and have an end mark nevertheless: a filler behind a whole restart interval, or behind
+data that end between two scans, changes nothing; a baseline file whose last unit does not look filled in is not tested;
+and the end of arithmetic coding is not tested.
 """
 
 import dataclasses

@@ -288,12 +288,15 @@ def _read_jpeg(file: BinaryIO, size: int, limits: _Limits, least: int | None) ->
     result, reduction = _upright(photo), photo.reduction
     stored = pixel_arrays.STORED_VIEWS.get(photo.orientation, np.asarray)(result)
     del photo  # its memory is needed
-    if _may_be_cut(stored, reduction, structure):
+    if fillers := _fillers(stored, reduction, structure):
         expected = _digest(_bands(stored))
         del result, stored  # their memory is needed
-        if any(_digest(pixel_arrays.rgb_strips(load(filler).image)) != expected for filler in jpeg.FILLERS):
+        *others, last = fillers
+        if any(_digest(pixel_arrays.rgb_strips(load(filler).image)) != expected for filler in others):
             raise _damage_error(OSError(TRUNCATED))
-        photo = load()
+        photo = load(last)
+        if _digest(pixel_arrays.rgb_strips(photo.image)) != expected:
+            raise _damage_error(OSError(TRUNCATED))
         result = _upright(photo)
     return result, reduction
 
@@ -311,11 +314,13 @@ def _digest(strips: Iterable[np.ndarray]) -> bytes:
     return digest.digest()
 
 
-def _may_be_cut(stored: np.ndarray, reduction: int, structure: jpeg.Structure) -> bool:
-    """Whether the data of the last scan may be incomplete, which fillers show."""
+def _fillers(stored: np.ndarray, reduction: int, structure: jpeg.Structure) -> tuple[bytes, ...]:
+    """What has to change no pixel behind the data of the last scan; each is decoded. None if the data are complete."""
     if structure.arithmetic:  # an encoder may leave out zeros at the end
-        return False
-    return not structure.ended or not structure.covers_all() or _may_be_filled(stored, reduction, structure)
+        return ()
+    if not structure.ended or not structure.covers_all() or _may_be_filled(stored, reduction, structure):
+        return jpeg.FILLERS
+    return jpeg.FILLERS[-1:] if structure.progressive else ()  # a cut in its last scan shows nowhere else
 
 
 def _may_be_filled(stored: np.ndarray, reduction: int, structure: jpeg.Structure) -> bool:

@@ -233,7 +233,7 @@ class Output:
         """The names in the list; none of what is not the name of a file, which this class did not write."""
         path = self.folder / DRAWN_LIST
         names = set(path.read_text(encoding="utf-8", errors="replace").split("\n")) if path.exists() else set()
-        return (name for name in names if name == Path(name).name != "")
+        return (name for name in names if name not in ("", "..") and name == Path(name).name)
 
     def _draw(self, numbered: tuple[int, Sequence[Mapping[str, Any]]]) -> str | None:
         """Draw a photo; the name of the file, or None if nothing is drawn."""

@@ -219,9 +219,9 @@ def test_no_cut_of_a_jpeg_is_taken_for_the_whole(options, tmp_path):
 
 @pytest.mark.parametrize("share", [0.3, 0.9])
 @pytest.mark.parametrize("least", [None, 60])
-@pytest.mark.parametrize("rows", [0, 1])
-def test_an_end_mark_does_not_make_a_part_whole(share, least, rows, tmp_path):
-    content = jpeg_file(photo(), **({"restart_marker_rows": rows} if rows else {}))
+@pytest.mark.parametrize("options", [{}, {"restart_marker_rows": 1}, {"progressive": True}])
+def test_an_end_mark_does_not_make_a_part_whole(share, least, options, tmp_path):
+    content = jpeg_file(photo(), **options)
     (tmp_path / "a.jpg").write_bytes(content[: int(len(content) * share)] + b"\xff\xd9")
     with pytest.raises(PhotoError, match="^cannot be decoded: image file is truncated$"):
         photos.read_reduced(tmp_path / "a.jpg", least)
