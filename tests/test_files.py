@@ -1,6 +1,7 @@
 """Files are replaced as a whole; only temporaries of the package are ever deleted; spreadsheets execute nothing."""
 
 import csv
+import errno
 import json
 import os
 import signal
@@ -89,3 +90,22 @@ def test_nested_json_is_read_to_a_hundred_levels():
     assert files.parse_json("[" * 100 + "]" * 100) == json.loads("[" * 100 + "]" * 100)
     with pytest.raises(ValueError, match="nested more than 100 levels deep"):
         files.parse_json("[" * 101 + "]" * 101)
+
+
+def test_files_are_replaced_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "new" / "a.weights.h5"
+    with files.replace(path) as temporary:
+        temporary.write_text("first")
+        assert temporary.parent.parent == path.parent and temporary.name == path.name
+    with pytest.raises(KeyError), files.replace(path) as temporary:
+        temporary.write_text("half of the sec")
+        raise KeyError
+    assert path.read_text() == "first" and [entry.name for entry in path.parent.iterdir()] == ["a.weights.h5"]
+    with pytest.raises(FileNotFoundError), files.replace(path):
+        pass
+    with pytest.raises(OSError, match="No space left on device") as full, files.replace(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as a write says it, without the place
+    assert (full.value.errno, full.value.filename) == (errno.ENOSPC, str(path))
+    with pytest.raises(ValueError):
+        files.write_json(tmp_path / "a.json", float("nan"))
+    assert not (tmp_path / "a.json").exists()

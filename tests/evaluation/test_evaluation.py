@@ -2,7 +2,6 @@
 
 import errno
 import json
-import os
 from types import SimpleNamespace
 
 import keras
@@ -323,22 +322,3 @@ def test_damaged_files_are_rejected_by_name(run):
     (run.folder / "recipe.json").unlink()
     with pytest.raises(FileNotFoundError, match="recipe.json is missing"):
         evaluate.evaluate(run.folder)
-
-
-def test_files_are_replaced_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "new" / "a.weights.h5"
-    with files.replace(path) as temporary:
-        temporary.write_text("first")
-        assert temporary.parent == path.parent and temporary.suffix == ".h5"
-    with pytest.raises(KeyError), files.replace(path) as temporary:
-        temporary.write_text("half of the sec")
-        raise KeyError
-    assert path.read_text() == "first" and [entry.name for entry in path.parent.iterdir()] == ["a.weights.h5"]
-    with pytest.raises(FileNotFoundError), files.replace(path):
-        pass
-    with pytest.raises(OSError, match="No space left on device") as full, files.replace(path):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as a write says it, without the place
-    assert (full.value.errno, full.value.filename) == (errno.ENOSPC, str(path))
-    with pytest.raises(ValueError):
-        files.write_json(tmp_path / "a.json", float("nan"))
-    assert not (tmp_path / "a.json").exists()
