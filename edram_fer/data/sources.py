@@ -330,7 +330,8 @@ def _damage(folder: Path) -> Generator[None, None, None]:
         if isinstance(error, OSError) and error.errno is not None:  # of the disk, not of a file's content
             raise
         raise UserError(
-            f"the data set in {folder} is damaged: {type(error).__name__}: {reason(error)}; prepare it again with --force"
+            f"the data set in {folder} is damaged: {type(error).__name__}: {reason(error)}; prepare it again with "
+            "--force"
         ) from error
 
 
