@@ -3,6 +3,7 @@
 import datetime
 import shlex
 import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,8 @@ import typer
 from edram_fer import startup
 from edram_fer.commands.options import DataDir
 from edram_fer.errors import UserError
+
+LOGS = "logs"  # folder in that of a sweep, for what its processes print
 
 
 def train(
@@ -83,6 +86,13 @@ def sweep(
     split: Annotated[list[str] | None, typer.Option("--split", help="Evaluate on this split [default: test].")] = None,
     data_dir: DataDir = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="One line per epoch, no progress bar.")] = False,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="RUN", help="Only this run, no tables; may be repeated.")
+    ] = None,
+    parallel: Annotated[int, typer.Option("--parallel", min=1, help="Runs at a time, each in its own process.")] = 1,
+    print_jobs: Annotated[
+        bool, typer.Option("--print-jobs", help="Print the command of each run, for a cluster, and end.")
+    ] = False,
 ) -> None:
     """Train and evaluate a recipe with all combinations of some settings; the same command resumes it.
 
@@ -95,10 +105,11 @@ def sweep(
 
     from edram_fer.recipes.settings import split_values
     from edram_fer.run import checkpoints
+    from edram_fer.studies import jobs
     from edram_fer.studies import sweep as sweeps
 
-    varied = {}
-    for setting in [*(vary or []), *([f"zoom_limit={zoom_limit}"] if zoom_limit else [])]:
+    varied, vary = {}, [*(vary or []), *([f"zoom_limit={zoom_limit}"] if zoom_limit else [])]
+    for setting in vary:
         key, equals, text = setting.partition("=")
         values = split_values(text)
         if not equals or not all(values):
@@ -106,8 +117,24 @@ def sweep(
         varied[key] = values
     out, splits = out or Path("runs") / recipe, tuple(split or ("test",))
     runs = sweeps.grid(recipe, varied, seeds, settings or [])
+    repeated = {"--vary": vary, "--set": settings, "--split": splits, "--seeds": [seeds], "--out": [out]}
+    words = [str(word) for option, values in repeated.items() for value in values or () for word in (option, value)]
+    words = ["sweep", recipe, *words, *_data_dir_words(data_dir), "--quiet", "--only"]
+    if print_jobs:
+        for name in only or runs:
+            typer.echo(shlex.join(["edram-fer", *words, name]))
+        return
+    if parallel > 1:
+        jobs.run({name: [*_program(), *words, name] for name in only or runs}, parallel, out / LOGS)
     try:
-        rows = sweeps.sweep(runs, out, splits=splits, data_dir=data_dir, verbose=2 if quiet else "auto")
+        rows = sweeps.sweep(
+            *(runs, out),
+            splits=splits,
+            data_dir=data_dir,
+            only=only or (),
+            retry=parallel == 1,  # the processes have just tried
+            verbose=2 if quiet else "auto",
+        )
     except checkpoints.Interrupted as stop:
         typer.echo(f"Stopped and saved {stop}. The same command resumes the sweep.", err=True)
         raise typer.Exit(128 + signal.SIGTERM) from None
@@ -116,12 +143,20 @@ def sweep(
         scores = [_mean(average, f"{splits[0]}_{score}") for score in ("accuracy", "mean_class_accuracy")]
         table.add_row(average["combination"], str(average["runs"]), *scores)
     Console().print(table)
-    typer.echo(f"Tables: {out / sweeps.TABLE}, {out / sweeps.MEANS}. Compare runs: edram-fer compare RUN RUN ...")
-    failed = [row for row in rows if row["status"] != "finished"]
-    for row in failed:
-        typer.echo(f"{row['run']} {row['status']} ({out / row['traceback']})", err=True)
-    if failed:
+    if not only:
+        typer.echo(f"Tables: {out / sweeps.TABLE}, {out / sweeps.MEANS}. Compare runs: edram-fer compare RUN RUN ...")
+    unfinished = [row for row in rows if row["status"] != "finished"]
+    for row in unfinished:
+        trace = f" ({out / row['traceback']})" if "traceback" in row else ""
+        typer.echo(f"{row['run']} {row['status']}{trace}", err=True)
+    if unfinished:
         raise typer.Exit(1)
+
+
+def _program():
+    """The words after `python` that start this command line: a script with models of its own, or the package."""
+    script = Path(sys.argv[0])
+    return [str(script)] if script.suffix == ".py" and script.name != "__main__.py" else ["-m", "edram_fer"]
 
 
 def _mean(average, score):

@@ -1,6 +1,7 @@
 """A grid of runs: one recipe with combinations of some settings and several seeds. Finished runs are skipped, and
 stopped runs are resumed."""
 
+import contextlib
 import functools
 import itertools
 import logging
@@ -14,7 +15,7 @@ import keras
 import numpy as np
 
 from edram_fer import data, files
-from edram_fer.errors import UserError
+from edram_fer.errors import FolderInUseError, UserError
 from edram_fer.evaluation import evaluate
 from edram_fer.figures.run import draw
 from edram_fer.preprocessing.folder_lock import reserved
@@ -69,6 +70,8 @@ def sweep(
     *,
     splits: Sequence[str] = ("test",),
     data_dir: Path | str | None = None,
+    only: Sequence[str] = (),
+    retry: bool = True,
     verbose: Literal["auto", 0, 1, 2] = "auto",
 ) -> list[dict[str, Any]]:
     """Train and evaluate the runs of a `grid`, one after the other, each in a folder of its own in `out`.
@@ -76,23 +79,32 @@ def sweep(
     If a run fails, its row gives the reason, its folder keeps the traceback, and the next run begins. sweep.csv is
     rewritten after every run; means.csv, with mean and standard deviation over the seeds, is written at the end.
 
+    Several processes, also on several machines that share `out`, can each do some of the runs: name these in `only`.
+
     Args:
         runs: Folder name -> Recipe, see `grid`.
         out: Folder of the run folders and the tables.
         splits: The splits that the runs are evaluated on.
         data_dir: Folder of prepared data sets.
+        only: Train and evaluate only these runs, and write no tables; empty: all runs.
+        retry: Whether runs that have failed before are tried again.
         verbose: See Keras' `fit`.
 
     Returns:
-        The rows of sweep.csv: "run"; "status", "finished" or "failed: ..." with the reason; and the `SCORES` of each
-        split, or "traceback", the path of the traceback relative to `out`.
+        The rows of sweep.csv: "run"; "status", "finished", "failed: ..." with the reason, or "in use: ..." if another
+        process works on the run; and the `SCORES` of each split, or "traceback", the path of the traceback relative to
+        `out`.
 
     Raises:
-        UserError: A folder holds a run of another recipe, or a model cannot be built; raised before the first run.
-        FolderInUseError: Another sweep is running in `out`.
+        UserError: A folder holds a run of another recipe, a model cannot be built, or `only` names a run that is not
+            in the grid; raised before the first run.
+        FolderInUseError: Another sweep of all runs is running in `out`.
         checkpoints.Interrupted: SIGTERM or Ctrl-C was received; the same call continues the sweep.
     """
     out = Path(out)
+    if unknown := [name for name in only if name not in runs]:
+        raise UserError(f"only: expected one of {', '.join(runs)}, got {unknown[0]}")
+    runs = {name: runs[name] for name in only or runs}
     described = {
         source: data.describe(source, data_dir=data_dir) for source in {recipe.data for recipe in runs.values()}
     }
@@ -101,19 +113,17 @@ def sweep(
         _check_same(out / folder, recipe)
     _check_models(runs, described)
     files.check_writable(out)
-    with reserved(out, "sweeping"):
-        return _run_all(runs, out, splits, data_dir, verbose)
-
-
-def _run_all(runs, out, splits, data_dir, verbose):
     rows = []
-    for number, (folder, recipe) in enumerate(runs.items(), 1):
-        log.info("run %d of %d: %s", number, len(runs), out / folder)
-        row = {"run": folder, **_finish(out / folder, recipe, splits, data_dir, verbose)}
-        log.info("%s: %s", folder, row["status"])
-        rows.append(row)
-        files.write_csv(out / TABLE, rows)
-    files.write_csv(out / MEANS, means(rows))
+    with contextlib.nullcontext() if only else reserved(out, "sweeping"):
+        for number, (folder, recipe) in enumerate(runs.items(), 1):
+            log.info("run %d of %d: %s", number, len(runs), out / folder)
+            row = {"run": folder, **_finish(out / folder, recipe, splits, data_dir, retry, verbose)}
+            log.info("%s: %s", folder, row["status"])
+            rows.append(row)
+            if not only:
+                files.write_csv(out / TABLE, rows)
+        if not only:
+            files.write_csv(out / MEANS, means(rows))
     return rows
 
 
@@ -146,18 +156,24 @@ def _label(key, value):
     return re.sub(r'[<>:"/\\|?*]', "_", f"{key}={'none' if value is None else value}")
 
 
-def _finish(run, recipe, splits, data_dir, verbose):
+def _finish(run, recipe, splits, data_dir, retry, verbose):
     """Train and evaluate a run, unless that is already done; return the columns of its row except the first."""
     trace = run / layout.TRACEBACK
+    failed = {"traceback": f"{run.name}/{layout.TRACEBACK}"}
+    if not retry and trace.exists():
+        return {"status": f"failed: {trace.read_text(encoding='utf-8').splitlines()[-1]}", **failed}
     try:
-        _train_and_evaluate(run, recipe, splits, data_dir, verbose)
+        with reserved(run, "sweeping"):
+            _train_and_evaluate(run, recipe, splits, data_dir, verbose)
     except checkpoints.Interrupted:
         raise
+    except FolderInUseError as error:
+        return {"status": f"in use: {error}"}
     except Exception as error:  # any failure, even a bug, affects only this run: the others continue
         with files.replace(trace) as temporary:
             temporary.write_text(traceback.format_exc(), encoding="utf-8")
         reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        return {"status": f"failed: {reason}", "traceback": f"{run.name}/{layout.TRACEBACK}"}
+        return {"status": f"failed: {reason}", **failed}
     trace.unlink(missing_ok=True)
     scores = layout.read_metrics(run / layout.METRICS)["splits"]
     return {

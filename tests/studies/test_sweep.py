@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shlex
 import signal
 import threading
 import time
@@ -11,6 +12,7 @@ import pytest
 from support.toy import assert_same_run
 
 from edram_fer import cli
+from edram_fer.errors import UserError
 from edram_fer.preprocessing import folder_lock
 from edram_fer.recipes import recipe, settings
 from edram_fer.studies import sweep
@@ -184,3 +186,43 @@ def test_a_stopped_sweep_is_resumed(npz_file, toy_recipe, tmp_path, capsys, no_f
             ("dropout=0.2", "1"),
             ("dropout=0.3", "1"),
         ]
+
+
+def test_printed_jobs_do_the_runs_and_the_same_command_makes_the_tables(
+    npz_file, toy_recipe, tmp_path, capsys, no_figures
+):
+    options = [part for setting in (*SMALL, f"data={npz_file}") for part in ("--set", setting)]
+    call = ["sweep", "forch2019", "--vary", "learning_rate=.03,1e38", "--out", str(tmp_path / "g"), *options]
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*call, "--print-jobs"])
+    commands = [shlex.split(line) for line in capsys.readouterr().out.splitlines()]
+    assert ended.value.code == 0 and not (tmp_path / "g").exists()
+    assert [words[-1] for words in commands] == ["learning_rate=0.03-seed=0", "learning_rate=1e+38-seed=0"]
+    codes = []
+    for program, *words in commands:
+        assert program == "edram-fer"
+        with pytest.raises(SystemExit) as ended:
+            cli.main(words)
+        codes.append(ended.value.code)
+    assert codes == [0, 1] and not (tmp_path / "g" / "sweep.csv").exists()
+    finished, failed = (tmp_path / "g" / words[-1] for words in commands)
+    model, trace = finished / "model.keras", failed / "traceback.txt"
+    before = model.stat().st_mtime_ns, trace.stat().st_mtime_ns
+    rows = sweep.sweep(
+        sweep.grid("forch2019", {"learning_rate": [".03", "1e38"]}, 1, [*SMALL, f"data={npz_file}"]),
+        tmp_path / "g",
+        retry=False,
+        verbose=0,
+    )
+    assert [row["status"].split(":")[0] for row in rows] == ["finished", "failed"] and "nan" in rows[1]["status"]
+    assert (model.stat().st_mtime_ns, trace.stat().st_mtime_ns) == before and (tmp_path / "g" / "sweep.csv").exists()
+
+
+def test_a_run_of_another_process_is_left_to_it(npz_file, toy_recipe, tmp_path):
+    runs = sweep.grid("forch2019", {}, 1, [*SMALL, f"data={npz_file}"])
+    with folder_lock.reserved(tmp_path / "g" / "seed=0", "sweeping"):
+        [row] = sweep.sweep(runs, tmp_path / "g", verbose=0)
+    assert row["status"] == f"in use: another process is sweeping in {tmp_path / 'g' / 'seed=0'}"
+    assert not list((tmp_path / "g" / "seed=0").iterdir())
+    with pytest.raises(UserError, match="only: expected one of seed=0, got seed=7"):
+        sweep.sweep(runs, tmp_path / "g", only=["seed=7"])
