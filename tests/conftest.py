@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,8 +20,10 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 def pytest_collection_finish():
     """Run TensorFlow's graphs unoptimised: optimising takes longer than the small models of the tests run.
 
-    The modules and tests live until the end: garbage collections need not look through their million objects.
+    The modules and tests live until the end: garbage collections need not look through their million objects. Some
+    tests send Ctrl-C, which shells have background processes ignore.
     """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if "tensorflow" in sys.modules:
         sys.modules["tensorflow"].config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     gc.collect()
