@@ -50,20 +50,20 @@ class Cases:
         """Run the command twice undisturbed; what differs already then is a fault of the harness."""
         path = self._folder("reference.json")
         if not path.exists():
-            endings, found = [], []
+            endings, contents = [], []
             for name in ("again", "reference"):
                 shutil.rmtree(self._folder(name), ignore_errors=True)
                 self.stage.begin(self._folder(name))
                 endings.append(process.run(self.stage, self._folder(name)))
-                found.append(self._contents(self._folder(name)))
-            if endings[-1].code or found[0] != found[1]:
-                different = comparison.differences(*found)
+                contents.append(self._contents(self._folder(name)))
+            if endings[-1].code or contents[0] != contents[1]:
+                different = comparison.differences(*contents)
                 raise RuntimeError(f"{self.name} alone: {endings[-1].last_line}; {', '.join(different)}")
             size = _size(self._folder("reference"))
             files.write_json(
                 path,
                 {"seconds": endings[-1].seconds, "first_write": endings[-1].first_write, "bytes": size}
-                | {"contents": found[-1]},
+                | {"contents": contents[-1]},
             )
         return files.read_json(path)
 
@@ -212,7 +212,7 @@ class Cases:
     def _finish(
         self, folder: Path, fault: str, number: int, ending: Ending, problems: list[str], *, any_code: bool = False
     ) -> None:
-        """Save the row of a command that ended by itself, after running it once more if it did not succeed."""
+        """Save the row of a command that ended by itself, with what differs in its files."""
         key, row = self._key(fault, number), _described(ending)
         if ending.code not in self.stage.codes and not any_code:
             problems = [*problems, f"exit status {ending.code}"]

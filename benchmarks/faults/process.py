@@ -150,13 +150,13 @@ def interrupt(
 
 def state(folder: Path) -> dict[str, tuple[int, int]]:
     """{path: (size, time of the last change)} of all files and folders in a folder."""
-    found = {}
+    states = {}
     for parent, folders, names in os.walk(folder):
         for path in (os.path.join(parent, name) for name in (*folders, *names)):
             with contextlib.suppress(FileNotFoundError):  # it has just gone
                 status = os.lstat(path)
-                found[path] = (status.st_size, status.st_mtime_ns)
-    return found
+                states[path] = (status.st_size, status.st_mtime_ns)
+    return states
 
 
 def _group_lives(group: int) -> bool:

@@ -273,8 +273,8 @@ def _npy(rng: random.Random, content: bytes, others: Sequence[bytes]) -> bytes:
     if rng.random() < 0.5 and (end := content.find(b"}")) > 0:
         text = content[10 : end + 1]
         key = rng.choice((b"'descr': ", b"'shape': "))
-        before, found, after = text.partition(key)
-        header = before + found + repr(values[key.decode()[1:6]]).encode() + after[after.find(b", ") :]
+        before, separator, after = text.partition(key)
+        header = before + separator + repr(values[key.decode()[1:6]]).encode() + after[after.find(b", ") :]
     else:
         header, end = repr(values).encode(), content.find(b"\n")
     header = header.ljust(rng.choice((1, 118))) + b"\n"

@@ -100,9 +100,6 @@ def sweep(
     command exits with status 1.
     """
     startup.load_keras()
-    from rich.console import Console
-    from rich.table import Table
-
     from edram_fer.recipes.settings import split_values
     from edram_fer.run import checkpoints
     from edram_fer.studies import jobs
@@ -138,11 +135,7 @@ def sweep(
     except checkpoints.Interrupted as stop:
         typer.echo(f"Stopped and saved {stop}. The same command resumes the sweep.", err=True)
         raise typer.Exit(128 + signal.SIGTERM) from None
-    table = Table("combination", "runs", "accuracy, %", "mean class accuracy, %")
-    for average in sweeps.means(rows):
-        scores = [_mean(average, f"{splits[0]}_{score}") for score in ("accuracy", "mean_class_accuracy")]
-        table.add_row(average["combination"], str(average["runs"]), *scores)
-    Console().print(table)
+    _print_means(sweeps.means(rows), splits[0])
     if not only:
         typer.echo(f"Tables: {out / sweeps.TABLE}, {out / sweeps.MEANS}. Compare runs: edram-fer compare RUN RUN ...")
     unfinished = [row for row in rows if row["status"] != "finished"]
@@ -157,6 +150,18 @@ def _program():
     """The words after `python` that start this command line: a script with models of its own, or the package."""
     script = Path(sys.argv[0])
     return [str(script)] if script.suffix == ".py" and script.name != "__main__.py" else ["-m", "edram_fer"]
+
+
+def _print_means(averages, split):
+    """Print the rows of means.csv with the scores of a split."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("combination", "runs", "accuracy, %", "mean class accuracy, %")
+    for average in averages:
+        scores = [_mean(average, f"{split}_{score}") for score in ("accuracy", "mean_class_accuracy")]
+        table.add_row(average["combination"], str(average["runs"]), *scores)
+    Console().print(table)
 
 
 def _mean(average, score):
