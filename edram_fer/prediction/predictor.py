@@ -59,8 +59,8 @@ class Predictor:
     Args:
         model: a trained model, or an argument of `edram_fer.load`: a run folder, a .keras file or the name of an
             included model; or an exported model or its file (.onnx, .tflite), which run without Keras.
-        detectors: tried in turn until one finds a face: "yunet", "ssd", "dlib"; ("none",): every whole image is a face,
-            regardless of its size. None: ("yunet",), except for finished face crops.
+        detectors: one, or several that are tried in turn until one finds a face: "yunet", "ssd", "dlib"; "none": every
+            whole image is a face, regardless of its size. None: "yunet", except for finished face crops.
         faces: which of several faces to use: "all", from left to right, the "largest", the "surest", or the one nearest
             to the "centre".
         clahe: clip limit of the contrast equalisation, 0 for none. None: as in training, and none for finished crops.
@@ -93,7 +93,7 @@ class Predictor:
         self,
         model: "FERModel | ExportedModel | str | Path",
         *,
-        detectors: Sequence[str] | None = None,
+        detectors: str | Sequence[str] | None = None,
         faces: str = "all",
         clahe: float | None = None,
         detector_size: int = crops.DETECTOR_SIZE,
@@ -108,6 +108,7 @@ class Predictor:
         for name, value in {"batch_size": batch_size, "workers": workers}.items():
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise UserError(f"{name}: expected a whole number of at least 1, got {value!r}")
+        detectors = (detectors,) if isinstance(detectors, str) else detectors
         if detectors is not None:  # loading a model can take a minute
             check_detectors(FaceSettings(detectors=tuple(detectors)))
         self.model = _trained_model(model, runtime)

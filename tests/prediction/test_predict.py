@@ -12,7 +12,7 @@ from support.genuine import PHOTOS, needs_photos
 
 import edram_fer
 from edram_fer import cli, models
-from edram_fer.errors import MissingFileError
+from edram_fer.errors import MissingFileError, UserError
 from edram_fer.evaluation import inference
 from edram_fer.prediction.crops import FaceCropper
 from edram_fer.prediction.images import InputImage
@@ -244,3 +244,8 @@ def test_a_model_of_images_that_are_not_square_takes_finished_faces_only(crops, 
     assert predict(tmp_path / "wide.keras", np.zeros((2, 48, 50), "uint8")).box.tolist() == [(0, 0, 50, 48)] * 2
     status = predict(tmp_path / "wide.keras", crops).status[0]
     assert status.startswith("the model takes images of 50x48 pixels, and this one has another size: faces are cut")
+
+
+def test_a_single_detector_needs_no_list():
+    with pytest.raises(UserError, match="detectors: expected some of .*, got 'nobody'$"):
+        edram_fer.predict("fer2013-edram", np.zeros((48, 48), np.uint8), detectors="nobody")
