@@ -5,8 +5,8 @@
 
 Instead of layers with ten filters it has a trunk of four stages with batch normalisation, each of which halves the map;
 the transformer samples the map after the second stage. Training from scratch on small faces uses SGD with Nesterov
-momentum, warm-up and cosine, label smoothing, mixup and random erasing, in mixed_bfloat16 (for processors with
-avx512_bf16; elsewhere `--set dtype=float32`). `--set transformer=false` trains the same network without attention.
+momentum, warm-up and cosine, label smoothing, mixup and random erasing. `--set transformer=false` trains the same
+network without attention.
 Measured times and scores: docs/results.md.
 """
 
@@ -18,7 +18,7 @@ RECIPE = Recipe(
     data="fer2013",
     model="deep_emotion",
     options={"variant": "plus", "trunk_filters": (32, 64, 128, 256), "l2_penalty": 1e-4},
-    dtype="mixed_bfloat16",
+    dtype="auto",
     epochs=40,
     batch_size=128,
     optimizer="sgd",

@@ -4,9 +4,8 @@
     python train.py fer2013
 
 Our settings for a CPU with two cores: a glimpse CNN with fewer filters than the published one on large maps and more on
-small maps, mixed_bfloat16 (for processors with avx512_bf16; elsewhere `--set dtype=float32`), AdamW with warm-up and
-cosine. `--set model=cnn` trains the parameter-matched CNN baseline in the same way. Measured times and scores:
-docs/results.md.
+small maps, mixed_bfloat16 on processors that have it, AdamW with warm-up and cosine. `--set model=cnn` trains the
+parameter-matched CNN baseline in the same way. Measured times and scores: docs/results.md.
 """
 
 from edram_fer.data.augment import Augmentation
@@ -26,7 +25,7 @@ RECIPE = Recipe(
         "glimpse_filters": (24, 48, 112, 112, 160, 224),
         "dropout": 0.2,
     },
-    dtype="mixed_bfloat16",
+    dtype="auto",
     epochs=30,
     batch_size=128,
     optimizer="adamw",

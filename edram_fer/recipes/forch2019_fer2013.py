@@ -27,7 +27,7 @@ RECIPE = dataclasses.replace(
         "context_filters": (16, 16, 16),  # 4 * 4 * 16 = 256: as published, the vector needs no further layer
         "head_units": 512,
     },
-    dtype="mixed_bfloat16",
+    dtype="auto",
     epochs=16,
     batch_size=64,
     learning_rate=3e-4,

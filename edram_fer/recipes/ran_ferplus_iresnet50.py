@@ -31,7 +31,7 @@ RECIPE = Recipe(
         "margin": 0.1,
         "dropout": 0.2,
     },
-    dtype="mixed_bfloat16",
+    dtype="auto",
     epochs=100,
     batch_size=128,
     optimizer="sgd",

@@ -5,7 +5,7 @@
     edram-fer train ran_ferplus_small --set initial_weights=FACE --set epochs=8 --out RUN
 
 `ran_ferplus_iresnet50` with an IResNet-18 that has a quarter of the filters, regions sampled at 48 pixels, fewer
-epochs, a lower learning rate and float32 (`--set dtype=mixed_bfloat16` is faster on processors with avx512_bf16).
+epochs, a lower learning rate and float32 (`--set dtype=auto` is faster on processors with bfloat16 instructions).
 `crops=face` is the published baseline, the whole face without attention, which takes a sixth of the time; its backbone
 replaces the backbone that the paper pretrained on other faces. To train in one stage, omit `crops=face` in the first
 command and skip the second. Measured scores: docs/results.md.

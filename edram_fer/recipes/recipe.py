@@ -13,9 +13,9 @@ from edram_fer.errors import UserError
 from edram_fer.preprocessing.emotions import EIGHT, SETS, parse_classes
 from edram_fer.recipes.settings import parse_value
 
-DATA = "data"
+DATA, AUTO = "data", "auto"
 _CHOICES = {
-    "dtype": ("float32", "mixed_bfloat16"),
+    "dtype": (AUTO, "float32", "mixed_bfloat16"),
     "optimizer": ("adam", "adamw", "sgd"),
     "schedule": ("constant", "plateau", "cosine", "steps"),
     "class_weights": ("sqrt", "inverse", "none"),
@@ -41,8 +41,8 @@ class Recipe:
         options: Options of that model.
         initial_weights: A run, a .keras file or the name of an included model, whose weights initialise every part of
             the same shape; "": all weights are randomly initialised.
-        dtype: "float32", or "mixed_bfloat16" (faster on processors with avx512_bf16; coordinates and losses stay
-            float32).
+        dtype: "float32"; "mixed_bfloat16", in which coordinates and losses stay float32; or "auto", which training
+            replaces by the faster of the two (`training.precision.fastest_dtype`).
         seed: Seed of weights, dropout, order and augmentation.
         epochs: Number of epochs.
         batch_size: Images per training step.

@@ -108,7 +108,7 @@ def sweep(
     described = {
         source: data.describe(source, data_dir=data_dir) for source in {recipe.data for recipe in runs.values()}
     }
-    runs = {folder: recipe.with_classes_of(described[recipe.data]["emotions"]) for folder, recipe in runs.items()}
+    runs = {folder: loop.resolve(recipe, described[recipe.data]) for folder, recipe in runs.items()}
     for folder, recipe in runs.items():
         _check_same(out / folder, recipe)
     _check_models(runs, described)

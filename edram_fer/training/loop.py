@@ -1,6 +1,7 @@
 """Training: from a recipe and a prepared data set to a run folder, with Keras' compile and fit."""
 
 import contextlib
+import dataclasses
 import importlib
 import logging
 import signal
@@ -16,11 +17,12 @@ from edram_fer import data, files, models
 from edram_fer.data.batches import Batches
 from edram_fer.errors import ExistingRunError, UserError
 from edram_fer.preprocessing.folder_lock import exclusive_lock
-from edram_fer.recipes.recipe import Recipe
+from edram_fer.recipes.recipe import AUTO, Recipe
 from edram_fer.run import checkpoints, environment, layout
 from edram_fer.training import callbacks, losses, optimizer
 from edram_fer.training.averaging import MovingAverage
 from edram_fer.training.metrics import DominantClassShare, FinalAccuracy, WindowStatistics
+from edram_fer.training.precision import fastest_dtype
 
 log = logging.getLogger(__name__)
 Verbose = Literal["auto", 0, 1, 2]  # values of `verbose` in Keras' `fit`
@@ -52,14 +54,26 @@ def train(recipe: Recipe, run: Path | str, *, data_dir: Path | str | None = None
     run = Path(run)
     _check_free(run)
     described = data.describe(recipe.data, data_dir=data_dir)
-    recipe = recipe.with_classes_of(described["emotions"])
-    log.info("classes: %s", ", ".join(recipe.classes))
+    recipe = resolve(recipe, described)
+    log.info("classes: %s; %s", ", ".join(recipe.classes), recipe.dtype)
     setup = _TrainingSetup(recipe, run, described, data_dir)  # first: a bad recipe must not leave a run folder behind
     with exclusive_lock(run / layout.CHECKPOINTS, "training"):
         _check_free(run)  # again, because another process may have created the run meanwhile
         environment.record(run, recipe, described, data_dir)
         files.write_json(run / layout.RECIPE, recipe.to_json())  # from here on the run can be resumed
         _fit(setup, verbose)
+
+
+def resolve(recipe: Recipe, described: dict[str, Any]) -> Recipe:
+    """Replace what a recipe leaves to the data set, its classes, and to the machine, the dtype.
+
+    Args:
+        recipe: The recipe.
+        described: The result of `edram_fer.data.describe` for its data.
+    """
+    if recipe.dtype == AUTO:
+        recipe = dataclasses.replace(recipe, dtype=fastest_dtype())
+    return recipe.with_classes_of(described["emotions"])
 
 
 def _check_free(run):
@@ -177,7 +191,7 @@ def make_reproducible(seed: int) -> None:
 
 
 def build(recipe: Recipe, described: dict[str, Any]) -> keras.Model:
-    """Build the recipe's model for the images that `data.describe` describes."""
+    """Build the model of a recipe, see `resolve`, for the images that `data.describe` describes."""
     return models.build(
         recipe.model,
         image_size=tuple(described["image_size"]),

@@ -10,7 +10,7 @@ from edram_fer.data.augment import Augmentation
 from edram_fer.preprocessing.emotions import SEVEN
 from edram_fer.recipes import recipe as recipes
 from edram_fer.recipes.recipe import Recipe, get, override
-from edram_fer.training.loop import build
+from edram_fer.training.loop import build, resolve
 
 SMALL = {  # keeps a shipped recipe's structure and makes its building quick
     "edram": {"glimpse_units": 8, "head_units": 8, "classification_units": 8, "location_units": 8},
@@ -55,7 +55,7 @@ def test_shipped_recipes_survive_json_and_build(name):
     assert recipe.name == name
     restored = through_json(recipe)
     assert restored == recipe
-    restored = restored.with_classes_of(SEVEN)
+    restored = resolve(restored, {"emotions": SEVEN})
     assert len(restored.classes) == (8 if recipe.emotions == "eight" else 7)
     glimpses = {"glimpses": 1} if recipe.model == "edram" else {}
     small = dataclasses.replace(restored, options={**restored.options, **glimpses, **SMALL[recipe.model]})

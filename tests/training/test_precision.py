@@ -1,0 +1,38 @@
+"""The dtype "auto" of a recipe, on machines of several kinds."""
+
+import keras
+import pytest
+
+from edram_fer.recipes.recipe import Recipe, get
+from edram_fer.training import loop, precision
+
+X86 = "processor\t: 0\nmodel name\t: AMD EPYC\nflags\t\t: fpu avx2 {} sse2\n\nprocessor\t: 1\n"
+ARM = "processor\t: 0\nFeatures\t: fp asimd {} sve\n"
+
+
+@pytest.mark.parametrize(
+    ("processor", "device", "expected"),
+    [
+        (X86.format("avx512f"), "cpu:0", "float32"),
+        (X86.format("avx512_bf16"), "cpu:0", "mixed_bfloat16"),
+        (X86.format("amx_bf16"), "cpu:0", "mixed_bfloat16"),
+        (ARM.format("bf16"), "cpu:0", "mixed_bfloat16"),
+        (ARM.format(""), "cpu:0", "float32"),
+        (None, "cpu:0", "float32"),
+        (X86.format(""), "gpu:0", "mixed_bfloat16"),
+    ],
+)
+def test_the_fastest_dtype(processor, device, expected, tmp_path, monkeypatch):
+    if processor:
+        (tmp_path / "cpuinfo").write_text(processor)
+    monkeypatch.setattr(precision, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda: [device])
+    assert precision.fastest_dtype() == expected
+
+
+def test_training_resolves_auto_and_keeps_what_is_set():
+    described, fastest = {"emotions": ["happy", "sad"]}, precision.fastest_dtype()
+    assert get("fer2013").dtype == "auto"
+    assert loop.resolve(Recipe(dtype="auto"), described) == Recipe(dtype=fastest)
+    assert loop.resolve(Recipe(dtype="mixed_bfloat16"), described).dtype == "mixed_bfloat16"
+    assert loop.resolve(Recipe(emotions="data"), described) == Recipe(emotions="happy,sad")
