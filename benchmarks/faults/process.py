@@ -22,8 +22,7 @@ LEFTOVER_SECONDS = 15.0  # that the workers of a killed process may take to end
 def environment(work: Path, backend: str = "tensorflow") -> dict[str, str]:
     """The environment of the commands.
 
-    JAX keeps what it compiles in `work`, since compiling takes most of a run. Python's hashes are the same in all
-    processes: the converters of `export` number the constants of a graph in the order of a set.
+    JAX keeps what it compiles in `work`, since compiling takes most of a run.
     """
     chosen = {
         "KERAS_BACKEND": backend,
@@ -32,7 +31,7 @@ def environment(work: Path, backend: str = "tensorflow") -> dict[str, str]:
         "CUDA_VISIBLE_DEVICES": "",
     }
     compiled = {"JAX_COMPILATION_CACHE_DIR": str(work / "jax"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
-    return {**os.environ, "TF_NUM_INTRAOP_THREADS": "1", "PYTHONHASHSEED": "0", **chosen, **compiled}
+    return {**os.environ, "TF_NUM_INTRAOP_THREADS": "1", **chosen, **compiled}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from edram_fer import files, installation, keras_file
 from edram_fer.errors import UserError
 from edram_fer.exporting import graph
-from edram_fer.exporting.writers import FORMATS, onnx_graph, rename_weights
+from edram_fer.exporting.writers import FORMATS, canonicalise, onnx_graph, rename_weights
 from edram_fer.models import FERModel
 from edram_fer.models.contract import check_choice
 from edram_fer.run import checkpoints
@@ -114,6 +114,7 @@ def export_graph(source: Path, path: Path) -> list[str]:
     written, weights = onnx_graph(model, described)
     names = keras_file.weight_names(source, weights)
     rename_weights(written, names)
+    canonicalise(written)
     used = sorted(set(names.values()))
     with files.replace(path) as temporary:
         temporary.write_bytes(written.SerializeToString())

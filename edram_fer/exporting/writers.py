@@ -39,6 +39,7 @@ def write_onnx(model: FERModel, path: Path, description: Description) -> None:
     if description.weights == "int8":
         folded = _quantised(folded, path)
     _describe(folded, description)
+    canonicalise(folded)
     onnx.save(folded, path)
 
 
@@ -77,8 +78,11 @@ def onnx_graph(model: FERModel, description: Description) -> tuple[Any, dict[str
     described = [value for value in converted.graph.input if value.name in description.inputs]
     del converted.graph.input[:]
     converted.graph.input.extend(described)
+    shapes = {name: entry["shape"] for name, entry in {**description.inputs, **description.outputs}.items()}
     for value in (*converted.graph.input, *converted.graph.output):
-        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+        sizes = zip(value.type.tensor_type.shape.dim, shapes[value.name], strict=True)
+        for dimension, size in sizes:  # where tf2onnx does not know a size, it numbers it
+            dimension.CopyFrom(type(dimension)(dim_value=size) if size else type(dimension)(dim_param="batch"))
     for name, values in weights.items():
         _declare(converted.graph.initializer.add(), name, values)
     _describe(converted, description)
@@ -102,6 +106,54 @@ def rename_weights(model: Any, names: Mapping[str, str]) -> None:
     for node in model.graph.node:
         for position, name in enumerate(node.input):
             node.input[position] = names.get(name, name)
+
+
+def canonicalise(model: Any) -> None:
+    """Give nodes, constants and intermediate values an order and names that follow from the graph alone.
+
+    tf2onnx numbers them by a counter of the process and in the order of sets of names, and takes names from Keras'
+    layers, which count the layers of the process. Without this, two exports of one model had different bytes.
+
+    Nodes stand in the order in which a depth-first search from the outputs of the graph leaves them, so each stands
+    after those that it reads, and are named by operation and number. Constants are named by the order of their first
+    use. Inputs and outputs of the graph, and weights that lie elsewhere, keep their names.
+
+    Args:
+        model: an `onnx.ModelProto`, which is changed, unless it has loops or branches.
+    """
+    import onnx
+
+    old = model.graph
+    if any(attribute.HasField("g") for node in old.node for attribute in node.attribute):
+        return  # the graph in a node also reads values of this one
+    producers = {name: number for number, node in enumerate(old.node) for name in node.output if name}
+    order: dict[int, None] = {}  # numbers of nodes
+    stack = [value.name for value in reversed(old.output) if value.name in producers]
+    while stack:
+        number = producers[stack[-1]]
+        waiting = [name for name in old.node[number].input if name in producers and producers[name] not in order]
+        if waiting:
+            stack += reversed(waiting)
+        else:
+            order[number] = None
+            stack.pop()
+
+    nodes = [old.node[number] for number in order]
+    read = dict.fromkeys([*(name for node in nodes for name in node.input), *(value.name for value in old.output)])
+    constants = {tensor.name: tensor for tensor in old.initializer}
+    used = [constants[name] for name in read if name in constants]
+    names = {value.name: value.name for value in (*old.input, *old.output)} | {"": ""}  # "" is left out
+    for number, tensor in enumerate(used):
+        is_elsewhere = tensor.data_location == onnx.TensorProto.EXTERNAL
+        tensor.name = names.setdefault(tensor.name, tensor.name if is_elsewhere else f"constant_{number}")
+    for number, node in enumerate(nodes):
+        node.name, node.doc_string = f"{node.op_type}_{number}", ""
+        for position, name in enumerate(node.output):
+            names.setdefault(name, f"{node.name}:{position}")
+        node.input[:] = [names[name] for name in node.input]
+        node.output[:] = [names[name] for name in node.output]
+    new = onnx.helper.make_graph(nodes, "edram-fer", old.input, old.output, used)
+    old.CopyFrom(new)
 
 
 def _declare(initialiser: Any, name: str, values: np.ndarray) -> None:
@@ -175,7 +227,7 @@ def write_litert(model: FERModel, path: Path, description: Description) -> None:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         path.write_bytes(converter.convert())
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(FILE, description.to_json())
+        archive.writestr(zipfile.ZipInfo(FILE), description.to_json())  # a ZipInfo dates it 1980, not now
 
 
 def write_saved_model(model: FERModel, path: Path, description: Description) -> None:

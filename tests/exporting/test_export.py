@@ -1,10 +1,14 @@
 """Exported files: outputs, metadata, batch sizes, options, and what is refused."""
 
 import json
+import os
+import subprocess
+import sys
+import zipfile
 
 import numpy as np
 import pytest
-from support import tiny
+from support import paths, tiny
 
 import edram_fer
 from edram_fer.errors import MissingFileError, UserError
@@ -33,6 +37,11 @@ def model():
 @pytest.fixture(scope="module")
 def onnx_file(model, tmp_path_factory):
     return export(model, tmp_path_factory.mktemp("onnx") / "model.onnx").path
+
+
+@pytest.fixture(scope="module")
+def int8_file(model, tmp_path_factory):
+    return export(model, tmp_path_factory.mktemp("int8") / "small.onnx", int8=True).path
 
 
 def assert_equal(exported, model, batch, **further):
@@ -87,6 +96,7 @@ def test_litert_of_a_model_with_landmarks_of_which_some_are_unknown(tmp_path):
     for count in (2, 1):
         assert_equal(exported, model, tiny.inputs(model, count))
     assert exported.emotions == tuple("abcd") and exported.calibration == CALIBRATION
+    assert zipfile.ZipFile(exported.path).infolist()[0].date_time[0] == 1980  # not a time that differs each time
 
 
 def test_onnx_keeps_no_nan_of_an_unselected_branch(tmp_path):
@@ -117,13 +127,22 @@ def test_saved_model(model, tmp_path):
         export(model, path)
 
 
-def test_int8_is_smaller_and_near(model, onnx_file, tmp_path):
-    exported = export(model, tmp_path / "small.onnx", int8=True)
-    assert exported.bytes < 0.9 * onnx_file.stat().st_size
-    small = edram_fer.load_exported(exported.path)
+def test_int8_is_smaller_and_near(model, onnx_file, int8_file):
+    assert int8_file.stat().st_size < 0.9 * onnx_file.stat().st_size
+    small = edram_fer.load_exported(int8_file)
     assert small.description.weights == "int8"
     batch = tiny.inputs(model, 4)
     np.testing.assert_allclose(small(batch)["emotion"], model(batch)["emotion"], atol=0.3)
+
+
+def test_a_file_depends_on_the_model_alone(model, onnx_file, int8_file, tmp_path):
+    """Not on the process, whose sets have another order and whose layers other numbers."""
+    model.save(tmp_path / "model.keras")
+    code = "import edram_fer; [edram_fer.export('model.keras', f'{int8}.onnx', int8=int8) for int8 in (False, True)]"
+    environment = {**os.environ, "PYTHONHASHSEED": "1", "PYTHONPATH": str(paths.ROOT)}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
+    assert (tmp_path / "False.onnx").read_bytes() == onnx_file.read_bytes()
+    assert (tmp_path / "True.onnx").read_bytes() == int8_file.read_bytes()
 
 
 def test_a_file_that_differs_is_not_left(model, tmp_path, monkeypatch):
