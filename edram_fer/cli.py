@@ -25,7 +25,7 @@ from edram_fer.commands.study import agreement, window_ablation
 from edram_fer.commands.train import sweep, train
 from edram_fer.commands.web import web
 from edram_fer.commands.weights import weights
-from edram_fer.errors import UserError
+from edram_fer.errors import Stopped, UserError
 
 REPORT = (
     "this is a bug in edram-fer. Please report it with the lines above and the output of `edram-fer doctor` "
@@ -87,6 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print("Stopped. The same command starts again, or resumes.", file=sys.stderr)
             sys.exit(128 + received[0] if received else _INTERRUPTED)
         raise
+    except Stopped as stop:
+        print(stop, file=sys.stderr)
+        sys.exit(128 + stop.signal)
     except Exception as error:
         message = _message(error)
         if message is None or os.environ.get("EDRAM_FER_TRACEBACK"):

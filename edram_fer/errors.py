@@ -45,6 +45,19 @@ class DivergedError(UserError, FloatingPointError):
     """A loss, weight or output became nan or infinite."""
 
 
+class Stopped(Exception):
+    """A command was stopped by a signal; the message is one sentence that says how to continue.
+
+    Args:
+        message: the sentence.
+        signal: the number of the signal.
+    """
+
+    def __init__(self, message: str, signal: int) -> None:
+        super().__init__(message)
+        self.signal = signal
+
+
 def shorten(text: str, most: int) -> str:
     """The text; of a longer one the beginning and the end.
 

@@ -80,6 +80,20 @@ def test_a_signal_ends_a_command_with_a_sentence_and_without_temporary_files(run
     assert not os.listdir(tmp_path) and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_training_that_a_signal_stopped_says_how_to_resume(run, monkeypatch, number):
+    from edram_fer.run import checkpoints
+    from edram_fer.training import loop
+
+    def stop(*arguments, **options):
+        raise checkpoints.Interrupted("after epoch 3", number)
+
+    monkeypatch.setattr(loop, "train", stop)
+    code, _, line = run("train", "forch2019", "--out", "a run")
+    assert code == 128 + number
+    assert line == "Stopped and saved after epoch 3. Resume with: edram-fer train --resume 'a run'"
+
+
 def test_missing_data(run, tmp_path):
     code, _, line = run("train", "fer2013", "--data-dir", tmp_path, "--out", tmp_path / "run")
     assert code == 1 and f"error: data set fer2013 is not prepared in {tmp_path}" in line and "prepare it first" in line

@@ -287,7 +287,7 @@ def _signal_problems(signals: tuple[int, ...], ending: Ending, changed: bool) ->
     if ending.code == -signals[0] and not changed:
         return []  # Python was still starting
     problems = []
-    statuses = {128 + signal.SIGTERM, *(128 + number for number in signals)}  # training answers all with the first
+    statuses = {128 + number for number in signals}
     if len(signals) > 1:
         statuses.add(-signals[-1])  # the second one may come while Python shuts down
     if ending.code not in statuses:

@@ -2,7 +2,6 @@
 
 import datetime
 import shlex
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,7 @@ import typer
 
 from edram_fer import startup
 from edram_fer.commands.options import DataDir
-from edram_fer.errors import UserError
+from edram_fer.errors import Stopped, UserError
 
 LOGS = "logs"  # folder in that of a sweep, for what its processes print
 
@@ -49,8 +48,7 @@ def train(
             loop.train(resolved, out, data_dir=data_dir, verbose=verbose)
     except checkpoints.Interrupted as stop:
         resuming = shlex.join(["edram-fer", "train", "--resume", str(out), *_data_dir_words(data_dir)])
-        typer.echo(f"Stopped and saved {stop}. Resume with: {resuming}", err=True)
-        raise typer.Exit(128 + signal.SIGTERM) from None
+        raise Stopped(f"Stopped and saved {stop}. Resume with: {resuming}", stop.signal) from None
     typer.echo(f"Trained: {out}. Next: {_next_step(out, data_dir)}")
 
 
@@ -133,8 +131,7 @@ def sweep(
             verbose=2 if quiet else "auto",
         )
     except checkpoints.Interrupted as stop:
-        typer.echo(f"Stopped and saved {stop}. The same command resumes the sweep.", err=True)
-        raise typer.Exit(128 + signal.SIGTERM) from None
+        raise Stopped(f"Stopped and saved {stop}. The same command resumes the sweep.", stop.signal) from None
     _print_means(sweeps.means(rows), splits[0])
     if not only:
         typer.echo(f"Tables: {out / sweeps.TABLE}, {out / sweeps.MEANS}. Compare runs: edram-fer compare RUN RUN ...")

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from edram_fer import archives, files, foreign, keras_file
-from edram_fer.errors import DivergedError, MissingFileError, UserError, reason
+from edram_fer.errors import DivergedError, MissingFileError, Stopped, UserError, reason
 from edram_fer.models import FERModel  # importing it registers the classes that a .keras file names
 from edram_fer.preprocessing.emotions import checked_classes
 from edram_fer.recipes.recipe import Recipe
@@ -128,8 +128,8 @@ def initialise_from(model: keras.Model, source: str | Path) -> tuple[int, int]:
     return changed, len(after)
 
 
-class Interrupted(Exception):
-    """Training was stopped by a signal and has saved its state."""
+class Interrupted(Stopped):
+    """Training was stopped by a signal and has saved its state; the message says after which step."""
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -144,7 +144,8 @@ class Checkpoint(keras.callbacks.Callback):
         callbacks: the other callbacks, in the order of `fit`.
         every: training steps between two checkpoints.
         history: list of rows, one dict per epoch, that the log callback fills.
-        interrupted: called after each step; if it returns True, the state is saved and Interrupted is raised.
+        interrupted: called after each step; if it returns the number of a signal, the state is saved and Interrupted
+            is raised.
         more_variables: further variables to save, such as the moving average.
     """
 
@@ -154,7 +155,7 @@ class Checkpoint(keras.callbacks.Callback):
         callbacks: Sequence[keras.callbacks.Callback],
         every: int,
         history: list[dict[str, Any]],
-        interrupted: Callable[[], bool],
+        interrupted: Callable[[], int | None],
         more_variables: Sequence[keras.Variable] = (),
     ) -> None:
         super().__init__()
@@ -232,18 +233,18 @@ class Checkpoint(keras.callbacks.Callback):
         self.step = self.first_step + batch + 1
         if batch + 1 == self.params["steps"]:
             return  # validation belongs to the epoch, so the state is saved at its end, not after its last step
-        stop = self.interrupted()
-        if stop or self.step % self.every == 0:
+        number = self.interrupted()
+        if number is not None or self.step % self.every == 0:
             self.write()
-        if stop:
-            raise Interrupted(self._position())
+        if number is not None:
+            raise Interrupted(self._position(), number)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.epoch, self.step, self.first_step = epoch + 1, 0, 0
         self.ended = self.model.stop_training
         self.write()
-        if self.interrupted():
-            raise Interrupted(self._position())
+        if (number := self.interrupted()) is not None:
+            raise Interrupted(self._position(), number)
 
     def _position(self) -> str:
         return f"in epoch {self.epoch + 1}, after step {self.step}" if self.step else f"after epoch {self.epoch}"

@@ -330,7 +330,7 @@ def _fit(setup, verbose):
 
 
 class _StopRequest:
-    """Whether SIGTERM or Ctrl-C has been received; a second Ctrl-C stops immediately."""
+    """The number of the last SIGTERM or Ctrl-C that was received, or None; a second Ctrl-C stops immediately."""
 
     # Windows sends SIGBREAK for Ctrl-Break and has no other signal that stops a process gracefully.
     SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGBREAK") if hasattr(signal, name)]
@@ -338,8 +338,8 @@ class _StopRequest:
     def __init__(self) -> None:
         self.signal = None
 
-    def __call__(self) -> bool:
-        return self.signal is not None
+    def __call__(self) -> int | None:
+        return self.signal
 
     @contextlib.contextmanager
     def installed(self) -> Generator[None, None, None]:

@@ -170,12 +170,13 @@ def test_a_stopped_sweep_is_resumed(npz_file, toy_recipe, tmp_path, capsys, no_f
     def stop():
         while not (second / "history.csv").exists():
             time.sleep(0.01)
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=stop, daemon=True).start()
     with pytest.raises(SystemExit) as ended:
         cli.main(call)
-    assert ended.value.code == 128 + signal.SIGTERM and "The same command resumes the sweep." in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert ended.value.code == 128 + signal.SIGINT and printed.endswith("The same command resumes the sweep.\n")
     assert (second / "checkpoints" / "latest.npz").exists() and not (second / "metrics.json").exists()
     model = (first / "model.keras").stat().st_mtime_ns
     with pytest.raises(SystemExit) as ended:
