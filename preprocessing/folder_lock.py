@@ -1,7 +1,6 @@
 """Restrict a folder to one process at a time, on Linux, macOS and Windows."""
 
 import contextlib
-import shutil
 from collections.abc import Generator
 from pathlib import Path
 
@@ -56,16 +55,11 @@ def reserved(folder: Path, activity: str) -> Generator[None, None, None]:
 
 
 def remove_locked(folder: Path) -> None:
-    """Remove a folder while this process holds its lock.
+    """Remove the lock of a folder while this process holds it, and the folder if nothing else is in it.
 
     The folder is kept if another process starts to use it at this moment. On Windows it is kept with the empty lock
     file, because an open file cannot be removed there.
     """
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        elif path.name != LOCK:
-            path.unlink()
     with contextlib.suppress(OSError):
         (folder / LOCK).unlink()
         folder.rmdir()

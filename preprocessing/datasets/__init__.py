@@ -10,13 +10,13 @@ import contextlib
 import hashlib
 import importlib
 import importlib.util
-import shutil
 from collections.abc import Callable, Generator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from edram_fer.errors import MissingFileError, UserError
+from edram_fer.preprocessing import work_folder
 from edram_fer.preprocessing.datasets.writing import (
     describe_write_errors,
     download_and_prepare,
@@ -24,7 +24,7 @@ from edram_fer.preprocessing.datasets.writing import (
     make_builder,
     move_into_place,
 )
-from edram_fer.preprocessing.folder_lock import exclusive_lock, remove_locked
+from edram_fer.preprocessing.folder_lock import exclusive_lock
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -105,7 +105,8 @@ def prepare(
         The TFDS builder.
 
     Raises:
-        UserError: the name, the source or an option is invalid.
+        UserError: the name, the source or an option is invalid; a file that would be deleted was not written by a
+            preparation.
         MissingFileError: the source does not exist.
         FolderInUseError: another process is preparing this data set in `data_dir`.
         OSError: the disk is full or `data_dir` is not writable; the message names the folder.
@@ -142,9 +143,10 @@ def prepare(
     if is_prepared(existing) and not force and not _source_changed(existing, source, report):
         report(f"{name} is already prepared in {target}: reused")
         return existing
+    work_folder.check_replaceable(target)
     report(f"preparing {name} in {target}" + (f" from {source}" if source is not None else ""))
     with _temporary_folder(name, data_dir) as work:
-        new = _make_builder(name, work, **options)
+        new = _make_builder(name, work / "tfds", **options)
         download_and_prepare(new)
         move_into_place(Path(new.data_dir), target, work)
     prepared = builder(name, data_dir)
@@ -200,13 +202,12 @@ def _source_changed(
 
 @contextlib.contextmanager
 def _temporary_folder(name: str, data_dir: Path) -> Generator[Path, None, None]:
-    """An empty folder in `data_dir`, locked for this process and removed afterwards."""
+    """A folder in `data_dir` without leftovers, locked for this process and removed afterwards."""
     folder = data_dir / f"unfinished.{name.replace('/', '.')}"
     with describe_write_errors(name, data_dir, "nothing was kept"), exclusive_lock(folder):
         try:
-            for path in folder.iterdir():
-                if path.is_dir():  # left by a killed process
-                    shutil.rmtree(path)
+            for leftover in ("tfds", "old"):  # of a killed process
+                work_folder.clear(folder, leftover)
             yield folder
         finally:
-            remove_locked(folder)
+            work_folder.remove(folder)

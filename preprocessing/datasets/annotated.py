@@ -14,7 +14,6 @@ import io
 import itertools
 import json
 import re
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ import tensorflow_datasets as tfds
 from tqdm.auto import tqdm
 
 from edram_fer.errors import FolderInUseError, MissingFileError, UserError
-from edram_fer.preprocessing import contact_sheet, face_chunks, face_table, faces_beam, unread
+from edram_fer.preprocessing import contact_sheet, face_chunks, face_table, faces_beam, unread, work_folder
 from edram_fer.preprocessing import published as published_faces
 from edram_fer.preprocessing.datasets.readme import readme
 from edram_fer.preprocessing.datasets.writing import (
@@ -36,7 +35,7 @@ from edram_fer.preprocessing.datasets.writing import (
 from edram_fer.preprocessing.emotions import EIGHT, SETS, SEVEN, parse_classes
 from edram_fer.preprocessing.face_settings import FaceSettings
 from edram_fer.preprocessing.face_table import FaceTable, SplitSettings
-from edram_fer.preprocessing.folder_lock import exclusive_lock, remove_locked
+from edram_fer.preprocessing.folder_lock import exclusive_lock
 from edram_fer.preprocessing.records import LANDMARK_COUNT, OK, Annotations, fingerprint
 
 _CONFIG_NAME = re.compile(r"\w[\w.+-]{0,99}")
@@ -219,8 +218,8 @@ def prepare(
         The TFDS builder.
 
     Raises:
-        UserError: the annotations or an option are invalid, or a finished data set with other annotations or settings
-            exists and `force` is not set.
+        UserError: the annotations or an option are invalid; a finished data set with other annotations or settings
+            exists and `force` is not set; a file that would be deleted was not written by a preparation.
         FolderInUseError: another process is preparing this data set in `data_dir`.
         OSError: the disk is full or `data_dir` is not writable.
     """
@@ -250,6 +249,7 @@ def prepare(
         _remove_leftovers(work)
         report(f"{name} is already prepared in {target}: reused")
         return tfds.builder_from_directory(target)
+    work_folder.check_replaceable(target)
     report(f"preparing {name} in {target} from {annotations.root}: {annotations.layout}")
     with (
         describe_write_errors(name, data_dir, "run the same command again when there is free space"),
@@ -270,7 +270,7 @@ def prepare(
         metadata["report"] = [*face_table.summary(annotations, table), *unused, *left_out]
         finished = _write(builder_class, work, config, table, metadata, annotations)
         move_into_place(finished, target, work)
-        remove_locked(work)
+        work_folder.remove(work)
     for line in metadata["report"]:
         report(line)
     return tfds.builder_from_directory(target)
@@ -291,7 +291,7 @@ def _remove_leftovers(work: Path) -> None:
     """Remove the folder of a process that was killed just after completing its data set, unless it is in use."""
     if work.exists():
         with contextlib.suppress(FolderInUseError), exclusive_lock(work):
-            remove_locked(work)
+            work_folder.remove(work)
 
 
 def _make_metadata(
@@ -320,7 +320,6 @@ def _write(
     annotations: Annotations,
 ) -> Path:
     """Write the complete data set below `work` and return its folder."""
-    shutil.rmtree(work / "tfds", ignore_errors=True)
     builder = make_builder(builder_class, data_dir=work / "tfds", config=config, table=table, metadata=metadata)
     download_and_prepare(builder)
     folder = Path(builder.data_dir)
@@ -375,14 +374,16 @@ def _stored_fingerprint(target: Path) -> str | None:
 
 
 def _start_or_resume(work: Path, metadata: Mapping[str, Any], report: Callable[[str], None]) -> None:
-    """Remove the chunks in `work` unless they were made from the same annotations with the same settings."""
+    """Remove what a killed process left in `work`, except chunks of the same annotations with the same settings."""
+    for leftover in ("tfds", "old"):
+        work_folder.clear(work, leftover)
     state = work / "fingerprint"
     if (work / "chunks").exists():
         if state.exists() and state.read_text() == metadata["fingerprint"]:
             report(f"resuming the preparation in {work}")
             return  # rewriting the file could empty it if the disk is full
         report(f"{work} was made from other annotations or settings: starting from the beginning")
-        shutil.rmtree(work / "chunks")
+        work_folder.clear(work, "chunks")
     state.write_text(metadata["fingerprint"])
 
 

@@ -4,14 +4,13 @@ import contextlib
 import errno
 import importlib.metadata
 import io
-import shutil
 import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edram_fer.errors import MissingPackageError
-from edram_fer.preprocessing import quiet
+from edram_fer.preprocessing import quiet, work_folder
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -128,9 +127,13 @@ def _serialize_sorted(serializer: Any, example: dict[str, Any]) -> bytes:
 
 
 def move_into_place(finished: Path, target: Path, work: Path) -> None:
-    """Move a finished data set to `target` with one rename; an older data set moves to the temporary folder `work`."""
+    """Move a finished data set to `target` with one rename; an older data set moves to `work`/old.
+
+    Raises:
+        UserError: the older one holds a file that no preparation has written.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(work / "old", ignore_errors=True)  # left by a process that was killed here
     if target.exists():
+        work_folder.check_replaceable(target)
         target.rename(work / "old")
     finished.rename(target)

@@ -123,7 +123,7 @@ def test_killed_while_writing_and_started_again_gives_the_same_bytes(source, pre
     assert work.is_dir() and not (tmp_path / "folder").exists()
     completed = subprocess.run(call, cwd=ROOT, capture_output=True, text=True)
     assert completed.returncode == 0 and "resuming the preparation in" in completed.stdout
-    assert read_files(tmp_path / "folder") == read_files(prepared[0] / "folder")
+    assert read_files(tmp_path / "folder") == read_files(prepared[0] / "folder") and not work.exists()
 
 
 # The unfinished folder grows to about 0.4 MB; each size in kB is enough for some stages only.
@@ -217,6 +217,11 @@ def test_finished_data_set_with_other_settings_is_replaced_only_by_force(tmp_pat
     leftover = tmp_path / "unfinished.folder.grey20"  # of a process that was killed at its end
     (leftover / "old").mkdir(parents=True)
     (leftover / "old" / "dataset_info.json").write_text("{}")
+    [mine] = [path / "notes.txt" for path in tmp_path.glob("folder/*/*")]
+    mine.write_text("the user's own")
+    with pytest.raises(ValueError, match="notes.txt was not written by edram-fer and would be deleted"):
+        datasets.prepare("folder", tmp_path / "source", tmp_path, clahe=0.0, force=True, **options)
+    mine.rename(tmp_path / "notes.txt")
     datasets.prepare("folder", tmp_path / "source", tmp_path, clahe=0.0, force=True, **options)
     assert datasets.fingerprint(datasets.builder("folder", tmp_path)) != first and not leftover.exists()
     leftover.mkdir()

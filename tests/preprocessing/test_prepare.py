@@ -95,7 +95,12 @@ def test_another_source_or_force_prepares_again(tmp_path):
         rejected = list(csv.DictReader(file))
     assert [(row["file"], row["row"]) for row in rejected] == [(str(source), "12")]
     assert "unknown emotion code '9'" in rejected[0]["status"]
-    before = os.stat(second.data_dir).st_ino
+    before, mine = os.stat(second.data_dir).st_ino, Path(second.data_dir) / "notes.txt"
+    mine.write_text("the user's own")
+    for options in ({"source": source, "force": True}, {"source": DUMMY}):
+        with pytest.raises(ValueError, match="notes.txt was not written by edram-fer and would be deleted"):
+            datasets.prepare("fer2013", data_dir=tmp_path / "data", report=lines.append, **options)
+    mine.unlink()
     datasets.prepare("fer2013", source, tmp_path / "data", force=True, report=lines.append)
     assert os.stat(second.data_dir).st_ino != before
     assert os.listdir(tmp_path / "data") == ["fer2013"] and os.listdir(tmp_path / "data" / "fer2013") == ["1.0.0"]
@@ -125,9 +130,14 @@ def test_unknown_names_and_missing_sources(tmp_path):
 
 
 def test_leftovers_of_a_killed_run_are_removed(tmp_path):
-    (tmp_path / "unfinished.fer2013" / "fer2013" / "1.0.0").mkdir(parents=True)
+    work = tmp_path / "unfinished.fer2013"
+    (work / "tfds" / "fer2013" / "incomplete.9AB0CD_1.0.0").mkdir(parents=True)
+    (work / "tfds" / "fer2013" / "incomplete.9AB0CD_1.0.0" / "features.json").write_text("{}")
+    (work / "old").mkdir()
+    (work / "old" / "fer2013-train.tfrecord-00000-of-00001").touch()
+    (work / "notes.txt").write_text("the user's own")
     datasets.prepare("fer2013", DUMMY, tmp_path, report=lambda line: None)
-    assert os.listdir(tmp_path) == ["fer2013"]
+    assert sorted(os.listdir(tmp_path)) == ["fer2013", work.name] and os.listdir(work) == ["notes.txt"]
 
 
 def test_second_process_is_refused(tmp_path):
