@@ -10,12 +10,13 @@ other file may be there.
 
 A case with a row in --out is not repeated, so the same command resumes. The exit status is 1 if a case had a problem;
 its folder is kept under --work/kept. full-disk and read-only mount small file systems in memory, which only root
-may do.
+may do; clock needs the program faketime (Debian's package faketime). Without these, the faults are left out.
 """
 
 import argparse
 import collections
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -87,6 +88,9 @@ def main() -> None:
     if os.geteuid():
         faults = [fault for fault in faults if fault not in MOUNTED]
         print("not root: without full-disk and read-only", flush=True)
+    if shutil.which("faketime") is None:
+        faults = [fault for fault in faults if fault != "clock"]
+        print("the program faketime is not installed: without clock", flush=True)
     counts = {"kill": options.kills, "full-disk": options.disks, "read-only": 1}
     rows, work = Rows(options.out, options.seed), options.work.absolute()
     work.mkdir(parents=True, exist_ok=True)

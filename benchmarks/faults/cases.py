@@ -18,7 +18,7 @@ from benchmarks.faults.stages import OUT, STAGES, Stage
 from edram_fer import files
 
 Row = dict[str, Any]  # of the JSON file
-DAY = 86_400
+CLOCKS = ("-1d", "-10y")
 DISKS = 20  # sizes of the full disk
 SIGNALS = {
     "kill": (signal.SIGKILL,),
@@ -154,14 +154,11 @@ class Cases:
             self._put_away(folder, self._key(fault, number) if row["problems"] else None)
 
     def clock(self, fault: str, count: int) -> None:
-        """Kill the command and date all its files a day ahead, as after a clock was set back; continue."""
+        """Kill the command, set the clock back by a day or ten years, and continue. Needs the program faketime."""
         for folder, number in self._fresh(fault, count):
-            moment = self._moment(fault, number, after_write=True)
+            moment, clock = self._moment(fault, number, after_write=True), CLOCKS[number % len(CLOCKS)]
             ending = process.interrupt(self.stage, folder, SIGNALS["kill"], moment, after_write=True, group=True)
-            for path in folder.rglob("*"):
-                status = path.stat()
-                os.utime(path, (status.st_atime + DAY, status.st_mtime + DAY))
-            row = self._to_the_end(folder)
+            row = self._to_the_end(folder, clock=clock) | {"clock": clock}
             self.save(self._key(fault, number), row | {"reached": ending.reached, "moment": round(moment, 2)})
             self._put_away(folder, self._key(fault, number) if row["problems"] else None)
 
@@ -220,9 +217,9 @@ class Cases:
         self.save(key, row | {"reached": True, "problems": problems + differing})
         self._put_away(folder, key if problems + differing else None)
 
-    def _to_the_end(self, folder: Path, out: str = OUT) -> Row:
+    def _to_the_end(self, folder: Path, out: str = OUT, clock: str = "") -> Row:
         """Run the command to its end, under another name of its folder if that was moved, and compare its files."""
-        ending = process.run(self.stage, folder, out)
+        ending = process.run(self.stage, folder, out, clock)
         if out != OUT:
             (folder / out).rename(folder / OUT)
         problems = [] if ending.code in self.stage.codes else [f"the last start failed: {ending.last_line}"]

@@ -63,16 +63,21 @@ class Process:
         folder: the folder of the case.
         out: the name of the folder to write into.
         log: standard output and error go to this path with .out and .err.
+        clock: how far its clock is set back, as the program faketime takes it, such as "-1d"; "": not at all. Its
+            monotonic clock and the dates of files on the disk are as they are, as after a clock was really set back,
+            except that new files have the true date, too.
     """
 
-    def __init__(self, stage: Stage, folder: Path, out: str = OUT, log: Path | None = None) -> None:
+    def __init__(self, stage: Stage, folder: Path, out: str = OUT, log: Path | None = None, clock: str = "") -> None:
         self.folder, self.log = folder, log or folder.with_suffix(".log")
         self.before, self.begin, self.first_write = state(folder), time.monotonic(), None
         with open(f"{self.log}.out", "wb") as output, open(f"{self.log}.err", "wb") as errors:
             words = [*COMMAND, *stage.command(folder, out)]
+            if clock:
+                words = ["faketime", "-m", "--exclude-monotonic", "-f", clock, *words]
             options = {
                 "cwd": folder,
-                "env": environment(folder.parent, stage.backend),
+                "env": environment(folder.parent, stage.backend) | {"NO_FAKE_STAT": "1"},
                 "stdin": subprocess.DEVNULL,
             }
             self.popen = subprocess.Popen(words, stdout=output, stderr=errors, start_new_session=True, **options)
@@ -120,9 +125,9 @@ class Process:
         )
 
 
-def run(stage: Stage, folder: Path, out: str = OUT) -> Ending:
-    """Run a command to its end."""
-    return Process(stage, folder, out).end()
+def run(stage: Stage, folder: Path, out: str = OUT, clock: str = "") -> Ending:
+    """Run a command to its end; see `Process`."""
+    return Process(stage, folder, out, clock=clock).end()
 
 
 def interrupt(

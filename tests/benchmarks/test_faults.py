@@ -1,6 +1,7 @@
 """The harness of benchmarks.faults notices every difference between two folders, and resumes from its JSON file."""
 
 import json
+import shutil
 import zipfile
 
 import numpy as np
@@ -81,6 +82,18 @@ def test_kills_are_counted_compared_and_resumed(slow, tmp_path):
     assert {key: more[key] for key in before} == before and len(more) > len(before)
     with pytest.raises(SystemExit, match="expected seed 4, its rows have seed 3"):
         Rows(tmp_path / "faults.json", seed=4)
+
+
+@pytest.mark.skipif(shutil.which("faketime") is None, reason="the program faketime is not installed")
+def test_the_clock_is_set_back_and_dates_of_files_are_not(slow, tmp_path, monkeypatch):
+    tell = "import os, sys, time; print(int(time.time() - os.stat('before').st_mtime), file=sys.stderr)"
+    monkeypatch.setattr(process, "COMMAND", [*process.COMMAND[:3], tell])
+    (tmp_path / "case").mkdir()
+    (tmp_path / "case" / "before").touch()
+    ages = [
+        int(process.run(STAGES["slow"], tmp_path / "case", clock=clock).last_line) / 86400 for clock in cases.CLOCKS
+    ]
+    assert ages == pytest.approx([-1, -3650], abs=1)
 
 
 def test_a_command_that_loses_a_file_is_noticed(slow, tmp_path, monkeypatch):
