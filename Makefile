@@ -1,6 +1,7 @@
 # Two commands for a fresh machine with Python 3.11 or newer, git and make:
 #   make demo   prepare drawn faces, train a small EDRAM on them, evaluate it and write the report
-#   make test   the whole test suite
+#   make test   the test suite
+# The tests that take ten seconds or more each: make test-slow
 # A second Python version: make test PYTHON=python3.12 VENV=.venv-3.12
 # The documentation, with its tutorials executed: make docs, then open docs/_build/html/index.html
 # For development, fastest first: make format, lint, types, clean-environments; .ci/run does them all.
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 DEMO := build/demo
 RUFF := $(shell sed -n 's/^ *ruff==\(.*\)/\1/p' setup.cfg)
 
-.PHONY: demo test docs install format format-check lint types citation wheel clean-environments clean
+.PHONY: demo test test-slow docs install format format-check lint types citation wheel clean-environments clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed
@@ -22,6 +23,9 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-slow: $(VENV)/installed
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 format: $(VENV)/ruff-$(RUFF)
 	$(BIN)/ruff format .

@@ -9,6 +9,7 @@ import pytest
 from support.paths import ROOT
 
 pytest.importorskip("jax", reason="the JAX backend needs jax")
+pytestmark = pytest.mark.slow
 
 SCRIPT = """
 import os, signal, sys

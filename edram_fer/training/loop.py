@@ -148,7 +148,8 @@ class _TrainingSetup:
             counts = checkpoints.initialise_from(self.model, recipe.initial_weights)
             log.info("%d of %d variables initialised from %s", *counts, recipe.initial_weights)
         outputs = self.model.output_shapes
-        self.training, self.validation = batches(recipe, self.model, data_dir)
+        self.training, validation = batches(recipe, self.model, data_dir)
+        self.validation = validation.start()
         logged = compile_model(self.model, recipe, self.training)
         _make_metrics(self.model, outputs, self.validation)
         if recipe.monitor not in logged:
@@ -277,7 +278,7 @@ def compile_model(model: keras.Model, recipe: Recipe, training: Batches) -> list
 def _make_metrics(model, outputs, validation):
     """Create the variables of losses and metrics. Keras would create them in the first step, which TensorFlow would
     then trace twice, and a resumed run could not restore their sums before it."""
-    _, targets = next(iter(validation.start()))
+    _, targets = next(iter(validation))
     count = len(targets["emotion"])
     predictions = {name: np.zeros((count, *shape[1:]), "float32") for name, shape in outputs.items()}
     model.compute_loss(y=targets, y_pred=predictions)
@@ -320,7 +321,7 @@ def _fit(setup, verbose):
                     initial_epoch=epoch,
                     epochs=end,
                     shuffle=False,  # the batches are shuffled already
-                    validation_data=setup.validation.start(),
+                    validation_data=setup.validation,
                     callbacks=setup.callbacks,
                     verbose=verbose,
                 )

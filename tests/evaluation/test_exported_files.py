@@ -32,6 +32,7 @@ def exported(tmp_path_factory):
     ]
 
 
+@pytest.mark.slow
 def test_they_have_the_scores_of_their_model(exported, npz_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for path in exported:

@@ -99,6 +99,7 @@ def test_litert_of_a_model_with_landmarks_of_which_some_are_unknown(tmp_path):
     assert zipfile.ZipFile(exported.path).infolist()[0].date_time[0] == 1980  # not a time that differs each time
 
 
+@pytest.mark.slow
 def test_onnx_keeps_no_nan_of_an_unselected_branch(tmp_path):
     """tf2onnx writes `where` as a sum of products, in which nan times 0 is nan."""
     model = build("ran", crops="landmarks", attention="mean", backbone_filters=(1, 1, 1, 1))

@@ -19,6 +19,8 @@ from support.tiny import TINIES, TINY, draw_weights, inputs, make_images
 from edram_fer import models
 from edram_fer.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 ROWS = {
     "edram": ("edram", TINY | {"zoom_limit": 0.8, "zoom_measure": "extent"}),
     "mixed": ("edram", TINY | {"glimpses": 1, "affect": False, "dtype": "mixed_bfloat16"}),

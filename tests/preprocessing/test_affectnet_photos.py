@@ -76,6 +76,7 @@ def affectnet(tmp_path_factory):
     return root, rows
 
 
+@pytest.mark.slow
 def test_from_the_lists_to_scores(affectnet, tmp_path):
     (root, rows), out, run = affectnet, tmp_path / "data", tmp_path / "run"
     command("prepare", "affectnet", "--source", root, "--out", out, "--classes", "seven", "--validation", "0.2",

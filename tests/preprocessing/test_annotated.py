@@ -111,6 +111,7 @@ def test_sorting_on_disk_gives_the_same_bytes_with_little_in_memory(source, prep
     assert read_files(tmp_path / "folder") == read_files(prepared[0] / "folder")
 
 
+@pytest.mark.slow
 def test_killed_while_writing_and_started_again_gives_the_same_bytes(source, prepared, tmp_path):
     call = [sys.executable, "-c", "from edram_fer.cli import main; main()", "prepare", "folder", "--source", source]
     call += ["--out", tmp_path, "--size", "20", "--validation", "0.2", "--workers", "1"]

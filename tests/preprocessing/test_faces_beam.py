@@ -15,6 +15,7 @@ LOCAL = ("--runner=DirectRunner", "--direct_num_workers=2", "--direct_running_mo
 SETTINGS = FaceSettings(size=16, detectors=("none",))
 
 
+@pytest.mark.slow
 def test_the_chunk_files_equal_those_of_local_processes(tmp_path):
     for number in range(10):
         make_image(tmp_path / "images" / f"{number}.png", number, (20, 20, 3))

@@ -162,6 +162,7 @@ def test_means_over_seeds():
     assert free["runs"] == 0 and free["test_accuracy"] is None
 
 
+@pytest.mark.slow
 def test_a_stopped_sweep_is_resumed(npz_file, toy_recipe, tmp_path, capsys, no_figures):
     options = [part for setting in (*SMALL, f"data={npz_file}", "epochs=12") for part in ("--set", setting)]
     call = ["sweep", "forch2019", "--vary", "dropout=.2,.3", "--out", str(tmp_path / "grid"), *options, "--quiet"]

@@ -42,6 +42,7 @@ def find_dummy(dataset, subfolder=""):
     return next(dummy for dummy in DUMMY_DATA if dummy.dataset == dataset and dummy.subfolder == subfolder)
 
 
+@pytest.mark.slow
 def test_ran_with_landmark_crops_learns_from_drawn_faces(tmp_path):
     content = {"emotions": np.array(emotions.SEVEN), "source": "drawn", "version": "1", "fingerprint": "f"}
     for split, count, start in (("train", 24, 0), ("validation", 14, 100), ("test", 10, 200)):

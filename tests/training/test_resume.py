@@ -102,6 +102,7 @@ def test_another_number_of_threads_is_reported(unfinished, caplog, factor, warne
     assert environment.read(unfinished)["starts"][-1]["threads"] == now
 
 
+@pytest.mark.slow
 def test_killed_while_it_writes_a_checkpoint_and_resumed(small_edram, trained, tmp_path):
     run, settings = tmp_path / "run", [part for setting in small_edram for part in ("--set", setting)]
     # Number 5 is that of step 4 in epoch 2; number 4, of step 2, stays.

@@ -80,6 +80,7 @@ def test_values_that_float16_cannot_hold_are_named(trained, tmp_path):
 
 
 @needs_fer2013
+@pytest.mark.slow
 def test_the_package_s_model_of_fer2013_scores_what_the_docs_say():
     Image.MAX_IMAGE_PIXELS = None
     index, mosaic = np.load(FER2013 / "index.npz"), np.asarray(Image.open(FER2013 / "mosaic.png"))
