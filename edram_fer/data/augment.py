@@ -7,6 +7,7 @@ numbers. As in the models' sensor, border pixels are repeated outside the image 
 import dataclasses
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -85,8 +86,7 @@ def apply(augmentation: Augmentation, images: Any, numbers: Any, boxes: Any | No
     Returns:
         float32 [B, H, W, C] in [0, 1].
     """
-    _, height, width, _ = images.shape
-    images = sample(images, matrices(augmentation, numbers)[:, None], (height, width))[:, 0]
+    images = warp(images, matrices(augmentation, numbers))
     mean = ops.mean(images, axis=(1, 2, 3), keepdims=True)
     if augmentation.erase:
         images = erasing.erase(images, boxes)
@@ -94,6 +94,42 @@ def apply(augmentation: Augmentation, images: Any, numbers: Any, boxes: Any | No
         factor = 1 + augmentation.contrast * numbers[:, 5, None, None, None]
         images = (images - mean) * factor + mean + augmentation.brightness * numbers[:, 6, None, None, None]
     return ops.clip(images, 0.0, 1.0)
+
+
+def warp(images: Any, windows: Any) -> Any:
+    """The images as their windows show them; outside the image its border pixels are repeated.
+
+    On TensorFlow by its fused operation, three times as fast as the models' sensor, from which the result differs by
+    rounding; elsewhere by that sensor.
+
+    Args:
+        images: float32 [B, H, W, C].
+        windows: float32 [B, 2, 3], see `models.spatial_transformer`.
+
+    Returns:
+        float32 [B, H, W, C].
+
+    >>> image = np.arange(9, dtype="float32").reshape(1, 3, 3, 1)
+    >>> mirrored = np.array([[[-1, 0, 0], [0, 1, 0]]], "float32")
+    >>> np.asarray(warp(image, mirrored))[0, ..., 0].tolist()
+    [[2.0, 1.0, 0.0], [5.0, 4.0, 3.0], [8.0, 7.0, 6.0]]
+    """
+    _, height, width, _ = images.shape
+    if keras.backend.backend() != "tensorflow":
+        return sample(images, windows[:, None], (height, width))[:, 0]
+    import tensorflow as tf
+
+    half = np.array([[width - 1], [height - 1]], "float32") / 2  # pixel = (coordinate + 1) * half
+    to_window = np.array([[1 / max(half[0, 0], 0.5), 0, -1], [0, 1 / max(half[1, 0], 0.5), -1], [0, 0, 1]], "float32")
+    pixels = (ops.matmul(windows, to_window) + np.array([0, 0, 1], "float32")) * half
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=tf.pad(tf.reshape(pixels, (-1, 6)), [[0, 0], [0, 2]]),
+        output_shape=(height, width),
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="NEAREST",
+    )
 
 
 def matrices(augmentation: Augmentation, numbers: Any) -> Any:

@@ -7,6 +7,7 @@ from skimage.transform import AffineTransform
 
 from edram_fer.data import augment, erasing
 from edram_fer.data.augment import NONE, Augmentation
+from edram_fer.models.spatial_transformer import sample
 
 OFF = {"rotation": 0, "shift": 0, "zoom": 0, "shear": 0, "flip": 0}
 EVERYTHING = Augmentation(contrast=0.5, brightness=0.3, erase=0.7)
@@ -43,6 +44,14 @@ def test_matrices_are_rotation_zoom_shear_mirror_and_shift(per_axis):
         np.testing.assert_allclose(matrix, (shift @ turn @ slant @ zoom @ mirror)[:2], atol=1e-5)
         mirrored += n[7] < 0
     assert 0 < mirrored < len(NUMBERS)
+
+
+@pytest.mark.parametrize("size", [(20, 23), (48, 48), (2, 5)])
+def test_images_are_warped_as_by_the_sensor_of_the_models(size):
+    rng = np.random.default_rng(0)
+    images, windows = rng.random((50, *size, 2), np.float32), rng.normal(0, 0.8, (50, 2, 3)).astype("float32")
+    expected = sample(images, windows[:, None], size)[:, 0]
+    np.testing.assert_allclose(augment.warp(images, windows), expected, atol=2e-5)
 
 
 def test_none_changes_nothing():
