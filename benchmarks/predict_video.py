@@ -6,9 +6,9 @@
 Makes a film in which drawn faces and the faces in --photos (any folder with photos of people) move on smooth paths,
 pass in front of each other and change in size. The paths repeat after --period minutes; the repetitions are copied
 without encoding them again, so a film of an hour is made in a minute. Then predicts the film and prints frames per
-second, the peak memory of the process, the share of visible faces that were detected, how often the track of a person
-changes (after the face was hidden for no longer, and for longer, than a track lasts), and the share of detections on
-the track that the person has most often.
+second, the memory of the process after each tenth of the film, the share of visible faces that were detected, how often
+the track of a person changes (after the face was hidden for no longer, and for longer, than a track lasts), and the
+share of detections on the track that the person has most often.
 """
 
 import argparse
@@ -25,8 +25,9 @@ from typing import Any, NamedTuple
 import av
 import cv2
 import numpy as np
+import psutil
 
-from benchmarks.peak_memory import peak_mib
+from benchmarks.peak_memory import MIB, peak_mib
 from edram_fer.prediction.crops import DETECTOR_SIZE
 from edram_fer.prediction.tracks import LONGEST_GAP
 from edram_fer.preprocessing import crop, detection, photos, synthetic
@@ -188,12 +189,14 @@ def _repeat(source: Path, target: Path, seconds: float, repetitions: int) -> Non
 
 
 def with_memory(rows: Iterator[dict[str, Any]], seconds: float) -> Iterator[dict[str, Any]]:
-    """The rows; prints the peak memory after each fifth of the film."""
-    part = 1
+    """The rows; prints the memory after each tenth of the film."""
+    process, part, start, frames, last = psutil.Process(), 1, time.perf_counter(), 0, None
     for row in rows:
         yield row
-        if row["time"] is not None and row["time"] >= part * seconds / 5:
-            print(f"peak memory after {part} fifths of the film: {peak_mib():.0f} MiB", flush=True)
+        frames, last = frames + (row["frame"] != last), row["frame"]
+        if row["time"] is not None and row["time"] >= part * seconds / 10:
+            resident, speed = process.memory_info().rss / MIB, frames / (time.perf_counter() - start)
+            print(f"after {part} tenths: {resident:.0f} MiB, peak {peak_mib():.0f}, {speed:.1f} frames/s", flush=True)
             part += 1
 
 

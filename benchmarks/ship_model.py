@@ -21,6 +21,7 @@ import jinja2
 from benchmarks.model_card.training_data import training_data
 from edram_fer import files, keras_file, weights
 from edram_fer.errors import UserError
+from edram_fer.exporting import once
 from edram_fer.exporting.export import export_graph
 from edram_fer.report.template import count, number, percent
 from edram_fer.run import layout
@@ -63,7 +64,12 @@ def ship(run: Path, name: str) -> Path:
         "file": target.name,
         "sha256": files.digest(target),
         "bytes": target.stat().st_size,
-        "graph": {"file": graph_file.name, "sha256": files.digest(graph_file), "weights": taken},
+        "graph": {
+            "file": graph_file.name,
+            "sha256": files.digest(graph_file),
+            "weights": taken,
+            "architecture": once.architecture(source),
+        },
         "model": metrics["run"]["model"],
         "parameters": metrics["run"]["parameters"],
         "flops": metrics["run"]["flops"],

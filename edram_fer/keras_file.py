@@ -4,6 +4,7 @@ A .keras file is a zip archive of config.json (classes and arguments), metadata.
 model.weights.h5.
 """
 
+import hashlib
 import io
 import json
 import zipfile
@@ -43,6 +44,36 @@ def read(path: Path) -> dict[str, Any]:
     return content
 
 
+def read_config(path: Path) -> dict[str, Any]:
+    """config.json of a .keras file, without reading its weights.
+
+    Raises:
+        UserError: the file is damaged, or it is not a .keras file.
+    """
+    with archives.open_archive(path, KIND) as archive, archives.damage(path, KIND):
+        if CONFIG not in archive.namelist():
+            raise UserError(f"{path} is not a .keras file: it lacks {CONFIG}")
+        content = files.parse_json(archives.read_member(archive, CONFIG))
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is damaged: expected an object in {CONFIG}, got {type(content).__name__}")
+    return content
+
+
+def holds_weights(path: Path, names: Sequence[str]) -> bool:
+    """Whether a .keras file holds all weights of these names, as `read_weights` takes them.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    with archives.open_archive(path, KIND) as archive, archives.damage(path, KIND):
+        stored = io.BytesIO(archives.read_member(archive, WEIGHTS) if WEIGHTS in archive.namelist() else b"")
+    try:
+        with h5py.File(stored, "r") as content:
+            return all(isinstance(content.get(name), h5py.Dataset) for name in names)
+    except OSError as error:
+        raise UserError(f"{path} is damaged: {WEIGHTS}: {error}") from error
+
+
 def read_weights(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
     """Weights of a .keras file, float32, without Keras.
 
@@ -68,21 +99,27 @@ def weight_names(path: Path, weights: Mapping[str, np.ndarray]) -> dict[str, str
     Raises:
         UserError: an array is not in the file.
     """
-    stored: dict[bytes, str] = {}
+    stored: dict[bytes, str] = {}  # digests: the values themselves would take as much memory as the model, twice
     with archives.open_archive(path, KIND) as archive:
         content_bytes = io.BytesIO(archives.read_member(archive, WEIGHTS))
     with h5py.File(content_bytes, "r") as content:
 
         def add(name: str, item: Any) -> None:
             if isinstance(item, h5py.Dataset):
-                values = item[()].astype(np.float32)
-                stored.setdefault(values.tobytes() + str(values.shape).encode(), name)
+                stored.setdefault(_digest(item[()]), name)
 
         content.visititems(add)
-    keys = {name: np.float32(values).tobytes() + str(values.shape).encode() for name, values in weights.items()}
+    keys = {name: _digest(values) for name, values in weights.items()}
     if missing := [name for name, key in keys.items() if key not in stored]:
         raise UserError(f"{path} holds no weight with the values of {', '.join(missing)}")
     return {name: stored[key] for name, key in keys.items()}
+
+
+def _digest(values: np.ndarray) -> bytes:
+    """SHA-256 of the shape and, as float32, the values of an array."""
+    digest = hashlib.sha256(str(values.shape).encode())
+    digest.update(np.ascontiguousarray(values, np.float32).data)
+    return digest.digest()
 
 
 def set_option(path: Path, name: str, value: object) -> None:

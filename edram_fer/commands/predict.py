@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edram_fer import files, installation
+from edram_fer import files, installation, startup
 from edram_fer.errors import MissingFileError, MissingPackageError, UserError
 from edram_fer.preprocessing.folder_lock import reserved
 
@@ -79,8 +79,8 @@ def predict(
         str,
         typer.Option(
             "--runtime",
-            help="keras; onnx: without TensorFlow, after a model that is not included was exported, once; auto: onnx "
-            "where nothing has to be exported.",
+            help="keras; onnx: without TensorFlow, after a model of an architecture that is not included was exported, "
+            "once; auto: onnx where nothing has to be exported.",
         ),
     ] = "auto",
     workers: Annotated[
@@ -144,6 +144,8 @@ def _predict(model: str, images: list[str], options: dict[str, Any], written: "O
 
     if "detectors" not in options:
         _check_default_detector()
+    if options["runtime"] == "keras":
+        startup.load_keras_alone()
     predictor = Predictor(model, **options)
     typer.echo(inference.describe_calibration(predictor.model.calibration))
     total = "an unknown number" if listed.total is None else f"{listed.total:,}"

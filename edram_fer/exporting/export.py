@@ -118,7 +118,7 @@ def export_graph(source: Path, path: Path) -> list[str]:
     used = sorted(set(names.values()))
     with files.replace(path) as temporary:
         temporary.write_bytes(written.SerializeToString())
-        exported = OnnxModel(temporary, weights=keras_file.read_weights(source, used))
+        exported = OnnxModel(temporary, model_file=source, weight_names=used)
         _check_differences(path, compare(model, exported, described.inputs), TOLERANCE)
     return used
 

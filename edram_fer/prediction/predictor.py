@@ -71,9 +71,9 @@ class Predictor:
         every: which frames of films to use: each so many (5), or one in so many seconds ("0.5s").
         steps: whether rows have the probabilities after each step.
         runtime: "onnx": a model that is named by its path or name runs in ONNX Runtime, without Keras and TensorFlow,
-            which is faster on a CPU and needs a fifth of the memory; if it is not an included one, it is first exported
-            to ONNX, once, and kept in the cache of the user. "keras". "auto": "onnx" if ONNX Runtime is installed and
-            nothing has to be exported.
+            with less than half of the memory; if no model of its architecture is included, the first one is exported to
+            ONNX, once, and its graph kept in the cache of the user. "keras". "auto": "onnx" if ONNX Runtime is
+            installed and nothing has to be exported.
         batch_size: faces per batch of the model; also the number of images after which rows are ready at the latest.
         workers: threads that decode images and detect faces beside the model; None: one per core; 1: none, and no image
             is read ahead, as for a camera.

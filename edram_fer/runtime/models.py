@@ -1,14 +1,15 @@
 """Exported models in ONNX Runtime and LiteRT, with what `edram_fer.evaluation.inference.predict` needs of a model."""
 
 import abc
+import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edram_fer import archives
+from edram_fer import archives, keras_file
 from edram_fer.errors import MissingFileError, UserError
 from edram_fer.runtime import sessions
 from edram_fer.runtime.description import FILE, NEEDS_A_CARD, WINDOWS_INPUT, Description, check_size
@@ -116,7 +117,9 @@ class OnnxModel(ExportedModel):
     Args:
         path: the file.
         threads: threads of an operation; None: as many as cores.
-        weights: {name: float32 values} of a file that holds the graph alone, see `exporting.writers.onnx_graph`.
+        model_file: of a file that holds the graph alone (`exporting.writers.onnx_graph`): the .keras file with the
+            weights, the class names, the preprocessing and the calibration.
+        weight_names: the weights that the graph takes, see `keras_file.read_weights`.
 
     Raises:
         MissingFileError: there is no such file.
@@ -125,12 +128,21 @@ class OnnxModel(ExportedModel):
     """
 
     def __init__(
-        self, path: str | Path, threads: int | None = None, weights: Mapping[str, np.ndarray] | None = None
+        self,
+        path: str | Path,
+        threads: int | None = None,
+        model_file: Path | None = None,
+        weight_names: Sequence[str] = (),
     ) -> None:
         path = _existing(path)
+        weights = None if model_file is None else keras_file.read_weights(model_file, weight_names)
         self.session = sessions.open_onnx(path, threads, weights)
         self.names = [output.name for output in self.session.get_outputs()]
-        super().__init__(path, Description.from_texts(self.session.get_modelmeta().custom_metadata_map, path))
+        texts = dict(self.session.get_modelmeta().custom_metadata_map)
+        if model_file is not None:
+            config = keras_file.read_config(model_file)["config"]
+            texts |= {name: json.dumps(config.get(name)) for name in ("emotions", "preprocessing", "calibration")}
+        super().__init__(path, Description.from_texts(texts, model_file or path))
 
     def _run(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return dict(zip(self.names, self.session.run(self.names, batch), strict=True))

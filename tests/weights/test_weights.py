@@ -33,9 +33,12 @@ def test_a_run_put_among_them_is_loaded_by_its_name(trained, contents, tmp_path,
 
 
 @pytest.mark.parametrize("name", [name for name in weights.list_weights() if "graph" in weights.entry(name)])
-def test_the_graph_has_the_outputs_of_the_model(name):
+def test_the_graph_has_the_outputs_of_the_model(name, tmp_path):
     pytest.importorskip("onnxruntime")
-    model, graph = in_float32(edram_fer.load(name)), once.load(name)
+    model, graph = edram_fer.load(name), once.load(name)
+    checkpoints.save(model, tmp_path / "again.keras")  # with all options of this version
+    assert once.architecture(tmp_path / "again.keras") == weights.entry(name)["graph"]["architecture"]
+    model = in_float32(model)
     assert graph.emotions == model.emotions and graph.calibration == model.calibration
     images = np.random.default_rng(0).random((3, *model.image_shape), np.float32)
     outputs, expected = graph(images), model(images)
