@@ -19,6 +19,7 @@ REQUIRED = {
     "hog_svm": "skimage",
     "model_cost": "tensorflow",
     "soak_web": "psutil",
+    "steady_memory": "psutil",
     "scikit_image": "skimage",
 }
 
