@@ -2,9 +2,11 @@
 
     python -m benchmarks.predict_photos --photos PHOTOS --count 2000
     python -m benchmarks.predict_photos --photos PHOTOS --count 200 --typical --options=--detector-size=640
+    python -m benchmarks.predict_photos --photos PHOTOS --count 100000 --width 320
 
 Makes --count JPEG files from the photos in --photos (any folder with photos of people): most of 1 to 3 megapixels, each
-tenth of 12, each hundredth of 54 (with --typical none of these two), in turn scaled, mirrored and varied in brightness.
+tenth of 12, each hundredth of 54 (with --typical none of these two, with --width all of one width), in turn scaled,
+mirrored and varied in brightness; after the first DISTINCT files, others are links to them.
 Then predicts all of them with the command and samples the memory of it and its child processes: prints the resident
 memory after each tenth of the photos, its peak, the CPU time and the photos per second, with and without drawing.
 """
@@ -13,6 +15,7 @@ import argparse
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -24,16 +27,18 @@ from edram_fer.preprocessing import photos
 
 WIDTHS = (1000, 1600, 2000)  # pixels
 LARGE, HUGE = 4000, 8500
+DISTINCT = 2000
 
 
-def make_photos(source: Path, folder: Path, count: int, typical: bool) -> None:
+def make_photos(source: Path, folder: Path, count: int, widths: Sequence[int], mixed: bool) -> None:
     """Make JPEG files from photos; existing files are kept.
 
     Args:
         source: folder of the photos, .jpg or .png.
         folder: folder of the files, created if missing.
         count: number of files.
-        typical: none is larger than WIDTHS.
+        widths: of the photos, in turn, in pixels.
+        mixed: whether each tenth photo is LARGE and each hundredth HUGE instead.
     """
     folder.mkdir(parents=True, exist_ok=True)
     originals = [photos.read(path) for path in sorted(source.iterdir()) if path.suffix.lower() in (".jpg", ".png")]
@@ -41,9 +46,12 @@ def make_photos(source: Path, folder: Path, count: int, typical: bool) -> None:
         path = folder / f"{number:06d}.jpg"
         if path.exists():
             continue
+        if number >= DISTINCT:
+            path.hardlink_to(folder / f"{number % DISTINCT:06d}.jpg")
+            continue
         rng = np.random.default_rng(number)
-        width = WIDTHS[number % len(WIDTHS)]
-        if not typical and number % 10 == 9:
+        width = widths[number % len(widths)]
+        if mixed and number % 10 == 9:
             width = HUGE if number % 100 == 99 else LARGE
         image = originals[number % len(originals)]
         image = cv2.resize(image, (width, round(width * image.shape[0] / image.shape[1])))
@@ -83,10 +91,13 @@ def main() -> None:
     parser.add_argument("--model", default="fer2013-edram", help="default %(default)s")
     parser.add_argument("--out", type=Path, default=Path("runs/predict_photos"), help="folder (default %(default)s)")
     parser.add_argument("--typical", action="store_true", help="photos of 1 to 3 megapixels only")
+    parser.add_argument("--width", type=int, help="all photos have this width in pixels")
     parser.add_argument("--options", nargs="*", default=[], help="of the command, such as --options=--runtime=keras")
     options = parser.parse_args()
-    folder = options.out / ("typical" if options.typical else "photos")
-    make_photos(options.photos, folder, options.count, options.typical)
+    widths = WIDTHS if options.width is None else (options.width,)
+    kind = "photos" if options.width is None else f"wide-{options.width}"
+    folder = options.out / (f"typical-{options.count}" if options.typical else f"{kind}-{options.count}")
+    make_photos(options.photos, folder, options.count, widths, not options.typical and options.width is None)
     for extra in (["--no-draw"], []):
         extra += options.options
         measure(options.model, folder, options.out / "predictions", options.count, extra)

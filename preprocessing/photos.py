@@ -81,12 +81,15 @@ def read(path: Path | str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     return read_reduced(path, None, max_pixels)[0]
 
 
-def read_reduced(path: Path | str, least: int | None, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, int]:
+def read_reduced(
+    path: Path | str, least: int | None, max_pixels: int = MAX_PIXELS, *, whole: bool = False
+) -> tuple[np.ndarray, int]:
     """Like `read`, but a JPEG is decoded at an eighth, a quarter or a half of its size where that suffices.
 
     Args:
         path, max_pixels: as for `read`.
         least: the longer side needs at least this many pixels; None: full size.
+        whole: the file was read before: what takes several decodings to show that pixels were lost is not tested again.
 
     Returns:
         the image, and by how many times it was reduced: 1, 2, 4 or 8.
@@ -113,7 +116,7 @@ def read_reduced(path: Path | str, least: int | None, max_pixels: int = MAX_PIXE
         most_bytes = MAX_BYTES_JPEG if is_jpeg else MAX_BYTES
         limits = _Limits(max_pixels, most_bytes if max_pixels <= MAX_PIXELS else 8 * max_pixels)
         if is_jpeg:
-            return _read_jpeg(file, status.st_size, limits, least)
+            return _read_jpeg(file, status.st_size, limits, least, whole)
         photo = _load(file, status.st_size, limits, least)
         if photo.sixteen_bits:
             orientation = photo.orientation
@@ -261,7 +264,7 @@ def _damage_error(error: Exception) -> DamagedPhotoError:
     return DamagedPhotoError(f"cannot be decoded: {str(error)[:100] or type(error).__name__}")
 
 
-def _read_jpeg(file: BinaryIO, size: int, limits: _Limits, least: int | None) -> tuple[np.ndarray, int]:
+def _read_jpeg(file: BinaryIO, size: int, limits: _Limits, least: int | None, whole: bool) -> tuple[np.ndarray, int]:
     """`read_reduced` for a JPEG file. One that lacks only its last bytes is decoded; one that lost pixels is damaged,
     even if it has an end mark.
     """
@@ -286,6 +289,8 @@ def _read_jpeg(file: BinaryIO, size: int, limits: _Limits, least: int | None) ->
     if structure.arithmetic and not structure.ended:  # an encoder may leave out zeros at the end, as a cut does
         raise _damage_error(OSError(TRUNCATED))
     result, reduction = _upright(photo), photo.reduction
+    if whole:
+        return result, reduction
     stored = pixel_arrays.STORED_VIEWS.get(photo.orientation, np.asarray)(result)
     del photo  # its memory is needed
     if fillers := _fillers(stored, reduction, structure):

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from edram_fer import attention
 from edram_fer.figures.colours import step_colours
+from edram_fer.preprocessing.detection import LEAST_INTERPOLATED
 
 LARGEST = 2000  # pixels on the longer side of the drawing
 SMALLEST = 1000  # pixels, so that small photos have enough space for text
@@ -36,7 +37,8 @@ def annotate(image: np.ndarray, faces: Sequence[Mapping[str, Any]]) -> Image.Ima
     longest = max(image.shape[:2])
     scale = float(np.clip(longest, SMALLEST, LARGEST) / longest)
     size = [max(round(side * scale), 1) for side in image.shape[1::-1]]
-    canvas = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    shrunk = cv2.INTER_AREA if scale < LEAST_INTERPOLATED else cv2.INTER_LINEAR
+    canvas = cv2.resize(image, size, interpolation=shrunk if scale < 1 else cv2.INTER_CUBIC)
     for face in faces:
         corner, side = np.array([face["left"], face["top"]]), face["side"]
         outline(canvas, (corner + np.array([[0, 0], [side, 0], [side, side], [0, side]]) - 0.5) * scale, WHITE, FRAME)

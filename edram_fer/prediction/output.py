@@ -243,7 +243,7 @@ class Output:
         if not (self.draws and faces and isinstance(source, str) and rows[0]["frame"] is None):
             return None
         try:
-            pixels, reduction = photos.read_reduced(source, photo.LARGEST)
+            pixels, reduction = photos.read_reduced(source, photo.LARGEST, whole=True)
         except photos.PhotoError:  # it has changed since it was predicted
             return None
         name = f"{number:0{self._digits}d}_{_safe_stem(source)}.jpg"
