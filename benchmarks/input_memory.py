@@ -52,9 +52,11 @@ def take_batches(path: Path) -> float:
     from edram_fer.data.augment import Augmentation
     from edram_fer.data.batches import Batches
 
-    batches = Batches(str(path), "train", CLASSES, BATCH_SIZE, augmentation=Augmentation()).start()
-    taken = iter(batches) if hasattr(batches, "take") else (batches[step] for step in range(STEPS))
-    for _, (inputs, _) in zip(range(STEPS), taken, strict=False):
+    batches = Batches(str(path), "train", CLASSES, BATCH_SIZE, augmentation=Augmentation())
+    stream = batches.start()
+    taken = iter(stream) if hasattr(stream, "take") else (stream[step] for step in range(STEPS))
+    for _, batch in zip(range(STEPS), taken, strict=False):
+        inputs, _ = batches.prepare(**batch[0]) if batches.on_device else batch
         assert inputs["image"].shape == (BATCH_SIZE, SIDE, SIDE, 1)
     return peak_mib()
 

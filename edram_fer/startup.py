@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any, cast
 
 # Packages that TensorFlow and Keras import where they are installed, for functions that no command uses: converting
 # models of JAX, taking tables of pandas, wrapping models for scikit-learn, drawing.
@@ -45,7 +46,7 @@ def _backend() -> str:
 def _hidden(names: list[str]) -> Generator[None, None, None]:
     """Let the import of packages that are not imported yet fail, as if they were not installed."""
     hidden = [name for name in names if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))
+    sys.modules.update(dict.fromkeys(hidden, cast(Any, None)))
     try:
         yield
     finally:

@@ -3,7 +3,7 @@
 import inspect
 import json
 import numbers
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
@@ -60,6 +60,8 @@ class FERModel(keras.Model):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.compiled_call: CompiledCall | None = None
+        # Makes (inputs, targets) inside the compiled training step, from a dict that a data set yields in their place.
+        self.prepare_batch: Callable[..., tuple[Any, Any]] | None = None
         self.emotions = emotions
         self.preprocessing = preprocessing
         self.calibration = calibration
@@ -205,6 +207,12 @@ class FERModel(keras.Model):
         if "image" not in inputs:
             raise UserError(f"inputs: expected images or a dict with `image`, got {', '.join(map(str, inputs))}")
         return {**inputs, "image": images.standardise(inputs["image"], self.image_shape)}
+
+    def train_step(self, *arguments: Any) -> Any:
+        *state, data = arguments  # on TensorFlow there is no state
+        if self.prepare_batch is not None:
+            data = self.prepare_batch(**data[0])
+        return super().train_step(*state, data)
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         return super().fit(self._checked(x), *args, **kwargs)

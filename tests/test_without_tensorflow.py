@@ -21,9 +21,10 @@ class Blocked:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Blocked())
-from edram_fer import cli, models
+from edram_fer import cli, devices, models
+from edram_fer.data.batches import Batches
 from edram_fer.training import callbacks
-from support.toy import Toy, assert_same_run
+from support.toy import Toy, assert_same_run, history
 
 def run(*arguments):
     try:
@@ -49,6 +50,14 @@ codes += [run(*train, stopped)]
 callbacks.NanGuard.on_train_batch_end = inner
 codes += [run("train", "--resume", stopped, "--quiet"), run("evaluate", stopped, "--no-figures")]
 assert_same_run(folder / "stopped", folder / "whole")
+devices.has_accelerator = lambda: True  # from here on the images stay on the device
+prepare, prepared = Batches.prepare, []
+Batches.prepare = lambda self, **arguments: prepared.append(arguments) or prepare(self, **arguments)
+codes += [run(*train, str(folder / "device"))]
+assert len(prepared) == 1  # inside the training step, which is compiled once
+for row, expected in zip(history(folder / "device"), history(folder / "whole"), strict=True):
+    for name, value in expected.items():
+        assert abs(row[name] - value) < 1e-3, (name, row[name], value)
 assert "tensorflow" not in sys.modules
 print(codes)
 """
@@ -69,7 +78,7 @@ def test_train_stop_resume_and_evaluate(finished_run):
     process, folder = finished_run
     assert process.returncode == 0, process.stderr
     last_line = process.stdout.strip().splitlines()[-1]
-    assert last_line == "[0, 143, 0, 0]", process.stderr
+    assert last_line == "[0, 143, 0, 0, 0]", process.stderr
     message = f"Stopped and saved in epoch 2, after step 3. Resume with: edram-fer train --resume {folder}/stopped"
     assert message in process.stderr and "Warning" not in process.stderr
 

@@ -1,4 +1,4 @@
-"""From a split to batches: tf.data on the TensorFlow backend, NumPy arrays on the others.
+"""From a split to batches: tf.data on the TensorFlow backend, PyDatasets on the others.
 
 NumPy draws the order of a training epoch and all random numbers of its images as functions of (seed, epoch), so that
 training can start at any step of any epoch and all backends see the same batches.
@@ -13,6 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from edram_fer import devices
 from edram_fer.data import augment, erasing, landmarks, mixup, open_source
 from edram_fer.errors import UserError
 from edram_fer.preprocessing.emotions import EIGHT
@@ -112,7 +113,28 @@ class Batches:
         augmentation, they end after one pass."""
         if keras.backend.backend() == "tensorflow":
             return _tf_dataset(self, epoch, step)
-        return _ArrayBatches(self, epoch, step)
+        return (_DeviceBatches if self.on_device else _ArrayBatches)(self, epoch, step)
+
+    @property
+    def on_device(self) -> bool:
+        """Whether the training images stay in the memory of the device: on JAX with a GPU or TPU. What `start` returns
+        then yields what `prepare` takes."""
+        return self.augmentation is not None and keras.backend.backend() == "jax" and devices.has_accelerator()
+
+    def prepare(self, images: Mapping[str, Any], rows: Any, numbers: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Make one batch on the device, inside the compiled training step.
+
+        Args:
+            images: The features of the whole split: "image" uint8 [N, H, W, C], and the others as `batch` takes them.
+            rows: Indices of the images of the batch, int [B].
+            numbers: The numbers that `draw` returns for these images.
+
+        Returns:
+            (inputs, targets), as `batch` does.
+        """
+        chosen = {name: ops.take(values, rows, axis=0) for name, values in images.items()}
+        chosen["image"] = ops.cast(chosen["image"], "float32") / 255
+        return self.batch(chosen, numbers)
 
     def order(self, epoch: int) -> np.ndarray:
         """Indices of the images in their order in an epoch, the same on every backend."""
@@ -201,18 +223,35 @@ class _ArrayBatches(keras.utils.PyDataset):
     def _begin_epoch(self, epoch):
         self.epoch, self.indices = epoch, self.batches.order(epoch)
         if self.batches.augmentation:
-            self.numbers = self.batches.draw(epoch, len(self.images["image"]))
+            self.numbers = self.batches.draw(epoch, len(self.images["emotion"]))
 
-    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        batches, size = self.batches, self.batches.batch_size
-        epoch, step = divmod(self.first + index, batches.steps)
+    def choose(self, index: int) -> tuple[np.ndarray, dict[str, np.ndarray] | None]:
+        """The rows of the images of a batch, and their random numbers."""
+        size = self.batches.batch_size
+        epoch, step = divmod(self.first + index, self.batches.steps)
         if epoch != self.epoch:
             self._begin_epoch(epoch)
-        chosen = self.indices[step * size : (step + 1) * size]
-        images = {name: self.images[name][chosen] for name in batches.features()}
-        images["image"] = self.images["image"][chosen].astype("float32") / 255
-        numbers = None if self.numbers is None else {name: drawn[chosen] for name, drawn in self.numbers.items()}
-        return keras.tree.map_structure(ops.convert_to_numpy, batches.batch(images, numbers))
+        rows = self.indices[step * size : (step + 1) * size]
+        return rows, None if self.numbers is None else {name: drawn[rows] for name, drawn in self.numbers.items()}
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        rows, numbers = self.choose(index)
+        images = {name: self.images[name][rows] for name in self.batches.features()}
+        images["image"] = self.images["image"][rows].astype("float32") / 255
+        return keras.tree.map_structure(ops.convert_to_numpy, self.batches.batch(images, numbers))
+
+
+class _DeviceBatches(_ArrayBatches):
+    """The arguments of `Batches.prepare`. The images of the split are copied to the device once."""
+
+    def __init__(self, batches, epoch, step) -> None:
+        super().__init__(batches, epoch, step)
+        names = ("image", *batches.features())
+        self.images = {name: ops.convert_to_tensor(self.images[name]) for name in names}
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        rows, numbers = self.choose(index)
+        return ({"images": self.images, "rows": rows, "numbers": numbers},)
 
 
 def _tf_dataset(batches, first_epoch, first_step):

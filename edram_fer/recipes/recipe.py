@@ -42,7 +42,7 @@ class Recipe:
         initial_weights: A run, a .keras file or the name of an included model, whose weights initialise every part of
             the same shape; "": all weights are randomly initialised.
         dtype: "float32"; "mixed_bfloat16", in which coordinates and losses stay float32; or "auto", which training
-            replaces by the faster of the two (`training.precision.fastest_dtype`).
+            replaces by the faster of the two (`edram_fer.devices.fastest_dtype`).
         seed: Seed of weights, dropout, order and augmentation.
         epochs: Number of epochs.
         batch_size: Images per training step.

@@ -15,6 +15,7 @@ import numpy as np
 
 from edram_fer import data, files, models
 from edram_fer.data.batches import Batches
+from edram_fer.devices import fastest_dtype
 from edram_fer.errors import ExistingRunError, UserError
 from edram_fer.preprocessing.folder_lock import exclusive_lock
 from edram_fer.recipes.recipe import AUTO, Recipe
@@ -22,7 +23,6 @@ from edram_fer.run import checkpoints, environment, layout
 from edram_fer.training import callbacks, losses, optimizer
 from edram_fer.training.averaging import MovingAverage
 from edram_fer.training.metrics import DominantClassShare, FinalAccuracy, WindowStatistics
-from edram_fer.training.precision import fastest_dtype
 
 log = logging.getLogger(__name__)
 Verbose = Literal["auto", 0, 1, 2]  # values of `verbose` in Keras' `fit`
@@ -150,6 +150,8 @@ class _TrainingSetup:
         outputs = self.model.output_shapes
         self.training, validation = batches(recipe, self.model, data_dir)
         self.validation = validation.start()
+        if self.training.on_device:
+            self.model.prepare_batch = self.training.prepare
         logged = compile_model(self.model, recipe, self.training)
         _make_metrics(self.model, outputs, self.validation)
         if recipe.monitor not in logged:

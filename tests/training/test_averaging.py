@@ -68,5 +68,5 @@ def test_the_best_model_holds_the_average(toy_recipe, tmp_path):
         assert not np.array_equal(trained, average)
     setting = loop._TrainingSetup(recipe, run, data.describe(recipe.data), None)
     setting.model.set_weights(averages)
-    actual = setting.model.evaluate(setting.validation.start(), verbose=0, return_dict=True)
+    actual = setting.model.evaluate(setting.validation, verbose=0, return_dict=True)
     assert actual["loss"] == pytest.approx(history(run)[0]["val_loss"], rel=1e-5)

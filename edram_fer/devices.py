@@ -1,4 +1,4 @@
-"""The floating-point type in which a machine trains fastest."""
+"""What this machine computes with: accelerators, and the floating-point type in which it trains fastest."""
 
 from pathlib import Path
 
@@ -8,8 +8,13 @@ CPUINFO = Path("/proc/cpuinfo")
 FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # bfloat16 instructions of x86 and ARM, as Linux calls them
 
 
+def has_accelerator() -> bool:
+    """Whether Keras' backend sees a GPU or TPU."""
+    return not all(device.startswith("cpu") for device in keras.distribution.list_devices())
+
+
 def fastest_dtype() -> str:
-    """ "mixed_bfloat16", or "float32" on a processor without bfloat16 instructions, which would have to emulate them.
+    """Return "mixed_bfloat16", or "float32" on a processor without bfloat16 instructions, which has to emulate them.
 
     An emulated training step takes ten times as long as one in float32. Where the processor's instructions are unknown,
     on macOS and Windows, the answer is "float32"; with a GPU or TPU, which trains instead, it is "mixed_bfloat16".
@@ -17,8 +22,7 @@ def fastest_dtype() -> str:
     >>> fastest_dtype() in ("float32", "mixed_bfloat16")
     True
     """
-    on_cpu = all(device.startswith("cpu") for device in keras.distribution.list_devices())
-    return "float32" if on_cpu and not FLAGS & _processor_flags() else "mixed_bfloat16"
+    return "mixed_bfloat16" if has_accelerator() or FLAGS & _processor_flags() else "float32"
 
 
 def _processor_flags():

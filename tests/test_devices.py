@@ -1,10 +1,11 @@
-"""The dtype "auto" of a recipe, on machines of several kinds."""
+"""Accelerators and the dtype "auto" of a recipe, on machines of several kinds."""
 
 import keras
 import pytest
 
+from edram_fer import devices
 from edram_fer.recipes.recipe import Recipe, get
-from edram_fer.training import loop, precision
+from edram_fer.training import loop
 
 X86 = "processor\t: 0\nmodel name\t: AMD EPYC\nflags\t\t: fpu avx2 {} sse2\n\nprocessor\t: 1\n"
 ARM = "processor\t: 0\nFeatures\t: fp asimd {} sve\n"
@@ -25,13 +26,13 @@ ARM = "processor\t: 0\nFeatures\t: fp asimd {} sve\n"
 def test_the_fastest_dtype(processor, device, expected, tmp_path, monkeypatch):
     if processor:
         (tmp_path / "cpuinfo").write_text(processor)
-    monkeypatch.setattr(precision, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(devices, "CPUINFO", tmp_path / "cpuinfo")
     monkeypatch.setattr(keras.distribution, "list_devices", lambda: [device])
-    assert precision.fastest_dtype() == expected
+    assert devices.fastest_dtype() == expected
 
 
 def test_training_resolves_auto_and_keeps_what_is_set():
-    described, fastest = {"emotions": ["happy", "sad"]}, precision.fastest_dtype()
+    described, fastest = {"emotions": ["happy", "sad"]}, devices.fastest_dtype()
     assert get("fer2013").dtype == "auto"
     assert loop.resolve(Recipe(dtype="auto"), described) == Recipe(dtype=fastest)
     assert loop.resolve(Recipe(dtype="mixed_bfloat16"), described).dtype == "mixed_bfloat16"
