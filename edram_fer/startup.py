@@ -46,7 +46,8 @@ def _backend() -> str:
 def _hidden(names: list[str]) -> Generator[None, None, None]:
     """Let the import of packages that are not imported yet fail, as if they were not installed."""
     hidden = [name for name in names if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden, cast(Any, None)))
+    for name in hidden:
+        sys.modules[name] = cast(Any, None)
     try:
         yield
     finally:
