@@ -15,7 +15,7 @@ from edram_fer.recipes.settings import parse_value
 
 DATA, AUTO = "data", "auto"
 _CHOICES = {
-    "dtype": (AUTO, "float32", "mixed_bfloat16"),
+    "dtype": (AUTO, "float32", "mixed_bfloat16", "mixed_float16"),
     "optimizer": ("adam", "adamw", "sgd"),
     "schedule": ("constant", "plateau", "cosine", "steps"),
     "class_weights": ("sqrt", "inverse", "none"),
@@ -41,9 +41,12 @@ class Recipe:
         options: Options of that model.
         initial_weights: A run, a .keras file or the name of an included model, whose weights initialise every part of
             the same shape; "": all weights are randomly initialised.
-        dtype: "float32"; "mixed_bfloat16", in which coordinates and losses stay float32; or "auto", which training
-            replaces by the faster of the two (`edram_fer.devices.fastest_dtype`).
+        dtype: "float32"; "mixed_bfloat16", in which coordinates and losses stay float32; "mixed_float16", likewise, and
+            the loss is scaled, for GPUs older than bfloat16; or "auto", which training replaces by the faster of the
+            first two (`edram_fer.devices.fastest_dtype`).
         seed: Seed of weights, dropout, order and augmentation.
+        deterministic: Whether TensorFlow uses only operations that repeat a result exactly. On a GPU it is faster
+            without, and a resumed run then equals an uninterrupted one up to rounding.
         epochs: Number of epochs.
         batch_size: Images per training step.
         optimizer: "adam", "adamw" or "sgd".
@@ -96,6 +99,7 @@ class Recipe:
     initial_weights: str = ""
     dtype: str = "float32"
     seed: int = 0
+    deterministic: bool = True
     epochs: int = 25
     batch_size: int = 192
     optimizer: str = "adam"

@@ -134,7 +134,7 @@ class _TrainingSetup:
     """Everything that `fit` needs: model, batches and callbacks."""
 
     def __init__(self, recipe, run, described, data_dir) -> None:
-        make_reproducible(recipe.seed)
+        make_reproducible(recipe.seed, recipe.deterministic)
         if recipe.schedule == "cosine" and recipe.warmup_epochs > recipe.epochs:
             log.warning(
                 "the learning rate is still warming up when training ends: warmup_epochs=%g, epochs=%d; --set "
@@ -184,10 +184,10 @@ class _TrainingSetup:
         self.callbacks = [callbacks.Progress(recipe.epochs), *others, *averages, *_tensorboard(run), self.checkpoint]
 
 
-def make_reproducible(seed: int) -> None:
-    """Seed all random numbers; on TensorFlow also choose deterministic implementations."""
+def make_reproducible(seed: int, deterministic: bool = True) -> None:
+    """Seed all random numbers; on TensorFlow also choose deterministic implementations, for the rest of the process."""
     keras.utils.set_random_seed(seed)
-    if keras.backend.backend() == "tensorflow":
+    if deterministic and keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()

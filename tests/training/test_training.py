@@ -52,6 +52,20 @@ def test_the_best_model_is_loaded_with_its_emotions(trained, contents):
     assert zoom == pytest.approx(best["val_glimpse_1_zoom"], abs=1e-5)
 
 
+def test_float16_scales_the_loss_and_determinism_is_a_setting(toy_recipe, tmp_path, monkeypatch):
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: pytest.fail("is deterministic"))
+    recipe = dataclasses.replace(toy_recipe, dtype="mixed_float16", deterministic=False, epochs=1)
+    loop.train(recipe, tmp_path / "run", verbose=0)
+    arrays, meta = checkpoints.read_state(tmp_path / "run" / layout.LATEST)
+    variables = zip((name for name, _ in meta["variables"]), arrays, strict=False)  # metrics follow
+    assert [int(value) for name, value in variables if name.endswith("dynamic_scale")] == [2**15]
+    assert all(np.isfinite(value) for value in history(tmp_path / "run")[0].values())
+    assert edram_fer.load(tmp_path / "run").compute_dtype == "float16"
+
+
 def test_a_loss_that_is_not_finite_ends_the_run(toy_recipe, tmp_path):
     run = tmp_path / "run"
     wild = dataclasses.replace(toy_recipe, learning_rate=1e38, checkpoint_steps=1)
