@@ -4,9 +4,9 @@
     python -m benchmarks.steady_memory training --backend jax --epochs 1000
 
 Trains a tiny CNN with the command `train`, and calls `evaluate`, with figures and report, again and again in one
-process, on the drawn inputs of `benchmarks.faults`. Prints as JSON, for each, the resident memory after each epoch or
-evaluation (at most 20 of them), and by how much the largest after the warm-up (the first fifth) exceeds that at the end
-of the warm-up. The exit status is 1 if this is more than 3 %.
+process, which collects garbage after each. The inputs are the drawn ones of `benchmarks.faults`. Prints as JSON, for
+each, the resident memory after each epoch or evaluation (at most 20 of them), and by how much the largest after the
+warm-up (the first fifth) exceeds that at the end of the warm-up. The exit status is 1 if this is more than 3 %.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from benchmarks.peak_memory import MIB
 
 LIMIT = 0.03  # growth after the warm-up, as a share
 EVALUATE = """
-import sys
+import gc, sys
 from edram_fer.cli import main
 
 for _ in range(int(sys.argv[1])):
@@ -34,6 +34,7 @@ for _ in range(int(sys.argv[1])):
     except SystemExit as end:
         if end.code:
             raise
+    gc.collect()  # what refers to itself, such as a model, otherwise stays until Python looks for it
 """
 
 
