@@ -10,11 +10,14 @@ pytest.importorskip("psutil")
 from benchmarks import steady_memory
 
 WORK = """
+import time
+
 kept = [bytearray(30 << 20)]
 for number in range(10):
     kept.append(bytearray({leak} << 20))
     print("Epoch", number)
-print("done")
+    time.sleep(0.05)  # until it is measured
+time.sleep(0.5)
 """
 
 
