@@ -1,7 +1,7 @@
 # Two commands for a fresh machine with Python 3.11 or newer, git and make:
 #   make demo   prepare drawn faces, train a small EDRAM on them, evaluate it and write the report
 #   make test   the test suite
-# The tests that take ten seconds or more each: make test-slow
+# The tests that take longest: make test-slow
 # A second Python version: make test PYTHON=python3.12 VENV=.venv-3.12
 # The documentation, with its tutorials executed: make docs, then open docs/_build/html/index.html
 # For development, fastest first: make format, lint, types, clean-environments; .ci/run does them all.

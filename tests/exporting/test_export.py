@@ -136,6 +136,7 @@ def test_int8_is_smaller_and_near(model, onnx_file, int8_file):
     np.testing.assert_allclose(small(batch)["emotion"], model(batch)["emotion"], atol=0.3)
 
 
+@pytest.mark.slow
 def test_a_file_depends_on_the_model_alone(model, onnx_file, int8_file, tmp_path):
     """Not on the process, whose sets have another order and whose layers other numbers."""
     model.save(tmp_path / "model.keras")

@@ -39,6 +39,7 @@ def test_all_batch_sizes_are_one_function(model, monkeypatch):
     model.compiled_call = None
 
 
+@pytest.mark.slow
 def test_it_has_the_weights_and_gradients_of_the_model(model):
     import tensorflow as tf
 

@@ -18,6 +18,7 @@ def command(*words):
 
 
 @pytest.mark.parametrize("name", SUBJECTS)
+@pytest.mark.slow
 def test_from_files_to_scores(name, tmp_path, monkeypatch):
     dummy = next(dummy for dummy in DUMMY_DATA if dummy.dataset == name)
     monkeypatch.setitem(models.MODELS, "toy", toy.Toy)

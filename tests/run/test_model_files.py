@@ -66,6 +66,7 @@ def test_a_file_of_version_0_1_loads(saved, model):
     assert edram_fer.load(saved.with_name("new.keras")).emotions == NAMES
 
 
+@pytest.mark.slow
 def test_keras_alone_loads_a_trained_model(trained):
     """Only the classes of the models are registered, none of those that train."""
     code = (

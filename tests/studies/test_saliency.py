@@ -154,6 +154,7 @@ def test_invalid_arguments_are_rejected_before_anything_is_written(run, method, 
 
 
 @pytest.mark.parametrize("name", list(TINIES))
+@pytest.mark.slow
 def test_every_model_can_be_studied(name, tmp_path):
     from edram_fer import models
     from edram_fer.run import checkpoints

@@ -36,6 +36,7 @@ def run(request, npz_file, tmp_path_factory):
         yield request.param, folder
 
 
+@pytest.mark.slow
 def test_a_recipe_trains_with_its_losses_and_evaluates(run):
     name, folder = run
     (row,) = history(folder)

@@ -133,6 +133,7 @@ def test_stopped_by_a_signal_and_resumed(toy_recipe, toy_run, at_step, tmp_path,
     assert_same_run(run, toy_run)
 
 
+@pytest.mark.slow
 def test_training_from_scratch_is_resumed_exactly(toy_recipe, at_step, tmp_path):
     recipe = dataclasses.replace(toy_recipe, augmentation=AUGMENTATION, **SCRATCH)
     run, whole = tmp_path / "run", tmp_path / "whole"

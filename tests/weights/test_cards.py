@@ -80,6 +80,7 @@ def ship(monkeypatch, *arguments):
     ship_model.main()
 
 
+@pytest.mark.slow
 def test_one_command_includes_a_run(run, monkeypatch):
     ship(monkeypatch, run, "new")
     entry, metrics = weights.entry("new"), files.read_json(run / layout.METRICS)
