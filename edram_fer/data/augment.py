@@ -119,9 +119,10 @@ def warp(images: Any, windows: Any) -> Any:
         return sample(images, windows[:, None], (height, width))[:, 0]
     import tensorflow as tf
 
-    half = np.array([[width - 1], [height - 1]], "float32") / 2  # pixel = (coordinate + 1) * half
-    to_window = np.array([[1 / max(half[0, 0], 0.5), 0, -1], [0, 1 / max(half[1, 0], 0.5), -1], [0, 0, 1]], "float32")
-    pixels = (ops.matmul(windows, to_window) + np.array([0, 0, 1], "float32")) * half
+    half = np.array([width - 1, height - 1], "float32") / 2  # pixel = (coordinate + 1) * half
+    to_window = np.diag([*(1 / np.maximum(half, 0.5)), 1]).astype("float32")
+    to_window[:2, 2] = -np.sign(half)  # the only pixel of a side is at 0
+    pixels = (ops.matmul(windows, to_window) + np.array([0, 0, 1], "float32")) * half[:, None]
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=images,
         transforms=tf.pad(tf.reshape(pixels, (-1, 6)), [[0, 0], [0, 2]]),

@@ -46,7 +46,7 @@ def test_matrices_are_rotation_zoom_shear_mirror_and_shift(per_axis):
     assert 0 < mirrored < len(NUMBERS)
 
 
-@pytest.mark.parametrize("size", [(20, 23), (48, 48), (2, 5)])
+@pytest.mark.parametrize("size", [(20, 23), (48, 48), (1, 5)])
 def test_images_are_warped_as_by_the_sensor_of_the_models(size):
     rng = np.random.default_rng(0)
     images, windows = rng.random((50, *size, 2), np.float32), rng.normal(0, 0.8, (50, 2, 3)).astype("float32")
