@@ -1,7 +1,7 @@
 """From a split to batches: tf.data on the TensorFlow backend, PyDatasets on the others.
 
 NumPy draws the order of a training epoch and all random numbers of its images as functions of (seed, epoch), so that
-training can start at any step of any epoch and all backends see the same batches.
+training can start at any step of any epoch and all backends see the same batches, up to rounding.
 """
 
 import dataclasses
