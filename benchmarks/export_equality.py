@@ -81,7 +81,7 @@ def difference(model: FERModel, format: str, folder: Path) -> float:
     """The largest absolute difference of any output, for batches of several sizes."""
     suffix, _, open_to_run = FORMATS[format]
     path = export(model, folder / f"model{suffix}", format=format).path
-    single, run, differences = graph.in_float32(model), open_to_run(path), []
+    single, run, differences = model.in_float32(), open_to_run(path), []
     for count in (1, 3, 8):
         batch = graph.examples(graph.inputs(single, uint8=False, windows=False), count, seed=10 + count)
         outputs = run(batch)

@@ -52,7 +52,7 @@ def load(text: str) -> FERModel:
 
 def measure(model: FERModel, folder: Path, labelled: tuple[Any, np.ndarray] | None, rounds: int) -> dict[str, Any]:
     """{runtime: {"megabytes", "accuracy", milliseconds by batch size}}."""
-    single = graph.in_float32(model)
+    single = model.in_float32()
     model.save(folder / "model.keras")
     compiled = tf.function(lambda batch: single(batch, training=False), autograph=False)
     runs: dict[str, Callable[[Any], Any]] = {

@@ -13,16 +13,29 @@ def has_accelerator() -> bool:
     return not all(device.startswith("cpu") for device in keras.distribution.list_devices())
 
 
-def fastest_dtype() -> str:
-    """Return "mixed_bfloat16", or "float32" on a processor without bfloat16 instructions, which has to emulate them.
+def emulates(dtype: str) -> bool:
+    """Whether this machine has to emulate a floating-point type: "float32", "bfloat16" or "float16".
 
-    An emulated training step takes ten times as long as one in float32. Where the processor's instructions are unknown,
-    on macOS and Windows, the answer is "float32"; with a GPU or TPU, which trains instead, it is "mixed_bfloat16".
+    Processors compute with float32, and those with the instructions also with bfloat16; GPUs and TPUs with all three.
+    Where the processor's instructions are unknown, on macOS and Windows, it is taken to have none for bfloat16.
+
+    >>> emulates("float32")
+    False
+    """
+    if dtype == "float32" or has_accelerator():
+        return False
+    return dtype != "bfloat16" or not FLAGS & _processor_flags()
+
+
+def fastest_dtype() -> str:
+    """Return "mixed_bfloat16", or "float32" on a processor that has to emulate bfloat16.
+
+    An emulated training step takes ten times as long as one in float32.
 
     >>> fastest_dtype() in ("float32", "mixed_bfloat16")
     True
     """
-    return "mixed_bfloat16" if has_accelerator() or FLAGS & _processor_flags() else "float32"
+    return "float32" if emulates("bfloat16") else "mixed_bfloat16"
 
 
 def _processor_flags():

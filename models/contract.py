@@ -186,6 +186,15 @@ class FERModel(keras.Model):
             return self.compiled_call(inputs)
         return super().__call__(inputs, *args, **kwargs)
 
+    def in_float32(self) -> "FERModel":
+        """The model itself if it computes in float32; otherwise a copy that does, with the same weights."""
+        if self.compute_dtype == self.variable_dtype == "float32":
+            return self
+        copy = type(self).from_config({**self.get_config(), "dtype": "float32"})
+        for target, source in zip(copy.weights, self.weights, strict=True):
+            target.assign(ops.cast(source, "float32"))
+        return copy
+
     def compile_calls(self) -> None:
         """From now on, compile calls outside training, at the first call with each set of inputs.
 

@@ -1,10 +1,13 @@
 """Accelerators and the dtype "auto" of a recipe, on machines of several kinds."""
 
 import keras
+import numpy as np
 import pytest
 
+import edram_fer
 from edram_fer import devices
 from edram_fer.recipes.recipe import Recipe, get
+from edram_fer.run import checkpoints
 from edram_fer.training import loop
 
 X86 = "processor\t: 0\nmodel name\t: AMD EPYC\nflags\t\t: fpu avx2 {} sse2\n\nprocessor\t: 1\n"
@@ -29,6 +32,22 @@ def test_the_fastest_dtype(processor, device, expected, tmp_path, monkeypatch):
     monkeypatch.setattr(devices, "CPUINFO", tmp_path / "cpuinfo")
     monkeypatch.setattr(keras.distribution, "list_devices", lambda: [device])
     assert devices.fastest_dtype() == expected
+    assert devices.emulates("bfloat16") == (expected == "float32")
+    assert devices.emulates("float16") == (device == "cpu:0")
+    assert not devices.emulates("float32")
+
+
+@pytest.mark.parametrize(("emulated", "expected"), [(True, "float32"), (False, "bfloat16")])
+def test_a_loaded_model_computes_in_what_the_machine_need_not_emulate(emulated, expected, tmp_path, monkeypatch):
+    saved = edram_fer.build(
+        "cnn", image_size=(18, 18), emotions=["happy", "sad"], glimpse_units=8, dtype="mixed_bfloat16"
+    )
+    checkpoints.save(saved, tmp_path / "model.keras")
+    monkeypatch.setattr(devices, "emulates", lambda dtype: emulated and dtype == "bfloat16")
+    model = edram_fer.load(tmp_path / "model.keras")
+    assert model.compute_dtype == expected
+    for value, reference in zip(model.get_weights(), saved.get_weights(), strict=True):
+        np.testing.assert_array_equal(value, reference)
 
 
 def test_training_resolves_auto_and_keeps_what_is_set():

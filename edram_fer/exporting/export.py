@@ -82,7 +82,7 @@ def export(
     format = _check_target(path, format, int8)
     files.check_writable(path.parent)  # a SavedModel is a folder, which takes its place with a rename, too
     loaded = model if isinstance(model, FERModel) else checkpoints.load(model)
-    loaded = graph.in_float32(loaded)
+    loaded = loaded.in_float32()
     described = describe(loaded, weights="int8" if int8 else "float32", uint8=uint8_input, windows=windows_input)
     if windows_input:
         _check_windows_are_used(loaded, described.inputs)
@@ -109,7 +109,7 @@ def export_graph(source: Path, path: Path) -> list[str]:
     Raises:
         MissingFileError, UserError, ModuleNotFoundError: see `export`.
     """
-    model = graph.in_float32(checkpoints.load(source))
+    model = checkpoints.load(source).in_float32()
     described = describe(model)
     written, weights = onnx_graph(model, described)
     names = keras_file.weight_names(source, weights)

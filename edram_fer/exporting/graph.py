@@ -23,16 +23,6 @@ MEANINGS = {
 }
 
 
-def in_float32(model: FERModel) -> FERModel:
-    """The model itself if it computes in float32; otherwise a copy that does, with the same weights."""
-    if all(policy == "float32" for policy in (model.compute_dtype, model.variable_dtype)):
-        return model
-    copy = type(model).from_config({**model.get_config(), "dtype": "float32"})
-    for target, source in zip(copy.weights, model.weights, strict=True):
-        target.assign(keras.ops.cast(source, "float32"))
-    return copy
-
-
 def inputs(model: FERModel, *, uint8: bool, windows: bool) -> dict[str, dict[str, Any]]:
     """{name: {"shape", "dtype", "meaning"}} of the inputs of an exported model.
 

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from edram_fer import archives, files, foreign, keras_file
+from edram_fer import archives, devices, files, foreign, keras_file
 from edram_fer.errors import DivergedError, MissingFileError, Stopped, UserError, reason
 from edram_fer.models import FERModel  # importing it registers the classes that a .keras file names
 from edram_fer.preprocessing.emotions import checked_classes
@@ -35,7 +35,8 @@ def load(source: str | Path) -> FERModel:
 
     Returns:
         A Keras model with `model.emotions`, the class names in order, and `model.preprocessing`, how to crop its faces
-        from photos. Call it with images [B, H, W, C], uint8 in 0 to 255 or floats in [0, 1].
+        from photos. Call it with images [B, H, W, C], uint8 in 0 to 255 or floats in [0, 1]. A model that was trained
+        in a type that this machine emulates computes in float32 instead, which changes its outputs by a hundredth.
 
     Raises:
         MissingFileError: there is no file, folder or included model of that name.
@@ -74,6 +75,8 @@ def load(source: str | Path) -> FERModel:
     if model.emotions is None:
         raise UserError(f"{path} holds a {type(model).__name__} without class names: set model.emotions and save it")
     checked_classes(model.emotions, f"{path}: emotions", 2)
+    if devices.emulates(model.compute_dtype):  # one face would take twice as long
+        model = model.in_float32()
     model.compile_calls()
     return model
 

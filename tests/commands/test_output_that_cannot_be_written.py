@@ -24,7 +24,7 @@ from edram_fer.training import loop
 LONG_WORK = [
     (loop, "_fit"),
     (inference, "predict"),
-    (graph, "in_float32"),
+    (graph, "frozen"),
     (layout, "clear_figures"),
     (baselines, "compare_with_fixations"),
     (comparison, "study"),

@@ -84,7 +84,7 @@ def test_litert_in_float32_of_a_bfloat16_model_with_its_windows_as_input(tmp_pat
     exported = edram_fer.load_exported(export(model, tmp_path / "m.tflite", windows_input=True).path)
     batch = tiny.inputs(model, 3)
     windows = np.random.default_rng(0).uniform(-0.5, 0.5, (3, 1, 2, 3)).astype("float32")
-    single = graph.in_float32(model)
+    single = model.in_float32()
     assert_equal(exported, single, batch, windows=windows)
     with pytest.raises(UserError, match="takes image, windows_input, got image"):
         exported(batch)

@@ -10,7 +10,6 @@ from edram_fer import files, keras_file, weights
 from edram_fer.errors import UserError
 from edram_fer.evaluation.inference import predict
 from edram_fer.exporting import once
-from edram_fer.exporting.graph import in_float32
 from edram_fer.preprocessing import emotions
 from edram_fer.run import checkpoints
 
@@ -38,7 +37,7 @@ def test_the_graph_has_the_outputs_of_the_model(name, tmp_path):
     model, graph = edram_fer.load(name), once.load(name)
     checkpoints.save(model, tmp_path / "again.keras")  # with all options of this version
     assert once.architecture(tmp_path / "again.keras") == weights.entry(name)["graph"]["architecture"]
-    model = in_float32(model)
+    model = model.in_float32()
     assert graph.emotions == model.emotions and graph.calibration == model.calibration
     images = np.random.default_rng(0).random((3, *model.image_shape), np.float32)
     outputs, expected = graph(images), model(images)
