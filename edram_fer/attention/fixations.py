@@ -181,6 +181,33 @@ def fixation_map(
     return total / total.sum()
 
 
+def smooth(values: ArrayLike, sigma: float) -> np.ndarray:
+    """Smooth a map as `fixation_map` smooths fixations: a Gaussian at each pixel, times its value.
+
+    Args:
+        values: [H, W], non-negative.
+        sigma: standard deviation in pixels.
+
+    Returns:
+        [H, W], summing to 1; what falls outside the map is cut off.
+
+    Raises:
+        UserError: the map is 0 everywhere, a value is negative, or sigma is not positive.
+
+    >>> smooth([[0, 2, 0]], 0.5).round(2).tolist()
+    [[0.11, 0.79, 0.11]]
+    """
+    values = np.asarray(values, float)
+    if not sigma > 0:
+        raise UserError(f"sigma must be above 0 pixels, got {sigma}")
+    if not ((values >= 0).all() and values.sum() > 0):
+        raise UserError(f"a map to smooth must be at least 0 and not 0 everywhere, got up to {values.max(initial=0):g}")
+    distances = [np.subtract.outer(np.arange(size), np.arange(size)) for size in values.shape]
+    rows, columns = (np.exp(-((distance / sigma) ** 2) / 2) for distance in distances)
+    total = rows @ values @ columns
+    return total / total.sum()
+
+
 def _rows(path):
     """(line, {column: text or None}) of the rows that are not empty, with names and texts stripped."""
     try:

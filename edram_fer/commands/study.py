@@ -87,4 +87,6 @@ def agreement(
         values = [measures[measure]["mean"] if measure in measures else None for measures in candidates.values()]
         table.add_row(MEASURES[measure], *("–" if value is None else f"{value:.3f}" for value in values))
     Console().print(table)
+    if result["intervals_note"]:
+        typer.echo(result["intervals_note"])
     typer.echo(f"Figure: {evaluation_folder.find(run) / layout.FIGURES / layout.AGREEMENT_FIGURE}")

@@ -99,7 +99,6 @@ def human_agreement_rows(
     shape: tuple[int, int],
     *,
     landmarks: np.ndarray | None = None,
-    repeats: int = 1000,
     seed: int = 0,
 ) -> list[dict[str, Any]]:
     """Compare each run that has windows, and the baselines, with human fixations.
@@ -108,11 +107,12 @@ def human_agreement_rows(
         runs: the runs to compare.
         fixations: fixations on their images.
         shape: (H, W) of the images.
-        landmarks, repeats, seed: see `baselines.compare_with_fixations`.
+        landmarks, seed: see `baselines.compare_with_fixations`.
 
     Returns:
-        One row per run, candidate ("model", "shuffled", "centre_bias", "mean_landmarks", "ceiling") and measure with
-        "mean", "low", "high", "images", and "images_missed_by_windows", the number of images missed by its windows.
+        One row per run, candidate ("model", "shuffled", "centre_bias", "mean_landmarks", "random", "people") and
+        measure with "mean", "low", "high", "images", "people", and "images_missed_by_windows", the number of images
+        missed by its windows.
 
     Raises:
         UserError: a run whose windows miss every image; the message names the run.
@@ -121,7 +121,7 @@ def human_agreement_rows(
     for run in (run for run in runs.runs if run.has_windows):
         try:
             comparison = baselines.compare_with_fixations(
-                run.predictions, fixations, shape, landmarks=landmarks, repeats=repeats, seed=seed
+                run.predictions, fixations, shape, landmarks=landmarks, seed=seed
             )
         except UserError as error:
             raise UserError(f"{run.name}: {error}") from error
@@ -140,6 +140,7 @@ def human_agreement_rows(
                             "low": low,
                             "high": high,
                             "images": summary["images"],
+                            "people": summary["people"],
                             "images_missed_by_windows": comparison["images_missed_by_windows"],
                         }
                     )

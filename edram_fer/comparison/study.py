@@ -105,7 +105,7 @@ def study(
     }
     if human:
         jobs["human_agreement"] = lambda: agreement_tables.human_agreement_rows(
-            runs, human, shape, landmarks=landmarks, **options
+            runs, human, shape, landmarks=landmarks, seed=seed
         )
     tables = {"human_agreement": []}
     with tqdm(total=len(jobs) + 2, desc="compare", disable=None) as bar:

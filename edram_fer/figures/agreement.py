@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from edram_fer.figures.style import BLUE, INK, MUTED, ORANGE, styled
@@ -24,9 +25,10 @@ PATH_MEASURES = tuple(name for name in MEASURES if "match" in name)
 CANDIDATES = {
     "model": ("the model", BLUE),
     "shuffled": ("another image", MUTED),
+    "random": ("random path", MUTED),
     "centre_bias": ("centre bias", MUTED),
     "mean_landmarks": ("the mean face", MUTED),
-    "ceiling": ("other people", ORANGE),
+    "people": ("other people", ORANGE),
 }
 COLUMNS = 4
 
@@ -47,7 +49,8 @@ def agreement(result: Mapping[str, Any]) -> Figure:
         for row, name in enumerate(names):
             if summary := candidates[name].get(measure):
                 colour = CANDIDATES[name][1]
-                axes.hlines(row, *summary["interval"], color=colour, linewidth=3, alpha=0.45)
+                low, high = np.array(summary["interval"], float)  # None, in a file, is nan: nothing to draw
+                axes.plot([low, high], [row, row], color=colour, linewidth=3, alpha=0.45, solid_capstyle="butt")
                 axes.plot(summary["mean"], row, "o", color=colour, markersize=4.5)
         axes.set_title(MEASURES[measure], color=INK)
         axes.set_yticks(range(len(names)), [CANDIDATES[name][0] for name in names])
@@ -59,8 +62,8 @@ def agreement(result: Mapping[str, Any]) -> Figure:
 
 
 def defined_measures(result: Mapping[str, Any]) -> dict[str, dict[str, Mapping[str, Any]]]:
-    """{candidate: {measure: {"mean", "interval", "images"}}} in the order of CANDIDATES and MEASURES, without undefined
-    measures."""
+    """{candidate: {measure: {"mean", "interval", "images", ...}}} in the order of CANDIDATES and MEASURES, without
+    undefined measures."""
     parts = [result["maps"], result["paths"] or {}]
     candidates = {}
     for name in CANDIDATES:

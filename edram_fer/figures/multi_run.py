@@ -82,7 +82,8 @@ def dots(
                 and row.get(value.format(key)) is not None
             ]
             heights = [list(groups).index(row[group]) + (index - (count - 1) / 2) * shift for row in selected]
-            ends = [[row[end.format(key)] for row in selected] for end in (low, high)]
+            # None, an undefined interval, is nan: nothing to draw
+            ends = np.array([[row[end.format(key)] for row in selected] for end in (low, high)], float)
             axes.hlines(heights, *ends, color=colour, linewidth=2, alpha=0.5)
             axes.plot(
                 [row[value.format(key)] for row in selected],

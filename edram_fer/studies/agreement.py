@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from edram_fer import files
+from edram_fer import files, intervals
 from edram_fer.attention import baselines, fixations
 from edram_fer.data import face_landmarks
 from edram_fer.errors import UserError
@@ -23,7 +23,6 @@ def measure_agreement(
     find_landmarks: bool = False,
     data: str | None = None,
     data_dir: Path | str | None = None,
-    repeats: int = 1000,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Compare an evaluated run with human fixations; write agreement.json and figures/agreement.svg of the run.
@@ -34,18 +33,18 @@ def measure_agreement(
             ids of the images.
         split: a split that the run was evaluated on; None: the first.
         outside: what to do with fixations outside their image: "raise" an error, or "drop" and count them.
-        sigma: standard deviation of the Gaussians in the fixation maps, in pixels; None: a tenth of the shorter side,
-            about one degree of visual angle.
+        sigma: standard deviation of the Gaussians in the fixation maps, in pixels, with which the model's maps are
+            smoothed as well; None: a tenth of the shorter side, about one degree of visual angle.
         find_landmarks: find landmarks with dlib, for the map of the mean face, if the data set has none.
         data: see `evaluation.evaluate`.
         data_dir: see `evaluation.evaluate`.
-        repeats: number of bootstrap samples of the images.
-        seed: seed of the intervals, the shuffling and the halving.
+        seed: seed of the shuffling and of the random scan paths.
 
     Returns:
-        The content of agreement.json: "split"; "fixations_file"; "fixations_note", a sentence on its rows; "sigma";
-        "images", with fixations; "images_without_fixations" in the split; "landmarks_note", a sentence on their source;
-        and "maps", "paths" and "images_missed_by_windows" as returned by `baselines.compare_with_fixations`.
+        The content of agreement.json: "split"; "fixations_file"; "fixations_note", a sentence on its rows;
+        "intervals_note", why intervals are undefined, or ""; "sigma"; "images", with fixations;
+        "images_without_fixations" in the split; "landmarks_note", a sentence on their source; and "maps", "paths" and
+        "images_missed_by_windows" as returned by `baselines.compare_with_fixations`.
 
     Raises:
         UserError: the run has no windows of its own or was not evaluated on the split, or no fixation is on an image of
@@ -70,13 +69,12 @@ def measure_agreement(
         "split": split,
         "fixations_file": str(path),
         "fixations_note": people.report(),
+        "intervals_note": intervals.note(1) if len(set(people.subject)) == 1 else "",
         "sigma": sigma,
         "images": images,
         "images_without_fixations": len(predictions["id"]) - images,
         "landmarks_note": note,
-        **baselines.compare_with_fixations(
-            predictions, people, shape, sigma, landmarks=landmarks, repeats=repeats, seed=seed
-        ),
+        **baselines.compare_with_fixations(predictions, people, shape, sigma, landmarks=landmarks, seed=seed),
     }
     result = files.plain(result)
     files.write_json(evaluated.folder / layout.AGREEMENT, result)

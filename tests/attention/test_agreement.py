@@ -47,7 +47,7 @@ def test_sim_and_kl_follow_their_formulas():
     p[2:6] = 0
     pairs = list(zip((p / p.sum()).flat, (q / q.sum()).flat))
     assert agreement.sim(p, q) == pytest.approx(sum(min(pair) for pair in pairs))
-    e = 2.22e-16
+    e = 2.2204e-16
     assert agreement.kl(p, q) == pytest.approx(sum(b * math.log(e + b / (a + e)) for a, b in pairs))
     assert agreement.sim(p, 5 * p) == pytest.approx(1) and agreement.kl(p, 5 * p) == pytest.approx(0, abs=1e-12)
     assert agreement.sim(np.eye(2), 1 - np.eye(2)) == 0

@@ -193,7 +193,7 @@ def test_a_run_that_looks_beside_every_image(folder, tmp_path, recwarn):
     (tmp_path / "eyes.csv").write_text("subject,image,start_x,start_y,duration\nann,1,8,8,200\n")
     people = fixations.read_for_images(tmp_path / "eyes.csv", runs.runs[0].predictions["id"], SHAPE)
     with pytest.raises(ValueError, match="beside: the windows miss all 1 images with fixations"):
-        agreement_tables.human_agreement_rows(runs, people, SHAPE, repeats=2)
+        agreement_tables.human_agreement_rows(runs, people, SHAPE)
 
 
 def test_regions_of_each_run(runs):

@@ -8,11 +8,11 @@ from support.fake_runs import COUNT, SIZE, random_run, write_three_runs
 
 from edram_fer import attention, cli, files
 from edram_fer.attention import agreement, baselines
-from edram_fer.attention.fixations import Fixations, fixation_map, read
+from edram_fer.attention.fixations import Fixations, fixation_map, read, smooth
 from edram_fer.attention.scan_paths import scale_points, scan_match
 from edram_fer.studies.agreement import measure_agreement
 
-SHAPE, FEW = (SIZE, SIZE), {"repeats": 20}
+SHAPE = (SIZE, SIZE)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def write(path, rows):
 
 
 def test_the_numbers_are_those_of_the_measures(folder):
-    result = measure_agreement(folder / "a", folder / "eyes.csv", **FEW)
+    result = measure_agreement(folder / "a", folder / "eyes.csv")
     assert files.read_json(folder / "a" / "agreement.json") == result
     assert (folder / "a" / "figures" / "agreement.svg").stat().st_size > 5000
     assert (result["images"], result["images_without_fixations"], result["sigma"]) == (12, COUNT - 12, 0.1 * SIZE)
@@ -48,26 +48,29 @@ def test_the_numbers_are_those_of_the_measures(folder):
     for image in range(12):
         points = fixations.image_points(str(image))
         density = attention.density(outputs["windows"][image], outputs["weights"][image], SHAPE)
+        density = smooth(density, 0.1 * SIZE)
         nss.append(agreement.nss(density, points))
         kl.append(agreement.kl(density, fixation_map(points, SHAPE, 0.1 * SIZE)))
         path = attention.centres(outputs["windows"][image])
         similarity.append([scan_match(path, scale_points(points[start : start + 3], SHAPE)) for start in (0, 3, 6)])
-    assert result["maps"]["model"]["nss"]["mean"] == pytest.approx(np.mean(nss))
-    assert result["maps"]["model"]["kl"]["mean"] == pytest.approx(np.mean(kl))
+    assert result["maps"]["model"]["nss"]["pooled"] == pytest.approx(np.mean(nss))
+    assert result["maps"]["model"]["kl"]["pooled"] == pytest.approx(np.mean(kl))
     assert result["paths"]["model"]["scan_match"]["mean"] == pytest.approx(np.mean(similarity))
     similarity = {name: measures["scan_match"]["mean"] for name, measures in result["paths"].items()}
     assert similarity["model"] > similarity["shuffled"]  # people looked where it did
-    assert similarity["ceiling"] > similarity["shuffled"]
-    assert result["paths"]["ceiling"]["scan_match"]["images"] == 12
+    assert similarity["people"] > similarity["shuffled"]
+    assert result["paths"]["people"]["scan_match"]["images"] == 12
+    assert 0.2 < similarity["random"] < similarity["people"]  # two random paths match by chance
+    assert result["intervals_note"] == ""
     assert "mean_landmarks" in result["maps"] and result["landmarks_note"] == "The landmarks are part of the data set."
 
 
-def test_paths_of_one_person_have_no_ceiling(folder):
+def test_paths_of_one_person_are_compared_with_nobody_else(folder):
     everyone = read(folder / "eyes.csv", {"3": SHAPE})
     columns = (getattr(everyone, name)[:3] for name in ("subject", "image", "points", "duration", "label"))
     person = Fixations(*columns, {}, 0)
-    result = baselines.compare_paths({"3": person.points, "9": person.points}, person, SHAPE, **FEW)
-    assert list(result) == ["model"] and result["model"]["scan_match"]["mean"] == 1
+    result = baselines.compare_paths({"3": person.points, "9": person.points}, person, SHAPE)
+    assert list(result) == ["model", "random"] and result["model"]["scan_match"]["mean"] == 1
     with pytest.raises(ValueError, match="none of 1 scan paths has fixations"):
         baselines.compare_paths({"9": person.points}, person, SHAPE)
 
@@ -83,7 +86,7 @@ def test_paths_of_one_person_have_no_ceiling(folder):
 def test_files_without_usable_fixations_are_reported(folder, tmp_path, rows, message):
     write(tmp_path / "bad.csv", rows)
     with pytest.raises(ValueError, match=f"bad.csv.*{message}"):
-        measure_agreement(folder / "a", tmp_path / "bad.csv", **FEW)
+        measure_agreement(folder / "a", tmp_path / "bad.csv")
 
 
 def test_the_command(folder, tmp_path, capsys):
@@ -95,6 +98,7 @@ def test_the_command(folder, tmp_path, capsys):
     output = capsys.readouterr().out
     assert "8 fixations of 1 people on 8 images; 1 rows on 1 unknown images (other) left out; 4 rows outside" in output
     assert "32 images of test have none" in output and "shuffled AUC" in output and "MultiMatch" not in output
+    assert "Intervals are undefined: the images of a single person say nothing about other people." in output
     with pytest.raises(SystemExit, match="sees the whole of every image"):
         cli.main(["agreement", str(folder / "cnn"), *few])
     with pytest.raises(SystemExit, match="was evaluated on test, not on 'train'"):
