@@ -17,6 +17,7 @@ from edram_fer import installation
 from edram_fer.commands.compare import compare, crops
 from edram_fer.commands.evaluate import calibrate, evaluate, figures, report
 from edram_fer.commands.export import export
+from edram_fer.commands.gaze import fixations
 from edram_fer.commands.perturb import region_weights, robustness, saliency
 from edram_fer.commands.predict import predict
 from edram_fer.commands.prepare import export_data, prepare
@@ -54,7 +55,7 @@ def _options(
 
 for command in (
     *(prepare, export_data, train, sweep, calibrate, evaluate, figures, report, compare, crops, predict, web, export),
-    *(window_ablation, agreement, saliency, robustness, region_weights, weights, inspect, doctor),
+    *(window_ablation, fixations, agreement, saliency, robustness, region_weights, weights, inspect, doctor),
 ):
     app.command()(command)
 
