@@ -174,7 +174,7 @@ def turn_back(square: Sequence[int], size: tuple[int, int], degrees: int) -> tup
     }[degrees]
 
 
-def to_square(points: np.ndarray | Sequence[Any], square: tuple[int, int, int], size: int) -> np.ndarray:
+def to_square(points: np.ndarray | Sequence[Any], square: Sequence[int], size: int) -> np.ndarray:
     """Convert points (x, y) from the whole image to pixels of the cropped face, float32 [n, 2]; pixel centres are whole
     numbers.
 
@@ -183,6 +183,16 @@ def to_square(points: np.ndarray | Sequence[Any], square: tuple[int, int, int], 
     """
     left, top, side = square
     return ((np.asarray(points, np.float32) - (left, top) + 0.5) * (size / side) - 0.5).astype(np.float32)
+
+
+def from_square(points: np.ndarray | Sequence[Any], square: Sequence[int], size: int) -> np.ndarray:
+    """The inverse of `to_square`: points (x, y) from pixels of the cropped face to the whole image, float32 [n, 2].
+
+    >>> from_square([(2.25, 4.75)], (20, 20, 20), 10).tolist()
+    [[25.0, 30.0]]
+    """
+    left, top, side = square
+    return ((np.asarray(points, np.float32) + 0.5) * (side / size) - 0.5 + (left, top)).astype(np.float32)
 
 
 def equalise(image: np.ndarray, clip: float = 1.0, tiles: int = 3) -> np.ndarray:

@@ -1,10 +1,12 @@
 """The command that reads recordings of gaze."""
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from edram_fer.commands.options import DataDir
 from edram_fer.errors import UserError
 
 
@@ -39,6 +41,14 @@ def fixations(
     detect: Annotated[
         str | None, typer.Option("--detect", help="Detect fixations in the samples: idt or ivt (extra gaze).")
     ] = None,
+    faces: Annotated[
+        str | None,
+        typer.Option(
+            "--faces", help="Prepared data set: write positions on its faces, named by their ids, instead of on photos."
+        ),
+    ] = None,
+    split: Annotated[str | None, typer.Option("--split", help="Only the faces of this split, with --faces.")] = None,
+    data_dir: DataDir = None,
     pixels_per_degree: Annotated[
         float,
         typer.Option("--pixels-per-degree", help="Pixels of the screen per degree of visual angle, for --detect."),
@@ -58,9 +68,20 @@ def fixations(
         detect=detect,
         pixels_per_degree=pixels_per_degree,
     )
-    result.write(out)
     for line in result.report():
         typer.echo(line)
+    if faces is not None:
+        from edram_fer.data import sources as prepared
+
+        crops = prepared.crops(faces, data_dir=data_dir)
+        table, missed = (crops if split is None else crops.of_split(split)).fixations_on_faces(result.table)
+        if table.empty:
+            raise UserError(f"{faces}: no fixation on any of its faces; its photos are named like {crops.photo[0]}")
+        result = dataclasses.replace(result, table=table)
+        typer.echo(f"{len(table):,} fixations on {table.image.nunique()} faces of {faces}")
+        for what, count in missed.items():
+            typer.echo(f"{count:,} {what}")
+    result.write(out)
     typer.echo(f"Fixations: {out}")
 
 

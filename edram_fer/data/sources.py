@@ -20,7 +20,9 @@ import numpy as np
 
 from edram_fer import archives, files
 from edram_fer.data import face_landmarks
-from edram_fer.errors import UserError, reason
+from edram_fer.data.crops import Crops
+from edram_fer.data.crops import read as read_crops
+from edram_fer.errors import MissingFileError, UserError, reason
 from edram_fer.preprocessing.emotions import checked_classes
 from edram_fer.preprocessing.values import path_component
 
@@ -115,6 +117,19 @@ def load_split(source: str | Path, split: str, *, data_dir: Path | str | None = 
     return open_source(source, data_dir).load(split)
 
 
+def crops(source: str | Path, *, data_dir: Path | str | None = None) -> Crops:
+    """Where the faces of a source lie in their photos.
+
+    Raises:
+        MissingFileError: The source does not exist, or its faces were not cropped from photos by this package.
+
+    >>> crops("faces.npz")
+    Traceback (most recent call last):
+    edram_fer.errors.MissingFileError: faces.npz does not say where its faces lie in photos
+    """
+    return open_source(source, data_dir).crops()
+
+
 def write_arrays(
     source: str | Path, path: Path | str, *, data_dir: Path | str | None = None, find_landmarks: bool = False
 ) -> dict[str, Any]:
@@ -146,16 +161,31 @@ def write_arrays(
         key: np.array(description[key]) for key in ("source", "version", "fingerprint", "emotions")
     }
     content["preprocessing"] = np.array(json.dumps(description["preprocessing"]))
+    try:
+        known = crops(source, data_dir=data_dir)
+    except MissingFileError:
+        known = None
     for split in description["splits"]:
         features = load_split(source, split, data_dir=data_dir)
         if find_landmarks:
             points, _ = face_landmarks.get_landmarks(features, find=True)
             features["landmarks"] = np.asarray(points, "float32")
+        features |= _squares(known, split, features["id"])
         for feature, values in features.items():
             content[f"{split}/{feature}"] = values.astype("U") if values.dtype == object else values
     with files.replace(path) as temporary:
         np.savez_compressed(temporary, **content)
     return description
+
+
+def _squares(known: Crops | None, split: str, ids: np.ndarray) -> dict[str, np.ndarray]:
+    """The features "photo" and "square" of the faces of a split, {} where they are not known."""
+    if known is None:
+        return {}
+    part = known.of_split(split)
+    rows = {str(name): row for row, name in enumerate(part.id)}
+    chosen = np.array([rows[str(name)] for name in ids], int)
+    return {"photo": part.photo[chosen].astype("U"), "square": part.square[chosen].astype("int32")}
 
 
 def open_source(
@@ -247,6 +277,16 @@ class _NpzFile:
     def load_encoded(self, split: str) -> tuple[dict[str, np.ndarray], None]:
         return {feature: self.values(split, feature) for feature in self.wanted}, None
 
+    def crops(self) -> Crops:
+        if not {"photo", "square"} <= self.features:
+            raise MissingFileError(f"{self.path} does not say where its faces lie in photos")
+        splits = [split for split in self.splits if not split.endswith("_clean")]
+        names = np.concatenate([np.full(self.splits[split], split, object) for split in splits])
+        parts = [
+            np.concatenate([self._read(f"{split}/{name}") for split in splits]) for name in ("id", "photo", "square")
+        ]
+        return Crops(names, parts[0].astype(object), parts[1].astype(object), parts[2], self.shape[0])
+
     def _names(self, split):
         return [name for name in self.names if name.startswith(f"{split}/")]
 
@@ -298,6 +338,9 @@ class _PreparedDataset:
         parts = _parts(split, self)
         content = _join(map(self._encoded_part, parts), self._count(parts))
         return content, self.builder.info.features["image"].decode_example
+
+    def crops(self) -> Crops:
+        return read_crops(self.builder.data_path, self.shape[0])
 
     def _encoded_part(self, split):
         import tensorflow_datasets as tfds

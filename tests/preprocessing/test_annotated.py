@@ -14,6 +14,7 @@ import pytest
 from support.paths import ROOT
 
 from edram_fer import data
+from edram_fer.data import sources
 from edram_fer.preprocessing import datasets, face_table
 from edram_fer.preprocessing.datasets import annotated, writing
 from edram_fer.preprocessing.records import OK
@@ -285,3 +286,17 @@ def test_missing_and_ambiguous_data_sets(source, prepared, tmp_path):
         (tmp_path / "folder" / f"grey{size}" / "1.0.0" / "dataset_info.json").touch()
     with pytest.raises(ValueError, match="several configurations, name one: folder/grey20, folder/grey24"):
         datasets.builder("folder", tmp_path)
+
+
+def test_where_the_faces_lie_in_their_photos(prepared, tmp_path):
+    """Also after the export to an NPZ file; a whole photo of 24 pixels is a face of 20."""
+    crops = sources.crops("folder", data_dir=prepared[0])
+    assert len(crops.id) == 203 and set(crops.split) == {"train", "validation", "test"}
+    assert (crops.square == [0, 0, 24]).all() and crops.size == 20
+    test = crops.of_split("test")
+    np.testing.assert_allclose(test.to_face(test.id[0], [(11.5, 23.5)]), [(9.5, 19.5)], atol=1e-5)
+    sources.write_arrays("folder", tmp_path / "faces.npz", data_dir=prepared[0])
+    copied = sources.crops(tmp_path / "faces.npz")
+    order, copied_order = np.lexsort((crops.id, crops.split)), np.lexsort((copied.id, copied.split))
+    for name in ("split", "id", "photo"):
+        assert getattr(crops, name)[order].tolist() == getattr(copied, name)[copied_order].tolist()
