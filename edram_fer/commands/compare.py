@@ -37,15 +37,23 @@ def compare(
     ] = None,
     data_dir: DataDir = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the intervals and samples.")] = 0,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Also save each figure as PDF.")] = False,
 ) -> None:
     """Compare two or more evaluated runs on one page: scores, robustness, maps, scan paths, regions, agreement.
 
     The page includes results of window-ablation, robustness and saliency from the run folders.
     """
-    startup.load_keras()
+    startup.load_keras_alone()
     from edram_fer.report.comparison import compare as write
 
-    options = {"split": split, "find_landmarks": landmarks, "data": source, "data_dir": data_dir, "seed": seed}
+    options = {
+        "split": split,
+        "find_landmarks": landmarks,
+        "data": source,
+        "data_dir": data_dir,
+        "seed": seed,
+        "pdf": pdf,
+    }
     typer.echo(f"Comparison: {write(runs, out, fixations=fixations, outside=outside, **options)}")
 
 
@@ -77,7 +85,7 @@ def crops(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed for choosing the faces.")] = 0,
 ) -> None:
     """Draw the crops of some faces, sorted by their attention weights in one or several runs."""
-    startup.load_keras()
+    startup.load_keras_alone()
     from edram_fer.comparison.crops import crops as draw
 
     options = {"split": split, "image_ids": image, "titles": title, "data": source, "data_dir": data_dir, "seed": seed}

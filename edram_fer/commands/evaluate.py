@@ -35,7 +35,7 @@ def evaluate(
     ] = True,
 ) -> None:
     """Evaluate a run on one or more splits; draw the figures and write the report."""
-    startup.load_keras()
+    startup.load_keras_alone()
     from edram_fer.evaluation import evaluate as evaluation
     from edram_fer.evaluation import inference
     from edram_fer.run import evaluation_folder
@@ -81,7 +81,7 @@ def calibrate(
     data_dir: DataDir = None,
 ) -> None:
     """Fit the temperature of a run's probabilities on validation images, and store it in the run's model.keras."""
-    startup.load_keras()
+    startup.load_keras_alone()
     from edram_fer.evaluation.calibrate import calibrate as fit
 
     result = fit(run, split=split, data=source, data_dir=data_dir)
@@ -122,7 +122,7 @@ def figures(
     data_dir: DataDir = None,
 ) -> None:
     """Redraw all figures of an evaluated run, for each split, and write the report."""
-    startup.load_keras()
+    startup.load_keras_alone()
     from edram_fer.run import evaluation_folder
 
     run = evaluation_folder.find(run)

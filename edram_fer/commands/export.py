@@ -38,7 +38,7 @@ def export(
     data_dir: DataDir = None,
 ) -> None:
     """Write a trained model as a file for ONNX Runtime, LiteRT or TensorFlow, and compare its outputs."""
-    startup.load_keras()
+    startup.load_keras_alone()
     from edram_fer.exporting import accuracy
     from edram_fer.exporting import export as exports
     from edram_fer.run import checkpoints

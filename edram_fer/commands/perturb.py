@@ -72,7 +72,7 @@ def saliency(
         raise typer.BadParameter(
             "--bubbles and --accuracy cannot be combined: --accuracy determines the number of bubbles"
         )
-    startup.load_keras()
+    startup.load_keras_alone()
     from edram_fer.studies.observer import Observer
     from edram_fer.studies.saliency import METHODS
 
@@ -113,7 +113,7 @@ def robustness(
     angle: Annotated[list[float] | None, typer.Option("--angle", help="In degrees; may be repeated.")] = None,
 ) -> None:
     """Measure the accuracy under a growing black square and under growing rotation."""
-    startup.load_keras()
+    startup.load_keras_alone()
     from edram_fer.studies import robustness as study
     from edram_fer.studies.observer import Observer
 
@@ -149,7 +149,7 @@ def region_weights(
 ) -> None:
     """Measure the weight of each crop of a face, and how the weights change when a part of the face is covered."""
     boxes = dict(map(_parse_box, box)) if box else None
-    startup.load_keras()
+    startup.load_keras_alone()
     from edram_fer.studies import region_weights as study
     from edram_fer.studies.observer import Observer
 

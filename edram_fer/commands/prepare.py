@@ -280,7 +280,7 @@ def export_data(
     ] = False,
 ) -> None:
     """Write a prepared data set to one .npz archive, which needs no TensorFlow to be read."""
-    startup.load_keras()
+    startup.load_keras_alone()
     from edram_fer import data
 
     described = data.write_arrays(source, out, data_dir=data_dir, find_landmarks=landmarks)

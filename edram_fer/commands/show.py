@@ -41,7 +41,7 @@ def inspect(
         for line in inspection.inspect(source, all_faulty=faulty, **options):
             typer.echo(line)
         return
-    startup.load_keras()
+    startup.load_keras_alone()
     from rich.console import Console
     from rich.pretty import pprint
 
@@ -96,7 +96,7 @@ def doctor(
 def _backend() -> dict[str, Any]:
     """{"backend", and the fields of `environment.machine`}; if it cannot be imported, the reason."""
     try:
-        startup.load_keras()
+        startup.load_keras_alone()
         from edram_fer.run import environment
     except ImportError as error:
         return {"backend": f"not there: {error}"}

@@ -20,7 +20,7 @@ def window_ablation(
     seed: Annotated[int, typer.Option("--seed")] = 0,
 ) -> None:
     """Measure the accuracy with the model's windows, with mean, shuffled and random windows, and the whole image."""
-    startup.load_keras()
+    startup.load_keras_alone()
     from edram_fer.run import evaluation_folder
     from edram_fer.studies.window_ablation import ablate_windows
 
@@ -58,7 +58,7 @@ def agreement(
     seed: Annotated[int, typer.Option("--seed")] = 0,
 ) -> None:
     """Compare the attention maps and scan paths of an evaluated run with people's fixations."""
-    startup.load_keras()
+    startup.load_keras_alone()
     from rich.console import Console
     from rich.table import Column, Table
 

@@ -26,7 +26,7 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", help="One line per epoch, no progress bar.")] = False,
 ) -> None:
     """Train a model with a recipe, or resume a run that was stopped."""
-    startup.load_keras()
+    startup.load_keras_alone()
     from edram_fer.recipes import recipe as recipes
     from edram_fer.run import checkpoints
     from edram_fer.training import loop
@@ -97,7 +97,7 @@ def sweep(
     If a run fails, sweep.csv gives the reason, the run's folder keeps traceback.txt, the other runs continue, and the
     command exits with status 1.
     """
-    startup.load_keras()
+    startup.load_keras_alone()
     from edram_fer.recipes.settings import split_values
     from edram_fer.run import checkpoints
     from edram_fer.studies import jobs

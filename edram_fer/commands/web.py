@@ -27,7 +27,7 @@ def web(
     for package in ("starlette", "uvicorn"):  # before a model is loaded
         if importlib.util.find_spec(package) is None:
             raise MissingPackageError(f"the page needs {package}: pip install 'edram-fer[web]'")
-    startup.load_keras()
+    startup.load_keras_alone()
     from edram_fer.run import checkpoints
     from edram_fer.web import server
     from edram_fer.web.answers import Analyst

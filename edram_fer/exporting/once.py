@@ -37,25 +37,26 @@ def load(source: str | Path) -> ExportedModel:
     path = model_path(source)
     if is_exported(path):
         return load_exported(path)
-    prepare(source)
-    graph = _graph(path)
-    assert graph is not None
-    return OnnxModel(graph[0], model_file=path, weight_names=graph[1])
+    graph, names = prepare(source)
+    return OnnxModel(graph, model_file=path, weight_names=names)
 
 
-def prepare(source: str | Path) -> None:
+def prepare(source: str | Path) -> tuple[Path, list[str]]:
     """Export the graph of a model, if there is none of its architecture yet.
 
     Args:
         source: an argument of `edram_fer.load`.
+
+    Returns:
+        the graph, and the names of the weights that it takes.
 
     Raises:
         UserError: it is no model of edram_fer, or it cannot be exported.
         MissingPackageError: a package that this needs is missing.
     """
     path = model_path(source)
-    if _graph(path) is not None:
-        return
+    if graph := _graph(path):
+        return graph
     if (wanted := architecture(path)) is None:
         raise UserError(f"{path}: the runtime onnx needs a model of edram_fer; another one can be exported as a file")
     if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
@@ -69,6 +70,7 @@ def prepare(source: str | Path) -> None:
     if ended.returncode:
         last = (ended.stderr.strip().splitlines() or [f"exit status {ended.returncode}"])[-1]
         raise UserError(f"{path} cannot be exported to ONNX: {last}")
+    return target, files.read_json(_names(target))["weights"]
 
 
 def write_graph(source: str, target: str) -> None:

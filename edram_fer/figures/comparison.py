@@ -21,12 +21,13 @@ CONTRASTS = {
 }
 
 
-def draw(study: Any, folder: Path) -> dict[str, Path]:
-    """Draw the figures of a comparison, each also as PDF.
+def draw(study: Any, folder: Path, *, pdf: bool = False) -> dict[str, Path]:
+    """Draw the figures of a comparison.
 
     Args:
         study: an `edram_fer.comparison.study.Study`.
         folder: folder to write into.
+        pdf: also save each figure as PDF.
 
     Returns:
         {name: path} of the figures that the page shows, .svg or .png.
@@ -34,7 +35,8 @@ def draw(study: Any, folder: Path) -> dict[str, Path]:
     written = {}
     for name, figure in {**_score_figures(study), **_face_figures(study)}.items():
         written[name.split(".")[0]] = save(figure, folder / name)
-        save(figure, (folder / name).with_suffix(".pdf"))
+        if pdf:
+            save(figure, (folder / name).with_suffix(".pdf"))
     return written
 
 

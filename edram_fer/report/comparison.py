@@ -32,8 +32,9 @@ def compare(
     outside: str = "raise",
     repeats: int = 1000,
     seed: int = 0,
+    pdf: bool = False,
 ) -> Path:
-    """Compare runs: write comparison.html, the tables as CSV, and figures/ (also as PDF) into a folder.
+    """Compare runs: write comparison.html, the tables as CSV, and figures/ into a folder.
 
     Args:
         folders: two or more evaluated runs; the others are compared with the first.
@@ -44,6 +45,7 @@ def compare(
         fixations, outside: human fixations, see `comparison.study.study`.
         repeats: bootstrap repetitions of the intervals.
         seed: seed of the intervals and of the samples.
+        pdf: also save each figure as PDF.
 
     Returns:
         Path of the page.
@@ -64,7 +66,7 @@ def compare(
         seed=seed,
     )
     write_tables(comparison, out)
-    figures = {name: embed(path) for name, path in draw(comparison, out / layout.FIGURES).items()}
+    figures = {name: embed(path) for name, path in draw(comparison, out / layout.FIGURES, pdf=pdf).items()}
     page = template("comparison.html").render(**_context(comparison, figures, repeats, seed))
     with files.replace(out / PAGE) as temporary:
         temporary.write_text(page, encoding="utf-8")

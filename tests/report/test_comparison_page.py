@@ -4,10 +4,10 @@ import csv
 import functools
 import re
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from support.fake_runs import (
     COUNT,
     EMOTIONS,
@@ -98,10 +98,18 @@ def test_numbers_and_figures_lie_beside_it(page):
     scores = files.read_json(page.parent.parent / "a" / "metrics.json")["splits"]["test"]
     assert float(rows[0]["accuracy"]) == scores["accuracy"]
     figures = {path.name for path in (page.parent / "figures").iterdir()}
-    assert {"robustness.svg", "saliency.png", "splits.pdf"} <= figures
-    assert {"heatmaps_1.png", "heatmaps_2.pdf", "differences_2.pdf", "window_ablation.pdf", "paths_1.png"} <= figures
-    assert not {"heatmaps_3.pdf", "differences_1.pdf", "differences_3.pdf"} & figures
-    assert all(Path(name).with_suffix(".pdf").name in figures for name in figures)
+    assert {"robustness.svg", "saliency.png", "splits.svg"} <= figures
+    assert {"heatmaps_1.png", "heatmaps_2.png", "differences_2.png", "window_ablation.svg", "paths_1.png"} <= figures
+    assert not {"heatmaps_3.png", "differences_1.png", "differences_3.png"} & figures
+
+
+def test_figures_as_pdf_on_request(tmp_path, monkeypatch):
+    monkeypatch.setattr(comparison, "_score_figures", lambda study: {"scores.svg": Figure()})
+    monkeypatch.setattr(comparison, "_face_figures", lambda study: {})
+    for pdf, expected in ((False, ["scores.svg"]), (True, ["scores.pdf", "scores.svg"])):
+        assert comparison.draw(None, tmp_path, pdf=pdf) == {"scores": tmp_path / "scores.svg"}
+        assert sorted(path.name for path in tmp_path.iterdir()) == expected
+    assert (tmp_path / "scores.pdf").read_bytes().startswith(b"%PDF")
 
 
 def table(text, head):
@@ -141,7 +149,7 @@ def without_figures(page, tmp_path, monkeypatch):
     """Folder of copies of a and cnn, and a function to the words of their page, of which no figure is drawn."""
     for name in ("a", "cnn"):
         shutil.copytree(page.parent.parent / name, tmp_path / name)
-    monkeypatch.setattr(report, "draw", lambda study, folder: {})
+    monkeypatch.setattr(report, "draw", lambda study, folder, pdf: {})
 
     def text():
         written = compare([tmp_path / "a", tmp_path / "cnn"], tmp_path / "out", repeats=2)
