@@ -1,12 +1,12 @@
 """Commands that test whether it matters where a model looks, and whether people look there, too."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from edram_fer import startup
-from edram_fer.commands.options import DataDir, EvaluatedRun, Out, Run
+from edram_fer import files, startup
+from edram_fer.commands.options import DataDir, Out, Run
 from edram_fer.run import layout
 
 
@@ -33,11 +33,28 @@ def window_ablation(
 
 
 def agreement(
-    run: EvaluatedRun,
+    runs: Annotated[list[Path], typer.Argument(help="Evaluated run folders, or names of included models.")],
     fixations: Annotated[
         Path,
-        typer.Option("--fixations", help="CSV: subject,image,start_x,start_y,duration; image is an image id."),
+        typer.Option(
+            "--fixations",
+            help="CSV: subject,image,start_x,start_y,duration; image is an image id. With --layout also a recording.",
+        ),
     ],
+    layout_of_photos: Annotated[
+        str | None,
+        typer.Option(
+            "--layout",
+            help="The fixations are on other photos than the run's: kdef, or a CSV file of their eyes, mouths and "
+            "emotions. Compares by emotion in the space of the 68-point template.",
+        ),
+    ] = None,
+    stimuli: Annotated[
+        Path | None, typer.Option("--stimuli", help="With --layout: stimuli and their photos, as for fixations.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the page of several runs, or with --layout.")] = Path(
+        "agreement"
+    ),
     split: Annotated[str | None, typer.Option("--split", help="An evaluated split [default: the first].")] = None,
     outside: Annotated[
         str, typer.Option("--outside", help="Fixations outside their image: raise an error, or drop and count them.")
@@ -57,8 +74,19 @@ def agreement(
     data_dir: DataDir = None,
     seed: Annotated[int, typer.Option("--seed")] = 0,
 ) -> None:
-    """Compare the attention maps and scan paths of an evaluated run with people's fixations."""
+    """Compare the attention maps and scan paths of evaluated runs with people's fixations."""
     startup.load_keras_alone()
+    images = {"split": split, "find_landmarks": landmarks, "data": source, "data_dir": data_dir, "seed": seed}
+    if layout_of_photos is not None:
+        _compare_with_people(runs, fixations, layout_of_photos, stimuli, out, sigma, images)
+        return
+    if len(runs) > 1:
+        from edram_fer.report.people import compare_on_images
+
+        page, _ = compare_on_images(runs, fixations, out, outside=outside, sigma=sigma, **images)
+        typer.echo(f"Page: {page}")
+        return
+    run = runs[0]
     from rich.console import Console
     from rich.table import Column, Table
 
@@ -69,13 +97,9 @@ def agreement(
     result = measure_agreement(
         run,
         fixations,
-        split=split,
         outside=outside,
         sigma=sigma,
-        find_landmarks=landmarks,
-        data=source,
-        data_dir=data_dir,
-        seed=seed,
+        **images,
     )
     typer.echo(
         f"{result['fixations_file']}: {result['fixations_note']}; {result['images_without_fixations']} images of "
@@ -90,3 +114,34 @@ def agreement(
     if result["intervals_note"]:
         typer.echo(result["intervals_note"])
     typer.echo(f"Figure: {evaluation_folder.find(run) / layout.FIGURES / layout.AGREEMENT_FIGURE}")
+
+
+def _compare_with_people(
+    runs: list[Path],
+    fixations: Path,
+    layout_of_photos: str,
+    stimuli: Path | None,
+    out: Path,
+    sigma: float | None,
+    images: dict[str, Any],
+) -> None:
+    """Compare in the space of the template; write the page."""
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    from edram_fer.report.people import write_template_page
+    from edram_fer.studies import people
+
+    files.check_writable(out)
+    width = people.DEGREE if sigma is None else sigma
+    comparison = people.compare_with_people(runs, [fixations], layout_of_photos, sigma=width, stimuli=stimuli, **images)
+    for note in comparison.notes:
+        typer.echo(note)
+    overall = comparison.tables["agreement"].query("emotion == 'all'")
+    measures = ("nss", "auc_judd", "cc", "information_gain", "information_gain_emotions")
+    table = Table(Column("", no_wrap=True), "NSS", "AUC", "CC", "bits over centre", "bits over other emotions")
+    for candidate, rows in overall.groupby("candidate", sort=False):
+        values = rows.set_index("measure")["mean"]
+        table.add_row(str(candidate), *(f"{values[measure]:.3f}" for measure in measures))
+    Console().print(table)
+    typer.echo(f"Page: {write_template_page(comparison, out)}")
