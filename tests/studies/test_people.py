@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from support.fake_runs import EMOTIONS, SIZE, random_run, write_three_runs
+from support.genuine import FIXATIONS, needs_fixations
 
 from edram_fer import attention, cli, files
 from edram_fer.attention import template_space
 from edram_fer.attention.regions import REGIONS
 from edram_fer.errors import UserError
-from edram_fer.gaze import layouts
+from edram_fer.gaze import layouts, recordings
 from edram_fer.studies.people import compare_with_people, in_frame
 
 NAMES = ("AF01NES.JPG", "AM02HAS.JPG", "BF03SAS.JPG")  # neutral, happy, sad
@@ -151,3 +152,19 @@ def test_what_cannot_be_compared(folder):
         compare_with_people([folder / "a"], [folder / "kdef.csv"], "kdef", split="train")
     with pytest.raises(UserError, match="the model sees the whole of every image: it has no windows to compare"):
         compare_with_people([folder / "cnn"], [folder / "kdef.csv"], "kdef")
+
+
+@needs_fixations
+def test_people_look_more_at_happy_mouths():
+    """The genuine fixations: the shares of docs/gaze.md."""
+    table = recordings.read([FIXATIONS / "uniss_fgd.csv"], size=(562, 762)).table
+    framed, notes = in_frame(table, layouts.read("kdef"))
+    assert notes == ["1,010 fixations (5.1%) outside the frame of the template"]
+    counts = framed.groupby(["emotion", "subject"]).region.value_counts(normalize=True).unstack(fill_value=0)
+    mouth = counts["mouth"].unstack("emotion")
+    assert {name: round(value, 3) for name, value in mouth.mean().items()} == {
+        "happy": 0.123,
+        "neutral": 0.086,
+        "sad": 0.096,
+    }
+    assert (mouth["happy"] > mouth["neutral"]).sum() >= 15  # of 20 people
