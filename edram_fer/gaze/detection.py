@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from edram_fer.errors import MissingPackageError, UserError
+from edram_fer.gaze.events import BLINK
 
 INSTALL = 'detecting fixations needs the package pymovements: pip install "edram-fer[gaze]"'
 METHODS = ("idt", "ivt")
@@ -26,7 +27,8 @@ def fixations(
         times: [n] in ms, ascending.
         points: [n, 2] as (x, y) in pixels, nan where the eyes were not seen.
         method: "idt": samples within 1 degree of visual angle (sum of both axes' ranges); "ivt": consecutive samples
-            slower than 30 degrees per second. Both for at least 100 ms. A sample without a position ends a fixation.
+            slower than 30 degrees per second, measured over 20 ms. Both for at least 100 ms. Samples need not be at
+            equal intervals, and positions may be missing for less than 75 ms; longer losses end a fixation.
         pixels_per_degree: of visual angle.
 
     Returns:
@@ -48,28 +50,45 @@ def fixations(
     except ImportError as error:
         raise MissingPackageError(INSTALL) from error
     found = []
-    for piece in _seen(points):
-        if len(piece) < 3:
+    for piece_times, piece in _pieces(times, points):
+        steps, degrees = _resampled(piece_times, piece / pixels_per_degree)
+        if len(steps) < 3 or steps[-1] - steps[0] < SHORTEST:
             continue
-        steps, degrees = np.rint(times[piece]).astype(int), points[piece] / pixels_per_degree
-        if steps[-1] - steps[0] < SHORTEST:
-            continue
+        interval = int(steps[1] - steps[0])
+        shortest = -(-SHORTEST // interval) * interval  # pymovements takes multiples of the interval only
         if method == "idt":
-            detected = idt(degrees, steps, minimum_duration=SHORTEST, dispersion_threshold=DISPERSION)
+            detected = idt(degrees, steps, minimum_duration=shortest, dispersion_threshold=DISPERSION)
         else:
-            velocities = np.gradient(degrees, steps / 1000, axis=0)
-            detected = ivt(velocities, steps, minimum_duration=SHORTEST, velocity_threshold=VELOCITY)
+            velocities = _velocities(steps, degrees)
+            detected = ivt(velocities, steps, minimum_duration=shortest, velocity_threshold=VELOCITY)
         for start, end in zip(detected.frame["onset"], detected.frame["offset"]):
-            part = piece[(steps >= start) & (steps <= end)]
-            found.append((*points[part].mean(axis=0), start, end - start))
+            part = piece[(piece_times >= start) & (piece_times <= end)]
+            if len(part):
+                found.append((*part.mean(axis=0), start, end - start))
     return np.array(found, float).reshape(-1, 4)
 
 
-def _seen(points: np.ndarray) -> Iterator[np.ndarray]:
-    """Indices of the samples of each piece in which all samples have a position."""
-    rows = np.flatnonzero(np.isfinite(points).all(axis=1))
-    if len(rows):
-        yield from np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1)
+def _pieces(times: np.ndarray, points: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Times and points of the samples with a position, divided where the eyes were not seen for as long as a blink."""
+    seen = np.isfinite(points).all(axis=1)
+    times, first = np.unique(np.rint(times[seen]), return_index=True)
+    if len(times):
+        ends = np.flatnonzero(np.diff(times) >= BLINK) + 1
+        yield from zip(np.split(times, ends), np.split(points[seen][first], ends), strict=True)
+
+
+def _resampled(times: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Times, int, and points at equal intervals, which pymovements needs and few trackers keep to exactly."""
+    step = max(1, int(np.median(np.diff(times)))) if len(times) > 1 else 1
+    steps = np.arange(times[0], times[-1] + 1, step).astype(int)
+    return steps, np.stack([np.interp(steps, times, axis) for axis in points.T], axis=1)
+
+
+def _velocities(times: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Velocities per second over 20 ms: those between neighbouring samples of a fast tracker are mostly noise."""
+    reach, rows = max(1, round(10 / (times[1] - times[0]))), np.arange(len(times))
+    before, after = np.maximum(rows - reach, 0), np.minimum(rows + reach, len(rows) - 1)
+    return (points[after] - points[before]) / ((times[after] - times[before]) / 1000)[:, None]
 
 
 class Samples:
