@@ -297,7 +297,10 @@ def _path_similarity(path, other, shape):
 
 def _similarity_to_others(paths, shape):
     """{person: {measure: mean over the other people}} from {person: path} of an image; empty with a single person."""
-    pairs = {frozenset(pair): _path_similarity(*map(paths.get, pair), shape) for pair in combinations(paths, 2)}
+    pairs = {
+        frozenset((one, other)): _path_similarity(paths[one], paths[other], shape)
+        for one, other in combinations(paths, 2)
+    }
     result = {}
     for person in paths if pairs else ():
         own = [similarity for pair, similarity in pairs.items() if person in pair]
