@@ -89,7 +89,7 @@ def _samples(path: Path, about: Mapping[str, Any], events: Events) -> tuple[np.n
             f"{path.name}: expected metadata with the Columns timestamp, x_coordinate and y_coordinate, got {columns!r}"
         )
     for name in ("x_coordinate", "y_coordinate"):
-        unit = (about.get(name) or {}).get("Units", "pixel")
+        unit = _unit(about, name, "pixel")
         if unit not in ("pixel", "pixels", "px"):
             raise UserError(f"{path.name}: expected {name} in pixels, got {unit!r}")
     positions = [columns.index(name) for name in ("timestamp", "x_coordinate", "y_coordinate")]
@@ -106,9 +106,14 @@ def _samples(path: Path, about: Mapping[str, Any], events: Events) -> tuple[np.n
     return values[:, 0] * _milliseconds(about), values[:, 1:]
 
 
+def _unit(about: Mapping[str, Any], column: str, default: str) -> str:
+    described = about.get(column)
+    return str(described.get("Units", default)) if isinstance(described, dict) else default
+
+
 def _milliseconds(about: Mapping[str, Any]) -> float:
     """ms per unit of the time stamps."""
-    unit = (about.get("timestamp") or {}).get("Units", "ms")
+    unit = _unit(about, "timestamp", "ms")
     units = {"s": 1000.0, "ms": 1.0, "us": 1e-3, "μs": 1e-3, "µs": 1e-3, "ns": 1e-6}
     if unit not in units:
         raise UserError(f"timestamp: expected Units {', '.join(units)}, got {unit!r}")
@@ -120,6 +125,8 @@ def _logged_fixations(
 ) -> Iterator[tuple[float, float, float, float]]:
     """(x, y, start, duration) of the fixations that the tracker logged."""
     columns = _metadata(path, "physioevents").get("Columns", ["onset", "duration", "trial_type", "blink", "message"])
+    if not isinstance(columns, list):
+        raise UserError(f"{path.name}: expected a list of Columns, got {columns!r}")
     if missing := [name for name in ("onset", "duration", "trial_type") if name not in columns]:
         raise UserError(f"{path.name}: its metadata lack the Columns {', '.join(missing)}")
     spans = []
@@ -150,9 +157,15 @@ def _stimuli(path: Path, times: np.ndarray, about: Mapping[str, Any]) -> list[tu
     """(start, end, stimulus) of the events in ms on the clock of the samples."""
     if not path.exists():
         raise MissingFileError(f"{path} is missing; its column stim_file says which stimulus was shown when")
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        rows = [*csv.DictReader(file, delimiter="\t")]
-    origin = (times[0] if len(times) else 0.0) - 1000 * float(about.get("StartTime") or 0)
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            rows = [*csv.DictReader(file, delimiter="\t")]
+    except (UnicodeError, csv.Error) as error:
+        raise UserError(f"{path} is not readable as a table: {error}") from error
+    first = number(str(about.get("StartTime") or 0))
+    if not math.isfinite(first):
+        raise UserError(f"StartTime: expected a number of seconds, got {about['StartTime']!r}")
+    origin = (times[0] if len(times) else 0.0) - 1000 * first
     shown = []
     for row in rows:
         name, onset, duration = (
@@ -170,7 +183,8 @@ def _stimuli(path: Path, times: np.ndarray, about: Mapping[str, Any]) -> list[tu
 
 
 def _screen(about: Mapping[str, Any]) -> str:
-    size = (about.get("StimulusPresentation") or {}).get("ScreenResolution")
+    shown = about.get("StimulusPresentation")
+    size = shown.get("ScreenResolution") if isinstance(shown, dict) else None
     return "x".join(str(side) for side in size) if isinstance(size, list) and len(size) == 2 else ""
 
 
@@ -203,5 +217,5 @@ def _rows(path: Path) -> Iterator[list[str]]:
             yield from csv.reader(io.TextIOWrapper(file, encoding="utf-8", newline=""), delimiter="\t")
     except FileNotFoundError:
         raise MissingFileError(f"{path} is missing; expected a recording in BIDS") from None
-    except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeError) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeError, csv.Error) as error:
         raise UserError(f"{path} is damaged: {error}") from error

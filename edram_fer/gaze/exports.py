@@ -39,7 +39,7 @@ class Export:
         self._encoding = "utf-16" if mark in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
         first = next(iter(self._lines()), "")
         self._delimiter = max("\t;,", key=first.count)
-        self.header = [name.strip() for name in next(csv.reader([first], delimiter=self._delimiter), [])]
+        self.header = [name.strip() for name in next(self._parsed(), [])]
         if len(self.header) < 2:
             raise UserError(f"{path}: expected a table with a header, got {first[:80]!r}")
 
@@ -59,7 +59,7 @@ class Export:
         Raises:
             UserError: the text cannot be decoded, or no row has as many values as the header.
         """
-        reader, previous, usable = csv.reader(self._lines(), delimiter=self._delimiter), None, False
+        reader, previous, usable = self._parsed(), None, False
         next(reader)
         count = len(self.header)
         for row in reader:
@@ -87,6 +87,13 @@ class Export:
                 yield from (line.replace("\0", "") for line in file)
         except UnicodeError as error:
             raise UserError(f"{self.path}: expected text in UTF-8 or UTF-16: {error}") from error
+
+    def _parsed(self):
+        """The rows of the file, as `csv` reads them."""
+        try:
+            yield from csv.reader(self._lines(), delimiter=self._delimiter)
+        except csv.Error as error:
+            raise UserError(f"{self.path} is not readable as a table: {error}") from error
 
 
 def key(name: str) -> str:

@@ -172,6 +172,9 @@ def test_missing_and_undecodable_files(tmp_path):
     (tmp_path / "a.csv").write_bytes(STUDIO.encode() + "\nJörg".encode("latin-1"))
     with pytest.raises(UserError, match="expected text in UTF-8 or UTF-16"):
         recordings.read([tmp_path / "a.csv"])
+    write(tmp_path / "a.csv", STUDIO, '"' + "x" * 200_000)
+    with pytest.raises(UserError, match=r"a\.csv is not readable as a table: field larger than field limit"):
+        recordings.read([tmp_path / "a.csv"])
     with pytest.raises(UserError, match="1 has two photos"):
         recordings.read(
             [write(tmp_path / "b.csv", STUDIO, *studio((1, 0, 9, 1, 1)))],
@@ -352,6 +355,13 @@ def test_bids_without_stimuli_or_damaged(tmp_path):
     data.write_bytes(whole)
     (folder / "sub-01_task-look_events.tsv").write_text("onset\tduration\n0\t1\n")
     with pytest.raises(UserError, match="no event has a stim_file"):
+        recordings.read([tmp_path])
+    (folder / "sub-01_task-look_events.tsv").write_bytes(b"onset\tstim_file\n0\t\xff\n")
+    with pytest.raises(UserError, match=r"events\.tsv is not readable as a table: 'utf-8' codec"):
+        recordings.read([tmp_path])
+    (folder / "sub-01_task-look_recording-eye1_physio.json").write_text('{"StartTime": "soon"}')
+    (folder / "sub-01_task-look_events.tsv").write_text("onset\tstim_file\n0\ta.jpg\n")
+    with pytest.raises(UserError, match="StartTime: expected a number of seconds, got 'soon'"):
         recordings.read([tmp_path])
     (folder / "sub-01_task-look_events.tsv").unlink()
     with pytest.raises(FileNotFoundError, match="its column stim_file says which stimulus was shown when"):
