@@ -62,7 +62,9 @@ def agreement(
     sigma: Annotated[
         float | None,
         typer.Option(
-            "--sigma", help="Width of the Gaussians in the fixation maps, in pixels [default: a tenth of the side]."
+            "--sigma",
+            help="Width of the Gaussians in the fixation maps, in pixels [default: a tenth of the side]; "
+            "with --layout in distances between the eyes [default: 0.235].",
         ),
     ] = None,
     landmarks: Annotated[

@@ -7,13 +7,15 @@ square of whole pixels, so the two grids differ by a shift and a scale (`preproc
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 
 from edram_fer.errors import MissingFileError, UserError
-from edram_fer.preprocessing.crop import from_square, to_square
+
+if TYPE_CHECKING:  # training needs neither pandas nor OpenCV
+    import pandas as pd
 
 ROWS = "rows.parquet"
 
@@ -38,10 +40,14 @@ class Crops:
 
     def to_face(self, face: str, points: ArrayLike) -> np.ndarray:
         """Points [n, 2] in pixels of the photo as pixels of a face, float [n, 2]; pixel centres at whole numbers."""
+        from edram_fer.preprocessing.crop import to_square
+
         return to_square(np.asarray(points, float), self._square(face), self.size)
 
     def to_photo(self, face: str, points: ArrayLike) -> np.ndarray:
         """Points [n, 2] in pixels of a face as pixels of its photo, float [n, 2]."""
+        from edram_fer.preprocessing.crop import from_square
+
         return from_square(np.asarray(points, float), self._square(face), self.size)
 
     def of_split(self, split: str) -> "Crops":
@@ -56,7 +62,7 @@ class Crops:
             raise UserError(f"split: expected some of {', '.join(sorted(set(self.split)))}, got {split!r}")
         return Crops(self.split[rows], self.id[rows], self.photo[rows], self.square[rows], self.size)
 
-    def fixations_on_faces(self, table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
+    def fixations_on_faces(self, table: "pd.DataFrame") -> tuple["pd.DataFrame", dict[str, int]]:
         """Fixations on photos as fixations on the faces in them.
 
         Args:
@@ -71,6 +77,10 @@ class Crops:
         Raises:
             UserError: two photos in different folders have the file name of a fixation's photo.
         """
+        import pandas as pd
+
+        from edram_fer.preprocessing.crop import to_square
+
         faces: dict[str, list[int]] = {}
         folders: dict[str, set[str]] = {}
         for row, photo in enumerate(self.photo):
@@ -114,6 +124,8 @@ def read(folder: Path | str, size: int) -> Crops:
     Raises:
         MissingFileError: the data set was not prepared from photos.
     """
+    import pandas as pd
+
     path = Path(folder) / ROWS
     if not path.exists():
         raise MissingFileError(f"{path} is missing: the faces of this data set were not cropped from photos here")
