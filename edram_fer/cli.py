@@ -23,7 +23,7 @@ from edram_fer.commands.predict import predict
 from edram_fer.commands.prepare import export_data, prepare
 from edram_fer.commands.show import doctor, inspect
 from edram_fer.commands.study import agreement, window_ablation
-from edram_fer.commands.train import sweep, train
+from edram_fer.commands.train import launch, sweep, train
 from edram_fer.commands.web import web
 from edram_fer.commands.weights import weights
 from edram_fer.errors import Stopped, UserError
@@ -54,8 +54,9 @@ def _options(
 
 
 for command in (
-    *(prepare, export_data, train, sweep, calibrate, evaluate, figures, report, compare, crops, predict, web, export),
-    *(window_ablation, fixations, agreement, saliency, robustness, region_weights, weights, inspect, doctor),
+    *(prepare, export_data, train, launch, sweep, calibrate, evaluate, figures, report, compare, crops, predict),
+    *(web, export, window_ablation, fixations, agreement, saliency, robustness, region_weights, weights),
+    *(inspect, doctor),
 ):
     app.command()(command)
 

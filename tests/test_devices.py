@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import edram_fer
-from edram_fer import devices
+from edram_fer import devices, processes
+from edram_fer.errors import UserError
 from edram_fer.recipes.recipe import Recipe, get
 from edram_fer.run import checkpoints
 from edram_fer.training import loop
@@ -56,3 +57,19 @@ def test_training_resolves_auto_and_keeps_what_is_set():
     assert loop.resolve(Recipe(dtype="auto"), described) == Recipe(dtype=fastest)
     assert loop.resolve(Recipe(dtype="mixed_bfloat16"), described).dtype == "mixed_bfloat16"
     assert loop.resolve(Recipe(emotions="data"), described) == Recipe(emotions="happy,sad")
+
+
+def test_one_device_needs_nothing_special():
+    alone = devices.find_replicas()
+    assert (alone.count, alone.processes, alone.agree(15)) == (1, 1, 15)
+    batch = {"image": [1, 2]}
+    assert alone.divide(batch) is batch and alone.copy(batch) is batch
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="only JAX trains on several devices")
+@pytest.mark.parametrize(("count", "several"), [(2, False), ("all", False), (1, True)])
+def test_what_the_backend_cannot_do_is_refused(count, several, monkeypatch):
+    if several:
+        monkeypatch.setenv(processes.NUMBER, "2")
+    with pytest.raises(UserError, match=r"need the JAX backend \(KERAS_BACKEND=jax\)"):
+        devices.find_replicas(count)

@@ -23,11 +23,12 @@ _RELATIVE_LINK = re.compile(r"\]\((?!https?://|mailto:|#)([^)#]+)(?:#[^)]*)?\)")
 
 
 def shown_commands(text):
-    """The command lines in code blocks and in code within a sentence."""
+    """The command lines in code blocks and in code within a sentence; `launch ... -- train ...` counts as two."""
     joined = re.sub(r"\\\n\s*", "", text)
     blocks = re.findall(rf"^\s*!?({_START}.*)$", joined, flags=re.MULTILINE)
     inline = re.findall(rf"(?<!`)`({_START}[^`]*)`", joined)
-    return [*blocks, *(" ".join(command.split()) for command in inline)]
+    commands = [*blocks, *(" ".join(command.split()) for command in inline)]
+    return [part for command in commands for part in command.replace(" -- ", "\nedram-fer ").split("\n")]
 
 
 def parse_command(command):

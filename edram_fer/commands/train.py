@@ -1,6 +1,7 @@
 """The commands that train a single run or a grid of runs."""
 
 import datetime
+import logging
 import shlex
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from edram_fer import startup
+from edram_fer import processes, startup
 from edram_fer.commands.options import DataDir
 from edram_fer.errors import Stopped, UserError
 
@@ -24,8 +25,16 @@ def train(
     resume: Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Resume this run.")] = None,
     data_dir: DataDir = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="One line per epoch, no progress bar.")] = False,
+    devices: Annotated[
+        str, typer.Option("--devices", metavar="N", help="Devices of this machine to train on, or all.")
+    ] = "1",
 ) -> None:
     """Train a model with a recipe, or resume a run that was stopped."""
+    if devices != "all" and not devices.isdecimal():
+        raise typer.BadParameter(f"--devices: expected a number or all, got {devices!r}")
+    first = processes.is_first()
+    if not first:
+        logging.disable(logging.WARNING)
     startup.load_keras_alone()
     from edram_fer.recipes import recipe as recipes
     from edram_fer.run import checkpoints
@@ -34,22 +43,27 @@ def train(
     if (recipe is None) == (resume is None):
         names = ", ".join(recipes.list_recipes())
         raise typer.BadParameter(f"expected a recipe ({names}) or --resume RUN, not both or none")
-    verbose = 2 if quiet else "auto"
+    options = {
+        "data_dir": data_dir,
+        "verbose": 0 if not first else 2 if quiet else "auto",
+        "devices": devices if devices == "all" else int(devices),
+    }
     try:
         if resume is not None:
             if settings or out:
                 raise typer.BadParameter("--resume uses the run's recipe and cannot be combined with --set or --out")
             out = resume
-            loop.resume(resume, data_dir=data_dir, verbose=verbose)
+            loop.resume(resume, **options)
         elif recipe is not None:
             resolved = recipes.override(recipes.get(recipe), settings or [])
             stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
             out = out or Path("runs") / f"{resolved.name}-{resolved.model}-{stamp}"
-            loop.train(resolved, out, data_dir=data_dir, verbose=verbose)
+            loop.train(resolved, out, **options)
     except checkpoints.Interrupted as stop:
         resuming = shlex.join(["edram-fer", "train", "--resume", str(out), *_data_dir_words(data_dir)])
         raise Stopped(f"Stopped and saved {stop}. Resume with: {resuming}", stop.signal) from None
-    typer.echo(f"Trained: {out}. Next: {_next_step(out, data_dir)}")
+    if first:
+        typer.echo(f"Trained: {out}. Next: {_next_step(out, data_dir)}")
 
 
 def _next_step(run, data_dir):
@@ -65,6 +79,28 @@ def _next_step(run, data_dir):
 
 def _data_dir_words(data_dir):
     return [] if data_dir is None else ["--data-dir", str(data_dir)]
+
+
+def launch(
+    words: Annotated[list[str], typer.Argument(metavar="-- train ...", help="The command, after two dashes.")],
+    number: Annotated[int, typer.Option("-n", "--processes", min=1, help="Processes on this machine.")] = 2,
+    hosts: Annotated[
+        str | None,
+        typer.Option("--hosts", metavar="HOST,HOST", help="Print the command for each of these machines, and end."),
+    ] = None,
+) -> None:
+    """Train one model in several processes, each of which computes a part of every batch (JAX only).
+
+    If a process fails or is killed, all end; `train --resume` continues, with any number of processes.
+    """
+    if words[0] != "train":
+        raise UserError(f"launch: expected the command train after --, got {words[0]!r}")
+    if hosts is not None:
+        for line in processes.commands(words, hosts.split(",")):
+            typer.echo(line)
+        return
+    if status := processes.launch([*_program(), *words], number):
+        raise typer.Exit(status)
 
 
 def sweep(

@@ -43,6 +43,7 @@ class Batches:
         landmarks: Whether "landmarks" float32 [B, 68, 2] in pixels, warped with the image, are among the inputs.
         guide: A name of `landmarks.GUIDE_TARGETS` for each window; the target of "windows" is then float32 [B, N, 2].
         constants: Further targets, name -> array of one image.
+        replicas: The devices that divide each batch among them.
 
     Raises:
         MissingFileError: The source does not exist.
@@ -63,6 +64,7 @@ class Batches:
     guide: tuple[str, ...] = ()
     constants: dict[str, Any] = dataclasses.field(default_factory=dict)
     data_dir: Path | None = None
+    replicas: devices.Replicas = devices.ONE
     # The opened source; the index in `classes` of each of its emotions; the indices of the images that are kept; how
     # many of these each class has.
     opened: Any = dataclasses.field(init=False, repr=False, compare=False)
@@ -85,6 +87,11 @@ class Batches:
             raise UserError(
                 f"{self.source}, split {self.split}: expected at least {fewest} images of {', '.join(self.classes)}, "
                 f"found {len(self.kept)} among {len(labels)}"
+            )
+        if self.augmentation and self.batch_size % self.replicas.count:
+            raise UserError(
+                f"batch_size: expected a multiple of {self.replicas.count}, the number of devices, got "
+                f"{self.batch_size}"
             )
         self._check_features()
 
@@ -117,9 +124,11 @@ class Batches:
 
     @property
     def on_device(self) -> bool:
-        """Whether the training images stay in the memory of the device: on JAX with a GPU or TPU. What `start` returns
-        then yields what `prepare` takes."""
-        return self.augmentation is not None and keras.backend.backend() == "jax" and devices.has_accelerator()
+        """Whether the training images stay in the memory of each device: on JAX with a GPU or TPU, or with several
+        devices. What `start` returns then yields what `prepare` takes."""
+        if self.augmentation is None or keras.backend.backend() != "jax":
+            return False
+        return self.replicas.count > 1 or devices.has_accelerator()
 
     def prepare(self, images: Mapping[str, Any], rows: Any, numbers: Mapping[str, Any]) -> tuple[Any, Any]:
         """Make one batch on the device, inside the compiled training step.
@@ -238,20 +247,22 @@ class _ArrayBatches(keras.utils.PyDataset):
         rows, numbers = self.choose(index)
         images = {name: self.images[name][rows] for name in self.batches.features()}
         images["image"] = self.images["image"][rows].astype("float32") / 255
-        return keras.tree.map_structure(ops.convert_to_numpy, self.batches.batch(images, numbers))
+        batch = keras.tree.map_structure(ops.convert_to_numpy, self.batches.batch(images, numbers))
+        return self.batches.replicas.divide(batch)
 
 
 class _DeviceBatches(_ArrayBatches):
-    """The arguments of `Batches.prepare`. The images of the split are copied to the device once."""
+    """The arguments of `Batches.prepare`. The images of the split are copied to each device once."""
 
     def __init__(self, batches, epoch, step) -> None:
         super().__init__(batches, epoch, step)
-        names = ("image", *batches.features())
-        self.images = {name: ops.convert_to_tensor(self.images[name]) for name in names}
+        images = {name: np.asarray(self.images[name]) for name in ("image", *batches.features())}
+        self.images = keras.tree.map_structure(ops.convert_to_tensor, batches.replicas.copy(images))
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         rows, numbers = self.choose(index)
-        return ({"images": self.images, "rows": rows, "numbers": numbers},)
+        chosen = self.batches.replicas.divide({"rows": rows.astype("int32"), "numbers": numbers})
+        return ({"images": self.images, **chosen},)
 
 
 def _tf_dataset(batches, first_epoch, first_step):

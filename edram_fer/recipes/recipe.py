@@ -23,7 +23,7 @@ _CHOICES = {
     "labels": ("hard", "soft"),
     "loss_form": ("ours", "forch2019", "ablavatski2017"),
 }
-_LEAST = {"epochs": 1, "batch_size": 2, "seed": 0, "patience": 1, "checkpoint_steps": 1}
+_LEAST = {"epochs": 1, "batch_size": 2, "seed": 0, "patience": 1, "checkpoint_steps": 1, "steps_per_call": 1}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +78,8 @@ class Recipe:
         zoom_target: Target of the location loss; with a zoom limit in mode "squash" it is at most the limit.
         augmentation: See `data.augment.Augmentation`.
         checkpoint_steps: Training steps between two checkpoints; one more is written after each epoch.
+        steps_per_call: Training steps that follow each other without a look at the loss, at signals and at checkpoints:
+            for GPUs, which otherwise wait for Python after each short step. The weights do not depend on it.
 
     Raises:
         UserError: A value is out of range or of the wrong type; the message names the setting.
@@ -131,6 +133,7 @@ class Recipe:
     zoom_target: float = 0.35
     augmentation: Augmentation = Augmentation()
     checkpoint_steps: int = 500
+    steps_per_call: int = 1
 
     def __post_init__(self) -> None:
         for name, choices in {"model": tuple(models.MODELS), **_CHOICES}.items():
@@ -165,6 +168,8 @@ class Recipe:
                 f"min_learning_rate: expected at most the learning rate, {self.learning_rate:g}, at which the cosine "
                 f"begins, got {self.min_learning_rate:g}"
             )
+        if self.ema and self.steps_per_call > 1:
+            raise UserError(f"steps_per_call: expected 1, because ema averages each step, got {self.steps_per_call}")
         if not 0 < self.zoom_target <= 1:
             raise UserError(f"zoom_target: expected a share of the side in (0, 1], got {self.zoom_target!r}")
         known = model_options(self.model)

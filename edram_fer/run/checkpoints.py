@@ -150,6 +150,7 @@ class Checkpoint(keras.callbacks.Callback):
         interrupted: called after each step; if it returns the number of a signal, the state is saved and Interrupted
             is raised.
         more_variables: further variables to save, such as the moving average.
+        writes: whether this process writes the file; of several one does.
     """
 
     def __init__(
@@ -160,9 +161,10 @@ class Checkpoint(keras.callbacks.Callback):
         history: list[dict[str, Any]],
         interrupted: Callable[[], int | None],
         more_variables: Sequence[keras.Variable] = (),
+        writes: bool = True,
     ) -> None:
         super().__init__()
-        self.more_variables = more_variables
+        self.more_variables, self.writes = more_variables, writes
         self.path, self.others, self.every = Path(run) / layout.LATEST, callbacks, every
         self.history, self.interrupted = history, interrupted
         self.epoch = self.step = self.first_step = 0
@@ -214,6 +216,8 @@ class Checkpoint(keras.callbacks.Callback):
                     f"{variable.path} is nan or infinite {self._position()}, so no checkpoint was written; a "
                     f"smaller learning rate or context_activation=tanh often cures it"
                 )
+        if not self.writes:
+            return
         with files.replace(self.path) as temporary:
             arrays: dict[str, Any] = {f"v{i:05d}": value for i, value in enumerate(values)}
             np.savez(temporary, meta=np.array(json.dumps(self.state)), count=len(variables), **arrays)
@@ -233,11 +237,11 @@ class Checkpoint(keras.callbacks.Callback):
                 variable.assign(value)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.step = self.first_step + batch + 1
-        if batch + 1 == self.params["steps"]:
+        before, self.step = self.step, self.first_step + batch + 1
+        if batch + 1 >= self.params["steps"]:
             return  # validation belongs to the epoch, so the state is saved at its end, not after its last step
         number = self.interrupted()
-        if number is not None or self.step % self.every == 0:
+        if number is not None or self.step // self.every > before // self.every:
             self.write()
         if number is not None:
             raise Interrupted(self._position(), number)

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from edram_fer import files, installation
+from edram_fer.devices import ONE, Replicas
 from edram_fer.errors import UserError
 from edram_fer.preprocessing.cores import available_cores
 from edram_fer.recipes.recipe import Recipe
@@ -43,7 +44,13 @@ def threads() -> int:
     return available_cores()
 
 
-def record(run: Path | str, recipe: Recipe, described: dict[str, Any], data_dir: Path | str | None) -> None:
+def record(
+    run: Path | str,
+    recipe: Recipe,
+    described: dict[str, Any],
+    data_dir: Path | str | None,
+    replicas: Replicas = ONE,
+) -> None:
     """Write environment.json at the start of a run, or add another start to it when the run is resumed.
 
     Args:
@@ -51,6 +58,7 @@ def record(run: Path | str, recipe: Recipe, described: dict[str, Any], data_dir:
         recipe: Its recipe.
         described: The result of `edram_fer.data.describe` for its data.
         data_dir: Folder of prepared data sets.
+        replicas: The devices that train.
     """
     path = Path(run) / layout.ENVIRONMENT
     content: dict[str, Any] = read(run) if path.exists() else {"versions": versions(), "machine": machine()}
@@ -59,7 +67,8 @@ def record(run: Path | str, recipe: Recipe, described: dict[str, Any], data_dir:
     if recipe.initial_weights and "initial_weights_sha256" not in content:
         content["initial_weights_sha256"] = files.digest(checkpoints.model_path(recipe.initial_weights))
     start = {"time": _timestamp(), "command": shlex.join(sys.argv), "git_revision": _git_revision()}
-    content["starts"] = [*content.get("starts", []), start | {"threads": threads()}]
+    numbers = {"threads": threads(), "devices": replicas.count, "processes": replicas.processes}
+    content["starts"] = [*content.get("starts", []), start | numbers]
     files.write_json(path, content)
 
 

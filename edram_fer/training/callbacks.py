@@ -1,5 +1,6 @@
 """Training callbacks: stop at a loss that is not finite, keep the best model, write the history, warn of collapse."""
 
+import itertools
 import logging
 import time
 from collections.abc import Mapping
@@ -60,13 +61,37 @@ class Progress(keras.callbacks.ProgbarLogger):
         super().set_params({**params, "epochs": self.all_epochs})
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        super().on_train_batch_end(batch, self._select(logs))
+        super().on_train_batch_end(min(batch, self.target - 1), self._select(logs))
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         super().on_epoch_end(epoch, self._select(logs))
 
     def _select(self, logs):
         return {name: logs[name] for name in self.SHOWN if name in logs}
+
+
+class Calls(keras.callbacks.Callback):
+    """With several steps a call, ends the last call of an epoch at the end of the epoch.
+
+    Keras would go on with batches of the next epoch, because the batches are endless, and pass callbacks the number of
+    a step that does not exist.
+
+    Args:
+        model: A model with a train function, made with `steps_per_execution` > 1.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        super().__init__()
+        self.begin, inner = 0, model.train_function
+
+        def call(*arguments):
+            *state, iterator = arguments  # on TensorFlow there is no state
+            return inner(*state, itertools.islice(iterator, self.params["steps"] - self.begin))
+
+        model.train_function = call
+
+    def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        self.begin = batch
 
 
 class NanGuard(keras.callbacks.Callback):
@@ -85,7 +110,8 @@ class NanGuard(keras.callbacks.Callback):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        self._check("loss", logs["loss"], f"step {self.steps - self.params['steps'] + batch + 1}")
+        step = min(self.steps - self.params["steps"] + batch + 1, self.steps)
+        self._check("loss", logs["loss"], f"step {step}")
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         self._check("validation loss", logs["val_loss"], f"after step {self.steps}")
@@ -105,10 +131,12 @@ class Best(keras.callbacks.Callback):
         run: The run folder.
         monitor: The logged quantity that determines the best epoch.
         mode: "max" or "min": which values are better.
+        writes: Whether this process writes the file; of several one does.
     """
 
-    def __init__(self, run: Path | str, monitor: str, mode: Literal["max", "min"]) -> None:
+    def __init__(self, run: Path | str, monitor: str, mode: Literal["max", "min"], writes: bool = True) -> None:
         super().__init__()
+        self.writes = writes
         self.path, self.monitor = Path(run) / layout.MODEL, monitor
         self.sign = 1 if mode == "max" else -1
         self.best = -self.sign * np.inf
@@ -116,7 +144,8 @@ class Best(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if self.sign * (logs[self.monitor] - self.best) > 0:
             self.best = float(logs[self.monitor])
-            checkpoints.save(self.model, self.path)
+            if self.writes:
+                checkpoints.save(self.model, self.path)
 
 
 class Log(keras.callbacks.Callback):
@@ -127,12 +156,19 @@ class Log(keras.callbacks.Callback):
         history: One dict for each epoch so far; it grows by one after each epoch.
         fixed_first: Whether the first window is the same for all images by design.
         predefined: Whether all windows may be the same for all images by design.
+        writes: Whether this process writes the file; of several one does.
     """
 
     def __init__(
-        self, run: Path | str, history: list[dict[str, Any]], fixed_first: bool, predefined: bool = False
+        self,
+        run: Path | str,
+        history: list[dict[str, Any]],
+        fixed_first: bool,
+        predefined: bool = False,
+        writes: bool = True,
     ) -> None:
         super().__init__()
+        self.writes = writes
         self.path, self.history = Path(run) / layout.HISTORY, history
         self.fixed_first, self.predefined = fixed_first, predefined
         self.begin = time.monotonic()
@@ -144,7 +180,8 @@ class Log(keras.callbacks.Callback):
         row = {"epoch": epoch + 1, "seconds": round(time.monotonic() - self.begin, 2)}
         row["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self.history.append({**row, **{name: float(value) for name, value in logs.items()}})
-        files.write_csv(self.path, self.history)
+        if self.writes:
+            files.write_csv(self.path, self.history)
         self._log_glimpses(logs)
         self._warn_of_collapse(logs)
         self._warn_of_one_class(logs)

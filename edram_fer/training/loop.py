@@ -13,9 +13,9 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from edram_fer import data, files, models
+from edram_fer import data, files, models, processes
 from edram_fer.data.batches import Batches
-from edram_fer.devices import fastest_dtype
+from edram_fer.devices import ONE, Count, Replicas, fastest_dtype, find_replicas
 from edram_fer.errors import ExistingRunError, UserError
 from edram_fer.preprocessing.folder_lock import exclusive_lock
 from edram_fer.recipes.recipe import AUTO, Recipe
@@ -28,7 +28,14 @@ log = logging.getLogger(__name__)
 Verbose = Literal["auto", 0, 1, 2]  # values of `verbose` in Keras' `fit`
 
 
-def train(recipe: Recipe, run: Path | str, *, data_dir: Path | str | None = None, verbose: Verbose = "auto") -> None:
+def train(
+    recipe: Recipe,
+    run: Path | str,
+    *,
+    data_dir: Path | str | None = None,
+    verbose: Verbose = "auto",
+    devices: Count = 1,
+) -> None:
     """Train from the beginning.
 
     Args:
@@ -36,9 +43,12 @@ def train(recipe: Recipe, run: Path | str, *, data_dir: Path | str | None = None
         run: Folder to create; it must not hold a run yet.
         data_dir: Folder of prepared data sets.
         verbose: See Keras' `fit`.
+        devices: Devices of this machine that each process uses, or "all", see `edram_fer.devices.find_replicas`. Of
+            several processes only the first writes; all need the same data and, to resume, the same run folder.
 
     Raises:
-        UserError: The recipe or the data set cannot be used.
+        UserError: The recipe, the data set or the devices cannot be used.
+        KilledWorkerError: Another process of the run has ended.
         ExistingRunError: `run` already holds a run, or is a file.
         FolderInUseError: Another process trains in the folder.
         OSError: The folder cannot be written.
@@ -51,17 +61,27 @@ def train(recipe: Recipe, run: Path | str, *, data_dir: Path | str | None = None
     >>> sorted(path.name for path in Path("runs/cnn").glob("*.*"))
     ['environment.json', 'history.csv', 'model.keras', 'recipe.json']
     """
-    run = Path(run)
-    _check_free(run)
+    run, writes = Path(run), processes.is_first()
+    if writes:
+        _check_free(run)
     described = data.describe(recipe.data, data_dir=data_dir)
-    recipe = resolve(recipe, described)
-    log.info("classes: %s; %s", ", ".join(recipe.classes), recipe.dtype)
-    setup = _TrainingSetup(recipe, run, described, data_dir)  # first: a bad recipe must not leave a run folder behind
-    with exclusive_lock(run / layout.CHECKPOINTS, "training"):
-        _check_free(run)  # again, because another process may have created the run meanwhile
-        environment.record(run, recipe, described, data_dir)
-        files.write_json(run / layout.RECIPE, recipe.to_json())  # from here on the run can be resumed
-        _fit(setup, verbose)
+    with processes.together():
+        replicas = find_replicas(devices)  # before the backend computes anything
+        recipe = resolve(recipe, described)
+        log.info("classes: %s; %s", ", ".join(recipe.classes), recipe.dtype)
+        # First: a bad recipe must not leave a run folder behind.
+        setup = _TrainingSetup(recipe, run, described, data_dir, replicas)
+        with _reserved(run):
+            if writes:
+                _check_free(run)  # again, because another process may have created the run meanwhile
+                environment.record(run, recipe, described, data_dir, replicas)
+                files.write_json(run / layout.RECIPE, recipe.to_json())  # from here on the run can be resumed
+            _fit(setup, verbose)
+
+
+def _reserved(run):
+    """Reserve the run folder for the process that writes."""
+    return exclusive_lock(run / layout.CHECKPOINTS, "training") if processes.is_first() else contextlib.nullcontext()
 
 
 def resolve(recipe: Recipe, described: dict[str, Any]) -> Recipe:
@@ -86,23 +106,27 @@ def _check_free(run):
     files.check_writable(nearest)
 
 
-def resume(run: Path | str, *, data_dir: Path | str | None = None, verbose: Verbose = "auto") -> None:
+def resume(
+    run: Path | str, *, data_dir: Path | str | None = None, verbose: Verbose = "auto", devices: Count = 1
+) -> None:
     """Resume a run as if it had never been stopped: on a CPU in float32 the weights are the same, bit for bit.
 
     This needs the same number of threads as before; with another one there is a warning. In mixed_bfloat16 TensorFlow
-    itself does not always repeat a run exactly.
+    itself does not always repeat a run exactly. With another number of devices or processes the weights are the same
+    up to rounding.
 
     Args:
         run: The run folder.
         data_dir: Folder of prepared data sets; None: the folder used when the run began.
         verbose: See Keras' `fit`.
+        devices: See `train`; it need not be the number with which the run began.
 
     Raises:
         UserError: The checkpoint is damaged or belongs to another model, or the data set has changed.
         MissingFileError: A file of the run is missing.
-        FolderInUseError, DivergedError, OSError, checkpoints.Interrupted: See `train`.
+        FolderInUseError, KilledWorkerError, DivergedError, OSError, checkpoints.Interrupted: See `train`.
     """
-    run = Path(run)
+    run, writes = Path(run), processes.is_first()
     recipe, recorded = checkpoints.read_recipe(run), environment.read(run)
     _, data_dir = layout.run_data(run, data_dir=data_dir)
     if recorded.get("finished"):
@@ -121,19 +145,22 @@ def resume(run: Path | str, *, data_dir: Path | str | None = None, verbose: Verb
             before,
             environment.threads(),
         )
-    with exclusive_lock(run / layout.CHECKPOINTS, "training"):
-        files.check_writable(run)
-        setup = _TrainingSetup(recipe, run, described, data_dir)
+    with processes.together(), _reserved(run):
+        replicas = find_replicas(devices)
+        if writes:
+            files.check_writable(run)
+        setup = _TrainingSetup(recipe, run, described, data_dir, replicas)
         if (run / layout.LATEST).exists():
             setup.checkpoint.read(setup.model)
-        environment.record(run, recipe, described, data_dir)
+        if writes:
+            environment.record(run, recipe, described, data_dir, replicas)
         _fit(setup, verbose)
 
 
 class _TrainingSetup:
     """Everything that `fit` needs: model, batches and callbacks."""
 
-    def __init__(self, recipe, run, described, data_dir) -> None:
+    def __init__(self, recipe, run, described, data_dir, replicas=ONE) -> None:
         make_reproducible(recipe.seed, recipe.deterministic)
         if recipe.schedule == "cosine" and recipe.warmup_epochs > recipe.epochs:
             log.warning(
@@ -142,23 +169,35 @@ class _TrainingSetup:
                 recipe.warmup_epochs,
                 recipe.epochs,
             )
-        self.recipe, self.run = recipe, run
+        self.recipe, self.run, self.replicas = recipe, run, replicas
+        with replicas.scope():
+            self._make_model(described, data_dir)
+        self._make_callbacks()
+
+    def _make_model(self, described, data_dir):
+        recipe = self.recipe
         self.model = build(recipe, described)
         if recipe.initial_weights and not (self.run / layout.LATEST).exists():
             counts = checkpoints.initialise_from(self.model, recipe.initial_weights)
             log.info("%d of %d variables initialised from %s", *counts, recipe.initial_weights)
-        outputs = self.model.output_shapes
-        self.training, validation = batches(recipe, self.model, data_dir)
+        self.training, validation = batches(recipe, self.model, data_dir, self.replicas)
         self.validation = validation.start()
         if self.training.on_device:
             self.model.prepare_batch = self.training.prepare
         logged = compile_model(self.model, recipe, self.training)
-        _make_metrics(self.model, outputs, self.validation)
+        _, targets = next(iter(self.validation))
+        make_metrics(self.model, targets)
         if recipe.monitor not in logged:
             raise UserError(f"monitor: expected one of {', '.join(logged)}, got {recipe.monitor!r}")
+        self.averages = [MovingAverage(self.model, recipe.ema)] if recipe.ema else []
+        self.model.make_train_function()
+        self.model.make_test_function()
+
+    def _make_callbacks(self):
+        recipe, run, writes = self.recipe, self.run, processes.is_first()
         self.history, self.stop = [], _StopRequest()
         monitor = {"monitor": recipe.monitor, "mode": "max" if recipe.monitor.endswith("accuracy") else "min"}
-        self.best = callbacks.Best(run, **monitor)
+        self.best = callbacks.Best(run, **monitor, writes=writes)
         others = [
             callbacks.LossNames(losses.NAMES),
             callbacks.NanGuard(self.training.steps),
@@ -168,20 +207,23 @@ class _TrainingSetup:
                 run,
                 self.history,
                 fixed_first=self.model.arguments.get("first_glimpse") == "whole",
-                predefined="emitted" not in outputs,
+                predefined="emitted" not in self.model.output_shapes,
+                writes=writes,
             ),
             self.best,
         ]
-        averages = [MovingAverage(self.model, recipe.ema)] if recipe.ema else []
         self.checkpoint = checkpoints.Checkpoint(
             run,
             others,
             every=recipe.checkpoint_steps,
             history=self.history,
-            interrupted=self.stop,
-            more_variables=[variable for average in averages for variable in average.variables],
+            interrupted=lambda: self.replicas.agree(self.stop()),
+            more_variables=[variable for average in self.averages for variable in average.variables],
+            writes=writes,
         )
-        self.callbacks = [callbacks.Progress(recipe.epochs), *others, *averages, *_tensorboard(run), self.checkpoint]
+        boards = _tensorboard(run) if writes else []
+        calls = [callbacks.Calls(self.model)] if recipe.steps_per_call > 1 else []
+        self.callbacks = [callbacks.Progress(recipe.epochs), *calls, *others, *self.averages, *boards, self.checkpoint]
 
 
 def make_reproducible(seed: int, deterministic: bool = True) -> None:
@@ -206,7 +248,9 @@ def build(recipe: Recipe, described: dict[str, Any]) -> keras.Model:
     )
 
 
-def batches(recipe: Recipe, model: keras.Model, data_dir: Path | str | None) -> tuple[Batches, Batches]:
+def batches(
+    recipe: Recipe, model: keras.Model, data_dir: Path | str | None, replicas: Replicas = ONE
+) -> tuple[Batches, Batches]:
     """(training, validation) batches of a recipe for a model.
 
     Mixup and soft labels apply only to training: validation uses the data set's emotions, as evaluation does.
@@ -230,6 +274,7 @@ def batches(recipe: Recipe, model: keras.Model, data_dir: Path | str | None) -> 
         "landmarks": "landmarks" in model.input_shapes(),
         "constants": constants,
         "data_dir": data_dir,
+        "replicas": replicas,
     }
     varied = {"augmentation": recipe.augmentation, "mixup": recipe.mixup, "soft": recipe.labels == "soft"}
     training = Batches(recipe.data, recipe.train_split, **varied, **shared)
@@ -270,6 +315,7 @@ def compile_model(model: keras.Model, recipe: Recipe, training: Batches) -> list
         loss={name: loss for name, (loss, _) in terms.items()},
         loss_weights={name: weight for name, (_, weight) in terms.items()},
         metrics={"emotion": [FinalAccuracy(), DominantClassShare(len(recipe.classes))], "windows": [windows]},
+        steps_per_execution=recipe.steps_per_call,
     )
     model.optimizer.build(model.trainable_variables)
     parts = [f"{losses.NAMES.get(output, output)}_loss" for output in terms] if len(terms) > 1 else []
@@ -277,12 +323,14 @@ def compile_model(model: keras.Model, recipe: Recipe, training: Batches) -> list
     return [f"val_{name}" for name in names]
 
 
-def _make_metrics(model, outputs, validation):
-    """Create the variables of losses and metrics. Keras would create them in the first step, which TensorFlow would
-    then trace twice, and a resumed run could not restore their sums before it."""
-    _, targets = next(iter(validation))
+def make_metrics(model: keras.Model, targets: dict[str, Any]) -> None:
+    """Create the variables of losses and metrics of a compiled model, for the targets of one batch.
+
+    Keras would create them in the first step, which TensorFlow would then trace twice, and a resumed run could not
+    restore their sums before it.
+    """
     count = len(targets["emotion"])
-    predictions = {name: np.zeros((count, *shape[1:]), "float32") for name, shape in outputs.items()}
+    predictions = {name: np.zeros((count, *shape[1:]), "float32") for name, shape in model.output_shapes.items()}
     model.compute_loss(y=targets, y_pred=predictions)
     model.compute_metrics(None, targets, predictions)
     model.reset_metrics()
@@ -307,7 +355,7 @@ def _tensorboard(run):
 def _fit(setup, verbose):
     """Train the rest of the current epoch, then the remaining epochs: at most two calls of `fit`."""
     recipe, checkpoint = setup.recipe, setup.checkpoint
-    log.info("training on %s with %s", ", ".join(keras.distribution.list_devices()), keras.backend.backend())
+    log.info("training on %s with %s", ", ".join(setup.replicas.names), keras.backend.backend())
     pieces = [(checkpoint.epoch, 0, recipe.epochs)]
     if checkpoint.step:
         pieces = [
@@ -327,7 +375,8 @@ def _fit(setup, verbose):
                     callbacks=setup.callbacks,
                     verbose=verbose,
                 )
-    environment.finish(setup.run)
+    if processes.is_first():
+        environment.finish(setup.run)
     best = setup.best
     log.info("%s: best %s %.4f; model in %s", setup.run, best.monitor, best.best, setup.run / layout.MODEL)
 

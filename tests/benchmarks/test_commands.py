@@ -16,6 +16,7 @@ COMMANDS = sorted(MODULES)
 REQUIRED = {
     "affectnet_photos": "psutil",
     "fuzz": "psutil",
+    "gpu": "jax",
     "hog_svm": "skimage",
     "model_cost": "tensorflow",
     "soak_web": "psutil",

@@ -133,6 +133,15 @@ def test_stopped_by_a_signal_and_resumed(toy_recipe, toy_run, at_step, tmp_path,
     assert_same_run(run, toy_run)
 
 
+def test_several_steps_a_call_change_nothing(toy_recipe, toy_run, at_step, tmp_path):
+    run, recipe = tmp_path / "run", dataclasses.replace(toy_recipe, steps_per_call=2)  # of five: 2, 2 and 1
+    at_step(4, send(signal.SIGTERM))  # the fourth call
+    with pytest.raises(checkpoints.Interrupted, match="^in epoch 2, after step 2$"):
+        loop.train(recipe, run, verbose=0)
+    loop.resume(run, verbose=0)
+    assert_same_run(run, toy_run)
+
+
 @pytest.mark.slow
 def test_training_from_scratch_is_resumed_exactly(toy_recipe, at_step, tmp_path):
     recipe = dataclasses.replace(toy_recipe, augmentation=AUGMENTATION, **SCRATCH)
