@@ -1,8 +1,8 @@
-"""Intervals: of any statistic (`bootstrap`), of a share near 0 or 1 (`share`), and of a mean over two samples, such as
+"""Intervals: of any statistic (`bootstrap`), of a share near 0 or 1 (`wilson`), and of a mean over two samples, such as
 images and people or images and seeds (`crossed`).
 
-With few subjects the bootstrap is too sure. In a simulation with images of 118, 10, 5 and 2 subjects its 95 % intervals
-of an accuracy covered the true one in 96, 91, 83 and 51 % of the samples (`benchmarks/interval_coverage.py`); with one
+With few subjects the bootstrap is too sure: in simulations with images of 10, 5 and 2 subjects its 95 % intervals of an
+accuracy cover the true one in 90, 84 and 53 % of the samples (`python -m benchmarks.interval_coverage`); with one
 subject nothing is known about others. `note` says so.
 """
 
@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import binomtest, t
+from scipy.stats import norm, t
 
 from edram_fer.errors import UserError
 
 FEW_SUBJECTS = 20  # with fewer, bootstrap intervals are noticeably too narrow
+_FEW_IMAGES = 30  # with fewer images inside or outside a share, its bootstrap intervals are
 
 
 def bootstrap(
@@ -27,6 +28,7 @@ def bootstrap(
     level: float = 0.95,
     seed: int = 0,
     centred: Sequence[str] = (),
+    shares: Sequence[str] = (),
 ) -> dict[str, np.ndarray]:
     """Percentile intervals of statistics of `count` images (Efron), resampling whole subjects where they are known.
 
@@ -42,6 +44,10 @@ def bootstrap(
         seed: Seed of the samples.
         centred: Names of statistics that are at least 0 and that resampling increases, such as calibration errors.
             Their intervals are shifted by the mean increase, but not below 0.
+        shares: Names of statistics that are shares of the images, such as accuracies. Near 0 or 1 the bootstrap is too
+            sure: of 16 images that are all correct it makes an interval of no width. Where fewer than 30 independent
+            images are inside or outside the share, the interval is `wilson`'s, and where no image of several subjects
+            is, it is that of as many images as there are subjects.
 
     Returns:
         The same keys with float [..., 2], lower and upper end; nan where a statistic is never defined, or if all
@@ -54,7 +60,7 @@ def bootstrap(
     >>> bootstrap(lambda rows: {"mean": values[rows].mean()}, 100)["mean"].round()
     array([44., 55.])
     """
-    group = _groups(subjects, count)
+    group = groups(subjects, count)
     if subjects is not None and count and group.max() == 0 and subjects[0]:
         return {name: np.full((*np.shape(value), 2), np.nan) for name, value in statistic(np.arange(count)).items()}
     size, rows, random = group.max() + 1, np.arange(count), np.random.default_rng(seed)
@@ -64,10 +70,15 @@ def bootstrap(
         samples.append(statistic(np.repeat(rows, times[group])))
     tail = (1 - level) / 2
     ends = {name: _quantiles([sample[name] for sample in samples], (tail, 1 - tail)) for name in samples[0]}
-    actual = statistic(rows) if centred else {}
+    actual = statistic(rows) if centred or shares else {}
     for name in centred:
         increase = np.mean([sample[name] for sample in samples], axis=0) - actual[name]
         ends[name] = np.maximum(ends[name] - np.asarray(increase)[..., None], 0)
+    for name in shares:
+        share = np.asarray(actual[name], float)
+        rarer = np.minimum(share, 1 - share) * count
+        few = rarer < _FEW_IMAGES if size == count else rarer < 1e-9
+        ends[name] = np.where(few[..., None], wilson(share, size, level), ends[name])
     return ends
 
 
@@ -91,26 +102,24 @@ def note(subjects: int | None) -> str:
     return f"Intervals are too narrow: there are {subjects} subjects, and resampling them needs about {FEW_SUBJECTS}."
 
 
-def share(successes: int, count: int, level: float = 0.95) -> np.ndarray:
-    """Wilson's interval of a share of independent images, for few images or shares near 0 or 1.
-
-    The bootstrap's interval of 16 of 16 is a point.
+def wilson(share: ArrayLike, count: int, level: float = 0.95) -> np.ndarray:
+    """Wilson's score interval of shares of `count` independent images (Wilson 1927).
 
     Args:
-        successes: number of images that count.
-        count: number of images.
+        share: [...] in [0, 1].
+        count: number of images, at least 1.
         level: coverage.
 
     Returns:
-        float [2] in [0, 1]; nan without images.
+        float [..., 2] in [0, 1].
 
-    >>> share(16, 16).round(3).tolist()
+    >>> wilson(1.0, 16).round(3).tolist()
     [0.806, 1.0]
     """
-    if not count:
-        return np.full(2, np.nan)
-    ends = binomtest(successes, count).proportion_ci(level, method="wilson")
-    return np.array([ends.low, ends.high])
+    share, z = np.asarray(share, float), norm.ppf((1 + level) / 2)
+    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    return np.clip(np.stack([middle - half, middle + half], axis=-1), 0, 1)
 
 
 def crossed_mean(values: ArrayLike) -> np.ndarray:
@@ -155,7 +164,7 @@ def crossed(
     parts = [np.asarray(values, float)] + ([] if other is None else [np.asarray(other, float)])
     if len({len(part) for part in parts}) > 1:
         raise UserError(f"expected values for the same rows, got {' and '.join(str(len(part)) for part in parts)} rows")
-    group = _groups(subjects, len(parts[0]))
+    group = groups(subjects, len(parts[0]))
     rows, columns, cells, estimate = np.zeros(group.max(initial=-1) + 1), [], 0.0, 0.0
     for sign, part in zip((1, -1), parts):
         part, weights = _weighted(part)
@@ -190,8 +199,12 @@ def _weighted(values):
     return np.where(finite, values, 0), weights
 
 
-def _groups(subjects, count):
-    """Group number int [count] of each image: its subject, or itself where the subject is not known."""
+def groups(subjects: Sequence[str | None] | np.ndarray | None, count: int) -> np.ndarray:
+    """Group number int [count] of each image: its subject, or itself where the subject is not known.
+
+    Raises:
+        UserError: The number of subjects differs from `count`.
+    """
     if subjects is None:
         return np.arange(count)
     if len(subjects) != count:

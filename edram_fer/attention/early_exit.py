@@ -93,7 +93,14 @@ def curve(
             "accuracy": correct_at_exit[rows].mean(axis=0),
         }
 
-    intervals = bootstrap(statistic, len(truth), subjects=subjects, repeats=repeats, seed=seed)
+    intervals = bootstrap(
+        statistic,
+        len(truth),
+        shares=("accuracy_after_glimpse", "accuracy"),
+        subjects=subjects,
+        repeats=repeats,
+        seed=seed,
+    )
     return {
         "images": len(truth),
         **statistic(slice(None)),

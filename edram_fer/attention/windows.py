@@ -216,7 +216,7 @@ def moves(windows: ArrayLike) -> np.ndarray:
 
 
 def saccades(windows: ArrayLike) -> np.ndarray:
-    """Which moves of scan paths are saccades: longer than the half width |a0| + |a1| of the window that they leave.
+    """Which moves of scan paths are saccades: to a centre outside the window that they leave.
 
     Args:
         windows: [..., N, 2, 3] in time order.
@@ -228,7 +228,12 @@ def saccades(windows: ArrayLike) -> np.ndarray:
     >>> saccades([small, large, small]).tolist()
     [True, False]
     """
-    return moves(windows) > extents(windows)[..., :-1, 0]
+    windows = checked(windows)
+    x, y = np.moveaxis(np.diff(windows[..., 2], axis=-2), -1, 0)
+    a0, a1, a3, a4 = (windows[..., :-1, row, column] for row in (0, 1) for column in (0, 1))
+    # the new centre in the coordinates of the old window, times the determinant, which may be 0
+    inside = np.maximum(np.abs(a4 * x - a1 * y), np.abs(a0 * y - a3 * x))
+    return inside > np.abs(determinant(windows[..., :-1, :, :]))
 
 
 def spread(windows: ArrayLike, classes: ArrayLike | None = None) -> dict[str, np.ndarray]:
@@ -244,6 +249,8 @@ def spread(windows: ArrayLike, classes: ArrayLike | None = None) -> dict[str, np
             variance_within, variance_between: [N, 2], only with `classes`: mean variance within a class and variance of
                 the class means, both weighted by the size of the class; they add up to `variance` if every image has
                 a class;
+            chance_between: only with `classes`, (K - 1) / (n - 1) for K classes of n images: the share of the variance
+                that lies between the classes by chance, if they do not differ; nan for a single image;
             spread: [N] square root of the mean of the variances of x and y, a standard deviation in [-1, 1] units;
             collapsed: bool [N], `spread` below 0.02.
 
@@ -264,6 +271,7 @@ def spread(windows: ArrayLike, classes: ArrayLike | None = None) -> dict[str, np
         shares = (sizes / len(index))[:, None, None]
         groups = [members[index == k] for k in range(len(sizes))]
         means = np.array([group.mean(axis=0) for group in groups])
+        result["chance_between"] = np.array((len(sizes) - 1) / (len(index) - 1) if len(index) > 1 else np.nan)
         result["variance_within"] = (shares * [group.var(axis=0) for group in groups]).sum(axis=0)
         result["variance_between"] = (shares * (means - members.mean(axis=0)) ** 2).sum(axis=0)
     result["spread"] = np.sqrt(variance.mean(axis=-1))

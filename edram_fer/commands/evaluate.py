@@ -68,6 +68,8 @@ def _print_scores(metrics):
             f"{name}: accuracy {scores['accuracy']:.2%}, mean class accuracy {scores['mean_class_accuracy']:.2%}, "
             f"calibration error {scores['ece']:.2%}, {scores['images']} images"
         )
+        if scores["intervals_note"]:
+            typer.echo(f"{name}: {scores['intervals_note']}")
         for line in _unmatched_classes(name, scores):
             typer.echo(line)
 

@@ -16,7 +16,7 @@ def window_ablation(
     source: Annotated[str | None, typer.Option("--data", help="Data set to use instead of the run's.")] = None,
     data_dir: DataDir = None,
     out: Out = None,
-    draws: Annotated[int, typer.Option("--draws", min=1, help="How often shuffled and random windows are drawn.")] = 3,
+    draws: Annotated[int, typer.Option("--draws", min=1, help="How often shuffled and random windows are drawn.")] = 10,
     seed: Annotated[int, typer.Option("--seed")] = 0,
 ) -> None:
     """Measure the accuracy with the model's windows, with mean, shuffled and random windows, and the whole image."""

@@ -168,7 +168,7 @@ def sweep(
         )
     except checkpoints.Interrupted as stop:
         raise Stopped(f"Stopped and saved {stop}. The same command resumes the sweep.", stop.signal) from None
-    _print_means(sweeps.means(rows), splits[0])
+    _print_means(sweeps.means(rows, out), splits[0])
     if not only:
         typer.echo(f"Tables: {out / sweeps.TABLE}, {out / sweeps.MEANS}. Compare runs: edram-fer compare RUN RUN ...")
     unfinished = [row for row in rows if row["status"] != "finished"]
@@ -190,11 +190,22 @@ def _print_means(averages, split):
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("combination", "runs", "accuracy, %", "mean class accuracy, %")
+    table = Table("combination", "runs", "accuracy, %", "95 % interval", "difference", "mean class accuracy, %")
     for average in averages:
-        scores = [_mean(average, f"{split}_{score}") for score in ("accuracy", "mean_class_accuracy")]
-        table.add_row(average["combination"], str(average["runs"]), *scores)
+        accuracy, of_classes = (_mean(average, f"{split}_{score}") for score in ("accuracy", "mean_class_accuracy"))
+        key = f"{split}_accuracy"
+        interval = _interval(average.get(f"{key}_low"), average.get(f"{key}_high"))
+        difference = average.get(f"{key}_difference")
+        ends = _interval(average.get(f"{key}_difference_low"), average.get(f"{key}_difference_high"))
+        difference = "" if difference is None else f"{100 * difference:+.2f} ({ends})"
+        table.add_row(average["combination"], str(average["runs"]), accuracy, interval, difference, of_classes)
     Console().print(table)
+    if any(average["runs"] == 1 for average in averages):
+        typer.echo("One run of each says nothing about other seeds: --seeds 3 or more gives intervals that do.")
+
+
+def _interval(low, high):
+    return "–" if low is None else f"{100 * low:.2f} to {100 * high:.2f}"
 
 
 def _mean(average, score):

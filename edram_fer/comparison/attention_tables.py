@@ -79,7 +79,8 @@ def glimpse_rows(runs: Runs) -> list[dict[str, Any]]:
 
     Returns:
         Rows with the statistics of `attention.glimpse_statistics`; "variance_within" and "variance_between", the
-        variances of the centre (mean of x and y) within the emotions and between their means, only for all images; and
+        variances of the centre (mean of x and y) within the emotions and between their means, and "chance_between", the
+        share of the latter by chance (`attention.spread`), only for all images; and
         "spread", the standard deviation of the centre in coordinates of [-1, 1]. A run that uses several windows at
         once has no steps and no rows.
     """
@@ -98,6 +99,7 @@ def glimpse_rows(runs: Runs) -> list[dict[str, Any]]:
                 row |= {key: float(statistics[key][step]) for key in ("x", "y", "zoom", "x_sd", "y_sd", "zoom_sd")}
                 for key in ("variance_within", "variance_between"):
                     row[key] = float(spread[key][step].mean()) if group == ALL else None
+                row["chance_between"] = float(spread["chance_between"]) if group == ALL else None
                 row["spread"] = float(np.sqrt(chosen[:, step, :, 2].var(axis=0).mean()))
                 rows.append(row)
     return rows

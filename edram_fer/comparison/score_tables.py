@@ -1,15 +1,15 @@
 """The scores of several runs as tables whose rows are dicts, for CSV files and for the page."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
 
 from edram_fer import intervals
 from edram_fer.attention import early_exit
 from edram_fer.comparison.runs import Run, Runs
-from edram_fer.evaluation import scores
+from edram_fer.evaluation import scores, seeds
 from edram_fer.files import read_json
 from edram_fer.run import layout
 from edram_fer.studies import robustness
@@ -32,7 +32,7 @@ def score_rows(runs: Runs) -> list[dict[str, Any]]:
         for name in HEADLINE:
             row[name] = run.scores[name]
             row[f"{name}_low"], row[f"{name}_high"] = run.scores["intervals"][name]
-        row["ece"] = run.scores["ece"]
+        row["ece"], row["ece_floor"] = run.scores["ece"], run.scores.get("calibration", {}).get("ece_floor")
         for dimension in scores.DIMENSIONS:
             row[f"{dimension}_ccc"] = run.scores.get(dimension, {}).get("ccc")
         rows.append(row)
@@ -59,8 +59,9 @@ def split_rows(runs: Runs) -> list[dict[str, Any]]:
 def pair_rows(runs: Runs, *, repeats: int = 1000, seed: int = 0) -> list[dict[str, Any]]:
     """One row per run except the first: its differences from the first run on the same images.
 
-    McNemar's exact two-sided test compares the accuracies (`scores.compare`); the differences of the three headline
-    scores have paired bootstrap intervals, 95 %, resampled by subject where subjects are known.
+    "p" is that of the exact test of the accuracies (`scores.p_value`: McNemar's, by subject where subjects are known),
+    "p_holm" adjusted for the number of runs (`scores.holm`). The differences of the three headline scores have paired
+    bootstrap intervals, 95 %, resampled by subject where subjects are known.
     """
     number = {name: index for index, name in enumerate(runs.emotions)}
     truth = np.array([number[name] for name in runs.truth])
@@ -84,25 +85,68 @@ def pair_rows(runs: Runs, *, repeats: int = 1000, seed: int = 0) -> list[dict[st
             "reference": reference.name,
             "only_this_correct": test["only_a"],
             "only_reference_correct": test["only_b"],
-            "mcnemar_p": test["p"],
+            "p": test["p"],
         }
         for name in HEADLINE:
             row[f"{name}_difference"] = difference[name]
             row[f"{name}_low"], row[f"{name}_high"] = ends[name].tolist()
         rows.append(row)
+    for row, p in zip(rows, scores.holm([row["p"] for row in rows]).tolist(), strict=True):
+        row["p_holm"] = p
     return rows
 
 
-def recall_rows(runs: Runs) -> list[dict[str, Any]]:
-    """One row per run and emotion: recall with its 95 % Wilson interval, precision, F1 and number of images."""
-    rows = []
+def group_rows(runs: Runs) -> list[dict[str, Any]]:
+    """One row for each way of training, from `seeds.compare_groups`: runs whose recipes differ in the seed alone.
+
+    Groups have the name of their first run, without its seed. No rows if no two runs belong together.
+    """
+    groups: dict[Any, list[Run]] = {}
+    for run in runs.runs:
+        recipe = {name: value for name, value in _flatten(run.evaluated.recipe).items() if name != "seed"}
+        groups.setdefault(repr(recipe) if recipe else run.name, []).append(run)
+    if max(map(len, groups.values())) < 2:
+        return []
+    correct = {
+        re.sub(r"[-/_]?seed=\d+$", "", members[0].name) or "recipe": np.stack([run.correct for run in members], axis=1)
+        for members in groups.values()
+    }
+    if len(correct) < len(groups):  # without their seeds, names of different groups are equal
+        correct = {members[0].name: np.stack([run.correct for run in members], axis=1) for members in groups.values()}
+    return seeds.compare_groups(correct, subjects=runs.subjects)
+
+
+def recall_rows(runs: Runs, *, repeats: int = 1000, seed: int = 0) -> list[dict[str, Any]]:
+    """One row per run and emotion: recall with its 95 % interval, precision, F1 and number of images.
+
+    The interval is Wilson's, or a bootstrap by subject where subjects are known. Runs but the first have "p" of the
+    difference from the first run's recall (`scores.p_value`) and "p_holm", adjusted for all these runs and emotions.
+    """
+    rows, tested = [], []
     for run in runs.runs:
         for emotion in runs.present:
-            class_scores = run.scores["per_class"][emotion]
-            correct = int((run.correct & (runs.truth == emotion)).sum())
-            ends = binomtest(correct, class_scores["support"]).proportion_ci(method="wilson")
-            row = {"run": run.name, "emotion": emotion, **class_scores}
-            rows.append({**row, "recall_low": ends.low, "recall_high": ends.high})
+            members = np.flatnonzero(runs.truth == emotion)
+            correct, reference = run.correct[members], runs.runs[0].correct[members]
+            subjects = None if runs.subjects is None else np.asarray(runs.subjects, object)[members]
+            row = {"run": run.name, "emotion": emotion, **run.scores["per_class"][emotion]}
+            if intervals.groups(subjects, len(members)).max() + 1 == len(members):
+                ends = intervals.wilson(correct.mean(), len(members))
+            else:
+                ends = intervals.bootstrap(
+                    lambda drawn, correct=correct: {"recall": correct[drawn].mean()},
+                    len(members),
+                    subjects=subjects,
+                    shares=("recall",),
+                    repeats=repeats,
+                    seed=seed,
+                )["recall"]
+            row["recall_low"], row["recall_high"] = ends.tolist()
+            rows.append({**row, "p": None, "p_holm": None})
+            if run is not runs.runs[0]:
+                rows[-1]["p"] = scores.p_value(correct, reference, subjects)
+                tested.append(rows[-1])
+    for row, p in zip(tested, scores.holm([row["p"] for row in tested]).tolist(), strict=True):
+        row["p_holm"] = p
     return rows
 
 

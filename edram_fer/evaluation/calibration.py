@@ -96,6 +96,32 @@ def calibration_error(
     return _error(_bin(confidence, bins, binning), correct - confidence)
 
 
+def calibration_floor(
+    probabilities: ArrayLike,
+    bins: int = BINS,
+    *,
+    binning: Literal["width", "mass"] = "width",
+    repeats: int = 200,
+    seed: int = 0,
+) -> float:
+    """The `calibration_error` to expect of these probabilities if they were perfectly calibrated.
+
+    It is above 0, since the accuracy in a bin of finitely many images differs from its confidence by chance. An error
+    at this level is no sign of miscalibration.
+
+    Args:
+        probabilities: [n, K].
+        bins, binning: see `calibration_error`.
+        repeats: number of simulated truths, in each of which an image is correct with the probability of its class.
+        seed: seed of the simulation.
+    """
+    confidence = np.asarray(probabilities, float).max(axis=1)
+    index, random = _bin(confidence, bins, binning), np.random.default_rng(seed)
+    return float(
+        np.mean([_error(index, (random.random(len(index)) < confidence) - confidence) for _ in range(repeats)])
+    )
+
+
 def reliability(probabilities: ArrayLike, truth: ArrayLike, bins: int = BINS) -> list[dict[str, float]]:
     """The bins of equal width that hold images: "low", "high", "images", mean "confidence" and "accuracy"."""
     confidence, correct = _confidence(probabilities, truth)
@@ -181,7 +207,8 @@ def measure(
         subjects, repeats, seed: See `intervals.bootstrap`.
 
     Returns:
-        "ece" and "ece_adaptive" (`calibration_error` with bins of equal width and of equal mass), "nll", "brier" (the
+        "ece" and "ece_adaptive" (`calibration_error` with bins of equal width and of equal mass), "ece_floor" and
+        "ece_adaptive_floor" (`calibration_floor`), "nll", "brier" (the
         mean squared distance of the probabilities from the truth, 0 to 2) and "aurc" (`risk_coverage`), with
         "intervals" (95 %). Resampling adds noise to the bins, which increases a calibration error; its interval is
         shifted by the mean increase. "bins" (`reliability`); "selective", the "error_rate" of the most confident share
@@ -221,7 +248,12 @@ def _measure(probabilities, truth, options):
 
     subjects = None if options["subjects"] is None else np.asarray(options["subjects"], object)[order]
     ends = intervals.bootstrap(statistics, len(truth), **{**options, "subjects": subjects}, centred=tuple(bins))
-    return {**statistics(np.arange(len(truth))), "intervals": ends, "bins": reliability(probabilities, truth)}
+    floors = {
+        f"{name}_floor": calibration_floor(probabilities, binning=binning, seed=options["seed"])
+        for name, binning in (("ece", "width"), ("ece_adaptive", "mass"))
+    }
+    rows = np.arange(len(truth))
+    return {**statistics(rows), **floors, "intervals": ends, "bins": reliability(probabilities, truth)}
 
 
 def _coverage(probabilities, truth, emotions, conformal, options):
@@ -230,7 +262,9 @@ def _coverage(probabilities, truth, emotions, conformal, options):
     return {
         **conformal,
         "coverage": covered.mean(),
-        **intervals.bootstrap(lambda rows: {"interval": covered[rows].mean()}, len(truth), **options),
+        **intervals.bootstrap(
+            lambda rows: {"interval": covered[rows].mean()}, len(truth), shares=("interval",), **options
+        ),
         "coverage_per_class": {
             name: covered[truth == label].mean() if (truth == label).any() else np.nan
             for label, name in enumerate(emotions)

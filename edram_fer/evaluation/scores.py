@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_fscore_support
 
 from edram_fer import intervals
@@ -74,18 +73,27 @@ def affect_scores(true: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
     Returns:
         "rmse"; "pcc": Pearson's correlation; "ccc": Lin's concordance correlation,
         2 rho s_x s_y / (s_x^2 + s_y^2 + (m_x - m_y)^2) with population variances; "sagr": sign agreement, the share of
-        images whose sign is correct.
+        images whose sign is correct. As in the literature (Mollahosseini, Hasani, Mahoor 2019, eq. 5), 0 is a sign of
+        its own. A prediction is practically never exactly 0, so that every true 0 counts as wrong: the most that can be
+        reached is "sagr_limit", the share of images whose true value is not 0. "sagr_nonzero" is the sign agreement of
+        these images alone (nan without any).
+
+    >>> affect_scores([0, 0.5, -0.5, 1], [0.1, 0.2, -0.1, -0.3])["sagr"]
+    0.5
     """
     true, predicted = np.asarray(true, float), np.asarray(predicted, float)
     x, y = true - true.mean(), predicted - predicted.mean()
     covariance, variances = np.mean(x * y), (np.mean(x * x), np.mean(y * y))
+    same_sign = np.sign(true) == np.sign(predicted)
     constant = not (np.ptp(true) and np.ptp(predicted))  # rounding can give a constant a variance of 1e-33
     distance = sum(variances) + (true.mean() - predicted.mean()) ** 2
     return {
         "rmse": float(np.sqrt(np.mean((true - predicted) ** 2))),
         "pcc": np.nan if constant else float(covariance / np.sqrt(variances[0] * variances[1])),
         "ccc": float(2 * covariance / distance) if distance else np.nan,
-        "sagr": float(np.mean(np.sign(true) == np.sign(predicted))),
+        "sagr": float(np.mean(same_sign)),
+        "sagr_nonzero": float(same_sign[true != 0].mean()) if true.any() else np.nan,
+        "sagr_limit": float(np.mean(true != 0)),
     }
 
 
@@ -112,8 +120,8 @@ def classification(
 
     Returns:
         The `headline` scores; "accuracy_after_glimpse" [T]; "per_class"; "confusion" with "emotions", "counts" and
-        "row_normalised"; "calibration", see `calibration.measure`, and its "ece"; and "intervals" (95 %) of the
-        headline scores, of accuracy_after_glimpse and of ece.
+        "row_normalised"; "calibration", see `calibration.measure`, and its "ece"; "intervals" (95 %) of the headline
+        scores, of accuracy_after_glimpse and of ece; and "intervals_note", what the number of subjects means for them.
 
     Raises:
         UserError: There are no images, or the shapes do not agree.
@@ -144,9 +152,10 @@ def classification(
         "confusion": {"emotions": list(emotions), "counts": counts, "row_normalised": row_normalised(counts)},
         "calibration": confidence,
         "intervals": {
-            **intervals.bootstrap(resampled, len(truth), **options),
+            **intervals.bootstrap(resampled, len(truth), shares=("accuracy", "accuracy_after_glimpse"), **options),
             "ece": confidence["intervals"]["ece"],
         },
+        "intervals_note": intervals.note(intervals.subject_count(subjects)),
     }
 
 
@@ -160,8 +169,8 @@ def affect(
         subjects, repeats, seed: See `intervals.bootstrap`.
 
     Returns:
-        {"valence": {...}, "arousal": {...}}, each with the `affect_scores`, the number of "images" and "intervals"
-        (95 %); a dimension that is known for no image is absent.
+        {"valence": {...}, "arousal": {...}}, each with the `affect_scores`, the number of "images" and of "zeros" (true
+        values of exactly 0), and "intervals" (95 %); a dimension that is known for no image is absent.
     """
     result = {}
     for column, name in enumerate(DIMENSIONS):
@@ -177,7 +186,8 @@ def affect(
             repeats=repeats,
             seed=seed,
         )
-        result[name] = {**affect_scores(x, y), "images": len(known), "intervals": ends}
+        counts = {"images": len(known), "zeros": int((x == 0).sum())}
+        result[name] = {**affect_scores(x, y), **counts, "intervals": ends}
     return result
 
 
@@ -197,8 +207,7 @@ def compare(
 
     Returns:
         "difference": accuracy of a minus accuracy of b; "interval": its paired bootstrap interval; "only_a" and
-        "only_b": numbers of images that only one of them classified correctly; "p": p-value of McNemar's exact
-        two-sided test.
+        "only_b": numbers of images that only one of them classified correctly; "p": `p_value` of the difference.
 
     Raises:
         UserError: The two have different numbers of images, or no images.
@@ -211,5 +220,52 @@ def compare(
     interval = intervals.bootstrap(
         lambda rows: {"interval": gain[rows].mean()}, len(gain), subjects=subjects, repeats=repeats, seed=seed
     )
-    p = binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
-    return {"difference": float(gain.mean()), **interval, "only_a": only_a, "only_b": only_b, "p": float(p)}
+    p = p_value(correct_a, correct_b, subjects)
+    return {"difference": float(gain.mean()), **interval, "only_a": only_a, "only_b": only_b, "p": p}
+
+
+def p_value(correct_a: ArrayLike, correct_b: ArrayLike, subjects: Sequence[Any] | np.ndarray | None = None) -> float:
+    """Two-sided p-value of the difference in accuracy of two models: an exact permutation test.
+
+    If the models did not differ, their answers for all images of a subject could be exchanged. Without subjects, or
+    with one image of each, this is McNemar's exact test, which would reject 8 to 55 % of the true null hypotheses if it
+    ignored that the images of a subject resemble each other.
+
+    Args:
+        correct_a, correct_b: bool [n].
+        subjects: [n] names or None, see `intervals.bootstrap`.
+
+    Returns:
+        In (0, 1]; with S subjects at least 2 / 2^S.
+
+    >>> p_value([True, True, True, False], [False, False, False, True])
+    0.625
+    """
+    gain = np.asarray(correct_a, int) - np.asarray(correct_b, int)
+    sums = np.bincount(intervals.groups(subjects, len(gain)), gain).astype(int)
+    limit = np.abs(sums).sum()
+    probability = np.zeros(2 * limit + 1)  # of each total of the sums with random signs, from -limit to limit
+    probability[limit] = 1
+    for change in np.abs(sums[sums != 0]):
+        probability = (np.roll(probability, change) + np.roll(probability, -change)) / 2
+    totals = np.abs(np.arange(-limit, limit + 1))
+    return float(min(1, probability[totals >= abs(sums.sum())].sum()))
+
+
+def holm(p: ArrayLike) -> np.ndarray:
+    """P-values adjusted for the number of tests (Holm 1979): below 0.05, all such differences hold together at 95 %.
+
+    Args:
+        p: [M].
+
+    Returns:
+        [M], in the same order, at most 1.
+
+    >>> holm([0.01, 0.04, 0.03]).round(2).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    p = np.asarray(p, float)
+    order = np.argsort(p)
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1)
+    return adjusted

@@ -28,7 +28,7 @@ def accuracy_by_glimpse(
     for values in (recalls or {}).values():
         axes.plot(steps, values, color=MUTED, linewidth=0.8, alpha=0.8)
     if interval is not None:
-        axes.fill_between(steps, *np.transpose(interval), color=BLUE, alpha=0.2, linewidth=0)
+        axes.fill_between(steps, *np.array(interval, float).T, color=BLUE, alpha=0.2, linewidth=0)
     axes.plot(steps, accuracy, color=BLUE, linewidth=2.2, marker="o", markersize=4)
     ends = {**{name: values[-1] for name, values in (recalls or {}).items()}, "all images": accuracy[-1]}
     low, high = axes.get_ylim()

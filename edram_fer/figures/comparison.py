@@ -14,6 +14,8 @@ from edram_fer.figures.style import save
 TITLES = {"accuracy": "Accuracy", "mean_class_accuracy": "Mean class accuracy", "macro_f1": "Macro F1"}
 CONTRASTS = {
     "model - mean": "own − mean windows",
+    "place - mean": "own places − mean windows",
+    "size - mean": "own sizes − mean windows",
     "mean - random": "mean − random windows",
     "model - shuffled": "own − another image's windows",
     "model - random": "own − random windows",

@@ -124,7 +124,7 @@ def accuracy_curves(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> 
         steps, values, low, high = ([row[key] for row in selected] for key in ("glimpses", "accuracy", "low", "high"))
         if len(selected) == 1 < last:
             steps, values, low, high, mark = [1, last], values * 2, low * 2, high * 2, ""
-        axes.fill_between(steps, low, high, color=colour, alpha=0.13, linewidth=0)
+        axes.fill_between(steps, *np.array([low, high], float), color=colour, alpha=0.13, linewidth=0)
         axes.plot(steps, values, color=colour, marker=mark, linestyle=line, markersize=4.5, label=name)
     return _accuracy_over(figure, axes, "glimpses")
 
@@ -168,7 +168,7 @@ def robustness_curves(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -
             selected = [row for row in rows if (row["run"], row["perturbation"]) == (name, change)]
             colour, mark, line = style[name]
             levels, values, low, high = ([row[key] for row in selected] for key in ("level", "accuracy", "low", "high"))
-            axes.fill_between(levels, low, high, color=colour, alpha=0.13, linewidth=0)
+            axes.fill_between(levels, *np.array([low, high], float), color=colour, alpha=0.13, linewidth=0)
             axes.plot(levels, values, color=colour, marker=mark, linestyle=line, markersize=4.5, label=name)
         for share in {row["majority_accuracy"] for row in rows}:
             axes.axhline(share, color=MUTED, linewidth=0.9, linestyle=":", zorder=1)

@@ -39,7 +39,7 @@ def region_preference(shares: Mapping[str, Any]) -> Figure:
         axes.set_title(regions[index])
         axes.grid(axis="y", visible=False)
         axes.set_yticks(rows, [_label(*pair) for pair in zip(shares["groups"], shares["images"])])
-    right = max(1.2, np.nanmax(shares["preference_interval"][:, -1]))
+    right = max(1.2, np.nan_to_num(shares["preference_interval"][:, -1]).max())
     panels[-1].set(ylim=(len(rows) - 0.5, -0.5), xlim=(0, 1.06 * right))  # so that no marker is cut off
     figure.supxlabel("share of attention / share of area", fontsize=8)
     return figure

@@ -29,8 +29,8 @@ def scan_paths(
 ) -> Figure:
     """Draw a scan path over each face: numbered dots from early (violet) to late (yellow).
 
-    If dots overlap, their numbers are beside them. The line to the next dot is solid for a saccade, which is longer
-    than the half width of the window that it leaves, and otherwise dotted (`attention.saccades`).
+    If dots overlap, their numbers are beside them. The line to the next dot is solid for a saccade, which leaves
+    the window, and otherwise dotted (`attention.saccades`).
 
     Args:
         images: [n, H, W, C], uint8 or float in [0, 1].

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
@@ -11,6 +12,8 @@ from edram_fer.figures.style import BLUE, INK, MUTED, styled
 NAMES = {
     "model": "own windows",
     "mean": "mean windows",
+    "place": "own places, mean size",
+    "size": "own sizes, mean place",
     "shuffled": "windows of another image",
     "random": "random positions",
     "whole": "the whole image",
@@ -29,7 +32,7 @@ def window_ablation(result: Mapping[str, Any]) -> Figure:
     axes = figure.subplots()
     for row, (kind, summary) in enumerate(accuracy.items()):
         colour = BLUE if kind == "model" else MUTED
-        axes.hlines(row, *summary["interval"], color=colour, linewidth=3, alpha=0.45)
+        axes.hlines(row, *np.array(summary["interval"], float), color=colour, linewidth=3, alpha=0.45)
         axes.plot(summary["value"], row, "o", color=colour, markersize=5)
         difference = summary["value"] - accuracy["model"]["value"]
         text = f"{summary['value']:.1%}" + (f"  ({100 * difference:+.1f})" if kind != "model" else "")

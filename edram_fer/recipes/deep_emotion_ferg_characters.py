@@ -4,7 +4,8 @@
     python train.py deep_emotion_ferg_characters --out RUN
     python evaluate.py RUN --split ray
 
-Everything else is as in `deep_emotion_ferg`.
+Everything else is as in `deep_emotion_ferg`. The images of one character say nothing about others, so their scores have
+no intervals: test on each of the six characters in turn, and report the spread between them.
 """
 
 import dataclasses

@@ -5,6 +5,8 @@
     python evaluate.py RUN --split YM
 
 Everything else is as in `deep_emotion_jaffe`. To test on another woman, change `train_split` and `validation_split`.
+The images of one woman say nothing about other people, so their scores have no intervals: train once for each of the
+ten women, test on her, and report the spread between the women.
 """
 
 import dataclasses

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edram_fer import files
+from edram_fer import files, intervals
 from edram_fer.comparison.runs import Run, read
 from edram_fer.comparison.study import Study, study, write_tables
 from edram_fer.figures.comparison import CONTRASTS, TITLES, draw
@@ -101,6 +101,9 @@ def _context(study: Study, figures: Mapping[str, Mapping[str, Any]], repeats: in
         "figures": figures,
         "samples": list(study.samples),
         "maps": explorer(study) if study.maps else None,
+        "intervals_note": intervals.note(intervals.subject_count(runs.subjects)),
+        "by_subject": runs.subjects is not None,
+        "recall_tests": _recall_tests(study.tables["recalls"]),
         "agreement": [row for row in study.tables["map_agreement"] if row["emotion"] == "all"],
         "fixations": fixations,
         "without_fixations": len(runs.truth) - len(set(fixations.image)) if fixations else 0,
@@ -110,6 +113,14 @@ def _context(study: Study, figures: Mapping[str, Mapping[str, Any]], repeats: in
         "repeats": repeats,
         "seed": seed,
     }
+
+
+def _recall_tests(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A sentence on the differences in recall from the first run that hold for all runs and emotions together."""
+    tested = [row for row in rows if row["p_holm"] is not None]
+    clear = [f"{row['run']}, {row['emotion']}" for row in tested if row["p_holm"] < 0.05]
+    count = f"{len(clear)} of the {len(tested)} differences from {rows[0]['run']}"
+    return f" After Holm's correction {count} are significant{': ' + '; '.join(clear) if clear else ''}."
 
 
 def _split_tables(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

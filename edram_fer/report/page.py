@@ -22,12 +22,20 @@ SCORES = {
 }
 CONFIDENCE = {
     "ece": ("Calibration error", "expected difference between confidence and accuracy, 15 bins of equal width"),
+    "ece_floor": ("… of perfect calibration", "what chance alone makes of perfectly calibrated probabilities"),
     "ece_adaptive": ("Adaptive calibration error", "the same with 15 bins of equally many images"),
+    "ece_adaptive_floor": ("… of perfect calibration", "what chance alone makes of perfectly calibrated probabilities"),
     "nll": ("Negative log-likelihood", "of the true emotion, in nats; lower is better"),
     "brier": ("Brier score", "squared distance of the probabilities from the truth, 0 to 2"),
     "aurc": ("AURC", "mean error rate over all shares of the most confident images"),
 }
-AFFECT = {"rmse": "RMSE", "pcc": "correlation", "ccc": "concordance (CCC)", "sagr": "sign agreement"}
+AFFECT = {
+    "rmse": "RMSE",
+    "pcc": "correlation",
+    "ccc": "concordance (CCC)",
+    "sagr": "sign agreement",
+    "sagr_nonzero": "sign agreement without true zeros",
+}
 
 
 def write(folder: Path | str) -> Path:
@@ -119,6 +127,7 @@ def _glimpse_rows(glimpses: Mapping[str, Any]) -> list[dict[str, Any]]:
                 **{name: glimpses[name][step] for name in ("x", "y", "zoom", "zoom_sd", "area", "extents")},
                 **{name: glimpses[name][step] for name in ("spread", "collapsed")},
                 "by_class": between / total if total > 0 else None,
+                "by_chance": glimpses.get("chance_between"),
                 "move": glimpses["move_length"][step - 1] if step else None,
                 "saccades": glimpses["saccade_share"][step - 1] if step else None,
             }

@@ -228,6 +228,8 @@ def _rows(weights, correct, observer):
         return {"weight": weight, "weight_change": weight - weight[0], "accuracy": accuracy}
 
     numbers = statistic(slice(None))
-    ends = intervals.bootstrap(statistic, weights.shape[1], subjects=observer.subjects, seed=observer.seed)
+    ends = intervals.bootstrap(
+        statistic, weights.shape[1], shares=("accuracy",), subjects=observer.subjects, seed=observer.seed
+    )
     numbers |= {f"{name}_interval": values for name, values in ends.items()}
     return [{name: values[row] for name, values in numbers.items()} for row in range(len(weights))]

@@ -104,7 +104,9 @@ def _rows(correct, observer):
         return {"accuracy": accuracy, "accuracy_drop": accuracy[0] - accuracy}
 
     numbers = statistic(slice(None))
-    ends = intervals.bootstrap(statistic, values.shape[1], subjects=observer.subjects, seed=observer.seed)
+    ends = intervals.bootstrap(
+        statistic, values.shape[1], shares=("accuracy",), subjects=observer.subjects, seed=observer.seed
+    )
     return {
         key: {
             "accuracy": float(numbers["accuracy"][row]),

@@ -16,7 +16,7 @@ import numpy as np
 
 from edram_fer import data, files
 from edram_fer.errors import FolderInUseError, UserError
-from edram_fer.evaluation import evaluate
+from edram_fer.evaluation import evaluate, seeds
 from edram_fer.figures.run import draw
 from edram_fer.preprocessing.folder_lock import reserved
 from edram_fer.recipes import recipe as recipes
@@ -77,7 +77,7 @@ def sweep(
     """Train and evaluate the runs of a `grid`, one after the other, each in a folder of its own in `out`.
 
     If a run fails, its row gives the reason, its folder keeps the traceback, and the next run begins. sweep.csv is
-    rewritten after every run; means.csv, with mean and standard deviation over the seeds, is written at the end.
+    rewritten after every run; means.csv, see `means`, is written at the end.
 
     Several processes, also on several machines that share `out`, can each do some of the runs: name these in `only`.
 
@@ -123,22 +123,30 @@ def sweep(
             if not only:
                 files.write_csv(out / TABLE, rows)
         if not only:
-            files.write_csv(out / MEANS, means(rows))
+            files.write_csv(out / MEANS, means(rows, out))
     return rows
 
 
-def means(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def means(rows: Sequence[Mapping[str, Any]], out: Path | str | None = None) -> list[dict[str, Any]]:
     """Average the rows of sweep.csv over the seeds.
+
+    Args:
+        rows: from `sweep`.
+        out: the folder of the sweep, whose predictions the intervals need; None: without intervals.
 
     Returns:
         A row for each combination: "combination"; "runs", the number of finished runs; and for each score its mean,
-        under the name of the score, and its sample standard deviation, under that name with "_sd".
+        under the name of the score, and its sample standard deviation, under that name with "_sd". With `out` and
+        two or more runs, also "SPLIT_accuracy_low" and "_high", the 95 % interval of the mean accuracy for other images
+        and other seeds, and "SPLIT_accuracy_difference" with "_low" and "_high", the difference from the first
+        combination if both were evaluated on the same images (`seeds.compare_groups`).
     """
     names = dict.fromkeys(name for row in rows for name in row if name.endswith(SCORES))
     combinations = {}
     for row in rows:
         combination = row["run"].rpartition("seed=")[0].rstrip("-") or "recipe"
         combinations.setdefault(combination, []).append(row)
+    ends = {} if out is None else _intervals(combinations, Path(out))
     averaged = []
     for combination, members in combinations.items():
         finished = [row for row in members if row["status"] == "finished"]
@@ -147,8 +155,31 @@ def means(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             values = [row[name] for row in finished if name in row]
             average[name] = float(np.mean(values)) if values else None
             average[f"{name}_sd"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
-        averaged.append(average)
+        averaged.append({**average, **ends.get(combination, {})})
     return averaged
+
+
+def _intervals(combinations, out):
+    """{combination: {"SPLIT_accuracy_low": ..., ...}} from the predictions of the finished runs."""
+    groups = {}  # {(split, ids of its images): {combination: columns of correct answers}}
+    subjects = {}
+    for combination, rows in combinations.items():
+        for row in (row for row in rows if row["status"] == "finished"):
+            run = EvaluatedRun(out / row["run"])
+            for split in run.splits:
+                predictions = run.predictions(split)
+                known = np.isin(predictions["truth"].astype(str), predictions["emotions"])
+                correct = (predictions["prediction"] == predictions["truth"])[known]
+                key = split, tuple(predictions["id"][known].tolist())
+                groups.setdefault(key, {}).setdefault(combination, []).append(correct)
+                subjects[key] = None if predictions["subjects"] is None else predictions["subjects"][known]
+    result = {}
+    for (split, _), columns in ((key, groups[key]) for key in groups):
+        compared = {name: np.stack(runs, axis=1) for name, runs in columns.items()}
+        for row in seeds.compare_groups(compared, subjects=subjects[split, _]):
+            keys = ("low", "high", "difference", "difference_low", "difference_high")
+            result.setdefault(row["group"], {}).update({f"{split}_accuracy_{key}": row[key] for key in keys})
+    return result
 
 
 def _label(key, value):

@@ -12,7 +12,10 @@ from edram_fer.attention.alternatives import KINDS, alternative
 from edram_fer.errors import UserError
 from edram_fer.run import layout
 
-CONTRASTS = (("model", "mean"), ("mean", "random"), ("model", "shuffled"), ("model", "random"), ("model", "whole"))
+CONTRASTS = (
+    *(("model", "mean"), ("place", "mean"), ("size", "mean"), ("mean", "random")),
+    *(("model", "shuffled"), ("model", "random"), ("model", "whole")),
+)
 
 
 def ablate_windows(
@@ -22,7 +25,7 @@ def ablate_windows(
     data: str | None = None,
     data_dir: Path | str | None = None,
     out: Path | str | None = None,
-    draws: int = 3,
+    draws: int = 10,
     seed: int = 0,
     batch_size: int = 128,
 ) -> dict[str, Any]:
@@ -34,7 +37,8 @@ def ablate_windows(
         data: see `evaluation.evaluate`.
         data_dir: see `evaluation.evaluate`.
         out: see `evaluation.evaluate`.
-        draws: how often random and shuffled windows are drawn; the result for an image is the mean over the draws.
+        draws: how often random and shuffled windows are drawn; the accuracy is the mean over the draws, and its
+            interval allows for their spread if there are at least two.
         seed: seed of these windows and of the intervals.
         batch_size: images per batch.
 
@@ -62,12 +66,13 @@ def ablate_windows(
     # matrix. It must do so here as well, because it was not trained with limited zooms.
     emitted = original["emitted"][:, : original["windows"].shape[1]] if "emitted" in original else None
     seeds = {kind: [seed + i for i in range(draws if kind in ("shuffled", "random") else 1)] for kind in KINDS}
-    jobs = [(kind, number) for kind in KINDS for number in seeds[kind]]
+    drawn, jobs = {}, [(kind, number) for kind in KINDS for number in seeds[kind]]
     for kind, number in tqdm(jobs, desc="windows", disable=None):
         windows = alternative(kind, original["windows"], number)
         unlimited = None if emitted is None else _moved_to(windows, alternative(kind, emitted, number))
         outputs = inference.predict(model, images, batch_size, windows=windows, emitted=unlimited, landmarks=landmarks)
-        correct[kind] = correct.get(kind, 0) + _correct(outputs, labels) / len(seeds[kind])
+        drawn.setdefault(kind, []).append(_correct(outputs, labels))
+    correct |= {kind: np.stack(columns, axis=1) for kind, columns in drawn.items()}
     result = {"split": split, "images": len(labels), "draws": draws, "seed": seed}
     result |= compare_accuracies(correct, subjects=features.get("subject"), seed=seed)
     files.write_json(run / layout.WINDOW_ABLATION, result)
@@ -85,29 +90,41 @@ def compare_accuracies(
     """Accuracies with each kind of windows, and their differences.
 
     Args:
-        correct: {kind of windows: [n], the share of draws in which each image was classified correctly}.
+        correct: {kind of windows: [n], whether each image was classified correctly, or [n, D] for D draws}.
         subjects: [n] names, resampled together; None: the images are resampled.
         repeats: number of bootstrap samples.
         seed: seed of the bootstrap.
 
     Returns:
-        {"accuracy": {kind: {"value", "interval"}}, "contrasts": {"model - mean": {"value", "interval"}, ...}}; the
-        intervals are paired bootstraps over the images, 95 %.
+        {"accuracy": {kind: {"value", "interval", "sd"}}, "contrasts": {"model - mean": {"value", "interval"}, ...}}:
+        the mean over the images and draws; its 95 % interval, paired for contrasts, a bootstrap over the images or,
+        with several draws, `intervals.crossed` over images and draws; and the standard deviation of the accuracies of
+        the draws, None for a single one.
     """
-    contrasts = {f"{a} - {b}": correct[a] - correct[b] for a, b in CONTRASTS if a in correct and b in correct}
-    values = {**correct, **contrasts}
+    columns = {kind: np.reshape(values, (len(values), -1)).astype(float) for kind, values in correct.items()}
+    contrasts = {f"{a} - {b}": columns[a] - columns[b] for a, b in CONTRASTS if a in columns and b in columns}
+    values = {name: samples.mean(axis=1) for name, samples in {**columns, **contrasts}.items()}
     ends = intervals.bootstrap(
         lambda rows: {name: samples[rows].mean() for name, samples in values.items()},
         len(next(iter(correct.values()))),
+        shares=tuple(correct),
         subjects=subjects,
         repeats=repeats,
         seed=seed,
     )
+    for name, samples in {**columns, **contrasts}.items():
+        if samples.shape[1] > 1:
+            ends[name] = intervals.crossed(samples, subjects=subjects)
     rows = {name: {"value": float(samples.mean()), "interval": ends[name].tolist()} for name, samples in values.items()}
     return {
-        "accuracy": {name: rows[name] for name in correct},
+        "accuracy": {name: {**rows[name], "sd": _sd(columns[name])} for name in correct},
         "contrasts": {name: rows[name] for name in contrasts},
     }
+
+
+def _sd(samples):
+    """Standard deviation of the accuracies of the draws [n, D]; None for a single draw."""
+    return float(samples.mean(axis=0).std(ddof=1)) if samples.shape[1] > 1 else None
 
 
 def _moved_to(places, windows):

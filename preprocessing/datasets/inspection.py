@@ -41,7 +41,7 @@ def inspect(source: Path | str, *, all_faulty: bool = False, **options: Any) -> 
 
     Example:
         >>> inspect("fer2013.csv")[0]  # doctest: +SKIP
-        'FER2013 from fer2013.csv: train 28,709, validation 3,589, test 3,589, test_clean 3,301'
+        'FER2013 from fer2013.csv: train 28,709, validation 3,589, test 3,589, test_clean 3,301, test_distinct 3,150'
     """
     source = Path(source).expanduser()
     if not source.exists():

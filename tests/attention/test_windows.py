@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.path import Path as Polygon
 from support.random_windows import random_windows, rotated
 
 from edram_fer import attention
@@ -30,6 +31,32 @@ def test_path():
     path = np.stack([rotated(0.3, 0, 0, 0), rotated(0.3, 0, 0.2, 0), rotated(0.3, 0, 0.2, 0.4)])
     np.testing.assert_allclose(attention.moves(path), [0.2, 0.4])
     assert attention.saccades(path).tolist() == [False, True]
+
+
+def test_a_saccade_leaves_the_window_itself():
+    """A flat window, a move down: out of it, though the move is shorter than half its width. And turned by 45 degrees:
+    towards a corner the window reaches farther, but not as far as its bounding box."""
+    flat = np.array([[0.8, 0, 0], [0, 0.1, 0]])
+    assert attention.saccades(np.stack([flat, flat + [[0, 0, 0], [0, 0, 0.2]]])).tolist() == [True]
+    assert attention.saccades(np.stack([flat, flat + [[0, 0, 0.7], [0, 0, 0]]])).tolist() == [False]
+    turned = rotated(0.5, 45)
+    for move, leaves in (((0.65, 0), False), ((0.4, 0.4), True), ((0.3, 0.3), False), ((0.75, 0), True)):
+        path = np.stack([turned, turned + np.pad(np.reshape(move, (2, 1)), ((0, 0), (2, 0)))])
+        inside = Polygon(attention.corners(turned)).contains_point(move)
+        assert attention.saccades(path).tolist() == [leaves] == [not inside]
+    point = np.zeros((2, 2, 3))  # a window without an area
+    point[1, 0, 2] = 0.3
+    assert attention.saccades(np.stack([np.diag([0.2, 0.0]) @ np.eye(2, 3), point[0] + [[0, 0, 0], [0, 0, 0.1]]])).all()
+
+
+def test_classes_that_do_not_differ_have_the_chance_level_between_them():
+    random, shares = np.random.default_rng(0), []
+    for _ in range(300):
+        windows = np.tile(np.eye(2, 3), (30, 1, 1, 1))
+        windows[:, 0, :, 2] = random.normal(0, 0.2, (30, 2))
+        spread = attention.spread(windows, random.permutation(np.arange(30) % 5))
+        shares.append(spread["variance_between"].sum() / spread["variance"].sum())
+    assert spread["chance_between"] == 4 / 29 == pytest.approx(np.mean(shares), rel=0.06)
 
 
 def test_spread_splits_into_within_and_between_classes():

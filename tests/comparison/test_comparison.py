@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 from support.fake_runs import (
     COUNT,
@@ -63,13 +64,45 @@ def test_rows_and_classes_are_brought_into_one_order(runs, folder):
     np.testing.assert_array_equal(runs.features()["image"], images["image"])
 
 
+def test_runs_that_differ_in_the_seed_alone_are_one_way_of_training(folder, tmp_path):
+    images, _ = random_run()
+    data = read([folder / "a", folder / "b"]).data
+    folders = []
+    for number, (recipe, seed) in enumerate([("x", 0), ("x", 1), ("y", 0), ("y", 1), ("y", 2), ("z", 0)]):
+        run = write_run(
+            tmp_path / f"{recipe}-seed={seed}", images, random_outputs(images["emotion"], seed=number), data=data
+        )
+        content = files.read_json(run / layout.RECIPE)
+        files.write_json(run / layout.RECIPE, {**content, "name": recipe, "seed": seed})
+        folders.append(run)
+    runs = read(folders)
+    rows = score_tables.group_rows(runs)
+    assert [(row["group"], row["runs"]) for row in rows] == [("x", 2), ("y", 3), ("z", 1)]
+    x, y = (np.mean([run.correct.mean() for run in part]) for part in (runs.runs[:2], runs.runs[2:5]))
+    assert rows[1]["accuracy"] == pytest.approx(y) and rows[1]["difference"] == pytest.approx(y - x)
+    assert rows[1]["difference_low"] < y - x < rows[1]["difference_high"] and rows[2]["low"] is None
+    assert score_tables.group_rows(read(folders[1:3])) == []
+
+
+def test_recalls_are_tested_for_all_runs_and_emotions_together(runs):
+    rows = score_tables.recall_rows(runs)
+    tested = [row for row in rows if row["p"] is not None]
+    assert {row["run"] for row in tested} == {"b", "short", "cnn"} and len(tested) == 3 * len(runs.present)
+    smallest = min(tested, key=lambda row: row["p"])
+    assert smallest["p_holm"] == pytest.approx(min(1, smallest["p"] * len(tested)))
+    members = runs.truth == smallest["emotion"]
+    run = next(run for run in runs.runs if run.name == smallest["run"])
+    a, b = run.correct[members], runs.runs[0].correct[members]
+    assert smallest["p"] == pytest.approx(binomtest(int((a & ~b).sum()), int((a ^ b).sum())).pvalue)
+
+
 def test_pairs_are_mcnemar_and_a_paired_bootstrap(runs):
     truth, first = runs.truth.astype(str), runs.runs[0]
     for run, row in zip(runs.runs[1:], score_tables.pair_rows(runs, repeats=2000), strict=True):
         disagreements = [int((a & ~b).sum()) for a, b in ((run.correct, first.correct), (first.correct, run.correct))]
         assert [row["only_this_correct"], row["only_reference_correct"]] == disagreements
         tail = sum(math.comb(sum(disagreements), k) for k in range(min(disagreements) + 1)) / 2 ** sum(disagreements)
-        assert row["mcnemar_p"] == pytest.approx(min(1, 2 * tail))
+        assert row["p"] == pytest.approx(min(1, 2 * tail))
         predicted = [compared.predictions["prediction"].astype(str) for compared in (run, first)]
         for key, score in (
             ("accuracy", lambda t, p: np.mean(t == p)),

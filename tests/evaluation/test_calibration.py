@@ -166,3 +166,15 @@ def test_images_of_a_subject_are_resampled_together():
         lambda rows: {"nll": losses[order][rows].mean()}, 60, subjects=subjects[order], repeats=50
     )["nll"]
     np.testing.assert_allclose(measured, expected)
+
+
+@pytest.mark.parametrize("images", [60, 3000])
+def test_the_calibration_error_of_perfect_calibration(images):
+    """Truths drawn from the probabilities themselves: their mean calibration error is the floor, and not 0."""
+    random = np.random.default_rng(0)
+    probabilities = random.dirichlet((0.6, 0.6, 0.6), images)
+    drawn = (random.random((150, images, 1)) > probabilities.cumsum(axis=1)).sum(axis=2).clip(max=2)
+    for binning in ("width", "mass"):
+        errors = [calibration.calibration_error(probabilities, truth, binning=binning) for truth in drawn]
+        floor = calibration.calibration_floor(probabilities, binning=binning)
+        assert floor == pytest.approx(np.mean(errors), rel=0.05) and floor > 0.3 / np.sqrt(images)

@@ -1,5 +1,7 @@
 """Scores compared with scikit-learn, SciPy and the published formulas."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -109,6 +111,106 @@ def test_compare_gives_mcnemar_and_the_paired_difference():
     assert actual["p"] == pytest.approx(min(1, 2 * stats.binom.cdf(5, 20, 0.5)))
     assert actual["interval"][0] < 0.1 < actual["interval"][1]
     assert scores.compare(a, a)["p"] == 1
+
+
+def test_images_of_one_subject_have_no_intervals():
+    truth, probabilities = made_up(60)
+    actual = scores.classification(truth, probabilities, NAMES, subjects=["KA"] * 60, **FEW)
+    assert np.isnan(actual["intervals"]["accuracy"]).all() and np.isnan(actual["intervals"]["ece"]).all()
+    assert actual["intervals"]["accuracy_after_glimpse"].shape == (3, 2)
+    assert actual["intervals_note"].startswith("Intervals are undefined: the images of a single person")
+    few = scores.classification(truth, probabilities, NAMES, subjects=["KA", "KL"] * 30, **FEW)
+    assert few["intervals_note"].startswith("Intervals are too narrow: there are 2 subjects")
+    assert np.isfinite(few["intervals"]["accuracy"]).all()
+    many = scores.classification(truth, probabilities, NAMES, subjects=[f"s{i % 20}" for i in range(60)], **FEW)
+    assert many["intervals_note"] == "" == scores.classification(truth, probabilities, NAMES, **FEW)["intervals_note"]
+
+
+@pytest.mark.parametrize(("share", "count"), [(1.0, 16), (0.0, 3), (0.25, 16), (0.9, 200)])
+def test_wilson_agrees_with_scipy(share, count):
+    ends = stats.binomtest(round(share * count), count).proportion_ci(method="wilson")
+    np.testing.assert_allclose(intervals.wilson(share, count), [ends.low, ends.high], atol=1e-12)
+
+
+def test_intervals_of_few_images_cover_the_true_accuracy():
+    """The coverage of an accuracy of .9 over 16 images, exactly: the sum over all numbers of correct images."""
+    covered = {"share": 0.0, "bootstrap": 0.0}
+    for count in range(17):
+        correct = np.arange(16) < count
+        for kind, shares in (("share", ["a"]), ("bootstrap", [])):
+            ends = intervals.bootstrap(lambda rows, c=correct: {"a": c[rows].mean()}, 16, repeats=200, shares=shares)
+            low, high = ends["a"]
+            covered[kind] += stats.binom.pmf(count, 16, 0.9) * (low <= 0.9 <= high)
+    assert covered["share"] > 0.93 and covered["bootstrap"] < 0.82
+
+
+def test_twenty_subjects_without_a_mistake_have_an_interval():
+    subjects = [f"s{i % 20}" for i in range(400)]
+    ends = intervals.bootstrap(lambda rows: {"a": 1.0}, 400, subjects=subjects, shares=("a",), repeats=20)["a"]
+    np.testing.assert_allclose(ends, intervals.wilson(1.0, 20))
+
+
+def test_crossed_interval_of_one_column_group_is_students():
+    """With columns that differ and rows that do not, it is the t interval of the column means, and Welch's."""
+    a, b = np.array([0.5, 0.6, 0.7]), np.array([0.2, 0.5, 0.4, 0.9, 0.1])
+    expected = stats.ttest_1samp(a, 0).confidence_interval()
+    np.testing.assert_allclose(intervals.crossed(np.tile(a, (500, 1))), expected, rtol=1e-2)
+    welch = stats.ttest_ind(a, b, equal_var=False).confidence_interval()
+    np.testing.assert_allclose(intervals.crossed(np.tile(a, (500, 1)), np.tile(b, (500, 1))), welch, rtol=2e-2)
+    rows = np.random.default_rng(0).normal(0, 1, (80, 1))  # and the other way round: two equal columns
+    expected = stats.ttest_1samp(rows[:, 0], 0).confidence_interval()
+    np.testing.assert_allclose(intervals.crossed(np.tile(rows, 2)), expected, rtol=2e-2)
+    assert np.isnan(intervals.crossed(rows)).all() and np.isnan(intervals.crossed(np.tile(rows[:1], 2))).all()
+
+
+def test_crossed_intervals_cover():
+    """Six people and 40 images, both of which differ; resampling the images alone covers a third."""
+    random, covered, images_alone = np.random.default_rng(0), 0, 0
+    for _ in range(300):
+        values = random.normal(0, 1, (40, 1)) + random.normal(0, 1, 6) + random.normal(0, 1, (40, 6))
+        values[random.random(values.shape) < 0.1] = np.nan
+        low, high = intervals.crossed(values)
+        covered += low <= 0 <= high
+        means = np.nanmean(values, axis=1)
+        images_alone += abs(means.mean()) < 1.96 * means.std() / np.sqrt(40)
+    assert covered / 300 > 0.91 and images_alone / 300 < 0.65
+
+
+def test_p_value_exchanges_the_answers_of_whole_subjects():
+    random = np.random.default_rng(0)
+    a, b = random.random((2, 40)) < 0.7
+    subjects = [f"s{i % 8}" for i in range(40)]
+    sums = [sum(int(a[i]) - int(b[i]) for i in range(k, 40, 8)) for k in range(8)]
+    totals = [sum(sign * value for sign, value in zip(signs, sums)) for signs in itertools.product((1, -1), repeat=8)]
+    expected = np.mean([abs(total) >= abs(sum(sums)) for total in totals])
+    assert scores.p_value(a, b, subjects) == pytest.approx(expected)
+    assert scores.p_value(a, b) == pytest.approx(stats.binomtest((a & ~b).sum(), (a ^ b).sum()).pvalue)
+    assert scores.p_value(a, b, ["s"] * 40) == 1  # a single subject says nothing
+
+
+def test_p_value_keeps_its_level_with_clustered_images():
+    """Two models that are equally good for the population, each right or wrong for all images of a person."""
+    random, rejected = np.random.default_rng(1), {"by subject": 0, "ignoring subjects": 0}
+    subjects = np.repeat([f"s{i}" for i in range(12)], 8).tolist()
+    for _ in range(150):
+        a, b = (np.repeat(random.random(12) < 0.7, 8) for _ in range(2))
+        rejected["by subject"] += scores.p_value(a, b, subjects) < 0.05
+        rejected["ignoring subjects"] += scores.p_value(a, b) < 0.05
+    assert rejected["by subject"] / 150 < 0.08 and rejected["ignoring subjects"] / 150 > 0.4
+
+
+def test_sign_agreement_states_its_zeros():
+    """A model that knows every sign, for images of which one in seven is neutral: at most 6 of 7 can be reached."""
+    true = np.tile([0, 0.1, 0.5, 0.9, -0.1, -0.5, -0.9], 20)
+    actual = scores.affect(np.stack([true, true], 1), np.stack([true + 1e-9, true], 1), **FEW)["valence"]
+    assert actual["sagr"] == pytest.approx(6 / 7) == actual["sagr_limit"] and actual["sagr_nonzero"] == 1
+    assert (actual["zeros"], actual["images"]) == (20, 140)
+    assert np.isnan(scores.affect_scores([0, 0], [0.1, 0.2])["sagr_nonzero"])
+
+
+def test_holm_by_hand():
+    np.testing.assert_allclose(scores.holm([0.02, 0.001, 0.5, 0.012]), [0.04, 0.004, 0.5, 0.036])
+    assert scores.holm([]).size == 0
 
 
 def test_bad_arguments_are_rejected():

@@ -12,6 +12,7 @@ from support.paths import ROOT
 from support.photo_files import make_png
 
 from edram_fer.preprocessing.datasets.fer2013 import layouts, published, table
+from edram_fer.preprocessing.readers import Location
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -59,6 +60,31 @@ def test_splits_and_duplicates(tmp_path):
     counts = published.summary(faces)
     assert (counts["distinct"], counts["conflicting"], counts["blank"]) == (11, 1, 0)
     assert "Training happy: 1, published 7,215" in counts["differences"]
+
+
+def test_test_distinct_is_free_of_images_that_occur_elsewhere():
+    """Noise, and images that repeat it: exactly, brighter with more contrast, or nearly, in each split."""
+    rng = np.random.default_rng(0)
+    noise = rng.integers(40, 200, (6, 48, 48))
+    slight, strong = (np.clip(noise + rng.normal(0, sd, noise.shape), 0, 255) for sd in (10, 25))  # r = 0.98 and 0.88
+    rows = [
+        ("Training", noise[0], None),
+        ("PublicTest", noise[1], None),
+        ("PrivateTest", noise[0], "exactly a training image"),
+        ("PrivateTest", slight[1], "nearly a validation image"),
+        ("PrivateTest", noise[2], None),
+        ("PrivateTest", noise[2] * 0.5 + 100, "an earlier test image with another contrast"),
+        ("PrivateTest", strong[0], None),
+        ("PrivateTest", np.full((48, 48), 7), None),  # a blank image, whose correlation is not defined
+        ("PrivateTest", np.full((48, 48), 7), "the same blank image"),
+    ]
+    usages, images, reasons = zip(*rows)
+    location = Location(layouts.ICML_CSV, Path("."), ())
+    pixels = np.array(images).astype(np.uint8)
+    faces = table.Faces(location, pixels, np.full(9, "happy"), np.array(usages), [str(i) for i in range(9)], [])
+    assert published.repeated(faces).tolist() == [reason is not None for reason in reasons]
+    assert published.splits(faces)["test_distinct"].tolist() == [4, 6, 7]
+    assert published.splits(faces)["test_clean"].tolist() == [3, 4, 5, 6, 7, 8]
 
 
 def test_kaggle_counts_unlabelled_rows_and_draws_validation_from_training(tmp_path):

@@ -60,6 +60,7 @@ def test_fer2013(source, tmp_path):
         "validation": 3589,
         "test": 3589,
         "test_clean": 3301,
+        "test_distinct": 3150,
     }
     _compare_with_index(builder)
 
@@ -100,6 +101,7 @@ def test_ferplus(source):
     assert counts["splits"]["test_clean"]["rows"] == (clean & (data.emotions != "")).sum()
     assert {name: part["rows"] for name, part in counts["splits"].items() if name.startswith("test_")} == {
         "test_clean": 2894,
+        "test_distinct": 2760,
         "test_occlusion": 600,
         "test_pose30": 1167,
         "test_pose45": 630,

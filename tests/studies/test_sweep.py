@@ -9,9 +9,10 @@ import time
 
 import numpy as np
 import pytest
+from support.fake_runs import random_outputs, random_run, write_run
 from support.toy import assert_same_run
 
-from edram_fer import cli
+from edram_fer import cli, intervals
 from edram_fer.errors import UserError
 from edram_fer.preprocessing import folder_lock
 from edram_fer.recipes import recipe, settings
@@ -160,6 +161,26 @@ def test_means_over_seeds():
     assert half["test_accuracy"] == pytest.approx(0.6)
     assert half["test_accuracy_sd"] == pytest.approx(np.std(scores, ddof=1))
     assert free["runs"] == 0 and free["test_accuracy"] is None
+
+
+def test_intervals_over_seeds_and_images_from_the_predictions(tmp_path):
+    images, _ = random_run()
+    rows, correct = [], {}
+    for combination, runs in (("dropout=0.2", 3), ("dropout=0.3", 2)):
+        for seed in range(runs):
+            outputs = random_outputs(images["emotion"], seed=10 * runs + seed)
+            run = write_run(tmp_path / f"{combination}-seed={seed}", images, outputs)
+            right = outputs["probabilities"][:, -1].argmax(axis=1) == images["emotion"]
+            correct.setdefault(combination, []).append(right)
+            rows.append({"run": run.name, "status": "finished", "test_accuracy": right.mean()})
+    first, second = sweep.means(rows, tmp_path)
+    groups = [np.stack(columns, axis=1) for columns in correct.values()]
+    low, high = intervals.crossed(groups[1], groups[0])
+    assert [second["test_accuracy_difference_low"], second["test_accuracy_difference_high"]] == pytest.approx(
+        [low, high]
+    )
+    assert second["test_accuracy_difference"] == pytest.approx(groups[1].mean() - groups[0].mean())
+    assert [first["test_accuracy_low"], first["test_accuracy_high"]] == pytest.approx(intervals.crossed(groups[0]))
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from edram_fer import files, models
 from edram_fer.attention.alternatives import KINDS, alternative
@@ -23,6 +24,20 @@ def test_differences_are_paired():
     low, high = result["accuracy"]["model"]["interval"]
     assert high - low > gap["interval"][1] - gap["interval"][0]  # an unpaired interval would be wider than either
     assert len(draw(result).axes[0].get_yticklabels()) == 2
+
+
+def test_intervals_allow_for_the_spread_of_the_draws():
+    rng = np.random.default_rng(2)
+    accuracies = (0.4, 0.5, 0.6)
+    draws = np.stack([rng.random(3000) < accuracy for accuracy in accuracies], axis=1)
+    result = window_ablation.compare_accuracies({"model": rng.random(3000) < 0.9, "random": draws})
+    drawn = result["accuracy"]["random"]
+    assert drawn["value"] == pytest.approx(draws.mean()) and drawn["sd"] == pytest.approx(draws.mean(0).std(ddof=1))
+    expected = stats.ttest_1samp(draws.mean(axis=0), 0).confidence_interval()  # the draws differ most
+    np.testing.assert_allclose(drawn["interval"], expected, rtol=0.05)
+    gap = result["contrasts"]["model - random"]
+    assert np.ptp(gap["interval"]) == pytest.approx(np.ptp(expected), rel=0.1)
+    assert result["accuracy"]["model"]["sd"] is None and np.ptp(result["accuracy"]["model"]["interval"]) < 0.03
 
 
 def test_a_run_is_ablated(copied):

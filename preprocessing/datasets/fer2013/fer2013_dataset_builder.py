@@ -17,7 +17,8 @@ HOMEPAGE = "https://www.kaggle.com/c/challenges-in-representation-learning-facia
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
-    """FER2013 with the splits train, validation, test and test_clean (see README.md), in the order of the source.
+    """FER2013 with the splits train, validation, test, test_clean and test_distinct (see README.md), in the order of
+    the source.
 
     Features: `image` uint8 [48, 48, 1]; `emotion` in the order of `emotions.SEVEN`; `affect` float32 [2] = -2 (not
     annotated); `id` text; `duplicate` bool, true if the image also occurs among the Training images.

@@ -6,6 +6,7 @@ Does not need TensorFlow.
 """
 
 import collections
+import functools
 import hashlib
 from collections.abc import Mapping
 from typing import Any
@@ -28,6 +29,9 @@ CONFLICTING = 57  # groups of equal images with different labels
 BLANK = 12  # images with a single grey value
 DUPLICATES = {"PublicTest": 280, "PrivateTest": 288, "Test": 568}  # rows with exactly the pixels of a Training row
 
+NEAR = 0.95  # correlation over the pixels above which two images count as nearly the same
+_CHUNK = 4096  # images whose correlations are computed at a time
+
 AS_PUBLISHED = "as published"
 _WITHOUT_USAGE = (layouts.KAGGLE_CSV, layouts.NUMBER_FOLDERS, layouts.OTHER_FOLDERS)
 
@@ -45,21 +49,66 @@ def duplicates(faces: table.Faces) -> np.ndarray:
     return np.array([usage != "Training" and digest in training for digest, usage in pairs], bool)
 
 
+@functools.lru_cache(maxsize=1)
+def repeated(faces: table.Faces) -> np.ndarray:
+    """bool [n]: whether the row is a test row whose image occurs elsewhere, exactly or nearly.
+
+    That is, an image of another split, or an earlier one of the test rows, has exactly its pixels or a correlation with
+    them above `NEAR`: the same photo cropped, compressed or lit a little differently.
+    """
+    is_test = _is_test(faces)
+    tests, others = np.flatnonzero(is_test), np.flatnonzero(~is_test)
+    image_digests = digests(faces)
+    seen, found = {image_digests[row] for row in others.tolist()}, np.zeros(len(tests), bool)
+    for number, row in enumerate(tests.tolist()):
+        found[number] = image_digests[row] in seen
+        seen.add(image_digests[row])
+    images = _normalised(faces.pixels[tests])
+    for start in range(0, len(others), _CHUNK):
+        found |= (images @ _normalised(faces.pixels[others[start : start + _CHUNK]]).T > NEAR).any(axis=1)
+    for start in range(0, len(tests), _CHUNK):
+        columns = np.arange(start, min(start + _CHUNK, len(tests)))
+        earlier = columns < np.arange(len(tests))[:, None]
+        found |= ((images @ images[columns].T > NEAR) & earlier).any(axis=1)
+    result = np.zeros(len(faces.ids), bool)
+    result[tests] = found
+    return result
+
+
+def _normalised(images):
+    """float32 [m, 48 * 48] with mean 0 and norm 1, so that products are correlations; 0 for an image of one grey."""
+    flat = images.reshape(-1, table.SIZE * table.SIZE).astype(np.float32)
+    flat -= flat.mean(axis=1, keepdims=True)
+    norm = np.linalg.norm(flat, axis=1, keepdims=True)
+    return flat / np.where(norm > 0, norm, 1)
+
+
+def _is_test(faces):
+    return (faces.usages == "PrivateTest") | (faces.usages == "Test")
+
+
 def splits(faces: table.Faces) -> dict[str, np.ndarray]:
     """Split -> row numbers int [m] in the order of the source; empty splits are omitted.
 
-    train, validation and test are Training, PublicTest and PrivateTest; test_clean is test without `duplicates`. If the
+    train, validation and test are Training, PublicTest and PrivateTest; test_clean is test without `duplicates`, and
+    test_distinct is test without the images that are `repeated`. If the
     layout has no validation split (Kaggle, folders train and test), an eighth of the Training images becomes one,
     chosen by a fixed digest of the pixels: the same on every machine and in any order, with equal images in the same
     split.
     """
     training = faces.usages == "Training"
     validation = faces.usages == "PublicTest"
-    test = (faces.usages == "PrivateTest") | (faces.usages == "Test")
+    test = _is_test(faces)
     if _lacks_validation(faces):
         validation = training & np.array([digest[0] % 8 == 0 for digest in digests(faces)], bool)
         training = training & ~validation
-    masks = {"train": training, "validation": validation, "test": test, "test_clean": test & ~duplicates(faces)}
+    masks = {
+        "train": training,
+        "validation": validation,
+        "test": test,
+        "test_clean": test & ~duplicates(faces),
+        "test_distinct": test & ~repeated(faces),
+    }
     return {name: np.flatnonzero(mask) for name, mask in masks.items() if mask.any()}
 
 

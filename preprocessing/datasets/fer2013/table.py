@@ -54,7 +54,7 @@ class Rejected(NamedTuple):
     status: str
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)  # by identity, so that what is expensive to find is found once
 class Faces:
     """All n usable rows of a source, in its order.
 
