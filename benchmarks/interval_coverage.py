@@ -12,15 +12,16 @@ Results are in docs/results.md.
 """
 
 import argparse
+import functools
+from collections.abc import Callable
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from edram_fer import intervals
 from edram_fer.evaluation import scores
 
 
-def subjects(count: int, random: np.random.Generator, images: int = 10) -> bool:
+def subjects(count: int, random: np.random.Generator, *, images: int = 10) -> bool:
     """Whether the interval covers the mean accuracy, 0.7, of people whose own accuracies are from 0.45 to 0.95."""
     accuracies = random.uniform(0.45, 0.95, count)
     correct = (random.random((count, images)) < accuracies[:, None]).ravel()
@@ -31,7 +32,7 @@ def subjects(count: int, random: np.random.Generator, images: int = 10) -> bool:
     return bool(ends[0] <= 0.7 <= ends[1])
 
 
-def few_images(count: int, random: np.random.Generator, wilson: bool, accuracy: float = 0.95) -> bool:
+def few_images(count: int, wilson: bool, random: np.random.Generator, *, accuracy: float = 0.95) -> bool:
     """Whether the interval of an accuracy over `count` images covers it."""
     correct = random.random(count) < accuracy
     ends = intervals.bootstrap(
@@ -40,7 +41,7 @@ def few_images(count: int, random: np.random.Generator, wilson: bool, accuracy: 
     return bool(ends[0] <= accuracy <= ends[1])
 
 
-def crossed(rows: int, columns: int, random: np.random.Generator, both: bool) -> bool:
+def crossed(columns: int, both: bool, random: np.random.Generator, *, rows: int = 119) -> bool:
     """Whether the interval of the mean over images and people covers 0; people differ by half as much as images."""
     values = random.normal(0, 1, (rows, 1)) + random.normal(0, 0.5, columns) + random.normal(0, 1, (rows, columns))
     if both:
@@ -51,7 +52,7 @@ def crossed(rows: int, columns: int, random: np.random.Generator, both: bool) ->
     return bool(ends[0] <= 0 <= ends[1])
 
 
-def rejects(count: int, random: np.random.Generator, by_subject: bool, images: int = 20) -> bool:
+def rejects(count: int, by_subject: bool, random: np.random.Generator, *, images: int = 20) -> bool:
     """Whether two equally good models differ significantly; the accuracies of both differ from person to person."""
     correct = [(random.random((count, images)) < random.beta(1.4, 0.6, (count, 1))).ravel() for _ in range(2)]
     names = np.repeat([f"s{number}" for number in range(count)], images)
@@ -63,24 +64,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=500)
     repeats = parser.parse_args().repeats
-    jobs = {f"accuracy, {count} subjects": (subjects, count) for count in (118, 20, 10, 5, 2)}
+    jobs: dict[str, Callable[[np.random.Generator], bool]] = {}
+    for count in (118, 20, 10, 5, 2):
+        jobs[f"accuracy, {count} subjects"] = functools.partial(subjects, count)
     for wilson in (False, True):
-        jobs |= {
-            f"accuracy, {n} images, {'with' if wilson else 'no'} Wilson": (few_images, n, wilson) for n in (16, 50)
-        }
+        for count in (16, 50):
+            name = f"accuracy, {count} images, {'with' if wilson else 'no'} Wilson"
+            jobs[name] = functools.partial(few_images, count, wilson)
     for both in (False, True):
-        name = "images and people" if both else "images alone"
-        jobs |= {f"119 images, {people} people, {name}": (crossed, 119, people, both) for people in (20, 6, 3)}
+        for people in (20, 6, 3):
+            name = f"119 images, {people} people, images {'and people' if both else 'alone'}"
+            jobs[name] = functools.partial(crossed, people, both)
     for by_subject in (False, True):
-        name = "by subject" if by_subject else "ignoring subjects"
-        jobs |= {f"test, {count} subjects, {name}, rejects": (rejects, count, by_subject) for count in (50, 10)}
-    for name, (function, count, *arguments) in tqdm(jobs.items(), disable=None):
+        for count in (50, 10):
+            name = f"test, {count} subjects, {'by' if by_subject else 'ignoring'} subject, rejects"
+            jobs[name] = functools.partial(rejects, count, by_subject)
+    for name, job in jobs.items():
         random = np.random.default_rng(0)
-        if function is crossed:
-            hits = [crossed(count, arguments[0], random, arguments[1]) for _ in range(repeats)]
-        else:
-            hits = [function(count, random, *arguments) for _ in range(repeats)]
-        tqdm.write(f"{name:45} {np.mean(hits):6.1%}")
+        print(f"{name:45} {np.mean([job(random) for _ in range(repeats)]):6.1%}", flush=True)
 
 
 if __name__ == "__main__":

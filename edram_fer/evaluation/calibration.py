@@ -249,8 +249,8 @@ def _measure(probabilities, truth, options):
     subjects = None if options["subjects"] is None else np.asarray(options["subjects"], object)[order]
     ends = intervals.bootstrap(statistics, len(truth), **{**options, "subjects": subjects}, centred=tuple(bins))
     floors = {
-        f"{name}_floor": calibration_floor(probabilities, binning=binning, seed=options["seed"])
-        for name, binning in (("ece", "width"), ("ece_adaptive", "mass"))
+        "ece_floor": calibration_floor(probabilities, binning="width", seed=options["seed"]),
+        "ece_adaptive_floor": calibration_floor(probabilities, binning="mass", seed=options["seed"]),
     }
     rows = np.arange(len(truth))
     return {**statistics(rows), **floors, "intervals": ends, "bins": reliability(probabilities, truth)}

@@ -73,6 +73,7 @@ def test_numbers_and_figures_lie_beside_it(page):
     names = (
         "scores",
         "pairs",
+        "groups",
         "recalls",
         "accuracy_after_glimpse",
         "early_exit",
