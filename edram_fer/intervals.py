@@ -2,7 +2,7 @@
 images and people or images and seeds (`crossed`).
 
 With few subjects the bootstrap is too sure: in simulations with images of 10, 5 and 2 subjects its 95 % intervals of an
-accuracy cover the true one in 90, 84 and 53 % of the samples (`python -m benchmarks.interval_coverage`); with one
+accuracy cover the true one in 91, 87 and about 50 % of the samples (`python -m benchmarks.interval_coverage`); with one
 subject nothing is known about others. `note` says so.
 """
 

@@ -228,8 +228,8 @@ def p_value(correct_a: ArrayLike, correct_b: ArrayLike, subjects: Sequence[Any] 
     """Two-sided p-value of the difference in accuracy of two models: an exact permutation test.
 
     If the models did not differ, their answers for all images of a subject could be exchanged. Without subjects, or
-    with one image of each, this is McNemar's exact test, which would reject 8 to 55 % of the true null hypotheses if it
-    ignored that the images of a subject resemble each other.
+    with one image of each, this is McNemar's exact test, which rejects four of ten true null hypotheses if it ignores
+    that the images of a subject resemble each other (`python -m benchmarks.interval_coverage`).
 
     Args:
         correct_a, correct_b: bool [n].
