@@ -118,6 +118,10 @@ class CNN(FERModel):
         self.affect_head = Head(2, activation="tanh", seed=seed + 1, **head) if affect else None
         self.build_for_image()
 
+    @property
+    def last_map_reader(self) -> keras.layers.Layer:
+        return self.flatten
+
     def call(self, inputs: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
         image = ops.cast(inputs["image"], self.compute_dtype)
         x = self.flatten(_area_average(self.cnn(image, training=training), self.pooled_side))

@@ -165,6 +165,11 @@ class FERModel(keras.Model):
             )
 
     @property
+    def last_map_reader(self) -> keras.layers.Layer | None:
+        """The layer that reads the last maps with two spatial axes; None for a model from elsewhere."""
+        return None
+
+    @property
     def predicts_affect(self) -> bool:
         """Whether the model has a head for valence and arousal; otherwise "affect" is UNKNOWN_AFFECT everywhere."""
         return "affect" in self.output_shapes and bool(self.arguments.get("affect", True))

@@ -20,7 +20,10 @@ Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed for choosing the 
 
 def saliency(
     run: Run,
-    method: Annotated[str, typer.Option("--method", help="occlusion or bubbles.")] = "occlusion",
+    method: Annotated[
+        str,
+        typer.Option("--method", help="occlusion, bubbles, integrated-gradients, smoothgrad, grad-cam or rise."),
+    ] = "occlusion",
     split: Split = "test",
     source: Source = None,
     data_dir: DataDir = None,
@@ -50,9 +53,18 @@ def saliency(
         ),
     ] = None,
     trials: Annotated[int | None, typer.Option(help="Bubbles: number of trials [default: 14000].")] = None,
+    noise: Annotated[
+        float | None,
+        typer.Option(
+            help="SmoothGrad: standard deviation of the noise, as a share of the image's range [default: 0.15]."
+        ),
+    ] = None,
+    samples: Annotated[int | None, typer.Option(help="SmoothGrad: noisy images of each image [default: 32].")] = None,
+    masks: Annotated[int | None, typer.Option(help="RISE: masks of each image [default: 1000].")] = None,
+    cells: Annotated[int | None, typer.Option(help="RISE: cells of a mask along each side [default: 7].")] = None,
     fill: Annotated[
         str | None,
-        typer.Option(help="Grey level of covered pixels, 0 to 255, or mean [default: 0; for bubbles: mean]."),
+        typer.Option(help="Grey level of covered pixels, 0 to 255, or mean [default: mean; for occlusion: 0]."),
     ] = None,
     tolerance: Annotated[float, typer.Option(help="Tolerance of the pointing game, in pixels.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Start again and replace existing maps.")] = False,
@@ -61,6 +73,10 @@ def saliency(
     options = {
         "occlusion": {"window": window, "stride": stride},
         "bubbles": {"sigma": sigma, "bubbles": bubbles, "accuracy": accuracy, "trials": trials},
+        "integrated-gradients": {},
+        "smoothgrad": {"noise": noise, "samples": samples},
+        "grad-cam": {},
+        "rise": {"masks": masks, "cells": cells},
     }
     if method not in options:
         raise typer.BadParameter(f"--method: expected one of {', '.join(options)}, got {method!r}")
@@ -82,8 +98,16 @@ def saliency(
     typer.echo(f"{result['images']} images of {split}, {result['accuracy_original']:.1%} of them classified correctly")
     if method == "bubbles":
         typer.echo(f"{result['trials']} trials with {result['bubbles']} bubbles: {result['accuracy']:.1%} correct")
+    for name, areas in result.get("curves", {}).items():
+        values = ", ".join(
+            f"{kind} {score['value']:.3f} ({score['interval'][0]:.3f} to {score['interval'][1]:.3f})"
+            for kind, score in areas.items()
+        )
+        typer.echo(f"area under the curves, {name.replace('_', ' ')}: {values}")
     _print_mask_scores(result["mask_scores"], split)
-    maps_file = {"occlusion": layout.OCCLUSION_MAPS, "bubbles": layout.BUBBLES_MAPS}[method]
+    maps_file = {"occlusion": layout.OCCLUSION_MAPS, "bubbles": layout.BUBBLES_MAPS}.get(
+        method, layout.attribution_files(method)[1]
+    )
     typer.echo(f"Maps and figures: {observer.run / maps_file}, {observer.run / layout.FIGURES}")
 
 

@@ -119,5 +119,29 @@ def z_maps(faces: Sequence[np.ndarray], maps: Sequence[np.ndarray], labels: Sequ
     return figure
 
 
+@styled
+def attribution_maps(rows: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]) -> Figure:
+    """Draw sample faces with their attribution maps, and the mean map over the mean face, one row per emotion.
+
+    Each map has its own scale, to the 99.5th percentile of its sizes, because only the order of pixels is comparable.
+
+    Args:
+        rows: for each emotion (name, images uint8 [n, H, W, C], maps [n, H, W], mean face [H, W, C] in [0, 1], mean map
+            [H, W]); n may differ between emotions.
+    """
+    longest, tiles = max(len(images) for _, images, *_ in rows), []
+    for _, images, maps, mean_image, mean_map in rows:
+        faces = [*(images / 255), mean_image]
+        tiles.append([])
+        for face, values in zip(faces, [*maps, mean_map], strict=True):
+            tiles[-1] += [tint(face, 0 * values, 1), tint(face, values, float(np.quantile(np.abs(values), 0.995)) or 1)]
+        blank = [np.ones_like(tiles[-1][0])] * (2 * (longest - len(images)))
+        tiles[-1][-2:-2] = blank
+    titles = [*["face", "map"] * longest, "mean face", "mean map"]
+    figure, axes = mosaic(np.array(tiles), [(name, None) for name, *_ in rows], titles)
+    signed_bar(figure, axes, 1, "against (-) and for (+)\nthe true class,\nshare of the map's largest", _shrink(tiles))
+    return figure
+
+
 def _shrink(tiles):
     return min(1, 3 / len(tiles))

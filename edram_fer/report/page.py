@@ -14,6 +14,7 @@ from edram_fer.report.template import template
 from edram_fer.run import layout
 from edram_fer.run.evaluated_run import EvaluatedRun
 
+ATTRIBUTION_TITLES = ("Integrated gradients", "SmoothGrad", "Grad-CAM", "RISE")  # in the order of layout.ATTRIBUTIONS
 SCORES = {
     "accuracy": ("Accuracy", "share of images classified correctly"),
     "mean_class_accuracy": ("Mean class accuracy", "mean recall over the emotions, with equal weights"),
@@ -88,6 +89,7 @@ def _context(run: EvaluatedRun) -> dict[str, Any]:
             Path(name).stem: _optional(run.folder / name)
             for name in (layout.OCCLUSION, layout.BUBBLES, layout.ROBUSTNESS, layout.REGION_WEIGHTS)
         },
+        "attributions": _attributions(run.folder),
         "scores": SCORES,
         "affect": AFFECT,
         "confidence": CONFIDENCE,
@@ -95,6 +97,16 @@ def _context(run: EvaluatedRun) -> dict[str, Any]:
         "monitor": run.recipe.get("monitor", "val_loss"),
         "environment": _flatten(_optional(run.folder / layout.ENVIRONMENT)),
     }
+
+
+def _attributions(folder: Path) -> dict[str, tuple[str, dict[str, Any]]]:
+    """{name of the figure: (title, numbers)} of the attribution methods that were used."""
+    result = {}
+    for method, title in zip(layout.ATTRIBUTIONS, ATTRIBUTION_TITLES, strict=True):
+        numbers, _, figure = layout.attribution_files(method)
+        if study := _optional(folder / numbers):
+            result[Path(figure).stem] = (title, study)
+    return result
 
 
 def _split_context(run: EvaluatedRun, split: str, regions: Mapping[str, Any] | None) -> dict[str, Any]:

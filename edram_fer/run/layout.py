@@ -33,6 +33,7 @@ WINDOW_ABLATION, AGREEMENT = "window_ablation.json", "agreement.json"
 ROBUSTNESS, REGION_WEIGHTS = "robustness.json", "region_weights.json"
 OCCLUSION, OCCLUSION_MAPS = "saliency_occlusion.json", "saliency_occlusion.npz"
 BUBBLES, BUBBLES_MAPS = "saliency_bubbles.json", "saliency_bubbles.npz"
+ATTRIBUTIONS = ("integrated-gradients", "smoothgrad", "grad-cam", "rise")
 
 # Figures: the figures of a split are in figures/SPLIT/, all others in figures/.
 FIGURES = "figures"
@@ -59,10 +60,21 @@ ROBUSTNESS_FIGURE, REGION_WEIGHTS_FIGURE = "robustness.svg", "region_weights.svg
 STUDY_FIGURES = (
     *(WINDOW_ABLATION_FIGURE, AGREEMENT_FIGURE, OCCLUSION_SAMPLES, OCCLUSION_FIGURE, BUBBLES_FIGURE),
     *(ROBUSTNESS_FIGURE, REGION_WEIGHTS_FIGURE),
+    *(f"saliency_{method}.png" for method in ATTRIBUTIONS),
 )
 
 # The keys that metrics.json has for every split (evaluation.summary); it has more if affect is known.
 SCORES = ("images", "excluded", "accuracy", "accuracy_after_glimpse", "per_class", "confusion", "intervals", "glimpses")
+
+
+def attribution_files(method: str) -> tuple[str, str, str]:
+    """The files of one of ATTRIBUTIONS: its numbers, its maps and its figure.
+
+    >>> attribution_files("rise")
+    ('saliency_rise.json', 'saliency_rise.npz', 'saliency_rise.png')
+    """
+    json, maps, figure = (f"saliency_{method}.{ending}" for ending in ("json", "npz", "png"))
+    return json, maps, figure
 
 
 def read_metrics(path: Path | str) -> dict[str, Any]:

@@ -239,6 +239,10 @@ class DeepEmotion(FERModel):
             layers += [] if extractor is None else extractor.convolutions
         return [layer for layer in layers if layer is not None and layer.bias is not None]
 
+    @property
+    def last_map_reader(self) -> keras.layers.Layer:
+        return self.flatten
+
     def call(self, inputs: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
         image = inputs["image"]
         low, high = self.arguments["input_range"]

@@ -197,6 +197,10 @@ class EDRAM(FERModel):
         self.affect_head = Head(2, activation="tanh", seed=seed + 1, **head) if affect else None
         self.build_for_image()
 
+    @property
+    def last_map_reader(self) -> keras.layers.Layer:
+        return self.cell.glimpse.flatten
+
     def call(self, inputs: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
         image = ops.cast(inputs["image"], "float32")
         given_windows = inputs.get("windows")

@@ -86,6 +86,11 @@ class IResNet(ResNet):
         """The smallest image side in pixels for which all strides together leave one point."""
         return 16
 
+    @property
+    def last_map_reader(self) -> keras.layers.Layer:
+        """The layer that reads the last map."""
+        return self.last_norm if self.embedding else self.pool
+
     def make_stem(self) -> None:
         self.convolution = self.make_convolution(self.filters[0], 3)
         self.activation = prelu(self.dtype_policy)

@@ -191,6 +191,10 @@ class RAN(FERModel):
         landmarks = {"landmarks": (None, 68, 2)} if self.arguments["crops"] == "landmarks" else {}
         return {**super().input_shapes(), **landmarks}
 
+    @property
+    def last_map_reader(self) -> keras.layers.Layer:
+        return self.backbone.last_map_reader
+
     def call(self, inputs: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
         windows = self._windows(inputs, training)
         features = self._features(inputs["image"], windows, training)

@@ -144,6 +144,11 @@ class ResNet(BackboneLayer):
         """The map of the last stage [B, h, w, filters[-1]] to the features [B, filters[-1]]."""
         return self.pool(x)
 
+    @property
+    def last_map_reader(self) -> keras.layers.Layer:
+        """The layer that reads the last map."""
+        return self.pool
+
     def call(self, x: Tensor, training: bool = False) -> Tensor:
         x = self.apply_stem(x, training)
         for block in self.stages:

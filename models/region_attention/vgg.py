@@ -59,6 +59,11 @@ class VGG(keras.layers.Layer):
     def build(self, input_shape: Shape) -> None:
         pass
 
+    @property
+    def last_map_reader(self) -> keras.layers.Layer:
+        """The layer that reads the last map."""
+        return self.pool
+
     def call(self, x: Tensor, training: bool = False) -> Tensor:
         for layer in self.stages:
             x = layer(x)

@@ -12,11 +12,13 @@ from support.tiny import TINIES, draw_weights
 from edram_fer import cli, files
 from edram_fer.attention.occlusion import occlude
 from edram_fer.evaluation import inference
+from edram_fer.run import layout
 from edram_fer.studies import resumable, saliency
 from edram_fer.studies.observer import Observer
 
 OCCLUSION = {"window": 6, "stride": 3}
 BUBBLES = {"sigma": 2.0, "trials": 3000}
+RISE = {"masks": 200, "cells": 5}
 
 
 @pytest.fixture
@@ -83,7 +85,35 @@ def test_bubbles_find_the_patch(run):
     assert result["mask_scores"]["scores"]["maps"]["pointing"] == {"value": 1, "interval": [1, 1]}
 
 
-@pytest.mark.parametrize(("method", "options"), [("occlusion", OCCLUSION), ("bubbles", {**BUBBLES, "bubbles": 8})])
+def test_rise_finds_the_patch(run):
+    result = saliency.METHODS["rise"](Observer(run.folder, count=12, seed=1), **RISE)
+    arrays = np.load(run.folder / "saliency_rise.npz")
+    assert arrays["maps"].shape == (12, *patch.SHAPE) and arrays["deletion"].shape == (12, 17)
+    inside = np.zeros(patch.SHAPE, bool)
+    inside[patch.PATCH] = True
+    for label, values in zip(arrays["label"], arrays["maps"], strict=True):
+        assert patch.EMOTIONS[label] == "neutral" or inside.ravel()[values.argmax()]
+    assert result == files.read_json(run.folder / "saliency_rise.json") and "completeness" not in result
+    curves = result["curves"]
+    for kind, curve in (("deletion", arrays["deletion"]), ("insertion", arrays["insertion"])):
+        (low, high), value = curves["maps"][kind]["interval"], curves["maps"][kind]["value"]
+        assert low <= value <= high and value == pytest.approx(np.trapezoid(curve, dx=1 / 16).mean(), abs=1e-5)
+    # The patch decides all: another image's map, whose maximum is in the patch as well, is as good.
+    assert curves["maps"]["insertion"]["value"] > 0.7 and curves["maps"]["deletion"]["value"] < 0.5
+    np.testing.assert_allclose(arrays["insertion"][:, -1], arrays["deletion"][:, 0])
+    assert (run.folder / "figures" / "saliency_rise.png").stat().st_size > 5000
+    assert result["mask_scores"]["scores"]["maps"]["auc"]["value"] > 0.9
+
+
+def test_methods_that_need_a_gradient_refuse_a_model_without(run):
+    with pytest.raises(ValueError, match=r"gradients need a model of edram_fer in a \.keras file, got Patch"):
+        saliency.METHODS["grad-cam"](Observer(run.folder, count=3))
+    assert not list(run.folder.glob("saliency*"))
+
+
+@pytest.mark.parametrize(
+    ("method", "options"), [("occlusion", OCCLUSION), ("bubbles", {**BUBBLES, "bubbles": 8}), ("rise", RISE)]
+)
 def test_an_interrupted_calculation_resumes_to_the_same_file(run, monkeypatch, method, options):
     def maps():
         return saliency.METHODS[method](Observer(run.folder, count=12), **options)
@@ -98,7 +128,7 @@ def test_an_interrupted_calculation_resumes_to_the_same_file(run, monkeypatch, m
             interrupt_after(run.model, share * total, patched)
             maps()
     before = np.load(path)
-    assert int(before["steps_done"]) > 1 and "mean_probability_drop" not in before and "z" not in before
+    assert int(before["steps_done"]) > 1 and not {"mean_probability_drop", "z", "label"} & set(before)
     run.model.images_seen = 0
     assert maps() == complete and path.read_bytes() == expected
     assert run.model.images_seen < 0.8 * total
@@ -145,6 +175,8 @@ def test_a_prediction_that_is_not_finite_names_the_image(run):
         ("bubbles", {"bubbles": 0}, "bubbles: expected at least 1, got 0"),
         ("bubbles", {"accuracy": 1.0}, "accuracy: expected a share between 0 and 1, got 1.0"),
         ("bubbles", {"trials": 1}, "trials: expected at least 2, got 1"),
+        ("rise", {"masks": 1}, "expected samples of at least 1, masks of at least 2"),
+        ("rise", {"cells": 0}, "expected at least one cell"),
     ],
 )
 def test_invalid_arguments_are_rejected_before_anything_is_written(run, method, options, message):
@@ -178,12 +210,29 @@ def test_every_model_can_be_studied(name, tmp_path):
     assert drop[2, -1, 0] == pytest.approx((probabilities[2] - probabilities[0])[observer.labels[2]], abs=1e-5)
     assert saliency.compute_bubbles_maps(observer, sigma=4, bubbles=5, trials=8)["trials"] == 8
     assert (observer.window_density() is None) == (name == "cnn")
+    for method in layout.ATTRIBUTIONS:
+        options = {"smoothgrad": {"samples": 4}, "rise": {"masks": 40}}.get(method, {})
+        result = saliency.METHODS[method](observer, **options)
+        maps = np.load(tmp_path / f"saliency_{method}.npz")["maps"]
+        assert (
+            maps.shape == (4, *observer.images.shape[1:3])
+            and np.isfinite(maps).all()
+            and (maps.any() or method == "grad-cam")
+        )
+        if method == "integrated-gradients":
+            assert result["completeness"]["median"] <= 0.01
+            grey = np.full(observer.images.shape, result["fill"])
+            gained = observer.original["probabilities"][:, -1] - observer.answer(grey, np.arange(4))
+            np.testing.assert_allclose(maps.sum(axis=(1, 2)), gained[np.arange(4), observer.labels], atol=2e-3)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--method", "grad"], "--method: expected one of occlusion, bubbles, got 'grad'"),
+        (
+            ["--method", "grad"],
+            "--method: expected one of occlusion, bubbles, integrated-gradients, smoothgrad, grad-cam, rise, got",
+        ),
         (["--sigma", "2"], "--sigma belongs to --method bubbles, not to occlusion"),
         (["--bubbles", "9"], "--bubbles belongs to --method bubbles"),
         (["--method", "bubbles", "--window", "9"], "--window belongs to --method occlusion"),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from edram_fer.attention.maps import mean_face
-from edram_fer.figures.saliency import mean_maps, sample_maps, z_maps
+from edram_fer.figures.saliency import attribution_maps, mean_maps, sample_maps, z_maps
 from edram_fer.figures.style import save
 from edram_fer.run import layout
 from edram_fer.studies.observer import Observer
@@ -48,6 +48,27 @@ def draw_bubbles(observer: Observer, arrays: Mapping[str, np.ndarray]) -> None:
     labels = [("all", int(arrays["trials"].sum()))]
     labels += [(observer.emotions[k], int(arrays["trials"][k])) for k in members]
     save(z_maps(faces, maps, labels), observer.run / layout.FIGURES / layout.BUBBLES_FIGURE)
+
+
+def draw_attribution(observer: Observer, maps: np.ndarray, method: str) -> None:
+    """Draw saliency_METHOD.png: sample maps of each emotion, as `draw_occlusion` chooses them, and the mean map.
+
+    Args:
+        observer: the observer with the images of the maps.
+        maps: [n, H, W].
+        method: one of `layout.ATTRIBUTIONS`.
+    """
+    rows = []
+    for k, members in _members(observer).items():
+        chosen = sorted(members, key=lambda row: not observer.original_correct()[row])[:SAMPLES]
+        rows.append((f"{observer.emotions[k]} ({len(members):,})", observer.images[chosen], maps[chosen], members))
+    figure = attribution_maps(
+        [
+            (name, images, values, mean_face(observer.images[m]), maps[m].mean(axis=0))
+            for name, images, values, m in rows
+        ]
+    )
+    save(figure, observer.run / layout.FIGURES / layout.attribution_files(method)[2])
 
 
 def _members(observer):
