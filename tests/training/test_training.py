@@ -63,7 +63,7 @@ def test_float16_scales_the_loss_and_determinism_is_a_setting(toy_recipe, tmp_pa
     variables = zip((name for name, _ in meta["variables"]), arrays, strict=False)  # metrics follow
     assert [int(value) for name, value in variables if name.endswith("dynamic_scale")] == [2**15]
     assert all(np.isfinite(value) for value in history(tmp_path / "run")[0].values())
-    assert edram_fer.load(tmp_path / "run").compute_dtype == "float16"
+    assert files.read_json(tmp_path / "run" / layout.RECIPE)["dtype"] == "mixed_float16"
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(toy_recipe, tmp_path):
