@@ -13,6 +13,7 @@ All numbers come from the files of the run. The optimizer's state is dropped and
 
 import argparse
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def ship(run: Path, name: str) -> Path:
         "recipe": recipe,
         "seed": recipe["seed"],
         "commit": environment["starts"][-1]["git_revision"],
-        "command": environment["starts"][0]["command"],
+        "command": _without_folders(environment["starts"][0]["command"]),
         "versions": metrics["run"]["versions"],
         "data": {**described, "source": data},
         "calibration": calibration,
@@ -88,6 +89,15 @@ def ship(run: Path, name: str) -> Path:
     registry = weights.registry() if (weights.FOLDER / weights.REGISTRY).exists() else {}
     files.write_json(weights.FOLDER / weights.REGISTRY, dict(sorted({**registry, name: entry}.items())))
     return target
+
+
+def _without_folders(command: str) -> str:
+    """A command without the options that name folders of the machine on which it ran."""
+    words = shlex.split(command)
+    for option in ("--out", "--data-dir"):
+        if option in words:
+            del words[words.index(option) : words.index(option) + 2]
+    return shlex.join(word for word in words if not word.startswith(("--out=", "--data-dir=")))
 
 
 def _scores(metrics: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
     >>> import edram_fer
     >>> edram_fer.list_weights()
-    ['fer2013-edram']
+    ['fer2013-deep-emotion', 'fer2013-edram']
     >>> model = edram_fer.load("fer2013-edram")
     >>> import numpy as np
     >>> faces = np.zeros((2, 48, 48, 1), "uint8")

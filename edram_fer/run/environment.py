@@ -111,7 +111,7 @@ def _processor():
 
 def _git_revision():
     """The Git revision of the checkout that contains this package, with "+" for changes; None without a checkout."""
-    folder = Path(__file__).parent.parent
+    folder = Path(__file__).resolve().parents[2]
 
     def git(*arguments):
         return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout

@@ -23,7 +23,7 @@ def list_weights() -> list[str]:
     """The names of the included trained models.
 
     >>> list_weights()
-    ['fer2013-edram']
+    ['fer2013-deep-emotion', 'fer2013-edram']
     """
     return sorted(registry())
 
