@@ -53,11 +53,13 @@ def _verify(entries):
 
 
 def _print_table(entries):
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Column, Table
 
-    titles = ("name", "model", "data", "test accuracy", "ECE", "MB")
-    table = Table(*(Column(title, no_wrap=True) for title in titles))
+    titles = ("model", "data", "test accuracy", "ECE", "MB")
+    name = Column("name", no_wrap=True, min_width=max(map(len, entries)))  # to be copied, so never cut
+    table = Table(name, *titles, box=SIMPLE_HEAD, pad_edge=False)
     for name, entry in entries.items():
         test = entry["scores"]["test"]
         low, high = test["intervals"]["accuracy"]
