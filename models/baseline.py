@@ -120,6 +120,7 @@ class CNN(FERModel):
 
     @property
     def last_map_reader(self) -> keras.layers.Layer:
+        """Reads the averaged map of the whole image."""
         return self.flatten
 
     def call(self, inputs: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:

@@ -31,6 +31,7 @@ class InputGradient:
     Raises:
         UserError: the model has no gradient, such as one from an exported file, or another score.
 
+    >>> import edram_fer
     >>> model = edram_fer.build("cnn", image_size=(18, 18), classes=2, glimpse_units=8)
     >>> scores, gradient = InputGradient(model)({"image": np.zeros((3, 18, 18, 1))}, [0, 0, 1])
     >>> scores.shape, gradient.shape

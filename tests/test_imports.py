@@ -14,7 +14,7 @@ FORBIDDEN = {
     "models": {"edram_fer.preprocessing", "tensorflow", "tensorflow_datasets", "jax", "torch"},
     "edram_fer": set(),
 }
-OF_BACKENDS = {"edram_fer.models.tensorflow_kernels", "edram_fer.models.compiled_call"}
+OF_BACKENDS = {f"edram_fer.models.{name}" for name in ("tensorflow_kernels", "compiled_call", "gradients")}
 
 
 def top_folder(name):

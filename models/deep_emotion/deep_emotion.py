@@ -241,6 +241,7 @@ class DeepEmotion(FERModel):
 
     @property
     def last_map_reader(self) -> keras.layers.Layer:
+        """Reads the last map, which lies in the window."""
         return self.flatten
 
     def call(self, inputs: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:

@@ -199,6 +199,7 @@ class EDRAM(FERModel):
 
     @property
     def last_map_reader(self) -> keras.layers.Layer:
+        """Reads the maps of the glimpse CNN, one for each glimpse."""
         return self.cell.glimpse.flatten
 
     def call(self, inputs: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:

@@ -193,6 +193,7 @@ class RAN(FERModel):
 
     @property
     def last_map_reader(self) -> keras.layers.Layer:
+        """Reads the backbone's last maps, one for each region."""
         return self.backbone.last_map_reader
 
     def call(self, inputs: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
