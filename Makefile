@@ -1,7 +1,7 @@
 # Two commands for a fresh machine with Python 3.11 or newer, git and make:
 #   make demo   prepare drawn faces, train a small EDRAM on them, evaluate it and write the report
 #   make test   the test suite
-# The tests that take longest: make test-slow
+# The tests that take longest: make test-slow; speed and memory, as in docs/benchmarks.md: make bench
 # A second Python version: make test PYTHON=python3.12 VENV=.venv-3.12
 # The documentation, with its tutorials executed: make docs, then open docs/_build/html/index.html
 # For development, fastest first: make format, lint, types, clean-environments; .ci/run does them all.
@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 DEMO := build/demo
 RUFF := $(shell sed -n 's/^ *ruff==\(.*\)/\1/p' setup.cfg)
 
-.PHONY: demo test test-slow docs install format format-check lint types citation wheel clean-environments clean
+.PHONY: demo test test-slow bench docs install format format-check lint types citation wheel clean-environments clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed
@@ -26,6 +26,9 @@ test: $(VENV)/installed
 
 test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
+
+bench: $(VENV)/dev
+	$(BIN)/python -m benchmarks.ratios
 
 format: $(VENV)/ruff-$(RUFF)
 	$(BIN)/ruff format .

@@ -67,6 +67,20 @@ def measure(path: Path) -> float:
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 
 
+def compare(faces: int) -> dict[str, float]:
+    """Mebibytes of the pixels, of a process with them and of one without, and the ratio of what they take to them."""
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder) / "small.npz", BATCH_SIZE)
+        pixels = write(Path(folder) / "large.npz", faces) / MIB
+        base, peak = (measure(Path(folder) / f"{name}.npz") for name in ("small", "large"))
+    return {
+        "pixels_mib": round(pixels),
+        "peak_mib": round(peak),
+        "without_faces_mib": round(base),
+        "ratio": round((peak - base) / pixels, 2),
+    }
+
+
 def main() -> None:
     """Measure a small and a large file, and print the ratio as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -76,23 +90,8 @@ def main() -> None:
     if options.file:
         print(take_batches(options.file))
         return
-    with tempfile.TemporaryDirectory() as folder:
-        write(Path(folder) / "small.npz", BATCH_SIZE)
-        pixels = write(Path(folder) / "large.npz", options.faces) / MIB
-        base, peak = (measure(Path(folder) / f"{name}.npz") for name in ("small", "large"))
-    print(
-        json.dumps(
-            {
-                "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
-                "faces": options.faces,
-                "pixels_mib": round(pixels),
-                "peak_mib": round(peak),
-                "without_faces_mib": round(base),
-                "ratio": round((peak - base) / pixels, 2),
-            },
-            indent=1,
-        )
-    )
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    print(json.dumps({"backend": backend, "faces": options.faces, **compare(options.faces)}, indent=1))
 
 
 if __name__ == "__main__":
