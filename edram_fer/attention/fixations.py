@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from edram_fer.errors import MissingFileError, UserError
+from edram_fer.preprocessing.spreadsheet import read_cell
 
 COLUMNS = ("subject", "image", "start_x", "start_y", "duration")
 _MAX_REPORTED = 5  # number of faulty rows that an error lists
@@ -98,6 +99,7 @@ def read(path: Path | str, shapes: Mapping[str, tuple[int, int]], *, outside: st
     for line, row in _rows(path):
         try:
             _check_names(row)
+            row |= {name: read_cell(row[name]) for name in ("subject", "image")}
             if row["image"] not in shapes:
                 unknown_images[row["image"]] += 1
                 continue

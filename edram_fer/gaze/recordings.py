@@ -4,7 +4,6 @@ The table has the columns of `attention.fixations`, and `write` writes it as suc
 no fixation on a known stimulus is counted, and `Recordings.report` says it in a sentence.
 """
 
-import csv
 import dataclasses
 import math
 import re
@@ -19,6 +18,7 @@ from edram_fer import files
 from edram_fer.errors import UserError
 from edram_fer.gaze import bids, detection, exports, eyelink, tobii
 from edram_fer.gaze.events import CUT, NEGATIVE, NO_NUMBER, OTHER_SCREEN, OUTSIDE, REPEATED, UNKNOWN, Events, Fixation
+from edram_fer.preprocessing.spreadsheet import csv_text, read_cell
 
 COLUMNS = ("subject", "image", "start_x", "start_y", "duration", "timestamp")
 KINDS = ("tobii", "eyelink", "bids", "samples", "csv")
@@ -70,12 +70,11 @@ class Recordings:
 
     def write(self, path: Path | str) -> None:
         """Write the table as CSV, which `attention.fixations.read` reads."""
-        with files.replace(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(COLUMNS)
-            for row in self.table.itertuples(index=False):
-                numbers = ("" if math.isnan(value) else f"{value:.10g}" for value in row[2:])
-                writer.writerow([*row[:2], *numbers])
+        rows = (
+            [*row[:2], *(float(f"{value:.10g}") for value in row[2:])] for row in self.table.itertuples(index=False)
+        )
+        with files.replace(path) as temporary:
+            temporary.write_bytes(csv_text([COLUMNS, *rows]))
 
 
 def read(
@@ -289,7 +288,7 @@ def _table(path: Path) -> Events:
     columns = _columns(export, COLUMNS[:5])
     timestamp = export.column("timestamp")
     for row in export.rows():
-        subject, image, *values = (row[column].strip() for column in columns)
+        subject, image, *values = (read_cell(row[column].strip()) for column in columns)
         x, y, duration = map(exports.number, values)
         start = math.nan if timestamp is None else exports.number(row[timestamp])
         events.subjects.setdefault(subject)

@@ -376,3 +376,13 @@ def test_a_table_of_fixations(tmp_path):
     assert sorted(result.counts.values()) == [1, 1, 1, 1]
     result.write(tmp_path / "b.csv")
     assert recordings.read([tmp_path / "b.csv"]).table.equals(result.table)
+
+
+def test_names_that_a_spreadsheet_would_execute_come_back_as_they_were(tmp_path):
+    (tmp_path / "a.csv").write_text("subject,image,start_x,start_y,duration\n=1+1,-a.jpg,3.25,4,200\n")
+    recordings.read([tmp_path / "a.csv"]).write(tmp_path / "b.csv")
+    assert "'=1+1,'-a.jpg,3.25,4.0,200.0" in (tmp_path / "b.csv").read_text()
+    again = recordings.read([tmp_path / "b.csv"]).table
+    assert again.subject.tolist() == ["=1+1"] and again.image.tolist() == ["-a.jpg"]
+    read = fixations.read_for_images(tmp_path / "b.csv", ["-a.jpg"], (10, 10))
+    assert list(read.subject) == ["=1+1"] and read.points.tolist() == [[3.25, 4]]
