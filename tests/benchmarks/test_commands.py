@@ -38,8 +38,6 @@ def test_prints_its_help(name, monkeypatch, capsys):
 
 def test_documentation_names_existing_benchmarks():
     pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
-    benchmarks_in_pages = {
-        name for page in pages for name in re.findall(r"\bbenchmarks\.(\w+)", page.read_text("utf-8"))
-    }
-    assert benchmarks_in_pages - {"md"}
-    assert benchmarks_in_pages - {"md"} <= set(COMMANDS)
+    named = {name for page in pages for name in re.findall(r"\bbenchmarks\.(\w+)", page.read_text("utf-8"))}
+    named -= {"md", "json"}  # docs/benchmarks.md and docs/benchmarks.json
+    assert named and named <= set(COMMANDS)
