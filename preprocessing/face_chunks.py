@@ -101,6 +101,7 @@ def process(
         while pending:
             pending = _wait(pending, progress)
     except BrokenProcessPool:
+        _end_unread_task(pool)
         raise KilledWorkerError(
             "a worker process ended abruptly; the system may have killed it because memory ran out. The same command "
             "resumes; fewer processes (--workers) need less memory"
@@ -108,6 +109,14 @@ def process(
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
     return paths
+
+
+def _end_unread_task(pool: concurrent.futures.ProcessPoolExecutor) -> None:
+    """Close the pipe of tasks in this process. In early versions of Python 3.11, such as Debian's, a thread of the pool
+    would wait forever for the killed workers to read the task that it is writing (python/cpython issue 94777)."""
+    queue = getattr(pool, "_call_queue", None)
+    if queue is not None and not hasattr(queue, "_terminate_broken"):  # which later versions have, and call
+        queue._reader.close()
 
 
 def _start_worker() -> None:
