@@ -166,8 +166,8 @@ def find_replicas(count: Count = 1) -> Replicas:
     local = jax.local_devices()
     number = len(local) if count == ALL else int(count)
     if not 1 <= number <= len(local):
-        found = ", ".join(f"{device.platform}:{device.id}" for device in local)
-        raise UserError(f"devices: expected a number from 1 to {len(local)} ({found}), or {ALL}, got {count}")
+        names = ", ".join(f"{device.platform}:{device.id}" for device in local)
+        raise UserError(f"devices: expected a number from 1 to {len(local)} ({names}), or {ALL}, got {count}")
     used = [
         device
         for process in range(jax.process_count())

@@ -83,10 +83,6 @@ def mean_window(windows: ArrayLike) -> np.ndarray:
     )
     angle = np.angle(np.exp(1j * angle).mean(axis=0))
     cos, sin = np.cos(angle), np.sin(angle)
-    linear = [[cos * width, cos * shear - sin * height], [sin * width, sin * shear + cos * height]]
-    result = np.empty(windows.shape[1:])
-    for row in (0, 1):
-        for column in (0, 1):
-            result[..., row, column] = linear[row][column]
-    result[..., 2] = windows[..., 2].mean(axis=0)
-    return result
+    first, second = [cos * width, sin * width], [cos * shear - sin * height, sin * shear + cos * height]
+    centre = windows[..., 2].mean(axis=0)
+    return np.stack([np.stack(first, axis=-1), np.stack(second, axis=-1), centre], axis=-1)

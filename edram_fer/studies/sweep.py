@@ -174,11 +174,11 @@ def _intervals(combinations, out):
                 groups.setdefault(key, {}).setdefault(combination, []).append(correct)
                 subjects[key] = None if predictions["subjects"] is None else predictions["subjects"][known]
     result = {}
-    for (split, _), columns in ((key, groups[key]) for key in groups):
+    for key, columns in groups.items():
         compared = {name: np.stack(runs, axis=1) for name, runs in columns.items()}
-        for row in seeds.compare_groups(compared, subjects=subjects[split, _]):
-            keys = ("low", "high", "difference", "difference_low", "difference_high")
-            result.setdefault(row["group"], {}).update({f"{split}_accuracy_{key}": row[key] for key in keys})
+        for row in seeds.compare_groups(compared, subjects=subjects[key]):
+            names = ("low", "high", "difference", "difference_low", "difference_high")
+            result.setdefault(row["group"], {}).update({f"{key[0]}_accuracy_{name}": row[name] for name in names})
     return result
 
 
