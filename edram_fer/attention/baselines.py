@@ -115,9 +115,9 @@ def leave_one_out(
     points, subjects = np.asarray(points, float), np.asarray(subjects, dtype=object)
     people, result = dict.fromkeys(subjects), {}
     for person in people if len(people) > 1 else ():
-        own = points[subjects == person]
+        fixated = points[subjects == person]
         predicted = fixation_map(points[subjects != person], shape, sigma)
-        result[person] = all_measures(predicted, own, fixation_map(own, shape, sigma), others)
+        result[person] = all_measures(predicted, fixated, fixation_map(fixated, shape, sigma), others)
     return result
 
 
@@ -303,9 +303,10 @@ def _similarity_to_others(paths, shape):
     }
     result = {}
     for person in paths if pairs else ():
-        own = [similarity for pair, similarity in pairs.items() if person in pair]
+        similarities = [similarity for pair, similarity in pairs.items() if person in pair]
         result[person] = {
-            measure: float(crossed_mean([[similarity[measure]] for similarity in own])) for measure in own[0]
+            measure: float(crossed_mean([[similarity[measure]] for similarity in similarities]))
+            for measure in similarities[0]
         }
     return result
 

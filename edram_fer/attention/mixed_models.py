@@ -66,7 +66,7 @@ def fit_shares(
             fitted = MixedLM(table[value].to_numpy(float), design, groups).fit(reml=True)
         except np.linalg.LinAlgError as error:
             raise UserError(f"the mixed model cannot be fitted: {error}") from error
-    rows = []
+    rows, half = [], norm.ppf(0.975)
     for number, (name, other) in enumerate(cells, start=len(names)):
         effect, error = float(fitted.fe_params[number]), float(fitted.bse_fe[number])
         z = effect / error if error else np.nan
@@ -75,8 +75,8 @@ def fit_shares(
                 "region": name,
                 "emotion": other,
                 "effect": effect,
-                "low": effect - 1.959964 * error,
-                "high": effect + 1.959964 * error,
+                "low": effect - half * error,
+                "high": effect + half * error,
                 "z": z,
                 "p": float(2 * norm.sf(abs(z))),
             }

@@ -62,19 +62,19 @@ def compare(
     for name in emotions:
         same = emotion == name
         for person in people:
-            own = subject == person
-            fixated = points[same & own]
-            if not len(fixated) or not (same & ~own).any() or not (~same & ~own).any():
+            is_person = subject == person
+            fixated = points[same & is_person]
+            if not len(fixated) or not (same & ~is_person).any() or not (~same & ~is_person).any():
                 continue
             human = fixation_map(fixated, SHAPE, sigma)
-            others = fixation_map(points[~same & ~own], SHAPE, sigma)
+            others = fixation_map(points[~same & ~is_person], SHAPE, sigma)
             maps = {label: by_emotion[name] for label, by_emotion in candidates.items() if name in by_emotion}
-            maps |= {PEOPLE: fixation_map(points[same & ~own], SHAPE, sigma), OTHER_EMOTIONS: others}
+            maps |= {PEOPLE: fixation_map(points[same & ~is_person], SHAPE, sigma), OTHER_EMOTIONS: others}
             for label, values in maps.items():
                 if not np.isfinite(values).all():
                     continue
                 row = {"candidate": label, "emotion": name, "subject": person}
-                row |= all_measures(values, fixated, human, points[~same & own])
+                row |= all_measures(values, fixated, human, points[~same & is_person])
                 row["information_gain"] = information_gain(values, centre, fixated)
                 row["information_gain_emotions"] = information_gain(values, others, fixated)
                 rows.append(row)

@@ -59,9 +59,9 @@ def read(
     screen = _screen(_metadata(path.with_name(f"{run}_events.tsv"), "events"))
     logged = path.with_name(f"{stem}_physioevents.tsv.gz")
     if detect is None and logged.exists():
-        found = _logged_fixations(logged, times, points, about, events)
+        fixations = _logged_fixations(logged, times, points, about, events)
     else:
-        found = [
+        fixations = [
             fixation
             for start, end, _ in shown
             for piece in [(times >= start) & (times < end)]
@@ -69,7 +69,7 @@ def read(
                 times[piece], points[piece], detect or "idt", pixels_per_degree=pixels_per_degree
             ).tolist()
         ]
-    for x, y, start, duration in found:
+    for x, y, start, duration in fixations:
         name = next((name for first, end, name in shown if first <= start < end), "")
         if name:
             events.fixations.append(Fixation(subject, name, x, y, start, duration, None, screen))
@@ -193,16 +193,16 @@ def _metadata(path: Path, suffix: str) -> dict[str, Any]:
 
     A JSON file in a folder above applies if all entities in its name are also in that of the file.
     """
-    entities, found = set(path.name.split(".")[0].split("_")), []
+    entities, described = set(path.name.split(".")[0].split("_")), []
     for folder in [path.parent, *path.resolve().parent.parents][:4]:
         applicable = [
             other
             for other in folder.glob(f"*{suffix}.json")
             if set(other.name.removesuffix(".json").split("_")) <= entities | {suffix}
         ]
-        found += sorted(applicable, key=lambda other: -len(other.name))
+        described += sorted(applicable, key=lambda other: -len(other.name))
     merged: dict[str, Any] = {}
-    for other in reversed(found):
+    for other in reversed(described):
         content = files.read_json(other)
         if not isinstance(content, dict):
             raise UserError(f"{other}: expected a JSON object, got {json.dumps(content)[:80]}")

@@ -49,7 +49,7 @@ def fixations(
         from pymovements.events import idt, ivt
     except ImportError as error:
         raise MissingPackageError(INSTALL) from error
-    found = []
+    detected_fixations = []
     for piece_times, piece in _pieces(times, points):
         steps, degrees = _resampled(piece_times, piece / pixels_per_degree)
         if len(steps) < 3 or steps[-1] - steps[0] < SHORTEST:
@@ -64,8 +64,8 @@ def fixations(
         for start, end in zip(detected.frame["onset"], detected.frame["offset"]):
             part = piece[(piece_times >= start) & (piece_times <= end)]
             if len(part):
-                found.append((*part.mean(axis=0), start, end - start))
-    return np.array(found, float).reshape(-1, 4)
+                detected_fixations.append((*part.mean(axis=0), start, end - start))
+    return np.array(detected_fixations, float).reshape(-1, 4)
 
 
 def _pieces(times: np.ndarray, points: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -128,12 +128,12 @@ def find(paths: Sequence[Path | str], patterns: Sequence[str]) -> list[Path]:
         MissingFileError: a path does not exist.
         UserError: a folder contains no such file.
     """
-    found = []
+    result = []
     for path in map(Path, paths):
         if not path.exists():
             raise MissingFileError(f"{path} is missing; expected an export of an eye tracker, or a folder of exports")
         files = sorted(set(itertools.chain.from_iterable(path.rglob(pattern) for pattern in patterns)))
         if path.is_dir() and not files:
             raise UserError(f"{path}: expected files {' or '.join(patterns)}, found none")
-        found += files if path.is_dir() else [path]
-    return found
+        result += files if path.is_dir() else [path]
+    return result

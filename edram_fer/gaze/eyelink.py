@@ -60,16 +60,16 @@ def read(
         if kind == "MSG" and len(words) > 2:
             content = text.split(None, 2)[2].strip()
             recognised = True
-            if found := re.match(r"(?:DISPLAY|GAZE)_COORDS\s+(-?\d+)\s+(-?\d+)\s+(-?\d+)\s+(-?\d+)", content):
-                left, top, right, bottom = map(int, found.groups())
+            if match := re.match(r"(?:DISPLAY|GAZE)_COORDS\s+(-?\d+)\s+(-?\d+)\s+(-?\d+)\s+(-?\d+)", content):
+                left, top, right, bottom = map(int, match.groups())
                 screen = f"{right - left + 1}x{bottom - top + 1}"
             elif content.startswith(_ENDS):
                 stimulus, rank = "", len(patterns)
             else:
                 for position, pattern in enumerate(patterns):
-                    if found := pattern.search(content):
+                    if match := pattern.search(content):
                         if position == len(patterns) - 1 or position <= rank:
-                            stimulus, rank = found["name"].strip(), position
+                            stimulus, rank = match["name"].strip(), position
                         break
         elif kind == "EFIX":
             recognised = True

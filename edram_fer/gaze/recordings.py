@@ -241,11 +241,11 @@ def _recognise(paths: Sequence[Path | str]) -> str:
     """The kind of some files."""
     if not paths:
         raise UserError("expected a file or folder of recordings, got none")
-    found = exports.find(paths[:1], ("*.asc", bids.PATTERN, "*.tsv", "*.csv", "*.txt"))
+    sources = exports.find(paths[:1], ("*.asc", bids.PATTERN, "*.tsv", "*.csv", "*.txt"))
     for kind, pattern in (("bids", bids.PATTERN), ("eyelink", "*.asc")):
-        if any(path.match(pattern) for path in found):
+        if any(path.match(pattern) for path in sources):
             return kind
-    header = {exports.key(name) for name in exports.Export(found[0]).header}
+    header = {exports.key(name) for name in exports.Export(sources[0]).header}
     for kind, needed in (
         ("tobii", ({"gazeeventtype"}, {"eyemovementtype"})),
         ("csv", ({"startx", "starty"},)),
@@ -254,7 +254,7 @@ def _recognise(paths: Sequence[Path | str]) -> str:
         if any(names <= header for names in needed):
             return kind
     raise UserError(
-        f"{found[0]}: not recognised; expected {', '.join(KINDS)}, its columns are {', '.join(sorted(header))}"
+        f"{sources[0]}: not recognised; expected {', '.join(KINDS)}, its columns are {', '.join(sorted(header))}"
     )
 
 
