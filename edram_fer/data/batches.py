@@ -14,7 +14,7 @@ import numpy as np
 from keras import ops
 
 from edram_fer import devices
-from edram_fer.data import augment, erasing, landmarks, mixup, open_source
+from edram_fer.data import augment, erasing, guides, landmarks, mixup, open_source
 from edram_fer.errors import UserError
 from edram_fer.preprocessing.emotions import EIGHT
 
@@ -41,7 +41,8 @@ class Batches:
         soft: Whether the target is the data set's soft label, restricted to `classes`.
         affect: Whether valence and arousal are among the targets.
         landmarks: Whether "landmarks" float32 [B, 68, 2] in pixels, warped with the image, are among the inputs.
-        guide: A name of `landmarks.GUIDE_TARGETS` for each window; the target of "windows" is then float32 [B, N, 2].
+        guide: Where the glimpses are guided to; the target of "windows" is then float32 [B, N, 3], see `guides.Guide`.
+            What people look at is drawn anew in each epoch with an augmentation, once without.
         constants: Further targets, name -> array of one image.
         replicas: The devices that divide each batch among them.
 
@@ -61,16 +62,17 @@ class Batches:
     soft: bool = False
     affect: bool = True
     landmarks: bool = False
-    guide: tuple[str, ...] = ()
+    guide: guides.Guide = guides.Guide()
     constants: dict[str, Any] = dataclasses.field(default_factory=dict)
     data_dir: Path | None = None
     replicas: devices.Replicas = devices.ONE
     # The opened source; the index in `classes` of each of its emotions; the indices of the images that are kept; how
-    # many of these each class has.
+    # many of these each class has; where people would look on the images, None: no glimpse follows people.
     opened: Any = dataclasses.field(init=False, repr=False, compare=False)
     lookup: np.ndarray = dataclasses.field(init=False, repr=False, compare=False)
     kept: np.ndarray = dataclasses.field(init=False, repr=False, compare=False)
     counts: np.ndarray = dataclasses.field(init=False, repr=False, compare=False)
+    viewings: guides.Viewings | None = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         extra = ["landmarks"] * self.has_landmarks + ["soft_label"] * self.soft
@@ -94,6 +96,12 @@ class Batches:
                 f"{self.batch_size}"
             )
         self._check_features()
+        viewings = None
+        if self.guide.people:
+            names = [*opened.emotions, ""]  # an image without a label has -1
+            points = opened.values(self.split, "landmarks")
+            viewings = guides.Viewings(self.guide, points, [names[label] for label in labels])
+        object.__setattr__(self, "viewings", viewings)
 
     def _check_features(self):
         location = f"{self.source}, split {self.split}"
@@ -107,7 +115,7 @@ class Batches:
     @property
     def has_landmarks(self) -> bool:
         """Whether landmarks are read."""
-        return self.landmarks or bool(self.guide)
+        return self.landmarks or bool(self.guide.parts)
 
     @property
     def steps(self) -> int:
@@ -153,14 +161,18 @@ class Batches:
 
     def draw(self, epoch: int, count: int) -> dict[str, np.ndarray]:
         """Random numbers of an epoch for all `count` images of the split: name -> float32 [count, ...]."""
-        if self.augmentation is None:
-            raise ValueError("random numbers are drawn only with an augmentation")
-        numbers = {"augmentation": augment.draw(self.seed, epoch, count)}
-        if self.augmentation.erase:
-            size = self.opened.shape[:2]
-            numbers["boxes"] = erasing.draw(self.seed, epoch, count, self.augmentation.erase, size)
-        if self.mixup:
-            numbers["shares"] = mixup.draw(self.seed, epoch, count, self.mixup)
+        numbers = {}
+        if self.augmentation is not None:
+            numbers["augmentation"] = augment.draw(self.seed, epoch, count)
+            if self.augmentation.erase:
+                size = self.opened.shape[:2]
+                numbers["boxes"] = erasing.draw(self.seed, epoch, count, self.augmentation.erase, size)
+            if self.mixup:
+                numbers["shares"] = mixup.draw(self.seed, epoch, count, self.mixup)
+            if self.guide.epochs:
+                numbers["guide_weights"] = np.full(count, self.guide.weight(epoch), "float32")
+        if self.viewings is not None:
+            numbers["looked_at"] = self.viewings.draw(self.seed, epoch)
         return numbers
 
     def targets(self, images: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -176,30 +188,32 @@ class Batches:
             return (shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-7)).astype("float32")
         return np.eye(len(self.classes), dtype="float32")[labels] if self.mixup else labels
 
-    def batch(
-        self, images: Mapping[str, Any], numbers: Mapping[str, Any] | None = None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
+    def batch(self, images: Mapping[str, Any], numbers: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Make one batch with `keras.ops`, eagerly or inside tf.data.
 
         Args:
             images: "image" float32 [B, H, W, C] in [0, 1], "emotion" as returned by `targets`, "affect", "landmarks".
-            numbers: The numbers that `draw` returns for these images; None: no augmentation.
+            numbers: The numbers that `draw` returns for these images.
 
         Returns:
             (inputs, targets).
         """
         inputs = {name: images[name] for name in ("image", "landmarks") if name in images}
         targets = {name: images[name] for name in ("emotion", "affect") if name in images}
-        if self.augmentation is not None and numbers is not None:
+        looked_at, size = numbers.get("looked_at"), self.opened.shape[:2]
+        if self.augmentation is not None:
             drawn = numbers["augmentation"]
             inputs["image"] = augment.apply(self.augmentation, inputs["image"], drawn, numbers.get("boxes"))
             if self.has_landmarks:
                 windows = augment.matrices(self.augmentation, drawn)
-                inputs["landmarks"] = landmarks.warp(inputs["landmarks"], windows, self.opened.shape[:2])
+                inputs["landmarks"] = landmarks.warp(inputs["landmarks"], windows, size)
+                if looked_at is not None:
+                    looked_at = landmarks.warp_points(looked_at, windows, size)
             if self.mixup:
                 inputs["image"], targets = mixup.mix(inputs["image"], targets, numbers["shares"])
-        if self.guide:
-            targets["windows"] = landmarks.places(inputs["landmarks"], self.guide, self.opened.shape[:2])
+        if self.guide.parts:
+            weights = numbers.get("guide_weights", ops.ones_like(inputs["landmarks"][:, 0, 0]))
+            targets["windows"] = self.guide.targets(inputs["landmarks"], looked_at, weights, size)
         if not self.landmarks:
             inputs.pop("landmarks", None)
         count = ops.shape(inputs["image"])[0]
@@ -220,7 +234,7 @@ class _ArrayBatches(keras.utils.PyDataset):
 
     def __init__(self, batches, epoch, step) -> None:
         super().__init__()
-        self.batches, self.epoch, self.numbers = batches, None, None
+        self.batches, self.epoch = batches, None
         self.first = epoch * batches.steps + step if batches.augmentation else 0
         images = batches.opened.load(batches.split)
         self.images = {**images, "emotion": batches.targets(images)}
@@ -231,17 +245,16 @@ class _ArrayBatches(keras.utils.PyDataset):
 
     def _begin_epoch(self, epoch):
         self.epoch, self.indices = epoch, self.batches.order(epoch)
-        if self.batches.augmentation:
-            self.numbers = self.batches.draw(epoch, len(self.images["emotion"]))
+        self.numbers = self.batches.draw(epoch, len(self.images["emotion"]))
 
-    def choose(self, index: int) -> tuple[np.ndarray, dict[str, np.ndarray] | None]:
+    def choose(self, index: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """The rows of the images of a batch, and their random numbers."""
         size = self.batches.batch_size
         epoch, step = divmod(self.first + index, self.batches.steps)
         if epoch != self.epoch:
             self._begin_epoch(epoch)
         rows = self.indices[step * size : (step + 1) * size]
-        return rows, None if self.numbers is None else {name: drawn[rows] for name, drawn in self.numbers.items()}
+        return rows, {name: drawn[rows] for name, drawn in self.numbers.items()}
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         rows, numbers = self.choose(index)
@@ -275,7 +288,7 @@ def _tf_dataset(batches, first_epoch, first_step):
     size, total, shape = batches.batch_size, len(images["emotion"]), batches.opened.shape
 
     @tf.autograph.experimental.do_not_convert
-    def batch(indices, numbers=None):
+    def batch(indices, numbers):
         # NumPy takes the images, because `tf.constant` would hold a second copy of all of them.
         rows = tf.numpy_function(lambda rows: [values[rows] for values in images.values()], [indices], types, False)
         chosen = {
@@ -285,12 +298,11 @@ def _tf_dataset(batches, first_epoch, first_step):
         if chosen["image"].dtype == tf.string:
             chosen["image"] = tf.map_fn(decode, chosen["image"], fn_output_signature=tf.uint8)
         chosen["image"] = tf.cast(tf.ensure_shape(chosen["image"], (None, *shape)), tf.float32) / 255
-        if numbers is not None:
-            numbers = {name: tf.gather(drawn, indices) for name, drawn in numbers.items()}
-        return batches.batch(chosen, numbers)
+        return batches.batch(chosen, {name: tf.gather(drawn, indices) for name, drawn in numbers.items()})
 
     if not batches.augmentation:
-        return tf.data.Dataset.from_tensor_slices(batches.kept).batch(size).map(batch).prefetch(tf.data.AUTOTUNE)
+        drawn, indices = batches.draw(0, total), tf.data.Dataset.from_tensor_slices(batches.kept).batch(size)
+        return indices.map(lambda chosen: batch(chosen, drawn)).prefetch(tf.data.AUTOTUNE)
     shapes = {name: drawn.shape[1:] for name, drawn in batches.draw(0, 1).items()}
 
     @tf.autograph.experimental.do_not_convert

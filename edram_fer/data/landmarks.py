@@ -1,13 +1,11 @@
-"""68 landmarks (iBUG 300-W order), transformed with their image, and the targets of guided glimpses."""
+"""68 landmarks (iBUG 300-W order), transformed with their image."""
 
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from keras import ops
 
-from edram_fer.attention.regions import REGION_LANDMARKS
 from edram_fer.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -25,10 +23,6 @@ MIRRORED = (
     *reversed(range(60, 65)),  # inner upper lip
     *reversed(range(65, 68)),
 )
-
-
-FREE = "free"
-GUIDE_TARGETS = {**REGION_LANDMARKS, "eyes": [*REGION_LANDMARKS["left eye"], *REGION_LANDMARKS["right eye"]]}
 
 
 def check(landmarks: np.ndarray, location: str) -> None:
@@ -55,49 +49,42 @@ def check(landmarks: np.ndarray, location: str) -> None:
         )
 
 
-def places(landmarks: Any, guide: Sequence[str], size: tuple[int, int]) -> Any:
-    """The target position of each glimpse: the mean of the landmarks of a region.
-
-    Args:
-        landmarks: float32 [B, 68, 2] = (x, y) in pixels, nan where unknown.
-        guide: A name of GUIDE_TARGETS, or FREE, for each of N glimpses.
-        size: (H, W) of the images.
-
-    Returns:
-        float32 [B, N, 2] = (x, y) in [-1, 1] (align corners), nan where a glimpse is free or a landmark unknown.
-    """
-    half = np.array([size[1] - 1, size[0] - 1], "float32") / 2
-    nowhere = ops.full_like(landmarks[:, 0], np.nan)
-    targets = [
-        nowhere
-        if name == FREE
-        else ops.mean(ops.take(landmarks, np.array(GUIDE_TARGETS[name]), axis=1), axis=1) / half - 1
-        for name in guide
-    ]
-    return ops.stack(targets, axis=1)
-
-
 def warp(landmarks: Any, windows: Any, size: tuple[int, int]) -> Any:
     """The landmarks of images that were sampled through affine windows.
 
-    A window A maps the new image onto the old one, so a point p of the old image is A^-1 p in the new image. In a
-    mirror image (det A < 0) the landmarks are renumbered, so that each number keeps its meaning: 36 to 41 are the eye
-    on the left of the image.
+    In a mirror image (det A < 0) the landmarks are renumbered, so that each number keeps its meaning: 36 to 41 are the
+    eye on the left of the image.
 
     Args:
         landmarks: float32 [B, 68, 2] = (x, y) in pixels, nan where unknown.
-        windows: float32 [B, 2, 3] in [-1, 1] coordinates, see `edram_fer.models.spatial_transformer`.
-        size: (H, W) of the images, old and new.
+        windows, size: See `warp_points`.
 
     Returns:
         float32 [B, 68, 2] in pixels; they may lie outside the image.
     """
+    points = warp_points(landmarks, windows, size)
+    mirror = ops.take(points, np.array(MIRRORED), axis=1)
+    determinant = windows[:, 0, 0] * windows[:, 1, 1] - windows[:, 0, 1] * windows[:, 1, 0]
+    return ops.where(determinant[:, None, None] < 0, mirror, points)
+
+
+def warp_points(points: Any, windows: Any, size: tuple[int, int]) -> Any:
+    """Points on images that were sampled through affine windows.
+
+    A window A maps the new image onto the old one, so a point p of the old image is A^-1 p in the new image.
+
+    Args:
+        points: float32 [B, P, 2] = (x, y) in pixels, nan where unknown.
+        windows: float32 [B, 2, 3] in [-1, 1] coordinates, see `edram_fer.models.spatial_transformer`.
+        size: (H, W) of the images, old and new.
+
+    Returns:
+        float32 [B, P, 2] in pixels; they may lie outside the image.
+    """
     half = np.array([size[1] - 1, size[0] - 1], "float32") / 2
     a, b, c, d = (windows[:, i, j, None] for i in (0, 1) for j in (0, 1))
-    offset = landmarks / half - 1 - windows[:, None, :, 2]
+    offset = points / half - 1 - windows[:, None, :, 2]
     determinant = a * d - b * c
     x = (d * offset[..., 0] - b * offset[..., 1]) / determinant
     y = (a * offset[..., 1] - c * offset[..., 0]) / determinant
-    points = (ops.stack([x, y], axis=-1) + 1) * half
-    mirror = ops.take(points, np.array(MIRRORED), axis=1)
-    return ops.where(determinant[..., None] < 0, mirror, points)
+    return (ops.stack([x, y], axis=-1) + 1) * half

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from edram_fer.attention import template_space
+from edram_fer.attention.alignment import apply
+from edram_fer.attention.regions import REGIONS
 from edram_fer.errors import UserError
 from edram_fer.gaze import exports
 from edram_fer.preprocessing import emotions
@@ -79,6 +82,38 @@ def read(layout: str | Path) -> Layout:
         lambda photo: transforms.get(photo, transforms.get("*")),
         lambda photo: shown.get(photo, shown.get("*")),
     )
+
+
+def in_frame(table: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, list[str]]:
+    """Fixations on photos as fixations in the frame of `template_space`.
+
+    Args:
+        table: `recordings.Recordings.table`.
+        layout: of the photos.
+
+    Returns:
+        The table with "emotion", "x", "y" and "region", without photos whose layout or emotion is unknown; fixations
+        outside the frame, which the comparison of maps leaves out, have the region "rest" and x = nan. And sentences on
+        the fixations that were left out.
+    """
+    parts, unknown = [], 0
+    for photo, group in table.groupby("image", sort=False):
+        transform, emotion = layout.transform(str(photo)), layout.emotion(str(photo))
+        if transform is None or emotion is None or not np.isfinite(transform).all():
+            unknown += len(group)
+            continue
+        points = apply(transform, group[["start_x", "start_y"]].to_numpy(float))
+        region = np.array(REGIONS, object)[template_space.regions_of(points)]
+        inside = ((points >= -0.5) & (points < np.array(template_space.SHAPE[::-1]) - 0.5)).all(axis=1)
+        points[~inside] = np.nan
+        parts.append(group.assign(emotion=emotion, x=points[:, 0], y=points[:, 1], region=region))
+    if not parts:
+        raise UserError("no fixation is on a photo with a known layout and emotion")
+    result = pd.concat(parts).sort_index().reset_index(drop=True)
+    notes = [f"{unknown:,} fixations on photos without a layout or an emotion left out"] if unknown else []
+    if outside := int(result["x"].isna().sum()):
+        notes.append(f"{outside:,} fixations ({outside / len(result):.1%}) outside the frame of the template")
+    return result, notes
 
 
 def _kdef_emotion(photo: str) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from edram_fer import models, recipes
 from edram_fer.data.augment import Augmentation
-from edram_fer.data.landmarks import FREE, GUIDE_TARGETS
+from edram_fer.data.guides import FREE, MOST_PEOPLE, PARTS, Guide
 from edram_fer.errors import UserError
 from edram_fer.preprocessing.emotions import EIGHT, SETS, parse_classes
 from edram_fer.recipes.settings import parse_value
@@ -71,10 +71,14 @@ class Recipe:
         emotion_weight, affect_weight, location_weight, region_weight: Weights of the losses; a loss applies where the
             model has the output for it. The margin of the region-biased loss is RAN's option `margin`.
         loss_form: "ours", "forch2019" or "ablavatski2017": reduction of the losses, see `training.losses.FORMS`.
-        guide: For each glimpse of EDRAM, the part of the face towards which the landmarks of the training faces guide
-            it: a name of `data.landmarks.GUIDE_TARGETS`, or "free"; (): no glimpse is guided. See
+        guide: For each glimpse of EDRAM, what the landmarks of the training faces guide it to: a name of
+            `data.guides.PARTS`, such as "mouth", "people" or "free"; (): no glimpse is guided. See
             `training.losses.GuideLoss`.
         guide_weight: Weight of the guide loss.
+        guide_epochs: The weight falls to 0 within this number of epochs, along a cosine; 0: it stays.
+        guide_fixations: File or folder of the fixations that "people" and "people by emotion" need, as `edram-fer
+            fixations` writes it.
+        guide_layout: Layout of the photos that people looked at, see `gaze.layouts.read`.
         zoom_target: Target of the location loss; with a zoom limit in mode "squash" it is at most the limit.
         augmentation: See `data.augment.Augmentation`.
         checkpoint_steps: Training steps between two checkpoints; one more is written after each epoch.
@@ -130,6 +134,9 @@ class Recipe:
     loss_form: str = "ours"
     guide: tuple[str, ...] = ()
     guide_weight: float = 100.0
+    guide_epochs: float = 0.0
+    guide_fixations: str = ""
+    guide_layout: str = "kdef"
     zoom_target: float = 0.35
     augmentation: Augmentation = Augmentation()
     checkpoint_steps: int = 500
@@ -186,13 +193,25 @@ class Recipe:
         object.__setattr__(self, "step_epochs", steps)
 
     def _check_guide(self):
-        known, guide = (FREE, *GUIDE_TARGETS), self.guide
+        guide = self.guide
         guide = (guide,) if isinstance(guide, str) else tuple(guide) if isinstance(guide, list) else guide
-        if not isinstance(guide, tuple) or any(name not in known for name in guide):
-            raise UserError(f"guide: expected a name of {', '.join(known)} for each glimpse, got {guide!r}")
+        if not isinstance(guide, tuple) or any(name not in PARTS for name in guide):
+            raise UserError(f"guide: expected a name of {', '.join(PARTS)} for each glimpse, got {guide!r}")
         object.__setattr__(self, "guide", guide)
         if guide and self.options.get("first_glimpse") == "whole" and guide[0] != FREE:
             raise UserError(f"guide: expected {FREE!r} for the first glimpse, the whole image, got {guide!r}")
+        people = len(self.guided.people)
+        if people and not self.guide_fixations:
+            raise UserError(
+                "guide_fixations: expected a file of people's fixations, which `edram-fer fixations` writes"
+            )
+        if people > MOST_PEOPLE:
+            raise UserError(f"guide: expected at most {MOST_PEOPLE} glimpses that follow people, got {people}")
+
+    @property
+    def guided(self) -> Guide:
+        """The four settings of the guide."""
+        return Guide(self.guide, self.guide_fixations, self.guide_layout, self.guide_epochs)
 
     @property
     def classes(self) -> tuple[str, ...]:

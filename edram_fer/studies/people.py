@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from edram_fer.attention import mixed_models, observers, region_sequences, template_space
-from edram_fer.attention.alignment import apply
 from edram_fer.attention.fixations import fixation_map, smooth
 from edram_fer.attention.regions import REGIONS
 from edram_fer.attention.windows import has_windows, is_recurrent
@@ -43,38 +42,6 @@ class People:
     notes: list[str]
     tables: dict[str, pd.DataFrame]
     maps: dict[str, dict[str, np.ndarray]]
-
-
-def in_frame(table: pd.DataFrame, layout: layouts.Layout) -> tuple[pd.DataFrame, list[str]]:
-    """Fixations on photos as fixations in the frame of `template_space`.
-
-    Args:
-        table: `recordings.Recordings.table`.
-        layout: of the photos.
-
-    Returns:
-        The table with "emotion", "x", "y" and "region", without photos whose layout or emotion is unknown; fixations
-        outside the frame, which the comparison of maps leaves out, have the region "rest" and x = nan. And sentences on
-        the fixations that were left out.
-    """
-    parts, unknown = [], 0
-    for photo, group in table.groupby("image", sort=False):
-        transform, emotion = layout.transform(str(photo)), layout.emotion(str(photo))
-        if transform is None or emotion is None or not np.isfinite(transform).all():
-            unknown += len(group)
-            continue
-        points = apply(transform, group[["start_x", "start_y"]].to_numpy(float))
-        region = np.array(REGIONS, object)[template_space.regions_of(points)]
-        inside = ((points >= -0.5) & (points < np.array(template_space.SHAPE[::-1]) - 0.5)).all(axis=1)
-        points[~inside] = np.nan
-        parts.append(group.assign(emotion=emotion, x=points[:, 0], y=points[:, 1], region=region))
-    if not parts:
-        raise UserError("no fixation is on a photo with a known layout and emotion")
-    result = pd.concat(parts).sort_index().reset_index(drop=True)
-    notes = [f"{unknown:,} fixations on photos without a layout or an emotion left out"] if unknown else []
-    if outside := int(result["x"].isna().sum()):
-        notes.append(f"{outside:,} fixations ({outside / len(result):.1%}) outside the frame of the template")
-    return result, notes
 
 
 def compare_with_people(
@@ -111,7 +78,7 @@ def compare_with_people(
             see also `recordings.read`, `layouts.read`, `EvaluatedRun`.
     """
     recorded = recordings.read(paths, **reading)
-    table, notes = in_frame(recorded.table, layouts.read(layout))
+    table, notes = layouts.in_frame(recorded.table, layouts.read(layout))
     notes = [*recorded.report(), *notes]
     cells = sigma * template_space.CELLS
     maps, known = {}, {}

@@ -286,7 +286,7 @@ def _guide(recipe, model):
     count = model.output_shapes["windows"][1] if "emitted" in model.output_shapes else 0
     if recipe.guide and len(recipe.guide) != count:
         raise UserError(f"guide: expected {count} names, one for each glimpse of {recipe.model}, got {recipe.guide!r}")
-    return recipe.guide
+    return recipe.guided
 
 
 def compile_model(model: keras.Model, recipe: Recipe, training: Batches) -> list[str]:
@@ -303,7 +303,7 @@ def compile_model(model: keras.Model, recipe: Recipe, training: Batches) -> list
         "emotion": (losses.EmotionLoss(weights, recipe.label_smoothing, **form["emotion"]), recipe.emotion_weight),
         "affect": (losses.AffectLoss(**form["affect"]), recipe.affect_weight),
         "emitted": (losses.LocationLoss(measure=measure, **form["emitted"]), recipe.location_weight),
-        "windows": (losses.GuideLoss(), recipe.guide_weight),
+        "windows": (losses.GuideLoss(recipe.guided.people), recipe.guide_weight),
         "attention": (losses.RegionBiasedLoss(model.arguments.get("margin", 0.0)), recipe.region_weight),
     }
     unused = {"affect": not model.predicts_affect, "windows": not recipe.guide}

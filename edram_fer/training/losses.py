@@ -1,6 +1,7 @@
 """Losses: emotion, affect and location (Forch et al. 2019), averaged over the steps; the region-biased loss (Wang et
 al. 2020); the guide loss, which is ours."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -225,18 +226,44 @@ class GuideLoss(keras.losses.Loss):
     This loss is ours: it plays the role for parts of the face that the location loss of Ablavatski et al. 2017 plays
     for digits. Targets that are nan are ignored.
 
-    Call: y_true targets (x, y) [B, N, 2] in [-1, 1]; y_pred windows [B, N, 2, 3] -> [B].
+    Targets of `exchangeable` glimpses are an unordered set: each goes to the glimpse for which the sum of all squared
+    distances is least. Sampled from a density of places, they make the centres what k-means would make them, places
+    that represent this density, where a fixed order would pull each of them to its mean.
+
+    Args:
+        exchangeable: indices of the glimpses whose targets may be exchanged, all known or all unknown in an image.
+
+    Call: y_true targets (x, y, weight) [B, N, 3] in [-1, 1]; y_pred windows [B, N, 2, 3] -> [B].
     """
 
-    def __init__(self, name: str = "guide", **kwargs: Any) -> None:
+    def __init__(self, exchangeable: Sequence[int] = (), name: str = "guide", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
+        self.exchangeable = [int(glimpse) for glimpse in exchangeable]
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        places, centres = ops.cast(y_true, "float32"), ops.cast(y_pred, "float32")[..., 2]
-        known = ops.cast(ops.logical_not(ops.isnan(places)), "float32")
-        error = ops.square(centres - ops.nan_to_num(places)) * known
-        # Keras averages over the batch: scale so that the result is the mean over the known targets; x and y count half
-        return 2 * ops.mean(error, axis=(1, 2)) / ops.maximum(ops.mean(known), 1e-7)
+        targets, centres = ops.cast(y_true, "float32"), ops.cast(y_pred, "float32")[..., 2]
+        places, weights = targets[..., :2], targets[..., 2]
+        known = ops.cast(ops.logical_not(ops.any(ops.isnan(places), axis=-1)), "float32")
+        places = ops.nan_to_num(places)
+        error = known * weights * ops.sum(ops.square(centres - places), axis=-1)
+        total = ops.sum(error * self._ordered(error.shape[1]), axis=1)
+        if self.exchangeable:
+            places, centres, shares = (
+                ops.take(values, np.array(self.exchangeable), axis=1) for values in (places, centres, known * weights)
+            )
+            distances = ops.sum(ops.square(centres[:, :, None] - places[:, None]), axis=-1) * shares[:, None]
+            orders = np.array(list(itertools.permutations(range(len(self.exchangeable)))))
+            sums = sum(ops.take(distances[:, i], orders[:, i], axis=1) for i in range(orders.shape[1]))
+            total = total + ops.min(sums, axis=1)
+        # Keras averages over the batch: scale so that the result is the mean over the known targets.
+        return total / known.shape[1] / ops.maximum(ops.mean(known), 1e-7)
+
+    def _ordered(self, glimpses):
+        """1 for each glimpse whose target is its own."""
+        return np.array([glimpse not in self.exchangeable for glimpse in range(glimpses)], "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "exchangeable": self.exchangeable}
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")

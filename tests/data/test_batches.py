@@ -10,6 +10,7 @@ from edram_fer import data
 from edram_fer.data import augment, batches, erasing, landmarks, mixup
 from edram_fer.data.augment import Augmentation
 from edram_fer.data.batches import Batches
+from edram_fer.data.guides import Guide
 from edram_fer.preprocessing.emotions import EIGHT, SEVEN
 
 EVERYTHING = {"augmentation": Augmentation(erase=0.5), "mixup": 0.4, "soft": True, "landmarks": True}
@@ -84,18 +85,44 @@ def test_a_batch_is_made_of_its_parts(source):
 
 @pytest.mark.parametrize("with_inputs", [False, True])
 def test_glimpses_are_guided_to_the_moved_landmarks(source, with_inputs):
-    guide = ("free", "nose", "eyes")
+    guide = Guide(("free", "nose", "eyes"))
     guided = Batches(source, "train", SEVEN, 10, augmentation=Augmentation(), guide=guide, landmarks=with_inputs)
     moved = Batches(source, "train", SEVEN, 10, augmentation=Augmentation(), landmarks=True)
     (x, y), (other_x, other_y) = next(in_numpy(guided, 2)), next(in_numpy(moved, 2))
     assert set(x) == {"image", "landmarks"} if with_inputs else {"image"}
-    np.testing.assert_array_equal(y["windows"], landmarks.places(other_x["landmarks"], guide, (28, 28)))
+    expected = guide.targets(other_x["landmarks"], None, np.ones(10, "float32"), (28, 28))
+    np.testing.assert_array_equal(y["windows"], expected)
     np.testing.assert_array_equal(x["image"], other_x["image"])
-    assert y["windows"].shape == (10, 3, 2) and np.isfinite(y["windows"][:, 1]).any() and "windows" not in other_y
+    assert y["windows"].shape == (10, 3, 3) and np.isfinite(y["windows"][:, 1]).any() and "windows" not in other_y
     if keras.backend.backend() == "tensorflow":
         tf_x, tf_y = next(guided.start(2).as_numpy_iterator())
         np.testing.assert_allclose(tf_y["windows"], y["windows"], atol=2e-5)
         assert set(tf_x) == set(x)
+
+
+def test_glimpses_that_follow_people_are_drawn_anew_in_each_epoch(source, tmp_path):
+    path = tmp_path / "fixations.csv"
+    path.write_text(
+        "subject,image,start_x,start_y,duration\n"
+        + "".join(f"P{i},AF01HAS.JPG,{x},{y},200\n" for i, (x, y) in enumerate([(210, 392), (335, 392), (275, 540)]))
+    )
+    guide = Guide(("free", "people", "people by emotion"), str(path), epochs=4)
+    training = Batches(source, "train", SEVEN, 10, augmentation=Augmentation(), guide=guide)
+    (_, first), (_, second) = next(in_numpy(training, 0)), next(in_numpy(training, 2))
+    assert np.isnan(first["windows"][:, 0, :2]).all() and first["windows"][..., 2].max() == 1
+    assert np.allclose(second["windows"][..., 2], 0.5)
+    drawn, order = training.draw(2, 80), training.order(2)[:10]
+    windows = augment.matrices(training.augmentation, drawn["augmentation"][order])
+    expected = landmarks.warp_points(drawn["looked_at"][order], windows, (28, 28)) / 13.5 - 1
+    np.testing.assert_allclose(second["windows"][:, 1:, :2], expected, atol=1e-5)
+    assert not np.array_equal(drawn["looked_at"], training.draw(3, 80)["looked_at"], equal_nan=True)
+    np.testing.assert_array_equal(training.draw(2, 80)["looked_at"], drawn["looked_at"])
+    validation = Batches(source, "validation", SEVEN, 10, guide=guide)
+    (_, once), (_, again) = next(in_numpy(validation)), next(iter(validation.start()))
+    np.testing.assert_allclose(again["windows"], once["windows"], atol=2e-5)
+    if keras.backend.backend() == "tensorflow":
+        _, other = next(training.start(2).as_numpy_iterator())
+        np.testing.assert_allclose(other["windows"], second["windows"], atol=2e-5)
 
 
 def test_hard_labels_become_probabilities_with_mixup_alone(source):

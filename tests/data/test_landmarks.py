@@ -59,15 +59,3 @@ def test_missing_points_stay_missing():
     actual = moved(points, WINDOWS)
     assert np.isnan(actual[3]).all() and np.isnan(actual[2]).any(axis=-1).sum() == 6
     assert np.isfinite(actual[[0, 1, 4]]).all()
-
-
-def test_places_are_the_means_of_the_regions_in_image_coordinates():
-    points = POINTS.copy()
-    points[1, 48] = np.nan
-    actual = np.array(landmarks.places(points, ("free", "mouth", "eyes", "left eye"), SIZE))
-    regions = {1: [*range(48, 60)], 2: [*range(17, 27), *range(36, 48)], 3: [*range(17, 22), *range(36, 42)]}
-    for column, numbers in regions.items():
-        x, y = points[:, numbers].mean(axis=1).T
-        expected = np.stack([x / (SIZE[1] - 1) * 2 - 1, y / (SIZE[0] - 1) * 2 - 1], axis=-1)
-        np.testing.assert_allclose(actual[:, column], expected, atol=1e-6)
-    assert np.isnan(actual[:, 0]).all() and np.isnan(actual[1, 1]).all() and np.isfinite(actual[1, 2]).all()

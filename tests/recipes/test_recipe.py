@@ -187,10 +187,16 @@ def test_a_guide_names_a_part_of_the_face_for_each_glimpse():
     recipe = override(Recipe(), ["guide=('mouth', 'free')", "glimpses=2"])
     assert through_json(recipe) == recipe and recipe.guide == ("mouth", "free")
     assert override(recipe, ["guide=eyes", "glimpses=1"]).guide == ("eyes",)
-    with pytest.raises(ValueError, match=r"guide: expected a name of free, left eye, .*, eyes .*, got \('ear',\)"):
+    with pytest.raises(
+        ValueError, match=r"guide: expected a name of free, .*, eyes, people, .*, got \('ear',\)"
+    ):
         override(recipe, ["guide=ear"])
     with pytest.raises(ValueError, match="guide: expected 'free' for the first glimpse, the whole image"):
         override(recipe, ["first_glimpse=whole"])
+    with pytest.raises(ValueError, match="guide_fixations: expected a file of people's fixations"):
+        override(recipe, ["guide=('people', 'free')"])
+    with pytest.raises(ValueError, match="guide: expected at most 5 glimpses that follow people, got 6"):
+        override(recipe, [f"guide={('people',) * 6}", "guide_fixations=a.csv"])
 
 
 def test_classes_of_the_data_set_replace_seven_only_if_they_are_others():

@@ -13,7 +13,7 @@ from edram_fer.attention import template_space
 from edram_fer.attention.regions import REGIONS
 from edram_fer.errors import UserError
 from edram_fer.gaze import layouts, recordings
-from edram_fer.studies.people import compare_with_people, in_frame
+from edram_fer.studies.people import compare_with_people
 
 NAMES = ("AF01NES.JPG", "AM02HAS.JPG", "BF03SAS.JPG")  # neutral, happy, sad
 LOOKED_AT = {"NE": "left_eye", "HA": "mouth", "SA": "right_eye"}
@@ -147,7 +147,7 @@ def test_layouts_from_files(tmp_path):
 def test_what_cannot_be_compared(folder):
     table = pd.DataFrame({"image": ["x.jpg"], "start_x": [1.0], "start_y": [1.0]})
     with pytest.raises(UserError, match="no fixation is on a photo with a known layout and emotion"):
-        in_frame(table, layouts.read("kdef"))
+        layouts.in_frame(table, layouts.read("kdef"))
     with pytest.raises(UserError, match="was evaluated on .*, not on 'train'"):
         compare_with_people([folder / "a"], [folder / "kdef.csv"], "kdef", split="train")
     with pytest.raises(UserError, match="the model sees the whole of every image: it has no windows to compare"):
@@ -158,7 +158,7 @@ def test_what_cannot_be_compared(folder):
 def test_people_look_more_at_happy_mouths():
     """The genuine fixations: the shares of docs/gaze.md."""
     table = recordings.read([FIXATIONS / "uniss_fgd.csv"], size=(562, 762)).table
-    framed, notes = in_frame(table, layouts.read("kdef"))
+    framed, notes = layouts.in_frame(table, layouts.read("kdef"))
     assert notes == ["1,010 fixations (5.1%) outside the frame of the template"]
     counts = framed.groupby(["emotion", "subject"]).region.value_counts(normalize=True).unstack(fill_value=0)
     mouth = counts["mouth"].unstack("emotion")

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import scipy.optimize
 
 from edram_fer.attention import glimpse_statistics
 from edram_fer.errors import UserError
@@ -26,14 +27,40 @@ def cross_entropy(target):
 
 
 def test_guide_loss_is_the_mean_squared_distance_over_the_known_places():
-    windows = EMITTED[:, :T]
-    places = RNG.uniform(-1, 1, (B, T, 2)).astype("float32")
-    places[:, 0] = np.nan
-    places[2] = np.nan
-    distances = np.square(windows[..., 2] - places).sum(axis=-1)
+    windows, targets = EMITTED[:, :T], guide_targets()
+    targets[:, 0, :2] = np.nan
+    targets[2, :, :2] = np.nan
+    distances = np.square(windows[..., 2] - targets[..., :2]).sum(axis=-1)
     loss = losses.GuideLoss()
-    assert float(loss(places, windows)) == pytest.approx(np.nanmean(distances), rel=1e-5)
-    assert float(loss(np.full_like(places, np.nan), windows)) == 0
+    assert float(loss(targets, windows)) == pytest.approx(np.nanmean(distances), rel=1e-5)
+    targets[..., 2] = RNG.uniform(0, 1, (B, T))
+    known = np.isfinite(distances)
+    expected = np.nansum(distances * targets[..., 2]) / known.sum()
+    assert float(loss(targets, windows)) == pytest.approx(expected, rel=1e-5)
+    targets[..., :2] = np.nan
+    assert float(loss(targets, windows)) == 0
+
+
+def test_exchangeable_targets_go_to_the_windows_that_are_nearest_together():
+    """Compared with SciPy's assignment."""
+    windows, targets = EMITTED[:, :T], guide_targets()
+    targets[2, :, :2] = np.nan
+    expected = []
+    for centres, places in zip(windows[..., 2], targets[..., :2], strict=True):
+        if np.isnan(places).any():
+            continue
+        distances = np.square(centres[:, None] - places).sum(axis=-1)
+        rest = distances[1:, 1:]
+        expected += [distances[0, 0], rest[scipy.optimize.linear_sum_assignment(rest)].sum()]
+    loss = losses.GuideLoss(exchangeable=range(1, T))
+    assert float(loss(targets, windows)) == pytest.approx(np.sum(expected) / ((B - 1) * T), rel=1e-5)
+    again = losses.GuideLoss.from_config(loss.get_config())
+    assert float(again(targets, windows)) == float(loss(targets, windows))
+
+
+def guide_targets():
+    places = RNG.uniform(-1, 1, (B, T, 2))
+    return np.concatenate([places, np.ones((B, T, 1))], axis=-1).astype("float32")
 
 
 def test_class_weights():
