@@ -100,7 +100,7 @@ def measure(recipe: Recipe, path: type[Batches], steps: int, rounds: int) -> dic
     batches, _ = loop.batches(recipe, model, None)
     batches = path(**{field.name: getattr(batches, field.name) for field in dataclasses.fields(batches) if field.init})
     if batches.on_device:
-        model.prepare_batch = batches.prepare
+        model.prepare_batch = batches.preparation()
     loop.compile_model(model, recipe, batches)
     content = batches.start()
     _, targets = batches.prepare(**content[0][0]) if batches.on_device else content[0]

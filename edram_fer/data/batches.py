@@ -5,7 +5,8 @@ training can start at any step of any epoch and all backends see the same batche
 """
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,7 @@ class Batches:
         guide: Where the glimpses are guided to; the target of "windows" is then float32 [B, N, 3], see `guides.Guide`.
             What people look at is drawn anew in each epoch with an augmentation, once without.
         constants: Further targets, name -> array of one image.
+        device_data: Whether the training images stay in the memory of the device, see `on_device`.
         replicas: The devices that divide each batch among them.
 
     Raises:
@@ -64,6 +66,7 @@ class Batches:
     landmarks: bool = False
     guide: guides.Guide = guides.Guide()
     constants: dict[str, Any] = dataclasses.field(default_factory=dict)
+    device_data: bool = False
     data_dir: Path | None = None
     replicas: devices.Replicas = devices.ONE
     # The opened source; the index in `classes` of each of its emotions; the indices of the images that are kept; how
@@ -132,11 +135,27 @@ class Batches:
 
     @property
     def on_device(self) -> bool:
-        """Whether the training images stay in the memory of each device: on JAX with a GPU or TPU, or with several
-        devices. What `start` returns then yields what `prepare` takes."""
-        if self.augmentation is None or keras.backend.backend() != "jax":
+        """Whether the training images stay in the memory of each device: with `device_data`, and on JAX with a GPU or
+        TPU, or with several devices. What `start` returns then yields what `preparation` takes."""
+        if self.augmentation is None:
             return False
-        return self.replicas.count > 1 or devices.has_accelerator()
+        if self.device_data:
+            return True
+        return keras.backend.backend() == "jax" and (self.replicas.count > 1 or devices.has_accelerator())
+
+    def preparation(self) -> Callable[..., tuple[Any, Any]] | None:
+        """What makes the batches inside the compiled training step, see `FERModel.prepare_batch`; None: `start` yields
+        whole batches.
+
+        On TensorFlow it holds the images of the split, on JAX they are among its arguments, because a compiled step
+        would contain a second copy of what it holds.
+        """
+        if not self.on_device:
+            return None
+        if keras.backend.backend() != "tensorflow":
+            return self.prepare
+        images = _with_targets(self, self.opened.load(self.split))
+        return functools.partial(self.prepare, _on_device(self, images))
 
     def prepare(self, images: Mapping[str, Any], rows: Any, numbers: Mapping[str, Any]) -> tuple[Any, Any]:
         """Make one batch on the device, inside the compiled training step.
@@ -236,8 +255,7 @@ class _ArrayBatches(keras.utils.PyDataset):
         super().__init__()
         self.batches, self.epoch = batches, None
         self.first = epoch * batches.steps + step if batches.augmentation else 0
-        images = batches.opened.load(batches.split)
-        self.images = {**images, "emotion": batches.targets(images)}
+        self.images = _with_targets(batches, batches.opened.load(batches.split))
 
     @property
     def num_batches(self) -> int | None:
@@ -269,8 +287,7 @@ class _DeviceBatches(_ArrayBatches):
 
     def __init__(self, batches, epoch, step) -> None:
         super().__init__(batches, epoch, step)
-        images = {name: np.asarray(self.images[name]) for name in ("image", *batches.features())}
-        self.images = keras.tree.map_structure(ops.convert_to_tensor, batches.replicas.copy(images))
+        self.images = _on_device(batches, self.images)
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         rows, numbers = self.choose(index)
@@ -278,17 +295,30 @@ class _DeviceBatches(_ArrayBatches):
         return ({"images": self.images, **chosen},)
 
 
+def _with_targets(batches, images):
+    """The image and the other features of a split that `Batches.batch` takes."""
+    images = {**images, "emotion": batches.targets(images)}
+    return {name: images[name] for name in ("image", *batches.features())}
+
+
+def _on_device(batches, images):
+    arrays = batches.replicas.copy({name: np.asarray(values) for name, values in images.items()})
+    return keras.tree.map_structure(ops.convert_to_tensor, arrays)
+
+
 def _tf_dataset(batches, first_epoch, first_step):
     import tensorflow as tf
 
     images, decode = batches.opened.load_encoded(batches.split)
-    images = {**images, "emotion": batches.targets(images)}
-    images = {name: images[name] for name in ("image", *batches.features())}
+    images = _with_targets(batches, images)
     types = [tf.string if values.dtype == object else values.dtype for values in images.values()]
     size, total, shape = batches.batch_size, len(images["emotion"]), batches.opened.shape
 
     @tf.autograph.experimental.do_not_convert
     def batch(indices, numbers):
+        numbers = {name: tf.gather(drawn, indices) for name, drawn in numbers.items()}
+        if batches.on_device:
+            return ({"rows": indices, "numbers": numbers},)
         # NumPy takes the images, because `tf.constant` would hold a second copy of all of them.
         rows = tf.numpy_function(lambda rows: [values[rows] for values in images.values()], [indices], types, False)
         chosen = {
@@ -298,7 +328,7 @@ def _tf_dataset(batches, first_epoch, first_step):
         if chosen["image"].dtype == tf.string:
             chosen["image"] = tf.map_fn(decode, chosen["image"], fn_output_signature=tf.uint8)
         chosen["image"] = tf.cast(tf.ensure_shape(chosen["image"], (None, *shape)), tf.float32) / 255
-        return batches.batch(chosen, {name: tf.gather(drawn, indices) for name, drawn in numbers.items()})
+        return batches.batch(chosen, numbers)
 
     if not batches.augmentation:
         drawn, indices = batches.draw(0, total), tf.data.Dataset.from_tensor_slices(batches.kept).batch(size)

@@ -47,6 +47,8 @@ class Recipe:
         seed: Seed of weights, dropout, order and augmentation.
         deterministic: Whether TensorFlow uses only operations that repeat a result exactly. On a GPU it is faster
             without, and a resumed run then equals an uninterrupted one up to rounding.
+        device_data: Whether the training images stay in the memory of the device, where the compiled training step
+            makes the batches: for GPUs that wait for their data. On JAX, GPUs and TPUs do so in any case.
         epochs: Number of epochs.
         batch_size: Images per training step.
         optimizer: "adam", "adamw" or "sgd".
@@ -106,6 +108,7 @@ class Recipe:
     dtype: str = "float32"
     seed: int = 0
     deterministic: bool = True
+    device_data: bool = False
     epochs: int = 25
     batch_size: int = 192
     optimizer: str = "adam"

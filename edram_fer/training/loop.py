@@ -182,8 +182,7 @@ class _TrainingSetup:
             log.info("%d of %d variables initialised from %s", *counts, recipe.initial_weights)
         self.training, validation = batches(recipe, self.model, data_dir, self.replicas)
         self.validation = validation.start()
-        if self.training.on_device:
-            self.model.prepare_batch = self.training.prepare
+        self.model.prepare_batch = self.training.preparation()
         logged = compile_model(self.model, recipe, self.training)
         _, targets = next(iter(self.validation))
         make_metrics(self.model, targets)
@@ -277,6 +276,7 @@ def batches(
         "replicas": replicas,
     }
     varied = {"augmentation": recipe.augmentation, "mixup": recipe.mixup, "soft": recipe.labels == "soft"}
+    varied["device_data"] = recipe.device_data
     training = Batches(recipe.data, recipe.train_split, **varied, **shared)
     return training, Batches(recipe.data, recipe.validation_split, **shared)
 

@@ -54,15 +54,16 @@ def test_tf_data_gives_the_numpy_batches_from_any_step(source, options):
 
 @pytest.mark.parametrize("options", [EVERYTHING, {"augmentation": augment.NONE, "affect": False}])
 def test_batches_made_on_the_device_are_the_numpy_batches(source, options):
-    training = Batches(source, "train", SEVEN, 10, seed=2, **options)
-    on_device = batches._DeviceBatches(training, 1, 3)
-    for i, (x, y) in zip(range(training.steps), in_numpy(training, 1, 3)):  # into the next epoch
-        (arguments,) = on_device[i]
-        assert keras.backend.standardize_dtype(arguments["images"]["image"].dtype) == "uint8"
-        other_x, other_y = training.prepare(**arguments)
+    training = Batches(source, "train", SEVEN, 10, seed=2, device_data=True, **options)
+    prepare, stream = training.preparation(), training.start(1, 3)
+    taken = iter(stream) if keras.backend.backend() == "tensorflow" else map(stream.__getitem__, itertools.count())
+    for _, (x, y) in zip(range(training.steps), in_numpy(training, 1, 3)):  # into the next epoch
+        (arguments,) = next(taken)
+        other_x, other_y = prepare(**arguments)
         assert set(x) == set(other_x) and set(y) == set(other_y)
         for name, values in {**x, **y}.items():
             np.testing.assert_allclose({**other_x, **other_y}[name], values, atol=2e-5, err_msg=name)
+    assert Batches(source, "train", SEVEN, 10, device_data=True).preparation() is None  # evaluation
 
 
 def test_a_batch_is_made_of_its_parts(source):

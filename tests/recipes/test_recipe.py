@@ -187,9 +187,7 @@ def test_a_guide_names_a_part_of_the_face_for_each_glimpse():
     recipe = override(Recipe(), ["guide=('mouth', 'free')", "glimpses=2"])
     assert through_json(recipe) == recipe and recipe.guide == ("mouth", "free")
     assert override(recipe, ["guide=eyes", "glimpses=1"]).guide == ("eyes",)
-    with pytest.raises(
-        ValueError, match=r"guide: expected a name of free, .*, eyes, people, .*, got \('ear',\)"
-    ):
+    with pytest.raises(ValueError, match=r"guide: expected a name of free, .*, eyes, people, .*, got \('ear',\)"):
         override(recipe, ["guide=ear"])
     with pytest.raises(ValueError, match="guide: expected 'free' for the first glimpse, the whole image"):
         override(recipe, ["first_glimpse=whole"])

@@ -133,9 +133,16 @@ def test_stopped_by_a_signal_and_resumed(toy_recipe, toy_run, at_step, tmp_path,
     assert_same_run(run, toy_run)
 
 
-def test_several_steps_a_call_change_nothing(toy_recipe, toy_run, at_step, tmp_path):
-    run, recipe = tmp_path / "run", dataclasses.replace(toy_recipe, steps_per_call=2)  # of five: 2, 2 and 1
-    at_step(4, send(signal.SIGTERM))  # the fourth call
+@pytest.mark.parametrize(
+    ("settings", "calls"),
+    [
+        ({"steps_per_call": 2}, 4),  # of the five steps of an epoch: calls of 2, 2 and 1
+        pytest.param({"device_data": True}, STEPS + 2, marks=pytest.mark.slow),
+    ],
+)
+def test_how_steps_get_their_batches_changes_nothing(toy_recipe, toy_run, at_step, tmp_path, settings, calls):
+    run, recipe = tmp_path / "run", dataclasses.replace(toy_recipe, **settings)
+    at_step(calls, send(signal.SIGTERM))
     with pytest.raises(checkpoints.Interrupted, match="^in epoch 2, after step 2$"):
         loop.train(recipe, run, verbose=0)
     loop.resume(run, verbose=0)
