@@ -21,6 +21,7 @@ from edram_fer.commands.gaze import fixations
 from edram_fer.commands.perturb import region_weights, robustness, saliency
 from edram_fer.commands.predict import predict
 from edram_fer.commands.prepare import export_data, prepare
+from edram_fer.commands.reproduce import reproduce
 from edram_fer.commands.show import doctor, inspect
 from edram_fer.commands.study import agreement, window_ablation
 from edram_fer.commands.train import launch, sweep, train
@@ -54,8 +55,8 @@ def _options(
 
 
 for command in (
-    *(prepare, export_data, train, launch, sweep, calibrate, evaluate, figures, report, compare, crops, predict),
-    *(web, export, window_ablation, fixations, agreement, saliency, robustness, region_weights, weights),
+    *(prepare, export_data, train, launch, sweep, reproduce, calibrate, evaluate, figures, report, compare, crops),
+    *(predict, web, export, window_ablation, fixations, agreement, saliency, robustness, region_weights, weights),
     *(inspect, doctor),
 ):
     app.command()(command)

@@ -1,0 +1,335 @@
+"""Repeat the experiments of a paper whose data are there, and say of the others how to get their data."""
+
+import contextlib
+import csv
+import dataclasses
+import importlib.util
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from edram_fer import data, files
+from edram_fer.errors import MissingFileError, UserError
+from edram_fer.evaluation import evaluate
+from edram_fer.papers.paper import NAMES, SINGLE, Benchmark, Experiment, Paper, Value, get
+from edram_fer.preprocessing import datasets
+from edram_fer.run import checkpoints, evaluation_folder, layout
+from edram_fer.studies import people, sweep
+from edram_fer.studies.observer import Observer
+from edram_fer.studies.region_weights import region_weights
+from edram_fer.studies.saliency.occlusion import compute_occlusion_maps
+from edram_fer.studies.window_ablation import ablate_windows
+
+log = logging.getLogger(__name__)
+FINISHED, MISSING = "finished", "data missing"
+IMAGES = 140  # of the studies that take long for an image, balanced over the classes
+QUICK_IMAGES = 7
+
+Study = Callable[..., Any]
+# Name: what the study writes last, and how it is made of a run, its split, the folder of the data, and `quick`.
+STUDIES: Mapping[str, tuple[str, Study]] = {
+    "window_ablation": (
+        layout.WINDOW_ABLATION,
+        lambda run, split, data_dir, quick: ablate_windows(
+            run, split=split, data_dir=data_dir, draws=1 if quick else 10
+        ),
+    ),
+    "saliency": (
+        layout.OCCLUSION,
+        lambda run, split, data_dir, quick: compute_occlusion_maps(_observer(run, split, data_dir, quick)),
+    ),
+    "region_weights": (
+        layout.REGION_WEIGHTS,
+        lambda run, split, data_dir, quick: region_weights(_observer(run, split, data_dir, quick)),
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """A number of the paper beside ours.
+
+    Attributes:
+        published: What the paper reports.
+        obtained: Ours, the mean over the seeds; None: not obtained.
+        interval: (low, high), 95 %: for other images with one seed; for other images and seeds with several, where
+            `studies.sweep.means` has it.
+        seeds: Number of runs.
+    """
+
+    published: Value
+    obtained: float | None = None
+    interval: tuple[float, float] | None = None
+    seeds: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of an experiment.
+
+    Attributes:
+        experiment: The experiment.
+        status: "finished"; "data missing", with how to get them; or why it failed.
+        results: One for each value of the paper.
+        runs: {combination: folders of its runs}, the finished ones.
+        seconds: Of training, all runs together.
+        notes: Sentences, such as on studies that failed.
+        page: The page that compares the runs with people's gaze.
+    """
+
+    experiment: Experiment | Benchmark
+    status: str
+    results: list[Result]
+    runs: dict[str, list[Path]] = dataclasses.field(default_factory=dict)
+    seconds: float = 0.0
+    notes: list[str] = dataclasses.field(default_factory=list)
+    page: Path | None = None
+
+
+def check(paper: Paper, data_dir: Path | str | None = None) -> list[Outcome]:
+    """What `reproduce` would do: the outcomes of all experiments without runs, "ready" where the data are there."""
+    return [_outcome(experiment, _missing(experiment, data_dir) or "ready") for experiment in paper.experiments]
+
+
+def reproduce(
+    paper: Paper,
+    out: Path | str,
+    *,
+    data_dir: Path | str | None = None,
+    sources: Mapping[str, Path | str] | None = None,
+    only: Sequence[str] = (),
+    settings: Sequence[str] = (),
+    seeds: int = 1,
+    quick: bool = False,
+    fixations: Path | str | None = None,
+    done: Callable[[list[Outcome]], object] = lambda outcomes: None,
+    report: Callable[[str], None] = print,
+    verbose: Literal["auto", 0, 1, 2] = "auto",
+) -> list[Outcome]:
+    """Repeat the experiments of a paper. What is finished in `out` is not repeated, and what was stopped is resumed.
+
+    Args:
+        paper: From `papers.paper.get`.
+        out: Folder; the runs of an experiment are in a folder of its name.
+        data_dir: Folder of prepared data sets.
+        sources: Name of a data set, such as "affectnet" -> folder of its files, from which it is prepared first.
+        only: Names of experiments; empty: all.
+        settings: "key=value" settings of the recipe for all runs, such as initial_weights=FILE.
+        seeds: Number of runs of each combination.
+        quick: A trial: small models, one epoch. Shows that everything works; the numbers mean nothing.
+        fixations: People's fixations on photos of KDEF, with which models that choose where to look are compared.
+        done: Called with the outcomes so far after each experiment.
+        report: Receives progress line by line.
+        verbose: See Keras' `fit`.
+
+    Raises:
+        UserError: `only` or `sources` has an unknown name; or a preparation failed.
+        checkpoints.Interrupted: SIGTERM or Ctrl-C was received; the same call continues.
+    """
+    out, names = Path(out), [experiment.name for experiment in paper.experiments]
+    if unknown := [name for name in only if name not in names]:
+        raise UserError(f"only: expected one of {', '.join(names)}, got {unknown[0]!r}")
+    used = {_data_set(experiment) for experiment in paper.experiments if isinstance(experiment, Experiment)}
+    if unknown := [name for name in sources or {} if name not in used]:
+        raise UserError(f"source: expected a data set of {paper.name}, {', '.join(sorted(used))}, got {unknown[0]!r}")
+    files.check_writable(out)
+    outcomes = []
+    for experiment in paper.experiments:
+        if only and experiment.name not in only:
+            continue
+        report(f"{experiment.name}: {experiment.title}")
+        if isinstance(experiment, Benchmark):
+            outcome = _measure(experiment, out / experiment.name, quick)
+        else:
+            experiment = dataclasses.replace(experiment, settings=(*experiment.settings, *settings))
+            if source := (sources or {}).get(_data_set(experiment)):
+                options = {**experiment.preparation, **experiment.reader}
+                datasets.prepare(
+                    _name(experiment), source, data_dir or data.default_data_dir(), report=report, **options
+                )
+            outcome = _train(experiment, out / experiment.name, data_dir, seeds, quick, fixations, verbose)
+        report(f"{experiment.name}: {outcome.status}")
+        outcomes.append(outcome)
+        done(outcomes)
+    return outcomes
+
+
+def across(
+    outcomes: Sequence[Outcome], sources: Sequence[str], data_dir: Path | str | None = None
+) -> list[dict[str, Any]]:
+    """Accuracy of the finished runs on the test splits of other data sets.
+
+    Args:
+        outcomes: From `reproduce`.
+        sources: Prepared data sets.
+        data_dir: Their folder.
+
+    Returns:
+        A row for each run: "run"; and for each data set its "accuracy", or None if it has no test split or no class of
+        the run's.
+    """
+    rows = []
+    for run in (run for outcome in outcomes for runs in outcome.runs.values() for run in runs):
+        row = {"run": f"{run.parent.name}/{run.name}"}
+        for source in sources:
+            try:
+                folder = evaluation_folder.open_folder(run, data=source, data_dir=data_dir).path
+                if not (folder / layout.METRICS).exists():
+                    evaluate.evaluate(run, data=source, data_dir=data_dir)
+                row[source] = layout.read_metrics(folder / layout.METRICS)["splits"]["test"]["accuracy"]
+            except UserError as error:
+                log.warning("%s on %s: %s", row["run"], source, error)
+                row[source] = None
+        rows.append(row)
+    return rows
+
+
+def prepared(data_dir: Path | str | None = None) -> list[str]:
+    """The data sets of all papers that are prepared."""
+    experiments = [experiment for name in NAMES for experiment in get(name).experiments]
+    sources = dict.fromkeys(experiment.data for experiment in experiments if isinstance(experiment, Experiment))
+    found = []
+    for source in sources:
+        with contextlib.suppress(UserError):
+            data.describe(source, data_dir=data_dir)
+            found.append(source)
+    return found
+
+
+def _data_set(experiment):
+    return experiment.data.partition("/")[0]
+
+
+def _name(experiment):
+    """What `prepare` calls the data set: a configuration that its options determine is not part of it."""
+    return _data_set(experiment) if experiment.preparation or experiment.reader else experiment.data
+
+
+def _outcome(experiment, status, **fields):
+    return Outcome(experiment, status, [Result(value) for value in experiment.values], **fields)
+
+
+def _missing(experiment, data_dir):
+    """Why an experiment cannot run, or None."""
+    if isinstance(experiment, Benchmark):
+        if importlib.util.find_spec(experiment.module.partition(".")[0]) and importlib.util.find_spec(
+            experiment.module
+        ):
+            return None
+        return f"{MISSING}: {experiment.module} is in a checkout of edram-fer, with pip install -e '.[benchmarks]'"
+    try:
+        data.describe(experiment.data, data_dir=data_dir)
+    except (MissingFileError, UserError) as error:
+        return f"{MISSING}: {error}. {experiment.access} Then: {experiment.prepare_command()}"
+    return None
+
+
+def _train(experiment, out, data_dir, seeds, quick, fixations, verbose):
+    if reason := _missing(experiment, data_dir):
+        return _outcome(experiment, reason)
+    try:
+        rows = sweep.sweep(
+            experiment.runs(seeds, quick), out, splits=experiment.splits, data_dir=data_dir, verbose=verbose
+        )
+    except checkpoints.Interrupted:
+        raise
+    except UserError as error:
+        return _outcome(experiment, f"failed: {error}")
+    runs: dict[str, list[Path]] = {}
+    for row in rows:
+        if row["status"] == FINISHED:
+            runs.setdefault(_combination(row["run"]), []).append(out / row["run"])
+    notes = _study(experiment, [run for of_one in runs.values() for run in of_one], data_dir, quick)
+    page = None
+    if fixations and experiment.people and runs:
+        page, note = _compare_with_people(runs, experiment.splits[0], fixations, data_dir, out)
+        notes += note
+    failed = [f"{row['run']}: {row['status']}" for row in rows if row["status"] != FINISHED]
+    means = {row["combination"]: row for row in sweep.means(rows, out)}
+    return Outcome(
+        experiment,
+        "; ".join(failed) or FINISHED,
+        [_result(value, runs.get(value.combination, []), means) for value in experiment.values],
+        runs,
+        sum(_seconds(run) for of_one in runs.values() for run in of_one),
+        notes,
+        page,
+    )
+
+
+def _combination(run):
+    return run.rpartition("seed=")[0].rstrip("-") or SINGLE
+
+
+def _result(value, runs, means):
+    """A value of the paper beside that of the runs of its combination."""
+    if not runs:
+        return Result(value)
+    scores = [layout.read_metrics(run / layout.METRICS)["splits"][value.split] for run in runs]
+    obtained = float(np.mean([score[value.score] for score in scores]))
+    if len(runs) == 1:
+        interval = scores[0]["intervals"].get(value.score)
+    else:
+        row, name = means[value.combination], f"{value.split}_{value.score}"
+        interval = (row[f"{name}_low"], row[f"{name}_high"]) if f"{name}_low" in row else None
+    return Result(value, obtained, None if interval is None else tuple(interval), len(runs))
+
+
+def _seconds(run):
+    """Seconds of training, from history.csv."""
+    with (run / layout.HISTORY).open(newline="", encoding="utf-8") as file:
+        return sum(float(row["seconds"]) for row in csv.DictReader(file))
+
+
+def _study(experiment, runs, data_dir, quick):
+    """Make the studies that the figures need; return sentences on those that failed."""
+    notes = []
+    for run in runs:
+        for name in experiment.studies:
+            result, study = STUDIES[name]
+            path, model = run / result, run / layout.MODEL
+            if path.exists() and path.stat().st_mtime >= model.stat().st_mtime:
+                continue
+            try:
+                study(run, experiment.splits[0], data_dir, quick)
+            except UserError as error:
+                notes.append(f"{run.name}, {name}: {error}")
+    return notes
+
+
+def _observer(run, split, data_dir, quick):
+    return Observer(run, split=split, count=QUICK_IMAGES if quick else IMAGES, data_dir=data_dir)
+
+
+def _compare_with_people(runs, split, fixations, data_dir, out):
+    from edram_fer.report.people import write_template_page
+
+    first = [of_one[0] for of_one in runs.values()]
+    options = {"split": split, "find_landmarks": True, "data_dir": data_dir}
+    try:
+        return write_template_page(
+            people.compare_with_people(first, [fixations], "kdef", **options), out / "people"
+        ), []
+    except UserError as error:
+        return None, [f"people's gaze: {error}"]
+
+
+def _measure(benchmark, out, quick):
+    """Run a benchmark in a process of its own, unless its result is there."""
+    if reason := _missing(benchmark, None):
+        return _outcome(benchmark, reason)
+    result = out / "result.json"
+    if not result.exists():
+        words = [sys.executable, "-m", *benchmark.words(quick), "--out", str(out)]
+        ended = subprocess.run(words, check=False)
+        if ended.returncode:
+            return _outcome(benchmark, f"failed: {benchmark.module} ended with status {ended.returncode}")
+    measured = files.read_json(result)["models"]["edram"]
+    accuracy = 1 - measured["error_percent"][-1] / 100
+    results = [Result(value, accuracy, None, 1) for value in benchmark.values]
+    return Outcome(benchmark, FINISHED, results, seconds=measured["seconds"])

@@ -1,0 +1,118 @@
+"""The experiments of the papers: their runs exist, missing data are named, and a small one goes from data to page."""
+
+import csv
+import json
+
+import pytest
+
+from edram_fer import data
+from edram_fer.errors import UserError
+from edram_fer.papers import paper, reproduction
+from edram_fer.papers.paper import Benchmark, Experiment, Figure, Paper, Value
+from edram_fer.report.reproduction import write
+from edram_fer.run import layout
+from edram_fer.studies import sweep
+
+SMALL = ("model=toy", "batch_size=40", "epochs=1", "learning_rate=0.03")
+
+
+@pytest.mark.parametrize("name", paper.NAMES)
+def test_every_experiment_has_a_run_for_each_value(name):
+    for experiment in paper.get(name).experiments:
+        if isinstance(experiment, Benchmark):
+            continue
+        for quick in (False, True):
+            runs = experiment.runs(2, quick)
+            assert {recipe.data for recipe in runs.values()} == {experiment.data}
+            combinations = {run.rpartition("seed=")[0].rstrip("-") or "recipe" for run in runs}
+            assert {value.combination for value in experiment.values} == combinations
+        assert {value.split for value in experiment.values} <= set(experiment.splits)
+        assert set(experiment.studies) <= set(reproduction.STUDIES)
+        assert all(value.value is None or 0.4 < value.value < 1 for value in experiment.values)
+
+
+def test_missing_data_are_named_with_a_way_to_get_them(tmp_path):
+    outcomes = {outcome.experiment.name: outcome for outcome in reproduction.check(paper.get("wang2020"), tmp_path)}
+    assert outcomes["raf_db"].status.startswith("data missing: data set raf_db is not prepared in")
+    assert outcomes["raf_db"].status.endswith(
+        "Request RAF-DB (http://www.whdeng.cn/RAF/model1.html). Then: edram-fer prepare raf_db --source SOURCE "
+        "--validation 0.1"
+    )
+    assert reproduction.prepared(tmp_path) == []
+    with pytest.raises(UserError, match=r"paper: expected one of ablavatski2017, .*, got 'x'"):
+        paper.get("x")
+
+
+def test_from_data_to_the_page(npz_file, toy_recipe, monkeypatch, tmp_path):
+    monkeypatch.setattr(sweep, "draw", lambda run, features: (run / layout.REGION_SHARES).write_text("{}"))
+    experiment = Experiment(
+        "small",
+        "A small experiment",
+        recipe="demo",
+        data=str(npz_file),
+        access="It is there.",
+        settings=(*SMALL, "guide=()"),
+        vary={"dropout": ("0.1",)},
+        values=(Value(0.75, combination="dropout=0.1"), Value(None, "test", "dropout=0.1", "mean_class_accuracy")),
+        figures=(Figure("a curve", "curves.svg"),),
+        differences=("All.",),
+    )
+    small = Paper("small2020", "A, B: C. 2020", (experiment,))
+    lines = []
+    [outcome] = reproduction.reproduce(small, tmp_path, seeds=2, report=lines.append, verbose=0)
+    assert outcome.status == "finished" and list(outcome.runs) == ["dropout=0.1"]
+    for result in outcome.results:
+        runs = outcome.runs[result.published.combination]
+        scores = [layout.read_metrics(run / layout.METRICS)["splits"]["test"][result.published.score] for run in runs]
+        assert result.obtained == pytest.approx(sum(scores) / 2) and result.seeds == 2
+    low, high = outcome.results[0].interval
+    assert low <= outcome.results[0].obtained <= high
+    trained = {path: path.stat().st_mtime for path in tmp_path.rglob("model.keras")}
+    assert len(trained) == 2
+    [again] = reproduction.reproduce(small, tmp_path, seeds=2, report=lines.append, verbose=0)
+    assert {path: path.stat().st_mtime for path in tmp_path.rglob("model.keras")} == trained
+    assert again.results == outcome.results
+
+    page = write(small, [outcome], tmp_path, seeds=2).read_text()
+    assert "A small experiment" in page and "75.00 %" in page and "What differs from the paper: All." in page
+    assert f"edram-fer sweep demo --seeds 2 --vary dropout=0.1 --set data={npz_file}" in page
+    with (tmp_path / "reproduction.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["published"] for row in rows] == ["0.75", ""] and float(rows[0]["obtained"]) == outcome.results[
+        0
+    ].obtained
+
+    with pytest.raises(UserError, match="only: expected one of small, got 'large'"):
+        reproduction.reproduce(small, tmp_path, only=["large"])
+    with pytest.raises(UserError, match="source: expected a data set of small2020, .*, got 'affectnet'"):
+        reproduction.reproduce(small, tmp_path, sources={"affectnet": tmp_path})
+
+
+def test_a_benchmark_is_read_once_it_has_a_result(tmp_path):
+    benchmark = Benchmark("digits", "Digits", "benchmarks.cluttered_digits", (), (Value(0.9876),))
+    digits = Paper("digits2017", "", (benchmark, Benchmark("none", "", "benchmarks.no_such_module", (), ())))
+    (tmp_path / "digits").mkdir()
+    result = {"models": {"edram": {"error_percent": [40.0, 12.5], "seconds": 60}}}
+    (tmp_path / "digits" / "result.json").write_text(json.dumps(result))
+    measured, missing = reproduction.reproduce(digits, tmp_path, report=lambda line: None)
+    assert measured.results[0].obtained == 0.875 and measured.seconds == 60
+    assert missing.status.startswith("data missing: benchmarks.no_such_module is in a checkout")
+
+
+def test_a_failed_run_is_reported_and_the_next_experiment_goes_on(npz_file, toy_recipe, tmp_path):
+    broken = Experiment(
+        "broken",
+        "",
+        "demo",
+        str(npz_file),
+        "",
+        settings=("model=toy", "guide=()", "batch_size=500"),
+        values=(Value(0.5),),
+    )
+    other = Experiment("other", "", "demo", str(tmp_path / "none.npz"), "Ask.", values=(Value(0.5),))
+    outcomes = reproduction.reproduce(
+        Paper("p", "", (broken, other)), tmp_path / "out", report=lambda line: None, verbose=0
+    )
+    assert outcomes[0].status.startswith("seed=0: failed: ") and outcomes[0].results[0].obtained is None
+    assert outcomes[1].status.startswith("data missing: ")
+    assert data.describe(str(npz_file))["splits"]["train"] == 80
