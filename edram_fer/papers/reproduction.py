@@ -19,8 +19,9 @@ from edram_fer.evaluation import evaluate
 from edram_fer.papers.paper import NAMES, SINGLE, Benchmark, Experiment, Paper, Value, get
 from edram_fer.preprocessing import datasets
 from edram_fer.run import checkpoints, evaluation_folder, layout
-from edram_fer.studies import people, sweep
+from edram_fer.studies import sweep
 from edram_fer.studies.observer import Observer
+from edram_fer.studies.people import People, compare_with_people
 from edram_fer.studies.region_weights import region_weights
 from edram_fer.studies.saliency.occlusion import compute_occlusion_maps
 from edram_fer.studies.window_ablation import ablate_windows
@@ -79,7 +80,7 @@ class Outcome:
         runs: {combination: folders of its runs}, the finished ones.
         seconds: Of training, all runs together.
         notes: Sentences, such as on studies that failed.
-        page: The page that compares the runs with people's gaze.
+        people: The comparison of the runs with people's gaze.
     """
 
     experiment: Experiment | Benchmark
@@ -88,7 +89,7 @@ class Outcome:
     runs: dict[str, list[Path]] = dataclasses.field(default_factory=dict)
     seconds: float = 0.0
     notes: list[str] = dataclasses.field(default_factory=list)
-    page: Path | None = None
+    people: People | None = None
 
 
 def check(paper: Paper, data_dir: Path | str | None = None) -> list[Outcome]:
@@ -148,7 +149,7 @@ def reproduce(
         else:
             experiment = dataclasses.replace(experiment, settings=(*experiment.settings, *settings))
             if source := (sources or {}).get(_data_set(experiment)):
-                options = {**experiment.preparation, **experiment.reader}
+                options: dict[str, Any] = {**experiment.preparation, **experiment.reader}
                 datasets.prepare(
                     _name(experiment), source, data_dir or data.default_data_dir(), report=report, **options
                 )
@@ -175,7 +176,7 @@ def across(
     """
     rows = []
     for run in (run for outcome in outcomes for runs in outcome.runs.values() for run in runs):
-        row = {"run": f"{run.parent.name}/{run.name}"}
+        row: dict[str, Any] = {"run": f"{run.parent.name}/{run.name}"}
         for source in sources:
             try:
                 folder = evaluation_folder.open_folder(run, data=source, data_dir=data_dir).path
@@ -245,10 +246,14 @@ def _train(experiment, out, data_dir, seeds, quick, fixations, verbose):
         if row["status"] == FINISHED:
             runs.setdefault(_combination(row["run"]), []).append(out / row["run"])
     notes = _study(experiment, [run for of_one in runs.values() for run in of_one], data_dir, quick)
-    page = None
+    compared = None
     if fixations and experiment.people and runs:
-        page, note = _compare_with_people(runs, experiment.splits[0], fixations, data_dir, out)
-        notes += note
+        first = [of_one[0] for of_one in runs.values()]
+        options = {"split": experiment.splits[0], "find_landmarks": True, "data_dir": data_dir}
+        try:
+            compared = compare_with_people(first, [fixations], "kdef", **options)
+        except UserError as error:
+            notes.append(f"people's gaze: {error}")
     failed = [f"{row['run']}: {row['status']}" for row in rows if row["status"] != FINISHED]
     means = {row["combination"]: row for row in sweep.means(rows, out)}
     return Outcome(
@@ -258,7 +263,7 @@ def _train(experiment, out, data_dir, seeds, quick, fixations, verbose):
         runs,
         sum(_seconds(run) for of_one in runs.values() for run in of_one),
         notes,
-        page,
+        compared,
     )
 
 
@@ -304,19 +309,6 @@ def _study(experiment, runs, data_dir, quick):
 
 def _observer(run, split, data_dir, quick):
     return Observer(run, split=split, count=QUICK_IMAGES if quick else IMAGES, data_dir=data_dir)
-
-
-def _compare_with_people(runs, split, fixations, data_dir, out):
-    from edram_fer.report.people import write_template_page
-
-    first = [of_one[0] for of_one in runs.values()]
-    options = {"split": split, "find_landmarks": True, "data_dir": data_dir}
-    try:
-        return write_template_page(
-            people.compare_with_people(first, [fixations], "kdef", **options), out / "people"
-        ), []
-    except UserError as error:
-        return None, [f"people's gaze: {error}"]
 
 
 def _measure(benchmark, out, quick):

@@ -1,6 +1,5 @@
 """reproduction.html: what a paper reports beside what was obtained here, in one self-contained file."""
 
-import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from edram_fer import files
 from edram_fer.papers.paper import Benchmark, Paper
 from edram_fer.papers.reproduction import Outcome, Result
 from edram_fer.report.images import embed
+from edram_fer.report.people import write_template_page
 from edram_fer.report.template import percent, template
 from edram_fer.run import environment, layout
 
@@ -77,6 +77,9 @@ def _csv_row(outcome: Outcome, result: Result) -> dict[str, Any]:
 def _experiment(outcome: Outcome, out: Path, quick: bool, seeds: int) -> dict[str, Any]:
     experiment = outcome.experiment
     runs = {combination: of_one[0] for combination, of_one in outcome.runs.items()}
+    people = None
+    if outcome.people is not None:
+        people = write_template_page(outcome.people, out / experiment.name / "people").relative_to(out).as_posix()
     return {
         "name": experiment.name,
         "title": experiment.title,
@@ -88,7 +91,7 @@ def _experiment(outcome: Outcome, out: Path, quick: bool, seeds: int) -> dict[st
         "minutes": outcome.seconds / 60,
         "rows": [_row(result) for result in outcome.results],
         "figures": [] if isinstance(experiment, Benchmark) else _figures(experiment.figures, runs),
-        "people": os.path.relpath(outcome.page, out) if outcome.page else None,
+        "people": people,
     }
 
 
