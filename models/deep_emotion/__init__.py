@@ -1,4 +1,4 @@
-"""Deep-Emotion: initialisers, localisation network and features, one file each; `deep_emotion.py` connects them."""
+"""Deep-Emotion: localisation network and features, one file each; `deep_emotion.py` connects them."""
 
 from edram_fer.models.deep_emotion.deep_emotion import DeepEmotion
 

@@ -24,11 +24,12 @@ from edram_fer.models.contract import (
     is_number,
     unknown_affect,
 )
-from edram_fer.models.deep_emotion.features import FeatureExtractor, Trunk
-from edram_fer.models.deep_emotion.initializers import INITIALIZERS, draw_biases, make_initializer
+from edram_fer.models.deep_emotion.features import FeatureExtractor
 from edram_fer.models.deep_emotion.localisation import INTERPRETATIONS, LocalisationNetwork
+from edram_fer.models.initializers import INITIALIZERS, draw_biases, make_initializer
 from edram_fer.models.spatial_transformer import IDENTITY, sample
 from edram_fer.models.tensor import Tensor
+from edram_fer.models.trunk import Trunk
 
 _COMMON: dict[str, Any] = {
     "localisation": "narrow",

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from edram_fer.models.deep_emotion.initializers import make_initializer
+from edram_fer.models.initializers import make_initializer
 from edram_fer.models.slow import SlowConv2D, SlowDense
 from edram_fer.models.spatial_transformer import IDENTITY
 from edram_fer.models.tensor import Shape, Tensor

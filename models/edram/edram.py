@@ -31,6 +31,7 @@ from edram_fer.models.edram.head import Head
 from edram_fer.models.edram.variants import VARIANTS
 from edram_fer.models.spatial_transformer import IDENTITY, SENSORS
 from edram_fer.models.tensor import Tensor
+from edram_fer.models.trunk import Trunk
 
 FIRST_GLIMPSES = ("context", "whole")
 
@@ -64,6 +65,9 @@ class EDRAM(FERModel):
         head_units: width of the hidden layers of the heads.
         glimpse_filters: filters of the six convolutions of the glimpse CNN.
         context_filters: filters of the three convolutions of the context network.
+        trunk_filters: filters of the stages of a `Trunk` whose feature map the glimpses are read from, instead of the
+            image, so that the trunk is computed once for all of them; each stage halves the map. The context network
+            reads the image. (): no trunk, as published.
         dropout: dropout in the heads during training.
         seed: seed of dropout.
         sensor: "gather", "forch2019", "pytorch", or with rotation=False "separable", see spatial_transformer.sample.
@@ -114,6 +118,7 @@ class EDRAM(FERModel):
         head_units: int = 1024,
         glimpse_filters: Sequence[int] = FILTERS,
         context_filters: Sequence[int] = (16, 16, 32),
+        trunk_filters: Sequence[int] = (),
         dropout: float = 0.0,
         seed: int = 0,
         sensor: str = "gather",
@@ -148,6 +153,7 @@ class EDRAM(FERModel):
             "head_units": head_units,
             "glimpse_filters": glimpse_filters,
             "context_filters": context_filters,
+            "trunk_filters": trunk_filters,
             "context_activation": context_activation,
             "dropout": dropout,
             "seed": seed,
@@ -174,6 +180,8 @@ class EDRAM(FERModel):
             block,
             dtype=policy,
         )
+        norm = {"momentum": batch_norm_momentum, "epsilon": batch_norm_epsilon}
+        self.trunk = Trunk(trunk_filters, **norm, dtype=policy) if trunk_filters else None
         self.cell = EDRAMCell(
             glimpse_size,
             classification_units,
@@ -208,6 +216,7 @@ class EDRAM(FERModel):
         given_matrices = inputs.get("emitted", given_windows)
         context = self.context(image, training=training)
         states = self.cell.get_initial_state(context)
+        seen = image if self.trunk is None else ops.cast(self.trunk(image, training=training), "float32")
         emitted = [self._first_matrix(image, context)]
         used, hidden = [], []
         for step in range(self.arguments["glimpses"]):
@@ -218,7 +227,7 @@ class EDRAM(FERModel):
                 matrix = ops.cast(given_matrices[:, step], "float32")
                 window = ops.cast(given_windows[:, step], "float32")
             used.append(window)
-            h1, next_matrix, states = self.cell(image, states, matrix, window, step=step, training=training)
+            h1, next_matrix, states = self.cell(seen, states, matrix, window, step=step, training=training)
             emitted.append(next_matrix)
             hidden.append(h1)
         windows, hidden = ops.stack(used, axis=1), ops.stack(hidden, axis=1)
@@ -258,6 +267,10 @@ def _check(
         check_integer(name, arguments[name], 1)
     check_filters("glimpse_filters", arguments["glimpse_filters"], 6)
     check_filters("context_filters", arguments["context_filters"], 3)
+    stages = arguments["trunk_filters"]
+    if not isinstance(stages, (tuple, list)) or min(image_size) >> len(stages) < 2:
+        raise UserError(f"trunk_filters: expected filters of stages that leave a map of two points, got {stages!r}")
+    check_filters("trunk_filters", stages, len(stages))
     for name in ("batch_norm_momentum", "dropout"):
         check_fraction(name, arguments[name])
     check_choice("batch_norm", batch_norm, BATCH_NORM_MODES)

@@ -10,9 +10,10 @@ from support import oracles
 from support.tiny import draw_weights, make_images
 
 from edram_fer import models
-from edram_fer.models.deep_emotion.features import FeatureExtractor, Trunk
+from edram_fer.models.deep_emotion.features import FeatureExtractor
 from edram_fer.models.deep_emotion.localisation import LocalisationNetwork
 from edram_fer.models.slow import SlowConv2D, SlowDense
+from edram_fer.models.trunk import Trunk
 
 IDENTITY = np.eye(2, 3)
 SIZE = (20, 22)

@@ -44,7 +44,7 @@ def drawn_emission(*restriction, rotation=True, seed=0):
         {"batch_norm": "shared_affine", "zoom_limit": 0.5, "zoom_mode": "clip", "zoom_measure": "extent"}
         | {"first_glimpse": "whole", "channels": 3},
         {"batch_norm": "shared", "zoom_limit": 0.6, "rotation": False, "sensor": "separable", "affect": False}
-        | {"context_activation": "tanh", "location_units": 64},
+        | {"context_activation": "tanh", "location_units": 64, "trunk_filters": (3,)},
     ],
     ids=["published", "clipped", "squashed"],
 )

@@ -114,6 +114,14 @@ def _context(model, image):
     return np.tanh(x) if model.arguments["context_activation"] == "tanh" else x
 
 
+def _trunk(model, image):
+    x = image
+    for i, (layer, norm) in enumerate(zip(model.trunk.convolutions, model.trunk.norms, strict=True)):
+        x = relu(_norm(convolution(x, array(layer.kernel), "same"), norm, 0))
+        x = max_pool(x) if i % 2 else x
+    return x
+
+
 def _merged(glimpse_network, x, matrix, step):
     layers = zip(glimpse_network.cnn.convolutions, glimpse_network.cnn.norms, strict=True)
     for i, (layer, norm) in enumerate(layers):
@@ -140,7 +148,7 @@ def edram(model, image):
             hidden @ array(dense.kernel) + array(dense.bias), **options, rotation=model.arguments["rotation"]
         )
 
-    context = _context(model, image)
+    context, seen = _context(model, image), image if model.trunk is None else _trunk(model, image)
     state1 = (np.zeros((len(image), model.arguments["classification_units"])),) * 2
     state2 = context, np.zeros_like(context)
     whole = np.tile(np.eye(2, 3) * (options["zoom_limit"] or 1), (len(image), 1, 1))
@@ -148,7 +156,7 @@ def edram(model, image):
     outputs = {"windows": [], "emotion": [], "affect": []}
     for step in range(model.arguments["glimpses"]):
         window = restricted(emitted[-1], **options)
-        glimpse = sample(image, window[:, None], (model.arguments["glimpse_size"],) * 2)[:, 0]
+        glimpse = sample(seen, window[:, None], (model.arguments["glimpse_size"],) * 2)[:, 0]
         state1 = lstm(_merged(model.cell.glimpse, glimpse, emitted[-1], step), state1, model.cell.lstm1)
         state2 = lstm(state1[0], state2, model.cell.lstm2)
         outputs["windows"].append(window)
