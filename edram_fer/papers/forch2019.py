@@ -31,7 +31,7 @@ PAPER = Paper(
             "affectnet",
             "AffectNet, seven classes: glimpses without a limit, and of at most .50 and .30 of the side",
             recipe="forch2019",
-            data="affectnet",
+            data="affectnet/grey100-seven-forch2019",
             access=access.AFFECTNET,
             vary={"zoom_limit": LIMITS},
             values=tuple(

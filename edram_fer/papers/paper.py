@@ -101,9 +101,15 @@ class Experiment:
             words += ["--split", split]
         return shlex.join(words)
 
+    @property
+    def prepared_as(self) -> str:
+        """What `edram-fer prepare` calls the data set. It names a configuration of photos after their options, so only
+        the label modes of FERPlus are part of the name."""
+        return self.data if self.data.startswith("ferplus/") else self.data.partition("/")[0]
+
     def prepare_command(self) -> str:
         """The command that prepares the data set from its files, in the folder SOURCE."""
-        words = ["edram-fer", "prepare", self.data.partition("/")[0] if self.preparation or self.reader else self.data]
+        words = ["edram-fer", "prepare", self.prepared_as]
         words += ["--source", "SOURCE"]
         for option, value in self.preparation.items():
             words += [f"--{option}", str(value)]

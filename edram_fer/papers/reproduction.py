@@ -151,7 +151,7 @@ def reproduce(
             if source := (sources or {}).get(_data_set(experiment)):
                 options: dict[str, Any] = {**experiment.preparation, **experiment.reader}
                 datasets.prepare(
-                    _name(experiment), source, data_dir or data.default_data_dir(), report=report, **options
+                    experiment.prepared_as, source, data_dir or data.default_data_dir(), report=report, **options
                 )
             outcome = _train(experiment, out / experiment.name, data_dir, seeds, quick, fixations, verbose)
         report(f"{experiment.name}: {outcome.status}")
@@ -204,11 +204,6 @@ def prepared(data_dir: Path | str | None = None) -> list[str]:
 
 def _data_set(experiment):
     return experiment.data.partition("/")[0]
-
-
-def _name(experiment):
-    """What `prepare` calls the data set: a configuration that its options determine is not part of it."""
-    return _data_set(experiment) if experiment.preparation or experiment.reader else experiment.data
 
 
 def _outcome(experiment, status, **fields):

@@ -4,11 +4,13 @@ import csv
 import json
 
 import pytest
+from support.dummy_data import DUMMY_DATA
 
 from edram_fer import data
 from edram_fer.errors import UserError
 from edram_fer.papers import paper, reproduction
 from edram_fer.papers.paper import Benchmark, Experiment, Figure, Paper, Value
+from edram_fer.preprocessing import datasets
 from edram_fer.report.reproduction import write
 from edram_fer.run import layout
 from edram_fer.studies import sweep
@@ -116,3 +118,25 @@ def test_a_failed_run_is_reported_and_the_next_experiment_goes_on(npz_file, toy_
     assert outcomes[0].status.startswith("seed=0: failed: ") and outcomes[0].results[0].obtained is None
     assert outcomes[1].status.startswith("data missing: ")
     assert data.describe(str(npz_file))["splits"]["train"] == 80
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["jaffe", "ck_plus", "ferg", "raf_db", "sfew", "affectnet"])
+def test_a_preparation_makes_the_data_of_its_experiment(name, tmp_path):
+    """From dummy data in the layout of the data set, as `reproduce --source` does it."""
+    pytest.importorskip("tensorflow_datasets")
+    dummy = next(entry for entry in DUMMY_DATA if entry.dataset == name)
+    experiments = {
+        (experiment.data, tuple(experiment.preparation.items())): experiment
+        for paper_name in paper.NAMES
+        for experiment in paper.get(paper_name).experiments
+        if isinstance(experiment, Experiment) and experiment.data.startswith(f"{name}/")
+    }
+    for experiment in experiments.values():
+        # Dummy photos are drawn: the detectors of the published preparation find no faces in them.
+        options = {**experiment.preparation, **experiment.reader, **dummy.options, "detectors": ("none",)}
+        options = {key: value for key, value in options.items() if key != "published"}
+        builder = datasets.prepare(name, dummy.folder, tmp_path, report=lambda line: None, **options)
+        published = experiment.preparation.get("published")
+        made = f"{name}/{builder.builder_config.name}" + (f"-{published}" if published else "")
+        assert made == experiment.data
