@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from edram_fer import installation
+from edram_fer.commands.backbone import backbone
 from edram_fer.commands.compare import compare, crops
 from edram_fer.commands.evaluate import calibrate, evaluate, figures, report
 from edram_fer.commands.export import export
@@ -55,9 +56,9 @@ def _options(
 
 
 for command in (
-    *(prepare, export_data, train, launch, sweep, reproduce, calibrate, evaluate, figures, report, compare, crops),
-    *(predict, web, export, window_ablation, fixations, agreement, saliency, robustness, region_weights, weights),
-    *(inspect, doctor),
+    *(prepare, export_data, backbone, train, launch, sweep, reproduce, calibrate, evaluate, figures, report, compare),
+    *(crops, predict, web, export, window_ablation, fixations, agreement, saliency, robustness, region_weights),
+    *(weights, inspect, doctor),
 ):
     app.command()(command)
 

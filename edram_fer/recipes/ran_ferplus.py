@@ -14,10 +14,10 @@ and 48. Its loader computes a random crop but resizes the whole image, so nothin
 the margins 0.02 (balanced sampling, folder unbalanced_sample_train) and 0.03 (simple_sample) and `crops=fixed7`; a
 public re-implementation with an IResNet-50 has 0.1. The paper has no softmax: `--set attention_norm=sigmoid`.
 
-Where this recipe differs: the code starts from a ResNet-18 trained on MS-Celeb-1M, which `load_pytorch_weights` reads
-(docs/howto/pytorch.md); without `initial_weights` all weights are random here. The code trains on Training and
-PublicTest and keeps the epoch that is best on the test list; here the epoch is chosen on PublicTest. Faces are those of
-FER2013 with 48 pixels, and `majority` has 3,153 test images instead of 3,137.
+Where this recipe differs: the code starts from a ResNet-18 trained on MS-Celeb-1M, of which `edram-fer backbone` makes
+faces.keras (docs/howto/pytorch.md); without `initial_weights` all weights are random here. The code trains on Training
+and PublicTest and keeps the epoch that is best on the test list; here the epoch is chosen on PublicTest. Faces are
+those of FER2013 with 48 pixels, and `majority` has 3,153 test images instead of 3,137.
 
 `ran_ferplus_iresnet50` and, for a CPU, `ran_ferplus_small` are ours.
 """

@@ -40,7 +40,7 @@ class Recipe:
         model: A name of `edram_fer.models.MODELS`.
         options: Options of that model.
         initial_weights: A run, a .keras file or the name of an included model, whose weights initialise every part of
-            the same shape; "": all weights are randomly initialised.
+            the same shape, or a file that `edram-fer backbone` wrote; "": all weights are randomly initialised.
         dtype: "float32"; "mixed_bfloat16", in which coordinates and losses stay float32; "mixed_float16", likewise, and
             the loss is scaled, for GPUs older than bfloat16; or "auto", which training replaces by the faster of the
             first two (`edram_fer.devices.fastest_dtype`).

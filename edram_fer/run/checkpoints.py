@@ -1,6 +1,7 @@
 """The files of a run that hold weights: checkpoints/latest.npz (for exact resume) and model.keras (the best epoch)."""
 
 import json
+import logging
 import re
 import reprlib
 import warnings
@@ -14,12 +15,14 @@ import numpy as np
 from edram_fer import archives, devices, files, foreign, keras_file
 from edram_fer.errors import DivergedError, MissingFileError, Stopped, UserError, reason
 from edram_fer.models import FERModel  # importing it registers the classes that a .keras file names
+from edram_fer.models.region_attention import Backbone, take_over
 from edram_fer.preprocessing.emotions import checked_classes
 from edram_fer.recipes.recipe import Recipe
 from edram_fer.run import layout
 from edram_fer.run.model_file import is_exported, model_path
 from edram_fer.runtime import ExportedModel, load_exported
 
+log = logging.getLogger(__name__)
 # What Keras raises for classes and arguments that it does not know, and h5py for damaged weights.
 _UNLOADABLE = (ValueError, TypeError, LookupError, AttributeError, OSError, ImportError, RuntimeError)
 _CALLBACK_STATE = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter", "current_epoch")
@@ -58,12 +61,11 @@ def load(source: str | Path) -> FERModel:
     if foreign.is_card(path):
         return foreign.load(path)
     content = keras_file.read(path)
-    try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
-    except _UNLOADABLE as error:
-        raise UserError(f"{path}: Keras {keras.__version__} cannot load it: {reason(error)}") from error
+    model = _load_keras(path)
+    if isinstance(model, Backbone):
+        raise UserError(
+            f"{path} holds a backbone, which has no classes: train from it with --set initial_weights={path}"
+        )
     if not isinstance(model, FERModel):
         raise UserError(
             f"{path} holds a {type(model).__name__}: expected one of the models of edram_fer; another model needs a "
@@ -79,6 +81,16 @@ def load(source: str | Path) -> FERModel:
         model = model.in_float32()
     model.compile_calls()
     return model
+
+
+def _load_keras(path: Path) -> keras.Model:
+    """The model in a .keras file."""
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    except _UNLOADABLE as error:
+        raise UserError(f"{path}: Keras {keras.__version__} cannot load it: {reason(error)}") from error
 
 
 def open_model(source: str | Path) -> FERModel | ExportedModel:
@@ -105,7 +117,10 @@ def save(model: FERModel, path: str | Path) -> None:
 
 
 def initialise_from(model: keras.Model, source: str | Path) -> tuple[int, int]:
-    """Copy the weights of a trained model, such as a backbone, wherever both models have the same part and shape.
+    """Copy the weights of a trained model wherever both models have the same part and shape.
+
+    Of a file that `edram-fer backbone` wrote, the backbone of a RAN is copied, all of it; the log says what that
+    leaves out.
 
     Args:
         model: the model to change.
@@ -115,20 +130,35 @@ def initialise_from(model: keras.Model, source: str | Path) -> tuple[int, int]:
         (number of changed variables, number of all variables).
 
     Raises:
-        MissingFileError, UserError: see `load`; also if no weight fits.
+        MissingFileError, UserError: see `load`; also if no weight fits, or a backbone is not that of the model.
     """
     path = model_path(source)
     content = keras_file.read(path)  # otherwise a damaged file would look like another model's
     before = [keras.ops.convert_to_numpy(variable) for variable in model.variables]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Keras names each part that does not fit
-        model.load_weights(path, skip_mismatch=True)
+    trained = content[keras_file.CONFIG].get("class_name")
+    if trained == Backbone.__name__ and isinstance(backbone := _load_keras(path), Backbone):
+        _take_over(model, backbone, path)
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Keras names each part that does not fit
+            model.load_weights(path, skip_mismatch=True)
     after = [keras.ops.convert_to_numpy(variable) for variable in model.variables]
     changed = sum(not np.array_equal(old, new) for old, new in zip(before, after, strict=True))
     if not changed:
-        trained = content[keras_file.CONFIG].get("class_name")
         raise UserError(f"{source}: no weight of its {trained} fits {type(model).__name__}")
     return changed, len(after)
+
+
+def _take_over(model: keras.Model, backbone: Backbone, path: Path) -> None:
+    """Copy a backbone into a RAN, and log what was and was not taken over."""
+    try:
+        taken = take_over(model, backbone)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    for line in taken.done:
+        log.info("%s: %s", path, line)
+    for line in taken.warnings:
+        log.warning("%s: %s", path, line)
 
 
 class Interrupted(Stopped):

@@ -26,8 +26,8 @@ def open_onnx(path: Path, threads: int | None = None, weights: Mapping[str, np.n
         MissingPackageError: ONNX Runtime is not installed.
         UserError: the file is damaged or too large, or this ONNX Runtime cannot run it.
     """
-    _check_size(path)
-    onnxruntime = _import("onnxruntime", path)
+    check_size(path)
+    onnxruntime = import_package("onnxruntime", path)
     options = onnx_options(weights)
     options.intra_op_num_threads = threads or 0
     # Threads that wait busily take time from those that detect faces: a third of the CPU time, for one face half of it.
@@ -68,8 +68,8 @@ def open_litert(path: Path, threads: int | None = None) -> Any:
         MissingPackageError: LiteRT is not installed.
         UserError: the file is damaged or too large, or this LiteRT cannot run it.
     """
-    _check_size(path)
-    litert = _import("ai_edge_litert.interpreter", path)
+    check_size(path)
+    litert = import_package("ai_edge_litert.interpreter", path)
     try:
         with quiet.silence():  # it announces its kernels
             interpreter = litert.Interpreter(str(path), num_threads=threads)
@@ -79,8 +79,8 @@ def open_litert(path: Path, threads: int | None = None) -> Any:
         raise UserError(f"{path} is damaged, or LiteRT cannot load it: {first_line(error)}") from error
 
 
-def _check_size(path: Path) -> None:
-    """Raise a UserError for a file that neither format allows, before it is read."""
+def check_size(path: Path) -> None:
+    """Raise a UserError for a file larger than LARGEST, before it is read."""
     if (size := path.stat().st_size) > LARGEST:
         raise UserError(f"{path}: expected a model of at most {LARGEST:,} bytes, got {size:,}")
 
@@ -91,7 +91,12 @@ def first_line(error: Exception) -> str:
     return f"{lines[0]:.300}" if lines else type(error).__name__
 
 
-def _import(module: str, path: Path) -> Any:
+def import_package(module: str, path: Path) -> Any:
+    """A module that reads or runs a file.
+
+    Raises:
+        MissingPackageError: it is not installed; the message says how to install it.
+    """
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

@@ -1,6 +1,7 @@
 """RAN as in PyTorch: the backbones and the whole model compared with a restatement in NumPy of the released codes.
 
-The restatement works on PyTorch's names and axis order ([B, C, H, W]), so that it also tests the transfer of weights.
+The restatement (`support.pytorch_nets`) works on PyTorch's names and axis order ([B, C, H, W]), so that it also tests
+the transfer of weights.
 """
 
 import functools
@@ -11,6 +12,18 @@ import keras
 import numpy as np
 import pytest
 from support.oracles import array, relu, sigmoid
+from support.pytorch_nets import (
+    FILTERS,
+    STAGES,
+    State,
+    channels_first,
+    convolve,
+    embed,
+    embedding_state,
+    max_pool,
+    residual_map,
+    residual_state,
+)
 from support.tiny import TINIES, draw_weights, inputs, make_images
 
 from edram_fer import models
@@ -22,125 +35,6 @@ from edram_fer.models.region_attention.ran import BACKBONES
 from edram_fer.models.region_attention.resnet import ResNet
 from edram_fer.models.region_attention.vgg import VGG
 from edram_fer.models.spatial_transformer import sample
-
-FILTERS = (4, 5, 6, 7)
-STAGES = {"resnet18": (2, 2, 2, 2), "iresnet18": (2, 2, 2, 2), "iresnet50": (3, 4, 14, 3), "iresnet100": (3, 13, 30, 3)}
-
-
-# A PyTorch model: its state dict, drawn at random, and its forward pass
-
-
-class State(dict):
-    """Random arrays by PyTorch's names."""
-
-    def __init__(self, seed=0):
-        super().__init__()
-        self.rng = np.random.default_rng(seed)
-
-    def draw(self, name, *shape, deviation=None, mean=0.0):
-        deviation = deviation or 1 / np.sqrt(np.prod(shape[1:]))
-        self[name] = (mean + self.rng.normal(0, deviation, shape)).astype("float32")
-
-    def norm(self, name, count):
-        for part in ("weight", "running_var"):
-            self[f"{name}.{part}"] = self.rng.uniform(0.3, 0.9, count).astype("float32")
-        for part in ("bias", "running_mean"):
-            self.draw(f"{name}.{part}", count, deviation=0.3)
-        self[f"{name}.num_batches_tracked"] = np.array(7)
-
-    def linear(self, name, inputs, outputs):
-        self.draw(f"{name}.weight", outputs, inputs)
-        self.draw(f"{name}.bias", outputs, deviation=0.3)
-
-
-def residual_state(backbone, channels=3, seed=0):
-    """The state dict of torchvision's ResNet-18 or InsightFace's IResNets, with few filters."""
-    state, improved, width = State(seed), backbone.startswith("i"), FILTERS[0]
-    state.draw("conv1.weight", width, channels, *((3, 3) if improved else (7, 7)))
-    state.norm("bn1", width)
-    if improved:
-        state.draw("prelu.weight", width, deviation=0.1, mean=0.25)
-    for stage, (count, filters) in enumerate(zip(STAGES[backbone], FILTERS, strict=True), 1):
-        for i in range(count):
-            name = f"layer{stage}.{i}"
-            state.draw(f"{name}.conv1.weight", filters, width, 3, 3)
-            state.draw(f"{name}.conv2.weight", filters, filters, 3, 3)
-            for norm, size in (
-                (("bn1", width), ("bn2", filters), ("bn3", filters))
-                if improved
-                else (
-                    ("bn1", filters),
-                    ("bn2", filters),
-                )
-            ):
-                state.norm(f"{name}.{norm}", size)
-            if improved:
-                state.draw(f"{name}.prelu.weight", filters, deviation=0.1, mean=0.25)
-            if i == 0 and (improved or stage > 1):
-                state.draw(f"{name}.downsample.0.weight", filters, width, 1, 1)
-                state.norm(f"{name}.downsample.1", filters)
-            width = filters
-    return state
-
-
-def convolve(x, weight, stride=1, bias=None):
-    """torch.nn.functional.conv2d with padding=kernel // 2."""
-    margin = weight.shape[-1] // 2
-    x = np.pad(x, ((0, 0), (0, 0), (margin, margin), (margin, margin)))
-    windows = np.lib.stride_tricks.sliding_window_view(x, weight.shape[2:], axis=(2, 3))[:, :, ::stride, ::stride]
-    y = np.einsum("bcyxij,fcij->bfyx", windows, weight.astype(float), optimize=True)
-    return y if bias is None else y + bias[:, None, None]
-
-
-def max_pool(x, side, stride, margin):
-    """torch.nn.functional.max_pool2d: padded with -inf, rounded down."""
-    x = np.pad(x, ((0, 0), (0, 0), (margin, margin), (margin, margin)), constant_values=-np.inf)
-    return np.lib.stride_tricks.sliding_window_view(x, (side, side), axis=(2, 3))[:, :, ::stride, ::stride].max((4, 5))
-
-
-def normalise(x, state, name):
-    """Batch normalisation at inference with PyTorch's epsilon, of maps or vectors."""
-    shape = (1, -1) + (1,) * (x.ndim - 2)
-    gamma, beta, mean, variance = (
-        state[f"{name}.{part}"].astype(float).reshape(shape)
-        for part in ("weight", "bias", "running_mean", "running_var")
-    )
-    return (x - mean) / np.sqrt(variance + 1e-5) * gamma + beta
-
-
-def prelu(x, weight):
-    return np.where(x > 0, x, x * weight[:, None, None])
-
-
-def residual_map(state, x, improved):
-    """[B, C, H, W] -> the map behind layer4."""
-    x = normalise(convolve(x, state["conv1.weight"], 1 if improved else 2), state, "bn1")
-    x = prelu(x, state["prelu.weight"]) if improved else max_pool(relu(x), 3, 2, 1)
-    names = [name.removesuffix(".conv1.weight") for name in state if name.endswith(".conv1.weight")]
-    for name in names:  # in the order of the layers
-        first_of_stage = name.endswith(".0")
-        stride = 2 if first_of_stage and (improved or name != "layer1.0") else 1
-        kernels = [state[f"{name}.conv{i}.weight"] for i in (1, 2)]
-        if improved:
-            y = normalise(convolve(normalise(x, state, f"{name}.bn1"), kernels[0]), state, f"{name}.bn2")
-            y = normalise(convolve(prelu(y, state[f"{name}.prelu.weight"]), kernels[1], stride), state, f"{name}.bn3")
-        else:
-            y = relu(normalise(convolve(x, kernels[0], stride), state, f"{name}.bn1"))
-            y = normalise(convolve(y, kernels[1]), state, f"{name}.bn2")
-        if f"{name}.downsample.0.weight" in state:
-            x = normalise(convolve(x, state[f"{name}.downsample.0.weight"], stride), state, f"{name}.downsample.1")
-        x = x + y if improved else relu(x + y)
-    return x
-
-
-def embed(state, x):
-    """InsightFace's ending: bn2, flatten, fc, features."""
-    x = normalise(x, state, "bn2").reshape(len(x), -1)
-    return normalise(x @ state["fc.weight"].T.astype(float) + state["fc.bias"], state, "features")
-
-
-def channels_first(images):
-    return np.moveaxis(images.astype(float), -1, 1)
 
 
 @functools.cache
@@ -186,20 +80,12 @@ def test_vgg_equals_pytorch(size):
     np.testing.assert_allclose(array(model.backbone(images)), expected, rtol=1e-5, atol=1e-5)
 
 
-def embedding_state(points, seed=0):
-    state = residual_state("iresnet18", seed=seed)
-    state.norm("bn2", FILTERS[-1])
-    state.linear("fc", FILTERS[-1] * points, FILTERS[-1])
-    state.norm("features", FILTERS[-1])
-    state["features.weight"] = np.ones(FILTERS[-1], "float32")
-    return state
-
-
 @pytest.mark.parametrize("size", [(32, 48), (35, 20)])
 def test_embedding_equals_insightface(size):
     """Inputs in [-1, 1], a map that is no square, and the ending of face recognition."""
     images, points = make_images(3, *size, 3), np.prod([-(-side // 16) for side in size])
     state = embedding_state(points)
+    state["features.weight"] = np.linspace(-1, 2, FILTERS[-1]).astype("float32")  # 1 in InsightFace
     model = build("iresnet18", size, embedding=True, signed_input=True)
     assert load_pytorch_weights(model, {f"module.{name}": value for name, value in state.items()}) == []
     expected = embed(state, residual_map(state, channels_first(2 * images - 1), True))
@@ -260,17 +146,33 @@ def test_the_whole_model_equals_the_released_code():
 def test_weights_that_do_not_fit_are_named():
     state, model = residual_state("resnet18"), build("resnet18")
     missing = {name: value for name, value in state.items() if name != "layer2.0.bn1.weight"}
-    with pytest.raises(UserError, match=r"state: expected layer2\.0\.bn1\.weight"):
-        load_pytorch_weights(model, missing)
-    with pytest.raises(UserError, match=r"conv1\.weight: expected shape \(4, 3, 7, 7\), got \(4, 1, 7, 7\)"):
+    load_pytorch_weights(model, state)
+    expected = r"state: expected the arrays of resnet18; it "
+    before = [array(weight) for weight in model.weights]
+    changed = {name: value + 1 for name, value in missing.items() if not name.endswith("tracked")}
+    with pytest.raises(UserError, match=expected + r"lacks 1 of 100 arrays: layer2\.0\.bn1\.weight \(5,\)$"):
+        load_pytorch_weights(model, changed)
+    for weight, value in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(array(weight), value)
+    shapes = r"holds 1 of another shape: conv1\.weight: expected shape \(4, 3, 7, 7\), got \(4, 1, 7, 7\)$"
+    with pytest.raises(UserError, match=expected + shapes):
         load_pytorch_weights(model, state | residual_state("resnet18", channels=1))
     same = build("iresnet18", padding="same")
     with pytest.raises(UserError, match=r"expected padding='symmetric' and batch_norm_epsilon=1e-05.*got 'same'"):
         load_pytorch_weights(same, state)
-    embedding, scaled = build("iresnet18", (32, 48), embedding=True, signed_input=True), embedding_state(6)
-    scaled["features.weight"] = scaled["features.weight"] * 2
-    with pytest.raises(UserError, match=r"features\.weight: expected 1 everywhere"):
-        load_pytorch_weights(embedding, scaled)
+
+
+def test_more_layers_than_the_backbone_has_are_named():
+    """An IResNet-50 holds all arrays of an IResNet-18."""
+    message = r"expected the arrays of iresnet18; it holds \d+ more: layer1\.2\..*; its names are those of iresnet50$"
+    with pytest.raises(UserError, match=message):
+        load_pytorch_weights(build("iresnet18"), residual_state("iresnet50"))
+
+
+def test_two_arrays_of_one_name_are_refused():
+    state = residual_state("resnet18")
+    with pytest.raises(UserError, match=r"state: expected one array of each name, got two with the name conv1\.weight"):
+        load_pytorch_weights(build("resnet18"), state | {"module.conv1.weight": state["conv1.weight"]})
 
 
 # Options
