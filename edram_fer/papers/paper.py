@@ -129,6 +129,7 @@ class Benchmark:
     Attributes:
         name, title, differences: As for `Experiment`.
         module: "benchmarks.NAME"; it takes --out FOLDER and writes result.json.
+        package: That carries its data.
         arguments: Of the module.
         values: The numbers of the paper: of the last step of "models", "edram", "error_percent" in result.json.
         quick: Arguments of a trial, which come after the others.
@@ -137,6 +138,7 @@ class Benchmark:
     name: str
     title: str
     module: str
+    package: str
     arguments: tuple[str, ...]
     values: tuple[Value, ...]
     differences: tuple[str, ...] = ()

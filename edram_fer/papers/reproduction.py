@@ -213,11 +213,13 @@ def _outcome(experiment, status, **fields):
 def _missing(experiment, data_dir):
     """Why an experiment cannot run, or None."""
     if isinstance(experiment, Benchmark):
-        if importlib.util.find_spec(experiment.module.partition(".")[0]) and importlib.util.find_spec(
-            experiment.module
-        ):
+        names = (experiment.module.partition(".")[0], experiment.module, experiment.package)
+        if all(importlib.util.find_spec(name) for name in names):
             return None
-        return f"{MISSING}: {experiment.module} is in a checkout of edram-fer, with pip install -e '.[benchmarks]'"
+        return (
+            f"{MISSING}: {experiment.module} is in a checkout of edram-fer, where `pip install -e '.[benchmarks]'` "
+            f"installs {experiment.package}"
+        )
     try:
         data.describe(experiment.data, data_dir=data_dir)
     except (MissingFileError, UserError) as error:

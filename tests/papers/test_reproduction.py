@@ -91,14 +91,14 @@ def test_from_data_to_the_page(npz_file, toy_recipe, monkeypatch, tmp_path):
 
 
 def test_a_benchmark_is_read_once_it_has_a_result(tmp_path):
-    benchmark = Benchmark("digits", "Digits", "benchmarks.cluttered_digits", (), (Value(0.9876),))
-    digits = Paper("digits2017", "", (benchmark, Benchmark("none", "", "benchmarks.no_such_module", (), ())))
+    benchmark = Benchmark("digits", "Digits", "benchmarks.cluttered_digits", "numpy", (), (Value(0.9876),))
+    digits = Paper("digits2017", "", (benchmark, Benchmark("none", "", "benchmarks.no_module", "numpy", (), ())))
     (tmp_path / "digits").mkdir()
     result = {"models": {"edram": {"error_percent": [40.0, 12.5], "seconds": 60}}}
     (tmp_path / "digits" / "result.json").write_text(json.dumps(result))
     measured, missing = reproduction.reproduce(digits, tmp_path, report=lambda line: None)
     assert measured.results[0].obtained == 0.875 and measured.seconds == 60
-    assert missing.status.startswith("data missing: benchmarks.no_such_module is in a checkout")
+    assert missing.status.startswith("data missing: benchmarks.no_module is in a checkout")
 
 
 def test_a_failed_run_is_reported_and_the_next_experiment_goes_on(npz_file, toy_recipe, tmp_path):
