@@ -320,5 +320,6 @@ def _measure(benchmark, out, quick):
             return _outcome(benchmark, f"failed: {benchmark.module} ended with status {ended.returncode}")
     measured = files.read_json(result)["models"]["edram"]
     accuracy = 1 - measured["error_percent"][-1] / 100
-    results = [Result(value, accuracy, None, 1) for value in benchmark.values]
+    low, high = (1 - end / 100 for end in reversed(measured["error_percent_interval"][-1]))
+    results = [Result(value, accuracy, (low, high), 1) for value in benchmark.values]
     return Outcome(benchmark, FINISHED, results, seconds=measured["seconds"])

@@ -94,10 +94,12 @@ def test_a_benchmark_is_read_once_it_has_a_result(tmp_path):
     benchmark = Benchmark("digits", "Digits", "benchmarks.cluttered_digits", "numpy", (), (Value(0.9876),))
     digits = Paper("digits2017", "", (benchmark, Benchmark("none", "", "benchmarks.no_module", "numpy", (), ())))
     (tmp_path / "digits").mkdir()
-    result = {"models": {"edram": {"error_percent": [40.0, 12.5], "seconds": 60}}}
+    edram = {"error_percent": [40.0, 12.5], "error_percent_interval": [[30.0, 50.0], [10.0, 15.0]], "seconds": 60}
+    result = {"models": {"edram": edram}}
     (tmp_path / "digits" / "result.json").write_text(json.dumps(result))
     measured, missing = reproduction.reproduce(digits, tmp_path, report=lambda line: None)
-    assert measured.results[0].obtained == 0.875 and measured.seconds == 60
+    assert measured.results[0].obtained == 0.875 and measured.results[0].interval == pytest.approx((0.85, 0.9))
+    assert measured.seconds == 60
     assert missing.status.startswith("data missing: benchmarks.no_module is in a checkout")
 
 
