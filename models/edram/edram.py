@@ -180,8 +180,9 @@ class EDRAM(FERModel):
             block,
             dtype=policy,
         )
-        norm = {"momentum": batch_norm_momentum, "epsilon": batch_norm_epsilon}
-        self.trunk = Trunk(trunk_filters, **norm, dtype=policy) if trunk_filters else None
+        self.trunk = None
+        if trunk_filters:
+            self.trunk = Trunk(trunk_filters, momentum=batch_norm_momentum, epsilon=batch_norm_epsilon, dtype=policy)
         self.cell = EDRAMCell(
             glimpse_size,
             classification_units,
