@@ -4,7 +4,8 @@
     python -m benchmarks.cluttered_faces --data drawn_faces/grey48
     python -m benchmarks.cluttered_faces --data fer2013 --model edram edram-free cnn cnn-wide edram-cut cnn-cut
     python -m benchmarks.cluttered_faces --data fer2013 --canvas 240 --model edram cnn
-    python -m benchmarks.cluttered_faces --cost 100 160 240 480
+    python -m benchmarks.cluttered_faces --cost 100 160 240 480 --out runs/cost
+    python -m benchmarks.cluttered_faces --plot runs/cluttered_faces --out runs/cost
 
 EDRAM sees the whole image in 24x24 points, then moves its glimpses; the CNN convolves all pixels, with strides, and
 takes the mean and the maximum of its last maps. All are trained on the same images with the same optimizer:
@@ -20,25 +21,27 @@ Prints for each model parameters, multiplications, milliseconds per image and mi
 glimpse the error and, for EDRAM, the distance of its centre from the face and its zoom. Writes to --out: the same
 numbers in result.json, in which models of earlier calls are kept, and the files that `clutter_training.run` names. The
 figures NAME.png show images of the data set. With --cost it trains nothing and prints what one image costs on canvases
-of other sizes.
+of other sizes; with --plot it draws costs.svg from that and from the results of several folders.
 
 It needs TensorFlow, which counts the multiplications.
 """
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
+from matplotlib.figure import Figure
 
 from benchmarks.clutter import Scene, Sources, make_images
 from benchmarks.clutter_training import TEST_STEP, add_options, print_table, run
 from edram_fer import data, files, models
 from edram_fer.evaluation import cost
+from edram_fer.figures.style import BLUE, ORANGE, save, styled
 from edram_fer.models.baseline import IDENTITY
 from edram_fer.models.contract import FERModel, unknown_affect
 from edram_fer.models.tensor import Tensor
@@ -194,6 +197,41 @@ def print_costs(canvases: Sequence[int], options: argparse.Namespace) -> list[di
     return rows
 
 
+@styled
+def plot(runs: Sequence[Mapping[str, Any]], costs: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw multiplications and time by the size of the canvas, and the errors by the multiplications.
+
+    Args:
+        runs: contents of result.json, one for each canvas.
+        costs: the rows of `print_costs`.
+    """
+    figure = Figure(figsize=(7.6, 2.9), layout="constrained")
+    axes = figure.subplots(1, 3)
+    colours = {"edram": BLUE, "cnn": ORANGE}
+    measures = {"operations": ("million multiplications", 2e6), "milliseconds": ("milliseconds per image", 1)}
+    for axis, (measure, (title, unit)) in zip(axes, measures.items(), strict=False):
+        for model, colour in colours.items():
+            rows = [row for row in costs if row["model"] == model]
+            sides, values = [row["canvas"] for row in rows], [row[measure] / unit for row in rows]
+            axis.plot(sides, values, color=colour, marker="o", markersize=4)
+            axis.annotate(
+                model.upper(), (sides[-1], values[-1]), (0, 6), textcoords="offset points", color=colour, ha="right"
+            )
+        axis.set(title=title, xlabel="side of the canvas, pixels", ylim=(0, None))
+        axis.set_xticks(sorted({row["canvas"] for row in costs}))
+    for content, marker in zip(runs, "os^", strict=False):
+        side = content["images"]["scene"]["canvas"]
+        for name, result in content["models"].items():
+            colour = colours[name.split("-")[0]]
+            low, high = result["error_percent_interval"][-1]
+            place = (result["operations"] / 2e6, result["error_percent"][-1])
+            axes[2].plot(place[0], place[1], marker, color=colour, markersize=5)
+            axes[2].plot([place[0]] * 2, [low, high], color=colour, linewidth=1)
+            axes[2].annotate(f"{name}, {side}", place, (6, 0), textcoords="offset points", va="center", fontsize=6.5)
+    axes[2].set(title="error, %", xlabel="million multiplications", xscale="log")
+    return figure
+
+
 def main() -> None:
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -207,12 +245,17 @@ def main() -> None:
     )
     parser.add_argument("--glimpses", type=int, default=3, help="number of EDRAM's glimpses (default %(default)s)")
     parser.add_argument("--cost", type=int, nargs="+", metavar="CANVAS", help="only print the cost on these canvases")
+    parser.add_argument("--plot", type=Path, nargs="+", metavar="FOLDER", help="only draw the results of these folders")
     add_options(parser, steps=4000, out="runs/cluttered_faces")
     options = parser.parse_args()
     if not PIECE[1] <= options.face[0] <= options.face[1] <= options.canvas:
         parser.error(f"--face: expected two sides from {PIECE[1]} to --canvas {options.canvas}, got {options.face}")
     if options.cost:
-        files.write_json(options.out / "cost.json", print_costs(options.cost, options))
+        files.write_json(options.out / "cost.json", {"costs": print_costs(options.cost, options)})
+        return
+    if options.plot:
+        runs = [files.read_json(folder / "result.json") for folder in options.plot]
+        save(plot(runs, files.read_json(options.out / "cost.json")["costs"]), options.out / "costs.svg")
         return
     splits = data.splits(options.data, data_dir=options.data_dir)
     options.split = options.split or ("test_clean" if "test_clean" in splits else "test")
