@@ -114,19 +114,18 @@ def train(
     model.compile(Adam(rate, global_clipnorm=10.0), loss=losses, loss_weights=weights)
     # Not `fit`: TensorFlow's data sets of Python generators make the process return freed memory at once, which takes a
     # third of the processor time of small models.
-    start = time.perf_counter()
+    start, recent = time.perf_counter(), []
     for step in range(options.steps):
         images, labels, windows = make_images(sources, scene, options.seed, step, options.batch)
         targets = {"emotion": labels, "emitted": windows}
-        means = model.train_on_batch({"image": images}, {name: targets[name] for name in losses}, return_dict=True)
-        if (step + 1) % LOGGED == 0:
-            seconds = time.perf_counter() - start
-            print(
-                f"step {step + 1}, {seconds:.0f} s",
-                *(f"{name} {value:.4f}" for name, value in means.items()),
-                flush=True,
-            )
-            model.reset_metrics()
+        recent.append(
+            model.train_on_batch({"image": images}, {name: targets[name] for name in losses}, return_dict=True)
+        )
+        if len(recent) == LOGGED or step + 1 == options.steps:
+            means = {name: np.mean([values[name] for values in recent]) for name in recent[0]}
+            shown = ", ".join(f"{name} {mean:.4f}" for name, mean in means.items())
+            print(f"step {step + 1}, {time.perf_counter() - start:.0f} s: {shown}", flush=True)
+            recent.clear()
     return time.perf_counter() - start
 
 

@@ -46,7 +46,14 @@ from edram_fer.models.baseline import IDENTITY
 from edram_fer.models.contract import FERModel, unknown_affect
 from edram_fer.models.tensor import Tensor
 
-CONTENDERS = ("edram", "edram-free", "cnn", "cnn-wide", "edram-cut", "cnn-cut")
+NAMES = {
+    "edram": "EDRAM",
+    "edram-free": "EDRAM without location loss",
+    "cnn": "CNN",
+    "cnn-wide": "wide CNN",
+    "edram-cut": "EDRAM",
+    "cnn-cut": "CNN",
+}
 PIECE = (8, 16)  # smallest and largest side of a piece of clutter in pixels
 COVERED = 0.3  # area of all pieces together, as a share of the canvas
 WIDE = 3  # times the multiplications of "cnn"
@@ -169,7 +176,7 @@ def build_edram(canvas: int, classes: int, options: argparse.Namespace) -> FERMo
 
 
 def build(name: str, canvas: int, classes: int, options: argparse.Namespace) -> FERModel:
-    """Build one of CONTENDERS; a CNN gets its filters from the multiplications of the EDRAM."""
+    """Build one of NAMES; a CNN gets its filters from the multiplications of the EDRAM."""
     edram = build_edram(canvas, classes, options)
     if name.startswith("edram"):
         return edram
@@ -190,7 +197,7 @@ def print_costs(canvases: Sequence[int], options: argparse.Namespace) -> list[di
             "cnn": StridedCNN(image_size=(canvas, canvas), filters=filters, dtype=options.dtype),
         }
         for name, model in contenders.items():
-            operations, seconds = cost.flops(model), cost.seconds_per_image(model, options.batch)
+            operations, seconds = cost.flops(model), cost.seconds_per_image(model, options.batch, repeats=10)
             row = {"canvas": canvas, "model": name, "operations": operations, "milliseconds": 1000 * seconds}
             print(f"{canvas:8}   {name:5}   {(operations or 0) / 2e6:17.2f}   {row['milliseconds']:12.2f}")
             rows.append(row)
@@ -199,36 +206,33 @@ def print_costs(canvases: Sequence[int], options: argparse.Namespace) -> list[di
 
 @styled
 def plot(runs: Sequence[Mapping[str, Any]], costs: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw multiplications and time by the size of the canvas, and the errors by the multiplications.
+    """Draw the multiplications by the side of the canvas, and the errors by the multiplications.
 
     Args:
         runs: contents of result.json, one for each canvas.
         costs: the rows of `print_costs`.
     """
-    figure = Figure(figsize=(7.6, 2.9), layout="constrained")
-    axes = figure.subplots(1, 3)
+    figure = Figure(figsize=(4.6, 5.6), layout="constrained")
+    above, below = figure.subplots(2)
     colours = {"edram": BLUE, "cnn": ORANGE}
-    measures = {"operations": ("million multiplications", 2e6), "milliseconds": ("milliseconds per image", 1)}
-    for axis, (measure, (title, unit)) in zip(axes, measures.items(), strict=False):
-        for model, colour in colours.items():
-            rows = [row for row in costs if row["model"] == model]
-            sides, values = [row["canvas"] for row in rows], [row[measure] / unit for row in rows]
-            axis.plot(sides, values, color=colour, marker="o", markersize=4)
-            axis.annotate(
-                model.upper(), (sides[-1], values[-1]), (0, 6), textcoords="offset points", color=colour, ha="right"
-            )
-        axis.set(title=title, xlabel="side of the canvas, pixels", ylim=(0, None))
-        axis.set_xticks(sorted({row["canvas"] for row in costs}))
+    for model, colour in colours.items():
+        rows = [row for row in costs if row["model"] == model]
+        sides, values = [row["canvas"] for row in rows], [row["operations"] / 2e6 for row in rows]
+        above.plot(sides, values, color=colour, marker="o", markersize=4, label=NAMES[model])
+    above.set(title="Multiplications of one image, millions", xlabel="side of the image, pixels", ylim=(0, None))
+    above.set_xticks(sorted({row["canvas"] for row in costs}))
+    above.legend()
     for content, marker in zip(runs, "os^", strict=False):
         side = content["images"]["scene"]["canvas"]
         for name, result in content["models"].items():
-            colour = colours[name.split("-")[0]]
-            low, high = result["error_percent_interval"][-1]
-            place = (result["operations"] / 2e6, result["error_percent"][-1])
-            axes[2].plot(place[0], place[1], marker, color=colour, markersize=5)
-            axes[2].plot([place[0]] * 2, [low, high], color=colour, linewidth=1)
-            axes[2].annotate(f"{name}, {side}", place, (6, 0), textcoords="offset points", va="center", fontsize=6.5)
-    axes[2].set(title="error, %", xlabel="million multiplications", xscale="log")
+            colour, x = colours[name.split("-")[0]], result["operations"] / 2e6
+            below.plot([x, x], result["error_percent_interval"][-1], color=colour, linewidth=1)
+            below.plot(x, result["error_percent"][-1], marker, color=colour, markersize=5)
+            label = f"{NAMES[name]}, {'face alone' if name.endswith('-cut') else f'{side} pixels'}"
+            place = {"xytext": (7, 0), "textcoords": "offset points", "va": "center", "fontsize": 7}
+            below.annotate(label, (x, result["error_percent"][-1]), **place)
+    below.margins(x=0.25)
+    below.set(title="Error, %, with 95 % intervals", xlabel="multiplications of one image, millions")
     return figure
 
 
@@ -238,7 +242,7 @@ def main() -> None:
     parser.add_argument("--data", default="fer2013", help="prepared data set or .npz file (default %(default)s)")
     parser.add_argument("--data-dir", type=Path, help="folder of prepared data sets")
     parser.add_argument("--split", help="faces to test with (default: test_clean where there is one, else test)")
-    parser.add_argument("--model", nargs="+", choices=CONTENDERS, default=["edram", "cnn"], help="default: edram cnn")
+    parser.add_argument("--model", nargs="+", choices=NAMES, default=["edram", "cnn"], help="default: edram cnn")
     parser.add_argument("--canvas", type=int, default=160, help="side of the image in pixels (default %(default)s)")
     parser.add_argument(
         "--face", type=int, nargs=2, default=(36, 48), help="smallest and largest side of the face (default 36 48)"
