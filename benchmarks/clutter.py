@@ -101,3 +101,19 @@ def make_images(
     )
     images, indices, windows = map(np.stack, zip(*made, strict=True))
     return images[..., None], labels[indices], windows
+
+
+def shaken(windows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Windows near the true ones: centres moved by up to 0.3 of half a side, sides times 0.8 to 1.3.
+
+    Args:
+        windows: float32 [n, 2, 3], upright squares.
+        rng: the only source of randomness.
+
+    Returns:
+        float32 [n, 2, 3].
+    """
+    zooms = windows[:, :1, 0]
+    moved = windows * rng.uniform(0.8, 1.3, (len(windows), 1, 1))
+    moved[..., 2] = windows[..., 2] + zooms * rng.uniform(-0.3, 0.3, (len(windows), 2))
+    return moved.astype("float32")

@@ -9,11 +9,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from benchmarks.clutter import Cluttered, Scene, Sources, make_images
+from benchmarks.clutter import Cluttered, Scene, Sources, make_images, shaken
 from edram_fer import attention, files, intervals
 from edram_fer.evaluation import cost
 from edram_fer.figures.samples import samples
 from edram_fer.figures.style import save
+from edram_fer.models.spatial_transformer import IDENTITY
 from edram_fer.training.losses import ALL_ENTRIES, FORMS, ZOOM_ENTRIES, EmotionLoss, LocationLoss
 from edram_fer.training.optimizer import Adam
 
@@ -23,7 +24,7 @@ LOGGED = 200  # steps over which a printed loss is the mean
 LOCATION = {"all": ALL_ENTRIES, "zoom": ZOOM_ENTRIES, "none": None}
 
 
-def add_options(parser: argparse.ArgumentParser, *, steps: int, out: str) -> None:
+def add_options(parser: argparse.ArgumentParser, *, steps: int, taught: float, out: str) -> None:
     """Add the options that the functions below read."""
     parser.add_argument("--steps", type=int, default=steps, help="training steps (default %(default)s)")
     parser.add_argument("--batch", type=int, default=64, help="images in a batch (default %(default)s)")
@@ -35,6 +36,13 @@ def add_options(parser: argparse.ArgumentParser, *, steps: int, out: str) -> Non
         type=float,
         default=10.0,
         help="weight of the location loss; the weight of the classification loss is 1",
+    )
+    parser.add_argument(
+        "--taught",
+        type=float,
+        default=taught,
+        help="share of the steps, from the beginning, in which all glimpses but the first are windows near the true "
+        "ones (default %(default)s)",
     )
     parser.add_argument(
         "--dtype",
@@ -117,16 +125,33 @@ def train(
     start, recent = time.perf_counter(), []
     for step in range(options.steps):
         images, labels, windows = make_images(sources, scene, options.seed, step, options.batch)
-        targets = {"emotion": labels, "emitted": windows}
-        recent.append(
-            model.train_on_batch({"image": images}, {name: targets[name] for name in losses}, return_dict=True)
-        )
+        inputs, targets = {"image": images}, {"emotion": labels, "emitted": windows}
+        if "emitted" in losses and step < options.taught * options.steps:
+            inputs["windows"] = taught_windows(windows, options.glimpses, np.random.default_rng((options.seed, step)))
+        recent.append(model.train_on_batch(inputs, {name: targets[name] for name in losses}, return_dict=True))
         if len(recent) == LOGGED or step + 1 == options.steps:
             means = {name: np.mean([values[name] for values in recent]) for name in recent[0]}
             shown = ", ".join(f"{name} {mean:.4f}" for name, mean in means.items())
             print(f"step {step + 1}, {time.perf_counter() - start:.0f} s: {shown}", flush=True)
             recent.clear()
     return time.perf_counter() - start
+
+
+def taught_windows(windows: np.ndarray, glimpses: int, rng: np.random.Generator) -> np.ndarray:
+    """Windows of the glimpses of a model that is shown where to look: the whole image, then near the true windows.
+
+    The emission network learns from the location loss alone, and the classification from the first step on.
+
+    Args:
+        windows: float32 [n, 2, 3].
+        glimpses: T.
+        rng: the only source of randomness.
+
+    Returns:
+        float32 [n, T, 2, 3].
+    """
+    whole = np.broadcast_to(np.array(IDENTITY, "float32"), windows.shape)
+    return np.stack([whole, *(shaken(windows, rng) for _ in range(glimpses - 1))], axis=1)
 
 
 def evaluate(model: keras.Model, test: Cluttered) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -42,8 +42,8 @@ from benchmarks.clutter_training import TEST_STEP, add_options, print_table, run
 from edram_fer import data, files, models
 from edram_fer.evaluation import cost
 from edram_fer.figures.style import BLUE, ORANGE, save, styled
-from edram_fer.models.baseline import IDENTITY
 from edram_fer.models.contract import FERModel, unknown_affect
+from edram_fer.models.spatial_transformer import IDENTITY
 from edram_fer.models.tensor import Tensor
 
 NAMES = {
@@ -250,7 +250,7 @@ def main() -> None:
     parser.add_argument("--glimpses", type=int, default=3, help="number of EDRAM's glimpses (default %(default)s)")
     parser.add_argument("--cost", type=int, nargs="+", metavar="CANVAS", help="only print the cost on these canvases")
     parser.add_argument("--plot", type=Path, nargs="+", metavar="FOLDER", help="only draw the results of these folders")
-    add_options(parser, steps=4000, out="runs/cluttered_faces")
+    add_options(parser, steps=4000, taught=0.7, out="runs/cluttered_faces")
     options = parser.parse_args()
     if not PIECE[1] <= options.face[0] <= options.face[1] <= options.canvas:
         parser.error(f"--face: expected two sides from {PIECE[1]} to --canvas {options.canvas}, got {options.face}")
