@@ -104,7 +104,7 @@ def make_images(
 
 
 def shaken(windows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Windows near the true ones: centres moved by up to 0.3 of half a side, sides times 0.8 to 1.3.
+    """Windows near the true ones: centres moved by up to a fifth of half a side, sides times 0.85 to 1.2.
 
     Args:
         windows: float32 [n, 2, 3], upright squares.
@@ -114,6 +114,6 @@ def shaken(windows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         float32 [n, 2, 3].
     """
     zooms = windows[:, :1, 0]
-    moved = windows * rng.uniform(0.8, 1.3, (len(windows), 1, 1))
-    moved[..., 2] = windows[..., 2] + zooms * rng.uniform(-0.3, 0.3, (len(windows), 2))
+    moved = windows * rng.uniform(0.85, 1.2, (len(windows), 1, 1))
+    moved[..., 2] = windows[..., 2] + zooms * rng.uniform(-0.2, 0.2, (len(windows), 2))
     return moved.astype("float32")

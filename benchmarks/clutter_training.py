@@ -14,7 +14,6 @@ from edram_fer import attention, files, intervals
 from edram_fer.evaluation import cost
 from edram_fer.figures.samples import samples
 from edram_fer.figures.style import save
-from edram_fer.models.spatial_transformer import IDENTITY
 from edram_fer.training.losses import ALL_ENTRIES, FORMS, ZOOM_ENTRIES, EmotionLoss, LocationLoss
 from edram_fer.training.optimizer import Adam
 
@@ -24,7 +23,7 @@ LOGGED = 200  # steps over which a printed loss is the mean
 LOCATION = {"all": ALL_ENTRIES, "zoom": ZOOM_ENTRIES, "none": None}
 
 
-def add_options(parser: argparse.ArgumentParser, *, steps: int, taught: float, out: str) -> None:
+def add_options(parser: argparse.ArgumentParser, *, steps: int, out: str) -> None:
     """Add the options that the functions below read."""
     parser.add_argument("--steps", type=int, default=steps, help="training steps (default %(default)s)")
     parser.add_argument("--batch", type=int, default=64, help="images in a batch (default %(default)s)")
@@ -36,13 +35,6 @@ def add_options(parser: argparse.ArgumentParser, *, steps: int, taught: float, o
         type=float,
         default=10.0,
         help="weight of the location loss; the weight of the classification loss is 1",
-    )
-    parser.add_argument(
-        "--taught",
-        type=float,
-        default=taught,
-        help="share of the steps, from the beginning, in which all glimpses but the first are windows near the true "
-        "ones (default %(default)s)",
     )
     parser.add_argument(
         "--dtype",
@@ -62,8 +54,7 @@ def run(
     options: argparse.Namespace,
     *,
     classes: Sequence[str],
-    location: str = "none",
-    form: str = "ours",
+    **keywords: Any,
 ) -> dict[str, Any]:
     """Train, evaluate and save a model: NAME.keras, NAME.npz with the labels and, after each step, the predicted
     classes and the windows, and for a model that moves its windows NAME.png with the first test images.
@@ -76,12 +67,12 @@ def run(
         scene: what the training images look like.
         options: of the command line.
         classes: names of the labels.
-        location, form: see `train`.
+        **keywords: of `train`.
 
     Returns:
         the result of `evaluate`, the seconds of training and the options.
     """
-    seconds = train(model, training, scene, options, location=location, form=form)
+    seconds = train(model, training, scene, options, **keywords)
     result, outputs = evaluate(model, test)
     with files.replace(options.out / f"{name}.keras") as temporary:
         model.save(temporary)
@@ -95,7 +86,14 @@ def run(
 
 
 def train(
-    model: keras.Model, sources: Sources, scene: Scene, options: argparse.Namespace, *, location: str, form: str
+    model: keras.Model,
+    sources: Sources,
+    scene: Scene,
+    options: argparse.Namespace,
+    *,
+    location: str = "none",
+    form: str = "ours",
+    taught: float = 0.0,
 ) -> float:
     """Train a randomly initialised model.
 
@@ -108,6 +106,8 @@ def train(
         options: of the command line.
         location: a key of LOCATION, the entries of the windows that have targets.
         form: a key of `losses.FORMS`.
+        taught: share of the steps, from the beginning, in which the glimpses of an EDRAM are windows near the true ones.
+            Its emission network then learns from the location loss alone, and its classification from the first step on.
 
     Returns:
         the seconds of training.
@@ -126,8 +126,10 @@ def train(
     for step in range(options.steps):
         images, labels, windows = make_images(sources, scene, options.seed, step, options.batch)
         inputs, targets = {"image": images}, {"emotion": labels, "emitted": windows}
-        if "emitted" in losses and step < options.taught * options.steps:
-            inputs["windows"] = taught_windows(windows, options.glimpses, np.random.default_rng((options.seed, step)))
+        if step < taught * options.steps:
+            rng = np.random.default_rng((options.seed, step, options.batch))  # no image has this number
+            near = [shaken(windows, rng) for _ in range(model.arguments["glimpses"])]
+            inputs["windows"] = np.stack(near, axis=1)
         recent.append(model.train_on_batch(inputs, {name: targets[name] for name in losses}, return_dict=True))
         if len(recent) == LOGGED or step + 1 == options.steps:
             means = {name: np.mean([values[name] for values in recent]) for name in recent[0]}
@@ -135,23 +137,6 @@ def train(
             print(f"step {step + 1}, {time.perf_counter() - start:.0f} s: {shown}", flush=True)
             recent.clear()
     return time.perf_counter() - start
-
-
-def taught_windows(windows: np.ndarray, glimpses: int, rng: np.random.Generator) -> np.ndarray:
-    """Windows of the glimpses of a model that is shown where to look: the whole image, then near the true windows.
-
-    The emission network learns from the location loss alone, and the classification from the first step on.
-
-    Args:
-        windows: float32 [n, 2, 3].
-        glimpses: T.
-        rng: the only source of randomness.
-
-    Returns:
-        float32 [n, T, 2, 3].
-    """
-    whole = np.broadcast_to(np.array(IDENTITY, "float32"), windows.shape)
-    return np.stack([whole, *(shaken(windows, rng) for _ in range(glimpses - 1))], axis=1)
 
 
 def evaluate(model: keras.Model, test: Cluttered) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--width", type=float, default=1.0, help="factor of the published units and filters")
     parser.add_argument("--location", choices=LOCATION, default="all", help="entries of the windows with targets")
     parser.add_argument("--test", type=int, default=5000, help="number of test images (default %(default)s)")
-    add_options(parser, steps=6000, taught=0, out="runs/cluttered_digits")
+    add_options(parser, steps=6000, out="runs/cluttered_digits")
     options = parser.parse_args()
     training, testing = split_digits(options.seed)
     test = make_images(testing, SCENE, options.seed, TEST_STEP, options.test)

@@ -7,10 +7,11 @@
     python -m benchmarks.cluttered_faces --cost 100 160 240 480 --out runs/cost
     python -m benchmarks.cluttered_faces --plot runs/cluttered_faces --out runs/cost
 
-EDRAM sees the whole image in 24x24 points, then moves its glimpses; the CNN convolves all pixels, with strides, and
-takes the mean and the maximum of its last maps. All are trained on the same images with the same optimizer:
+EDRAM sees the whole image in 12x12 averages and takes glimpses of 24x24 points; the CNN convolves all pixels, with
+strides, and takes the mean and the maximum of its last maps. All are trained on the same images with the same optimizer:
 
-- edram: with the windows of the faces as targets of its windows (the location loss).
+- edram: with the windows of the faces as targets of its windows (the location loss). For --taught of the steps, its
+  glimpses are windows near them.
 - edram-free: without them.
 - cnn: as many filters as make its number of multiplications equal to EDRAM's.
 - cnn-wide: three times as many multiplications.
@@ -59,7 +60,6 @@ COVERED = 0.3  # area of all pieces together, as a share of the canvas
 WIDE = 3  # times the multiplications of "cnn"
 EDRAM_OPTIONS = {
     "glimpse_size": 24,
-    "first_glimpse": "whole",
     "rotation": False,
     "context_activation": "tanh",
     "affect": False,
@@ -250,7 +250,14 @@ def main() -> None:
     parser.add_argument("--glimpses", type=int, default=3, help="number of EDRAM's glimpses (default %(default)s)")
     parser.add_argument("--cost", type=int, nargs="+", metavar="CANVAS", help="only print the cost on these canvases")
     parser.add_argument("--plot", type=Path, nargs="+", metavar="FOLDER", help="only draw the results of these folders")
-    add_options(parser, steps=4000, taught=0.7, out="runs/cluttered_faces")
+    parser.add_argument(
+        "--taught",
+        type=float,
+        default=0.7,
+        help="share of the steps, from the beginning, in which the model edram is shown where to look (default "
+        "%(default)s)",
+    )
+    add_options(parser, steps=4000, out="runs/cluttered_faces")
     options = parser.parse_args()
     if not PIECE[1] <= options.face[0] <= options.face[1] <= options.canvas:
         parser.error(f"--face: expected two sides from {PIECE[1]} to --canvas {options.canvas}, got {options.face}")
@@ -282,8 +289,8 @@ def main() -> None:
         test = make_images(testing, seen, options.seed, TEST_STEP, len(testing[1]), each_once=True)
         keras.utils.set_random_seed(options.seed)
         model = build(name, seen.canvas, len(classes), options)
-        location = "all" if name == "edram" else "none"
-        results[name] = run(name, model, training, test, seen, options, classes=classes, location=location)
+        located = {"location": "all", "taught": options.taught} if name == "edram" else {}
+        results[name] = run(name, model, training, test, seen, options, classes=classes, **located)
         files.write_json(path, {"images": images, "majority_error_percent": chance, "models": results})
     print(f"error of always answering {classes[majority]}: {chance:.2f} %")
     print_table(results)

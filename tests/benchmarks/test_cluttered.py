@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("tensorflow")
 from benchmarks import cluttered_faces
-from benchmarks.clutter import Scene, make_images
+from benchmarks.clutter import Scene, make_images, shaken
 from benchmarks.clutter_training import TEST_STEP
 from edram_fer import files
 from edram_fer.evaluation import cost
@@ -53,6 +53,14 @@ def test_an_image_depends_on_seed_and_step_alone():
     assert not np.array_equal(images, make_images(sources, FACES, 1, TEST_STEP, 3)[0])
 
 
+def test_shaken_windows_stay_near_the_true_ones():
+    windows = make_images((gradients(300), np.arange(300)), FACES, 0, 0, 300)[2]
+    near = shaken(windows, np.random.default_rng(0))
+    zooms, offsets = near[:, 0, 0] / windows[:, 0, 0], (near - windows)[..., 2] / windows[:, :1, 0]
+    assert 0.849 < zooms.min() < 0.86 and 1.19 < zooms.max() < 1.201 and np.array_equal(near[:, 0, 0], near[:, 1, 1])
+    assert 0.19 < offsets.max() < 0.201 and -0.201 < offsets.min() < -0.19 and not near[:, [0, 1], [1, 0]].any()
+
+
 def test_the_cnn_has_the_multiplications_that_are_asked_for():
     filters = cluttered_faces.filters_for(2e6, 64)
     model = cluttered_faces.StridedCNN(image_size=(64, 64), classes=3, filters=filters)
@@ -77,7 +85,23 @@ def test_trains_and_evaluates_at_toy_size(tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", ["cluttered_faces", *map(str, arguments), "--out", str(tmp_path / "out")])
         cluttered_faces.main()
 
-    toy = ("--data", data, "--canvas", 40, "--face", 18, 20, "--glimpses", 2, "--steps", 1, "--batch", 4)
+    toy = (
+        "--data",
+        data,
+        "--canvas",
+        40,
+        "--face",
+        18,
+        20,
+        "--glimpses",
+        2,
+        "--steps",
+        2,
+        "--batch",
+        4,
+        "--taught",
+        0.5,
+    )
     main(*toy, "--model", "edram")
     assert "edram: " in capsys.readouterr().out
     main(*toy, "--model", "cnn-cut")
