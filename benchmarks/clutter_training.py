@@ -106,8 +106,8 @@ def train(
         options: of the command line.
         location: a key of LOCATION, the entries of the windows that have targets.
         form: a key of `losses.FORMS`.
-        taught: share of the steps, from the beginning, in which the glimpses of an EDRAM are windows near the true ones.
-            Its emission network then learns from the location loss alone, and its classification from the first step on.
+        taught: share of the steps, from the beginning, in which an EDRAM's glimpses are windows near the true ones. Its
+            emission network then learns from the location loss alone, and its classification from the first step on.
 
     Returns:
         the seconds of training.

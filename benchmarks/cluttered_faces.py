@@ -8,7 +8,8 @@
     python -m benchmarks.cluttered_faces --plot runs/cluttered_faces --out runs/cost
 
 EDRAM sees the whole image in 12x12 averages and takes glimpses of 24x24 points; the CNN convolves all pixels, with
-strides, and takes the mean and the maximum of its last maps. All are trained on the same images with the same optimizer:
+strides, and takes the mean and the maximum of its last maps. All are trained on the same images with the same
+optimizer:
 
 - edram: with the windows of the faces as targets of its windows (the location loss). For --taught of the steps, its
   glimpses are windows near them.
@@ -257,7 +258,8 @@ def main() -> None:
         help="share of the steps, from the beginning, in which the model edram is shown where to look (default "
         "%(default)s)",
     )
-    add_options(parser, steps=4000, out="runs/cluttered_faces")
+    add_options(parser, steps=6000, out="runs/cluttered_faces")
+    parser.set_defaults(learning_rate=2e-3, location_weight=3.0, batch=32)
     options = parser.parse_args()
     if not PIECE[1] <= options.face[0] <= options.face[1] <= options.canvas:
         parser.error(f"--face: expected two sides from {PIECE[1]} to --canvas {options.canvas}, got {options.face}")
