@@ -232,7 +232,7 @@ def plot(runs: Sequence[Mapping[str, Any]], costs: Sequence[Mapping[str, Any]]) 
             label = f"{NAMES[name]}, {'face alone' if name.endswith('-cut') else f'{side} pixels'}"
             place = {"xytext": (7, 0), "textcoords": "offset points", "va": "center", "fontsize": 7}
             below.annotate(label, (x, result["error_percent"][-1]), **place)
-    below.margins(x=0.25)
+    below.set_xlim(0, 1.6 * below.get_xlim()[1])  # room for the names
     below.set(title="Error, %, with 95 % intervals", xlabel="multiplications of one image, millions")
     return figure
 
