@@ -254,7 +254,7 @@ def main() -> None:
     parser.add_argument(
         "--taught",
         type=float,
-        default=0.7,
+        default=1.0,
         help="share of the steps, from the beginning, in which the model edram is shown where to look (default "
         "%(default)s)",
     )
