@@ -88,8 +88,8 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        found = re.search(r"GLOBAL (\S+)", str(error))  # the rest of the message advises to run the code
-        what = f"holds {found[1]}, for which code would run" if found else f"is damaged or not {KIND}"
+        refused = re.search(r"GLOBAL (\S+)", str(error))  # the rest of the message advises to run the code
+        what = f"holds {refused[1]}, for which code would run" if refused else f"is damaged or not {KIND}"
         raise UserError(
             f"{path} {what}: expected arrays alone, such as torch.save(net.state_dict(), FILE) writes"
         ) from error

@@ -102,15 +102,19 @@ class Experiment:
         return shlex.join(words)
 
     @property
+    def dataset(self) -> str:
+        """The name of the data set, without its configuration."""
+        return self.data.partition("/")[0]
+
+    @property
     def prepared_as(self) -> str:
         """What `edram-fer prepare` calls the data set. It names a configuration of photos after their options, so only
         the label modes of FERPlus are part of the name."""
-        return self.data if self.data.startswith("ferplus/") else self.data.partition("/")[0]
+        return self.data if self.dataset == "ferplus" else self.dataset
 
     def prepare_command(self) -> str:
         """The command that prepares the data set from its files, in the folder SOURCE."""
-        words = ["edram-fer", "prepare", self.prepared_as]
-        words += ["--source", "SOURCE"]
+        words = ["edram-fer", "prepare", self.prepared_as, "--source", "SOURCE"]
         for option, value in self.preparation.items():
             words += [f"--{option}", str(value)]
         for option, value in self.reader.items():
@@ -118,8 +122,8 @@ class Experiment:
         return shlex.join(words)
 
     def _settings(self, quick):
-        own = [f"data={self.data}"] if recipes.get(self.recipe).data != self.data else []
-        return [*own, *self.settings, *(self.quick if quick else ())]
+        data = [f"data={self.data}"] if recipes.get(self.recipe).data != self.data else []
+        return [*data, *self.settings, *(self.quick if quick else ())]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Repeat the experiments of a paper whose data are there, and say of the others how to get their data."""
 
-import contextlib
 import csv
 import dataclasses
 import importlib.util
@@ -14,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from edram_fer import data, files
-from edram_fer.errors import MissingFileError, UserError
+from edram_fer.errors import UserError
 from edram_fer.evaluation import evaluate
 from edram_fer.papers.paper import NAMES, SINGLE, Benchmark, Experiment, Paper, Value, get
 from edram_fer.preprocessing import datasets
@@ -129,15 +128,17 @@ def reproduce(
         verbose: See Keras' `fit`.
 
     Raises:
-        UserError: `only` or `sources` has an unknown name; or a preparation failed.
+        UserError: `only` or `sources` has an unknown name, or `settings` changes the data set.
         checkpoints.Interrupted: SIGTERM or Ctrl-C was received; the same call continues.
     """
     out, names = Path(out), [experiment.name for experiment in paper.experiments]
     if unknown := [name for name in only if name not in names]:
         raise UserError(f"only: expected one of {', '.join(names)}, got {unknown[0]!r}")
-    used = {_data_set(experiment) for experiment in paper.experiments if isinstance(experiment, Experiment)}
+    used = {experiment.dataset for experiment in paper.experiments if isinstance(experiment, Experiment)}
     if unknown := [name for name in sources or {} if name not in used]:
         raise UserError(f"source: expected a data set of {paper.name}, {', '.join(sorted(used))}, got {unknown[0]!r}")
+    if any(setting.partition("=")[0].strip() == "data" for setting in settings):
+        raise UserError("--set: the data set belongs to the experiment; train other data with `edram-fer train`")
     files.check_writable(out)
     outcomes = []
     for experiment in paper.experiments:
@@ -147,13 +148,12 @@ def reproduce(
         if isinstance(experiment, Benchmark):
             outcome = _measure(experiment, out / experiment.name, quick)
         else:
-            experiment = dataclasses.replace(experiment, settings=(*experiment.settings, *settings))
-            if source := (sources or {}).get(_data_set(experiment)):
-                options: dict[str, Any] = {**experiment.preparation, **experiment.reader}
-                datasets.prepare(
-                    experiment.prepared_as, source, data_dir or data.default_data_dir(), report=report, **options
-                )
-            outcome = _train(experiment, out / experiment.name, data_dir, seeds, quick, fixations, verbose)
+            changed = {name: (*getattr(experiment, name), *settings) for name in ("settings", "quick")}
+            experiment = dataclasses.replace(experiment, **changed)
+            source = (sources or {}).get(experiment.dataset)
+            outcome = None if source is None else _prepare(experiment, source, data_dir, report)
+            if outcome is None:
+                outcome = _train(experiment, out / experiment.name, data_dir, seeds, quick, fixations, verbose)
         report(f"{experiment.name}: {outcome.status}")
         outcomes.append(outcome)
         done(outcomes)
@@ -194,16 +194,16 @@ def prepared(data_dir: Path | str | None = None) -> list[str]:
     """The data sets of all papers that are prepared."""
     experiments = [experiment for name in NAMES for experiment in get(name).experiments]
     sources = dict.fromkeys(experiment.data for experiment in experiments if isinstance(experiment, Experiment))
-    found = []
-    for source in sources:
-        with contextlib.suppress(UserError):
-            data.describe(source, data_dir=data_dir)
-            found.append(source)
-    return found
+    return [source for source in sources if _unprepared(source, data_dir) is None]
 
 
-def _data_set(experiment):
-    return experiment.data.partition("/")[0]
+def _unprepared(source, data_dir):
+    """Why a data set cannot be read, or None."""
+    try:
+        data.describe(source, data_dir=data_dir)
+    except UserError as error:
+        return str(error)
+    return None
 
 
 def _outcome(experiment, status, **fields):
@@ -220,10 +220,17 @@ def _missing(experiment, data_dir):
             f"{MISSING}: {experiment.module} is in a checkout of edram-fer, where `pip install -e '.[benchmarks]'` "
             f"installs {experiment.package}"
         )
+    reason = _unprepared(experiment.data, data_dir)
+    return reason and f"{MISSING}: {reason}. {experiment.access} Then: {experiment.prepare_command()}"
+
+
+def _prepare(experiment, source, data_dir, report):
+    """Prepare the data set; the outcome of the experiment if that fails, otherwise None."""
+    options = {**experiment.preparation, **experiment.reader}
     try:
-        data.describe(experiment.data, data_dir=data_dir)
-    except (MissingFileError, UserError) as error:
-        return f"{MISSING}: {error}. {experiment.access} Then: {experiment.prepare_command()}"
+        datasets.prepare(experiment.prepared_as, source, data_dir or data.default_data_dir(), report=report, **options)
+    except UserError as error:
+        return _outcome(experiment, f"failed: {error}")
     return None
 
 

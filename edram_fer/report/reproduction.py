@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edram_fer import files
-from edram_fer.papers.paper import Benchmark, Paper
+from edram_fer.papers.paper import SINGLE, Benchmark, Paper
 from edram_fer.papers.reproduction import Outcome, Result
 from edram_fer.report.images import embed
 from edram_fer.report.people import write_template_page
@@ -115,9 +115,11 @@ def _machine(run: Path) -> str:
 
 def _row(result: Result) -> dict[str, Any]:
     value = result.published
-    difference = None if None in (value.value, result.obtained) else result.obtained - value.value  # type: ignore[operator]
+    difference = "–"
+    if value.value is not None and result.obtained is not None:
+        difference = f"{100 * (result.obtained - value.value):+.1f}".replace("-", "−")
     return {
-        "combination": "" if value.combination == "recipe" else value.combination,
+        "combination": "" if value.combination == SINGLE else value.combination,
         "split": value.split,
         "score": SCORES[value.score],
         "published": percent(value.value, 2),
@@ -125,7 +127,7 @@ def _row(result: Result) -> dict[str, Any]:
         "interval": ""
         if result.interval is None
         else f"{percent(result.interval[0])} to {percent(result.interval[1])}",
-        "difference": "–" if difference is None else f"{100 * difference:+.1f}",
+        "difference": difference,
         "seeds": result.seeds,
     }
 
@@ -136,7 +138,7 @@ def _figures(figures: Sequence[Any], runs: dict[str, Path]) -> list[dict[str, An
     for figure in figures:
         paths = {combination: run / layout.FIGURES / figure.path for combination, run in runs.items()}
         images = [
-            {"combination": "" if combination == "recipe" else combination, **embed(path)}
+            {"combination": "" if combination == SINGLE else combination, **embed(path)}
             for combination, path in paths.items()
             if path.exists()
         ]

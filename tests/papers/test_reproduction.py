@@ -84,6 +84,8 @@ def test_from_data_to_the_page(npz_file, toy_recipe, monkeypatch, tmp_path):
         0
     ].obtained
 
+    with pytest.raises(UserError, match="--set: the data set belongs to the experiment"):
+        reproduction.reproduce(small, tmp_path, settings=["data=other.npz"])
     with pytest.raises(UserError, match="only: expected one of small, got 'large'"):
         reproduction.reproduce(small, tmp_path, only=["large"])
     with pytest.raises(UserError, match="source: expected a data set of small2020, .*, got 'affectnet'"):
@@ -142,3 +144,36 @@ def test_a_preparation_makes_the_data_of_its_experiment(name, tmp_path):
         published = experiment.preparation.get("published")
         made = f"{name}/{builder.builder_config.name}" + (f"-{published}" if published else "")
         assert made == experiment.data
+
+
+def test_a_failed_preparation_and_settings_over_those_of_a_trial(tmp_path):
+    """No experiment is trained: its data are not there."""
+    [outcome] = reproduction.reproduce(
+        paper.get("minaee2019"),
+        tmp_path,
+        data_dir=tmp_path,
+        sources={"jaffe": tmp_path / "nowhere"},
+        only=["jaffe"],
+        settings=["epochs=2"],
+        quick=True,
+        report=lambda line: None,
+    )
+    assert outcome.status.startswith("failed: ") and "nowhere" in outcome.status
+    assert {recipe.epochs for recipe in outcome.experiment.runs(quick=True).values()} == {2}
+
+
+@pytest.mark.slow
+def test_runs_are_evaluated_on_the_other_data_sets(npz_file, toy_recipe, monkeypatch, tmp_path):
+    monkeypatch.setattr(sweep, "draw", lambda run, features: (run / layout.REGION_SHARES).write_text("{}"))
+    experiment = Experiment("small", "", "demo", str(npz_file), "", settings=(*SMALL, "guide=()"), values=(Value(0.5),))
+    other = tmp_path / "other.npz"
+    other.write_bytes(npz_file.read_bytes())
+    outcomes = reproduction.reproduce(
+        Paper("p", "", (experiment,)), tmp_path / "out", report=lambda line: None, verbose=0
+    )
+    sources = [str(npz_file), str(other), str(tmp_path / "none.npz")]
+    [row] = reproduction.across(outcomes, sources)
+    assert row.pop("run") == "small/seed=0" and list(row) == sources
+    assert row[sources[0]] == row[sources[1]] == outcomes[0].results[0].obtained and row[sources[2]] is None
+    page = write(Paper("p", "", (experiment,)), outcomes, tmp_path, across=[{"run": "small/seed=0", **row}]).read_text()
+    assert "Across data sets" in page
