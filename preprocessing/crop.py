@@ -15,6 +15,7 @@ from edram_fer.errors import UserError
 from edram_fer.preprocessing.photos import MIN_SIDE
 
 CHIN = slice(7, 10)  # of the 68 landmarks
+EYES = slice(36, 42), slice(42, 48)  # left and right as seen in the image
 ROUNDINGS = ("nearest", "down")
 INTERPOLATIONS = ("area", "linear")
 LARGEST = 1e9  # pixels: larger than any image (`photos.MAX_PIXELS`) and within 32 bits, which detectors use
@@ -193,6 +194,50 @@ def from_square(points: np.ndarray | Sequence[Any], square: Sequence[int], size:
     """
     left, top, side = square
     return ((np.asarray(points, np.float32) + 0.5) * (side / size) - 0.5 + (left, top)).astype(np.float32)
+
+
+def eye_centres(landmarks: np.ndarray | Sequence[Any]) -> np.ndarray:
+    """Centres (x, y) of the left and the right eye, as seen in the image: [..., 68, 2] -> [..., 2, 2]."""
+    points = np.asarray(landmarks, float)
+    return np.stack([points[..., eye, :].mean(axis=-2) for eye in EYES], axis=-2)
+
+
+def align_eyes(
+    face: np.ndarray, landmarks: np.ndarray | Sequence[Any], eyes: np.ndarray | Sequence[Any], *, labels: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Turn, scale and shift a face so that its eyes come to given places, as backbones of face recognition expect.
+
+    Args:
+        face: [H, W] or [H, W, C].
+        landmarks: 68 points (x, y) in pixels of the face, pixel centres at whole numbers.
+        eyes: centres (x, y) of the left and the right eye as shares of width and height: 0 is the left or upper edge of
+            the face, 1 the other.
+        labels: the values of `face` are labels, which are not mixed.
+
+    Returns:
+        the aligned face, in which pixels from outside repeat the border, and its landmarks, float32 [68, 2].
+
+    Raises:
+        BoxError: a landmark is not finite, or both eyes have the same place.
+
+    >>> points = np.zeros((68, 2))
+    >>> points[36:42], points[42:48] = (2, 5), (2, 1)  # a face that lies on its side
+    >>> _, aligned = align_eyes(np.zeros((8, 8), "uint8"), points, ((0.25, 0.5), (0.75, 0.5)))
+    >>> eye_centres(aligned).tolist()
+    [[1.5, 3.5], [5.5, 3.5]]
+    """
+    points = np.asarray(landmarks, float)
+    left, right = eye_centres(points) @ (1, 1j)
+    if not np.isfinite(points).all() or left == right:
+        raise BoxError("no landmarks of both eyes, which the alignment needs")
+    size = np.array(face.shape[1::-1])
+    to_left, to_right = (np.asarray(eyes, float) * size - 0.5) @ (1, 1j)
+    factor = (to_right - to_left) / (right - left)
+    shift = to_left - factor * left
+    matrix = np.array([[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]])
+    flags = cv2.INTER_NEAREST if labels else cv2.INTER_LINEAR
+    aligned = cv2.warpAffine(face, matrix, size.tolist(), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return aligned, (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
 
 
 def equalise(image: np.ndarray, clip: float = 1.0, tiles: int = 3) -> np.ndarray:

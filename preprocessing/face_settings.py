@@ -45,6 +45,8 @@ class FaceSettings:
             its whole area; with `chin`, the square is extended and the landmarks are found again, up to MOST_EXTENSIONS
             times, while the chin lies below the face.
         interpolation: how the square is resized: "area" or "linear", see `crop.cut`.
+        eyes: where the centres of the left and the right eye come to lie, see `crop.align_eyes`; (): the face is not
+            aligned. Such faces are made by `data.write_arrays`, and by a model trained on them when it predicts.
         clahe: clip limit of the contrast equalisation, 0 for none.
         check: name of a detector that runs on every image with an annotated box; the overlap is recorded.
         models: folder that is searched first for the files of detectors and landmarks; "": none. It does not affect
@@ -70,6 +72,7 @@ class FaceSettings:
     landmarks: bool = False
     landmark_image: str = "photo"
     interpolation: str = "area"
+    eyes: tuple[tuple[float, float], ...] = ()
     clahe: float = 1.0
     check: str | None = None
     models: str = ""
@@ -110,6 +113,15 @@ class FaceSettings:
         for name in ("smallest_inside", "min_score"):
             if getattr(self, name) > 1:
                 raise UserError(f"{name}: expected a share in [0, 1], got {getattr(self, name)!r}")
+        try:
+            eyes = tuple((float(x), float(y)) for x, y in self.eyes)
+        except (TypeError, ValueError):
+            eyes = ((math.nan, math.nan),)
+        if len(eyes) not in (0, 2) or not all(0 <= share <= 1 for place in eyes for share in place):
+            raise UserError(f"eyes: expected places (x, y) of two eyes, shares in [0, 1], got {self.eyes!r}")
+        if eyes and not self.landmarks:
+            raise UserError("eyes: faces can only be aligned with landmarks=True")
+        object.__setattr__(self, "eyes", eyes)
         object.__setattr__(self, "models", str(self.models))
 
     @property
@@ -154,6 +166,7 @@ LATER = (
     "rounding",
     "landmark_image",
     "interpolation",
+    "eyes",
 )
 _NUMBERS = {
     "size": numbers.Integral,

@@ -278,11 +278,19 @@ def export_data(
     landmarks: Annotated[
         bool, typer.Option("--landmarks", help="Find landmarks with dlib if the data set has none.")
     ] = False,
+    align: Annotated[
+        str | None,
+        typer.Option(
+            help="Bring the eyes of all faces to the same places: mean (their mean places) or arcface (those of "
+            "face-recognition backbones).",
+            metavar="PLACES",
+        ),
+    ] = None,
 ) -> None:
     """Write a prepared data set to one .npz archive, which needs no TensorFlow to be read."""
     startup.load_keras_alone()
     from edram_fer import data
 
-    described = data.write_arrays(source, out, data_dir=data_dir, find_landmarks=landmarks)
+    described = data.write_arrays(source, out, data_dir=data_dir, find_landmarks=landmarks, align=align)
     counts = ", ".join(f"{split} {count}" for split, count in described["splits"].items())
     typer.echo(f"{out}: {counts} images, {out.stat().st_size / 1e6:.1f} MB")

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from edram_fer import archives, files
-from edram_fer.data import face_landmarks
+from edram_fer.data import eye_alignment, face_landmarks
 from edram_fer.data.crops import Crops
 from edram_fer.data.crops import read as read_crops
 from edram_fer.errors import MissingFileError, UserError, reason
@@ -131,7 +131,12 @@ def crops(source: str | Path, *, data_dir: Path | str | None = None) -> Crops:
 
 
 def write_arrays(
-    source: str | Path, path: Path | str, *, data_dir: Path | str | None = None, find_landmarks: bool = False
+    source: str | Path,
+    path: Path | str,
+    *,
+    data_dir: Path | str | None = None,
+    find_landmarks: bool = False,
+    align: str | None = None,
 ) -> dict[str, Any]:
     """Write all splits of a source to one .npz for environments without TensorFlow.
 
@@ -141,12 +146,15 @@ def write_arrays(
         data_dir: Folder of prepared data sets.
         find_landmarks: Find the 68 landmarks of each face with dlib if the source has none; nan where dlib finds no
             face.
+        align: Turn, scale and shift the faces so that their eyes come to the same places, see `eye_alignment.align`:
+            "mean" or "arcface". Faces without landmarks stay as they are; the feature "aligned" is False for them.
+            Where the faces lie in photos is not kept.
 
     Returns:
-        `describe(source)`.
+        `describe` of the new file.
 
     Raises:
-        UserError: The path has another suffix.
+        UserError: The path has another suffix, or no face can be aligned.
         MissingFileError, MissingPackageError: See `face_landmarks.get_landmarks`.
         OSError: The file cannot be written.
 
@@ -170,12 +178,15 @@ def write_arrays(
         if find_landmarks:
             points, _ = face_landmarks.get_landmarks(features, find=True)
             features["landmarks"] = np.asarray(points, "float32")
-        features |= _squares(known, split, features["id"])
+        if align is None:
+            features |= _squares(known, split, features["id"])
         for feature, values in features.items():
             content[f"{split}/{feature}"] = values.astype("U") if values.dtype == object else values
+    if align is not None:
+        eye_alignment.align(content, list(description["splits"]), align)
     with files.replace(path) as temporary:
         np.savez_compressed(temporary, **content)
-    return description
+    return describe(path)
 
 
 def _squares(known: Crops | None, split: str, ids: np.ndarray) -> dict[str, np.ndarray]:

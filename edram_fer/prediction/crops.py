@@ -50,7 +50,7 @@ class FaceCropper:
     An image that has exactly the model's size is treated as a finished face: it is not detected, cropped or equalised
     again. In other images, faces are detected and cropped with the margin and the contrast equalisation of
     `model.preprocessing`; a model trained on published crops (FER2013) has neither. Photos may be smaller than those
-    of the training data.
+    of the training data. A model trained on aligned faces gets aligned faces; "box" is the square before.
 
     Args:
         model: its input shape and `preprocessing` are used.
