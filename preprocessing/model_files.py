@@ -75,6 +75,12 @@ FILES = {
         "face_recognition_models/models",
         _LANDMARKS,
     ),
+    "face recognition": ModelFile(  # for a benchmark alone
+        "dlib_face_recognition_resnet_model_v1.dat",
+        ("55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",),
+        "face_recognition_models/models",
+        _LANDMARKS,
+    ),
 }
 
 
