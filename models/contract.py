@@ -62,6 +62,7 @@ class FERModel(keras.Model):
         self.compiled_call: CompiledCall | None = None
         # Makes (inputs, targets) inside the compiled training step, from a dict that a data set yields in their place.
         self.prepare_batch: Callable[..., tuple[Any, Any]] | None = None
+        self.teacher: Callable[..., tuple[Any, Any]] | None = None  # changes (inputs, targets) in that step
         self.emotions = emotions
         self.preprocessing = preprocessing
         self.calibration = calibration
@@ -226,6 +227,8 @@ class FERModel(keras.Model):
         *state, data = arguments  # on TensorFlow there is no state
         if self.prepare_batch is not None:
             data = self.prepare_batch(**data[0])
+        if self.teacher is not None:
+            data = self.teacher(*data)
         return super().train_step(*state, data)
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:

@@ -41,6 +41,9 @@ class Recipe:
         options: Options of that model.
         initial_weights: A run, a .keras file or the name of an included model, whose weights initialise every part of
             the same shape, or a file that `edram-fer backbone` wrote; "": all weights are randomly initialised.
+        teacher: A trained model, named as in `initial_weights`, whose probabilities are mixed with the labels of the
+            training images, see `training.teacher.Teacher`; "": none.
+        teacher_share, teacher_temperature: Its settings.
         dtype: "float32"; "mixed_bfloat16", in which coordinates and losses stay float32; "mixed_float16", likewise, and
             the loss is scaled, for GPUs older than bfloat16; or "auto", which training replaces by the faster of the
             first two (`edram_fer.devices.fastest_dtype`).
@@ -105,6 +108,9 @@ class Recipe:
     model: str = "edram"
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
     initial_weights: str = ""
+    teacher: str = ""
+    teacher_share: float = 0.7
+    teacher_temperature: float = 1.0
     dtype: str = "float32"
     seed: int = 0
     deterministic: bool = True
@@ -180,6 +186,11 @@ class Recipe:
             )
         if self.ema and self.steps_per_call > 1:
             raise UserError(f"steps_per_call: expected 1, because ema averages each step, got {self.steps_per_call}")
+        if self.teacher_share > 1 or self.teacher_temperature == 0:
+            raise UserError(
+                "expected a teacher_share in [0, 1] and a teacher_temperature above 0, got "
+                f"{self.teacher_share:g} and {self.teacher_temperature:g}"
+            )
         if not 0 < self.zoom_target <= 1:
             raise UserError(f"zoom_target: expected a share of the side in (0, 1], got {self.zoom_target!r}")
         known = model_options(self.model)

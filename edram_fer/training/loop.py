@@ -23,6 +23,7 @@ from edram_fer.run import checkpoints, environment, layout
 from edram_fer.training import callbacks, losses, optimizer
 from edram_fer.training.averaging import MovingAverage
 from edram_fer.training.metrics import DominantClassShare, FinalAccuracy, WindowStatistics
+from edram_fer.training.teacher import Teacher
 
 log = logging.getLogger(__name__)
 Verbose = Literal["auto", 0, 1, 2]  # values of `verbose` in Keras' `fit`
@@ -183,6 +184,10 @@ class _TrainingSetup:
         self.training, validation = batches(recipe, self.model, data_dir, self.replicas)
         self.validation = validation.start()
         self.model.prepare_batch = self.training.preparation()
+        if recipe.teacher:
+            teacher = Teacher(checkpoints.load(recipe.teacher), recipe.teacher_share, recipe.teacher_temperature)
+            teacher.check(self.model)
+            self.model.teacher = teacher
         logged = compile_model(self.model, recipe, self.training)
         _, targets = next(iter(self.validation))
         make_metrics(self.model, targets)
