@@ -8,12 +8,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from edram_fer.models.contract import check_choice
+from edram_fer.models.contract import check_bool, check_choice, check_integer
 from edram_fer.models.edram.block import DEFAULT_BLOCK, BlockOptions
 from edram_fer.models.spatial_transformer import IDENTITY, sample
 from edram_fer.models.tensor import Tensor
 
-CONTEXT_SIDE = 12
+SMALLEST_CONTEXT = 12  # and the published one
 CONTEXT_INPUTS = ("area", "bilinear", "points")
 
 
@@ -61,18 +61,22 @@ class ContextNetwork(keras.layers.Layer):
     """Whole image, reduced to 12x12 -> three convolutions with BN and without activation -> vector.
 
     The vector is the initial hidden state of LSTM 2. With the published filters it has 4 * 4 * 32 = 512 entries; a
-    dense layer maps it to other lengths.
+    dense layer maps it to other lengths. As published, it is linear in the reduced image, which suffices for images
+    whose target stands out, like digits on black; `relu` and a larger `size` find one kind of thing among others.
 
     Args:
         units: length of the vector, the units of LSTM 2.
-        filters: filters of the convolutions 5x5, 3x3, 3x3 (all valid).
+        filters: filters of the convolutions 5x5, 3x3, 3x3 (all valid); the first has stride size // 12.
         activation: activation of the vector: None as published; "tanh" bounds the input of the emission network at
             t = 0, which otherwise diverges at learning rates of about 1e-3.
         momentum: momentum of the batch normalisation.
         context_input: reduction of the image: "area" (averages of equal areas), "bilinear" (as Pillow, see
             `triangle_matrix`: the 2017 code) or "points" (the glimpse sensor with the identity matrix: Forch's code).
         sensor: for "points", see `spatial_transformer.sample`.
-        block: BlockOptions, or a dict of their values; there are no activations whose position it could change.
+        block: BlockOptions, or a dict of their values; as published, there are no activations whose position it could
+            change.
+        size: side of the reduced image, at least 12.
+        relu: a ReLU after each convolution, before or after its BN as `block` says.
 
     Call arguments: image [B, H, W, C] in [0, 1]; training. Returns [B, units].
     """
@@ -86,18 +90,24 @@ class ContextNetwork(keras.layers.Layer):
         context_input: str = "area",
         sensor: str = "gather",
         block: BlockOptions | Mapping[str, Any] = DEFAULT_BLOCK,
+        size: int = SMALLEST_CONTEXT,
+        relu: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         check_choice("context_input", context_input, CONTEXT_INPUTS)
+        check_integer("context_size", size, SMALLEST_CONTEXT)
+        check_bool("context_relu", relu)
         self.units, self.filters, self.momentum = units, tuple(filters), momentum
         self.context_input, self.sensor = context_input, sensor
+        self.size, self.relu = size, relu
         self.block = block = BlockOptions.of(block)
         self.activation = keras.activations.get(activation)
         policy, initial = self.dtype_policy, block.initial("context_convolution")
+        stride = size // SMALLEST_CONTEXT
         self.convolutions = [
-            keras.layers.Conv2D(n, side, use_bias=False, kernel_initializer=initial, dtype=policy)
-            for n, side in zip(self.filters, (5, 3, 3), strict=True)
+            keras.layers.Conv2D(n, side, stride, use_bias=False, kernel_initializer=initial, dtype=policy)
+            for n, side, stride in zip(self.filters, (5, 3, 3), (stride, 1, 1), strict=True)
         ]
         self.biases = [block.position_bias(policy) for _ in self.filters]
         self.norms = [
@@ -105,19 +115,22 @@ class ContextNetwork(keras.layers.Layer):
             for _ in self.filters
         ]
         self.flatten = keras.layers.Flatten(dtype=policy)
-        flat = (CONTEXT_SIDE - 8) ** 2 * self.filters[-1]
+        flat = ((size - 5) // stride - 3) ** 2 * self.filters[-1]
         self.projection = None if flat == units else keras.layers.Dense(units, dtype=policy)
 
     def build(self, image_shape: tuple[int | None, int, int, int]) -> None:
         _, height, width, _ = image_shape
         reduction = triangle_matrix if self.context_input == "bilinear" else area_average_matrix
-        self.down, self.across = reduction(height, CONTEXT_SIDE), reduction(width, CONTEXT_SIDE)
+        self.down, self.across = reduction(height, self.size), reduction(width, self.size)
 
     def call(self, image: Tensor, training: bool = False) -> Tensor:
         x = self._reduced(image)
         for convolution, bias, norm in zip(self.convolutions, self.biases, self.norms):
             x = convolution(x)
-            x = norm(x if bias is None else bias(x), training=training)
+            if self.relu:
+                x = self.block.activate(x, norm, bias, training=training)
+            else:
+                x = norm(x if bias is None else bias(x), training=training)
         x = self.flatten(x)
         return self.activation(x if self.projection is None else self.projection(x))
 
@@ -125,7 +138,7 @@ class ContextNetwork(keras.layers.Layer):
         if self.context_input == "points":
             identity = ops.convert_to_tensor(np.array(IDENTITY, "float32"))
             windows = ops.tile(identity[None, None], (ops.shape(image)[0], 1, 1, 1))
-            return ops.cast(sample(image, windows, CONTEXT_SIDE, self.sensor)[:, 0], image.dtype)
+            return ops.cast(sample(image, windows, self.size, self.sensor)[:, 0], image.dtype)
         return reduced(image, self.down, self.across)
 
     def get_config(self) -> dict[str, Any]:
@@ -138,4 +151,6 @@ class ContextNetwork(keras.layers.Layer):
             "context_input": self.context_input,
             "sensor": self.sensor,
             "block": dataclasses.asdict(self.block),
+            "size": self.size,
+            "relu": self.relu,
         }

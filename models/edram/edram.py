@@ -25,7 +25,7 @@ from edram_fer.models.contract import (
 )
 from edram_fer.models.edram.block import BlockOptions
 from edram_fer.models.edram.cell import EDRAMCell
-from edram_fer.models.edram.context import ContextNetwork
+from edram_fer.models.edram.context import SMALLEST_CONTEXT, ContextNetwork
 from edram_fer.models.edram.glimpse import FILTERS, SMALLEST_GLIMPSE
 from edram_fer.models.edram.head import Head
 from edram_fer.models.edram.variants import VARIANTS
@@ -59,7 +59,8 @@ class EDRAM(FERModel):
         first_glimpse: "context" (emitted from the context vector) or "whole" (the whole image; with a zoom limit c a
             centred square of side c).
         affect: adds the head for valence and arousal.
-        context_activation: None (published) or "tanh", context_input: see ContextNetwork.
+        context_activation: None (published) or "tanh", context_input, context_size (its `size`), context_relu (its
+            `relu`): see ContextNetwork.
         classification_units, location_units: sizes of LSTM 1 and 2.
         glimpse_units: width of the what- and the where-path.
         head_units: width of the hidden layers of the heads.
@@ -129,6 +130,8 @@ class EDRAM(FERModel):
         peepholes: bool = False,
         emitted_zoom: str = "clipped",
         context_input: str = "area",
+        context_size: int = SMALLEST_CONTEXT,
+        context_relu: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(autocast=False, **kwargs)
@@ -165,6 +168,8 @@ class EDRAM(FERModel):
             "peepholes": peepholes,
             "emitted_zoom": emitted_zoom,
             "context_input": context_input,
+            "context_size": context_size,
+            "context_relu": context_relu,
         }
         _check(**self.arguments)
         block = BlockOptions(batch_norm_position, batch_norm_epsilon, biases, initialisation)
@@ -178,6 +183,8 @@ class EDRAM(FERModel):
             context_input,
             sensor,
             block,
+            context_size,
+            context_relu,
             dtype=policy,
         )
         self.trunk = None

@@ -45,8 +45,9 @@ def drawn_emission(*restriction, rotation=True, seed=0):
         | {"first_glimpse": "whole", "channels": 3},
         {"batch_norm": "shared", "zoom_limit": 0.6, "rotation": False, "sensor": "separable", "affect": False}
         | {"context_activation": "tanh", "location_units": 64, "trunk_filters": (3,)},
+        {"context_size": 26, "context_relu": True},
     ],
-    ids=["published", "clipped", "squashed"],
+    ids=["published", "clipped", "squashed", "context that is not linear"],
 )
 def test_forward_pass_equals_numpy(options):
     model = draw_weights(models.build("edram", **TINY | options))
@@ -115,7 +116,7 @@ def test_output_shapes_of_the_published_layers(published, monkeypatch):
     "component",
     [
         StepBatchNormalization(3, "shared_affine", momentum=0.5, epsilon=0.1, beta_initializer="ones"),
-        ContextNetwork(32, (2, 3, 4), activation="tanh", momentum=0.5),
+        ContextNetwork(32, (2, 3, 4), activation="tanh", momentum=0.5, size=24, relu=True),
         EmissionNetwork(0.3, "clip", "extent", rotation=False),
         GlimpseCNN((2, 3, 4, 3, 4, 5), 3, "shared", momentum=0.5, dtype="mixed_bfloat16"),
         GlimpseNetwork(8, (2, 3, 4, 3, 4, 5), 3, "shared", momentum=0.5),

@@ -202,6 +202,8 @@ def test_the_smallest_images_of_the_baseline():
         ("edram", {"location_units": 0}, "location_units"),
         ("edram", {"glimpse_filters": (8, 8)}, "glimpse_filters"),
         ("edram", {"context_filters": (8, 8)}, "context_filters"),
+        ("edram", {"context_size": 11}, "context_size: expected a whole number of at least 12"),
+        ("edram", {"context_relu": 1}, "context_relu"),
         ("cnn", {"glimpse_filters": (8, 8)}, "glimpse_filters"),
         ("cnn", {"hidden_units": 0}, "hidden_units"),
         ("cnn", {"head_units": 0}, "head_units"),

@@ -105,9 +105,12 @@ def _norm(x, layer, step):
 
 
 def _context(model, image):
-    x = area_average(image, 12)
-    for layer, norm in zip(model.context.convolutions, model.context.norms):
-        x = _norm(convolution(x, array(layer.kernel)) + array(layer.bias if layer.use_bias else 0.0), norm, None)
+    size, stride = model.arguments["context_size"], model.arguments["context_size"] // 12
+    x = area_average(image, size)
+    for i, (layer, norm) in enumerate(zip(model.context.convolutions, model.context.norms)):
+        x = convolution(x, array(layer.kernel)) + array(layer.bias if layer.use_bias else 0.0)
+        x = _norm(x if i else x[:, ::stride, ::stride], norm, None)
+        x = relu(x) if model.arguments["context_relu"] else x
     x = x.reshape(len(x), -1)
     if model.context.projection is not None:
         x = x @ array(model.context.projection.kernel) + array(model.context.projection.bias)
