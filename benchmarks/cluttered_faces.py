@@ -24,7 +24,9 @@ Prints for each model parameters, multiplications, milliseconds per image and mi
 glimpse the error and, for EDRAM, the distance of its centre from the face and its zoom. Writes to --out: the same
 numbers in result.json, in which models of earlier calls are kept, and the files that `clutter_training.run` names. The
 figures NAME.png show images of the data set. With --cost it trains nothing and prints what one image costs on canvases
-of other sizes; with --plot it draws costs.svg from that and from the results of several folders.
+of other sizes; with --plot it draws cluttered_faces.svg from that and from the results of several folders, with an
+image and the glimpses of the first: bars are errors with 95 % intervals, a white line in a bar is the error on the face
+alone, a dotted line that of always giving the most frequent answer.
 
 It needs TensorFlow, which counts the multiplications.
 """
@@ -38,13 +40,16 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Polygon
 
 from benchmarks.clutter import Scene, Sources, make_images
 from benchmarks.clutter_training import TEST_STEP, add_options, print_table, run
-from edram_fer import data, files, models
+from edram_fer import attention, data, files, models
 from edram_fer.evaluation import cost
-from edram_fer.figures.style import BLUE, ORANGE, save, styled
+from edram_fer.figures.colours import step_colours
+from edram_fer.figures.style import BLUE, MUTED, ORANGE, save, show_image, styled
 from edram_fer.models.contract import FERModel, unknown_affect
 from edram_fer.models.spatial_transformer import IDENTITY
 from edram_fer.models.tensor import Tensor
@@ -209,36 +214,72 @@ def print_costs(canvases: Sequence[int], options: argparse.Namespace) -> list[di
     return rows
 
 
+def first_image(folder: Path, run: Mapping[str, Any], data_dir: Path | None) -> tuple[np.ndarray, np.ndarray]:
+    """The first test image of a folder's results, uint8 [H, W, 1], and EDRAM's windows in it, float32 [T, 2, 3]."""
+    made, scene = run["images"], run["images"]["scene"]
+    faces = load_faces(made["data"], made["split"], data_dir)
+    scene = Scene(**{name: tuple(value) if isinstance(value, list) else value for name, value in scene.items()})
+    images, _, _ = make_images(faces, scene, made["seed"], TEST_STEP, 1, each_once=True)
+    return images[0], np.load(folder / "edram.npz")["windows"][0]
+
+
 @styled
-def plot(runs: Sequence[Mapping[str, Any]], costs: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw the multiplications by the side of the canvas, and the errors by the multiplications.
+def plot(
+    runs: Sequence[Mapping[str, Any]],
+    costs: Sequence[Mapping[str, Any]],
+    image: np.ndarray,
+    windows: np.ndarray,
+) -> Figure:
+    """Draw an image with the windows of EDRAM, the errors of the models, and the multiplications by side of the image.
 
     Args:
-        runs: contents of result.json, one for each canvas.
+        runs: contents of result.json, one for each kind of images.
         costs: the rows of `print_costs`.
+        image: uint8 [H, W, 1], an image of the task.
+        windows: float32 [T, 2, 3], the glimpses of the model "edram" in it.
     """
-    figure = Figure(figsize=(4.6, 5.6), layout="constrained")
-    above, below = figure.subplots(2)
+    figure = Figure(figsize=(7.4, 4.4), layout="constrained")
+    grid = figure.add_gridspec(2, 2, width_ratios=(1, 1.15))
+    shown, above, below = (figure.add_subplot(place) for place in (grid[:, 0], grid[0, 1], grid[1, 1]))
+    show_image(shown, image)
+    shown.set_title("Which emotion has the face?\nEDRAM's glimpses", fontsize=9)
+    for step, (colour, window) in enumerate(zip(step_colours(len(windows)), windows, strict=True), 1):
+        corners = attention.pixels(attention.corners(window), image.shape[:2])
+        shown.add_patch(Polygon(corners, fill=False, edgecolor=colour, linewidth=1.8, label=str(step)))
+    shown.legend(ncols=len(windows), loc="upper center", bbox_to_anchor=(0.5, 0), title="glimpse", title_fontsize=7.5)
+    _draw_errors(above, runs)
     colours = {"edram": BLUE, "cnn": ORANGE}
     for model, colour in colours.items():
         rows = [row for row in costs if row["model"] == model]
         sides, values = [row["canvas"] for row in rows], [row["operations"] / 2e6 for row in rows]
-        above.plot(sides, values, color=colour, marker="o", markersize=4, label=NAMES[model])
-    above.set(title="Multiplications of one image, millions", xlabel="side of the image, pixels", ylim=(0, None))
-    above.set_xticks(sorted({row["canvas"] for row in costs}))
-    above.legend()
-    for content, marker in zip(runs, "os^", strict=False):
-        side = content["images"]["scene"]["canvas"]
-        for name, result in content["models"].items():
-            colour, x = colours[name.split("-")[0]], result["operations"] / 2e6
-            below.plot([x, x], result["error_percent_interval"][-1], color=colour, linewidth=1)
-            below.plot(x, result["error_percent"][-1], marker, color=colour, markersize=5)
-            label = f"{NAMES[name]}, {'face alone' if name.endswith('-cut') else f'{side} pixels'}"
-            place = {"xytext": (7, 0), "textcoords": "offset points", "va": "center", "fontsize": 7}
-            below.annotate(label, (x, result["error_percent"][-1]), **place)
-    below.set_xlim(0, 1.6 * below.get_xlim()[1])  # room for the names
-    below.set(title="Error, %, with 95 % intervals", xlabel="multiplications of one image, millions")
+        below.plot(sides, values, color=colour, marker="o", markersize=4, label=NAMES[model])
+    below.set(title="Million multiplications for one image", xlabel="side of the image, pixels", ylim=(0, None))
+    below.set_xticks(sorted({row["canvas"] for row in costs}))
+    below.legend(loc="upper left")
     return figure
+
+
+def _draw_errors(axes: Axes, runs: Sequence[Mapping[str, Any]]) -> None:
+    """A bar for EDRAM and one for the CNN in each run; lines for the face alone and for the most frequent class."""
+    ticks = {}
+    for number, content in enumerate(runs):
+        names = {"grey48": "drawn faces", "fer2013": "FER2013"}
+        source, side = Path(content["images"]["data"]).stem, content["images"]["scene"]["canvas"]
+        for offset, name, colour in ((-0.2, "edram", BLUE), (0.2, "cnn", ORANGE)):
+            if (result := content["models"].get(name)) is None:
+                continue
+            error, (low, high) = result["error_percent"][-1], result["error_percent_interval"][-1]
+            axes.barh(number + offset, error, 0.36, color=colour)
+            axes.plot([low, high], [number + offset] * 2, color="black", linewidth=1)
+            if alone := content["models"].get(f"{name}-cut"):
+                axes.plot([alone["error_percent"][-1]] * 2, number + offset + np.array([-0.18, 0.18]), "w", linewidth=2)
+        chance = content["majority_error_percent"]
+        axes.plot([chance, chance], [number - 0.42, number + 0.42], color=MUTED, linestyle=":")
+        ticks[number] = f"{names.get(source, source)},\n{side} pixels"
+    axes.set_yticks(list(ticks), list(ticks.values()))
+    axes.invert_yaxis()
+    axes.grid(False, axis="y")
+    axes.set(title="Error, %", xlim=(0, 100))
 
 
 def main() -> None:
@@ -272,7 +313,9 @@ def main() -> None:
         return
     if options.plot:
         runs = [files.read_json(folder / "result.json") for folder in options.plot]
-        save(plot(runs, files.read_json(options.out / "cost.json")["costs"]), options.out / "costs.svg")
+        image, windows = first_image(options.plot[0], runs[0], options.data_dir)
+        figure = plot(runs, files.read_json(options.out / "cost.json")["costs"], image, windows)
+        save(figure, options.out / "cluttered_faces.svg")
         return
     splits = data.splits(options.data, data_dir=options.data_dir)
     options.split = options.split or ("test_clean" if "test_clean" in splits else "test")
