@@ -45,6 +45,7 @@ def test_missing_data_are_named_with_a_way_to_get_them(tmp_path):
         paper.get("x")
 
 
+@pytest.mark.slow
 def test_from_data_to_the_page(npz_file, toy_recipe, monkeypatch, tmp_path):
     monkeypatch.setattr(sweep, "draw", lambda run, features: (run / layout.REGION_SHARES).write_text("{}"))
     experiment = Experiment(

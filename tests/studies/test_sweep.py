@@ -81,6 +81,7 @@ def test_a_bad_grid(call, words):
         sweep.grid(*call)
 
 
+@pytest.mark.slow
 def test_runs_equal_runs_trained_alone_and_are_not_repeated(npz_file, toy_recipe, tmp_path):
     changes = [*SMALL, f"data={npz_file}"]
     runs = sweep.grid("forch2019", {"learning_rate": ["1e38", ".03"]}, 1, changes)
