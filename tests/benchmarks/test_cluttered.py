@@ -114,6 +114,14 @@ def test_trains_and_evaluates_at_toy_size(tmp_path, monkeypatch, capsys):
     assert stored["classes"].shape == (5, 2) and stored["windows"].shape == (5, 2, 2, 3)
     errors = 100 * (stored["classes"] != stored["labels"][:, None]).mean(axis=0)
     assert errors.tolist() == pytest.approx(edram["error_percent"])
+    main(*toy, "--cost", 40, 60)
+    costs = files.read_json(tmp_path / "out" / "cost.json")["costs"]
+    assert [(row["canvas"], row["model"]) for row in costs] == [(40, "edram"), (40, "cnn"), (60, "edram"), (60, "cnn")]
+    assert costs[0]["operations"] == pytest.approx(edram["operations"], rel=0.01)  # of seven classes instead of two
+    image, windows = cluttered_faces.first_image(tmp_path / "out", result, None)
+    assert image.shape == (40, 40, 1) and np.array_equal(windows, stored["windows"][0])
+    main("--plot", tmp_path / "out")
+    assert (tmp_path / "out" / "cluttered_faces.svg").read_text().count("<image") == 1
     with pytest.raises(SystemExit):
         main(*toy, "--seed", 1)
     assert "holds results for other images" in capsys.readouterr().err
