@@ -68,7 +68,7 @@ def test_every_option_reaches_the_library(prepared):
         largest_photo=108, smallest_inside=0.9, smallest_square=100, rounding="down", landmark_image="face",
         interpolation="linear", annotated=False,
     )  # fmt: skip
-    assert {*FaceSettings.__dataclass_fields__} - {*options} == {"chin", "clahe"}  # not on the command line
+    assert {*FaceSettings.__dataclass_fields__} - {*options} == {"chin", "clahe", "eyes"}  # not on the command line
 
 
 @pytest.mark.parametrize(
