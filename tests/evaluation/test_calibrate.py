@@ -52,6 +52,7 @@ def test_a_calibrated_run(run, contents):
     assert calibrate(run)["temperature"] == pytest.approx(fitted["temperature"], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_the_evaluation_before_and_after(run):
     plain = evaluate(run, flip=True)
     fitted = calibrate(run)

@@ -79,6 +79,7 @@ def test_metadata(model, onnx_file):
     assert exported.input_shapes() == model.input_shapes()
 
 
+@pytest.mark.slow
 def test_litert_in_float32_of_a_bfloat16_model_with_its_windows_as_input(tmp_path):
     model = build("edram", glimpses=1, dtype="mixed_bfloat16")
     exported = edram_fer.load_exported(export(model, tmp_path / "m.tflite", windows_input=True).path)
@@ -90,6 +91,7 @@ def test_litert_in_float32_of_a_bfloat16_model_with_its_windows_as_input(tmp_pat
         exported(batch)
 
 
+@pytest.mark.slow
 def test_litert_of_a_model_with_landmarks_of_which_some_are_unknown(tmp_path):
     model = build("ran", crops="landmarks")
     exported = edram_fer.load_exported(export(model, tmp_path / "m.tflite").path)
@@ -108,6 +110,7 @@ def test_onnx_keeps_no_nan_of_an_unselected_branch(tmp_path):
     assert np.isnan(batch["landmarks"]).any() and np.isfinite(exported(batch)["emotion"]).all()
 
 
+@pytest.mark.slow
 def test_saved_model(model, tmp_path):
     import tensorflow as tf
 

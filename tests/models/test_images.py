@@ -146,7 +146,7 @@ def test_class_names_and_preprocessing_can_be_set_and_are_checked():
         model.preprocessing = {"size": np.zeros(3)}
 
 
-@pytest.mark.parametrize("temperature", [1.5, [0.7, 1.5]])
+@pytest.mark.parametrize("temperature", [pytest.param(1.5, marks=pytest.mark.slow), [0.7, 1.5]])
 def test_the_calibration_is_in_the_file_and_leaves_the_logits(temperature, tmp_path):
     model = draw_weights(models.build("edram", emotions=NAMES, **TINIES["edram"]))
     assert model.calibration is None and model.temperature == (1.0,)

@@ -262,7 +262,7 @@ def test_the_face_alone_is_the_baseline():
     np.testing.assert_allclose(outputs["emotion"][:, 0], expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("backbone", ["resnet18", "iresnet18", "iresnet100"])
+@pytest.mark.parametrize("backbone", ["resnet18", "iresnet18", pytest.param("iresnet100", marks=pytest.mark.slow)])
 def test_number_of_parameters(backbone, monkeypatch):
     monkeypatch.setattr(layers, "KAIMING_NORMAL", "zeros")  # drawing takes long
     model = models.build("ran", backbone=backbone, image_size=(32, 32), channels=3, classes=8)

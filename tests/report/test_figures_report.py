@@ -167,6 +167,7 @@ def test_all_figures_of_a_run_are_drawn(complete):
         draw(complete, lambda split: {"image": np.zeros((3, SIZE, SIZE, 1), np.uint8)})
 
 
+@pytest.mark.slow
 def test_each_split_has_its_own_figures(tmp_path, monkeypatch):
     """Clean parts and further splits are drawn from their own images, averages with mirror images from numbers."""
     images, outputs = random_run()
@@ -243,7 +244,7 @@ def test_settings_are_told_by_dotted_names():
     assert page._flatten(nested) == expected
 
 
-@pytest.mark.parametrize("windows", [1, 5])
+@pytest.mark.parametrize("windows", [1, pytest.param(5, marks=pytest.mark.slow)])
 def test_report_of_a_model_that_is_not_recurrent(tmp_path, windows):
     images, outputs = random_run(windows=windows, steps=1)
     del outputs["affect"]

@@ -70,6 +70,7 @@ def test_the_run_receives_the_evaluation_on_its_own_data(place):
     assert not (place.run / layout.EVALUATIONS).exists()
 
 
+@pytest.mark.slow
 def test_other_data_have_a_folder_that_works_like_a_run(place):
     evaluate(place.run)
     kept = {path: path.read_bytes() for path in place.run.rglob("*") if path.is_file()}

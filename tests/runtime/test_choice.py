@@ -49,6 +49,7 @@ def test_a_path_of_that_name_comes_before_an_included_model(tmp_path, monkeypatc
     assert once.runtime("fer2013-edram", "auto") == "keras"
 
 
+@pytest.mark.slow
 def test_models_of_one_architecture_are_exported_once(tmp_path, cache, monkeypatch):
     pytest.importorskip("tf2onnx")
     exported = []

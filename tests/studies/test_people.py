@@ -100,6 +100,7 @@ def test_the_page_in_the_space_of_the_template(folder, tmp_path, capsys):
     assert len([*(tmp_path / "page" / "figures").iterdir()]) == 3
 
 
+@pytest.mark.slow
 def test_several_runs_on_their_own_images(folder, tmp_path, capsys):
     options = ["--fixations", str(folder / "own.csv"), "--out", str(tmp_path / "page")]
     with pytest.raises(SystemExit) as end:

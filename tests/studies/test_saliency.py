@@ -112,7 +112,12 @@ def test_methods_that_need_a_gradient_refuse_a_model_without(run):
 
 
 @pytest.mark.parametrize(
-    ("method", "options"), [("occlusion", OCCLUSION), ("bubbles", {**BUBBLES, "bubbles": 8}), ("rise", RISE)]
+    ("method", "options"),
+    [
+        ("occlusion", OCCLUSION),
+        ("bubbles", {**BUBBLES, "bubbles": 8}),
+        pytest.param("rise", RISE, marks=pytest.mark.slow),
+    ],
 )
 def test_an_interrupted_calculation_resumes_to_the_same_file(run, monkeypatch, method, options):
     def maps():

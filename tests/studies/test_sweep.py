@@ -212,6 +212,7 @@ def test_a_stopped_sweep_is_resumed(npz_file, toy_recipe, tmp_path, capsys, no_f
         ]
 
 
+@pytest.mark.slow
 def test_printed_jobs_do_the_runs_and_the_same_command_makes_the_tables(
     npz_file, toy_recipe, tmp_path, capsys, no_figures
 ):

@@ -89,7 +89,9 @@ def test_landmarks_of_a_prepared_data_set_reach_training(tmp_path):
     )
 
 
-@pytest.mark.parametrize(("mode", "labels"), [("majority", "hard"), ("probability", "soft")])
+@pytest.mark.parametrize(
+    ("mode", "labels"), [pytest.param("majority", "hard", marks=pytest.mark.slow), ("probability", "soft")]
+)
 def test_ferplus_is_trained_on_labels_or_votes_and_evaluated_on_its_subsets(mode, labels, tmp_path):
     name, source = f"ferplus/{mode}", find_dummy("ferplus").folder
     datasets.prepare(name, source, tmp_path / "data", report=lambda line: None)

