@@ -169,6 +169,7 @@ def test_the_traceback_of_a_bug_is_shown(monkeypatch, capsys):
     assert str(ending.value).startswith("error: this is a bug in edram-fer")
 
 
+@pytest.mark.slow
 def test_the_scripts_end_with_the_same_sentence():
     call = [sys.executable, "train.py", "resnet"]
     settings = {**os.environ, "EDRAM_FER_TRACEBACK": ""}

@@ -278,6 +278,7 @@ def test_a_model_that_needs_landmarks_says_so(run):
         evaluate.evaluate(run.folder)
 
 
+@pytest.mark.slow
 def test_a_real_model_and_an_npz_file(tmp_path):
     from edram_fer import models, report
     from edram_fer.run import checkpoints

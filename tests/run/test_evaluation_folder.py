@@ -90,6 +90,7 @@ def test_other_data_have_a_folder_that_works_like_a_run(place):
     assert not (folder / layout.EVALUATIONS).exists()
 
 
+@pytest.mark.slow
 def test_an_included_model_is_evaluated_by_name(place):
     evaluate("kept")
     assert EvaluatedRun("kept").folder.as_posix() == "evaluations/kept"

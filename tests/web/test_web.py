@@ -355,6 +355,7 @@ def shown(page):
     ]
 
 
+@pytest.mark.slow
 def test_a_photo_is_covered_and_looked_at_elsewhere(page, edram):
     page.select_option("#model-1", "cnn")
     upload(page, "face.png", png(make_face()))
