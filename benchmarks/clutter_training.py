@@ -107,8 +107,9 @@ def train(
         location: a key of LOCATION, the entries of the windows that have targets.
         form: a key of `losses.FORMS`.
         taught: share of the steps, from the beginning, in which an EDRAM's glimpses are windows near the true ones, so
-            that its classification learns from the first step on. Afterwards they are its own, without a gradient. If
-            above 0, the emission network learns from the location loss alone, in all steps.
+            that its classification learns from the first step on. In the remaining steps they are the windows that the
+            model chooses, passed as inputs, so that no gradient flows through them. If `taught` is above 0, the
+            emission network learns from the location loss alone, in all steps.
 
     Returns:
         the seconds of training.
@@ -131,7 +132,7 @@ def train(
             rng = np.random.default_rng((options.seed, step, options.batch))  # no image has this number
             near = [shaken(windows, rng) for _ in range(model.arguments["glimpses"])]
             inputs["windows"] = np.stack(near, axis=1)
-        elif taught:  # as in a test: given as inputs, they have no gradient
+        elif taught:  # as inputs, so that no gradient flows through them
             inputs["windows"] = model.predict_on_batch(inputs)["windows"]
         recent.append(model.train_on_batch(inputs, {name: targets[name] for name in losses}, return_dict=True))
         if len(recent) == LOGGED or step + 1 == options.steps:

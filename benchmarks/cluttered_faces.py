@@ -13,7 +13,7 @@ strides, and takes the mean and the maximum of its last maps. All are trained on
 optimizer:
 
 - edram: with the windows of the faces as targets of its windows (the location loss). For --taught of the steps its
-  glimpses are windows near them, later its own, whose positions have no gradient.
+  glimpses are windows near them, later those that the model chooses, without a gradient through them.
 - edram-free: without them.
 - cnn: as many filters as make its number of multiplications equal to EDRAM's.
 - cnn-wide: three times as many multiplications.

@@ -3,8 +3,8 @@
 The file `dlib_face_recognition_resnet_model_v1.dat` comes with the package `face_recognition_models`, which the extra
 `landmarks` installs. The network is stated in dlib's example dnn_face_recognition_ex.cpp: a ResNet with 29 convolutions
 for faces of 150 pixels, with scales and shifts in place of batch normalisations. The file holds dlib's layers one after
-the other, from the image on; their weights are found by the headers of their arrays. Compared with dlib itself on three
-photos: largest difference of a descriptor 1e-6 (`tests/benchmarks/test_face_features.py`).
+the other, from the image on; their weights are found by the headers of their arrays. Compared with dlib itself on four
+photos: largest difference of a descriptor 3e-7 (`tests/benchmarks/test_face_features.py`).
 """
 
 import math

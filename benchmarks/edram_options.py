@@ -18,10 +18,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Column, Table
 
+from benchmarks.frontier import work_and_accuracy
 from edram_fer import files, startup
 from edram_fer.recipes import recipe as recipes
 from edram_fer.recipes.recipe import Recipe
-from edram_fer.run.layout import METRICS, read_metrics
+from edram_fer.run.layout import METRICS
 from edram_fer.studies import sweep
 
 HEADS = ("glimpse_units=256", "classification_units=128", "location_units=128", "head_units=128", "dropout=0.1")
@@ -55,20 +56,9 @@ def make_recipe(name: str, source: str, epochs: int, seed: int) -> Recipe:
 
 def row(run: Path) -> dict[str, Any]:
     """The row of an evaluated run."""
-    metrics = read_metrics(run / METRICS)
-    scores = metrics["splits"]["validation"]
-    low, high = scores["intervals"]["accuracy"]
     with open(run / "history.csv", newline="", encoding="utf-8") as file:
         seconds = [float(epoch["seconds"]) for epoch in csv.DictReader(file)]
-    return {
-        "run": run.name,
-        "operations": metrics["run"]["flops"],
-        "parameters": metrics["run"]["parameters"],
-        "seconds_per_epoch": float(np.median(seconds)),
-        "accuracy": scores["accuracy"],
-        "low": low,
-        "high": high,
-    }
+    return {**work_and_accuracy(run, "validation"), "seconds_per_epoch": float(np.median(seconds))}
 
 
 def main() -> None:

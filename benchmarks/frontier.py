@@ -96,15 +96,13 @@ def runs(source: str, epochs: int, seeds: int) -> dict[str, Recipe]:
     return made
 
 
-def point(run: Path) -> list[dict[str, Any]]:
-    """The row of an evaluated run; for EDRAM with several glimpses also that with early exit."""
+def work_and_accuracy(run: Path, split: str) -> dict[str, Any]:
+    """The name, operations, parameters and milliseconds per image of an evaluated run, and its accuracy on a split."""
     metrics = read_metrics(run / METRICS)
-    scores, described = metrics["splits"]["test"], metrics["run"]
-    family = run.name.partition("-")[0]
+    scores, described = metrics["splits"][split], metrics["run"]
     low, high = scores["intervals"]["accuracy"]
-    row = {
+    return {
         "run": run.name,
-        "family": family,
         "operations": described["flops"],
         "parameters": described["parameters"],
         "milliseconds": 1000 * described["seconds_per_image"],
@@ -112,6 +110,12 @@ def point(run: Path) -> list[dict[str, Any]]:
         "low": low,
         "high": high,
     }
+
+
+def point(run: Path) -> list[dict[str, Any]]:
+    """The row of an evaluated run; for EDRAM with several glimpses also that with early exit."""
+    family = run.name.partition("-")[0]
+    row = {**work_and_accuracy(run, "test"), "family": family}
     if family != "edram":
         return [row]
     evaluated = EvaluatedRun(run)
@@ -124,7 +128,7 @@ def point(run: Path) -> list[dict[str, Any]]:
     low, high = curves["test"]["accuracy_interval"][chosen]
     early = {
         "family": "exit",
-        "operations": described["flops"] * taken / evaluated.predictions("test")["probabilities"].shape[1],
+        "operations": row["operations"] * taken / evaluated.predictions("test")["probabilities"].shape[1],
         "milliseconds": None,
         "accuracy": curves["test"]["accuracy"][chosen],
         "low": low,

@@ -202,7 +202,7 @@ def eye_centres(landmarks: np.ndarray | Sequence[Any]) -> np.ndarray:
     return np.stack([points[..., eye, :].mean(axis=-2) for eye in EYES], axis=-2)
 
 
-def align_eyes(
+def align_face(
     face: np.ndarray, landmarks: np.ndarray | Sequence[Any], eyes: np.ndarray | Sequence[Any], *, labels: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Turn, scale and shift a face so that its eyes come to given places, as backbones of face recognition expect.
@@ -222,7 +222,7 @@ def align_eyes(
 
     >>> points = np.zeros((68, 2))
     >>> points[36:42], points[42:48] = (2, 5), (2, 1)  # a face that lies on its side
-    >>> _, aligned = align_eyes(np.zeros((8, 8), "uint8"), points, ((0.25, 0.5), (0.75, 0.5)))
+    >>> _, aligned = align_face(np.zeros((8, 8), "uint8"), points, ((0.25, 0.5), (0.75, 0.5)))
     >>> eye_centres(aligned).tolist()
     [[1.5, 3.5], [5.5, 3.5]]
     """

@@ -45,7 +45,7 @@ class FaceSettings:
             its whole area; with `chin`, the square is extended and the landmarks are found again, up to MOST_EXTENSIONS
             times, while the chin lies below the face.
         interpolation: how the square is resized: "area" or "linear", see `crop.cut`.
-        eyes: where the centres of the left and the right eye come to lie, see `crop.align_eyes`; (): the face is not
+        eyes: where the centres of the left and the right eye come to lie, see `crop.align_face`; (): the face is not
             aligned. Such faces are made by `data.write_arrays`, and by a model trained on them when it predicts.
         clahe: clip limit of the contrast equalisation, 0 for none.
         check: name of a detector that runs on every image with an annotated box; the overlap is recorded.

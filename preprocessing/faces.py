@@ -187,7 +187,7 @@ def _face_columns(
     elif settings.landmarks:
         square, cropped, landmarks = _find_landmarks_in_crop(image, square, max(face.box[2:]), settings)
     if settings.eyes and landmarks is not None:  # they need landmarks=True
-        cropped, landmarks = crop.align_eyes(cropped, landmarks, settings.eyes)
+        cropped, landmarks = crop.align_face(cropped, landmarks, settings.eyes)
     cropped = crop.equalise(cropped, settings.clahe)
     cropped = cropped if settings.colour else crop.grey(cropped)
     columns = {

@@ -43,8 +43,8 @@ def align(content: MutableMapping[str, np.ndarray], splits: Sequence[str], name:
         images, points, masks = content[f"{split}/image"], content[f"{split}/landmarks"], content.get(f"{split}/mask")
         for row in np.flatnonzero(rows):
             if masks is not None:
-                masks[row] = crop.align_eyes(masks[row], points[row], eyes, labels=True)[0].reshape(masks[row].shape)
-            aligned, points[row] = crop.align_eyes(images[row], points[row], eyes)
+                masks[row] = crop.align_face(masks[row], points[row], eyes, labels=True)[0].reshape(masks[row].shape)
+            aligned, points[row] = crop.align_face(images[row], points[row], eyes)
             images[row] = aligned.reshape(images[row].shape)  # OpenCV drops the axis of a single channel
         content[f"{split}/aligned"] = rows
     made = json.loads(str(content["preprocessing"])) or {"clahe": 0, "chin": False}

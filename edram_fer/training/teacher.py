@@ -43,8 +43,8 @@ class Teacher:
         if self.model.emotions != student.emotions:
             known, wanted = (", ".join(model.emotions or ()) for model in (self.model, student))
             raise UserError(f"teacher: expected a model of the classes {wanted}, in this order, got {known}")
-        taken, given = self.model.input_shapes(), student.input_shapes()
-        if unfit := [f"{name} {list(shape[1:])}" for name, shape in taken.items() if given.get(name) != shape]:
+        wanted, available = self.model.input_shapes(), student.input_shapes()
+        if unfit := [f"{name} {list(shape[1:])}" for name, shape in wanted.items() if available.get(name) != shape]:
             raise UserError(f"teacher: takes {', '.join(unfit)}, which the batches of this model do not hold")
 
     def __call__(

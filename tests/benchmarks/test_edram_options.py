@@ -26,7 +26,7 @@ def test_the_row_of_a_run(tmp_path):
     images, outputs = random_run(seed=3)
     run = write_run(tmp_path / "base", images, outputs, validation=30)
     metrics = files.read_json(run / METRICS)
-    metrics["run"] |= {"flops": 30e6, "parameters": 5}
+    metrics["run"] |= {"flops": 30e6, "parameters": 5, "seconds_per_image": 0.002}
     files.write_json(run / METRICS, metrics)
     (run / "history.csv").write_text("epoch,seconds\n1,90\n2,20\n3,30\n")
     row = edram_options.row(run)

@@ -1,4 +1,4 @@
-"""Alignment by the eyes, held against scikit-image's warping."""
+"""Alignment by the eyes, compared with scikit-image's warping."""
 
 import cv2
 import numpy as np
@@ -77,8 +77,8 @@ def test_a_model_trained_on_aligned_faces_is_shown_aligned_faces():
     model = models.build("cnn", image_size=(96, 96), classes=7)
     model.preprocessing = {"clahe": 0, "chin": False, "landmarks": True, "eyes": [[0.3, 0.4], [0.7, 0.4]]}
     (face, *_) = FaceCropper(model)(PHOTOS / "2007_007763.jpg")
-    found = detection.landmarks(np.repeat(face.pixels, 3, axis=-1), (0, 0, 96, 96))
-    np.testing.assert_allclose(crop.eye_centres(found) / 96, [[0.3, 0.4], [0.7, 0.4]], atol=0.03)
+    landmarks = detection.landmarks(np.repeat(face.pixels, 3, axis=-1), (0, 0, 96, 96))
+    np.testing.assert_allclose(crop.eye_centres(landmarks) / 96, [[0.3, 0.4], [0.7, 0.4]], atol=0.03)
 
 
 @pytest.mark.parametrize("eyes", [((0.3, 0.4),), 0.5, ((0.3, 2), (0.7, 0.4)), "eyes"])

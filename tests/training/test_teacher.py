@@ -25,11 +25,11 @@ SMALL = {"image_size": (18, 18), "classes": 3, "glimpse_units": 8}
 def test_targets_are_a_mixture_of_labels_and_softened_answers(labels):
     model = models.build("cnn", **SMALL)
     inputs = {"image": np.random.default_rng(0).random((2, 18, 18, 1), dtype=np.float32)}
-    given, targets = Teacher(model, share=0.25, temperature=2.0)(inputs, {"emotion": labels, "affect": 5})
+    unchanged, targets = Teacher(model, share=0.25, temperature=2.0)(inputs, {"emotion": labels, "affect": 5})
     shares = np.eye(3)[labels] if labels.ndim == 1 else labels
     expected = 0.25 * softmax(np.asarray(model(inputs)["emotion"])[:, -1] / 2, axis=-1) + 0.75 * shares
     np.testing.assert_allclose(targets["emotion"], expected, atol=1e-6)
-    assert given is inputs and targets["affect"] == 5
+    assert unchanged is inputs and targets["affect"] == 5
 
 
 def test_a_teacher_that_does_not_fit_is_named():
