@@ -186,10 +186,10 @@ def _face_columns(
         landmarks = crop.to_square(landmarks, square, settings.size)
     elif settings.landmarks:
         square, cropped, landmarks = _find_landmarks_in_crop(image, square, max(face.box[2:]), settings)
-    if settings.eyes and landmarks is not None:  # they need landmarks=True
-        cropped, landmarks = crop.align_face(cropped, landmarks, settings.eyes)
     cropped = crop.equalise(cropped, settings.clahe)
     cropped = cropped if settings.colour else crop.grey(cropped)
+    if settings.eyes and landmarks is not None:  # last, as faces of a prepared data set are aligned
+        cropped, landmarks = crop.align_face(cropped, landmarks, settings.eyes)
     columns = {
         "score": face.score,
         "box": [float(value) for value in face.box],

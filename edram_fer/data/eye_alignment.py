@@ -13,6 +13,12 @@ ALIGNMENTS = {"arcface": ((38.7946 / 112, 52.1963 / 112), (74.0318 / 112, 52.001
 MEAN = "mean"
 
 
+def check(name: str) -> None:
+    """Raise a UserError unless `name` is one that `align` takes."""
+    if name not in (MEAN, *ALIGNMENTS):
+        raise UserError(f"align: expected one of {', '.join((MEAN, *ALIGNMENTS))}, got {name!r}")
+
+
 def align(content: MutableMapping[str, np.ndarray], splits: Sequence[str], name: str) -> None:
     """Align the faces in the content of an NPZ file in place: images, landmarks and masks.
 
@@ -23,15 +29,13 @@ def align(content: MutableMapping[str, np.ndarray], splits: Sequence[str], name:
             ALIGNMENTS: to these places.
 
     Raises:
-        UserError: unknown name, or no landmarks.
+        UserError: no landmarks.
     """
     from edram_fer.preprocessing import crop  # OpenCV, which training does not need
 
-    if name not in (MEAN, *ALIGNMENTS):
-        raise UserError(f"align: expected one of {', '.join((MEAN, *ALIGNMENTS))}, got {name!r}")
     if not all(f"{split}/landmarks" in content for split in splits):
         raise UserError("the data set has no landmarks to align its faces with; the option --landmarks finds them")
-    known = {split: np.asarray(np.isfinite(content[f"{split}/landmarks"]).all(axis=(1, 2))) for split in splits}
+    known = {split: _usable(content[f"{split}/landmarks"]) for split in splits}
     if not any(rows.any() for rows in known.values()):
         raise UserError("no face of the data set has landmarks to align it with")
     eyes = np.array(ALIGNMENTS.get(name, ()))
@@ -50,3 +54,11 @@ def align(content: MutableMapping[str, np.ndarray], splits: Sequence[str], name:
     made = json.loads(str(content["preprocessing"])) or {"clahe": 0, "chin": False}
     content["preprocessing"] = np.array(json.dumps({**made, "landmarks": True, "eyes": eyes.round(4).tolist()}))
     content["fingerprint"] = np.array(f"{content['fingerprint']}-eyes-{name}")
+
+
+def _usable(landmarks):
+    """Which faces have all landmarks and eyes at two places, bool [n]."""
+    from edram_fer.preprocessing import crop
+
+    left, right = np.moveaxis(crop.eye_centres(landmarks), 1, 0)
+    return np.asarray(np.isfinite(landmarks).all(axis=(1, 2)) & (left != right).any(axis=1))

@@ -154,7 +154,7 @@ def write_arrays(
         `describe` of the new file.
 
     Raises:
-        UserError: The path has another suffix, or no face can be aligned.
+        UserError: The path has another suffix, or `align` is unknown or no face has landmarks for it.
         MissingFileError, MissingPackageError: See `face_landmarks.get_landmarks`.
         OSError: The file cannot be written.
 
@@ -164,6 +164,8 @@ def write_arrays(
     path, description = Path(path), describe(source, data_dir=data_dir)
     if path.suffix != ".npz":
         raise UserError(f"{path}: an NPZ file ends in .npz")
+    if align is not None:
+        eye_alignment.check(align)
     files.check_target(path)
     content: dict[str, Any] = {
         key: np.array(description[key]) for key in ("source", "version", "fingerprint", "emotions")

@@ -72,6 +72,38 @@ def test_what_cannot_be_aligned_is_named(source, tmp_path):
     assert not (tmp_path / "a.npz").exists()
 
 
+def test_a_face_whose_eyes_coincide_stays_as_it_is(source, tmp_path):
+    content = dict(np.load(source))
+    content["test/landmarks"][3] = 20.0
+    np.savez(tmp_path / "one_place.npz", **content)
+    data.write_arrays(tmp_path / "one_place.npz", tmp_path / "aligned.npz", align="mean")
+    after = data.load_split(tmp_path / "aligned.npz", "test")
+    assert after["aligned"].tolist() == [True, False, True, False, True, True]
+    np.testing.assert_array_equal(after["image"][3], content["test/image"][3])
+
+
+def test_the_name_is_checked_before_landmarks_are_searched(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "load_split", None)
+    with pytest.raises(UserError, match="align: expected one of mean, arcface, got 'eyes'"):
+        data.write_arrays(source, tmp_path / "a.npz", find_landmarks=True, align="eyes")
+
+
+@needs_photos
+def test_photos_are_equalised_before_they_are_aligned_as_prepared_faces_are():
+    model = models.build("cnn", image_size=(96, 96), classes=7)
+    photo, eyes = PHOTOS / "2007_007763.jpg", ((0.3, 0.4), (0.7, 0.4))
+    faces = {}
+    for clahe, places in ((0, ()), (2.0, ()), (2.0, eyes)):
+        model.preprocessing = {"clahe": clahe, "chin": False, "landmarks": True, "eyes": places}
+        faces[clahe, places] = FaceCropper(model)(photo)[0].pixels[..., 0]
+    points = detection.landmarks(np.repeat(faces[0, ()][..., None], 3, axis=-1), (0, 0, 96, 96))
+    right = crop.align_face(faces[2.0, ()], points, eyes)[0]
+    other = crop.equalise(crop.align_face(faces[0, ()], points, eyes)[0], 2.0)
+    right, other = (np.abs(faces[2.0, eyes].astype(float) - image).mean() for image in (right, other))
+    # Not 0: the landmarks are found in the photo, and here in the face.
+    assert right < 0.7 * other
+
+
 @needs_photos
 def test_a_model_trained_on_aligned_faces_is_shown_aligned_faces():
     model = models.build("cnn", image_size=(96, 96), classes=7)
