@@ -59,7 +59,8 @@ def test_frozen_and_fine_tuned_at_toy_size(weights, tmp_path, monkeypatch, capsy
     face_features.main()
     first = files.read_json(tmp_path / "out" / "result.json")
     assert len(first) == 3 and {value for name, value in first.items() if "frozen" in name} == {1.0}
-    assert np.load(tmp_path / "out" / "train.npy").shape == (2, 23, 8, 8, 128)
+    (maps,) = (tmp_path / "out").glob("train-*.npy")
+    assert np.load(maps).shape == (2, 23, 8, 8, 128)
     monkeypatch.setattr(face_features, "enlarged", None)  # nothing is enlarged again
     face_features.main()
     assert files.read_json(tmp_path / "out" / "result.json") == first
