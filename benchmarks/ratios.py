@@ -34,6 +34,12 @@ ROOT = Path(__file__).parents[1]
 RESULTS, PAGE, FIGURE = (ROOT / "docs" / name for name in ("benchmarks.json", "benchmarks.md", "roofline.svg"))
 BEGIN, END = "<!-- ratios: written by make bench -->", "<!-- end of ratios -->"
 MODEL = "fer2013-edram"
+MODELS = {  # {name: recipe and options that differ}
+    "EDRAM": "fer2013",
+    "CNN": "fer2013 model=cnn",
+    "Deep-Emotion": "deep_emotion_fer2013 variant=image",
+    "RAN, IResNet-18/4": "ran_ferplus_small",
+}
 Row = dict[str, Any]
 
 
@@ -201,6 +207,42 @@ def training() -> list[Row]:
     return rows
 
 
+def kernels() -> list[Row]:
+    """Training steps without oneDNN and with it, in two processes that take turns."""
+    times: dict[str, dict[str, list[float]]] = {}
+    for _ in range(3):
+        for name, switch in (("TensorFlow's own", "0"), ("oneDNN's", "1")):
+            for item in measure("gradients", TF_ENABLE_ONEDNN_OPTS=switch):
+                times.setdefault(item["model"], {}).setdefault(name, []).append(item["milliseconds"])
+    return [
+        row(f"kernels, training step of {model}", "ms", {name: min(values) for name, values in both.items()})
+        for model, both in times.items()
+    ]
+
+
+def gradients() -> list[Row]:
+    """{"model", "milliseconds"}: the gradient of the sum of all outputs for 32 images, for each of `MODELS`."""
+    import tensorflow as tf
+
+    from benchmarks import model_cost
+
+    rows = []
+    for name, recipe in MODELS.items():
+        model = model_cost.build(recipe)
+        inputs = {key: tf.random.uniform((32, *shape[1:])) for key, shape in model.input_shapes().items()}
+
+        def gradient(model=model, inputs=inputs):
+            with tf.GradientTape() as tape:
+                outputs = model(inputs, training=True)
+                total = tf.add_n([tf.reduce_sum(output) for output in outputs.values()])
+            return tape.gradient(total, model.trainable_variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+        compiled = tf.function(gradient, autograph=False)
+        times = in_turn({name: lambda compiled=compiled: compiled()[0].numpy()}, 4)
+        rows.append({"model": name, "milliseconds": times[name]})
+    return rows
+
+
 def forward_operations(name: str, **options: Any) -> int:
     """Operations of a forward pass of one image."""
     import edram_fer
@@ -232,14 +274,8 @@ def roofline() -> list[Row]:
     from benchmarks import model_cost
     from edram_fer.evaluation import cost
 
-    names = {
-        "EDRAM": "fer2013",
-        "CNN": "fer2013 model=cnn",
-        "Deep-Emotion": "deep_emotion_fer2013 variant=image",
-        "RAN, IResNet-18/4": "ran_ferplus_small",
-    }
     points: list[Row] = [{"peak_gflops": peak_gflops(), "copied_gigabytes": copied_gigabytes()}]
-    for name, recipe in names.items():
+    for name, recipe in MODELS.items():
         model = model_cost.build(recipe)
         operations, weights = cost.flops(model) or 0, 4 * sum(int(np.prod(weight.shape)) for weight in model.weights)
         for batch in (1, 64):
@@ -262,14 +298,14 @@ def roofline() -> list[Row]:
 
 PARTS: dict[str, Callable[[], list[Row]]] = {
     part.__name__: part
-    for part in (prediction, command, photos, augmentation, input_memory, evaluation, training, roofline)
+    for part in (prediction, command, photos, augmentation, input_memory, evaluation, training, kernels, roofline)
 }
 
 
-def measure(name: str) -> list[Row]:
-    """The rows of a part, measured by a new process with one thread."""
-    variables = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-    environment = {**os.environ, **dict.fromkeys(variables, "1"), "TF_CPP_MIN_LOG_LEVEL": "3"}
+def measure(name: str, **variables: str) -> list[Row]:
+    """The rows of a part, measured by a new process with one thread and these environment variables."""
+    threads = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+    environment = {**os.environ, **dict.fromkeys(threads, "1"), "TF_CPP_MIN_LOG_LEVEL": "3", **variables}
     call = [sys.executable, "-m", "benchmarks.ratios", name]
     output = subprocess.run(call, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
     return json.loads(output.splitlines()[-1])
@@ -343,23 +379,24 @@ def draw(points: Sequence[Row]) -> Any:
 def main() -> None:
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", nargs="?", choices=PARTS, help="measure only this, in this process, and print JSON")
+    parts = {**PARTS, "gradients": gradients}  # what `kernels` asks other processes for
+    parser.add_argument("part", nargs="?", choices=parts, help="measure only this, in this process, and print JSON")
     options = parser.parse_args()
     if options.part:
-        print(json.dumps(PARTS[options.part]()))
+        print(json.dumps(parts[options.part]()))
         return
     from tqdm import tqdm
 
     from edram_fer.figures.style import save
 
     begin = time.monotonic()
-    parts = {name: measure(name) for name in tqdm(PARTS, unit="part")}
-    points = parts.pop("roofline")
+    rows = {name: measure(name) for name in tqdm(PARTS, unit="part")}
+    points = rows.pop("roofline")
     results = {
         "machine": machine(),
         "date": time.strftime("%Y-%m-%d"),
         "minutes": (time.monotonic() - begin) / 60,
-        "rows": [item for rows in parts.values() for item in rows],
+        "rows": [item for of_part in rows.values() for item in of_part],
         "roofline": points,
     }
     files.write_json(RESULTS, files.plain(results))

@@ -14,9 +14,14 @@ UNUSED = ("jax", "pandas", "sklearn", "matplotlib", "IPython")
 
 
 def load_keras() -> None:
-    """Import Keras and its backend silently. If that fails, their output is shown before the error."""
+    """Import Keras and its backend silently. If that fails, their output is shown before the error.
+
+    TensorFlow computes with oneDNN's kernels, which it would do by itself only on processors with AVX-512: with AVX2 a
+    training step takes a third to four fifths of the time (docs/benchmarks.md). TF_ENABLE_ONEDNN_OPTS=0 turns them off.
+    """
     from edram_fer.preprocessing import quiet
 
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     quiet.import_module("keras")
 
 

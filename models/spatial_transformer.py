@@ -116,7 +116,8 @@ def _sample_gather(
     h, w = size
     _, height, width, channels = ops.shape(images)
     count = ops.shape(windows)[1]
-    coordinates = ops.matmul(windows, ops.convert_to_tensor(points.T, dtype=windows.dtype))  # [B, N, 2, h * w]
+    rows = ops.matmul(ops.reshape(windows, (-1, 3)), ops.convert_to_tensor(points.T, dtype=windows.dtype))
+    coordinates = ops.reshape(rows, (-1, count, 2, h * w))
     left, right, near_left, near_right = taps(coordinates[:, :, 0], width)
     above, below, near_above, near_below = taps(coordinates[:, :, 1], height)
 

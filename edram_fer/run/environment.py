@@ -34,8 +34,15 @@ def machine() -> dict[str, Any]:
     }
 
 
-def threads() -> int:
-    """How many threads compute one operation on the CPU. Sums of floats depend on it in their last bits."""
+def arithmetic() -> dict[str, Any]:
+    """{"threads", "onednn"}: what sums of floats on a CPU depend on in their last bits.
+
+    `threads` compute one operation; `onednn` is TF_ENABLE_ONEDNN_OPTS, "0" for TensorFlow's own kernels.
+    """
+    return {"threads": _threads(), "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS")}
+
+
+def _threads() -> int:
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -67,15 +74,15 @@ def record(
     if recipe.initial_weights and "initial_weights_sha256" not in content:
         content["initial_weights_sha256"] = files.digest(checkpoints.model_path(recipe.initial_weights))
     start = {"time": _timestamp(), "command": shlex.join(sys.argv), "git_revision": _git_revision()}
-    numbers = {"threads": threads(), "devices": replicas.count, "processes": replicas.processes}
-    content["starts"] = [*content.get("starts", []), start | numbers]
+    numbers = {"devices": replicas.count, "processes": replicas.processes}
+    content["starts"] = [*content.get("starts", []), start | arithmetic() | numbers]
     files.write_json(path, content)
 
 
-def other_threads(run: Path | str) -> int | None:
-    """The number of `threads` of the last start of a run, if it is recorded and differs from that of this process."""
-    number = read(run).get("starts", [{}])[-1].get("threads")
-    return None if number == threads() else number
+def other_arithmetic(run: Path | str) -> dict[str, Any]:
+    """The entries of `arithmetic` that the last start of a run recorded and that differ from those of this process."""
+    last = read(run).get("starts", [{}])[-1]
+    return {name: last[name] for name, value in arithmetic().items() if last.get(name, value) != value}
 
 
 def finish(run: Path | str) -> None:

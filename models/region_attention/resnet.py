@@ -43,7 +43,7 @@ class Block(BackboneLayer):
         self.filters, self.inputs, self.strides = filters, inputs, strides
         self.shortcut = self.shortcut_norm = None
         if strides != 1 or inputs != filters:
-            self.shortcut = self.make_convolution(filters, 1, strides)
+            self.shortcut = self.make_convolution(filters, 1)
             self.shortcut_norm = self.make_norm()
         self.make_path()
 
@@ -62,6 +62,9 @@ class Block(BackboneLayer):
         """x itself, or projected to the shape of the residual where that differs."""
         if self.shortcut is None or self.shortcut_norm is None:
             return x
+        # Not a convolution with the stride: the gradient of its kernel is wrong, and written beyond its memory, in
+        # oneDNN 3.12 and before if there are fewer than 8 (AVX2) or 16 (AVX-512) channels (its issue 6035).
+        x = x[:, :: self.strides, :: self.strides]
         return self.shortcut_norm(self.shortcut(x), training=training)
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:

@@ -5,6 +5,7 @@ import functools
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 from support import oracles
 from support.tiny import TINIES, draw_weights, inputs, make_images
@@ -356,3 +357,20 @@ def test_config_round_trip(component):
     loaded = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(component))
     assert type(loaded) is type(component) and loaded.get_config() == component.get_config()
     assert keras.saving.get_registered_name(type(component)) == f"edram_fer>{type(component).__name__}"
+
+
+def test_the_gradient_of_a_strided_shortcut_with_few_channels_is_that_of_numpy():
+    block = Block(6, inputs=3, strides=2)
+    x = np.random.default_rng(0).normal(size=(64, 23, 23, 3)).astype("float32")
+    block(x)
+
+    @tf.function  # TensorFlow takes oneDNN's kernels in graphs
+    def gradient():
+        with tf.GradientTape() as tape:
+            weighted = block.apply_shortcut(tf.constant(x), training=False) * np.arange(6, dtype="float32")
+        return tape.gradient(weighted, block.shortcut.kernel)
+
+    found = gradient()
+    normalised = np.arange(6) / np.sqrt(1 + block.shortcut_norm.epsilon)  # a new layer's variance is 1
+    expected = np.outer(x[:, ::2, ::2].sum((0, 1, 2)), normalised)
+    np.testing.assert_allclose(found[0, 0], expected, rtol=1e-4, atol=1e-4)

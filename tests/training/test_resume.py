@@ -90,16 +90,19 @@ def unfinished(toy_run, tmp_path):
     return run
 
 
-@pytest.mark.parametrize(("factor", "warned"), [(1, False), (64, True)])
-def test_another_number_of_threads_is_reported(unfinished, caplog, factor, warned):
+@pytest.mark.parametrize(("name", "before"), [("threads", 64), ("onednn", "0"), ("threads", None)])
+def test_another_arithmetic_is_reported(unfinished, caplog, name, before):
     recorded = environment.read(unfinished)
-    now = recorded["starts"][-1]["threads"]
-    assert now == int(os.environ["TF_NUM_INTRAOP_THREADS"])
-    recorded["starts"][-1]["threads"] *= factor
-    files.write_json(unfinished / "environment.json", recorded)
+    now = recorded["starts"][-1]
+    assert now["threads"] == int(os.environ["TF_NUM_INTRAOP_THREADS"])
+    assert now["onednn"] == os.environ["TF_ENABLE_ONEDNN_OPTS"]
+    if before is not None:
+        recorded["starts"][-1] = now | {name: before}
+        files.write_json(unfinished / "environment.json", recorded)
     loop.resume(unfinished, verbose=0)
-    assert (f"trained with {factor * now} threads and resumes with {now}," in caplog.text) == warned
-    assert environment.read(unfinished)["starts"][-1]["threads"] == now
+    expected = f"trained with {name} {before} and resumes with {now[name]},"
+    assert (expected in caplog.text) == ("which changes the last bits" in caplog.text) == (before is not None)
+    assert environment.read(unfinished)["starts"][-1][name] == now[name]
 
 
 @pytest.mark.slow
