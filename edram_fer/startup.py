@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import platform
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -14,15 +15,21 @@ UNUSED = ("jax", "pandas", "sklearn", "matplotlib", "IPython")
 
 
 def load_keras() -> None:
-    """Import Keras and its backend silently. If that fails, their output is shown before the error.
-
-    TensorFlow computes with oneDNN's kernels, which it would do by itself only on processors with AVX-512: with AVX2 a
-    training step takes a third to four fifths of the time (docs/benchmarks.md). TF_ENABLE_ONEDNN_OPTS=0 turns them off.
-    """
+    """Import Keras and its backend silently. If that fails, their output is shown before the error."""
     from edram_fer.preprocessing import quiet
 
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    choose_kernels()
     quiet.import_module("keras")
+
+
+def choose_kernels() -> None:
+    """Let TensorFlow, if it is not imported yet, compute with oneDNN's kernels on every x86 processor.
+
+    By itself it does so only on those with AVX-512. With AVX2 a training step takes a third to four fifths of the time
+    (docs/benchmarks.md). TF_ENABLE_ONEDNN_OPTS=0 turns them off.
+    """
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def load_keras_alone() -> None:

@@ -13,9 +13,11 @@ import filelock
 import numpy as np
 import pytest
 
+from edram_fer import startup
+
 # TensorFlow's threads would compete with those of the other test worker.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as `edram_fer.startup` does; tests also import Keras directly
+startup.choose_kernels()  # tests also import Keras directly
 
 
 def pytest_collection_finish():
