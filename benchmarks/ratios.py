@@ -208,14 +208,14 @@ def training() -> list[Row]:
 
 
 def kernels() -> list[Row]:
-    """Training steps without oneDNN and with it, in two processes that take turns."""
+    """Gradients by TensorFlow's own kernels and by oneDNN's, in processes in turn: the least of three medians."""
     times: dict[str, dict[str, list[float]]] = {}
     for _ in range(3):
         for name, switch in (("TensorFlow's own", "0"), ("oneDNN's", "1")):
             for item in measure("gradients", TF_ENABLE_ONEDNN_OPTS=switch):
                 times.setdefault(item["model"], {}).setdefault(name, []).append(item["milliseconds"])
     return [
-        row(f"kernels, training step of {model}", "ms", {name: min(values) for name, values in both.items()})
+        row(f"kernels, gradient of {model}", "ms", {name: min(values) for name, values in both.items()})
         for model, both in times.items()
     ]
 

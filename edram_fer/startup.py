@@ -1,4 +1,4 @@
-"""Import Keras and its backend without the startup messages of TensorFlow's libraries."""
+"""Import Keras and its backend: without the startup messages of TensorFlow's libraries, with the faster kernels."""
 
 import contextlib
 import json
@@ -25,8 +25,8 @@ def load_keras() -> None:
 def choose_kernels() -> None:
     """Let TensorFlow, if it is not imported yet, compute with oneDNN's kernels on every x86 processor.
 
-    By itself it does so only on those with AVX-512. With AVX2 a training step takes a third to four fifths of the time
-    (docs/benchmarks.md). TF_ENABLE_ONEDNN_OPTS=0 turns them off.
+    By itself it does so only where the processor has the newer AVX-512 instructions. With AVX2, gradients take a third
+    to four fifths of the time (docs/benchmarks.md). TF_ENABLE_ONEDNN_OPTS=0 keeps TensorFlow's own.
     """
     if platform.machine().lower() in ("x86_64", "amd64"):
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

@@ -116,6 +116,8 @@ def _sample_gather(
     h, w = size
     _, height, width, channels = ops.shape(images)
     count = ops.shape(windows)[1]
+    # A product of two matrices: that of a batch with one window each was reported to corrupt memory with oneDNN in
+    # TensorFlow 2.21 (its issue 117700).
     rows = ops.matmul(ops.reshape(windows, (-1, 3)), ops.convert_to_tensor(points.T, dtype=windows.dtype))
     coordinates = ops.reshape(rows, (-1, count, 2, h * w))
     left, right, near_left, near_right = taps(coordinates[:, :, 0], width)

@@ -18,6 +18,8 @@ from edram_fer.preprocessing.cores import available_cores
 from edram_fer.recipes.recipe import Recipe
 from edram_fer.run import checkpoints, layout
 
+VARIABLES = {"threads": "TF_NUM_INTRAOP_THREADS", "onednn": "TF_ENABLE_ONEDNN_OPTS"}  # that set the `arithmetic`
+
 
 def versions() -> dict[str, str | None]:
     """`installation.versions` and the Keras backend."""
@@ -35,20 +37,17 @@ def machine() -> dict[str, Any]:
 
 
 def arithmetic() -> dict[str, Any]:
-    """{"threads", "onednn"}: what sums of floats on a CPU depend on in their last bits.
+    """What sums of floats on a CPU depend on in their last bits, by the names of VARIABLES.
 
-    `threads` compute one operation; `onednn` is TF_ENABLE_ONEDNN_OPTS, "0" for TensorFlow's own kernels.
+    "threads" compute one operation. "onednn", with TensorFlow only: "0" for its own kernels.
     """
-    return {"threads": _threads(), "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS")}
+    if keras.backend.backend() != "tensorflow":
+        return {"threads": available_cores()}
+    import tensorflow as tf
 
-
-def _threads() -> int:
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        configured = tf.config.threading.get_intra_op_parallelism_threads()
-        return configured or int(os.environ.get("TF_NUM_INTRAOP_THREADS", 0)) or available_cores()
-    return available_cores()
+    configured = tf.config.threading.get_intra_op_parallelism_threads()
+    threads = configured or int(os.environ.get(VARIABLES["threads"], 0)) or available_cores()
+    return {"threads": threads, "onednn": os.environ.get(VARIABLES["onednn"])}
 
 
 def record(
@@ -79,10 +78,10 @@ def record(
     files.write_json(path, content)
 
 
-def other_arithmetic(run: Path | str) -> dict[str, Any]:
-    """The entries of `arithmetic` that the last start of a run recorded and that differ from those of this process."""
+def other_arithmetic(run: Path | str) -> dict[str, tuple[Any, Any]]:
+    """{name: (then, now)} of `arithmetic` where the last start of a run recorded another value than it has now."""
     last = read(run).get("starts", [{}])[-1]
-    return {name: last[name] for name, value in arithmetic().items() if last.get(name, value) != value}
+    return {name: (last[name], now) for name, now in arithmetic().items() if last.get(name, now) != now}
 
 
 def finish(run: Path | str) -> None:

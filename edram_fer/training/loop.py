@@ -139,14 +139,14 @@ def resume(
             f"{recipe.data} has changed since the run began: expected fingerprint {expected}, "
             f"found {described['fingerprint']}"
         )
-    for name, before in environment.other_arithmetic(run).items():
+    for name, (then, now) in environment.other_arithmetic(run).items():
         log.warning(
-            "the run was trained with %s %s and resumes with %s, which changes the last bits of its weights; for equal "
+            "the run was trained with %s=%s and resumes with %s, which changes the last bits of its weights; for equal "
             "weights, set %s",
             name,
-            before,
-            environment.arithmetic()[name],
-            {"threads": "TF_NUM_INTRAOP_THREADS", "onednn": "TF_ENABLE_ONEDNN_OPTS"}[name],
+            then,
+            now,
+            environment.VARIABLES[name],
         )
     with processes.together(), _reserved(run):
         replicas = find_replicas(devices)

@@ -120,7 +120,7 @@ class BackboneLayer(keras.layers.Layer):
             "kernel_initializer": KAIMING_NORMAL if ours else self.pytorch_initializer,
             "dtype": self.dtype_policy,
         }
-        if self.options.padding == "symmetric" and side > 1 and strides > 1:
+        if self.options.padding == "symmetric" and strides > 1:
             return SymmetricConv2D(filters, side, strides, **settings)
         return keras.layers.Conv2D(filters, side, strides, padding="same", **settings)
 

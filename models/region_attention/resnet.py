@@ -62,8 +62,8 @@ class Block(BackboneLayer):
         """x itself, or projected to the shape of the residual where that differs."""
         if self.shortcut is None or self.shortcut_norm is None:
             return x
-        # Not a convolution with the stride: the gradient of its kernel is wrong, and written beyond its memory, in
-        # oneDNN 3.12 and before if there are fewer than 8 (AVX2) or 16 (AVX-512) channels (its issue 6035).
+        # Not a convolution with the stride: with fewer than 8 (AVX2) or 16 (AVX-512) channels, oneDNN's gradient of
+        # its kernel is wrong and writes beyond its memory (its issue 6035).
         x = x[:, :: self.strides, :: self.strides]
         return self.shortcut_norm(self.shortcut(x), training=training)
 

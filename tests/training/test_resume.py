@@ -100,7 +100,7 @@ def test_another_arithmetic_is_reported(unfinished, caplog, name, before):
         recorded["starts"][-1] = now | {name: before}
         files.write_json(unfinished / "environment.json", recorded)
     loop.resume(unfinished, verbose=0)
-    expected = f"trained with {name} {before} and resumes with {now[name]},"
+    expected = f"trained with {name}={before} and resumes with {now[name]},"
     assert (expected in caplog.text) == ("which changes the last bits" in caplog.text) == (before is not None)
     assert environment.read(unfinished)["starts"][-1][name] == now[name]
 
