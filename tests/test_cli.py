@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from support import fake_runs
 from support.paths import ROOT
 
 from edram_fer import cli, data, files, installation, startup
@@ -202,7 +203,7 @@ def test_doctor_of_a_checkout_that_is_not_installed(run, monkeypatch):
     assert code == 0 and "extra" not in out
 
 
-def test_without_a_backend_commands_say_what_to_install(run, monkeypatch):
+def test_without_a_backend_commands_say_what_to_install(run, monkeypatch, tmp_path):
     def missing():
         raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
 
@@ -210,8 +211,10 @@ def test_without_a_backend_commands_say_what_to_install(run, monkeypatch):
     monkeypatch.setattr(installation, "missing_extras", lambda: {"faces": ["dlib-bin"], "tensorflow": ["tensorflow"]})
     code, out, _ = run("doctor")
     assert code == 0 and "not there: No module named 'tensorflow'" in out and "edram-fer[tensorflow]" in out
-    code, _, line = run("inspect", "fer2013")
-    assert code == 1 and "pip install 'edram-fer[tensorflow]'; or set KERAS_BACKEND=jax" in line
+    fake_runs.write_run(tmp_path / "run", *fake_runs.random_run())
+    for words in (("inspect", "fer2013"), ("report", tmp_path / "run"), ("figures", tmp_path / "run")):
+        code, _, line = run(*words)
+        assert code == 1 and "pip install 'edram-fer[tensorflow]'; or set KERAS_BACKEND=jax" in line
 
 
 def test_inspect_data_and_run(run, npz_file, trained):

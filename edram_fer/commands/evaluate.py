@@ -139,6 +139,7 @@ def figures(
 
 def report(run: EvaluatedRun) -> None:
     """Write report.html of an evaluated run."""
+    startup.load_keras_alone()
     from edram_fer.report import write
 
     typer.echo(f"Report: {write(run)}")
