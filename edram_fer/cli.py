@@ -24,7 +24,7 @@ from edram_fer.commands.predict import predict
 from edram_fer.commands.prepare import export_data, prepare
 from edram_fer.commands.reproduce import reproduce
 from edram_fer.commands.show import doctor, inspect
-from edram_fer.commands.study import agreement, window_ablation
+from edram_fer.commands.study import agreement, window_ablation, window_gradients
 from edram_fer.commands.train import launch, sweep, train
 from edram_fer.commands.web import web
 from edram_fer.commands.weights import weights
@@ -57,7 +57,8 @@ def _options(
 
 for command in (
     *(prepare, export_data, backbone, train, launch, sweep, reproduce, calibrate, evaluate, figures, report, compare),
-    *(crops, predict, web, export, window_ablation, fixations, agreement, saliency, robustness, region_weights),
+    *(crops, predict, web, export, window_ablation, window_gradients, fixations, agreement),
+    *(saliency, robustness, region_weights),
     *(weights, inspect, doctor),
 ):
     app.command()(command)

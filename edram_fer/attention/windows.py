@@ -18,6 +18,7 @@ from edram_fer.errors import UserError
 
 OFF_MIDDLE = 0.1  # distance of a centre from the middle, in [-1, 1], beyond which it is not called "middle"
 COLLAPSED = 0.02  # spread of the centres, in [-1, 1], below which a step looks at the same position in every image
+SLOPES = ("right", "down", "larger", "clockwise")  # see `slopes`
 _UNIT_CORNERS = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], float)
 
 
@@ -234,6 +235,31 @@ def saccades(windows: ArrayLike) -> np.ndarray:
     # the new centre in the coordinates of the old window, times the determinant, which may be 0
     inside = np.maximum(np.abs(a4 * x - a1 * y), np.abs(a0 * y - a3 * x))
     return inside > np.abs(determinant(windows[..., :-1, :, :]))
+
+
+def slopes(windows: ArrayLike, gradients: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
+    """How a score changes as each window moves, grows and turns, from its gradient: to first order, the others fixed.
+
+    Args:
+        windows: [..., 2, 3].
+        gradients: [..., 2, 3], of the score with respect to the entries of the windows.
+        shape: (H, W) of the image.
+
+    Returns:
+        [..., 4], in the order of `SLOPES`: per pixel to the right, per pixel down, per tenth of the window's size, and
+        per 10 degrees clockwise about the window's centre.
+
+    The score is the x coordinate of the upper right corner:
+
+    >>> slopes([[0.5, 0, 0], [0, 0.5, 0]], [[1, -1, 1], [0, 0, 0]], (11, 21)).round(3).tolist()
+    [0.1, 0.0, 0.05, 0.044]
+    """
+    windows, gradients, (height, width) = checked(windows), checked(gradients), shape
+    moved = gradients[..., 2] * 2 / (width - 1, height - 1)
+    aspect = (width - 1) / (height - 1)
+    turned = np.array([[0, -1 / aspect], [aspect, 0]]) @ windows[..., :2]
+    grown, turned = ((gradients[..., :2] * change).sum(axis=(-2, -1)) for change in (windows[..., :2], turned))
+    return np.concatenate([moved, np.stack([0.1 * grown, np.radians(10) * turned], axis=-1)], axis=-1)
 
 
 def spread(windows: ArrayLike, classes: ArrayLike | None = None) -> dict[str, np.ndarray]:

@@ -32,6 +32,50 @@ def window_ablation(
     typer.echo(f"Figure: {folder / layout.FIGURES / layout.WINDOW_ABLATION_FIGURE}")
 
 
+def window_gradients(
+    run: Run,
+    split: Annotated[str, typer.Option("--split")] = "test",
+    source: Annotated[str | None, typer.Option("--data", help="Data set to use instead of the run's.")] = None,
+    data_dir: DataDir = None,
+    out: Out = None,
+    images: Annotated[
+        int | None,
+        typer.Option("--images", min=1, help="Number of images, balanced over the classes [default: all]."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed")] = 0,
+    noise: Annotated[
+        float, typer.Option("--noise", min=0, help="Standard deviation of the windows' places, in pixels; 0: none.")
+    ] = 1.0,
+    samples: Annotated[int, typer.Option("--samples", min=1, help="Noisy sets of windows of each image.")] = 32,
+    force: Annotated[bool, typer.Option("--force", help="Start again and replace existing gradients.")] = False,
+) -> None:
+    """Measure how the answer changes as each window moves, grows or turns. The same command resumes it."""
+    startup.load_keras_alone()
+    from edram_fer.studies.observer import Observer
+    from edram_fer.studies.window_gradients import SLOPES
+    from edram_fer.studies.window_gradients import window_gradients as study
+
+    observer = Observer(run, split=split, count=images, seed=seed, data=source, data_dir=data_dir, out=out)
+    result = study(observer, noise=noise, samples=samples, restart=force)
+    typer.echo("Mean change of the probability of the true class, in points (* its 95 % interval excludes 0), and, in")
+    typer.echo(
+        "brackets, the mean size of the change: per pixel to the right and down, per tenth of the window's size,"
+    )
+    typer.echo("and per 10 degrees clockwise.")
+    typer.echo(f"{'':10}{'glimpse':>8}" + "".join(f"{move:>18}" for move in SLOPES))
+    for group in result["groups"]:
+        for step in range(len(group["right"]["mean"])):
+            cells = (_change(group[move], step) for move in SLOPES)
+            typer.echo(f"{group['name']:10}{step + 1:8}" + "".join(f"{cell:>18}" for cell in cells))
+    typer.echo(f"Figure: {observer.run / layout.FIGURES / layout.WINDOW_GRADIENTS_FIGURE}")
+
+
+def _change(slope: dict[str, Any], step: int) -> str:
+    low, high = slope["interval"][step]
+    mark = " " if low <= 0 <= high else "*"
+    return f"{100 * slope['mean'][step]:+.2f}{mark} ({100 * slope['size'][step]:.2f})"
+
+
 def agreement(
     runs: Annotated[list[Path], typer.Argument(help="Evaluated run folders, or names of included models.")],
     fixations: Annotated[

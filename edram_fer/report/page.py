@@ -84,6 +84,7 @@ def _context(run: EvaluatedRun) -> dict[str, Any]:
         "parts": [_split_context(run, split, regions.get(split)) for split in run.splits],
         "figures": _figures(run.folder / layout.FIGURES, (*layout.RUN_FIGURES, *layout.STUDY_FIGURES)),
         "window_ablation": _optional(run.folder / layout.WINDOW_ABLATION),
+        "window_gradients": _optional(run.folder / layout.WINDOW_GRADIENTS),
         "agreement": _optional(run.folder / layout.AGREEMENT),
         "studies": {
             Path(name).stem: _optional(run.folder / name)

@@ -28,11 +28,12 @@ EVALUATION, EVALUATIONS = "evaluation.json", "evaluations"
 # Written by a sweep into the folder of a run that failed.
 TRACEBACK = "traceback.txt"
 
-# Written by the studies: their numbers, and the maps that `saliency` computes step by step.
+# Written by the studies: their numbers, and the arrays that are computed step by step.
 WINDOW_ABLATION, AGREEMENT = "window_ablation.json", "agreement.json"
 ROBUSTNESS, REGION_WEIGHTS = "robustness.json", "region_weights.json"
 OCCLUSION, OCCLUSION_MAPS = "saliency_occlusion.json", "saliency_occlusion.npz"
 BUBBLES, BUBBLES_MAPS = "saliency_bubbles.json", "saliency_bubbles.npz"
+WINDOW_GRADIENTS, WINDOW_GRADIENTS_ARRAYS = "window_gradients.json", "window_gradients.npz"
 ATTRIBUTIONS = ("integrated-gradients", "smoothgrad", "grad-cam", "rise")
 
 # Figures: the figures of a split are in figures/SPLIT/, all others in figures/.
@@ -53,12 +54,14 @@ SPLIT_FIGURES = (
 CURVES = "curves.svg"
 RUN_FIGURES = (CURVES,)
 WINDOW_ABLATION_FIGURE, AGREEMENT_FIGURE = "window_ablation.svg", "agreement.svg"
+WINDOW_GRADIENTS_FIGURE = "window_gradients.png"
 OCCLUSION_SAMPLES, OCCLUSION_FIGURE = "saliency_samples.png", "saliency_occlusion.png"
 BUBBLES_FIGURE = "saliency_bubbles.png"
 ROBUSTNESS_FIGURE, REGION_WEIGHTS_FIGURE = "robustness.svg", "region_weights.svg"
 # Drawn by the studies; a new evaluation leaves them in place.
 STUDY_FIGURES = (
-    *(WINDOW_ABLATION_FIGURE, AGREEMENT_FIGURE, OCCLUSION_SAMPLES, OCCLUSION_FIGURE, BUBBLES_FIGURE),
+    *(WINDOW_ABLATION_FIGURE, WINDOW_GRADIENTS_FIGURE, AGREEMENT_FIGURE),
+    *(OCCLUSION_SAMPLES, OCCLUSION_FIGURE, BUBBLES_FIGURE),
     *(ROBUSTNESS_FIGURE, REGION_WEIGHTS_FIGURE),
     *(f"saliency_{method}.png" for method in ATTRIBUTIONS),
 )

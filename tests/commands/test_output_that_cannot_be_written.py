@@ -35,7 +35,7 @@ LONG_WORK = [
     (sweep, "_finish"),
     (predictor, "Predictor"),
 ]
-STUDIES = ("evaluate", "window-ablation", "saliency", "robustness", "region-weights")
+STUDIES = ("evaluate", "window-ablation", "window-gradients", "saliency", "robustness", "region-weights")
 
 
 @pytest.fixture
