@@ -18,7 +18,8 @@ def compare(
         "comparison"
     ),
     split: Annotated[
-        str | None, typer.Option("--split", help="Split to compare on [default: the first that all runs have].")
+        str | None,
+        typer.Option("--split", help="Split to compare on [default: test, or the first that all runs have]."),
     ] = None,
     landmarks: Annotated[
         bool, typer.Option("--landmarks", help="Find the landmarks with dlib if the data set has none.")
@@ -66,7 +67,8 @@ def crops(
     ],
     out: Annotated[Path, typer.Option("--out", help="File to write: .png, .svg or .pdf.")] = Path("crops.png"),
     split: Annotated[
-        str | None, typer.Option("--split", help="Split to compare on [default: the first that all runs have].")
+        str | None,
+        typer.Option("--split", help="Split to compare on [default: test, or the first that all runs have]."),
     ] = None,
     image: Annotated[
         list[str] | None,

@@ -99,7 +99,9 @@ def agreement(
     out: Annotated[Path, typer.Option("--out", help="Folder for the page of several runs, or with --layout.")] = Path(
         "agreement"
     ),
-    split: Annotated[str | None, typer.Option("--split", help="An evaluated split [default: the first].")] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", help="An evaluated split [default: test, or the first].")
+    ] = None,
     outside: Annotated[
         str, typer.Option("--outside", help="Fixations outside their image: raise an error, or drop and count them.")
     ] = "raise",

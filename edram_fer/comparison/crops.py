@@ -28,7 +28,7 @@ def crops(
     Args:
         folders: one or more run folders.
         out: the file to write; its suffix (.png, .svg or .pdf) selects the format.
-        split: split to show; None: the first that all runs were evaluated on.
+        split: split to show; None: test, or the first that all were evaluated on.
         image_ids: ids of the faces; None: for each class one face that the first run classifies correctly and one that
             it misclassifies, chosen at random with `seed`.
         titles: titles of the runs; None: the last parts of their paths.

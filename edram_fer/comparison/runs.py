@@ -10,7 +10,7 @@ import numpy as np
 from edram_fer.attention import has_windows
 from edram_fer.attention.windows import is_recurrent
 from edram_fer.errors import UserError
-from edram_fer.run.evaluated_run import EvaluatedRun
+from edram_fer.run.evaluated_run import EvaluatedRun, preferred
 
 ROWS = ("id", "truth", "prediction", "steps", "probabilities", "windows", "weights", "true_affect", "affect")
 _NUMBERS = {1: "one", 2: "two"}
@@ -98,7 +98,7 @@ def read(folders: Sequence[Path | str], split: str | None = None, *, minimum: in
 
     Args:
         folders: run folders, or names of included models that were evaluated; the others are compared with the first.
-        split: split to compare on; None: the first that all runs were evaluated on.
+        split: split to compare on; None: test, or the first that all were evaluated on.
         minimum: smallest number of runs, 1 or 2.
 
     Raises:
@@ -135,13 +135,9 @@ def _choose_split(evaluated: Sequence[EvaluatedRun], split: str | None) -> str:
         if not common:
             splits = "; ".join(f"{run.folder}: {', '.join(run.splits)}" for run in evaluated)
             raise UserError(f"the runs were not evaluated on a common split ({splits})")
-        return common[0]
+        return preferred(common)
     for run in evaluated:
-        if split not in run.splits:
-            raise UserError(
-                f"{run.folder} was not evaluated on split {split!r}, only on {', '.join(run.splits)}; "
-                f"run edram-fer evaluate {run.folder} --split {split}"
-            )
+        run.choose(split)
     return split
 
 

@@ -39,7 +39,7 @@ def compare(
     Args:
         folders: two or more evaluated runs; the others are compared with the first.
         out: folder to write into.
-        split: split to compare on; None: the first that all runs were evaluated on.
+        split: split to compare on; None: test, or the first that all were evaluated on.
         data, data_dir: where the images are, as in `evaluation.evaluate.evaluate`.
         find_landmarks: find landmarks with dlib if the data set has none.
         fixations, outside: human fixations, see `comparison.study.study`.

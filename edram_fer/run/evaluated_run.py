@@ -1,5 +1,6 @@
 """Read an evaluated run: its scores, the predictions for each split, and the images that they belong to."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,19 @@ class EvaluatedRun:
         """The split of the data set that the images of a split come from."""
         return self._plain(split)[0]
 
+    def choose(self, split: str | None) -> str:
+        """The split, if the run was evaluated on it; None: `preferred`.
+
+        Raises:
+            UserError: The run was not evaluated on it.
+        """
+        if split is not None and split not in self.splits:
+            raise UserError(
+                f"{self.folder} was not evaluated on split {split!r}, only on {', '.join(self.splits)}; "
+                f"run edram-fer evaluate {self.folder} --split {split}"
+            )
+        return preferred(self.splits) if split is None else split
+
     def features(
         self, split: str, *, data: str | None = None, data_dir: Path | str | None = None
     ) -> dict[str, np.ndarray]:
@@ -75,7 +89,9 @@ class EvaluatedRun:
         Raises:
             UserError: The data set does not hold the images that were evaluated.
         """
-        source, data_dir = layout.run_data(self.folder, data or self.metrics["run"]["data"], data_dir)
+        source, data_dir = layout.run_data(
+            self.folder, data or layout.locate(self.folder, self.metrics["run"]["data"]), data_dir
+        )
         part = self.data_split(split)
         key = (source, part, data_dir)
         if key not in self._features:
@@ -119,3 +135,12 @@ class EvaluatedRun:
                 f"{split_name}: {layout.METRICS} and {layout.PREDICTIONS} do not match: {len(rows)} predictions, but "
                 f"metrics of {expected} images; evaluate the run again"
             )
+
+
+def preferred(splits: Sequence[str]) -> str:
+    """The split to look at when none is named: test, which did not choose the model, otherwise the first.
+
+    >>> preferred(["validation", "test"])
+    'test'
+    """
+    return "test" if "test" in splits else splits[0]

@@ -156,13 +156,15 @@ def _write(folder, origin, model, source, data_dir, fingerprint):
         "data": source,
         "data_dir": None if data_dir is None else str(Path(data_dir).absolute()),
         "fingerprint": fingerprint,
+        layout.FOLDER: str(Path.cwd()),
     }
     evaluation = folder / layout.EVALUATION
     if (folder / layout.RECIPE).exists():
         if not evaluation.exists():
             raise ExistingRunError(f"{folder} holds a run: expected another folder for the evaluation on {source}")
         previous = files.read_json(evaluation)
-        if any(previous.get(name) != content[name] for name in ("model", "data")):
+        same_data = any(previous.get(name) == content[name] for name in ("data", "fingerprint"))
+        if previous.get("model") != content["model"] or not same_data:
             raise ExistingRunError(
                 f"{folder} holds the evaluation of {previous.get('model')} on {previous.get('data')}: expected "
                 f"another folder for {content['model']} on {source}"

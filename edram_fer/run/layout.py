@@ -25,6 +25,9 @@ REGION_SHARES = "region_shares.json"
 # Written into the folder of an evaluation on other data than the run's; in RUN/evaluations/ by default.
 EVALUATION, EVALUATIONS = "evaluation.json", "evaluations"
 
+# The key of environment.json and evaluation.json for the working folder, from which relative paths count; see `locate`.
+FOLDER = "working_folder"
+
 # Written by a sweep into the folder of a run that failed.
 TRACEBACK = "traceback.txt"
 
@@ -122,13 +125,31 @@ def run_data(
         evaluation = files.read_json(run / EVALUATION)
         if missing := [name for name in ("data", "data_dir") if name not in evaluation]:
             raise UserError(f"{run / EVALUATION} is incomplete: it lacks {', '.join(missing)}")
-        return data or evaluation["data"], data_dir or evaluation["data_dir"]
+        return data or locate(run, evaluation["data"]), data_dir or evaluation["data_dir"]
     recipe = files.read_json(run / RECIPE)
     if data is None and "data" not in recipe:
         raise UserError(f"{run / RECIPE} is not the recipe of a run: it names no `data`")
     if data_dir is None and (run / ENVIRONMENT).exists():
         data_dir = files.read_json(run / ENVIRONMENT).get("data_dir")
-    return recipe["data"] if data is None else data, data_dir
+    return locate(run, recipe["data"]) if data is None else data, data_dir
+
+
+def locate(run: Path | str, name: str) -> str:
+    """What a run calls `name`, a file or another run, from wherever the command is given.
+
+    Args:
+        run: The run folder, or the folder of an evaluation, which record the working folder in which they were made.
+        name: A path, or the name of a data set or of an included model, which is returned as it is.
+
+    Returns:
+        The path in that folder if it is there, otherwise `name`.
+    """
+    record = next((path for path in (Path(run) / EVALUATION, Path(run) / ENVIRONMENT) if path.exists()), None)
+    folder = files.read_json(record).get(FOLDER) if record else None
+    if not name or not isinstance(folder, str) or Path(folder) == Path.cwd():
+        return name
+    found = Path(folder) / name
+    return str(found) if found.is_file() or (found / RECIPE).is_file() else name
 
 
 def clear_evaluation(run: Path | str) -> None:

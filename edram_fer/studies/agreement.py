@@ -8,7 +8,6 @@ import numpy as np
 from edram_fer import files, intervals
 from edram_fer.attention import baselines, fixations
 from edram_fer.data import face_landmarks
-from edram_fer.errors import UserError
 from edram_fer.run import layout
 from edram_fer.run.evaluated_run import EvaluatedRun
 
@@ -31,7 +30,7 @@ def measure_agreement(
         run: the run folder.
         path: CSV of fixations (see `attention.fixations`), in pixels of the prepared images; its image names are the
             ids of the images.
-        split: a split that the run was evaluated on; None: the first.
+        split: a split that the run was evaluated on; None: test, or if it was not evaluated, the first.
         outside: what to do with fixations outside their image: "raise" an error, or "drop" and count them.
         sigma: standard deviation of the Gaussians in the fixation maps, in pixels, with which the model's maps are
             smoothed as well; None: a tenth of the shorter side, about one degree of visual angle.
@@ -56,9 +55,7 @@ def measure_agreement(
 
     evaluated = EvaluatedRun(run)
     files.check_writable(evaluated.folder)
-    split = evaluated.splits[0] if split is None else split
-    if split not in evaluated.splits:
-        raise UserError(f"split: {evaluated.folder} was evaluated on {', '.join(evaluated.splits)}, not on {split!r}")
+    split = evaluated.choose(split)
     predictions, features = evaluated.predictions(split), evaluated.features(split, data=data, data_dir=data_dir)
     shape = np.shape(features["image"])[1:3]
     people = fixations.read_for_images(path, predictions["id"], shape, outside=outside)

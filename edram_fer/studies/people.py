@@ -64,7 +64,7 @@ def compare_with_people(
         runs: evaluated runs with windows of their own.
         paths: fixations or recordings, see `recordings.read`.
         layout: of the photos that people looked at, see `layouts.read`.
-        split: a split that the runs were evaluated on; None: the first of each run.
+        split: a split that the runs were evaluated on; None: test, or the first of each run.
         find_landmarks: find the landmarks of the runs' images with dlib if the data set has none.
         data, data_dir: see `evaluation.evaluate`.
         sigma: standard deviation of the Gaussians in the maps of fixations, with which the runs' maps are smoothed as
@@ -86,9 +86,7 @@ def compare_with_people(
     for run in runs:
         evaluated = EvaluatedRun(run)
         name = evaluated.folder.name if evaluated.folder.name not in maps else str(evaluated.folder)
-        chosen = evaluated.splits[0] if split is None else split
-        if chosen not in evaluated.splits:
-            raise UserError(f"split: {run} was evaluated on {', '.join(evaluated.splits)}, not on {chosen!r}")
+        chosen = evaluated.choose(split)
         maps[name], landmarks, shape, note = _run_maps(
             evaluated, chosen, set(table["emotion"]), data, data_dir, find_landmarks, known
         )

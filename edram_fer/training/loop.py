@@ -129,7 +129,11 @@ def resume(
     """
     run, writes = Path(run), processes.is_first()
     recipe, recorded = checkpoints.read_recipe(run), environment.read(run)
-    _, data_dir = layout.run_data(run, data_dir=data_dir)
+    named = {
+        name: layout.locate(run, getattr(recipe, name)) for name in ("teacher", "initial_weights", "guide_fixations")
+    }
+    named["data"], data_dir = layout.run_data(run, data_dir=data_dir)
+    recipe = dataclasses.replace(recipe, **named)
     if recorded.get("finished"):
         log.info("%s is finished: nothing to resume", run)
         return

@@ -1,6 +1,7 @@
 """Which folder receives the results of a model on a data set: no evaluation takes the place of another."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -68,6 +69,29 @@ def test_the_run_receives_the_evaluation_on_its_own_data(place):
     assert open_folder(place.run / layout.MODEL).path == place.run
     assert open_folder(place.run, out=place.run).path == place.run
     assert not (place.run / layout.EVALUATIONS).exists()
+
+
+def test_relative_paths_count_from_the_folder_in_which_training_began(place, monkeypatch):
+    here = place.run.parent
+    files.write_json(place.run / layout.RECIPE, {"name": "made_up", "model": "deep_emotion", "data": "faces.npz"})
+    known = {"data": {"fingerprint": "one"}, "data_dir": None, layout.FOLDER: str(here)}
+    files.write_json(place.run / layout.ENVIRONMENT, known)
+    assert open_folder(place.run) == (place.run, "faces.npz", None)
+    other = here / "other"
+    other.mkdir()
+    monkeypatch.chdir(other)
+    assert open_folder(place.run) == (place.run, place.faces, None)
+    write_images(other / "faces.npz", 1, "two")
+    assert open_folder(place.run) == (place.run, place.faces, None)  # another file of that name
+    assert open_folder(place.run, data="faces.npz").path.name == "faces"  # an option counts from here
+    assert open_folder(place.run, data="../copy.npz", out="result").path == Path("result")
+    monkeypatch.chdir(here)
+    assert layout.run_data("other/result") == (str(other / "../copy.npz"), None)
+    assert layout.locate(place.run, "fer2013") == "fer2013" and layout.locate(place.run, "other") == "other"
+    files.write_json(place.run / layout.ENVIRONMENT, {**known, layout.FOLDER: str(here / "gone")})
+    assert layout.locate(place.run, "faces.npz") == "faces.npz"
+    files.write_json(place.run / layout.ENVIRONMENT, {**known, layout.FOLDER: 3})
+    assert layout.locate(place.run, "faces.npz") == "faces.npz"
 
 
 @pytest.mark.slow

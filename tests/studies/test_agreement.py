@@ -101,5 +101,5 @@ def test_the_command(folder, tmp_path, capsys):
     assert "Intervals are undefined: the images of a single person say nothing about other people." in output
     with pytest.raises(SystemExit, match="sees the whole of every image"):
         cli.main(["agreement", str(folder / "cnn"), *few])
-    with pytest.raises(SystemExit, match="was evaluated on test, not on 'train'"):
+    with pytest.raises(SystemExit, match="was not evaluated on split 'train', only on test"):
         cli.main(["agreement", str(folder / "a"), *few, "--split", "train"])

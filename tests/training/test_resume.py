@@ -90,6 +90,23 @@ def unfinished(toy_run, tmp_path):
     return run
 
 
+def test_a_run_resumes_from_another_folder(toy_recipe, toy_run, tmp_path, monkeypatch):
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path / "first")
+    shutil.copy(toy_recipe.data, "faces.npz")
+    shutil.copytree(toy_run, "teacher")
+    recipes = []
+    monkeypatch.setattr(loop, "_fit", lambda setup, verbose: recipes.append(setup.recipe))
+    loop.train(dataclasses.replace(toy_recipe, data="faces.npz", teacher="teacher"), "run", verbose=0)
+    monkeypatch.chdir(tmp_path / "second")
+    loop.resume("../first/run", verbose=0)
+    first, resumed = recipes
+    assert (first.data, resumed.data) == ("faces.npz", str(tmp_path / "first" / "faces.npz"))
+    assert (first.teacher, resumed.teacher) == ("teacher", str(tmp_path / "first" / "teacher"))
+    assert checkpoints.read_recipe("../first/run").data == "faces.npz"
+
+
 @pytest.mark.parametrize(("name", "before"), [("threads", 64), ("onednn", "0"), ("threads", None)])
 def test_another_arithmetic_is_reported(unfinished, caplog, name, before):
     recorded = environment.read(unfinished)
