@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import io
 import math
+import os
 import stat
 import struct
 import threading
@@ -104,6 +105,8 @@ def read_reduced(
     path = Path(path)
     try:
         status = path.stat()  # before opening it, because a pipe would block
+        if stat.S_ISDIR(status.st_mode) and not os.access(path, os.R_OK | os.X_OK):
+            raise PhotoError("a folder that cannot be read")
         if not stat.S_ISREG(status.st_mode):
             raise PhotoError("not a file")
         if status.st_size == 0:
@@ -129,7 +132,7 @@ def read_reduced(
 
 def decoded_pixels(path: Path, least: int | None = None) -> int:
     """How many pixels `read_reduced` decodes, from the header of the file; 0 if it cannot be read."""
-    if not path.is_file():  # a pipe would block
+    if not os.path.isfile(path):  # a pipe would block
         return 0
     try:
         with open(path, "rb") as file, warnings.catch_warnings():

@@ -8,6 +8,7 @@ import codecs
 import csv
 import dataclasses
 import io
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -96,8 +97,16 @@ def _first_path(location: Location) -> Path:
 def subfolders(folder: Path) -> list[Path]:
     """The folders directly in a folder, except hidden folders and folders that macOS adds to archives."""
     return sorted(
-        entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith((".", "__MACOSX"))
+        entry for entry in entries(folder) if os.path.isdir(entry) and not entry.name.startswith((".", "__MACOSX"))
     )
+
+
+def entries(folder: Path) -> list[Path]:
+    """What is directly in a folder: nothing in one that cannot be read, of which `records.image_files` makes a row."""
+    try:
+        return list(folder.iterdir())
+    except PermissionError:
+        return []
 
 
 def find_child(folder: Path, *names: str) -> Path | None:
@@ -105,7 +114,7 @@ def find_child(folder: Path, *names: str) -> Path | None:
     for name in names:
         if not folder.is_dir():
             return None
-        matches = [entry for entry in folder.iterdir() if entry.name.casefold() == name.casefold()]
+        matches = [entry for entry in entries(folder) if entry.name.casefold() == name.casefold()]
         if not matches:
             return None
         folder = folder / name if folder / name in matches else min(matches)
@@ -115,10 +124,10 @@ def find_child(folder: Path, *names: str) -> Path | None:
 def select_images(paths: Iterable[Path]) -> list[Path]:
     """The paths with the extension of an image.
 
-    A link to a folder counts as an image regardless of its name, and becomes a row that cannot be read; otherwise the
-    images behind a link would be missing unnoticed.
+    A link to a folder, or a folder that cannot be read, counts as an image regardless of its name, and becomes a row
+    that cannot be read; otherwise the images behind it would be missing unnoticed.
     """
-    return [path for path in paths if path.suffix.casefold() in EXTENSIONS or (path.is_symlink() and path.is_dir())]
+    return [path for path in paths if path.suffix.casefold() in EXTENSIONS or os.path.isdir(path)]
 
 
 def split_name(name: str) -> str:

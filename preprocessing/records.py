@@ -6,6 +6,7 @@ It reads only annotations, opens no image and does not need TensorFlow. An unusa
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -140,13 +141,19 @@ def no_label(name: str) -> str:
     return f"label {name}"
 
 
-def image_files(folder: Path, pattern: str = "**/*") -> list[Path]:
-    """All files below `folder` that match a pattern, except hidden files, sorted by path.
+def image_files(folder: Path) -> list[Path]:
+    """All files below `folder`, except hidden files and those in hidden folders, sorted by path.
 
-    Broken links and links to folders, which are not followed, are included: they become rows with a status.
+    Broken links, links to folders, which are not followed, and folders that cannot be read are included: they become
+    rows with a status.
     """
-    paths = (path for path in folder.glob(pattern) if path.is_file() or path.is_symlink())
-    return sorted(path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    found: list[Path] = []
+    unreadable: list[OSError] = []
+    for root, folders, names in os.walk(folder, onerror=unreadable.append):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        links = [name for name in folders if os.path.islink(os.path.join(root, name))]
+        found += [Path(root, name) for name in (*names, *links) if not name.startswith(".")]
+    return sorted([*found, *(Path(error.filename) for error in unreadable)])
 
 
 def fingerprint(annotations: Annotations) -> str:

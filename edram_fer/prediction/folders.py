@@ -35,23 +35,22 @@ def images(folder: Path, passed_over: list[PassedOver]) -> Iterator[Path]:
         passed_over: receives the other files, and folders that are not searched: hidden ones, thumbnails, links to
             folders, and images that an earlier prediction has drawn.
     """
-    predicted = (folder / MARKER).is_file()
+    predicted = os.path.isfile(folder / MARKER)
     try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        names = sorted(os.listdir(folder))
     except OSError as error:
         passed_over.append(PassedOver(folder, f"cannot be read: {error.strerror}"))
         return
-    for entry in entries:
-        path = folder / entry.name
-        if reason := _reason(entry, predicted):
-            count = sum(len(files) for _, _, files in os.walk(path)) if entry.is_dir(follow_symlinks=False) else 1
+    for name in names:
+        path = folder / name
+        if reason := _reason(path, predicted):
+            is_folder = os.path.isdir(path) and not os.path.islink(path)
+            count = sum(len(files) for _, _, files in os.walk(path)) if is_folder else 1
             passed_over.append(PassedOver(path, reason, count))
-        elif entry.is_dir():
+        elif os.path.isdir(path):
             yield from images(path, passed_over)
-        elif (
-            not entry.is_file() or photos.is_image(path) or video.is_film(path)
-        ):  # a broken link or a pipe becomes a row with a status
-            yield path
+        elif not os.path.isfile(path) or photos.is_image(path) or video.is_film(path):
+            yield path  # a broken link or a pipe becomes a row with a status
         else:
             passed_over.append(PassedOver(path, "not an image"))
 
@@ -71,13 +70,13 @@ def summary(passed_over: Sequence[PassedOver], most: int = MOST_NAMES) -> str:
     )
 
 
-def _reason(entry: os.DirEntry[str], predicted: bool) -> str:
+def _reason(path: Path, predicted: bool) -> str:
     """Why an entry of a folder is passed over, "" if it is not. `predicted`: the folder holds predictions."""
-    name = entry.name.casefold()
+    name = path.name.casefold()
     if predicted and name in {DRAWN, DRAWN_LIST, MARKER, PASSED_OVER, *TABLES}:
         return "written by an earlier prediction"
     if name in THUMBNAILS or name == ".thumbnails":
         return "thumbnails or system files"
     if name.startswith("."):
         return "hidden"
-    return "a link to a folder" if entry.is_symlink() and entry.is_dir() else ""
+    return "a link to a folder" if os.path.islink(path) and os.path.isdir(path) else ""

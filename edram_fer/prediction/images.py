@@ -5,6 +5,7 @@ import dataclasses
 import glob
 import itertools
 import os
+import re
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -84,15 +85,18 @@ def single_images(images: Item | Iterable[Item], every: video.Every = EVERY_FRAM
 
     Raises:
         MissingFileError: no path exists, or the only folder holds no image.
-        UserError: an argument that is not an image, or an array of an unsupported shape or dtype.
+        UserError: an argument that is not an image, an address, or an array of an unsupported shape or dtype.
     """
     passed_over: list[folders.PassedOver] = []
+    if isinstance(images, str) and re.match(r"\w+://", images):
+        raise UserError(f"{images}: expected a path; nothing is downloaded")
     if isinstance(images, (str, os.PathLike, Image.Image, InputImage, video.Frame)):
         images = [images]
     elif _is_array(images):
         images = _rows(np.asarray(images))
-    if not isinstance(images, Iterable):
-        raise UserError(f"images: expected arrays, Pillow images or paths, got {type(images).__name__}")
+    if not isinstance(images, Iterable) or isinstance(images, (bytes, bytearray, memoryview)):
+        hint = "; PIL.Image.open(io.BytesIO(...)) decodes a file's bytes" if isinstance(images, Iterable) else ""
+        raise UserError(f"images: expected arrays, Pillow images or paths, got {type(images).__name__}{hint}")
     singles = _singles(images, every, passed_over)
     if isinstance(images, Iterator):
         return Images(singles, None, passed_over)
@@ -181,5 +185,5 @@ def _rows(array: np.ndarray) -> Iterable[Any]:
     is_batch = array.ndim == 4 or (array.ndim == 3 and array.shape[-1] not in CHANNELS)
     images = array if is_batch else [array]
     for first in images[:1]:  # its shape and dtype; the values of each image are checked when it is decoded
-        pixel_arrays.from_array(first[:1, :1] * 0 if first.ndim in (2, 3) else first, "images[0]")
+        pixel_arrays.from_array(np.zeros_like(first[:1, :1]) if first.ndim in (2, 3) else first, "images[0]")
     return images

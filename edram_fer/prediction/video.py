@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import math
+import os
 import re
 import time
 import warnings
@@ -154,7 +155,7 @@ class Film:
 
 def is_film(path: Path) -> bool:
     """Whether a file is a film or an animation: by its first bytes or, if these are of no known kind, its ending."""
-    if not path.is_file():  # a pipe would block
+    if not os.path.isfile(path):  # a pipe would block
         return False
     try:
         with open(path, "rb") as file:

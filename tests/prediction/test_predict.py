@@ -182,6 +182,9 @@ def test_boxes_and_faces_of_a_turned_photo_are_those_of_the_upright_one(turns):
         (np.full((28, 28), np.nan), r"got float64 with values from nan to nan"),
         ([3], r"images\[0\]: expected an array, a Pillow image or a path, got 3"),
         (3, "images: expected arrays, Pillow images or paths, got int"),
+        (b"abc", "got bytes; PIL.Image.open"),
+        ("https://example.org/a.jpg", "https://example.org/a.jpg: expected a path; nothing is downloaded"),
+        (np.ones((28, 28), bool), r"images\[0\]: expected .*, got bool"),
     ],
 )
 def test_unusable_images_are_named(images, message, model):

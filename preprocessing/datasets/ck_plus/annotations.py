@@ -91,8 +91,9 @@ def _recognise(folder: Path) -> Iterator[readers.Location]:
     if sequences.images(folder) and sequences.labels(folder):
         yield readers.Location(sequences.LAYOUT, folder)
     if any(
-        readers.is_emotion_folder(subfolder.name) and any(NAME.fullmatch(path.stem) for path in subfolder.iterdir())
+        readers.is_emotion_folder(subfolder.name) and NAME.fullmatch(path.stem)
         for subfolder in readers.subfolders(folder)
+        for path in readers.entries(subfolder)
     ):
         yield readers.Location(FOLDERS, folder)
 

@@ -45,7 +45,8 @@ def annotations(location: readers.Location, last_frames: int, folds: int) -> Ann
     files = readers.select_images(records.image_files(image_folder))
     frames = _group(_sequence, files)
     misplaced = frames.pop("", [])
-    label_files = _group(_folder, records.image_files(label_folder, "*/*/*_emotion.txt"))
+    texts = (path for path in records.image_files(label_folder) if path.match("*/*/*_emotion.txt"))
+    label_files = _group(_folder, texts)
     fold_of_subject = splits.folds((sequence.split("/")[0] for sequence in label_files), folds)
 
     def rows() -> Iterator[FaceRecord]:

@@ -88,7 +88,7 @@ def _suggest_classes(folder: Path) -> str:
 
 
 def _has_images(folder: Path) -> bool:
-    return any(path.suffix.casefold() in readers.EXTENSIONS for path in folder.iterdir())
+    return any(path.suffix.casefold() in readers.EXTENSIONS for path in readers.entries(folder))
 
 
 def _image(labels: emotions.Labels, layout: str, path: PurePosixPath) -> dict[str, Any]:

@@ -51,7 +51,8 @@ def find(source: Path | str, split: str = splits.STRICT) -> Annotations:
 
 
 def _recognise(folder: Path) -> Iterator[readers.Location]:
-    if any(NAME.fullmatch(path.stem) for path in folder.iterdir() if path.suffix.casefold() in readers.EXTENSIONS):
+    images = (path for path in readers.entries(folder) if path.suffix.casefold() in readers.EXTENSIONS)
+    if any(NAME.fullmatch(path.stem) for path in images):
         yield readers.Location("one folder", folder)
 
 

@@ -62,7 +62,7 @@ def find(source: Path | str, angles: Sequence[str] | str = ("S",), folds: int = 
 
 def _recognise(folder: Path) -> Iterator[readers.Location]:
     folders = [folder, *(below for below in readers.subfolders(folder) if FOLDER.fullmatch(below.name))]
-    if any(NAME.fullmatch(path.stem) for below in folders for path in below.iterdir()):
+    if any(NAME.fullmatch(path.stem) for below in folders for path in readers.entries(below)):
         yield readers.Location("images", folder)
 
 

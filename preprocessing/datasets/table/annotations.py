@@ -151,8 +151,9 @@ def _locate(source: Path, named: Mapping[str, str]) -> Path:
     """The only table in a folder."""
 
     def recognise(folder: Path) -> Iterator[readers.Location]:
-        for path in sorted(folder.iterdir()):
-            if path.suffix.casefold() in files.SUFFIXES and path.is_file() and not path.name.startswith((".", "~$")):
+        for path in sorted(readers.entries(folder)):
+            is_table = path.suffix.casefold() in files.SUFFIXES and not path.name.startswith((".", "~$"))
+            if is_table and os.path.isfile(path):
                 try:
                     table_columns.match(files.read(path).columns, named)
                 except UserError:
