@@ -5,7 +5,6 @@ import dataclasses
 import glob
 import itertools
 import os
-import re
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -85,11 +84,9 @@ def single_images(images: Item | Iterable[Item], every: video.Every = EVERY_FRAM
 
     Raises:
         MissingFileError: no path exists, or the only folder holds no image.
-        UserError: an argument that is not an image, an address, or an array of an unsupported shape or dtype.
+        UserError: an argument that is not an image, or an array of an unsupported shape or dtype.
     """
     passed_over: list[folders.PassedOver] = []
-    if isinstance(images, str) and re.match(r"\w+://", images):
-        raise UserError(f"{images}: expected a path; nothing is downloaded")
     if isinstance(images, (str, os.PathLike, Image.Image, InputImage, video.Frame)):
         images = [images]
     elif _is_array(images):
@@ -107,7 +104,7 @@ def single_images(images: Item | Iterable[Item], every: video.Every = EVERY_FRAM
         raise MissingFileError(f"no image in {', '.join(names[:3])}{reason}")
     missing = [item for item in listed if isinstance(item, Path) and not os.path.lexists(item)]
     if listed and len(missing) == len(listed):
-        raise MissingFileError(f"{missing[0]} is missing; expected an image, a folder of images or a pattern")
+        raise MissingFileError(f"{names[0]} is missing; expected an image, a folder of images or a pattern")
     counts = [item.count() if isinstance(item, video.Film) else 1 for item in listed]
     return Images(listed, None if None in counts else sum(filter(None, counts)), passed_over)
 

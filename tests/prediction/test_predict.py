@@ -183,7 +183,7 @@ def test_boxes_and_faces_of_a_turned_photo_are_those_of_the_upright_one(turns):
         ([3], r"images\[0\]: expected an array, a Pillow image or a path, got 3"),
         (3, "images: expected arrays, Pillow images or paths, got int"),
         (b"abc", "got bytes; PIL.Image.open"),
-        ("https://example.org/a.jpg", "https://example.org/a.jpg: expected a path; nothing is downloaded"),
+        ("https://example.org/a.jpg", "https://example.org/a.jpg is missing; expected an image"),
         (np.ones((28, 28), bool), r"images\[0\]: expected .*, got bool"),
     ],
 )
