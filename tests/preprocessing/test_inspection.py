@@ -138,6 +138,15 @@ print([name for name in ("keras", "tensorflow") if name in sys.modules])
 """
 
 
+@pytest.mark.parametrize("part", [".", "table", "table/mine", "table/mine/1.0.0"])
+def test_a_prepared_data_set_is_no_original_and_the_command_for_it_is_named(tmp_path, part):
+    for name in ("mine", "other") if part in (".", "table") else ("mine",):
+        (tmp_path / "table" / name / "1.0.0").mkdir(parents=True)
+        (tmp_path / "table" / name / "1.0.0" / "dataset_info.json").write_text("{}")
+    with pytest.raises(SystemExit, match=f"holds prepared data sets .*inspect table/mine --data-dir {tmp_path}$"):
+        cli.main(["inspect", str(tmp_path / part)])
+
+
 def test_inspecting_files_and_making_faces_loads_no_tensorflow(tmp_path):
     for name in ("happy", "sad"):
         (tmp_path / "images" / name).mkdir(parents=True)
