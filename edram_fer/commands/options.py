@@ -22,3 +22,7 @@ Out = Annotated[
     ),
 ]
 EvaluatedRun = Annotated[Path, typer.Argument(help="Evaluated run folder, or the name of an included model.")]
+Split = Annotated[str, typer.Option("--split", help="Split of the data set.")]
+Source = Annotated[str | None, typer.Option("--data", help="Data set to use instead of the run's.")]
+Images = Annotated[int | None, typer.Option(min=1, help="Number of images, balanced over the classes [default: all].")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed for choosing the images and for all random numbers.")]

@@ -5,17 +5,13 @@ from typing import Annotated
 import typer
 
 from edram_fer import startup
-from edram_fer.commands.options import DataDir, Out, Run
+from edram_fer.commands.options import DataDir, Images, Out, Run, Seed, Source, Split
 from edram_fer.run import layout
 
-Split = Annotated[str, typer.Option("--split")]
-Source = Annotated[str | None, typer.Option("--data", help="Data set to use instead of the run's.")]
-Images = Annotated[int | None, typer.Option(min=1, help="Number of images, balanced over the classes [default: all].")]
 Sides = Annotated[
     list[float] | None,
     typer.Option("--side", help="Side of the square, as a share of the image's side; may be repeated."),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed for choosing the images and for all random numbers.")]
 
 
 def saliency(

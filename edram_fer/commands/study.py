@@ -6,18 +6,18 @@ from typing import Annotated, Any
 import typer
 
 from edram_fer import files, startup
-from edram_fer.commands.options import DataDir, Out, Run
+from edram_fer.commands.options import DataDir, Images, Out, Run, Seed, Source, Split
 from edram_fer.run import layout
 
 
 def window_ablation(
     run: Run,
-    split: Annotated[str, typer.Option("--split")] = "test",
-    source: Annotated[str | None, typer.Option("--data", help="Data set to use instead of the run's.")] = None,
+    split: Split = "test",
+    source: Source = None,
     data_dir: DataDir = None,
     out: Out = None,
     draws: Annotated[int, typer.Option("--draws", min=1, help="How often shuffled and random windows are drawn.")] = 10,
-    seed: Annotated[int, typer.Option("--seed")] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Measure the accuracy with the model's windows, with mean, shuffled and random windows, and the whole image."""
     startup.load_keras_alone()
@@ -34,15 +34,12 @@ def window_ablation(
 
 def window_gradients(
     run: Run,
-    split: Annotated[str, typer.Option("--split")] = "test",
-    source: Annotated[str | None, typer.Option("--data", help="Data set to use instead of the run's.")] = None,
+    split: Split = "test",
+    source: Source = None,
     data_dir: DataDir = None,
     out: Out = None,
-    images: Annotated[
-        int | None,
-        typer.Option("--images", min=1, help="Number of images, balanced over the classes [default: all]."),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed")] = 0,
+    images: Images = None,
+    seed: Seed = 0,
     noise: Annotated[
         float, typer.Option("--noise", min=0, help="Standard deviation of the windows' places, in pixels; 0: none.")
     ] = 1.0,
@@ -120,7 +117,7 @@ def agreement(
         str | None, typer.Option("--data", help="Data set to read the images from [default: the evaluated one].")
     ] = None,
     data_dir: DataDir = None,
-    seed: Annotated[int, typer.Option("--seed")] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Compare the attention maps and scan paths of evaluated runs with people's fixations."""
     startup.load_keras_alone()
