@@ -4,11 +4,10 @@ A .keras file is a zip archive of config.json (classes and arguments), metadata.
 model.weights.h5.
 """
 
-import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +78,7 @@ def read_weights(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
 
     Args:
         path: the file.
-        names: paths of arrays in its HDF5 file, see `weight_names`.
+        names: paths of arrays in its HDF5 file, such as `numbered_weights` finds them.
 
     Raises:
         UserError: the file is damaged, or lacks one of them.
@@ -93,33 +92,23 @@ def read_weights(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
         raise UserError(f"{path} is damaged: {WEIGHTS}: {error}") from error
 
 
-def weight_names(path: Path, weights: Mapping[str, np.ndarray]) -> dict[str, str]:
-    """{name of a weight: path of an array of equal values in a .keras file}.
+def numbered_weights(path: Path) -> dict[int, str]:
+    """{number: path of the array that is filled with it} of a .keras file of which each weight is filled with a number.
 
     Raises:
-        UserError: an array is not in the file.
+        UserError: the file is damaged.
     """
-    stored: dict[bytes, str] = {}  # digests: the values themselves would take as much memory as the model, twice
-    with archives.open_archive(path, KIND) as archive:
-        content_bytes = io.BytesIO(archives.read_member(archive, WEIGHTS))
-    with h5py.File(content_bytes, "r") as content:
+    with archives.open_archive(path, KIND) as archive, archives.damage(path, KIND):
+        stored = io.BytesIO(archives.read_member(archive, WEIGHTS))
+    numbers: dict[int, str] = {}
+    with h5py.File(stored, "r") as content:
 
         def add(name: str, item: Any) -> None:
             if isinstance(item, h5py.Dataset):
-                stored.setdefault(_digest(item[()]), name)
+                numbers[int(item[()].flat[0])] = name
 
         content.visititems(add)
-    keys = {name: _digest(values) for name, values in weights.items()}
-    if missing := [name for name, key in keys.items() if key not in stored]:
-        raise UserError(f"{path} holds no weight with the values of {', '.join(missing)}")
-    return {name: stored[key] for name, key in keys.items()}
-
-
-def _digest(values: np.ndarray) -> bytes:
-    """SHA-256 of the shape and, as float32, the values of an array."""
-    digest = hashlib.sha256(str(values.shape).encode())
-    digest.update(np.ascontiguousarray(values, np.float32).data)
-    return digest.digest()
+    return numbers
 
 
 def set_option(path: Path, name: str, value: object) -> None:

@@ -1,6 +1,7 @@
 """Export a model, and compare the written file with the model before it is put in place."""
 
 import dataclasses
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from edram_fer.exporting import graph
 from edram_fer.exporting.writers import FORMATS, canonicalise, onnx_graph, rename_weights
 from edram_fer.models import FERModel
 from edram_fer.models.contract import check_choice
-from edram_fer.run import checkpoints
+from edram_fer.run import checkpoints, layout
 from edram_fer.runtime.description import FILE, Description
 from edram_fer.runtime.models import OnnxModel
 
@@ -30,7 +31,7 @@ class Exported:
     Attributes:
         path: the file, or the folder of a SavedModel.
         bytes: its size.
-        differences: {output: largest absolute difference from the model}, for random images.
+        differences: {output: largest difference from the model}, for random images, see `compare`.
     """
 
     path: Path
@@ -61,12 +62,12 @@ def export(
         uint8_input: the file takes images as uint8 in 0 to 255 instead of float32 in [0, 1].
 
     Returns:
-        Path, size and the largest difference of each output.
+        Path, size and the largest difference of each output, see `compare`.
 
     Raises:
         MissingFileError, UserError: see `edram_fer.load`; also for an unknown format, an option that the format or the
-            model does not have, a backend other than TensorFlow, and float32 outputs that differ by more than 1e-4. In
-            all these cases no file is left, and an older one stays unchanged.
+            model does not have, a backend other than TensorFlow, and float32 outputs whose difference (see `compare`)
+            exceeds 1e-4. In all these cases no file is left, and an older one stays unchanged.
         ModuleNotFoundError: the converter of the format is not installed.
         OSError: the folder of `path` cannot be written.
 
@@ -112,15 +113,39 @@ def export_graph(source: Path, path: Path) -> list[str]:
     model = checkpoints.load(source).in_float32()
     described = describe(model)
     written, weights = onnx_graph(model, described)
-    names = keras_file.weight_names(source, weights)
+    paths = weight_paths(model)
+    names = {name: paths[name] for name in weights}
     rename_weights(written, names)
     canonicalise(written)
-    used = sorted(set(names.values()))
+    used = sorted(names.values())
     with files.replace(path) as temporary:
         temporary.write_bytes(written.SerializeToString())
         exported = OnnxModel(temporary, model_file=source, weight_names=used)
         _check_differences(path, compare(model, exported, described.inputs), TOLERANCE)
     return used
+
+
+def weight_paths(model: FERModel) -> dict[str, str]:
+    """{name in `graph.variables`: path in the weights of the model's .keras file} of the variables that it stores.
+
+    They are found in a file in which each variable is filled with its number: by their values, weights that are equal
+    in this model, such as biases before the training, could not be told apart.
+
+    Args:
+        model: its variables have their values again afterwards.
+    """
+    variables = graph.variables(model)
+    values = [keras.ops.convert_to_numpy(variable) for variable in variables.values()]
+    with tempfile.TemporaryDirectory(prefix="edram-fer-") as folder:
+        try:
+            for number, variable in enumerate(variables.values()):
+                variable.assign(np.full(variable.shape, number, variable.dtype))
+            checkpoints.save(model, Path(folder) / layout.MODEL)
+        finally:
+            for variable, value in zip(variables.values(), values, strict=True):
+                variable.assign(value)
+        paths = keras_file.numbered_weights(Path(folder) / layout.MODEL)
+    return {name: paths[number] for number, name in enumerate(variables) if number in paths}
 
 
 def describe(model: FERModel, *, weights: str = "float32", uint8: bool = False, windows: bool = False) -> Description:

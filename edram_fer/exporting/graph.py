@@ -78,21 +78,25 @@ def with_weights_as_inputs(
         model, described_inputs: as for `frozen`.
 
     Returns:
-        the concrete function, and {name of an input: the weight}; names are "weight_0", "weight_1" and so on.
+        the concrete function, and {name of an input: the weight}, with the names of `variables`.
 
     Raises:
         UserError: as for `frozen`.
     """
-    trainable, others = model.trainable_variables, model.non_trainable_variables
-    weights = {f"weight_{n}": keras.ops.convert_to_numpy(v) for n, v in enumerate([*trainable, *others])}
+    weights = {name: keras.ops.convert_to_numpy(variable) for name, variable in variables(model).items()}
+    start = len(model.trainable_variables)
 
     def call(batch: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-        variables = [values[name] for name in weights]
-        start = len(trainable)
-        return model.stateless_call(variables[:start], variables[start:], for_model(batch), training=False)[0]
+        given = [values[name] for name in weights]
+        return model.stateless_call(given[:start], given[start:], for_model(batch), training=False)[0]
 
     described = {name: {"shape": values.shape, "dtype": values.dtype} for name, values in weights.items()}
     return _concrete(call, _input_specs(described_inputs), _input_specs(described)), weights
+
+
+def variables(model: FERModel) -> dict[str, Any]:
+    """The variables of a model as {"weight_0": the first one, ...}: trainable ones, then the others."""
+    return {f"weight_{n}": v for n, v in enumerate([*model.trainable_variables, *model.non_trainable_variables])}
 
 
 def _input_specs(described: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ RUNTIMES = ("auto", "keras", "onnx")
 NEEDED = ("tensorflow", "tf2onnx", "onnx", "onnxruntime")  # to export
 # Of a model's configuration, what changes neither its graph nor the names of its weights. Graphs compute in float32.
 LABELS = ("name", "trainable", "dtype", "seed", "emotions", "preprocessing", "calibration")
+EDITION = 2  # of the graphs: those of an older edition in a cache are not used; the first one confused equal weights
 _PROGRAM = "import sys; from edram_fer.exporting import once; once.write_graph(*sys.argv[1:])"
 
 
@@ -145,7 +146,7 @@ def _graph(path: Path) -> tuple[Path, list[str]] | None:
 
 def _cached(wanted: dict[str, Any]) -> Path:
     digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
-    return cache_folder() / f"{digest}-{installation.version()}.onnx"
+    return cache_folder() / f"{digest}-{installation.version()}-{EDITION}.onnx"
 
 
 def _names(graph: Path) -> Path:

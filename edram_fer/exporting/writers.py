@@ -90,19 +90,14 @@ def onnx_graph(model: FERModel, description: Description) -> tuple[Any, dict[str
 
 
 def rename_weights(model: Any, names: Mapping[str, str]) -> None:
-    """Rename the initialisers of a model of `onnx_graph`; those of one new name, whose values are equal, become one.
+    """Rename initialisers of a model of `onnx_graph`.
 
     Args:
         model: an `onnx.ModelProto`, which is changed.
-        names: {old name: new name} of all of them.
+        names: {old name: new name}; no two have the same new name.
     """
-    initialisers = model.graph.initializer
-    renamed = {names.get(tensor.name, tensor.name): tensor for tensor in initialisers}
-    for name, tensor in renamed.items():
-        tensor.name = name
-    kept = [type(tensor).FromString(tensor.SerializeToString()) for tensor in renamed.values()]
-    del initialisers[:]
-    initialisers.extend(kept)
+    for tensor in model.graph.initializer:
+        tensor.name = names.get(tensor.name, tensor.name)
     for node in model.graph.node:
         for position, name in enumerate(node.input):
             node.input[position] = names.get(name, name)

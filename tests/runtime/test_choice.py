@@ -6,11 +6,12 @@ import sys
 
 import numpy as np
 import pytest
+from support import tiny
 
 import edram_fer
 from edram_fer import keras_file, startup, weights
 from edram_fer.errors import MissingFileError, UserError
-from edram_fer.exporting import once
+from edram_fer.exporting import export, graph, once
 from edram_fer.run import checkpoints
 
 pytest.importorskip("onnxruntime")
@@ -64,12 +65,27 @@ def test_models_of_one_architecture_are_exported_once(tmp_path, cache, monkeypat
     images = np.random.default_rng(0).random((3, 48, 48, 1), np.float32)
     for seed, temperature in ((1, 2.0), (2, 3.0)):
         model = edram_fer.build("deep_emotion", **CLASSES, seed=seed)
+        if seed == 2:  # as after a training: the first one still has equal weights
+            tiny.draw_weights(model)
         model.calibration = {"temperature": temperature}
         checkpoints.save(model, tmp_path / f"{seed}.keras")
         loaded = once.load(tmp_path / f"{seed}.keras")
         assert loaded.temperature == (temperature,) and loaded.emotions == ("happy", "sad")
         np.testing.assert_allclose(loaded(images)["emotion"], model(images)["emotion"], atol=1e-5)
     assert len(exported) == 1 and once.runtime(tmp_path / "2.keras", "auto") == "onnx"
+
+
+def test_equal_weights_have_different_paths(tmp_path):
+    model = edram_fer.build("deep_emotion", **CLASSES)  # its biases and betas are 0, its gammas 1
+    before = model.get_weights()
+    paths = export.weight_paths(model)
+    np.testing.assert_equal(model.get_weights(), before)
+    assert len(set(paths.values())) == len(paths) >= len(model.trainable_variables)
+    checkpoints.save(tiny.draw_weights(model), tmp_path / "drawn.keras")
+    stored = keras_file.read_weights(tmp_path / "drawn.keras", list(paths.values()))
+    variables = graph.variables(model)
+    for name, path in paths.items():
+        np.testing.assert_array_equal(stored[path], np.float32(variables[name]))
 
 
 def test_a_failed_export_names_the_model_and_the_reason(tmp_path, cache, monkeypatch):
