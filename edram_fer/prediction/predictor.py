@@ -15,10 +15,10 @@ from edram_fer.evaluation import inference
 from edram_fer.exporting import once
 from edram_fer.prediction import crops
 from edram_fer.prediction.crops import Crop, FaceCropper
-from edram_fer.prediction.images import Images, Item, single_images
+from edram_fer.prediction.images import Images, Item, Single, single_images
 from edram_fer.prediction.parallel import ordered_map
 from edram_fer.prediction.tracks import FaceTracks
-from edram_fer.prediction.video import Every
+from edram_fer.prediction.video import Every, Frame
 from edram_fer.preprocessing import cores
 from edram_fer.preprocessing.detection import NO_FACE
 from edram_fer.preprocessing.face_settings import FaceSettings
@@ -187,8 +187,8 @@ class Predictor:
     def stream(self, images: Item | Iterable[Item]) -> Iterator[dict[str, Any]]:
         """Yield the rows of images, in their order, as dicts of `columns`, as soon as they are ready.
 
-        Memory does not grow with the number of images: at most 16, or two for each worker, are in memory, and a
-        generator is not consumed faster than that.
+        Memory does not grow with the number of images: at most 16, or two for each worker, are in memory, fewer of the
+        large frames of a film, and a generator is not consumed faster than that.
 
         Args:
             images: as for a call.
@@ -215,7 +215,7 @@ class Predictor:
         hidden = True if images.total == 1 else None  # None: shown in a terminal
         with tqdm(total=images.total, initial=done, desc="images", unit="", disable=hidden) as bar:
             ready: list[list[Crop]] = []
-            for faces in ordered_map(self.cropper, singles, self.workers):
+            for faces in ordered_map(self.cropper, singles, self.workers, _area):
                 ready.append(faces)
                 bar.update()
                 count = sum(face.pixels is not None for face in itertools.chain.from_iterable(ready))
@@ -276,6 +276,11 @@ class Predictor:
         except inference.NonFiniteOutput as error:
             sources = np.array([str(face.row["source"]) for face in padded])
             raise UserError(error.message_for(sources, "the images")) from error
+
+
+def _area(single: Single) -> int:
+    """The number of pixels that an image holds in memory before it is used, if it is a frame of a film."""
+    return single.area if isinstance(single, Frame) else 0
 
 
 def predict(

@@ -87,12 +87,14 @@ class Frame:
         pixels: returns uint8 [H, W, 3] RGB, upright, or raises the reason why there is no frame.
         frame: its number in the film, from 0; None without a frame.
         time: seconds since the start of the film; None without a frame.
+        area: number of its pixels; 0 without a frame, or if it is not known.
     """
 
     source: str
     pixels: Callable[[], np.ndarray]
     frame: int | None = None
     time: float | None = None
+    area: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,10 +104,12 @@ class Film:
     Attributes:
         path: the file.
         every: which frames to use.
+        most_pixels: of a frame; a film ends before a larger one.
     """
 
     path: Path
     every: Every = Every()
+    most_pixels: int = photos.MAX_PIXELS
 
     def frames(self) -> Iterator[Frame]:
         """Decode the frames in the order in which they are shown, one at a time.
@@ -116,13 +120,13 @@ class Film:
         """
         chosen, last, faults = 0, None, list[str]()
         try:
-            for number, (seconds, pixels) in enumerate(_decode(self.path, faults)):
+            for number, (seconds, pixels, area) in enumerate(_decode(self.path, self.most_pixels, faults)):
                 interval = self.every.interval(seconds)
                 if number % self.every.frames or (self.every.seconds is not None and interval == last):
                     continue
                 last = interval
                 chosen += 1
-                yield Frame(str(self.path), pixels, number, seconds)
+                yield Frame(str(self.path), pixels, number, seconds, area)
             if not chosen and not faults:
                 faults.append("a film without a frame that can be decoded")
         except UserError as error:
@@ -143,13 +147,13 @@ class Film:
         """Seconds and number of all frames, as far as the header says."""
         try:
             if _is_animated(self.path):
-                with Image.open(self.path) as image:
+                with _without_warnings(), Image.open(self.path) as image:
                     return None, getattr(image, "n_frames", 1)
             with _open(self.path) as container:
                 stream = _video_stream(container)
                 seconds, rate = _duration(container, stream), stream.average_rate
                 return seconds, stream.frames or (round(seconds * rate) if seconds and rate else None)
-        except (UserError, OSError, *photos.DAMAGE):
+        except (UserError, OSError, Image.DecompressionBombError, *photos.DAMAGE):
             return None, None
 
 
@@ -209,14 +213,16 @@ def _raise(error: Exception) -> np.ndarray:
     raise error
 
 
-Decoded: TypeAlias = tuple[float, Callable[[], np.ndarray]]  # time in seconds, and a function that gives the pixels
+# Time in seconds, a function that gives the pixels, and their number.
+Decoded: TypeAlias = tuple[float, Callable[[], np.ndarray], int]
 
 
-def _decode(path: Path, faults: list[str]) -> Iterator[Decoded]:
+def _decode(path: Path, most_pixels: int, faults: list[str]) -> Iterator[Decoded]:
     """All frames of a film or an animation.
 
     Args:
         path: the file.
+        most_pixels: of a frame.
         faults: receives what is wrong with a film of which frames were decoded.
 
     Raises:
@@ -225,33 +231,46 @@ def _decode(path: Path, faults: list[str]) -> Iterator[Decoded]:
     """
     if path.stat().st_size == 0:
         raise photos.PhotoError("empty file")
-    return _animation(path) if _is_animated(path) else _film(path, faults)
+    return _animation(path, most_pixels) if _is_animated(path) else _film(path, most_pixels, faults)
 
 
 def _is_animated(path: Path) -> bool:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large images
-            with Image.open(path, formats=ANIMATIONS) as image:
-                return bool(getattr(image, "is_animated", False))
+        with _without_warnings(), Image.open(path, formats=ANIMATIONS) as image:
+            return bool(getattr(image, "is_animated", False))
     except (Image.DecompressionBombError, *photos.DAMAGE):
         return False
 
 
-def _animation(path: Path) -> Iterator[Decoded]:
+@contextlib.contextmanager
+def _without_warnings() -> Generator[None, None, None]:
+    """Without those of Pillow of large images."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _animation(path: Path, most_pixels: int) -> Iterator[Decoded]:
     """The frames of an animated image; Pillow places them on each other."""
     seconds = 0.0
-    with Image.open(path, formats=ANIMATIONS) as image:
-        _check_size(*image.size)
-        for number in range(getattr(image, "n_frames", 1)):
-            image.seek(number)
+    with _without_warnings():
+        image = Image.open(path, formats=ANIMATIONS)
+        count = getattr(image, "n_frames", 1)
+    with image:
+        for number in range(count):
+            try:
+                with _without_warnings():
+                    image.seek(number)
+            except Image.DecompressionBombError:  # Pillow's own limit was reached first
+                raise photos.PhotoError(f"a frame of more than {most_pixels} pixels") from None
+            area = _check_size(*image.size, most_pixels)  # a frame can be larger than those before it
             image.load()
-            yield seconds, functools.partial(pixel_arrays.from_pillow, image.copy())
+            yield seconds, functools.partial(pixel_arrays.from_pillow, image.copy()), area
             duration = float(image.info.get("duration") or 0) / 1000
             seconds += duration if duration >= SHORTEST else 0.1
 
 
-def _film(path: Path, faults: list[str]) -> Iterator[Decoded]:
+def _film(path: Path, most_pixels: int, faults: list[str]) -> Iterator[Decoded]:
     import av
     from av.error import FFmpegError
 
@@ -269,14 +288,14 @@ def _film(path: Path, faults: list[str]) -> Iterator[Decoded]:
                 damaged += 1
                 continue
             for frame in decoded:
-                _check_size(frame.width, frame.height)
+                area = _check_size(round(frame.width * max(aspect, 1)), frame.height, most_pixels)
                 damaged += frame.is_corrupt
                 if frame.time is None:
                     seconds += step
                 else:
                     start = frame.time if start is None else start
                     seconds = frame.time - start
-                yield seconds, functools.partial(_pixels, frame, aspect)
+                yield seconds, functools.partial(_pixels, frame, aspect), area
         if damaged:
             faults.append(f"{damaged} damaged packets or frames")
         duration = _duration(container, stream)
@@ -330,9 +349,11 @@ def _duration(container: Any, stream: Any) -> float | None:
     return None if container.duration is None else container.duration / av.time_base
 
 
-def _check_size(width: int, height: int) -> None:
-    if width * height > photos.MAX_PIXELS:
-        raise photos.PhotoError(f"{width}x{height} pixels, more than {photos.MAX_PIXELS}")
+def _check_size(width: int, height: int, most_pixels: int) -> int:
+    """The number of pixels of a frame, unless it is too large."""
+    if width * height > most_pixels:
+        raise photos.PhotoError(f"{width}x{height} pixels, more than {most_pixels}")
+    return width * height
 
 
 def _pixels(frame: Any, aspect: float) -> np.ndarray:

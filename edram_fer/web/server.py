@@ -12,7 +12,7 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import cv2
 import numpy as np
@@ -39,7 +39,7 @@ NOTICE = (
 )
 MAX_PHOTO, MAX_FACE, MAX_FILM = 25_000_000, 2_000_000, 300_000_000  # bytes of an upload
 MAX_READ = 1_000_000_000  # bytes that are read of an upload that is too large
-MAX_PIXELS = 50_000_000  # of a photo: 150 MB decoded
+MAX_PIXELS = 50_000_000  # of a photo or of a frame: 150 MB decoded
 PREVIEW, FILM_PREVIEW = 1600, 640  # pixels: longer side of the image that the page shows
 RUNNING, PLACES = 2, 24  # requests that are answered at the same time; and with those that upload or wait
 PATIENCE = 300  # seconds that an upload may take
@@ -102,7 +102,7 @@ def serve(analysts: Sequence[Analyst], host: str, port: int) -> None:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:  # the last one for a name with an empty part
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"cannot listen at {host}, port {port}: {reason}; try another --port or --host") from error
     shown = f"[{host}]" if ":" in host else host
@@ -145,14 +145,22 @@ class _Guard:
 
         request = Request(scope)
         host, origin = request.headers.get("host", ""), request.headers.get("origin")
-        if self.local and urlsplit(f"//{host}").hostname not in LOCAL:
+        if self.local and _address(f"//{host}").hostname not in LOCAL:
             response = JSONResponse({"error": "this page is for the machine that it runs on"}, 403)
-        elif origin is not None and urlsplit(origin).netloc != host:
+        elif origin is not None and _address(origin).netloc != host:
             response = JSONResponse({"error": "requests from other sites are refused"}, 403)
         else:
             await self.app(scope, receive, send_with_headers)
             return
         await response(scope, receive, send_with_headers)
+
+
+def _address(text: str) -> SplitResult:
+    """The parts of an address, all empty if it is none."""
+    try:
+        return urlsplit(text)
+    except ValueError:
+        return urlsplit("")
 
 
 class _Service:
@@ -302,10 +310,10 @@ def _film(
         every: which frames; None: about SHOWN_FRAMES of the whole film.
     """
     if every is None:
-        count = video.Film(path).count()
+        count = video.Film(path, most_pixels=MAX_PIXELS).count()
         every = video.Every(seconds=0.5) if count is None else video.Every(max(round(count / SHOWN_FRAMES), 1))
     tracks = FaceTracks()
-    for number, frame in enumerate(video.Film(path, every).frames()):
+    for number, frame in enumerate(video.Film(path, every, MAX_PIXELS).frames()):
         image = decode(frame)
         if image.pixels is None:
             yield {"end" if number else "error": image.fault}
@@ -315,8 +323,9 @@ def _film(
             return
         answer = {"frame": image.frame, "time": image.time, **_answers(image, analysts, settings, whole, FILM_PREVIEW)}
         faces = answer["answers"][0]["faces"]
-        rows = [{"source": "", "frame": image.frame, "time": image.time, "box": face["box"]} for face in faces]
-        tracks.number(rows)
+        shown = {"source": "", "frame": image.frame, "time": image.time}
+        rows = [{**shown, "box": face["box"]} for face in faces]
+        tracks.number(rows or [{**shown, "box": None}])  # the time without a face counts, too
         for face, row in zip(faces, rows, strict=True):
             face["track"] = row.get("track")
         yield answer

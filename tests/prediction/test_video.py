@@ -11,7 +11,7 @@ from PIL import Image
 import edram_fer
 from edram_fer.errors import UserError
 from edram_fer.figures.film import FilmDrawing
-from edram_fer.prediction import live
+from edram_fer.prediction import live, parallel
 from edram_fer.prediction.images import InputImage, decode, single_images
 from edram_fer.prediction.output import Output
 from edram_fer.prediction.predictor import Predictor
@@ -155,6 +155,36 @@ def test_animations_are_films(tmp_path, ending):
     assert [(image.frame, round(image.time, 3)) for image in decoded] == [(0, 0.0), (1, 0.1), (2, 0.35)]
     assert [int(image.pixels.mean()) for image in decoded] == [0, 100, 200]
     assert is_film(path) and not is_film(tmp_path / "still.png") and Film(path).count() == 3
+
+
+def test_a_frame_that_is_too_large_ends_its_film_with_the_reason(tmp_path):
+    grey = [Image.new("L", (10, 10), value) for value in (0, 100)]
+    path = tmp_path / "a.gif"
+    grey[0].save(path, save_all=True, append_images=grey[1:])
+    content = path.read_bytes()
+    start = content.rindex(b"\x2c\0\0\0\0\x0a\0\x0a\0") + 5  # the size of the second frame
+    for side, fault in {
+        65_000: "a frame of more than 100000000 pixels",
+        10_001: "10001x10001 pixels, more than 100000000",
+    }.items():
+        path.write_bytes(content[:start] + struct.pack("<HH", side, side) + content[start + 4 :])
+        assert times_and_fault(path) == ([0.0], fault)
+    path = write_film(tmp_path / "wide.mp4", [quadrants()], [0], aspect=Fraction(3, 2))
+    content = path.read_bytes()
+    start = content.index(b"pasp") + 4  # width and height of the pixels, by ISO/IEC 14496-12
+    path.write_bytes(content[:start] + struct.pack(">II", 2000, 1) + content[start + 8 :])
+    frame, *_ = Film(path).frames()
+    assert decode(frame).pixels.shape == (48, 128_000, 3) and frame.area == 48 * 128_000
+    (frame,) = Film(path, most_pixels=6_000_000).frames()
+    assert decode(frame).fault == "128000x48 pixels, more than 6000000"
+
+
+def test_few_large_frames_are_taken_ahead():
+    taken = []
+    frames = (taken.append(number) or number for number in range(20))
+    results = parallel.ordered_map(str, frames, 4, area=lambda number: 60_000_000)
+    assert next(results) == "0" and taken == [0, 1]
+    assert list(results) == [str(number) for number in range(1, 20)]
 
 
 def test_a_truncated_film_gives_what_can_be_read(film, tmp_path):

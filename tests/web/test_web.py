@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support import tiny
+from support.genuine import PHOTOS, needs_photos
 
 import edram_fer
 from edram_fer import cli
@@ -230,8 +231,10 @@ def test_an_image_bomb_is_refused_before_it_is_decoded(port):
 
 
 def test_other_sites_are_refused(port):
-    for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Origin": "null"}):
-        assert ask(port, "/api/predict", png(make_face()), headers)[0].status == 403
+    others = [("Host", "evil.example"), ("Host", "["), ("Origin", "http://evil.example"), ("Origin", "http://[")]
+    for name, value in [*others, ("Origin", "null")]:
+        response, _ = ask(port, "/api/predict", png(make_face()), {name: value})
+        assert response.status == 403 and "content-security-policy" in response.headers
     assert ask(port, "/", headers={"Origin": f"http://127.0.0.1:{port}"})[0].status == 200
     policy = ask(port, "/")[0].headers["content-security-policy"]
     assert "default-src 'none'" in policy and "http" not in policy
@@ -286,6 +289,17 @@ def test_a_film_is_answered_frame_by_frame(port, folder, tmp_path):
     np.testing.assert_allclose([line["time"] for line in lines], [0, 0.2, 0.4], atol=0.01)
     assert all(line["answers"][0]["faces"][0]["track"] == 1 for line in lines)
     assert is_empty(folder)
+
+
+@needs_photos
+def test_a_face_that_was_away_for_long_has_another_track(port, tmp_path):
+    left, top, width, height = json.loads((PHOTOS / "truth.json").read_text())["2007_007763.jpg"]["boxes_ltwh"][0]
+    face = Image.open(PHOTOS / "2007_007763.jpg").crop((left - 9, top - 9, left + width + 9, top + height + 9))
+    frames = [face, *[Image.new("RGB", face.size, (0, 0, number)) for number in range(5)], face]
+    frames[0].save(tmp_path / "film.png", save_all=True, append_images=frames[1:], duration=1000)
+    lines = ask(port, "/api/video?every=1", (tmp_path / "film.png").read_bytes())[1].splitlines()
+    faces = [json.loads(line)["answers"][0]["faces"] for line in lines]
+    assert [[face["track"] for face in faces_there] for faces_there in faces] == [[1], *[[]] * 5, [2]]
 
 
 # ---- the page
@@ -463,3 +477,5 @@ def test_the_command_names_its_models(edram, monkeypatch, tmp_path):
 def test_an_address_in_use_is_told(edram, port):
     with pytest.raises(UserError, match=rf"cannot listen at 127.0.0.1, port {port}: .*; try another --port"):
         server.serve([edram], "127.0.0.1", port)
+    with pytest.raises(UserError, match=r"cannot listen at 127\.\.0\.0\.1, port 0: .*; try another --port or --host"):
+        server.serve([edram], "127..0.0.1", 0)
