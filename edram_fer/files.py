@@ -128,15 +128,32 @@ def copy(source: Path | str, target: Path | str) -> None:
 def replace_folder(path: Path | str) -> Generator[Path, None, None]:
     """As `replace` for a folder: yield the path of a new one, which takes the place of `path` once the block succeeds.
 
-    An existing folder `path` is deleted after the new one is complete.
+    An existing folder `path` is deleted after the new one is in its place. If the process is killed in the short time
+    without either, the next call brings the old one back.
+
+    Raises:
+        FileNotFoundError: the block made no folder.
+        OSError: as for `replace`.
     """
     path = Path(path)
+    old = path.with_name(f"{TEMPORARY}old-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}")
     with _temporary_folder(path.parent) as folder:
         temporary = folder / path.name
+        if os.path.lexists(old):  # a process was killed
+            os.replace(old, folder / f"{old.name}-left" if os.path.lexists(path) else path)
         yield temporary
-        if path.exists():
-            os.replace(path, folder / "old")
-        os.replace(temporary, path)
+        if not temporary.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(temporary))
+        try:
+            if path.exists():
+                os.replace(path, old)
+            os.replace(temporary, path)
+        except BaseException:
+            if os.path.lexists(old) and not os.path.lexists(path):
+                os.replace(old, path)
+            raise
+        if os.path.lexists(old):
+            os.replace(old, folder / old.name)
 
 
 def digest(path: Path | str) -> str:

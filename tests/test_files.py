@@ -44,6 +44,63 @@ def test_the_next_write_removes_what_a_killed_process_left_and_nothing_else(tmp_
     assert len(list(path.parent.iterdir())) == 4 and files.read_json(path) == {}
 
 
+# Is killed before the call with the number argv[2] of os.replace.
+KILLED_BETWEEN_RENAMES = """
+import os, signal, sys
+from edram_fer import files
+
+rename, calls = os.replace, []
+
+def rename_or_die(source, target):
+    calls.append(source)
+    if len(calls) == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    rename(source, target)
+
+os.replace = rename_or_die
+with files.replace_folder(sys.argv[1]) as temporary:
+    temporary.mkdir()
+    (temporary / "new").touch()
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this platform")
+@pytest.mark.parametrize(("call", "left"), [(2, "old"), (3, "new")])
+def test_a_folder_that_is_replaced_is_never_lost(tmp_path, call, left):
+    path = tmp_path / "model"
+    path.mkdir()
+    (path / "old").touch()
+    killed = subprocess.run([sys.executable, "-c", KILLED_BETWEEN_RENAMES, str(path), str(call)], cwd=ROOT)
+    assert killed.returncode == -signal.SIGKILL
+    with pytest.raises(KeyError), files.replace_folder(path):
+        raise KeyError
+    assert os.listdir(path) == [left]
+    with files.replace_folder(path) as temporary:
+        temporary.mkdir()
+        (temporary / "newest").touch()
+    assert os.listdir(path) == ["newest"] and os.listdir(tmp_path) == ["model"]
+
+
+def test_a_folder_stays_if_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
+    path = tmp_path / "a"
+    path.mkdir()
+    (path / "old").touch()
+    with pytest.raises(FileNotFoundError), files.replace_folder(path):
+        pass
+    rename = os.replace
+
+    def refuse(source, target):
+        if target == path and (source / "new").exists():
+            raise PermissionError
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(PermissionError), files.replace_folder(path) as temporary:
+        temporary.mkdir()
+        (temporary / "new").touch()
+    assert os.listdir(path) == ["old"] and os.listdir(tmp_path) == ["a"]
+
+
 def test_long_names_are_replaced(tmp_path):
     path = tmp_path / ("é" * 122 + ".json")  # 249 bytes of the 255 that file systems allow
     files.write_json(path, {"a": 1})
