@@ -6,8 +6,9 @@ model.weights.h5.
 
 import io
 import json
+import math
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import h5py
 import numpy as np
 
 from edram_fer import archives, files
-from edram_fer.errors import UserError
+from edram_fer.errors import UserError, reason
 
 KIND = "a .keras file"  # in messages
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
@@ -81,15 +82,29 @@ def read_weights(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
         names: paths of arrays in its HDF5 file, such as `numbered_weights` finds them.
 
     Raises:
-        UserError: the file is damaged, or lacks one of them.
+        UserError: the file is damaged, lacks one of them, or declares more values than it holds.
     """
     with archives.open_archive(path, KIND) as archive, archives.damage(path, KIND):
-        stored = io.BytesIO(archives.read_member(archive, WEIGHTS))
+        stored = archives.read_member(archive, WEIGHTS)
     try:
-        with h5py.File(stored, "r") as content:
-            return {name: content[name][()].astype(np.float32) for name in names}
-    except (OSError, KeyError) as error:
-        raise UserError(f"{path} is damaged: {WEIGHTS}: {error}") from error
+        with h5py.File(io.BytesIO(stored), "r") as content:
+            arrays = {name: content[name] for name in names}
+            _check_arrays(arrays, content, len(stored))
+            return {name: array[()].astype(np.float32) for name, array in arrays.items()}
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError, MemoryError) as error:
+        raise UserError(f"{path} is damaged: {WEIGHTS}: {reason(error)}") from error
+
+
+def _check_arrays(arrays: Mapping[str, Any], content: h5py.File, size: int) -> None:
+    """Raise ValueError unless these are arrays of real numbers that lie in an HDF5 file of `size` bytes."""
+    for name, array in arrays.items():
+        if not isinstance(array, h5py.Dataset) or array.shape is None or array.dtype.kind != "f":
+            raise ValueError(f"{name}: expected an array of floating-point numbers")
+        if array.file != content or array.is_virtual or array.external:
+            raise ValueError(f"{name}: expected an array in the file itself")
+    declared = sum(math.prod(array.shape) * array.dtype.itemsize for array in arrays.values())
+    if declared > size:  # HDF5 fills up arrays of which only parts are stored
+        raise ValueError(f"expected weights of at most its {size:,} bytes, got {declared:,}")
 
 
 def numbered_weights(path: Path) -> dict[int, str]:

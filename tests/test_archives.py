@@ -5,6 +5,7 @@ import struct
 import zipfile
 import zlib
 
+import h5py
 import numpy as np
 import pytest
 
@@ -67,6 +68,28 @@ def test_bombs_are_refused_before_they_are_unpacked(tmp_path, monkeypatch):
         write(tmp_path / "c.npz", {"a.npy": npy(np.zeros(9))}, method)
         with pytest.raises(UserError, match="c.npz: expected files that are stored or deflated, got 'a.npy'"):
             archives.read_npz(tmp_path / "c.npz")
+
+
+def test_weights_are_no_larger_than_their_file(tmp_path):
+    (tmp_path / "other.h5").write_bytes(b"")
+    stored, values = io.BytesIO(), np.arange(6.0).reshape(2, 3)
+    with h5py.File(tmp_path / "other.h5", "w") as other, h5py.File(stored, "w") as content:
+        other["a"] = content["good"] = values
+        content["numbers"], content["text"], content["nothing"] = np.arange(3), "text", h5py.Empty("f")
+        content.create_group("group")
+        content.create_dataset("huge", (10**6, 10**6), "f", chunks=(100, 100))
+        content.create_dataset("endless", (2**62, 4), "f", chunks=(100, 1))
+        content.create_dataset("outside", (6,), "f", external=[(str(tmp_path / "other.h5"), 0, 24)])
+        content["linked"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "a")
+        content["loop"] = h5py.SoftLink("loop")
+        layout = h5py.VirtualLayout((2, 3), "f")
+        layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "a", (2, 3))
+        content.create_virtual_dataset("virtual", layout)
+    path = write(tmp_path / "a.keras", {"model.weights.h5": stored.getvalue()})
+    np.testing.assert_array_equal(keras_file.read_weights(path, ["good"])["good"], values)
+    for name in ("numbers", "text", "nothing", "group", "huge", "endless", "outside", "linked", "loop", "virtual"):
+        with pytest.raises(UserError, match=r"a\.keras is damaged: model\.weights\.h5: "):
+            keras_file.read_weights(path, ["good", name])
 
 
 @pytest.mark.parametrize("name", ["a.npz", "a.keras"])

@@ -325,15 +325,17 @@ def copy_model(path: Path | str, target: Path | str) -> None:
         return
     for file in card.files():
         files.copy(file, target.parent / file.name)
-    _write(card, target)
+    _write(card, target, card.model.name)
 
 
 def set_calibration(path: Path | str, calibration: dict[str, Any]) -> None:
     """Write the calibration of a model into its card."""
-    _write(dataclasses.replace(read_card(path), calibration=calibration), Path(path))
+    card = dataclasses.replace(read_card(path), calibration=calibration)
+    _write(card, Path(path), _read_yaml(Path(path))["model"].strip())
 
 
-def _write(card: Card, path: Path) -> None:
-    content = card.to_json() | {"sha256": files.digest(card.model)}
+def _write(card: Card, path: Path, model: str) -> None:
+    """Write a card; `model` is the path of the model file from the folder of the card."""
+    content = card.to_json() | {"model": model, "sha256": files.digest(card.model)}
     with files.replace(path) as temporary:
         temporary.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from edram_fer.errors import MissingFileError, UserError
-from edram_fer.foreign import copy_model, read_card
+from edram_fer.foreign import copy_model, read_card, set_calibration
 
 CARD = """\
 model: m.onnx
@@ -46,6 +46,18 @@ def test_a_copied_model_has_the_same_card(write, tmp_path):
     assert copy.to_json() == card.to_json() | {"sha256": copy.sha256}
     assert copy.kept == [0, 1]
     assert [path.name for path in copy.files()] == ["m.onnx", "m.onnx.data"]
+
+
+def test_a_calibrated_card_names_the_same_model_file(write, tmp_path):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "m.onnx").rename(tmp_path / "models" / "m.onnx")
+    calibration = {"temperature": 2.0, "images": 100, "split": "validation"}
+    for name in ("models/m.onnx", str(tmp_path / "models" / "m.onnx")):
+        path = write(replaced("model", name))
+        set_calibration(path, calibration)
+        card = read_card(path)
+        assert (card.model, card.calibration) == (tmp_path / "models" / "m.onnx", calibration)
+        assert f"model: {name}\n" in path.read_text()
 
 
 def test_another_model_file_than_the_one_of_the_digest_is_rejected(write, tmp_path):
