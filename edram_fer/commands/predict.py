@@ -134,7 +134,7 @@ def _predict(model: str, images: list[str], options: dict[str, Any], written: "O
         typer.echo(f"Passed over {count:,} files: {names} ({written.folder / folders.PASSED_OVER})")
     options["runtime"] = once.runtime(model, options["runtime"])  # a resumed table has the same
     settings = {name: value for name, value in options.items() if name != "workers"}
-    settings |= {"model": files.digest(model_path(model)), "version": installation.version()}
+    settings |= {**_digests(model_path(model)), "version": installation.version()}
     state = written.state(listed, settings, restart=restart)
     if state == "complete":
         typer.echo(f"{written.table} already holds the predictions of these images; --restart makes them again")
@@ -162,6 +162,21 @@ def _predict(model: str, images: list[str], options: dict[str, Any], written: "O
         typer.echo(f"Stopped after {done}; the same command resumes", err=True)
         raise
     written.finish()
+
+
+def _digests(path: Path) -> dict[str, Any]:
+    """SHA-256 of the file of a model and, if it is a card, of the files that it describes."""
+    from edram_fer.run.model_file import is_exported
+
+    digests: dict[str, Any] = {"model": files.digest(path)}
+    if path.suffix.lower() == ".keras" or is_exported(path):  # which need no Keras for this
+        return digests
+    startup.load_keras_alone()
+    from edram_fer import foreign
+
+    if foreign.is_card(path):
+        digests["model_files"] = {file.name: files.digest(file) for file in foreign.read_card(path).files()}
+    return digests
 
 
 def _write(predictor: "Predictor", listed: "Images", written: "Output") -> None:

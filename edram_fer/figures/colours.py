@@ -27,7 +27,7 @@ def step_colours(count: int) -> np.ndarray:
     """
     shares = np.linspace(0.22, 0.95, count) if count > 1 else np.array([0.6])
     bgr = cv2.applyColorMap((shares * 256).astype(np.uint8)[:, None], cv2.COLORMAP_PLASMA)
-    return bgr[:, 0, ::-1] / 255
+    return bgr[:count, 0, ::-1] / 255
 
 
 def class_colours(count: int) -> list[tuple[int, int, int]]:

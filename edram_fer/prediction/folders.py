@@ -1,5 +1,6 @@
 """Which files of a folder are images or films to predict, and which are passed over."""
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -35,24 +36,44 @@ def images(folder: Path, passed_over: list[PassedOver]) -> Iterator[Path]:
         passed_over: receives the other files, and folders that are not searched: hidden ones, thumbnails, links to
             folders, and images that an earlier prediction has drawn.
     """
-    predicted = os.path.isfile(folder / MARKER)
-    try:
-        names = sorted(os.listdir(folder))
-    except OSError as error:
-        passed_over.append(PassedOver(folder, f"cannot be read: {error.strerror}"))
-        return
-    for name in names:
-        path = folder / name
+    waiting = _entries(folder, passed_over)
+    while waiting:
+        path, predicted = waiting.pop()
         if reason := _reason(path, predicted):
-            is_folder = os.path.isdir(path) and not os.path.islink(path)
-            count = sum(len(files) for _, _, files in os.walk(path)) if is_folder else 1
-            passed_over.append(PassedOver(path, reason, count))
+            passed_over.append(PassedOver(path, reason, _count(path)))
         elif os.path.isdir(path):
-            yield from images(path, passed_over)
+            waiting += _entries(path, passed_over)
         elif not os.path.isfile(path) or photos.is_image(path) or video.is_film(path):
             yield path  # a broken link or a pipe becomes a row with a status
         else:
             passed_over.append(PassedOver(path, "not an image"))
+
+
+def _entries(folder: Path, passed_over: list[PassedOver]) -> list[tuple[Path, bool]]:
+    """The entries of a folder, the last one first, and whether it holds predictions."""
+    predicted = os.path.isfile(folder / MARKER)
+    try:
+        return [(folder / name, predicted) for name in sorted(os.listdir(folder), reverse=True)]
+    except OSError as error:
+        passed_over.append(PassedOver(folder, f"cannot be read: {error.strerror}"))
+        return []
+
+
+def _count(path: Path) -> int:
+    """The number of files in a folder at any depth; 1 for a file or a link."""
+    if os.path.islink(path) or not os.path.isdir(path):
+        return 1
+    count, waiting = 0, [str(path)]
+    while waiting:
+        folder = waiting.pop()
+        with contextlib.suppress(OSError):  # a folder that cannot be read
+            for name in os.listdir(folder):
+                inner = os.path.join(folder, name)
+                if not os.path.isdir(inner):
+                    count += 1
+                elif not os.path.islink(inner):
+                    waiting.append(inner)
+    return count
 
 
 def summary(passed_over: Sequence[PassedOver], most: int = MOST_NAMES) -> str:

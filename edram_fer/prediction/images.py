@@ -21,6 +21,7 @@ from edram_fer.preprocessing import photos, pixel_arrays
 EVERY_FRAME = video.Every()
 LARGE = 16_000_000  # pixels: larger photos are decoded one at a time, in several times their size of memory
 _LARGE_FILES = threading.Lock()
+COLLECTIONS = (list, tuple, set, frozenset, dict, np.ndarray)  # that are in memory; others may load their items lazily
 CHANNELS = (1, 3, 4)  # of an array [H, W, C]; otherwise it is a batch [B, H, W]
 
 
@@ -55,7 +56,8 @@ class Images:
     """The single images of a user's input, in order.
 
     Attributes:
-        singles: yields them, and films; they are not decoded yet. A generator's items are taken from it one by one.
+        singles: yields them, and films; they are not decoded yet. A generator's items are taken from it one by one, and
+            so are those of an iterable that may load them lazily.
         total: their number, in which a film counts by its frames; None if it is not known beforehand.
         passed_over: files in folders that are not predicted, with the reason.
     """
@@ -80,10 +82,11 @@ def single_images(images: Item | Iterable[Item], every: video.Every = EVERY_FRAM
         images: an array ([H, W], [H, W, C], or a batch [B, H, W] or [B, H, W, C]), a Pillow image, an InputImage, the
             path of a file, a pattern ("photos/*.jpg"), the path of a folder (images at any depth), or an iterable of
             these, in which each array is one image. A file that is named twice is listed once. Films are files, too.
+            Items of a generator, or of another iterable that is none of COLLECTIONS, are taken one by one.
         every: which frames of films to use.
 
     Raises:
-        MissingFileError: no path exists, or the only folder holds no image.
+        MissingFileError: no path of a collection exists, or its folders hold no image.
         UserError: an argument that is not an image, or an array of an unsupported shape or dtype.
     """
     passed_over: list[folders.PassedOver] = []
@@ -95,7 +98,7 @@ def single_images(images: Item | Iterable[Item], every: video.Every = EVERY_FRAM
         hint = "; PIL.Image.open(io.BytesIO(...)) decodes a file's bytes" if isinstance(images, Iterable) else ""
         raise UserError(f"images: expected arrays, Pillow images or paths, got {type(images).__name__}{hint}")
     singles = _singles(images, every, passed_over)
-    if isinstance(images, Iterator):
+    if not isinstance(images, COLLECTIONS):
         return Images(singles, None, passed_over)
     listed = list(singles)
     names = [str(item) for item in images if isinstance(item, (str, os.PathLike))]
@@ -163,7 +166,7 @@ def _files(name: str, passed_over: list[folders.PassedOver]) -> Iterator[Path]:
     if not os.path.lexists(name) and glob.has_magic(name):
         paths = [Path(match) for match in sorted(glob.glob(name, recursive=True))] or paths
     return itertools.chain.from_iterable(
-        folders.images(path, passed_over) if path.is_dir() else [path] for path in paths
+        folders.images(path, passed_over) if os.path.isdir(path) else [path] for path in paths
     )
 
 

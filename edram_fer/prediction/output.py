@@ -103,11 +103,11 @@ class Output:
         """
         if self._content is not self._old:
             self._remove_old()
+        files.write_json(self.marker, self._content)  # before the other files, which are this command's by the marker
         with open(self._rows, "ab") as rows:
             rows.truncate(self._content["bytes"])
         if passed_over:
             _write_passed_over(self.folder / PASSED_OVER, passed_over)
-        files.write_json(self.marker, self._content)
 
     def film_rows(self, images: Images) -> Iterator[dict[str, Any]]:
         """The written rows of the frames of films, with the columns of `Predictor.stream`; windows are lists.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import edram_fer
-from edram_fer import foreign
+from edram_fer import cli, foreign
 from edram_fer.errors import UserError
 
 CLASSES = ["angry", "happy", "sad", "contempt"]
@@ -262,3 +262,17 @@ def test_an_output_without_a_row_for_each_image_is_one_sentence(images, write_ca
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), tmp_path / "m.onnx")
     with pytest.raises(UserError, match=r"one row for each of 5 images, got the shape \[\]"):
         edram_fer.load(write_card("m.onnx")).predict(images)
+
+
+def test_the_command_predicts_again_with_another_model_file(write_card, tmp_path, capsys):
+    weights = np.random.default_rng(0).normal(0, 1, (28, 28, 1, 4)).astype("float32")
+    cv2.imwrite(str(tmp_path / "face.png"), np.random.default_rng(1).integers(0, 256, (28, 28), np.uint8))
+    card = write_card("m.onnx", image_size=[28, 28], colour="grey")
+    tables = []
+    for sign, said in ((1, "face 1: "), (1, "already holds"), (-1, "Replacing the predictions")):
+        save_onnx(tmp_path / "m.onnx", sign * weights)
+        with pytest.raises(SystemExit, match="0"):
+            cli.main(["predict", str(card), str(tmp_path / "face.png"), f"--out={tmp_path / 'out'}"])
+        assert said in capsys.readouterr().out
+        tables.append((tmp_path / "out" / "predictions.csv").read_text())
+    assert tables[0] == tables[1] != tables[2]
