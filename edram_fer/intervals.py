@@ -102,6 +102,16 @@ def note(subjects: int | None) -> str:
     return f"Intervals are too narrow: there are {subjects} subjects, and resampling them needs about {FEW_SUBJECTS}."
 
 
+def excludes_zero(interval: ArrayLike) -> bool:
+    """Whether 0 lies outside an interval (lower, upper); not if its ends are undefined, nan or None.
+
+    >>> excludes_zero([0.1, 0.3]), excludes_zero([None, None])
+    (True, False)
+    """
+    low, high = np.array(interval, float)
+    return bool(low > 0 or high < 0)
+
+
 def wilson(share: ArrayLike, count: int, level: float = 0.95) -> np.ndarray:
     """Wilson's score interval of shares of `count` independent images (Wilson 1927).
 

@@ -23,7 +23,7 @@ class InputGradient:
     Args:
         model: one of `edram_fer.models`.
         of: "image", or "windows", whose values must then be given.
-        score: "probability" or "logit" of the class after the last step.
+        score: "probability" (calibrated, if the model is) or "logit" of the class after the last step.
 
     Call arguments: inputs, {"image": [n, H, W, C] in [0, 1], ...}; labels int [n], classes.
     Returns: scores float32 [n], and their gradient, float32 in the shape of the input.
@@ -43,7 +43,7 @@ class InputGradient:
         self._of = of
 
         def total(values: Tensor, others: dict[str, Tensor], labels: Tensor) -> tuple[Tensor, Tensor]:
-            chosen = _scores(model({**others, of: values}, training=False), labels, score)
+            chosen = _scores(model, model({**others, of: values}, training=False), labels, score)
             return ops.sum(chosen), chosen
 
         self._call = _compiled(total)
@@ -78,7 +78,7 @@ class LastMaps:
         def total(added: list[Tensor], inputs: dict[str, Tensor], labels: Tensor) -> tuple[Tensor, Any]:
             with _reading(model.last_map_reader, added) as maps:
                 outputs = model(inputs, training=False)
-            return ops.sum(_scores(outputs, labels, score)), (maps, outputs["windows"])
+            return ops.sum(_scores(model, outputs, labels, score)), (maps, outputs["windows"])
 
         self._call = _compiled(total)
 
@@ -107,9 +107,9 @@ def _check(model: FERModel, score: str) -> None:
         raise UserError(f"gradients need a model of edram_fer in a .keras file, got {type(model).__name__}")
 
 
-def _scores(outputs: Mapping[str, Tensor], labels: Tensor, score: str) -> Tensor:
+def _scores(model: FERModel, outputs: Mapping[str, Tensor], labels: Tensor, score: str) -> Tensor:
     logits = ops.cast(outputs["emotion"][:, -1], "float32")
-    values = ops.softmax(logits) if score == "probability" else logits
+    values = ops.softmax(logits / model.temperature[-1]) if score == "probability" else logits
     return ops.sum(values * ops.one_hot(labels, values.shape[-1]), axis=-1)
 
 

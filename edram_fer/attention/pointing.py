@@ -64,15 +64,22 @@ def auc(saliency: ArrayLike, mask: ArrayLike) -> float:
 
 
 def pointing(
-    maps: Mapping[str, ArrayLike], masks: ArrayLike, *, tolerance: float = 0, seed: int = 0, repeats: int = 1000
+    maps: Mapping[str, ArrayLike],
+    masks: ArrayLike,
+    *,
+    subjects: ArrayLike | None = None,
+    tolerance: float = 0,
+    seed: int = 0,
+    repeats: int = 1000,
 ) -> dict[str, Any]:
     """Score maps and baselines against masks.
 
     Args:
         maps: {name: [n, H, W]}. An image is excluded if one of its maps is nan, or if its mask is empty or full.
         masks: bool or uint8 [n, H, W] or [n, H, W, 1].
+        subjects: [n] names, resampled together; None: the images are resampled.
         tolerance: tolerance of the pointing game, in pixels.
-        seed: seed of the shuffling and of the bootstrap over images.
+        seed: seed of the shuffling and of the bootstrap.
         repeats: number of bootstrap samples.
 
     Returns:
@@ -102,6 +109,7 @@ def pointing(
     ends = bootstrap(
         lambda rows: {name: values[:, rows].mean(axis=1) for name, values in scores.items()},
         count,
+        subjects=None if subjects is None else np.asarray(subjects)[kept],
         seed=seed,
         repeats=repeats,
     )

@@ -1,7 +1,8 @@
-"""Arguments and options that several commands share."""
+"""Arguments and options that several commands share, and a line that several print."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,3 +27,9 @@ Split = Annotated[str, typer.Option("--split", help="Split of the data set.")]
 Source = Annotated[str | None, typer.Option("--data", help="Data set to use instead of the run's.")]
 Images = Annotated[int | None, typer.Option(min=1, help="Number of images, balanced over the classes [default: all].")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed for choosing the images and for all random numbers.")]
+
+
+def print_note(result: Mapping[str, Any]) -> None:
+    """Print what the number of subjects means for the intervals of a study, if there is something to say."""
+    if result["intervals_note"]:
+        typer.echo(result["intervals_note"])

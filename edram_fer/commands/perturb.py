@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from edram_fer import startup
-from edram_fer.commands.options import DataDir, Images, Out, Run, Seed, Source, Split
+from edram_fer.commands.options import DataDir, Images, Out, Run, Seed, Source, Split, print_note
 from edram_fer.run import layout
 
 Sides = Annotated[
@@ -144,6 +144,7 @@ def robustness(
             low, high = row["accuracy_interval"]
             name = f"{perturbation}, {unit.format(row['level'])}"
             typer.echo(f"{name:28}{row['accuracy']:7.2%}   ({low:.2%} to {high:.2%})")
+    print_note(result)
     typer.echo(f"Figure: {observer.run / layout.FIGURES / layout.ROBUSTNESS_FIGURE}")
 
 
@@ -180,6 +181,8 @@ def region_weights(
 
 def _print_weights(result):
     """Print the mean weights on the original images and their changes under each occluder, one line each."""
+    from edram_fer.intervals import excludes_zero
+
     widths = [max(len(name), 9) + 2 for name in result["windows"]]
 
     def line(name, cells, accuracy):
@@ -191,9 +194,10 @@ def _print_weights(result):
     line("original", [f"{weight:.4f} " for weight in original["weight"]], f"{original['accuracy']:.2%}")
     for occluder in result["occluders"]:
         changes = zip(occluder["weight_change"], occluder["weight_change_interval"], strict=True)
-        cells = [f"{value:+.4f}{' ' if low <= 0 <= high else '*'}" for value, (low, high) in changes]
+        cells = [f"{value:+.4f}{'*' if excludes_zero(ends) else ' '}" for value, ends in changes]
         line(occluder["name"], cells, f"{occluder['accuracy']:.2%}")
     typer.echo("With an occluder: the change of the weight; * its 95 % interval excludes 0.")
+    print_note(result)
 
 
 def _parse_box(text):

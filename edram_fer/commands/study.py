@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from edram_fer import files, startup
-from edram_fer.commands.options import DataDir, Images, Out, Run, Seed, Source, Split
+from edram_fer.commands.options import DataDir, Images, Out, Run, Seed, Source, Split, print_note
 from edram_fer.run import layout
 
 
@@ -29,6 +29,7 @@ def window_ablation(
     for name, accuracy in {**result["accuracy"], **result["contrasts"]}.items():
         low, high = accuracy["interval"]
         typer.echo(f"{name:18}{100 * accuracy['value']:7.2f} %   ({100 * low:.2f} to {100 * high:.2f})")
+    print_note(result)
     typer.echo(f"Figure: {folder / layout.FIGURES / layout.WINDOW_ABLATION_FIGURE}")
 
 
@@ -64,12 +65,14 @@ def window_gradients(
         for step in range(len(group["right"]["mean"])):
             cells = (_change(group[move], step) for move in SLOPES)
             typer.echo(f"{group['name']:10}{step + 1:8}" + "".join(f"{cell:>18}" for cell in cells))
+    print_note(result)
     typer.echo(f"Figure: {observer.run / layout.FIGURES / layout.WINDOW_GRADIENTS_FIGURE}")
 
 
 def _change(slope: dict[str, Any], step: int) -> str:
-    low, high = slope["interval"][step]
-    mark = " " if low <= 0 <= high else "*"
+    from edram_fer.intervals import excludes_zero
+
+    mark = "*" if excludes_zero(slope["interval"][step]) else " "
     return f"{100 * slope['mean'][step]:+.2f}{mark} ({100 * slope['size'][step]:.2f})"
 
 
@@ -156,8 +159,7 @@ def agreement(
         values = [measures[measure]["mean"] if measure in measures else None for measures in candidates.values()]
         table.add_row(MEASURES[measure], *("–" if value is None else f"{value:.3f}" for value in values))
     Console().print(table)
-    if result["intervals_note"]:
-        typer.echo(result["intervals_note"])
+    print_note(result)
     typer.echo(f"Figure: {evaluation_folder.find(run) / layout.FIGURES / layout.AGREEMENT_FIGURE}")
 
 

@@ -52,8 +52,8 @@ def _draw_by_occluder(figure, result, face, occluded, height):
     _draw_dots(first, rows, result["original"]["weight"], result["original"]["weight_interval"], np.zeros(len(rows)))
     first.axvline(1 / len(rows), color=INK, linewidth=0.8, zorder=1)
     first.set_yticks(rows, result["windows"])
-    ends = np.array([occluder["weight_change_interval"] for occluder in occluders])
-    reach = 1.08 * max(np.abs(ends).max(initial=0), 1e-4)
+    changes = [(*occluder["weight_change"], *np.ravel(occluder["weight_change_interval"])) for occluder in occluders]
+    reach = 1.08 * max(np.abs(np.nan_to_num(np.array(changes, float))).max(initial=0), 1e-4)
     for axes, occluder in zip(others, occluders, strict=True):
         axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
         _draw_dots(
@@ -75,7 +75,7 @@ def _draw_by_occluder(figure, result, face, occluded, height):
 
 
 def _draw_dots(axes, rows, values, intervals, covered):
-    axes.hlines(rows, *np.transpose(intervals), color=MUTED, linewidth=2.2, alpha=0.6)
+    axes.hlines(rows, *np.transpose(np.array(intervals, float)), color=MUTED, linewidth=2.2, alpha=0.6)
     axes.scatter(values, rows, c=SHARES(np.asarray(covered)), edgecolors=BLUE, linewidths=0.8, s=17, zorder=3)
 
 
@@ -84,7 +84,7 @@ def _draw_by_share(figure, curves):
     for axes, curve in zip(panels, curves, strict=True):
         defined = [index for index, value in enumerate(curve["weight_change"]) if value is not None]
         places, values = ([curve[name][index] for index in defined] for name in ("occluded_share", "weight_change"))
-        low, high = np.transpose([curve["weight_change_interval"][index] for index in defined])
+        low, high = np.array([curve["weight_change_interval"][index] for index in defined], float).T
         colour = INK if axes is panels[0] else BLUE
         axes.axhline(0, color=INK, linewidth=0.8, zorder=1)
         axes.fill_between(places, low, high, color=colour, alpha=0.2, linewidth=0)

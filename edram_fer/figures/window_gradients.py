@@ -12,6 +12,7 @@ from edram_fer import attention
 from edram_fer.attention.windows import SLOPES
 from edram_fer.figures.mosaic import GAP, mosaic
 from edram_fer.figures.style import styled
+from edram_fer.intervals import excludes_zero
 
 LONGEST = 0.4  # length of the longest arrow, share of a tile
 CLEAR, UNCLEAR = "#ffb35c", "#c8ccd2"  # on faces: a mean whose interval excludes 0, and any other
@@ -41,10 +42,7 @@ def window_gradients(
     for row, (own, group) in enumerate(zip(windows, numbers, strict=True)):
         for step, window in enumerate(own):
             corner = np.array([row, 0] if count == 1 else [step, row], float)
-            colours = {
-                move: CLEAR if low > 0 or high < 0 else UNCLEAR
-                for move, (low, high) in ((move, group[move]["interval"][step]) for move in SLOPES)
-            }
+            colours = {move: CLEAR if excludes_zero(group[move]["interval"][step]) else UNCLEAR for move in SLOPES}
             _draw_window(axes, corner, window, shape)
             centre = _place(attention.pixels(attention.centres(window), shape), shape, corner)
             arrow_colour = CLEAR if CLEAR in (colours["right"], colours["down"]) else UNCLEAR

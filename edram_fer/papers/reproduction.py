@@ -180,9 +180,11 @@ def across(
         for source in sources:
             try:
                 folder = evaluation_folder.open_folder(run, data=source, data_dir=data_dir).path
-                if not (folder / layout.METRICS).exists():
-                    evaluate.evaluate(run, data=source, data_dir=data_dir)
-                row[source] = layout.read_metrics(folder / layout.METRICS)["splits"]["test"]["accuracy"]
+                metrics = layout.read_metrics(folder / layout.METRICS) if (folder / layout.METRICS).exists() else {}
+                if "test" not in (known := metrics.get("splits", {})):
+                    known = [name for name in data.splits(source, data_dir=data_dir) if name in known]
+                    metrics = evaluate.evaluate(run, splits=(*known, "test"), data=source, data_dir=data_dir)
+                row[source] = metrics["splits"]["test"]["accuracy"]
             except UserError as error:
                 log.warning("%s on %s: %s", row["run"], source, error)
                 row[source] = None

@@ -81,15 +81,15 @@ def compare_with_people(
     table, notes = layouts.in_frame(recorded.table, layouts.read(layout))
     notes = [*recorded.report(), *notes]
     cells = sigma * template_space.CELLS
-    maps, known = {}, {}
-    landmarks, shape = np.empty((0, 68, 2)), (1, 1)
+    maps, baselines, known = {}, [], {}
     for run in runs:
         evaluated = EvaluatedRun(run)
         name = evaluated.folder.name if evaluated.folder.name not in maps else str(evaluated.folder)
         chosen = evaluated.choose(split)
-        maps[name], landmarks, shape, note = _run_maps(
-            evaluated, chosen, set(table["emotion"]), data, data_dir, find_landmarks, known
+        maps[name], of_faces, note = _run_maps(
+            evaluated, chosen, set(table["emotion"]), cells, data, data_dir, find_landmarks, known
         )
+        baselines.append(of_faces)
         notes.append(f"{name}: {note}")
     emotions = [name for name in dict.fromkeys(table["emotion"]) if all(name in of_run for of_run in maps.values())]
     if not emotions:
@@ -98,7 +98,7 @@ def compare_with_people(
         )
     table = table[table["emotion"].isin(emotions)]
     framed = table[table["x"].notna()]
-    candidates = _candidates(maps, emotions, landmarks, shape, cells)
+    candidates = _candidates(maps, emotions, baselines, cells)
     centre = candidates[CENTRE][emotions[0]]
     rows = observers.compare(candidates, framed, emotions, centre, cells)
     points = {name: framed.loc[framed["emotion"] == name, ["x", "y"]].to_numpy(float) for name in emotions}
@@ -119,8 +119,8 @@ def compare_with_people(
     return People(emotions, notes, tables, {PEOPLE: people_maps, **maps})
 
 
-def _run_maps(evaluated, split, emotions, data, data_dir, find_landmarks, known):
-    """{emotion: [steps + 1, H, W]} of a run, the landmarks and shape of its images, and a sentence."""
+def _run_maps(evaluated, split, emotions, cells, data, data_dir, find_landmarks, known):
+    """{emotion: [steps + 1, H, W]} of a run, the baselines that depend on its images, and a sentence."""
     predictions = evaluated.predictions(split)
     if not has_windows(predictions["windows"]):
         raise UserError(f"{evaluated.folder}: the model sees the whole of every image: it has no windows to compare")
@@ -130,7 +130,9 @@ def _run_maps(evaluated, split, emotions, data, data_dir, find_landmarks, known)
     features = evaluated.features(split, data=data, data_dir=data_dir)
     features = {name: values[chosen] for name, values in features.items()}
     shape = features["image"].shape[1:3]
-    landmarks, note = face_landmarks.get_landmarks(features, find=find_landmarks, known=known)
+    # The names of images are unique within one split of one data set.
+    images = (evaluated.metrics["run"].get("data_fingerprint"), data, data_dir, evaluated.data_split(split), shape)
+    landmarks, note = face_landmarks.get_landmarks(features, find=find_landmarks, known=known.setdefault(images, {}))
     if landmarks is None or not np.isfinite(landmarks).all(axis=(1, 2)).any():
         raise UserError(f"{evaluated.folder}: no image has landmarks. {note}")
     windows, weights, truth = (predictions[name][chosen] for name in ("windows", "weights", "truth"))
@@ -138,11 +140,15 @@ def _run_maps(evaluated, split, emotions, data, data_dir, find_landmarks, known)
     if not is_recurrent(predictions):
         maps = {name: values[-1:] for name, values in maps.items()}
     count = np.isfinite(landmarks).all(axis=(1, 2)).sum()
-    return maps, landmarks, shape, f"{count:,} of {len(landmarks):,} faces of these emotions have landmarks. {note}"
+    of_faces = {
+        CENTRE: template_space.centre_bias(landmarks, shape),
+        WHOLE: smooth(template_space.whole_faces(landmarks, shape), cells),
+    }
+    return maps, of_faces, f"{count:,} of {len(landmarks):,} faces of these emotions have landmarks. {note}"
 
 
-def _candidates(maps, emotions, landmarks, shape, cells):
-    """{candidate: {emotion: map}}: the runs, over all steps and by step, and the baselines."""
+def _candidates(maps, emotions, of_faces, cells):
+    """{candidate: {emotion: map}}: the runs, over all steps and by step, and the baselines, means over the runs."""
     candidates = {}
     for name, by_emotion in maps.items():
         steps = len(by_emotion[emotions[0]])
@@ -162,11 +168,8 @@ def _candidates(maps, emotions, landmarks, shape, cells):
         }
         for name, by_emotion in candidates.items()
     }
-    baselines = {
-        CENTRE: template_space.centre_bias(landmarks, shape),
-        WHOLE: smooth(template_space.whole_faces(landmarks, shape), cells),
-        FACE: template_space.landmark_map(cells),
-    }
+    baselines = {name: np.mean([baselines[name] for baselines in of_faces], axis=0) for name in (CENTRE, WHOLE)}
+    baselines[FACE] = template_space.landmark_map(cells)
     return candidates | {name: dict.fromkeys(emotions, values) for name, values in baselines.items()}
 
 

@@ -58,7 +58,8 @@ def region_weights(
                 list with an entry for all windows together and one for each window: {"name", "observations",
                 "occluded_share" [5], "weight_change" [5], "weight_change_interval" [5, 2]} in the bins 0, (0, .25],
                 (.25, .5], (.5, .75], (.75, 1]; None in a bin without observations.
-        Intervals are 95 % bootstraps over the images.
+        Intervals are those of `intervals.bootstrap`, 95 %; "intervals_note" says what the number of subjects means for
+        them.
 
     Raises:
         UserError: the model does not weigh several windows, a box or side is out of range, the fill is not a grey
@@ -99,6 +100,7 @@ def region_weights(
             for (settings, _), share, row in zip(occluders, shares, rows[1:], strict=True)
         ],
         "by_occluded_share": curves,
+        "intervals_note": intervals.note(intervals.subject_count(observer.subjects)),
     }
     result = files.plain(result)
     files.write_json(observer.run / layout.REGION_WEIGHTS, result)

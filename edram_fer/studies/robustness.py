@@ -32,7 +32,8 @@ def robustness(
         The content of robustness.json: "split", "images", "seed"; "majority_accuracy", the accuracy of always
         predicting the most frequent class; and "occlusion" and "rotation", lists of {"level", "accuracy",
         "accuracy_interval", "accuracy_drop", "accuracy_drop_interval"}: the level is the side or the angle, the drop is
-        relative to the original images. Intervals are 95 % bootstraps over the images.
+        relative to the original images. Intervals are those of `intervals.bootstrap`, 95 %; "intervals_note" says what
+        the number of subjects means for them.
 
     Raises:
         UserError: a side is outside [0, 1], an angle outside [-180, 180], or a prediction is not finite.
@@ -63,10 +64,11 @@ def robustness(
         "images": count,
         "seed": observer.seed,
         "majority_accuracy": float(np.bincount(observer.labels).max() / count),
+        "intervals_note": intervals.note(intervals.subject_count(observer.subjects)),
     }
     for perturbation in PERTURBATIONS:
         result[perturbation] = [{"level": level, **rows[kind, level]} for kind, level in jobs if kind == perturbation]
-    files.write_json(observer.run / layout.ROBUSTNESS, result)
+    files.write_json(observer.run / layout.ROBUSTNESS, files.plain(result))
     figure = robustness_curves(table_rows(result, observer.run.name), [observer.run.name])
     save(figure, observer.run / layout.FIGURES / layout.ROBUSTNESS_FIGURE)
     return result

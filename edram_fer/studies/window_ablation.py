@@ -43,8 +43,8 @@ def ablate_windows(
         batch_size: images per batch.
 
     Returns:
-        The content of window_ablation.json: "split", "images", "draws", "seed", and "accuracy" and "contrasts" as
-        returned by `compare_accuracies`.
+        The content of window_ablation.json: "split", "images", "draws", "seed", "accuracy" and "contrasts" as
+        returned by `compare_accuracies`, and "intervals_note", what the number of subjects means for the intervals.
 
     Raises:
         UserError: the model has no windows of its own, or no image of the split has an emotion that the model knows.
@@ -73,9 +73,11 @@ def ablate_windows(
         outputs = inference.predict(model, images, batch_size, windows=windows, emitted=unlimited, landmarks=landmarks)
         drawn.setdefault(kind, []).append(_correct(outputs, labels))
     correct |= {kind: np.stack(columns, axis=1) for kind, columns in drawn.items()}
+    subjects = features.get("subject")
     result = {"split": split, "images": len(labels), "draws": draws, "seed": seed}
-    result |= compare_accuracies(correct, subjects=features.get("subject"), seed=seed)
-    files.write_json(run / layout.WINDOW_ABLATION, result)
+    result |= compare_accuracies(correct, subjects=subjects, seed=seed)
+    result["intervals_note"] = intervals.note(intervals.subject_count(subjects))
+    files.write_json(run / layout.WINDOW_ABLATION, files.plain(result))
     save(window_ablation(result), run / layout.FIGURES / layout.WINDOW_ABLATION_FIGURE)
     return result
 
@@ -97,8 +99,8 @@ def compare_accuracies(
 
     Returns:
         {"accuracy": {kind: {"value", "interval", "sd"}}, "contrasts": {"model - mean": {"value", "interval"}, ...}}:
-        the mean over the images and draws; its 95 % interval, paired for contrasts, a bootstrap over the images or,
-        with several draws, `intervals.crossed` over images and draws; and the standard deviation of the accuracies of
+        the mean over the images and draws; its 95 % interval, paired for contrasts, of `intervals.bootstrap` or, with
+        several draws, of `intervals.crossed` over images and draws; and the standard deviation of the accuracies of
         the draws, None for a single one.
     """
     columns = {kind: np.reshape(values, (len(values), -1)).astype(float) for kind, values in correct.items()}

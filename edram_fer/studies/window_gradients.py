@@ -35,7 +35,8 @@ def window_gradients(
         restart: start again and replace existing gradients.
 
     Returns:
-        The content of window_gradients.json: the settings, and "groups", as returned by `summarise`.
+        The content of window_gradients.json: the settings; "groups", as returned by `summarise`; and "intervals_note",
+        what the number of subjects means for the intervals.
 
     Raises:
         UserError: an option is out of range, the model has no windows of its own or no gradient, or the run holds
@@ -46,7 +47,7 @@ def window_gradients(
     windows = observer.original["windows"]
     if not attention.has_windows(windows):
         raise UserError(f"{observer.run}: the model sees the whole of every image: it has no windows to move")
-    settings = {**observer.settings(), "noise": noise, "samples": samples}
+    settings = {**observer.settings(), "noise": noise, "samples": samples, "batch_size": observer.batch_size}
     state = Resumable(
         observer.run / layout.WINDOW_GRADIENTS_ARRAYS,
         settings,
@@ -68,7 +69,11 @@ def window_gradients(
     groups = [("all", np.arange(len(changes))), *zip(observer.emotions, members, strict=True)]
     groups = [(name, rows) for name, rows in groups if len(rows)]
     numbers = summarise(changes, groups, subjects=observer.subjects, seed=observer.seed)
-    result = {**settings, "groups": numbers}
+    result = {
+        **settings,
+        "groups": numbers,
+        "intervals_note": intervals.note(intervals.subject_count(observer.subjects)),
+    }
     files.write_json(observer.run / layout.WINDOW_GRADIENTS, files.plain(result))
     _draw(observer, groups, numbers)
     return result

@@ -65,6 +65,21 @@ def test_maps_are_scored_with_their_baselines():
     assert low < scores["centre_bias"]["auc"]["value"] < high
 
 
+def test_images_of_one_subject_are_resampled_together():
+    rng = np.random.default_rng(0)
+    maps, masks = {"maps": rng.random((12, 9, 9))}, rng.random((12, 9, 9)) < 0.3
+    by_image = pointing(maps, masks)["scores"]["maps"]["auc"]["interval"]
+    repeated = {"maps": np.repeat(maps["maps"], 4, axis=0)}
+    subjects = np.repeat(np.arange(12).astype(str), 4)
+    by_subject = pointing(repeated, np.repeat(masks, 4, axis=0), subjects=subjects)["scores"]["maps"]["auc"]["interval"]
+    assert np.ptp(by_subject) == pytest.approx(np.ptp(by_image), rel=0.15)
+    assert np.ptp(pointing(repeated, np.repeat(masks, 4, axis=0))["scores"]["maps"]["auc"]["interval"]) < 0.7 * np.ptp(
+        by_image
+    )
+    alone = pointing(maps, masks, subjects=["ray"] * 12)["scores"]["maps"]["auc"]["interval"]
+    assert np.isnan(alone).all()
+
+
 def test_the_tolerance_raises_chance():
     maps, masks = blobs()
     result = pointing({"maps": maps}, masks, tolerance=2)

@@ -13,6 +13,7 @@ from edram_fer.attention import template_space
 from edram_fer.attention.regions import REGIONS
 from edram_fer.errors import UserError
 from edram_fer.gaze import layouts, recordings
+from edram_fer.run.evaluated_run import EvaluatedRun
 from edram_fer.studies.people import compare_with_people
 
 NAMES = ("AF01NES.JPG", "AM02HAS.JPG", "BF03SAS.JPG")  # neutral, happy, sad
@@ -75,6 +76,30 @@ def test_people_predict_people_better_than_random_windows_do(comparison):
         assert stack.sum() == pytest.approx(1)
     mouth = np.unravel_index(comparison.maps["people"]["happy"][0].argmax(), template_space.SHAPE)[::-1]
     np.testing.assert_allclose(mouth, template_space.frame_points(template_space.POINTS["mouth"]), atol=2)
+
+
+def test_the_order_of_the_runs_does_not_matter(folder, comparison, monkeypatch):
+    def agreement(tables):
+        return tables["agreement"].sort_values(["candidate", "emotion", "measure"]).reset_index(drop=True)
+
+    features = EvaluatedRun.features
+
+    def enlarged(run, split, **options):  # one run's images are larger, with other landmarks
+        content = features(run, split, **options)
+        if run.folder.name == "short":
+            content = {
+                **content,
+                "image": content["image"].repeat(2, 1).repeat(2, 2),
+                "landmarks": content["landmarks"] + 9,
+            }
+        return content
+
+    monkeypatch.setattr(EvaluatedRun, "features", enlarged)
+    paths = [folder / "a", folder / "short"]
+    one, other = (
+        compare_with_people(order, [folder / "kdef.csv"], "kdef", repeats=2) for order in (paths, paths[::-1])
+    )
+    pd.testing.assert_frame_equal(agreement(one.tables), agreement(other.tables))
 
 
 def test_paths_of_people(comparison):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support import patch
 
-from edram_fer import files
+from edram_fer import cli, files
 from edram_fer.run import layout
 from edram_fer.studies import region_weights as study
 from edram_fer.studies.observer import Observer
@@ -34,6 +34,18 @@ class Bright(patch.Patch):
 def observer(tmp_path, monkeypatch):
     patch.make_run(tmp_path, monkeypatch, patch.make_images(32), Bright())
     return Observer(tmp_path)
+
+
+def test_images_of_one_person_have_no_intervals(tmp_path, monkeypatch, capsys):
+    content = patch.make_images(32)
+    patch.make_run(tmp_path, monkeypatch, {**content, "subject": np.full(len(content["image"]), "YM")}, Bright())
+    with pytest.raises(SystemExit) as end:
+        cli.main(["region-weights", str(tmp_path)])
+    text = capsys.readouterr().out
+    assert not end.value.code and "Intervals are undefined" in text
+    assert "*" not in text.split("With an occluder")[0]
+    written = files.read_json(tmp_path / layout.REGION_WEIGHTS)
+    assert written["occluders"][0]["weight_change_interval"] == [[None, None]] * 3
 
 
 def test_boxes_cover_the_pixels_with_centres_inside():

@@ -5,6 +5,7 @@ import pytest
 from support import patch
 
 from edram_fer import files
+from edram_fer.figures.multi_run import robustness_curves
 from edram_fer.run import layout
 from edram_fer.studies import robustness
 from edram_fer.studies.observer import Observer
@@ -30,6 +31,18 @@ def test_accuracies_for_each_level(tmp_path, monkeypatch):
     np.testing.assert_allclose(half["accuracy_drop_interval"], [1 - high, 1 - low], atol=0.03)
     repeated = robustness.robustness(Observer(tmp_path), sides=(0.5, 0, 1), angles=(0,))
     assert repeated == result
+
+
+def test_images_of_one_person_have_no_intervals(tmp_path, monkeypatch):
+    content = patch.make_images(32)
+    patch.make_run(tmp_path, monkeypatch, {**content, "subject": np.full(len(content["image"]), "YM")})
+    result = robustness.robustness(Observer(tmp_path), sides=(0.5,), angles=(5,))
+    assert np.isnan(result["occlusion"][0]["accuracy_interval"]).all()
+    written = files.read_json(tmp_path / layout.ROBUSTNESS)
+    assert written["occlusion"][0]["accuracy_interval"] == [None, None]
+    assert "Intervals are undefined" in written["intervals_note"]
+    rows = robustness.table_rows(written, "run")
+    assert robustness_curves(rows, ["run"]).axes
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from scipy import stats
 
 from edram_fer import files, models
 from edram_fer.attention.alternatives import KINDS, alternative
+from edram_fer.evaluation import inference
 from edram_fer.figures.window_ablation import window_ablation as draw
 from edram_fer.run import layout
 from edram_fer.studies import window_ablation
@@ -46,6 +47,21 @@ def test_a_run_is_ablated(copied):
     assert result == files.read_json(copied / layout.WINDOW_ABLATION)
     assert (copied / "figures" / layout.WINDOW_ABLATION_FIGURE).stat().st_size > 1000
     assert result["images"] == 21  # of 24; three are of contempt, which the model does not know
+
+
+def test_images_of_one_person_have_no_intervals(copied, monkeypatch):
+    load = inference.load_labelled
+
+    def of_one_person(*arguments, **options):
+        features, labels = load(*arguments, **options)
+        return {**features, "subject": np.full(len(labels), "ray")}, labels
+
+    monkeypatch.setattr(inference, "load_labelled", of_one_person)
+    window_ablation.ablate_windows(copied, split="test", draws=2)
+    result = files.read_json(copied / layout.WINDOW_ABLATION)
+    assert result["contrasts"]["model - mean"]["interval"] == [None, None]
+    assert result["accuracy"]["random"]["interval"] == [None, None] and "undefined" in result["intervals_note"]
+    assert draw(result).axes
 
 
 def test_windows_in_place_of_windows_at_the_zoom_limit():

@@ -99,7 +99,7 @@ def compute_attribution_maps(
     state.arrays |= {"id": observer.ids, "label": observer.labels, "emotions": np.array(observer.emotions)}
     state.save()
     draw_attribution(observer, state.arrays["maps"], method)
-    numbers: dict[str, Any] = {"curves": _areas(state.arrays, observer.seed)}
+    numbers: dict[str, Any] = {"curves": _areas(state.arrays, observer)}
     if method == "integrated-gradients":
         errors = state.arrays["errors"]
         numbers["completeness"] = {"median": np.median(errors), "largest": errors.max()}
@@ -110,13 +110,16 @@ def _shuffled(name: str) -> str:
     return f"shuffled_{name}"
 
 
-def _areas(arrays: dict[str, np.ndarray], seed: int) -> dict[str, Any]:
+def _areas(arrays: dict[str, np.ndarray], observer: Observer) -> dict[str, Any]:
     """{"maps", "shuffled_maps": {"deletion", "insertion": {"value", "interval"}}}."""
     result: dict[str, Any] = {}
     for name, key in (("maps", str), ("shuffled_maps", _shuffled)):
         areas = np.array([[attribution.area(curve) for curve in arrays[key(kind)]] for kind in CURVES])
         ends = intervals.bootstrap(
-            lambda rows, areas=areas: {"": areas[:, rows].mean(axis=1)}, areas.shape[1], seed=seed
+            lambda rows, areas=areas: {"": areas[:, rows].mean(axis=1)},
+            areas.shape[1],
+            subjects=observer.subjects,
+            seed=observer.seed,
         )
         pairs = zip(CURVES, areas.mean(axis=1), ends[""], strict=True)
         result[name] = {kind: {"value": value, "interval": interval.tolist()} for kind, value, interval in pairs}

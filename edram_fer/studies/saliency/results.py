@@ -1,4 +1,4 @@
-"""The result of both methods: the scores of the maps against masks, and a JSON file."""
+"""The result of every method: the scores of the maps against masks, and a JSON file."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -44,4 +44,4 @@ def _mask_scores(observer, maps, tolerance):
         return None
     windows = observer.window_density()
     candidates = {"maps": maps} if windows is None else {"maps": maps, "windows": windows}
-    return pointing(candidates, observer.masks, tolerance=tolerance, seed=observer.seed)
+    return pointing(candidates, observer.masks, subjects=observer.subjects, tolerance=tolerance, seed=observer.seed)
