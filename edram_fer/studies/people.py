@@ -168,7 +168,9 @@ def _candidates(maps, emotions, of_faces, cells):
         }
         for name, by_emotion in candidates.items()
     }
-    baselines = {name: np.mean([baselines[name] for baselines in of_faces], axis=0) for name in (CENTRE, WHOLE)}
+    baselines: dict[str, np.ndarray] = {
+        name: np.mean([maps[name] for maps in of_faces], axis=0) for name in (CENTRE, WHOLE)
+    }
     baselines[FACE] = template_space.landmark_map(cells)
     return candidates | {name: dict.fromkeys(emotions, values) for name, values in baselines.items()}
 

@@ -45,23 +45,23 @@ def test_slopes_are_those_of_moves_in_pixels():
     np.testing.assert_allclose(slopes(windows, gradients, shape), np.transpose(expected), rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize("limited", [False, True])
+@pytest.mark.parametrize("limited", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_gradients_are_slopes_of_the_probability(observer, limited):
     """Under a limit the sensor's windows are not the ones that the where-path reads; a move changes both."""
     shape, labels = observer.images.shape[1:3], observer.labels
     calibration = {"temperature": [1.3, 2.0]}
-    if limited:
-        size = {"image_size": shape, "classes": len(observer.emotions), "glimpse_size": 14, "glimpse_units": 8}
-        size |= {"head_units": 8, "classification_units": 8, "location_units": 8, "glimpses": 2}
-        observer.model = draw_weights(models.build("edram", **size, zoom_limit=0.3, zoom_mode="clip"))
-        observer.original = observer.outputs(observer.images, np.arange(len(labels)))
-        assert not np.allclose(observer.original["emitted"][:, :2], observer.original["windows"])
+    size = {"image_size": shape, "classes": len(observer.emotions), "glimpse_size": 14, "glimpse_units": 8}
+    size |= {"head_units": 8, "classification_units": 8, "location_units": 8, "glimpses": 2}
+    limit = {"zoom_limit": 0.3, "zoom_mode": "clip"} if limited else {}
+    observer.model = draw_weights(models.build("edram", **size, **limit))
+    observer.original = observer.outputs(observer.images, np.arange(len(labels)))
+    assert np.allclose(observer.original["emitted"][:, :2], observer.original["windows"]) != limited
     observer.model.calibration = calibration
     window_gradients.window_gradients(observer, noise=0)
     arrays = np.load(observer.run / layout.WINDOW_GRADIENTS_ARRAYS)
     windows, emitted = observer.original["windows"], observer.original["emitted"][:, :2]
     np.testing.assert_array_equal(arrays["windows"], windows)
-    found, step = slopes(windows, arrays["gradients"], shape), 0.02
+    found, step = slopes(windows, arrays["gradients"], shape), 0.005
 
     def probability(move, glimpse, step):
         change = (moved(windows[:, glimpse], move, step, shape) - windows[:, glimpse]).astype(np.float32)
