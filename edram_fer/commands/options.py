@@ -14,6 +14,7 @@ Run = Annotated[
     Path,
     typer.Argument(help="Run folder, name of an included model, .keras file, exported file, or card of any model."),
 ]
+KerasRun = Annotated[Path, typer.Argument(help="Run folder, name of an included model, or .keras file.")]
 Out = Annotated[
     Path | None,
     typer.Option(

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 import typer
 
 from edram_fer import files, startup
-from edram_fer.commands.options import DataDir, Images, Out, Run, Seed, Source, Split, print_note
+from edram_fer.commands.options import DataDir, Images, KerasRun, Out, Seed, Source, Split, print_note
 from edram_fer.run import layout
 
 
 def window_ablation(
-    run: Run,
+    run: KerasRun,
     split: Split = "test",
     source: Source = None,
     data_dir: DataDir = None,
@@ -34,7 +34,7 @@ def window_ablation(
 
 
 def window_gradients(
-    run: Run,
+    run: KerasRun,
     split: Split = "test",
     source: Source = None,
     data_dir: DataDir = None,
