@@ -103,6 +103,24 @@ def test_kaggle_counts_unlabelled_rows_and_draws_validation_from_training(tmp_pa
     assert differences and not any("without a label" in difference for difference in differences)
 
 
+def test_a_labelled_test_csv_is_the_test_split(tmp_path):
+    write_csv(tmp_path / "train.csv", [("", name, number) for _, name, number in ROWS[:7]], edit=_without_usage)
+    write_csv(tmp_path / "test.csv", [("", name, number) for _, name, number in ROWS[7:]], edit=_without_usage)
+    faces = table.read(tmp_path)
+    assert faces.location.layout == layouts.KAGGLE_CSV and not faces.rejected
+    assert faces.usages.tolist() == ["Training"] * 7 + ["Test"] * 6
+    assert faces.ids[6:8] == ["fer2013-00006", "fer2013-test-00000"] and len(set(faces.ids)) == len(ROWS)
+    splits = published.splits(faces)
+    assert set(splits["test"]) == set(range(7, 13)) and set(splits["test_clean"]) == {7, 8, 11, 12}
+    counts = published.summary(faces)
+    assert any("mixes PublicTest and PrivateTest" in note for note in counts["notes"])
+    assert "Test anger: 2, published 958" in counts["differences"]
+
+
+def _without_usage(lines):
+    return [line.rpartition(",")[0] for line in lines]
+
+
 def test_folders_with_both_test_sets_have_a_note(tmp_path):
     faces = table.read(write_images(tmp_path, numbered=True))
     assert any("mixes PublicTest and PrivateTest" in note for note in published.summary(faces)["notes"])
@@ -230,6 +248,17 @@ def test_faulty_images(tmp_path, tmp_path_factory):
     (tmp_path / "train/sad/im7.png").write_bytes(intact)
     with pytest.raises(ValueError, match="not both; found"):
         table.read(tmp_path)
+
+
+def test_the_fingerprint_of_folders_with_entries_that_cannot_be_read(tmp_path):
+    write_images(tmp_path, numbered=True)
+    intact = layouts.fingerprint(tmp_path)
+    (tmp_path / "train/happy/more").mkdir()
+    (tmp_path / "train/happy/gone.png").symlink_to("nowhere.png")
+    faces = table.read(tmp_path)
+    assert len(faces.ids) == len(ROWS)
+    assert [Path(row.file).name for row in faces.rejected] == ["gone.png", "more"]
+    assert layouts.fingerprint(faces.location) != intact
 
 
 def test_reader_needs_no_tensorflow():

@@ -2,7 +2,7 @@
 
     fer2013.csv              emotion,pixels,Usage
     icml_face_data.csv       the same with the header `emotion, Usage, pixels`, with blanks
-    train.csv, test.csv      Kaggle: quoted, no Usage; test.csv has no labels
+    train.csv, test.csv      Kaggle: quoted, no Usage; in the original, test.csv has no labels
     train|test/<emotion>/Training_<n>.jpg, PublicTest_<n>.jpg, PrivateTest_<n>.jpg
     train|test/<emotion>/im<k>.png
     train|validation|test/<emotion>/*.jpg    with any other names, or only two of these folders
@@ -29,6 +29,7 @@ USAGE_FOLDERS = "folders with Training_<n>.jpg, PublicTest_<n>.jpg, PrivateTest_
 NUMBER_FOLDERS = "folders with im<k>.png"
 OTHER_FOLDERS = "folders of images with other names"
 FOLDERS = (USAGE_FOLDERS, NUMBER_FOLDERS, OTHER_FOLDERS)
+TEST_CSV = "test.csv"
 SEPARATORS = (",", ";", "\t", "|")
 
 SIZE = 48  # pixels per side
@@ -79,7 +80,7 @@ def _search(folder: Path, levels: int = 2) -> Iterator[Location]:
     for name in (FER2013_CSV, ICML_CSV):
         if name in files:
             yield Location(csv_layout(files[name]), folder, (files[name],))
-    kaggle = tuple(files[name] for name in ("train.csv", "test.csv") if name in files)
+    kaggle = tuple(files[name] for name in ("train.csv", TEST_CSV) if name in files)
     if kaggle:
         yield Location(KAGGLE_CSV, folder, kaggle)
     images = _images(folder)
@@ -94,8 +95,8 @@ def _search(folder: Path, levels: int = 2) -> Iterator[Location]:
 def csv_layout(path: Path) -> str:
     """The layout of a csv file, from its header.
 
-    The name is relevant only because a file without Usage must be called train.csv. Otherwise a fer2013.csv without its
-    last column would be accepted as 35,887 training rows.
+    The name is relevant only because a file without Usage must be called train.csv or test.csv. Otherwise a fer2013.csv
+    without its last column would be accepted as 35,887 training rows.
 
     Raises:
         UserError: the header does not have the expected columns.
@@ -103,7 +104,7 @@ def csv_layout(path: Path) -> str:
     name, line, names = path.name.casefold(), header(path), set(columns(path))
     if {"emotion", "pixels", "usage"} <= names:
         return ICML_CSV if " " in line else FER2013_CSV
-    if (name == "train.csv" and {"emotion", "pixels"} <= names) or (name == "test.csv" and "pixels" in names):
+    if (name == "train.csv" and {"emotion", "pixels"} <= names) or (name == TEST_CSV and "pixels" in names):
         return KAGGLE_CSV
     expected = "emotion, pixels" if name == "train.csv" else "emotion, pixels, Usage"
     raise UserError(f"{path}: expected a header with the columns {expected}; found {line[:80]!r}")
@@ -225,8 +226,11 @@ def fingerprint(source: Path | str | Location) -> str:
     location = source if isinstance(source, Location) else locate(source)
     digests = []
     for path in location.files:
-        with open(path, "rb") as file:
-            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+        try:
+            with open(path, "rb") as file:
+                digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+        except OSError:  # such as a folder or a broken link among the images, which `table` rejects by name
+            digests.append("unreadable")
     if len(digests) == 1:
         return digests[0]
     names = [path.relative_to(location.root).as_posix() for path in location.files]

@@ -179,10 +179,10 @@ def _differences(counts: Mapping[str, Any]) -> list[str]:
     """Deviations from the published counts, each as "subject: count, published ..."; empty if all agree."""
     triples = []
     kaggle = counts["layout"] == layouts.KAGGLE_CSV
-    if kaggle:
-        expected_usages = ("Training",)
-    elif "Test" in counts["usages"]:
+    if "Test" in counts["usages"]:
         expected_usages = ("Training", "Test")
+    elif kaggle and set(counts["usages"]) == {"Training"}:
+        expected_usages = ("Training",)
     else:
         expected_usages = table.USAGES
     for usage in expected_usages:

@@ -126,34 +126,38 @@ def _csv_rows(location: Location) -> Iterator[Face | Rejected]:
     for path in location.files:
         layout = layouts.csv_layout(path)
         columns = layouts.columns(path)
+        is_test = path.name.casefold() == layouts.TEST_CSV
+        usage = ("Test" if is_test else "Training") if layout == layouts.KAGGLE_CSV else ""
+        prefix = "fer2013-test" if is_test else "fer2013"  # both files count their rows from 0
         with open_text(path) as lines:
             separator = layouts.separator(next(lines))
             for number, line in enumerate(line for line in lines if line.strip()):
                 try:
-                    yield _csv_row(
-                        layouts.fields(line, separator), columns, number, kaggle=layout == layouts.KAGGLE_CSV
-                    )
+                    yield _csv_row(layouts.fields(line, separator), columns, f"{prefix}-{number:05d}", usage)
                 except Exception as error:  # one row must not stop all others
                     yield Rejected(str(path), str(number), as_status(error))
 
 
-def _csv_row(fields: Sequence[str], columns: Sequence[str], number: int, *, kaggle: bool) -> Face:
-    """The face in the fields of a line. With `kaggle` there is no Usage column, and every labelled row is Training."""
+def _csv_row(fields: Sequence[str], columns: Sequence[str], row_id: str, usage: str) -> Face:
+    """The face in the fields of a line; `usage` is that of all rows if there is no Usage column, otherwise ""."""
     if len(fields) != len(columns):
         raise UserError(f"{len(fields)} columns instead of {len(columns)}")
     row = dict(zip(columns, fields))
     if "emotion" not in row:
         raise UserError(NO_LABEL)
-    text = row.get("usage", "Training" if kaggle else "")
-    usage = next((usage for usage in USAGES if usage.casefold() == text.casefold()), None)
-    if usage is None:
-        raise UserError(f"unknown Usage {text[:40]!r}, known: {', '.join(USAGES)}")
     return Face(
-        f"fer2013-{number:05d}",
-        usage,
+        row_id,
+        usage or _usage_column(row["usage"]),
         emotions.from_code("FER2013", row["emotion"]),
         layouts.parse_pixels(row["pixels"]).tobytes(),
     )
+
+
+def _usage_column(text: str) -> str:
+    for usage in USAGES:
+        if usage.casefold() == text.casefold():
+            return usage
+    raise UserError(f"unknown Usage {text[:40]!r}, known: {', '.join(USAGES)}")
 
 
 def _image_rows(location: Location) -> Iterator[Face | Rejected]:
