@@ -13,7 +13,7 @@ from edram_fer.errors import MissingFileError, MissingPackageError, UserError, a
 from edram_fer.preprocessing import crop, detection, image_paths, photos
 from edram_fer.preprocessing.face_settings import ANNOTATION, NONE, FaceSettings
 from edram_fer.preprocessing.records import OK, FaceRecord
-from edram_fer.preprocessing.values import path_component
+from edram_fer.preprocessing.values import split_component
 
 MOST_EXTENSIONS = 11  # of a square whose face shows no chin (Forch et al. 2019)
 
@@ -32,7 +32,7 @@ def rows(record: FaceRecord, root: Path, settings: FaceSettings) -> Iterator[dic
     status = record.status
     if status == OK:
         try:
-            path_component("split", record.split)
+            split_component(record.split)
         except UserError as error:
             status = as_status(error)
     if status == OK:
@@ -66,8 +66,8 @@ def photo_rows(record: FaceRecord, root: Path, settings: FaceSettings) -> Iterat
             if (face := columns.pop("pixels", None)) is not None:
                 columns["digest"] = hashlib.blake2b(face.tobytes(), digest_size=16).digest()
                 columns["face"] = encode_png(face)
-                if settings.faces == "all":
-                    columns["id"] = f"{record.id}#{number}"
+            if settings.faces == "all" and "detector" in columns:
+                columns["id"] = f"{record.id}#{number}"
             yield {**row, **columns}
     except (MissingFileError, MissingPackageError):
         raise
@@ -85,8 +85,8 @@ def cropped_faces(image: np.ndarray, record: FaceRecord, settings: FaceSettings)
 
     Yields:
         for each face "pixels", uint8 [size, size] or [size, size, 3], and the columns "status" (OK), "detector",
-        "score", "box", "square" and, where known, "landmarks" and "annotation_iou" of `face_chunks.SCHEMA`; or, if a
-        face cannot be used or there is none, only "status".
+        "score", "box", "square" and, where known, "landmarks" and "annotation_iou" of `face_chunks.SCHEMA`; for a face
+        that cannot be used only "status" and "detector"; if there is no face or the image cannot be used only "status".
 
     Raises:
         MissingFileError, MissingPackageError: a detector is not installed.
@@ -94,15 +94,21 @@ def cropped_faces(image: np.ndarray, record: FaceRecord, settings: FaceSettings)
     try:
         _check_size(image, settings)
         detected, detector, margin = _detect(image, record, settings)
-        if not detected:
-            yield {"status": detection.NO_FACE}
-        for face in detected:
-            columns = _face_columns(image, face, detector, record, margin + settings.margin, settings)
-            yield {"status": OK, "detector": detector, **columns}
     except (MissingFileError, MissingPackageError):
         raise
     except Exception as error:  # one image must not stop all others
         yield {"status": as_status(error)}
+        return
+    if not detected:
+        yield {"status": detection.NO_FACE}
+    for face in detected:
+        try:
+            columns = _face_columns(image, face, detector, record, margin + settings.margin, settings)
+        except (MissingFileError, MissingPackageError):
+            raise
+        except Exception as error:  # one face must not stop all others
+            columns = {"status": as_status(error)}
+        yield {"status": OK, "detector": detector, **columns}
 
 
 def _check_size(image: np.ndarray, settings: FaceSettings) -> None:

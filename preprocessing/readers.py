@@ -109,6 +109,12 @@ def entries(folder: Path) -> list[Path]:
         return []
 
 
+def absolute(path: Path | str) -> Path:
+    """An absolute path without "..", with which the paths of images are compared."""
+    path = Path(path).expanduser().absolute()
+    return path.resolve() if ".." in path.parts else path
+
+
 def find_child(folder: Path, *names: str) -> Path | None:
     """The file or folder `folder`/name/name/..., ignoring the case of its names; None if there is none."""
     for name in names:

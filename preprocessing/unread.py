@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from edram_fer.errors import utf8
-from edram_fer.preprocessing.readers import IGNORED_FILES, abbreviate
+from edram_fer.preprocessing.readers import IGNORED_FILES, abbreviate, absolute
 from edram_fer.preprocessing.records import Annotations
 
 _MOST_NAMES = 10
@@ -20,9 +20,10 @@ def describe(source: Path, annotations: Annotations, images: Iterable[str]) -> l
         annotations: the annotations in it.
         images: the images of all rows, relative to `annotations.root`.
     """
-    root = str(annotations.root)
-    read = (*map(str, annotations.files), *(os.path.join(root, image) for image in images if image))
-    return describe_paths(source if source.is_dir() else annotations.root, read, other_folders=source.is_dir())
+    root = absolute(annotations.root)
+    files = (str(absolute(path.parent) / path.name) for path in annotations.files)
+    read = (*files, *(os.path.normpath(os.path.join(root, image)) for image in images if image))
+    return describe_paths(absolute(source) if source.is_dir() else root, read, other_folders=source.is_dir())
 
 
 def describe_folder(source: Path | str, read: Iterable[Path]) -> list[str]:

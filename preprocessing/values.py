@@ -5,6 +5,7 @@ Every function raises UserError for a bad value; its message is the status of th
 
 import math
 import os
+import re
 import reprlib
 from collections.abc import Iterable
 from typing import Any
@@ -38,6 +39,23 @@ def path_component(name: str, value: Any) -> str:
     ):
         raise UserError(f"{name}: expected a name that can be that of a file, got {reprlib.repr(value)}")
     return value
+
+
+def split_component(value: Any) -> str:
+    """The name of a split of a data set that is prepared: a `path_component` by which TFDS can read it.
+
+    TFDS reserves "all" and reads names of letters, digits, "_" and "-" only; "a+b" are two splits, "a[:9]" is a part.
+
+    >>> split_component("fold_0")
+    'fold_0'
+    >>> split_component("fold_0+fold_1")
+    Traceback (most recent call last):
+    edram_fer.errors.UserError: split: expected letters, digits, '_' and '-', and not 'all', got 'fold_0+fold_1'
+    """
+    name = path_component("split", value)
+    if name.casefold() == "all" or not re.fullmatch(r"[\w-]+", name):
+        raise UserError(f"split: expected letters, digits, '_' and '-', and not 'all', got {reprlib.repr(name)}")
+    return name
 
 
 def parse_number(name: str, value: Any) -> float:

@@ -260,8 +260,13 @@ def prepare(
         table = FaceTable(chunks, config.classes, split_settings)
         if not table.splits:
             raise UserError(f"{annotations.root}: no usable face in its rows: {face_table.describe_excluded(table)}")
+        config = dataclasses.replace(
+            config,
+            landmarks=settings.landmarks or _has(chunks, "landmarks"),
+            soft_label=_has(chunks, "soft_label"),
+        )
         images = (row["image"] for row in face_chunks.read_chunks(chunks, ["image"]))
-        left_out = unread.describe(Path(source).expanduser().absolute(), annotations, images)
+        left_out = unread.describe(Path(source).expanduser(), annotations, images)
         unused = [
             f"--{split} has no effect: the data set has its own split {split}, or no train"
             for split in ("validation", "test")
@@ -337,7 +342,6 @@ def _make_config(
     config_name: str,
     published: str | None,
 ) -> FacesConfig:
-    first = list(itertools.islice(annotations.records(), 1000))
     tone = "colour" if settings.colour else "grey"
     parts = (f"{tone}{settings.size}", _class_tag(classes), annotations.variant, published)
     return FacesConfig(
@@ -345,9 +349,12 @@ def _make_config(
         size=settings.size,
         colour=settings.colour,
         classes=_select_classes(annotations, classes),
-        landmarks=settings.landmarks or any(record.landmarks for record in first),
-        soft_label=any(record.soft_label for record in first),
     )
+
+
+def _has(chunks: Sequence[Path], column: str) -> bool:
+    """Whether a row of the chunk files has a value in a column."""
+    return any(row[column] for row in face_chunks.read_chunks(chunks, [column]))
 
 
 def _class_tag(classes: tuple[str, ...] | None) -> str:

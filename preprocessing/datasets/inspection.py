@@ -109,7 +109,7 @@ def _describe_annotated(all_faulty: bool, options: Mapping[str, Any], name: str,
     annotations = _reader(name)(source, **options)
     lines = list(describe_annotations(annotations, all_faulty=all_faulty))
     images = (record.image for record in annotations.records() if record.pixels is None)
-    return [*lines, *unread.describe(source.absolute(), annotations, images)]
+    return [*lines, *unread.describe(source, annotations, images)]
 
 
 def describe_annotations(annotations: Annotations, *, all_faulty: bool = False) -> Iterator[str]:

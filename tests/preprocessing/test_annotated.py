@@ -11,6 +11,7 @@ import filelock
 import numpy as np
 import pyarrow.parquet
 import pytest
+import tensorflow_datasets as tfds
 from support.paths import ROOT
 
 from edram_fer import data
@@ -229,6 +230,17 @@ def test_finished_data_set_with_other_settings_is_replaced_only_by_force(tmp_pat
     leftover.mkdir()
     datasets.prepare("folder", tmp_path / "source", tmp_path, clahe=0.0, **options)
     assert not leftover.exists()
+
+
+def test_landmarks_that_begin_after_a_thousand_rows_are_kept(tmp_path):
+    cv2.imwrite(str(tmp_path / "last.png"), np.random.default_rng(0).integers(0, 255, (24, 24, 3), np.uint8))
+    points = " ".join(["9 15"] * 68)
+    rows = ["last.png,,train,", *(f"gone{number}.png,sad,train," for number in range(1000))]
+    rows.append(f"last.png,happy,train,{points}")
+    (tmp_path / "faces.csv").write_text("\n".join(["image,label,split,landmarks", *rows]))
+    datasets.prepare("table", tmp_path / "faces.csv", tmp_path, size=24, validation=0.0, workers=1, report=ignore)
+    [loaded] = tfds.as_numpy(datasets.builder("table", tmp_path).as_dataset(split="train"))
+    assert (loaded["landmarks"] == (9, 15)).all() and "soft_label" not in loaded
 
 
 def test_links_to_folders_and_to_themselves_are_rows(tmp_path):

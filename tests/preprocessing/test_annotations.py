@@ -270,6 +270,16 @@ def test_ck_plus_last_frames_and_folds(tmp_path):
             ck_plus.find(tmp_path, **invalid)
 
 
+def test_the_fingerprint_of_ck_plus_depends_on_its_images(tmp_path):
+    """A half unpacked archive, in which the labels are complete, gives other frames."""
+    ck_sequences(tmp_path)
+    last = tmp_path / "cohn-kanade-images/S005/001/S005_001_00000005.png"
+    last.unlink()
+    half = fingerprint(ck_plus.find(tmp_path))
+    last.touch()
+    assert half != fingerprint(ck_plus.find(tmp_path))
+
+
 def test_ck_plus_faulty_labels_and_names(tmp_path):
     ck_sequences(tmp_path)
     touch(tmp_path / "cohn-kanade-images", "S005/001/copy.png", "S005/001/S099_001_00000001.png", "S005/001/.DS_Store")

@@ -101,6 +101,14 @@ def test_a_missing_detector_ends_the_run(tmp_path, monkeypatch):
         list(faces.rows(record(), tmp_path, FaceSettings(detectors=("none",))))
 
 
+@pytest.mark.parametrize("split", ["all", "All", "fold_0+fold_1", "set 1", "a[9]"])
+def test_a_split_that_tfds_cannot_read_is_a_status(split, tmp_path):
+    make_image(tmp_path / "a.png")
+    changed = dataclasses.replace(record(), split=split)
+    row = single_row(faces.rows(changed, tmp_path, FaceSettings(detectors=("none",))))
+    assert row["status"] == f"split: expected letters, digits, '_' and '-', and not 'all', got {split!r}"
+
+
 @pytest.mark.parametrize("split", ["../../outside", "/tmp/outside", "a/b", "a\\b", "..", "", "C:x", "a\0b", "x" * 300])
 def test_a_split_that_leads_out_of_the_data_set_is_a_status(split, tmp_path):
     make_image(tmp_path / "a.png")
@@ -243,6 +251,15 @@ def test_each_detector_may_choose_its_face_in_its_own_way(tmp_path, monkeypatch)
         choices = {"ssd": "surest", "dlib": "largest"}
         settings = FaceSettings(detectors=detectors, faces=",".join(choices[name] for name in detectors))
         assert single_row(faces.rows(record(), tmp_path, settings))["box"] == list(expected)
+
+
+def test_a_face_that_cannot_be_cut_does_not_hide_the_others(tmp_path, monkeypatch):
+    make_image(tmp_path / "a.png", shape=(200, 200, 3))
+    fake_detector(monkeypatch, "ssd", (10, 10, 20, 20), (40, 90, 3, 3), (50, 50, 60, 60))
+    first, bad, last = faces.rows(record(), tmp_path, FaceSettings(detectors=("ssd",), faces="all"))
+    assert (first["box"], last["box"]) == ([10, 10, 20, 20], [50, 50, 60, 60])
+    assert "box 3x3" in bad["status"] and "face" not in bad
+    assert [row["id"].rpartition("#")[2] for row in (first, bad, last)] == ["0", "1", "2"]
 
 
 def test_annotations_may_be_left_unused(tmp_path, monkeypatch):

@@ -177,6 +177,9 @@ def test_paths(write, tmp_path):
     (tmp_path / "other").mkdir()
     upwards = table.find(tmp_path / "other" / ".." / "lists" / "faces.csv")  # as of `--source ../lists/faces.csv`
     assert {"0.png", "1.png"} <= set(usable(upwards))
+    for source in (tmp_path, tmp_path / "other" / "..", tmp_path / "other" / ".." / "lists" / "faces.csv"):
+        unread = inspection.inspect(source)[-1]
+        assert unread == "not read: 4 files: 2.png, 3.png, 4.png, 5.png", source
     with pytest.raises(ValueError, match="none of the first 6 images, such as '../../0.png', is in .*other; --root"):
         table.find(path, root=tmp_path / "other")
     with pytest.raises(FileNotFoundError, match="root: .*nowhere is not a folder"):

@@ -5,7 +5,9 @@ Emotion/S005/001/S005_001_00000011_emotion.txt, containing `   3.0000000e+00`
 """
 
 import functools
+import hashlib
 import itertools
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -45,6 +47,7 @@ def annotations(location: readers.Location, last_frames: int, folds: int) -> Ann
     files = readers.select_images(records.image_files(image_folder))
     frames = _group(_sequence, files)
     misplaced = frames.pop("", [])
+    names = "\n".join(path.relative_to(image_folder).as_posix() for path in files)
     texts = (path for path in records.image_files(label_folder) if path.match("*/*/*_emotion.txt"))
     label_files = _group(_folder, texts)
     fold_of_subject = splits.folds((sequence.split("/")[0] for sequence in label_files), folds)
@@ -69,6 +72,7 @@ def annotations(location: readers.Location, last_frames: int, folds: int) -> Ann
         published_rows=row_counts,
         detectors=readers.PHOTO_DETECTORS,
         notes=_notes(frames, label_files),
+        options=hashlib.sha256(os.fsencode(names)).hexdigest(),  # the number of frames decides which are selected
     )
 
 

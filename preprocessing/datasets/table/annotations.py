@@ -67,7 +67,7 @@ def find(
             not occur, or most values of valence or arousal are outside of [-1, 1].
     """
     named, scales = _parse_columns(column)
-    source = _absolute(source)
+    source = readers.absolute(source)
     path = source if source.is_file() else _locate(source, named)
     table = files.read(path, sheet)
     try:
@@ -173,7 +173,7 @@ def _find_root(path: Path, root: Path | str | None, images: Sequence[str]) -> Pa
     """The folder that image paths are relative to: `root`, or the first one near the table that contains an image."""
     first = [image for image in itertools.islice(dict.fromkeys(images), _FIRST_IMAGES) if image and "\0" not in image]
     if root is not None:
-        root = _absolute(root)
+        root = readers.absolute(root)
         if not root.is_dir():
             raise MissingFileError(f"root: {root} is not a folder")
         candidates = [root]
@@ -196,12 +196,6 @@ def _walk(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
         depth = len(Path(path).relative_to(folder).parts)
         folders[:] = sorted(name for name in folders if not name.startswith(".")) if depth < readers.LEVELS else []
         yield path, folders, names
-
-
-def _absolute(path: Path | str) -> Path:
-    """An absolute path without "..", with which the paths of images are compared."""
-    path = Path(path).expanduser().absolute()
-    return path.resolve() if ".." in path.parts else path
 
 
 def _inside(root: Path, image: str) -> bool:
