@@ -1,8 +1,8 @@
 """Eye tracking in BIDS (Brain Imaging Data Structure 1.10 and later): `*_physio.tsv.gz` with `PhysioType: eyetrack`.
 
 The fixations are those of `*_physioevents.tsv.gz` at the mean position of their samples; without such a file they are
-detected (`detection`). `*_events.tsv` says in its column `stim_file` which stimulus was shown when. Metadata may lie in
-any folder above, as BIDS allows.
+detected (`detection`). `*_events.tsv` says in its column `stim_file` which stimulus was shown when. Blinks, losses and
+gaps are those in the samples while a stimulus was shown. Metadata may lie in any folder above, as BIDS allows.
 """
 
 import csv
@@ -12,7 +12,8 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import numpy as np
 from edram_fer import files
 from edram_fer.errors import MissingFileError, UserError
 from edram_fer.gaze import detection
-from edram_fer.gaze.events import CUT, NEGATIVE, NO_NUMBER, NO_STIMULUS, Events, Fixation
+from edram_fer.gaze.events import CUT, NEGATIVE, NO_NUMBER, NO_STIMULUS, OTHER_EYE, Events, Fixation
 from edram_fer.gaze.exports import number
 
 PATTERN = "*_physio.tsv.gz"
@@ -53,7 +54,7 @@ def read(
         return Events(notes=[f"{path.name} is no recording of gaze"])
     events = Events(subjects={subject: None})
     stem = path.name.removesuffix("_physio.tsv.gz")
-    run = re.sub(r"_recording-[^_]+", "", stem)
+    run = _run(path)
     times, points = _samples(path, about, events)
     shown = _stimuli(path.with_name(f"{run}_events.tsv"), times, about)
     screen = _screen(_metadata(path.with_name(f"{run}_events.tsv"), "events"))
@@ -79,6 +80,39 @@ def read(
         piece = (times >= start) & (times < end)
         events.count_interruptions(times[piece], np.isfinite(points[piece]).all(axis=1))
     return events
+
+
+def read_runs(paths: Iterable[Path | str], **options: Any) -> Events:
+    """Read recordings; of each run with several, such as both eyes, the one with the most fixations on a stimulus.
+
+    Args:
+        paths: `sub-..._physio.tsv.gz`.
+        options: see `read`.
+
+    Returns:
+        As `read`; the fixations of the other recordings, and their unusable rows, are counted.
+
+    Raises:
+        MissingFileError, UserError, MissingPackageError: see `read`.
+    """
+    runs: dict[Path, list[Events]] = {}
+    for path in map(Path, paths):
+        runs.setdefault(path.with_name(_run(path)), []).append(read(path, **options))
+    events = Events()
+    for recordings in runs.values():
+        used = max(recordings, key=lambda recording: len(recording.fixations))
+        for recording in recordings:
+            if recording is not used:
+                counts = Counter({what: recording.counts[what] for what in (CUT, NEGATIVE, NO_NUMBER)})
+                counts[OTHER_EYE] = len(recording.fixations) + recording.counts[NO_STIMULUS]
+                recording = Events([], counts, recording.subjects, recording.notes)
+            events.add(recording)
+    return events
+
+
+def _run(path: Path) -> str:
+    """The name of a recording without its ending and without the eye."""
+    return re.sub(r"_recording-[^_]+", "", path.name.removesuffix("_physio.tsv.gz"))
 
 
 def _samples(path: Path, about: Mapping[str, Any], events: Events) -> tuple[np.ndarray, np.ndarray]:
@@ -135,8 +169,6 @@ def _logged_fixations(
             events.counts[CUT] += 1
             continue
         values = dict(zip(columns, row, strict=True))
-        if values.get("blink") == "1":
-            events.counts["blinks"] += values["trial_type"] != "fixation"
         if values["trial_type"] == "fixation":
             spans.append((number(values["onset"]) * _milliseconds(about), number(values["duration"])))
     lengths = [duration for _, duration in spans if duration > 0]

@@ -21,6 +21,15 @@ BLINK, LOSS = 75.0, 500.0  # ms without gaze: a blink, and what is too long for 
 _GAP = 4  # times the median interval between samples, and at least as long as a blink
 
 
+def loss_of(duration: float) -> list[str]:
+    """As what the time without gaze, in ms, counts: [BLINKS], [LOSSES], or [] if it is shorter than a blink.
+
+    >>> loss_of(100), loss_of(501), loss_of(74)
+    (['blinks'], ['losses of the eyes'], [])
+    """
+    return [BLINKS if duration <= LOSS else LOSSES] if duration >= BLINK else []
+
+
 @dataclass(frozen=True)
 class Fixation:
     """One fixation.
@@ -81,6 +90,4 @@ class Events:
         self.counts[GAPS] += int((steps > max(_GAP * np.median(steps), BLINK)).sum())
         edges = np.flatnonzero(np.diff(np.r_[False, ~seen, False].astype(int)))
         for first, end in zip(edges[::2], edges[1::2], strict=True):
-            unseen = times[min(end, len(times) - 1)] - times[first]
-            if unseen >= BLINK:
-                self.counts[BLINKS if unseen <= LOSS else LOSSES] += 1
+            self.counts.update(loss_of(times[min(end, len(times) - 1)] - times[first]))

@@ -23,6 +23,7 @@ from edram_fer.preprocessing.spreadsheet import csv_text, read_cell
 COLUMNS = ("subject", "image", "start_x", "start_y", "duration", "timestamp")
 KINDS = ("tobii", "eyelink", "bids", "samples", "csv")
 CENTRE = "centre"
+_ANY_PATTERN = ("*.asc", bids.PATTERN, "*.tsv", "*.csv", "*.txt")
 _PATTERNS = {
     "tobii": ("*.tsv", "*.csv", "*.txt"),
     "eyelink": ("*.asc",),
@@ -118,21 +119,29 @@ def read(
     """
     if kind is not None and kind not in KINDS:
         raise UserError(f"kind: expected {', '.join(KINDS)}, got {kind!r}")
-    kind = kind or _recognise(paths)
+    kind = kind or _recognise(_sources(paths, _ANY_PATTERN, stimuli))
     detected: dict[str, Any] = {"detect": detect, "pixels_per_degree": pixels_per_degree}
     readers: dict[str, Callable[[Path], Events]] = {
         "tobii": tobii.read,
         "eyelink": lambda path: eyelink.read(path, message=message, **detected),
-        "bids": lambda path: bids.read(path, **detected),
         "samples": lambda path: _samples(path, detect or "idt", pixels_per_degree),
         "csv": _table,
     }
     names = None if stimuli is None else _stimuli_map(stimuli)
-    events, sources = Events(), exports.find(paths, _PATTERNS[kind])
-    for path in sources:
-        if stimuli is None or not path.exists() or not path.samefile(stimuli):  # it may lie beside them
+    sources = _sources(paths, _PATTERNS[kind], stimuli)
+    if kind == "bids":
+        events = bids.read_runs(sources, **detected)
+    else:
+        events = Events()
+        for path in sources:
             events.add(readers[kind](path))
     return _recordings(events, names, size, place, screen, ", ".join(map(str, paths)))
+
+
+def _sources(paths: Sequence[Path | str], patterns: Sequence[str], stimuli: Path | str | None) -> list[Path]:
+    """The files of recordings, without the map of stimuli, which may lie beside them."""
+    found = exports.find(paths, patterns)
+    return [path for path in found if stimuli is None or not path.exists() or not path.samefile(stimuli)]
 
 
 def _recordings(
@@ -143,10 +152,10 @@ def _recordings(
     screen: str | None,
     source: str,
 ) -> Recordings:
-    counts, unknown, screens = events.counts, Counter[str](), dict[str, str]()
+    counts, unknown, screens = events.counts, Counter[str](), dict[tuple[str, str], None]()
     rows, known = [], set()
     for fixation in events.fixations:
-        screens.setdefault(fixation.subject, fixation.screen)
+        screens.setdefault((fixation.subject, fixation.screen))
         image = fixation.stimulus if names is None else _photo(fixation.stimulus, names)
         if screen is not None and fixation.screen != screen:
             counts[OTHER_SCREEN] += 1
@@ -165,7 +174,7 @@ def _recordings(
     counts[UNKNOWN] += unknown.total()
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     present = set(table.subject)
-    sizes = Counter(size for size in screens.values() if size)
+    sizes = Counter(size for _, size in screens if size)
     result = Recordings(
         table,
         {what: count for what, count in counts.items() if count},
@@ -237,11 +246,10 @@ def _plain(name):
     return str(int(name)) if name.isascii() and name.isdigit() else name.lower()
 
 
-def _recognise(paths: Sequence[Path | str]) -> str:
+def _recognise(sources: Sequence[Path]) -> str:
     """The kind of some files."""
-    if not paths:
+    if not sources:
         raise UserError("expected a file or folder of recordings, got none")
-    sources = exports.find(paths[:1], ("*.asc", bids.PATTERN, "*.tsv", "*.csv", "*.txt"))
     for kind, pattern in (("bids", bids.PATTERN), ("eyelink", "*.asc")):
         if any(path.match(pattern) for path in sources):
             return kind

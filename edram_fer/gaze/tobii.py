@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from edram_fer.errors import UserError
-from edram_fer.gaze.events import CUT, NEGATIVE, NO_NUMBER, REPEATED, Events, Fixation
+from edram_fer.gaze.events import CUT, NEGATIVE, NO_NUMBER, NO_STIMULUS, REPEATED, Events, Fixation
 from edram_fer.gaze.exports import Export, number
 
 _COLUMNS = {  # in Tobii Studio and Pro Lab, see `exports.key`
@@ -67,13 +67,16 @@ def read(path: Path | str) -> Events:
         raise UserError(f"{path} lacks the columns {names}; its header holds {', '.join(export.header[:12])}, ...")
     kind, x, y = _position_columns(export, columns)
     latest = length = 0.0
-    pieces: dict[tuple[str, ...], tuple[list[float], list[bool]]] = {}
+    pieces: list[tuple[list[float], list[bool]]] = []  # each is one presentation of a stimulus
+    presentation = None
     fixations: dict[tuple[str, ...], Fixation] = {}
     for row in export.rows():
         values = {name: "" if column is None else row[column].strip() for name, column in columns.items()}
         if values["sensor"] not in ("", "Eye Tracker"):
             continue
-        subject, stimulus = values["subject"], values["stimulus"] or ("" if columns["stimulus"] else Path(path).stem)
+        subject, stimulus = values["subject"], values["stimulus"]
+        if columns["stimulus"] is None:
+            stimulus = Path(path).stem
         events.subjects.setdefault(subject)
         time = number(values["time"])
         if not math.isfinite(time):
@@ -82,11 +85,15 @@ def read(path: Path | str) -> Events:
         if time < 0:
             events.counts[NEGATIVE] += 1
             continue
-        latest, length = max(latest, time), max(length, number(values["length"]) if columns["length"] else 0.0)
+        latest = max(latest, time)
+        if columns["length"] is not None:
+            length = max(length, number(values["length"]))
+        if presentation != (subject, values["recording"], stimulus):
+            presentation = (subject, values["recording"], stimulus)
+            pieces.append(([], []))
         if stimulus:
-            times, seen = pieces.setdefault((subject, values["recording"], stimulus), ([], []))
-            times.append(time)
-            seen.append(values["gaze"] != "")
+            pieces[-1][0].append(time)
+            pieces[-1][1].append(values["gaze"] != "")
         identity = (subject, values["recording"], stimulus, values["index"])
         if values["type"] != "Fixation" or identity in fixations:
             continue
@@ -101,9 +108,11 @@ def read(path: Path | str) -> Events:
             position = _position(kind, row[x], row[y], values, size)
             fixations[identity] = Fixation(subject, stimulus, *position, time, duration, size, screen.replace(" ", ""))
     unit = _unit(export.header[columns["time"] or 0], latest, length)
-    events.fixations = [replace(fixation, start=fixation.start * unit) for fixation in fixations.values()]
+    found = [replace(fixation, start=fixation.start * unit) for fixation in fixations.values()]
+    events.fixations = [fixation for fixation in found if fixation.stimulus]
+    events.counts[NO_STIMULUS] += len(found) - len(events.fixations)
     if columns["gaze"] is not None:
-        for times, seen in pieces.values():
+        for times, seen in pieces:
             events.count_interruptions(np.array(times) * unit, seen)
     events.counts += {name: export.counts[name] for name in (CUT, REPEATED)}
     return events

@@ -145,6 +145,33 @@ def test_blinks_losses_and_gaps(tmp_path):
     }
 
 
+def test_a_stimulus_that_is_shown_again_is_no_gap(tmp_path):
+    shown = [studio((1, 0, 30, 1, 1)), studio((2, 40, 30, 1, 1), media="2"), studio((3, 5000, 30, 1, 1))]
+    path = write(tmp_path / "a.csv", STUDIO, *(row for rows in shown for row in rows))
+    result = recordings.read([path])
+    assert len(result.table) == 3 and not result.counts
+
+
+def test_rows_without_a_stimulus_in_a_file_that_begins_with_its_column(tmp_path):
+    rows = [row.split(",") for row in (STUDIO, *studio((1, 0, 30, 1, 1)), *studio((2, 40, 30, 1, 1), media=""))]
+    path = write(tmp_path / "a.csv", *(",".join([row[2], *row[:2], *row[3:]]) for row in rows))
+    result = recordings.read([path])
+    assert result.table.image.tolist() == ["1"] and result.counts == {"fixations without a stimulus": 1}
+
+
+def test_a_map_of_stimuli_beside_the_recordings(tmp_path):
+    write(tmp_path / "recording.csv", STUDIO, *studio((1, 0, 30, 1, 1)))
+    stimuli = write(tmp_path / "a_map.csv", "ID,FileName", "1,a.jpg")
+    assert recordings.read([tmp_path], stimuli=stimuli).table.image.tolist() == ["a.jpg"]
+
+
+def test_a_person_on_two_screens(tmp_path):
+    rows = [*studio((1, 0, 30, 1, 1)), *studio((1, 0, 30, 1, 1), media="2", screen="1920x1080")]
+    result = recordings.read([write(tmp_path / "a.csv", STUDIO, *rows)])
+    assert result.screens == {"1280x1024": 1, "1920x1080": 1}
+    assert "screens of different sizes" in "\n".join(result.report())
+
+
 @pytest.mark.parametrize(
     ("lines", "options", "message"),
     [
@@ -222,6 +249,87 @@ def test_eyelink(tmp_path):
     }
     own = recordings.read([path], size=(100, 80), place=(150, 110, 100, 80), message=r"TRIALID (?P<name>b\S+)")
     assert own.table.image.tolist() == ["b.jpg"]
+
+
+def asc(tmp_path, *lines):
+    path = tmp_path / "p7.asc"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_eyelink_fixations_are_on_what_was_shown_when_they_began(tmp_path):
+    path = asc(
+        tmp_path,
+        "MSG 2001 !V IMGLOAD FILL faces/b.jpg",
+        "EFIX L 1800 2100 301 10 10 900",
+        "MSG 2500 !V CLEAR",
+        "EFIX L 2200 2600 401 20 20 900",
+    )
+    result = recordings.read([path])
+    assert result.table[["image", "timestamp"]].values.tolist() == [["faces/b.jpg", 2200]]
+    assert result.counts == {"fixations without a stimulus": 1}
+
+
+def test_eyelink_variables_at_the_end_of_a_trial_describe_the_whole_trial(tmp_path):
+    """In the order of SR Research's examples: the screen is cleared before and after the recording."""
+    trial = [
+        "MSG {0}000 TRIALID {0}",
+        "MSG {0}001 !V CLEAR 128 128 128",
+        "START {0}100 LEFT EVENTS",
+        "EFIX L {0}110 {0}200 91 10 10 900",
+        "{1}",
+        "EFIX L {0}610 {0}700 91 20 20 900",
+        "MSG {0}800 !V CLEAR 128 128 128",
+        "END {0}900 EVENTS RES 30 30",
+        "MSG {0}950 !V TRIAL_VAR condition upright",
+        "MSG {0}950 !V TRIAL_VAR image {2}.jpg",
+        "MSG {0}951 TRIAL_RESULT 0",
+    ]
+    nothing, late = "** nothing", "MSG 3900 300 !V IMGLOAD FILL own.jpg"
+    parts = ((1, nothing, "a"), (2, nothing, "b"), (3, late.replace("3900", "3850").replace("300", "350"), "c"))
+    path = asc(tmp_path, *(line.format(*part) for part in parts for line in trial))
+    result = recordings.read([path])
+    assert result.table.image.tolist() == ["a.jpg", "a.jpg", "b.jpg", "b.jpg", "own.jpg"]
+    assert result.table.timestamp.tolist() == [1110, 1610, 2110, 2610, 3610]
+    assert result.counts == {"fixations without a stimulus": 1}  # before its trial's image was loaded
+
+
+def test_eyelink_messages_with_an_offset_were_sent_too_late(tmp_path):
+    path = asc(
+        tmp_path,
+        "EFIX L 1010 1200 191 10 10 900",
+        "MSG 1480 480 !V IMGLOAD FILL a.jpg",
+        "EFIX L 1510 1600 91 20 20 900",
+        "EFIX L 1710 1800 91 20 20 900",
+        "MSG 1900 200 TRIAL_RESULT 0",
+    )
+    assert recordings.read([path]).table.timestamp.tolist() == [1010, 1510]
+
+
+@pytest.mark.parametrize(
+    "coordinates",
+    ["GAZE_COORDS 0.00 0.00 1919.00 1079.00", "DISPLAY_COORDS = 0 0 1919 1079", "DISPLAY_COORDS 0 0 1919 1079"],
+)
+def test_eyelink_screens(tmp_path, coordinates):
+    path = asc(tmp_path, f"MSG 90 {coordinates}", "MSG 100 TRIALID a", "EFIX L 110 200 91 10 10 900")
+    assert recordings.read([path], screen="1920x1080").screens == {"1920x1080": 1}
+
+
+def test_eyelink_losses_by_their_duration(tmp_path):
+    blinks = [f"EBLINK L 1000 {1000 + length} {length}" for length in (20, 100, 500, 700)]
+    path = asc(tmp_path, "MSG 100 TRIALID a", "EFIX L 110 200 91 10 10 900", *blinks)
+    assert recordings.read([path]).counts == {"blinks": 2, "losses of the eyes": 1}
+
+
+def test_eyelink_samples_of_two_trials_with_a_gap_in_one(tmp_path):
+    pytest.importorskip("pymovements", reason="needs the extra gaze")
+    lines = []
+    for start, gap in ((1000, 0), (4000, 100)):
+        lines += [f"MSG {start} TRIALID a", f"START {start} LEFT SAMPLES EVENTS"]
+        lines += [f"{start + step + gap * (step > 400)} 100.0 100.0 900.0 ..." for step in range(0, 800, 4)]
+        lines += [f"EBLINK L {start} {start + 700} 700", f"END {start + 1000} SAMPLES EVENTS RES 30 30"]
+    result = recordings.read([asc(tmp_path, *lines)], detect="idt")
+    assert result.counts == {"gaps in the samples": 1} and result.table.image.tolist() == ["a", "a", "a"]
 
 
 def test_eyelink_without_events(tmp_path):
@@ -328,7 +436,25 @@ def test_bids(tmp_path):
     assert result.table.subject.tolist() == ["01", "01"] and result.table.image.tolist() == ["a.jpg", "b.jpg"]
     np.testing.assert_allclose(result.table[["start_x", "start_y"]], [(40, 30), (60, 50)], atol=0.3)
     np.testing.assert_allclose(result.table[["duration", "timestamp"]], [(250, 5020), (200, 5310)])
-    assert result.counts == {"blinks": 1, "rows with too few or too many values": 1}
+    assert result.counts == {"rows with too few or too many values": 1}  # the logged blink loses no sample
+
+
+def test_bids_of_two_eyes(tmp_path):
+    """The second eye has a fixation less, and both lose the same 100 ms in a blink, which the tracker logged, too."""
+    folder = bids_folder(tmp_path) / "sub-01" / "beh"
+    stem = folder / "sub-01_task-look_recording-"
+    with gzip.open(f"{stem}eye1_physio.tsv.gz", "rt") as file:
+        rows = [line.split("\t") for line in file][:-1]
+    rows = [[time, "n/a", "n/a\n"] if 5100 <= int(time) < 5200 else [time, x, y] for time, x, y in rows]
+    for eye in ("eye1", "eye2"):
+        Path(f"{stem}{eye}_physio.json").write_text('{"StartTime": 0}')
+        with gzip.open(f"{stem}{eye}_physio.tsv.gz", "wt") as file:
+            file.writelines("\t".join(row) for row in rows)
+    with gzip.open(f"{stem}eye2_physioevents.tsv.gz", "wt") as file:
+        file.write("5022\t0.25\tfixation\t0\tn/a\n5100\t0.1\tsaccade\t1\tn/a\n")
+    result = recordings.read([tmp_path], size=(100, 80), place="centre")
+    assert result.table.timestamp.tolist() == [5020, 5310]
+    assert result.counts == {"fixations of the other eye": 1, "blinks": 1}
 
 
 @pytest.mark.parametrize(
