@@ -90,4 +90,4 @@ class Events:
         self.counts[GAPS] += int((steps > max(_GAP * np.median(steps), BLINK)).sum())
         edges = np.flatnonzero(np.diff(np.r_[False, ~seen, False].astype(int)))
         for first, end in zip(edges[::2], edges[1::2], strict=True):
-            self.counts.update(loss_of(times[min(end, len(times) - 1)] - times[first]))
+            self.counts.update(loss_of(float(times[min(end, len(times) - 1)] - times[first])))
