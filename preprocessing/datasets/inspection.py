@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edram_fer.errors import MissingFileError, UserError
+from edram_fer.errors import MissingFileError, UserError, as_status
 from edram_fer.preprocessing import counts, image_paths, readers, unread
 from edram_fer.preprocessing.datasets.fer2013 import layouts, published, table
 from edram_fer.preprocessing.datasets.ferplus import joined
 from edram_fer.preprocessing.records import OK, UNKNOWN_AFFECT, Annotations, FaceRecord
+from edram_fer.preprocessing.values import split_component
 
 _ANNOTATED = ("affectnet", "raf_db", "ck_plus", "jaffe", "ferg", "kdef", "expw")
 # Each is tried only if no reader before it recognises the source: the files of several data sets fit these forms.
@@ -167,9 +168,15 @@ def _location(record: FaceRecord) -> str:
 
 
 def _status(record: FaceRecord, root: Path) -> str:
-    """The status of a row, or a fault of its image that can be detected without opening it."""
-    if record.status != OK or record.pixels is not None:
+    """The status of a row, or a fault of its split or image that can be detected without opening the image."""
+    if record.status != OK:
         return record.status
+    try:
+        split_component(record.split)
+    except UserError as error:
+        return as_status(error)
+    if record.pixels is not None:
+        return OK
     if image_paths.leads_out(record.image):
         return "its path leads out of the data set"
     return OK if os.path.exists(root / record.image) else "its image does not exist"

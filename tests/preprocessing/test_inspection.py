@@ -72,6 +72,16 @@ def test_sfew_is_not_described_as_folders_unless_its_emotions_have_other_names(t
     assert inspection.inspect(tmp_path)[0].startswith("folder, ")
 
 
+def test_splits_that_cannot_be_prepared_are_named(tmp_path):
+    for split in ("all", "train"):
+        path = tmp_path / split / "happy" / "a.png"
+        path.parent.mkdir(parents=True)
+        cv2.imwrite(str(path), np.zeros((9, 9), np.uint8))
+    lines = inspection.inspect(tmp_path)
+    reason = "split: expected letters, digits, '_' and '-', and not 'all', got 'all'"
+    assert f"not usable: {reason}, 1: all/happy/a.png" in lines and "train 1: happy 1" in lines
+
+
 def test_fer2013(tmp_path):
     pixels = " ".join(["7"] * 2304)
     rows = [f"{code},{pixels},Training" for code in range(7)]
