@@ -82,24 +82,21 @@ def bootstrap(
     return ends
 
 
-def subject_count(subjects: Sequence[str | None] | np.ndarray | None) -> int | None:
-    """Number of different subjects; None if `subjects` is None or an image without a subject is among them."""
-    if subjects is None or not all(subjects):
-        return None
-    return len(set(subjects))
-
-
-def note(subjects: int | None) -> str:
+def note(subjects: Sequence[str | None] | np.ndarray | None) -> str:
     """A sentence on what the number of subjects means for bootstrap intervals; "" if there is nothing to say.
 
-    >>> note(1)
+    Args:
+        subjects: a name for each image. None, or an image without a subject ("" or None): their number is not known.
+
+    >>> note(["ray"] * 9)
     'Intervals are undefined: the images of a single person say nothing about other people.'
     """
-    if subjects is None or subjects >= FEW_SUBJECTS:
+    count = None if subjects is None or not all(subjects) else len(set(subjects))
+    if count is None or count >= FEW_SUBJECTS:
         return ""
-    if subjects < 2:
+    if count < 2:
         return "Intervals are undefined: the images of a single person say nothing about other people."
-    return f"Intervals are too narrow: there are {subjects} subjects, and resampling them needs about {FEW_SUBJECTS}."
+    return f"Intervals are too narrow: there are {count} subjects, and resampling them needs about {FEW_SUBJECTS}."
 
 
 def excludes_zero(interval: ArrayLike) -> bool:

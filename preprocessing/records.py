@@ -147,13 +147,13 @@ def image_files(folder: Path) -> list[Path]:
     Broken links, links to folders, which are not followed, and folders that cannot be read are included: they become
     rows with a status.
     """
-    found: list[Path] = []
+    paths: list[Path] = []
     unreadable: list[OSError] = []
     for root, folders, names in os.walk(folder, onerror=unreadable.append):
         folders[:] = [name for name in folders if not name.startswith(".")]
         links = [name for name in folders if os.path.islink(os.path.join(root, name))]
-        found += [Path(root, name) for name in (*names, *links) if not name.startswith(".")]
-    return sorted([*found, *(Path(error.filename) for error in unreadable)])
+        paths += [Path(root, name) for name in (*names, *links) if not name.startswith(".")]
+    return sorted([*paths, *(Path(error.filename) for error in unreadable)])
 
 
 def fingerprint(annotations: Annotations) -> str:

@@ -1,7 +1,6 @@
 """Commands that describe data sets, runs and the installation."""
 
 import json
-import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +8,6 @@ import typer
 
 from edram_fer import startup
 from edram_fer.commands.options import DataDir
-from edram_fer.errors import UserError
 from edram_fer.run import layout
 
 
@@ -40,15 +38,7 @@ def inspect(
 
         options = {"classes": classes and emotions.parse_classes(classes), "root": root, "column": column}
         options = {name: value for name, value in options.items() if value}
-        try:
-            lines = inspection.inspect(source, all_faulty=faulty, **options)
-        except UserError:
-            if prepared := _prepared(Path(source)):
-                command = f"edram-fer inspect {prepared[0][0]} --data-dir {shlex.quote(str(prepared[0][1]))}"
-                names = ", ".join(name for name, _ in prepared)
-                raise UserError(f"{source} holds prepared data sets ({names}), no original files: {command}") from None
-            raise
-        for line in lines:
+        for line in inspection.inspect(source, all_faulty=faulty, **options):
             typer.echo(line)
         return
     startup.load_keras_alone()
@@ -76,16 +66,6 @@ def _is_data_set_name(source: str) -> bool:
 
     name, *config = source.split("/")
     return name in datasets.NAMES and len(config) <= 1 and config != [""]
-
-
-def _prepared(folder: Path) -> list[tuple[str, Path]]:
-    """The prepared data sets in a folder, or the one it is a part of: (name, folder of data sets)."""
-    from edram_fer.preprocessing import datasets
-
-    paths = [path.absolute() for level in range(4) for path in sorted(folder.glob("*/" * level + "dataset_info.json"))]
-    return [
-        (f"{path.parts[-4]}/{path.parts[-3]}", path.parents[3]) for path in paths if path.parts[-4] in datasets.NAMES
-    ]
 
 
 def doctor(

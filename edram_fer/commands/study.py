@@ -60,11 +60,11 @@ def window_gradients(
         "brackets, the mean size of the change: per pixel to the right and down, per tenth of the window's size,"
     )
     typer.echo("and per 10 degrees clockwise.")
-    typer.echo(f"{'':10}{'glimpse':>8}" + "".join(f"{move:>18}" for move in SLOPES))
+    typer.echo(f"{'':10}{'window':18}" + "".join(f"{move:>18}" for move in SLOPES))
     for group in result["groups"]:
-        for step in range(len(group["right"]["mean"])):
+        for step, window in enumerate(result["windows"]):
             cells = (_change(group[move], step) for move in SLOPES)
-            typer.echo(f"{group['name']:10}{step + 1:8}" + "".join(f"{cell:>18}" for cell in cells))
+            typer.echo(f"{group['name']:10}{window:18}" + "".join(f"{cell:>18}" for cell in cells))
     print_note(result)
     typer.echo(f"Figure: {observer.run / layout.FIGURES / layout.WINDOW_GRADIENTS_FIGURE}")
 

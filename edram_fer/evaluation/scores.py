@@ -155,7 +155,7 @@ def classification(
             **intervals.bootstrap(resampled, len(truth), shares=("accuracy", "accuracy_after_glimpse"), **options),
             "ece": confidence["intervals"]["ece"],
         },
-        "intervals_note": intervals.note(intervals.subject_count(subjects)),
+        "intervals_note": intervals.note(subjects),
     }
 
 

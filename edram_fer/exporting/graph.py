@@ -87,8 +87,8 @@ def with_weights_as_inputs(
     start = len(model.trainable_variables)
 
     def call(batch: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-        given = [values[name] for name in weights]
-        return model.stateless_call(given[:start], given[start:], for_model(batch), training=False)[0]
+        ordered = [values[name] for name in weights]
+        return model.stateless_call(ordered[:start], ordered[start:], for_model(batch), training=False)[0]
 
     described = {name: {"shape": values.shape, "dtype": values.dtype} for name, values in weights.items()}
     return _concrete(call, _input_specs(described_inputs), _input_specs(described)), weights

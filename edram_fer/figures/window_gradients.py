@@ -21,26 +21,30 @@ _EDGE = [withStroke(linewidth=2.6, foreground="#000000a0")]
 
 @styled
 def window_gradients(
-    faces: Sequence[np.ndarray], windows: Sequence[np.ndarray], numbers: Sequence[Mapping[str, Any]]
+    faces: Sequence[np.ndarray],
+    windows: Sequence[np.ndarray],
+    names: Sequence[str],
+    numbers: Sequence[Mapping[str, Any]],
 ) -> Figure:
     """Draw the mean windows over mean faces, with an arrow where moving them raises the probability of the true class.
 
-    Rows are groups of images, columns are windows in time order. All arrows share one scale. Below stands how much a
+    Rows are groups of images, columns are windows. All arrows share one scale. Below stands how much a
     window larger by a tenth adds, in points. Orange: the interval excludes 0, for an arrow that of one component.
 
     Args:
         faces: [R, H, W, C] in [0, 1], one for each group.
         windows: [R, N, 2, 3], mean windows.
+        names: N names of the windows.
         numbers: R groups, from `studies.window_gradients.summarise`.
     """
     count, shape = len(windows[0]), np.shape(faces[0])[:2]
     tiles = [[np.broadcast_to(face, (*shape, 3))] * count for face in faces]
-    titles = [f"glimpse {step + 1}" for step in range(count)] if count > 1 else []
+    titles = names if count > 1 else []
     figure, axes = mosaic(np.array(tiles), [(group["name"], group["images"]) for group in numbers], titles)
     arrows = np.stack([[group[move]["mean"] for move in ("right", "down")] for group in numbers], axis=-1)
     longest = np.linalg.norm(arrows, axis=0).max() or 1.0
-    for row, (own, group) in enumerate(zip(windows, numbers, strict=True)):
-        for step, window in enumerate(own):
+    for row, (group_windows, group) in enumerate(zip(windows, numbers, strict=True)):
+        for step, window in enumerate(group_windows):
             corner = np.array([row, 0] if count == 1 else [step, row], float)
             colours = {move: CLEAR if excludes_zero(group[move]["interval"][step]) else UNCLEAR for move in SLOPES}
             _draw_window(axes, corner, window, shape)

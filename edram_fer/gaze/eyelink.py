@@ -107,8 +107,12 @@ def read(
         shown = np.searchsorted(times, values[:, 0], "right") - 1
         changes = np.flatnonzero(np.diff(shown)) + 1
         for rows, change in zip(np.split(values, changes), np.split(shown, changes), strict=True):
-            found = detection.fixations(rows[:, 0], rows[:, 1:], detect, pixels_per_degree=pixels_per_degree).tolist()
-            eyes["L"] += [Fixation(subject, "", x, y, start, duration, None, screen) for x, y, start, duration in found]
+            detected = detection.fixations(
+                rows[:, 0], rows[:, 1:], detect, pixels_per_degree=pixels_per_degree
+            ).tolist()
+            eyes["L"] += [
+                Fixation(subject, "", x, y, start, duration, None, screen) for x, y, start, duration in detected
+            ]
             if len(rows) and names[change[0]]:
                 events.count_interruptions(rows[:, 0], np.isfinite(rows[:, 1:]).all(axis=1))
         if not eyes["L"]:

@@ -140,8 +140,8 @@ def read(
 
 def _sources(paths: Sequence[Path | str], patterns: Sequence[str], stimuli: Path | str | None) -> list[Path]:
     """The files of recordings, without the map of stimuli, which may lie beside them."""
-    found = exports.find(paths, patterns)
-    return [path for path in found if stimuli is None or not path.exists() or not path.samefile(stimuli)]
+    files = exports.find(paths, patterns)
+    return [path for path in files if stimuli is None or not path.exists() or not path.samefile(stimuli)]
 
 
 def _recordings(

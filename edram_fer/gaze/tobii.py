@@ -108,9 +108,9 @@ def read(path: Path | str) -> Events:
             position = _position(kind, row[x], row[y], values, size)
             fixations[identity] = Fixation(subject, stimulus, *position, time, duration, size, screen.replace(" ", ""))
     unit = _unit(export.header[columns["time"] or 0], latest, length)
-    found = [replace(fixation, start=fixation.start * unit) for fixation in fixations.values()]
-    events.fixations = [fixation for fixation in found if fixation.stimulus]
-    events.counts[NO_STIMULUS] += len(found) - len(events.fixations)
+    converted = [replace(fixation, start=fixation.start * unit) for fixation in fixations.values()]
+    events.fixations = [fixation for fixation in converted if fixation.stimulus]
+    events.counts[NO_STIMULUS] += len(converted) - len(events.fixations)
     if columns["gaze"] is not None:
         for times, seen in pieces:
             events.count_interruptions(np.array(times) * unit, seen)

@@ -101,7 +101,7 @@ def _context(study: Study, figures: Mapping[str, Mapping[str, Any]], repeats: in
         "figures": figures,
         "samples": list(study.samples),
         "maps": explorer(study) if study.maps else None,
-        "intervals_note": intervals.note(intervals.subject_count(runs.subjects)),
+        "intervals_note": intervals.note(runs.subjects),
         "by_subject": runs.subjects is not None,
         "recall_tests": _recall_tests(study.tables["recalls"]),
         "agreement": [row for row in study.tables["map_agreement"] if row["emotion"] == "all"],

@@ -68,7 +68,7 @@ def record(
     """
     path = Path(run) / layout.ENVIRONMENT
     content: dict[str, Any] = read(run) if path.exists() else {"versions": versions(), "machine": machine()}
-    content.setdefault(layout.FOLDER, str(Path.cwd()))
+    content.setdefault(layout.WORKING_FOLDER, str(Path.cwd()))
     data_folder = None if data_dir is None else str(Path(data_dir).absolute())
     content |= {"seed": recipe.seed, "data": described, "data_dir": data_folder}
     if recipe.initial_weights and "initial_weights_sha256" not in content:

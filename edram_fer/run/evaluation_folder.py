@@ -156,7 +156,7 @@ def _write(folder, origin, model, source, data_dir, fingerprint):
         "data": source,
         "data_dir": None if data_dir is None else str(Path(data_dir).absolute()),
         "fingerprint": fingerprint,
-        layout.FOLDER: str(Path.cwd()),
+        layout.WORKING_FOLDER: str(Path.cwd()),
     }
     evaluation = folder / layout.EVALUATION
     if (folder / layout.RECIPE).exists():

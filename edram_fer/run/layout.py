@@ -26,7 +26,7 @@ REGION_SHARES = "region_shares.json"
 EVALUATION, EVALUATIONS = "evaluation.json", "evaluations"
 
 # The key of environment.json and evaluation.json for the working folder, from which relative paths count; see `locate`.
-FOLDER = "working_folder"
+WORKING_FOLDER = "working_folder"
 
 # Written by a sweep into the folder of a run that failed.
 TRACEBACK = "traceback.txt"
@@ -145,11 +145,11 @@ def locate(run: Path | str, name: str) -> str:
         The path in that folder if it is there, otherwise `name`.
     """
     record = next((path for path in (Path(run) / EVALUATION, Path(run) / ENVIRONMENT) if path.exists()), None)
-    folder = files.read_json(record).get(FOLDER) if record else None
+    folder = files.read_json(record).get(WORKING_FOLDER) if record else None
     if not name or not isinstance(folder, str) or Path(folder) == Path.cwd():
         return name
-    found = Path(folder) / name
-    return str(found) if found.is_file() or (found / RECIPE).is_file() else name
+    path = Path(folder) / name
+    return str(path) if path.is_file() or (path / RECIPE).is_file() else name
 
 
 def clear_evaluation(run: Path | str) -> None:

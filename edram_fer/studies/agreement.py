@@ -66,7 +66,7 @@ def measure_agreement(
         "split": split,
         "fixations_file": str(path),
         "fixations_note": people.report(),
-        "intervals_note": intervals.note(1) if len(set(people.subject)) == 1 else "",
+        "intervals_note": intervals.note(people.subject) if len(set(people.subject)) == 1 else "",
         "sigma": sigma,
         "images": images,
         "images_without_fixations": len(predictions["id"]) - images,

@@ -100,7 +100,7 @@ def region_weights(
             for (settings, _), share, row in zip(occluders, shares, rows[1:], strict=True)
         ],
         "by_occluded_share": curves,
-        "intervals_note": intervals.note(intervals.subject_count(observer.subjects)),
+        "intervals_note": intervals.note(observer.subjects),
     }
     result = files.plain(result)
     files.write_json(observer.run / layout.REGION_WEIGHTS, result)

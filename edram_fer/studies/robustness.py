@@ -64,7 +64,7 @@ def robustness(
         "images": count,
         "seed": observer.seed,
         "majority_accuracy": float(np.bincount(observer.labels).max() / count),
-        "intervals_note": intervals.note(intervals.subject_count(observer.subjects)),
+        "intervals_note": intervals.note(observer.subjects),
     }
     for perturbation in PERTURBATIONS:
         result[perturbation] = [{"level": level, **rows[kind, level]} for kind, level in jobs if kind == perturbation]

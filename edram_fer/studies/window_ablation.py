@@ -76,7 +76,7 @@ def ablate_windows(
     subjects = features.get("subject")
     result = {"split": split, "images": len(labels), "draws": draws, "seed": seed}
     result |= compare_accuracies(correct, subjects=subjects, seed=seed)
-    result["intervals_note"] = intervals.note(intervals.subject_count(subjects))
+    result["intervals_note"] = intervals.note(subjects)
     files.write_json(run / layout.WINDOW_ABLATION, files.plain(result))
     save(window_ablation(result), run / layout.FIGURES / layout.WINDOW_ABLATION_FIGURE)
     return result

@@ -7,7 +7,7 @@ import numpy as np
 
 from edram_fer import attention, files, intervals
 from edram_fer.attention.alternatives import mean_window
-from edram_fer.attention.windows import SLOPES, slopes
+from edram_fer.attention.windows import SLOPES, is_recurrent, slopes
 from edram_fer.errors import UserError
 from edram_fer.models.gradients import InputGradient
 from edram_fer.run import layout
@@ -35,8 +35,8 @@ def window_gradients(
         restart: start again and replace existing gradients.
 
     Returns:
-        The content of window_gradients.json: the settings; "groups", as returned by `summarise`; and "intervals_note",
-        what the number of subjects means for the intervals.
+        The content of window_gradients.json: the settings; "windows", their N names; "groups", as returned by
+        `summarise`; and "intervals_note", what the number of subjects means for the intervals.
 
     Raises:
         UserError: an option is out of range, the model has no windows of its own or no gradient, or the run holds
@@ -69,13 +69,13 @@ def window_gradients(
     groups = [("all", np.arange(len(changes))), *zip(observer.emotions, members, strict=True)]
     groups = [(name, rows) for name, rows in groups if len(rows)]
     numbers = summarise(changes, groups, subjects=observer.subjects, seed=observer.seed)
-    result = {
-        **settings,
-        "groups": numbers,
-        "intervals_note": intervals.note(intervals.subject_count(observer.subjects)),
-    }
+    names = [f"glimpse {step + 1}" for step in range(windows.shape[1])]
+    if not is_recurrent(observer.original):
+        names = attention.names(windows.mean(axis=0))
+    note = intervals.note(observer.subjects)
+    result = {**settings, "windows": names, "groups": numbers, "intervals_note": note}
     files.write_json(observer.run / layout.WINDOW_GRADIENTS, files.plain(result))
-    _draw(observer, groups, numbers)
+    _draw(observer, groups, names, numbers)
     return result
 
 
@@ -138,7 +138,12 @@ def summarise(
     return result
 
 
-def _draw(observer: Observer, groups: Sequence[tuple[str, np.ndarray]], numbers: Sequence[Mapping[str, Any]]) -> None:
+def _draw(
+    observer: Observer,
+    groups: Sequence[tuple[str, np.ndarray]],
+    names: Sequence[str],
+    numbers: Sequence[Mapping[str, Any]],
+) -> None:
     """Write figures/window_gradients.png."""
     from edram_fer.attention.maps import mean_face
     from edram_fer.figures.style import save
@@ -146,4 +151,4 @@ def _draw(observer: Observer, groups: Sequence[tuple[str, np.ndarray]], numbers:
 
     faces = [mean_face(observer.images[rows]) for _, rows in groups]
     windows = [mean_window(observer.original["windows"][rows]) for _, rows in groups]
-    save(figure(faces, windows, numbers), observer.run / layout.FIGURES / layout.WINDOW_GRADIENTS_FIGURE)
+    save(figure(faces, windows, names, numbers), observer.run / layout.FIGURES / layout.WINDOW_GRADIENTS_FIGURE)

@@ -7,13 +7,14 @@ import functools
 import importlib
 import inspect as inspect_module
 import os
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from edram_fer.errors import MissingFileError, UserError, as_status
-from edram_fer.preprocessing import counts, image_paths, readers, unread
+from edram_fer.preprocessing import counts, datasets, image_paths, readers, unread
 from edram_fer.preprocessing.datasets.fer2013 import layouts, published, table
 from edram_fer.preprocessing.datasets.ferplus import joined
 from edram_fer.preprocessing.records import OK, UNKNOWN_AFFECT, Annotations, FaceRecord
@@ -38,7 +39,8 @@ def inspect(source: Path | str, *, all_faulty: bool = False, **options: Any) -> 
 
     Raises:
         MissingFileError: `source` does not exist.
-        UserError: it is not a known data set; the message gives each reader's reason.
+        UserError: it is not a known data set; the message gives each reader's reason, or for prepared data sets the
+            command that describes them.
 
     Example:
         >>> inspect("fer2013.csv")[0]  # doctest: +SKIP
@@ -60,10 +62,23 @@ def inspect(source: Path | str, *, all_faulty: bool = False, **options: Any) -> 
         if not lines:
             lines, more = _try_readers(source, {name: functools.partial(describe, name)})
             reasons |= more
+    if not lines and (prepared := _prepared(source)):
+        name, data_dir = prepared[0]
+        raise UserError(
+            f"{source} holds prepared data sets ({', '.join(name for name, _ in prepared)}), no original files: "
+            f"edram-fer inspect {name} --data-dir {shlex.quote(str(data_dir))}"
+        )
     if not lines:
         listing = "".join(f"\n  {name}: {reason}" for name, reason in reasons.items())
         raise UserError(f"{source} holds no known data set{listing}")
     return lines
+
+
+def _prepared(folder: Path) -> list[tuple[str, Path]]:
+    """The prepared data sets in a folder, or the one it is a part of: (name, folder of data sets)."""
+    paths = [path.absolute() for level in range(4) for path in sorted(folder.glob("*/" * level + "dataset_info.json"))]
+    parts = [(path.parts[-4], path.parts[-3], path.parents[3]) for path in paths]
+    return [(f"{name}/{config}", data_dir) for name, config, data_dir in parts if name in datasets.NAMES]
 
 
 def _reader(name: str) -> Callable[..., Annotations]:

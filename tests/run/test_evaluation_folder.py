@@ -74,7 +74,7 @@ def test_the_run_receives_the_evaluation_on_its_own_data(place):
 def test_relative_paths_count_from_the_folder_in_which_training_began(place, monkeypatch):
     here = place.run.parent
     files.write_json(place.run / layout.RECIPE, {"name": "made_up", "model": "deep_emotion", "data": "faces.npz"})
-    known = {"data": {"fingerprint": "one"}, "data_dir": None, layout.FOLDER: str(here)}
+    known = {"data": {"fingerprint": "one"}, "data_dir": None, layout.WORKING_FOLDER: str(here)}
     files.write_json(place.run / layout.ENVIRONMENT, known)
     assert open_folder(place.run) == (place.run, "faces.npz", None)
     other = here / "other"
@@ -88,9 +88,9 @@ def test_relative_paths_count_from_the_folder_in_which_training_began(place, mon
     monkeypatch.chdir(here)
     assert layout.run_data("other/result") == (str(other / "../copy.npz"), None)
     assert layout.locate(place.run, "fer2013") == "fer2013" and layout.locate(place.run, "other") == "other"
-    files.write_json(place.run / layout.ENVIRONMENT, {**known, layout.FOLDER: str(here / "gone")})
+    files.write_json(place.run / layout.ENVIRONMENT, {**known, layout.WORKING_FOLDER: str(here / "gone")})
     assert layout.locate(place.run, "faces.npz") == "faces.npz"
-    files.write_json(place.run / layout.ENVIRONMENT, {**known, layout.FOLDER: 3})
+    files.write_json(place.run / layout.ENVIRONMENT, {**known, layout.WORKING_FOLDER: 3})
     assert layout.locate(place.run, "faces.npz") == "faces.npz"
 
 

@@ -116,7 +116,7 @@ def test_means_sizes_and_intervals():
     assert np.isnan(alone["right"]["interval"]).all()
     assert study._change(alone["right"], 0).split()[0][-1] != "*"  # nothing is known about other people
     faces, windows = np.full((1, 12, 12, 1), 0.5), np.tile(0.5 * np.eye(2, 3), (1, 2, 1, 1))
-    assert draw(faces, windows, [alone]).axes
+    assert draw(faces, windows, ["left", "right"], [alone]).axes
 
 
 def test_an_interrupted_calculation_resumes_to_the_same_file(observer, monkeypatch):
@@ -163,7 +163,7 @@ def test_the_command_prints_and_draws(copied, capsys):
     assert not end.value.code
     lines = capsys.readouterr().out.splitlines()
     result = files.read_json(copied / layout.WINDOW_GRADIENTS)
-    assert result["images"] == 14 and result["noise"] == 1
+    assert result["images"] == 14 and result["noise"] == 1 and result["windows"] == ["glimpse 1", "glimpse 2"]
     first = next(line for line in lines if line.startswith("all"))
     assert f"{100 * result['groups'][0]['right']['mean'][0]:+.2f}" in first
     assert (copied / "figures" / layout.WINDOW_GRADIENTS_FIGURE).stat().st_size > 1000
