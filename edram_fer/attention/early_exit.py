@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from edram_fer.errors import UserError
-from edram_fer.intervals import bootstrap
+from edram_fer.intervals import bootstrap_means
 
 THRESHOLDS = np.append(np.linspace(0, 1, 101), np.inf)  # 0: always stop after the first glimpse; inf: never stop early
 
@@ -87,23 +87,13 @@ def curve(
     exit_share = np.stack([np.bincount(column, minlength=steps) for column in last.T]) / len(truth)
     correct_at_exit = np.take_along_axis(correct, last, axis=1)
 
-    def statistic(rows):
-        return {
-            "accuracy_after_glimpse": correct[rows].mean(axis=0),
-            "accuracy": correct_at_exit[rows].mean(axis=0),
-        }
-
-    intervals = bootstrap(
-        statistic,
-        len(truth),
-        shares=("accuracy_after_glimpse", "accuracy"),
-        subjects=subjects,
-        repeats=repeats,
-        seed=seed,
+    shares = {"accuracy_after_glimpse": correct, "accuracy": correct_at_exit}
+    intervals = bootstrap_means(
+        lambda means: means, shares, shares=tuple(shares), subjects=subjects, repeats=repeats, seed=seed
     )
     return {
         "images": len(truth),
-        **statistic(slice(None)),
+        **{name: values.mean(axis=0) for name, values in shares.items()},
         **{f"{name}_interval": values for name, values in intervals.items()},
         "thresholds": np.asarray(thresholds, float),
         "mean_glimpses": exit_share @ np.arange(1, steps + 1),

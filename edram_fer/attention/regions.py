@@ -20,7 +20,7 @@ from edram_fer.attention.alignment import apply, similarity
 from edram_fer.attention.coverage_maps import coverage
 from edram_fer.attention.template import TEMPLATE
 from edram_fer.errors import UserError
-from edram_fer.intervals import bootstrap
+from edram_fer.intervals import bootstrap_means
 
 REGION_LANDMARKS = {  # indices of the 68 landmarks
     "left eye": [*range(17, 22), *range(36, 42)],
@@ -210,21 +210,24 @@ def shares_from_predictions(
 def _class_shares(mass, area, subjects, repeats, seed):
     """The numbers of `region_shares` for the images of one class."""
 
-    def statistic(rows):
-        total, mean_area = mass[rows].sum(axis=0), area[rows].sum(axis=0) / max(len(rows), 1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            sums = total.sum(axis=-1, keepdims=True)
-            share = total / np.where(sums > 0, sums, np.nan)
-            preference = np.where(mean_area > 0, share / mean_area, np.nan)
-        return {"share": share, "preference": preference, "area": mean_area}
-
-    values = statistic(np.arange(len(mass)))
+    values = _shares({"mass": mass.sum(axis=0) / max(len(mass), 1), "area": area.sum(axis=0) / max(len(area), 1)})
     if len(mass):
-        intervals = bootstrap(statistic, len(mass), subjects=subjects, repeats=repeats, seed=seed)
+        means = {"mass": mass, "area": area}
+        intervals = bootstrap_means(_shares, means, subjects=subjects, repeats=repeats, seed=seed)
     else:
         values["area"] = np.full(len(REGIONS), np.nan)
         intervals = {name: np.full((*samples.shape, 2), np.nan) for name, samples in values.items()}
     return {**values, **{f"{name}_interval": intervals[name] for name in ("share", "preference")}}
+
+
+def _shares(means):
+    """Share [..., N + 1, 5], preference and area [..., 5] from the mean mass and area of images."""
+    mass, area = means["mass"], means["area"]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sums = mass.sum(axis=-1, keepdims=True)
+        share = mass / np.where(sums > 0, sums, np.nan)
+        preference = np.where(area[..., None, :] > 0, share / area[..., None, :], np.nan)
+    return {"share": share, "preference": preference, "area": area}
 
 
 @functools.lru_cache(maxsize=4)  # used for every chunk of images

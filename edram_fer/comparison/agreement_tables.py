@@ -1,7 +1,8 @@
 """How similar the attention of several runs is: agreement of their maps, of single images, and with human fixations."""
 
+import collections
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from edram_fer.comparison.runs import Run, Runs
 from edram_fer.errors import UserError
 
 MEASURES = ("cc", "sim", "nss", "auc_judd")
+_CHUNK = 1_000_000  # largest number of pixels of the maps of a run that are held at once
 
 
 def map_agreement_rows(maps: Mapping[str, Mapping[str, np.ndarray]]) -> list[dict[str, Any]]:
@@ -65,19 +67,28 @@ def image_agreement_rows(
     chosen = np.random.default_rng(seed).permutation(count)[:limit]
     partners = chosen[baselines.other_images(len(chosen), seed)] if len(chosen) > 1 else chosen
     subjects = None if runs.subjects is None else runs.subjects[chosen]
-    densities = {run.name: _density_function(run, shape) for run in attending}
+    size = max(1, _CHUNK // (shape[0] * shape[1]))
+    parts = [slice(start, start + size) for start in range(0, len(chosen), size)]
     centre, rows = baselines.centre_bias(shape), []
     for run, other in itertools.combinations(attending, 2):
-        density, other_density, points = densities[run.name], densities[other.name], _centres_inside(other, shape)
-        compared = {
-            "same": [density(row) for row in chosen],
-            "shuffled": [density(row) for row in partners],
-            "centre_bias": [centre] * len(chosen),
-        }
-        values = {
-            kind: np.array([_measures(map_, other_density(row), points[row]) for map_, row in zip(maps, chosen)])
-            for kind, maps in compared.items()
-        }
+        points, lists = _centres_inside(other, shape), collections.defaultdict(list)
+        for part in parts:
+            images, own, others = (
+                chosen[part],
+                _densities(run, chosen[part], shape),
+                _densities(other, chosen[part], shape),
+            )
+            compared = {
+                "same": own,
+                "shuffled": _densities(run, partners[part], shape),
+                "centre_bias": np.broadcast_to(centre, own.shape),
+            }
+            for kind, maps in compared.items():
+                lists[kind] += [
+                    _measures(map_, other_map, points[image])
+                    for map_, other_map, image in zip(maps, others, images, strict=True)
+                ]
+        values = {kind: np.array(measures) for kind, measures in lists.items()}
         values["same - shuffled"] = values["same"] - values["shuffled"]
 
         def means(selected, values=values):
@@ -187,14 +198,12 @@ def _finite_mean(values: np.ndarray) -> np.ndarray:
         return np.where(finite, values, 0).sum(axis=0) / finite.sum(axis=0)
 
 
-def _density_function(run: Run, shape: tuple[int, int]) -> Callable[[int], np.ndarray | None]:
-    """Function from the index of an image to its density [H, W]; None where all of its windows lie outside."""
-
-    def density(row):
-        total = attention.weighted_coverage(run.predictions["windows"][row], run.predictions["weights"][row], shape)
-        return total / total.sum() if total.sum() > 0 else None
-
-    return density
+def _densities(run: Run, images: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """The densities [n, H, W] of images with these indices; nan for one whose windows all lie outside."""
+    windows, weights = (run.predictions[name][images] for name in ("windows", "weights"))
+    totals = attention.grouped_coverage(windows, weights, np.arange(len(images))[:, None], len(images), shape)
+    sums = totals.sum(axis=(1, 2), keepdims=True)
+    return totals / np.where(sums > 0, sums, np.nan)
 
 
 def _centres_inside(run: Run, shape: tuple[int, int]) -> list[np.ndarray]:
@@ -204,9 +213,9 @@ def _centres_inside(run: Run, shape: tuple[int, int]) -> list[np.ndarray]:
     return [centres[keep] for centres, keep in zip(points, inside, strict=True)]
 
 
-def _measures(density: np.ndarray | None, other: np.ndarray | None, points: np.ndarray) -> list[float]:
+def _measures(density: np.ndarray, other: np.ndarray, points: np.ndarray) -> list[float]:
     """MEASURES of one image; nan where the windows of one of the runs lie outside the image."""
-    if density is None or other is None:
+    if not (np.isfinite(density[0, 0]) and np.isfinite(other[0, 0])):
         return [np.nan] * len(MEASURES)
-    measures = agreement.all_measures(density, points, other)
-    return [measures[name] for name in MEASURES]
+    seen = {"cc": other, "sim": other, "nss": points, "auc_judd": points}
+    return [getattr(agreement, name)(density, seen[name]) for name in MEASURES]

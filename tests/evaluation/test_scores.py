@@ -87,6 +87,29 @@ def test_bootstrap_interval_is_that_of_the_binomial():
     np.testing.assert_array_equal([low, high], again)
 
 
+@pytest.mark.parametrize("subjects", [None, ["a"] * 5 + ["b", "c", "", "d", "e", None, "f"], ["a"] * 12])
+def test_bootstrap_means_are_the_bootstrap_of_means(subjects, monkeypatch):
+    monkeypatch.setattr(intervals, "_CHUNK", 50)  # several samples at once, but not all
+    random = np.random.default_rng(2)
+    values, correct = random.normal(5, 1, (12, 2, 3)), random.random(12) < 0.5
+    means = intervals.bootstrap_means(
+        lambda of: {"ratio": of["values"][..., 0, :] / of["values"][..., 1, :], "share": of["correct"]},
+        {"values": values, "correct": correct},
+        subjects=subjects,
+        repeats=50,
+        shares=["share"],
+    )
+
+    def statistic(rows):
+        first, second = values[rows].mean(axis=0)
+        return {"ratio": first / second, "share": correct[rows].mean()}
+
+    expected = intervals.bootstrap(statistic, 12, subjects=subjects, repeats=50, shares=["share"])
+    assert means["ratio"].shape == (3, 2)
+    for name in ("ratio", "share"):
+        np.testing.assert_allclose(means[name], expected[name], rtol=1e-12)
+
+
 def test_bootstrap_draws_whole_subjects():
     subjects = np.repeat([f"s{i}" for i in range(20)], 50)
     correct = np.repeat(np.arange(20) < 14, 50)  # all images of a person share their fate
