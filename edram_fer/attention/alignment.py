@@ -5,6 +5,8 @@ from numpy.typing import ArrayLike
 
 from edram_fer.errors import UserError
 
+ROUNDING = 1e-20  # squared distances from the mean, as a share of those from the origin, that are rounding errors
+
 
 def similarity(source: ArrayLike, target: ArrayLike) -> np.ndarray:
     """The similarity transforms that map landmarks onto target landmarks with the least squared distance.
@@ -26,8 +28,9 @@ def similarity(source: ArrayLike, target: ArrayLike) -> np.ndarray:
     z, w = (np.asarray(points, float) @ (1, 1j) for points in (source, target))
     z_mean, w_mean = z.mean(axis=-1, keepdims=True), w.mean(axis=-1, keepdims=True)
     size = (np.abs(z - z_mean) ** 2).sum(axis=-1)
+    size = np.where(size > ROUNDING * (np.abs(z) ** 2).sum(axis=-1), size, np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
-        factor = ((w - w_mean) * np.conj(z - z_mean)).sum(axis=-1) / np.where(size > 0, size, np.nan)
+        factor = ((w - w_mean) * np.conj(z - z_mean)).sum(axis=-1) / size
         shift = w_mean[..., 0] - factor * z_mean[..., 0]
     rows = (factor.real, -factor.imag, shift.real), (factor.imag, factor.real, shift.imag)
     return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)

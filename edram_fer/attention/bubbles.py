@@ -33,11 +33,15 @@ def apertures(centres: ArrayLike, shape: tuple[int, int], sigma: float) -> np.nd
     """
     if not sigma > 0:
         raise UserError(f"sigma: expected a positive number of pixels, got {sigma}")
-    across, down = (
-        np.exp(-((np.arange(side) - np.asarray(centres)[..., axis, None]) ** 2) / (2 * sigma**2))
-        for axis, side in enumerate(shape[::-1])
-    )
-    return np.minimum(down.swapaxes(1, 2) @ across, 1)
+    centres = np.asarray(centres, float)
+    masks = np.empty((len(centres), *shape))
+    for mask, places in zip(masks, centres, strict=True):  # one by one: many small apertures would fill the memory
+        across, down = (
+            np.exp(-((np.arange(side) - places[:, axis, None]) ** 2) / (2 * sigma**2))
+            for axis, side in enumerate(shape[::-1])
+        )
+        np.minimum(down.T @ across, 1, out=mask)
+    return masks
 
 
 def scatter(trials: int, bubbles: float, shape: tuple[int, int], seed: int | Sequence[int]) -> np.ndarray:

@@ -47,7 +47,8 @@ def compare(
         "information_gain" is over `centre`.
 
     Raises:
-        UserError: there are fewer than two observers or emotions with fixations.
+        UserError: there are fewer than two observers or emotions with fixations, or no two observers looked at the
+            same emotion.
     """
     table = table[table["emotion"].isin(list(emotions))]
     subject, emotion = table["subject"].to_numpy(object), table["emotion"].to_numpy(object)
@@ -78,6 +79,11 @@ def compare(
                 row["information_gain"] = information_gain(values, centre, fixated)
                 row["information_gain_emotions"] = information_gain(values, others, fixated)
                 rows.append(row)
+    if not rows:
+        raise UserError(
+            f"expected an emotion of which two observers have fixations, who also have some of another, got none of "
+            f"{', '.join(emotions)}"
+        )
     return pd.DataFrame(rows)
 
 

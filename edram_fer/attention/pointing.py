@@ -91,10 +91,9 @@ def pointing(
     Raises:
         UserError: the tolerance is below 0, maps and masks are of different shapes, or no image is left.
     """
-    masks = np.asarray(masks).astype(bool).reshape(np.shape(masks)[:3])
+    masks = _masks(masks)
     _check(maps, masks, tolerance)
-    kept = masks.any(axis=(1, 2)) & ~masks.all(axis=(1, 2))
-    kept &= np.all([np.isfinite(values).all(axis=(1, 2)) for values in maps.values()], axis=0)
+    kept = scorable(maps, masks)
     if not kept.any():
         raise UserError(f"none of {len(masks)} images has both maps and a mask that is neither empty nor full")
     count, masks = int(kept.sum()), masks[kept]
@@ -119,6 +118,18 @@ def pointing(
         "tolerance": tolerance,
         "scores": {name: _summary(values, ends[name]) for name, values in scores.items()},
     }
+
+
+def scorable(maps: Mapping[str, ArrayLike], masks: ArrayLike) -> np.ndarray:
+    """Which images `pointing` does not exclude, bool [n]; see there for the arguments."""
+    masks = _masks(masks)
+    finite = np.all([np.isfinite(values).all(axis=(1, 2)) for values in maps.values()], axis=0)
+    return finite & masks.any(axis=(1, 2)) & ~masks.all(axis=(1, 2))
+
+
+def _masks(masks):
+    """Masks as bool [n, H, W]."""
+    return np.asarray(masks).astype(bool).reshape(np.shape(masks)[:3])
 
 
 def _scores(maps, masks, tolerance):

@@ -63,10 +63,9 @@ def transitions(table: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
         The columns of `by`, "from", "to" (all pairs of regions) and "count".
     """
     _check(table)
-    followed = (table[["subject", "image"]] == table[["subject", "image"]].shift(-1)).all(axis=1)
-    pairs = table.loc[followed, [*by]].assign(
-        **{"from": table.loc[followed, "region"], "to": table["region"].shift(-1)[followed]}
-    )
+    following = table.groupby(["subject", "image"], sort=False)["region"].shift(-1)
+    followed = following.notna()
+    pairs = table.loc[followed, [*by]].assign(**{"from": table.loc[followed, "region"], "to": following[followed]})
     groups = [list(dict.fromkeys(table[name])) for name in by]
     index = pd.MultiIndex.from_product([*groups, REGIONS, REGIONS], names=[*by, "from", "to"])
     counts = pairs.groupby([*by, "from", "to"]).size().reindex(index, fill_value=0)

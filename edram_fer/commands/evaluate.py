@@ -1,6 +1,7 @@
 """The commands that evaluate a run, draw its figures and write its report."""
 
 import functools
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -53,7 +54,7 @@ def evaluate(
         )
         _print_scores(metrics)
         calibration = metrics["run"]["calibration"]
-        cure = "" if calibration else f" `edram-fer calibrate {folder}` calibrates them."
+        cure = "" if calibration else f" `{shlex.join(['edram-fer', 'calibrate', str(folder)])}` calibrates them."
         typer.echo(f"{inference.describe_calibration(calibration)}{cure}")
         if figures:
             _draw(folder, data, folder_of_data)
@@ -97,7 +98,7 @@ def calibrate(
     typer.echo(
         f"A {conformal['level']:.0%} prediction set holds the classes of at least {1 - conformal['threshold']:.1%}"
     )
-    typer.echo(f"Stored with the model; now evaluate it (again): edram-fer evaluate {run}")
+    typer.echo(f"Stored with the model; now evaluate it (again): {shlex.join(['edram-fer', 'evaluate', str(run)])}")
 
 
 def _unmatched_classes(split, scores):

@@ -62,7 +62,7 @@ def saliency(
         str | None,
         typer.Option(help="Grey level of covered pixels, 0 to 255, or mean [default: mean; for occlusion: 0]."),
     ] = None,
-    tolerance: Annotated[float, typer.Option(help="Tolerance of the pointing game, in pixels.")] = 0,
+    tolerance: Annotated[float, typer.Option(min=0, help="Tolerance of the pointing game, in pixels.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Start again and replace existing maps.")] = False,
 ) -> None:
     """Map which parts of the face the predictions depend on. The same command resumes an interrupted calculation."""
@@ -95,12 +95,11 @@ def saliency(
     if method == "bubbles":
         typer.echo(f"{result['trials']} trials with {result['bubbles']} bubbles: {result['accuracy']:.1%} correct")
     for name, areas in result.get("curves", {}).items():
-        values = ", ".join(
-            f"{kind} {score['value']:.3f} ({score['interval'][0]:.3f} to {score['interval'][1]:.3f})"
-            for kind, score in areas.items()
-        )
+        values = ", ".join(f"{kind} {_with_interval(score)}" for kind, score in areas.items())
         typer.echo(f"area under the curves, {name.replace('_', ' ')}: {values}")
     _print_mask_scores(result["mask_scores"], split)
+    if result["mask_scores"] or "curves" in result:
+        print_note(result)
     maps_file = {"occlusion": layout.OCCLUSION_MAPS, "bubbles": layout.BUBBLES_MAPS}.get(
         method, layout.attribution_files(method)[1]
     )
@@ -110,15 +109,18 @@ def saliency(
 def _print_mask_scores(result, split):
     """Print the scores of the maps against the masks, one line each, or a note that there are no masks."""
     if result is None:
-        typer.echo(f"Not scored: split {split} has no masks of the pixels that the expression changed.")
+        typer.echo(f"Not scored: no image of {split} has a map and a mask of the pixels that the expression changed.")
         return
     typer.echo(f"{'against masks':30}{'pointing':>24}{'AUC':>24}   ({result['images']} images)")
     for name, scores in result["scores"].items():
-        cells = [
-            f"{score['value']:.3f} ({score['interval'][0]:.3f} to {score['interval'][1]:.3f})"
-            for score in scores.values()
-        ]
+        cells = map(_with_interval, scores.values())
         typer.echo(f"{name.replace('_', ' '):30}" + "".join(f"{cell:>24}" for cell in cells))
+
+
+def _with_interval(score):
+    """A value with its interval, as far as they are defined."""
+    value, (low, high) = score["value"], score["interval"]
+    return "–" if value is None else f"{value:.3f}" + ("" if low is None else f" ({low:.3f} to {high:.3f})")
 
 
 def robustness(

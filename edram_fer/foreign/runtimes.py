@@ -142,7 +142,7 @@ def _open_litert(path: Path, output: str | None, threads: int | None) -> Runtime
 
     def run(batch: np.ndarray) -> np.ndarray:
         try:
-            if interpreter.get_input_details()[0]["shape"][0] != len(batch):
+            if interpreter.get_input_details()[0]["shape"].tolist() != list(batch.shape):
                 interpreter.resize_tensor_input(target["index"], batch.shape)
                 interpreter.allocate_tensors()
             interpreter.set_tensor(target["index"], _cast(batch, np.dtype(target["dtype"]), target["quantization"]))

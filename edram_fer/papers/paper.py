@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 
 from edram_fer.errors import UserError
 from edram_fer.recipes import recipe as recipes
@@ -112,14 +113,14 @@ class Experiment:
         the label modes of FERPlus are part of the name."""
         return self.data if self.dataset == "ferplus" else self.dataset
 
-    def prepare_command(self) -> str:
-        """The command that prepares the data set from its files, in the folder SOURCE."""
+    def prepare_command(self, data_dir: Path | str | None = None) -> str:
+        """The command that prepares the data set from its files, in the folder SOURCE; None: in the default folder."""
         words = ["edram-fer", "prepare", self.prepared_as, "--source", "SOURCE"]
         for option, value in self.preparation.items():
             words += [f"--{option}", str(value)]
         for option, value in self.reader.items():
             words += ["--set", f"{option}={value}"]
-        return shlex.join(words)
+        return shlex.join(words if data_dir is None else [*words, "--data-dir", str(data_dir)])
 
     def _settings(self, quick):
         data = [f"data={self.data}"] if recipes.get(self.recipe).data != self.data else []

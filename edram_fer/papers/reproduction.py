@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import importlib.util
 import logging
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +28,8 @@ from edram_fer.studies.window_ablation import ablate_windows
 
 log = logging.getLogger(__name__)
 FINISHED, MISSING = "finished", "data missing"
+CHECKOUT = Path(__file__).resolve().parents[2]  # the folder of benchmarks/, unless the package is installed without it
+ARGUMENTS = "arguments.json"  # of a benchmark, beside its result
 IMAGES = 140  # of the studies that take long for an image, balanced over the classes
 QUICK_IMAGES = 7
 
@@ -215,15 +218,15 @@ def _outcome(experiment, status, **fields):
 def _missing(experiment, data_dir):
     """Why an experiment cannot run, or None."""
     if isinstance(experiment, Benchmark):
-        names = (experiment.module.partition(".")[0], experiment.module, experiment.package)
-        if all(importlib.util.find_spec(name) for name in names):
+        module = CHECKOUT.joinpath(*experiment.module.split(".")).with_suffix(".py")
+        if module.exists() and importlib.util.find_spec(experiment.package):
             return None
         return (
             f"{MISSING}: {experiment.module} is in a checkout of edram-fer, where `pip install -e '.[benchmarks]'` "
             f"installs {experiment.package}"
         )
     reason = _unprepared(experiment.data, data_dir)
-    return reason and f"{MISSING}: {reason}. {experiment.access} Then: {experiment.prepare_command()}"
+    return reason and f"{MISSING}: {reason}. {experiment.access} Then: {experiment.prepare_command(data_dir)}"
 
 
 def _prepare(experiment, source, data_dir, report):
@@ -321,10 +324,15 @@ def _measure(benchmark, out, quick):
     """Run a benchmark in a process of its own, unless its result is there."""
     if reason := _missing(benchmark, None):
         return _outcome(benchmark, reason)
-    result = out / "result.json"
-    if not result.exists():
-        words = [sys.executable, "-m", *benchmark.words(quick), "--out", str(out)]
-        ended = subprocess.run(words, check=False)
+    result, arguments, words = out / "result.json", out / ARGUMENTS, benchmark.words(quick)
+    if result.exists():
+        before = files.read_json(arguments)["words"] if arguments.exists() else words
+        if before != words:
+            return _outcome(benchmark, f"failed: {result} was made by {shlex.join(before)}: expected another --out")
+    else:
+        files.write_json(arguments, {"words": words})
+        call = [sys.executable, "-m", *words, "--out", str(out.absolute())]
+        ended = subprocess.run(call, check=False, cwd=CHECKOUT)
         if ended.returncode:
             return _outcome(benchmark, f"failed: {benchmark.module} ended with status {ended.returncode}")
     measured = files.read_json(result)["models"]["edram"]

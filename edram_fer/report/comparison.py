@@ -1,5 +1,6 @@
 """comparison.html: two or more evaluated runs side by side, in one self-contained file."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -150,7 +151,7 @@ def _missing_evaluations(runs: Sequence[Run]) -> dict[str, str]:
             options.append(option)
     for run in runs:
         if set(splits) - set(run.evaluated.splits):
-            commands[run.name] = f"edram-fer evaluate {run.evaluated.folder} {' '.join(options)}"
+            commands[run.name] = f"edram-fer evaluate {shlex.quote(str(run.evaluated.folder))} {' '.join(options)}"
     return commands
 
 

@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import reprlib
+import shlex
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -64,7 +65,8 @@ def load(source: str | Path) -> FERModel:
     model = _load_keras(path)
     if isinstance(model, Backbone):
         raise UserError(
-            f"{path} holds a backbone, which has no classes: train from it with --set initial_weights={path}"
+            f"{path} holds a backbone, which has no classes: train from it with "
+            f"--set {shlex.quote(f'initial_weights={path}')}"
         )
     if not isinstance(model, FERModel):
         raise UserError(

@@ -1,5 +1,6 @@
 """Read an evaluated run: its scores, the predictions for each split, and the images that they belong to."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ class EvaluatedRun:
         self.folder = evaluation_folder.find(folder)
         for name in (layout.METRICS, layout.PREDICTIONS):
             if not (self.folder / name).exists():
-                command = f"edram-fer evaluate {folder}"
+                command = shlex.join(["edram-fer", "evaluate", str(folder)])
                 raise MissingFileError(f"{self.folder / name} is missing: evaluate the run first, with {command}")
         self.recipe = files.read_json(self.folder / layout.RECIPE)
         self.metrics = layout.read_metrics(self.folder / layout.METRICS)
@@ -68,9 +69,9 @@ class EvaluatedRun:
             UserError: The run was not evaluated on it.
         """
         if split is not None and split not in self.splits:
+            command = shlex.join(["edram-fer", "evaluate", str(self.folder), "--split", split])
             raise UserError(
-                f"{self.folder} was not evaluated on split {split!r}, only on {', '.join(self.splits)}; "
-                f"run edram-fer evaluate {self.folder} --split {split}"
+                f"{self.folder} was not evaluated on split {split!r}, only on {', '.join(self.splits)}; run {command}"
             )
         return preferred(self.splits) if split is None else split
 

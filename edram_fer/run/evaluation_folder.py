@@ -6,6 +6,7 @@ as on a run, and nothing that belongs to the run is overwritten.
 """
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -95,7 +96,8 @@ def find(model: Path | str) -> Path:
         UserError: The path is a file.
     """
     if Path(model).is_file():
-        raise UserError(f"{model}: expected the folder of an evaluated run, which `edram-fer evaluate {model}` makes")
+        command = shlex.join(["edram-fer", "evaluate", str(model)])
+        raise UserError(f"{model}: expected the folder of an evaluated run, which `{command}` makes")
     is_name = not Path(model).exists() and str(model) in weights.list_weights()
     return Path(layout.EVALUATIONS) / str(model) if is_name else Path(model)
 

@@ -103,9 +103,9 @@ def region_weights(
         "intervals_note": intervals.note(observer.subjects),
     }
     result = files.plain(result)
-    files.write_json(observer.run / layout.REGION_WEIGHTS, result)
     figure = draw(result, mean_face(observer.images), [mask[0] for _, mask in occluders])
     save(figure, observer.run / layout.FIGURES / layout.REGION_WEIGHTS_FIGURE)
+    files.write_json(observer.run / layout.REGION_WEIGHTS, result)  # last: whoever finds it needs not repeat this
     return result
 
 

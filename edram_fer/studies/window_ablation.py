@@ -77,8 +77,8 @@ def ablate_windows(
     result = {"split": split, "images": len(labels), "draws": draws, "seed": seed}
     result |= compare_accuracies(correct, subjects=subjects, seed=seed)
     result["intervals_note"] = intervals.note(subjects)
-    files.write_json(run / layout.WINDOW_ABLATION, files.plain(result))
     save(window_ablation(result), run / layout.FIGURES / layout.WINDOW_ABLATION_FIGURE)
+    files.write_json(run / layout.WINDOW_ABLATION, files.plain(result))  # last: whoever finds it needs not repeat this
     return result
 
 

@@ -1,5 +1,7 @@
 """Bubbles: masks and z scores compared with their definitions, and the map of a model that needs one patch."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -98,3 +100,12 @@ def test_the_smallest_sufficient_number_of_bubbles():
 def test_an_invalid_sigma_is_rejected():
     with pytest.raises(ValueError, match="sigma: expected a positive number of pixels, got 0"):
         bubbles.apertures(np.zeros((1, 1, 2)), SHAPE, 0)
+
+
+def test_many_small_apertures_need_the_memory_of_their_masks():
+    centres = bubbles.scatter(40, 1000, (60, 60), 0)
+    tracemalloc.start()
+    masks = bubbles.apertures(centres, (60, 60), 1.0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5 * masks.nbytes

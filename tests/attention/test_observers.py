@@ -81,6 +81,11 @@ def test_each_observer_is_predicted_by_all_others():
         assert specific > general + 0.1
     with pytest.raises(UserError, match="at least two observers on at least two emotions, got 1 and 2"):
         observers.compare({}, table[table.subject == "p0"], emotions, centre, 5.0)
+    alone = table[
+        (table.subject == "p0") & (table.emotion == "sad") | (table.subject == "p1") & (table.emotion != "sad")
+    ]
+    with pytest.raises(UserError, match="expected an emotion of which two observers have fixations"):
+        observers.compare({}, alone, emotions, centre, 5.0)
 
 
 def test_split_halves():
@@ -165,6 +170,8 @@ def test_transitions_and_entropy():
         ["mouth", "mouth", 1],
         ["mouth", "nose", 1],
     ]
+    mixed = sequence().iloc[[0, 4, 1, 5, 2, 3]]  # a file may be sorted by time
+    pd.testing.assert_frame_equal(region_sequences.transitions(mixed, ["emotion"]), counts)
     matrix = counts["count"].to_numpy().reshape(len(REGIONS), len(REGIONS))
     regions, transitions = region_sequences.entropy(matrix)
     assert regions == pytest.approx(-(0.25 * math.log2(0.25) + 0.75 * math.log2(0.75)))

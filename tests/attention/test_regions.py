@@ -48,7 +48,8 @@ def test_similarity_does_not_reflect_and_is_undefined_without_landmarks():
     np.testing.assert_allclose(alignment.apply(alignment.similarity(face, TEMPLATE), face), TEMPLATE, atol=1e-12)
     flipped = alignment.similarity(TEMPLATE * (-1, 1), TEMPLATE)
     assert np.linalg.det(flipped[:, :2]) > 0
-    assert np.isnan(alignment.similarity(np.zeros((68, 2)), TEMPLATE)).all()
+    for place in (0, 0.1):  # the mean of 68 times 0.1 is not 0.1
+        assert np.isnan(alignment.similarity(np.full((68, 2), place), TEMPLATE)).all()
     face[3, 1] = np.nan
     assert np.isnan(alignment.similarity(face, TEMPLATE)).all()
 

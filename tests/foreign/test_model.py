@@ -135,6 +135,22 @@ def test_a_litert_file_computes_the_same(quantised, linear, images, write_card, 
     np.testing.assert_allclose(model.predict(images[:2])["emotion"][:, 0], logits(images[:2]), atol=tolerance)
 
 
+@pytest.mark.slow
+def test_a_litert_file_for_images_of_any_size_takes_those_of_the_card(write_card, tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    tf = pytest.importorskip("tensorflow")
+    inputs = keras.Input((None, None, 3))
+    mean = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3, padding="same")(inputs))
+    model = keras.Model(inputs, mean)
+    (tmp_path / "m.tflite").write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
+    images = np.random.default_rng(0).random((3, 6, 5, 3), np.float32)
+    expected = model.predict_on_batch(images * 2 - 1)
+    foreign_model = edram_fer.load(write_card("m.tflite"))
+    for batch_size in (1, 3):
+        answers = foreign_model.predict(images, batch_size=batch_size)["emotion"][:, 0]
+        np.testing.assert_allclose(answers, expected, atol=1e-5)
+
+
 def test_probabilities_stay_what_they_are_and_ignored_classes_get_none(linear, images, write_card, tmp_path):
     inputs = keras.Input((6, 5, 3))
     keras.Model(inputs, keras.layers.Softmax()(linear(inputs))).save(tmp_path / "m.keras")

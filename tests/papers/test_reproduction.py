@@ -2,6 +2,10 @@
 
 import csv
 import json
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from support.dummy_data import DUMMY_DATA
@@ -34,11 +38,12 @@ def test_every_experiment_has_a_run_for_each_value(name):
 
 
 def test_missing_data_are_named_with_a_way_to_get_them(tmp_path):
-    outcomes = {outcome.experiment.name: outcome for outcome in reproduction.check(paper.get("wang2020"), tmp_path)}
+    data_dir = tmp_path / "my data"
+    outcomes = {outcome.experiment.name: outcome for outcome in reproduction.check(paper.get("wang2020"), data_dir)}
     assert outcomes["raf_db"].status.startswith("data missing: data set raf_db is not prepared in")
     assert outcomes["raf_db"].status.endswith(
         "Request RAF-DB (http://www.whdeng.cn/RAF/model1.html). Then: edram-fer prepare raf_db --source SOURCE "
-        "--validation 0.1"
+        f"--validation 0.1 --data-dir '{data_dir}'"
     )
     assert reproduction.prepared(tmp_path) == []
     with pytest.raises(UserError, match=r"paper: expected one of ablavatski2017, .*, got 'x'"):
@@ -104,6 +109,30 @@ def test_a_benchmark_is_read_once_it_has_a_result(tmp_path):
     assert measured.results[0].obtained == 0.875 and measured.results[0].interval == pytest.approx((0.85, 0.9))
     assert measured.seconds == 60
     assert missing.status.startswith("data missing: benchmarks.no_module is in a checkout")
+
+
+def test_a_benchmark_runs_in_the_checkout_and_a_trial_is_no_result(monkeypatch, tmp_path):
+    # The command `edram-fer` begins without the current folder in its path.
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if not (Path(path) / "benchmarks").exists()])
+    for name in [name for name in sys.modules if name.partition(".")[0] == "benchmarks"]:
+        monkeypatch.delitem(sys.modules, name)
+    calls = []
+
+    def run(words, cwd, **options):
+        calls.append(words)
+        edram = {"error_percent": [50.0], "error_percent_interval": [[40.0, 60.0]], "seconds": 1}
+        Path(words[-1], "result.json").write_text(json.dumps({"models": {"edram": edram}}))
+        assert (Path(cwd) / "benchmarks" / "cluttered_digits.py").exists()
+        return subprocess.CompletedProcess(words, 0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    digits = Benchmark("digits", "", "benchmarks.cluttered_digits", "numpy", ("--a",), (Value(0.9),), quick=("--b",))
+    paper = Paper("digits2017", "", (digits,))
+    for quick, status in ((True, "finished"), (True, "finished"), (False, "failed: .*--a --b: expected another --out")):
+        [outcome] = reproduction.reproduce(paper, tmp_path, quick=quick, report=lambda line: None)
+        assert re.match(status, outcome.status)
+    [words] = calls
+    assert words[2:-2] == ["benchmarks.cluttered_digits", "--a", "--b"] and Path(words[-1]) == tmp_path / "digits"
 
 
 def test_a_failed_run_is_reported_and_the_next_experiment_goes_on(npz_file, toy_recipe, tmp_path):

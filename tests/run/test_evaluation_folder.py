@@ -160,3 +160,12 @@ def test_a_path_comes_before_a_name(place):
     place.run.rename("kept")
     assert evaluation_folder.find("kept").as_posix() == "kept"
     assert open_folder("kept").path.as_posix() == "kept"
+
+
+def test_commands_in_messages_are_quoted(tmp_path):
+    run = tmp_path / "my run"
+    with pytest.raises(MissingFileError, match=f"with edram-fer evaluate '{run}'$"):
+        EvaluatedRun(run)
+    run.touch()
+    with pytest.raises(UserError, match=f"which `edram-fer evaluate '{run}'` makes"):
+        evaluation_folder.find(run)

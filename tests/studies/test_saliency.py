@@ -158,6 +158,28 @@ def test_without_masks_there_are_no_scores(tmp_path, monkeypatch):
     assert result["mask_scores"] is None
 
 
+def test_images_of_one_person_have_no_intervals(tmp_path, monkeypatch, capsys):
+    content = patch.make_images(14)
+    patch.make_run(tmp_path, monkeypatch, {**content, "subject": np.full(14, "YM")})
+    with pytest.raises(SystemExit) as end:
+        cli.main(["saliency", str(tmp_path), "--images=3", "--method=rise", "--masks=4"])
+    text = capsys.readouterr().out
+    assert not end.value.code and "Intervals are undefined" in text and " to " not in text
+    written = files.read_json(tmp_path / "saliency_rise.json")
+    assert written["mask_scores"]["scores"]["maps"]["auc"]["interval"] == [None, None]
+
+
+def test_a_single_image_has_no_other_map_and_a_neutral_one_no_mask(tmp_path, monkeypatch, capsys):
+    content = patch.make_images(14)
+    neutral = content["emotion"] == 0
+    patch.make_run(tmp_path, monkeypatch, {name: values[neutral] for name, values in content.items()})
+    with pytest.raises(SystemExit) as end:
+        cli.main(["saliency", str(tmp_path), "--images=1", "--method=rise", "--masks=4"])
+    assert not end.value.code and "shuffled maps: deletion –, insertion –" in capsys.readouterr().out
+    written = files.read_json(tmp_path / "saliency_rise.json")
+    assert written["mask_scores"] is None and written["curves"]["shuffled_maps"]["deletion"]["value"] is None
+
+
 def test_a_prediction_that_is_not_finite_names_the_image(run):
     observer = Observer(run.folder, count=9)
     run.model.broken = lambda images: (images[:, 0, 0, 0] == 0) & (np.arange(len(images)) >= 0)

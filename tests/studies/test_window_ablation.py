@@ -45,7 +45,8 @@ def test_a_run_is_ablated(copied):
     result = window_ablation.ablate_windows(copied, split="test", draws=2)
     assert list(result["accuracy"]) == ["model", *KINDS]
     assert result == files.read_json(copied / layout.WINDOW_ABLATION)
-    assert (copied / "figures" / layout.WINDOW_ABLATION_FIGURE).stat().st_size > 1000
+    figure = (copied / "figures" / layout.WINDOW_ABLATION_FIGURE).stat()
+    assert figure.st_size > 1000 and figure.st_mtime_ns <= (copied / layout.WINDOW_ABLATION).stat().st_mtime_ns
     assert result["images"] == 21  # of 24; three are of contempt, which the model does not know
 
 

@@ -52,9 +52,9 @@ def compute_attribution_maps(
 
     Returns:
         The content of saliency_METHOD.json: "method", the settings, "accuracy_original", "curves": for "maps" and
-        "shuffled_maps", each map for another image, the mean area under the curves of "deletion" and "insertion", with
-        their intervals; for integrated gradients "completeness", the "median" and the "largest" error of a map's sum;
-        and "mask_scores", see `results.write_result`.
+        "shuffled_maps", each map for another image (None if there is none), the mean area under the curves of
+        "deletion" and "insertion", with their intervals; for integrated gradients "completeness", the "median" and the
+        "largest" error of a map's sum; and what `results.write_result` adds.
 
     Raises:
         UserError: an option is out of range, the model has no gradient, a prediction is not finite, or the run holds
@@ -79,13 +79,13 @@ def compute_attribution_maps(
         },
         restart=restart,
     )
-    others = other_images(count, observer.seed) if count > 1 else np.arange(count)
+    others = other_images(count, observer.seed) if count > 1 else None
     for step in state.steps(2 * count, method):  # first all maps, then their curves, for which another map is needed
         row = step % count
         if step < count:
             state.arrays["maps"][row], state.arrays["errors"][row] = attribute(row)
             continue
-        for name, chosen in ((str, row), (_shuffled, others[row])):
+        for name, chosen in [(str, row), *([] if others is None else [(_shuffled, others[row])])]:
             curves = attribution.deletion_insertion(
                 lambda images, row=row: observer.answer(images, row),
                 observer.images[row],

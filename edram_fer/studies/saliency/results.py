@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from edram_fer import files
-from edram_fer.attention.pointing import pointing
+from edram_fer import files, intervals
+from edram_fer.attention.pointing import pointing, scorable
 from edram_fer.studies.observer import Observer
 
 
@@ -30,11 +30,16 @@ def write_result(
 
     Returns:
         The content of the file: the settings; "accuracy_original", the accuracy for the original images; the numbers;
-        and "mask_scores" as returned by `attention.pointing.pointing` for "maps" and, if the model has windows,
-        "windows" (their density), or None if the data set has no masks.
+        "mask_scores" as returned by `attention.pointing.pointing` for "maps" and, if the model has windows, "windows"
+        (their density), or None if no image has a map and a mask that is neither empty nor full; and "intervals_note",
+        what the number of subjects means for the intervals.
     """
     result = {**settings, "accuracy_original": observer.original_correct().mean(), **numbers}
-    result = files.plain({**result, "mask_scores": _mask_scores(observer, maps, tolerance)})
+    result |= {
+        "mask_scores": _mask_scores(observer, maps, tolerance),
+        "intervals_note": intervals.note(observer.subjects),
+    }
+    result = files.plain(result)
     files.write_json(observer.run / file, result)
     return result
 
@@ -44,4 +49,6 @@ def _mask_scores(observer, maps, tolerance):
         return None
     windows = observer.window_density()
     candidates = {"maps": maps} if windows is None else {"maps": maps, "windows": windows}
+    if not scorable(candidates, observer.masks).any():
+        return None
     return pointing(candidates, observer.masks, subjects=observer.subjects, tolerance=tolerance, seed=observer.seed)
