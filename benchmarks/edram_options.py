@@ -18,12 +18,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Column, Table
 
-from benchmarks.frontier import work_and_accuracy
+from benchmarks.frontier import train, work_and_accuracy
 from edram_fer import files, startup
 from edram_fer.recipes import recipe as recipes
 from edram_fer.recipes.recipe import Recipe
 from edram_fer.run.layout import METRICS
-from edram_fer.studies import sweep
 
 HEADS = ("glimpse_units=256", "classification_units=128", "location_units=128", "head_units=128", "dropout=0.1")
 BASE = ("glimpses=3", "glimpse_size=20", "glimpse_filters=(16,24,32,48,64,96)", *HEADS)
@@ -73,7 +72,7 @@ def main() -> None:
     options = parser.parse_args()
     startup.load_keras()
     chosen = {name: make_recipe(name, options.data, options.epochs, options.seed) for name in options.only}
-    sweep.sweep(chosen, options.out, splits=("validation",), data_dir=options.data_dir, only=list(chosen), verbose=2)
+    train(chosen, options.out, ("validation",), options.data_dir)
     rows = [row(options.out / name) for name in TRIED if (options.out / name / METRICS).exists()]
     files.write_json(options.out / "edram_options.json", rows)
     columns = ("M operations", "M parameters", "s per epoch", "accuracy, %", "95 %")

@@ -16,7 +16,7 @@ take ten hours.
 """
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,13 @@ def runs(source: str, epochs: int, seeds: int) -> dict[str, Recipe]:
     return made
 
 
+def train(chosen: Mapping[str, Recipe], out: Path, splits: Sequence[str], data_dir: Path | None) -> None:
+    """Train and evaluate some runs, and print which of them failed, and why."""
+    for row in sweep.sweep(chosen, out, splits=splits, data_dir=data_dir, only=list(chosen), verbose=2):
+        if row["status"] != "finished":
+            print(f"{row['run']} {row['status']}", flush=True)
+
+
 def work_and_accuracy(run: Path, split: str) -> dict[str, Any]:
     """The name, operations, parameters and milliseconds per image of an evaluated run, and its accuracy on a split."""
     metrics = read_metrics(run / METRICS)
@@ -172,9 +179,7 @@ def main() -> None:
         parser.error(f"--only: expected {', '.join(POINTS)}, got {', '.join(sorted(unknown))}")
     every = runs(described["source"], options.epochs, options.seeds)
     chosen = {name: recipe for name, recipe in every.items() if name.rpartition("-seed=")[0] in options.only}
-    sweep.sweep(
-        chosen, options.out, splits=("validation", "test"), data_dir=options.data_dir, only=list(chosen), verbose=2
-    )
+    train(chosen, options.out, ("validation", "test"), options.data_dir)
     evaluated = [options.out / name for name in every if (options.out / name / METRICS).exists()]
     rows = [row for run in evaluated for row in point(run)]
     files.write_json(options.out / "frontier.json", rows)

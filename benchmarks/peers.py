@@ -162,7 +162,7 @@ def sources(names: list[str], packages: Path, folder: Path) -> Iterator[tuple[st
     yield OURS, OURS, weights.model_path(OURS).stat().st_size, "FER2013's training images"
     for name in names:
         peer, place = PEERS[name], folder / name
-        place.mkdir()
+        place.mkdir(parents=True, exist_ok=True)
         size = unpack(peer, packages, place)
         if peer.build is not None:
             peer.build(place)
@@ -193,7 +193,7 @@ def main() -> None:
     parser.add_argument("--split", default="test", help="split to evaluate on")
     parser.add_argument("--peers", nargs="+", default=list(PEERS), choices=PEERS, help="the models to evaluate")
     parser.add_argument("--packages", type=Path, help="folder of downloaded packages, to which missing ones are added")
-    parser.add_argument("--out", type=Path, help="keep the evaluated runs in this folder")
+    parser.add_argument("--out", type=Path, help="keep the models and the evaluated runs in this folder")
     options = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before TensorFlow counts the cores
@@ -206,7 +206,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         packages, out = options.packages or folder, options.out or folder / "runs"
-        for name, source, size, training in sources(options.peers, packages.absolute(), folder):
+        # With --out, the cards have the same paths at every call: a run says which model it evaluates.
+        for name, source, size, training in sources(options.peers, packages.absolute(), out.absolute() / "models"):
             run = out / (source if source == OURS else Path(source).parent.name)
             metrics = evaluate(source, splits=options.split, data=options.data, data_dir=options.data_dir, out=run)
             model = checkpoints.load(run)

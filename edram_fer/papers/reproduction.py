@@ -174,8 +174,8 @@ def across(
         data_dir: Their folder.
 
     Returns:
-        A row for each run: "run"; and for each data set its "accuracy", or None if it has no test split or no class of
-        the run's.
+        A row for each run: "run"; and for each data set its "accuracy", or None if it has images of another size, no
+        test split or no class of the run's; the log says which.
     """
     rows = []
     for run in (run for outcome in outcomes for runs in outcome.runs.values() for run in runs):

@@ -9,6 +9,7 @@ from support.fake_runs import random_run, write_run
 from benchmarks import frontier
 from edram_fer.attention import early_exit
 from edram_fer.run.evaluated_run import EvaluatedRun
+from edram_fer.studies import sweep
 
 
 def test_all_points_differ_in_the_model_alone():
@@ -36,3 +37,10 @@ def test_early_exit_costs_the_glimpses_that_it_takes(tmp_path):
     assert early["operations"] == pytest.approx(30e6 * taken.mean() / 3)
     frontier.draw([whole, early], tmp_path / "frontier.svg")
     assert "million operations" in (tmp_path / "frontier.svg").read_text()
+
+
+def test_runs_that_fail_are_named(monkeypatch, tmp_path, capsys):
+    rows = [{"run": "cnn-4-seed=0", "status": "finished"}, {"run": "ran-2-seed=0", "status": "failed: no memory"}]
+    monkeypatch.setattr(sweep, "sweep", lambda chosen, out, **options: rows)
+    frontier.train({}, tmp_path, ("test",), None)
+    assert capsys.readouterr().out == "ran-2-seed=0 failed: no memory\n"
