@@ -91,14 +91,14 @@ def reproduce(
 
 
 def _print(outcome):
-    """An experiment, its numbers and its status."""
+    """An experiment, its numbers, its status and notes."""
     typer.echo(f"{outcome.experiment.name}: {outcome.experiment.title}")
     for result in outcome.results:
         value = result.published
         words = [value.split, "" if value.combination == "recipe" else value.combination, value.score.replace("_", " ")]
         numbers = [f"published {_percent(value.value)}", f"obtained {_percent(result.obtained)}"]
         typer.echo(f"  {' '.join(word for word in words if word)}: {', '.join(numbers)}")
-    typer.echo(f"  {outcome.status}\n")
+    typer.echo("".join(f"  {line}\n" for line in (outcome.status, *outcome.notes)))
 
 
 def _percent(value):

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from edram_fer import data, files
-from edram_fer.errors import UserError
+from edram_fer.errors import MissingFileError, UserError
 from edram_fer.evaluation import evaluate
 from edram_fer.papers.paper import NAMES, SINGLE, Benchmark, Experiment, Paper, Value, get
 from edram_fer.preprocessing import datasets
@@ -131,6 +131,7 @@ def reproduce(
         verbose: See Keras' `fit`.
 
     Raises:
+        MissingFileError: There are no `fixations`.
         UserError: `only` or `sources` has an unknown name, or `settings` changes the data set.
         checkpoints.Interrupted: SIGTERM or Ctrl-C was received; the same call continues.
     """
@@ -142,6 +143,8 @@ def reproduce(
         raise UserError(f"source: expected a data set of {paper.name}, {', '.join(sorted(used))}, got {unknown[0]!r}")
     if any(setting.partition("=")[0].strip() == "data" for setting in settings):
         raise UserError("--set: the data set belongs to the experiment; train other data with `edram-fer train`")
+    if fixations is not None and not Path(fixations).exists():
+        raise MissingFileError(f"{fixations} is missing; expected people's fixations, or a recording of them")
     files.check_writable(out)
     outcomes = []
     for experiment in paper.experiments:

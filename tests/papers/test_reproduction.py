@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from support.dummy_data import DUMMY_DATA
 
-from edram_fer import data
-from edram_fer.errors import UserError
+from edram_fer import cli, data
+from edram_fer.errors import MissingFileError, UserError
 from edram_fer.papers import paper, reproduction
 from edram_fer.papers.paper import Benchmark, Experiment, Figure, Paper, Value
 from edram_fer.preprocessing import datasets
@@ -189,6 +189,8 @@ def test_a_failed_preparation_and_settings_over_those_of_a_trial(tmp_path):
         report=lambda line: None,
     )
     assert outcome.status.startswith("failed: ") and "nowhere" in outcome.status
+    with pytest.raises(MissingFileError, match="none.csv is missing"):  # not after days of training
+        reproduction.reproduce(paper.get("minaee2019"), tmp_path, fixations=tmp_path / "none.csv")
     assert {recipe.epochs for recipe in outcome.experiment.runs(quick=True).values()} == {2}
 
 
@@ -207,3 +209,12 @@ def test_runs_are_evaluated_on_the_other_data_sets(npz_file, toy_recipe, monkeyp
     assert row[sources[0]] == row[sources[1]] == outcomes[0].results[0].obtained and row[sources[2]] is None
     page = write(Paper("p", "", (experiment,)), outcomes, tmp_path, across=[{"run": "small/seed=0", **row}]).read_text()
     assert "Across data sets" in page
+
+
+def test_the_command_prints_what_else_failed(monkeypatch, tmp_path, capsys):
+    experiment = paper.get("minaee2019").experiments[0]
+    outcome = reproduction.Outcome(experiment, "finished", [], notes=["seed=0, saliency: no memory"])
+    monkeypatch.setattr(reproduction, "reproduce", lambda *arguments, **options: [outcome])
+    with pytest.raises(SystemExit) as end:
+        cli.main(["reproduce", "minaee2019", f"--out={tmp_path}"])
+    assert not end.value.code and "  finished\n  seed=0, saliency: no memory\n" in capsys.readouterr().out
