@@ -136,6 +136,9 @@ def _draw_glimpses(frame: np.ndarray, face: Mapping[str, Any], scale: float) -> 
     windows = np.asarray(face["windows"])
     if not attention.has_windows(windows):
         return
+    if degrees := face.get("rotation"):  # by which the face was turned clockwise before the model saw it
+        sine, cosine = round(np.sin(np.radians(degrees))), round(np.cos(np.radians(degrees)))
+        windows = np.array([[cosine, sine], [-sine, cosine]]) @ windows
     colours = _step_colours(len(windows))
     corners = (attention.corner_pixels(windows, (side, side)) + corner) * scale
     centres = corners.mean(axis=1)

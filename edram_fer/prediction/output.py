@@ -2,7 +2,7 @@
 
 The rows of a batch are appended to the table and flushed to the disk; then the marker, which is replaced with one
 rename, counts them. A stopped command resumes behind the last counted batch: rows that the marker does not count are
-cut off first. A list names the images and films that were drawn: no other file in the folder is ever deleted.
+cut off first. A list names the images and films that are drawn: no other file in the folder is ever deleted.
 """
 
 import csv
@@ -72,6 +72,7 @@ class Output:
         self._old = self._read_marker()
         self._content: dict[str, Any] = {}
         self.counts: Counter[str] = Counter()
+        self._listed: set[str] = set()  # names in the list of drawn files that a stopped command may not have counted
 
     def state(self, images: Images, settings: Mapping[str, Any], *, restart: bool = False) -> str:
         """Compare the folder with the predictions to be made; it is not changed.
@@ -106,6 +107,7 @@ class Output:
         files.write_json(self.marker, self._content)  # before the other files, which are this command's by the marker
         with open(self._rows, "ab") as rows:
             rows.truncate(self._content["bytes"])
+        self._listed = set(self._listed_drawn())
         if passed_over:
             _write_passed_over(self.folder / PASSED_OVER, passed_over)
 
@@ -138,9 +140,9 @@ class Output:
             target = self.folder / DRAWN / f"{number:0{self._digits}d}_{_safe_stem(source)}.mp4"
             if target.exists():
                 continue
+            self._list_drawn([target.name])
             try:
                 overlay.write(film, rows, target, classes)
-                self._list_drawn([target.name])
             except MissingPackageError as error:  # an animation, which is read without PyAV
                 logging.getLogger(__name__).warning("%s is not drawn: %s", source, error)
 
@@ -153,8 +155,10 @@ class Output:
             workers: threads that draw.
         """
         groups = [list(group) for _, group in itertools.groupby(rows, key=lambda row: (row["source"], row["frame"]))]
-        drawn = list(ordered_map(self._draw, enumerate(groups, self.counts["images"] + 1), workers))
-        self._list_drawn(filter(None, drawn))
+        names = [self._drawn_name(number, group) for number, group in enumerate(groups, self.counts["images"] + 1)]
+        self._list_drawn(filter(None, names))  # before they are drawn, so that none is left if the process is killed
+        self._listed.clear()
+        drawn = list(ordered_map(self._draw, zip(names, groups, strict=True), workers))
         flat = [_flatten(row, name) for group, name in zip(groups, drawn, strict=True) for row in group]
         with open(self._rows, "ab") as target:
             target.write(self._encode(flat, header=not self._content["bytes"]))
@@ -224,8 +228,8 @@ class Output:
         (self.folder / DRAWN_LIST).unlink(missing_ok=True)
 
     def _list_drawn(self, names: Iterable[str]) -> None:
-        """Append the names of images or films that are drawn to the list."""
-        if text := "".join(f"{name}\n" for name in names):
+        """Append the names of images or films that are going to be drawn to the list."""
+        if text := "".join(f"{name}\n" for name in names if name not in self._listed):
             with open(self.folder / DRAWN_LIST, "ab") as target:
                 target.write(text.encode())
 
@@ -235,18 +239,24 @@ class Output:
         names = set(path.read_text(encoding="utf-8", errors="replace").split("\n")) if path.exists() else set()
         return (name for name in names if name not in ("", "..") and name == Path(name).name)
 
-    def _draw(self, numbered: tuple[int, Sequence[Mapping[str, Any]]]) -> str | None:
-        """Draw a photo; the name of the file, or None if nothing is drawn."""
-        number, rows = numbered
-        faces = [row for row in rows if row["status"] == OK]
+    def _drawn_name(self, number: int, rows: Sequence[Mapping[str, Any]]) -> str | None:
+        """The name of the file into which the faces of a photo are drawn, or None if nothing is to be drawn."""
         source = rows[0]["source"]
-        if not (self.draws and faces and isinstance(source, str) and rows[0]["frame"] is None):
+        has_face = any(row["status"] == OK for row in rows)
+        if not (self.draws and has_face and isinstance(source, str) and rows[0]["frame"] is None):
             return None
+        return f"{number:0{self._digits}d}_{_safe_stem(source)}.jpg"
+
+    def _draw(self, named: tuple[str | None, Sequence[Mapping[str, Any]]]) -> str | None:
+        """Draw a photo; the name of the file, or None if nothing is drawn."""
+        name, rows = named
+        if name is None:
+            return None
+        faces = [row for row in rows if row["status"] == OK]
         try:
-            pixels, reduction = photos.read_reduced(source, photo.LARGEST, whole=True)
+            pixels, reduction = photos.read_reduced(rows[0]["source"], photo.LARGEST, whole=True)
         except photos.PhotoError:  # it has changed since it was predicted
             return None
-        name = f"{number:0{self._digits}d}_{_safe_stem(source)}.jpg"
         (self.folder / DRAWN).mkdir(exist_ok=True)
         degrees = faces[0].get("rotation") or 0
         turned = np.ascontiguousarray(np.rot90(pixels, -degrees // 90))

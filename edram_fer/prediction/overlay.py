@@ -41,7 +41,8 @@ def write(film: Film, rows: Iterable[Mapping[str, Any]], target: Path, classes: 
         return
     with (
         files.replace(target) as temporary,
-        av.open(str(temporary), "w", options={"movflags": "faststart"}) as container,
+        # FFmpeg takes a relative path that begins with "10:" for an address.
+        av.open(str(temporary.absolute()), "w", options={"movflags": "faststart"}) as container,
     ):
         codec = next(name for name in QUALITY if name in av.codecs_available)
         stream: Any = container.add_stream(codec, options=QUALITY[codec])

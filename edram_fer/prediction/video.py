@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import itertools
 import math
 import os
 import re
@@ -143,6 +144,16 @@ class Film:
             return None if seconds is None else max(math.ceil(seconds / self.every.seconds - 1e-6), 1)
         return None if number is None else -(-number // self.every.frames)
 
+    def sparse(self, count: int) -> Every:
+        """Which frames to use for about `count` of the whole film; two a second if its header does not say its length.
+
+        They are chosen by their times where the header says how long the film is: it may say only the mean frame rate.
+        """
+        seconds, number = self._length()
+        if seconds:
+            return Every(seconds=seconds / count)
+        return Every(seconds=0.5) if number is None else Every(max(round(number / count), 1))
+
     def _length(self) -> tuple[float | None, int | None]:
         """Seconds and number of all frames, as far as the header says."""
         try:
@@ -196,15 +207,15 @@ def camera(device: int | str = 0) -> Iterator[Frame]:
 
 
 def _camera_frames(capture: cv2.VideoCapture, source: str) -> Iterator[Frame]:
-    first, number = time.monotonic(), 0
+    first = None  # a camera may take seconds before its first frame
     try:
-        while True:
+        for number in itertools.count():
             read, bgr = capture.read()
             if not read:
                 return
-            seconds = time.monotonic() - first if number else 0.0
-            yield Frame(source, functools.partial(cv2.cvtColor, bgr, cv2.COLOR_BGR2RGB), number, seconds)
-            number += 1
+            now = time.monotonic()
+            first = now if first is None else first
+            yield Frame(source, functools.partial(cv2.cvtColor, bgr, cv2.COLOR_BGR2RGB), number, now - first)
     finally:
         capture.release()
 
@@ -276,12 +287,20 @@ def _film(path: Path, most_pixels: int, faults: list[str]) -> Iterator[Decoded]:
 
     with _open(path) as container:
         stream = _video_stream(container)
+        if stream.codec_context is None:
+            raise photos.PhotoError("a film in a format that this FFmpeg cannot decode")
         stream.thread_type = "AUTO"
         aspect = float(stream.sample_aspect_ratio or 1)
         step = float(1 / stream.average_rate) if stream.average_rate else 0.04
         start = None if container.start_time is None else container.start_time / av.time_base
-        seconds, damaged = -step, 0
+        seconds, damaged, read = -step, 0, 0.0
         for packet in _packets(container, stream, faults):
+            is_shown = packet.stream.index == stream.index
+            # The duration of a container is that of its longest stream, such as the sound.
+            if packet.pts is not None and (is_shown or stream.duration is None):
+                read = max(read, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            if not is_shown:
+                continue
             try:
                 decoded = packet.decode()
             except FFmpegError:
@@ -298,19 +317,24 @@ def _film(path: Path, most_pixels: int, faults: list[str]) -> Iterator[Decoded]:
                 yield seconds, functools.partial(_pixels, frame, aspect), area
         if damaged:
             faults.append(f"{damaged} damaged packets or frames")
-        duration = _duration(container, stream)
-        if duration and duration - seconds - step > max(LEAST_MISSING, 0.05 * duration):
-            faults.append(f"the film ends after {max(seconds + step, 0):.1f} of {duration:.1f} seconds")
+        duration, end = _duration(container, stream), max(read - (start or 0.0), seconds + step, 0.0)
+        if duration and duration - end > max(LEAST_MISSING, 0.05 * duration):
+            faults.append(f"the film ends after {end:.1f} of {duration:.1f} seconds")
 
 
 def _packets(container: Any, stream: Any, faults: list[str]) -> Iterator[Any]:
-    """The packets of a film, up to the place at which it cannot be read further; at last an empty one."""
+    """The packets of a film and its sound, up to the place at which it cannot be read further; at last an empty one of
+    the `stream`, for which the decoder gives the frames that it still holds."""
+    import av
     from av.error import FFmpegError
 
     try:
-        yield from container.demux(stream)
-    except FFmpegError as error:
+        yield from container.demux()
+    except (FFmpegError, OSError) as error:
         faults.append(f"cannot be read further: {error.strerror}")
+        last = av.Packet()
+        last.stream, last.time_base = stream, stream.time_base
+        yield last
 
 
 @contextlib.contextmanager

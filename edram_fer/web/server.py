@@ -309,9 +309,7 @@ def _film(
     Args:
         every: which frames; None: about SHOWN_FRAMES of the whole film.
     """
-    if every is None:
-        count = video.Film(path, most_pixels=MAX_PIXELS).count()
-        every = video.Every(seconds=0.5) if count is None else video.Every(max(round(count / SHOWN_FRAMES), 1))
+    every = video.Film(path).sparse(SHOWN_FRAMES) if every is None else every
     tracks = FaceTracks()
     for number, frame in enumerate(video.Film(path, every, MAX_PIXELS).frames()):
         image = decode(frame)
@@ -321,7 +319,14 @@ def _film(
         if number == MAX_FRAMES:
             yield {"end": f"stopped after {MAX_FRAMES} frames"}
             return
-        answer = {"frame": image.frame, "time": image.time, **_answers(image, analysts, settings, whole, FILM_PREVIEW)}
+        try:
+            answers = _answers(image, analysts, settings, whole, FILM_PREVIEW)
+        except UserError as error:  # such as a missing file for the landmarks of the first face
+            if not number:
+                raise
+            yield {"end": str(error)}
+            return
+        answer = {"frame": image.frame, "time": image.time, **answers}
         faces = answer["answers"][0]["faces"]
         shown = {"source": "", "frame": image.frame, "time": image.time}
         rows = [{**shown, "box": face["box"]} for face in faces]

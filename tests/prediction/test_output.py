@@ -157,6 +157,25 @@ def test_a_second_run_with_other_images_leaves_nothing_old_but_what_is_the_user_
     assert write(one, crops / "below", folder, format="jsonl") == "replaced"  # its pixels may have changed
 
 
+def test_what_a_killed_command_has_drawn_is_known(crops, one, tmp_path, monkeypatch):
+    write(one, crops, tmp_path / "whole")
+    draw = Output._draw
+
+    def killed(self, *arguments):
+        if draw(self, *arguments):
+            raise KeyboardInterrupt
+
+    for folder in (tmp_path / "resumed", tmp_path / "replaced"):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Output, "_draw", killed)
+            write(one, crops, folder)
+        assert len(os.listdir(folder / "images")) == 1
+    assert write(one, crops, tmp_path / "resumed") == "resumed"
+    assert read(tmp_path / "resumed") == read(tmp_path / "whole")
+    assert write(one, crops / "below", tmp_path / "replaced") == "replaced"
+    assert os.listdir(tmp_path / "replaced" / "images") == ["1_2.jpg"]
+
+
 def test_a_list_of_other_files_deletes_none(one, crops, tmp_path):
     folder = tmp_path / "out"
     write(one, crops / "below", folder)

@@ -1,8 +1,11 @@
 """Films: their frames, times and faults, against what was written into them; face tracks; the rows of a film."""
 
+import builtins
 import itertools
 import struct
 from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ from PIL import Image
 import edram_fer
 from edram_fer.errors import UserError
 from edram_fer.figures.film import FilmDrawing
-from edram_fer.prediction import live, parallel
+from edram_fer.prediction import live, overlay, parallel, video
 from edram_fer.prediction.images import InputImage, decode, single_images
 from edram_fer.prediction.output import Output
 from edram_fer.prediction.predictor import Predictor
@@ -201,6 +204,65 @@ def test_a_truncated_film_gives_what_can_be_read(film, tmp_path):
     assert len(times) > 150 and "damaged packets or frames" in fault
 
 
+def test_a_last_frame_that_is_shown_for_long_and_longer_sound_are_no_fault(tmp_path):
+    for name in ("slides.mp4", "slides.mkv", "sound.mkv"):
+        with av.open(str(tmp_path / name), "w") as container:
+            stream, sound = container.add_stream("mpeg4", rate=25), None
+            stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+            if name == "sound.mkv":
+                sound = container.add_stream("pcm_s16le", rate=8000)
+            frames = [av.VideoFrame.from_ndarray(quadrants(), format="rgb24") for _ in range(4)]
+            for packet in [*itertools.chain.from_iterable(map(stream.encode, frames)), *stream.encode()]:
+                if sound is None and packet.pts == 3:
+                    packet.duration = 250  # ten seconds
+                container.mux(packet)
+            if sound:
+                silence = av.AudioFrame.from_ndarray(np.zeros((1, 80_000), np.int16), format="s16", layout="mono")
+                silence.sample_rate, silence.pts = 8000, 0
+                container.mux(sound.encode(silence))
+        with av.open(str(tmp_path / name)) as container:
+            assert container.duration > 9 * av.time_base
+        times, fault = times_and_fault(tmp_path / name)
+        np.testing.assert_allclose(times, [0, 0.04, 0.08, 0.12], atol=1e-3)
+        assert not fault
+
+
+def test_a_film_that_cannot_be_read_further_gives_all_frames_before(tmp_path, monkeypatch):
+    path = write_film(tmp_path / "many.mkv", [quadrants()] * 100, range(0, 4000, 40), "mpeg4")
+
+    def failing(path, mode):
+        file = builtins.open(path, mode)
+        read, size = file.read, path.stat().st_size
+
+        class Failing:
+            seek, tell, close = file.seek, file.tell, file.close
+            __enter__, __exit__ = (lambda self: self), (lambda self, *error: file.close())
+
+            def read(self, count):
+                if file.tell() > size // 2:
+                    raise OSError(5, "Input/output error")
+                return read(min(count, 1000))
+
+        return Failing()
+
+    monkeypatch.setattr(video, "open", failing, raising=False)
+    packets: list = []
+    with video._open(path) as container, pytest.raises(OSError, match="Input/output error"):
+        packets.extend(container.demux())  # of which as many stay as were read
+    times, fault = times_and_fault(path)
+    assert "cannot be read further: Input/output error; the film ends after" in fault
+    np.testing.assert_allclose(times, np.arange(len(times)) * 0.04, atol=1e-9)
+    assert len(times) == len(packets) > 20
+
+
+def test_sparse_frames_are_spread_over_a_film_of_which_only_the_mean_rate_is_known(tmp_path):
+    path = write_film(tmp_path / "slides.mkv", [quadrants()] * 8, range(0, 8000, 1000))  # its header says 25 a second
+    assert Film(path).count() > 100
+    assert [frame.frame for frame in Film(path, Film(path).sparse(4)).frames()] == [0, 2, 4, 6]
+    assert [frame.frame for frame in Film(path, Film(path).sparse(150)).frames()] == list(range(8))
+    assert Film(tmp_path / "missing.mp4").sparse(4) == Every(seconds=0.5)
+
+
 def test_files_without_a_film_are_one_row_with_the_reason(film, tmp_path):
     content = film.read_bytes()
     (tmp_path / "cut.mp4").write_bytes(content[: content.index(b"moov")])
@@ -213,6 +275,8 @@ def test_files_without_a_film_are_one_row_with_the_reason(film, tmp_path):
         frame.sample_rate, frame.pts = 44100, 0
         container.mux(stream.encode(frame))
         container.mux(stream.encode())
+    (tmp_path / "other.mp4").write_bytes(content.replace(b"avc1", b"zzzz"))
+    assert times_and_fault(tmp_path / "other.mp4") == ([], "a film in a format that this FFmpeg cannot decode")
     for name, fault in {
         "cut.mp4": "cannot be decoded: Invalid data found when processing input",
         "text.mp4": "cannot be decoded: Invalid data found when processing input",
@@ -404,6 +468,42 @@ def test_drawings_have_even_sides_and_show_boxes_paths_and_curves(size):
         assert changed[middle - 3 : middle + 4, middle - 3 : middle + 4].any()
         assert (drawn[middle, :3] > 200).all(axis=-1).any()  # the white square
     assert changed[-40:].any()  # curves
+
+
+def test_glimpses_of_a_turned_face_are_drawn_where_it_lies():
+    pixels, names = np.zeros((300, 300, 3), np.uint8), ("a", "b")
+    face = {"emotion": "a", "confidence": 0.7, "track": None, "box": (50, 50, 200, 200), "a": 0.7, "b": 0.3}
+    window = [[0.4, 0, -0.5], [0, 0.2, -0.3]]  # of the face that was turned clockwise
+    in_image = {90: [[0, 0.2, -0.3], [-0.4, 0, 0.5]], 180: [[-0.4, 0, 0.5], [0, -0.2, 0.3]]}
+    for degrees, expected in in_image.items():
+        turned = FilmDrawing(names, (300, 300)).draw(pixels, [face | {"windows": [window], "rotation": degrees}], 0.0)
+        drawn = FilmDrawing(names, (300, 300)).draw(pixels, [face | {"windows": [expected], "rotation": 0}], 0.0)
+        np.testing.assert_array_equal(turned, drawn)
+
+
+def test_a_film_is_drawn_into_a_folder_with_the_name_of_a_time(film, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    target = Path("10:30") / "film.mp4"
+    overlay.write(Film(film), [{"frame": frame, "emotion": None} for frame in range(10)], target, ["a", "b"])
+    assert len(times_and_fault(target.absolute())[0]) == 10
+
+
+def test_the_time_of_a_camera_starts_with_its_first_frame(monkeypatch):
+    class Slow:
+        clock, waits = 0.0, [3.0, 0.25]  # seconds until each of its frames
+
+        def read(self):
+            if not self.waits:
+                return False, None
+            self.clock += self.waits.pop(0)
+            return True, np.zeros((8, 8, 3), np.uint8)
+
+        def release(self):
+            self.clock = np.nan
+
+    slow = Slow()
+    monkeypatch.setattr(video, "time", SimpleNamespace(monotonic=lambda: slow.clock))
+    assert [frame.time for frame in video._camera_frames(slow, "camera")] == [0.0, 0.25] and np.isnan(slow.clock)
 
 
 def test_a_camera_that_is_not_there_is_named():

@@ -7,6 +7,7 @@ import csv
 import http.client
 import io
 import json
+import re
 import shutil
 import socket
 import struct
@@ -25,6 +26,7 @@ import edram_fer
 from edram_fer import cli
 from edram_fer.errors import UserError
 from edram_fer.evaluation import inference
+from edram_fer.prediction import video
 from edram_fer.run import checkpoints
 
 uvicorn = pytest.importorskip("uvicorn")
@@ -291,6 +293,24 @@ def test_a_film_is_answered_frame_by_frame(port, folder, tmp_path):
     assert is_empty(folder)
 
 
+def test_a_film_that_cannot_be_answered_to_its_end_says_why(edram, tmp_path, monkeypatch):
+    film, answered = write_film(tmp_path / "film.avi", 4), []
+
+    def image(*arguments, **options):
+        answered.append(answer(*arguments, **options))
+        if len(answered) == 3:
+            raise UserError("landmarks are missing")
+        return answered[-1]
+
+    answer = edram.image
+    monkeypatch.setattr(edram, "image", image)
+    lines = list(server._film(film, [edram], Settings(), False, None))
+    assert [line.get("frame") for line in lines] == [0, 1, None] and lines[-1] == {"end": "landmarks are missing"}
+    del answered[0]
+    with pytest.raises(UserError, match="landmarks are missing"):
+        next(server._film(film, [edram], Settings(), False, None))
+
+
 @needs_photos
 def test_a_face_that_was_away_for_long_has_another_track(port, tmp_path):
     left, top, width, height = json.loads((PHOTOS / "truth.json").read_text())["2007_007763.jpg"]["boxes_ltwh"][0]
@@ -303,6 +323,11 @@ def test_a_face_that_was_away_for_long_has_another_track(port, tmp_path):
 
 
 # ---- the page
+
+
+def test_the_page_takes_every_film_for_one():
+    pattern = re.search(r"const FILMS = /(.+)/i;", server.STATIC.joinpath("page.js").read_text())[1]
+    assert all(re.search(pattern, f"film{ending}") for ending in video.ENDINGS)
 
 
 @pytest.fixture(scope="module")
@@ -420,7 +445,9 @@ def test_a_photo_is_covered_and_looked_at_elsewhere(page, edram):
     np.testing.assert_allclose(answer["windows"], asked["windows"], atol=1e-5)
 
 
-def test_sliders_numbers_and_the_whole_image(page, edram):
+def test_sliders_numbers_and_the_whole_image(page, monkeypatch):
+    monkeypatch.setattr(server, "MAX_FILM", 1)
+    page.reload()
     page.set_input_files(
         "#file", {"name": "=grey.png", "mimeType": "image/png", "buffer": png(np.full((90, 60), 120, "uint8"))}
     )
@@ -436,21 +463,56 @@ def test_sliders_numbers_and_the_whole_image(page, edram):
         page.locator("#csv").click()
     rows = list(csv.DictReader(download.value.path().read_text(encoding="utf-8").splitlines()))
     assert [row["step"] for row in rows] == ["1", "2", "1"] and rows[0]["source"] == "'=grey.png"
-    assert rows[2]["change"] == "zoom limit 0.3, 1 steps"
+    assert rows[2]["change"] == "zoom limit 0.3, 1 steps" and rows[2]["face"] == "1"
     np.testing.assert_allclose([float(rows[2][name]) for name in CLASSES], answer["steps"][0], atol=1e-6)
+    page.set_input_files("#file", {"name": "film.avi", "mimeType": "", "buffer": b"too large"})
+    page.get_by_text("film.avi has 0 MB; expected at most").wait_for()
+    page.locator("#faces button").click()  # of the photo, which is still shown
+    with page.expect_download() as download:
+        page.locator("#csv").click()
+    assert download.value.path().read_text(encoding="utf-8").count("'=grey.png") == 3
+
+    page.locator("#reset").click()
+    page.check("[value=aim]")
+    page.locator(".face").first.focus()
+    both, _ = change(page, lambda: page.keyboard.press("ArrowRight"))
+    change(page, lambda: page.locator("#glimpses").fill("1"))
+    page.locator(".face").first.focus()
+    one, _ = change(page, lambda: page.keyboard.press("ArrowDown"))  # moves the glimpse that is shown
+    assert one["windows"][1] == both["windows"][1]
+    np.testing.assert_allclose(one["windows"][0][1][2] - both["windows"][0][1][2], 1 / 12)
 
 
 def test_a_film_the_camera_and_a_file_that_is_neither(page, tmp_path):
     upload(page, "film.avi", write_film(tmp_path / "film.avi", 4).read_bytes())
     page.get_by_text("4 frames of film.avi").wait_for()
     assert page.locator("#film-chart polyline").count() == len(CLASSES)
-    page.locator("#frame").fill("3")
+    page.locator("#faces button").focus()
+    page.evaluate("""() => {
+      const slider = document.getElementById("frame");
+      slider.value = 3;
+      slider.dispatchEvent(new Event("input"));
+    }""")
     assert page.locator("#time").text_content() == "0.30 s"
-    page.locator("#camera").click()
+    assert page.evaluate("document.activeElement.parentElement.id") == "faces"  # as the frames of the camera come
+    page.evaluate("""() => {
+      const devices = navigator.mediaDevices, getUserMedia = devices.getUserMedia.bind(devices);
+      window.streams = [];
+      devices.getUserMedia = async (wanted) => {
+        const stream = await getUserMedia(wanted);
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        streams.push(stream);
+        return stream;
+      };
+    }""")
+    page.locator("#camera").dblclick()
     page.get_by_text("The camera is on").wait_for()
     page.get_by_text("No face was found").wait_for()
+    states = "streams.flatMap((stream) => stream.getTracks()).map((track) => track.readyState)"
+    assert sorted(page.evaluate(states)) == ["ended", "live"]
     page.locator("#camera").click()
     assert page.locator("#camera").text_content() == "Use the camera"
+    assert page.evaluate(states) == ["ended", "ended"]
 
 
 # ---- the command

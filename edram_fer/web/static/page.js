@@ -3,7 +3,7 @@ import { classColour, covered, drawChart, drawFace, drawGlimpse, percent, stepCo
 const find = (id) => document.getElementById(id);
 const OWN_LIMIT = 105; // position of the zoom slider that stands for the model's own limit
 const CAMERA_SIDE = 640; // pixels: longer side of what the camera sends
-const FILMS = /\.(mp4|m4v|mov|webm|mkv|avi|mpe?g|wmv|ogv|3gp|m?ts|flv)$/i;
+const FILMS = /\.(mp4|m4v|mov|webm|mkv|avi|mpe?g|wmv|ogv|3g[p2]|m?ts|m2ts|flv|asf|dv|ivf|mxf|nut|rm|vob)$/i;
 const HINTS = {
   look: "Choose a glimpse to see what the model saw, and what it guessed after it.",
   cover: "Brush over the face. By keyboard: focus the face, move with the arrow keys, cover with the space bar.",
@@ -15,6 +15,7 @@ const STEP_KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Ar
 const state = {
   models: {}, limits: {},
   input: null, // {file, name, film}: what was chosen; the image of the camera
+  shown: null, // the input of what is shown; what was chosen may be unusable
   whole: false, // the whole image is the face
   frames: [], // answers of the server: one for a photo, several for a film
   frame: 0, face: 0, track: null,
@@ -76,7 +77,7 @@ async function analyse(input) {
     if (input.film) await analyseFilm(input, signal);
     else {
       const response = await ask(`api/predict?${query({ preview: 1, whole: Number(state.whole) })}`, input.file, signal);
-      show([await response.json()]);
+      show([await response.json()], input);
     }
     const count = state.frames.length;
     say(input.film ? `${count} frame${count === 1 ? "" : "s"} of ${input.name}` : "");
@@ -101,7 +102,7 @@ async function analyseFilm(input, signal) {
         continue;
       }
       frames.push(content);
-      if (frames.length === 1) show(frames);
+      if (frames.length === 1) show(frames, input);
       else if (state.frames === frames) drawFilm();
       say(`Reading the video … ${frames.length} frames, ${content.time.toFixed(1)} s`);
     }
@@ -119,37 +120,45 @@ async function toggleCamera() {
   }
   find("error").hidden = true;
   const signal = stopWork();
+  let stream;
   try {
-    state.stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user" } });
+    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user" } });
   } catch (error) {
     complain(new Error(`the camera cannot be used: ${error.message}`));
     return;
   }
+  if (signal.aborted) { // meanwhile there was another click, or a file
+    stop(stream);
+    return;
+  }
+  state.stream = stream;
   find("camera").textContent = "Stop the camera";
   say("The camera is on. Stop it to keep the image.");
   state.whole = false;
   const video = document.createElement("video"), canvas = document.createElement("canvas");
-  Object.assign(video, { srcObject: state.stream, muted: true, playsInline: true });
-  await video.play();
-  const scale = Math.min(1, CAMERA_SIDE / Math.max(video.videoWidth, video.videoHeight));
-  [canvas.width, canvas.height] = [video.videoWidth * scale, video.videoHeight * scale];
+  Object.assign(video, { srcObject: stream, muted: true, playsInline: true });
   try {
-    while (state.stream && !signal.aborted) {
+    await video.play();
+    const scale = Math.min(1, CAMERA_SIDE / Math.max(video.videoWidth, video.videoHeight));
+    [canvas.width, canvas.height] = [video.videoWidth * scale, video.videoHeight * scale];
+    while (state.stream === stream && !signal.aborted) {
       canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
       const file = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.9));
       const answer = await (await ask(`api/predict?${query({})}`, file, signal)).json();
       answer.preview = canvas.toDataURL("image/jpeg", 0.9);
       state.input = { file, name: "camera", film: false };
-      show([answer], true);
+      show([answer], state.input, true);
     }
   } catch (error) {
     complain(error);
   }
-  stopCamera();
+  if (state.stream === stream) stopCamera();
 }
 
+function stop(stream) { stream?.getTracks().forEach((track) => track.stop()); }
+
 function stopCamera() {
-  state.stream?.getTracks().forEach((track) => track.stop());
+  stop(state.stream);
   state.stream = null;
   find("camera").textContent = "Use the camera";
   if (find("status").textContent.startsWith("The camera")) say("");
@@ -174,9 +183,10 @@ function nearest(faces, box) {
   return best && distance(best) < box[2] ? best : null;
 }
 
-function show(frames, live = false) {
+function show(frames, input, live = false) {
   const box = live && chosenFace()?.box;
   state.frames = frames;
+  state.shown = input;
   state.frame = 0;
   if (!live) {
     state.strokes = [];
@@ -185,11 +195,11 @@ function show(frames, live = false) {
     state.step = Infinity; // the last one
   }
   find("results").hidden = false;
-  find("film").hidden = !state.input.film;
+  find("film").hidden = !input.film;
   find("notice").textContent = state.notice;
   makePanels(frames[0].answers.map((answer) => answer.model));
   showFrame(box);
-  if (state.input.film) drawFilm();
+  if (input.film) drawFilm();
 }
 
 function makePanels(names) {
@@ -221,26 +231,40 @@ function showFrame(box = null) {
   state.face = Math.min(state.face, Math.max(faces.length - 1, 0));
   find("preview").src = frame().preview;
   find("boxes").setAttribute("viewBox", `0 0 ${frame().width} ${frame().height}`);
-  find("boxes").replaceChildren(...faces.map((face, index) => {
-    const [x, y, width, height] = face.box;
-    const rectangle = svg("rect", { x, y, width, height });
-    rectangle.addEventListener("click", () => choose(index));
-    return rectangle;
-  }));
-  find("faces").replaceChildren(...faces.map((face, index) => {
-    const button = document.createElement("button"), image = new Image();
-    button.type = "button";
-    Object.assign(image, { src: face.crop, alt: "" });
-    button.append(image, `${index + 1}: ${face.emotion} ${percent(face.confidence)}`);
-    button.addEventListener("click", () => choose(index));
-    return button;
-  }));
+  const boxes = fit(find("boxes"), faces.length, faceBox), buttons = fit(find("faces"), faces.length, faceButton);
+  for (const [index, face] of faces.entries()) {
+    ["x", "y", "width", "height"].forEach((name, side) => boxes[index].setAttribute(name, face.box[side]));
+    buttons[index].firstChild.src = face.crop;
+    buttons[index].lastChild.textContent = `${index + 1}: ${face.emotion} ${percent(face.confidence)}`;
+  }
   const found = faces.length > 0;
   find("no-face").hidden = found;
   find("no-face").firstElementChild.textContent = answers[0].status === "no_face" ? "No face was found." : answers[0].status;
   find("whole").hidden = state.whole || Boolean(state.stream);
   find("tools").hidden = find("panels").hidden = find("notice").hidden = !found;
   if (found) showFace();
+}
+
+// As many children as needed. Those that are there stay: with the camera, they would lose focus and clicks at each frame.
+function fit(parent, count, make) {
+  while (parent.children.length < count) parent.append(make(parent.children.length));
+  while (parent.children.length > count) parent.lastChild.remove();
+  return [...parent.children];
+}
+
+function faceBox(index) {
+  const rectangle = svg("rect", {});
+  rectangle.addEventListener("click", () => choose(index));
+  return rectangle;
+}
+
+function faceButton(index) {
+  const button = document.createElement("button"), image = new Image();
+  button.type = "button";
+  image.alt = "";
+  button.append(image, document.createElement("span"));
+  button.addEventListener("click", () => choose(index));
+  return button;
 }
 
 function choose(index) {
@@ -250,7 +274,7 @@ function choose(index) {
   }
   state.face = index;
   showFace();
-  if (state.input.film) drawFilm();
+  if (state.shown.film) drawFilm();
 }
 
 async function showFace() {
@@ -363,11 +387,9 @@ function draw(panel) {
   drawFace(canvas, shown, windows, step, mode() === "cover" && document.activeElement === canvas ? state.cursor : null);
   canvas.setAttribute("aria-label", `Face, ${windows.length ? `${windows.length} glimpses` : "seen as a whole"}`);
 
-  const list = element.querySelector(".glimpses");
-  while (list.children.length < windows.length) list.append(glimpseButton(list.children.length));
-  while (list.children.length > windows.length) list.lastChild.remove();
+  const buttons = fit(element.querySelector(".glimpses"), windows.length, glimpseButton);
   windows.forEach((window, index) => {
-    const button = list.children[index];
+    const button = buttons[index];
     drawGlimpse(button.querySelector("canvas"), shown, window);
     button.setAttribute("aria-pressed", index === step);
     const after = answer.steps.length === windows.length ? answer.steps[index] : null;
@@ -517,8 +539,8 @@ function undo() {
 
 function aim(panel, window) {
   const windows = isAimed() ? state.windows : current(panel).windows.map((one) => toImage(one, panel.face.box));
-  const step = Math.min(state.step, windows.length - 1);
-  state.windows = windows.with(step, window);
+  const shown = panel.model.recurrent ? Math.min(windows.length, glimpses()) : windows.length; // with fewer glimpses, some are not
+  state.windows = windows.with(Math.min(state.step, shown - 1), window);
   changed();
 }
 
@@ -564,7 +586,7 @@ function csv() {
     for (let step = 0; step < Math.max(answer.steps.length, answer.windows.length); step++) {
       const values = answer.steps[answer.steps.length === 1 ? 0 : step], affect = answer.affect?.[answer.affect.length === 1 ? 0 : step] ?? ["", ""];
       rows.push([
-        state.input.name, time ?? "", model.name, number, ...face.box, change, step + 1, model.classes[values.indexOf(Math.max(...values))],
+        state.shown.name, time ?? "", model.name, number, ...face.box, change, step + 1, model.classes[values.indexOf(Math.max(...values))],
         ...classes.map((name) => values[model.classes.indexOf(name)] ?? ""), ...affect, ...(answer.windows[step]?.flat() ?? matrix.map(() => "")),
       ]);
     }
@@ -574,13 +596,14 @@ function csv() {
       answer.faces.forEach((face, index) => add(one.time, state.models[answer.model], index + 1, face, face, ""));
     }
   }
-  for (const panel of panels) {
+  for (const [index, panel] of panels.entries()) {
     if (!panel.changed) continue;
+    const number = frame().answers[index].faces.indexOf(panel.face) + 1;
     const change = [
       state.strokes.length ? "covered" : "", isAimed() ? "glimpses set by hand" : "",
       !isAimed() && zoomLimit() !== null ? `zoom limit ${zoomLimit()}` : "", `${panel.changed.steps.length} steps`,
     ].filter(Boolean).join(", ");
-    add(frame().time, panel.model, state.face + 1, panel.face, panel.changed, change);
+    add(frame().time, panel.model, number, panel.face, panel.changed, change);
   }
   // A spreadsheet would execute a text that begins like a formula.
   const cell = (value) => (typeof value === "number" ? value : `"${String(value).replace(/^[=+\-@\t\r]/, "'$&").replaceAll('"', '""')}"`);
