@@ -55,6 +55,16 @@ def test_bad_arguments_of_train(run, arguments, message):
     assert code != 0 and message in line
 
 
+def test_the_values_of_a_setting_are_varied_at_once(run):
+    """Of two lists of values of one setting, one would be lost."""
+    for words in (["--vary", "glimpses=1", "--vary", " glimpses =2"], ["--vary", "zoom_limit=1", "--zoom-limit", ".5"]):
+        code, _, line = run("sweep", "zoom_free", *words, "--print-jobs")
+        assert code == 1 and line.startswith("error: --vary: expected all values of ")
+    assert run("sweep", "zoom_free", "--vary", "seed =1,2", "--print-jobs")[2].startswith(
+        "error: sweep: the seed cannot"
+    )
+
+
 def test_options_out_of_range_name_the_argument(run, npz_file, tmp_path):
     settings = ["--set", f"data={npz_file}", "--set", "batch_size=8", "--out", tmp_path / "run"]
     code, _, line = run("train", "forch2019", *settings, "--set", "glimpses=0")
@@ -93,6 +103,21 @@ def test_training_that_a_signal_stopped_says_how_to_resume(run, monkeypatch, num
     code, _, line = run("train", "forch2019", "--out", "a run")
     assert code == 128 + number
     assert line == "Stopped and saved after epoch 3. Resume with: edram-fer train --resume 'a run'"
+
+
+@pytest.mark.parametrize(("terminal", "quiet", "verbose"), [(True, [], "auto"), (True, ["--quiet"], 2), (False, [], 2)])
+def test_only_a_terminal_has_a_progress_bar(run, monkeypatch, terminal, quiet, verbose):
+    """In a file, each of its updates, up to 20 in a second, would stay."""
+    from edram_fer.run import checkpoints
+    from edram_fer.training import loop
+
+    def stop(*arguments, **options):
+        assert options["verbose"] == verbose
+        raise checkpoints.Interrupted("", signal.SIGINT)
+
+    monkeypatch.setattr(loop, "train", stop)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    assert run("train", "forch2019", "--out", "a run", *quiet)[0] == 128 + signal.SIGINT
 
 
 def test_missing_data(run, tmp_path):

@@ -1,8 +1,9 @@
 """Arguments and options that several commands share, and a line that several print."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -27,7 +28,15 @@ EvaluatedRun = Annotated[Path, typer.Argument(help="Evaluated run folder, or the
 Split = Annotated[str, typer.Option("--split", help="Split of the data set.")]
 Source = Annotated[str | None, typer.Option("--data", help="Data set to use instead of the run's.")]
 Images = Annotated[int | None, typer.Option(min=1, help="Number of images, balanced over the classes [default: all].")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", help="One line per epoch, no progress bar [default: on a terminal, the bar].")
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed for choosing the images and for all random numbers.")]
+
+
+def verbosity(quiet: bool) -> Literal["auto", 2]:
+    """`verbose` of Keras' `fit`: its progress bar would fill the log file of a job with megabytes for each hour."""
+    return "auto" if sys.stdout.isatty() and not quiet else 2
 
 
 def print_note(result: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from edram_fer import startup
-from edram_fer.commands.options import DataDir
+from edram_fer.commands.options import DataDir, Quiet, verbosity
 from edram_fer.errors import Stopped, UserError
 
 
@@ -39,7 +39,7 @@ def reproduce(
     across: Annotated[
         bool, typer.Option("--across", help="Also evaluate each run on the other data sets that are there.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="One line per epoch, no progress bar.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Repeat a paper's experiments whose data are there, and write one page: published and obtained side by side.
 
@@ -77,7 +77,7 @@ def reproduce(
             fixations=fixations,
             done=lambda outcomes: write(chosen, outcomes, out, quick=quick, seeds=seeds),
             report=typer.echo,
-            verbose=2 if quiet else "auto",
+            verbose=verbosity(quiet),
         )
     except checkpoints.Interrupted as stop:
         raise Stopped(f"Stopped and saved {stop}. The same command goes on.", stop.signal) from None

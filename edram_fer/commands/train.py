@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from edram_fer import processes, startup
-from edram_fer.commands.options import DataDir
+from edram_fer.commands.options import DataDir, Quiet, verbosity
 from edram_fer.errors import Stopped, UserError
 
 LOGS = "logs"  # folder in that of a sweep, for what its processes print
@@ -24,7 +24,7 @@ def train(
     out: Annotated[Path | None, typer.Option("--out", help="Run folder [default: runs/RECIPE-MODEL-TIME].")] = None,
     resume: Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Resume this run.")] = None,
     data_dir: DataDir = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="One line per epoch, no progress bar.")] = False,
+    quiet: Quiet = False,
     devices: Annotated[
         str, typer.Option("--devices", metavar="N", help="Devices of this machine to train on, or all.")
     ] = "1",
@@ -45,7 +45,7 @@ def train(
         raise typer.BadParameter(f"expected a recipe ({names}) or --resume RUN, not both or none")
     options = {
         "data_dir": data_dir,
-        "verbose": 0 if not first else 2 if quiet else "auto",
+        "verbose": verbosity(quiet) if first else 0,
         "devices": devices if devices == "all" else int(devices),
     }
     try:
@@ -119,7 +119,7 @@ def sweep(
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the runs [default: runs/RECIPE].")] = None,
     split: Annotated[list[str] | None, typer.Option("--split", help="Evaluate on this split [default: test].")] = None,
     data_dir: DataDir = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="One line per epoch, no progress bar.")] = False,
+    quiet: Quiet = False,
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="RUN", help="Only this run, no tables; may be repeated.")
     ] = None,
@@ -142,9 +142,13 @@ def sweep(
     varied, vary = {}, [*(vary or []), *([f"zoom_limit={zoom_limit}"] if zoom_limit else [])]
     for setting in vary:
         key, equals, text = setting.partition("=")
-        values = split_values(text)
+        key, values = key.strip(), split_values(text)
         if not equals or not all(values):
             raise UserError(f"--vary: expected KEY=VALUE,VALUE, got {setting!r}")
+        if key in varied:
+            raise UserError(
+                f"--vary: expected all values of {key} at once, {key}=VALUE,VALUE, got {setting!r} after them"
+            )
         varied[key] = values
     out, splits = out or Path("runs") / recipe, tuple(split or ("test",))
     runs = sweeps.grid(recipe, varied, seeds, settings or [])
@@ -164,7 +168,7 @@ def sweep(
             data_dir=data_dir,
             only=only or (),
             retry=parallel == 1,  # the processes have just tried
-            verbose=2 if quiet else "auto",
+            verbose=verbosity(quiet),
         )
     except checkpoints.Interrupted as stop:
         raise Stopped(f"Stopped and saved {stop}. The same command resumes the sweep.", stop.signal) from None

@@ -56,7 +56,7 @@ class Augmentation:
             if field.type is bool:
                 continue
             value, limit = getattr(self, field.name), largest.get(field.name, 1.0)
-            if not isinstance(value, (int, float)) or not 0 <= value <= limit:
+            if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= limit:
                 raise UserError(f"augmentation.{field.name}: expected a number in [0, {limit:g}], got {value!r}")
 
 

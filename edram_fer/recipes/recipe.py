@@ -80,7 +80,8 @@ class Recipe:
             `data.guides.PARTS`, such as "mouth", "people" or "free"; (): no glimpse is guided. See
             `training.losses.GuideLoss`.
         guide_weight: Weight of the guide loss.
-        guide_epochs: The weight falls to 0 within this number of epochs, along a cosine; 0: it stays.
+        guide_epochs: The weight falls to 0 within this number of epochs, along a cosine, and is 0 in validation, whose
+            loss would otherwise prefer early epochs; 0: it stays.
         guide_fixations: File or folder of the fixations that "people" and "people by emotion" need, as `edram-fer
             fixations` writes it.
         guide_layout: Layout of the photos that people looked at, see `gaze.layouts.read`.
@@ -193,6 +194,9 @@ class Recipe:
             )
         if not 0 < self.zoom_target <= 1:
             raise UserError(f"zoom_target: expected a share of the side in (0, 1], got {self.zoom_target!r}")
+        # Options with several numbers are tuples, also where JSON or a user gives lists: equal recipes are equal.
+        options = {name: tuple(value) if isinstance(value, list) else value for name, value in self.options.items()}
+        object.__setattr__(self, "options", options)
         known = model_options(self.model)
         for option in self.options:
             if option not in known:
@@ -277,9 +281,7 @@ class Recipe:
                 raise UserError(f"recipe: expected an object as {name}, got {content.get(name)!r}")
         _check_keys("recipe", cls, content)
         _check_keys("recipe, augmentation", Augmentation, content["augmentation"])
-        # JSON has no tuples; options with several numbers are tuples.
-        options = {k: tuple(v) if isinstance(v, list) else v for k, v in content["options"].items()}
-        return cls(**{**content, "options": options, "augmentation": Augmentation(**content["augmentation"])})
+        return cls(**{**content, "augmentation": Augmentation(**content["augmentation"])})
 
 
 def _parse_emotions(text):

@@ -12,13 +12,16 @@ from edram_fer.preprocessing.cores import available_cores
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 0.2
+# By themselves, TensorFlow and JAX take most of a GPU's memory when they start, and leave none for a second process.
+SHARED_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
 
 def run(jobs: Mapping[str, Sequence[str]], parallel: int, logs: Path | str) -> dict[str, int]:
     """Run each command with Python, `parallel` of them at a time.
 
-    Each process computes with its share of the processor cores, unless TF_NUM_INTRAOP_THREADS is set. If this process
-    is interrupted, so are they, with SIGTERM, and it waits for them.
+    Each process computes with its share of the processor cores, unless TF_NUM_INTRAOP_THREADS is set; JAX has no such
+    setting. On a GPU, each takes memory as it needs it, not all at once. If this process is interrupted, so are they,
+    with SIGTERM, and it waits for them.
 
     Args:
         jobs: {name: the words after `python`}.
@@ -35,7 +38,8 @@ def run(jobs: Mapping[str, Sequence[str]], parallel: int, logs: Path | str) -> d
     """
     logs = Path(logs)
     logs.mkdir(parents=True, exist_ok=True)
-    environment = {"TF_NUM_INTRAOP_THREADS": str(max(available_cores() // parallel, 1)), **os.environ}
+    threads = str(max(available_cores() // parallel, 1))
+    environment = {"TF_NUM_INTRAOP_THREADS": threads, **SHARED_GPU, **os.environ}
     waiting, running, statuses = list(jobs.items()), {}, {}
     try:
         while waiting or running:

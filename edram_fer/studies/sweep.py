@@ -2,6 +2,7 @@
 stopped runs are resumed."""
 
 import contextlib
+import dataclasses
 import functools
 import itertools
 import logging
@@ -20,7 +21,7 @@ from edram_fer.evaluation import evaluate, seeds
 from edram_fer.figures.run import draw
 from edram_fer.preprocessing.folder_lock import reserved
 from edram_fer.recipes import recipe as recipes
-from edram_fer.recipes.recipe import Recipe
+from edram_fer.recipes.recipe import AUTO, Recipe
 from edram_fer.run import checkpoints, layout
 from edram_fer.run.evaluated_run import EvaluatedRun
 from edram_fer.training import loop
@@ -108,9 +109,7 @@ def sweep(
     described = {
         source: data.describe(source, data_dir=data_dir) for source in {recipe.data for recipe in runs.values()}
     }
-    runs = {folder: loop.resolve(recipe, described[recipe.data]) for folder, recipe in runs.items()}
-    for folder, recipe in runs.items():
-        _check_same(out / folder, recipe)
+    runs = {folder: _resolve(out / folder, recipe, described[recipe.data]) for folder, recipe in runs.items()}
     _check_models(runs, described)
     files.check_writable(out)
     rows = []
@@ -251,10 +250,17 @@ def _check_models(runs, described):
     keras.utils.clear_session()
 
 
-def _check_same(run, recipe):
+def _resolve(run, recipe, described):
+    """The recipe as `loop.resolve` completes it, or as another machine did that began the run. UserError if the folder
+    holds a run of another recipe."""
     if not (run / layout.RECIPE).exists():
-        return
-    existing = checkpoints.read_recipe(run).to_json()
+        return loop.resolve(recipe, described)
+    existing = checkpoints.read_recipe(run)
+    if recipe.dtype == AUTO:
+        recipe = dataclasses.replace(recipe, dtype=existing.dtype)
+    recipe = loop.resolve(recipe, described)
+    found = existing.to_json()
     for key, value in recipe.to_json().items():
-        if existing[key] != value:
-            raise UserError(f"{run} holds a run of another recipe: expected {key} {value!r}, it has {existing[key]!r}")
+        if found[key] != value:
+            raise UserError(f"{run} holds a run of another recipe: expected {key} {value!r}, it has {found[key]!r}")
+    return recipe

@@ -65,7 +65,8 @@ def test_shipped_recipes_survive_json_and_build(name):
 
 def test_tuples_come_back_as_tuples_and_lists_build_too():
     recipe = override(Recipe(), ["glimpse_filters=[2, 2, 4, 4, 4, 4]", "context_filters=(4, 4, 8)"])
-    assert through_json(recipe).options == {"glimpse_filters": (2, 2, 4, 4, 4, 4), "context_filters": (4, 4, 8)}
+    assert through_json(recipe) == recipe
+    assert recipe.options == {"glimpse_filters": (2, 2, 4, 4, 4, 4), "context_filters": (4, 4, 8)}
     small = dataclasses.replace(recipe, options={**recipe.options, "glimpses": 1, **SMALL["edram"]})
     assert build(small, {"image_size": [48, 48], "channels": 1}).arguments["glimpses"] == 1
 
@@ -114,6 +115,7 @@ def test_a_bare_rotation_is_that_of_the_model():
         ("augmentation=none", "unknown key 'augmentation'"),
         ("augmentation.flips=1", "unknown key 'augmentation.flips'"),
         ("augmentation.flip=2", r"augmentation.flip: expected a number in \[0, 1\], got 2"),
+        ("augmentation.flip=true", r"augmentation.flip: expected a number in \[0, 1\], got True"),
         ("epochs=0", "epochs: expected at least 1, got 0"),
         ("epochs=2.5", "epochs: expected a whole number, got 2.5"),
         ("epochs=true", "epochs: expected a whole number, got True"),

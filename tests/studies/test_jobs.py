@@ -35,6 +35,15 @@ def test_no_more_than_asked_for_run_at_the_same_time(tmp_path):
     assert jobs.run({name: ["-c", code, str(tmp_path / "d")] for name in "abc"}, 1, tmp_path) == dict.fromkeys("abc", 0)
 
 
+def test_they_share_cores_and_gpu(tmp_path, monkeypatch):
+    names = ("TF_FORCE_GPU_ALLOW_GROWTH", "TF_NUM_INTRAOP_THREADS", "XLA_PYTHON_CLIENT_PREALLOCATE")
+    for name in names[:2]:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(names[2], "true")  # what the user sets, stays
+    jobs.run({"a": ["-c", f"import os; print(*map(os.environ.get, {names}))"]}, 10**6, tmp_path)
+    assert (tmp_path / "a.log").read_text() == "true 1 true\n"
+
+
 def test_they_end_with_this_process(tmp_path):
     code = (
         "import pathlib, signal, sys, time; "

@@ -1,6 +1,7 @@
 """A grid of runs: which are trained, skipped or resumed, and what a run that fails leaves behind."""
 
 import csv
+import dataclasses
 import os
 import shlex
 import signal
@@ -12,7 +13,7 @@ import pytest
 from support.fake_runs import random_outputs, random_run, write_run
 from support.toy import assert_same_run
 
-from edram_fer import cli, intervals
+from edram_fer import cli, data, files, intervals
 from edram_fer.errors import UserError
 from edram_fer.preprocessing import folder_lock
 from edram_fer.recipes import recipe, settings
@@ -79,6 +80,18 @@ def test_the_zoom_recipes_differ_in_the_limit_alone():
 def test_a_bad_grid(call, words):
     with pytest.raises(ValueError, match=words):
         sweep.grid(*call)
+
+
+def test_a_run_that_another_machine_began_keeps_its_dtype(npz_file, toy_recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep, "_finish", lambda run, recipe, *options: {"status": f"in use: {recipe.dtype}"})
+    runs = sweep.grid("forch2019", {"dtype": ["auto"]}, 1, [*SMALL, f"data={npz_file}", "emotions=data"])
+    [(name, begun)] = runs.items()
+    [here] = sweep.sweep(runs, tmp_path)
+    other = "float32" if here["status"] == "in use: mixed_bfloat16" else "mixed_bfloat16"
+    begun = dataclasses.replace(begun, dtype=other).with_classes_of(data.emotions(npz_file))
+    files.write_json(tmp_path / name / "recipe.json", begun.to_json())
+    [row] = sweep.sweep(runs, tmp_path)
+    assert row["status"] == f"in use: {other}"
 
 
 @pytest.mark.slow
