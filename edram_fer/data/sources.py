@@ -262,15 +262,21 @@ class _NpzFile:
     def _count(self, split):
         """The number of images of a split. UserError unless all its features have as many rows, of the right shapes."""
         headers = {name.partition("/")[2]: self._header(name) for name in self._names(split)}
-        expected = {"image": (4, "u"), "emotion": (1, "iu"), "affect": (2, "f"), "id": (1, "U")}
+        expected = {"image": (4, np.uint8), "emotion": (1, np.integer), "affect": (2, np.floating), "id": (1, np.str_)}
         count = headers["emotion"][0][:1]
         for feature, (shape, dtype) in headers.items():
-            dimensions, kinds = expected.get(feature, (len(shape), dtype.kind))
-            if len(shape) != dimensions or dtype.kind not in kinds or shape[:1] != count:
+            dimensions, kind = expected.get(feature, (len(shape), np.generic))
+            if len(shape) != dimensions or not np.issubdtype(dtype, kind) or shape[:1] != count:
                 raise UserError(
                     f"{self.path}: {split}/{feature[:60]}: expected {dimensions} dimensions, {count} rows and numbers "
                     f"or texts as `export-data` writes them, got {dtype} {list(shape)}"
                 )
+        labels = self._read(f"{split}/emotion")
+        if len(unknown := labels[(labels < -1) | (labels >= len(self.emotions))]):
+            raise UserError(
+                f"{self.path}: {split}/emotion: expected numbers from 0 to {len(self.emotions) - 1}, the places in its "
+                f"emotions, or -1 for an image without a label, got {unknown[0]}"
+            )
         return count[0]
 
     @property

@@ -131,6 +131,21 @@ def test_images_without_a_label_are_left_out(contents, tmp_path):
     assert sum(data.class_counts(tmp_path / "some.npz", "test").values()) == 19
 
 
+@pytest.mark.parametrize(
+    ("feature", "values", "message"),
+    [
+        ("emotion", [*range(23), -2], "test/emotion: expected numbers from 0 to 7, .*, or -1 for an .* label, got 8"),
+        ("emotion", [-2] * 24, "got -2"),
+        ("image", np.zeros((24, 8, 8, 1), np.uint16), "test/image: expected 4 dimensions.* got uint16"),
+    ],
+)
+def test_labels_and_images_out_of_range_are_named(contents, tmp_path, feature, values, message):
+    features = {f"test/{name}": values for name, values in {**contents["test"], feature: values}.items()}
+    np.savez(tmp_path / "odd.npz", emotions=np.array(EIGHT), version="1", fingerprint="f", **features)
+    with pytest.raises(ValueError, match=f"odd.npz: {message}" if "test/" in message else message):
+        data.describe(tmp_path / "odd.npz")
+
+
 def test_without_an_affect_head_there_is_no_affect_target(source):
     _, targets = next(in_numpy(training(source, affect=False)))
     assert set(targets) == {"emotion", *CONSTANTS}
