@@ -69,8 +69,10 @@ def _temporary_folder(parent: Path) -> Generator[Path, None, None]:
             break
         except (filelock.Timeout, FileNotFoundError):
             continue  # another process took the folder for a leftover before it was locked
-        except BaseException:
-            folder.rmdir()
+        except BaseException as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(error, OSError) and error.filename is None:  # of a file system that cannot lock
+                raise OSError(error.errno, error.strerror or str(error), str(parent)) from error
             raise
     try:
         yield folder

@@ -25,6 +25,7 @@ def exclusive_lock(folder: Path, activity: str = "preparing", name: str = LOCK) 
 
     Raises:
         FolderInUseError: another process has reserved the folder.
+        OSError: the folder cannot be written, or its file system cannot lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # filelock (3.24.2 and newer) rejects a lock file that another process has just removed, see `remove_locked`.
@@ -33,6 +34,10 @@ def exclusive_lock(folder: Path, activity: str = "preparing", name: str = LOCK) 
         lock.acquire(timeout=0)
     except filelock.Timeout:
         raise FolderInUseError(f"another process is {activity} in {folder}") from None
+    except OSError as error:
+        if error.filename is None:  # of a file system that cannot lock
+            raise OSError(error.errno, error.strerror or str(error), str(folder)) from error
+        raise
     try:
         yield
     finally:

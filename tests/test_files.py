@@ -13,6 +13,7 @@ from support.paths import ROOT
 
 from edram_fer import files
 from edram_fer.errors import LONGEST, UserError, as_status
+from edram_fer.preprocessing import folder_lock
 
 # Writes half of metrics.json and is killed, so that its temporary file stays.
 KILLED = """
@@ -99,6 +100,19 @@ def test_a_folder_stays_if_the_new_one_cannot_take_its_place(tmp_path, monkeypat
         temporary.mkdir()
         (temporary / "new").touch()
     assert os.listdir(path) == ["old"] and os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no flock")
+def test_a_file_system_that_cannot_lock_is_named(tmp_path, monkeypatch):
+    def refuse(descriptor, operation):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(OSError, match=f"locks available: '{tmp_path}'"):
+        files.write_json(tmp_path / "a.json", {})
+    assert not os.listdir(tmp_path)
+    with pytest.raises(OSError, match=f"locks available: '{tmp_path}'"), folder_lock.exclusive_lock(tmp_path):
+        pass
 
 
 def test_long_names_are_replaced(tmp_path):
