@@ -6,6 +6,7 @@ training can start at any step of any epoch and all backends see the same batche
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -188,8 +189,9 @@ class Batches:
                 numbers["boxes"] = erasing.draw(self.seed, epoch, count, self.augmentation.erase, size)
             if self.mixup:
                 numbers["shares"] = mixup.draw(self.seed, epoch, count, self.mixup)
-            if self.guide.epochs:
-                numbers["guide_weights"] = np.full(count, self.guide.weight(epoch), "float32")
+        if self.guide.epochs:  # validation has the weight of the end, so that the losses of all epochs compare
+            weight = self.guide.weight(math.inf if self.augmentation is None else epoch)
+            numbers["guide_weights"] = np.full(count, weight, "float32")
         if self.viewings is not None:
             numbers["looked_at"] = self.viewings.draw(self.seed, epoch)
         return numbers

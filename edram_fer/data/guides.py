@@ -29,7 +29,8 @@ class Guide:
             nobody looked at this emotion). (): no glimpse is guided.
         fixations: File or folder of the people's fixations, see `gaze.recordings.read`.
         layout: Layout of the photos that they looked at, see `gaze.layouts.read`.
-        epochs: The weight of all targets falls from 1 to 0 within this number of epochs, along a cosine; 0: it is 1.
+        epochs: The weight of all targets falls from 1 to 0 within this number of epochs, along a cosine, and is 0 in
+            validation; 0: it is 1.
     """
 
     parts: tuple[str, ...] = ()
@@ -42,7 +43,7 @@ class Guide:
         """Indices of the glimpses that follow people."""
         return tuple(i for i, part in enumerate(self.parts) if part in (PEOPLE, PEOPLE_BY_EMOTION))
 
-    def weight(self, epoch: int) -> float:
+    def weight(self, epoch: float) -> float:
         """The weight of the targets in an epoch, counted from 0.
 
         >>> [round(Guide(("mouth",), epochs=4).weight(epoch), 2) for epoch in range(6)]

@@ -121,6 +121,7 @@ def test_glimpses_that_follow_people_are_drawn_anew_in_each_epoch(source, tmp_pa
     validation = Batches(source, "validation", SEVEN, 10, guide=guide)
     (_, once), (_, again) = next(in_numpy(validation)), next(iter(validation.start()))
     np.testing.assert_allclose(again["windows"], once["windows"], atol=2e-5)
+    assert not once["windows"][..., 2].any() and np.isfinite(once["windows"][:, 1:]).any()  # as after the last epoch
     if keras.backend.backend() == "tensorflow":
         _, other = next(training.start(2).as_numpy_iterator())
         np.testing.assert_allclose(other["windows"], second["windows"], atol=2e-5)
