@@ -4,6 +4,7 @@ A .keras file is a zip archive of config.json (classes and arguments), metadata.
 model.weights.h5.
 """
 
+import hashlib
 import io
 import json
 import math
@@ -57,6 +58,16 @@ def read_config(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{path} is damaged: expected an object in {CONFIG}, got {type(content).__name__}")
     return content
+
+
+def weights_digest(path: Path) -> str:
+    """SHA-256 of the weights of a .keras file, in hexadecimal digits; `set_option` does not change it.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    with archives.open_archive(path, KIND) as archive, archives.damage(path, KIND):
+        return hashlib.sha256(archives.read_member(archive, WEIGHTS)).hexdigest()
 
 
 def holds_weights(path: Path, names: Sequence[str]) -> bool:

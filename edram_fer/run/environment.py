@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from edram_fer import files, installation
+from edram_fer import files, installation, keras_file
 from edram_fer.devices import ONE, Replicas
 from edram_fer.errors import UserError
 from edram_fer.preprocessing.cores import available_cores
@@ -19,6 +19,7 @@ from edram_fer.recipes.recipe import Recipe
 from edram_fer.run import checkpoints, layout
 
 VARIABLES = {"threads": "TF_NUM_INTRAOP_THREADS", "onednn": "TF_ENABLE_ONEDNN_OPTS"}  # that set the `arithmetic`
+TEACHER = "teacher_weights_sha256"  # a key
 
 
 def versions() -> dict[str, str | None]:
@@ -39,15 +40,23 @@ def machine() -> dict[str, Any]:
 def arithmetic() -> dict[str, Any]:
     """What sums of floats on a CPU depend on in their last bits, by the names of VARIABLES.
 
-    "threads" compute one operation. "onednn", with TensorFlow only: "0" for its own kernels.
+    "threads" compute one operation; on JAX, all cores. "onednn", with TensorFlow only: "0" for its own kernels.
     """
     if keras.backend.backend() != "tensorflow":
         return {"threads": available_cores()}
     import tensorflow as tf
 
     configured = tf.config.threading.get_intra_op_parallelism_threads()
-    threads = configured or int(os.environ.get(VARIABLES["threads"], 0)) or available_cores()
+    chosen = os.environ.get(VARIABLES["threads"], "")  # TensorFlow passes over what is no number
+    threads = configured or (int(chosen) if chosen.isdecimal() else 0) or available_cores()
     return {"threads": threads, "onednn": os.environ.get(VARIABLES["onednn"])}
+
+
+def remedy(name: str) -> str:
+    """How a user gives one value of `arithmetic` another, as the end of a sentence."""
+    if keras.backend.backend() != "tensorflow":
+        return "let it use as many cores, with taskset"
+    return f"set {VARIABLES[name]}"
 
 
 def record(
@@ -73,6 +82,8 @@ def record(
     content |= {"seed": recipe.seed, "data": described, "data_dir": data_folder}
     if recipe.initial_weights and "initial_weights_sha256" not in content:
         content["initial_weights_sha256"] = files.digest(checkpoints.model_path(recipe.initial_weights))
+    if recipe.teacher and TEACHER not in content:
+        content[TEACHER] = keras_file.weights_digest(checkpoints.model_path(recipe.teacher))
     start = {"time": _timestamp(), "command": shlex.join(sys.argv), "git_revision": _git_revision()}
     numbers = {"devices": replicas.count, "processes": replicas.processes}
     content["starts"] = [*content.get("starts", []), start | arithmetic() | numbers]

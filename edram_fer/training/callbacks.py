@@ -38,7 +38,7 @@ class LossNames(keras.callbacks.Callback):
         }
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        for old in self.names.keys() & logs.keys():
+        for old in [name for name in self.names if name in logs]:  # in a fixed order: it is that of the columns
             logs[self.names[old]] = logs.pop(old)
 
 

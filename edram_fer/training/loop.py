@@ -13,7 +13,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from edram_fer import data, files, models, processes
+from edram_fer import data, files, keras_file, models, processes
 from edram_fer.data.batches import Batches
 from edram_fer.devices import ONE, Count, Replicas, fastest_dtype, find_replicas
 from edram_fer.errors import ExistingRunError, UserError
@@ -123,7 +123,7 @@ def resume(
         devices: See `train`; it need not be the number with which the run began.
 
     Raises:
-        UserError: The checkpoint is damaged or belongs to another model, or the data set has changed.
+        UserError: The checkpoint is damaged or belongs to another model, or the data set or the teacher has changed.
         MissingFileError: A file of the run is missing.
         FolderInUseError, KilledWorkerError, DivergedError, OSError, checkpoints.Interrupted: See `train`.
     """
@@ -143,14 +143,17 @@ def resume(
             f"{recipe.data} has changed since the run began: expected fingerprint {expected}, "
             f"found {described['fingerprint']}"
         )
+    taught = recorded.get(environment.TEACHER)
+    if taught and keras_file.weights_digest(checkpoints.model_path(recipe.teacher)) != taught:
+        raise UserError(f"teacher: the weights of {recipe.teacher} have changed since the run began")
     for name, (then, now) in environment.other_arithmetic(run).items():
         log.warning(
             "the run was trained with %s=%s and resumes with %s, which changes the last bits of its weights; for equal "
-            "weights, set %s",
+            "weights, %s",
             name,
             then,
             now,
-            environment.VARIABLES[name],
+            environment.remedy(name),
         )
     with processes.together(), _reserved(run):
         replicas = find_replicas(devices)
@@ -327,6 +330,8 @@ def compile_model(model: keras.Model, recipe: Recipe, training: Batches) -> list
         loss_weights={name: weight for name, (_, weight) in terms.items()},
         metrics={"emotion": [FinalAccuracy(), DominantClassShare(len(recipe.classes))], "windows": [windows]},
         steps_per_execution=recipe.steps_per_call,
+        # XLA, which Keras chooses on a GPU, lacks TensorFlow's operation by which a step there augments its images.
+        jit_compile=False if training.on_device and keras.backend.backend() == "tensorflow" else "auto",
     )
     model.optimizer.build(model.trainable_variables)
     parts = [f"{losses.NAMES.get(output, output)}_loss" for output in terms] if len(terms) > 1 else []

@@ -18,7 +18,8 @@ from support.paths import ROOT
 from support.scratch import AUGMENTATION, SCRATCH
 from support.toy import STEPS, assert_same_run, history
 
-from edram_fer import files
+import edram_fer
+from edram_fer import files, keras_file
 from edram_fer.run import checkpoints, environment, layout
 from edram_fer.training import callbacks, loop
 
@@ -105,6 +106,14 @@ def test_a_run_resumes_from_another_folder(toy_recipe, toy_run, tmp_path, monkey
     assert (first.data, resumed.data) == ("faces.npz", str(tmp_path / "first" / "faces.npz"))
     assert (first.teacher, resumed.teacher) == ("teacher", str(tmp_path / "first" / "teacher"))
     assert checkpoints.read_recipe("../first/run").data == "faces.npz"
+    teacher = tmp_path / "first" / "teacher" / "model.keras"
+    keras_file.set_option(teacher, "calibration", {"temperature": 2.0})  # as `calibrate` does
+    loop.resume("../first/run", verbose=0)
+    changed = edram_fer.load(teacher)
+    changed.answer.bias.assign(np.ones(7))
+    checkpoints.save(changed, teacher)
+    with pytest.raises(ValueError, match=f"^teacher: the weights of {teacher.parent} have changed since the run began"):
+        loop.resume("../first/run", verbose=0)
 
 
 @pytest.mark.parametrize(("name", "before"), [("threads", 64), ("onednn", "0"), ("threads", None)])

@@ -7,6 +7,7 @@ import re
 import keras
 import numpy as np
 import pytest
+from support import toy
 from support.toy import history
 
 import edram_fer
@@ -117,6 +118,25 @@ def test_missing_and_damaged_models_are_named(copied, tmp_path):
         edram_fer.load(copied)
     with pytest.raises(FileNotFoundError, match="expected a run folder with model.keras"):
         edram_fer.load(tmp_path / "nowhere")
+
+
+def test_losses_are_renamed_in_the_order_of_their_names():
+    """The order of sets of texts changes from process to process, and with it that of the columns of history.csv."""
+    names, logs = {name: f"new_{name}" for name in "abcd"}, {"loss": 0.0}
+    logs |= {f"{part}{name}_loss": 1.0 for part in ("", "val_") for name in "dcba"}
+    callbacks.LossNames(names).on_epoch_end(0, logs)
+    assert list(logs) == ["loss", *(f"{part}new_{name}_loss" for name in "abcd" for part in ("", "val_"))]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX compiles everything")
+def test_images_on_the_device_are_augmented_where_keras_chooses_xla(toy_recipe, tmp_path, monkeypatch):
+    """As on a GPU with deterministic=false."""
+    monkeypatch.setattr(toy.Toy, "_resolve_auto_jit_compile", lambda model: True)
+    monkeypatch.setattr("keras.src.trainers.trainer.model_supports_jit", lambda model: True)
+    recipe = dataclasses.replace(toy_recipe, device_data=True, deterministic=False)
+    setup = loop._TrainingSetup(recipe, tmp_path, data.describe(recipe.data), None)
+    [batch] = setup.training.start().take(1)
+    assert np.isfinite(float(setup.model.train_function(iter([batch]))["loss"]))
 
 
 def test_collapsed_glimpses_are_logged(tmp_path, caplog):
