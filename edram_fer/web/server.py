@@ -268,7 +268,7 @@ async def _upload(request: Request, most: int, folder: Path | None) -> AsyncGene
     """The body of a request as a file, which is deleted afterwards.
 
     Raises:
-        Refusal: it is a form or empty, has more than `most` bytes, or takes too long.
+        Refusal: it is a form or empty, has more than `most` bytes, takes too long, or cannot be stored.
     """
     if request.headers.get("content-type", "").startswith("multipart/"):
         raise Refusal(415, "expected the file itself as the body of the request (curl --data-binary @FILE), got a form")
@@ -289,6 +289,8 @@ async def _upload(request: Request, most: int, folder: Path | None) -> AsyncGene
                             raise too_large
         except TimeoutError:
             raise Refusal(408, f"the upload took more than {PATIENCE} seconds", {"connection": "close"}) from None
+        except OSError as error:  # a full disk; the rest of the body is dropped, so that the client hears of it
+            raise Refusal(507, f"the upload cannot be stored: {error.strerror}") from error
         if size > most:
             raise too_large
         if not size:

@@ -4,9 +4,11 @@ import base64
 import concurrent.futures
 import contextlib
 import csv
+import errno
 import http.client
 import io
 import json
+import os
 import re
 import shutil
 import socket
@@ -217,6 +219,16 @@ def test_the_interface_answers_and_forgets(port, folder, edram):
 def test_bad_requests_end_in_a_sentence(port, folder, path, body, status, message):
     response, content = ask(port, path, body)
     assert response.status == status and message in json.loads(content)["error"]
+    assert is_empty(folder)
+
+
+def test_a_full_disk_is_told(port, folder, monkeypatch):
+    def full(path, mode):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(server, "open", full, raising=False)
+    response, content = ask(port, "/api/predict", bytes(10_000_000))
+    assert response.status == 507 and "cannot be stored: No space left on device" in json.loads(content)["error"]
     assert is_empty(folder)
 
 
@@ -481,6 +493,13 @@ def test_sliders_numbers_and_the_whole_image(page, monkeypatch):
     one, _ = change(page, lambda: page.keyboard.press("ArrowDown"))  # moves the glimpse that is shown
     assert one["windows"][1] == both["windows"][1]
     np.testing.assert_allclose(one["windows"][0][1][2] - both["windows"][0][1][2], 1 / 12)
+    press = "face => face.dispatchEvent(new KeyboardEvent('keydown', {key: ']', ctrlKey: true, altKey: true}))"
+    turned, _ = change(page, lambda: page.locator(".face").first.evaluate(press))  # AltGr
+    assert turned["windows"][0][0][1] != one["windows"][0][0][1]
+    page.locator("#reset").click()
+    page.check("[value=cover]")
+    page.locator(".face").first.click(button="right")
+    assert page.locator("#undo").is_disabled()
 
 
 def test_a_film_the_camera_and_a_file_that_is_neither(page, tmp_path):

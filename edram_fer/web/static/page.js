@@ -497,7 +497,7 @@ function listen(panel) {
     return [left + (event.clientX - area.left) / area.width * width, top + (event.clientY - area.top) / area.height * height];
   };
   canvas.addEventListener("pointerdown", (event) => {
-    if (mode() === "look" || !event.isPrimary) return;
+    if (mode() === "look" || !event.isPrimary || event.button !== 0) return;
     canvas.setPointerCapture(event.pointerId);
     start = place(event);
     if (mode() === "cover") brush(...start, panel.face.box[2], false);
@@ -513,7 +513,9 @@ function listen(panel) {
   });
   for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, () => { start = null; });
   canvas.addEventListener("keydown", (event) => {
-    if (panel.face && !event.ctrlKey && !event.metaKey && !event.altKey && press(panel, event.key)) event.preventDefault();
+    // Many keyboards have [ and ] on AltGr, which counts as Ctrl and Alt.
+    const isShortcut = event.metaKey || (event.altKey ? !"[]".includes(event.key) : event.ctrlKey);
+    if (panel.face && !isShortcut && press(panel, event.key)) event.preventDefault();
   });
   for (const name of ["focus", "blur"]) canvas.addEventListener(name, () => panel.face && panel.crop && draw(panel));
 }
@@ -539,7 +541,8 @@ function undo() {
 
 function aim(panel, window) {
   const windows = isAimed() ? state.windows : current(panel).windows.map((one) => toImage(one, panel.face.box));
-  const shown = panel.model.recurrent ? Math.min(windows.length, glimpses()) : windows.length; // with fewer glimpses, some are not
+  // With fewer glimpses than the model has, the last windows are not shown.
+  const shown = panel.model.recurrent ? Math.min(windows.length, glimpses()) : windows.length;
   state.windows = windows.with(Math.min(state.step, shown - 1), window);
   changed();
 }
