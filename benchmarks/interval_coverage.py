@@ -8,7 +8,7 @@ Simulations with known truth, for each kind of interval in `edram_fer.intervals`
   resamples the images alone;
 - two equally good models and images of few subjects: how often each test says that they differ (5 % would be right).
 
-Results are in docs/results.md.
+Results are in docs/measurements.md.
 """
 
 import argparse

@@ -15,7 +15,7 @@ The paper can be read in two ways. `--set variant=paper` (default) transforms th
 transformer=false` is the same network without attention. Every point: docs/fidelity.md.
 
 The log warns if the model collapses to the most frequent class, which can happen with Adam at .005; then `--set
-learning_rate=0.001`. A wider network is the recipe `deep_emotion_plus`. Measured scores: docs/results.md.
+learning_rate=0.001`. A wider network is the recipe `deep_emotion_plus`. Measured scores: docs/measurements.md.
 """
 
 from edram_fer.data.augment import Augmentation

@@ -7,7 +7,7 @@ Instead of layers with ten filters it has a trunk of four stages with batch norm
 the transformer samples the map after the second stage. Training from scratch on small faces uses SGD with Nesterov
 momentum, warm-up and cosine, label smoothing, mixup and random erasing. `--set transformer=false` trains the same
 network without attention.
-Measured times and scores: docs/results.md.
+Measured times and scores: docs/measurements.md.
 """
 
 from edram_fer.data.augment import Augmentation

@@ -4,7 +4,7 @@
 
 Three glimpses of 18x18 points: the whole face, then the mouth and the eyes, two windows of about a third of the side.
 The landmarks of the drawn faces guide them during training; with `--set "guide=()"` the model learns their positions
-without landmarks. Scores of both: docs/results.md.
+without landmarks. Scores of both: docs/measurements.md.
 """
 
 from edram_fer.data.augment import Augmentation

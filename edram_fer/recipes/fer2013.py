@@ -5,7 +5,7 @@
 
 Our settings for a CPU with two cores: a glimpse CNN with fewer filters than the published one on large maps and more on
 small maps, mixed_bfloat16 on processors that have it, AdamW with warm-up and cosine. `--set model=cnn` trains the
-parameter-matched CNN baseline in the same way. Measured times and scores: docs/results.md.
+parameter-matched CNN baseline in the same way. Measured times and scores: docs/measurements.md.
 """
 
 from edram_fer.data.augment import Augmentation

@@ -12,7 +12,7 @@ margin=0.02` and `--set region_weight=0`.
 
 `--set data=ferplus/probability --set labels=soft` trains on the votes instead of the majority; scores of the two
 protocols are not comparable. `--set attention=mean` and `--set attention=self` show what each attention contributes.
-`ran_ferplus_small` is for a CPU. Measured scores: docs/results.md.
+`ran_ferplus_small` is for a CPU. Measured scores: docs/measurements.md.
 """
 
 from edram_fer.data.augment import Augmentation

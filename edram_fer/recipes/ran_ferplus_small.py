@@ -8,7 +8,7 @@
 epochs, a lower learning rate and float32 (`--set dtype=auto` is faster on processors with bfloat16 instructions).
 `crops=face` is the published baseline, the whole face without attention, which takes a sixth of the time; its backbone
 replaces the backbone that the paper pretrained on other faces. To train in one stage, omit `crops=face` in the first
-command and skip the second. Measured scores: docs/results.md.
+command and skip the second. Measured scores: docs/measurements.md.
 """
 
 import dataclasses

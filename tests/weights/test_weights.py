@@ -13,7 +13,7 @@ from edram_fer.exporting import once
 from edram_fer.preprocessing import emotions
 from edram_fer.run import checkpoints
 
-ACCURACY = 0.654  # of the package's model on the test images of FER2013, docs/results.md
+ACCURACY = 0.654  # of the package's model on the test images of FER2013, docs/measurements.md
 
 
 @pytest.mark.slow
