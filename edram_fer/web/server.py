@@ -62,15 +62,22 @@ class Refusal(HTTPException):
     """A request that is answered with a status and one sentence."""
 
 
-def application(analysts: Sequence[Analyst], *, local: bool = True, folder: Path | None = None) -> Starlette:
+def application(
+    analysts: Sequence[Analyst],
+    *,
+    local: bool = True,
+    folder: Path | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Starlette:
     """The page and its JSON interface.
 
     Args:
         analysts: the models that can be asked; the first one is the default.
         local: answer only requests for this machine's own names, so that no other site can ask in a visitor's name.
         folder: for uploads; None: the system's folder for temporary files.
+        stopping: whether the server has been told to stop, so that films end after their current frame.
     """
-    service = _Service({analyst.name: analyst for analyst in analysts}, folder)
+    service = _Service({analyst.name: analyst for analyst in analysts}, folder, stopping)
     routes = [
         *(Route(path, _static(name)) for path, name in PAGES.items()),
         Route("/api/models", service.models),
@@ -111,14 +118,15 @@ def serve(analysts: Sequence[Analyst], host: str, port: int) -> None:
         print("Anyone who can reach this machine can use the page; the connection is not encrypted.", flush=True)
     threading.Thread(target=_warm_up, args=(analysts,), daemon=True).start()
     config = uvicorn.Config(
-        application(analysts, local=local),
+        application(analysts, local=local, stopping=lambda: server.should_exit),
         log_level="error",
         access_log=False,
         server_header=False,
         limit_concurrency=CONNECTIONS,
         timeout_graceful_shutdown=3,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    server = uvicorn.Server(config)
+    server.run(sockets=[listener])
 
 
 def _warm_up(analysts: Sequence[Analyst]) -> None:
@@ -164,8 +172,8 @@ def _address(text: str) -> SplitResult:
 
 
 class _Service:
-    def __init__(self, analysts: Mapping[str, Analyst], folder: Path | None) -> None:
-        self.analysts, self.folder = analysts, folder
+    def __init__(self, analysts: Mapping[str, Analyst], folder: Path | None, stopping: Callable[[], bool]) -> None:
+        self.analysts, self.folder, self.stopping = analysts, folder, stopping
         self.running = asyncio.Semaphore(RUNNING)
         self.taken = 0
 
@@ -201,6 +209,9 @@ class _Service:
         line: dict[str, Any] | None = {"notice": NOTICE, **first}
         while line is not None:
             yield json.dumps(line) + "\n"
+            if self.stopping():
+                yield json.dumps({"end": "the server was stopped"}) + "\n"
+                return
             async with self.running:
                 line = await run_in_threadpool(next, frames, None)
 

@@ -123,9 +123,9 @@ def test_restrict_shrinks_about_the_centre():
 
 
 @contextlib.contextmanager
-def serving(analysts, folder, local=True):
+def serving(analysts, folder, **options):
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(server.application(analysts, local=local, folder=folder), log_level="critical")
+    config = uvicorn.Config(server.application(analysts, folder=folder, **options), log_level="critical")
     instance = uvicorn.Server(config)
     thread = threading.Thread(target=instance.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
@@ -302,6 +302,14 @@ def test_a_film_is_answered_frame_by_frame(port, folder, tmp_path):
     assert response.status == 200 and [line["frame"] for line in lines] == [0, 2, 4]
     np.testing.assert_allclose([line["time"] for line in lines], [0, 0.2, 0.4], atol=0.01)
     assert all(line["answers"][0]["faces"][0]["track"] == 1 for line in lines)
+    assert is_empty(folder)
+
+
+def test_a_film_ends_when_the_server_is_told_to_stop(edram, folder, tmp_path):
+    film = write_film(tmp_path / "film.avi", 3)
+    with serving([edram], folder, stopping=lambda: True) as port:
+        lines = [json.loads(line) for line in ask(port, "/api/video", film.read_bytes())[1].splitlines()]
+    assert lines[0]["frame"] == 0 and lines[1:] == [{"end": "the server was stopped"}]
     assert is_empty(folder)
 
 
