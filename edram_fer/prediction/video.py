@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from edram_fer.errors import MissingPackageError, UserError
+from edram_fer.errors import MissingPackageError, UserError, as_status
 from edram_fer.preprocessing import photos, pixel_arrays
 
 # FFmpeg's demuxers that read films from one file. Playlists (HLS, DASH, concat) are left out, because they can name any
@@ -132,8 +132,11 @@ class Film:
                 faults.append("a film without a frame that can be decoded")
         except UserError as error:
             faults.append(str(error))
-        except (OSError, *photos.DAMAGE) as error:  # FFmpeg's error for a damaged file is a ValueError
-            faults.append(f"cannot be decoded: {getattr(error, 'strerror', None) or str(error)[:100]}")
+        except Exception as error:  # one film must not stop all others
+            reason = getattr(error, "strerror", None)  # of FFmpeg's errors, too, which have no base class of Python's
+            if reason is None and isinstance(error, photos.DAMAGE):
+                reason = str(error)[:100]
+            faults.append(as_status(error) if reason is None else f"cannot be decoded: {reason}")
         if faults:
             yield Frame(str(self.path), functools.partial(_raise, photos.PhotoError("; ".join(faults))))
 
@@ -164,7 +167,7 @@ class Film:
                 stream = _video_stream(container)
                 seconds, rate = _duration(container, stream), stream.average_rate
                 return seconds, stream.frames or (round(seconds * rate) if seconds and rate else None)
-        except (UserError, OSError, Image.DecompressionBombError, *photos.DAMAGE):
+        except Exception:  # `frames` gives the reason
             return None, None
 
 
@@ -350,8 +353,10 @@ def _open(path: Path) -> Generator[Any, None, None]:
         import av
     except ImportError:
         raise MissingPackageError("films need PyAV: pip install 'edram-fer[video]'") from None
-    # A Python file, because FFmpeg takes some names for addresses, and a file in it cannot open another one.
-    with open(path, "rb") as file, av.open(file, options={"format_whitelist": CONTAINERS}) as container:
+    # A Python file, because FFmpeg takes some names for addresses, and a file in it cannot open another one. Titles and
+    # the like, which are not read, need not be UTF-8.
+    options = {"format_whitelist": CONTAINERS}
+    with open(path, "rb") as file, av.open(file, options=options, metadata_errors="replace") as container:
         yield container
 
 

@@ -38,8 +38,11 @@ def quadrants():
     return image
 
 
-def write_film(path, images, times=MILLISECONDS, codec="libx264", pix_fmt="yuv420p", options=None, aspect=None):
+def write_film(
+    path, images, times=MILLISECONDS, codec="libx264", pix_fmt="yuv420p", options=None, aspect=None, title="title"
+):
     with av.open(str(path), "w", options=options or {}) as container:
+        container.metadata["title"] = title
         stream = container.add_stream(codec, rate=25)
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt, stream.options = pix_fmt, {"g": "5"}
@@ -141,6 +144,12 @@ def test_pixel_formats(tmp_path, name, codec, pix_fmt):
     (frame,) = Film(path).frames()
     difference = decode(frame).pixels[12:36:24].astype(int) - quadrants()[12:36:24]
     assert np.abs(difference[:, [16, 48]]).max() < 12
+
+
+def test_a_title_need_not_be_utf_8(tmp_path):
+    path = write_film(tmp_path / "film.avi", [quadrants()] * 2, [0, 40], "mpeg4", title="a title")
+    path.write_bytes(path.read_bytes().replace(b"a title", "à titre".encode("latin-1")))
+    assert not times_and_fault(path)[1] and Film(path).count()
 
 
 def test_pixels_that_are_not_square_are_stretched(tmp_path):
@@ -268,6 +277,8 @@ def test_files_without_a_film_are_one_row_with_the_reason(film, tmp_path):
     (tmp_path / "cut.mp4").write_bytes(content[: content.index(b"moov")])
     (tmp_path / "text.mp4").write_text("no film")
     (tmp_path / "empty.avi").touch()
+    matroska = write_film(tmp_path / "film.mkv", [quadrants()] * 10).read_bytes()
+    (tmp_path / "later.mkv").write_bytes(matroska.replace(b"\x42\x85\x81\x02", b"\x42\x85\x81\x09"))  # its version
     (tmp_path / "list.mp4").write_text(f"#EXTM3U\n#EXTINF:10,\n{film}\n#EXT-X-ENDLIST\n")  # a playlist is not followed
     with av.open(str(tmp_path / "sound.mp4"), "w") as container:
         stream = container.add_stream("aac", rate=44100)
@@ -281,6 +292,7 @@ def test_files_without_a_film_are_one_row_with_the_reason(film, tmp_path):
         "cut.mp4": "cannot be decoded: Invalid data found when processing input",
         "text.mp4": "cannot be decoded: Invalid data found when processing input",
         "list.mp4": "cannot be decoded: Invalid data found when processing input",
+        "later.mkv": "cannot be decoded: Not yet implemented in FFmpeg, patches welcome",
         "empty.avi": "empty file",
         "sound.mp4": "a file without a video stream",
     }.items():
