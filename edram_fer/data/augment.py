@@ -5,6 +5,7 @@ numbers. As in the models' sensor, border pixels are repeated outside the image 
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -19,6 +20,8 @@ from edram_fer.models.spatial_transformer import sample
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
     """The largest change of each kind, drawn uniformly; 0 disables it.
+
+    Rotation and shear are those of pixels, also in images that are not square.
 
     The defaults are close to Forch et al. 2019, whose code draws the zoom for each axis and the shear in [-0.1, 0.1]
     degrees, as does the recipe `forch2019`.
@@ -86,7 +89,7 @@ def apply(augmentation: Augmentation, images: Any, numbers: Any, boxes: Any | No
     Returns:
         float32 [B, H, W, C] in [0, 1].
     """
-    images = warp(images, matrices(augmentation, numbers))
+    images = warp(images, matrices(augmentation, numbers, images.shape[1:3]))
     mean = ops.mean(images, axis=(1, 2, 3), keepdims=True)
     if augmentation.erase:
         images = erasing.erase(images, boxes)
@@ -120,9 +123,10 @@ def warp(images: Any, windows: Any) -> Any:
     import tensorflow as tf
 
     half = np.array([width - 1, height - 1], "float32") / 2  # pixel = (coordinate + 1) * half
-    to_window = np.diag([*(1 / np.maximum(half, 0.5)), 1]).astype("float32")
-    to_window[:2, 2] = -np.sign(half)  # the only pixel of a side is at 0
-    pixels = (ops.matmul(windows, to_window) + np.array([0, 0, 1], "float32")) * half[:, None]
+    linear, middle = windows[:, :, :2], np.sign(half)  # the only pixel of a side is at 0
+    shift = windows[:, :, 2:] + 1 - ops.sum(linear * middle, axis=-1, keepdims=True)
+    # Not by a product of matrices, whose factors GPUs round, see `sample`.
+    pixels = ops.concatenate([linear / np.maximum(half, 0.5), shift], axis=-1) * half[:, None]
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=images,
         transforms=tf.pad(tf.reshape(pixels, (-1, 6)), [[0, 0], [0, 2]]),
@@ -133,8 +137,18 @@ def warp(images: Any, windows: Any) -> Any:
     )
 
 
-def matrices(augmentation: Augmentation, numbers: Any) -> Any:
-    """The window of each augmented image, float32 [B, 2, 3]: rotation, zoom, shear and reflection, then the shift."""
+def matrices(augmentation: Augmentation, numbers: Any, size: Sequence[int] = (1, 1)) -> Any:
+    """The window of each augmented image: rotation, zoom, shear and reflection, then the shift.
+
+    Args:
+        augmentation: The ranges of the changes.
+        numbers: float32 [B, NUMBERS] in [-1, 1), from `draw`.
+        size: (H, W) of the images; the default stands for any square.
+
+    Returns:
+        float32 [B, 2, 3].
+    """
+    height, width = (max(side - 1, 1) for side in size)  # of the image, from centre to centre of its outer pixels
     radians = np.pi / 180
     angle = augmentation.rotation * radians * numbers[:, 0]
     slant = ops.tan(augmentation.shear * radians * numbers[:, 1])
@@ -144,6 +158,7 @@ def matrices(augmentation: Augmentation, numbers: Any) -> Any:
     cos, sin = ops.cos(angle), ops.sin(angle)
     # [[cos, -sin], [sin, cos]] @ [[1, slant], [0, 1]] @ [[across * mirror, 0], [0, down]]; a shift of 2 is a whole side
     shift = 2 * augmentation.shift * numbers[:, 3:5]
-    x_row = ops.stack([cos * across * mirror, (cos * slant - sin) * down, shift[:, 0]], axis=-1)
-    y_row = ops.stack([sin * across * mirror, (sin * slant + cos) * down, shift[:, 1]], axis=-1)
+    x_of_v, y_of_u = (cos * slant - sin) * down * (height / width), sin * across * mirror * (width / height)
+    x_row = ops.stack([cos * across * mirror, x_of_v, shift[:, 0]], axis=-1)
+    y_row = ops.stack([y_of_u, (sin * slant + cos) * down, shift[:, 1]], axis=-1)
     return ops.stack([x_row, y_row], axis=1)

@@ -226,7 +226,7 @@ class Batches:
             drawn = numbers["augmentation"]
             inputs["image"] = augment.apply(self.augmentation, inputs["image"], drawn, numbers.get("boxes"))
             if self.has_landmarks:
-                windows = augment.matrices(self.augmentation, drawn)
+                windows = augment.matrices(self.augmentation, drawn, size)
                 inputs["landmarks"] = landmarks.warp(inputs["landmarks"], windows, size)
                 if looked_at is not None:
                     looked_at = landmarks.warp_points(looked_at, windows, size)

@@ -6,7 +6,7 @@ import re
 import reprlib
 import shlex
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,10 +118,11 @@ def save(model: FERModel, path: str | Path) -> None:
         keras_file.strip(temporary, temporary)
 
 
-def initialise_from(model: keras.Model, source: str | Path) -> tuple[int, int]:
+def initialise_from(model: FERModel, source: str | Path) -> tuple[int, int]:
     """Copy the weights of a trained model wherever both models have the same part and shape.
 
-    Of a file that `edram-fer backbone` wrote, the backbone of a RAN is copied, all of it; the log says what that
+    A part that learned at another rate (`edram_fer.models.slow`) computes what it computed there. Of a file that
+    `edram-fer backbone` wrote, the backbone of a RAN is copied, all of it; the log says what that
     leaves out.
 
     Args:
@@ -144,11 +145,23 @@ def initialise_from(model: keras.Model, source: str | Path) -> tuple[int, int]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Keras names each part that does not fit
             model.load_weights(path, skip_mismatch=True)
+        _adapt_rates(model, before, content[keras_file.CONFIG].get("config") or {})
     after = [keras.ops.convert_to_numpy(variable) for variable in model.variables]
     changed = sum(not np.array_equal(old, new) for old, new in zip(before, after, strict=True))
     if not changed:
         raise UserError(f"{source}: no weight of its {trained} fits {type(model).__name__}")
     return changed, len(after)
+
+
+def _adapt_rates(model: FERModel, before: Sequence[np.ndarray], arguments: Mapping[str, Any]) -> None:
+    """Scale the variables V of slow layers that were copied, so that rate * V is what it is in the file."""
+    start = {id(variable): value for variable, value in zip(model.variables, before, strict=True)}
+    for option, variables in model.slow_weights().items():
+        factor = (arguments.get(option) or 1.0) / model.arguments[option]
+        for variable in variables:
+            value = keras.ops.convert_to_numpy(variable)
+            if factor != 1 and not np.array_equal(value, start[id(variable)]):
+                variable.assign(value * factor)
 
 
 def _take_over(model: keras.Model, backbone: Backbone, path: Path) -> None:

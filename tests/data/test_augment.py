@@ -46,6 +46,26 @@ def test_matrices_are_rotation_zoom_shear_mirror_and_shift(per_axis):
     assert 0 < mirrored < len(NUMBERS)
 
 
+def test_images_that_are_not_square_are_turned_without_distortion():
+    augmentation, half = Augmentation(**OFF | {"rotation": 30}), np.array([15, 5])
+    linear = keras.ops.convert_to_numpy(augment.matrices(augmentation, NUMBERS, (11, 31)))[:, :, :2]
+    angles = np.radians(30 * NUMBERS[:, 0])
+    turns = np.moveaxis(np.array([[np.cos(angles), -np.sin(angles)], [np.sin(angles), np.cos(angles)]]), -1, 0)
+    np.testing.assert_allclose(linear * half[:, None] / half, turns, atol=1e-5)  # in pixels
+    images, quarter = np.random.default_rng(0).random((6, 11, 31, 1), np.float32), np.ones_like(NUMBERS)
+    turned = applied(Augmentation(**OFF | {"rotation": 90}), images, quarter)
+    np.testing.assert_allclose(turned[:, :, 10:21], np.rot90(images[:, :, 10:21], axes=(1, 2)), atol=1e-4)
+
+
+def test_coordinates_are_no_product_of_matrices(monkeypatch):
+    """GPUs round the factors of such products to 11 significant bits, those of float16."""
+    product, ops = keras.ops.matmul, keras.ops
+    rounded = lambda *factors: product(*(ops.cast(ops.cast(f, "float16"), "float32") for f in factors))  # noqa: E731
+    monkeypatch.setattr(ops, "matmul", rounded)
+    ramp = np.tile(np.arange(224, dtype="float32"), (1, 224, 1))[..., None]
+    np.testing.assert_allclose(augment.warp(ramp, np.eye(2, 3, dtype="float32")[None]), ramp, atol=1e-3)
+
+
 @pytest.mark.parametrize("size", [(20, 23), (48, 48), (1, 5)])
 def test_images_are_warped_as_by_the_sensor_of_the_models(size):
     rng = np.random.default_rng(0)

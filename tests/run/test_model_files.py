@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 from support.paths import ROOT
-from support.tiny import make_images
+from support.tiny import TINIES, TINY, draw_weights, make_images
 
 import edram_fer
 from edram_fer import files, keras_file, models
@@ -110,6 +110,22 @@ def test_damage_anywhere_in_the_archive_is_named(saved):
             edram_fer.load(saved)
         with pytest.raises(UserError, match="model.keras is damaged or not a .keras file: "):
             checkpoints.initialise_from(models.build("deep_emotion", image_size=(48, 48)), saved)
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "options"),
+    [
+        ("edram", "emission_rate", TINY | {"glimpses": 1, "affect": False, "context_activation": "tanh"}),
+        ("deep_emotion", "localisation_rate", TINIES["deep_emotion"] | {"variant": "plus"}),
+    ],
+)
+def test_slow_layers_compute_what_they_computed_at_another_rate(name, option, options, tmp_path):
+    trained = draw_weights(models.build(name, **options | {option: 0.25}))
+    checkpoints.save(trained, tmp_path / "trained.keras")
+    model = models.build(name, **options)
+    checkpoints.initialise_from(model, tmp_path / "trained.keras")
+    image = make_images(2, *TINY["image_size"], 1)
+    np.testing.assert_allclose(model(image)["windows"], trained(image)["windows"], atol=1e-5)
 
 
 def test_models_without_class_names_and_of_other_packages_are_refused(tmp_path):
