@@ -61,9 +61,10 @@ class StepBatchNormalization(keras.layers.Layer):
         affine = (self.steps if self.mode == "per_step" else 1, input_shape[-1])
         population = (1 if self.mode == "shared" else self.steps, input_shape[-1])
         # One variable for all steps: the graph and the optimizer's work do not grow with the number of steps.
-        self.gamma = self.add_weight(name="gamma", shape=affine, initializer="ones", autocast=False)
-        self.beta = self.add_weight(name="beta", shape=affine, initializer=self.beta_initializer, autocast=False)
-        fixed = {"shape": population, "trainable": False, "autocast": False}
+        wide = {"dtype": "float32", "autocast": False}
+        self.gamma = self.add_weight(name="gamma", shape=affine, initializer="ones", **wide)
+        self.beta = self.add_weight(name="beta", shape=affine, initializer=self.beta_initializer, **wide)
+        fixed = {"shape": population, "trainable": False, **wide}
         self.moving_mean = self.add_weight(name="moving_mean", initializer="zeros", **fixed)
         self.moving_variance = self.add_weight(name="moving_variance", initializer="ones", **fixed)
 
@@ -110,7 +111,7 @@ def normalise(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> tuple[T
     """
     if tensorflow_kernels.can_normalise(x):
         return tensorflow_kernels.batch_normalised(x, gamma, beta, epsilon)
-    fixed = ops.stop_gradient(x)
+    fixed = _summable(ops.stop_gradient(x))
     mean = _mean(fixed)
     variance = ops.maximum(_mean(ops.square(fixed)) - ops.square(mean), 0.0)
     return _normalise(x, gamma, beta, mean, ops.rsqrt(variance + epsilon)), mean, variance
@@ -131,14 +132,19 @@ def _normalise(x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, inverse: Te
 
     def gradient(*args, upstream=None):
         dy = args[0] if upstream is None else upstream
-        dbeta = _mean(dy)
-        dgamma = (_mean(dy * x) - dbeta * mean) * inverse
+        dbeta = _mean(_summable(dy))
+        dgamma = (_mean(_summable(dy) * _summable(x)) - dbeta * mean) * inverse
         slope = scale * inverse * dgamma
         dx = _affine(dy, scale, mean * slope - scale * dbeta) - _affine(x, slope)
         count = ops.cast(ops.prod(ops.shape(x)[:-1]), "float32")
         return dx, dgamma * count, dbeta * count, ops.zeros_like(mean), ops.zeros_like(inverse)
 
     return _affine(x, scale, beta - mean * scale), gradient
+
+
+def _summable(x: Tensor) -> Tensor:
+    """float16 ends at 65,504, which squares and sums of activations exceed; all other types are left as they are."""
+    return ops.cast(x, "float32") if keras.backend.standardize_dtype(x.dtype) == "float16" else x
 
 
 def _mean(x: Tensor) -> Tensor:

@@ -67,7 +67,10 @@ def _jax(model: keras.Model) -> Call:
 
     def run(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         count = len(inputs["image"])
-        rows = np.minimum(np.arange(1 << (count - 1).bit_length()), count - 1)
+        if not count:  # what fills the batch up, when there is no image to repeat
+            inputs = {name: ops.zeros((1, *values.shape[1:])) for name, values in inputs.items()}
+        last = max(count - 1, 0)
+        rows = np.minimum(np.arange(1 << last.bit_length()), last)
         variables = (
             [variable.value for variable in of] for of in (model.trainable_variables, model.non_trainable_variables)
         )

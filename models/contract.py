@@ -170,6 +170,10 @@ class FERModel(keras.Model):
         """The layer that reads the last maps with two spatial axes; None for a model from elsewhere."""
         return None
 
+    def slow_weights(self) -> dict[str, list[keras.Variable]]:
+        """{option: variables V of the layers that learn at the rate in this option}, see `edram_fer.models.slow`."""
+        return {}
+
     @property
     def predicts_affect(self) -> bool:
         """Whether the model has a head for valence and arousal; otherwise "affect" is UNKNOWN_AFFECT everywhere."""
@@ -275,6 +279,12 @@ def _output_shapes(model: FERModel, input_shapes: Mapping[str, Shape]) -> dict[s
 def unknown_affect(emotion: Tensor) -> Tensor:
     """The "affect" [B, T, 2] of a model without an affect head, for logits [B, T, K]."""
     return ops.full_like(emotion[:, :, :2], UNKNOWN_AFFECT)
+
+
+def check_windows(name: str, windows: Tensor, count: int) -> None:
+    """Raise UserError unless `windows`, an input of a model, are `count` matrices for each image."""
+    if tuple(windows.shape[1:]) != (count, 2, 3):
+        raise UserError(f"{name}: expected [B, {count}, 2, 3], a matrix for each window, got {list(windows.shape)}")
 
 
 def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:

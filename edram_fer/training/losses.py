@@ -136,7 +136,7 @@ class EmotionLoss(keras.losses.Loss):
 class AffectLoss(keras.losses.Loss):
     """Squared error of valence and arousal: their sum, averaged over the steps and over the images that have both.
 
-    Images with an unknown value, -2, are ignored.
+    Images with an unknown value, -2 or nan, are ignored.
 
     Args:
         weights: Of valence and arousal in the sum.
@@ -158,12 +158,14 @@ class AffectLoss(keras.losses.Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         y_true, y_pred = ops.cast(y_true, "float32"), ops.cast(y_pred, "float32")
-        known = ops.cast(ops.all(y_true >= -1.0, axis=-1), "float32")
+        is_known = ops.all(y_true >= -1.0, axis=-1)
+        # Replaced before the subtraction: a nan would reach the gradient even through a branch that is not taken.
+        y_true = ops.where(is_known[:, None], y_true, 0.0)
         squares = ops.square(y_pred - y_true[:, None]) * np.array(self.weights, "float32")
         error = _reduce_steps(ops.sum(squares, axis=-1), self.steps)
         # Keras averages over the batch: scale so that the result is the mean over the known images.
-        share = ops.mean(known)
-        return ops.where(known > 0, error, 0.0) / ops.maximum(share, 1e-7)
+        known = ops.cast(is_known, "float32")
+        return known * error / ops.maximum(ops.mean(known), 1e-7)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "weights": self.weights, "steps": self.steps}

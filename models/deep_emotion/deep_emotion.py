@@ -21,6 +21,7 @@ from edram_fer.models.contract import (
     check_fraction,
     check_image_and_classes,
     check_integer,
+    check_windows,
     is_number,
     unknown_affect,
 )
@@ -118,14 +119,15 @@ class DeepEmotion(FERModel):
         **kwargs: see FERModel; `dtype`.
 
     Call arguments:
-        inputs: {"image": [B, H, W, C]}; optionally "windows" [B, 1, 2, 3] instead of theta.
+        inputs: {"image": [B, H, W, C]}; optionally "windows" [B, 1, 2, 3] instead of theta (not used without the
+            transformer).
 
     Returns:
         A dict, all float32: "emotion" logits [B, 1, K]; "affect" [B, 1, 2] in [-1, 1] (-2 without that layer);
         "windows" [B, 1, 2, 3]; "weights" [B, 1], all 1.
 
     Raises:
-        UserError: an argument is out of range; the message names it.
+        UserError: an argument is out of range, or windows have another shape; the message names it.
 
     The window of a new model is the whole image:
 
@@ -245,6 +247,9 @@ class DeepEmotion(FERModel):
         """Reads the last map, which lies in the window."""
         return self.flatten
 
+    def slow_weights(self) -> dict[str, list[keras.Variable]]:
+        return {} if self.localisation is None else {"localisation_rate": self.localisation.weights}
+
     def call(self, inputs: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
         image = inputs["image"]
         low, high = self.arguments["input_range"]
@@ -272,7 +277,10 @@ class DeepEmotion(FERModel):
         if self.localisation is None:
             identity = ops.convert_to_tensor(np.array(IDENTITY, "float32"))
             return ops.tile(identity[None], (ops.shape(image)[0], 1, 1))
-        return self.localisation(image) if windows is None else ops.cast(windows, "float32")[:, 0]
+        if windows is None:
+            return self.localisation(image)
+        check_windows("windows", windows, 1)
+        return ops.cast(windows, "float32")[:, 0]
 
     def _sampled(self, x: Tensor, theta: Tensor) -> Tensor:
         return sample(x, theta[:, None], (x.shape[1], x.shape[2]), self.arguments["sampler"])[:, 0]

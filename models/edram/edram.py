@@ -21,6 +21,7 @@ from edram_fer.models.contract import (
     check_fraction,
     check_image_and_classes,
     check_integer,
+    check_windows,
     unknown_affect,
 )
 from edram_fer.models.edram.block import BlockOptions
@@ -85,7 +86,7 @@ class EDRAM(FERModel):
         [B, T + 1, 2, 3], the matrices A_0 to A_T for the location loss.
 
     Raises:
-        UserError: an argument is out of range; the message names it.
+        UserError: an argument is out of range, or windows have another shape; the message names it.
 
     >>> import numpy as np
     >>> model = EDRAM(image_size=(48, 48), glimpses=3, glimpse_size=14, glimpse_units=64, head_units=64)
@@ -218,10 +219,16 @@ class EDRAM(FERModel):
         """Reads the maps of the glimpse CNN, one for each glimpse."""
         return self.cell.glimpse.flatten
 
+    def slow_weights(self) -> dict[str, list[keras.Variable]]:
+        return {"emission_rate": [self.cell.emission.dense.kernel]}
+
     def call(self, inputs: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
         image = ops.cast(inputs["image"], "float32")
         given_windows = inputs.get("windows")
         given_matrices = inputs.get("emitted", given_windows)
+        if given_windows is not None:
+            for name, given in (("windows", given_windows), ("emitted", given_matrices)):
+                check_windows(name, given, self.arguments["glimpses"])
         context = self.context(image, training=training)
         states = self.cell.get_initial_state(context)
         seen = image if self.trunk is None else ops.cast(self.trunk(image, training=training), "float32")

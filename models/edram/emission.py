@@ -14,6 +14,7 @@ from edram_fer.models.tensor import Tensor
 ZOOM_MODES = ("squash", "clip")
 ZOOM_MEASURES = ("entries", "extent")
 EMITTED_ZOOMS = ("clipped", "raw")
+TINY = 1e-30  # instead of a sigmoid that has underflowed to 0
 
 
 @keras.saving.register_keras_serializable(package="edram_fer")
@@ -92,7 +93,7 @@ class EmissionNetwork(keras.layers.Layer):
             open_zoom = ops.sigmoid(zoom)
             zoom = self.zoom_limit * open_zoom
             if self.zoom_measure == "extent":
-                scale = zoom / (open_zoom + ops.abs(shear))
+                scale = zoom / ops.maximum(open_zoom + ops.abs(shear), TINY)
                 zoom, shear = open_zoom * scale, shear * scale
         return _matrix(zoom, shear, shift)
 

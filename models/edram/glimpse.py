@@ -94,7 +94,8 @@ class GlimpseNetwork(keras.layers.Layer):
         block: BlockOptions | Mapping[str, Any] = DEFAULT_BLOCK,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        # Without autocast, the matrix stays float32 under mixed precision.
+        super().__init__(autocast=False, **kwargs)
         self.units, self.filters, self.steps = units, tuple(filters), steps
         self.batch_norm, self.momentum = batch_norm, momentum
         self.block = block = BlockOptions.of(block)

@@ -19,6 +19,7 @@ from edram_fer.models.contract import (
     check_fraction,
     check_image_and_classes,
     check_integer,
+    check_windows,
     unknown_affect,
 )
 from edram_fer.models.region_attention.attention import NORMS, RelationAttention, SelfAttention
@@ -209,11 +210,7 @@ class RAN(FERModel):
     def _windows(self, inputs: Mapping[str, Tensor], training: bool) -> Tensor:
         if "windows" in inputs:
             windows = inputs["windows"]
-            if tuple(windows.shape[1:]) != (self.crops.regions, 2, 3):
-                raise UserError(
-                    f"windows: expected [B, {self.crops.regions}, 2, 3], the whole face and its crops, "
-                    f"got {list(windows.shape)}"
-                )
+            check_windows("windows", windows, self.crops.regions)
             return ops.cast(windows, "float32")
         if self.arguments["crops"] != "landmarks":
             return self.crops(inputs["image"], training=training)

@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 from support import oracles
 
+from edram_fer.models import tensorflow_kernels
 from edram_fer.models.batch_norm import BATCH_NORM_MODES, StepBatchNormalization
 
 SHAPES = ((16, 5), (4, 3, 3, 5))
@@ -93,6 +94,28 @@ def test_mixed_precision_keeps_statistics_in_float32():
     assert not oracles.array(layer.moving_mean)[0].any()
     expected = oracles.normalised(exact, 1, 0, exact.mean(axis=0), exact.var(axis=0))
     np.testing.assert_allclose(oracles.array(out), expected, atol=0.03)
+
+
+def test_sums_beyond_the_range_of_float16(monkeypatch):
+    monkeypatch.setattr(tensorflow_kernels, "can_normalise", lambda x: False)  # its kernel sums in float32
+    layer, rng = StepBatchNormalization(dtype="mixed_float16"), np.random.default_rng(0)
+    x = (20 + 5 * rng.normal(size=(4, 40, 40, 2))).astype("float16")
+    out, exact = layer(x, training=True), x.astype("float64")
+    mean, variance = exact.mean(axis=(0, 1, 2)), exact.var(axis=(0, 1, 2))
+    np.testing.assert_allclose(layer.moving_mean[0], 0.1 * mean, rtol=1e-3)
+    np.testing.assert_allclose(layer.moving_variance[0], 0.9 + 0.1 * variance, rtol=1e-3)
+    np.testing.assert_allclose(oracles.array(out), oracles.normalised(exact, 1, 0, mean, variance), atol=0.02)
+    (gradient,) = oracles.gradients(lambda x: ops.sum(layer(x, training=True) * 100), [x])
+    assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_statistics_are_float32_whatever_the_dtype(shape, dtype):
+    layer, x = StepBatchNormalization(dtype=dtype), activations(shape)
+    for training in (True, False):
+        assert ops.dtype(layer(x, training=training)) == dtype
+    assert {weight.dtype for weight in layer.weights} == {"float32"}
 
 
 def test_a_constant_batch_gives_beta_and_a_finite_gradient():

@@ -32,6 +32,7 @@ def test_all_batch_sizes_are_one_function(model, monkeypatch):
         for name, values in expected[count].items():
             np.testing.assert_allclose(outputs[name], values, atol=1e-5)
         np.testing.assert_array_equal(model.predict_on_batch(images(count))["emotion"], outputs["emotion"])
+    assert model(images(8)[:0])["emotion"].shape == (0, 2, 3)
     assert len(calls) == 1
     window = np.tile(np.array([[0.4, 0, 0.1], [0, 0.4, 0]]), (1, 2, 1, 1))  # float64
     np.testing.assert_allclose(model({"image": images(1), "windows": window})["windows"], window, atol=1e-6)

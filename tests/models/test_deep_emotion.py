@@ -168,6 +168,8 @@ def test_windows_in_the_inputs_replace_theta():
     guided = model({"image": image, "windows": half})
     np.testing.assert_array_equal(guided["windows"], half)
     assert np.abs(oracles.array(guided["emotion"]) - oracles.array(free["emotion"])).max() > 1e-3
+    with pytest.raises(ValueError, match=r"windows: expected \[B, 1, 2, 3\], .*, got \[2, 2, 2, 3\]"):
+        model({"image": image, "windows": np.repeat(half, 2, axis=1)})
 
 
 def test_a_bound_keeps_theta_near_the_identity():

@@ -12,6 +12,7 @@ from support import oracles
 from support.tiny import TINY, draw_weights, make_images
 
 from edram_fer import models
+from edram_fer.errors import UserError
 from edram_fer.models.baseline import CNN
 from edram_fer.models.batch_norm import StepBatchNormalization
 from edram_fer.models.edram import EDRAM
@@ -221,6 +222,14 @@ def test_gradient_of_the_zoom_above_the_limit(measure):
     assert np.abs(slope("clip")[:2]).max() < 1e-9
 
 
+@pytest.mark.parametrize("rotation", [True, False])
+def test_a_zoom_that_underflows_is_0(rotation):
+    layer = EmissionNetwork(0.5, "squash", "extent", rotation)
+    layer.dense.build((None, 1))
+    layer.dense.bias.assign(np.where(np.array(layer.dense.bias) == 1, -200.0, 0.0))
+    np.testing.assert_array_equal(layer(np.zeros((1, 1), "float32")), np.zeros((1, 2, 3)))
+
+
 def test_emission_of_a_new_model():
     hidden = np.random.default_rng(0).normal(size=(3, 5)).astype("float32")
     centred = np.eye(2, 3) * np.tanh(1)
@@ -257,6 +266,16 @@ def test_where_path_is_alive_and_the_emission_moves_at_the_start():
     assert np.abs(slopes()[2]).max() > 1e-6
 
 
+def test_the_where_path_tells_windows_apart_under_mixed_precision():
+    """In bfloat16 the 64 windows, which differ by thousandths, would be four or five."""
+    network, rng = GlimpseNetwork(8, (2,) * 6, dtype="mixed_bfloat16"), np.random.default_rng(0)
+    matrices = (0.7 * np.eye(2, 3) + rng.normal(0, 0.002, (64, 2, 3))).astype("float32")
+    seen, where = [], network.where.call
+    network.where.call = lambda x, **call: seen.append(oracles.array(x)) or where(x, **call)
+    network(np.ones((64, 14, 14, 1), "float32"), matrices, training=True)
+    np.testing.assert_array_equal(seen[0], matrices.reshape(64, 6))
+
+
 def test_windows_in_the_inputs_replace_the_emitted_ones():
     model = draw_weights(models.build("edram", **TINY))
     image = make_images(2, *TINY["image_size"], 1)
@@ -269,6 +288,12 @@ def test_windows_in_the_inputs_replace_the_emitted_ones():
     np.testing.assert_array_equal(guided["windows"], windows)
     np.testing.assert_allclose(guided["emitted"][:, 0], free["emitted"][:, 0], atol=1e-6)
     assert np.abs(oracles.array(guided["emotion"]) - oracles.array(free["emotion"])).max() > 1e-3
+    for name, given in {
+        "windows": {"windows": windows[:, :1]},
+        "emitted": {"windows": windows, "emitted": free["emitted"]},
+    }.items():
+        with pytest.raises(UserError, match=rf"{name}: expected \[B, 2, 2, 3\], .*, got \[2, [13], 2, 3\]"):
+            model({"image": image, **given})
 
 
 def test_a_slow_emission_starts_alike_and_moves_by_its_share():

@@ -159,12 +159,24 @@ def test_coordinates_are_float32_whatever_the_images_are():
     np.testing.assert_allclose(ops.convert_to_numpy(sample(whole, windows, 26)) / 255, expected, atol=0.01)
 
 
+def test_coordinates_are_no_product_of_matrices(monkeypatch):
+    """GPUs round the factors of such products to 11 significant bits, those of float16."""
+    product = ops.matmul
+    rounded = lambda *factors: product(*(ops.cast(ops.cast(f, "float16"), "float32") for f in factors))  # noqa: E731
+    monkeypatch.setattr(ops, "matmul", rounded)
+    ramp = np.tile(np.arange(224, dtype="float32"), (1, 224, 1))[..., None]  # shows the column that is sampled
+    windows = random_windows(1, 3).astype("float32")
+    expected = oracles.sample(ramp, windows, (26, 26))
+    np.testing.assert_allclose(ops.convert_to_numpy(sample(ramp, windows, 26)), expected, atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         *(({"size": size}, "size: expected") for size in (0, (3, 0), (3,), (2.5, 3))),
         ({"size": 3, "method": "cubic"}, "method"),
         ({"size": 3, "images": make_images(1, 4, 4, 1)[0]}, "images: expected .* got the shape .4, 4, 1."),
+        ({"size": 3, "windows": random_windows(1, 1).transpose(0, 1, 3, 2)}, "windows: expected .*, got .*1, 1, 3, 2."),
         ({"size": 3, "windows": random_windows(1, 1)[0]}, "windows: expected .* got the shape .1, 2, 3."),
     ],
 )

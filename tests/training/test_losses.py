@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import scipy.optimize
+from support import oracles
 
 from edram_fer.attention import glimpse_statistics
 from edram_fer.errors import UserError
@@ -102,6 +103,14 @@ def test_affect_loss_counts_only_images_with_both_values():
     wild = AFFECT.copy()
     wild[[1, 3]] = 1e6
     assert float(losses.AffectLoss()(truth, wild)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_unknown_affect_has_no_gradient():
+    truth = np.array([[0.5, -0.5], [np.nan, 0.2], [UNKNOWN_AFFECT] * 2], "float32")
+    loss = losses.AffectLoss()
+    (gradient,) = oracles.gradients(lambda predicted: loss(truth, predicted), [AFFECT[:3]])
+    np.testing.assert_allclose(gradient[0], 2 * (AFFECT[0] - truth[0]) / T, rtol=1e-5)
+    assert not gradient[1:].any()
 
 
 def test_affect_loss_without_known_values_is_zero():
