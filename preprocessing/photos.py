@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 
 import cv2
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import Image
 
 from edram_fer.errors import UserError
 from edram_fer.preprocessing import jpeg, pixel_arrays, quiet
@@ -231,7 +231,7 @@ def _load(file: BinaryIO, file_size: int, limits: _Limits, least: int | None, co
                 )
             with _silence() if image.format == "TIFF" else contextlib.nullcontext():
                 image.load()
-            orientation = image.getexif().get(ExifTags.Base.Orientation)
+            orientation = pixel_arrays.exif_orientation(image)
             sixteen_bits = "RGB;16" in raw_modes or "RGBA;16" in raw_modes
             # A damaged HEIF or ICO file may hold an image of another size than it declares.
             reduction = round(max(size) / max(image.size)) if image.format in REDUCIBLE_FORMATS else 1

@@ -30,9 +30,21 @@ def from_pillow(image: Image.Image) -> np.ndarray:
     (10, 20, 3)
     """
     try:
-        return upright(image, image.getexif().get(ExifTags.Base.Orientation))
+        return upright(image, exif_orientation(image))
     except ValueError as error:  # more transparencies than the palette has colours
         raise UserError(f"cannot be converted: {error}") from None
+
+
+def exif_orientation(image: Image.Image) -> int | None:
+    """The EXIF orientation of a Pillow image that is loaded; None if it has none or its EXIF data are damaged.
+
+    >>> exif_orientation(Image.new("L", (20, 10))) is None
+    True
+    """
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # of many kinds; the pixels are whole nevertheless
+        return None
 
 
 def from_array(array: np.ndarray, name: str = "image") -> np.ndarray:

@@ -19,7 +19,8 @@ from PIL import Image
 from benchmarks.fuzz import mutations
 from benchmarks.fuzz.campaign import Broken, Target
 from edram_fer import files
-from edram_fer.errors import UNEXPECTED
+from edram_fer.errors import UNEXPECTED, UserError
+from edram_fer.prediction import images, video
 from edram_fer.preprocessing import photos, synthetic
 from edram_fer.preprocessing.datasets import inspection
 from edram_fer.preprocessing.datasets.fer2013 import table as fer2013_table
@@ -86,6 +87,54 @@ def _check_photo(folder: Path, name: str) -> None:
         raise Broken(f"shape: {pixels.dtype} {pixels.shape}, reduced {reduction} times")
     if min(photos.read(path).shape[:2]) < photos.MIN_SIDE:
         raise Broken(f"size: {pixels.shape}")
+
+
+CODECS = {
+    "mp4": "libx264",
+    "mov": "mpeg4",
+    "mkv": "ffv1",
+    "webm": "libvpx-vp9",
+    "avi": "mpeg4",
+    "ts": "libx264",
+    "flv": "flv",
+}
+ANIMATIONS = ("gif", "png", "webp", "avif")
+
+
+def _write_films(folder: Path) -> list[str]:
+    import av
+
+    frames = [Image.fromarray(face) for face in _faces(4)]
+    for ending, codec in CODECS.items():
+        with av.open(str(folder / f"film.{ending}"), "w") as container:
+            container.metadata["title"] = "a title"
+            stream: Any = container.add_stream(codec, rate=10)
+            stream.width = stream.height = SIZE
+            stream.pix_fmt = "yuv420p"
+            for frame in frames:
+                container.mux(stream.encode(av.VideoFrame.from_image(frame)))
+            container.mux(stream.encode())
+    for ending in ANIMATIONS:
+        frames[0].save(folder / f"film.{ending}", save_all=True, append_images=frames[1:], duration=100)
+    return [f"film.{ending}" for ending in (*CODECS, *ANIMATIONS)]
+
+
+def _check_film(folder: Path, name: str) -> None:
+    """All frames. A status of an unforeseen exception is a broken promise."""
+    film = video.Film(folder / name, most_pixels=4_000_000)
+    video.is_film(film.path)
+    film.count()
+    film.sparse(2)
+    decoded = [images.decode(frame) for frame in film.frames()]
+    _check_statuses(image.fault for image in decoded)
+    numbers = [image.frame for image in decoded if image.frame is not None]
+    if not decoded or numbers != list(range(len(numbers))):
+        raise Broken(f"frames: {numbers}")
+    for image in decoded:
+        if image.pixels is not None and (image.pixels.dtype != np.uint8 or image.pixels.shape[2:] != (3,)):
+            raise Broken(f"shape: {image.pixels.dtype} {image.pixels.shape}")
+    if decoded[0].pixels is None:
+        raise UserError(decoded[0].fault)
 
 
 # Annotations: the dummy data of every layout of every data set. The images of data sets without annotation files are
@@ -426,6 +475,7 @@ async def _post(application: Any, path: str, query: bytes, body: bytes) -> tuple
 def _targets() -> Iterator[Target]:
     for kind in FORMATS:
         yield _target(f"photo-{kind.lower()}", functools.partial(_write_photos, kind), _check_photo)
+    yield _target("films", _write_films, _check_film)
     for dataset in ("fer2013", "ferplus", "affectnet", "raf_db", "ck_plus", "expw", "table"):
         write = functools.partial(_write_annotations, dataset, False)
         yield _target(f"annotations-{dataset}", write, functools.partial(_check_annotations, dataset))

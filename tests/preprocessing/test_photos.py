@@ -56,6 +56,14 @@ def test_exif_orientation_is_applied(tmp_path, orientation):
     np.testing.assert_array_equal(photos.read(path), quarters())
 
 
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_exif_data_of_another_kind_cost_no_image(tmp_path, kind):
+    path = saved(tmp_path / "a", Image.new("RGB", (20, 10)), format=kind, exif=b"Exif\0\0no header of a TIFF file")
+    assert photos.read(path).shape == (10, 20, 3)
+    with Image.open(path) as image:
+        assert pixel_arrays.from_pillow(image).shape == (10, 20, 3)
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_a_damaged_exif_entry_costs_neither_the_image_nor_its_orientation(tmp_path, kind):
     """A width that is a text, before the orientation."""
