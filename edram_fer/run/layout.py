@@ -134,22 +134,23 @@ def run_data(
     return locate(run, recipe["data"]) if data is None else data, data_dir
 
 
-def locate(run: Path | str, name: str) -> str:
+def locate(run: Path | str, name: str, *, folder: bool = False) -> str:
     """What a run calls `name`, a file or another run, from wherever the command is given.
 
     Args:
         run: The run folder, or the folder of an evaluation, which record the working folder in which they were made.
         name: A path, or the name of a data set or of an included model, which is returned as it is.
+        folder: Whether it may be the path of any folder, not only of a run: never the name of a data set.
 
     Returns:
         The path in that folder if it is there, otherwise `name`.
     """
     record = next((path for path in (Path(run) / EVALUATION, Path(run) / ENVIRONMENT) if path.exists()), None)
-    folder = files.read_json(record).get(WORKING_FOLDER) if record else None
-    if not name or not isinstance(folder, str) or Path(folder) == Path.cwd():
+    origin = files.read_json(record).get(WORKING_FOLDER) if record else None
+    if not name or not isinstance(origin, str) or Path(origin) == Path.cwd():
         return name
-    path = Path(folder) / name
-    return str(path) if path.is_file() or (path / RECIPE).is_file() else name
+    path = Path(origin) / name
+    return str(path) if path.is_file() or (path / RECIPE).is_file() or (folder and path.is_dir()) else name
 
 
 def clear_evaluation(run: Path | str) -> None:

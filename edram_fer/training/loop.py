@@ -129,9 +129,8 @@ def resume(
     """
     run, writes = Path(run), processes.is_first()
     recipe, recorded = checkpoints.read_recipe(run), environment.read(run)
-    named = {
-        name: layout.locate(run, getattr(recipe, name)) for name in ("teacher", "initial_weights", "guide_fixations")
-    }
+    paths = ("teacher", "initial_weights", "guide_fixations", "guide_layout")
+    named = {name: layout.locate(run, getattr(recipe, name), folder=name == "guide_fixations") for name in paths}
     named["data"], data_dir = layout.run_data(run, data_dir=data_dir)
     recipe = dataclasses.replace(recipe, **named)
     if recorded.get("finished"):

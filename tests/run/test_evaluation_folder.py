@@ -85,6 +85,8 @@ def test_relative_paths_count_from_the_folder_in_which_training_began(place, mon
     assert open_folder(place.run) == (place.run, place.faces, None)  # another file of that name
     assert open_folder(place.run, data="faces.npz").path.name == "faces"  # an option counts from here
     assert open_folder(place.run, data="../copy.npz", out="result").path == Path("result")
+    assert layout.locate(place.run, "other") == "other"  # may be the name of a data set
+    assert layout.locate(place.run, "other", folder=True) == str(other)
     monkeypatch.chdir(here)
     assert layout.run_data("other/result") == (str(other / "../copy.npz"), None)
     assert layout.locate(place.run, "fer2013") == "fer2013" and layout.locate(place.run, "other") == "other"
