@@ -251,6 +251,9 @@ class _NpzFile:
         self.emotions = checked_classes(self._read("emotions").tolist(), f"{path}: emotions")
         self.version, self.fingerprint = str(self._read("version")), str(self._read("fingerprint"))
         self.splits = {_checked_split(path, split): self._count(split) for split in labelled}
+        if len(shapes := {self._header(f"{split}/image")[0][1:] for split in labelled}) > 1:
+            sizes = ", ".join(sorted("x".join(map(str, shape)) for shape in shapes))
+            raise UserError(f"{path}: expected images of one size and number of channels in all splits, got {sizes}")
         with archives.damage(path, archives.NPZ):  # a ValueError of json is damage
             self.preprocessing = json.loads(str(self._read("preprocessing"))) if "preprocessing" in names else None
 

@@ -146,6 +146,14 @@ def test_labels_and_images_out_of_range_are_named(contents, tmp_path, feature, v
         data.describe(tmp_path / "odd.npz")
 
 
+def test_images_of_different_sizes_in_one_file_are_named(contents, tmp_path):
+    features = {f"{split}/{name}": values for split in contents for name, values in contents[split].items()}
+    features["validation/image"] = np.zeros((40, 8, 9, 1), np.uint8)
+    np.savez(tmp_path / "odd.npz", emotions=np.array(EIGHT), version="1", fingerprint="f", **features)
+    with pytest.raises(ValueError, match="odd.npz: expected images of one size .* in all splits, got 28x28x1, 8x9x1"):
+        data.describe(tmp_path / "odd.npz")
+
+
 def test_without_an_affect_head_there_is_no_affect_target(source):
     _, targets = next(in_numpy(training(source, affect=False)))
     assert set(targets) == {"emotion", *CONSTANTS}
