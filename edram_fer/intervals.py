@@ -35,7 +35,8 @@ def bootstrap(
     """Percentile intervals of statistics of `count` images (Efron), resampling whole subjects where they are known.
 
     Images of one person resemble each other, so they are drawn together; an image without a subject ("" or None) is
-    drawn alone. All images of a single subject say nothing about other people: their intervals are undefined.
+    drawn alone. All images of a single subject say nothing about other people, and a single image says nothing about
+    others: their intervals are undefined.
 
     Args:
         statistic: Function of rows (int [m], with repetitions) to a dict of floats or arrays.
@@ -48,12 +49,12 @@ def bootstrap(
             Their intervals are shifted by the mean increase, but not below 0.
         shares: Names of statistics that are shares of the images, such as accuracies. Near 0 or 1 the bootstrap is too
             sure: of 16 images that are all correct it makes an interval of no width. Where fewer than 30 independent
-            images are inside or outside the share, the interval is `wilson`'s, and where no image of several subjects
-            is, it is that of as many images as there are subjects.
+            images are inside or outside the share, the interval is `wilson`'s, also that of a single image, and where
+            no image of several subjects is, it is that of as many images as there are subjects.
 
     Returns:
-        The same keys with float [..., 2], lower and upper end; nan where a statistic is never defined, or if all
-        images are of one subject.
+        The same keys with float [..., 2], lower and upper end; nan where a statistic is never defined, if all images
+        are of one subject, and, except for shares, if there is a single image.
 
     Raises:
         UserError: The number of subjects differs from `count`.
@@ -63,8 +64,8 @@ def bootstrap(
     array([44., 55.])
     """
     group, rows = groups(subjects, count), np.arange(count)
-    if _is_single_subject(subjects, group):
-        return _undefined(statistic(rows))
+    if _is_one(group):
+        return _of_one(statistic(rows), subjects, level, shares)
     samples = [statistic(np.repeat(rows, times[group])) for times in _draws(group, repeats, seed)]
     columns = {name: np.array([sample[name] for sample in samples], float) for name in samples[0]}
     actual = statistic(rows) if centred or shares else {}
@@ -109,8 +110,8 @@ def bootstrap_means(
         np.add.at(sums[name], group, array)
     images = np.bincount(group)
     actual = statistic({name: of.sum(axis=0) / count for name, of in sums.items()})
-    if _is_single_subject(subjects, group):
-        return _undefined(actual)
+    if _is_one(group):
+        return _of_one(actual, subjects, level, shares)
     parts: list[Mapping[str, np.ndarray]] = []
     draws = _draws(group, repeats, seed)
     while drawn := list(itertools.islice(draws, max(1, _CHUNK // size))):
@@ -264,12 +265,18 @@ def groups(subjects: Sequence[str | None] | np.ndarray | None, count: int) -> np
     return np.array([numbers[key] for key in keys])
 
 
-def _is_single_subject(subjects, group):
-    return bool(subjects is not None and len(group) and group.max() == 0 and subjects[0])
+def _is_one(group):
+    """Whether there is one subject, or one image: every sample would be the same."""
+    return len(group) > 0 and group.max() == 0
 
 
-def _undefined(actual):
-    return {name: np.full((*np.shape(value), 2), np.nan) for name, value in actual.items()}
+def _of_one(actual, subjects, level, shares):
+    """The intervals of one subject or image: undefined, except for shares of an image without a subject."""
+    known = () if subjects is not None and subjects[0] else shares
+    return {
+        name: wilson(value, 1, level) if name in known else np.full((*np.shape(value), 2), np.nan)
+        for name, value in actual.items()
+    }
 
 
 def _draws(group, repeats, seed):

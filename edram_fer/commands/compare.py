@@ -37,7 +37,7 @@ def compare(
         str | None, typer.Option("--data", help="Data set to read the images from [default: the evaluated one].")
     ] = None,
     data_dir: DataDir = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the intervals and samples.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the intervals and samples.")] = 0,
     pdf: Annotated[bool, typer.Option("--pdf", help="Also save each figure as PDF.")] = False,
 ) -> None:
     """Compare two or more evaluated runs on one page: scores, robustness, maps, scan paths, regions, agreement.

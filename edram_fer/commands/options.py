@@ -1,7 +1,8 @@
-"""Arguments and options that several commands share, and a line that several print."""
+"""Arguments and options that several commands share, and what several print."""
 
+import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -37,6 +38,18 @@ Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed for choosing the 
 def verbosity(quiet: bool) -> Literal["auto", 2]:
     """`verbose` of Keras' `fit`: its progress bar would fill the log file of a job with megabytes for each hour."""
     return "auto" if sys.stdout.isatty() and not quiet else 2
+
+
+def interval(ends: Sequence[float | None], style: str = ".3f") -> str:
+    """An interval in brackets after a space, each end formatted in a style; "" if it is undefined.
+
+    >>> interval((0.25, 0.5), ".1%"), interval((None, None))
+    (' (25.0% to 50.0%)', '')
+    """
+    low, high = ends
+    if low is None or high is None or math.isnan(low) or math.isnan(high):
+        return ""
+    return f" ({low:{style}} to {high:{style}})"
 
 
 def print_note(result: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from edram_fer import startup
-from edram_fer.commands.options import DataDir, Images, Out, Run, Seed, Source, Split, print_note
+from edram_fer.commands.options import DataDir, Images, Out, Run, Seed, Source, Split, interval, print_note
 from edram_fer.run import layout
 
 Sides = Annotated[
@@ -119,8 +119,7 @@ def _print_mask_scores(result, split):
 
 def _with_interval(score):
     """A value with its interval, as far as they are defined."""
-    value, (low, high) = score["value"], score["interval"]
-    return "–" if value is None else f"{value:.3f}" + ("" if low is None else f" ({low:.3f} to {high:.3f})")
+    return "–" if score["value"] is None else f"{score['value']:.3f}{interval(score['interval'])}"
 
 
 def robustness(
@@ -143,9 +142,8 @@ def robustness(
     result = study.robustness(observer, sides=side or study.SIDES, angles=angle or study.ANGLES)
     for perturbation, unit in (("occlusion", "side {:.0%}"), ("rotation", "{:g} degrees")):
         for row in result[perturbation]:
-            low, high = row["accuracy_interval"]
             name = f"{perturbation}, {unit.format(row['level'])}"
-            typer.echo(f"{name:28}{row['accuracy']:7.2%}   ({low:.2%} to {high:.2%})")
+            typer.echo(f"{name:28}{row['accuracy']:7.2%}  {interval(row['accuracy_interval'], '.2%')}")
     print_note(result)
     typer.echo(f"Figure: {observer.run / layout.FIGURES / layout.ROBUSTNESS_FIGURE}")
 

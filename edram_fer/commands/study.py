@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from edram_fer import files, startup
-from edram_fer.commands.options import DataDir, Images, KerasRun, Out, Seed, Source, Split, print_note
+from edram_fer.commands.options import DataDir, Images, KerasRun, Out, Seed, Source, Split, interval, print_note
 from edram_fer.run import layout
 
 
@@ -27,8 +27,8 @@ def window_ablation(
     folder, data, folder_of_data = evaluation_folder.open_folder(run, data=source, data_dir=data_dir, out=out)
     result = ablate_windows(folder, split=split, data=data, data_dir=folder_of_data, draws=draws, seed=seed)
     for name, accuracy in {**result["accuracy"], **result["contrasts"]}.items():
-        low, high = accuracy["interval"]
-        typer.echo(f"{name:18}{100 * accuracy['value']:7.2f} %   ({100 * low:.2f} to {100 * high:.2f})")
+        ends = interval([100 * end for end in accuracy["interval"]], ".2f")
+        typer.echo(f"{name:18}{100 * accuracy['value']:7.2f} %  {ends}")
     print_note(result)
     typer.echo(f"Figure: {folder / layout.FIGURES / layout.WINDOW_ABLATION_FIGURE}")
 

@@ -16,6 +16,8 @@ from edram_fer.comparison.runs import Run, Runs
 from edram_fer.errors import UserError
 
 MEASURES = ("cc", "sim", "nss", "auc_judd")
+FEW_RUNS = 8  # with more, the images that a single run has right have one title
+_COMPARISONS, _FEWEST = 45_000, 100  # of images in all pairs of runs, two minutes at 48 pixels; images of each pair
 _CHUNK = 1_000_000  # largest number of pixels of the maps of a run that are held at once
 
 
@@ -54,7 +56,7 @@ def image_agreement_rows(
     Args:
         runs: the runs to compare.
         shape: (H, W) of the images.
-        limit: number of images, drawn at random.
+        limit: most images, drawn at random; fewer, but at least 100, of more than 45 pairs, which would take long.
         repeats: bootstrap repetitions.
         seed: seed of the random choice and of the bootstrap.
 
@@ -63,14 +65,15 @@ def image_agreement_rows(
         "same_minus_shuffled", each with the ends of its 95 % interval ("same_low", "same_high", ...).
     """
     attending = [run for run in runs.runs if run.has_windows]
-    count = len(runs.truth)
+    count, pairs = len(runs.truth), [*itertools.combinations(attending, 2)]
+    limit = min(limit, max(_FEWEST, _COMPARISONS // max(len(pairs), 1)))
     chosen = np.random.default_rng(seed).permutation(count)[:limit]
     partners = chosen[baselines.other_images(len(chosen), seed)] if len(chosen) > 1 else chosen
     subjects = None if runs.subjects is None else runs.subjects[chosen]
     size = max(1, _CHUNK // (shape[0] * shape[1]))
     parts = [slice(start, start + size) for start in range(0, len(chosen), size)]
     centre, rows = baselines.centre_bias(shape), []
-    for run, other in itertools.combinations(attending, 2):
+    for run, other in pairs:
         points, lists = _centres_inside(other, shape), collections.defaultdict(list)
         for part in parts:
             images, own, others = (
@@ -162,14 +165,17 @@ def samples(runs: Runs, *, count: int = 6, seed: int = 0) -> dict[str, np.ndarra
     """Choose images on which the runs agree and disagree, at random.
 
     Returns:
-        {title: int [up to count], indices of images} for images that all runs, only one run, several but not all runs,
-        or no run classify correctly. Titles without images are absent.
+        {title: int [up to count], indices of images} for images that all runs, only one run (a title for each run, if
+        there are at most 8), several but not all runs, or no run classify correctly. Titles without images are absent.
     """
     correct, random = np.stack([run.correct for run in runs.runs]), np.random.default_rng(seed)
     votes = correct.sum(axis=0)
     masks = {"All are correct": correct.all(axis=0)}
-    for run, run_correct in zip(runs.runs, correct, strict=True):
-        masks[f"Only {run.name} is correct"] = run_correct & (votes == 1)
+    if len(runs.runs) > FEW_RUNS:
+        masks["Only one is correct"] = votes == 1
+    else:
+        for run, run_correct in zip(runs.runs, correct, strict=True):
+            masks[f"Only {run.name} is correct"] = run_correct & (votes == 1)
     masks["Several are correct, not all"] = (votes > 1) & (votes < len(correct))
     masks["All are wrong"] = ~correct.any(axis=0)
     candidates = {title: np.flatnonzero(mask) for title, mask in masks.items()}

@@ -72,11 +72,11 @@ def affect_scores(true: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
 
     Returns:
         "rmse"; "pcc": Pearson's correlation; "ccc": Lin's concordance correlation,
-        2 rho s_x s_y / (s_x^2 + s_y^2 + (m_x - m_y)^2) with population variances; "sagr": sign agreement, the share of
-        images whose sign is correct. As in the literature (Mollahosseini, Hasani, Mahoor 2019, eq. 5), 0 is a sign of
-        its own. A prediction is practically never exactly 0, so that every true 0 counts as wrong: the most that can be
-        reached is "sagr_limit", the share of images whose true value is not 0. "sagr_nonzero" is the sign agreement of
-        these images alone (nan without any).
+        2 rho s_x s_y / (s_x^2 + s_y^2 + (m_x - m_y)^2) with population variances, nan if all values are equal; "sagr":
+        sign agreement, the share of images whose sign is correct. As in the literature (Mollahosseini, Hasani, Mahoor
+        2019, eq. 5), 0 is a sign of its own. A prediction is practically never exactly 0, so that every true 0 counts
+        as wrong: the most that can be reached is "sagr_limit", the share of images whose true value is not 0.
+        "sagr_nonzero" is the sign agreement of these images alone (nan without any).
 
     >>> affect_scores([0, 0.5, -0.5, 1], [0.1, 0.2, -0.1, -0.3])["sagr"]
     0.5
@@ -85,12 +85,13 @@ def affect_scores(true: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
     x, y = true - true.mean(), predicted - predicted.mean()
     covariance, variances = np.mean(x * y), (np.mean(x * x), np.mean(y * y))
     same_sign = np.sign(true) == np.sign(predicted)
-    constant = not (np.ptp(true) and np.ptp(predicted))  # rounding can give a constant a variance of 1e-33
+    # Rounding can give a constant a variance of 1e-33.
+    constant, equal = not (np.ptp(true) and np.ptp(predicted)), not np.ptp([true, predicted])
     distance = sum(variances) + (true.mean() - predicted.mean()) ** 2
     return {
         "rmse": float(np.sqrt(np.mean((true - predicted) ** 2))),
         "pcc": np.nan if constant else float(covariance / np.sqrt(variances[0] * variances[1])),
-        "ccc": float(2 * covariance / distance) if distance else np.nan,
+        "ccc": np.nan if equal else float(2 * covariance / distance),
         "sagr": float(np.mean(same_sign)),
         "sagr_nonzero": float(same_sign[true != 0].mean()) if true.any() else np.nan,
         "sagr_limit": float(np.mean(true != 0)),

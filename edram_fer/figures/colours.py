@@ -3,6 +3,9 @@
 import cv2
 import numpy as np
 
+# Okabe and Ito's colours (jfly.uni-koeln.de/color), distinguishable with all common kinds of colour blindness, with
+# grey instead of black, which a dark ground hides.
+EIGHT = ("#bbbbbb", "#f0e442", "#0072b2", "#e69f00", "#cc79a7", "#009e73", "#d55e00", "#56b4e9")
 # Matplotlib's "tab20"; the first ten of each pair are "tab10".
 PAIRS = (
     ("#1f77b4", "#aec7e8"),
@@ -31,12 +34,14 @@ def step_colours(count: int) -> np.ndarray:
 
 
 def class_colours(count: int) -> list[tuple[int, int, int]]:
-    """`count` colours, RGB in 0 to 255, that differ as far as possible; from the 21st on they repeat.
+    """`count` colours, RGB in 0 to 255, that differ as far as possible, up to eight also for colour-blind people; from
+    the 21st on they repeat.
 
     >>> class_colours(2)
-    [(31, 119, 180), (255, 127, 14)]
+    [(187, 187, 187), (240, 228, 66)]
     """
     names = [dark for dark, _ in PAIRS] if count <= len(PAIRS) else [name for pair in PAIRS for name in pair]
+    names = EIGHT if count <= len(EIGHT) else names
     colours = []
     for number in range(count):
         red, green, blue = bytes.fromhex(names[number % len(names)][1:])

@@ -12,20 +12,24 @@ from edram_fer.figures.style import BLUE, FAINT, INK, MUTED, ORANGE, styled
 
 @styled
 def reliability(
-    bins: Sequence[Mapping[str, float]], uncalibrated: Sequence[Mapping[str, float]] | None = None
+    bins: Sequence[Mapping[str, float]],
+    uncalibrated: Sequence[Mapping[str, float]] | None = None,
+    *,
+    calibrated: bool = False,
 ) -> Figure:
     """Draw the accuracy against the mean confidence of each bin, above the number of images in it.
 
     Args:
         bins: from `evaluation.calibration.reliability`.
-        uncalibrated: the bins before the temperature; None: the model is not calibrated.
+        uncalibrated: the bins before the temperature; None: they are not drawn.
+        calibrated: whether the model has a temperature.
     """
     figure = Figure(figsize=(4.2, 4.4), layout="constrained")
     axes, counts = figure.subplots(2, sharex=True, height_ratios=(4, 1))
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--", label="perfect calibration")
     for values, colour, style, label in (
         (uncalibrated, ORANGE, "s:", "without temperature"),
-        (bins, BLUE, "o-", "with temperature" if uncalibrated else "not calibrated"),
+        (bins, BLUE, "o-", "with temperature" if calibrated else "not calibrated"),
     ):
         if values is not None:
             points = np.array([(row["confidence"], row["accuracy"], row["images"]) for row in values])

@@ -22,7 +22,8 @@ def confusion(counts: np.ndarray, emotions: Sequence[str]) -> Figure:
     """
     counts = np.asarray(counts)
     shares, size = row_normalised(counts), len(emotions)
-    figure = Figure(figsize=(0.62 * size + 1.5, 0.5 * size + 0.9), layout="constrained")
+    longer = 0.06 * max(0, max(map(len, emotions)) - 10)  # inches, for names that are longer than those of the eight
+    figure = Figure(figsize=(0.62 * size + 1.5 + longer, 0.5 * size + 0.9 + 0.6 * longer), layout="constrained")
     axes = figure.subplots()
     axes.grid(False)
     image = axes.imshow(np.nan_to_num(shares), cmap=SHARES, vmin=0, vmax=1, aspect="auto")

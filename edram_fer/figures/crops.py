@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from edram_fer import attention
 from edram_fer.figures.colours import step_colours
 from edram_fer.figures.samples import answer, caption, choose, glimpse, tile
-from edram_fer.figures.style import FAINT, INK, MUTED, image_axes, styled
+from edram_fer.figures.style import FAINT, INK, MUTED, fitted, image_axes, styled
 
 TILE, GAP, TEXT = 0.76, 0.09, 0.36  # inches; shares of a tile: between tiles, below them for two lines of text
 BESIDE = 0.95  # share of a tile: space to the left of a run's crops for its prediction
@@ -65,7 +65,8 @@ def crops(images: np.ndarray, truths: np.ndarray, runs: Sequence[WeightedFaces])
     image_axes(axes)
     for row in range(count):
         tile(axes, 0, row * pitch, images[row])
-        axes.text(0.5, row * pitch + pitch - TEXT - GAP + 0.06, truths[row], ha="center", va="top", fontweight="bold")
+        style = {"fontweight": "bold", "fontsize": fitted(truths[row], 8, 12)}
+        axes.text(0.5, row * pitch + pitch - TEXT - GAP + 0.06, truths[row], ha="center", va="top", **style)
     for start, run in zip(starts, runs):
         names, colours = attention.names(run.windows.mean(axis=0)), _colours(run.windows)
         for row in range(count):
@@ -73,7 +74,8 @@ def crops(images: np.ndarray, truths: np.ndarray, runs: Sequence[WeightedFaces])
             text, colour = answer(run.labels[row], run.probabilities[row], truths[row])
             label, _, share = text.rpartition(" ")
             anchor = (start + BESIDE - GAP, top + (line - top) / 2)
-            axes.text(*anchor, f"{label}\n{share}", color=colour, ha="right", va="center", fontsize=7, linespacing=1.3)
+            lines, size = f"{label}\n{share}", fitted(label, 7, 12)
+            axes.text(*anchor, lines, color=colour, ha="right", va="center", fontsize=size, linespacing=1.3)
             order = np.argsort(-run.weights[row], kind="stable")
             for left, window in zip(start + BESIDE + np.arange(len(order)) * (1 + GAP), order):
                 content = glimpse(images[row], run.windows[row, window], min(shape))

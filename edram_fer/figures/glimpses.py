@@ -69,7 +69,7 @@ def draw_glimpses(
     for step, (window, label) in enumerate(zip(windows, labels, strict=True)):
         left = (step + 1) * (1 + GAP)
         tile(axes, left, 0, glimpse(pixels, window, glimpse_size), colours[step])
-        caption(axes, left + 0.5, 1.03, label, INK)
+        caption(axes, left + 0.5, 1.03, label, INK, letters=40)
     axes.set(xlim=(-0.02, columns + 0.02), ylim=(height + TEXT, -0.02), aspect="equal")
     return figure
 

@@ -38,7 +38,8 @@ def heatmaps(
         weights: [n, N].
         groups: names [n], for example the true or the predicted emotions.
         order: names of the rows from the top; names without images are left out.
-        by_step: draw one column per window (in time order) beside the column for all windows.
+        by_step: draw one column per window (in time order) beside the column for all windows. False: only the latter,
+            the windows weighted by their weights.
         top: top of the scale, a fraction; None: the largest value.
 
     Raises:
@@ -57,7 +58,9 @@ def heatmaps(
         faces.insert(0, mean_face(images[all_rows]))
         labels.insert(0, ("all", len(all_rows)))
     steps = [f"glimpse {step + 1}" for step in range(len(maps[0]) - 1)]
-    return _mosaic(faces, np.stack(maps), labels, [*steps, "mean"] if steps else [], top)
+    weighted = not by_step and windows.shape[1] > 1
+    meaning = "mean weight of the windows" if weighted else "share of images in which the model looks"
+    return _mosaic(faces, np.stack(maps), labels, [*steps, "mean"] if steps else [], top, f"{meaning} here")
 
 
 def blend(face: np.ndarray, share: np.ndarray, top: float) -> np.ndarray:
@@ -73,19 +76,19 @@ def scale(maps: Sequence[float] | np.ndarray) -> float:
     return max(0.1, np.ceil(np.max(maps) * 10 - 1e-6) / 10)
 
 
-def _mosaic(faces, maps, labels, titles, top):
+def _mosaic(faces, maps, labels, titles, top, meaning):
     top = scale(maps) if top is None else top
     tiles = [[blend(face, share, top) for share in row] for face, row in zip(faces, maps, strict=True)]
     figure, axes = mosaic(np.array(tiles), labels, titles)
-    _colour_bar(figure, axes, top, shrink=min(1, 3 / (1 if len(tiles[0]) == 1 else len(tiles))))
+    _colour_bar(figure, axes, top, meaning, shrink=min(1, 3 / (1 if len(tiles[0]) == 1 else len(tiles))))
     return figure
 
 
-def _colour_bar(figure, axes, top, shrink):
+def _colour_bar(figure, axes, top, meaning, shrink):
     """Add a colour bar whose colours are blended with medium grey, as they appear on the faces."""
     levels = np.linspace(0, top, 256)[None]
     colours = ListedColormap(blend(np.full(levels.shape, 0.55), levels, top)[0])
     bar = figure.colorbar(ScalarMappable(Normalize(0, top), colours), ax=axes, shrink=shrink, pad=0.02)
     bar.outline.set_visible(False)
     bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    label_bar(figure, bar, "share of images in which the model looks here")
+    label_bar(figure, bar, meaning)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
 
-from edram_fer.figures.style import MUTED, image_axes
+from edram_fer.figures.style import MUTED, fitted, image_axes
 
 TILE, GAP = 1.05, 0.03  # inches; share of a tile
 LETTER = 0.064  # inches, upper bound of the width of a letter
@@ -28,7 +28,8 @@ def mosaic(tiles: np.ndarray, labels: Sequence[tuple[str, int | None]], titles: 
     across = tiles.shape[1] == 1
     rows, columns = (1, len(tiles)) if across else tiles.shape[:2]
     height = TILE * tiles.shape[2] / tiles.shape[3]
-    figure = Figure(figsize=(TILE * columns + (1.2 if across else 2.0), height * rows + 0.5), layout="constrained")
+    beside = 1.2 if across else 2.0 + 0.075 * max(0, max(len(name) for name, _ in labels) - 10)  # inches
+    figure = Figure(figsize=(TILE * columns + beside, height * rows + 0.5), layout="constrained")
     axes = figure.subplots()
     image_axes(axes)
     for index, tile in enumerate(tiles.reshape(-1, *tiles.shape[2:])):
@@ -37,7 +38,8 @@ def mosaic(tiles: np.ndarray, labels: Sequence[tuple[str, int | None]], titles: 
         axes.imshow(tile, interpolation="bicubic", extent=extent)
     (_labels_above if across else _labels_left)(axes, labels)
     for column, title in enumerate(titles):
-        axes.text(column + 0.5 - GAP / 2, -0.06, title, ha="center", va="bottom", fontweight="bold")
+        style = {"fontweight": "bold", "fontsize": fitted(title, 8, 14)}
+        axes.text(column + 0.5 - GAP / 2, -0.06, title, ha="center", va="bottom", **style)
     axes.set(xlim=(0, columns - GAP), ylim=(rows - GAP, 0), aspect=height / TILE)
     return figure, axes
 
@@ -52,7 +54,7 @@ def label_bar(figure: Figure, bar: Colorbar, text: str) -> None:
 def _labels_above(axes, labels):
     for index, (name, count) in enumerate(labels):
         text = name if count is None else f"{name} ({count:,})"
-        axes.text(index + 0.5 - GAP / 2, -0.04, text, ha="center", va="bottom", fontsize=7)
+        axes.text(index + 0.5 - GAP / 2, -0.04, text, ha="center", va="bottom", fontsize=fitted(text, 7, 18))
 
 
 def _labels_left(axes, labels):

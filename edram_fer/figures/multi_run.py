@@ -66,7 +66,8 @@ def dots(
     count = len(names)
     shift = 0 if group == "run" else 0.7 / count
     height = 0.14 * (count if shift else 1) + 0.14
-    figure = Figure(figsize=(max(4.6, 2.1 * len(panels) + 1.2), height * len(groups) + 0.95), layout="constrained")
+    beside = max(1.2, 0.065 * max(map(len, groups.values())))  # inches, for the labels on the left
+    figure = Figure(figsize=(max(4.6, 2.1 * len(panels) + beside), height * len(groups) + 0.95), layout="constrained")
     grid = figure.subplots(1, len(panels), sharex=shared, sharey=True, squeeze=False)[0]
     for axes, (key, title) in zip(grid, panels.items(), strict=True):
         if reference is not None:
@@ -269,8 +270,9 @@ def _accuracy_over(figure, axes, glimpses):
 
 
 def _legend(figure, axes):
-    """Add the legend above the panels, in as many columns as fit."""
+    """Add the legend above the panels, in as many columns as fit; further rows make the figure higher."""
     handles, labels = axes.get_legend_handles_labels()
     width = 0.6 + 0.065 * max(map(len, labels))  # of a column, inches
-    columns = min(len(labels), 4, int(figure.get_figwidth() / width))
-    figure.legend(handles, labels, loc="outside upper center", ncols=max(columns, 1))
+    columns = max(1, min(len(labels), 4, int(figure.get_figwidth() / width)))
+    figure.set_figheight(figure.get_figheight() + 0.16 * (-(-len(labels) // columns) - 1))
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns)

@@ -1,5 +1,6 @@
 """Maps of people and of runs side by side: a row for each, a column for each step."""
 
+import textwrap
 from collections.abc import Mapping
 
 import numpy as np
@@ -38,7 +39,7 @@ def maps(rows: Mapping[str, np.ndarray], title: str, landmarks: ArrayLike | None
             if landmarks is not None:
                 _outline(axes, np.asarray(landmarks, float), (height, width))
             axes.set_title("all" if column == 0 else f"glimpse {column}", color=INK)
-        axes_of_row[0].set_ylabel(name, color=INK)
+        axes_of_row[0].set_ylabel(textwrap.fill(name, 22), color=INK)
     figure.suptitle(title, color=INK, fontsize=9, fontweight="bold")
     return figure
 

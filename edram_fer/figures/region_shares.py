@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from edram_fer.figures.style import BLUE, GREEN, INK, MUTED, ORANGE, styled
+from edram_fer.figures.style import BLUE, GREEN, INK, MUTED, ORANGE, fitted, styled
 
 # The eyes share a hue; markers and line styles differ, so colour is never the only cue.
 STYLES = {
@@ -39,7 +39,7 @@ def region_preference(shares: Mapping[str, Any]) -> Figure:
         axes.set_title(regions[index])
         axes.grid(axis="y", visible=False)
         axes.set_yticks(rows, [_label(*pair) for pair in zip(shares["groups"], shares["images"])])
-    right = max(1.2, np.nan_to_num(shares["preference_interval"][:, -1]).max())
+    right = max(1.2, *(np.nan_to_num(shares[key][:, -1]).max() for key in ("preference", "preference_interval")))
     panels[-1].set(ylim=(len(rows) - 0.5, -0.5), xlim=(0, 1.06 * right))  # so that no marker is cut off
     figure.supxlabel("share of attention / share of area", fontsize=8)
     return figure
@@ -73,7 +73,8 @@ def region_steps(shares: Mapping[str, Any], *, columns: int = 4) -> Figure:
                 linewidth=1.3,
                 label=region,
             )
-        axes.set_title(_label(shares["groups"][group], shares["images"][group]))
+        title = _label(shares["groups"][group], shares["images"][group])
+        axes.set_title(title, fontsize=fitted(title, 9, 20))
         axes.set_xticks(steps)
     for column in range(count - across * (down - 1), across):  # empty: the row above has the tick labels
         grid[-1, column].set_visible(False)

@@ -107,8 +107,12 @@ def _score_figures(predictions, scores):
     matrix, accuracy = scores["confusion"], scores["accuracy_after_glimpse"]
     figures = {layout.CONFUSION: confusion(matrix["counts"], matrix["emotions"])}
     if calibration := scores.get("calibration"):
-        uncalibrated = calibration["uncalibrated"]
-        figures[layout.RELIABILITY] = reliability(calibration["bins"], uncalibrated and uncalibrated["bins"])
+        uncalibrated = calibration["uncalibrated"]  # None also for the average over views of a calibrated model
+        figures[layout.RELIABILITY] = reliability(
+            calibration["bins"],
+            uncalibrated and uncalibrated["bins"],
+            calibrated=predictions["calibration"] is not None,
+        )
         known = np.isin(predictions["truth"].astype(str), predictions["emotions"])
         truth = [predictions["emotions"].index(name) for name in predictions["truth"][known]]
         figures[layout.RISK_COVERAGE] = risk_coverage(

@@ -12,7 +12,7 @@ from scipy.ndimage import map_coordinates
 
 from edram_fer import attention
 from edram_fer.figures.colours import step_colours
-from edram_fer.figures.style import GREEN, MUTED, RED, image_axes, styled
+from edram_fer.figures.style import GREEN, MUTED, RED, fitted, image_axes, styled
 
 TILE, GAP, TEXT = 1.12, 0.08, 0.2  # inches; shares of a tile: between tiles, below them for a line of text
 
@@ -92,7 +92,8 @@ def samples(
     for row in range(count):
         top, line = row * pitch, (row + 1) * pitch - text - GAP + 0.05
         draw_face(axes, top, images[row], windows[row], colours)
-        axes.text(0.5, line, truths[row], ha="center", va="top", fontweight="bold")
+        style = {"fontweight": "bold", "fontsize": fitted(truths[row], 8, 16)}
+        axes.text(0.5, line, truths[row], ha="center", va="top", **style)
         answers = [answer(*prediction, truths[row]) for prediction in zip(labels[row], probabilities[row], strict=True)]
         if not stepwise:
             caption(axes, 0.5, line + 0.75 * TEXT, *answers[-1])
@@ -145,6 +146,6 @@ def answer(label: str, probability: float, truth: str) -> tuple[str, str]:
     return f"{mark} {label} {probability:.0%}", colour
 
 
-def caption(axes: Axes, x: float, y: float, text: str, colour: Any) -> None:
-    """Draw a line of small text below (x, y)."""
-    axes.text(x, y, text, color=colour, ha="center", va="top", fontsize=7.5)
+def caption(axes: Axes, x: float, y: float, text: str, colour: Any, letters: int = 20) -> None:
+    """Draw a line of small text below (x, y); smaller, if it has more letters than there is room for."""
+    axes.text(x, y, text, color=colour, ha="center", va="top", fontsize=fitted(text, 7.5, letters))

@@ -1,5 +1,6 @@
 """Scan paths over faces: the positions of the glimpses in time order."""
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,7 +10,7 @@ from matplotlib.patheffects import withStroke
 
 from edram_fer import attention
 from edram_fer.figures.colours import step_colours
-from edram_fer.figures.style import image_axes, styled
+from edram_fer.figures.style import fitted, image_axes, styled
 
 TILE, GAP, TEXT = 1.7, 0.06, 0.16  # inches; shares of a tile: between tiles, above them for a line of text
 DOT = 0.065  # diameter, share of a tile
@@ -51,7 +52,8 @@ def scan_paths(
         row, column = divmod(index, columns)
         corner = np.array([column * (1 + GAP), row * pitch + TEXT])
         frame = _draw_face(axes, corner, image)
-        axes.text(corner[0] + 0.5, corner[1] - 0.03, titles[index], ha="center", va="bottom", fontweight="bold")
+        style = {"fontweight": "bold", "fontsize": fitted(titles[index], 8, 24)}
+        axes.text(corner[0] + 0.5, corner[1] - 0.03, titles[index], ha="center", va="bottom", **style)
         for path in [] if others is None else others[index]:
             place = _tile_points(path, image.shape, corner)
             axes.plot(*place.T, color="white", linewidth=0.7, alpha=0.45, zorder=2)[0].set_clip_path(frame)
@@ -62,7 +64,8 @@ def scan_paths(
             _draw_path(axes, _tile_points(centres, image.shape, corner), path_windows)
     for row, name in enumerate(rows):
         middle = row * pitch + TEXT + images.shape[1] / images.shape[2] / 2
-        axes.text(-0.05, middle, name, ha="right", va="center", rotation=90, fontweight="bold")
+        lines = textwrap.fill(name, int(12 * pitch * TILE))  # letters of the height of a row
+        axes.text(-0.05, middle, lines, ha="right", va="center", rotation=90, fontweight="bold")
     axes.set(xlim=(-0.02, across * (1 + GAP) - GAP + 0.02), ylim=(down * pitch - GAP + 0.02, -0.02), aspect="equal")
     return figure
 

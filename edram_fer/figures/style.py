@@ -74,6 +74,15 @@ def styled(function: Callable[P, T]) -> Callable[P, T]:
     return wrapper
 
 
+def fitted(text: str, size: float, letters: int) -> float:
+    """The font size, at most `size`, at which a text is no longer than `letters` letters of that size.
+
+    >>> fitted("a name of twenty two l", 8, 11)
+    4.0
+    """
+    return size * min(1, letters / max(len(text), 1))
+
+
 def image_axes(axes: "Axes") -> None:
     """Remove grid, ticks and spines."""
     axes.grid(False)

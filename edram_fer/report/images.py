@@ -6,12 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from edram_fer.errors import UserError
 from edram_fer.figures import DPI
 
 PIXELS_PER_INCH = 112
+LARGEST = 16383  # pixels: the longest side of a WebP
 
 
 def embed(path: Path) -> dict[str, Any]:
@@ -38,7 +39,8 @@ def embed(path: Path) -> dict[str, Any]:
 
 
 def webp(image: Image.Image, quality: int = 90) -> str:
-    """A PIL image as the data URI of a WebP."""
+    """A PIL image as the data URI of a WebP; shrunk if it is larger than that format allows, as with very many runs."""
+    image = ImageOps.contain(image, (LARGEST, LARGEST)) if max(image.size) > LARGEST else image
     packed = io.BytesIO()
     image.save(packed, "WEBP", quality=quality, method=2)  # a third of the time of the default for 5 % more bytes
     return _data_uri("webp", packed.getvalue())

@@ -14,6 +14,7 @@ from edram_fer.report.template import template
 from edram_fer.run import layout
 from edram_fer.run.evaluated_run import EvaluatedRun
 
+FIXED = 1e-6  # spread of the centres, in [-1, 1], below which the rest is rounding
 ATTRIBUTION_TITLES = ("Integrated gradients", "SmoothGrad", "Grad-CAM", "RISE")  # in the order of layout.ATTRIBUTIONS
 SCORES = {
     "accuracy": ("Accuracy", "share of images classified correctly"),
@@ -138,7 +139,8 @@ def _glimpse_rows(glimpses: Mapping[str, Any]) -> list[dict[str, Any]]:
         rows.append(
             {
                 **{name: glimpses[name][step] for name in ("x", "y", "zoom", "zoom_sd", "area", "extents")},
-                **{name: glimpses[name][step] for name in ("spread", "collapsed")},
+                "spread": glimpses["spread"][step],
+                "remark": _remark(glimpses["spread"][step], glimpses["collapsed"][step]),
                 "by_class": between / total if total > 0 else None,
                 "by_chance": glimpses.get("chance_between"),
                 "move": glimpses["move_length"][step - 1] if step else None,
@@ -146,6 +148,11 @@ def _glimpse_rows(glimpses: Mapping[str, Any]) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _remark(spread: float, collapsed: bool) -> str:
+    """What to say of the spread of a window; one that no image moves at all, such as a fixed crop, cannot collapse."""
+    return " fixed" if spread < FIXED else " collapsed" if collapsed else ""
 
 
 def _collapsed_glimpses(collapsed: Sequence[bool], recipe: Mapping[str, Any]) -> list[int]:

@@ -13,6 +13,7 @@ from edram_fer.attention import maps as densities
 from edram_fer.attention import template_space
 from edram_fer.attention.fixations import fixation_map, read_for_images
 from edram_fer.attention.template import TEMPLATE
+from edram_fer.attention.windows import is_recurrent
 from edram_fer.errors import UserError
 from edram_fer.figures import people as figures
 from edram_fer.figures.agreement import CANDIDATES, MEASURES, defined_measures
@@ -129,9 +130,10 @@ def _image_maps(evaluated, result, fixations, options):
     seen = np.isin(predictions["id"].astype(str), people.image.astype(str))
     windows, weights, truth = (predictions[name][seen] for name in ("windows", "weights", "truth"))
     order = [name for name in dict.fromkeys(truth) if name is not None]
-    steps = densities.densities(windows, weights, truth, order, shape)
-    total = densities.densities(windows, weights, truth, order, shape, by_step=False)
-    run_maps = {name: np.concatenate([steps[row], total[row][None]]) for row, name in enumerate(order)}
+    total = densities.densities(windows, weights, truth, order, shape, by_step=False)[:, None]
+    if is_recurrent(predictions):  # other models look through all windows at once
+        total = np.concatenate([densities.densities(windows, weights, truth, order, shape), total], axis=1)
+    run_maps = dict(zip(order, total, strict=True))
     emotion_of = dict(zip(predictions["id"].astype(str), predictions["truth"], strict=True))
     shown = np.array([emotion_of[str(image)] for image in people.image], object)
     people_maps = {name: fixation_map(people.points[shown == name], shape, result["sigma"])[None] for name in order}
@@ -217,7 +219,7 @@ def _mixed_table(table):
             f"{row.region}, {row.emotion}",
             f"{percent(row.effect)} ({percent(row.low)} to {percent(row.high)})",
             number(row.z, 2),
-            number(row.p),
+            "< 0.001" if row.p < 0.001 else number(row.p),
         ]
         for row in table.itertuples()
     ]

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from edram_fer import files
 from edram_fer.errors import MissingFileError, UserError, reason
-from edram_fer.preprocessing.emotions import checked_classes
+from edram_fer.preprocessing.emotions import checked_classes, ordered
 from edram_fer.preprocessing.values import path_component
 
 METADATA, CALIBRATION = b"emotions", b"calibration"
@@ -69,8 +69,9 @@ def table(
         emotions: Class names of the model.
         calibration: How the probabilities were calibrated, see `evaluation.calibration.fit`; None: they were not.
     """
-    classes, count = np.array(emotions, dtype=object), len(outputs["probabilities"])
-    steps = classes[outputs["probabilities"].argmax(axis=-1)]
+    # Of equal probabilities, as of models in eight bits, the first in the order of the scores is the prediction.
+    classes, count = np.array(ordered(emotions), dtype=object), len(outputs["probabilities"])
+    steps = classes[outputs["probabilities"][..., [emotions.index(name) for name in classes]].argmax(axis=-1)]
     columns = {
         "split": pa.array([split] * count, pa.string()),
         "id": pa.array([str(name) for name in images["id"]], pa.string()),

@@ -165,7 +165,7 @@ def test_intervals_are_seeded_and_shrink_with_more_images():
     np.testing.assert_array_equal(many, again)
     assert np.ptp(many, axis=-1).mean() < 0.6 * np.ptp(few, axis=-1).mean()
     one = regions.region_shares(mass[:1], area[:1], ["x"], ["x"], **FEW)  # a single image
-    np.testing.assert_allclose(one["share_interval"][..., 0], one["share"])
+    assert np.isfinite(one["share"]).all() and np.isnan(one["share_interval"]).all()
     same = regions.region_shares(mass[:10], area[:10], ["x"] * 10, ["x"], subjects=["s"] * 10, **FEW)
     assert np.isnan(same["share_interval"]).all()  # a single subject says nothing about others
 

@@ -1,6 +1,7 @@
 """Runs beside each other: aligned by image, numbers compared with restatements, and what is refused."""
 
 import csv
+import dataclasses
 import math
 import shutil
 
@@ -205,6 +206,22 @@ def test_samples_that_several_runs_have_right(runs):
     correct_runs = np.stack([run.correct for run in runs.runs]).sum(axis=0)
     rows = agreement_tables.samples(runs, count=1000)["Several are correct, not all"]
     assert sorted(rows) == np.flatnonzero((correct_runs > 1) & (correct_runs < len(runs.runs))).tolist()
+
+
+def test_many_runs_take_neither_hours_nor_a_figure_each(runs):
+    many = dataclasses.replace(runs, runs=[dataclasses.replace(runs.runs[0], name=str(index)) for index in range(9)])
+    many.runs[0] = dataclasses.replace(runs.runs[1], name="0")
+    chosen = agreement_tables.samples(many, count=1000)
+    alone = runs.runs[1].correct & ~runs.runs[0].correct
+    assert sorted(chosen["Only one is correct"]) == np.flatnonzero(alone).tolist() and len(chosen) == 4
+    titles = agreement_tables.samples(dataclasses.replace(many, runs=many.runs[:8]))
+    assert "Only 0 is correct" in titles and "Only one is correct" not in titles
+
+
+def test_fewer_images_of_many_pairs(runs, monkeypatch):
+    monkeypatch.setattr(agreement_tables, "_COMPARISONS", 60)
+    monkeypatch.setattr(agreement_tables, "_FEWEST", 5)
+    assert agreement_tables.image_agreement_rows(runs, SHAPE, repeats=2)[0]["images"] == 20  # of three pairs
 
 
 def test_a_run_that_looks_beside_every_image(folder, tmp_path, recwarn):

@@ -152,6 +152,15 @@ def test_scores_are_in_canonical_order_whatever_the_order_of_the_model():
     assert actual["glimpses"]["collapsed"].tolist() == [True, False]
 
 
+def test_equal_probabilities_are_the_same_prediction_in_table_and_scores():
+    features = make_images(60)
+    outputs = inference.predict(Brightness(), features["image"])
+    outputs["probabilities"][:] = 1 / 3
+    rows = predictions.table("t", features, outputs, NAMES, EMOTIONS)
+    right = np.mean(np.array(rows["prediction"].to_pylist()) == np.array(rows["truth"].to_pylist()))
+    assert EMOTIONS[0] != "neutral" and summary.scores(rows, repeats=2)["accuracy"] == right
+
+
 def test_evaluate_writes_table_and_metrics_with_a_clean_split(run):
     metrics = evaluate.evaluate(run.folder, batch_size=16)
     assert (

@@ -67,6 +67,10 @@ def test_affect_scores_by_the_published_formulas():
     assert actual["sagr"] == pytest.approx(np.mean([(a > 0) == (b > 0) for a, b in zip(x, y, strict=True)]))
     constant = scores.affect_scores(x, np.full(300, 0.2))
     assert np.isnan(constant["pcc"]) and constant["ccc"] == pytest.approx(0)
+    same = np.full(3, 0.1)  # whose mean differs from 0.1 by rounding
+    assert np.isnan(scores.affect_scores(same, same)["ccc"]) and scores.affect_scores(same, -same)[
+        "ccc"
+    ] == pytest.approx(0)
 
 
 def test_affect_leaves_out_unknown_values():
@@ -147,6 +151,18 @@ def test_images_of_one_subject_have_no_intervals():
     assert np.isfinite(few["intervals"]["accuracy"]).all()
     many = scores.classification(truth, probabilities, NAMES, subjects=[f"s{i % 20}" for i in range(60)], **FEW)
     assert many["intervals_note"] == "" == scores.classification(truth, probabilities, NAMES, **FEW)["intervals_note"]
+
+
+def test_a_single_image_says_nothing_about_others_but_a_share():
+    one = np.ones(1)
+    for subjects in (None, [""]):
+        ends = intervals.bootstrap(
+            lambda rows: {"a": one[rows].mean(), "b": one[rows]}, 1, subjects=subjects, shares="a"
+        )
+        np.testing.assert_allclose(ends["a"], intervals.wilson(1.0, 1))
+        assert ends["b"].shape == (1, 2) and not intervals.excludes_zero(ends["b"][0])
+    actual = scores.classification([1], np.eye(4)[[[1]]], NAMES, **FEW)["intervals"]
+    assert actual["accuracy"][0] < 0.3 and np.isnan(actual["mean_class_accuracy"]).all()
 
 
 @pytest.mark.parametrize(("share", "count"), [(1.0, 16), (0.0, 3), (0.25, 16), (0.9, 200)])

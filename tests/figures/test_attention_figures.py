@@ -113,6 +113,13 @@ def test_region_preference_shows_all_steps_together():
     assert "sad (2,000)" in texts(figure)
 
 
+def test_preferences_without_intervals_are_not_cut_off():
+    attention_shares = shares()
+    attention_shares["preference"][:, -1, 0] = 2.5
+    attention_shares["preference_interval"][:] = np.nan  # the images of a single person
+    assert region_shares.region_preference(attention_shares).axes[0].get_xlim()[1] > 2.5
+
+
 @pytest.mark.parametrize(("groups", "steps"), [(1, 1), (3, 2), (5, 6)])
 def test_region_steps_shows_each_step(groups, steps):
     attention_shares = shares(groups, steps)

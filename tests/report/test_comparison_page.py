@@ -1,13 +1,16 @@
 """The page of a comparison: complete in itself, and leafed through in a real browser by mouse and by keyboard."""
 
+import base64
 import csv
 import functools
+import io
 import re
 import shutil
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 from support.fake_runs import (
     COUNT,
     EMOTIONS,
@@ -20,8 +23,10 @@ from support.fake_runs import (
 )
 
 from edram_fer import files
+from edram_fer.comparison import score_tables
 from edram_fer.figures import comparison, style
 from edram_fer.report import comparison as report
+from edram_fer.report import images
 from edram_fer.report.comparison import compare
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
@@ -178,6 +183,30 @@ def test_what_was_asked_differently_says_so(without_figures):
     assert "differ from the table above; cnn: all 40 images. The images differ between the runs" in text
     assert "cnn: 7 images (seed 0), a square" in text and "The settings differ" in text
     assert table(text, "Correlation of")[1][:2] == ["a, cnn", "–"]  # a map that is 0 everywhere
+
+
+def test_what_few_people_cannot_tell_is_not_told(without_figures, monkeypatch):
+    folder, text = without_figures
+    content = files.read_json(folder / "a" / "robustness.json")
+    for row in content["occlusion"] + content["rotation"]:  # of the photos of one person
+        row["accuracy_interval"] = row["accuracy_drop_interval"] = [None, None]
+    files.write_json(folder / "a" / "robustness.json", content)
+    pair_rows = score_tables.pair_rows
+
+    def pairs(*args, **options):
+        row = {**pair_rows(*args, **options)[0], "accuracy_difference": 0.1, "accuracy_low": 0.1, "accuracy_high": 0.1}
+        return [{**row, "p": 0.49985, "p_holm": 0.9997}, {**row, "p": 0.001, "p_holm": 0.002, "run": "short"}]
+
+    monkeypatch.setattr(score_tables, "pair_rows", pairs)
+    page = text()
+    assert table(page, "Side of a black square")[2] == ["50 %", "60.0 % −20.0", "60.0 % −20.0 (−22.0 to −19.0)"]
+    assert "<strong>a</strong> do not differ clearly: +10.0 points (+10.0 to +10.0; p = .500, adjusted p = 1)" in page
+    assert "short</strong> is 10.0 points better than <strong>a</strong> (+10.0 to +10.0; p = .001, adjusted" in page
+
+
+def test_images_that_are_too_long_for_the_format_are_shrunk():
+    address = images.webp(Image.new("L", (2, 20_000)))
+    assert Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))).size == (2, 16383)
 
 
 @pytest.fixture(scope="module")

@@ -2,22 +2,26 @@
 
 import functools
 import html.parser
+import itertools
 import json
 import shutil
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from support.fake_runs import COUNT, EMOTIONS, NASTY, SIZE, STEPS, landmarks, random_run, write_run
 
 from edram_fer import attention, files, report
 from edram_fer.attention.maps import shares
 from edram_fer.evaluation import evaluate, summary
-from edram_fer.figures import curves, heatmaps, samples, style
+from edram_fer.figures import curves, heatmaps, multi_run, samples, style
 from edram_fer.figures import run as figures_of_a_run
 from edram_fer.figures.accuracy_by_glimpse import _spread_labels, accuracy_by_glimpse
+from edram_fer.figures.confidence import reliability
 from edram_fer.figures.confusion import confusion
 from edram_fer.figures.run import draw
+from edram_fer.figures.scan_paths import scan_paths
 from edram_fer.report import page
 from edram_fer.run import predictions
 from edram_fer.run.evaluated_run import EvaluatedRun
@@ -98,6 +102,11 @@ def test_heatmaps_have_a_tile_for_each_group_and_step():
     assert len(figure.axes[0].images) == (1 + 3) * (STEPS + 1)
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert "all" in texts and "fear" not in texts and f"glimpse {STEPS}" in texts
+    assert "share of images" in figure.axes[1].get_ylabel()
+    at_once = heatmaps.heatmaps(
+        *(images["image"], outputs["windows"], outputs["weights"], groups, EMOTIONS), by_step=False
+    )
+    assert " ".join(at_once.axes[1].get_ylabel().split()) == "mean weight of the windows here"
     with pytest.raises(ValueError, match="no image belongs to any of fear"):
         heatmaps.heatmaps(images["image"], outputs["windows"], outputs["weights"], groups, ["fear"])
 
@@ -128,6 +137,30 @@ def test_confusion_tells_shares_and_counts():
     figure = confusion([[3, 1, 0], [0, 0, 0], [250, 0, 750]], EMOTIONS)
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts == ["75", "3", "25", "1", "0", "0", "25", "250", "0", "0", "75", "750"]  # the row of happy is empty
+
+
+def test_long_names_and_many_runs_leave_room(recwarn):
+    names = [f"sweeps/fer2013-edram-zoom_limit=0.{number:02d}-glimpses=6-seed={number}" for number in range(30)]
+    row = {"accuracy": 0.5, "low": 0.4, "high": 0.6}
+    curves = multi_run.accuracy_curves([{"run": name, "glimpses": 1, **row} for name in names], names)
+    figures = [curves, confusion(np.eye(2), names[:2])]
+    paths = scan_paths(
+        np.zeros((4, 8, 8, 1)), [None] * 4, names[:4], columns=2, rows=["fer2013-edram-20260101-120000"] * 2
+    )
+    for figure in (*figures, paths):
+        FigureCanvasAgg(figure).draw()
+    assert not [str(warning.message) for warning in recwarn]  # of axes that collapsed
+    legend, axes = curves.legends[0].get_window_extent(), curves.axes[0].get_window_extent()
+    assert legend.y0 >= axes.y1 and legend.y1 <= curves.bbox.y1
+    texts = [text.get_window_extent() for text in paths.axes[0].texts]
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(texts, 2))
+
+
+def test_an_average_over_the_views_of_a_calibrated_model_is_calibrated():
+    bins = [{"low": 0.4, "high": 0.5, "images": 3, "confidence": 0.45, "accuracy": 0.4}]
+    for calibrated, label in ((True, "with temperature"), (False, "not calibrated")):
+        axes = reliability(bins, calibrated=calibrated).axes[0]
+        assert axes.get_legend_handles_labels()[1][1] == label
 
 
 def test_labels_keep_their_distance_and_order():
@@ -258,6 +291,7 @@ def test_report_of_a_model_that_is_not_recurrent(tmp_path, windows):
     words = " ".join(Page(report.write(tmp_path)).words)
     assert ("sees the whole image" in words) == (windows == 1)
     assert "glimpse" not in words.lower() and "The run has no training history" in words
+    assert "last step" not in words and "collapsed" not in words and (" fixed" in words) == (windows == 1)
 
 
 def test_report_without_images_draws_what_the_numbers_allow(tmp_path):

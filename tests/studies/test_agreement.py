@@ -3,13 +3,16 @@
 import csv
 
 import numpy as np
+import pandas as pd
 import pytest
-from support.fake_runs import COUNT, SIZE, random_run, write_three_runs
+from support.fake_runs import COUNT, SIZE, random_outputs, random_run, write_run, write_three_runs
 
 from edram_fer import attention, cli, files
 from edram_fer.attention import agreement, baselines
 from edram_fer.attention.fixations import Fixations, fixation_map, read, smooth
 from edram_fer.attention.scan_paths import scale_points, scan_match
+from edram_fer.report import people
+from edram_fer.run.evaluated_run import EvaluatedRun
 from edram_fer.studies.agreement import measure_agreement
 
 SHAPE = (SIZE, SIZE)
@@ -19,7 +22,8 @@ SHAPE = (SIZE, SIZE)
 def folder(tmp_path_factory):
     """Runs, and fixations of three people on 12 of their images, near the centres of the glimpses of run a."""
     root = tmp_path_factory.mktemp("people")
-    write_three_runs(root)
+    images, data = write_three_runs(root)
+    write_run(root / "crops", images, random_outputs(images["emotion"], windows=5, steps=1), data=data)
     _, outputs = random_run()
     places = attention.pixels(attention.centres(outputs["windows"]), SHAPE)
     rng = np.random.default_rng(3)
@@ -103,3 +107,17 @@ def test_the_command(folder, tmp_path, capsys):
         cli.main(["agreement", str(folder / "cnn"), *few])
     with pytest.raises(SystemExit, match="was not evaluated on split 'train', only on test"):
         cli.main(["agreement", str(folder / "a"), *few, "--split", "train"])
+
+
+def test_windows_that_are_used_at_once_are_no_steps(folder):
+    result = {"split": "test", "sigma": 1.6}
+    for name, maps in (("a", 4), ("crops", 1)):
+        evaluated = EvaluatedRun(folder / name)
+        run_maps, _ = people._image_maps(evaluated, result, folder / "eyes.csv", {})
+        assert {len(stack) for stack in run_maps.values()} == {maps}
+
+
+def test_small_p_values_are_not_zero():
+    row = {"region": "nose", "emotion": "sad", "effect": 0.1, "low": 0.0, "high": 0.2, "z": 5.0}
+    rows = people._mixed_table(pd.DataFrame([{**row, "p": p} for p in (2e-6, 0.02)]))["rows"]
+    assert [cells[-1] for cells in rows] == ["< 0.001", "0.020"]
