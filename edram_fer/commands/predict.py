@@ -112,6 +112,10 @@ def predict(
         if camera is not None:
             if images:
                 raise UserError(f"--camera: expected no images beside it, got {images[0]}")
+            if every != "1":
+                raise UserError(
+                    f"--every: expected films; of a camera, each frame is used that comes in time, got {every}"
+                )
             _watch(model, camera, options, written)
         elif images:
             _predict(model, images, options, written, restart=restart)

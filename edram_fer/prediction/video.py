@@ -201,7 +201,10 @@ def camera(device: int | str = 0) -> Iterator[Frame]:
     ...     print(row["time"], row["track"], row["emotion"])
     """
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    capture = cv2.VideoCapture(device)
+    try:
+        capture = cv2.VideoCapture(device)
+    except cv2.error:  # a number of more than 32 bits
+        capture = cv2.VideoCapture()
     cv2.utils.logging.setLogLevel(level)
     if not capture.isOpened():
         raise UserError(f"camera {device}: cannot be opened; is it connected, free and permitted to this user?")

@@ -208,6 +208,11 @@ def test_a_folder_that_cannot_be_written_is_noticed_before_the_model_is_loaded(c
     run(["no model is looked for", crops, f"--out={out}"], f"error: {out}: Not a directory")
 
 
+def test_a_camera_takes_no_option_of_films(tmp_path):
+    arguments = ["fer2013-edram", "--camera=0", "--every=0.5s", f"--out={tmp_path}"]
+    run(arguments, "error: --every: expected films; of a camera, each frame is used that comes in time, got 0.5s")
+
+
 def test_an_interrupted_command_keeps_its_rows_and_says_how_to_go_on(crops, trained, tmp_path, monkeypatch, capsys):
     arguments = [trained.run, crops, f"--out={tmp_path}", "--format=parquet"]
     batches = predictor.Predictor.batches
