@@ -46,7 +46,7 @@ class InputGradient:
             chosen = _scores(model, model({**others, of: values}, training=False), labels, score)
             return ops.sum(chosen), chosen
 
-        self._call = _compiled(total)
+        self._call = _compiled(model, total)
 
     def __call__(self, inputs: Mapping[str, Any], labels: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         tensors = {name: ops.convert_to_tensor(values, "float32") for name, values in inputs.items()}
@@ -80,7 +80,7 @@ class LastMaps:
                 outputs = model(inputs, training=False)
             return ops.sum(_scores(model, outputs, labels, score)), (maps, outputs["windows"])
 
-        self._call = _compiled(total)
+        self._call = _compiled(model, total)
 
     def __call__(
         self, inputs: Mapping[str, Any], labels: Sequence[int] | np.ndarray
@@ -130,15 +130,22 @@ def _reading(layer: keras.layers.Layer, added: Sequence[Tensor] | None) -> Gener
         layer.call = call
 
 
-def _compiled(function: Callable[..., tuple[Tensor, Any]]) -> Callable[..., tuple[Any, Any]]:
-    """(others, gradient) of a function (variable, ...) -> (scalar, others) with respect to its first argument."""
+def _compiled(model: FERModel, function: Callable[..., tuple[Tensor, Any]]) -> Callable[..., tuple[Any, Any]]:
+    """(others, gradient) of a function (variable, ...) -> (scalar, others), which calls the model, with respect to its
+    first argument."""
     if keras.backend.backend() == "jax":
         import jax
 
-        differentiated = jax.jit(jax.grad(function, has_aux=True))
+        def stateless(variable: Any, weights: Sequence[Any], *arguments: Any) -> tuple[Tensor, Any]:
+            with keras.StatelessScope(state_mapping=list(zip(model.variables, weights, strict=True))):
+                return function(variable, *arguments)
 
-        def call(*arguments: Any) -> tuple[Any, Any]:
-            gradient, others = differentiated(*arguments)
+        differentiated = jax.jit(jax.grad(stateless, has_aux=True))
+
+        def call(variable: Any, *arguments: Any) -> tuple[Any, Any]:
+            # As arguments: what a compiled function finds elsewhere stays in it as it was at the first call.
+            weights = [weight.value for weight in model.variables]
+            gradient, others = differentiated(variable, weights, *arguments)
             return others, gradient
 
         return call
