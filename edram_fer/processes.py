@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -78,17 +79,20 @@ def launch(words: Sequence[str], number: int) -> int:
         address = f"127.0.0.1:{probe.getsockname()[1]}"
         probe.close()
         started: list[subprocess.Popen[bytes]] = []
-        for index in range(number):
-            variables = {**os.environ, **environment(address, number, index), "JAX_LOCAL_DEVICE_IDS": str(index)}
-            stream = output if index else None
-            started.append(subprocess.Popen([sys.executable, *words], env=variables, stdout=stream, stderr=stream))
         try:
+            for index in range(number):
+                variables = {**os.environ, **environment(address, number, index), "JAX_LOCAL_DEVICE_IDS": str(index)}
+                stream = output if index else None
+                started.append(subprocess.Popen([sys.executable, *words], env=variables, stdout=stream, stderr=stream))
             failed = _first_failure(started)
         except KeyboardInterrupt:
             for process in started:
                 process.terminate()
             statuses = [process.wait() for process in started]  # all save their state after the same step
-            return max(abs(status) + 128 * (status < 0) for status in statuses)
+            return max((abs(status) + 128 * (status < 0) for status in statuses), default=128 + signal.SIGINT)
+        except BaseException:
+            _end(started)
+            raise
         _end(started)
         if failed is None:
             return 0

@@ -1,5 +1,6 @@
 """Several processes: their environment, their commands on several machines, and what ends them."""
 
+import contextlib
 import signal
 
 import pytest
@@ -55,6 +56,22 @@ def test_an_interrupt_waits_for_all_of_them(monkeypatch):
     monkeypatch.setattr(processes, "_first_failure", interrupt)
     code = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(143)); "
     assert processes.launch(["-c", code + "print(flush=True); time.sleep(99)"], 2) == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, BlockingIOError])
+def test_none_is_left_if_the_second_does_not_start(monkeypatch, error):
+    inner, started = processes.subprocess.Popen, []
+
+    def start(*arguments, **options):
+        if started:
+            raise error
+        started.append(inner(*arguments, **options))
+        return started[0]
+
+    monkeypatch.setattr(processes.subprocess, "Popen", start)
+    with contextlib.nullcontext() if error is KeyboardInterrupt else pytest.raises(error):
+        assert processes.launch(["-c", "import time; time.sleep(99)"], 2) == 128 + signal.SIGTERM
+    assert started[0].poll() == -signal.SIGTERM
 
 
 def test_an_error_of_one_of_several_does_not_wait_for_the_others(monkeypatch):
