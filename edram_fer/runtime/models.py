@@ -64,7 +64,7 @@ class ExportedModel(abc.ABC):
             The outputs of the exported model, float32, such as "emotion" [B, T, K].
 
         Raises:
-            UserError: an input is missing, unknown, or of another shape, dtype or range.
+            UserError: an input is missing, unknown, or of another shape, dtype or range; or the file is damaged.
         """
         if training:
             raise UserError(f"training: {self.path} can only be evaluated")
@@ -145,7 +145,10 @@ class OnnxModel(ExportedModel):
         super().__init__(path, Description.from_texts(texts, model_file or path))
 
     def _run(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return dict(zip(self.names, self.session.run(self.names, batch), strict=True))
+        try:
+            return dict(zip(self.names, self.session.run(self.names, batch), strict=True))
+        except sessions.onnx_errors() as error:
+            raise UserError(f"{self.path}: ONNX Runtime cannot run it: {sessions.first_line(error)}") from error
 
 
 class LiteRTModel(ExportedModel):
@@ -168,7 +171,10 @@ class LiteRTModel(ExportedModel):
         self.runner = self.interpreter.get_signature_runner()
 
     def _run(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return self.runner(**batch)
+        try:
+            return self.runner(**batch)
+        except (ValueError, RuntimeError) as error:
+            raise UserError(f"{self.path}: LiteRT cannot run it: {sessions.first_line(error)}") from error
 
 
 def _description(path: Path) -> bytes:

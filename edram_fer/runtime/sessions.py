@@ -35,9 +35,17 @@ def open_onnx(path: Path, threads: int | None = None, weights: Mapping[str, np.n
     # Weights in the layout of the matrix kernels as well take as much memory again, for a tenth of the time.
     options.add_session_config_entry("session.disable_prepacking", "1")
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        _read_texts(session)
+        return session
     except onnx_errors() as error:
         raise UserError(f"{path} is damaged, or ONNX Runtime cannot load it: {first_line(error)}") from error
+
+
+def _read_texts(session: Any) -> None:
+    """Raise UnicodeDecodeError if a name of an input or output or a text of the metadata is not UTF-8."""
+    texts = session.get_modelmeta().custom_metadata_map
+    texts.update((value.name, value.type) for value in (*session.get_inputs(), *session.get_outputs()))
 
 
 def onnx_options(weights: Mapping[str, np.ndarray] | None = None) -> Any:
@@ -52,9 +60,10 @@ def onnx_options(weights: Mapping[str, np.ndarray] | None = None) -> Any:
 
 
 def onnx_errors() -> tuple[type[Exception], ...]:
-    """The exceptions of ONNX Runtime, which have no base class of their own."""
+    """The exceptions of ONNX Runtime, which have no base class of their own, and that for a text of a damaged file."""
     state = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
-    return tuple(value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception))
+    own = (value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception))
+    return (*own, UnicodeDecodeError)
 
 
 def open_litert(path: Path, threads: int | None = None) -> Any:

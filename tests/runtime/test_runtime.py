@@ -1,5 +1,6 @@
 """Exported models without Keras, and files that are not exported models."""
 
+import dataclasses
 import json
 import os
 import struct
@@ -102,6 +103,14 @@ def test_files_that_are_refused(path, tmp_path):
         path.write_bytes(content[:cut])
         with pytest.raises(UserError, match="mean.onnx is damaged, or ONNX Runtime cannot load it|was not exported"):
             load_exported(path)
+    for text in (b"ReduceMean", b"dark"):  # an operation, and in the metadata a class: none of them is UTF-8
+        path.write_bytes(content.replace(text, b"\xff" + text[1:]))
+        with pytest.raises(UserError, match="mean.onnx is damaged, or ONNX Runtime cannot load it"):
+            load_exported(path)
+    shape = {"image": {"shape": [None, 9, 9, 1], "dtype": "float32"}}  # the graph takes images of 8x8 pixels
+    write(path, dataclasses.replace(DESCRIPTION, inputs=shape).to_texts())
+    with pytest.raises(UserError, match="mean.onnx: ONNX Runtime cannot run it: .*invalid dimensions"):
+        load_exported(path)(np.zeros((1, 9, 9, 1), "uint8"))
     write(path, {})
     with pytest.raises(
         UserError, match="mean.onnx was not exported by edram-fer: its metadata lack model, emotions.*needs a card"
