@@ -4,6 +4,7 @@ devices and processes that train together."""
 import contextlib
 import dataclasses
 import functools
+import math
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +25,14 @@ Count = int | Literal["all"]  # a number of devices
 def has_accelerator() -> bool:
     """Whether Keras' backend sees a GPU or TPU."""
     return not all(device.startswith("cpu") for device in keras.distribution.list_devices())
+
+
+def memory() -> float:
+    """Bytes of its memory that JAX may use on a device of this process; infinite on a CPU."""
+    import jax
+
+    statistics = jax.local_devices()[0].memory_stats() or {}
+    return statistics.get("bytes_limit", math.inf)
 
 
 def emulates(dtype: str) -> bool:

@@ -137,12 +137,15 @@ class Batches:
     @property
     def on_device(self) -> bool:
         """Whether the training images stay in the memory of each device: with `device_data`, and on JAX with a GPU or
-        TPU, or with several devices. What `start` returns then yields what `preparation` takes."""
+        TPU, or with several devices, if they take at most half of it. What `start` returns then yields what
+        `preparation` takes."""
         if self.augmentation is None:
             return False
         if self.device_data:
             return True
-        return keras.backend.backend() == "jax" and (self.replicas.count > 1 or devices.has_accelerator())
+        if keras.backend.backend() != "jax" or not (self.replicas.count > 1 or devices.has_accelerator()):
+            return False
+        return len(self.kept) * math.prod(self.opened.shape) <= devices.memory() / 2
 
     def preparation(self) -> Callable[..., tuple[Any, Any]] | None:
         """What makes the batches inside the compiled training step, see `FERModel.prepare_batch`; None: `start` yields

@@ -51,7 +51,8 @@ class Recipe:
         deterministic: Whether TensorFlow uses only operations that repeat a result exactly. On a GPU it is faster
             without, and a resumed run then equals an uninterrupted one up to rounding.
         device_data: Whether the training images stay in the memory of the device, where the compiled training step
-            makes the batches: for GPUs that wait for their data. On JAX, GPUs and TPUs do so in any case.
+            makes the batches: for GPUs that wait for their data. On JAX, GPUs and TPUs do so in any case if the images
+            take at most half of the memory.
         epochs: Number of epochs.
         batch_size: Images per training step.
         optimizer: "adam", "adamw" or "sgd".

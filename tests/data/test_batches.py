@@ -66,6 +66,17 @@ def test_batches_made_on_the_device_are_the_numpy_batches(source, options):
     assert Batches(source, "train", SEVEN, 10, device_data=True).preparation() is None  # evaluation
 
 
+@pytest.mark.parametrize("on_gpu", [True, False])
+def test_images_that_do_not_fit_into_a_gpu_stay_outside(source, monkeypatch, on_gpu):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setattr(batches.devices, "has_accelerator", lambda: on_gpu)
+    pixels = 28 * 28 * len(Batches(source, "train", SEVEN, 10).kept)
+    for memory, forced in itertools.product((2 * pixels, 2 * pixels - 1), (True, False)):
+        monkeypatch.setattr(batches.devices, "memory", lambda memory=memory: memory)
+        training = Batches(source, "train", SEVEN, 10, augmentation=augment.NONE, device_data=forced)
+        assert training.on_device == (forced or (on_gpu and memory == 2 * pixels))
+
+
 def test_a_batch_is_made_of_its_parts(source):
     training = Batches(source, "train", SEVEN, 10, seed=2, **EVERYTHING)
     images, order, count = data.load_split(source, "train"), training.order(4)[:10], 80
