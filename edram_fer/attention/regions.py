@@ -192,7 +192,7 @@ def shares_from_predictions(
     Returns:
         The dict of `region_shares`; its groups are "all" and the emotions.
     """
-    has_emotion = np.isin(predictions["truth"].astype(str), list(emotions))
+    has_emotion = np.isin(predictions["truth"], list(emotions))
     windows, weights, truth = (predictions[key][has_emotion] for key in ("windows", "weights", "truth"))
     mass, area = region_mass(windows, weights, landmarks[has_emotion], shape)
     subjects = None if predictions["subjects"] is None else np.tile(predictions["subjects"][has_emotion], 2)

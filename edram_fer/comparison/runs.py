@@ -147,7 +147,7 @@ def _known_predictions(run, split):
     names, times = np.unique(predictions["id"].astype(str), return_counts=True)
     if (times > 1).any():
         raise UserError(f"{run.folder}, split {split}: image {str(names[times > 1][0])!r} has more than one row")
-    has_emotion = np.isin(predictions["truth"].astype(str), predictions["emotions"])
+    has_emotion = np.isin(predictions["truth"], predictions["emotions"])
     return _select(predictions, np.flatnonzero(has_emotion))
 
 

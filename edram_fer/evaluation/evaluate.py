@@ -69,7 +69,7 @@ def evaluate(
     {'validation': 14, 'validation_flip': 14, 'test': 14, 'test_flip': 14}
     """
     begin = time.monotonic()
-    splits = (splits,) if isinstance(splits, str) else tuple(splits)
+    splits = (splits,) if isinstance(splits, str) else tuple(dict.fromkeys(splits))  # the rows of one only once
     for split in splits:
         path_component("split", split)
     run, source, data_dir = evaluation_folder.open_folder(run, data=data, data_dir=data_dir, out=out)

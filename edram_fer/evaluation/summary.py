@@ -37,7 +37,7 @@ def scores(rows: pa.Table, *, repeats: int = 1000, seed: int = 0) -> dict[str, A
     unpacked = predictions.unpack(rows)
     emotions = list(ordered(unpacked["emotions"]))
     order = [unpacked["emotions"].index(name) for name in emotions]
-    has_emotion = np.isin(unpacked["truth"].astype(str), emotions)
+    has_emotion = np.isin(unpacked["truth"], emotions)
     excluded, counts = np.unique([name or "unknown" for name in unpacked["truth"][~has_emotion]], return_counts=True)
     if not has_emotion.any():
         raise UserError(f"no image has an emotion that the model knows ({', '.join(emotions)})")

@@ -113,7 +113,7 @@ def _score_figures(predictions, scores):
             uncalibrated and uncalibrated["bins"],
             calibrated=predictions["calibration"] is not None,
         )
-        known = np.isin(predictions["truth"].astype(str), predictions["emotions"])
+        known = np.isin(predictions["truth"], predictions["emotions"])
         truth = [predictions["emotions"].index(name) for name in predictions["truth"][known]]
         figures[layout.RISK_COVERAGE] = risk_coverage(
             *calibration_measures.risk_coverage(predictions["probabilities"][known, -1], truth)

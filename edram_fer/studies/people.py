@@ -124,7 +124,7 @@ def _run_maps(evaluated, split, emotions, cells, data, data_dir, find_landmarks,
     predictions = evaluated.predictions(split)
     if not has_windows(predictions["windows"]):
         raise UserError(f"{evaluated.folder}: the model sees the whole of every image: it has no windows to compare")
-    chosen = np.isin(predictions["truth"].astype(str), list(emotions))
+    chosen = np.isin(predictions["truth"], list(emotions))
     if not chosen.any():
         raise UserError(f"{evaluated.folder}: no image shows one of {', '.join(sorted(emotions))}")
     features = evaluated.features(split, data=data, data_dir=data_dir)

@@ -167,7 +167,7 @@ def _intervals(combinations, out):
             run = EvaluatedRun(out / row["run"])
             for split in run.splits:
                 predictions = run.predictions(split)
-                known = np.isin(predictions["truth"].astype(str), predictions["emotions"])
+                known = np.isin(predictions["truth"], predictions["emotions"])
                 correct = (predictions["prediction"] == predictions["truth"])[known]
                 key = split, tuple(predictions["id"][known].tolist())
                 groups.setdefault(key, {}).setdefault(combination, []).append(correct)

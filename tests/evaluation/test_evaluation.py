@@ -152,6 +152,15 @@ def test_scores_are_in_canonical_order_whatever_the_order_of_the_model():
     assert actual["glimpses"]["collapsed"].tolist() == [True, False]
 
 
+def test_a_class_named_none_is_not_an_unknown_emotion():
+    features = make_images(6)
+    features["emotion"][:3] = (-1, 0, 1)
+    outputs = inference.predict(Brightness(), features["image"])
+    rows = predictions.table("t", features, outputs, ("None", "Some", "Sad"), ("None", "Some", "Sad"))
+    actual = summary.scores(rows, repeats=2)
+    assert actual["images"] == 5 and actual["excluded"] == {"unknown": 1}
+
+
 def test_equal_probabilities_are_the_same_prediction_in_table_and_scores():
     features = make_images(60)
     outputs = inference.predict(Brightness(), features["image"])
@@ -192,6 +201,15 @@ def test_flops_are_multiplications_and_additions_of_one_image():
     model = keras.Model({"image": inputs}, {"emotion": outputs})
     model.input_shapes = lambda: {"image": (None, 7, 5, 3)}
     assert cost.flops(model) == 2 * (5 * 3 * 4) * (3 * 3 * 3) + 2 * (5 * 3 * 4) * 6
+
+
+def test_a_split_that_is_named_twice_counts_once(run):
+    metrics = evaluate.evaluate(run.folder, splits=("test", "odd", "test"))
+    assert [(name, actual["images"]) for name, actual in metrics["splits"].items()] == [
+        ("test", 50),
+        ("test_clean", 40),
+        ("odd", 25),
+    ]
 
 
 def test_an_explicit_clean_split_is_read_from_the_data(run):
