@@ -5,6 +5,7 @@ import base64
 import binascii
 import contextlib
 import importlib.resources
+import ipaddress
 import json
 import socket
 import tempfile
@@ -45,7 +46,6 @@ RUNNING, PLACES = 2, 24  # requests that are answered at the same time; and with
 PATIENCE = 300  # seconds that an upload may take
 CONNECTIONS = 200  # open ones; browsers keep some
 SHOWN_FRAMES, MAX_FRAMES = 150, 1000  # of one film: about so many are chosen; at most
-LOCAL = {"127.0.0.1", "localhost", "::1"}
 STATIC = importlib.resources.files("edram_fer.web").joinpath("static")
 PAGES = {"/": "index.html"} | {f"/{name}": name for name in ("style.css", "page.js", "drawing.js")}
 KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
@@ -105,13 +105,13 @@ def serve(analysts: Sequence[Analyst], host: str, port: int) -> None:
     Raises:
         UserError: the address cannot be used.
     """
-    local = host in LOCAL
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((host, port), family=family)
     except (OSError, OverflowError, UnicodeError) as error:  # the last one for a name with an empty part
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"cannot listen at {host}, port {port}: {reason}; try another --port or --host") from error
+    local = _is_local(listener.getsockname()[0])
     shown = f"[{host}]" if ":" in host else host
     print(f"http://{shown}:{listener.getsockname()[1]}/  (Ctrl-C stops)", flush=True)
     if not local:
@@ -153,7 +153,7 @@ class _Guard:
 
         request = Request(scope)
         host, origin = request.headers.get("host", ""), request.headers.get("origin")
-        if self.local and _address(f"//{host}").hostname not in LOCAL:
+        if self.local and not _is_local(_address(f"//{host}").hostname):
             response = JSONResponse({"error": "this page is for the machine that it runs on"}, 403)
         elif origin is not None and _address(origin).netloc != host:
             response = JSONResponse({"error": "requests from other sites are refused"}, 403)
@@ -161,6 +161,14 @@ class _Guard:
             await self.app(scope, receive, send_with_headers)
             return
         await response(scope, receive, send_with_headers)
+
+
+def _is_local(name: str | None) -> bool:
+    """Whether a name or an address always stands for this machine itself. Other names may, but not for long."""
+    try:
+        return name == "localhost" or ipaddress.ip_address(name or "").is_loopback
+    except ValueError:
+        return False
 
 
 def _address(text: str) -> SplitResult:

@@ -246,10 +246,13 @@ def test_an_image_bomb_is_refused_before_it_is_decoded(port):
 
 def test_other_sites_are_refused(port):
     others = [("Host", "evil.example"), ("Host", "["), ("Origin", "http://evil.example"), ("Origin", "http://[")]
+    others += [("Host", "127.0.0.1.evil.example"), ("Host", "192.168.0.1"), ("Host", "")]
     for name, value in [*others, ("Origin", "null")]:
         response, _ = ask(port, "/api/predict", png(make_face()), {name: value})
         assert response.status == 403 and "content-security-policy" in response.headers
     assert ask(port, "/", headers={"Origin": f"http://127.0.0.1:{port}"})[0].status == 200
+    for host in ("localhost:1", "LOCALHOST", "127.0.0.2", "[::1]:8765"):
+        assert ask(port, "/", headers={"Host": host})[0].status == 200
     policy = ask(port, "/")[0].headers["content-security-policy"]
     assert "default-src 'none'" in policy and "http" not in policy
 
@@ -561,6 +564,15 @@ def test_the_command_names_its_models(edram, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     with pytest.raises(SystemExit, match=r"the page needs uvicorn: pip install 'edram-fer\[web\]'"):
         cli.main(arguments)
+
+
+@pytest.mark.parametrize(("host", "local"), [("LOCALHOST", True), ("127.0.0.1", True), ("0.0.0.0", False)])
+def test_a_page_at_an_address_of_this_machine_is_for_this_machine(host, local, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(server, "application", lambda analysts, local, stopping: asked.append(local))
+    monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: sockets[0].close())
+    server.serve([], host, 0)
+    assert asked == [local] and ("Anyone who can reach this machine" in capsys.readouterr().out) != local
 
 
 def test_an_address_in_use_is_told(edram, port):
