@@ -175,6 +175,14 @@ def test_what_was_not_asked_takes_no_room(without_figures):
     assert not list((folder / "out").glob("saliency*.csv")) and not (folder / "out" / "robustness.csv").exists()
 
 
+def test_models_without_windows_have_no_paths(without_figures):
+    folder, text = without_figures
+    assert "Numbered dots" in text()
+    shutil.copytree(folder / "cnn", folder / "other")
+    page = compare([folder / "cnn", folder / "other"], folder / "out", repeats=2).read_text(encoding="utf-8")
+    assert "Numbered dots" not in page and "No run predicts after each of several glimpses" in page
+
+
 def test_what_was_asked_differently_says_so(without_figures):
     folder, text = without_figures
     write_robustness(folder / "cnn", (0.7, 0.6, 0.3, 0.7, 0.5))
