@@ -202,7 +202,7 @@ def main() -> None:
     from edram_fer.run import checkpoints
 
     images = data.load_split(options.data, options.split, data_dir=options.data_dir)["image"]
-    rows = []
+    rows, parts = [], []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         packages, out = options.packages or folder, options.out or folder / "runs"
@@ -213,8 +213,8 @@ def main() -> None:
             model = checkpoints.load(run)
             times = [milliseconds(model, images, batch) for batch in BATCHES]
             rows.append(row(name, metrics, options.split, times, size, training))
+            parts = [part for part in (options.split, f"{options.split}_clean") if part in metrics["splits"]]
             print(rows[-1], flush=True)
-    parts = [part for part in (options.split, f"{options.split}_clean") if part in metrics["splits"]]
     header = ["model", *parts, "mean class accuracy", "ECE", *(f"ms, batch {n}" for n in BATCHES), "MB", "trained on"]
     print("\n".join([f"\n| {' | '.join(header)} |", "|---" * len(header) + "|", *rows]))
 
