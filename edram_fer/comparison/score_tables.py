@@ -99,12 +99,18 @@ def pair_rows(runs: Runs, *, repeats: int = 1000, seed: int = 0) -> list[dict[st
 def group_rows(runs: Runs) -> list[dict[str, Any]]:
     """One row for each way of training, from `seeds.compare_groups`: runs whose recipes differ in the seed alone.
 
-    Groups have the name of their first run, without its seed. No rows if no two runs belong together.
+    A run without a seed, such as an exported file, or with the seed of another run, such as a second export of it, is
+    no further sample of a way of training and stands alone. Groups have the name of their first run, without its seed.
+    No rows if no two runs belong together.
     """
-    groups: dict[Any, list[Run]] = {}
+    by_seed: dict[str, dict[Any, Run]] = {}
     for run in runs.runs:
-        recipe = {name: value for name, value in _flatten(run.evaluated.recipe).items() if name != "seed"}
-        groups.setdefault(repr(recipe) if recipe else run.name, []).append(run)
+        recipe = _flatten(run.evaluated.recipe)
+        seed, key = recipe.pop("seed", None), repr(recipe)
+        if seed is None or seed in by_seed.get(key, {}):
+            key = run.name
+        by_seed.setdefault(key, {})[seed] = run
+    groups = {key: [*members.values()] for key, members in by_seed.items()}
     if max(map(len, groups.values())) < 2:
         return []
     correct = {

@@ -83,6 +83,11 @@ def test_runs_that_differ_in_the_seed_alone_are_one_way_of_training(folder, tmp_
     assert rows[1]["accuracy"] == pytest.approx(y) and rows[1]["difference"] == pytest.approx(y - x)
     assert rows[1]["difference_low"] < y - x < rows[1]["difference_high"] and rows[2]["low"] is None
     assert score_tables.group_rows(read(folders[1:3])) == []
+    for seed in (0, None):  # the same training twice, and two exported files
+        for number in (0, 1):
+            content = files.read_json(folders[number] / layout.RECIPE)
+            files.write_json(folders[number] / layout.RECIPE, {**content, "seed": seed})
+        assert score_tables.group_rows(read(folders[:2])) == []
 
 
 def test_recalls_are_tested_for_all_runs_and_emotions_together(runs):

@@ -41,6 +41,8 @@ def page(tmp_path_factory):
     for name in ("a", "cnn"):
         write_robustness(root / name, (0.8, 0.6, 0.3, 0.8, 0.5), images=24)
         write_occlusion(root / name, images, np.random.default_rng(0).normal(0, 0.1, (12, SIZE, SIZE)))
+    for seed, name in enumerate(("short", "cnn")):
+        files.write_json(root / name / "recipe.json", {**files.read_json(root / name / "recipe.json"), "seed": seed})
     metrics = files.read_json(root / "cnn" / "metrics.json")
     files.write_json(root / "cnn" / "metrics.json", {**metrics, "run": {**metrics["run"], "flops": 243_960_000}})
     result = {"value": 0.1, "interval": [0.05, 0.15]}
