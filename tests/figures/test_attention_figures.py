@@ -57,7 +57,7 @@ def test_the_label_of_the_scale_fits_a_row_of_maps(count):
     change = differences.difference_maps(
         images / 255, RNG.normal(size=(count, 1, 12, 12)), [(name, 7) for name in names], meaning=meaning
     )
-    for figure, meaning_start in ((maps, "share of images in which the model looks here"), (change, meaning)):
+    for figure, meaning_start in ((maps, "mean weight of the windows here"), (change, meaning)):
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
         label = figure.axes[1].yaxis.label
