@@ -12,8 +12,8 @@ the weight decay and of the L2 penalty, the dropout of .5, the ReLU between the 
 localisation network, and the "small transformations". Every point: docs/fidelity.md.
 
 Adam at .005 can collapse to the most frequent class, of which the log warns; with seed 0 both readings predict one
-class for two epochs and then leave it. `deep_emotion_fer2013` is our schedule, `deep_emotion_release` that of the
-common public code.
+class for two epochs and then leave it. Measured scores: docs/measurements.md. `deep_emotion_fer2013` is our schedule,
+`deep_emotion_release` that of the common public code.
 """
 
 import dataclasses
