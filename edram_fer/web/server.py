@@ -119,6 +119,7 @@ def serve(analysts: Sequence[Analyst], host: str, port: int) -> None:
     threading.Thread(target=_warm_up, args=(analysts,), daemon=True).start()
     config = uvicorn.Config(
         application(analysts, local=local, stopping=lambda: server.should_exit),
+        log_config=None,  # the logging of the process is not replaced, with the handlers of others closed
         log_level="error",
         access_log=False,
         server_header=False,
