@@ -47,7 +47,9 @@ def build(backbone, size=(48, 48), channels=3, **options):
 # Backbones
 
 
-@pytest.mark.parametrize("backbone", STAGES)
+@pytest.mark.parametrize(
+    "backbone", [pytest.param(name, marks=pytest.mark.slow) if name == "iresnet100" else name for name in STAGES]
+)
 def test_features_equal_pytorch_on_even_and_odd_sizes(backbone):
     state, model = residual_state(backbone), build(backbone)
     assert load_pytorch_weights(model, state) == []

@@ -50,6 +50,7 @@ def test_a_run_is_ablated(copied):
     assert result["images"] == 21  # of 24; three are of contempt, which the model does not know
 
 
+@pytest.mark.slow
 def test_images_of_one_person_have_no_intervals(copied, monkeypatch):
     load = inference.load_labelled
 
