@@ -116,7 +116,8 @@ def serve(analysts: Sequence[Analyst], host: str, port: int) -> None:
     print(f"http://{shown}:{listener.getsockname()[1]}/  (Ctrl-C stops)", flush=True)
     if not local:
         print("Anyone who can reach this machine can use the page; the connection is not encrypted.", flush=True)
-    threading.Thread(target=_warm_up, args=(analysts,), daemon=True).start()
+    warm_up = threading.Thread(target=_warm_up, args=(analysts,), daemon=True)
+    warm_up.start()
     config = uvicorn.Config(
         application(analysts, local=local, stopping=lambda: server.should_exit),
         log_config=None,  # the logging of the process is not replaced, with the handlers of others closed
@@ -127,7 +128,10 @@ def serve(analysts: Sequence[Analyst], host: str, port: int) -> None:
         timeout_graceful_shutdown=3,
     )
     server = uvicorn.Server(config)
-    server.run(sockets=[listener])
+    try:
+        server.run(sockets=[listener])
+    finally:
+        warm_up.join()  # a process that ends while another thread is inside TensorFlow is aborted
 
 
 def _warm_up(analysts: Sequence[Analyst]) -> None:

@@ -575,6 +575,27 @@ def test_a_page_at_an_address_of_this_machine_is_for_this_machine(host, local, m
     assert asked == [local] and ("Anyone who can reach this machine" in capsys.readouterr().out) != local
 
 
+def test_the_page_does_not_end_in_the_middle_of_its_warm_up(monkeypatch):
+    started, warm = threading.Event(), []
+
+    class Slow:
+        def warm_up(self):
+            started.set()
+            time.sleep(0.2)
+            warm.append(True)
+
+    def interrupted(self, sockets):
+        sockets[0].close()
+        assert started.wait(10)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(server, "application", lambda analysts, local, stopping: None)
+    monkeypatch.setattr(uvicorn.Server, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        server.serve([Slow()], "127.0.0.1", 0)
+    assert warm
+
+
 def test_an_address_in_use_is_told(edram, port):
     with pytest.raises(UserError, match=rf"cannot listen at 127.0.0.1, port {port}: .*; try another --port"):
         server.serve([edram], "127.0.0.1", port)
