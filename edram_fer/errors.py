@@ -58,6 +58,15 @@ class Stopped(Exception):
         self.signal = signal
 
 
+def at_path(error: OSError, path: object) -> OSError:
+    """The same error of the system, of this file or folder.
+
+    >>> str(at_path(OSError(28, "No space left on device"), "run/model.keras"))
+    "[Errno 28] No space left on device: 'run/model.keras'"
+    """
+    return OSError(error.errno, error.strerror or str(error), str(path))
+
+
 def shorten(text: str, most: int) -> str:
     """The text; of a longer one the beginning and the end.
 

@@ -15,7 +15,7 @@ from typing import Any
 import filelock
 import numpy as np
 
-from edram_fer.errors import MissingFileError, UserError, reason
+from edram_fer.errors import MissingFileError, UserError, at_path, reason
 from edram_fer.preprocessing.spreadsheet import csv_text
 
 # What `json.loads` raises; numbers of more than 4300 digits end in a ValueError, deeply nested values in the other.
@@ -53,7 +53,7 @@ def replace(path: Path | str) -> Generator[Path, None, None]:
         except OSError as error:
             if isinstance(error, FileNotFoundError) or error.filename not in (None, str(temporary)):
                 raise
-            raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+            raise at_path(error, path) from error
 
 
 @contextlib.contextmanager
@@ -72,7 +72,7 @@ def _temporary_folder(parent: Path) -> Generator[Path, None, None]:
         except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
             if isinstance(error, OSError) and error.filename is None:  # of a file system that cannot lock
-                raise OSError(error.errno, error.strerror or str(error), str(parent)) from error
+                raise at_path(error, parent) from error
             raise
     try:
         yield folder
@@ -106,7 +106,7 @@ def check_writable(folder: Path | str) -> None:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(probe.fileno())
     except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), str(folder)) from error
+        raise at_path(error, folder) from error
 
 
 def check_target(path: Path | str) -> None:

@@ -79,9 +79,9 @@ def sample(images: Tensor, windows: Tensor, size: int | Sequence[int], method: s
         raise UserError(f"size: expected (h, w) of at least 1 x 1 sample points, got {size!r}")
     h, w = sides
     for name, array, shape in (("images", images, "[B, H, W, C]"), ("windows", windows, "[B, N, 2, 3]")):
-        found = np.shape(array)
-        if len(found) != 4 or (name == "windows" and tuple(found[2:]) != (2, 3)):
-            raise UserError(f"{name}: expected {shape}, got the shape {found}")
+        actual = np.shape(array)
+        if len(actual) != 4 or (name == "windows" and tuple(actual[2:]) != (2, 3)):
+            raise UserError(f"{name}: expected {shape}, got the shape {actual}")
     dtype = keras.backend.standardize_dtype(getattr(windows, "dtype", "float32"))
     dtype = dtype if dtype == "float64" else "float32"
     images, windows = ops.cast(images, dtype), ops.cast(windows, dtype)

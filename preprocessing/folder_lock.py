@@ -6,7 +6,7 @@ from pathlib import Path
 
 import filelock
 
-from edram_fer.errors import FolderInUseError
+from edram_fer.errors import FolderInUseError, at_path
 
 LOCK = "lock"
 HIDDEN = ".edram-fer-lock"
@@ -36,7 +36,7 @@ def exclusive_lock(folder: Path, activity: str = "preparing", name: str = LOCK) 
         raise FolderInUseError(f"another process is {activity} in {folder}") from None
     except OSError as error:
         if error.filename is None:  # of a file system that cannot lock
-            raise OSError(error.errno, error.strerror or str(error), str(folder)) from error
+            raise at_path(error, folder) from error
         raise
     try:
         yield

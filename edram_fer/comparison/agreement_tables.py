@@ -76,20 +76,14 @@ def image_agreement_rows(
     for run, other in pairs:
         points, lists = _centres_inside(other, shape), collections.defaultdict(list)
         for part in parts:
-            images, own, others = (
-                chosen[part],
-                _densities(run, chosen[part], shape),
-                _densities(other, chosen[part], shape),
-            )
-            compared = {
-                "same": own,
-                "shuffled": _densities(run, partners[part], shape),
-                "centre_bias": np.broadcast_to(centre, own.shape),
-            }
-            for kind, maps in compared.items():
+            densities = {"same": _densities(run, chosen[part], shape)}
+            densities["shuffled"] = _densities(run, partners[part], shape)
+            densities["centre_bias"] = np.broadcast_to(centre, densities["same"].shape)
+            other_densities = _densities(other, chosen[part], shape)
+            for kind, maps in densities.items():
                 lists[kind] += [
-                    _measures(map_, other_map, points[image])
-                    for map_, other_map, image in zip(maps, others, images, strict=True)
+                    _measures(density, other_density, points[image])
+                    for density, other_density, image in zip(maps, other_densities, chosen[part], strict=True)
                 ]
         values = {kind: np.array(measures) for kind, measures in lists.items()}
         values["same - shuffled"] = values["same"] - values["shuffled"]
@@ -221,7 +215,7 @@ def _centres_inside(run: Run, shape: tuple[int, int]) -> list[np.ndarray]:
 
 def _measures(density: np.ndarray, other: np.ndarray, points: np.ndarray) -> list[float]:
     """MEASURES of one image; nan where the windows of one of the runs lie outside the image."""
-    if not (np.isfinite(density[0, 0]) and np.isfinite(other[0, 0])):
+    if np.isnan(density).any() or np.isnan(other).any():
         return [np.nan] * len(MEASURES)
-    seen = {"cc": other, "sim": other, "nss": points, "auc_judd": points}
-    return [getattr(agreement, name)(density, seen[name]) for name in MEASURES]
+    compared_with = {"cc": other, "sim": other, "nss": points, "auc_judd": points}
+    return [getattr(agreement, name)(density, compared_with[name]) for name in MEASURES]

@@ -40,8 +40,12 @@ def class_colours(count: int) -> list[tuple[int, int, int]]:
     >>> class_colours(2)
     [(187, 187, 187), (240, 228, 66)]
     """
-    names = [dark for dark, _ in PAIRS] if count <= len(PAIRS) else [name for pair in PAIRS for name in pair]
-    names = EIGHT if count <= len(EIGHT) else names
+    if count <= len(EIGHT):
+        names = EIGHT
+    elif count <= len(PAIRS):
+        names = tuple(dark for dark, _ in PAIRS)
+    else:
+        names = tuple(name for pair in PAIRS for name in pair)
     colours = []
     for number in range(count):
         red, green, blue = bytes.fromhex(names[number % len(names)][1:])

@@ -62,8 +62,8 @@ def onnx_options(weights: Mapping[str, np.ndarray] | None = None) -> Any:
 def onnx_errors() -> tuple[type[Exception], ...]:
     """The exceptions of ONNX Runtime, which have no base class of their own, and that for a text of a damaged file."""
     state = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
-    own = (value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception))
-    return (*own, UnicodeDecodeError)
+    errors = (value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception))
+    return (*errors, UnicodeDecodeError)
 
 
 def open_litert(path: Path, threads: int | None = None) -> Any:

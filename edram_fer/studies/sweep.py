@@ -259,8 +259,8 @@ def _resolve(run, recipe, described):
     if recipe.dtype == AUTO:
         recipe = dataclasses.replace(recipe, dtype=existing.dtype)
     recipe = loop.resolve(recipe, described)
-    found = existing.to_json()
+    recorded = existing.to_json()
     for key, value in recipe.to_json().items():
-        if found[key] != value:
-            raise UserError(f"{run} holds a run of another recipe: expected {key} {value!r}, it has {found[key]!r}")
+        if recorded[key] != value:
+            raise UserError(f"{run} holds a run of another recipe: expected {key} {value!r}, it has {recorded[key]!r}")
     return recipe

@@ -227,8 +227,8 @@ class EDRAM(FERModel):
         given_windows = inputs.get("windows")
         given_matrices = inputs.get("emitted", given_windows)
         if given_windows is not None:
-            for name, given in (("windows", given_windows), ("emitted", given_matrices)):
-                check_windows(name, given, self.arguments["glimpses"])
+            check_windows("windows", given_windows, self.arguments["glimpses"])
+            check_windows("emitted", given_matrices, self.arguments["glimpses"])
         context = self.context(image, training=training)
         states = self.cell.get_initial_state(context)
         seen = image if self.trunk is None else ops.cast(self.trunk(image, training=training), "float32")
