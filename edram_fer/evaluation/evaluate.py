@@ -1,7 +1,6 @@
 """Evaluate a run on splits of a data set: write predictions.parquet and metrics.json."""
 
 import datetime
-import logging
 import shlex
 import sys
 import time
@@ -23,8 +22,6 @@ from edram_fer.models import FERModel
 from edram_fer.preprocessing.values import path_component
 from edram_fer.run import checkpoints, environment, evaluation_folder, layout, predictions
 from edram_fer.runtime import ExportedModel
-
-log = logging.getLogger(__name__)
 
 
 def evaluate(
@@ -163,11 +160,9 @@ def _parts(rows, splits):
 
 def _scores(rows, split):
     try:
-        scores = summary.scores(rows)
+        return summary.scores(rows)
     except UserError as error:
         raise UserError(f"split {split}: {error}") from error
-    log.info("%s: accuracy %.4f of %d images", split, scores["accuracy"], scores["images"])
-    return scores
 
 
 def _identification(run, source, data_dir, model):

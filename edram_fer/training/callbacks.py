@@ -189,9 +189,9 @@ class Log(keras.callbacks.Callback):
     def _log_glimpses(self, logs):
         """Mean and standard deviation over the validation images: centre in [-1, 1], zoom as a share of the side."""
         for glimpse in _glimpses(logs):
-            names = [f"val_glimpse_{glimpse}_{name}{end}" for name in ("x", "y", "zoom") for end in ("", "_sd")]
-            values = [logs[name] for name in names]
-            log.info("glimpse %d: x %.2f ± %.2f, y %.2f ± %.2f, zoom %.2f ± %.2f", glimpse, *values)
+            values = ((name, f"val_glimpse_{glimpse}_{name}") for name in ("x", "y", "zoom"))
+            parts = [f"{name} {logs[key]:z.2f} ± {logs[f'{key}_sd']:.2f}" for name, key in values]
+            log.info("glimpse %d: %s", glimpse, ", ".join(parts))
 
     def _warn_of_one_class(self, logs):
         if (share := logs[f"val_emotion_{DominantClassShare.NAME}"]) > ONE_CLASS:
