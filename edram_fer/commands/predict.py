@@ -246,9 +246,11 @@ def _sentence(row: dict[str, Any]) -> str:
 def _finish(written: "Output") -> None:
     counts = written.counts
     typer.echo(
-        f"Predictions: {written.table}: {counts['images']:,} images, {counts['faces']:,} faces, "
-        f"{counts['no_face']:,} images without a face. {NOTE}"
+        f"Predictions: {written.table} (images: {counts['images']:,}, faces: {counts['faces']:,}, images without a "
+        f"face: {counts['no_face']:,}). {NOTE}"
     )
     if counts["faulty"]:
-        typer.echo(f"{counts['faulty']:,} images or faces could not be used, see their status (exit status {FAULTY})")
+        typer.echo(
+            f"Images or faces that could not be used, see their status: {counts['faulty']:,} (exit status {FAULTY})"
+        )
         raise typer.Exit(FAULTY)

@@ -85,7 +85,7 @@ def test_the_command_writes_the_table_and_draws(crops, trained, tmp_path, capsys
             assert image.size == (1000, 1000)
     assert f"{crops}/a broken one.jpg: not an image" in printed and f"{crops}/0.png, face 1: " in printed
     assert "not an image: notes.txt" in printed and "hidden: ._0.png" in printed
-    assert "8 images, 7 faces" in printed and "not about a feeling" in printed and "(exit status 3)" in printed
+    assert "(images: 8, faces: 7, " in printed and "not about a feeling" in printed and "(exit status 3)" in printed
     passed_over = pd.read_csv(out / "passed_over.csv")
     assert {os.path.basename(path) for path in passed_over.path} == {"notes.txt", "._0.png"}
 
